@@ -1,0 +1,231 @@
+"""From a described network to tables and kernel state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import rng
+from neurodev.engine.background import BATCH
+from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.state import (
+    N_BLOCK_WINDOWS,
+    N_BUDGET,
+    N_FRAME_WINDOWS,
+    N_SUPRA,
+    N_UNIFORM,
+    Background,
+    Clock,
+    Lanes,
+    Log,
+    Neurons,
+    Queue,
+    Record,
+)
+from neurodev.errors import BuildError, ParameterError
+from neurodev.neurons.lif import LIF
+from neurodev.structure.table import Table, UidSource
+
+F8 = NDArray[np.float64]
+MAX_LANES = 64
+SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
+_GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
+_LONGEST_WINDOW = 16.0  # ms
+
+
+@dataclass
+class Membranes:
+    """Per-neuron parameters of all populations, concatenated, and the classes they fall into."""
+
+    parameters: dict[str, F8]
+    kind: NDArray[np.uint32]
+    classes: F8  # (n_class, 5): tau, V_inf, threshold, reset, refractory
+    v_inf: F8  # (n_neuron,)
+
+
+def membranes(populations: list[Population]) -> Membranes:
+    """Concatenate the neurons of all LIF populations and group equal ones into classes."""
+    parts: dict[str, list[F8]] = {}
+    for p in populations:
+        if isinstance(p.model, LIF):
+            for k, v in p.model.expand(p.n, p.name).items():
+                parts.setdefault(k, []).append(v)
+    if not parts:
+        raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
+    q = {k: np.concatenate(v) for k, v in parts.items()}
+    v_inf = np.where(np.isinf(q["tau"]), 0.0, q["rest"] + q["drive"])
+    rows = np.column_stack([q["tau"], v_inf, q["threshold"], q["reset"], q["refractory"]])
+    classes, kind = np.unique(rows, axis=0, return_inverse=True)
+    return Membranes(q, kind.reshape(-1).astype(np.uint32), classes, v_inf)
+
+
+def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
+    """Kernel state of the membranes at time 0."""
+    n_population = len(populations)
+    first = np.full(n_population, -1, dtype=np.int64)
+    size = np.array([p.n for p in populations], dtype=np.int64)
+    owner = []
+    at = 0
+    for p in populations:
+        if not p.is_drive:
+            first[p.index] = at
+            owner.append(np.full(p.n, p.index, dtype=np.uint32))
+            at += p.n
+    c = m.classes
+    with np.errstate(divide="ignore"):
+        rate = np.where(np.isinf(c[:, 0]), 0.0, 1.0 / c[:, 0])
+    return Neurons(
+        u=m.parameters["initial"] - m.v_inf,
+        kind=m.kind,
+        population=np.concatenate(owner),
+        first=first,
+        size=size,
+        rate=rate,
+        threshold=c[:, 2] - c[:, 1],
+        reset=c[:, 3] - c[:, 1],
+        refractory=c[:, 4].copy(),
+        silenced=np.zeros(n_population, dtype=np.int64),
+    )
+
+
+def window_length(delays: list[float], neurons: Neurons) -> float:
+    """The longest window in which every arrival and release is known when it opens, ms."""
+    positive = neurons.refractory[neurons.refractory > 0]
+    shortest = min([*delays, *positive.tolist(), _LONGEST_WINDOW])
+    return max(np.floor(shortest / _GRID), 1.0) * _GRID
+
+
+def make_clock(window: float, neurons: Neurons) -> tuple[Clock, int]:
+    """The clock at time 0, and the number of windows in an epoch."""
+    f, n = np.zeros(5), np.zeros(20, dtype=np.int64)
+    fastest = float(np.max(neurons.rate))
+    frame = max(1, int(20.0 / (fastest * window))) if fastest > 0 else 1 << 40
+    block = max(1, round(1.0 / window))
+    n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
+    n[N_BUDGET] = np.iinfo(np.int64).max
+    n[N_UNIFORM] = int(neurons.rate.size == 1)
+    n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
+    common = np.lcm(frame if fastest > 0 else 1, block)
+    epoch = int(common * max(1, np.ceil(8192.0 / (common * window))))
+    return Clock(f, n, window), epoch
+
+
+def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
+    """Draw the initial synapses of a projection."""
+    draw = rng.generator(network.seed, q.name, "wiring")
+    same = q.source is q.target
+    source, target = q.wiring.draw(q.source.positions, q.target.positions, draw, same, q.multapses)
+    delays = q.delay.lanes()
+    if len(delays) > MAX_LANES:
+        raise ParameterError(f"projection {q.name!r} needs {len(delays)} delay lanes; at most {MAX_LANES}: widen step=")
+    if delays.size and delays[0] < SHORTEST_DELAY:
+        raise ParameterError(f"the delays of {q.name!r} must be >= {SHORTEST_DELAY} ms, got {delays[0]:g}")
+    lane = q.delay.draw(source.size, rng.generator(network.seed, q.name, "delay"))
+    sign = -1.0 if q.source.inhibitory else 1.0
+    if q.spines is None:
+        given = np.asarray(q.weight, dtype=np.float64)
+        if given.ndim and given.shape != source.shape:
+            raise ParameterError(
+                f"weight of {q.name!r} must be a number or have one value per synapse ({source.size}), "
+                f"got shape {given.shape}"
+            )
+        weight = np.broadcast_to(sign * given, source.shape).astype(np.float32)
+    else:
+        weight = np.full(source.size, sign * q.spines.weight, dtype=np.float32)
+    columns: dict[str, float] = {}
+    if q.spines is not None:
+        columns["size"] = q.spines.volume
+    for m in q.mechanisms:
+        columns.update(m.columns())
+    table = Table.build(
+        q.source.n, q.target.n, delays, source, target, lane, weight,
+        columns=tuple(columns), uids=uids,
+    )  # fmt: skip
+    for name, fill in columns.items():
+        table.column(name)[:] = fill
+    return table
+
+
+def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
+    """One lane for each projection and delay."""
+    population, projection, lane, delay = [], [], [], []
+    for i, (q, table) in enumerate(zip(projections, tables, strict=True)):
+        for k, d in enumerate(table.delays):
+            population.append(q.source.index)
+            projection.append(i)
+            lane.append(k)
+            delay.append(float(d))
+    return Lanes(
+        np.array(population, dtype=np.int64),
+        np.array(projection, dtype=np.int64),
+        np.array(lane, dtype=np.int64),
+        np.array(delay, dtype=np.float64),
+        np.zeros(len(delay), dtype=np.int64),
+    )
+
+
+def make_log(neurons: Neurons, room: int | None = None) -> Log:
+    """Empty spike logs."""
+    n = neurons.size.size
+    room = room or int(4 * neurons.size.max() + 1024)
+    return Log(np.zeros((n, room)), np.zeros((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64))
+
+
+def make_queue(n_neuron: int, room: int = 4096) -> Queue:
+    """An empty queue with room for `room` arrivals in a window."""
+    u4 = np.uint32
+    return Queue(
+        np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16),
+        np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16),
+        np.zeros(room + 2, np.int64),
+        np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
+        np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
+        np.zeros(4 * n_neuron + 1024), np.zeros(4 * n_neuron + 1024, u4), np.zeros(4 * n_neuron + 1024),
+        np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
+        np.zeros(n_neuron + 1, u4),
+    )  # fmt: skip
+
+
+def make_background(network: Network, neurons: Neurons) -> Background:
+    """One stream for each range of equal rates."""
+    rate, weight, exponential, first, size, key = [], [], [], [], [], []
+    for i, (p, b) in enumerate(network.backgrounds):
+        rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
+        edges = np.flatnonzero(np.diff(rates)) + 1
+        for k, piece in enumerate(np.split(np.arange(p.n), edges)):
+            if rates[piece[0]] <= 0:
+                continue
+            rate.append(rates[piece[0]] * piece.size / 1e3)
+            weight.append(b.weight)
+            exponential.append(int(b.amplitudes == "exponential"))
+            first.append(int(neurons.first[p.index]) + int(piece[0]))
+            size.append(piece.size)
+            key.append(rng.key(network.seed, "background", p.name, i, k))
+    n = len(rate)
+    work = np.zeros(BATCH)
+    return Background(
+        np.array(rate), np.array(weight, dtype=float), np.array(exponential, dtype=np.int64),
+        np.array(first, dtype=np.int64), np.array(size, dtype=np.int64), np.array(key, dtype=np.uint64),
+        np.zeros(n, dtype=np.uint64), np.zeros(n), np.zeros(n, dtype=np.int64), np.full(n, np.inf),
+        np.zeros((n, BATCH)), np.zeros((n, BATCH), dtype=np.uint32), np.zeros((n, BATCH)),
+        work, work.view(np.uint64),
+    )  # fmt: skip
+
+
+def make_record(populations: list[Population], room: int) -> Record:
+    """Counters for every cell, and room for full trains."""
+    first = np.concatenate([[0], np.cumsum([p.n for p in populations])[:-1]]).astype(np.int64)
+    total = sum(p.n for p in populations)
+    n = len(populations)
+    return Record(
+        np.zeros(total, dtype=np.int64), first, np.zeros(n, dtype=np.int64),
+        np.zeros(room), np.zeros(room, dtype=np.uint32), np.zeros(room, dtype=np.uint32),
+    )  # fmt: skip
+
+
+def describe_lanes(lanes: Lanes) -> dict[str, Any]:
+    """What `print(simulation)` says of delays."""
+    return {"lanes": int(lanes.delay.size), "shortest": float(lanes.delay.min()) if lanes.delay.size else None}

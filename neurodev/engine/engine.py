@@ -1,0 +1,335 @@
+"""The engine: kernel state, epochs, growth of buffers, and the view of it that Python needs.
+
+It knows spike time only.  Ticks, plans and recording belong to `simulator.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.engine import background as bg
+from neurodev.engine import build, loop
+from neurodev.engine.hooks import find_hot, make_hooks
+from neurodev.engine.network import Network
+from neurodev.engine.state import (
+    N_BUDGET,
+    N_CROSSING,
+    N_DRIVE,
+    N_DRIVE_AT,
+    N_EVENTS,
+    N_NEED,
+    N_OPEN,
+    N_RECORD,
+    N_RELEASE,
+    N_UNIFORM,
+    N_WINDOW,
+    REFRACTORY,
+    SENTINEL,
+    T_BLOCK,
+    T_END,
+    T_FRAME,
+    T_NOW,
+    T_WINDOW,
+    Log,
+    Projections,
+    State,
+)
+from neurodev.errors import BuildError, SimulationError, Status
+from neurodev.jit import address
+from neurodev.structure.table import UidSource
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+SpikeSink = Callable[[float, F8, NDArray[np.uint32], NDArray[np.uint32]], None]
+_NO_BUDGET = int(np.iinfo(np.int64).max)
+
+
+class Engine:
+    """Exact spikes in continuous time.
+
+    Parameters
+    ----------
+    network : Network
+        What to simulate.
+    start : float, ms
+        Spike time at which the run begins.
+    sink : callable
+        Receives full trains as ``sink(epoch_start, times, populations, indices)``, in order of time.
+    """
+
+    def __init__(self, network: Network, start: float = 0.0, sink: SpikeSink | None = None) -> None:
+        self.network = network
+        self.populations = list(network.populations.values())
+        self.projections = list(network.projections.values())
+        self.sink = sink
+        self.uids = UidSource()
+        self.tables = [build.draw_table(network, q, self.uids) for q in self.projections]
+        m = build.membranes(self.populations)
+        self.v_inf = m.v_inf
+        neurons = build.make_neurons(self.populations, m)
+        lanes = build.make_lanes(self.projections, self.tables)
+        self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
+        window = build.window_length(lanes.delay.tolist(), neurons)
+        clock, self.epoch_windows = build.make_clock(window, neurons)
+        self.epoch_length = self.epoch_windows * window
+        n_neuron = neurons.u.size
+        room = max(4 * n_neuron + 1024, 1 << 16)
+        background = build.make_background(network, neurons)
+        hot = find_hot(self.projections, self.tables)
+        hooks, hook_first, post_first = make_hooks(hot, self.projections, len(self.populations))
+        self.hot = hot
+        self.start = float(start)
+        # the first epoch begins at the last exact window boundary before the start
+        self.epoch_start = float(np.floor(start / self.epoch_length) * self.epoch_length)
+        self.state = State(
+            clock, neurons, build.make_log(neurons), lanes,
+            self._addresses(hook_first, post_first, neurons.first), hooks,
+            build.make_queue(n_neuron), background, build.make_record(self.populations, room),
+        )  # fmt: skip
+        self._versions = [t.version for t in self.tables]
+        self._begin(start - self.epoch_start)
+        self._bind_drives()
+
+    # ------------------------------------------------------------------ set-up
+
+    def _begin(self, offset: float) -> None:
+        """Put the clocks at `offset` within the first epoch."""
+        s = self.state
+        window = s.clock.window
+        index = int(np.floor(offset / window))
+        s.clock.n[N_WINDOW] = index
+        for t in (T_NOW, T_FRAME):
+            s.clock.f[t] = offset
+        s.clock.f[T_BLOCK] = -np.inf
+        s.hooks.trace_base[:] = offset
+        s.background.clock[:] = offset
+        rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
+        for b in range(s.background.at.size):
+            bg.refill(b, s.background, rate, offset)
+
+    def _bind_drives(self) -> None:
+        self._sources = [
+            (p, p.model.bind(p.n, p.positions, self.network.seed, p.name)) for p in self.populations if p.is_drive
+        ]
+        self._next_chunk = [0 for _ in self._sources]
+        self._drive_until = self.start
+
+    def _addresses(self, hook_first: I8, post_first: I8, first: I8) -> Projections:
+        n = len(self.tables)
+        z = lambda: np.zeros(n, dtype=np.int64)  # noqa: E731
+        p = Projections(
+            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
+            np.zeros((n, 32)), np.zeros((n, 32), dtype=np.uint64), hook_first, post_first,
+        )  # fmt: skip
+        for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
+            p.offset[i] = first[q.target.index]
+            self._write_addresses(p, i, t)
+        return p
+
+    @staticmethod
+    def _write_addresses(p: Projections, i: int, t: build.Table) -> None:
+        p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.uid)
+        p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
+        p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
+
+    def refresh_addresses(self) -> None:
+        """After plans were applied: tables may have moved."""
+        for i, t in enumerate(self.tables):
+            if t.version == self._versions[i]:
+                continue
+            self._versions[i] = t.version
+            self._write_addresses(self.state.projections, i, t)
+            for h in self.hot:
+                if h.projection == i:
+                    h.refresh(self.state.hooks.trace_base)
+
+    # ------------------------------------------------------------------ running
+
+    @property
+    def now(self) -> float:
+        """Spike time, ms."""
+        return self.epoch_start + float(self.state.clock.f[T_NOW])
+
+    @property
+    def events(self) -> int:
+        """Synaptic events delivered so far, background included."""
+        n = self.state.clock.n
+        return int(n[N_EVENTS] + n[N_EVENTS + 1])
+
+    def set_budget(self, events: int | None) -> None:
+        """Stop with an error when this many further synaptic events have been delivered."""
+        n = self.state.clock.n
+        n[N_BUDGET] = _NO_BUDGET if events is None else int(n[N_EVENTS]) + events
+
+    def run_until(self, stop: float) -> None:
+        """Process every event with spike time < `stop` (ms).
+
+        Raises
+        ------
+        SimulationError
+            When the budget of events is spent.
+        """
+        n = self.state.clock.n
+        while self.now < stop:
+            edge = self.epoch_start + self.epoch_length
+            target = min(stop, edge)
+            self._load_drives(target)
+            status = loop.run(self.state, target - self.epoch_start)
+            if status == Status.EVENT_BUDGET:
+                raise SimulationError(
+                    f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
+                    "lower its excitation or raise events_per_tick"
+                )
+            if status != Status.DONE:
+                self._grow(Status(status))
+                continue
+            if target == edge and n[N_OPEN] == 0:
+                self._new_epoch()
+        self.flush_spikes()
+
+    def _grow(self, status: Status) -> None:
+        """Make room for what the loop could not store; it goes on where it stopped."""
+        s = self.state
+        if status is Status.RECORD_FULL:
+            self.flush_spikes()
+        elif status is Status.AGENDA_FULL:
+            room = int(1.5 * s.clock.n[N_NEED]) + 64
+            fresh = build.make_queue(s.neurons.u.size, room)
+            self.state = s._replace(
+                queue=s.queue._replace(**{k: getattr(fresh, k) for k in (
+                    "time", "row", "lane", "work_time", "work_row", "work_lane", "bucket")})
+            )  # fmt: skip
+        elif status is Status.LOG_FULL:
+            old = s.log
+            room = 2 * old.time.shape[1]
+            fresh_log = Log(
+                np.zeros((old.time.shape[0], room)), np.zeros((old.time.shape[0], room), np.uint32), old.count
+            )
+            fresh_log.time[:, : old.time.shape[1]] = old.time
+            fresh_log.index[:, : old.time.shape[1]] = old.index
+            self.state = s._replace(log=fresh_log)
+        elif status is Status.CROSSING_FULL:
+            q = s.queue
+            double = {k: np.concatenate([getattr(q, k), np.zeros_like(getattr(q, k))])
+                      for k in ("crossing_time", "crossing_index", "crossing_u")}  # fmt: skip
+            self.state = s._replace(queue=q._replace(**double))
+        else:
+            raise SimulationError(f"the event loop stopped with status {status.name}")
+
+    def _new_epoch(self) -> None:
+        """Move every stored time back by one epoch; exact, since an epoch is a whole number of windows."""
+        s, by = self.state, self.epoch_length
+        s.log.time[:] -= by
+        f, n, q = s.clock.f, s.clock.n, s.queue
+        f[[T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK]] -= by
+        n[N_WINDOW] -= self.epoch_windows
+        q.release_time[: n[N_RELEASE]] -= by
+        q.crossing_time[: n[N_CROSSING]] -= by
+        q.drive_time[:] -= by
+        s.hooks.trace_base[:] -= by
+        s.projections.birth_time[:] -= by
+        bg.shift(s.background, by)
+        self.flush_spikes()
+        self.epoch_start += by
+
+    def _load_drives(self, until: float) -> None:
+        """Fetch the drives' spikes up to at least `until` (spike time, ms)."""
+        if not self._sources or until <= self._drive_until:
+            return
+        s = self.state
+        n, q = s.clock.n, s.queue
+        left = slice(int(n[N_DRIVE_AT]), int(n[N_DRIVE]))
+        times, who, index = [q.drive_time[left]], [q.drive_population[left]], [q.drive_index[left]]
+        horizon = np.inf
+        for i, (p, source) in enumerate(self._sources):
+            while self.start + self._next_chunk[i] * source.period < until:
+                k = self._next_chunk[i]
+                t, j = source.chunk(k)
+                times.append((self.start + k * source.period - self.epoch_start) + t)
+                who.append(np.full(t.size, p.index, dtype=np.uint32))
+                index.append(j.astype(np.uint32))
+                self._next_chunk[i] = k + 1
+            horizon = min(horizon, self.start + self._next_chunk[i] * source.period)
+        t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index)
+        order = np.lexsort((j, w, t))
+        self.state = s._replace(
+            queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order])
+        )
+        n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
+        self._drive_until = horizon
+
+    def flush_spikes(self) -> None:
+        """Hand the recorded trains to the sink."""
+        n, r = self.state.clock.n, self.state.record
+        k = int(n[N_RECORD])
+        if k and self.sink is not None:
+            self.sink(self.epoch_start, r.time[:k].copy(), r.population[:k].copy(), r.index[:k].copy())
+        n[N_RECORD] = 0
+
+    # ------------------------------------------------------------------ looking and touching
+
+    def record_trains(self, population: int, wanted: bool) -> None:
+        """Keep (or stop keeping) the full trains of a population."""
+        self.state.record.wanted[population] = int(wanted)
+
+    def take_counts(self) -> list[I8]:
+        """Spike counts of every population since the last call."""
+        r = self.state.record
+        out = [r.count[f : f + p.n].copy() for f, p in zip(r.first, self.populations, strict=True)]
+        r.count[:] = 0
+        return out
+
+    def potential(self, population: str) -> F8:
+        """Membrane potentials (mV) of a population at the present time; reset while refractory."""
+        p = self.network.populations[population]
+        if p.is_drive:
+            raise BuildError(f"{population!r} is a drive and has no membrane")
+        s = self.state
+        here = slice(int(s.neurons.first[p.index]), int(s.neurons.first[p.index]) + p.n)
+        u, kind = s.neurons.u[here], s.neurons.kind[here]
+        dt = s.clock.f[T_NOW] - s.clock.f[T_FRAME]
+        v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
+        return np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
+
+    def silence(self, population: int, on: bool) -> None:
+        """Silence a population (or let it fire again, from reset)."""
+        s = self.state
+        s.neurons.silenced[population] = int(on)
+        first = int(s.neurons.first[population])
+        if first < 0:
+            return
+        here = slice(first, first + int(s.neurons.size[population]))
+        if on:
+            s.neurons.u[here] = SENTINEL
+        else:
+            kind = s.neurons.kind[here]
+            grow = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[kind])
+            pending = set(s.queue.release_index[: s.clock.n[N_RELEASE]].tolist())
+            free = np.array([j not in pending for j in range(here.start, here.stop)])
+            u = s.neurons.u[here]
+            u[free] = (s.neurons.reset[kind] * grow)[free]
+
+    def mark_births(self, projection: int, first_uid: int) -> None:
+        """Spikes already in flight are not carried by synapses from `first_uid` on."""
+        p, t = self.state.projections, self.state.clock.f[T_NOW]
+        k = int(p.birth_count[projection])
+        keep = [b for b in range(k) if p.birth_time[projection, b] > t - self.longest_delay]
+        times, uids = p.birth_time[projection, keep], p.birth_uid[projection, keep]
+        if len(keep) + 1 > p.birth_time.shape[1]:
+            raise SimulationError("more than 31 batches of births within one axonal delay: apply them in one batch")
+        p.birth_time[projection, : len(keep)] = times
+        p.birth_uid[projection, : len(keep)] = uids
+        p.birth_time[projection, len(keep)] = t
+        p.birth_uid[projection, len(keep)] = first_uid
+        p.birth_count[projection] = len(keep) + 1
+
+    def set_background_rate(self, index: int, rate_hz: float, n: int) -> None:
+        """Change the rate of a background stream from now on (the batch in hand is drawn anew)."""
+        g, s = self.state.background, self.state
+        g.rate[index] = rate_hz * n / 1e3
+        g.clock[index] = s.clock.f[T_NOW]
+        rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
+        bg.refill(index, g, rate, float(s.clock.f[T_FRAME]))

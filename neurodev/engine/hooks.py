@@ -1,0 +1,116 @@
+"""Hot mechanisms as the event loop sees them: records of addresses, traces, and the lists of hooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.engine.network import Projection
+from neurodev.engine.state import Hooks
+from neurodev.jit import address, address_of_hook
+from neurodev.mechanisms import base
+from neurodev.mechanisms.base import Hot, Mechanism
+from neurodev.structure.table import Table
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+
+@dataclass
+class HotInstance:
+    """One mechanism with hot hooks on one projection, with the arrays its record points to."""
+
+    mechanism: Mechanism
+    projection: int
+    hot: Hot
+    table: Table
+    record: I8
+    parameters: F8
+    columns: I8
+    pre_trace: F8
+    post_trace: F8
+    tau: F8
+    first_trace: int = 0
+
+    def refresh(self, bases: F8) -> None:
+        """Write the addresses again, after the table has moved."""
+        t, r = self.table, self.record
+        r[base.R_F] = address(t.f)
+        r[base.R_CAPACITY] = t.f.shape[1]
+        r[base.R_N_COLUMN] = t.f.shape[0]
+        r[base.R_POST], r[base.R_WEIGHT], r[base.R_UID] = address(t.post), address(t.weight), address(t.uid)
+        r[base.R_IN_START], r[base.R_IN_LENGTH] = address(t.in_start), address(t.in_length)
+        r[base.R_IN_SLOT], r[base.R_IN_ROW], r[base.R_N_IN] = address(t.in_slot), address(t.in_row), t.in_slot.size
+        r[base.R_N_SOURCE], r[base.R_N_ROW], r[base.R_N_TARGET] = t.n_source, t.row_start.size, t.n_target
+        r[base.R_PARAMETERS], r[base.R_N_PARAMETER] = address(self.parameters), self.parameters.size
+        r[base.R_COLUMNS] = address(self.columns)
+        r[base.R_PRE_TRACE], r[base.R_N_PRE_TRACE] = address(self.pre_trace), len(self.hot.pre_traces)
+        r[base.R_POST_TRACE], r[base.R_N_POST_TRACE] = address(self.post_trace), len(self.hot.post_traces)
+        r[base.R_BASE] = address(bases) + 8 * self.first_trace
+        r[base.R_TAU] = address(self.tau)
+
+
+def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInstance]:
+    """All mechanisms with hot hooks, in order of declaration."""
+    found = []
+    for i, (q, table) in enumerate(zip(projections, tables, strict=True)):
+        names = frozenset(table.column_names)
+        for m in q.mechanisms:
+            hot = m.hot(names)
+            if hot is None:
+                continue
+            table.ensure_in_lists()
+            n_row = table.row_start.size
+            found.append(
+                HotInstance(
+                    m, i, hot, table, np.zeros(base.RECORD_SIZE, dtype=np.int64),
+                    np.array(hot.parameters, dtype=np.float64),
+                    np.array([table.column_names.index(c) for c in hot.columns] or [0], dtype=np.int64),
+                    np.zeros(max(len(hot.pre_traces), 1) * n_row),
+                    np.zeros(max(len(hot.post_traces), 1) * table.n_target),
+                    np.array(hot.pre_traces + hot.post_traces, dtype=np.float64),
+                )
+            )  # fmt: skip
+    return found
+
+
+def make_hooks(
+    instances: list[HotInstance], projections: list[Projection], n_population: int
+) -> tuple[Hooks, I8, I8]:
+    """The hooks of the loop, and for each projection and target population where its hooks lie."""
+    trace, size, tau = [], [], []
+    for h in instances:
+        h.first_trace = len(trace)
+        n_row, n_target = h.table.row_start.size, h.table.n_target
+        for k, t in enumerate(h.hot.pre_traces):
+            trace.append(address(h.pre_trace) + 8 * k * n_row)
+            size.append(n_row)
+            tau.append(t)
+        for k, t in enumerate(h.hot.post_traces):
+            trace.append(address(h.post_trace) + 8 * k * n_target)
+            size.append(n_target)
+            tau.append(t)
+    bases = np.zeros(len(trace))
+    for h in instances:
+        h.refresh(bases)
+    pre, pre_record, hook_first = [], [], [0]
+    for i in range(len(projections)):
+        mine = [h for h in instances if h.projection == i and h.hot.on_pre is not None]
+        pre += [address_of_hook(h.hot.on_pre) for h in mine]
+        pre_record += [address(h.record) for h in mine]
+        hook_first.append(len(pre))
+    post, post_record, post_first = [], [], [0]
+    for p in range(n_population):
+        mine = [
+            h for h in instances if projections[h.projection].target.index == p and h.hot.on_post is not None
+        ]
+        post += [address_of_hook(h.hot.on_post) for h in mine]
+        post_record += [address(h.record) for h in mine]
+        post_first.append(len(post))
+    i8 = lambda x: np.array(x, dtype=np.int64)  # noqa: E731
+    hooks = Hooks(
+        i8(pre), i8(pre_record), i8(post), i8(post_record), i8(trace), i8(size), np.array(tau, dtype=np.float64), bases
+    )
+    return hooks, i8(hook_first), i8(post_first)

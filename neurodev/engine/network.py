@@ -1,0 +1,357 @@
+"""What the user describes: populations, projections, what they use.  Nothing runs here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params, rng
+from neurodev.errors import BuildError, ParameterError, nearest
+from neurodev.mechanisms.base import Mechanism, check_owners
+from neurodev.neurons.drive import Background, Drive
+from neurodev.neurons.lif import LIF, siegert_hz
+from neurodev.params import param
+from neurodev.structure.places import Sheet, grid
+from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
+
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spines:
+    """The synapses of a projection sit on spines, and their weight is read off the spine's size.
+
+    ``weight = w0 * max(0, V - V_silent) / V0`` with ``V_silent = V0 exp(silent)``.
+
+    Parameters
+    ----------
+    weight : float, mV
+        w0, the weight scale at the reference volume.
+    volume : float, um3
+        V0, the reference volume.
+    silent : float
+        ln(V_silent / V0): spines up to this size transmit nothing.
+    """
+
+    weight: float = param(4.0, unit="mV", low=0.0, source="default study, section 2")
+    volume: float = param(0.05, unit="um3", above=0.0, source="default study, section 2")
+    silent: float = param(-1.6, unit="1", source="default study, section 2: V0 exp(x_min)")
+
+    def __post_init__(self) -> None:
+        params.check(self)
+
+
+def _check_count(n: object, what: str) -> int:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise ParameterError(f"the size of population {what!r} must be an integer, got {n!r}")
+    if n < 1:
+        raise ParameterError(f"population {what!r} would be empty (size {n}); a population needs at least 1 cell")
+    return int(n)
+
+
+@dataclass
+class Population:
+    """A population of neurons, or the cells of a drive.
+
+    Attributes
+    ----------
+    positions : (n, 2) float64, um
+    """
+
+    name: str
+    model: LIF | Drive
+    n: int
+    index: int
+    inhibitory: bool
+    positions: F8
+    mechanisms: list[Mechanism] = field(default_factory=list)
+
+    @property
+    def is_drive(self) -> bool:
+        """Whether its spikes come from outside."""
+        return isinstance(self.model, Drive)
+
+    def use(self, *mechanisms: Mechanism) -> Population:
+        """Let neuron-level mechanisms (such as `Scaling`) act on this population."""
+        for m in mechanisms:
+            _check_mechanism(m, "neuron", self.name)
+            if self.is_drive:
+                raise BuildError(f"{self.name!r} is a drive: {m.name} needs a population of neurons")
+        check_owners(f"population {self.name!r}", tuple(self.mechanisms) + mechanisms, frozenset({"rate_hz"}))
+        self.mechanisms.extend(mechanisms)
+        return self
+
+
+def _check_mechanism(m: object, level: str, where: str) -> None:
+    if isinstance(m, type) and issubclass(m, Mechanism):
+        raise BuildError(f"{where!r} was given the class {m.__name__}; give an instance: {m.__name__}()")
+    if not isinstance(m, Mechanism):
+        raise BuildError(f"{where!r} can use mechanisms only, got {m!r}")
+    if m.level != level:
+        other = "a projection" if m.level == "synapse" else "a population"
+        raise BuildError(f"{m.name} is used on {other}, not on {where!r}")
+
+
+@dataclass
+class Projection:
+    """All synapses from one population to another."""
+
+    name: str
+    source: Population
+    target: Population
+    wiring: Wiring
+    weight: Any
+    delay: Delay
+    spines: Spines | None
+    multapses: bool
+    mechanisms: list[Mechanism] = field(default_factory=list)
+
+    def use(self, *mechanisms: Mechanism) -> Projection:
+        """Let synapse-level mechanisms act on this projection, in this order."""
+        for m in mechanisms:
+            _check_mechanism(m, "synapse", self.name)
+        known = tuple(self.mechanisms) + mechanisms
+        names = [m.name for m in known]
+        for m in mechanisms:
+            if names.count(m.name) > 1:
+                raise BuildError(f"projection {self.name!r} uses {m.name} twice; one instance is enough")
+        if self.spines is None and any("log_size" in m.owns for m in mechanisms):
+            raise BuildError(f"projection {self.name!r} has no spines: connect it with spines=nd.Spines(weight=...)")
+        check_owners(f"projection {self.name!r}", known, frozenset({"rate_hz", "size", "log_size"}))
+        self.mechanisms.extend(mechanisms)
+        return self
+
+
+class Network:
+    """Populations and projections on a sheet.
+
+    Parameters
+    ----------
+    seed : int
+        The one seed of everything random.
+    sheet : Sheet, optional
+        Where the cells lie; a sheet of 1 mm x 1 mm if not given.
+
+    Examples
+    --------
+    >>> net = Network(seed=7)
+    >>> exc = net.add(LIF(tau=20, threshold=20), 80)
+    """
+
+    def __init__(self, seed: int = 0, sheet: Sheet | None = None) -> None:
+        self.seed = rng.check_seed(seed)
+        self.sheet = sheet if sheet is not None else Sheet(1000.0, 1000.0)
+        self.populations: dict[str, Population] = {}
+        self.projections: dict[str, Projection] = {}
+        self.backgrounds: list[tuple[Population, Background]] = []
+
+    def add(
+        self,
+        model: LIF | Drive,
+        n: int,
+        *,
+        name: str | None = None,
+        inhibitory: bool = False,
+        positions: Any = None,
+        jitter: float = 0.0,
+    ) -> Population:
+        """Add a population.
+
+        Parameters
+        ----------
+        model : LIF or a drive
+            What the cells are.
+        n : int
+            How many.
+        name : str, optional
+            By default the role: ``exc``, ``inh``, ``retina``, ``poisson``, ... with a number from the second on.
+        inhibitory : bool
+            Sign of all its synapses (Dale).
+        positions : (n, 2) array_like, um, optional
+            A grid over the sheet if not given, jittered by ``jitter`` um.
+        """
+        if isinstance(model, type) or not isinstance(model, (LIF, Drive)):
+            raise ParameterError(f"model must be nd.LIF(...) or a drive such as nd.Poisson(...), got {model!r}")
+        role = name if name is not None else self._role(model, inhibitory)
+        if not isinstance(role, str) or not role or not role.replace("_", "a").isalnum():
+            raise ParameterError(f"name must be a word of letters, digits and _, got {name!r}")
+        n = _check_count(n, role)
+        if role in self.populations:
+            raise BuildError(f"there is already a population named {role!r}; give another name=")
+        where = self._positions(model, n, role, positions, jitter)
+        if isinstance(model, LIF):
+            model.expand(n, role)
+        population = Population(role, model, n, len(self.populations), bool(inhibitory), where)
+        self.populations[role] = population
+        return population
+
+    def _positions(self, model: LIF | Drive, n: int, role: str, positions: Any, jitter: float) -> F8:
+        draw = rng.generator(self.seed, role, "positions")
+        if positions is None and isinstance(model, Drive):
+            own = model.positions(n, self.sheet, draw)
+            if own is not None:
+                return np.asarray(own, dtype=float)
+        if positions is None:
+            return grid(n, self.sheet, jitter, draw)
+        where = np.asarray(positions, dtype=float)
+        if where.shape != (n, 2) or not np.all(np.isfinite(where)):
+            raise ParameterError(f"positions of {role!r} must be finite with shape ({n}, 2), got shape {where.shape}")
+        return where
+
+    def _role(self, model: LIF | Drive, inhibitory: bool) -> str:
+        word = ("inh" if inhibitory else "exc") if isinstance(model, LIF) else model.role
+        name, k = word, 2
+        while name in self.populations:
+            name, k = f"{word}{k}", k + 1
+        return name
+
+    def background(self, target: Population, drive: Background) -> None:
+        """Give every neuron of `target` an independent Poisson input of its own."""
+        self._mine(target, "target")
+        if target.is_drive:
+            raise BuildError(f"{target.name!r} is a drive and takes no input")
+        if not isinstance(drive, Background):
+            raise ParameterError(f"drive must be nd.Background(rate_hz=..., weight=...), got {drive!r}")
+        self.backgrounds.append((target, drive))
+
+    def _mine(self, population: object, what: str) -> None:
+        if not isinstance(population, Population) or self.populations.get(population.name) is not population:
+            names = sorted(self.populations)
+            hint = nearest(population, names) if isinstance(population, str) else ""
+            raise BuildError(f"{what} must be a population of this network ({names}), got {population!r}{hint}")
+
+    def connect(
+        self,
+        source: Population,
+        target: Population,
+        wiring: Any,
+        *,
+        weight: Any = None,
+        delay: Any = 1.0,
+        spines: Spines | None = None,
+        name: str | None = None,
+        multapses: bool = False,
+    ) -> Projection:
+        """Connect two populations.
+
+        Parameters
+        ----------
+        wiring : Near, Degree, Probability, Pairs, OneToOne, AllToAll
+            Who connects to whom.
+        weight : float or (n_synapse,) array, mV
+            Not negative: the sign comes from the source population.
+        delay : float or Uniform, ms
+            Axonal delay.
+        spines : Spines, optional
+            Synapses on spines: plastic in size, their weight read off it (give `spines` or `weight`, not both).
+        multapses : bool
+            Whether a pair may have several contacts.
+        """
+        self._mine(source, "source")
+        self._mine(target, "target")
+        if target.is_drive:
+            raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
+        if (weight is None) == (spines is None):
+            raise ParameterError("give either weight= (mV) for static synapses or spines=nd.Spines(weight=...)")
+        if spines is not None and not isinstance(spines, Spines):
+            raise ParameterError(f"spines must be nd.Spines(weight=...), got {spines!r}")
+        if weight is not None:
+            values = np.asarray(weight, dtype=float)
+            if not np.all(np.isfinite(values)):
+                raise ParameterError(f"weight must be finite, got {weight!r}")
+            if np.any(values < 0):
+                raise ParameterError(
+                    f"weight must not be negative, got {weight!r}: the sign comes from the source population; "
+                    f"make {source.name!r} inhibitory=True instead"
+                )
+        label = name if name is not None else f"{source.name}_{target.name}"
+        if label in self.projections:
+            raise BuildError(f"there is already a projection named {label!r}; give another name=")
+        projection = Projection(label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses)
+        self.projections[label] = projection
+        return projection
+
+    # ------------------------------------------------------------------ telling what it is
+
+    def mean_input(self, population: Population) -> tuple[float, float]:
+        """Mean and noise amplitude (mV, Brunel's sigma) that the drives alone give a neuron of `population`."""
+        model = population.model
+        assert isinstance(model, LIF)
+        p = model.expand(population.n, population.name)
+        tau = float(np.mean(p["tau"]))
+        mu, variance = float(np.mean(p["drive"])), 0.0
+        for target, b in self.backgrounds:
+            if target is population:
+                rate = float(np.mean(b.rate_hz)) / 1e3
+                square = 2.0 if b.amplitudes == "exponential" else 1.0
+                mu += b.weight * rate * tau
+                variance += square * b.weight**2 * rate * tau
+        for q in self.projections.values():
+            if q.target is not population or not isinstance(q.source.model, Drive):
+                continue
+            rate = q.source.model.mean_rate_hz() / 1e3
+            w = q.spines.weight if q.spines is not None else float(np.mean(q.weight))
+            w *= -1 if q.source.inhibitory else 1
+            k = q.wiring.mean_inputs(q.source.n, q.target.n)
+            mu += w * k * rate * tau
+            variance += w * w * k * rate * tau
+        return mu, float(np.sqrt(variance))
+
+    def __repr__(self) -> str:
+        lines = [f"Network(seed={self.seed}) on a sheet of {self.sheet.width:g} x {self.sheet.height:g} um"]
+        for p in self.populations.values():
+            if isinstance(p.model, Drive):
+                rate = p.model.mean_rate_hz()
+                lines.append(f"  {p.name:<10} {p.n:>6} cells    {type(p.model).__name__}, mean {rate:.3g} Hz")
+                continue
+            mu, sigma = self.mean_input(p)
+            c = {k: float(np.mean(v)) for k, v in p.model.expand(p.n, p.name).items()}
+            guess = siegert_hz(
+                mu, sigma, c["tau"], c["threshold"] - c["rest"], c["reset"] - c["rest"], c["refractory"]
+            )
+            sign = "inhibitory" if p.inhibitory else "excitatory"
+            used = f", uses {', '.join(m.name for m in p.mechanisms)}" if p.mechanisms else ""
+            lines.append(
+                f"  {p.name:<10} {p.n:>6} neurons  {sign}, mean drive {mu:.3g} mV of {c['threshold'] - c['rest']:g}, "
+                f"noise {sigma:.2g} mV: about {guess:.2g} Hz from the drives alone{used}"
+            )
+            if guess < 0.01 and mu < 0.5 * (c["threshold"] - c["rest"]):
+                lines.append("             (silent on average: it fires only if its drive comes in bursts)")
+        for q in self.projections.values():
+            k = q.wiring.mean_inputs(q.source.n, q.target.n)
+            kind = f"spines of {q.spines.weight:g} mV" if q.spines else f"{float(np.mean(q.weight)):g} mV"
+            used = f", uses {', '.join(m.name for m in q.mechanisms)}" if q.mechanisms else ""
+            lines.append(f"  {q.name:<18} {k * q.target.n:>8.0f} synapses, {k:.3g} inputs each, {kind}{used}")
+        return "\n".join(lines)
+
+    def describe(self) -> dict[str, Any]:
+        """The network as plain data, for provenance."""
+
+        def words(obj: Any) -> dict[str, Any]:
+            return {"kind": type(obj).__name__, **params.asdict(obj)}
+
+        return {
+            "seed": self.seed,
+            "sheet": [self.sheet.width, self.sheet.height],
+            "populations": [
+                {
+                    "name": p.name, "n": p.n, "inhibitory": p.inhibitory, "drive": p.is_drive,
+                    "model": words(p.model), "uses": [m.describe() for m in p.mechanisms],
+                }
+                for p in self.populations.values()
+            ],
+            "backgrounds": [{"target": p.name, **words(b)} for p, b in self.backgrounds],
+            "projections": [
+                {
+                    "name": q.name, "source": q.source.name, "target": q.target.name, "wiring": words(q.wiring),
+                    "delay": words(q.delay), "multapses": q.multapses,
+                    "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
+                    else "array", "spines": words(q.spines) if q.spines else None,
+                    "uses": [m.describe() for m in q.mechanisms],
+                }
+                for q in self.projections.values()
+            ],
+        }  # fmt: skip

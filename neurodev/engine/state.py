@@ -1,0 +1,186 @@
+"""The state of the event loop: plain arrays in a few module-level tuples.
+
+All times are float64 ms relative to the current *epoch*; the simulator moves the epoch at fixed multiples of
+the window, so that times stay small and a run shifted by thirty days keeps its last digits.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+U4 = NDArray[np.uint32]
+
+SENTINEL = -1e30  # u of a refractory neuron: swallows every input without a test
+REFRACTORY = -1e29  # u below this is a sentinel
+
+# clock.f
+T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK = range(5)
+# clock.n
+(
+    N_WINDOW,  # index of the open window within the epoch
+    N_OPEN,  # 1 while a window is open
+    N_AGENDA,  # arrivals in the open window
+    N_AGENDA_AT,  # the next of them
+    N_RELEASE,  # pending releases from refractoriness
+    N_DUE,  # releases due in the open window
+    N_DUE_AT,
+    N_CROSSING,  # size of the heap of predicted crossings
+    N_DRIVE,  # drive spikes at hand
+    N_DRIVE_AT,
+    N_RECORD,  # spikes recorded and not yet fetched
+    N_EVENTS,  # synaptic events delivered
+    N_BACKGROUND,  # background events delivered
+    N_SPIKES,
+    N_BUDGET,  # stop when N_EVENTS exceeds it
+    N_NEED,  # capacity wanted by a status
+    N_FRAME_WINDOWS,  # windows between two rebases of the membrane frame
+    N_BLOCK_WINDOWS,  # windows in a block of predicted crossings
+    N_UNIFORM,  # 1 if all neurons are of one class
+    N_SUPRA,  # 1 if some class crosses its threshold without input
+) = range(20)
+
+
+class Clock(NamedTuple):
+    """Scalars that survive a pause: times (5,) and counters (20,)."""
+
+    f: F8
+    n: I8
+    window: float  # length of a window, ms
+
+
+class Neurons(NamedTuple):
+    """Membranes in one moving frame: u = (V - V_inf) exp((t - T_FRAME) / tau)."""
+
+    u: F8  # (n_neuron,)
+    kind: U4  # (n_neuron,) class of parameters
+    population: U4  # (n_neuron,)
+    first: I8  # (n_population,) global index of the first neuron; -1 for a drive
+    size: I8  # (n_population,)
+    rate: F8  # (n_class,) 1 / tau, 1/ms
+    threshold: F8  # (n_class,) relative to V_inf, mV
+    reset: F8  # (n_class,) relative to V_inf, mV
+    refractory: F8  # (n_class,) ms
+    silenced: I8  # (n_population,)
+
+
+class Log(NamedTuple):
+    """Spikes of each population in order of time, as long as some lane has still to deliver them."""
+
+    time: F8  # (n_population, room)
+    index: U4  # (n_population, room) local index
+    count: I8  # (n_population,)
+
+
+class Lanes(NamedTuple):
+    """One entry for each (projection, delay), in the order that breaks ties."""
+
+    population: I8  # source population
+    projection: I8
+    lane: I8  # number of the lane within the projection
+    delay: F8  # ms
+    cursor: I8  # next spike of the source population's log
+
+
+class Projections(NamedTuple):
+    """Addresses and sizes of the synapse tables."""
+
+    post: I8  # addresses
+    weight: I8
+    row_start: I8
+    row_length: I8
+    uid: I8
+    capacity: I8
+    n_row: I8
+    n_source: I8
+    offset: I8  # global index of target 0
+    birth_count: I8  # (n_projection,) births younger than the longest delay
+    birth_time: F8  # (n_projection, k) their times
+    birth_uid: NDArray[np.uint64]  # (n_projection, k) first uid of each batch
+    hook_first: I8  # (n_projection + 1,) hooks called on arrival
+    post_first: I8  # (n_population + 1,) hooks called on a spike, by target population
+
+
+class Hooks(NamedTuple):
+    """Compiled hooks of mechanisms, by address."""
+
+    pre: I8
+    pre_record: I8
+    post: I8
+    post_record: I8
+    trace: I8  # addresses of traces
+    trace_size: I8
+    trace_tau: F8
+    trace_base: F8
+
+
+class Queue(NamedTuple):
+    """The agenda of the open window, releases, predicted crossings and drive spikes."""
+
+    time: F8  # (room,) arrivals of the window
+    row: U4
+    lane: NDArray[np.uint16]
+    work_time: F8
+    work_row: U4
+    work_lane: NDArray[np.uint16]
+    bucket: I8
+    release_time: F8  # (n_neuron,) pending releases
+    release_index: U4
+    due_time: F8
+    due_index: U4
+    crossing_time: F8
+    crossing_index: U4
+    crossing_u: F8
+    drive_time: F8
+    drive_population: U4
+    drive_index: U4
+    fired: U4  # (n_neuron,) neurons fired by one row
+
+
+class Background(NamedTuple):
+    """Independent Poisson inputs, each a superposition over a range of neurons, generated in batches."""
+
+    rate: F8  # (n_background,) events per ms over the whole range
+    weight: F8  # mV
+    exponential: I8  # 1 if amplitudes are exponentially distributed
+    first: I8
+    size: I8
+    key: NDArray[np.uint64]
+    counter: NDArray[np.uint64]  # events drawn so far
+    clock: F8  # time of the last event drawn
+    at: I8  # next event of the batch
+    next: F8  # its time
+    time: F8  # (n_background, batch)
+    target: U4
+    jump: F8  # amplitude times the frame factor (uniform class) or the bare amplitude
+    work: F8  # (batch,)
+    work_bits: NDArray[np.uint64]  # (batch,) the same memory as `work`
+
+
+class Record(NamedTuple):
+    """Spike counts of every cell and, where wanted, full trains."""
+
+    count: I8  # (n_cell,) all populations, drives included
+    first: I8  # (n_population,) position of each population in `count`
+    wanted: I8  # (n_population,) 1 to keep full trains
+    time: F8
+    population: U4
+    index: U4
+
+
+class State(NamedTuple):
+    """Everything the loop needs."""
+
+    clock: Clock
+    neurons: Neurons
+    log: Log
+    lanes: Lanes
+    projections: Projections
+    hooks: Hooks
+    queue: Queue
+    background: Background
+    record: Record

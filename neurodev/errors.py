@@ -1,0 +1,57 @@
+"""Every error that neurodev raises on purpose, and the sentence behind each kernel status."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class NeurodevError(Exception):
+    """Base of all errors raised by neurodev."""
+
+
+class ParameterError(NeurodevError, ValueError):
+    """An argument is out of range, of the wrong shape, or not finite."""
+
+
+class BuildError(NeurodevError, ValueError):
+    """The parts of a network or study do not fit together."""
+
+
+class StudyError(NeurodevError, ValueError):
+    """A study file has an unknown key or a value that cannot be read."""
+
+
+class RunFileError(NeurodevError, OSError):
+    """A run file is missing, truncated, foreign, or written by a newer version."""
+
+
+class InvariantError(NeurodevError, AssertionError):
+    """`verify` re-derived an invariant from scratch and it did not hold."""
+
+
+class SimulationError(NeurodevError, RuntimeError):
+    """A running simulation cannot go on (for example a runaway beyond its event budget)."""
+
+
+class Status(IntEnum):
+    """What a kernel returns: kernels never raise."""
+
+    DONE = 0
+    LOG_FULL = 1
+    AGENDA_FULL = 2
+    RELEASE_FULL = 3
+    CROSSING_FULL = 4
+    RECORD_FULL = 5
+    PROBE_FULL = 6
+    DRIVE_EMPTY = 7
+    EVENT_BUDGET = 8
+    STORE_FULL = 9
+    NOT_FINITE = 10
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for the candidate nearest to `word`, or an empty string."""
+    found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""

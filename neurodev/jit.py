@@ -1,0 +1,246 @@
+"""The one door to Numba: options, a cache that cannot go stale, raw pointers, and a JIT-off mode.
+
+Only this module imports Numba.  Kernels are module-level functions decorated with `kernel`
+(outer loops) or `rule` (tiny pure functions that are inlined by LLVM).  Hot hooks of mechanisms are
+decorated with `hook`: they are compiled to C functions and reach the event loop as one address, so the
+engine compiles once and a new mechanism compiles only itself (design section 4).
+
+With ``NUMBA_DISABLE_JIT=1`` everything runs as plain Python on the same arrays: an address then
+is a key into a table of Python functions, and `view_*` wraps memory with ctypes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _source_hash() -> str:
+    """Hash of the package's sources: Numba's own cache misses changes in imported helpers."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_root() -> Path:
+    base = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    root = Path(base) if base else Path.home() / ".cache"
+    path = root / "neurodev" / _source_hash()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        path = Path(tempfile.gettempdir()) / "neurodev" / _source_hash()
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
+CACHE_PATH = _cache_root() if CACHE else None
+
+import numba  # noqa: E402
+from numba import carray, cfunc, njit, types  # noqa: E402
+from numba.core import config as _config  # noqa: E402
+from numba.core import cgutils  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
+
+ENABLED: bool = not _config.DISABLE_JIT
+numba_version: str = numba.__version__
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
+
+
+def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
+    """Apply a Numba decorator with our cache folder, then restore Numba's own setting."""
+    if not CACHE:
+        return make(fn)
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(CACHE_PATH)
+    try:
+        return make(fn)
+    finally:
+        _config.CACHE_DIR = before
+
+
+def kernel(fn: F) -> F:
+    """Compile a kernel (lazily, cached, without the GIL)."""
+    if not ENABLED:
+        return fn
+    return _decorate(fn, njit(cache=CACHE, **_OPTIONS))  # type: ignore[no-any-return]
+
+
+def rule(fn: F) -> F:
+    """Compile a tiny pure function; LLVM inlines it into the kernels that call it."""
+    if not ENABLED:
+        return fn
+    return _decorate(fn, njit(cache=CACHE, inline="never", **_OPTIONS))  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------- addresses and hooks
+# A hook is called with (record, a, b, c, d, t): see mechanisms/base.py for what they mean.
+
+_HOOK_TYPES = (types.int64,) * 5 + (types.float64,)
+_python_hooks: dict[int, Callable[..., None]] = {}
+
+
+def hook(fn: Callable[..., None]) -> Any:
+    """Compile a hot hook ``fn(record, a, b, c, d, t)``; `address` of the result goes to the engine."""
+    if not ENABLED:
+        return fn
+    signature = types.void(*_HOOK_TYPES)
+    return _decorate(fn, lambda f: _LazyHook(f, signature))
+
+
+class _LazyHook:
+    """Compile on first use, so that importing neurodev compiles nothing."""
+
+    def __init__(self, fn: Callable[..., None], signature: Any) -> None:
+        self.py_func = fn
+        self._signature = signature
+        self._compiled: Any = None
+
+    @property
+    def address(self) -> int:
+        if self._compiled is None:
+            make = cfunc(self._signature, cache=CACHE, nopython=True, error_model="numpy")
+            self._compiled = _decorate(self.py_func, make)
+        return int(self._compiled.address)
+
+
+def address_of_hook(h: Any) -> int:
+    """The number by which the event loop calls a hook."""
+    if isinstance(h, _LazyHook):
+        return h.address
+    key = id(h)
+    _python_hooks[key] = h
+    return key
+
+
+def address(array: np.ndarray[Any, Any]) -> int:
+    """The memory address of a contiguous array; the caller keeps the array alive."""
+    return int(array.ctypes.data)
+
+
+if ENABLED:
+
+    @intrinsic
+    def call_hook(typingctx, function, record, a, b, c, d, t):  # type: ignore[no-untyped-def]
+        """Call the compiled hook at an address."""
+        sig = types.void(types.int64, *_HOOK_TYPES)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            from llvmlite import ir
+
+            i8, f8 = ir.IntType(64), ir.DoubleType()
+            # Numba's C wrapper of a void function returns nothing (i8* None is not exposed)
+            fnty = ir.FunctionType(ir.VoidType(), [i8, i8, i8, i8, i8, f8])
+            pointer = builder.inttoptr(args[0], fnty.as_pointer())
+            builder.call(pointer, args[1:])
+            return context.get_dummy_value()
+
+        return sig, codegen
+
+    @intrinsic
+    def _pointer(typingctx, number):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+        return types.voidptr(types.int64), codegen
+
+    @intrinsic
+    def _prefetch(typingctx, array, index):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            from llvmlite import ir
+            from numba.np.arrayobj import make_array
+
+            ary = make_array(signature.args[0])(context, builder, args[0])
+            element = builder.gep(ary.data, [args[1]])
+            i32 = ir.IntType(32)
+            pointer = builder.bitcast(element, cgutils.voidptr_t)
+            fnty = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, i32, i32, i32])
+            fn = cgutils.get_or_insert_function(builder.module, fnty, "llvm.prefetch.p0")
+            builder.call(fn, [pointer, i32(0), i32(3), i32(1)])
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp), codegen
+
+    @njit(inline="always")
+    def prefetch(array, index):  # type: ignore[no-untyped-def]
+        """Ask for the cache line of ``array[index]``; never faults."""
+        _prefetch(array, index)
+
+    @njit(inline="always")
+    def view_f8(number, n):  # type: ignore[no-untyped-def]
+        """The `n` float64 at an address."""
+        return carray(_pointer(number), (n,), np.float64)
+
+    @njit(inline="always")
+    def view_f4(number, n):  # type: ignore[no-untyped-def]
+        """The `n` float32 at an address."""
+        return carray(_pointer(number), (n,), np.float32)
+
+    @njit(inline="always")
+    def view_u4(number, n):  # type: ignore[no-untyped-def]
+        """The `n` uint32 at an address."""
+        return carray(_pointer(number), (n,), np.uint32)
+
+    @njit(inline="always")
+    def view_u8(number, n):  # type: ignore[no-untyped-def]
+        """The `n` uint64 at an address."""
+        return carray(_pointer(number), (n,), np.uint64)
+
+    @njit(inline="always")
+    def view_i8(number, n):  # type: ignore[no-untyped-def]
+        """The `n` int64 at an address."""
+        return carray(_pointer(number), (n,), np.int64)
+
+else:
+    np.seterr(over="ignore")  # hashes wrap around on purpose; compiled code never warns
+
+    def call_hook(function, record, a, b, c, d, t):  # type: ignore[no-untyped-def]
+        """Call the Python hook registered under a key."""
+        _python_hooks[function](record, a, b, c, d, t)
+
+    def prefetch(array, index):  # type: ignore[no-untyped-def]
+        """Nothing to do without the compiler."""
+
+    def _wrap(number, n, ctype):  # type: ignore[no-untyped-def]
+        return np.ctypeslib.as_array((ctype * int(n)).from_address(int(number)))
+
+    def view_f8(number, n):  # type: ignore[no-untyped-def]
+        """The `n` float64 at an address."""
+        return _wrap(number, n, ctypes.c_double)
+
+    def view_f4(number, n):  # type: ignore[no-untyped-def]
+        """The `n` float32 at an address."""
+        return _wrap(number, n, ctypes.c_float)
+
+    def view_u4(number, n):  # type: ignore[no-untyped-def]
+        """The `n` uint32 at an address."""
+        return _wrap(number, n, ctypes.c_uint32)
+
+    def view_u8(number, n):  # type: ignore[no-untyped-def]
+        """The `n` uint64 at an address."""
+        return _wrap(number, n, ctypes.c_uint64)
+
+    def view_i8(number, n):  # type: ignore[no-untyped-def]
+        """The `n` int64 at an address."""
+        return _wrap(number, n, ctypes.c_int64)
+
+
+def inline(fn: F) -> F:
+    """Inline a small function into its callers before LLVM sees it: for code that runs once per event."""
+    if not ENABLED:
+        return fn
+    return _decorate(fn, njit(inline="always", **_OPTIONS))  # type: ignore[no-any-return]

@@ -1,0 +1,299 @@
+"""The contract of a mechanism: one idea, its parameters, its columns, a few short rules.
+
+A mechanism *owns* columns (it integrates them), *adds* to drive columns that somebody else owns and clears,
+and *reads* columns and signals.  It never edits the structure: it proposes a `Plan`.  At a tick every driver
+calls, for all mechanisms, one phase after the other::
+
+    signals -> add -> advance -> propose -> (merged plan, `born`) -> weights refreshed -> recording
+
+Between ticks a mechanism with hot hooks sees every arrival and every spike (`Hot`).  A hook is a
+C function ``hook(record, a, b, c, d, t)``; `record` is the address of an int64 array whose entries are
+named by the constants below, so that every hook has one signature for ever:
+
+=========  ==========================================================================
+on_pre     a = source, b = lane, slots c <= slot < d of that row, t = arrival time
+on_post    a = target neuron, t = its spike time (b, c, d unused)
+=========  ==========================================================================
+
+Traces are kept rescaled, ``X = x exp((t - base) / tau)``, so that one exponential per row replaces one per
+synapse; the event loop moves the bases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params, rng
+from neurodev.errors import BuildError
+from neurodev.jit import kernel
+
+if TYPE_CHECKING:
+    from neurodev.structure.plan import Plan
+    from neurodev.structure.table import Table
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+# entries of a hook's record: addresses and sizes
+R_F = 0  # float64 (n_column * capacity), column k of slot s at k * capacity + s
+R_CAPACITY = 1
+R_POST = 2  # uint32 (capacity)
+R_WEIGHT = 3  # float32 (capacity)
+R_IN_START = 4  # int64 (n_target)
+R_IN_LENGTH = 5  # int32 (n_target), viewed as uint32
+R_IN_SLOT = 6  # uint32 (n_in)
+R_IN_ROW = 7  # uint32 (n_in)
+R_N_IN = 8
+R_N_SOURCE = 9
+R_N_ROW = 10
+R_N_TARGET = 11
+R_PARAMETERS = 12  # float64 (n_parameter)
+R_N_PARAMETER = 13
+R_COLUMNS = 14  # int64 (n_hot_column): positions in f
+R_N_COLUMN = 15  # number of columns of f
+R_PRE_TRACE = 16  # float64 (n_pre_trace * n_row)
+R_N_PRE_TRACE = 17
+R_POST_TRACE = 18  # float64 (n_post_trace * n_target)
+R_N_POST_TRACE = 19
+R_BASE = 20  # float64 (n_pre_trace + n_post_trace): base time of each trace, ms
+R_TAU = 21  # float64 (n_pre_trace + n_post_trace): time constant of each trace, ms
+R_UID = 22  # uint64 (capacity)
+RECORD_SIZE = 24
+
+
+@dataclass(frozen=True)
+class Hot:
+    """The hot half of a mechanism, as the event loop wants it.
+
+    Attributes
+    ----------
+    on_pre, on_post : hook or None
+        Functions decorated with `neurodev.jit.hook`.
+    parameters : tuple of float
+        What the hooks find at ``R_PARAMETERS``.
+    columns : tuple of str
+        The table columns whose positions the hooks find at ``R_COLUMNS``.
+    pre_traces, post_traces : tuple of float
+        Time constants (ms) of the traces per (source, lane) and per target neuron.
+    """
+
+    on_pre: Any
+    on_post: Any
+    parameters: tuple[float, ...]
+    columns: tuple[str, ...]
+    pre_traces: tuple[float, ...] = ()
+    post_traces: tuple[float, ...] = ()
+
+
+@dataclass
+class NeuronBlock:
+    """The signals of one population: one named float64 row per signal (n_neuron)."""
+
+    n: int
+    signals: dict[str, F8] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> F8:
+        return self.signals[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.signals
+
+    def add(self, name: str, fill: float = 0.0) -> F8:
+        """The signal `name`, created with `fill` on first use."""
+        if name not in self.signals:
+            self.signals[name] = np.full(self.n, fill)
+        return self.signals[name]
+
+
+@dataclass
+class Clock:
+    """Where a run stands: both times in ms, the length of a tick on both clocks, and its index."""
+
+    tick: int = 0
+    life: float = 0.0
+    spike: float = 0.0
+    tick_life: float = 7.2e6
+    tick_spike: float = 6e4
+
+
+@dataclass
+class SynapseView:
+    """What a synapse-level mechanism may see of one projection.
+
+    Attributes
+    ----------
+    name : str
+        Name of the projection.
+    table : Table
+        The synapse table; mechanisms write columns they own, never its topology.
+    target, source : NeuronBlock
+        Signals of both populations; always present: ``"rate_hz"``, the mean of the last tick.
+    clock : Clock
+        Both clocks.
+    reference_volume : float
+        V0, um3.
+    weight_gain, silent_volume : float
+        Of the weight map: mV per um3, um3.
+    source_positions, target_positions : (n, 2) float64, um
+    wiring : object
+        The wiring rule of the projection (births ask it for partners).
+    """
+
+    name: str
+    table: Table
+    source: NeuronBlock
+    target: NeuronBlock
+    clock: Clock
+    seed: int
+    reference_volume: float = 0.05
+    weight_gain: float = 0.0
+    silent_volume: float = 0.0
+    source_positions: F8 | None = None
+    target_positions: F8 | None = None
+    wiring: Any = None
+    same_population: bool = False
+    multapses: bool = False
+
+    def key(self, mechanism: str) -> np.uint64:
+        """Stream key of a mechanism's counter-based draws on this projection."""
+        return rng.key(self.seed, self.name, mechanism)
+
+    def slots(self) -> I8:
+        """All live slots, in row order."""
+        return self.table.slots()
+
+
+@dataclass
+class NeuronView:
+    """What a neuron-level mechanism may see of one population."""
+
+    name: str
+    block: NeuronBlock
+    clock: Clock
+    seed: int
+
+    def key(self, mechanism: str) -> np.uint64:
+        """Stream key of a mechanism's counter-based draws on this population."""
+        return rng.key(self.seed, self.name, mechanism)
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """Base of all mechanisms; override only what your idea needs.
+
+    Class attributes
+    ----------------
+    level : {"synapse", "neuron"}
+        What it is used on: a projection or a population.
+    owns, adds, reads : tuple of str
+        Columns (or neuron signals) it integrates, adds to, and looks at.  A second owner is refused at build.
+    equation : str
+        What `neurodev show NAME` prints.
+    """
+
+    level: ClassVar[str] = "synapse"
+    owns: ClassVar[tuple[str, ...]] = ()
+    adds: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
+    equation: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        params.check(self)
+
+    @property
+    def name(self) -> str:
+        """The word by which plans, logs and studies call this mechanism."""
+        return type(self).__name__
+
+    def columns(self) -> dict[str, float]:
+        """Columns (or signals) to create, each with its fill value."""
+        return {}
+
+    def fastest_life_time(self) -> float:
+        """Fastest time constant on the life clock, ms; the tick may be at most a fifth of it."""
+        return float("inf")
+
+    def hot(self, columns: frozenset[str]) -> Hot | None:
+        """The hot hooks, given the names of all columns of the projection."""
+        return None
+
+    def prepare(self, view: Any) -> None:
+        """Initialise owned columns at build."""
+
+    def signals(self, view: Any) -> None:
+        """First phase of a tick: turn what the hot hooks gathered into signals."""
+
+    def add(self, view: Any) -> None:
+        """Second phase: add to drive columns."""
+
+    def advance(self, view: Any) -> None:
+        """Third phase: integrate owned columns over the tick."""
+
+    def propose(self, view: Any) -> Plan | None:
+        """Fourth phase: ask for deaths and births."""
+        return None
+
+    def born(self, view: Any, slots: I8) -> None:
+        """After births were applied: give owned columns of the newborn their values."""
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and parameters as plain data, for provenance."""
+        return {"kind": self.name, **{k: v for k, v in params.asdict(self).items()}}
+
+
+def check_owners(where: str, mechanisms: tuple[Mechanism, ...], present: frozenset[str] = frozenset()) -> None:
+    """Refuse a second owner of a column, and a reader of a column that nobody owns.
+
+    Raises
+    ------
+    BuildError
+        With both names, the column and the cure.
+    """
+    owner: dict[str, str] = {}
+    for m in mechanisms:
+        for column in m.owns:
+            if column in owner:
+                raise BuildError(
+                    f"{where}: column {column!r} has two owners, {owner[column]} and {m.name}; use one of them"
+                )
+            owner[column] = m.name
+    for m in mechanisms:
+        for column in m.reads:
+            if column not in owner and column not in present:
+                raise BuildError(
+                    f"{where}: {m.name} reads {column!r}, which no mechanism here owns; "
+                    f"add the mechanism that owns it (owned now: {sorted(owner) or 'nothing'})"
+                )
+
+
+def is_registered(cls: Any) -> bool:
+    """Whether `cls` is a concrete mechanism (it overrides at least one phase)."""
+    return isinstance(cls, type) and issubclass(cls, Mechanism) and cls is not Mechanism and bool(fields(cls))
+
+
+@kernel
+def sum_per_target(values, slots, post, total, count):  # type: ignore[no-untyped-def]
+    """Add `values` of the live `slots` to their target neurons; `total`, `count` (n_target) are cleared first."""
+    total[:] = 0.0
+    count[:] = 0
+    for k in range(slots.shape[0]):
+        s = slots[k]
+        j = post[s]
+        total[j] += values[s]
+        count[j] += 1
+
+
+def mean_per_target(view: SynapseView, column: str, slots: I8) -> tuple[F8, I8]:
+    """Mean of a column over the living synapses of each target (NaN-free: 0 where there are none), and counts."""
+    n = view.target.n
+    total, count = np.zeros(n), np.zeros(n, dtype=np.int64)
+    sum_per_target(view.table.column(column), slots, view.table.post, total, count)
+    return total / np.maximum(count, 1), count
+
+
+Hook = Callable[..., None]

@@ -1,0 +1,109 @@
+"""The leaky integrate-and-fire neuron with delta synapses, in closed form between events.
+
+    tau dV/dt = -(V - rest) + drive,     V -> V + w at an arrival,     spike when V >= threshold
+
+so that ``V(t) = V_inf + (V(0) - V_inf) exp(-t / tau)`` with ``V_inf = rest + drive``.  After a spike V is held at
+`reset` for the refractory period, and delta inputs are lost meanwhile.  If ``V_inf > threshold`` the neuron crosses
+without input at ``t = tau ln((V_inf - V) / (V_inf - threshold))``, which the engine predicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.params import check, param
+
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LIF:
+    """Leaky integrate-and-fire neurons; each parameter is a number or one number per neuron.
+
+    Parameters
+    ----------
+    tau : float or (n,) array, ms
+        Membrane time constant; ``inf`` means no leak.
+    threshold, reset, rest : float or (n,) array, mV
+        Spike when V >= threshold; V after a spike; V without input.
+    refractory : float or (n,) array, ms
+        Absolute refractory period; 0 switches it off.
+    drive : float or (n,) array, mV
+        Steady depolarisation R I of a constant current.
+    initial : float or (n,) array, mV, optional
+        V at time 0; rest (or reset, where rest is above threshold) if not given.
+    """
+
+    tau: Any = param(20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Brunel 2000")
+    threshold: Any = param(20.0, unit="mV", array=True, source="Brunel 2000")
+    reset: Any = param(0.0, unit="mV", array=True, source="default study")
+    rest: Any = param(0.0, unit="mV", array=True, source="convention")
+    refractory: Any = param(2.0, unit="ms", clock="spike", low=0.0, array=True, source="Brunel 2000")
+    drive: Any = param(0.0, unit="mV", array=True, source="free")
+    initial: Any = param(None, unit="mV", array=True, none=True, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if np.any(np.asarray(self.reset) >= np.asarray(self.threshold)):
+            raise ParameterError(
+                f"LIF.reset must be below LIF.threshold, got reset={self.reset!r}, threshold={self.threshold!r}"
+            )
+        if self.initial is not None and np.any(np.asarray(self.initial) >= np.asarray(self.threshold)):
+            raise ParameterError(f"LIF.initial must be below LIF.threshold, got {self.initial!r}")
+
+    def expand(self, n: int, name: str) -> dict[str, F8]:
+        """Every parameter as an (n,) array; wrong lengths are refused by name."""
+        out: dict[str, F8] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is None:
+                continue
+            array = np.asarray(value, dtype=float)
+            if array.ndim and array.shape != (n,):
+                raise ParameterError(
+                    f"LIF.{f.name} of {name!r} must be a number or have shape ({n},), got shape {array.shape}"
+                )
+            out[f.name] = np.broadcast_to(array, (n,)).copy()
+        if "initial" not in out:
+            out["initial"] = np.where(out["rest"] < out["threshold"], out["rest"], out["reset"])
+        return out
+
+
+def crossing_time(v: float, v_inf: float, threshold: float, tau: float) -> float:
+    """Time (ms) until a neuron at `v` (mV) crosses `threshold` without input; inf if it never does."""
+    if v >= threshold:
+        return 0.0
+    if v_inf <= threshold:
+        return float("inf")
+    return float(tau * np.log((v_inf - v) / (v_inf - threshold)))
+
+
+def rate_constant_hz(v_inf: float, threshold: float, reset: float, tau: float, refractory: float) -> float:
+    """Firing rate (Hz) under a constant drive."""
+    t = crossing_time(reset, v_inf, threshold, tau)
+    return 0.0 if np.isinf(t) else 1e3 / (t + refractory)
+
+
+def siegert_hz(mu: float, sigma: float, tau: float, threshold: float, reset: float, refractory: float) -> float:
+    """Firing rate (Hz) in the diffusion limit (Siegert 1951; Brunel's sigma: sd of V is sigma / sqrt 2).
+
+    Parameters
+    ----------
+    mu, sigma : float, mV
+        Mean drive and noise amplitude, relative to rest.
+    """
+    from scipy.integrate import quad
+    from scipy.special import erfcx
+
+    if sigma <= 0:
+        return rate_constant_hz(mu, threshold, reset, tau, refractory)
+    low, high = (reset - mu) / sigma, (threshold - mu) / sigma
+    if high > 26:
+        return 0.0
+    area = quad(lambda x: np.sqrt(np.pi) * erfcx(-x), low, high, epsabs=0, epsrel=1e-12, limit=500)[0]
+    return float(1e3 / (refractory + tau * area))
