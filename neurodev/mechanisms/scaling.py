@@ -1,0 +1,68 @@
+"""Homeostatic scaling: one number per neuron multiplies the weights of its spines.
+
+    dS/dt = (1 - rbar / r*) / tau,     weight ~ exp(S),     rbar the rate, low-passed over `average`
+
+Sizes are untouched.  The rate is averaged over several ticks before the error is taken: clipping the error of single ticks
+makes the integral a vote (how often above, how often below), and the rate settles off its set-point (default study, section 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from neurodev.mechanisms.base import Mechanism, NeuronView
+from neurodev.params import param
+from neurodev.signals.rate import low_pass
+from neurodev.units import day
+
+
+@dataclass(frozen=True)
+class Scaling(Mechanism):
+    """Keep every neuron near a target rate by scaling its spines.
+
+    Parameters
+    ----------
+    target_hz : float, Hz
+        r*, mean over a tick of spike time.
+    tau : float, ms (life)
+        Time constant of S.
+    average : float, ms (life)
+        Low-pass of the rate; 0 takes single ticks.
+    limit : float
+        Largest change of S in a tick.
+    bound : float
+        Bound of abs(S).
+    start : float
+        S at the beginning.
+    """
+
+    level: ClassVar[str] = "neuron"
+    owns: ClassVar[tuple[str, ...]] = ("scaling", "rate_average")
+    reads: ClassVar[tuple[str, ...]] = ("rate_hz",)
+    equation: ClassVar[str] = "dS/dt = (1 - rbar/r*)/tau,  weight ~ exp(S),  abs(S) <= bound"
+
+    target_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="default study, section 2")
+    tau: float = param(1 * day, unit="ms", clock="life", above=0.0, source="default study, section 2")
+    average: float = param(0.5 * day, unit="ms", clock="life", low=0.0, source="default study, section 1")
+    limit: float = param(0.05, unit="1", above=0.0, source="default study, section 2")
+    bound: float = param(2.0, unit="1", low=0.0, source="default study, section 2")
+    start: float = param(0.5, unit="1", source="default study, section 2")
+
+    def columns(self) -> dict[str, float]:
+        """S and the averaged rate, which starts on target."""
+        return {"scaling": self.start, "rate_average": self.target_hz}
+
+    def fastest_life_time(self) -> float:
+        """The faster of the two."""
+        return min(self.tau, self.average) if self.average > 0 else self.tau
+
+    def advance(self, view: NeuronView) -> None:
+        """One Euler step of the integral; tick <= tau / 5 is checked at build."""
+        b, t = view.block, view.clock.tick_life
+        b["rate_average"][:] = low_pass(b["rate_average"], b["rate_hz"], t, self.average)
+        step = (1.0 - b["rate_average"] / self.target_hz) * t / self.tau
+        s = b["scaling"]
+        s[:] = np.clip(s + np.clip(step, -self.limit, self.limit), -self.bound, self.bound)

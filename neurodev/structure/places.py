@@ -1,0 +1,92 @@
+"""Sheets, the positions of cells on them, and places along dendritic branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.params import check, param
+
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A flat rectangle of tissue.
+
+    Parameters
+    ----------
+    width, height : float, um
+    """
+
+    width: float = param(1000.0, unit="um", above=0.0, source="default study, section 2")
+    height: float = param(1000.0, unit="um", above=0.0, source="default study, section 2")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def grid_shape(n: int, width: float, height: float) -> tuple[int, int]:
+    """Columns and rows of the grid of exactly `n` places whose cells are most nearly square."""
+    best = (n, 1)
+    for rows in range(1, n + 1):
+        if n % rows:
+            continue
+        columns = n // rows
+        skew = abs(np.log((width / columns) / (height / rows)))
+        if skew < abs(np.log((width / best[0]) / (height / best[1]))):
+            best = (columns, rows)
+    return best
+
+
+def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
+    """Positions (n, 2) in um: the most nearly square grid, each place moved by up to `jitter` um in x and y.
+
+    If `n` has no factorisation near the sheet's shape (a prime, say), a larger grid is thinned at random.
+    """
+    if jitter < 0 or not np.isfinite(jitter):
+        raise ParameterError(f"jitter must be >= 0 um, got {jitter!r}")
+    columns, rows = grid_shape(n, sheet.width, sheet.height)
+    ratio = (sheet.width / columns) / (sheet.height / rows)
+    keep = None
+    if not 0.4 < ratio < 2.5:
+        rows = int(np.ceil(np.sqrt(n * sheet.height / sheet.width)))
+        columns = int(np.ceil(n / rows))
+        keep = np.sort(draw.choice(columns * rows, n, replace=False))
+    x = (np.arange(columns) + 0.5) * sheet.width / columns
+    y = (np.arange(rows) + 0.5) * sheet.height / rows
+    places = np.column_stack([np.tile(x, rows), np.repeat(y, columns)])
+    if keep is not None:
+        places = places[keep]
+    if jitter:
+        places = places + draw.uniform(-jitter, jitter, places.shape)
+        places = np.clip(places, 0.0, [sheet.width, sheet.height])
+    return np.ascontiguousarray(places)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The dendrite of a neuron as a few straight branches; synapses sit at places along them.
+
+    Parameters
+    ----------
+    per_neuron : int
+    length : float, um
+    """
+
+    per_neuron: int = param(1, unit="1", low=1, high=65535, source="free")
+    length: float = param(100.0, unit="um", above=0.0, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def draw(self, n: int, draw: np.random.Generator) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+        """Branch and place (um from its root) of `n` synapses, uniform: spine positions are mostly random.
+
+        Source: Poisson-like positions along human cortical dendrites (PMC4107399, abstract).
+        """
+        branch = draw.integers(0, int(self.per_neuron), n).astype(np.uint16)
+        return branch, draw.uniform(0.0, self.length, n).astype(np.float32)

@@ -1,0 +1,178 @@
+"""Plans: what mechanisms ask for, how their wishes are merged, and the only code that changes topology."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
+from neurodev.structure.table import Table
+
+I8 = NDArray[np.int64]
+F4 = NDArray[np.float32]
+U1 = NDArray[np.uint8]
+
+
+def _i8() -> I8:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _f4() -> F4:
+    return np.zeros(0, dtype=np.float32)
+
+
+def _u1() -> U1:
+    return np.zeros(0, dtype=np.uint8)
+
+
+@dataclass
+class Plan:
+    """Deaths and births that one mechanism proposes for one table.
+
+    Attributes
+    ----------
+    mechanism : str
+    deaths : (n,) int64
+        Slots; with `death_cause` (codes), `death_value` (log size), `death_evidence`, `death_trophic`.
+    source, target, lane : (m,) int64
+        Births, with `birth_value` (log size), `birth_cause` (codes) and `birth_weight` (mV, signed).
+    """
+
+    mechanism: str
+    deaths: I8 = field(default_factory=_i8)
+    death_cause: U1 = field(default_factory=_u1)
+    death_value: F4 = field(default_factory=_f4)
+    death_evidence: F4 = field(default_factory=_f4)
+    death_trophic: F4 = field(default_factory=_f4)
+    source: I8 = field(default_factory=_i8)
+    target: I8 = field(default_factory=_i8)
+    lane: I8 = field(default_factory=_i8)
+    birth_cause: U1 = field(default_factory=_u1)
+    birth_value: F4 = field(default_factory=_f4)
+    birth_weight: F4 = field(default_factory=_f4)
+
+    def check(self, table: Table) -> None:
+        """Refuse slots and indices that do not exist."""
+        for name, a, n in (
+            ("deaths", self.deaths, table.capacity),
+            ("source", self.source, table.n_source),
+            ("target", self.target, table.n_target),
+            ("lane", self.lane, table.n_lane),
+        ):
+            if a.size and (a.min() < 0 or a.max() >= n):
+                raise ParameterError(f"plan of {self.mechanism}: {name} must lie in [0, {n}), got {a.min()}..{a.max()}")
+        for name in ("death_cause", "death_value", "death_evidence", "death_trophic"):
+            if getattr(self, name).size not in (0, self.deaths.size):
+                raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per death")
+        for name in ("target", "lane"):
+            if getattr(self, name).size != self.source.size:
+                raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per birth")
+
+
+@dataclass
+class Merged:
+    """All plans of a tick as one, with the births that were refused, by reason."""
+
+    plan: Plan
+    refused: dict[str, int]
+
+
+@dataclass
+class Applied:
+    """What a merged plan did."""
+
+    n_born: int
+    n_died: int
+    first_uid: int
+    slots: I8
+    refused: dict[str, int]
+
+
+def _filled(a: NDArray[np.generic], n: int, fill: float, dtype: type) -> NDArray[np.generic]:
+    return a.astype(dtype) if a.size == n else np.full(n, fill, dtype=dtype)
+
+
+def merge(plans: Sequence[Plan], table: Table, *, single_contact: bool) -> Merged:
+    """Union of the deaths (the first cause in declared order counts), then the births.
+
+    With `single_contact`, a birth on a pair that keeps a living synapse is refused as ``occupied``, a second
+    birth on the same pair as ``duplicate``.
+    """
+    for p in plans:
+        p.check(table)
+    deaths = np.concatenate([p.deaths for p in plans]) if plans else _i8()
+    _, keep = np.unique(deaths, return_index=True)  # return_index: the first occurrence, that is the first cause
+    keep.sort()
+    cat = lambda name, fill, dtype, of: np.concatenate(  # noqa: E731
+        [_filled(getattr(p, name), getattr(p, of).size, fill, dtype) for p in plans] or [np.zeros(0, dtype)]
+    )
+    dead = deaths[keep]
+    source = cat("source", 0, np.int64, "source")
+    target = cat("target", 0, np.int64, "source")
+    refused: dict[str, int] = {}
+    wanted = np.ones(source.size, dtype=bool)
+    if single_contact and source.size:
+        pair = source * table.n_target + target
+        alive = table.slots()
+        gone = np.zeros(table.capacity, dtype=bool)
+        gone[dead] = True
+        alive = alive[~gone[alive]]
+        occupied = np.isin(pair, table.pre(alive) * table.n_target + table.post[alive].astype(np.int64))
+        first = np.zeros(source.size, dtype=bool)
+        first[np.unique(pair, return_index=True)[1]] = True
+        wanted = ~occupied & first
+        refused = {"occupied": int(occupied.sum()), "duplicate": int((~occupied & ~first).sum())}
+    name = plans[0].mechanism if plans else ""
+    merged = Plan(
+        name, dead,
+        cat("death_cause", 0, np.uint8, "deaths")[keep], cat("death_value", np.nan, np.float32, "deaths")[keep],
+        cat("death_evidence", np.nan, np.float32, "deaths")[keep],
+        cat("death_trophic", np.nan, np.float32, "deaths")[keep],
+        source[wanted], target[wanted], cat("lane", 0, np.int64, "source")[wanted],
+        cat("birth_cause", 1, np.uint8, "source")[wanted], cat("birth_value", np.nan, np.float32, "source")[wanted],
+        cat("birth_weight", 0.0, np.float32, "source")[wanted],
+    )  # fmt: skip
+    return Merged(merged, {k: v for k, v in refused.items() if v})
+
+
+def apply(table: Table, merged: Merged, *, tick: int, life: float, log: StructuralLog | None = None) -> Applied:
+    """Carry out a merged plan and log it: deaths first, then births.
+
+    Parameters
+    ----------
+    tick : int
+        Number of the tick, for the log.
+    life : float, ms
+        Life time, the newborns' birth date.
+    """
+    p = merged.plan
+    n_dead, n_born = int(p.deaths.size), int(p.source.size)
+    dead_uid = table.uid[p.deaths]
+    dead_pre, dead_post = table.pre(p.deaths), table.post[p.deaths]
+    dead_lane = table.lane(p.deaths)
+    if n_dead:
+        table._delete(p.deaths)
+    slots, first = _i8(), table.uids.next
+    if n_born:
+        slots, first = table._insert(p.source, p.target, p.lane, p.birth_weight.astype(np.float32), life)
+    if log is not None and n_dead + n_born:
+        nan = np.full(n_born, np.nan, dtype=np.float32)
+        log.append(
+            LogBatch(
+                np.full(n_dead + n_born, tick, dtype=np.int32),
+                np.repeat(np.array([DEATH, BIRTH], dtype=np.uint8), [n_dead, n_born]),
+                np.concatenate([dead_uid, np.arange(first, first + n_born, dtype=np.uint64)]),
+                np.concatenate([p.death_cause, p.birth_cause]),
+                np.concatenate([dead_pre, p.source]).astype(np.uint32),
+                np.concatenate([dead_post, p.target]).astype(np.uint32),
+                np.concatenate([dead_lane, p.lane]).astype(np.uint8),
+                np.concatenate([p.death_value, p.birth_value]).astype(np.float32),
+                np.concatenate([p.death_evidence, nan]).astype(np.float32),
+                np.concatenate([p.death_trophic, nan]).astype(np.float32),
+            )
+        )
+    return Applied(n_born, n_dead, first, slots, merged.refused)

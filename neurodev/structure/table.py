@@ -1,0 +1,336 @@
+"""The synapse table: who connects to whom, on which spine; O(1) birth and death.
+
+Rows are (source, delay lane), ``row = lane * n_source + source``; the synapses of a row lie in contiguous
+*slots*, so that a spike delivers by walking memory.  Every slot array is a column of one struct of arrays:
+`post`, `weight` (the hot pair), `row`, `pos_in`, `uid`, `born`, and one float64 block `f` (n_column, capacity)
+for the columns of mechanisms.  In-lists (built on demand) hold, for each target, (slot, row) pairs, and
+``pos_in[slot]`` points back, so that a synapse is unlinked from both sides in constant time: the last
+entry moves into the hole.  A full row moves to the end of the pool with half as much room again; when the pool is full it
+is compacted into a new one.  Deletions are prefetched: cold memory, not arithmetic, is their price.
+
+Only `structure/plan.py` changes topology.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.structure import store
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+U4 = NDArray[np.uint32]
+
+
+class UidSource:
+    """Hands out identities; one for all tables of a run, never the same twice."""
+
+    def __init__(self, first: int = 1) -> None:
+        self.next = first
+
+    def take(self, n: int) -> int:
+        """Reserve `n` consecutive uids; returns the first."""
+        first = self.next
+        self.next += n
+        return first
+
+
+def _room(length: I8) -> I8:
+    """Room of a fresh row: an eighth more, at least one slot, in a table that will change."""
+    return length + np.maximum(length // 8, 1)
+
+
+class Table:
+    """The synapses of one projection.
+
+    Attributes
+    ----------
+    n_source, n_target, n_lane : int
+    delays : (n_lane,) float64, ms, ascending
+    row_start : (n_row,) int64;  row_length, row_room : (n_row,) int32
+    post, row, pos_in : (capacity,) uint32;  weight : (capacity,) float32, mV, signed
+    uid : (capacity,) uint64;  born : (capacity,) float64, life ms
+    f : (n_column, capacity) float64
+    in_start : (n_target,) int64;  in_length, in_room : (n_target,) int32
+    in_slot, in_row : (n_in,) uint32
+    version : int
+        Grows whenever an array was reallocated.
+    """
+
+    def __init__(self, n_source: int, n_target: int, delays: ArrayLike, columns: tuple[str, ...], uids: UidSource):
+        self.n_source, self.n_target = int(n_source), int(n_target)
+        self.delays: F8 = np.asarray(delays, dtype=np.float64)
+        if self.delays.ndim != 1 or not 1 <= self.delays.size <= 64:
+            raise ParameterError(f"delays must be a list of 1 to 64 lanes, got {self.delays.size}: use a wider step=")
+        if np.any(np.diff(self.delays) <= 0) or not np.all(np.isfinite(self.delays)):
+            raise ParameterError(f"delays must be finite and ascending, got {self.delays}")
+        self.column_names: list[str] = list(columns)
+        self.uids = uids
+        self.version = 0
+        self.n_synapse = 0
+        self.pool_end = 0
+        self.in_end = 0
+        self.has_in_lists = False
+        self._allocate_rows()
+        self._allocate_slots(0)
+        self.in_start: I8 = np.zeros(self.n_target, dtype=np.int64)
+        self.in_length: NDArray[np.int32] = np.zeros(self.n_target, dtype=np.int32)
+        self.in_room: NDArray[np.int32] = np.zeros(self.n_target, dtype=np.int32)
+        self.in_slot: U4 = np.zeros(1, dtype=np.uint32)
+        self.in_row: U4 = np.zeros(1, dtype=np.uint32)
+
+    # ------------------------------------------------------------------ construction
+
+    def _allocate_rows(self) -> None:
+        n = self.n_row
+        self.row_start: I8 = np.zeros(n, dtype=np.int64)
+        self.row_length: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
+        self.row_room: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
+
+    def _allocate_slots(self, capacity: int) -> None:
+        capacity = max(int(capacity), 1)
+        self.post: U4 = np.zeros(capacity, dtype=np.uint32)
+        self.weight: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
+        self.row: U4 = np.zeros(capacity, dtype=np.uint32)
+        self.pos_in: U4 = np.zeros(capacity, dtype=np.uint32)
+        self.uid: NDArray[np.uint64] = np.zeros(capacity, dtype=np.uint64)
+        self.born: F8 = np.zeros(capacity)
+        self.f: F8 = np.zeros((len(self.column_names), capacity))
+        self.version += 1
+
+    @classmethod
+    def build(
+        cls,
+        n_source: int,
+        n_target: int,
+        delays: ArrayLike,
+        source: ArrayLike,
+        target: ArrayLike,
+        lane: ArrayLike,
+        weight: ArrayLike,
+        *,
+        born: float = 0.0,
+        columns: tuple[str, ...] = (),
+        uids: UidSource | None = None,
+    ) -> Table:
+        """Make a table from lists of synapses.
+
+        Parameters
+        ----------
+        source, target, lane : (n_synapse,) int
+            Local indices; rows keep the given order.
+        weight : (n_synapse,) or scalar, mV, signed
+
+        Raises
+        ------
+        ParameterError
+            Where an index is out of range or a weight is not finite.
+        """
+        table = cls(n_source, n_target, delays, columns, uids if uids is not None else UidSource())
+        s, t = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
+        k = np.asarray(lane, dtype=np.int64)
+        for name, a, n in (("source", s, n_source), ("target", t, n_target), ("lane", k, table.n_lane)):
+            if a.shape != s.shape or a.ndim != 1:
+                raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
+            if a.size and (a.min() < 0 or a.max() >= n):
+                raise ParameterError(f"{name} indices must lie in [0, {n}), got {a.min()}..{a.max()}")
+        w = np.broadcast_to(np.asarray(weight, dtype=np.float32), s.shape)
+        if not np.all(np.isfinite(w)):
+            raise ParameterError("weight must be finite: it holds NaN or infinity")
+        row = k * table.n_source + s
+        length = np.bincount(row, minlength=table.n_row).astype(np.int64)
+        room = _room(length) if columns else length
+        start = np.concatenate([[0], np.cumsum(room)])
+        table._allocate_slots(int(start[-1] * (1.02 if columns else 1.0)) + (64 if columns else 0))
+        table.row_start[:] = start[:-1]
+        table.row_room[:] = room
+        table.pool_end = int(start[-1])
+        first = table.uids.take(s.size)
+        store.fill(
+            row, t, np.ascontiguousarray(w), np.uint64(first), float(born),
+            table.row_start, table.row_length, table.post, table.weight, table.row, table.uid, table.born,
+        )  # fmt: skip
+        table.n_synapse = int(s.size)
+        return table
+
+    @property
+    def n_lane(self) -> int:
+        """Number of delay lanes."""
+        return int(self.delays.size)
+
+    @property
+    def n_row(self) -> int:
+        """Number of rows, ``n_lane * n_source``."""
+        return self.n_lane * self.n_source
+
+    @property
+    def capacity(self) -> int:
+        """Number of slots, used or not."""
+        return int(self.post.size)
+
+    # ------------------------------------------------------------------ looking
+
+    def column(self, name: str) -> F8:
+        """A view of one mechanism column, (capacity,) float64."""
+        try:
+            view: F8 = self.f[self.column_names.index(name)]
+        except ValueError:
+            from neurodev.errors import nearest
+
+            raise ParameterError(
+                f"no column {name!r} in this table; it has {self.column_names}{nearest(name, self.column_names)}"
+            ) from None
+        return view
+
+    def add_column(self, name: str, fill: float = 0.0) -> F8:
+        """Add a column (or return the existing one)."""
+        if name not in self.column_names:
+            self.f = np.concatenate([self.f, np.full((1, self.capacity), fill)])
+            self.column_names.append(name)
+            self.version += 1
+        return self.column(name)
+
+    def slots(self) -> I8:
+        """All live slots, in row order."""
+        out = np.empty(self.n_synapse, dtype=np.int64)
+        store.live_slots(self.row_start, self.row_length, out)
+        return out
+
+    def pre(self, slots: I8) -> I8:
+        """Source index of each slot."""
+        return self.row[slots].astype(np.int64) % self.n_source
+
+    def lane(self, slots: I8) -> I8:
+        """Delay lane of each slot."""
+        return self.row[slots].astype(np.int64) // self.n_source
+
+    def slot_of(self, uids: ArrayLike) -> I8:
+        """Slots of living synapses by uid; -1 where a uid is not alive."""
+        wanted = np.atleast_1d(np.asarray(uids, dtype=np.uint64))
+        slots = self.slots()
+        have = self.uid[slots]
+        order = np.argsort(have)
+        at = np.minimum(np.searchsorted(have[order], wanted), max(have.size - 1, 0))
+        if have.size == 0:
+            return np.full(wanted.size, -1, dtype=np.int64)
+        hit = have[order[at]] == wanted
+        return np.where(hit, slots[order[at]], -1)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The living synapses as plain arrays: uid, pre, post, lane, weight, born and every column."""
+        slots = self.slots()
+        out: dict[str, NDArray[Any]] = {
+            "uid": self.uid[slots],
+            "pre": self.pre(slots).astype(np.uint32),
+            "post": self.post[slots],
+            "lane": self.lane(slots).astype(np.uint8),
+            "weight": self.weight[slots],
+            "born": self.born[slots],
+        }
+        for name in self.column_names:
+            out[name] = self.column(name)[slots]
+        return out
+
+    def memory(self) -> float:
+        """Bytes per living synapse, slack included."""
+        arrays = [self.post, self.weight, self.row, self.uid, self.born, self.f]
+        if self.has_in_lists:
+            arrays += [self.pos_in, self.in_slot, self.in_row]
+        return sum(a.nbytes for a in arrays) / max(self.n_synapse, 1)
+
+    # ------------------------------------------------------------------ in-lists
+
+    def ensure_in_lists(self) -> None:
+        """Build the in-lists, if nobody asked for them before."""
+        if self.has_in_lists:
+            return
+        slots = self.slots()
+        length = np.bincount(self.post[slots], minlength=self.n_target).astype(np.int64)
+        self._lay_out_in_lists(length)
+        store.fill_in_lists(
+            slots, self.post, self.row, self.in_start, self.in_length, self.in_slot, self.in_row, self.pos_in
+        )
+        self.has_in_lists = True
+
+    def _lay_out_in_lists(self, length: I8) -> None:
+        room = _room(length)
+        start = np.concatenate([[0], np.cumsum(room)])
+        self.in_start, self.in_room = start[:-1].copy(), room.astype(np.int32)
+        self.in_length = np.zeros(self.n_target, dtype=np.int32)
+        self.in_end = int(start[-1])
+        self.in_slot = np.zeros(self.in_end + self.in_end // 16 + 64, dtype=np.uint32)
+        self.in_row = np.zeros_like(self.in_slot)
+        self.version += 1
+
+    # ------------------------------------------------------------------ topology: called by plan.py only
+
+    def _delete(self, slots: I8) -> None:
+        """Unlink the synapses in `slots` (each live, none twice)."""
+        self.ensure_in_lists()
+        # from the back of each row, so that a victim never moves before its turn
+        order = np.sort(slots)[::-1].copy()
+        store.delete(
+            order, self.row_start, self.row_length, self.post, self.weight, self.row, self.pos_in, self.uid, self.born,
+            self.f, self.in_start, self.in_length, self.in_slot, self.in_row,
+        )  # fmt: skip
+        self.n_synapse -= int(slots.size)
+
+    def _insert(self, source: I8, target: I8, lane: I8, weight: NDArray[np.float32], born: float) -> tuple[I8, int]:
+        """Append synapses; returns (their slots, their first uid)."""
+        self.ensure_in_lists()
+        n = int(source.size)
+        first = self.uids.take(n)
+        row = lane * self.n_source + source
+        done = 0
+        state = np.array([self.pool_end, self.in_end], dtype=np.int64)
+        while True:
+            done = store.insert(
+                row, target, weight, np.uint64(first), float(born), done, state,
+                self.row_start, self.row_length, self.row_room, self.post, self.weight, self.row, self.pos_in,
+                self.uid, self.born, self.f, self.in_start, self.in_length, self.in_room, self.in_slot, self.in_row,
+            )  # fmt: skip
+            self.pool_end, self.in_end = int(state[0]), int(state[1])
+            if done >= n:
+                break
+            self._compact(n - done)
+            state[:] = self.pool_end, self.in_end
+        self.n_synapse += n
+        # a later row may have moved an earlier newborn: find them by their back-pointers at the end
+        wanted = np.arange(first, first + n, dtype=np.uint64)
+        out = np.empty(n, dtype=np.int64)
+        store.find_newborn(row, wanted, self.row_start, self.row_length, self.uid, out)
+        return out, first
+
+    def _compact(self, more: int) -> None:
+        """Lay the pools out afresh, with room for `more` synapses."""
+        names = ("post", "weight", "row", "pos_in", "uid", "born")
+        old = {k: getattr(self, k) for k in names}
+        f, start = self.f, self.row_start.copy()
+        length = self.row_length.astype(np.int64)
+        room = _room(length)
+        new = np.concatenate([[0], np.cumsum(room)])
+        self._allocate_slots(int(new[-1]) + int(new[-1]) // 16 + 2 * more + 64)
+        live = np.empty(int(length.sum()), dtype=np.int64)
+        store.live_slots(start, self.row_length, live)
+        moved = np.empty_like(live)
+        store.live_slots(new[:-1].copy(), self.row_length, moved)
+        for k in names:
+            getattr(self, k)[moved] = old[k][live]
+        self.f[:, moved] = f[:, live]
+        self.row_start[:] = new[:-1]
+        self.row_room[:] = room
+        self.pool_end = int(new[-1])
+        count = np.bincount(self.post[moved], minlength=self.n_target).astype(np.int64)
+        # keep the order of the in-lists: it decides the order of additions in the last digit
+        old_start, old_length, old_slot = self.in_start, self.in_length, self.in_slot
+        renumber = np.zeros(f.shape[1], dtype=np.uint32)
+        renumber[live] = moved
+        self._lay_out_in_lists(count + max(more // max(self.n_target, 1), 0))
+        store.move_in_lists(
+            old_start, old_length, old_slot, renumber, self.row, self.in_start, self.in_length, self.in_slot,
+            self.in_row, self.pos_in,
+        )  # fmt: skip

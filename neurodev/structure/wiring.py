@@ -1,0 +1,357 @@
+"""Initial graphs and axonal delays: who connects to whom, and how long it takes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.params import check, param
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+
+class Wiring(ABC):
+    """Base of all wiring rules."""
+
+    @abstractmethod
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """Pairs (source index, target index).
+
+        Parameters
+        ----------
+        source, target : (n, 2) float64, um
+            Positions.
+        same : bool
+            Source and target are one population: no synapse of a cell onto itself.
+        multapses : bool
+            Whether a pair may have several contacts.
+        """
+
+    @abstractmethod
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """Mean number of inputs of a target."""
+
+    def affinity(self, source: F8, target: F8, same: bool) -> F8:
+        """Relative probability (n_target, n_source) that a newborn synapse of a target finds a source."""
+        a = np.ones((target.shape[0], source.shape[0]))
+        if same:
+            np.fill_diagonal(a, 0.0)
+        return a
+
+
+def _enough(inputs: float, candidates: int, what: str) -> int:
+    k = int(inputs)
+    if k != inputs:
+        raise ParameterError(f"{what}.inputs must be a whole number of synapses per target, got {inputs!r}")
+    if k > candidates:
+        raise ParameterError(
+            f"{what}.inputs={k} exceeds the {candidates} sources a target can have without several contacts per pair: "
+            "lower it or connect with multapses=True"
+        )
+    return k
+
+
+@dataclass(frozen=True)
+class Near(Wiring):
+    """Each target draws exactly `inputs` sources with probability falling as a Gaussian of distance.
+
+    ``p ~ exp(-d^2 / (2 sigma^2))``, without replacement; the number of inputs is conserved at the sheet's edge.
+
+    Parameters
+    ----------
+    sigma : float, um
+    inputs : int
+        Synapses per target.
+    """
+
+    sigma: float = param(80.0, unit="um", above=0.0, source="default study, section 2")
+    inputs: int = param(30, unit="1", low=0, source="default study, section 2")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def affinity(self, source: F8, target: F8, same: bool) -> F8:
+        """Gaussian of distance, (n_target, n_source)."""
+        d2 = ((target[:, None, :] - source[None, :, :]) ** 2).sum(axis=2)
+        a: F8 = np.exp(-d2 / (2.0 * self.sigma**2))
+        if same:
+            np.fill_diagonal(a, 0.0)
+        return a
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """See `Wiring.draw`."""
+        n_source, n_target = source.shape[0], target.shape[0]
+        k = int(self.inputs) if multapses else _enough(self.inputs, n_source - int(same), "Near")
+        chosen = np.empty((n_target, k), dtype=np.int64)
+        for first in range(0, n_target, 512):  # blocks bound the memory of the distance matrix
+            block = slice(first, min(first + 512, n_target))
+            d2 = ((target[block, None, :] - source[None, :, :]) ** 2).sum(axis=2)
+            log_p = -d2 / (2.0 * self.sigma**2)
+            if same:
+                log_p[np.arange(block.stop - first), np.arange(first, block.stop)] = -np.inf
+            if multapses:
+                p = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
+                u = draw.random((block.stop - first, k)) * p[:, -1:]
+                chosen[block] = (u[:, :, None] >= p[:, None, :]).sum(axis=2)
+            else:
+                # the k largest of log p + Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006)
+                noisy = log_p + draw.gumbel(size=log_p.shape)
+                chosen[block] = np.sort(np.argpartition(-noisy, max(k - 1, 0), axis=1)[:, :k], axis=1)
+        return chosen.reshape(-1), np.repeat(np.arange(n_target), k)
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """Exactly `inputs`."""
+        return float(self.inputs)
+
+
+@dataclass(frozen=True)
+class Degree(Wiring):
+    """Each target draws exactly `inputs` sources, all equally likely (fixed in-degree)."""
+
+    inputs: int = param(100, unit="1", low=0, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """See `Wiring.draw`."""
+        n_source, n_target = source.shape[0], target.shape[0]
+        k = int(self.inputs) if multapses else _enough(self.inputs, n_source - int(same), "Degree")
+        if multapses:
+            s = draw.integers(0, n_source - int(same), (n_target, k))
+        else:
+            s = np.empty((n_target, k), dtype=np.int64)
+            for j in range(n_target):
+                s[j] = draw.choice(n_source - int(same), k, replace=False, shuffle=False)
+        if same:
+            s = s + (s >= np.arange(n_target)[:, None])
+        return s.reshape(-1), np.repeat(np.arange(n_target), k)
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """Exactly `inputs`."""
+        return float(self.inputs)
+
+
+@dataclass(frozen=True)
+class Probability(Wiring):
+    """Each pair is connected independently with probability `p`."""
+
+    p: float = param(0.1, unit="1", low=0.0, high=1.0, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """See `Wiring.draw`."""
+        n_source, n_target = source.shape[0], target.shape[0]
+        out_source, out_target = [], []
+        for first in range(0, n_target, 1024):
+            hit = draw.random((min(1024, n_target - first), n_source)) < self.p
+            j, i = np.nonzero(hit)
+            out_source.append(i)
+            out_target.append(j + first)
+        s, t = np.concatenate(out_source), np.concatenate(out_target)
+        if same:
+            s, t = s[s != t], t[s != t]
+        return s, t
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """``p * n_source``."""
+        return self.p * n_source
+
+
+@dataclass(frozen=True)
+class AllToAll(Wiring):
+    """Every pair once (a cell not onto itself)."""
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """See `Wiring.draw`."""
+        t, s = np.divmod(np.arange(source.shape[0] * target.shape[0]), source.shape[0])
+        return (s[s != t], t[s != t]) if same else (s, t)
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """All of them."""
+        return float(n_source)
+
+
+@dataclass(frozen=True)
+class OneToOne(Wiring):
+    """Source i onto target i."""
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """See `Wiring.draw`."""
+        if source.shape[0] != target.shape[0]:
+            raise ParameterError(
+                f"OneToOne needs populations of equal size, got {source.shape[0]} and {target.shape[0]}"
+            )
+        i = np.arange(source.shape[0])
+        return i, i.copy()
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """One."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Pairs(Wiring):
+    """A list of synapses.
+
+    Parameters
+    ----------
+    source, target : (n,) int array_like
+    """
+
+    source: Any = param(unit="1", array=True, source="given")
+    target: Any = param(unit="1", array=True, source="given")
+
+    def __post_init__(self) -> None:
+        s, t = np.asarray(self.source), np.asarray(self.target)
+        if s.shape != t.shape or s.ndim != 1:
+            raise ParameterError(f"Pairs.source and Pairs.target must be lists of equal length, got {s.shape}, {t.shape}")
+        if s.size and not (np.issubdtype(s.dtype, np.integer) and np.issubdtype(t.dtype, np.integer)):
+            raise ParameterError(f"Pairs must hold integer indices, got {s.dtype} and {t.dtype}")
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[I8, I8]:
+        """See `Wiring.draw`."""
+        s, t = np.asarray(self.source, dtype=np.int64), np.asarray(self.target, dtype=np.int64)
+        for name, a, n in (("source", s, source.shape[0]), ("target", t, target.shape[0])):
+            if a.size and (a.min() < 0 or a.max() >= n):
+                raise ParameterError(f"Pairs.{name} must lie in [0, {n}), got {a.min()}..{a.max()}")
+        if not multapses and s.size and np.unique(s * target.shape[0] + t).size != s.size:
+            raise ParameterError("Pairs lists a pair twice: connect with multapses=True if that is meant")
+        return s, t
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """Mean over the targets."""
+        return np.asarray(self.source).size / n_target
+
+
+def as_wiring(rule: object) -> Wiring:
+    """The wiring rule itself, or an error that names the rules."""
+    if isinstance(rule, type) and issubclass(rule, Wiring):
+        raise ParameterError(f"wiring was given the class {rule.__name__}; give an instance: {rule.__name__}(...)")
+    if not isinstance(rule, Wiring):
+        raise ParameterError(
+            f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {rule!r}"
+        )
+    return rule
+
+
+# ---------------------------------------------------------------------- delays
+
+
+class Delay(ABC):
+    """Base of all distributions of axonal delays."""
+
+    @abstractmethod
+    def lanes(self) -> F8:
+        """The distinct delays, ms, ascending."""
+
+    @abstractmethod
+    def draw(self, n: int, draw: np.random.Generator) -> I8:
+        """Lane of each of `n` synapses."""
+
+
+@dataclass(frozen=True)
+class Fixed(Delay):
+    """One delay for all, ms."""
+
+    delay: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def lanes(self) -> F8:
+        """One lane."""
+        return np.array([self.delay], dtype=np.float64)
+
+    def draw(self, n: int, draw: np.random.Generator) -> I8:
+        """All zero."""
+        return np.zeros(n, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Uniform(Delay):
+    """Delays drawn uniformly from low, low + step, ..., high (ms); at most 64 of them."""
+
+    low: float = param(1.0, unit="ms", clock="spike", above=0.0, source="default study, section 2")
+    high: float = param(5.0, unit="ms", clock="spike", above=0.0, source="default study, section 2")
+    step: float = param(0.5, unit="ms", clock="spike", above=0.0, source="default study, section 2")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.high < self.low:
+            raise ParameterError(f"Uniform.high must be >= Uniform.low, got {self.low}..{self.high}")
+        if self.lanes().size > 64:
+            raise ParameterError(
+                f"Uniform({self.low}, {self.high}, step={self.step}) makes {self.lanes().size} delay lanes; "
+                "at most 64: use a wider step="
+            )
+
+    def lanes(self) -> F8:
+        """low, low + step, ..., high."""
+        n = int(np.floor((self.high - self.low) / self.step + 1e-9)) + 1
+        return self.low + self.step * np.arange(n)
+
+    def draw(self, n: int, draw: np.random.Generator) -> I8:
+        """Uniform over the lanes."""
+        return draw.integers(0, self.lanes().size, n)
+
+
+@dataclass(frozen=True)
+class DelayList(Delay):
+    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones."""
+
+    delays: Any = param(unit="ms", clock="spike", array=True, source="given")
+
+    def __post_init__(self) -> None:
+        d = np.asarray(self.delays, dtype=float)
+        if d.ndim != 1 or not np.all(np.isfinite(d)) or np.any(d <= 0):
+            raise ParameterError("delay must be a list of positive, finite numbers of ms")
+        if np.unique(d).size > 64:
+            raise ParameterError(
+                f"delay has {np.unique(d).size} distinct values, that many delay lanes; at most 64: round them "
+                "(0.1 ms, say)"
+            )
+
+    def lanes(self) -> F8:
+        """The distinct values."""
+        return np.unique(np.asarray(self.delays, dtype=float))
+
+    def draw(self, n: int, draw: np.random.Generator) -> I8:
+        """The lane of each value."""
+        d = np.asarray(self.delays, dtype=float)
+        if d.size != n:
+            raise ParameterError(f"delay lists {d.size} values for {n} synapses; give one per synapse")
+        return np.searchsorted(self.lanes(), d)
+
+
+def as_delay(delay: object) -> Delay:
+    """A number, a list of numbers (one per synapse), or a distribution."""
+    if isinstance(delay, Delay):
+        return delay
+    if isinstance(delay, (int, float, np.integer, np.floating)) and not isinstance(delay, bool):
+        return Fixed(float(delay))
+    if isinstance(delay, (list, tuple, np.ndarray)):
+        return DelayList(np.asarray(delay, dtype=float))
+    raise ParameterError(f"delay must be a number of ms, a list, or nd.Uniform(low, high), got {delay!r}")
