@@ -81,10 +81,10 @@ def kernel(fn: F) -> F:
 
 
 def rule(fn: F) -> F:
-    """Compile a tiny pure function; LLVM inlines it into the kernels that call it."""
+    """Compile a small function that LLVM always inlines: tuples of arrays then cost nothing to pass."""
     if not ENABLED:
         return fn
-    return _decorate(fn, njit(cache=CACHE, inline="never", **_OPTIONS))  # type: ignore[no-any-return]
+    return _decorate(fn, njit(cache=CACHE, forceinline=True, **_OPTIONS))  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------- addresses and hooks
@@ -175,32 +175,52 @@ if ENABLED:
 
         return types.void(array, types.intp), codegen
 
-    @njit(inline="always")
+    @njit(forceinline=True)
     def prefetch(array, index):  # type: ignore[no-untyped-def]
         """Ask for the cache line of ``array[index]``; never faults."""
         _prefetch(array, index)
 
-    @njit(inline="always")
+    @njit(forceinline=True)
     def view_f8(number, n):  # type: ignore[no-untyped-def]
         """The `n` float64 at an address."""
         return carray(_pointer(number), (n,), np.float64)
 
-    @njit(inline="always")
+    @njit(forceinline=True)
     def view_f4(number, n):  # type: ignore[no-untyped-def]
         """The `n` float32 at an address."""
         return carray(_pointer(number), (n,), np.float32)
 
-    @njit(inline="always")
+    @njit(forceinline=True)
     def view_u4(number, n):  # type: ignore[no-untyped-def]
         """The `n` uint32 at an address."""
         return carray(_pointer(number), (n,), np.uint32)
 
-    @njit(inline="always")
+    @njit(forceinline=True)
+    def view_u2(number, n):  # type: ignore[no-untyped-def]
+        """The `n` uint16 at an address."""
+        return carray(_pointer(number), (n,), np.uint16)
+
+    @njit(forceinline=True)
+    def view2_f8(number, n, m):  # type: ignore[no-untyped-def]
+        """The (n, m) float64 at an address."""
+        return carray(_pointer(number), (n, m), np.float64)
+
+    @njit(forceinline=True)
+    def view2_u4(number, n, m):  # type: ignore[no-untyped-def]
+        """The (n, m) uint32 at an address."""
+        return carray(_pointer(number), (n, m), np.uint32)
+
+    @njit(forceinline=True)
+    def view2_u8(number, n, m):  # type: ignore[no-untyped-def]
+        """The (n, m) uint64 at an address."""
+        return carray(_pointer(number), (n, m), np.uint64)
+
+    @njit(forceinline=True)
     def view_u8(number, n):  # type: ignore[no-untyped-def]
         """The `n` uint64 at an address."""
         return carray(_pointer(number), (n,), np.uint64)
 
-    @njit(inline="always")
+    @njit(forceinline=True)
     def view_i8(number, n):  # type: ignore[no-untyped-def]
         """The `n` int64 at an address."""
         return carray(_pointer(number), (n,), np.int64)
@@ -234,13 +254,22 @@ else:
         """The `n` uint64 at an address."""
         return _wrap(number, n, ctypes.c_uint64)
 
+    def view_u2(number, n):  # type: ignore[no-untyped-def]
+        """The `n` uint16 at an address."""
+        return _wrap(number, n, ctypes.c_uint16)
+
+    def view2_f8(number, n, m):  # type: ignore[no-untyped-def]
+        """The (n, m) float64 at an address."""
+        return view_f8(number, n * m).reshape(int(n), int(m))
+
+    def view2_u4(number, n, m):  # type: ignore[no-untyped-def]
+        """The (n, m) uint32 at an address."""
+        return view_u4(number, n * m).reshape(int(n), int(m))
+
+    def view2_u8(number, n, m):  # type: ignore[no-untyped-def]
+        """The (n, m) uint64 at an address."""
+        return view_u8(number, n * m).reshape(int(n), int(m))
+
     def view_i8(number, n):  # type: ignore[no-untyped-def]
         """The `n` int64 at an address."""
         return _wrap(number, n, ctypes.c_int64)
-
-
-def inline(fn: F) -> F:
-    """Inline a small function into its callers before LLVM sees it: for code that runs once per event."""
-    if not ENABLED:
-        return fn
-    return _decorate(fn, njit(inline="always", **_OPTIONS))  # type: ignore[no-any-return]

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.jit import kernel
+from neurodev.engine.views import background_of
+from neurodev.jit import kernel, rule
 from neurodev.rng import GOLDEN, mix
 
 BATCH = 2048
@@ -56,9 +57,9 @@ def fill_minus_log(stream, counter, out, bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def refill(b, background, frame_rate, t_frame):  # type: ignore[no-untyped-def]
+def refill(s, b, frame_rate, t_frame):  # type: ignore[no-untyped-def]
     """Draw the next batch of stream `b`; `frame_rate` > 0 folds the membrane's frame factor into the jumps."""
-    g = background
+    g = background_of(s)
     stream, counter = g.key[b], g.counter[b]
     time, target, jump = g.time[b], g.target[b], g.jump[b]
     n = time.shape[0]
@@ -114,18 +115,18 @@ def scale_jumps(time, t_frame, frame_rate, scale, bits, jump):  # type: ignore[n
 
 
 @kernel
-def rebase_jumps(background, factor):  # type: ignore[no-untyped-def]
+def rebase_jumps(s, factor):  # type: ignore[no-untyped-def]
     """Move the jumps still to come into a new membrane frame."""
-    g = background
+    g = background_of(s)
     for b in range(g.at.shape[0]):
         for k in range(g.at[b], g.time.shape[1]):
             g.jump[b, k] *= factor
 
 
 @kernel
-def shift(background, by):  # type: ignore[no-untyped-def]
+def shift(s, by):  # type: ignore[no-untyped-def]
     """Move all times back by `by` ms (a new epoch)."""
-    g = background
+    g = background_of(s)
     for b in range(g.at.shape[0]):
         g.clock[b] -= by
         g.next[b] -= by
@@ -133,10 +134,10 @@ def shift(background, by):  # type: ignore[no-untyped-def]
             g.time[b, k] -= by
 
 
-@kernel
-def earliest(background):  # type: ignore[no-untyped-def]
+@rule
+def earliest(s):  # type: ignore[no-untyped-def]
     """Stream with the next event, or -1."""
-    g = background
+    g = background_of(s)
     best = -1
     t = np.inf
     for b in range(g.at.shape[0]):

@@ -17,6 +17,7 @@ from neurodev.engine.state import (
     N_FRAME_WINDOWS,
     N_SUPRA,
     N_UNIFORM,
+    T_LENGTH,
     Background,
     Clock,
     Lanes,
@@ -100,7 +101,8 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
 
 def make_clock(window: float, neurons: Neurons) -> tuple[Clock, int]:
     """The clock at time 0, and the number of windows in an epoch."""
-    f, n = np.zeros(5), np.zeros(20, dtype=np.int64)
+    f, n = np.zeros(6), np.zeros(20, dtype=np.int64)
+    f[T_LENGTH] = window
     fastest = float(np.max(neurons.rate))
     frame = max(1, int(20.0 / (fastest * window))) if fastest > 0 else 1 << 40
     block = max(1, round(1.0 / window))
@@ -110,7 +112,7 @@ def make_clock(window: float, neurons: Neurons) -> tuple[Clock, int]:
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
     common = np.lcm(frame if fastest > 0 else 1, block)
     epoch = int(common * max(1, np.ceil(8192.0 / (common * window))))
-    return Clock(f, n, window), epoch
+    return Clock(f, n), epoch
 
 
 def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
@@ -136,10 +138,10 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     else:
         weight = np.full(source.size, sign * q.spines.weight, dtype=np.float32)
     columns: dict[str, float] = {}
-    if q.spines is not None:
+    if q.spines is not None:  # without spines a mechanism acts on the weight and needs no columns
         columns["size"] = q.spines.volume
-    for m in q.mechanisms:
-        columns.update(m.columns())
+        for m in q.mechanisms:
+            columns.update(m.columns())
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids,

@@ -31,12 +31,14 @@ from neurodev.engine.state import (
     T_BLOCK,
     T_END,
     T_FRAME,
+    T_LENGTH,
     T_NOW,
     T_WINDOW,
     Log,
     Projections,
     State,
 )
+from neurodev.engine.views import pack
 from neurodev.errors import BuildError, SimulationError, Status
 from neurodev.jit import address
 from neurodev.structure.table import UidSource
@@ -89,6 +91,7 @@ class Engine:
             self._addresses(hook_first, post_first, neurons.first), hooks,
             build.make_queue(n_neuron), background, build.make_record(self.populations, room),
         )  # fmt: skip
+        self._table = pack(self.state)
         self._versions = [t.version for t in self.tables]
         self._begin(start - self.epoch_start)
         self._bind_drives()
@@ -98,7 +101,7 @@ class Engine:
     def _begin(self, offset: float) -> None:
         """Put the clocks at `offset` within the first epoch."""
         s = self.state
-        window = s.clock.window
+        window = s.clock.f[T_LENGTH]
         index = int(np.floor(offset / window))
         s.clock.n[N_WINDOW] = index
         for t in (T_NOW, T_FRAME):
@@ -108,7 +111,7 @@ class Engine:
         s.background.clock[:] = offset
         rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
         for b in range(s.background.at.size):
-            bg.refill(b, s.background, rate, offset)
+            bg.refill(address(self._table), b, rate, offset)
 
     def _bind_drives(self) -> None:
         self._sources = [
@@ -146,6 +149,11 @@ class Engine:
                 if h.projection == i:
                     h.refresh(self.state.hooks.trace_base)
 
+    def _replace(self, **groups: object) -> None:
+        """Exchange groups of arrays, and tell the kernels where they are now."""
+        self.state = self.state._replace(**groups)  # type: ignore[arg-type]
+        self._table = pack(self.state)
+
     # ------------------------------------------------------------------ running
 
     @property
@@ -177,7 +185,7 @@ class Engine:
             edge = self.epoch_start + self.epoch_length
             target = min(stop, edge)
             self._load_drives(target)
-            status = loop.run(self.state, target - self.epoch_start)
+            status = loop.run(address(self._table), target - self.epoch_start)
             if status == Status.EVENT_BUDGET:
                 raise SimulationError(
                     f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
@@ -198,7 +206,7 @@ class Engine:
         elif status is Status.AGENDA_FULL:
             room = int(1.5 * s.clock.n[N_NEED]) + 64
             fresh = build.make_queue(s.neurons.u.size, room)
-            self.state = s._replace(
+            self._replace(
                 queue=s.queue._replace(**{k: getattr(fresh, k) for k in (
                     "time", "row", "lane", "work_time", "work_row", "work_lane", "bucket")})
             )  # fmt: skip
@@ -210,12 +218,12 @@ class Engine:
             )
             fresh_log.time[:, : old.time.shape[1]] = old.time
             fresh_log.index[:, : old.time.shape[1]] = old.index
-            self.state = s._replace(log=fresh_log)
+            self._replace(log=fresh_log)
         elif status is Status.CROSSING_FULL:
             q = s.queue
             double = {k: np.concatenate([getattr(q, k), np.zeros_like(getattr(q, k))])
                       for k in ("crossing_time", "crossing_index", "crossing_u")}  # fmt: skip
-            self.state = s._replace(queue=q._replace(**double))
+            self._replace(queue=q._replace(**double))
         else:
             raise SimulationError(f"the event loop stopped with status {status.name}")
 
@@ -231,7 +239,7 @@ class Engine:
         q.drive_time[:] -= by
         s.hooks.trace_base[:] -= by
         s.projections.birth_time[:] -= by
-        bg.shift(s.background, by)
+        bg.shift(address(self._table), by)
         self.flush_spikes()
         self.epoch_start += by
 
@@ -255,7 +263,7 @@ class Engine:
             horizon = min(horizon, self.start + self._next_chunk[i] * source.period)
         t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index)
         order = np.lexsort((j, w, t))
-        self.state = s._replace(
+        self._replace(
             queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order])
         )
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
@@ -332,4 +340,4 @@ class Engine:
         g.rate[index] = rate_hz * n / 1e3
         g.clock[index] = s.clock.f[T_NOW]
         rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        bg.refill(index, g, rate, float(s.clock.f[T_FRAME]))
+        bg.refill(address(self._table), index, rate, float(s.clock.f[T_FRAME]))

@@ -67,7 +67,7 @@ def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInst
                 HotInstance(
                     m, i, hot, table, np.zeros(base.RECORD_SIZE, dtype=np.int64),
                     np.array(hot.parameters, dtype=np.float64),
-                    np.array([table.column_names.index(c) for c in hot.columns] or [0], dtype=np.int64),
+                    np.array([table.column_names.index(c) for c in hot.columns if c in names] or [0], dtype=np.int64),
                     np.zeros(max(len(hot.pre_traces), 1) * n_row),
                     np.zeros(max(len(hot.post_traces), 1) * table.n_target),
                     np.array(hot.pre_traces + hot.post_traces, dtype=np.float64),

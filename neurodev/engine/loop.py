@@ -46,11 +46,23 @@ from neurodev.engine.state import (
     T_BLOCK,
     T_END,
     T_FRAME,
+    T_LENGTH,
     T_NOW,
     T_WINDOW,
 )
+from neurodev.engine.views import (
+    background_of,
+    clock_of,
+    hooks_of,
+    lanes_of,
+    log_of,
+    neurons_of,
+    projections_of,
+    queue_of,
+    record_of,
+)
 from neurodev.errors import Status
-from neurodev.jit import call_hook, kernel, prefetch, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import call_hook, kernel, prefetch, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 
 DONE = int(Status.DONE)
 LOG_FULL = int(Status.LOG_FULL)
@@ -59,77 +71,77 @@ CROSSING_FULL = int(Status.CROSSING_FULL)
 EVENT_BUDGET = int(Status.EVENT_BUDGET)
 
 
-@kernel
+@rule
 def emit(s, p, local, t):  # type: ignore[no-untyped-def]
     """A cell of population `p` spikes at `t`: into its log, the counts and the record."""
-    k = s.log.count[p]
-    s.log.time[p, k] = t
-    s.log.index[p, k] = np.uint32(local)
-    s.log.count[p] = k + 1
-    r = s.record
+    k = log_of(s).count[p]
+    log_of(s).time[p, k] = t
+    log_of(s).index[p, k] = np.uint32(local)
+    log_of(s).count[p] = k + 1
+    r = record_of(s)
     r.count[r.first[p] + local] += 1
-    s.clock.n[N_SPIKES] += 1
+    clock_of(s).n[N_SPIKES] += 1
     if r.wanted[p] == 1:
-        i = s.clock.n[N_RECORD]
+        i = clock_of(s).n[N_RECORD]
         r.time[i] = t
         r.population[i] = np.uint32(p)
         r.index[i] = np.uint32(local)
-        s.clock.n[N_RECORD] = i + 1
+        clock_of(s).n[N_RECORD] = i + 1
 
 
-@kernel
+@rule
 def fire(s, j, t):  # type: ignore[no-untyped-def]
     """Neuron `j`, over threshold at `t`: log, on_post of the mechanisms on its synapses, reset."""
-    nn = s.neurons
+    nn = neurons_of(s)
     p = nn.population[j]
     local = j - nn.first[p]
     emit(s, p, local, t)
-    h = s.hooks
-    for k in range(s.projections.post_first[p], s.projections.post_first[p + 1]):
+    h = hooks_of(s)
+    for k in range(projections_of(s).post_first[p], projections_of(s).post_first[p + 1]):
         call_hook(h.post[k], h.post_record[k], local, 0, 0, 0, t)
     c = nn.kind[j]
     if nn.refractory[c] > 0.0:
         nn.u[j] = SENTINEL
-        i = s.clock.n[N_RELEASE]
-        s.queue.release_time[i] = t + nn.refractory[c]
-        s.queue.release_index[i] = np.uint32(j)
-        s.clock.n[N_RELEASE] = i + 1
+        i = clock_of(s).n[N_RELEASE]
+        queue_of(s).release_time[i] = t + nn.refractory[c]
+        queue_of(s).release_index[i] = np.uint32(j)
+        clock_of(s).n[N_RELEASE] = i + 1
     elif nn.silenced[p] == 1:
         nn.u[j] = SENTINEL
 
 
-@kernel
+@rule
 def predict(s, j, t):  # type: ignore[no-untyped-def]
     """After a change of u[j]: note a crossing that falls into the current block."""
-    nn = s.neurons
+    nn = neurons_of(s)
     c = nn.kind[j]
     g = -nn.threshold[c]
     u = nn.u[j]
     if g <= 0.0 or u < REFRACTORY:
         return
-    f = s.clock.f
+    f = clock_of(s).f
     if u >= -g * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[c]):
         at = f[T_FRAME] + np.log(-u / g) / nn.rate[c]
-        push_crossing(s.clock.n, s.queue, max(at, t), j, u)
+        push_crossing(s, max(at, t), j, u)
 
 
-@kernel
+@rule
 def release(s, j, t):  # type: ignore[no-untyped-def]
     """End of refractoriness: V = V_reset."""
-    nn = s.neurons
+    nn = neurons_of(s)
     if nn.silenced[nn.population[j]] == 1:
         return
     c = nn.kind[j]
-    nn.u[j] = nn.reset[c] * np.exp((t - s.clock.f[T_FRAME]) * nn.rate[c])
-    if s.clock.n[N_SUPRA] == 1:
+    nn.u[j] = nn.reset[c] * np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+    if clock_of(s).n[N_SUPRA] == 1:
         predict(s, j, t)
 
 
-@kernel
+@rule
 def deliver_uniform(s, u, post, weight, first, last, offset, t):  # type: ignore[no-untyped-def]
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
-    nn = s.neurons
-    S = np.exp((t - s.clock.f[T_FRAME]) * nn.rate[0])
+    nn = neurons_of(s)
+    S = np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[0])
     threshold = nn.threshold[0] * S
     after = nn.reset[0] * S if nn.refractory[0] == 0.0 else SENTINEL
     fired = 0
@@ -139,16 +151,16 @@ def deliver_uniform(s, u, post, weight, first, last, offset, t):  # type: ignore
         u[j] = x
         if x >= threshold:
             u[j] = after
-            s.queue.fired[fired] = np.uint32(j)
+            queue_of(s).fired[fired] = np.uint32(j)
             fired += 1
     return fired
 
 
-@kernel
+@rule
 def deliver_mixed(s, u, post, weight, first, last, offset, t):  # type: ignore[no-untyped-def]
     """One row onto neurons of several classes: the frame factor is renewed when the class changes."""
-    nn = s.neurons
-    dt = t - s.clock.f[T_FRAME]
+    nn = neurons_of(s)
+    dt = t - clock_of(s).f[T_FRAME]
     fired = 0
     kind = np.int64(-1)
     S = threshold = after = 0.0
@@ -164,7 +176,7 @@ def deliver_mixed(s, u, post, weight, first, last, offset, t):  # type: ignore[n
         u[j] = x
         if x >= threshold and x > REFRACTORY:
             u[j] = after
-            s.queue.fired[fired] = np.uint32(j)
+            queue_of(s).fired[fired] = np.uint32(j)
             fired += 1
     return fired
 
@@ -172,7 +184,7 @@ def deliver_mixed(s, u, post, weight, first, last, offset, t):  # type: ignore[n
 @kernel
 def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-def]
     """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
-    pr = s.projections
+    pr = projections_of(s)
     uid = view_u8(pr.uid[q], pr.capacity[q])
     post = view_u4(pr.post[q], pr.capacity[q])
     weight = view_f4(pr.weight[q], pr.capacity[q])
@@ -180,77 +192,77 @@ def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-
     for b in range(pr.birth_count[q]):
         if pr.birth_time[q, b] > emitted:
             limit = min(limit, pr.birth_uid[q, b])
-    nn = s.neurons
+    nn = neurons_of(s)
     fired = 0
     for k in range(first, last):
         if uid[k] >= limit:
             continue
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
-        S = np.exp((t - s.clock.f[T_FRAME]) * nn.rate[c])
+        S = np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
         x = u[j] + weight[k] * S
         u[j] = x
         if x >= nn.threshold[c] * S and x > REFRACTORY:
             u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
-            s.queue.fired[fired] = np.uint32(j)
+            queue_of(s).fired[fired] = np.uint32(j)
             fired += 1
     return fired
 
 
-@kernel
+@rule
 def arrive(s, k):  # type: ignore[no-untyped-def]
     """Deliver arrival `k` of the agenda: weights as they stand, on_pre, then the spikes it caused."""
-    qu, pr, nn = s.queue, s.projections, s.neurons
+    qu, pr, nn = queue_of(s), projections_of(s), neurons_of(s)
     t, row, lane = qu.time[k], np.int64(qu.row[k]), np.int64(qu.lane[k])
-    q = s.lanes.projection[lane]
+    q = lanes_of(s).projection[lane]
     n_row = pr.n_row[q]
     first = view_i8(pr.row_start[q], n_row)[row]
     last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
     u = nn.u
     young = False
     if pr.birth_count[q] > 0:
-        emitted = t - s.lanes.delay[lane]
+        emitted = t - lanes_of(s).delay[lane]
         young = pr.birth_time[q, pr.birth_count[q] - 1] > emitted
     if young:
-        fired = deliver_young(s, q, u, first, last, t, t - s.lanes.delay[lane])
+        fired = deliver_young(s, q, u, first, last, t, t - lanes_of(s).delay[lane])
     else:
         post = view_u4(pr.post[q], pr.capacity[q])
         weight = view_f4(pr.weight[q], pr.capacity[q])
-        if s.clock.n[N_UNIFORM] == 1:
+        if clock_of(s).n[N_UNIFORM] == 1:
             fired = deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
         else:
             fired = deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t)
-    s.clock.n[N_EVENTS] += last - first
-    h = s.hooks
+    clock_of(s).n[N_EVENTS] += last - first
+    h = hooks_of(s)
     for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
         call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
     for i in range(fired):
         fire(s, np.int64(qu.fired[i]), t)
-    if s.clock.n[N_SUPRA] == 1:
+    if clock_of(s).n[N_SUPRA] == 1:
         post = view_u4(pr.post[q], pr.capacity[q])
         for i in range(first, last):
             predict(s, pr.offset[q] + np.int64(post[i]), t)
     return fired
 
 
-@kernel
+@rule
 def strike(s, j, S, c, t):  # type: ignore[no-untyped-def]
     """Neuron `j` crossed at `t` by background or by itself: fire it."""
-    nn = s.neurons
+    nn = neurons_of(s)
     nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
     fire(s, j, t)
 
 
-@kernel
+@rule
 def background_until(s, limit):  # type: ignore[no-untyped-def]
     """Deliver the background up to `limit`, or until a neuron fires; returns whether one did."""
-    g, nn, f = s.background, s.neurons, s.clock.f
-    uniform = s.clock.n[N_UNIFORM] == 1
-    supra = s.clock.n[N_SUPRA] == 1
+    g, nn, f = background_of(s), neurons_of(s), clock_of(s).f
+    uniform = clock_of(s).n[N_UNIFORM] == 1
+    supra = clock_of(s).n[N_SUPRA] == 1
     frame_rate = nn.rate[0] if uniform else 0.0
     u = nn.u
     while True:
-        b = bg.earliest(g)
+        b = bg.earliest(s)
         if b < 0 or g.next[b] >= limit:
             return False
         stop = limit
@@ -274,11 +286,11 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
         else:
             hit, k = background_mixed(s, time, target, jump, k, m, max(stop, np.nextafter(time[k], np.inf)), uniform)
         done = k + (1 if hit >= 0 else 0)
-        s.clock.n[N_BACKGROUND] += done - begin
+        clock_of(s).n[N_BACKGROUND] += done - begin
         t_hit = time[k] if hit >= 0 else 0.0
         g.at[b] = done
         if done == m:
-            bg.refill(b, g, frame_rate, f[T_FRAME])
+            bg.refill(s, b, frame_rate, f[T_FRAME])
         else:
             g.next[b] = time[done]
         if hit >= 0:
@@ -287,15 +299,15 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
             if supra:
                 predict(s, hit, t_hit)
             return True
-        if supra and s.clock.n[N_CROSSING] > 0 and s.queue.crossing_time[0] < limit:
+        if supra and clock_of(s).n[N_CROSSING] > 0 and queue_of(s).crossing_time[0] < limit:
             return True  # a crossing that was just predicted comes first
 
 
-@kernel
+@rule
 def background_mixed(s, time, target, jump, k, m, stop, uniform):  # type: ignore[no-untyped-def]
     """Background onto several classes, or with varying amplitudes; returns (neuron that fired or -1, position)."""
-    nn, f = s.neurons, s.clock.f
-    supra = s.clock.n[N_SUPRA] == 1
+    nn, f = neurons_of(s), clock_of(s).f
+    supra = clock_of(s).n[N_SUPRA] == 1
     while k < m and time[k] < stop:
         j = np.int64(target[k])
         c = np.int64(nn.kind[j])
@@ -315,23 +327,23 @@ def background_mixed(s, time, target, jump, k, m, stop, uniform):  # type: ignor
 @kernel
 def rebase(s, t):  # type: ignore[no-untyped-def]
     """Move the membrane frame to `t`; predicted crossings keep their times, their keys follow u."""
-    nn, f = s.neurons, s.clock.f
+    nn, f = neurons_of(s), clock_of(s).f
     dt = t - f[T_FRAME]
     for j in range(nn.u.shape[0]):
         if nn.u[j] > REFRACTORY:
             nn.u[j] *= np.exp(-dt * nn.rate[nn.kind[j]])
-    for k in range(s.clock.n[N_CROSSING]):
-        j = s.queue.crossing_index[k]
-        s.queue.crossing_u[k] *= np.exp(-dt * nn.rate[nn.kind[j]])
-    if s.clock.n[N_UNIFORM] == 1:
-        bg.rebase_jumps(s.background, np.exp(-dt * nn.rate[0]))
+    for k in range(clock_of(s).n[N_CROSSING]):
+        j = queue_of(s).crossing_index[k]
+        queue_of(s).crossing_u[k] *= np.exp(-dt * nn.rate[nn.kind[j]])
+    if clock_of(s).n[N_UNIFORM] == 1:
+        bg.rebase_jumps(s, np.exp(-dt * nn.rate[0]))
     f[T_FRAME] = t
 
 
 @kernel
 def rebase_traces(s, t):  # type: ignore[no-untyped-def]
     """Move the base of every trace that has grown by e^40."""
-    h = s.hooks
+    h = hooks_of(s)
     for k in range(h.trace.shape[0]):
         if t - h.trace_base[k] > 40.0 * h.trace_tau[k]:
             factor = np.exp(-(t - h.trace_base[k]) / h.trace_tau[k])
@@ -344,9 +356,9 @@ def rebase_traces(s, t):  # type: ignore[no-untyped-def]
 @kernel
 def scan(s, t):  # type: ignore[no-untyped-def]
     """Start a block: find all crossings without input in it."""
-    f, n, nn = s.clock.f, s.clock.n, s.neurons
+    f, n, nn = clock_of(s).f, clock_of(s).n, neurons_of(s)
     n[N_CROSSING] = 0
-    f[T_BLOCK] = t + n[N_BLOCK_WINDOWS] * s.clock.window
+    f[T_BLOCK] = t + n[N_BLOCK_WINDOWS] * clock_of(s).f[T_LENGTH]
     if n[N_UNIFORM] == 1:
         S = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
         for j in range(nn.u.shape[0]):
@@ -360,25 +372,25 @@ def scan(s, t):  # type: ignore[no-untyped-def]
 @kernel
 def open_window(s):  # type: ignore[no-untyped-def]
     """Open the next window of the grid; returns a status, and leaves nothing half done when it is not DONE."""
-    f, n = s.clock.f, s.clock.n
-    start = n[N_WINDOW] * s.clock.window
-    end = (n[N_WINDOW] + 1) * s.clock.window
-    log = s.log
+    f, n = clock_of(s).f, clock_of(s).n
+    start = n[N_WINDOW] * clock_of(s).f[T_LENGTH]
+    end = (n[N_WINDOW] + 1) * clock_of(s).f[T_LENGTH]
+    log = log_of(s)
     room = log.time.shape[1]
     tight = False
     for p in range(log.count.shape[0]):
-        if room - log.count[p] < 2 * s.neurons.size[p] + 64:
+        if room - log.count[p] < 2 * neurons_of(s).size[p] + 64:
             tight = True
     if tight:
-        compact_log(log, s.lanes)
+        compact_log(s)
         for p in range(log.count.shape[0]):
-            if room - log.count[p] < 2 * s.neurons.size[p] + 64:
+            if room - log.count[p] < 2 * neurons_of(s).size[p] + 64:
                 return LOG_FULL
-    status = gather(n, log, s.lanes, s.projections, s.queue, end)
+    status = gather(s, end)
     if status != DONE:
         return status
-    sort_agenda(n, s.queue, start, s.clock.window)
-    gather_releases(n, s.queue, end)
+    sort_agenda(s, start, f[T_LENGTH])
+    gather_releases(s, end)
     f[T_WINDOW], f[T_END] = start, end
     if n[N_WINDOW] % n[N_FRAME_WINDOWS] == 0 and start > f[T_FRAME]:
         rebase(s, start)
@@ -389,32 +401,32 @@ def open_window(s):  # type: ignore[no-untyped-def]
     return DONE
 
 
-@kernel
+@rule
 def full(s):  # type: ignore[no-untyped-def]
     """Whether one more event could overflow a buffer."""
-    n = s.clock.n
-    for p in range(s.log.count.shape[0]):
-        if s.log.time.shape[1] - s.log.count[p] <= s.neurons.size[p]:
+    n = clock_of(s).n
+    for p in range(log_of(s).count.shape[0]):
+        if log_of(s).time.shape[1] - log_of(s).count[p] <= neurons_of(s).size[p]:
             return LOG_FULL
-    if s.record.time.shape[0] - n[N_RECORD] <= s.neurons.u.shape[0] + 1:
+    if record_of(s).time.shape[0] - n[N_RECORD] <= neurons_of(s).u.shape[0] + 1:
         return RECORD_FULL
-    if s.queue.crossing_time.shape[0] - n[N_CROSSING] <= s.neurons.u.shape[0]:
+    if queue_of(s).crossing_time.shape[0] - n[N_CROSSING] <= neurons_of(s).u.shape[0]:
         return CROSSING_FULL
     if n[N_EVENTS] > n[N_BUDGET]:
         return EVENT_BUDGET
     return DONE
 
 
-@kernel
+@rule
 def cross(s):  # type: ignore[no-untyped-def]
     """Take the earliest predicted crossing: fire if u has not changed since, else drop it."""
-    qu, nn = s.queue, s.neurons
+    qu, nn = queue_of(s), neurons_of(s)
     t, j, u = qu.crossing_time[0], np.int64(qu.crossing_index[0]), qu.crossing_u[0]
-    pop_crossing(s.clock.n, qu)
+    pop_crossing(s)
     if nn.u[j] != u:
         return
     c = np.int64(nn.kind[j])
-    S = np.exp((t - s.clock.f[T_FRAME]) * nn.rate[c])
+    S = np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
     strike(s, j, S, c, t)
     predict(s, j, t)
 
@@ -422,7 +434,7 @@ def cross(s):  # type: ignore[no-untyped-def]
 @kernel
 def run(s, stop):  # type: ignore[no-untyped-def]
     """Process every event before `stop` (ms in the epoch); returns a status and can be called again."""
-    f, n, qu = s.clock.f, s.clock.n, s.queue
+    f, n, qu = clock_of(s).f, clock_of(s).n, queue_of(s)
     while True:
         if n[N_OPEN] == 0:
             status = open_window(s)
@@ -438,7 +450,7 @@ def run(s, stop):  # type: ignore[no-untyped-def]
             crossing = qu.crossing_time[0] if n[N_CROSSING] > 0 else np.inf
             drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
             first = min(min(due, arrival), min(crossing, drive))
-            if s.background.at.shape[0] > 0 and background_until(s, min(first, end)):
+            if background_of(s).at.shape[0] > 0 and background_until(s, min(first, end)):
                 continue
             if first >= end:
                 break
@@ -454,7 +466,7 @@ def run(s, stop):  # type: ignore[no-untyped-def]
                 k = n[N_DRIVE_AT]
                 n[N_DRIVE_AT] = k + 1
                 p = np.int64(qu.drive_population[k])
-                if s.neurons.silenced[p] == 0:
+                if neurons_of(s).silenced[p] == 0:
                     emit(s, p, np.int64(qu.drive_index[k]), first)
         f[T_NOW] = end
         if end == f[T_END]:
@@ -464,19 +476,19 @@ def run(s, stop):  # type: ignore[no-untyped-def]
             return DONE
 
 
-@kernel
+@rule
 def run_arrivals(s, end):  # type: ignore[no-untyped-def]
     """Deliver arrivals as long as nothing else can come before them."""
-    n, qu, pr = s.clock.n, s.queue, s.projections
+    n, qu, pr = clock_of(s).n, queue_of(s), projections_of(s)
     due = qu.due_time[n[N_DUE_AT]] if n[N_DUE_AT] < n[N_DUE] else np.inf
     drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
     limit = min(min(due, drive), end)
-    alone = s.background.at.shape[0] == 0 and n[N_SUPRA] == 0
+    alone = background_of(s).at.shape[0] == 0 and n[N_SUPRA] == 0
     while True:
         k = n[N_AGENDA_AT]
         if k + 4 < n[N_AGENDA]:
             lane, row = np.int64(qu.lane[k + 4]), np.int64(qu.row[k + 4])
-            q = s.lanes.projection[lane]
+            q = lanes_of(s).projection[lane]
             begin = view_i8(pr.row_start[q], pr.n_row[q])[row]
             prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
             prefetch(view_f4(pr.weight[q], pr.capacity[q]), begin)

@@ -19,8 +19,9 @@ from neurodev.engine.state import (
     N_NEED,
     N_RELEASE,
 )
+from neurodev.engine.views import clock_of, lanes_of, log_of, projections_of, queue_of
 from neurodev.errors import Status
-from neurodev.jit import kernel, view_u4
+from neurodev.jit import kernel, rule, view_u4
 
 DONE = int(Status.DONE)
 AGENDA_FULL = int(Status.AGENDA_FULL)
@@ -28,8 +29,9 @@ CROSSING_FULL = int(Status.CROSSING_FULL)
 
 
 @kernel
-def gather(n, log, lanes, projections, queue, end):  # type: ignore[no-untyped-def]
+def gather(s, end):  # type: ignore[no-untyped-def]
     """Collect the arrivals before `end` of all lanes, lane by lane; rows without synapses are skipped."""
+    n, log, lanes, projections, queue = clock_of(s).n, log_of(s), lanes_of(s), projections_of(s), queue_of(s)
     total = 0
     for lane in range(lanes.delay.shape[0]):
         p, d = lanes.population[lane], lanes.delay[lane]
@@ -62,14 +64,16 @@ def gather(n, log, lanes, projections, queue, end):  # type: ignore[no-untyped-d
 
 
 @kernel
-def sort_agenda(n, queue, start, window):  # type: ignore[no-untyped-def]
+def sort_agenda(s, start, window):  # type: ignore[no-untyped-def]
     """Sort the agenda by time, stably."""
+    n, queue = clock_of(s).n, queue_of(s)
     m = n[N_AGENDA]
     if m > 24:
         buckets = min(m, queue.bucket.shape[0] - 1)
         scale = buckets / window
         count = queue.bucket
-        count[: buckets + 1] = 0
+        for b in range(buckets + 1):
+            count[b] = 0
         for k in range(m):
             b = min(max(np.int64((queue.time[k] - start) * scale), 0), buckets - 1)
             count[b + 1] += 1
@@ -82,9 +86,10 @@ def sort_agenda(n, queue, start, window):  # type: ignore[no-untyped-def]
             queue.work_time[at] = queue.time[k]
             queue.work_row[at] = queue.row[k]
             queue.work_lane[at] = queue.lane[k]
-        queue.time[:m] = queue.work_time[:m]
-        queue.row[:m] = queue.work_row[:m]
-        queue.lane[:m] = queue.work_lane[:m]
+        for k in range(m):
+            queue.time[k] = queue.work_time[k]
+            queue.row[k] = queue.work_row[k]
+            queue.lane[k] = queue.work_lane[k]
     for k in range(1, m):
         t = queue.time[k]
         if queue.time[k - 1] <= t:
@@ -102,8 +107,9 @@ def sort_agenda(n, queue, start, window):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gather_releases(n, queue, end):  # type: ignore[no-untyped-def]
+def gather_releases(s, end):  # type: ignore[no-untyped-def]
     """Move the releases before `end` to the sorted list of those due."""
+    n, queue = clock_of(s).n, queue_of(s)
     due = 0
     keep = 0
     for k in range(n[N_RELEASE]):
@@ -129,8 +135,9 @@ def gather_releases(n, queue, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def compact_log(log, lanes):  # type: ignore[no-untyped-def]
+def compact_log(s):  # type: ignore[no-untyped-def]
     """Forget the spikes that every lane has delivered."""
+    log, lanes = log_of(s), lanes_of(s)
     for p in range(log.count.shape[0]):
         first = log.count[p]
         for lane in range(lanes.delay.shape[0]):
@@ -148,9 +155,10 @@ def compact_log(log, lanes):  # type: ignore[no-untyped-def]
                 lanes.cursor[lane] -= first
 
 
-@kernel
-def push_crossing(n, queue, t, j, u):  # type: ignore[no-untyped-def]
-    """Push a predicted crossing on the binary heap ordered by (time, neuron); a full heap drops nothing: it grows."""
+@rule
+def push_crossing(s, t, j, u):  # type: ignore[no-untyped-def]
+    """Push a predicted crossing on the binary heap ordered by (time, neuron); the caller sees to its room."""
+    n, queue = clock_of(s).n, queue_of(s)
     i = n[N_CROSSING]
     n[N_CROSSING] = i + 1
     time, index, value = queue.crossing_time, queue.crossing_index, queue.crossing_u
@@ -163,9 +171,10 @@ def push_crossing(n, queue, t, j, u):  # type: ignore[no-untyped-def]
     time[i], index[i], value[i] = t, np.uint32(j), u
 
 
-@kernel
-def pop_crossing(n, queue):  # type: ignore[no-untyped-def]
+@rule
+def pop_crossing(s):  # type: ignore[no-untyped-def]
     """Remove the earliest predicted crossing."""
+    n, queue = clock_of(s).n, queue_of(s)
     m = n[N_CROSSING] - 1
     n[N_CROSSING] = m
     time, index, value = queue.crossing_time, queue.crossing_index, queue.crossing_u

@@ -19,7 +19,7 @@ SENTINEL = -1e30  # u of a refractory neuron: swallows every input without a tes
 REFRACTORY = -1e29  # u below this is a sentinel
 
 # clock.f
-T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK = range(5)
+T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK, T_LENGTH = range(6)  # T_LENGTH: length of a window, ms
 # clock.n
 (
     N_WINDOW,  # index of the open window within the epoch
@@ -46,11 +46,10 @@ T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK = range(5)
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (5,) and counters (20,)."""
+    """Scalars that survive a pause: times (6,) and counters (20,)."""
 
     f: F8
     n: I8
-    window: float  # length of a window, ms
 
 
 class Neurons(NamedTuple):

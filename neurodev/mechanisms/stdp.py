@@ -112,7 +112,7 @@ def change_inputs(record, j, constant, factor, trace):  # type: ignore[no-untype
         weight[s] = np.float32(bounded(np.float64(weight[s]), constant + factor * x[row[k]], limit, kind, power))
 
 
-@kernel
+@rule
 def growth(record, trace, t):  # type: ignore[no-untyped-def]
     """Factor between trace number `trace` (pre traces first) and its rescaled value at `t`."""
     r = view_i8(record, base.RECORD_SIZE)
@@ -120,14 +120,14 @@ def growth(record, trace, t):  # type: ignore[no-untyped-def]
     return np.exp((t - view_f8(r[base.R_BASE], n)[trace]) / view_f8(r[base.R_TAU], n)[trace])
 
 
-@kernel
+@rule
 def parameter(record, k):  # type: ignore[no-untyped-def]
     """Entry `k` of the parameter vector."""
     r = view_i8(record, base.RECORD_SIZE)
     return view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])[k]
 
 
-@kernel
+@rule
 def raise_pre(record, source, lane, trace, g, saturating):  # type: ignore[no-untyped-def]
     """An arrival raises pre trace `trace` of (source, lane) by one, or to one."""
     r = view_i8(record, base.RECORD_SIZE)
@@ -137,7 +137,7 @@ def raise_pre(record, source, lane, trace, g, saturating):  # type: ignore[no-un
     x[row] = g if saturating else x[row] + g
 
 
-@kernel
+@rule
 def raise_post(record, j, trace, g, saturating):  # type: ignore[no-untyped-def]
     """A spike raises post trace `trace` of target `j` by one, or to one."""
     r = view_i8(record, base.RECORD_SIZE)
@@ -146,7 +146,7 @@ def raise_post(record, j, trace, g, saturating):  # type: ignore[no-untyped-def]
     y[j] = g if saturating else y[j] + g
 
 
-@kernel
+@rule
 def pre_value(record, source, lane, trace):  # type: ignore[no-untyped-def]
     """Rescaled pre trace of (source, lane)."""
     r = view_i8(record, base.RECORD_SIZE)
@@ -154,7 +154,7 @@ def pre_value(record, source, lane, trace):  # type: ignore[no-untyped-def]
     return view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)[lane * r[base.R_N_SOURCE] + source]
 
 
-@kernel
+@rule
 def post_value(record, j, trace):  # type: ignore[no-untyped-def]
     """Rescaled post trace of target `j`."""
     r = view_i8(record, base.RECORD_SIZE)

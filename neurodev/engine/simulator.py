@@ -1,0 +1,290 @@
+"""The simulator: two clocks, ticks with fixed phases, plans, recording.
+
+Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks, absolute multiples of a
+period of life time.  Phases of a tick: signals, additions, integration, proposals, one merged plan for each
+projection, weights refreshed, recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.engine.engine import Engine
+from neurodev.engine.network import Network, Projection
+from neurodev.errors import BuildError, ParameterError
+from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
+from neurodev.neurons.drive import Drive
+from neurodev.signals.rate import rate_hz
+from neurodev.structure import weight as weight_map
+from neurodev.structure.log import LogBatch, StructuralLog
+from neurodev.structure.plan import Applied, Plan, apply, merge
+from neurodev.structure.table import Table
+from neurodev.units import day, hour
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+
+@dataclass
+class TickReport:
+    """What a tick did, for whoever records it."""
+
+    tick: int
+    life: float
+    counts: dict[str, I8]
+    applied: dict[str, Applied]
+    logs: dict[str, LogBatch]
+
+
+class TickListener(Protocol):
+    """Somebody who is told of every tick."""
+
+    def on_tick(self, simulator: Simulator, report: TickReport) -> None:
+        """Called after the weights were refreshed."""
+
+
+@dataclass
+class Simulator:
+    """A network in motion.
+
+    Parameters
+    ----------
+    network : Network
+    acceleration : float
+        Life time over spike time.
+    tick : float, ms (life)
+    start : float, ms (spike)
+    events_per_tick : int, optional
+        Budget of synaptic events; a runaway stops with an error instead of taking for ever.
+    """
+
+    network: Network
+    acceleration: float = 1.0
+    tick: float = 2 * hour
+    start: float = 0.0
+    events_per_tick: int | None = None
+    blocked: set[tuple[str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for name in ("acceleration", "tick"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not np.isfinite(value) or value <= 0:
+                raise ParameterError(f"{name} must be a positive number, got {value!r}")
+        self.tick_spike = self.tick / self.acceleration
+        check_ticks(self.network, self.tick, self.acceleration)
+        self.engine = Engine(self.network, self.start)
+        self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
+        self.blocks = {p.name: NeuronBlock(p.n) for p in self.network.populations.values()}
+        for b in self.blocks.values():
+            b.add("rate_hz")
+        self.logs = {q.name: StructuralLog() for q in self.network.projections.values()}
+        self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
+        self.views = {q.name: self._view(q) for q in self.network.projections.values()}
+        self.neuron_views = {
+            p.name: NeuronView(p.name, self.blocks[p.name], self.clock, self.network.seed)
+            for p in self.network.populations.values()
+        }
+        self.n_tick = 0
+        self.listeners: list[TickListener] = []
+        self._prepare()
+        self.engine.set_budget(self.events_per_tick)
+
+    def _view(self, q: Projection) -> SynapseView:
+        spines = q.spines
+        volume = spines.volume if spines else 1.0
+        sign = -1.0 if q.source.inhibitory else 1.0
+        return SynapseView(
+            q.name, self.tables[q.name], self.blocks[q.source.name], self.blocks[q.target.name], self.clock,
+            self.network.seed, volume, sign * spines.weight / volume if spines else 0.0,
+            volume * float(np.exp(spines.silent)) if spines else 0.0, q.source.positions, q.target.positions,
+            q.wiring, q.source is q.target, q.multapses,
+        )  # fmt: skip
+
+    def _prepare(self) -> None:
+        for p in self.network.populations.values():
+            for m in p.mechanisms:
+                for name, fill in m.columns().items():
+                    self.blocks[p.name].add(name, fill)
+                m.prepare(self.neuron_views[p.name])
+        for q in self.network.projections.values():
+            for m in q.mechanisms:
+                m.prepare(self.views[q.name])
+            self.refresh_weights(q)
+        self.engine.refresh_addresses()
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def spike(self) -> float:
+        """Spike time since the start, ms."""
+        return self.engine.now - self.start
+
+    @property
+    def life(self) -> float:
+        """Life time, ms."""
+        return self.spike * self.acceleration
+
+    def run_until_spike(self, stop: float) -> None:
+        """Run to spike time `stop` (ms since the start), ticks included."""
+        while True:
+            next_tick = (self.n_tick + 1) * self.tick_spike
+            # 1e-9 ms of slack: a stop meant to be a tick is a tick
+            if next_tick > stop + 1e-9:
+                break
+            self.engine.run_until(self.start + next_tick)
+            self._do_tick()
+        if stop > self.spike:
+            self.engine.run_until(self.start + stop)
+
+    # ------------------------------------------------------------------ a tick
+
+    def _active(self, where: str, mechanisms: list[Mechanism]) -> list[Mechanism]:
+        return [m for m in mechanisms if (where, m.name) not in self.blocked]
+
+    def _do_tick(self) -> None:
+        self.n_tick += 1
+        c = self.clock
+        c.tick, c.life, c.spike = self.n_tick, self.n_tick * self.tick, self.start + self.n_tick * self.tick_spike
+        counts = dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
+        for name, k in counts.items():
+            self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
+        populations, projections = self.network.populations.values(), self.network.projections.values()
+        for phase in ("signals", "add", "advance"):
+            for p in populations:
+                for m in self._active(p.name, p.mechanisms):
+                    getattr(m, phase)(self.neuron_views[p.name])
+            for q in projections:
+                for m in self._active(q.name, q.mechanisms):
+                    getattr(m, phase)(self.views[q.name])
+        applied = {}
+        for q in projections:
+            if q.mechanisms:
+                plans = [m.propose(self.views[q.name]) for m in self._active(q.name, q.mechanisms)]
+                applied[q.name] = self.apply_plans(q, [x for x in plans if x is not None])
+                if q.spines is not None:
+                    self.refresh_weights(q)
+        self.engine.refresh_addresses()
+        self.engine.set_budget(self.events_per_tick)
+        report = TickReport(self.n_tick, c.life, counts, applied, {k: v.take() for k, v in self.logs.items()})
+        for listener in self.listeners:
+            listener.on_tick(self, report)
+
+    def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
+        """Merge and apply plans on a projection now, log them, and start the newborns off."""
+        table, view = self.tables[q.name], self.views[q.name]
+        merged = merge(plans, table, single_contact=not q.multapses)
+        n_born = merged.plan.source.size
+        if n_born and q.spines is None and not np.any(merged.plan.birth_weight):
+            sign = -1.0 if q.source.inhibitory else 1.0
+            merged.plan.birth_weight = np.full(n_born, sign * float(np.mean(q.weight)), dtype=np.float32)
+        if n_born and "log_size" in table.column_names:
+            newborn = [m for m in q.mechanisms if "log_size" in m.owns]
+            merged.plan.birth_value = np.full(n_born, getattr(newborn[0], "newborn", 0.0), dtype=np.float32)
+        done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
+        if done.n_born:
+            if "size" in table.column_names:
+                table.column("size")[done.slots] = view.reference_volume
+            for m in q.mechanisms:
+                m.born(view, done.slots)
+            index = list(self.network.projections).index(q.name)
+            self.engine.mark_births(index, done.first_uid)
+        if done.n_born or done.n_died:
+            self.engine.refresh_addresses()
+        return done
+
+    def refresh_weights(self, q: Projection) -> None:
+        """Read the weights of a projection with spines off their sizes."""
+        if q.spines is None:
+            return
+        table, view, block = self.tables[q.name], self.views[q.name], self.blocks[q.target.name]
+        gain = np.exp(block["scaling"]) if "scaling" in block else np.ones(q.target.n)
+        slots = table.slots()
+        if "log_size" in table.column_names:
+            weight_map.refresh(
+                slots, table.column("log_size"), table.column("size"), table.weight, table.post,
+                view.reference_volume, view.weight_gain, view.silent_volume, gain,
+            )  # fmt: skip
+        elif not any(m.hot(frozenset(table.column_names)) for m in q.mechanisms):
+            weight_map.refresh_from_size(
+                slots, table.column("size"), table.weight, table.post, view.weight_gain, view.silent_volume, gain
+            )
+
+
+def mechanisms_of(network: Network) -> list[tuple[str, Mechanism]]:
+    """(where, mechanism) for everything in use."""
+    out: list[tuple[str, Mechanism]] = []
+    for p in network.populations.values():
+        out += [(p.name, m) for m in p.mechanisms]
+    for q in network.projections.values():
+        out += [(q.name, m) for m in q.mechanisms]
+    return out
+
+
+def check_ticks(network: Network, tick: float, acceleration: float) -> None:
+    """The conditions of averaging (model.md, section 2): an episode in every tick, and tick <= tau / 5.
+
+    Raises
+    ------
+    BuildError
+        Naming the loop that is too fast, or the drive that is too rare, and the cure.
+    """
+    used = mechanisms_of(network)
+    for where, m in used:
+        fastest = m.fastest_life_time()
+        if tick > fastest / 5.0 + 1e-6:
+            raise BuildError(
+                f"tick={tick / hour:g} h is too coarse for {m.name} on {where!r}, whose fastest time constant is "
+                f"{fastest / hour:g} h: a tick may be at most a fifth of it; use tick<={fastest / 5 / hour:g} h"
+            )
+    for q in network.projections.values():
+        names = {m.name for m in q.mechanisms}
+        if "STDP" in names and q.source.inhibitory and q.spines is None:
+            raise BuildError(f"STDP on {q.name!r} without spines needs an excitatory source")
+    if acceleration == 1.0 or not used:
+        return
+    for p in network.populations.values():
+        interval = getattr(p.model, "interval", None)
+        if isinstance(p.model, Drive) and interval is not None and p.model.role == "retina":
+            if tick / acceleration < interval * (1 - 1e-9):
+                raise BuildError(
+                    f"a tick of {tick / hour:g} h at acceleration {acceleration:g} holds {tick / acceleration:g} ms of "
+                    f"spikes, less than one episode of {p.name!r} ({interval:g} ms): lower acceleration, raise tick=, "
+                    "or lower interval="
+                )
+
+
+def approximations(network: Network, tick: float, acceleration: float) -> list[str]:
+    """One sentence for everything in this run that is not exact."""
+    out = []
+    if acceleration != 1.0:
+        out.append(
+            f"Averaging: life passes {acceleration:g} times faster than spikes; slow mechanisms act at ticks of "
+            f"{tick / hour:g} h with the mean signals of {tick / acceleration / 1000:g} s of spikes."
+        )
+    for where, m in mechanisms_of(network):
+        if m.name == "SpineSize":
+            out.append(
+                f"{where}: the set-point is taken as constant over a tick ({tick / day:.3g} d against tau "
+                f"{getattr(m, 'tau') / day:g} d) in the bridge probability of first passage."
+            )
+        if m.name == "Scaling":
+            out.append(f"{where}: scaling takes one Euler step a tick.")
+    spike_tick = tick / acceleration
+    between = []
+    from neurodev.params import describe
+
+    for where, m in mechanisms_of(network):
+        for info in describe(m):
+            value = getattr(m, info.name)
+            if info.clock == "spike" and info.unit == "ms" and isinstance(value, (int, float)) and "tau" in info.name:
+                if value > spike_tick:
+                    between.append(f"{where}.{m.name}.{info.name}")
+            if info.clock == "life" and info.unit == "ms" and isinstance(value, (int, float)) and 0 < value < tick:
+                between.append(f"{where}.{m.name}.{info.name}")
+    if between:
+        out.append("Between the two clocks, not represented faithfully: " + ", ".join(between) + ".")
+    return out
