@@ -1,0 +1,27 @@
+"""neurodev: exact, event-driven simulation of developing networks whose spines live and die."""
+
+from neurodev.engine.network import Network, Population, Projection, Spines
+from neurodev.engine.simulator import Simulator
+from neurodev.errors import NeurodevError
+from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
+from neurodev.mechanisms.neurotrophin import Neurotrophin
+from neurodev.mechanisms.scaling import Scaling
+from neurodev.mechanisms.spine_size import SpineSize
+from neurodev.mechanisms.stdp import STDP
+from neurodev.mechanisms.turnover import Turnover
+from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
+from neurodev.neurons.lif import LIF
+from neurodev.run import Run
+from neurodev.simulate import Simulation, simulate
+from neurodev.structure.places import Branches, Sheet
+from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, Pairs, Probability, Uniform
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion", "Near",
+    "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs", "Poisson", "Population", "Probability",
+    "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run", "Scaling", "SetRate", "Sheet",
+    "Silence", "Simulation", "Simulator", "SpikeList", "SpineSize", "Spines", "Turnover", "Uniform", "shuffled",
+    "simulate",
+]  # fmt: skip
