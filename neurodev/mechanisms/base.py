@@ -142,6 +142,9 @@ class SynapseView:
     source_positions, target_positions : (n, 2) float64, um
     wiring : object
         The wiring rule of the projection (births ask it for partners).
+    notes : dict
+        What mechanisms keep from one phase to a later one (tables made in `prepare`, the doomed of this
+        tick); rebuilt with the view, never saved.
     """
 
     name: str
@@ -158,6 +161,7 @@ class SynapseView:
     wiring: Any = None
     same_population: bool = False
     multapses: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def key(self, mechanism: str) -> np.uint64:
         """Stream key of a mechanism's counter-based draws on this projection."""

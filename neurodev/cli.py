@@ -1,0 +1,205 @@
+"""The command line: neurodev new | demo | run | report | spine | info | ablate | bench."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from neurodev.errors import NeurodevError, ParameterError
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
+    sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    a = sub.add_parser("new", help="write a study to start from")
+    a.add_argument("name")
+    a = sub.add_parser("demo", help="run the default study and its control side by side, and report")
+    a.add_argument("--to", default="demo", help="folder (default: demo)")
+    a.add_argument("--days", type=float, default=None, help="a shorter life")
+    a = sub.add_parser("run", help="run a study")
+    a.add_argument("study")
+    a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
+    a.add_argument("--seeds", type=int, default=1, help="run this many seeds, one file each")
+    a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--quiet", action="store_true", help="no progress bar")
+    a = sub.add_parser("report", help="write one self-contained HTML page about a run")
+    a.add_argument("run")
+    a.add_argument("--control", help="run file of the control")
+    a.add_argument("--to", help="HTML file (default: beside the run)")
+    a = sub.add_parser("spine", help="tell the life of one spine")
+    a.add_argument("run")
+    a.add_argument("uid", help="its uid, or 'longest'")
+    a.add_argument("--figure", help="PNG file (default: beside the run)")
+    a = sub.add_parser("info", help="what is in a run file")
+    a.add_argument("run")
+    a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
+    a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
+    a.add_argument("study")
+    a.add_argument("--seeds", type=int, default=1)
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    a.add_argument("--jobs", type=int, default=2)
+    a = sub.add_parser("bench", help="built-in benchmarks")
+    a.add_argument("name")
+    a.add_argument("--json", action="store_true")
+    a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
+    return p
+
+
+def _overrides(words: list[str]) -> dict[str, str]:
+    out = {}
+    for w in words:
+        key, equals, value = w.partition("=")
+        if not equals or not key:
+            raise ParameterError(f"--set needs KEY=VALUE, got {w!r}")
+        out[key] = value
+    return out
+
+
+def _new(args: Any) -> None:
+    path = Path(args.name).with_suffix(".toml")
+    if path.exists():
+        raise ParameterError(f"{path} exists already: choose another name")
+    path.write_text(files("neurodev.studies").joinpath("map.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    print(f"wrote {path}; run it with: neurodev run {path}")
+
+
+def _run(args: Any) -> None:
+    from neurodev import study
+
+    s = study.load(args.study, _overrides(args.set))
+    base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
+    if args.seeds < 1:
+        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
+    first = int(s.table.get("seed", 0))
+    for k in range(args.seeds):
+        path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{first + k}{base.suffix}")
+        network = study.build(s, first + k, args.shuffled)
+        if k == 0 and not args.quiet:
+            print(network)
+        run = study.simulation(s, network, path, not args.quiet).run(study.duration(s)).close()
+        print(run.info() if args.seeds == 1 else f"{path}: {run}")
+
+
+def _demo(args: Any) -> None:
+    """The study here, its control in a second process with the same seed."""
+    from neurodev import study
+    from neurodev.plot import report
+    from neurodev.run import Run
+
+    folder = Path(args.to)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "map.toml"
+    path.write_text(files("neurodev.studies").joinpath("map.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    settings = [] if args.days is None else ["--set", f'run.duration="{args.days} day"']
+    begin = time.perf_counter()
+    s = study.load(path, _overrides(settings[1:]))
+    network = study.build(s)
+    print(network)
+    simulation = study.simulation(s, network, folder / "map.sqlite", True, events_per_tick=100_000_000)
+    print("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
+    simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
+    command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
+    control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
+    try:
+        rest = study.duration(s) - simulation.life
+        run = simulation.run(rest).close()
+        if control.wait():
+            raise NeurodevError("the control run failed; its message stands above")
+    finally:
+        if control.poll() is None:
+            control.terminate()
+    other = Run(folder / "control.sqlite")
+    page = report.write(run, folder / "report.html", other)
+    print("\n" + report.sentence(run.summary(), other.summary()))
+    theirs = {c.name: c.value for c in other.checks()}
+    print(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
+    for c in run.checks():
+        low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
+        mark = "inside" if c.passed else "OUTSIDE"
+        print(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs[c.name]:>9.2f}")
+    print("\n" + run.spines.longest().story())
+    print(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
+          f"neurodev spine {run.path} UID")  # fmt: skip
+
+
+def _report(args: Any) -> None:
+    from neurodev.plot import report
+    from neurodev.run import Run
+
+    run = Run(args.run)
+    to = args.to or Path(args.run).with_suffix(".html")
+    print(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
+
+
+def _spine(args: Any) -> None:
+    from neurodev.plot.style import png
+    from neurodev.run import Run
+
+    run = Run(args.run)
+    if args.uid != "longest" and not args.uid.isdigit():
+        raise ParameterError(f"UID must be a number or 'longest', got {args.uid!r}")
+    spine = run.spines.longest() if args.uid == "longest" else run.spines[int(args.uid)]
+    print(spine.story())
+    to = Path(args.figure) if args.figure else Path(args.run).with_name(f"spine-{spine.uid}.png")
+    to.write_bytes(png(spine.plot()))
+    print(f"wrote {to}")
+
+
+def _info(args: Any) -> None:
+    from neurodev.run import Run
+
+    run = Run(args.run)
+    print(run.info())
+    if args.verify:
+        print(f"  the log replays to the final structure: {run.verify()} synapses")
+
+
+def _ablate(args: Any) -> None:
+    from neurodev import ablate
+
+    ablate.main(args.study, _overrides(args.set), args.seeds, args.jobs)
+
+
+def _bench(args: Any) -> None:
+    from neurodev import bench
+
+    result = bench.run(args.name, args.scale)
+    if args.json:
+        print(json.dumps(result))
+        return
+    width = shutil.get_terminal_size().columns
+    for k, v in result.items():
+        print(f"{k:>16}  {v}"[:width])
+
+
+_COMMANDS = {
+    "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "ablate": _ablate,
+    "bench": _bench,
+}  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        _COMMANDS[args.command](args)
+    except NeurodevError as e:
+        print(f"neurodev: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("neurodev: interrupted; the run file is sealed and readable", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,234 @@
+"""The hot half of STDP: one pair of hooks for each rule, and the walks over rows and in-lists they share.
+
+A hook computes one factor a row (the exponential of a rescaled trace) and hands it to a walk, so that a synapse
+costs a load, a multiplication and a store.  Walks write either the float64 `accumulator` (evidence) or the float32 weight
+with its bounds.  Hooks find everything through their record (`mechanisms/base.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.jit import hook, kernel, prefetch, rule, view_f4, view_f8, view_i8, view_u4
+from neurodev.mechanisms import base
+
+# positions in the parameter vector
+P_MODE, P_BOUNDS, P_MAX, P_POWER, P_A, P_B, P_C, P_D = range(8)
+EVIDENCE, WEIGHT = 0, 1
+HARD, MULTIPLICATIVE, POWER = 0, 1, 2
+
+
+@rule
+def bounded(w, dw, limit, kind, power):  # type: ignore[no-untyped-def]
+    """Weight after a change `dw` (in units of `limit`): hard, multiplicative LTD, or Guetig's power law."""
+    if kind == MULTIPLICATIVE:
+        w = w + (dw * limit if dw > 0.0 else dw * w)
+    elif kind == POWER:
+        r = w / limit
+        w = w + limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power)
+    else:
+        w = w + dw * limit
+    return min(max(w, 0.0), limit)
+
+
+@kernel
+def change_row(record, first, last, constant, factor, trace):  # type: ignore[no-untyped-def]
+    """Change the slots of one row by ``constant + factor * Y[target]``."""
+    r = view_i8(record, base.RECORD_SIZE)
+    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
+    capacity = r[base.R_CAPACITY]
+    post = view_u4(r[base.R_POST], capacity)
+    n_target = r[base.R_N_TARGET]
+    y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
+    if p[P_MODE] == EVIDENCE:
+        c = view_i8(r[base.R_COLUMNS], 1)[0]
+        a = view_f8(r[base.R_F] + 8 * c * capacity, capacity)
+        for s in range(first, last):
+            a[s] += constant + factor * y[post[s]]
+        return
+    weight = view_f4(r[base.R_WEIGHT], capacity)
+    limit = p[P_MAX]
+    if p[P_BOUNDS] == HARD:
+        for s in range(first, last):
+            w = weight[s] + limit * (constant + factor * y[post[s]])
+            weight[s] = np.float32(min(max(w, 0.0), limit))
+        return
+    kind, power = np.int64(p[P_BOUNDS]), p[P_POWER]
+    for s in range(first, last):
+        dw = constant + factor * y[post[s]]
+        weight[s] = np.float32(bounded(np.float64(weight[s]), dw, limit, kind, power))
+
+
+@kernel
+def change_inputs(record, j, constant, factor, trace):  # type: ignore[no-untyped-def]
+    """Change all inputs of target `j` by ``constant + factor * X[row]``; slots are prefetched 32 ahead."""
+    r = view_i8(record, base.RECORD_SIZE)
+    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
+    capacity, n_target, n_in = r[base.R_CAPACITY], r[base.R_N_TARGET], r[base.R_N_IN]
+    begin = view_i8(r[base.R_IN_START], n_target)[j]
+    end = begin + np.int64(view_u4(r[base.R_IN_LENGTH], n_target)[j])
+    slot, row = view_u4(r[base.R_IN_SLOT], n_in), view_u4(r[base.R_IN_ROW], n_in)
+    n_row = r[base.R_N_ROW]
+    x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
+    if p[P_MODE] == EVIDENCE:
+        c = view_i8(r[base.R_COLUMNS], 1)[0]
+        a = view_f8(r[base.R_F] + 8 * c * capacity, capacity)
+        for k in range(begin, end):
+            if k + 32 < end:
+                prefetch(a, np.int64(slot[k + 32]))
+            a[slot[k]] += constant + factor * x[row[k]]
+        return
+    weight = view_f4(r[base.R_WEIGHT], capacity)
+    limit, kind, power = p[P_MAX], np.int64(p[P_BOUNDS]), p[P_POWER]
+    if kind == HARD:
+        for k in range(begin, end):
+            if k + 32 < end:
+                prefetch(weight, np.int64(slot[k + 32]))
+            w = weight[slot[k]] + limit * (constant + factor * x[row[k]])
+            weight[slot[k]] = np.float32(min(max(w, 0.0), limit))
+        return
+    for k in range(begin, end):
+        if k + 32 < end:
+            prefetch(weight, np.int64(slot[k + 32]))
+        s = slot[k]
+        weight[s] = np.float32(bounded(np.float64(weight[s]), constant + factor * x[row[k]], limit, kind, power))
+
+
+@rule
+def growth(record, trace, t):  # type: ignore[no-untyped-def]
+    """Factor between trace number `trace` (pre traces first) and its rescaled value at `t`."""
+    r = view_i8(record, base.RECORD_SIZE)
+    n = r[base.R_N_PRE_TRACE] + r[base.R_N_POST_TRACE]
+    return np.exp((t - view_f8(r[base.R_BASE], n)[trace]) / view_f8(r[base.R_TAU], n)[trace])
+
+
+@rule
+def parameter(record, k):  # type: ignore[no-untyped-def]
+    """Entry `k` of the parameter vector."""
+    r = view_i8(record, base.RECORD_SIZE)
+    return view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])[k]
+
+
+@rule
+def raise_pre(record, source, lane, trace, g, saturating):  # type: ignore[no-untyped-def]
+    """An arrival raises pre trace `trace` of (source, lane) by one, or to one."""
+    r = view_i8(record, base.RECORD_SIZE)
+    n_row = r[base.R_N_ROW]
+    x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
+    row = lane * r[base.R_N_SOURCE] + source
+    x[row] = g if saturating else x[row] + g
+
+
+@rule
+def raise_post(record, j, trace, g, saturating):  # type: ignore[no-untyped-def]
+    """A spike raises post trace `trace` of target `j` by one, or to one."""
+    r = view_i8(record, base.RECORD_SIZE)
+    n_target = r[base.R_N_TARGET]
+    y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
+    y[j] = g if saturating else y[j] + g
+
+
+@rule
+def pre_value(record, source, lane, trace):  # type: ignore[no-untyped-def]
+    """Rescaled pre trace of (source, lane)."""
+    r = view_i8(record, base.RECORD_SIZE)
+    n_row = r[base.R_N_ROW]
+    return view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)[lane * r[base.R_N_SOURCE] + source]
+
+
+@rule
+def post_value(record, j, trace):  # type: ignore[no-untyped-def]
+    """Rescaled post trace of target `j`."""
+    r = view_i8(record, base.RECORD_SIZE)
+    n_target = r[base.R_N_TARGET]
+    return view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)[j]
+
+
+# Traces: pair, nearest and burst have x = 0 (pre), y = 1 (post 0); triplet x1, x2 = 0, 1 and y1, y2 = 2, 3.
+
+
+@hook
+def pair_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+    """Depression at an arrival."""
+    change_row(record, first, last, 0.0, -parameter(record, P_B) / growth(record, 1, t), 0)
+    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
+
+
+@hook
+def pair_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+    """Potentiation at a spike."""
+    change_inputs(record, j, 0.0, parameter(record, P_A) / growth(record, 0, t), 0)
+    raise_post(record, j, 0, growth(record, 1, t), False)
+
+
+@hook
+def nearest_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+    """Depression by the nearest spike."""
+    change_row(record, first, last, 0.0, -parameter(record, P_B) / growth(record, 1, t), 0)
+    raise_pre(record, source, lane, 0, growth(record, 0, t), True)
+
+
+@hook
+def nearest_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+    """Potentiation by the nearest arrival."""
+    change_inputs(record, j, 0.0, parameter(record, P_A) / growth(record, 0, t), 0)
+    raise_post(record, j, 0, growth(record, 1, t), True)
+
+
+@hook
+def triplet_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+    """Depression at an arrival, modulated by the slow pre trace before it rises."""
+    g2 = growth(record, 1, t)
+    amplitude = parameter(record, P_B) + parameter(record, P_D) * pre_value(record, source, lane, 1) / g2
+    change_row(record, first, last, 0.0, -amplitude / growth(record, 2, t), 0)
+    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
+    raise_pre(record, source, lane, 1, g2, False)
+
+
+@hook
+def triplet_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+    """Potentiation at a spike, modulated by the slow post trace before it rises."""
+    g2 = growth(record, 3, t)
+    amplitude = parameter(record, P_A) + parameter(record, P_C) * post_value(record, j, 1) / g2
+    change_inputs(record, j, 0.0, amplitude / growth(record, 0, t), 0)
+    raise_post(record, j, 0, growth(record, 2, t), False)
+    raise_post(record, j, 1, g2, False)
+
+
+@hook
+def burst_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+    """Coincidence minus a constant at an arrival."""
+    change_row(record, first, last, -parameter(record, P_B), parameter(record, P_A) / growth(record, 1, t), 0)
+    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
+
+
+@hook
+def burst_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+    """Coincidence minus a constant at a spike."""
+    change_inputs(record, j, -parameter(record, P_C), parameter(record, P_A) / growth(record, 0, t), 0)
+    raise_post(record, j, 0, growth(record, 1, t), False)
+
+
+@kernel
+def update_evidence(slots, accumulator, evidence, keep, scale):  # type: ignore[no-untyped-def]
+    """Low-pass the accumulated changes into evidence, and clear them."""
+    for k in range(slots.shape[0]):
+        s = slots[k]
+        evidence[s] = evidence[s] * keep + (1.0 - keep) * (accumulator[s] * scale)
+        accumulator[s] = 0.0
+
+
+@kernel
+def evidence_drive(slots, post, evidence, mean, gain, clip, out):  # type: ignore[no-untyped-def]
+    """Write ``gain clip(h - mean of the target)``."""
+    for k in range(slots.shape[0]):
+        s = slots[k]
+        out[s] = gain * min(max(evidence[s] - mean[post[s]], -clip), clip)
+
+
+_HOOKS = {
+    "pair": (pair_pre, pair_post),
+    "nearest": (nearest_pre, nearest_post),
+    "triplet": (triplet_pre, triplet_post),
+    "burst": (burst_pre, burst_post),
+}
