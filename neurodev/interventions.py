@@ -84,7 +84,7 @@ class Block(Intervention):
     def check(self, sim: Simulator) -> None:
         """The mechanism is in use there."""
         where, kind = self._pair()
-        everything = {**sim.network.populations, **sim.network.projections}
+        everything: dict[str, Any] = {**sim.network.populations, **sim.network.projections}
         if where not in everything:
             raise BuildError(f"nothing named {where!r} in this network{nearest(where, everything)}")
         used = [m.name for m in everything[where].mechanisms]
@@ -107,10 +107,14 @@ class SetRate(Intervention):
         """The population has a background, the rate is not negative."""
         p = _population(sim, self.population)
         if not np.isfinite(self.rate_hz) or self.rate_hz <= 0:
-            raise ParameterError(f"rate_hz must be a positive number, got {self.rate_hz!r}; to stop a drive use Silence")
+            raise ParameterError(
+                f"rate_hz must be a positive number, got {self.rate_hz!r}; to stop a drive use Silence"
+            )
         owners = [q for q, b in sim.network.backgrounds if np.ndim(b.rate_hz) == 0]
         if p not in owners:
-            raise BuildError(f"{p.name!r} has no background with one rate: net.background({p.name}, nd.Background(...))")
+            raise BuildError(
+                f"{p.name!r} has no background with one rate: net.background({p.name}, nd.Background(...))"
+            )
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""

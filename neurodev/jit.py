@@ -51,8 +51,8 @@ CACHE_PATH = _cache_root() if CACHE else None
 
 import numba  # noqa: E402
 from numba import carray, cfunc, njit, types  # noqa: E402
-from numba.core import config as _config  # noqa: E402
 from numba.core import cgutils  # noqa: E402
+from numba.core import config as _config  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
 ENABLED: bool = not _config.DISABLE_JIT

@@ -22,7 +22,8 @@ class Progress:
         self._quiet_until = time.perf_counter() + 10.0
         terminal = sys.stderr.isatty()
         self._bar = tqdm(
-            total=end - self._start, unit="ms", bar_format="{percentage:3.0f}% |{bar:24}| {desc} [{elapsed}<{remaining}]",
+            total=end - self._start, unit="ms",
+            bar_format="{percentage:3.0f}% |{bar:24}| {desc} [{elapsed}<{remaining}]",
             mininterval=0.1 if terminal else 10.0, leave=True, file=sys.stderr, dynamic_ncols=terminal,
         )  # fmt: skip
         self._bar.set_description_str("compiling the engine once (about half a minute, then cached)", refresh=terminal)

@@ -203,7 +203,7 @@ class Run:
         if t is not None:
             keep = batch.tick * self.tick_days * DAY <= t + 1e-3
             batch = LogBatch(*(c[keep] for c in batch))
-        uid, pre, post, lane = replay(*first, batch)
+        uid, pre, post, lane = replay(first[0], first[1], first[2], first[3], batch)
         weight = np.full(uid.size, np.nan)
         state = self.snapshot(name, (self.days if t is None else t / DAY)) if q["spines"] else {
             "uid": first[0], "weight": self.file.read(f"initial/{name}/weight")}  # fmt: skip
@@ -298,12 +298,14 @@ class Run:
         total = 0
         for name in self.plastic:
             first = [self.file.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane")]
-            uid, pre, post, lane = replay(*first, self.log.batch(name))
+            uid, pre, post, lane = replay(first[0], first[1], first[2], first[3], self.log.batch(name))
             final = {k: self.file.read(f"final/{name}/{k}") for k in ("uid", "pre", "post", "lane")}
             order = np.argsort(final["uid"])
             for k, a in (("uid", uid), ("pre", pre), ("post", post), ("lane", lane)):
                 if a.size != order.size or np.any(final[k][order] != a):
-                    raise InvariantError(f"replaying the log of {name!r} does not give the final structure ({k} differs)")
+                    raise InvariantError(
+                        f"replaying the log of {name!r} does not give the final structure ({k} differs)"
+                    )
             total += int(uid.size)
         return total
 

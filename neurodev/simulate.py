@@ -182,7 +182,9 @@ class Simulation:
             raise ParameterError(f"clock must be 'life' or 'spike', got {clock!r}")
         spike = when / self.simulator.acceleration if clock == "life" else when
         if not np.isfinite(spike) or spike < self.spike - 1e-9:
-            raise ParameterError(f"when={when!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes")
+            raise ParameterError(
+                f"when={when!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes"
+            )
         what.check(self.simulator)
         self._schedule.append((spike, len(self._schedule), what))
         self._schedule.sort(key=lambda x: x[:2])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import CAUSES, DEATH, LogBatch, concatenate
+from neurodev.structure.log import CAUSES, DEATH, concatenate
 
 if TYPE_CHECKING:
     from neurodev.run import Run
@@ -74,7 +74,9 @@ class Spine:
         text += _REASONS.get(self.cause or "", "its set-point had been lowered") + "."
         if np.isfinite(self.death_log_size):
             text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
-            terms = [f"{n} {v:+.2f}" for n, v in (("evidence", self.evidence), ("trophic", self.trophic)) if np.isfinite(v)]
+            terms = [
+                f"{n} {v:+.2f}" for n, v in (("evidence", self.evidence), ("trophic", self.trophic)) if np.isfinite(v)
+            ]
             text += f"; what moved its set-point (in sd): {', '.join(terms)}." if terms else "."
         return text
 
@@ -179,5 +181,3 @@ class Spines:
         from neurodev.structure.log import check_cause
 
         return self.uid[self.cause == check_cause(cause)]
-
-

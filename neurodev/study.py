@@ -174,7 +174,11 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
         if "n" not in given:
             raise StudyError(f"{study.where(*place)}: a population needs n, its size")
         p = net.add(
-            model, given["n"], name=name, inhibitory=given.get("inhibitory", False), jitter=quantity(given.get("jitter", 0.0))
+            model,
+            given["n"],
+            name=name,
+            inhibitory=given.get("inhibitory", False),
+            jitter=quantity(given.get("jitter", 0.0)),
         )
         p.use(*_used(study, given, place, without))
     for given in t.get("background", []):
@@ -216,7 +220,8 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
     spines = _make(study, Spines, given["spines"], (*place, "spines")) if "spines" in given else None
     try:
         q = net.connect(
-            source, target, wiring, weight=quantity(given.get("weight")), delay=quantity(delay), spines=spines, name=name,
+            source, target, wiring, weight=quantity(given.get("weight")), delay=quantity(delay), spines=spines,
+            name=name,
             multapses=given.get("multapses", False),
         )  # fmt: skip
         q.use(*_used(study, given, place, without))

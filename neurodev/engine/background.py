@@ -145,4 +145,3 @@ def earliest(s):  # type: ignore[no-untyped-def]
             t = g.next[b]
             best = b
     return best
-

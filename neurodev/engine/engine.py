@@ -41,7 +41,8 @@ from neurodev.engine.state import (
 from neurodev.engine.views import pack
 from neurodev.errors import BuildError, SimulationError, Status
 from neurodev.jit import address
-from neurodev.structure.table import UidSource
+from neurodev.neurons.drive import Drive
+from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -115,7 +116,9 @@ class Engine:
 
     def _bind_drives(self) -> None:
         self._sources = [
-            (p, p.model.bind(p.n, p.positions, self.network.seed, p.name)) for p in self.populations if p.is_drive
+            (p, p.model.bind(p.n, p.positions, self.network.seed, p.name))
+            for p in self.populations
+            if isinstance(p.model, Drive)
         ]
         self._next_chunk = [0 for _ in self._sources]
         self._drive_until = self.start
@@ -133,7 +136,7 @@ class Engine:
         return p
 
     @staticmethod
-    def _write_addresses(p: Projections, i: int, t: build.Table) -> None:
+    def _write_addresses(p: Projections, i: int, t: Table) -> None:
         p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.uid)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
@@ -261,11 +264,9 @@ class Engine:
                 index.append(j.astype(np.uint32))
                 self._next_chunk[i] = k + 1
             horizon = min(horizon, self.start + self._next_chunk[i] * source.period)
-        t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index)
+        t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index).astype(np.uint32)
         order = np.lexsort((j, w, t))
-        self._replace(
-            queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order])
-        )
+        self._replace(queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order]))
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
         self._drive_until = horizon
 

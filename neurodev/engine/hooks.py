@@ -76,11 +76,11 @@ def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInst
     return found
 
 
-def make_hooks(
-    instances: list[HotInstance], projections: list[Projection], n_population: int
-) -> tuple[Hooks, I8, I8]:
+def make_hooks(instances: list[HotInstance], projections: list[Projection], n_population: int) -> tuple[Hooks, I8, I8]:
     """The hooks of the loop, and for each projection and target population where its hooks lie."""
-    trace, size, tau = [], [], []
+    trace: list[int] = []
+    size: list[int] = []
+    tau: list[float] = []
     for h in instances:
         h.first_trace = len(trace)
         n_row, n_target = h.table.row_start.size, h.table.n_target
@@ -103,9 +103,7 @@ def make_hooks(
         hook_first.append(len(pre))
     post, post_record, post_first = [], [], [0]
     for p in range(n_population):
-        mine = [
-            h for h in instances if projections[h.projection].target.index == p and h.hot.on_post is not None
-        ]
+        mine = [h for h in instances if projections[h.projection].target.index == p and h.hot.on_post is not None]
         post += [address_of_hook(h.hot.on_post) for h in mine]
         post_record += [address(h.record) for h in mine]
         post_first.append(len(post))

@@ -309,9 +309,7 @@ class Network:
                 continue
             mu, sigma = self.mean_input(p)
             c = {k: float(np.mean(v)) for k, v in p.model.expand(p.n, p.name).items()}
-            guess = siegert_hz(
-                mu, sigma, c["tau"], c["threshold"] - c["rest"], c["reset"] - c["rest"], c["refractory"]
-            )
+            guess = siegert_hz(mu, sigma, c["tau"], c["threshold"] - c["rest"], c["reset"] - c["rest"], c["refractory"])
             sign = "inhibitory" if p.inhibitory else "excitatory"
             used = f", uses {', '.join(m.name for m in p.mechanisms)}" if p.mechanisms else ""
             lines.append(

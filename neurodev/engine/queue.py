@@ -116,9 +116,7 @@ def gather_releases(s, end):  # type: ignore[no-untyped-def]
         t, j = queue.release_time[k], queue.release_index[k]
         if t < end:
             i = due
-            while i > 0 and (
-                queue.due_time[i - 1] > t or (queue.due_time[i - 1] == t and queue.due_index[i - 1] > j)
-            ):
+            while i > 0 and (queue.due_time[i - 1] > t or (queue.due_time[i - 1] == t and queue.due_index[i - 1] > j)):
                 queue.due_time[i] = queue.due_time[i - 1]
                 queue.due_index[i] = queue.due_index[i - 1]
                 i -= 1
@@ -185,9 +183,7 @@ def pop_crossing(s):  # type: ignore[no-untyped-def]
         if child >= m:
             break
         right = child + 1
-        if right < m and (
-            time[right] < time[child] or (time[right] == time[child] and index[right] < index[child])
-        ):
+        if right < m and (time[right] < time[child] or (time[right] == time[child] and index[right] < index[child])):
             child = right
         if t < time[child] or (t == time[child] and j <= index[child]):
             break

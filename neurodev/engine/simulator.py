@@ -1,6 +1,7 @@
 """The simulator: two clocks, ticks with fixed phases, plans, recording.
 
-Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks, absolute multiples of a
+Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks,
+absolute multiples of a
 period of life time.  Phases of a tick: signals, additions, integration, proposals, one merged plan for each
 projection, weights refreshed, recording.
 """
@@ -269,7 +270,7 @@ def approximations(network: Network, tick: float, acceleration: float) -> list[s
         if m.name == "SpineSize":
             out.append(
                 f"{where}: the set-point is taken as constant over a tick ({tick / day:.3g} d against tau "
-                f"{getattr(m, 'tau') / day:g} d) in the bridge probability of first passage."
+                f"{getattr(m, 'tau', 0.0) / day:g} d) in the bridge probability of first passage."
             )
         if m.name == "Scaling":
             out.append(f"{where}: scaling takes one Euler step a tick.")

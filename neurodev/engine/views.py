@@ -22,7 +22,7 @@ from neurodev.engine.state import (
     Record,
     State,
 )
-from neurodev.jit import address, rule, view_f8, view_i8, view_u2, view_u4, view_u8, view2_f8, view2_u4, view2_u8
+from neurodev.jit import address, rule, view2_f8, view2_u4, view2_u8, view_f8, view_i8, view_u2, view_u4, view_u8
 
 
 def pack(state: State) -> NDArray[np.int64]:

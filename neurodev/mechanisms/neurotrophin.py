@@ -2,8 +2,10 @@
 
     T_k = K u_k / sum_l u_l - 1,     u = V^p (alpha + coactivity),     drive = gain * clip(T, +-clip)
 
-`K` average synapses are fed by the target's supply, so that the mean of T is K / n - 1: competition, and a carrying capacity.
-Competition stays graded while ``sd * gain * p * K / n < 1``; above that the winner takes all.
+The sum runs over the living synapses l of the target.  `K` average synapses are fed by the target's supply, so that
+the mean of T is K / n - 1: competition, and a carrying capacity.  Competition stays graded while
+``sd * gain * p * K / n < 1`` (`feedback_slope`); above that the winner takes all.  Where nobody takes anything up
+(alpha = 0 and silence), T is -1.
 """
 
 from __future__ import annotations
@@ -15,31 +17,38 @@ import numpy as np
 
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import Mechanism, SynapseView
+from neurodev.mechanisms.noise import BLOCK, exponentials
 from neurodev.params import param
 
 
 @kernel
-def uptake_sums(slots, log_size, post, source_rate, row, n_source, exponent, alpha, coactivity, target_rate, u, total):  # type: ignore[no-untyped-def]
-    """Uptake of every slot into `u`, and the sum over each target into `total`."""
+def uptake_sums(slots, log_size, post, exponent, factor, u, total, work, bits):  # type: ignore[no-untyped-def]
+    """Uptake of the k-th slot into ``u[k]``, and the sum over each target into `total`.
+
+    factor : float64 (n_slot,) or (0,), multiplies V^p;  work : float64 (BLOCK,), viewed by `bits`
+    """
     total[:] = 0.0
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        j = post[s]
-        v = np.exp(exponent * log_size[s])
-        if coactivity > 0.0:
-            v *= alpha + coactivity * source_rate[row[s] % n_source] * target_rate[j]
-        u[s] = v
-        total[j] += v
+    for first in range(0, slots.shape[0], BLOCK):
+        last = min(first + BLOCK, slots.shape[0])
+        m = last - first
+        block, mine = slots[first:last], u[first:last]
+        for k in range(m):
+            mine[k] = max(min(exponent * log_size[block[k]], 600.0), -600.0)
+        exponentials(mine, work[:m], bits[:m])
+        if factor.shape[0] > 0:
+            for k in range(m):
+                mine[k] *= factor[first + k]
+        for k in range(m):
+            total[post[block[k]]] += mine[k]
 
 
 @kernel
-def share(slots, post, u, total, feeds, gain, clip, out):  # type: ignore[no-untyped-def]
-    """Write the trophic drive of every slot."""
+def share(slots, post, u, per_uptake, gain, clip, out):  # type: ignore[no-untyped-def]
+    """Add the trophic drive of every slot; `per_uptake` (n_target) is K over the sum of uptakes."""
     for k in range(slots.shape[0]):
         s = slots[k]
-        j = post[s]
-        t = feeds[j] * u[s] / total[j] - 1.0
-        out[s] = gain * min(max(t, -clip), clip)
+        t = per_uptake[post[s]] * u[k] - 1.0
+        out[s] += gain * min(max(t, -clip), clip)
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Neurotrophin(Mechanism):
     feeds : float
         K, how many average synapses the supply of a target feeds.
     gain : float
-        kT, shift of the set-point per unit of T, in sd.
+        kT, shift of the set-point per unit of T, in sd of size; 0 is the off switch.
     exponent : float
         p of the uptake V^p.
     clip : float
@@ -60,6 +69,8 @@ class Neurotrophin(Mechanism):
         Uptake per unit of V^p at rest, and per Hz^2 of the product of both rates in the tick (0: switched off).
     supply : {"constant", "rate"}
         Constant, or proportional to the target's rate in the tick over `supply_hz`.
+    supply_hz : float, Hz (spike)
+        The rate at which a supply by rate feeds K synapses.
     """
 
     adds: ClassVar[tuple[str, ...]] = ("drive_trophic",)
@@ -73,27 +84,28 @@ class Neurotrophin(Mechanism):
     alpha: float = param(1.0, unit="1", low=0.0, source="model.md, section 3 (3)")
     coactivity: float = param(0.0, unit="1", low=0.0, source="free; 0 in the default study")
     supply: str = param("constant", choices=("constant", "rate"), source="model.md, section 3 (3)")
-    supply_hz: float = param(0.5, unit="Hz", above=0.0, source="the default study's target rate")
+    supply_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="the default study's target rate")
 
     def columns(self) -> dict[str, float]:
         """The drive it adds to."""
         return {"drive_trophic": 0.0}
 
     def add(self, view: SynapseView) -> None:
-        """Write the drive; it is the only mechanism that adds to it."""
+        """Add each synapse's share."""
         t, slots = view.table, view.slots()
-        out = t.column("drive_trophic")
-        u, total = np.empty(t.capacity), np.empty(t.n_target)
-        uptake_sums(
-            slots, t.column("log_size"), t.post, view.source["rate_hz"], t.row, np.uint32(t.n_source),
-            self.exponent, self.alpha, self.coactivity, view.target["rate_hz"], u, total,
-        )  # fmt: skip
+        u, total, work = np.empty(slots.size), np.empty(t.n_target), np.empty(BLOCK)
+        factor = np.empty(0)
+        if self.coactivity > 0:
+            both = view.source["rate_hz"][t.pre(slots)] * view.target["rate_hz"][t.post[slots]]
+            factor = self.alpha + self.coactivity * both
+        uptake_sums(slots, t.column("log_size"), t.post, self.exponent, factor, u, total, work, work.view(np.uint64))
         feeds = np.full(t.n_target, self.feeds)
         if self.supply == "rate":
             feeds *= view.target["rate_hz"] / self.supply_hz
-        share(slots, t.post, u, total, feeds, self.gain, self.clip, out)
+        per_uptake = feeds / np.where(total > 0, total, 1.0)
+        share(slots, t.post, u, per_uptake, self.gain, self.clip, t.column("drive_trophic"))
 
 
-def graded_until(sd: float, gain: float, exponent: float, feeds: float, n: float) -> float:
-    """Slope of the share's feedback, ``sd gain p K / n``; winner-take-all from 1 on."""
+def feedback_slope(sd: float, gain: float, exponent: float, feeds: float, n: float) -> float:
+    """Slope ``sd gain p K / n`` of the share's feedback on itself; winner-take-all from 1 on (model.md, section 3)."""
     return sd * gain * exponent * feeds / n

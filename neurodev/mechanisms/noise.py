@@ -1,10 +1,12 @@
 """Normals, uniforms and exponentials in blocks: the same draws as `neurodev.rng`, several times faster.
 
-A normal is a pure function of (stream, counter, step), here as there; but logarithm, sine and exponential are polynomials in
-simple loops over small buffers, which LLVM turns into vector code (a libm call for each synapse costs five times more).
-Relative errors stay below 4e-16 (exponential, logarithm) and 1e-15 (sine); tests compare with NumPy and with `rng.normal`.
+A normal is a pure function of (stream, counter, step), here as there; but logarithm, sine and exponential are
+polynomials in simple loops over small buffers, which LLVM turns into vector code (a libm call for each synapse costs
+several times more).  Relative errors stay below 4e-16 (exponential, logarithm) and 2e-15 (normals); tests compare with
+NumPy and with `rng.normal`.
 
-A loop never reads one view of a buffer and writes another view of the same memory: LLVM would have to run it as scalar code.
+A loop never reads one view of a buffer and writes another view of the same memory: LLVM would have to run it
+as scalar code.
 """
 
 from __future__ import annotations

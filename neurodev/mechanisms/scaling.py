@@ -2,8 +2,9 @@
 
     dS/dt = (1 - rbar / r*) / tau,     weight ~ exp(S),     rbar the rate, low-passed over `average`
 
-Sizes are untouched.  The rate is averaged over several ticks before the error is taken: clipping the error of single ticks
-makes the integral a vote (how often above, how often below), and the rate settles off its set-point (default study, section 1).
+Sizes are untouched.  The rate is averaged over several ticks before the error is taken: clipping the error of single
+ticks makes the integral a vote (how often above, how often below), and the rate settles off its set-point (default
+study, section 1).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import Mechanism, NeuronView
 from neurodev.params import param
 from neurodev.signals.rate import low_pass
@@ -34,7 +36,7 @@ class Scaling(Mechanism):
     limit : float
         Largest change of S in a tick.
     bound : float
-        Bound of abs(S).
+        Bound of abs(S); 0 is the off switch, together with start = 0.
     start : float
         S at the beginning.
     """
@@ -51,6 +53,11 @@ class Scaling(Mechanism):
     bound: float = param(2.0, unit="1", low=0.0, source="default study, section 2")
     start: float = param(0.5, unit="1", source="default study, section 2")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if abs(self.start) > self.bound:
+            raise ParameterError(f"Scaling.start={self.start} must lie within +-Scaling.bound={self.bound}")
+
     def columns(self) -> dict[str, float]:
         """S and the averaged rate, which starts on target."""
         return {"scaling": self.start, "rate_average": self.target_hz}
@@ -66,3 +73,11 @@ class Scaling(Mechanism):
         step = (1.0 - b["rate_average"] / self.target_hz) * t / self.tau
         s = b["scaling"]
         s[:] = np.clip(s + np.clip(step, -self.limit, self.limit), -self.bound, self.bound)
+
+
+def step_response(t: float, rate_hz: float, scaling: Scaling, start: float = 0.0) -> float:
+    """S after `t` ms (life) at a constant rate, without limits, the average having begun on target."""
+    error = 1.0 - rate_hz / scaling.target_hz
+    tau = scaling.average
+    lag = -tau * np.expm1(-t / tau) if tau > 0 else 0.0
+    return float(start + error * (t - lag) / scaling.tau)

@@ -2,36 +2,50 @@
 
     dx = -(x - m) / tau dt + sd sqrt(2 / tau) dW,     x = ln(V / V0),     m = mean + sd * (sum of drives)
 
-advanced exactly over a tick.  Sizes are log-normal (Loewenstein 2011, J Neurosci 31:9481); fluctuations are intrinsic (Yasumatsu
-2008, PMC2706274).  An optional second, slow component of the same form follows Loewenstein's two time scales.
+advanced exactly over a tick.  Sizes are log-normal (Loewenstein 2011, J Neurosci 31:9481); fluctuations are intrinsic
+(Yasumatsu 2008, PMC2706274).  An optional second, slow component of the same form follows Loewenstein's two
+time scales.
+
+Drives are the columns whose names begin with ``drive_``.  This mechanism owns them: it clears them in the first phase
+of a tick, the others add to them in the second, it reads them in the third, and they stay readable until the next tick.
 
 Death is a *first passage* below `minimum` (developmental preset): between two ticks x crosses the bound with the
-Brownian-bridge probability ``exp(-(x - b)(x' - b) tau / (sd^2 T))``, which takes the set-point as constant over the tick
-(T << tau); or a *graded hazard* ``k0 exp(-slope (x - mean))`` per day (mature preset; default study, section 8).
+Brownian-bridge probability ``exp(-(x - b)(x' - b) tau / (sd^2 T))``, which takes the set-point as constant over the
+tick (T << tau); or a *graded hazard* ``k0 exp(-slope (x - mean))`` per day, averaged over the two ends of a tick
+(mature preset; default study, section 8).
 
-Every death here is asked for by the size, so its *cause* is `fluctuation` when the set-point was not lowered (m >= mean), else
-the drive that lowered it most.
+Every death here is asked for by the size, so its *cause* is `fluctuation` (under the hazard: `hazard`) when the
+set-point was not lowered (m >= mean), else the drive that lowered it most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
 from neurodev.params import param
-from neurodev.rng import normal, uniform
+from neurodev.rng import uniform
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
 DRIVE = "drive_"
-_LIFE = np.uint64(1)
-_SLOW = np.uint64(2)
+ALIVE, PASSAGE, HAZARD = 0, 1, 2
+DEATHS = ("none", "first passage", "hazard")
+_DOOMED = "doomed"
+DEATHS_OFF = "deaths off"  # note by which `Turnover(deaths=False)` keeps the whole projection alive
+
+# entries of the number vector of `advance_sizes`
+(
+    Q_MEAN, Q_SD, Q_KEEP, Q_KICK, Q_SLOW_KEEP, Q_SLOW_KICK, Q_BOUND, Q_SCALE, Q_HAZARD, Q_SLOPE
+) = range(10)  # fmt: skip
 
 
 @rule
@@ -48,41 +62,74 @@ def bridge_crossing(x, y, bound, scale):  # type: ignore[no-untyped-def]
     return np.exp(-(x - bound) * (y - bound) * scale)
 
 
-@kernel
-def advance_sizes(
-    slots, uid, f, x_at, slow_at, drives, stream, death_stream, slow_stream, tick,
-    mean, sd, keep, kick, slow_keep, slow_kick, mode, bound, scale, hazard, slope, doomed,
-):  # type: ignore[no-untyped-def] # fmt: skip
-    """Advance x (and the slow part) of every slot; write the doomed slots, clear the drives of the living.
+@rule
+def clear_of(x, y, bound, scale):  # type: ignore[no-untyped-def]
+    """Whether a crossing is so improbable (below 1e-13) that no uniform need be drawn."""
+    return x > bound and y > bound and (x - bound) * (y - bound) * scale > 30.0
 
-    mode: 0 no death, 1 first passage, 2 hazard.  Returns the number of doomed slots.
+
+@kernel
+def advance_sizes(slots, uid, f, x_at, slow_at, drives, streams, tick, q, mode, doomed, work, bits, counter):  # type: ignore[no-untyped-def]
+    """Advance x (and the slow part) of every slot by a tick, and list the doomed; returns their number.
+
+    streams : uint64 (3,), of the size, the slow part and death;  work : float64 (8, BLOCK), viewed by `bits`
     """
-    n_doomed = 0
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        m = mean
+    n_doomed, n = 0, slots.shape[0]
+    for first in range(0, n, BLOCK):
+        m = min(BLOCK, n - first)
+        old, new, slow, mean, z = work[0, :m], work[1, :m], work[2, :m], work[3, :m], work[4, :m]
+        block, uids, z_bits = slots[first : first + m], counter[:m], bits[4, :m]
+        for k in range(m):
+            uids[k] = uid[block[k]]
+            old[k] = f[x_at, block[k]]
+            mean[k] = q[Q_MEAN]
+            slow[k] = 0.0
+            z[k] = 0.0
         for d in range(drives.shape[0]):
-            m += sd * f[drives[d], s]
-        old = f[x_at, s]
-        slow = 0.0
+            for k in range(m):
+                mean[k] += q[Q_SD] * f[drives[d], block[k]]
         if slow_at >= 0:
-            slow = f[slow_at, s]
-        fast = ou_step(old - slow, m, keep, kick, normal(stream, uid[s], tick) if kick > 0.0 else 0.0)
+            for k in range(m):
+                slow[k] = f[slow_at, block[k]]
+        if q[Q_KICK] > 0.0:
+            normals(streams[0], uids, tick, z, z_bits, work[5:])
+        for k in range(m):
+            new[k] = ou_step(old[k] - slow[k], mean[k], q[Q_KEEP], q[Q_KICK], z[k])
         if slow_at >= 0:
-            z = normal(slow_stream, uid[s], tick) if slow_kick > 0.0 else 0.0
-            slow = ou_step(slow, 0.0, slow_keep, slow_kick, z)
-            f[slow_at, s] = slow
-        new = fast + slow
-        f[x_at, s] = new
-        dead = False
-        if mode == 1:
-            p = bridge_crossing(old, new, bound, scale)
-            dead = p >= 1.0 or (p > 1e-12 and uniform(death_stream, uid[s], tick) < p)
-        elif mode == 2:
-            h = hazard * 0.5 * (np.exp(-slope * (old - mean)) + np.exp(-slope * (new - mean)))
-            dead = uniform(death_stream, uid[s], tick) < -np.expm1(-h)
-        if dead:
-            doomed[n_doomed] = s
+            if q[Q_SLOW_KICK] > 0.0:
+                normals(streams[1], uids, tick, z, z_bits, work[5:])
+            for k in range(m):
+                slow[k] = ou_step(slow[k], 0.0, q[Q_SLOW_KEEP], q[Q_SLOW_KICK], z[k])
+                f[slow_at, block[k]] = slow[k]
+                new[k] += slow[k]
+        for k in range(m):
+            f[x_at, block[k]] = new[k]
+        if mode == PASSAGE:
+            for k in range(m):
+                if not clear_of(old[k], new[k], q[Q_BOUND], q[Q_SCALE]):
+                    p = bridge_crossing(old[k], new[k], q[Q_BOUND], q[Q_SCALE])
+                    if p >= 1.0 or uniform(streams[2], uids[k], tick) < p:
+                        doomed[n_doomed] = block[k]
+                        n_doomed += 1
+        elif mode == HAZARD:
+            n_doomed = doom_by_hazard(block, uids, old, new, streams[2], tick, q, doomed, n_doomed, work, bits)
+    return n_doomed
+
+
+@kernel
+def doom_by_hazard(block, uids, old, new, stream, tick, q, doomed, n_doomed, work, bits):  # type: ignore[no-untyped-def]
+    """Deaths of one block at the mean of the hazards at both ends of the tick; overwrites `old` and `new`."""
+    m = block.shape[0]
+    for k in range(m):
+        old[k] = max(min(-q[Q_SLOPE] * (old[k] - q[Q_MEAN]), 600.0), -600.0)
+        new[k] = max(min(-q[Q_SLOPE] * (new[k] - q[Q_MEAN]), 600.0), -600.0)
+    exponentials(old, work[5, :m], bits[5, :m])
+    exponentials(new, work[5, :m], bits[5, :m])
+    for k in range(m):
+        h = 0.5 * q[Q_HAZARD] * (old[k] + new[k])
+        u = uniform(stream, uids[k], tick)
+        if u < h and u < -np.expm1(-h):
+            doomed[n_doomed] = block[k]
             n_doomed += 1
     return n_doomed
 
@@ -100,22 +147,31 @@ class SpineSize(Mechanism):
     mean : float
         mu, the set-point without drives.
     minimum : float
-        x_min, where a spine vanishes.
+        x_min, where a spine vanishes (first passage).
     newborn, newborn_sd : float
-        Mean and spread of x at birth.
+        Mean and spread of x at birth.  With a spread, a newborn below the minimum dies at the next tick.
     first : float
-        Mean of the initial sizes, drawn as N(first, sd) above minimum + 0.05.
+        Mean of the initial sizes, drawn as N(first, sd) above minimum + 0.05 (under the hazard: untruncated).
     noise : bool
         Off: no dW; the set-point still uses sd.
     death : {"first passage", "hazard", "none"}
-    hazard_rate : float, 1/day;  hazard_slope : float
-        k0 and beta of the graded hazard.
-    slow_share : float;  slow_tau : float, ms (life)
-        Share of the variance in a second, slow component, and its time constant.
+        "none" is the off switch of deaths.
+    hazard_rate : float, 1/day
+        k0 of the graded hazard.
+    hazard_slope : float
+        beta of the graded hazard, per unit of ln V.
+    slow_share : float
+        Share of the variance in a second, slow component (0: none), which is drawn given x from their joint
+        stationary law, at the start and at birth.
+    slow_tau : float, ms (life)
+        Its time constant.
     """
 
-    owns: ClassVar[tuple[str, ...]] = ("log_size",)
-    equation: ClassVar[str] = "dx = -(x - m)/tau dt + sd sqrt(2/tau) dW,  x = ln(V/V0),  m = mean + sd sum(drives)"
+    owns: ClassVar[tuple[str, ...]] = ("log_size", "size")
+    equation: ClassVar[str] = (
+        "dx = -(x - m)/tau dt + sd sqrt(2/tau) dW,  x = ln(V/V0),  m = mean + sd sum(drives);  "
+        "death: first passage below minimum, or hazard_rate exp(-hazard_slope (x - mean)) a day"
+    )
 
     sd: float = param(0.7, unit="1", low=0.0, source="default study, section 2")
     tau: float = param(2.5 * day, unit="ms", clock="life", above=0.0, source="default study, section 2")
@@ -125,12 +181,11 @@ class SpineSize(Mechanism):
     newborn_sd: float = param(0.0, unit="1", low=0.0, source="default study, section 8 for the mature preset")
     first: float = param(-0.2, unit="1", source="default study, section 2")
     noise: bool = param(True, source="off switch")
-    death: str = param("first passage", choices=("first passage", "hazard", "none"), source="model.md, section 3 (6)")
+    death: str = param("first passage", choices=DEATHS, source="model.md, section 3 (6)")
     hazard_rate: float = param(0.0074, unit="1/day", clock="life", low=0.0, source="default study, section 8")
     hazard_slope: float = param(2.34, unit="1", low=0.0, source="default study, section 8: 2.2 per sd of .94")
     slow_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="default study, section 8")
     slow_tau: float = param(200 * day, unit="ms", clock="life", above=0.0, source="default study, section 8")
-    _doomed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,62 +200,84 @@ class SpineSize(Mechanism):
         return {"log_size": 0.0} | ({"slow_size": 0.0} if self.slow_share > 0 else {})
 
     def fastest_life_time(self) -> float:
-        """The fast component's."""
-        return self.tau
+        """The fast component's; a slow component is slower only if its time constant says so."""
+        return min(self.tau, self.slow_tau) if self.slow_share > 0 else self.tau
 
     def prepare(self, view: SynapseView) -> None:
         """Draw the initial sizes: a normal above the minimum, by inversion, one uniform for each uid."""
         from scipy.special import ndtr, ndtri
 
         slots = view.slots()
-        u = np.array([uniform(view.key("first sizes"), np.uint64(i), np.uint64(0)) for i in view.table.uid[slots]])
-        if self.sd == 0:
-            view.table.column("log_size")[slots] = self.first
-            return
-        low = ndtr((self.minimum + 0.05 - self.first) / self.sd) if self.death == "first passage" else 0.0
-        view.table.column("log_size")[slots] = self.first + self.sd * ndtri(low + u * (1.0 - low))
+        uid = view.table.uid[slots]
+        x = np.full(slots.size, self.first)
+        if self.sd > 0:
+            cut = (self.minimum + 0.05 - self.first) / self.sd
+            below = float(ndtr(cut)) if self.death != "hazard" else 0.0
+            x += self.sd * ndtri(below + uniforms_of(view.key("first sizes"), uid) * (1.0 - below))
+        view.table.column("log_size")[slots] = x
+        self._split(view, slots, x - self.first, "first slow sizes")
+
+    def _split(self, view: SynapseView, slots: I8, deviation: F8, purpose: str) -> None:
+        """Give the slow part its share of a deviation, and the spread that the joint stationary law has around it."""
+        if self.slow_share > 0:
+            spread = self.sd * np.sqrt(self.slow_share * (1.0 - self.slow_share))
+            z = normals_of(view.key(purpose), view.table.uid[slots])
+            view.table.column("slow_size")[slots] = self.slow_share * deviation + spread * z
+
+    def signals(self, view: SynapseView) -> None:
+        """Clear the drives, before others add to them."""
+        table = view.table
+        for i in _drives(table.column_names):
+            table.f[i] = 0.0
 
     def advance(self, view: SynapseView) -> None:
         """Advance all sizes by a tick and note who must die."""
-        table, t = view.table, view.clock.tick_life
-        names = table.column_names
-        drives = np.array([i for i, c in enumerate(names) if c.startswith(DRIVE)], dtype=np.int64)
+        table, names = view.table, view.table.column_names
         slots = view.slots()
         doomed = np.empty(slots.size, dtype=np.int64)
-        fast_sd = self.sd * np.sqrt(1.0 - self.slow_share)
-        slow_sd = self.sd * np.sqrt(self.slow_share)
-        keep, slow_keep = np.exp(-t / self.tau), np.exp(-t / self.slow_tau)
-        mode = {"none": 0, "first passage": 1, "hazard": 2}[self.death]
-        variance = fast_sd**2 * t / self.tau + slow_sd**2 * t / self.slow_tau
+        work = np.empty((8, BLOCK))
+        mode = DEATHS.index(self.death) if DEATHS_OFF not in view.notes else ALIVE
+        streams = np.array([view.key("size"), view.key("slow size"), view.key("death")], dtype=np.uint64)
         n = advance_sizes(
             slots, table.uid, table.f, names.index("log_size"),
-            names.index("slow_size") if "slow_size" in names else -1, drives,
-            view.key("size"), view.key("death"), view.key("slow size"), np.uint64(view.clock.tick),
-            self.mean, self.sd, keep, fast_sd * np.sqrt(1 - keep**2) if self.noise else 0.0,
-            slow_keep, slow_sd * np.sqrt(1 - slow_keep**2) if self.noise else 0.0,
-            mode, self.minimum, 1.0 / variance if self.noise and variance > 0 else np.inf,
-            self.hazard_rate * t / day, self.hazard_slope, doomed,
+            names.index("slow_size") if self.slow_share > 0 else -1, _drives(names), streams,
+            np.uint64(view.clock.tick), self._numbers(view.clock.tick_life), mode, doomed,
+            work, work.view(np.uint64), np.empty(BLOCK, dtype=np.uint64),
         )  # fmt: skip
-        self._doomed[view.name] = doomed[:n].copy()
+        view.notes[_DOOMED] = doomed[:n].copy()
+
+    def _numbers(self, t: float) -> F8:
+        """The number vector of `advance_sizes` for a tick of `t` ms."""
+        fast, slow = self.sd * np.sqrt(1.0 - self.slow_share), self.sd * np.sqrt(self.slow_share)
+        keep, slow_keep = np.exp(-t / self.tau), np.exp(-t / self.slow_tau)
+        # without noise the path between two ticks is smooth: it crossed only if an end did
+        variance = fast**2 * t / self.tau + slow**2 * t / self.slow_tau if self.noise else 0.0
+        on = float(self.noise)
+        return np.array([
+            self.mean, self.sd, keep, on * fast * np.sqrt(1.0 - keep**2), slow_keep,
+            on * slow * np.sqrt(1.0 - slow_keep**2), self.minimum, 1.0 / variance if variance > 0 else np.inf,
+            self.hazard_rate * t / day, self.hazard_slope,
+        ])  # fmt: skip
 
     def propose(self, view: SynapseView) -> Plan | None:
         """The deaths noted by `advance`, with their causes."""
-        doomed: I8 = self._doomed.pop(view.name, np.zeros(0, dtype=np.int64))
+        doomed: I8 = view.notes.pop(_DOOMED, np.zeros(0, dtype=np.int64))
         if not doomed.size:
             return None
         table = view.table
-        terms = {c[len(DRIVE) :]: table.column(c)[doomed] for c in table.column_names if c.startswith(DRIVE)}
-        cause = self.causes(terms, doomed.size)
+        terms = {table.column_names[i][len(DRIVE) :]: table.f[i, doomed] for i in _drives(table.column_names)}
         nan = np.full(doomed.size, np.nan)
         return Plan(
-            self.name, doomed, cause, table.column("log_size")[doomed].astype(np.float32),
+            self.name, doomed, self.causes(terms, doomed.size), table.column("log_size")[doomed].astype(np.float32),
             terms.get("evidence", nan).astype(np.float32), terms.get("trophic", nan).astype(np.float32),
         )  # fmt: skip
 
-    def causes(self, terms: dict[str, F8], n: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Cause of each death: fluctuation (or hazard) if the set-point was not lowered, else the lowest term."""
-        own = cause_code("hazard" if self.death == "hazard" else "fluctuation")
-        cause = np.full(n, own, dtype=np.uint8)
+    def causes(self, terms: dict[str, F8], n: int) -> NDArray[np.uint8]:
+        """Cause of each of `n` deaths, from the terms of the set-point (each (n,), in sd).
+
+        `fluctuation` (or `hazard`) if the set-point was not lowered, else the term that lowered it most.
+        """
+        cause = np.full(n, cause_code("hazard" if self.death == "hazard" else "fluctuation"), dtype=np.uint8)
         if not terms:
             return cause
         stack = np.stack(list(terms.values()))
@@ -210,14 +287,20 @@ class SpineSize(Mechanism):
         return cause
 
     def born(self, view: SynapseView, slots: I8) -> None:
-        """Newborns start at `newborn`."""
-        x = view.table.column("log_size")
-        x[slots] = self.newborn
+        """Newborns start at `newborn`, with its spread."""
+        x = np.full(slots.size, self.newborn)
         if self.newborn_sd > 0:
-            key = view.key("newborn")
-            x[slots] += self.newborn_sd * np.array(
-                [normal(key, u, np.uint64(view.clock.tick)) for u in view.table.uid[slots]]
-            )
+            x += self.newborn_sd * normals_of(view.key("newborn"), view.table.uid[slots])
+        view.table.column("log_size")[slots] = x
+        self._split(view, slots, x - self.mean, "newborn slow size")
+
+
+def _drives(names: list[str]) -> I8:
+    """Positions of the drive columns."""
+    return np.array([i for i, c in enumerate(names) if c.startswith(DRIVE)], dtype=np.int64)
+
+
+# ---------------------------------------------------------------------- closed forms
 
 
 def mean_first_passage(start: float, bound: float, mean: float, sd: float, tau: float) -> float:
@@ -227,3 +310,29 @@ def mean_first_passage(start: float, bound: float, mean: float, sd: float, tau: 
 
     a, b = (bound - mean) / (sd * np.sqrt(2.0)), (start - mean) / (sd * np.sqrt(2.0))
     return float(tau * np.sqrt(np.pi) * quad(erfcx, a, b)[0])
+
+
+def mean_life(size: SpineSize, setpoint: float = 0.0) -> float:
+    """Mean life of a newborn under first passage, ms, with its set-point at `setpoint` sd above the mean."""
+    target = size.mean + size.sd * setpoint
+    return mean_first_passage(size.newborn, size.minimum, target, size.sd, size.tau)
+
+
+def volume_moments(mean: float, sd: float) -> dict[str, float]:
+    """Mean, median, mode, coefficient of variation and skewness of V = e^x (EX-36, EX-37), in units of V0."""
+    cv = float(np.sqrt(np.expm1(sd**2)))
+    return {
+        "mean": float(np.exp(mean + sd**2 / 2.0)), "median": float(np.exp(mean)), "mode": float(np.exp(mean - sd**2)),
+        "cv": cv, "skewness": float((np.exp(sd**2) + 2.0) * cv),
+    }  # fmt: skip
+
+
+def change_sd(lag: ArrayLike, sd: float, tau: float) -> F8:
+    """Standard deviation of the change of ln V over `lag` (EX-38)."""
+    return np.asarray(sd * np.sqrt(-2.0 * np.expm1(-np.asarray(lag, dtype=np.float64) / tau)))
+
+
+def volume_correlation(lag: ArrayLike, sd: float, tau: float) -> F8:
+    """Correlation of V with itself after `lag` (EX-39)."""
+    keep = np.exp(-np.asarray(lag, dtype=np.float64) / tau)
+    return np.asarray(np.expm1(sd**2 * keep) / np.expm1(sd**2))

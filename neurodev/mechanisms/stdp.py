@@ -11,10 +11,15 @@ triplet    - y1 (A2- + A3- x2)                             + x1 (A2+ + A3+ y2)
 burst      + A y - B                                       + A x - C
 =========  ==============================================  =========================================
 
+An arrival sees the spikes strictly before it, a spike the arrivals up to and including its own time.
+
 With spines the changes add up in `accumulator`; at a tick they become *evidence*
-``h <- h e^{-T/tau} + (1 - e^{-T/tau}) a / a_ref``, where a_ref is the accumulation of one coincident burst, and the
-set-point of the size moves by ``gain clip(h - hbar)`` with hbar the target's mean (heterosynaptic depression).
-Sources: pair Song 2000; triplet Pfister & Gerstner 2006; burst Butts, Kanold & Shatz 2007 (pbio.0050061), Gjorgjieva 2009.
+``h <- h e^{-T/tau} + (1 - e^{-T/tau}) a / a_ref``, where a_ref is the accumulation of one coincident burst in each
+`period` of spikes, and the set-point of the size moves by ``gain clip(h - hbar)`` with hbar the mean over the target's
+synapses (heterosynaptic depression).  (The weight is then never a second memory: it is read off size.)
+
+Sources: pair Song 2000; triplet Pfister & Gerstner 2006; power law Guetig 2003; burst Butts, Kanold & Shatz 2007
+(pbio.0050061), Gjorgjieva 2009.  The hooks live in `stdp_rules.py`.
 """
 
 from __future__ import annotations
@@ -23,233 +28,15 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from neurodev.jit import hook, kernel, prefetch, rule, view_f4, view_f8, view_i8, view_u4
-from neurodev.mechanisms import base
-from neurodev.mechanisms.base import I8, Hot, Mechanism, SynapseView, mean_per_target
+from neurodev.errors import BuildError
+from neurodev.mechanisms.base import F8, I8, Hot, Mechanism, SynapseView, mean_per_target
+from neurodev.mechanisms.stdp_rules import EVIDENCE, HOOKS, WEIGHT, evidence_drive, update_evidence
 from neurodev.params import param
 from neurodev.units import day
 
-# positions in the parameter vector
-P_MODE, P_BOUNDS, P_MAX, P_POWER, P_A, P_B, P_C, P_D = range(8)
-EVIDENCE, WEIGHT = 0, 1
-HARD, MULTIPLICATIVE, POWER = 0, 1, 2
-
-
-@rule
-def bounded(w, dw, limit, kind, power):  # type: ignore[no-untyped-def]
-    """Weight after a change `dw` (in units of `limit`): hard, multiplicative LTD, or Guetig's power law."""
-    if kind == MULTIPLICATIVE:
-        w = w + (dw * limit if dw > 0.0 else dw * w)
-    elif kind == POWER:
-        r = w / limit
-        w = w + limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power)
-    else:
-        w = w + dw * limit
-    return min(max(w, 0.0), limit)
-
-
-@kernel
-def change_row(record, first, last, constant, factor, trace):  # type: ignore[no-untyped-def]
-    """Change the slots of one row by ``constant + factor * Y[target]``."""
-    r = view_i8(record, base.RECORD_SIZE)
-    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
-    capacity = r[base.R_CAPACITY]
-    post = view_u4(r[base.R_POST], capacity)
-    n_target = r[base.R_N_TARGET]
-    y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
-    if p[P_MODE] == EVIDENCE:
-        c = view_i8(r[base.R_COLUMNS], 1)[0]
-        a = view_f8(r[base.R_F] + 8 * c * capacity, capacity)
-        for s in range(first, last):
-            a[s] += constant + factor * y[post[s]]
-        return
-    weight = view_f4(r[base.R_WEIGHT], capacity)
-    limit = p[P_MAX]
-    if p[P_BOUNDS] == HARD:
-        for s in range(first, last):
-            w = weight[s] + limit * (constant + factor * y[post[s]])
-            weight[s] = np.float32(min(max(w, 0.0), limit))
-        return
-    kind, power = np.int64(p[P_BOUNDS]), p[P_POWER]
-    for s in range(first, last):
-        dw = constant + factor * y[post[s]]
-        weight[s] = np.float32(bounded(np.float64(weight[s]), dw, limit, kind, power))
-
-
-@kernel
-def change_inputs(record, j, constant, factor, trace):  # type: ignore[no-untyped-def]
-    """Change all inputs of target `j` by ``constant + factor * X[row]``; slots are prefetched 32 ahead."""
-    r = view_i8(record, base.RECORD_SIZE)
-    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
-    capacity, n_target, n_in = r[base.R_CAPACITY], r[base.R_N_TARGET], r[base.R_N_IN]
-    begin = view_i8(r[base.R_IN_START], n_target)[j]
-    end = begin + np.int64(view_u4(r[base.R_IN_LENGTH], n_target)[j])
-    slot, row = view_u4(r[base.R_IN_SLOT], n_in), view_u4(r[base.R_IN_ROW], n_in)
-    n_row = r[base.R_N_ROW]
-    x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
-    if p[P_MODE] == EVIDENCE:
-        c = view_i8(r[base.R_COLUMNS], 1)[0]
-        a = view_f8(r[base.R_F] + 8 * c * capacity, capacity)
-        for k in range(begin, end):
-            if k + 32 < end:
-                prefetch(a, np.int64(slot[k + 32]))
-            a[slot[k]] += constant + factor * x[row[k]]
-        return
-    weight = view_f4(r[base.R_WEIGHT], capacity)
-    limit, kind, power = p[P_MAX], np.int64(p[P_BOUNDS]), p[P_POWER]
-    if kind == HARD:
-        for k in range(begin, end):
-            if k + 32 < end:
-                prefetch(weight, np.int64(slot[k + 32]))
-            w = weight[slot[k]] + limit * (constant + factor * x[row[k]])
-            weight[slot[k]] = np.float32(min(max(w, 0.0), limit))
-        return
-    for k in range(begin, end):
-        if k + 32 < end:
-            prefetch(weight, np.int64(slot[k + 32]))
-        s = slot[k]
-        weight[s] = np.float32(bounded(np.float64(weight[s]), constant + factor * x[row[k]], limit, kind, power))
-
-
-@rule
-def growth(record, trace, t):  # type: ignore[no-untyped-def]
-    """Factor between trace number `trace` (pre traces first) and its rescaled value at `t`."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n = r[base.R_N_PRE_TRACE] + r[base.R_N_POST_TRACE]
-    return np.exp((t - view_f8(r[base.R_BASE], n)[trace]) / view_f8(r[base.R_TAU], n)[trace])
-
-
-@rule
-def parameter(record, k):  # type: ignore[no-untyped-def]
-    """Entry `k` of the parameter vector."""
-    r = view_i8(record, base.RECORD_SIZE)
-    return view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])[k]
-
-
-@rule
-def raise_pre(record, source, lane, trace, g, saturating):  # type: ignore[no-untyped-def]
-    """An arrival raises pre trace `trace` of (source, lane) by one, or to one."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_row = r[base.R_N_ROW]
-    x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
-    row = lane * r[base.R_N_SOURCE] + source
-    x[row] = g if saturating else x[row] + g
-
-
-@rule
-def raise_post(record, j, trace, g, saturating):  # type: ignore[no-untyped-def]
-    """A spike raises post trace `trace` of target `j` by one, or to one."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_target = r[base.R_N_TARGET]
-    y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
-    y[j] = g if saturating else y[j] + g
-
-
-@rule
-def pre_value(record, source, lane, trace):  # type: ignore[no-untyped-def]
-    """Rescaled pre trace of (source, lane)."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_row = r[base.R_N_ROW]
-    return view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)[lane * r[base.R_N_SOURCE] + source]
-
-
-@rule
-def post_value(record, j, trace):  # type: ignore[no-untyped-def]
-    """Rescaled post trace of target `j`."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_target = r[base.R_N_TARGET]
-    return view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)[j]
-
-
-# Traces: pair, nearest and burst have x = 0 (pre), y = 1 (post 0); triplet x1, x2 = 0, 1 and y1, y2 = 2, 3.
-
-
-@hook
-def pair_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
-    """Depression at an arrival."""
-    change_row(record, first, last, 0.0, -parameter(record, P_B) / growth(record, 1, t), 0)
-    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
-
-
-@hook
-def pair_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
-    """Potentiation at a spike."""
-    change_inputs(record, j, 0.0, parameter(record, P_A) / growth(record, 0, t), 0)
-    raise_post(record, j, 0, growth(record, 1, t), False)
-
-
-@hook
-def nearest_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
-    """Depression by the nearest spike."""
-    change_row(record, first, last, 0.0, -parameter(record, P_B) / growth(record, 1, t), 0)
-    raise_pre(record, source, lane, 0, growth(record, 0, t), True)
-
-
-@hook
-def nearest_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
-    """Potentiation by the nearest arrival."""
-    change_inputs(record, j, 0.0, parameter(record, P_A) / growth(record, 0, t), 0)
-    raise_post(record, j, 0, growth(record, 1, t), True)
-
-
-@hook
-def triplet_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
-    """Depression at an arrival, modulated by the slow pre trace before it rises."""
-    g2 = growth(record, 1, t)
-    amplitude = parameter(record, P_B) + parameter(record, P_D) * pre_value(record, source, lane, 1) / g2
-    change_row(record, first, last, 0.0, -amplitude / growth(record, 2, t), 0)
-    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
-    raise_pre(record, source, lane, 1, g2, False)
-
-
-@hook
-def triplet_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
-    """Potentiation at a spike, modulated by the slow post trace before it rises."""
-    g2 = growth(record, 3, t)
-    amplitude = parameter(record, P_A) + parameter(record, P_C) * post_value(record, j, 1) / g2
-    change_inputs(record, j, 0.0, amplitude / growth(record, 0, t), 0)
-    raise_post(record, j, 0, growth(record, 2, t), False)
-    raise_post(record, j, 1, g2, False)
-
-
-@hook
-def burst_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
-    """Coincidence minus a constant at an arrival."""
-    change_row(record, first, last, -parameter(record, P_B), parameter(record, P_A) / growth(record, 1, t), 0)
-    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
-
-
-@hook
-def burst_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
-    """Coincidence minus a constant at a spike."""
-    change_inputs(record, j, -parameter(record, P_C), parameter(record, P_A) / growth(record, 0, t), 0)
-    raise_post(record, j, 0, growth(record, 1, t), False)
-
-
-@kernel
-def update_evidence(slots, accumulator, evidence, keep, scale):  # type: ignore[no-untyped-def]
-    """Low-pass the accumulated changes into evidence, and clear them."""
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        evidence[s] = evidence[s] * keep + (1.0 - keep) * (accumulator[s] * scale)
-        accumulator[s] = 0.0
-
-
-@kernel
-def evidence_drive(slots, post, evidence, mean, gain, clip, out):  # type: ignore[no-untyped-def]
-    """Write ``gain clip(h - mean of the target)``."""
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        out[s] = gain * min(max(evidence[s] - mean[post[s]], -clip), clip)
-
-
-_HOOKS = {
-    "pair": (pair_pre, pair_post),
-    "nearest": (nearest_pre, nearest_post),
-    "triplet": (triplet_pre, triplet_post),
-    "burst": (burst_pre, burst_post),
-}
+BOUNDS = ("hard", "multiplicative", "power")
 
 
 @dataclass(frozen=True)
@@ -259,26 +46,38 @@ class STDP(Mechanism):
     Parameters
     ----------
     rule : {"pair", "nearest", "triplet", "burst"}
-    potentiation, depression : float
+    potentiation, depression : float, optional
         A+ and A- (pair, nearest); A2+ and A2- (triplet); in units of the largest weight where there are no spines.
+        None takes the rule's own default.
     triplet_potentiation, triplet_depression : float
         A3+ and A3-.
-    tau_plus, tau_minus, tau_x, tau_y : float, ms (spike)
-        Traces of the pair and triplet rules.
-    burst_tau : float, ms (spike);  burst_gain : float
-        Symmetric trace and A of the burst rule.
+    tau_plus, tau_minus : float, ms (spike), optional
+        Fast traces of arrivals and of spikes (pair, nearest, triplet).
+    tau_x, tau_y : float, ms (spike)
+        Slow traces of arrivals and of spikes (triplet).
+    burst_tau : float, ms (spike)
+        Both traces of the burst rule.
+    burst_gain : float
+        A of the burst rule.
     burst_loss : float, optional
         B = C; by default ``A tau r D / period``: the same bursts at independent times give no mean drift.
     reference_hz, reference_burst, period : float
-        The coincident burst of a_ref: rate, duration (ms), and one per `period` ms of spike time.
-    evidence_tau : float, ms (life);  gain, clip : float
-        tau_h, kH and the bound of abs(h - hbar).
+        The coincident burst of a_ref: rate (Hz), duration (ms), and one per `period` ms of spike time.
+    evidence_tau : float, ms (life)
+        tau_h.
+    gain : float
+        kH, shift of the set-point per unit of evidence, in sd of size; 0 is the off switch.
+    clip : float
+        Bound of abs(h - hbar).
     heterosynaptic : bool
         Subtract the target's mean evidence.
     newborn : {"mean", "zero"}
-        Evidence of a newborn.
-    bounds : {"hard", "multiplicative", "power"};  weight_max : float, mV;  power : float
-        Without spines: bounds of the weight.
+        Evidence of a newborn: the mean of its target's other synapses, or none.
+    bounds : {"hard", "multiplicative", "power"}
+        Without spines: clipped additive; depression proportional to w; ``(1 - w)^power`` and ``w^power``.
+    weight_max : float, mV
+    power : float
+        mu of the power law.
     """
 
     rule: str = param("pair", choices=("pair", "nearest", "triplet", "burst"), source="model.md, section 4")
@@ -301,37 +100,64 @@ class STDP(Mechanism):
     clip: float = param(2.0, unit="1", above=0.0, source="model.md, section 3 (2)")
     heterosynaptic: bool = param(True, source="off switch")
     newborn: str = param("mean", choices=("mean", "zero"), source="default study, section 1 (3)")
-    bounds: str = param("hard", choices=("hard", "multiplicative", "power"), source="science.md, section 1.13")
+    bounds: str = param("hard", choices=BOUNDS, source="science.md, section 1.13")
     weight_max: float = param(1.0, unit="mV", above=0.0, source="free")
     power: float = param(1.0, unit="1", low=0.0, source="Guetig 2003")
 
-    equation: ClassVar[str] = "pair: dw = A+ exp(-dt/tau+), -A- exp(dt/tau-);  burst: +A y - B at arrivals, +A x - C at spikes"
+    equation: ClassVar[str] = (
+        "pair: dw = A+ exp(-dt/tau+), -A- exp(dt/tau-);  triplet: x1 (A2+ + A3+ y2), -y1 (A2- + A3- x2);  "
+        "burst: +A y - B at arrivals, +A x - C at spikes;  "
+        "evidence: h <- h e^{-T/tau} + (1 - e^{-T/tau}) a/a_ref, drive = gain clip(h - hbar)"
+    )
     owns: ClassVar[tuple[str, ...]] = ("evidence", "accumulator")
     adds: ClassVar[tuple[str, ...]] = ("drive_evidence",)
 
     def value(self, name: str) -> float:
         """A constant of the rule, with the rule's own default where none was given."""
         triplet = self.rule == "triplet"
+        spikes = self.reference_hz / 1e3 * self.reference_burst
         default = {
             "potentiation": 5e-10 if triplet else 5e-3, "depression": 7e-3 if triplet else 5.25e-3,
             "tau_plus": 16.8 if triplet else 20.0, "tau_minus": 33.7 if triplet else 20.0,
-            "burst_loss": self.burst_gain * self.burst_tau * self.reference_hz * self.reference_burst / 1e3 / self.period,
+            "burst_loss": self.burst_gain * self.burst_tau * spikes / self.period,
         }  # fmt: skip
         given = getattr(self, name)
         return float(default[name] if given is None else given)
 
     def reference(self) -> float:
-        """a_ref: what one coincident burst of independent Poisson trains accumulates (its potentiation, for pair rules)."""
+        """a_ref: mean accumulation of one coincident burst of independent Poisson trains, from rest.
+
+        The burst rule counts its losses; of the pair rules only the potentiation counts (their sum is near
+        zero by design).
+        """
         r, d = self.reference_hz / 1e3, self.reference_burst
         if self.rule == "burst":
-            tau = self.burst_tau
-            both = 2.0 * tau * (d - tau * -np.expm1(-d / tau))
-            return float(self.burst_gain * r * r * both - 2.0 * self.value("burst_loss") * r * d)
-        tau = self.value("tau_plus")
-        a = self.value("potentiation")
+            both = 2.0 * self.burst_tau * _rise(d, self.burst_tau)
+            return self.burst_gain * r * r * both - 2.0 * self.value("burst_loss") * r * d
+        a, tau = self.value("potentiation"), self.value("tau_plus")
+        if self.rule == "nearest":
+            tau = tau / (1.0 + r * tau)  # a saturating trace rises to r tau / (1 + r tau) with this time constant
+        mean = a * tau * _rise(d, tau)
         if self.rule == "triplet":
-            a += self.triplet_potentiation * r * self.tau_y
-        return float(a * r * r * tau * (d - tau * -np.expm1(-d / tau)))
+            slow = self.tau_y
+            product = _rise(d, tau) + _rise(d, slow) - _rise(d, tau * slow / (tau + slow))
+            mean += self.triplet_potentiation * r * tau * slow * product
+        return r * r * mean
+
+    def constants(self) -> dict[str, float]:
+        """The numbers the rule really uses, defaults and closed forms filled in."""
+        if self.rule == "burst":
+            loss = self.value("burst_loss")
+            out = {"A": self.burst_gain, "B": loss, "C": loss, "tau": self.burst_tau}
+        else:
+            names = {"A+": "potentiation", "A-": "depression", "tau+": "tau_plus", "tau-": "tau_minus"}
+            out = {symbol: self.value(name) for symbol, name in names.items()}
+            if self.rule == "triplet":
+                out |= {"A3+": self.triplet_potentiation, "A3-": self.triplet_depression}
+                out |= {"tau_x": self.tau_x, "tau_y": self.tau_y}
+        return out | {"a_ref": self.reference()}
+
+    # ------------------------------------------------------------------ contract
 
     def columns(self) -> dict[str, float]:
         """Evidence, its accumulator, and the drive it adds to."""
@@ -344,9 +170,8 @@ class STDP(Mechanism):
     def hot(self, columns: frozenset[str]) -> Hot:
         """Hooks of the rule; to evidence where spines have sizes, else to the weight."""
         mode = EVIDENCE if "log_size" in columns else WEIGHT
-        kind = ("hard", "multiplicative", "power").index(self.bounds)
-        head = (float(mode), float(kind), self.weight_max, self.power)
-        pre, post = _HOOKS[self.rule]
+        head = (float(mode), float(BOUNDS.index(self.bounds)), self.weight_max, self.power)
+        pre, post = HOOKS[self.rule]
         if self.rule == "burst":
             loss = self.value("burst_loss")
             tail: tuple[float, ...] = (self.burst_gain, loss, loss, 0.0)
@@ -361,12 +186,26 @@ class STDP(Mechanism):
             traces = ((self.value("tau_plus"),), (self.value("tau_minus"),))
         return Hot(pre, post, head + tail, ("accumulator",), *traces)
 
+    def prepare(self, view: SynapseView) -> None:
+        """Refuse constants by which a coincident burst would count as nothing, or against itself.
+
+        Raises
+        ------
+        BuildError
+            If a_ref is not positive.
+        """
+        if "log_size" in view.table.column_names and not self.reference() > 0.0:
+            raise BuildError(
+                f"projection {view.name!r}: with {self.constants()} one coincident burst accumulates "
+                f"{self.reference():g}, which is no measure of evidence; raise the potentiation or lower burst_loss="
+            )
+
     def signals(self, view: SynapseView) -> None:
         """Turn the tick's accumulation into evidence per reference period."""
         t, c = view.table, view.clock
         if "log_size" not in t.column_names:
             return
-        keep = np.exp(-c.tick_life / self.evidence_tau)
+        keep = float(np.exp(-c.tick_life / self.evidence_tau))
         scale = self.period / c.tick_spike / self.reference()
         update_evidence(view.slots(), t.column("accumulator"), t.column("evidence"), keep, scale)
 
@@ -384,10 +223,20 @@ class STDP(Mechanism):
         t = view.table
         if self.newborn == "zero" or "log_size" not in t.column_names:
             return
-        total, count = mean_per_target(view, "evidence", view.slots())
-        total = total * count  # newborns hold 0 so far: only the count must leave them out
+        evidence = t.column("evidence")
+        evidence[slots] = 0.0
+        mean, count = mean_per_target(view, "evidence", view.slots())
         others = count - np.bincount(t.post[slots], minlength=t.n_target)
-        t.column("evidence")[slots] = (total / np.maximum(others, 1))[t.post[slots]]
+        # newborns hold 0 so far: only the count must leave them out
+        evidence[slots] = (mean * count / np.maximum(others, 1))[t.post[slots]]
+
+
+# ---------------------------------------------------------------------- closed forms
+
+
+def _rise(duration: float, tau: float) -> float:
+    """Integral of ``1 - exp(-t/tau)`` from 0 to `duration`, ms."""
+    return float(duration + tau * np.expm1(-duration / tau))
 
 
 def drift(stdp: STDP, pre_hz: float, post_hz: float) -> float:
@@ -404,3 +253,48 @@ def drift(stdp: STDP, pre_hz: float, post_hz: float) -> float:
         up = ap * tp + stdp.triplet_potentiation * tp * stdp.tau_y * y
         return 1e3 * x * y * (up - am * tm - stdp.triplet_depression * tm * stdp.tau_x * x)
     return 1e3 * x * y * (ap * tp - am * tm)
+
+
+def window(stdp: STDP, dt: ArrayLike) -> F8:
+    """Change by one pair, ``dt = t_spike - t_arrival`` (ms), with traces at rest before it (EX-49); 0 potentiates."""
+    lag = np.asarray(dt, dtype=np.float64)
+    if stdp.rule == "burst":
+        return np.asarray(stdp.burst_gain * np.exp(-np.abs(lag) / stdp.burst_tau) - 2.0 * stdp.value("burst_loss"))
+    up = stdp.value("potentiation") * np.exp(-np.abs(lag) / stdp.value("tau_plus"))
+    down = stdp.value("depression") * np.exp(-np.abs(lag) / stdp.value("tau_minus"))
+    return np.where(lag >= 0, up, -down)
+
+
+def threshold_hz(stdp: STDP, pre_hz: float) -> float:
+    """Rate of the target, Hz, at which the triplet rule turns from depression to potentiation (EX-48c, as in BCM)."""
+    tp, tm, x = stdp.value("tau_plus"), stdp.value("tau_minus"), pre_hz / 1e3
+    down = stdp.value("depression") * tm + stdp.triplet_depression * tm * stdp.tau_x * x
+    return 1e3 * (down - stdp.value("potentiation") * tp) / (stdp.triplet_potentiation * tp * stdp.tau_y)
+
+
+def power_law_fixed_point(ratio: float, power: float) -> float:
+    """Mean-field weight of the power law under uncorrelated trains (EX-53), in units of the largest weight.
+
+    `ratio` is ``A- tau- / (A+ tau+)``.
+    """
+    return float(1.0 / (1.0 + ratio ** (1.0 / power)))
+
+
+def clipped_walk(p: float, n: int) -> F8:
+    """Stationary law on the levels 0..n of a walk up with probability p, else down, clipped at both ends (EX-50)."""
+    weight = (p / (1.0 - p)) ** np.arange(n + 1)
+    return np.asarray(weight / weight.sum())
+
+
+def multiplicative_moments(up: float, down: float, p_up: float, p_down: float) -> tuple[float, float, float]:
+    """Mean, sd and skewness of w under ``w + up`` (probability p_up) and ``(1 - down) w`` (p_down): EX-42, EX-52."""
+    m1 = p_up * up / (p_down * down)
+    m2 = p_up * (2.0 * up * m1 + up**2) / (p_down * (2.0 * down - down**2))
+    m3 = p_up * (3.0 * up * m2 + 3.0 * up**2 * m1 + up**3) / (p_down * (1.0 - (1.0 - down) ** 3))
+    variance = m2 - m1**2
+    return m1, float(np.sqrt(variance)), float((m3 - 3.0 * m1 * m2 + 2.0 * m1**3) / variance**1.5)
+
+
+def feedback_density(w: F8, slope: float, loss: float, diffusion: float) -> F8:
+    """Unnormalised density of weights whose drift ``slope w - loss`` feeds back on itself (EX-51): U-shaped."""
+    return np.asarray(np.exp((slope * w**2 - 2.0 * loss * w) / diffusion))

@@ -1,7 +1,8 @@
 """The hot half of STDP: one pair of hooks for each rule, and the walks over rows and in-lists they share.
 
 A hook computes one factor a row (the exponential of a rescaled trace) and hands it to a walk, so that a synapse
-costs a load, a multiplication and a store.  Walks write either the float64 `accumulator` (evidence) or the float32 weight
+costs a load, a multiplication and a store.  Walks write either the float64 `accumulator` (evidence) or the
+float32 weight
 with its bounds.  Hooks find everything through their record (`mechanisms/base.py`).
 """
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from neurodev.jit import hook, kernel, prefetch, rule, view_f4, view_f8, view_i8, view_u4
 from neurodev.mechanisms import base
+from neurodev.signals.trace import frame, raised
 
 # positions in the parameter vector
 P_MODE, P_BOUNDS, P_MAX, P_POWER, P_A, P_B, P_C, P_D = range(8)
@@ -24,7 +26,7 @@ def bounded(w, dw, limit, kind, power):  # type: ignore[no-untyped-def]
     if kind == MULTIPLICATIVE:
         w = w + (dw * limit if dw > 0.0 else dw * w)
     elif kind == POWER:
-        r = w / limit
+        r = min(max(w / limit, 0.0), 1.0)  # float32 may round a weight at its bound to just above it
         w = w + limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power)
     else:
         w = w + dw * limit
@@ -99,7 +101,7 @@ def growth(record, trace, t):  # type: ignore[no-untyped-def]
     """Factor between trace number `trace` (pre traces first) and its rescaled value at `t`."""
     r = view_i8(record, base.RECORD_SIZE)
     n = r[base.R_N_PRE_TRACE] + r[base.R_N_POST_TRACE]
-    return np.exp((t - view_f8(r[base.R_BASE], n)[trace]) / view_f8(r[base.R_TAU], n)[trace])
+    return frame(t, view_f8(r[base.R_BASE], n)[trace], view_f8(r[base.R_TAU], n)[trace])
 
 
 @rule
@@ -116,7 +118,7 @@ def raise_pre(record, source, lane, trace, g, saturating):  # type: ignore[no-un
     n_row = r[base.R_N_ROW]
     x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
     row = lane * r[base.R_N_SOURCE] + source
-    x[row] = g if saturating else x[row] + g
+    x[row] = raised(x[row], g, saturating)
 
 
 @rule
@@ -125,7 +127,7 @@ def raise_post(record, j, trace, g, saturating):  # type: ignore[no-untyped-def]
     r = view_i8(record, base.RECORD_SIZE)
     n_target = r[base.R_N_TARGET]
     y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
-    y[j] = g if saturating else y[j] + g
+    y[j] = raised(y[j], g, saturating)
 
 
 @rule
@@ -220,13 +222,13 @@ def update_evidence(slots, accumulator, evidence, keep, scale):  # type: ignore[
 
 @kernel
 def evidence_drive(slots, post, evidence, mean, gain, clip, out):  # type: ignore[no-untyped-def]
-    """Write ``gain clip(h - mean of the target)``."""
+    """Add ``gain clip(h - mean of the target)`` to the drive."""
     for k in range(slots.shape[0]):
         s = slots[k]
-        out[s] = gain * min(max(evidence[s] - mean[post[s]], -clip), clip)
+        out[s] += gain * min(max(evidence[s] - mean[post[s]], -clip), clip)
 
 
-_HOOKS = {
+HOOKS = {
     "pair": (pair_pre, pair_post),
     "nearest": (nearest_pre, nearest_post),
     "triplet": (triplet_pre, triplet_post),

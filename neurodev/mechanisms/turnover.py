@@ -1,79 +1,94 @@
-"""Births (and, for the immigration-death model, deaths at a constant hazard).
+"""Births of synapses, and (for the immigration-death model) deaths at a constant hazard.
 
     b(t) = late + early exp(-t / early_tau)      births per target neuron and day
 
-The number in a tick is Poisson with the exact integral of b; each newborn draws its partner from the projection's wiring
-kernel among the sources it has no contact with (unless several contacts per pair are allowed), and its lane uniformly.
-Draws are keyed by (target, tick).
+The number in a tick is Poisson with the exact integral of b (less those that the constant hazard removes within the
+tick).  Each newborn draws its partner from the projection's wiring kernel among the sources its target has no contact
+with, which is the law of redrawing until a free one is met (any source, if several contacts per pair are allowed), and
+its lane uniformly.  A target that is in contact with all its possible sources proposes an occupied pair, so that the
+merge counts the refusal.  Draws are keyed by (target, tick).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from neurodev.errors import BuildError
 from neurodev.jit import kernel
-from neurodev.mechanisms.base import F8, Mechanism, SynapseView
+from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.noise import uniforms_of
+from neurodev.mechanisms.spine_size import DEATHS_OFF
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
-_ROOM = np.uint64(64)
+MOST = 1000  # births of one target in a tick: the Poisson law by inversion needs exp(-mean) > 0
+_ROOM = np.uint64(1024)
+_LANE = np.uint64(64)
+_DENSE = 1 << 22  # entries of the kernel matrix that are kept; a larger one is computed block by block
+_AFFINITY = "affinity"
 
 
 @kernel
-def draw_births(
-    stream, tick, mean, affinity, n_lane, single, in_start, in_length, in_row, n_source, taken, source, target, lane
-):  # type: ignore[no-untyped-def]
-    """Draw the births of a tick; returns how many, or -1 if the arrays are too small.
-
-    affinity : (n_target, n_source);  taken : (n_source,) bool scratch
-    """
-    n = 0
-    for j in range(affinity.shape[0]):
-        base = np.uint64(j) * _ROOM
-        # the Poisson number by inversion: means here are a few at most
-        u = uniform(stream, base, tick)
+def draw_numbers(stream, tick, mean, number):  # type: ignore[no-untyped-def]
+    """Poisson numbers of births, (n_target,) int64, by inversion."""
+    for j in range(number.shape[0]):
+        u = uniform(stream, np.uint64(j) * _ROOM, tick)
         p = np.exp(-mean)
-        total_p = p
+        below = p
         m = 0
-        while u > total_p and m < 60:
+        while u > below and m < MOST:
             m += 1
             p *= mean / m
-            total_p += p
-        if m == 0:
-            continue
-        if n + m > source.shape[0]:
-            return -1
+            below += p
+        number[j] = m
+
+
+@kernel
+def draw_partners(
+    stream, tick, targets, number, affinity, n_lane, single, in_start, in_length, in_row, n_source, taken,
+    source, target, lane,
+):  # type: ignore[no-untyped-def] # fmt: skip
+    """Draw the partners of the births of some `targets`; returns how many births there are.
+
+    affinity : (n_targets_here, n_source);  number : births of each of them;  taken : (n_source,) bool scratch
+    """
+    n = 0
+    for i in range(targets.shape[0]):
+        j = targets[i]
         taken[:] = False
         if single:
             for k in range(in_start[j], in_start[j] + in_length[j]):
                 taken[in_row[k] % n_source] = True
-        for b in range(m):
-            free = 0.0
-            for i in range(n_source):
-                if not taken[i]:
-                    free += affinity[j, i]
-            if free <= 0.0:
-                break
-            key = base + np.uint64(b + 1)
-            left = uniform(stream, key, tick) * free
+        for b in range(number[i]):
+            free, all_of_them = 0.0, 0.0
+            for a in range(n_source):
+                all_of_them += affinity[i, a]
+                if not taken[a]:
+                    free += affinity[i, a]
+            if all_of_them <= 0.0:
+                break  # this target has no possible partner at all
+            full = free <= 0.0
+            key = np.uint64(j) * _ROOM + np.uint64(b + 1)
+            left = uniform(stream, key, tick) * (all_of_them if full else free)
             chosen = -1
-            for i in range(n_source):
-                if not taken[i] and affinity[j, i] > 0.0:
-                    chosen = i
-                    left -= affinity[j, i]
+            for a in range(n_source):
+                if (full or not taken[a]) and affinity[i, a] > 0.0:
+                    chosen = a
+                    left -= affinity[i, a]
                     if left <= 0.0:
                         break
             if single:
                 taken[chosen] = True
             source[n] = chosen
             target[n] = j
-            lane[n] = min(np.int64(uniform(stream ^ _ROOM, key, tick) * n_lane), n_lane - 1)
+            lane[n] = min(np.int64(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
             n += 1
     return n
 
@@ -91,66 +106,120 @@ class Turnover(Mechanism):
     hazard : float, 1/day
         Constant death rate of every synapse (0: deaths are left to `SpineSize`).
     births : bool
-        Off switch.
+        Off switch of births.
+    deaths : bool
+        Off switch of deaths, those of `SpineSize` on this projection included: sizes then move on below the minimum.
     """
 
-    equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau)"
+    equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau);  deaths: hazard per spine"
 
     early: float = param(14.0, unit="1/day", clock="life", low=0.0, source="default study, section 2")
     late: float = param(1.4, unit="1/day", clock="life", low=0.0, source="default study, section 6")
     early_tau: float = param(4 * day, unit="ms", clock="life", above=0.0, source="default study, section 2")
     hazard: float = param(0.0, unit="1/day", clock="life", low=0.0, source="EX-33")
     births: bool = param(True, source="off switch")
-    _affinity: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    deaths: bool = param(True, source="off switch")
 
     def fastest_life_time(self) -> float:
         """Of the hazard, where there is one; births are integrated exactly."""
         return day / self.hazard if self.hazard > 0 else float("inf")
 
     def prepare(self, view: SynapseView) -> None:
-        """Tabulate the kernel once."""
-        view.table.ensure_in_lists()
-        if view.source_positions is not None and view.target_positions is not None and view.wiring is not None:
-            a: F8 = view.wiring.affinity(view.source_positions, view.target_positions, view.same_population)
-        else:
-            a = np.ones((view.table.n_target, view.table.n_source))
-        self._affinity[view.name] = np.ascontiguousarray(a)
+        """Tabulate the wiring kernel once, if it is small.
+
+        Raises
+        ------
+        BuildError
+            If a tick would hold more births of one target than can be drawn.
+        """
+        most = self.expected(0.0, view.clock.tick_life)
+        if most > MOST / 2:
+            raise BuildError(
+                f"projection {view.name!r}: a tick holds {most:g} births per target, more than {MOST // 2}; "
+                "lower Turnover.early or late, or use a shorter tick="
+            )
+        table = view.table
+        table.ensure_in_lists()
+        if table.n_target * table.n_source <= _DENSE:
+            view.notes[_AFFINITY] = _affinity(view, np.arange(table.n_target))
+
+    def signals(self, view: SynapseView) -> None:
+        """Tell whoever decides deaths that they are switched off."""
+        if not self.deaths:
+            view.notes[DEATHS_OFF] = True
 
     def expected(self, begin: float, end: float) -> float:
-        """Expected births of a target between two life times, ms."""
-        return float(
-            self.late * (end - begin) / day
-            + self.early * self.early_tau / day * (np.exp(-begin / self.early_tau) - np.exp(-end / self.early_tau))
-        )
+        """Expected births of a target between two life times (ms) that are still alive at the end.
+
+        Who is born and dies of the constant hazard within a tick is never seen, so that the number of synapses at
+        ticks follows immigration and death exactly, whatever the tick.
+        """
+        hazard = self.hazard if self.deaths else 0.0
+        waned = replace(self, early=self.early * float(np.exp(-begin / self.early_tau)), hazard=hazard)
+        return float(birth_death_mean((end - begin) / day, waned))
 
     def propose(self, view: SynapseView) -> Plan | None:
         """The births of this tick, and the deaths of the constant hazard."""
-        c, t = view.clock, view.table
         plan = Plan(self.name)
-        if self.hazard > 0:
-            slots = view.slots()
-            key, p = view.key("hazard"), -np.expm1(-self.hazard * c.tick_life / day)
-            u = np.array([uniform(key, i, np.uint64(c.tick)) for i in t.uid[slots]])
-            plan.deaths = slots[u < p]
+        if self.hazard > 0 and self.deaths:
+            t, slots = view.table, view.slots()
+            p = -np.expm1(-self.hazard * view.clock.tick_life / day)
+            plan.deaths = slots[uniforms_of(view.key("hazard"), t.uid[slots], view.clock.tick) < p]
             plan.death_cause = np.full(plan.deaths.size, cause_code("turnover"), dtype=np.uint8)
+            if "log_size" in t.column_names:
+                plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
         if self.births:
-            mean = self.expected(c.life - c.tick_life, c.life)
-            room = int(t.n_target * (mean + 8 * np.sqrt(mean) + 4)) + 64
-            source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
-            n = draw_births(
-                view.key("births"), np.uint64(c.tick), mean, self._affinity[view.name], t.n_lane,
-                not view.multapses, t.in_start, t.in_length, t.in_row, t.n_source,
-                np.zeros(t.n_source, dtype=np.bool_), source, target, lane,
-            )  # fmt: skip
-            assert n >= 0, "eight standard deviations of births in one tick"
-            plan.source, plan.target, plan.lane = source[:n], target[:n], lane[:n]
-            plan.birth_cause = np.full(n, cause_code("turnover"), dtype=np.uint8)
+            self._draw(view, plan)
         return plan if plan.deaths.size or plan.source.size else None
 
+    def _draw(self, view: SynapseView, plan: Plan) -> None:
+        c, t = view.clock, view.table
+        stream, tick = view.key("births"), np.uint64(c.tick)
+        number = np.zeros(t.n_target, dtype=np.int64)
+        draw_numbers(stream, tick, self.expected(c.life - c.tick_life, c.life), number)
+        busy = np.flatnonzero(number)
+        whole = view.notes.get(_AFFINITY)
+        at_once = busy.size if whole is not None else max(_DENSE // max(t.n_source, 1), 1)
+        parts: list[tuple[I8, I8, I8]] = []
+        for first in range(0, busy.size, max(at_once, 1)):
+            some = busy[first : first + at_once]
+            affinity = whole[some] if whole is not None else _affinity(view, some)
+            room = int(number[some].sum())
+            source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
+            n = draw_partners(
+                stream, tick, some, number[some], affinity, t.n_lane, not view.multapses, t.in_start, t.in_length,
+                t.in_row, t.n_source, np.zeros(t.n_source, dtype=np.bool_), source, target, lane,
+            )  # fmt: skip
+            parts.append((source[:n], target[:n], lane[:n]))
+        if parts:
+            plan.source, plan.target, plan.lane = (np.concatenate(x) for x in zip(*parts, strict=True))
+            plan.birth_cause = np.full(plan.source.size, cause_code("turnover"), dtype=np.uint8)
 
-def mean_number(t: F8, early: float, late: float, early_tau: float, hazard: float, start: float = 0.0) -> F8:
-    """Mean number of synapses of the immigration-death model at times `t`, all in days (EX-34)."""
-    d = hazard
-    decay = np.exp(-d * t)
-    transient = early * (np.exp(-t / early_tau) - decay) / (d - 1.0 / early_tau) if early else 0.0
-    return np.asarray(start * decay + late / d * (1.0 - decay) + transient, dtype=np.float64)
+
+def _affinity(view: SynapseView, targets: I8) -> F8:
+    """The wiring kernel of some targets, (n_some, n_source): relative probabilities of a partner."""
+    sources, places = view.source_positions, view.target_positions
+    if sources is None or places is None or view.wiring is None:
+        a = np.ones((targets.size, view.table.n_source))
+    else:
+        a = np.ascontiguousarray(view.wiring.affinity(sources, places[targets], False), dtype=np.float64)
+    if view.same_population:
+        a[np.arange(targets.size), targets] = 0.0  # no synapse of a cell onto itself
+    return a
+
+
+# ---------------------------------------------------------------------- closed forms
+
+
+def birth_death_mean(t: ArrayLike, turnover: Turnover, start: float = 0.0) -> F8:
+    """Mean number of synapses of a target after `t` days of immigration and death (EX-33, EX-34).
+
+    ``start`` synapses at time 0; ``hazard`` may be 0, or equal to ``1/early_tau``.
+    """
+    time = np.asarray(t, dtype=np.float64)
+    d, k = turnover.hazard, day / turnover.early_tau
+    steady = turnover.late * (-np.expm1(-d * time) / d if d > 0 else time)
+    gap = abs(d - k)
+    lag = -np.expm1(-gap * time) / gap if gap > 1e-9 * k else time
+    waning = np.exp(-min(d, k) * time) * lag
+    return np.asarray(start * np.exp(-d * time) + steady + turnover.early * waning, dtype=np.float64)

@@ -25,8 +25,8 @@ def centroids(pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, n_
     with np.errstate(invalid="ignore", divide="ignore"):
         c = np.column_stack([np.bincount(j, w * source[i, k], minlength=n_target) / total for k in (0, 1)])
         d2 = ((source[i] - c[j]) ** 2).sum(axis=1)
-        radius = np.sqrt(np.bincount(j, w * d2, minlength=n_target) / total)
-    return c, radius, total
+        radius: F8 = np.sqrt(np.bincount(j, w * d2, minlength=n_target) / total)
+    return c, radius, np.asarray(total, dtype=np.float64)
 
 
 def packing_floor(n_inputs: float, spacing: float) -> float:
@@ -82,8 +82,3 @@ def second_peak_share(
         peak = field >= np.where(near, field[None, :], -np.inf).max(axis=1)
         found += bool(np.any(peak & far[first] & (field > 0.5 * field[first])))
     return found / max(int(chosen.sum()), 1)
-
-
-def converging_distance(pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, n_target: int) -> F8:
-    """Weighted rms radius of each target's inputs (um), NaN where it has none; see `centroids`."""
-    return centroids(pre, post, weight, source, n_target)[1]

@@ -24,9 +24,7 @@ def central_decade(log_size: ArrayLike) -> float:
     return float((np.abs(x - np.median(x)) <= 0.5 * np.log(10.0)).mean())
 
 
-def evidence_gap(
-    alive: ArrayLike, alive_target: ArrayLike, dead: ArrayLike, dead_target: ArrayLike
-) -> float:
+def evidence_gap(alive: ArrayLike, alive_target: ArrayLike, dead: ArrayLike, dead_target: ArrayLike) -> float:
     """Mean of h - hbar of the living minus that of the dead, in standard deviations within neurons.
 
     Parameters

@@ -26,7 +26,7 @@ def survival_fraction(before: ArrayLike, after: ArrayLike) -> float:
 
 
 class Survival(NamedTuple):
-    """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's standard error, number `at_risk` before."""
+    """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's `error`, number `at_risk` before."""
 
     time: F8
     value: F8
@@ -61,13 +61,6 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
         terms = deaths / (at_risk * (at_risk - deaths))
         error = value * np.sqrt(np.cumsum(np.where(np.isfinite(terms), terms, 0.0)))
     return Survival(times, value, error, at_risk)
-
-
-def per_window(times: ArrayLike, begin: float, end: float, width: float) -> tuple[F8, F8]:
-    """Number of events in windows of `width`; returns (left edges, counts)."""
-    n = max(int(np.ceil((end - begin) / width - 1e-9)), 1)
-    edges = begin + width * np.arange(n + 1)
-    return edges[:-1], np.histogram(np.asarray(times, dtype=float), bins=edges)[0].astype(float)
 
 
 def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: float) -> tuple[F8, F8, F8]:

@@ -1,6 +1,7 @@
 """Drives: spikes that come from outside, as a sequence of chunks.
 
-A drive bound to cells is a `Source`: chunk k holds the spikes of ``[k, k + 1) * period`` (spike time), a pure function of
+A drive bound to cells is a `Source`: chunk k holds the spikes of ``[k, k + 1) * period`` (spike time), a
+pure function of
 (seed, name, k), so that a run cut anywhere sees the same input.  `shuffled` gives the control: the same number and
 form of events, without the correlation between cells.
 """
@@ -187,11 +188,15 @@ class SpikeList(Drive):
         check(self)
         t, i = np.asarray(self.times, dtype=float), np.asarray(self.indices)
         if t.ndim != 1 or t.shape != i.shape:
-            raise ParameterError(f"SpikeList.times and .indices must be lists of equal length, got {t.shape}, {i.shape}")
+            raise ParameterError(
+                f"SpikeList.times and .indices must be lists of equal length, got {t.shape}, {i.shape}"
+            )
         if i.size and not np.issubdtype(i.dtype, np.integer):
             raise ParameterError(f"SpikeList.indices must be integers, got {i.dtype}")
         if self.repeat is not None and t.size and t.max() >= self.repeat:
-            raise ParameterError(f"SpikeList.repeat={self.repeat} ms is shorter than the list, which ends at {t.max()} ms")
+            raise ParameterError(
+                f"SpikeList.repeat={self.repeat} ms is shorter than the list, which ends at {t.max()} ms"
+            )
 
     def bind(self, n: int, positions: F8, seed: int, name: str) -> Source:
         """See `Drive.bind`."""

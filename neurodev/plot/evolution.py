@@ -86,7 +86,7 @@ def survival(ax: Any, run: Any) -> None:
     """Kaplan-Meier curves of newborns, by when they were born."""
     s = run.spines
     third = run.days / 3
-    for k, (a, shade) in enumerate(((0.0, "#56B4E9"), (third, "#0072B2"), (2 * third, "#003355"))):
+    for a, shade in ((0.0, "#56B4E9"), (third, "#0072B2"), (2 * third, "#003355")):
         mine = (s.born > a) & (s.born <= a + third)
         if not mine.any():
             continue
@@ -182,11 +182,11 @@ def map_figure(run: Any, control: Any = None) -> Figure:
     target = run.positions(q["target"])
     c, _, _ = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), target.shape[0])
     segments = np.stack([target, c], axis=1)
-    ax.add_collection(LineCollection(segments[~np.isnan(c).any(axis=1)], colors="#0072B2", linewidths=0.6))
+    ax.add_collection(LineCollection(list(segments[~np.isnan(c).any(axis=1)]), colors="#0072B2", linewidths=0.6))
     ax.set_xlim(0, run.network["sheet"][0])
     ax.set_ylim(0, run.network["sheet"][1])
     ax.set_aspect("equal")
-    plain(ax, "From each neuron to its field's centroid", "um", "um")
+    plain(ax, "From neuron to field", "um", "um")
     return fig
 
 

@@ -80,7 +80,9 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
     body = f"<h1>{html.escape(str(name))}</h1><p class='lead'>{html.escape(sentence(numbers, theirs))}</p>"
     body += _table(run, control)
     body += "".join(f"<h2>{title}</h2>{content}" for title, content in parts)
-    body += f"<h2>Provenance, and what was approximate</h2><ul>{approximate or '<li>Nothing: acceleration 1.</li>'}</ul>"
+    body += (
+        f"<h2>Provenance, and what was approximate</h2><ul>{approximate or '<li>Nothing: acceleration 1.</li>'}</ul>"
+    )
     body += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and parameters</summary><pre>"
     body += html.escape(json.dumps(run.network, indent=1)) + "</pre></details>"
     page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(str(name))}</title>"

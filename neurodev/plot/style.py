@@ -12,10 +12,6 @@ COLOURS = {
     "hazard": "#D55E00", "intervention": "#000000", "lesion": "#000000", "alive": "#BBBBBB", "birth": "#009E73",
     "run": "#0072B2", "control": "#D55E00",
 }  # fmt: skip
-RC = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold",
-    "axes.titlelocation": "left", "legend.frameon": False, "legend.fontsize": 8, "figure.dpi": 110,
-}  # fmt: skip
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -21,7 +21,8 @@ def _version(package: str) -> str:
 def environment() -> dict[str, Any]:
     """Software, platform and time."""
     return {
-        "versions": {p: _version(p) for p in ("neurodev", "numpy", "numba", "scipy")} | {"python": platform.python_version()},
+        "versions": {p: _version(p) for p in ("neurodev", "numpy", "numba", "scipy")}
+        | {"python": platform.python_version()},
         "machine": platform.machine(),
         "system": platform.platform(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -1,6 +1,7 @@
 """The run file: one SQLite database, written while running, readable while it grows, sealed into one mailable file.
 
-Tables: `chunk` (name, first, count, dtype, columns, bytes), `item` (name, unit, JSON value), `log` (projection, tick, events, bytes),
+Tables: `chunk` (name, first, count, dtype, columns, bytes), `item` (name, unit, JSON value), `log`
+(projection, tick, events, bytes),
 `checkpoint` (the last two).  Every flush is one transaction.  Arrays are little-endian, byte-shuffled and deflated.
 Loading executes nothing.
 """
@@ -96,7 +97,9 @@ class RunFile:
         if mark != APPLICATION_ID:
             raise RunFileError(f"{str(path)!r} is a database, but not a neurodev run file")
         if version > VERSION:
-            raise RunFileError(f"{str(path)!r} has format {version}; this neurodev reads up to {VERSION}: upgrade neurodev")
+            raise RunFileError(
+                f"{str(path)!r} has format {version}; this neurodev reads up to {VERSION}: upgrade neurodev"
+            )
         return cls(path, db, False)
 
     # ------------------------------------------------------------------ writing
@@ -122,7 +125,9 @@ class RunFile:
     def checkpoint(self, tick: int, data: bytes) -> None:
         """Keep a checkpoint, and the one before it."""
         self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?,?)", (tick, data))
-        self._db.execute("DELETE FROM checkpoint WHERE tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2)")
+        self._db.execute(
+            "DELETE FROM checkpoint WHERE tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2)"
+        )
 
     def commit(self) -> None:
         """End the transaction: everything so far is on disk and visible to readers."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import ParameterError
+
 F4 = NDArray[np.float32]
 
 
@@ -20,7 +22,16 @@ class Episodes:
         self._post: list[F4] = []
 
     def append(self, pre: NDArray[np.floating], post: NDArray[np.floating]) -> None:
-        """Add one episode."""
+        """Add one episode.
+
+        Raises
+        ------
+        ParameterError
+            If an array does not have one value per cell.
+        """
+        for name, a, n in (("pre", pre, self._n[0]), ("post", post, self._n[1])):
+            if np.shape(a) != (n,):
+                raise ParameterError(f"{name} must have shape ({n},), one activity per cell, got {np.shape(a)}")
         self._pre.append(np.asarray(pre, dtype=np.float32))
         self._post.append(np.asarray(post, dtype=np.float32))
 

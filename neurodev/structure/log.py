@@ -1,6 +1,7 @@
 """The structural log: each birth and death, with its cause and the number that decided it.
 
-The log compares the structure at successive ticks; it is written in one batch per tick and projection.  On disk a batch is
+The log compares the structure at successive ticks; it is written in one batch per tick and projection.  On
+disk a batch is
 a set of compressed columns: deaths carry no partners (their uid's birth tells them), births no terms.
 """
 

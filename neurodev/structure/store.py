@@ -1,6 +1,7 @@
 """Kernels of the synapse table: filling, batched deletion and insertion, in-lists.
 
-Deletion follows a chain of four dependent cache misses; asking for the next victims' lines ahead makes a batch about four
+Deletion follows a chain of four dependent cache misses; asking for the next victims' lines ahead makes a
+batch about four
 times faster than one at a time.
 """
 
@@ -50,9 +51,7 @@ def fill_in_lists(slots, post, row, in_start, in_length, in_slot, in_row, pos_in
 
 
 @kernel
-def move_in_lists(
-    old_start, old_length, old_slot, renumber, row, in_start, in_length, in_slot, in_row, pos_in
-):  # type: ignore[no-untyped-def]
+def move_in_lists(old_start, old_length, old_slot, renumber, row, in_start, in_length, in_slot, in_row, pos_in):  # type: ignore[no-untyped-def]
     """Copy the in-lists to new places, with slots renumbered and in the old order."""
     for j in range(old_start.shape[0]):
         for k in range(old_length[j]):
@@ -195,3 +194,14 @@ def find_newborn(new_row, wanted, row_start, row_length, uid, out):  # type: ign
         while uid[s] != wanted[k]:
             s -= 1
         out[k] = s
+
+
+@kernel
+def find_occupied(source, target, gone, in_start, in_length, in_slot, in_row, n_source, out):  # type: ignore[no-untyped-def]
+    """Mark the wanted pairs that already have a synapse which is not `gone` (capacity,)."""
+    for k in range(source.shape[0]):
+        j = target[k]
+        for q in range(in_start[j], in_start[j] + in_length[j]):
+            if np.int64(in_row[q]) % n_source == source[k] and not gone[in_slot[q]]:
+                out[k] = True
+                break

@@ -5,7 +5,8 @@ Rows are (source, delay lane), ``row = lane * n_source + source``; the synapses 
 `post`, `weight` (the hot pair), `row`, `pos_in`, `uid`, `born`, and one float64 block `f` (n_column, capacity)
 for the columns of mechanisms.  In-lists (built on demand) hold, for each target, (slot, row) pairs, and
 ``pos_in[slot]`` points back, so that a synapse is unlinked from both sides in constant time: the last
-entry moves into the hole.  A full row moves to the end of the pool with half as much room again; when the pool is full it
+entry moves into the hole.  A full row moves to the end of the pool with half as much room again; when the
+pool is full it
 is compacted into a new one.  Deletions are prefetched: cold memory, not arithmetic, is their price.
 
 Only `structure/plan.py` changes topology.
@@ -237,7 +238,7 @@ class Table:
 
     def memory(self) -> float:
         """Bytes per living synapse, slack included."""
-        arrays = [self.post, self.weight, self.row, self.uid, self.born, self.f]
+        arrays: list[NDArray[Any]] = [self.post, self.weight, self.row, self.uid, self.born, self.f]
         if self.has_in_lists:
             arrays += [self.pos_in, self.in_slot, self.in_row]
         return sum(a.nbytes for a in arrays) / max(self.n_synapse, 1)

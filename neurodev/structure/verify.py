@@ -67,7 +67,9 @@ def _verify_in_lists(table: Table) -> None:
         _fail("a synapse is linked into the in-list of another neuron")
 
 
-def replay(uid: U8, pre: U4, post: U4, lane: NDArray[np.uint8], batch: LogBatch) -> tuple[U8, U4, U4, NDArray[np.uint8]]:
+def replay(
+    uid: U8, pre: U4, post: U4, lane: NDArray[np.uint8], batch: LogBatch
+) -> tuple[U8, U4, U4, NDArray[np.uint8]]:
     """The living synapses after `batch`, from the initial ones; sorted by uid.
 
     Raises
@@ -87,6 +89,7 @@ def replay(uid: U8, pre: U4, post: U4, lane: NDArray[np.uint8], batch: LogBatch)
     alive = ~np.isin(ever, gone)
     order = np.argsort(ever[alive])
     columns = [
-        np.concatenate([a, b[birth]])[alive][order] for a, b in ((pre, batch.pre), (post, batch.post), (lane, batch.lane))
+        np.concatenate([a, b[birth]])[alive][order]
+        for a, b in ((pre, batch.pre), (post, batch.post), (lane, batch.lane))
     ]
     return ever[alive][order], columns[0], columns[1], columns[2]

@@ -20,9 +20,7 @@ class Wiring(ABC):
     """Base of all wiring rules."""
 
     @abstractmethod
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """Pairs (source index, target index).
 
         Parameters
@@ -86,9 +84,7 @@ class Near(Wiring):
             np.fill_diagonal(a, 0.0)
         return a
 
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
         k = int(self.inputs) if multapses else _enough(self.inputs, n_source - int(same), "Near")
@@ -123,9 +119,7 @@ class Degree(Wiring):
     def __post_init__(self) -> None:
         check(self)
 
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
         k = int(self.inputs) if multapses else _enough(self.inputs, n_source - int(same), "Degree")
@@ -153,9 +147,7 @@ class Probability(Wiring):
     def __post_init__(self) -> None:
         check(self)
 
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
         out_source, out_target = [], []
@@ -178,9 +170,7 @@ class Probability(Wiring):
 class AllToAll(Wiring):
     """Every pair once (a cell not onto itself)."""
 
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         t, s = np.divmod(np.arange(source.shape[0] * target.shape[0]), source.shape[0])
         return (s[s != t], t[s != t]) if same else (s, t)
@@ -194,9 +184,7 @@ class AllToAll(Wiring):
 class OneToOne(Wiring):
     """Source i onto target i."""
 
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         if source.shape[0] != target.shape[0]:
             raise ParameterError(
@@ -225,13 +213,13 @@ class Pairs(Wiring):
     def __post_init__(self) -> None:
         s, t = np.asarray(self.source), np.asarray(self.target)
         if s.shape != t.shape or s.ndim != 1:
-            raise ParameterError(f"Pairs.source and Pairs.target must be lists of equal length, got {s.shape}, {t.shape}")
+            raise ParameterError(
+                f"Pairs.source and Pairs.target must be lists of equal length, got {s.shape}, {t.shape}"
+            )
         if s.size and not (np.issubdtype(s.dtype, np.integer) and np.issubdtype(t.dtype, np.integer)):
             raise ParameterError(f"Pairs must hold integer indices, got {s.dtype} and {t.dtype}")
 
-    def draw(
-        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
-    ) -> tuple[I8, I8]:
+    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         s, t = np.asarray(self.source, dtype=np.int64), np.asarray(self.target, dtype=np.int64)
         for name, a, n in (("source", s, source.shape[0]), ("target", t, target.shape[0])):
@@ -251,9 +239,7 @@ def as_wiring(rule: object) -> Wiring:
     if isinstance(rule, type) and issubclass(rule, Wiring):
         raise ParameterError(f"wiring was given the class {rule.__name__}; give an instance: {rule.__name__}(...)")
     if not isinstance(rule, Wiring):
-        raise ParameterError(
-            f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {rule!r}"
-        )
+        raise ParameterError(f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {rule!r}")
     return rule
 
 
@@ -311,7 +297,7 @@ class Uniform(Delay):
     def lanes(self) -> F8:
         """low, low + step, ..., high."""
         n = int(np.floor((self.high - self.low) / self.step + 1e-9)) + 1
-        return self.low + self.step * np.arange(n)
+        return np.asarray(self.low + self.step * np.arange(n), dtype=np.float64)
 
     def draw(self, n: int, draw: np.random.Generator) -> I8:
         """Uniform over the lanes."""

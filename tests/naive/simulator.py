@@ -1,0 +1,371 @@
+"""The whole simulator again, slow and obvious: a heap of events, a dict for each synapse, math.exp.
+
+It starts from the initial state of a built `Simulator` (who connects to whom, uids, sizes, drives, backgrounds) and shares
+no kernel with it; random draws are the published functions of (key, counter, step).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+import numpy as np
+
+from neurodev import rng
+from neurodev.neurons.lif import LIF
+
+RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE = range(5)
+
+
+class Cell:
+    def __init__(self, tau, v_inf, threshold, reset, refractory, v):
+        self.tau, self.v_inf, self.threshold, self.reset, self.refractory = tau, v_inf, threshold, reset, refractory
+        self.v, self.t, self.free, self.stamp = v, 0.0, True, 0
+
+    def decay(self, t):
+        if self.free:
+            keep = 1.0 if math.isinf(self.tau) else math.exp(-(t - self.t) / self.tau)
+            self.v = self.v_inf + (self.v - self.v_inf) * keep
+        self.t = t
+
+
+class NaiveSimulator:
+    """`run(until)` in ms of spikes; `spikes` lists (time, population, cell); `log` lists (tick, event, uid, cause)."""
+
+    def __init__(self, simulator):
+        s = self.s = simulator
+        self.net = s.network
+        self.spikes, self.log, self.heap, self.sequence = [], [], [], 0
+        self.cells = {}
+        for p in self.net.populations.values():
+            if isinstance(p.model, LIF):
+                q = p.model.expand(p.n, p.name)
+                self.cells[p.name] = [
+                    Cell(q["tau"][i], q["rest"][i] + q["drive"][i], q["threshold"][i], q["reset"][i],
+                         q["refractory"][i], q["initial"][i])
+                    for i in range(p.n)
+                ]  # fmt: skip
+        self.rows, self.synapses, self.traces = {}, {}, {}
+        for q in self.net.projections.values():
+            table = s.tables[q.name]
+            state = table.state()
+            rows = {}
+            synapses = []
+            for k in range(state["uid"].size):
+                syn = {"uid": int(state["uid"][k]), "pre": int(state["pre"][k]), "post": int(state["post"][k]),
+                       "lane": int(state["lane"][k]), "weight": np.float32(state["weight"][k]), "since": -1.0,
+                       **{c: float(state[c][k]) for c in table.column_names}}  # fmt: skip
+                synapses.append(syn)
+                rows.setdefault((syn["lane"], syn["pre"]), []).append(syn)
+            self.rows[q.name], self.synapses[q.name] = rows, synapses
+            self.traces[q.name] = ({}, {})
+        self.signals = {n: {k: v.copy() for k, v in b.signals.items()} for n, b in s.blocks.items()}
+        self.counts = {p.name: np.zeros(p.n, dtype=int) for p in self.net.populations.values()}
+        self.next_uid = s.engine.uids.next
+        self.now, self.tick = 0.0, 0
+
+    # -------------------------------------------------------------- events
+
+    def push(self, t, kind, source, payload):
+        self.sequence += 1
+        heapq.heappush(self.heap, (t, kind, source, self.sequence, payload))
+
+    def load_inputs(self, until):
+        for p, source in self.s.engine._sources:
+            k = 0
+            while k * source.period < until:
+                times, index = source.chunk(k)
+                for t, i in zip(times, index, strict=True):
+                    self.push(k * source.period + t, DRIVE, (p.index, int(i)), None)
+                k += 1
+        g = self.s.engine.state.background
+        for b in range(g.rate.size):
+            t, k = 0.0, 0
+            while True:
+                h = int(rng.mix(g.key[b] + rng.GOLDEN * np.uint64(k + 1)))
+                t += -math.log(((h >> 11) + 0.5) * 2.0**-53) / g.rate[b]
+                if t >= until:
+                    break
+                other = int(rng.mix((g.key[b] ^ np.uint64(0xA24BAED4963EE407)) + rng.GOLDEN * np.uint64(k + 1)))
+                target = int(g.first[b]) + (((other >> 32) * int(g.size[b])) >> 32)
+                amplitude = g.weight[b]
+                if g.exponential[b]:
+                    a = int(rng.mix((g.key[b] ^ np.uint64(0x9FB21C651E98DF25)) + rng.GOLDEN * np.uint64(k + 1)))
+                    amplitude *= -math.log(((a >> 11) + 0.5) * 2.0**-53)
+                self.push(t, BACKGROUND, (b, 0), (target, amplitude))
+                k += 1
+
+    def locate(self, j):
+        for p in self.net.populations.values():
+            first = int(self.s.engine.state.neurons.first[p.index])
+            if first >= 0 and first <= j < first + p.n:
+                return p, j - first
+        raise AssertionError
+
+    def emit(self, p, i, t):
+        self.spikes.append((t, p.name, i))
+        self.counts[p.name][i] += 1
+        lane = 0
+        for q in self.net.projections.values():
+            for k, d in enumerate(self.s.tables[q.name].delays):
+                if q.source is p:
+                    self.push(t + d, ARRIVAL, (lane, len(self.spikes)), (q, k, i, t))
+                lane += 1
+
+    def fire(self, p, i, t):
+        self.emit(p, i, t)
+        for q in self.net.projections.values():
+            if q.target is p:
+                for m in q.mechanisms:
+                    if m.name == "STDP":
+                        self.on_post(q, m, i, t)
+        c = self.cells[p.name][i]
+        c.stamp += 1
+        if c.refractory > 0:
+            c.free = False
+            self.push(t + c.refractory, RELEASE, (int(self.s.engine.state.neurons.first[p.index]) + i, 0), (p, i))
+        else:
+            self.predict(p, i, t)
+
+    def predict(self, p, i, t):
+        c = self.cells[p.name][i]
+        c.stamp += 1
+        if c.free and c.v_inf > c.threshold:
+            at = t + c.tau * math.log((c.v_inf - c.v) / (c.v_inf - c.threshold))
+            first = int(self.s.engine.state.neurons.first[p.index])
+            self.push(at, CROSSING, (first + i, 0), (p, i, c.stamp))
+
+    def kick(self, p, i, w, t):
+        c = self.cells[p.name][i]
+        c.decay(t)
+        if not c.free:
+            return False
+        c.v += w
+        return c.v >= c.threshold
+
+    def arrive(self, q, lane, source, emitted, t):
+        p = q.target
+        row = [s for s in self.rows[q.name].get((lane, source), []) if s["since"] <= emitted]
+        fired = []
+        for syn in row:
+            i = syn["post"]
+            if self.kick(p, i, float(syn["weight"]), t):
+                c = self.cells[p.name][i]
+                if c.refractory > 0:
+                    c.free = False
+                else:
+                    c.v = c.reset
+                fired.append(i)
+        for m in q.mechanisms:
+            if m.name == "STDP":
+                self.on_pre(q, m, lane, source, t)
+        for i in fired:
+            self.fire(p, i, t)
+        for syn in row:
+            if syn["post"] not in fired:
+                self.predict(p, syn["post"], t)
+
+    def process(self, until):
+        while self.heap and self.heap[0][0] < until:
+            t, kind, source, _, payload = heapq.heappop(self.heap)
+            self.now = t
+            if kind == RELEASE:
+                p, i = payload
+                c = self.cells[p.name][i]
+                c.free, c.v, c.t = True, c.reset, t
+                self.predict(p, i, t)
+            elif kind == ARRIVAL:
+                self.arrive(*payload, t)
+            elif kind == BACKGROUND:
+                p, i = self.locate(payload[0])
+                hit = self.kick(p, i, payload[1], t)
+                if hit:
+                    self.cells[p.name][i].v = self.cells[p.name][i].reset
+                    self.fire(p, i, t)
+                else:
+                    self.predict(p, i, t)
+            elif kind == CROSSING:
+                p, i, stamp = payload
+                if self.cells[p.name][i].stamp == stamp and self.cells[p.name][i].free:
+                    c = self.cells[p.name][i]
+                    c.t, c.v = t, c.reset
+                    self.fire(p, i, t)
+            else:
+                self.emit(list(self.net.populations.values())[source[0]], source[1], t)
+
+    # -------------------------------------------------------------- plasticity: traces as lists of times
+
+    def trace(self, times, t, tau, nearest=False):
+        if nearest:
+            return math.exp(-(t - times[-1]) / tau) if times else 0.0
+        return math.fsum(math.exp(-(t - x) / tau) for x in times)
+
+    def change(self, m, syn, dw):
+        if "log_size" in syn:
+            syn["accumulator"] += dw
+        else:
+            w = float(syn["weight"]) + m.weight_max * dw
+            syn["weight"] = np.float32(min(max(w, 0.0), m.weight_max))
+
+    def on_pre(self, q, m, lane, source, t):
+        pre, post = self.traces[q.name]
+        mine = pre.setdefault((lane, source), [])
+        near = m.rule == "nearest"
+        for syn in self.rows[q.name].get((lane, source), []):
+            spikes = post.get(syn["post"], [])
+            if m.rule == "burst":
+                dw = m.burst_gain * self.trace(spikes, t, m.burst_tau) - m.value("burst_loss")
+            elif m.rule == "triplet":
+                y = self.trace(spikes, t, m.value("tau_minus"))
+                dw = -y * (m.value("depression") + m.triplet_depression * self.trace(mine, t, m.tau_x))
+            else:
+                dw = -m.value("depression") * self.trace(spikes, t, m.value("tau_minus"), near)
+            self.change(m, syn, dw)
+        mine.append(t)
+
+    def on_post(self, q, m, i, t):
+        pre, post = self.traces[q.name]
+        mine = post.setdefault(i, [])
+        near = m.rule == "nearest"
+        for syn in self.synapses[q.name]:
+            if syn["post"] != i:
+                continue
+            arrivals = pre.get((syn["lane"], syn["pre"]), [])
+            if m.rule == "burst":
+                dw = m.burst_gain * self.trace(arrivals, t, m.burst_tau) - m.value("burst_loss")
+            elif m.rule == "triplet":
+                x = self.trace(arrivals, t, m.value("tau_plus"))
+                dw = x * (m.value("potentiation") + m.triplet_potentiation * self.trace(mine, t, m.tau_y))
+            else:
+                dw = m.value("potentiation") * self.trace(arrivals, t, m.value("tau_plus"), near)
+            self.change(m, syn, dw)
+        mine.append(t)
+
+    # -------------------------------------------------------------- ticks
+
+    @np.errstate(over="ignore")
+    def run(self, until):
+        self.load_inputs(until)
+        for name, cells in self.cells.items():
+            for i in range(len(cells)):
+                self.predict(self.net.populations[name], i, 0.0)
+        step = self.s.tick_spike
+        while (self.tick + 1) * step <= until + 1e-9:
+            self.process((self.tick + 1) * step)
+            self.do_tick()
+        self.process(until)
+
+    def do_tick(self):
+        self.tick += 1
+        T, life = self.s.tick, self.tick * self.s.tick
+        for name, k in self.counts.items():
+            self.signals[name]["rate_hz"] = k * 1e3 / self.s.tick_spike
+            k[:] = 0
+        for p in self.net.populations.values():
+            for m in p.mechanisms:
+                b = self.signals[p.name]
+                keep = math.exp(-T / m.average)
+                b["rate_average"] = b["rate_hz"] + (b["rate_average"] - b["rate_hz"]) * keep
+                step = np.clip((1 - b["rate_average"] / m.target_hz) * T / m.tau, -m.limit, m.limit)
+                b["scaling"] = np.clip(b["scaling"] + step, -m.bound, m.bound)
+        for q in self.net.projections.values():
+            if q.mechanisms:
+                self.tick_projection(q, {m.name: m for m in q.mechanisms}, T, life)
+
+    def tick_projection(self, q, m, T, life):
+        synapses = self.synapses[q.name]
+        of = {}
+        for syn in synapses:
+            of.setdefault(syn["post"], []).append(syn)
+        if "STDP" in m:
+            keep = math.exp(-T / m["STDP"].evidence_tau)
+            scale = m["STDP"].period / self.s.tick_spike / m["STDP"].reference()
+            for syn in synapses:
+                syn["evidence"] = syn["evidence"] * keep + (1 - keep) * syn["accumulator"] * scale
+                syn["accumulator"] = 0.0
+            for group in of.values():
+                mean = math.fsum(s["evidence"] for s in group) / len(group)
+                for s in group:
+                    s["drive_evidence"] = m["STDP"].gain * min(max(s["evidence"] - mean, -2.0), 2.0)
+        if "Neurotrophin" in m:
+            n = m["Neurotrophin"]
+            for group in of.values():
+                total = math.fsum(math.exp(n.exponent * s["log_size"]) for s in group)
+                for s in group:
+                    share = n.feeds * math.exp(n.exponent * s["log_size"]) / total - 1
+                    s["drive_trophic"] = n.gain * min(max(share, -n.clip), n.clip)
+        dead = self.sizes(q, m["SpineSize"], T)
+        births = self.births(q, m["Turnover"], of, T, life) if "Turnover" in m else []
+        for syn, cause in dead:
+            self.log.append((self.tick, "death", syn["uid"], cause))
+            synapses.remove(syn)
+            self.rows[q.name][(syn["lane"], syn["pre"])].remove(syn)
+        mean = {}
+        for j in {b[1] for b in births}:
+            h = [s["evidence"] for s in synapses if s["post"] == j]
+            mean[j] = math.fsum(h) / len(h) if h else 0.0
+        for source, target, lane in births:
+            syn = {"uid": self.next_uid, "pre": source, "post": target, "lane": lane, "since": self.tick * self.s.tick_spike,
+                   "log_size": m["SpineSize"].newborn, "evidence": mean[target], "accumulator": 0.0,
+                   "drive_evidence": 0.0, "drive_trophic": 0.0, "size": 0.0, "weight": np.float32(0)}  # fmt: skip
+            self.next_uid += 1
+            self.log.append((self.tick, "birth", syn["uid"], "turnover"))
+            synapses.append(syn)
+            self.rows[q.name].setdefault((lane, source), []).append(syn)
+        scaling = self.signals[q.target.name].get("scaling")
+        sp = q.spines
+        for syn in synapses:
+            syn["size"] = sp.volume * math.exp(syn["log_size"])
+            gain = math.exp(scaling[syn["post"]]) if scaling is not None else 1.0
+            silent = sp.volume * math.exp(sp.silent)
+            syn["weight"] = np.float32(sp.weight / sp.volume * max(0.0, syn["size"] - silent) * gain)
+
+    def sizes(self, q, m, T):
+        keys = {k: rng.key(self.net.seed, q.name, k) for k in ("size", "death")}
+        step, keep = np.uint64(self.tick), math.exp(-T / m.tau)
+        dead = []
+        for syn in self.synapses[q.name]:
+            terms = {k[6:]: v for k, v in syn.items() if k.startswith("drive_")}
+            mean = m.mean + m.sd * sum(terms.values())
+            old, u = syn["log_size"], np.uint64(syn["uid"])
+            new = mean + (old - mean) * keep + m.sd * math.sqrt(1 - keep**2) * float(rng.normal(keys["size"], u, step))
+            syn["log_size"] = new
+            p = 1.0
+            if old > m.minimum and new > m.minimum:
+                p = math.exp(-(old - m.minimum) * (new - m.minimum) * m.tau / (m.sd**2 * T))
+            if float(rng.uniform(keys["death"], u, step)) < p:
+                lowered = sum(terms.values()) < 0
+                dead.append((syn, min(terms, key=terms.get) if lowered else "fluctuation"))
+        return dead
+
+    def births(self, q, m, of, T, life):
+        key = rng.key(self.net.seed, q.name, "births")
+        step = np.uint64(self.tick)
+        affinity = q.wiring.affinity(q.source.positions, q.target.positions, q.source is q.target)
+        mean = m.expected(life - T, life)
+        n_lane = self.s.tables[q.name].n_lane
+        out = []
+        for j in range(q.target.n):
+            u, n, p = float(rng.uniform(key, np.uint64(1024 * j), step)), 0, math.exp(-mean)
+            total = p
+            while u > total and n < 60:
+                n += 1
+                p *= mean / n
+                total += p
+            taken = {s["pre"] for s in of.get(j, [])}
+            for b in range(n):
+                free = [i for i in range(q.source.n) if i not in taken and affinity[j, i] > 0]
+                if not free:
+                    break
+                k = np.uint64(1024 * j + b + 1)
+                left = float(rng.uniform(key, k, step)) * sum(affinity[j, i] for i in free)
+                for i in free:  # noqa: B007
+                    left -= affinity[j, i]
+                    if left <= 0:
+                        break
+                taken.add(i)
+                lane = min(int(float(rng.uniform(key ^ np.uint64(64), k, step)) * n_lane), n_lane - 1)
+                out.append((i, j, lane))
+        return out
+
+
