@@ -94,9 +94,7 @@ def _run_network(name: str, net: Network, duration: float) -> dict[str, Any]:
         engine.run_until(1.0 + (k + 1) * (duration - 1.0) / pieces)
         seconds.append(time.perf_counter() - begin)
     counts = engine.take_counts()
-    rates = {
-        p.name: float(c.mean() * 1e3 / (duration - 1.0)) for p, c in zip(engine.populations, counts, strict=True)
-    }
+    rates = {p.name: float(c.mean() * 1e3 / (duration - 1.0)) for p, c in zip(engine.populations, counts, strict=True)}
     out = _result(name, [sum(seconds)], engine.events - before, build_seconds=build, simulated_ms=duration - 1.0)
     out["spread"] = [pieces * min(seconds), pieces * max(seconds)]
     out["rate_hz"] = rates.get("e", 0.0)

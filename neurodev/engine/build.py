@@ -213,7 +213,7 @@ def make_background(network: Network, neurons: Neurons) -> Background:
         np.array(first, dtype=np.int64), np.array(size, dtype=np.int64), np.array(key, dtype=np.uint64),
         np.zeros(n, dtype=np.uint64), np.zeros(n), np.zeros(n, dtype=np.int64), np.full(n, np.inf),
         np.zeros((n, BATCH)), np.zeros((n, BATCH), dtype=np.uint32), np.zeros((n, BATCH)),
-        work, work.view(np.uint64),
+        work, work.view(np.uint64), np.zeros(BATCH),
     )  # fmt: skip
 
 

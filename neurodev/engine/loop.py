@@ -145,13 +145,15 @@ def deliver_uniform(s, u, post, weight, first, last, offset, t):  # type: ignore
     threshold = nn.threshold[0] * S
     after = nn.reset[0] * S if nn.refractory[0] == 0.0 else SENTINEL
     fired = 0
-    for k in range(first, last):
-        j = offset + np.int64(post[k])
-        x = u[j] + weight[k] * S
-        u[j] = x
+    here = u[offset:]
+    # unsigned indices: signed ones cost a test for negative values at every access
+    for k in range(np.uint64(first), np.uint64(last)):
+        j = post[k]
+        x = here[j] + weight[k] * S
+        here[j] = x
         if x >= threshold:
-            u[j] = after
-            queue_of(s).fired[fired] = np.uint32(j)
+            here[j] = after
+            queue_of(s).fired[fired] = np.uint32(offset + np.int64(j))
             fired += 1
     return fired
 
@@ -275,14 +277,16 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
         time, target, jump = g.time[b], g.target[b], g.jump[b]
         if uniform and not supra and g.exponential[b] == 0 and g.weight[b] > 0.0:
             level = nn.threshold[0] / g.weight[b]
-            while k < m and time[k] < stop:
-                j = np.int64(target[k])
-                x = u[j] + jump[k]
+            i, n_batch = np.uint64(k), np.uint64(m)
+            while i < n_batch and time[i] < stop:
+                j = target[i]
+                x = u[j] + jump[i]
                 u[j] = x
-                if x >= level * jump[k]:
-                    hit = j
+                if x >= level * jump[i]:
+                    hit = np.int64(j)
                     break
-                k += 1
+                i += np.uint64(1)
+            k = np.int64(i)
         else:
             hit, k = background_mixed(s, time, target, jump, k, m, max(stop, np.nextafter(time[k], np.inf)), uniform)
         done = k + (1 if hit >= 0 else 0)

@@ -30,7 +30,7 @@ CROSSING_FULL = int(Status.CROSSING_FULL)
 
 @kernel
 def gather(s, end):  # type: ignore[no-untyped-def]
-    """Collect the arrivals before `end` of all lanes, lane by lane; rows without synapses are skipped."""
+    """Collect the arrivals before `end` of all lanes, lane by lane; static rows without synapses are skipped."""
     n, log, lanes, projections, queue = clock_of(s).n, log_of(s), lanes_of(s), projections_of(s), queue_of(s)
     total = 0
     for lane in range(lanes.delay.shape[0]):
@@ -47,11 +47,12 @@ def gather(s, end):  # type: ignore[no-untyped-def]
         p, d = lanes.population[lane], lanes.delay[lane]
         q = lanes.projection[lane]
         length = view_u4(projections.row_length[q], projections.n_row[q])
+        plastic = projections.hook_first[q + 1] > projections.hook_first[q]
         base = lanes.lane[lane] * projections.n_source[q]
         k, m = lanes.cursor[lane], log.count[p]
         while k < m and log.time[p, k] + d < end:
             row = base + np.int64(log.index[p, k])
-            if length[row] > 0:
+            if length[row] > 0 or plastic:  # traces see every arrival, also while the row is empty
                 queue.time[at] = log.time[p, k] + d
                 queue.row[at] = np.uint32(row)
                 queue.lane[at] = np.uint16(lane)

@@ -158,6 +158,7 @@ class Background(NamedTuple):
     jump: F8  # amplitude times the frame factor (uniform class) or the bare amplitude
     work: F8  # (batch,)
     work_bits: NDArray[np.uint64]  # (batch,) the same memory as `work`
+    scratch: F8  # (batch,)
 
 
 class Record(NamedTuple):

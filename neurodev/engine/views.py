@@ -169,6 +169,7 @@ def background_of(s):  # type: ignore[no-untyped-def]
         view2_f8(entry(s, 216), entry(s, 217), entry(s, 218)),
         view_f8(entry(s, 219), entry(s, 220)),
         view_u8(entry(s, 222), entry(s, 223)),
+        view_f8(entry(s, 225), entry(s, 226)),
     )
 
 
@@ -176,10 +177,10 @@ def background_of(s):  # type: ignore[no-untyped-def]
 def record_of(s):  # type: ignore[no-untyped-def]
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 225), entry(s, 226)),
         view_i8(entry(s, 228), entry(s, 229)),
         view_i8(entry(s, 231), entry(s, 232)),
-        view_f8(entry(s, 234), entry(s, 235)),
-        view_u4(entry(s, 237), entry(s, 238)),
+        view_i8(entry(s, 234), entry(s, 235)),
+        view_f8(entry(s, 237), entry(s, 238)),
         view_u4(entry(s, 240), entry(s, 241)),
+        view_u4(entry(s, 243), entry(s, 244)),
     )

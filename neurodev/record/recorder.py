@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.record.runfile import RunFile
-from neurodev.structure.log import LogBatch
+from neurodev.structure.log import LogBatch, concatenate
 from neurodev.units import day
 
 SPIKES = ("daily", "all", "none")
@@ -81,8 +81,6 @@ class Recorder:
 
     def flush(self, tick: int) -> None:
         """Write everything gathered so far in one transaction."""
-        from neurodev.structure.log import concatenate
-
         for name, rows in self._series.items():
             self.file.append(f"series/{name}", np.array(rows))
         for name, parts in self._counts.items():

@@ -20,7 +20,9 @@ SIZED = ("log_size", "accumulator")  # columns by which STDP gathers evidence in
 
 
 @kernel
-def play(pre_hook, post_hook, record, time, kind, index, lane, row_start, row_length, n_source, x, y, base_time, tau, span):
+def play(
+    pre_hook, post_hook, record, time, kind, index, lane, row_start, row_length, n_source, x, y, base_time, tau, span
+):
     """Call the hooks of all events in order, moving a trace's base whenever it is `span` time constants old."""
     n_pre = x.shape[0]
     for e in range(time.shape[0]):

@@ -367,5 +367,3 @@ class NaiveSimulator:
                 lane = min(int(float(rng.uniform(key ^ np.uint64(64), k, step)) * n_lane), n_lane - 1)
                 out.append((i, j, lane))
         return out
-
-

@@ -1,0 +1,31 @@
+"""A sheet of cortex wires itself under retinal waves: the lines of the manual, for a short life."""
+
+import sys
+from pathlib import Path
+
+import neurodev as nd
+from neurodev.units import day
+
+days = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
+folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(".")
+
+net = nd.Network(seed=7, sheet=nd.Sheet(1000, 1000))
+retina = net.add(nd.RetinalWaves(), 400)
+exc = net.add(nd.LIF(tau=20, threshold=20), 800)
+inh = net.add(nd.LIF(tau=20, threshold=20), 200, inhibitory=True)
+
+near, wide, delay = nd.Near(sigma=80, inputs=30), nd.Near(sigma=120, inputs=30), nd.Uniform(1, 5)
+projection = net.connect(retina, exc, nd.Near(sigma=160, inputs=8), spines=nd.Spines(weight=4), delay=delay)
+net.connect(exc, exc, near, weight=0.8, delay=delay)
+net.connect(exc, inh, wide, weight=0.5, delay=delay)
+net.connect(retina, inh, wide, weight=1.5, delay=delay)
+net.connect(inh, exc, wide, weight=1.0, delay=delay)  # the sign comes from the population
+net.connect(inh, inh, wide, weight=0.5, delay=delay)
+
+projection.use(nd.STDP("burst"), nd.SpineSize(), nd.Neurotrophin(feeds=30), nd.Turnover(early=14, late=1.4))
+exc.use(nd.Scaling(target_hz=0.5))
+print(net)
+
+run = nd.simulate(net, days * day, acceleration=120, to=folder / "map.sqlite", progress=False)
+run.plot().savefig(folder / "01_a_developing_map.png")
+print(run.spines.longest().story())
