@@ -39,7 +39,7 @@ def develop(seed: int, shuffled: bool) -> float:
     run = nd.simulate(net, days * day, acceleration=1200, progress=False)
     field = run.field(days)
     print(f"seed {seed}, {'pixels shuffled' if shuffled else 'as recorded'}: {field['inputs']:.1f} inputs, "
-          f"radius {field['radius']:.1f} um (packing floor {field['floor']:.1f}), rate {run.summary()['rate_hz']:.2f} Hz",
+          f"radius {field['radius']:.1f} um (packing floor {field['floor']:.1f}), {run.summary()['rate_hz']:.2f} Hz",
           flush=True)  # fmt: skip
     return field["radius"]
 

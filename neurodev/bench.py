@@ -1,6 +1,7 @@
 """Built-in benchmarks: each returns one flat dictionary, printed as JSON by `neurodev bench NAME --json`.
 
-Networks: Brunel 2000 (model A, g = 5, eta = 2), the same with additive pair STDP on E -> E, and the voltage-jump network of Vogels
+Networks: Brunel 2000 (model A, g = 5, eta = 2), the same with additive pair STDP on E -> E, and the
+voltage-jump network of Vogels
 & Abbott in the form of Brette et al. 2007 (benchmark 4).  Building and compiling are not in `seconds`.
 """
 

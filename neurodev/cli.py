@@ -170,7 +170,7 @@ def _ablate(args: Any) -> None:
 
 
 def _bench(args: Any) -> None:
-    from neurodev import bench
+    from neurodev import bench  # the module, not a name of the package
 
     result = bench.run(args.name, args.scale)
     if args.json:

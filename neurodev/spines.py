@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import CAUSES, DEATH, concatenate
+from neurodev.structure.log import CAUSES, DEATH, check_cause, concatenate
 
 if TYPE_CHECKING:
     from neurodev.run import Run
@@ -18,19 +18,27 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 _REASONS = {
+    "turnover": "it was lost at the constant rate of turnover",
     "fluctuation": "its size wandered below the limit by chance, although nothing had lowered its set-point",
     "evidence": "its activity had agreed less with the target's than that of its neighbours, and its set-point fell",
     "trophic": "its share of the target's trophic supply was too small to hold its size",
     "hazard": "the hazard of small spines caught it",
-    "turnover": "it was lost at the constant rate of turnover",
+    "shrunk": "its size had fallen below the limit",
     "intervention": "the experimenter removed it",
     "lesion": "its neuron was destroyed",
+    "neuron_death": "its neuron died",
+    "rewire": "a rule of rewiring chose it to be moved",
+    "drive": "a term without a cause of its own had lowered its set-point most",
 }
 
 
 @dataclass(frozen=True)
 class Spine:
-    """One spine, from birth to death (or to the end of the run); times in days of life."""
+    """One spine, from birth to death (or to the end of the run); times in days of life.
+
+    `days` and `log_size` (n_snapshot,) are its sizes, ln(V/V0), in the snapshots that saw it; `history` holds every
+    column of those snapshots; `evidence` and `trophic` are the terms of its set-point at its death (sd).
+    """
 
     uid: int
     projection: str
@@ -57,11 +65,13 @@ class Spine:
 
     def story(self) -> str:
         """Its life in a few sentences."""
-        start = "was there from the start" if self.birth_cause == "initial" else f"was born on day {self.born:.2f}"
-        text = (
-            f"Spine {self.uid} {start}, a contact of {self.source} {self.pre} on {self.target} {self.post} "
-            f"({self.projection}). "
-        )
+        contact = f"contact of {self.source} {self.pre} ({self.projection})"
+        text = f"Spine {self.uid} of {self.target} {self.post} "
+        if self.birth_cause == "initial":
+            text += f"was there from the start, as {contact}. "
+        else:
+            how = {"intervention": ", made by the experimenter", "rewire": ", moved there by a rule of rewiring"}
+            text += f"was born on day {self.born:.1f}{how.get(self.birth_cause, '')}, as {contact}. "
         if self.log_size.size:
             k = int(np.argmax(self.log_size))
             text += (
@@ -69,8 +79,8 @@ class Spine:
                 f"{self.days[k]:g}. "
             )
         if self.died is None:
-            return text + f"It was alive at the end, after {self.life:.2f} days."
-        text += f"It died on day {self.died:.2f}, after {self.life:.2f} days, of {self.cause}: "
+            return text + f"It was alive at the end, after {self.life:.1f} days."
+        text += f"It lived {self.life:.1f} days and died on day {self.died:.1f} of {self.cause}: "
         text += _REASONS.get(self.cause or "", "its set-point had been lowered") + "."
         if np.isfinite(self.death_log_size):
             text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
@@ -87,8 +97,17 @@ class Spine:
         return spine_figure(self)
 
 
-class Spines:
-    """All spines that ever lived in a run, by uid."""
+class Spines(Mapping[int, Spine]):
+    """All spines that ever lived in a run, by uid.
+
+    Arrays, one row for each (n_spine,): `uid`, `pre`, `post`, `born` and `died` (days; NaN: alive), `cause` (code;
+    -1: alive), `owner` (index into `projections`), and at death `value` (ln(V/V0)), `evidence`, `trophic`.
+
+    Examples
+    --------
+    >>> run.spines[4711].story()
+    >>> run.spines.longest().plot()
+    """
 
     def __init__(self, run: Run, projections: list[str]) -> None:
         self._run = run
@@ -118,7 +137,7 @@ class Spines:
         self.value, self.evidence, self.trophic = (np.full(n, np.nan) for _ in range(3))
         order = np.argsort(self.uid)
         dead = ~births
-        at = order[np.searchsorted(self.uid[order], log.uid[dead])]
+        at = order[np.searchsorted(self.uid[order], log.uid[dead])] if n else np.zeros(0, np.int64)
         self.died[at], self.cause[at] = day[dead], log.cause[dead]
         self.value[at], self.evidence[at], self.trophic[at] = log.value[dead], log.evidence[dead], log.trophic[dead]
         self._order = order
@@ -139,11 +158,26 @@ class Spines:
         """Days lived by each, up to the end of the run."""
         return np.where(np.isnan(self.died), self.end, self.died) - self.born
 
+    def _find(self, uid: object) -> int:
+        """Row of a uid; -1 if there is none."""
+        if isinstance(uid, bool) or not isinstance(uid, (int, np.integer)) or not 0 <= uid < 2**64:
+            return -1
+        k = int(np.searchsorted(self.uid[self._order], np.uint64(uid)))
+        found = k < self.uid.size and int(self.uid[self._order[k]]) == int(uid)
+        return int(self._order[k]) if found else -1
+
+    def __contains__(self, uid: object) -> bool:
+        return self._find(uid) >= 0
+
+    def get(self, uid: int, default: Any = None) -> Any:
+        """The spine of that uid, or `default`."""
+        return self[uid] if uid in self else default
+
     def __getitem__(self, uid: int) -> Spine:
-        k = np.searchsorted(self.uid[self._order], np.uint64(uid))
-        if k >= self.uid.size or int(self.uid[self._order[k]]) != int(uid):
-            raise ParameterError(f"no spine {uid} in this run; uids go from {self.uid.min()} to {self.uid.max()}")
-        i = int(self._order[k])
+        i = self._find(uid)
+        if i < 0:
+            known = f"uids go from {self.uid.min()} to {self.uid.max()}" if self.uid.size else "it has none at all"
+            raise ParameterError(f"no spine {uid!r} in this run; {known}")
         name = self.projections[int(self.owner[i])]
         q = self._run.projection(name)
         days, history = self._history(name, int(uid))
@@ -156,28 +190,31 @@ class Spines:
         )  # fmt: skip
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
-        days, rows = [], []
+        file, days, rows = self._run.file, [], []
+        i = self._find(uid)
         for day in self._run.snapshot_days:
-            state = self._run.snapshot(name, day)
-            at = np.flatnonzero(state["uid"] == uid)
+            # a day of grace on either side: births and deaths are known to a tick
+            if day < self.born[i] - 1.0 or day > self.died[i] + 1.0:
+                continue
+            at = np.flatnonzero(file.read(f"snapshot/{day:g}/{name}/uid") == uid)
             if at.size:
                 days.append(day)
-                rows.append({k: float(v[at[0]]) for k, v in state.items()})
+                rows.append({k: float(v[at[0]]) for k, v in self._run.snapshot(name, day).items()})
         keys = rows[0] if rows else {}
         return np.array(days), {k: np.array([r[k] for r in rows]) for k in keys}
 
     def longest(self) -> Spine:
         """The longest completed life; if none died, the oldest."""
+        if not self.uid.size:
+            raise ParameterError("no spine ever lived in this run")
         dead = ~np.isnan(self.died)
         life = np.where(dead, self.life, -1.0) if dead.any() else self.life
         return self[int(self.uid[int(np.argmax(life))])]
 
     def survivors(self) -> NDArray[np.uint64]:
-        """Uids of those alive at the end."""
+        """Uids of those alive at the end, (n,)."""
         return self.uid[np.isnan(self.died)]
 
     def died_of(self, cause: str) -> NDArray[np.uint64]:
-        """Uids of those that died of a cause."""
-        from neurodev.structure.log import check_cause
-
+        """Uids of those that died of a cause, (n,)."""
         return self.uid[self.cause == check_cause(cause)]

@@ -146,7 +146,8 @@ STUDIES = {
     '[population.e]\nkind = "LIF"\nn = 3\ntua = 5.0': "line 4.*did you mean 'tau'",
     '[population.e]\nkind = "LIF"': "needs n",
     '[population.e]\nkind = "LIF"\nn = 3\ntau = "5 dya"': "did you mean 'day'",
-    '[population.e]\nkind = "LIF"\nn = 3\n[projection.p]\nsource = "e"\ntarget = "f"\nwiring = {kind = "Near"}': "no population 'f'",
+    '[population.e]\nkind = "LIF"\nn = 3\n'
+    '[projection.p]\nsource = "e"\ntarget = "f"\nwiring = {kind = "Near"}': "no population 'f'",
     '[population.e]\nkind = "LIF"\nn = 3\n[run]\nduraton = "1 day"': "did you mean 'duration'",
     'x = [': "not valid TOML",
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """Readers of event-camera files: arrays in, arrays out; nothing is downloaded.
 
 `.bin` and `.bs2` (N-MNIST and relatives): 5 bytes an event: x, y, then one bit of polarity and 23 bits of time in
-microseconds, big-endian; y = 240 marks an overflow of the time counter (2^13 us) in ATIS files.  `.bs1`: two bytes of channel, then
+microseconds, big-endian; y = 240 marks an overflow of the time counter (2^13 us) in ATIS files.  `.bs1`: two
+bytes of channel, then
 polarity and time as above.  `.npz`: arrays x, y, p, t_us with offsets of the recordings.
 """
 

@@ -266,7 +266,9 @@ class Engine:
             horizon = min(horizon, self.start + self._next_chunk[i] * source.period)
         t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index).astype(np.uint32)
         order = np.lexsort((j, w, t))
-        self._replace(queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order]))
+        self._replace(
+            queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order].astype(np.uint32))
+        )
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
         self._drive_until = horizon
 

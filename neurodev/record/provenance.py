@@ -1,4 +1,4 @@
-"""What a run must say of itself: versions, machine, time, and the sources of its mechanisms.  Words and numbers only."""
+"""What a run must say of itself: versions, machine, time, and the sources of its mechanisms."""
 
 from __future__ import annotations
 

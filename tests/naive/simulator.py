@@ -1,6 +1,7 @@
 """The whole simulator again, slow and obvious: a heap of events, a dict for each synapse, math.exp.
 
-It starts from the initial state of a built `Simulator` (who connects to whom, uids, sizes, drives, backgrounds) and shares
+It starts from the initial state of a built `Simulator` (who connects to whom, uids, sizes, drives,
+backgrounds) and shares
 no kernel with it; random draws are the published functions of (key, counter, step).
 """
 
@@ -305,7 +306,8 @@ class NaiveSimulator:
             h = [s["evidence"] for s in synapses if s["post"] == j]
             mean[j] = math.fsum(h) / len(h) if h else 0.0
         for source, target, lane in births:
-            syn = {"uid": self.next_uid, "pre": source, "post": target, "lane": lane, "since": self.tick * self.s.tick_spike,
+            syn = {"uid": self.next_uid, "pre": source, "post": target, "lane": lane,
+                   "since": self.tick * self.s.tick_spike,
                    "log_size": m["SpineSize"].newborn, "evidence": mean[target], "accumulator": 0.0,
                    "drive_evidence": 0.0, "drive_trophic": 0.0, "size": 0.0, "weight": np.float32(0)}  # fmt: skip
             self.next_uid += 1

@@ -13,7 +13,7 @@ from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.structure.verify import replay, verify
-from neurodev.structure.wiring import DelayList, Degree, Near, Pairs, Probability, Uniform
+from neurodev.structure.wiring import Degree, DelayList, Near, Pairs, Probability, Uniform
 
 N = 6
 

@@ -1,0 +1,62 @@
+"""JIT on equals JIT off to 1e-12, for every kernel and hook of these mechanisms."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from neurodev import jit
+from neurodev.mechanisms.neurotrophin import Neurotrophin
+from neurodev.mechanisms.spine_size import SpineSize
+from neurodev.mechanisms.stdp import STDP
+from neurodev.mechanisms.turnover import Turnover
+from neurodev.units import hour
+from tests.mechanisms.drivers import HotDriver, World, pairs_table, star
+
+
+def everything() -> np.ndarray:
+    """Numbers that every kernel had a part in."""
+    draw, out = np.random.default_rng(9), []
+    for rule in ("pair", "nearest", "triplet", "burst"):
+        for columns in (("log_size", "accumulator"), ()):
+            for bounds in ("hard", "multiplicative", "power"):
+                table = pairs_table(2, 2, [0.0, 1.5], columns)
+                trains = [np.sort(draw.uniform(0, 300, 15)) for _ in range(4)]
+                HotDriver(STDP(rule, bounds=bounds, power=0.7), table).run(trains[:2], trains[2:])
+                slots = table.slots()
+                out.append(table.column("accumulator")[slots] if columns else table.weight[slots].astype(float))
+    slow = SpineSize(slow_share=0.4, newborn_sd=0.1)
+    hazard = SpineSize(death="hazard", hazard_rate=0.3)
+    for size in (SpineSize(), slow, hazard):
+        mechanisms = (STDP("burst"), size, Neurotrophin(coactivity=1.0, feeds=10.0), Turnover(hazard=0.02))
+        w = World(mechanisms, star(12, 5), tick=4 * hour)
+        w.view.source["rate_hz"][:] = np.linspace(0, 2, 12)
+        w.view.target["rate_hz"][:] = np.linspace(0.5, 2, 5)
+        for _ in range(15):
+            slots = w.table.slots()
+            w.table.column("accumulator")[slots] = 300 * np.sin(w.table.uid[slots].astype(float))
+            w.step()
+        out += [w.of(c) for c in ("log_size", "evidence", "drive_evidence", "drive_trophic")]
+        out += [w.table.uid[w.table.slots()].astype(float), w.events().cause.astype(float)]
+    return np.concatenate(out)
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="compares with the interpreter")
+def test_compiled_equals_interpreted(tmp_path) -> None:
+    path = tmp_path / "numbers.npy"
+    code = f"""if True:
+        import numpy as np
+        from tests.mechanisms.test_compiled_and_interpreted import everything
+        np.save({str(path)!r}, everything())"""
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, check=True)
+    interpreted, compiled = np.load(path), everything()
+    assert interpreted.shape == compiled.shape
+    # float32 weights may differ by their last digit
+    assert np.allclose(interpreted, compiled, rtol=3e-7, atol=1e-12)
+    wide = np.abs(compiled) != np.abs(compiled).astype(np.float32)
+    assert wide.sum() > 400
+    assert np.allclose(interpreted[wide], compiled[wide], rtol=1e-12, atol=1e-12)

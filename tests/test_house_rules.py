@@ -1,0 +1,82 @@
+"""House rules as programs."""
+
+import ast
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import neurodev as nd
+from neurodev import study
+from neurodev.params import UNITS
+
+ROOT = Path(nd.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.name.split(".")[0] for a in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_who_imports_what():
+    for path in FILES:
+        names = set(imports(ast.parse(path.read_text())))
+        relative = path.relative_to(ROOT).as_posix()
+        assert "numba" not in names or relative == "jit.py", relative
+        assert "matplotlib" not in names or relative.startswith("plot/"), relative
+        assert "tonic" not in names or relative.startswith("data/"), relative
+        assert "pickle" not in names, relative
+
+
+def decorators(node):
+    return {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
+
+
+def test_kernels():
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        for node in tree.body:
+            if not isinstance(node, ast.FunctionDef) or not decorators(node) & {"kernel", "rule", "hook"}:
+                continue
+            where = f"{path.name}:{node.name}"
+            assert not node.args.defaults and not node.args.kwonlyargs, where
+            for inner in ast.walk(node):
+                assert not isinstance(inner, (ast.Raise, ast.Try)), where
+                assert not (isinstance(inner, ast.Name) and inner.id == "print"), where
+                if isinstance(inner, ast.Attribute):
+                    assert inner.attr != "random", where
+
+
+def test_sizes():
+    for path in FILES:
+        text = path.read_text()
+        assert text.count("\n") <= 600, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 75, f"{path.name}:{node.name}"
+
+
+def test_only_plans_change_topology():
+    for path in FILES:
+        if path.name in ("plan.py", "table.py", "bench.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in ("_insert", "_delete"), path
+
+
+def test_every_parameter_has_unit_and_source():
+    for cls in (*study.MECHANISMS.values(), *study.MODELS.values(), *study.WIRINGS.values(), nd.Spines, nd.Background):
+        for f in fields(cls):
+            if "unit" in f.metadata:
+                assert f.metadata["unit"] in UNITS and f.metadata["source"], f"{cls.__name__}.{f.name}"
+
+
+def test_import_is_cheap():
+    code = "import sys, neurodev; print([m for m in ('matplotlib', 'tonic', 'pandas', 'tqdm') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
