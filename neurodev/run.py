@@ -1,4 +1,4 @@
-"""The run that a user holds: the record, and what can be asked of it."""
+"""The run that a user holds: the record, and what can be asked of it.  Opened also while it is still written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import InvariantError, ParameterError, nearest
+from neurodev.errors import InvariantError, ParameterError, RunFileError, nearest
 from neurodev.metrics import maps, maturation, sizes, spikes, turnover
 from neurodev.record.runfile import RunFile
 from neurodev.spines import Spines
@@ -21,26 +21,61 @@ from neurodev.units import day as DAY
 F8 = NDArray[np.float64]
 
 
+_BY_HAND = [CAUSES.index(c) for c in ("intervention", "lesion")]
+
+
+def _select(batch: LogBatch, which: NDArray[np.bool_]) -> LogBatch:
+    return LogBatch._make(column[which] for column in batch)
+
+
+def _living_until(batch: LogBatch, when: F8, t: float) -> LogBatch:
+    """Events (`when`, days) up to `t`; an experimenter acts after the tick that his deeds are logged with."""
+    slack = 1e-9 * max(t, 1.0)
+    later = np.isin(batch.cause, _BY_HAND) & (when >= t - slack)
+    return _select(batch, (when <= t + slack) & ~later)
+
+
 class Log:
-    """Births and deaths of a run, with their causes."""
+    """Births and deaths of a run, with their causes; `len` is their number.
+
+    Examples
+    --------
+    >>> run.log.to_pandas().groupby("cause").size()
+    >>> run.log.deaths_by_cause((10, 20))
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._batches: dict[str, LogBatch] = {}
 
-    def batch(self, projection: str) -> LogBatch:
-        """All events of one projection, deaths with their partners."""
-        if projection not in self._batches:
+    def batch(self, projection: Any) -> LogBatch:
+        """All events of one projection, deaths with their partners: arrays (n_event,), see `LogBatch`."""
+        name = self._run.projection(projection)["name"]
+        if name not in self._batches:
             f = self._run.file
-            raw = f.log(projection)
-            first = [f.read(f"initial/{projection}/{k}") for k in ("uid", "pre", "post")]
-            self._batches[projection] = fill_partners(raw, *first)
-        return self._batches[projection]
+            raw = f.log(name)
+            uid, pre, post, lane = (f.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane"))
+            filled = fill_partners(raw, uid, pre, post)
+            # the lane of a death, like its partners, is told by its birth
+            lanes = fill_partners(raw._replace(pre=raw.lane.astype(np.uint32)), uid, lane.astype(np.uint32), post).pre
+            self._batches[name] = filled._replace(lane=lanes.astype(np.uint8))
+        return self._batches[name]
 
     @cached_property
     def all(self) -> LogBatch:
-        """All events of all projections."""
-        return concatenate(self.batch(name) for name in self._run.plastic)
+        """All events of all projections, one projection after the other: arrays (n_event,)."""
+        return concatenate(self.batch(name) for name in self._names)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        logged = set(self._run.file.logged())
+        return [q["name"] for q in self._run.network["projections"] if q["name"] in logged]
+
+    @cached_property
+    def projections(self) -> NDArray[np.str_]:
+        """Name of the projection of each event in `all`, (n_event,)."""
+        sizes = [self.batch(name).uid.size for name in self._names]
+        return np.repeat(np.array(self._names, dtype=np.str_), np.array(sizes, dtype=np.int64))
 
     def __len__(self) -> int:
         return int(self.all.uid.size)
@@ -48,49 +83,76 @@ class Log:
     @property
     def births(self) -> LogBatch:
         """Births only."""
-        return LogBatch(*(c[self.all.kind == BIRTH] for c in self.all))
+        return _select(self.all, self.all.kind == BIRTH)
 
     @property
     def deaths(self) -> LogBatch:
         """Deaths only."""
-        return LogBatch(*(c[self.all.kind == DEATH] for c in self.all))
+        return _select(self.all, self.all.kind == DEATH)
 
     def days(self, batch: LogBatch) -> F8:
-        """Life time of each event, days."""
+        """Life time of each event, days (n_event,)."""
         return np.asarray(batch.tick * self._run.tick_days, dtype=np.float64)
 
-    def by_cause(self) -> dict[str, int]:
-        """Number of deaths by cause."""
-        count = np.bincount(self.deaths.cause, minlength=len(CAUSES))
+    def deaths_by_cause(self, window: tuple[float, float] | None = None) -> dict[str, int]:
+        """Number of deaths by cause, over the whole life or over `window` = (after, until) in days of life."""
+        dead = self.deaths
+        if window is not None:
+            after, until = (float(w) for w in window)
+            if not after < until:
+                raise ParameterError(f"window must be (after, until) in days with after < until, got {window!r}")
+            when = self.days(dead)
+            dead = _select(dead, (when > after + 1e-9) & (when <= until + 1e-9))
+        count = np.bincount(dead.cause, minlength=len(CAUSES))
         return {c: int(k) for c, k in zip(CAUSES, count, strict=True) if k}
 
+    def by_cause(self) -> dict[str, int]:
+        """Number of deaths by cause over the whole life."""
+        return self.deaths_by_cause()
+
     def to_pandas(self) -> Any:
-        """The log as a data frame."""
+        """The log as a data frame in order of time, one row for each birth or death."""
         import pandas as pd
 
         b = self.all
+        order = np.argsort(b.tick, kind="stable")
         names = np.array(CAUSES)
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "day": self.days(b), "tick": b.tick, "event": np.where(b.kind == DEATH, "death", "birth"), "uid": b.uid,
-                "cause": names[b.cause], "pre": b.pre, "post": b.post, "lane": b.lane, "log_size": b.value,
-                "evidence": b.evidence, "trophic": b.trophic,
+                "projection": self.projections, "cause": names[b.cause], "pre": b.pre, "post": b.post, "lane": b.lane,
+                "log_size": b.value, "evidence": b.evidence, "trophic": b.trophic,
             }
         )  # fmt: skip
+        return frame.iloc[order].reset_index(drop=True)
 
 
 class Run:
     """A finished (or still growing) run.
 
+    A growing run shows what was written when it was opened; `refresh` looks again.
+
     Parameters
     ----------
     path : path
         The run file.
+
+    Raises
+    ------
+    RunFileError
+        If the file is missing, truncated, foreign or newer than this neurodev, or holds no run yet.
+
+    Examples
+    --------
+    >>> run = nd.Run("map.sqlite")
+    >>> run.spines.longest().story()
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.file = RunFile.open(path)
+        if "network" not in self.file.items():
+            raise RunFileError(f"{str(self.path)!r} holds no run yet: wait until its simulation has begun")
         self.network: dict[str, Any] = self.file.item("network")
         self.provenance: dict[str, Any] = self.file.item("provenance")
         self.tick_days = self.file.item("tick") / DAY
@@ -100,6 +162,14 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.days:g} days of life, {len(self.plastic)} plastic projections)"
 
+    def refresh(self) -> Run:
+        """Look again at a run that is still growing."""
+        self.file.refresh()
+        self.log = Log(self)
+        for name in ("spines", "snapshot_days"):
+            self.__dict__.pop(name, None)
+        return self
+
     # ------------------------------------------------------------------ names
 
     @property
@@ -107,16 +177,17 @@ class Run:
         """Projections on spines."""
         return [q["name"] for q in self.network["projections"] if q["spines"]]
 
-    def projection(self, name: str | None = None) -> dict[str, Any]:
+    def projection(self, name: Any = None) -> dict[str, Any]:
         """Description of a projection; the first on spines if not named."""
         known = {q["name"]: q for q in self.network["projections"]}
         if name is None:
             if not self.plastic:
                 raise ParameterError("this run has no projection on spines")
             name = self.plastic[0]
-        if name not in known:
-            raise ParameterError(f"no projection {name!r}{nearest(name, known)}; this run has {sorted(known)}")
-        found: dict[str, Any] = known[name]
+        word = name if isinstance(name, str) else getattr(name, "name", str(name))
+        if word not in known:
+            raise ParameterError(f"no projection {word!r}{nearest(word, known)}; this run has {sorted(known)}")
+        found: dict[str, Any] = known[word]
         return found
 
     def population(self, name: Any) -> dict[str, Any]:
@@ -131,30 +202,52 @@ class Run:
     # ------------------------------------------------------------------ numbers
 
     @property
+    def n_tick(self) -> int:
+        """Ticks recorded."""
+        return self.file.length("series/life")
+
+    @property
     def days(self) -> float:
         """Life time recorded, days."""
         life = self.file.item("life", None)
         if life is not None:
             return float(life) / DAY
-        return float(self.series("life")[-1]) if "series/life" in self.file.names("series/") else 0.0
+        return float(self.series("life")[-1]) if self.n_tick else 0.0
 
     def series(self, name: str) -> F8:
-        """One number per tick."""
+        """One number per tick, (n_tick,)."""
+        known = [n.removeprefix("series/") for n in self.file.names("series/")]
+        if name not in known:
+            raise ParameterError(f"no series {name!r}{nearest(name, known)}; this run has {known}")
         return np.asarray(self.file.read(f"series/{name}"), dtype=np.float64)
 
     def spikes(self, population: Any) -> tuple[F8, NDArray[np.uint32]]:
-        """Recorded spikes of a population: (times in ms of spike time, cells)."""
+        """Recorded spikes of a population: times (n_spike,) in ms of spike time, and cells (n_spike,).
+
+        By default these are the trains of one tick a day; `spike_windows` tells which.
+        """
         name = self.population(population)["name"]
-        if f"spikes/{name}/time" not in self.file.names(f"spikes/{name}"):
+        if not self.file.length(f"spikes/{name}/time"):
             return np.zeros(0), np.zeros(0, np.uint32)
         return self.file.read(f"spikes/{name}/time"), self.file.read(f"spikes/{name}/index")
 
-    def counts(self, population: Any) -> NDArray[np.uint16]:
+    def spike_windows(self, population: Any) -> F8:
+        """The stretches of spike time over which `spikes` is complete, (n_tick, 2) ms; whole ticks only."""
+        name = self.population(population)["name"]
+        if not self.file.length(f"spikes/{name}/tick"):
+            return np.zeros((0, 2))
+        tick = self.file.read(f"spikes/{name}/tick").astype(np.float64)
+        return np.column_stack([tick, tick + 1.0]) * self.tick_spike
+
+    def counts(self, population: Any) -> NDArray[np.uint32]:
         """Spike counts, (n_tick, n)."""
-        return self.file.read(f"counts/{self.population(population)['name']}")
+        q = self.population(population)
+        if not self.file.length(f"counts/{q['name']}"):
+            return np.zeros((0, q["n"]), np.uint32)
+        return self.file.read(f"counts/{q['name']}")
 
     def rates(self, population: Any) -> F8:
-        """Mean rate of every cell on each day, (n_day, n), Hz."""
+        """Mean rate of every cell on each whole day, (n_day, n), Hz of spike time."""
         ticks = max(1, round(1.0 / self.tick_days))
         return spikes.rates_by_window(self.counts(population).astype(np.int64), self.tick_spike, ticks)
 
@@ -162,12 +255,19 @@ class Run:
         """Positions, (n, 2) um."""
         return self.file.read(f"positions/{self.population(population)['name']}")
 
-    def density(self, projection: str | None = None) -> tuple[F8, F8]:
-        """Life time (days) and synapses per target neuron, from the start."""
+    def density(self, projection: Any = None) -> tuple[F8, F8]:
+        """Life time (days) and synapses per target neuron, (n_tick + 1,) each, from the start."""
         q = self.projection(projection)
         n = self.population(q["target"])["n"]
-        start = self.file.read(f"initial/{q['name']}/uid").size
+        start = self.file.length(f"initial/{q['name']}/uid")
+        if not self.n_tick:
+            return np.zeros(1), np.array([start / n])
         day = np.concatenate([[0.0], self.series("life")])
+        if not self.file.length(f"series/n_synapse/{q['name']}"):  # no mechanism: only an experimenter changes it
+            log = self.log.batch(q["name"])
+            step = np.where(log.kind == BIRTH, 1.0, -1.0)
+            change = np.bincount(np.minimum(log.tick + 1, day.size), step, minlength=day.size)[: day.size]
+            return day, (start + np.cumsum(change)) / n
         return day, np.concatenate([[start], self.series(f"n_synapse/{q['name']}")]) / n
 
     @cached_property
@@ -175,10 +275,15 @@ class Run:
         """Life times of the snapshots, days."""
         return [float(d) for d in self.series("snapshot_day")]
 
-    def snapshot(self, projection: str, day: float) -> dict[str, NDArray[Any]]:
-        """The living synapses on the snapshot nearest to `day`."""
+    def snapshot(self, projection: Any, day: float) -> dict[str, NDArray[Any]]:
+        """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days."""
+        name = self.projection(projection)["name"]
+        if name not in self.plastic:
+            raise ParameterError(
+                f"projection {name!r} has no spines, hence no snapshots; run.graph() holds its synapses"
+            )
         at = min(self.snapshot_days, key=lambda d: abs(d - day))
-        prefix = f"snapshot/{at:g}/{projection}/"
+        prefix = f"snapshot/{at:g}/{name}/"
         return {n[len(prefix) :]: self.file.read(n) for n in self.file.names(prefix)}
 
     @cached_property
@@ -188,38 +293,74 @@ class Run:
             raise ParameterError("this run has no projection on spines")
         return Spines(self, self.plastic)
 
-    def graph(self, t: float | None = None, projection: str | None = None) -> Any:
+    def _pictures(self, name: str) -> list[tuple[float, str]]:
+        """(day, label) of everything that holds weights of a projection."""
+        out = [(0.0, "initial"), (self.days, "final")]
+        if name in self.plastic:
+            out += [(d, f"snapshot/{d:g}") for d in self.snapshot_days]
+        return [(d, label) for d, label in out if f"{label}/{name}/weight" in self.file.names(f"{label}/{name}/")]
+
+    def _weights(self, name: str, uid: NDArray[np.uint64], day: float) -> F8:
+        """Weights of synapses from the nearest picture in which each is seen; NaN if in none of the three nearest."""
+        weight = np.full(uid.size, np.nan)
+        for _, label in sorted(self._pictures(name), key=lambda p: abs(p[0] - day))[:3]:
+            left = np.flatnonzero(np.isnan(weight))
+            if not left.size:
+                break
+            seen = self.file.read(f"{label}/{name}/uid")
+            order = np.argsort(seen)
+            at = np.searchsorted(seen[order], uid[left])
+            known = at < order.size
+            known[known] = seen[order[at[known]]] == uid[left[known]]
+            weight[left[known]] = self.file.read(f"{label}/{name}/weight")[order[at[known]]]
+        return weight
+
+    def _replayed(self, name: str, batch: LogBatch) -> dict[str, NDArray[Any]]:
+        """The synapses living after `batch`, sorted by uid."""
+        uid, pre, post, lane = (self.file.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane"))
+        return dict(zip(("uid", "pre", "post", "lane"), replay(uid, pre, post, lane, batch), strict=True))
+
+    def graph(self, t: float | None = None, projection: Any = None) -> Any:
         """The synapses alive at life time `t` (ms; the end if not given), as a sparse (n_source, n_target) matrix.
 
-        Values are the weights (mV) of the nearest snapshot; a synapse without one there holds NaN.  The table
-        itself (uid, pre, post, lane) is the attribute ``columns``.
+        The structure is exact: the log replayed onto the initial one up to the last tick at or before `t`.  Values
+        are weights (mV) of the nearest snapshot that saw the synapse; one that none saw holds NaN.  The table itself
+        (uid, pre, post, lane, weight), one row for each entry of ``data``, is the attribute ``columns``; several
+        contacts of a pair are several entries.
+
+        Parameters
+        ----------
+        t : float, ms (life), optional
+        projection : str, optional
+            The first on spines if not named.
+
+        Returns
+        -------
+        scipy.sparse.csr_array
         """
         from scipy.sparse import csr_array
 
         q = self.projection(projection)
-        name = q["name"]
-        first = [self.file.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane")]
-        batch = self.log.batch(name)
+        name, batch = q["name"], self.log.batch(q["name"])
         if t is not None:
-            keep = batch.tick * self.tick_days * DAY <= t + 1e-3
-            batch = LogBatch(*(c[keep] for c in batch))
-        uid, pre, post, lane = replay(first[0], first[1], first[2], first[3], batch)
-        weight = np.full(uid.size, np.nan)
-        state = self.snapshot(name, (self.days if t is None else t / DAY)) if q["spines"] else {
-            "uid": first[0], "weight": self.file.read(f"initial/{name}/weight")}  # fmt: skip
-        order = np.argsort(state["uid"])
-        if order.size:
-            at = np.minimum(np.searchsorted(state["uid"][order], uid), order.size - 1)
-            hit = state["uid"][order][at] == uid
-            weight[hit] = state["weight"][order][at][hit]
+            if not isinstance(t, (int, float, np.number)) or not -1e-3 <= t <= self.days * DAY * (1 + 1e-9) + 1e-3:
+                raise ParameterError(
+                    f"t must be a life time in ms between 0 and {self.days:g} days, got {t!r}; e.g. t=10*day"
+                )
+            batch = _living_until(batch, self.log.days(batch), float(t) / DAY)
+        columns = self._replayed(name, batch)
+        columns["weight"] = self._weights(name, columns["uid"], self.days if t is None else float(t) / DAY)
+        order = np.lexsort((columns["uid"], columns["post"], columns["pre"]))
+        columns = {k: v[order] for k, v in columns.items()}
         shape = (self.population(q["source"])["n"], self.population(q["target"])["n"])
-        matrix = csr_array((weight, (pre.astype(np.int64), post.astype(np.int64))), shape=shape)
-        matrix.columns = {"uid": uid, "pre": pre, "post": post, "lane": lane, "weight": weight}
+        ends = np.concatenate([[0], np.cumsum(np.bincount(columns["pre"].astype(np.int64), minlength=shape[0]))])
+        matrix = csr_array((columns["weight"], columns["post"].astype(np.int64), ends), shape=shape)
+        matrix.columns = columns
         return matrix
 
     # ------------------------------------------------------------------ verdicts
 
-    def field(self, day: float, projection: str | None = None) -> dict[str, float]:
+    def field(self, day: float, projection: Any = None) -> dict[str, float]:
         """Receptive fields on a day: mean radius, packing floor, topographic error, inputs (central 70 %)."""
         q = self.projection(projection)
         state = self.snapshot(q["name"], day)
@@ -228,7 +369,7 @@ class Run:
             *self.network["sheet"],
         )  # fmt: skip
 
-    def summary(self, projection: str | None = None) -> dict[str, float]:
+    def summary(self, projection: Any = None) -> dict[str, float]:
         """The success numbers of a developing map."""
         q = self.projection(projection)
         day, number = self.density(q["name"])
@@ -280,7 +421,7 @@ class Run:
         """The success numbers with their bands."""
         return maturation.checks({"sd": np.nan, "skew": np.nan, "decade": np.nan} | self.summary())
 
-    def death_rates(self, width: float = 3.0, projection: str | None = None) -> tuple[F8, F8, F8]:
+    def death_rates(self, width: float = 3.0, projection: Any = None) -> tuple[F8, F8, F8]:
         """Deaths per spine and day in windows: left edges (days), rates, standard errors."""
         name = self.projection(projection)["name"]
         return turnover.death_rates(
@@ -288,26 +429,47 @@ class Run:
         )
 
     def verify(self) -> int:
-        """Replay the log onto the initial structure and compare with the final one; returns the number of synapses.
+        """Replay the log onto the initial structure and compare with the final one.
+
+        A run that has no final structure, because it still grows or its writer was killed, is compared with its
+        last snapshot.
+
+        Returns
+        -------
+        int
+            Number of synapses compared.
 
         Raises
         ------
         InvariantError
-            If they differ.
+            If they differ, naming the projection, the column and a uid.
         """
         total = 0
-        for name in self.plastic:
-            first = [self.file.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane")]
-            uid, pre, post, lane = replay(first[0], first[1], first[2], first[3], self.log.batch(name))
-            final = {k: self.file.read(f"final/{name}/{k}") for k in ("uid", "pre", "post", "lane")}
-            order = np.argsort(final["uid"])
-            for k, a in (("uid", uid), ("pre", pre), ("post", post), ("lane", lane)):
-                if a.size != order.size or np.any(final[k][order] != a):
-                    raise InvariantError(
-                        f"replaying the log of {name!r} does not give the final structure ({k} differs)"
-                    )
-            total += int(uid.size)
+        for q in self.network["projections"]:
+            name = q["name"]
+            label, batch = f"final/{name}", self.log.batch(name)
+            if not self.file.names(label + "/"):
+                if name not in self.plastic:
+                    continue  # static: nothing to compare
+                last = self.snapshot_days[-1]
+                label, batch = f"snapshot/{last:g}/{name}", _living_until(batch, self.log.days(batch), last)
+            replayed = self._replayed(name, batch)
+            kept = {k: self.file.read(f"{label}/{k}") for k in replayed}
+            self._same(name, label, replayed, kept)
+            total += int(replayed["uid"].size)
         return total
+
+    @staticmethod
+    def _same(name: str, label: str, replayed: dict[str, NDArray[Any]], kept: dict[str, NDArray[Any]]) -> None:
+        begin = f"replaying the log of {name!r} does not give its structure in {label!r}: "
+        odd = np.setxor1d(replayed["uid"], kept["uid"])
+        if odd.size:
+            raise InvariantError(f"{begin}{odd.size} synapses live in only one of them, uid {odd[0]} the first")
+        order = np.argsort(kept["uid"])
+        for k, a in replayed.items():
+            wrong = np.flatnonzero(kept[k][order] != a)
+            if wrong.size:
+                raise InvariantError(f"{begin}{k} of uid {replayed['uid'][wrong[0]]} differs")
 
     # ------------------------------------------------------------------ looking
 
@@ -317,19 +479,26 @@ class Run:
 
         return overview(self, control)
 
+    def _state(self) -> str:
+        if not self.file.sealed and not self.file.item("finished"):
+            return "not sealed: it still grows, or its writer was killed"
+        done = self.file.item("finished")
+        return "finished" if done is True else f"ended early ({done})" if done else "not finished"
+
     def info(self) -> str:
         """What is in the file, in a few lines."""
         p = self.provenance
         versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
         n, size = self.file.log_bytes()
+        megabytes = self.path.stat().st_size / 1e6
         lines = [
-            f"{self.path}: {self.days:g} days of life, finished: {self.file.item('finished')}",
+            f"{self.path}: {self.days:g} days of life, {self._state()}",
             f"  written {p['date']} with {versions}; seed {p['seed']}",
             f"  acceleration {self.file.item('acceleration'):g}, tick {self.tick_days * 24:g} h of life = "
             f"{self.tick_spike / 1000:g} s of spikes, {self.file.item('events', 0) / 1e6:.1f} M synaptic events",
             "  populations: " + ", ".join(f"{q['name']} ({q['n']})" for q in self.network["populations"]),
             "  projections: " + ", ".join(q["name"] for q in self.network["projections"]),
-            f"  log: {n} births and deaths, {size / max(n, 1):.1f} bytes each"
+            f"  {megabytes:.1f} MB; log: {n} births and deaths, {size / max(n, 1):.1f} bytes each"
             + (f"; deaths by cause: {self.log.by_cause()}" if self.plastic else ""),
         ]
         lines += [f"  intervention at {w}" for w in self.file.item("interventions", [])]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.record.runfile import RunFile
 from neurodev.structure.log import LogBatch, concatenate
 from neurodev.units import day
@@ -16,8 +16,15 @@ SPIKES = ("daily", "all", "none")
 _SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "weight": "<f4", "born": "<f4"}
 
 
+def _check(spikes: Any, snapshot: Any) -> None:
+    if spikes not in SPIKES:
+        raise ParameterError(f"record must be one of {SPIKES}, got {spikes!r}{nearest(str(spikes), SPIKES)}")
+    if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
+        raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
+
+
 class Recorder:
-    """Writes a run to its file.
+    """Writes a run to its file; what it gathers reaches the file with the next `flush`, all of it or nothing.
 
     Parameters
     ----------
@@ -26,32 +33,54 @@ class Recorder:
         Full trains of the first tick of every day, of all time, or none; counts are always kept.
     snapshot : float, ms (life)
         Interval of the snapshots of spine-bearing projections.
+
+    Notes
+    -----
+    Arrays written: ``counts/<population>`` (n_tick, n); ``spikes/<population>/time`` (ms of spike time since the
+    start) and ``/index``, ``/tick`` naming the ticks (0 is the first) that are complete in them;
+    ``<label>/<projection>/<column>`` for the labels ``initial``, ``snapshot/<day>`` and ``final``;
+    ``series/<name>``, one number per tick.
     """
 
     def __init__(self, file: RunFile, spikes: str = "daily", snapshot: float = day) -> None:
-        if spikes not in SPIKES:
-            raise ParameterError(f"record must be one of {SPIKES}, got {spikes!r}")
-        if not snapshot > 0:
-            raise ParameterError(f"snapshot must be a positive life time, got {snapshot!r}")
-        self.file, self.spikes, self.snapshot_every = file, spikes, snapshot
+        try:
+            _check(spikes, snapshot)
+        except ParameterError:
+            file.close()  # the next attempt must find it free, even while a notebook keeps this traceback
+            raise
+        self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
+        self._n_snapshot = 0
+        self._wanted: tuple[int, bool] = (0, False)
+        self._empty()
+
+    def _empty(self) -> None:
         self._series: dict[str, list[float]] = {}
         self._trains: dict[str, list[tuple[NDArray[np.float64], NDArray[np.uint32]]]] = {}
-        self._counts: dict[str, list[NDArray[np.uint16]]] = {}
+        self._whole: dict[str, list[int]] = {}
+        self._counts: dict[str, list[NDArray[np.uint32]]] = {}
         self._logs: dict[str, list[LogBatch]] = {}
-        self._next_snapshot = 0.0
 
     def wants_trains(self, life: float, tick: float) -> bool:
-        """Whether the tick that begins at `life` is to be kept spike by spike."""
-        return self.spikes == "all" or (self.spikes == "daily" and life % day < tick * (1 - 1e-9))
+        """Whether the tick that begins at `life` (ms) and lasts `tick` (ms of life) is to be kept spike by spike."""
+        # a tick that begins a hair before midnight, by rounding, is the first of the new day
+        slack = 1e-6 * tick
+        first = np.floor((life + slack) / day) > np.floor((life - tick + slack) / day)
+        wanted = self.spikes == "all" or (self.spikes == "daily" and bool(first))
+        self._wanted = (round(life / tick), wanted)
+        return wanted
 
     def trains(self, population: str, times: NDArray[np.float64], indices: NDArray[np.uint32]) -> None:
-        """Keep spikes (spike time since the start, ms)."""
+        """Keep spikes: times (n,) ms of spike time since the start, and neurons (n,)."""
         self._trains.setdefault(population, []).append((times, indices))
 
     def counts(self, counts: dict[str, NDArray[np.int64]]) -> None:
-        """Keep the spike counts of a tick."""
+        """Keep the spike counts (n,) of each population in the tick that just ended."""
+        index, whole = self._wanted
         for name, c in counts.items():
-            self._counts.setdefault(name, []).append(np.minimum(c, 65535).astype(np.uint16))
+            # 16 bits would be too few: a tick of two hours in real time holds 72000 spikes at 10 Hz
+            self._counts.setdefault(name, []).append(np.asarray(c).astype("<u4"))
+            if whole:
+                self._whole.setdefault(name, []).append(index)
 
     def series(self, values: dict[str, float]) -> None:
         """Keep one number per tick for each name."""
@@ -64,31 +93,37 @@ class Recorder:
             self._logs.setdefault(projection, []).append(batch)
 
     def snapshot_due(self, life: float) -> bool:
-        """Whether a snapshot is due; asking for it schedules the next."""
-        if life < self._next_snapshot - 1e-6:
+        """Whether a snapshot is due at `life` (ms); asking for it schedules the next."""
+        # counted, not summed: no drift over a long life
+        if life < self._n_snapshot * self.snapshot_every - 1e-6:
             return False
-        self._next_snapshot += self.snapshot_every
+        self._n_snapshot = int((life + 1e-6) // self.snapshot_every) + 1
         return True
 
     def snapshot(self, projection: str, label: str, state: dict[str, NDArray[Any]]) -> None:
-        """Write the living synapses of a projection."""
-        for name, a in state.items():
-            dtype = _SNAPSHOT.get(name, "<f4")
-            if dtype == "<u2" and a.size and a.max() > 65535:
-                dtype = "<u4"
-            scaled = a / day if name == "born" else a
-            self.file.append(f"{label}/{projection}/{name}", scaled.astype(dtype))
+        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days."""
+        with self.file.together():
+            for name, a in state.items():
+                dtype = _SNAPSHOT.get(name, "<f4")
+                if dtype == "<u2" and a.size and a.max() > 65535:
+                    dtype = "<u4"
+                scaled = a / day if name == "born" else a
+                self.file.append(f"{label}/{projection}/{name}", scaled.astype(dtype))
 
     def flush(self, tick: int) -> None:
-        """Write everything gathered so far in one transaction."""
-        for name, rows in self._series.items():
-            self.file.append(f"series/{name}", np.array(rows))
-        for name, parts in self._counts.items():
-            self.file.append(f"counts/{name}", np.stack(parts))
-        for name, trains in self._trains.items():
-            self.file.append(f"spikes/{name}/time", np.concatenate([t for t, _ in trains]))
-            self.file.append(f"spikes/{name}/index", np.concatenate([i for _, i in trains]))
-        for name, batches in self._logs.items():
-            self.file.append_log(name, tick, concatenate(batches))
-        self._series, self._counts, self._trains, self._logs = {}, {}, {}, {}
+        """Write everything gathered so far in one transaction; `tick` is the last one in it."""
+        with self.file.together():
+            for name, rows in self._series.items():
+                self.file.append(f"series/{name}", np.array(rows))
+            for name, parts in self._counts.items():
+                self.file.append(f"counts/{name}", np.stack(parts))
+            for name, trains in self._trains.items():
+                self.file.append(f"spikes/{name}/time", np.concatenate([t for t, _ in trains]))
+                self.file.append(f"spikes/{name}/index", np.concatenate([i for _, i in trains]))
+            for name, ticks in self._whole.items():
+                self.file.append(f"spikes/{name}/tick", np.array(ticks, dtype="<i4"))
+            for name, batches in self._logs.items():
+                self.file.append_log(name, tick, concatenate(batches))
+        # before the commit: an interrupt in between must not write the same rows twice
+        self._empty()
         self.file.commit()

@@ -211,10 +211,11 @@ class RunFile:
             return
         self._closed = True
         if self._writable and self._db is not None:
-            self.set_item("sealed", True)
             self._write("COMMIT")
-            self._writable = False
             self._seal(self._db)
+            # said last: who reads it may rely on a single whole file
+            self.set_item("sealed", True)
+            self._writable = False
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -222,6 +223,7 @@ class RunFile:
     def _seal(self, db: sqlite3.Connection) -> None:
         """Leave the write-ahead log; a program that reads this very moment is waited for."""
         end = time.monotonic() + _SEAL_SECONDS
+        db.execute("PRAGMA busy_timeout=50")  # SQLite's own five seconds would come on top of each attempt
         while True:
             try:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -297,7 +299,8 @@ class RunFile:
                 f"{str(path)!r} is incomplete: it was copied while it was written, without its -wal file"
             )
         # SQLite rounds a torn last page up to a whole one
-        if self.sealed and path.stat().st_size < page * pages:
+        alone = not Path(f"{path}-wal").exists()
+        if self.sealed and alone and path.stat().st_size < page * pages:
             raise RunFileError(f"{str(path)!r} was truncated: get a fresh copy")
         # tables only grow, so a highest row is a consistent view of all of them
         bounds = "SELECT (SELECT ifnull(max(rowid), 0) FROM chunk), (SELECT ifnull(max(rowid), 0) FROM log)"
@@ -388,6 +391,11 @@ class RunFile:
         )
         return concatenate(decode(r[0]) for r in rows)
 
+    def logged(self) -> list[str]:
+        """Names of the projections with births or deaths."""
+        rows = self._query("SELECT DISTINCT projection FROM log WHERE rowid <= ?", self._bound["log"])
+        return [str(r[0]) for r in rows]
+
     def log_bytes(self) -> tuple[int, int]:
         """Number of events in the log, and the bytes they take."""
         rows = self._query("SELECT total(events), total(length(data)) FROM log WHERE rowid <= ?", self._bound["log"])
@@ -411,6 +419,9 @@ def _make_way(path: Path) -> None:
                 db.execute("BEGIN IMMEDIATE")
                 db.execute("ROLLBACK")
         except sqlite3.OperationalError as e:
-            raise RunFileError(f"{str(path)!r} is being written by another simulation: choose another to=") from e
+            raise RunFileError(
+                f"{str(path)!r} is being written by another simulation: end it (in this session with sim.close()), or "
+                "choose another to="
+            ) from e
     for extra in ("", "-wal", "-shm", "-journal"):
         Path(str(path) + extra).unlink(missing_ok=True)
