@@ -33,7 +33,7 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/neurodev-peers"))
+    parser.add_argument("--folder", type=Path, default=Path(".peers"))
     parser.add_argument("--only", choices=sorted(PLAN))
     args = parser.parse_args()
     python = peer_python(args.folder)
