@@ -212,6 +212,21 @@ def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-
 
 
 @rule
+def predict_row(s, post, first, last, offset, t):  # type: ignore[no-untyped-def]
+    """After a row: note the crossings that now fall into the block; one comparison for most targets."""
+    nn, f = neurons_of(s), clock_of(s).f
+    if clock_of(s).n[N_UNIFORM] == 1:
+        level = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
+        here = nn.u[offset:]
+        for i in range(np.uint64(first), np.uint64(last)):
+            if here[post[i]] >= level:
+                predict(s, offset + np.int64(post[i]), t)
+        return
+    for i in range(first, last):
+        predict(s, offset + np.int64(post[i]), t)
+
+
+@rule
 def arrive(s, k):  # type: ignore[no-untyped-def]
     """Deliver arrival `k` of the agenda: weights as they stand, on_pre, then the spikes it caused."""
     qu, pr, nn = queue_of(s), projections_of(s), neurons_of(s)
@@ -241,9 +256,7 @@ def arrive(s, k):  # type: ignore[no-untyped-def]
     for i in range(fired):
         fire(s, np.int64(qu.fired[i]), t)
     if clock_of(s).n[N_SUPRA] == 1:
-        post = view_u4(pr.post[q], pr.capacity[q])
-        for i in range(first, last):
-            predict(s, pr.offset[q] + np.int64(post[i]), t)
+        predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, last, pr.offset[q], t)
     return fired
 
 
