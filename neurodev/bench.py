@@ -192,9 +192,9 @@ def spines(scale: float) -> dict[str, Any]:
     """A tick of the full default mechanism set, per synapse."""
     net = Network(seed=2)
     source = net.add(Poisson(1.0), max(int(1000 * scale), 100), name="source")
-    target = net.add(LIF(), max(int(20_000 * scale), 200), name="target")
-    q = net.connect(source, target, Near(sigma=300, inputs=30), spines=Spines(weight=0.0))
-    q.use(STDP("burst"), SpineSize(), Neurotrophin(feeds=30), Turnover(early=0.0, late=1.4))
+    target = net.add(LIF(), max(int(4_000 * scale), 200), name="target")
+    q = net.connect(source, target, Near(sigma=300, inputs=max(int(120 * scale), 10)), spines=Spines(weight=0.0))
+    q.use(STDP("burst"), SpineSize(), Neurotrophin(feeds=120), Turnover(early=0.0, late=1.4))
     sim = Simulator(net, acceleration=7.2e6)  # a tick of one ms of spikes: nothing but the slow half
     sim.run_until_spike(2.0)
     seconds = []
