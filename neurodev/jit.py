@@ -14,8 +14,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,30 +26,65 @@ import numpy as np
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _source_hash() -> str:
-    """Hash of the package's sources: Numba's own cache misses changes in imported helpers."""
+PACKAGE = Path(__file__).parent
+
+
+_IMPORT = re.compile(rb"^\s*(?:from|import) +(neurodev[\w.]*)(?: +import +(\([^)]*\)|[^\n]*))?", re.MULTILINE)
+
+
+@cache
+def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
+    """Digest of a source file, and the files of this package that it imports."""
+    text = path.read_bytes()
+    names = []
+    for module, imported in _IMPORT.findall(text):
+        names += [module.decode(), *(f"{module.decode()}.{word.decode()}" for word in re.findall(rb"\w+", imported))]
+    files = (PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in dict.fromkeys(names))
+    return hashlib.sha256(text).digest(), frozenset(file for file in files if file in _files())
+
+
+@cache
+def _files() -> frozenset[Path]:
+    return frozenset(PACKAGE.rglob("*.py"))
+
+
+@cache
+def source_hash(path: Path) -> str:
+    """Hash of a source file and of all it imports, directly or not, from this package.
+
+    Numba's own cache misses changes in imported helpers; hashing the whole package would recompile the engine
+    for a change in a plot.
+    """
+    seen: set[Path] = set()
+    waiting = {path, Path(__file__)}
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        waiting |= _read(file)[1] - seen
     digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
+    for file in sorted(seen):
+        digest.update(file.name.encode())
+        digest.update(_read(file)[0])
     return digest.hexdigest()[:16]
 
 
-def _cache_root() -> Path:
+@cache
+def cache_path(source: str) -> Path:
+    """Folder of the compiled kernels of one source file."""
     base = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-    root = Path(base) if base else Path.home() / ".cache"
-    path = root / "neurodev" / _source_hash()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        path = Path(tempfile.gettempdir()) / "neurodev" / _source_hash()
-        path.mkdir(parents=True, exist_ok=True)
-    return path
+    file = Path(source)
+    code = source_hash(file) if file.is_file() else "interactive"
+    for root in (Path(base) if base else Path.home() / ".cache", Path(tempfile.gettempdir())):
+        path = root / "neurodev" / f"{file.stem}-{code}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        return path
+    raise OSError("no folder for compiled kernels can be written; set NEURODEV_CACHE=0 or NEURODEV_CACHE_DIR")
 
 
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
-CACHE_PATH = _cache_root() if CACHE else None
 
 import numba  # noqa: E402
 from numba import carray, cfunc, njit, types  # noqa: E402
@@ -66,7 +103,7 @@ def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
     if not CACHE:
         return make(fn)
     before = _config.CACHE_DIR
-    _config.CACHE_DIR = str(CACHE_PATH)
+    _config.CACHE_DIR = str(cache_path(fn.__code__.co_filename))
     try:
         return make(fn)
     finally:
