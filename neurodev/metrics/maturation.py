@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.metrics import maps, sizes, turnover
 
 F8 = NDArray[np.float64]
+NAN = float("nan")
 
 
 class Check(NamedTuple):
@@ -21,14 +26,48 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the value lies in the band."""
+        """Whether the value lies in the band; a number that could not be had does not."""
         if not np.isfinite(self.value):
             return False
         return (self.low is None or self.value >= self.low) and (self.high is None or self.value <= self.high)
 
 
+class Picture(NamedTuple):
+    """The synapses of one projection at one moment: source, target and weight of each, (n_synapse,)."""
+
+    pre: NDArray[np.integer]
+    post: NDArray[np.integer]
+    weight: NDArray[np.floating]
+
+
+class Maturation(NamedTuple):
+    """What became of a developing map: numbers by name, and those that have a band with their verdicts."""
+
+    numbers: dict[str, float]
+    checks: list[Check]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every number lies in its band."""
+        return all(c.passed for c in self.checks)
+
+
 def density_numbers(day: F8, number: F8) -> dict[str, float]:
-    """Spines per target on day 1, at the peak and at the end, their ratio, and the loss per day at the end."""
+    """Spines per target on day 1, at the peak and at the end, their ratio, and the change per day at the end.
+
+    Parameters
+    ----------
+    day, number : (n_time,) ndarray
+        Life time (days, rising) and synapses per target then.
+
+    Returns
+    -------
+    dict
+        ``day_1``, ``peak``, ``peak_day``, ``final``, ``peak_to_final`` and ``change_per_day`` (% of the mean over
+        the last 5 days).
+    """
+    if day.size == 0:
+        raise ParameterError("day is empty: a density needs at least its first value")
     peak = int(np.argmax(number))
     last5 = np.flatnonzero(day >= day[-1] - 5.0 - 1e-9)
     a, b = number[last5[0]], number[last5[-1]]
@@ -38,31 +77,183 @@ def density_numbers(day: F8, number: F8) -> dict[str, float]:
         "peak": float(number[peak]),
         "peak_day": float(day[peak]),
         "final": float(number[-1]),
-        "peak_to_final": float(number[peak] / number[-1]) if number[-1] else float("nan"),
-        "change_per_day": float(100.0 * (b - a) / (0.5 * (a + b) * span)) if span > 0 and a + b > 0 else float("nan"),
+        "peak_to_final": float(number[peak] / number[-1]) if number[-1] else NAN,
+        "change_per_day": float(100.0 * (b - a) / (0.5 * (a + b) * span)) if span > 0 and a + b > 0 else NAN,
     }
+
+
+def largest_rise(left: F8, rate: F8, error: F8, peak_day: float) -> float:
+    """Largest rise of the death rate between successive windows after the peak, in standard errors of the step.
+
+    Parameters
+    ----------
+    left, rate, error : (n_window,) ndarray
+        As of `neurodev.metrics.turnover.death_rates`.
+    peak_day : float, days
+        Day on which the number was highest.
+
+    Returns
+    -------
+    float
+        Negative if it falls throughout; NaN with fewer than two windows after the peak.
+    """
+    after = np.flatnonzero((left >= peak_day) & np.isfinite(rate))
+    if after.size < 2:
+        return NAN
+    step = np.diff(rate[after])
+    spread = np.hypot(error[after][1:], error[after][:-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rise = np.where(spread > 0, step / spread, np.where(step > 0, np.inf, 0.0))
+    return float(rise.max())
 
 
 def rising_after_peak(left: F8, rate: F8, error: F8, peak_day: float) -> bool:
     """Whether the death rate rises by more than 4 standard errors between successive windows after the peak."""
-    after = np.flatnonzero(left >= peak_day)
-    for a, b in zip(after[:-1], after[1:], strict=True):
-        if rate[b] - rate[a] > 4.0 * np.hypot(error[a], error[b]):
-            return True
-    return False
+    return largest_rise(left, rate, error, peak_day) > 4.0
 
 
-def checks(n: dict[str, float]) -> list[Check]:
-    """The bands of the default study."""
-    return [
-        Check("peak : final", n["peak_to_final"], 1.4, 2.0, "overshoot and pruning"),
-        Check("day of the peak", n["peak_day"], 4.0, 12.0, "the peak comes early"),
-        Check("change per day, last 5 d (%)", abs(n["change_per_day"]), None, 4.0, "near a plateau"),
-        Check("sd of ln V", n["sd"], 0.8, 1.1, "log-normal sizes"),
-        Check("skew of ln V", abs(n["skew"]), None, 0.7, ""),
-        Check("share in the central decade", n["decade"], 0.70, 0.85, "measured: .75"),
-        Check("field radius, change (%)", n["field_change"], None, -25.0, "receptive fields refine"),
-        Check("topographic error, change (um)", n["error_end"] - n["error_start"], None, 0.0, "not worse"),
-        Check("rate / target, last 5 d", n["rate_ratio"], 0.5, 2.0, "homeostasis holds"),
-        Check("evidence gap (sd within neurons)", n["evidence_gap"], 1.0, None, "selection"),
+def rate_numbers(rates: F8, target_hz: float) -> dict[str, float]:
+    """Rates against their target: the last 5 days, blocks of 5 days, and single days from day 3 on.
+
+    Parameters
+    ----------
+    rates : (n_day, n) ndarray, Hz
+        Mean rate of every cell that counts on every day; births triple the inputs on the first two days while
+        scaling is still on its way, so single days count from the third.
+    target_hz : float, Hz
+    """
+    daily = np.asarray(rates, dtype=float).mean(axis=1) if rates.size else np.zeros(0)
+    blocks = [daily[k : k + 5].mean() for k in range(0, daily.size - 4, 5)]
+    single = daily[2:]
+    ratio = 1.0 / target_hz if target_hz else NAN
+    return {
+        "rate_hz": float(daily[-5:].mean()) if daily.size else NAN,
+        "rate_ratio": float(daily[-5:].mean() * ratio) if daily.size else NAN,
+        "rate_block_low": float(min(blocks) * ratio) if blocks else NAN,
+        "rate_block_high": float(max(blocks) * ratio) if blocks else NAN,
+        "rate_day_low": float(single.min() * ratio) if single.size else NAN,
+        "rate_day_high": float(single.max() * ratio) if single.size else NAN,
+    }
+
+
+def map_numbers(first: Picture, last: Picture, source: F8, target: F8, sheet: tuple[float, float]) -> dict[str, float]:
+    """Receptive fields and topography in two pictures (day 1 and the last): radii, floor, errors, second peaks (um).
+
+    Parameters
+    ----------
+    first, last : Picture
+    source, target : (n_source, 2), (n_target, 2) ndarray, um
+    sheet : (width, height), um
+    """
+    start = maps.field_summary(*first, source, target, *sheet)
+    end = maps.field_summary(*last, source, target, *sheet)
+    return {
+        "field_start": start["radius"], "field_end": end["radius"], "floor_end": end["floor"],
+        "field_change": 100.0 * (end["radius"] / start["radius"] - 1.0), "error_start": start["error"],
+        "error_end": end["error"],
+        "second_peak": maps.second_peak_share(*last, source, maps.central(target, *sheet)),
+    }  # fmt: skip
+
+
+def mean_gap(ticks: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
+    """Evidence of the living minus that of the dying in sd, averaged over ticks (or days) in which some died.
+
+    Parameters
+    ----------
+    ticks : sequence of (alive (n,), dead (m,))
+        h - hbar, or the evidence term of the set-point, which is proportional to it.
+    """
+    gaps = [g for g in (sizes.relative_gap(a, d) for a, d in ticks) if np.isfinite(g)]
+    return float(np.mean(gaps)) if gaps else NAN
+
+
+def success(
+    *, day: F8, number: F8, log_size: ArrayLike, first: Picture, last: Picture, source: F8, target: F8,
+    sheet: tuple[float, float], deaths: ArrayLike | None = None, rates: F8 | None = None, target_hz: float = NAN,
+    evidence: Sequence[tuple[ArrayLike, ArrayLike]] = (), controls: Mapping[str, Mapping[str, float]] | None = None,
+) -> Maturation:  # fmt: skip
+    """All the success numbers of a developing map, from plain arrays, with pass or fail (default-study.md section 3).
+
+    Parameters
+    ----------
+    day, number : (n_tick + 1,) ndarray
+        Life time (days, from 0) and spines per target then.
+    log_size : (n_synapse,) array_like
+        ln V of the living at the end; the unit of V does not count.
+    first, last : Picture
+        The projection on day 1 and at the end.
+    source, target : (n_source, 2), (n_target, 2) ndarray, um
+    sheet : (width, height), um
+    deaths : (n_tick,) array_like, optional
+        Deaths in each tick, of all targets together.
+    rates : (n_day, n_target) ndarray, Hz, optional
+        Mean rate of every target on every day; the central 70 % of the sheet counts.
+    target_hz : float, Hz
+        What scaling aims at.
+    evidence : sequence of (alive, dead), optional
+        h - hbar of the living and of the dying, one pair a day; see `mean_gap`.
+    controls : mapping, optional
+        Numbers of the controls by name, e.g. ``{"shuffled": success(...).numbers}``.
+
+    Returns
+    -------
+    Maturation
+    """
+    n = density_numbers(day, number)
+    _, n["sd"], n["skew"] = sizes.log_moments(log_size)
+    n["decade"] = sizes.central_decade(log_size)
+    n |= map_numbers(first, last, source, target, sheet)
+    if rates is not None:
+        n |= rate_numbers(rates[:, maps.central(target, *sheet)], target_hz)
+    if deaths is not None:
+        windows = turnover.death_rates(day[1:], deaths, np.asarray(number[1:]) * target.shape[0], 3.0)
+        n["death_rate_rise"] = largest_rise(*windows, n["peak_day"])
+    n["evidence_gap"] = mean_gap(evidence)
+    return Maturation(n, checks(n, controls))
+
+
+def against_control(n: Mapping[str, float], control: Mapping[str, float]) -> float:
+    """Points (%) by which the fields shrank more than in a control."""
+    return control["field_change"] - n["field_change"]
+
+
+def checks(n: Mapping[str, float], controls: Mapping[str, Mapping[str, float]] | None = None) -> list[Check]:
+    """The bands of the default study (model.md section 5).
+
+    Numbers of rates on single days, blocks of days and of the death rate are judged where `n` has them, and so is
+    every control.
+
+    Parameters
+    ----------
+    n : mapping
+        Numbers by name, as of `success` or of a run's ``summary()``.
+    controls : mapping, optional
+        The numbers of controls, by name.
+    """
+
+    def get(name: str) -> float:
+        return float(n.get(name, NAN))
+
+    out = [
+        Check("peak : final", get("peak_to_final"), 1.4, 2.0, "overshoot and pruning"),
+        Check("day of the peak", get("peak_day"), 4.0, 12.0, "the peak comes early"),
+        Check("change per day, last 5 d (%)", abs(get("change_per_day")), None, 4.0, "near a plateau"),
+        Check("sd of ln V", get("sd"), 0.8, 1.1, "log-normal sizes"),
+        Check("skew of ln V", abs(get("skew")), None, 0.7, "symmetric on the log axis"),
+        Check("share in the central decade", get("decade"), 0.70, 0.85, "measured: .75"),
+        Check("field radius, change (%)", get("field_change"), None, -25.0, "receptive fields refine"),
+        Check("topographic error, change (um)", get("error_end") - get("error_start"), None, 0.0, "not worse"),
+        Check("rate / target, last 5 d", get("rate_ratio"), 0.5, 2.0, "homeostasis holds"),
+        Check("evidence gap (sd within neurons)", get("evidence_gap"), 1.0, None, "selection: the less supported die"),
     ]
+    if "death_rate_rise" in n:
+        text = "the death rate does not rise again after the peak"
+        out.append(Check("rise of the death rate (SE)", get("death_rate_rise"), None, 4.0, text))
+    if "rate_block_low" in n:
+        text = "homeostasis holds all along"
+        out.append(Check("rate / target, lowest 5 d", get("rate_block_low"), 0.5, 2.0, text))
+        out.append(Check("rate / target, highest 5 d", get("rate_block_high"), 0.5, 2.0, text))
+    for name, other in (controls or {}).items():
+        label = f"shrinks more than {name} (points)"
+        out.append(Check(label, against_control(n, other), 20.0, None, "fields shrink because of the waves"))
+    return out

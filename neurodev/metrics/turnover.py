@@ -1,17 +1,35 @@
-"""Births, deaths and survival, from plain arrays: a run, an imaging table or a connectome are all the same."""
+"""Births, deaths and survival, from plain arrays: a run, an imaging table or a connectome are all the same.
+
+Definitions (science.md 1.3): between two sessions, turnover is ``(gained + lost) / (N before + N after)`` and
+survival is ``|before and after| / |before|``; in a stationary population the mean of the first is 1 minus the second.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
 
 F8 = NDArray[np.float64]
 
 
 def turnover_ratio(before: ArrayLike, after: ArrayLike) -> float:
-    """(gained + lost) / (N before + N after), from two lists of identities."""
+    """(gained + lost) / (N before + N after), from two lists of identities.
+
+    Parameters
+    ----------
+    before, after : (n,), (m,) array_like
+        Identities seen in the two sessions.
+
+    Returns
+    -------
+    float
+        Between 0 (nothing changed) and 1 (nothing stayed); NaN if both sessions are empty.
+    """
     a, b = np.unique(np.asarray(before)), np.unique(np.asarray(after))
     if a.size + b.size == 0:
         return float("nan")
@@ -20,67 +38,253 @@ def turnover_ratio(before: ArrayLike, after: ArrayLike) -> float:
 
 
 def survival_fraction(before: ArrayLike, after: ArrayLike) -> float:
-    """Share of the earlier identities that still live."""
+    """Share of the identities of `before` (n,) that are also in `after` (m,); NaN if `before` is empty."""
     a = np.unique(np.asarray(before))
     return float(np.isin(a, np.asarray(after)).mean()) if a.size else float("nan")
 
 
+def paired_survival(sessions: Sequence[ArrayLike], pooled: bool = True) -> F8:
+    """Survival over 0, 1, 2, ... sessions, from the identities seen in each.
+
+    Parameters
+    ----------
+    sessions : sequence of (n_k,) array_like
+        Identities seen in each session, at equal intervals.
+    pooled : bool
+        Pool all start sessions, each pair counted by its number of identities (the first interval of a series is
+        often its worst, so fit the pooled curve); otherwise follow the first session only.
+
+    Returns
+    -------
+    (n_session,) ndarray
+        Share surviving by lag; 1 at lag 0, NaN where there is nothing to follow.
+    """
+    sets = [np.unique(np.asarray(s)) for s in sessions]
+    out = np.full(len(sets), np.nan)
+    for lag in range(len(sets)):
+        starts = range(len(sets) - lag) if pooled else range(1)
+        begun = sum(sets[k].size for k in starts)
+        kept = sum(int(np.isin(sets[k], sets[k + lag]).sum()) for k in starts)
+        if begun:
+            out[lag] = kept / begun
+    return out
+
+
 class Survival(NamedTuple):
-    """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's `error`, number `at_risk` before."""
+    """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's `error`, number `at_risk` before.
+
+    All are (n_step,); `until` is the age up to which anything was observed (the last death or censoring).
+    """
 
     time: F8
     value: F8
     error: F8
     at_risk: F8
+    until: float = float("nan")
+
+    def at(self, age: ArrayLike) -> F8:
+        """Share surviving beyond `age`; NaN beyond what was observed."""
+        x = np.asarray(age, dtype=float)
+        steps = np.concatenate([[1.0], self.value])
+        value = steps[np.searchsorted(self.time, x, side="right")]
+        return np.asarray(np.where(x <= self.until, value, np.nan), dtype=np.float64)
+
+    def interval(self, z: float = 1.96) -> tuple[F8, F8]:
+        """Lower and upper confidence limit (n_step,), by log(-log) of the share, which stays inside 0 and 1.
+
+        Source: Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data, 2002, section 1.4.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            half = z * self.error / (self.value * np.abs(np.log(self.value)))
+            low, high = self.value ** np.exp(half), self.value ** np.exp(-half)
+        inner = (self.value > 0) & (self.value < 1)
+        return np.where(inner, low, self.value), np.where(inner, high, self.value)
 
 
 def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None = None) -> Survival:
-    """Survival with censoring (Kaplan & Meier 1958) and, optionally, delayed entry.
+    """Survival with censoring and, optionally, delayed entry; Greenwood's standard error.
+
+    A life censored at the age of another's death still counts as at risk there.
 
     Parameters
     ----------
     duration : (n,) array_like
         Age at death or at censoring.
-    died : (n,) bool
+    died : (n,) bool array_like
         False where the life was still going on.
     entry : (n,) array_like, optional
-        Age at which each came under observation.
+        Age at which each came under observation (left truncation); from birth if not given.
+
+    Returns
+    -------
+    Survival
+        Without any death it has no steps: the share stays 1 up to `until`.
+
+    Notes
+    -----
+    Source: Kaplan & Meier 1958, doi 10.1080/01621459.1958.10501452.
     """
     t, d = np.asarray(duration, dtype=float), np.asarray(died, dtype=bool)
-    e = np.zeros_like(t) if entry is None else np.asarray(entry, dtype=float)
+    if t.shape != d.shape or t.ndim != 1:
+        raise ParameterError(f"duration and died must be (n,) alike, got shapes {t.shape} and {d.shape}")
+    if np.isnan(t).any():
+        raise ParameterError("duration holds NaN: give the censored their age at the end of the observation")
+    until = float(t.max()) if t.size else float("nan")
     times = np.unique(t[d])
     if times.size == 0:
-        return Survival(*(np.zeros(0) for _ in range(4)))
+        return Survival(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), until)
     deaths = np.bincount(np.searchsorted(times, t[d]), minlength=times.size).astype(float)
     left_before = np.searchsorted(np.sort(t), times, side="left")
-    entered = np.searchsorted(np.sort(e), times, side="left")
-    at_risk = (entered - left_before).astype(float)
-    at_risk = np.maximum(at_risk, deaths)
+    if entry is None:
+        at_risk = (t.size - left_before).astype(float)
+    else:
+        entered = np.searchsorted(np.sort(np.asarray(entry, dtype=float)), times, side="left")
+        # who enters and dies at one instant is at risk of that death
+        at_risk = np.maximum((entered - left_before).astype(float), deaths)
     value = np.cumprod(1.0 - deaths / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = deaths / (at_risk * (at_risk - deaths))
         error = value * np.sqrt(np.cumsum(np.where(np.isfinite(terms), terms, 0.0)))
-    return Survival(times, value, error, at_risk)
+    return Survival(times, value, error, at_risk, until)
 
 
 def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: float) -> tuple[F8, F8, F8]:
     """Deaths per synapse and day in windows of `width` days, from one row per tick.
 
+    Parameters
+    ----------
+    day, deaths, number : (n_tick,) array_like
+        End of the tick (days), deaths in it, synapses alive at its end.
+    width : float, days
+
     Returns
     -------
-    left, rate, error : arrays
-        Left edges of the windows, rates, and their Poisson standard errors.
+    left, rate, error : (n_window,) arrays
+        Left edges of the windows, rates, and their Poisson standard errors; NaN without exposure.
     """
+    if not width > 0:
+        raise ParameterError(f"width must be a positive number of days, got {width!r}")
     t, d, n = (np.asarray(a, dtype=float) for a in (day, deaths, number))
-    step = np.diff(t, prepend=0.0)
-    left, rate, error = [], [], []
-    edge = 0.0
-    while edge < t[-1] - 1e-9:
-        here = (t > edge + 1e-9) & (t <= edge + width + 1e-9)
-        exposure = float((n[here] * step[here]).sum())
-        total = float(d[here].sum())
-        left.append(edge)
-        rate.append(total / exposure if exposure else np.nan)
-        error.append(np.sqrt(total) / exposure if exposure else np.nan)
-        edge += width
-    return np.array(left), np.array(rate), np.array(error)
+    if t.size == 0:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    window = np.maximum(np.ceil((t - 1e-9) / width).astype(np.int64) - 1, 0)
+    exposure = np.bincount(window, n * np.diff(t, prepend=0.0))
+    total = np.bincount(window, d)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate, error = total / exposure, np.sqrt(total) / exposure
+    rate[exposure <= 0], error[exposure <= 0] = np.nan, np.nan
+    return width * np.arange(total.size, dtype=np.float64), rate, error
+
+
+def death_rates_by_age(
+    duration: ArrayLike, died: ArrayLike, edges: ArrayLike, entry: ArrayLike | None = None
+) -> tuple[F8, F8, F8]:
+    """Deaths per synapse and day by age: deaths in each bin of age over the days lived in it.
+
+    Parameters
+    ----------
+    duration, died, entry
+        As in `kaplan_meier`, days.
+    edges : (n_bin + 1,) array_like
+        Edges of the bins of age, days, rising; a death on an edge counts into the bin that ends there.
+
+    Returns
+    -------
+    rate, error, exposure : (n_bin,) arrays
+        Rates, their Poisson standard errors (NaN without exposure) and days lived in each bin.
+    """
+    t, d, e = np.asarray(duration, dtype=float), np.asarray(died, dtype=bool), np.asarray(edges, dtype=float)
+    if e.size < 2 or np.any(np.diff(e) <= 0):
+        raise ParameterError(f"edges must be at least two rising ages, got {edges!r}")
+    first = np.zeros_like(t) if entry is None else np.asarray(entry, dtype=float)
+    lived = np.array(
+        [np.clip(np.minimum(t, b) - np.maximum(first, a), 0, None).sum() for a, b in zip(e[:-1], e[1:], strict=True)]
+    )
+    # logged times are sums of ticks: an age that should lie on an edge may miss it by rounding
+    position = np.searchsorted(e, t[d] - 1e-9 * max(float(e[-1]), 1.0), side="left") - 1
+    inside = (position >= 0) & (position < lived.size)
+    total = np.bincount(position[inside], minlength=lived.size).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate, error = total / lived, np.sqrt(total) / lived
+    rate[lived <= 0], error[lived <= 0] = np.nan, np.nan
+    return rate, error, lived
+
+
+def events_per_day(day: ArrayLike, cause: ArrayLike, until: float) -> dict[int, F8]:
+    """Events per day of life, by cause.
+
+    Parameters
+    ----------
+    day : (n_event,) array_like
+        Life time of each event, days; an event on the stroke of a day (a tick ends there) belongs to the day before.
+    cause : (n_event,) array_like
+        Code of its cause.
+    until : float
+        Length of the observation, days.  The last day may be a part of one; its counts are not scaled up.
+
+    Returns
+    -------
+    dict
+        From code to counts (n_day,), codes rising.
+    """
+    n = max(int(np.ceil(until - 1e-9)), 1)
+    code = np.asarray(cause, dtype=np.int64)
+    bins = np.clip(np.ceil(np.asarray(day, dtype=float) - 1e-9).astype(np.int64) - 1, 0, n - 1)
+    return {int(c): np.bincount(bins[code == c], minlength=n).astype(float) for c in np.unique(code)}
+
+
+def number_alive(born: ArrayLike, died: ArrayLike, at: ArrayLike) -> NDArray[np.int64]:
+    """Number alive just after each time.
+
+    Parameters
+    ----------
+    born, died : (n,) array_like
+        Times of birth and death; NaN or infinity where it lives on.
+    at : (k,) array_like
+
+    Returns
+    -------
+    (k,) ndarray of int
+    """
+    b, d = np.sort(np.asarray(born, dtype=float)), np.sort(np.asarray(died, dtype=float))
+    t = np.asarray(at, dtype=float)  # NaN sorts behind every number, so who lives on is never counted as dead
+    return np.asarray(np.searchsorted(b, t, side="right") - np.searchsorted(d, t, side="right"), dtype=np.int64)
+
+
+class Stationarity(NamedTuple):
+    """Whether a population stands still: drift of its number, births against deaths, and its spread in time."""
+
+    change_per_day: float  #: slope of a straight line through the number, as a share of its mean per day
+    births_per_death: float  #: 1 when balanced
+    imbalance: float  #: (births - deaths) / sqrt(births + deaths): within +-4 when balanced by chance alone
+    fano: float  #: variance over mean of the number in time: 1 for independent births and deaths (EX-33)
+
+
+def stationarity(day: ArrayLike, number: ArrayLike, births: ArrayLike, deaths: ArrayLike) -> Stationarity:
+    """Check a stretch of life for standing still.
+
+    Parameters
+    ----------
+    day, number, births, deaths : (n_tick,) array_like
+        End of each tick (days), number alive then, births and deaths in it.
+
+    Returns
+    -------
+    Stationarity
+        NaN where there is too little to tell.
+    """
+    t, n = np.asarray(day, dtype=float), np.asarray(number, dtype=float)
+    b, d = float(np.sum(np.asarray(births, dtype=float))), float(np.sum(np.asarray(deaths, dtype=float)))
+    nan = float("nan")
+    mean = float(n.mean()) if n.size else 0.0
+    slope = float(np.polyfit(t - t.mean(), n, 1)[0]) / mean if t.size > 2 and mean > 0 else nan
+    return Stationarity(
+        slope, b / d if d else nan, (b - d) / np.sqrt(b + d) if b + d else nan,
+        float(n.var(ddof=1)) / mean if n.size > 1 and mean > 0 else nan,
+    )  # fmt: skip
+
+
+def cohorts(born: ArrayLike, edges: Sequence[float]) -> list[NDArray[Any]]:
+    """Rows (n_k,) of those born after ``edges[k]`` and up to ``edges[k + 1]``."""
+    b = np.asarray(born, dtype=float)
+    return [np.flatnonzero((b > lo + 1e-9) & (b <= hi + 1e-9)) for lo, hi in zip(edges[:-1], edges[1:], strict=True)]

@@ -1,4 +1,7 @@
-"""Structure over time: density, causes, the spine raster, survival, sizes, maps."""
+"""Structure over time: density, births and deaths by cause, the spine raster, survival, sizes, and all in one figure.
+
+Every function takes a *run*: anything with the methods of `neurodev.run.Run` that it names.
+"""
 
 from __future__ import annotations
 
@@ -8,212 +11,282 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from neurodev.metrics import maps
-from neurodev.metrics.turnover import kaplan_meier
-from neurodev.plot.style import COLOURS, colour, new_figure, plain
+from neurodev.metrics import sizes, turnover
+from neurodev.plot import activity, fields
+from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
+from neurodev.plot.style import COHORTS, COLOURS, INK, colour, empty, legend, new_figure, plain, word
 from neurodev.structure.log import BIRTH, CAUSES, DEATH
+
+__all__ = [
+    "causes", "death_rates", "death_rates_by_age", "density", "field", "field_radii", "map_figure", "neurons_to_show",
+    "overview", "raster", "run_overview", "single", "size_distribution", "survival",
+]  # fmt: skip
+
+LIFE = "life time (days)"
+
+
+def _days(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")
 
 
 def density(ax: Any, run: Any, control: Any = None) -> None:
-    """Spines per neuron over life time."""
+    """Spines per neuron over life time, with the peak, beside a control."""
     day, n = run.density()
-    ax.plot(day, n, color=COLOURS["run"], lw=1.8, label="run")
+    top = float(n.max())
     if control is not None:
-        ax.plot(*control.density(), color=COLOURS["control"], lw=1.2, ls="--", label="control")
+        there, m = control.density()
+        ax.plot(there, m, color=COLOURS["control"], lw=1.4, ls=(0, (4, 2)), label="control")
+        top = max(top, float(m.max()))
+    ax.plot(day, n, color=COLOURS["run"], lw=2.0, label="run", zorder=3)
     peak = int(np.argmax(n))
-    ax.plot(day[peak], n[peak], "o", color=COLOURS["run"], ms=4)
-    ax.annotate(f"peak {n[peak]:.1f}, day {day[peak]:.0f}", (day[peak], n[peak]), (4, 5), textcoords="offset points")
-    ax.annotate(f"{n[-1]:.1f}", (day[-1], n[-1]), (-4, 6), textcoords="offset points", ha="right")
-    ax.set_ylim(0, 1.18 * n.max())
-    ax.set_xlim(0, day[-1])
-    if control is not None:
-        ax.legend(loc="lower right")
-    plain(ax, "Spine density", "life time (days)", "spines per neuron")
+    pruned = 0 < peak < n.size - 1 and n[peak] > 1.05 * n[-1]
+    text = f"{n[0]:.1f} at the start"
+    if pruned:
+        ax.plot(day[peak], n[peak], "o", color=COLOURS["run"], ms=5, zorder=4)
+        at = {"xytext": (0, -13), "textcoords": "offset points", "ha": "center", "va": "top"}
+        ax.annotate(
+            f"peak {n[peak]:.1f}\non day {_days(day[peak])}", (day[peak], n[peak]), **at, fontsize=8.2, color=INK
+        )
+        text += f", {n[peak]:.1f} at the peak, {n[-1]:.1f} at the end: {n[peak] / max(n[-1], 1e-9):.2f} : 1"
+    else:
+        text += f", {n[-1]:.1f} at the end"
+    ax.set_ylim(0, 1.08 * max(top, 1e-9))
+    ax.set_xlim(0, max(float(day[-1]), 1e-9))
+    legend(ax, loc="lower right")
+    plain(
+        ax,
+        "Spine density overshoots and is pruned back" if pruned else "Spine density",
+        LIFE,
+        "spines per neuron",
+        text,
+    )
 
 
 def causes(ax: Any, run: Any) -> None:
-    """Births above, deaths by cause below, per neuron and day."""
-    log = run.log.batch(run.projection()["name"])
-    n = run.population(run.projection()["target"])["n"]
-    when = log.tick * run.tick_days
+    """Births upwards, deaths by cause downwards, per neuron and day."""
+    q = run.projection()
+    log, n = run.log.batch(q["name"]), run.population(q["target"])["n"]
+    when, died = log.tick * run.tick_days, log.kind == DEATH
+    births = turnover.events_per_day(when[log.kind == BIRTH], np.zeros((log.kind == BIRTH).sum()), run.days)
+    deaths = turnover.events_per_day(when[died], log.cause[died], run.days)
     last = max(int(np.ceil(run.days - 1e-9)), 1)
-    edges = np.arange(last + 1.0)
-    centre = edges[:-1] + 0.5
-    births = np.histogram(when[log.kind == BIRTH] - 1e-9, edges)[0] / n
-    ax.bar(centre, births, 0.9, color=COLOURS["birth"], label="births")
+    centre = np.arange(last) + 0.5
+    ax.bar(centre, births.get(0, np.zeros(last)) / n, 0.86, color=COLOURS["birth"], label="births")
     bottom = np.zeros(last)
-    for code in np.unique(log.cause[log.kind == DEATH]):
-        word = CAUSES[int(code)]
-        k = np.histogram(when[(log.kind == DEATH) & (log.cause == code)] - 1e-9, edges)[0] / n
-        ax.bar(centre, -k, 0.9, bottom=bottom, color=colour(word), label=f"died of {word}")
-        bottom -= k
-    ax.axhline(0, color="k", lw=0.6)
+    for code, count in sorted(deaths.items(), key=lambda item: -item[1].sum()):
+        name = CAUSES[code]
+        ax.bar(centre, -count / n, 0.86, bottom=bottom, color=colour(name), label=f"deaths: {word(name)}")
+        bottom -= count / n
+    ax.axhline(0, color=INK, lw=0.8)
     ax.set_xlim(0, last)
-    ax.legend(ncols=2, loc="upper right")
-    plain(ax, "Births, and deaths by cause", "life time (days)", "per neuron and day")
+    low, high = ax.get_ylim()
+    ax.set_ylim(1.05 * low, 1.05 * high)
+    ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
+    legend(ax, loc="upper right")
+    total = sum(c.sum() for c in deaths.values())
+    text = f"{births.get(0, np.zeros(1)).sum() / n:.0f} born and {total / n:.0f} died per neuron"
+    plain(ax, "Births (up) and deaths by cause (down)", LIFE, "per neuron and day", text)
 
 
-def raster(ax: Any, run: Any, neurons: int = 3) -> None:
-    """One line for each spine of a few central neurons, coloured by its cause of death."""
-    s = run.spines
-    target = run.positions(run.projection()["target"])
-    sheet = np.array(run.network["sheet"])
-    chosen = np.argsort(((target - sheet / 2) ** 2).sum(axis=1))[:neurons]
-    row, lines, colours, ticks = 0, [], [], []
+def _raster_rows(run: Any, neurons: int, most: int) -> tuple[list[Any], list[str], list[tuple[float, int]], int]:
+    """Segments, colours, (middle row, neuron) of each group, and number of rows."""
+    s, q = run.spines, run.projection()
+    target = run.positions(q["target"])
+    chosen = np.argsort(((target - np.array(run.network["sheet"]) / 2) ** 2).sum(axis=1), kind="stable")[:neurons]
+    owner = s.projections.index(q["name"])
+    row, lines, colours, groups = 0, [], [], []
     for j in chosen:
-        mine = np.flatnonzero((s.post == j) & (s.owner == 0))
+        mine = np.flatnonzero((s.post == j) & (s.owner == owner))
+        if mine.size > most:  # evenly thinned, so that every time of birth stays in the picture
+            mine = mine[np.argsort(s.born[mine], kind="stable")][np.linspace(0, mine.size - 1, most).astype(np.int64)]
         mine = mine[np.lexsort((s.life[mine], s.born[mine]))]
         begin = row
         for i in mine:
-            end = s.end if np.isnan(s.died[i]) else s.died[i]
-            lines.append([(s.born[i], row), (end, row)])
-            colours.append(COLOURS["alive"] if np.isnan(s.died[i]) else colour(CAUSES[int(s.cause[i])]))
+            alive = bool(np.isnan(s.died[i]))
+            lines.append([(s.born[i], row), (s.end if alive else s.died[i], row)])
+            colours.append(COLOURS["alive"] if alive else colour(CAUSES[int(s.cause[i])]))
             row += 1
-        ticks.append(((begin + row) / 2, int(j)))
-        row += 4
-    ax.add_collection(LineCollection(lines, colors=colours, linewidths=max(0.5, min(1.5, 260 / max(row, 1)))))
-    ax.set_xlim(0, run.days)
-    ax.set_ylim(-2, row)
-    ax.set_yticks([t for t, _ in ticks], [f"neuron {j}" for _, j in ticks], rotation=90, va="center")
-    for word in [c for c in ("fluctuation", "evidence", "trophic", "hazard", "turnover") if c in run.log.by_cause()]:
-        ax.plot([], [], color=colour(word), lw=2, label=f"died of {word}")
-    ax.plot([], [], color=COLOURS["alive"], lw=2, label="alive at the end")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
-    plain(ax, f"Every spine of {neurons} neurons", "life time (days)", "")
+        groups.append(((begin + row - 1) / 2, int(j)))
+        row += 5
+    return lines, colours, groups, max(row - 5, 1)
 
 
-def survival(ax: Any, run: Any) -> None:
-    """Kaplan-Meier curves of newborns, by when they were born."""
+def raster(ax: Any, run: Any, neurons: int = 3, most: int = 150) -> None:
+    """One line for each spine of a few central neurons, from birth to death, coloured by the cause of death.
+
+    A neuron with more than `most` spines shows that many, evenly thinned in order of birth.
+    """
+    lines, colours, groups, rows = _raster_rows(run, neurons, most)
+    height = ax.get_window_extent().height / ax.figure.dpi * 72  # points, before the layout is final
+    ax.add_collection(LineCollection(lines, colors=colours, linewidths=float(np.clip(0.72 * height / rows, 0.5, 3.0))))
+    ax.set_xlim(0, max(run.days, 1e-9))
+    ax.set_ylim(-2, rows + 1)
+    ax.set_yticks([t for t, _ in groups], [f"neuron {j}" for _, j in groups], rotation=90, va="center")
+    counts = run.log.by_cause()
+    for name in sorted(counts, key=lambda c: -counts[c]):
+        if colour(name) in set(colours):
+            ax.plot([], [], color=colour(name), lw=3, label=word(name))
+    ax.plot([], [], color=COLOURS["alive"], lw=3, label="alive at the end")
+    plain(ax, f"Every spine of {len(groups)} neurons, from birth to death, coloured by cause", LIFE, "", " ")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    legend(ax, loc="lower left", bbox_to_anchor=(-0.006, 1.0), ncols=8, columnspacing=1.2, borderaxespad=0.1)
+
+
+def _survival_curve(ax: Any, km: turnover.Survival, shade: str, label: str) -> None:
+    enough = km.at_risk >= 10
+    t, v = np.concatenate([[0], km.time[enough]]), np.concatenate([[1], km.value[enough]])
+    low, high = (np.concatenate([[1], edge[enough]]) for edge in km.interval())
+    if enough.all() and np.isfinite(km.until):  # nobody dies any more, but some are watched on
+        t, v, low, high = (np.append(a, b) for a, b in ((t, km.until), (v, v[-1]), (low, low[-1]), (high, high[-1])))
+    ax.step(t, v, where="post", color=shade, lw=1.8, label=label)
+    ax.fill_between(t, low, high, step="post", color=shade, alpha=0.22, lw=0)
+
+
+def survival(ax: Any, run: Any, parts: int = 3) -> None:
+    """Kaplan-Meier curves of newborns by when they were born, with 95 % bands; the living are censored."""
     s = run.spines
-    third = run.days / 3
-    for a, shade in ((0.0, "#56B4E9"), (third, "#0072B2"), (2 * third, "#003355")):
-        mine = (s.born > a) & (s.born <= a + third)
-        if not mine.any():
+    edges = [run.days * k / parts for k in range(parts + 1)]
+    censored = 0
+    for k, mine in enumerate(turnover.cohorts(s.born, edges)):
+        if not mine.size:
             continue
-        km = kaplan_meier(s.life[mine], ~np.isnan(s.died[mine]))
-        t, v = np.concatenate([[0], km.time]), np.concatenate([[1], km.value])
-        ax.step(t, v, where="post", color=shade, label=f"born on days {a:.0f}-{a + third:.0f} ({mine.sum()})")
-        e = np.concatenate([[0], 1.96 * km.error])
-        ax.fill_between(t, np.clip(v - e, 0, 1), np.clip(v + e, 0, 1), step="post", color=shade, alpha=0.15, lw=0)
-    ax.set_ylim(0, 1)
+        died = ~np.isnan(s.died[mine])
+        shade = COHORTS[min(k, len(COHORTS) - 1)]
+        km = turnover.kaplan_meier(s.life[mine], died)
+        _survival_curve(ax, km, shade, f"born on days {_days(edges[k])} to {_days(edges[k + 1])} (n = {mine.size:,})")
+        ages = np.quantile(s.life[mine][~died], np.linspace(0, 1, 15)) if (~died).any() else np.zeros(0)
+        ax.plot(ages, km.at(ages), "|", color=shade, ms=6, mew=1.0)
+        censored += int((~died).sum())
+    ax.set_ylim(0, 1.02)
+    ax.set_xlim(0, max(run.days, 1e-9))
+    legend(ax, loc="upper right")
+    if not ax.lines:
+        empty(ax, "no spine was born in this run")
+    text = f"Kaplan-Meier, 95 % bands; ticks: censored ({censored:,} live on)"
+    plain(ax, "Survival of newborn spines", "age (days)", "share alive", text)
+
+
+def death_rates_by_age(ax: Any, run: Any) -> None:
+    """Deaths per spine and day against age, newborns only."""
+    s = run.spines
+    new = s.born > 1e-9
+    edges = np.array([0, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 18, 25, 40, 60, 100, 200, 400], dtype=float)
+    edges = np.append(edges[edges < run.days], run.days) if run.days > 0 else np.array([0.0, 1.0])
+    rate, error, lived = turnover.death_rates_by_age(s.life[new], ~np.isnan(s.died[new]), edges)
+    use = lived > 20
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    if use.any():
+        ax.errorbar(middle[use], rate[use], 1.96 * error[use], fmt="o-", ms=4, lw=1.3, color=INK, elinewidth=1)
+        ax.set_ylim(0, 1.12 * float(np.nanmax((rate + 1.96 * error)[use])) + 1e-9)
+    else:
+        empty(ax, "too few lives")
     ax.set_xlim(0, None)
-    ax.legend(loc="upper right")
-    plain(ax, "Survival of newborn spines (95 % bands)", "age (days)", "share alive")
+    plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", "newborns; 95 % bars")
 
 
-def size_distribution(ax: Any, run: Any) -> None:
-    """Sizes on the last day, with the log-normal of the same moments."""
-    name = run.projection()["name"]
-    volume = run.projection()["spines"]["volume"]
-    for day, shade, label in ((1.0, "#BBBBBB", "day 1"), (run.days, COLOURS["run"], f"day {run.days:.0f}")):
-        state = run.snapshot(name, day)
-        if "log_size" not in state:
-            continue
-        x = state["log_size"] / np.log(10.0) + np.log10(volume)
-        ax.hist(x, 60, density=True, histtype="stepfilled", color=shade, alpha=0.55, label=label)
-        if day == run.days:
-            grid = np.linspace(x.min(), x.max(), 200)
-            sd = x.std()
-            ax.plot(grid, np.exp(-0.5 * ((grid - x.mean()) / sd) ** 2) / sd / np.sqrt(2 * np.pi), "k-", lw=1,
-                    label=f"log-normal, sd of ln V {sd * np.log(10):.2f}")  # fmt: skip
-    ticks = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]
+def death_rates(ax: Any, run: Any, width: float = 3.0) -> None:
+    """Deaths per spine and day in windows of life time."""
+    left, rate, error = run.death_rates(width)
+    ok = np.isfinite(rate)
+    if ok.any():
+        ax.errorbar((left + width / 2)[ok], rate[ok], 1.96 * error[ok], fmt="o-", ms=4, lw=1.3, color=INK, elinewidth=1)
+        ax.set_ylim(0, 1.12 * float((rate + 1.96 * error)[ok].max()) + 1e-9)
+    ax.set_xlim(0, max(run.days, 1e-9))
+    plain(ax, "Death rate over life", LIFE, "deaths per spine and day", f"windows of {width:g} days; 95 % bars")
+
+
+def _threshold(run: Any) -> float | None:
+    """Volume (um3) below which a spine is lost, if the run has a mechanism that says so."""
+    q = run.projection()
+    for use in q.get("uses", []):
+        if use.get("kind") == "SpineSize" and use.get("death", "first passage") == "first passage":
+            return float(q["spines"]["volume"] * np.exp(use["minimum"]))
+    return None
+
+
+def _log_volumes(run: Any, day: float) -> Any:
+    """log10 of the volumes (um3) in the snapshot nearest to a day; None if it has no sizes."""
+    state = run.snapshot(run.projection()["name"], day)
+    if "log_size" not in state or not len(state["log_size"]):
+        return None
+    return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(run.projection()["spines"]["volume"])
+
+
+def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
+    """Sizes on the first and the last day on a log axis, with the log-normal fit and the central decade."""
+    first, last = _log_volumes(run, 1.0), _log_volumes(run, run.days)
+    title, axis = "Spine sizes", ("head volume (um³)", "share per decade")
+    if last is None:
+        empty(ax, "this run kept no sizes")
+        plain(ax, title, *axis)
+        return
+    pooled = last if first is None else np.concatenate([first, last])
+    low, high = np.floor(10 * pooled.min()) / 10, np.ceil(10 * pooled.max()) / 10 + 0.1
+    edges = np.linspace(low, high, int(np.clip(4 * np.sqrt(last.size) / 3, 12, 60)))
+    middle = float(np.median(last))
+    ax.axvspan(middle - 0.5, middle + 0.5, color="#EEF1F5", lw=0, zorder=0)
+    ax.hist(last, edges, density=True, color="#7E93B5", alpha=0.85, label=f"day {_days(run.days)} (n = {last.size:,})")
+    if first is not None and run.days > 1.5:
+        ax.hist(first, edges, density=True, histtype="step", color=COLOURS["early"], lw=1.6, label="day 1")
+    theirs = _log_volumes(control, control.days) if control is not None else None
+    if theirs is not None:
+        ax.hist(
+            theirs, edges, density=True, histtype="step", color=COLOURS["control"], lw=1.4, ls="--", label="control"
+        )
+    fit = sizes.lognormal_fit(last * sizes.DECADE)
+    if fit.sd > 0:
+        grid = np.linspace(low, high, 300)
+        label = f"log-normal, sd of ln V {fit.sd:.2f}"
+        ax.plot(grid, fit.density(grid * sizes.DECADE) * sizes.DECADE, color=INK, lw=1.6, label=label)
+    edge = _threshold(run)
+    if edge is not None:
+        ax.axvline(np.log10(edge), color=colour("hazard"), lw=1.2, ls=":", label=f"lost below {edge:.2g} um³")
+    ticks = np.array([1, 2, 5]) * 10.0 ** np.arange(-6, 5)[:, None]
+    ticks = ticks[(ticks >= 10**low) & (ticks <= 10**high)]
     ax.set_xticks(np.log10(ticks), [f"{t:g}" for t in ticks])
-    ax.set_ylim(0, None)
-    ax.legend(loc="upper right")
-    plain(ax, "Spine sizes", "head volume (um3)", "density")
+    ax.set_xlim(low, high)
+    legend(ax, loc="upper right")
+    share = sizes.central_decade(last * sizes.DECADE)
+    plain(ax, title, *axis, f"{100 * share:.0f} % lie in the central decade (shaded)")
 
 
-def field(ax: Any, run: Any, day: float, neuron: int, title: str) -> None:
-    """The receptive field of one neuron on a day."""
-    q = run.projection()
-    state = run.snapshot(q["name"], day)
-    mine = state["post"] == neuron
-    source, target = run.positions(q["source"]), run.positions(q["target"])
-    w = np.zeros(source.shape[0])
-    np.add.at(w, state["pre"][mine], np.abs(state["weight"][mine]))
-    ax.scatter(*source.T, s=4, color="#E5E5E5", lw=0)
-    used = w > 0
-    ax.scatter(*source[used].T, s=6 + 60 * w[used] / max(w.max(), 1e-9), c=w[used], cmap="viridis", lw=0)
-    ax.plot(*target[neuron], "+", color="#D55E00", ms=9, mew=1.5)
-    ax.set_aspect("equal")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_title(title, loc="left", fontsize=9)
-    for spine in ax.spines.values():
-        spine.set_color("#CCCCCC")
+def run_overview(run: Any, control: Any = None) -> Figure:
+    """Everything about the structure of a run in one figure.
 
+    Parameters
+    ----------
+    run : Run
+        A run with a projection on spines.
+    control : Run, optional
+        Drawn beside it wherever the two can be compared.
 
-def neurons_to_show(run: Any, n: int = 3) -> list[int]:
-    """Neurons spread over the centre of the sheet."""
-    target = run.positions(run.projection()["target"])
-    sheet = np.array(run.network["sheet"])
-    places = [(0.5, 0.5), (0.32, 0.66), (0.68, 0.36)][:n]
-    return [int(np.argmin(((target - sheet * p) ** 2).sum(axis=1))) for p in places]
-
-
-def field_radii(ax: Any, run: Any, control: Any = None) -> None:
-    """Mean receptive field radius over life, beside its packing floor."""
-    for r, shade, label in ((run, COLOURS["run"], "run"), (control, COLOURS["control"], "control")):
-        if r is None:
-            continue
-        days = [d for d in r.snapshot_days]
-        fields = [r.field(d) for d in days]
-        ax.plot(days, [f["radius"] for f in fields], "o-", ms=2.5, color=shade, label=f"{label}: rms radius")
-        ax.plot(days, [f["floor"] for f in fields], ":", color=shade, label=f"{label}: packing floor")
-    ax.set_ylim(0, None)
-    ax.legend(loc="lower left")
-    plain(ax, "Receptive field radius", "life time (days)", "um")
-
-
-def map_figure(run: Any, control: Any = None) -> Figure:
-    """Receptive fields on the first day, the last day, and in the control."""
-    columns = 3 if control is not None else 2
-    fig = new_figure(3.0 * columns + 3.6, 7.2)
-    grid = fig.add_gridspec(3, columns + 1, width_ratios=[1.0] * columns + [1.35])
-    for row, j in enumerate(neurons_to_show(run)):
-        field(fig.add_subplot(grid[row, 0]), run, 1.0, j, f"neuron {j}, day 1")
-        field(fig.add_subplot(grid[row, 1]), run, run.days, j, f"day {run.days:.0f}")
-        if control is not None:
-            field(fig.add_subplot(grid[row, 2]), control, control.days, j, f"control, day {control.days:.0f}")
-    field_radii(fig.add_subplot(grid[0:2, columns]), run, control)
-    ax = fig.add_subplot(grid[2, columns])
-    q = run.projection()
-    state = run.snapshot(q["name"], run.days)
-    target = run.positions(q["target"])
-    c, _, _ = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), target.shape[0])
-    segments = np.stack([target, c], axis=1)
-    ax.add_collection(LineCollection(list(segments[~np.isnan(c).any(axis=1)]), colors="#0072B2", linewidths=0.6))
-    ax.set_xlim(0, run.network["sheet"][0])
-    ax.set_ylim(0, run.network["sheet"][1])
-    ax.set_aspect("equal")
-    plain(ax, "From neuron to field", "um", "um")
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    heights = [3.0, 5.4, 5.2 if control is not None else 3.9, 3.0]
+    fig = new_figure(13.0, sum(heights))
+    rows: Any = fig.subfigures(4, 1, height_ratios=heights)
+    top = rows[0].subplots(1, 2)
+    density(top[0], run, control)
+    causes(top[1], run)
+    middle = rows[1].add_gridspec(1, 2, width_ratios=[1.65, 1.0])
+    raster(rows[1].add_subplot(middle[0]), run)
+    right = middle[1].subgridspec(2, 1)
+    survival(rows[1].add_subplot(right[0]), run)
+    size_distribution(rows[1].add_subplot(right[1]), run)
+    fields.draw_map(rows[2], run, control, neurons=5, small=True)
+    bottom = rows[3].subplots(1, 3)
+    death_rates(bottom[0], run)
+    death_rates_by_age(bottom[1], run)
+    activity.rates(bottom[2], run)
     return fig
-
-
-def rates(ax: Any, run: Any) -> None:
-    """Mean rate of each population per day."""
-    for p, shade in zip(run.network["populations"], ("#999999", "#0072B2", "#D55E00", "#009E73"), strict=False):
-        r = run.rates(p["name"]).mean(axis=1)
-        ax.plot(np.arange(r.size) + 0.5, r, "o-", ms=3, color=shade, label=p["name"])
-    aim = run.file.item("target_hz", None)
-    if aim:
-        ax.axhline(aim, color="#0072B2", lw=0.8, ls=":")
-    ax.set_ylim(0, None)
-    ax.legend()
-    plain(ax, "Mean rates (dotted: target)", "life time (days)", "Hz of spike time")
 
 
 def overview(run: Any, control: Any = None) -> Figure:
-    """Everything about structure in one figure."""
-    fig = new_figure(12.5, 10.5)
-    grid = fig.add_gridspec(3, 2, height_ratios=[1.0, 1.3, 1.0])
-    density(fig.add_subplot(grid[0, 0]), run, control)
-    causes(fig.add_subplot(grid[0, 1]), run)
-    raster(fig.add_subplot(grid[1, 0]), run)
-    field_radii(fig.add_subplot(grid[1, 1]), run, control)
-    survival(fig.add_subplot(grid[2, 0]), run)
-    size_distribution(fig.add_subplot(grid[2, 1]), run)
-    return fig
+    """The same as `run_overview`."""
+    return run_overview(run, control)
 
 
 def single(draw: Any, run: Any, *args: Any, size: tuple[float, float] = (9.0, 3.4)) -> Figure:

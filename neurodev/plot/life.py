@@ -1,4 +1,4 @@
-"""The life of one spine."""
+"""The life of one spine: its size from day to day, and what moved it."""
 
 from __future__ import annotations
 
@@ -6,34 +6,128 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from neurodev.plot.style import COLOURS, colour, new_figure, plain
+from neurodev.plot.style import COLOURS, INK, SOFT, colour, empty, legend, new_figure, plain, word
 
 
-def spine_figure(spine: Any) -> Figure:
-    """Size over its life, and the terms that moved its set-point."""
-    fig = new_figure(8.5, 5.2)
-    top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    end = spine.died if spine.died is not None else spine.end
-    top.plot(spine.days, spine.log_size, "o-", color=COLOURS["run"], ms=4, label="ln(V / V0) in daily pictures")
-    if spine.died is not None and np.isfinite(spine.death_log_size):
-        top.plot(end, spine.death_log_size, "X", color=colour(spine.cause or ""), ms=9, label=f"died of {spine.cause}")
-    if spine.days.size and spine.died is not None:
-        top.plot([spine.days[-1], end], [spine.log_size[-1], spine.death_log_size], ":", color="#999999", lw=1)
-    top.axvline(spine.born, color=COLOURS["birth"], lw=1)
-    top.annotate("born" if spine.birth_cause != "initial" else "from the start", (spine.born, 1), (3, -10),
-                 xycoords=("data", "axes fraction"), textcoords="offset points", color=COLOURS["birth"])  # fmt: skip
-    top.legend(loc="lower left")
-    plain(top, f"Spine {spine.uid}: {spine.source} {spine.pre} onto {spine.target} {spine.post}", "", "ln(V / V0)")
+def _span(spine: Any) -> tuple[float, float, float]:
+    """Birth, last moment, and a margin, days."""
+    last = float(spine.died if spine.died is not None else spine.end)
+    return float(spine.born), last, max(0.06 * (last - float(spine.born)), 0.05)
+
+
+def _volume_axis(ax: Any) -> None:
+    """Ticks of ln(V / V0) at round multiples of V0."""
+    low, high = ax.get_ylim()
+    marks = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100])
+    marks = marks[(np.log(marks) >= low) & (np.log(marks) <= high)]
+    if marks.size > 1:
+        ax.yaxis.set_major_locator(FixedLocator(np.log(marks).tolist()))
+        ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{np.exp(y):.3g}"))
+
+
+def _annotate(ax: Any, text: str, at: tuple[float, float], left: bool, shade: str) -> None:
+    ax.annotate(text, at, (-8 if left else 8, 9), textcoords="offset points", ha="right" if left else "left",
+                fontsize=8.5, color=shade, bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1.0})  # fmt: skip
+
+
+def _legend_above(ax: Any) -> None:
+    """A legend on the line of the note, at the right, where no curve can pass."""
+    legend(ax, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.1, columnspacing=1.2)
+
+
+def _size(ax: Any, spine: Any, threshold: float | None) -> None:
+    born, last, _ = _span(spine)
+    days, x = np.asarray(spine.days, dtype=float), np.asarray(spine.log_size, dtype=float)
+    known = min(days.size, x.size)
+    days, x = days[:known], x[:known]
+    died = spine.died is not None
+    ended = died and np.isfinite(spine.death_log_size)
+    shade = colour(spine.cause or "") if died else COLOURS["alive"]
+    ax.axvspan(born, last, color="#F4F6F9", lw=0, zorder=0)
+    if known:
+        ax.plot(days, x, "o-", color=COLOURS["run"], ms=4.5, lw=1.6, label="size in the daily pictures", zorder=3)
+        if threshold is not None:
+            ax.fill_between(days, x, threshold, color="#7E93B5", alpha=0.15, lw=0)
+    if ended:
+        if known:
+            ax.plot([days[-1], last], [x[-1], spine.death_log_size], ":", color=SOFT, lw=1.3, zorder=2)
+        ax.plot(last, spine.death_log_size, "X", color=shade, ms=11, mec="white", mew=0.8, zorder=5)
+    if not known and not ended:
+        empty(ax, "it lived between two pictures: its size was not kept")
+    if threshold is not None:
+        ax.axhline(threshold, color=colour("hazard"), lw=1.2, ls=":", label="below this a spine is lost")
+    ax.axvline(born, color=COLOURS["birth"], lw=1.5)
+    ax.axvline(last, color=shade, lw=1.5, ls="-" if died else "--")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - 0.04 * (high - low), high + 0.22 * (high - low))
+    top = ax.get_ylim()[1] - 0.14 * (high - low)
+    start = "there from the start" if spine.birth_cause == "initial" else f"born on day {born:.1f}"
+    _annotate(ax, start, (born, top), False, COLOURS["birth"])
+    end = f"died on day {last:.1f} of {word(spine.cause or 'an unknown cause')}" if died else "alive at the end"
+    _annotate(ax, end, (last, top), True, shade if died else SOFT)
+    if not known and not ended:
+        ax.set_yticks([])
+    else:
+        _volume_axis(ax)
+
+
+def _terms(ax: Any, spine: Any) -> None:
+    """The terms of the set-point from day to day, and at death."""
+    _, last, _ = _span(spine)
+    days = np.asarray(spine.days, dtype=float)
+    seen = False
+    total = np.zeros(days.size)
+    at_death = []
     for term in ("evidence", "trophic"):
         values = spine.history.get(f"drive_{term}")
-        if values is not None:
-            bottom.plot(spine.days, values, "o-", ms=3, color=colour(term), label=term)
-            last = getattr(spine, term)
-            if np.isfinite(last):
-                bottom.plot(end, last, "X", color=colour(term), ms=7)
-    bottom.axhline(0, color="k", lw=0.5)
-    if bottom.get_legend_handles_labels()[0]:
-        bottom.legend(loc="lower left")
-    plain(bottom, "What moved its set-point", "life time (days)", "shift (sd)")
+        final = float(getattr(spine, term))
+        if values is not None and len(values) == days.size and days.size:
+            ax.plot(days, values, "o-", ms=3.5, lw=1.4, color=colour(term), label=term)
+            total = total + np.asarray(values, dtype=float)
+            seen = True
+        if np.isfinite(final):
+            ax.plot(last, final, "X", color=colour(term), ms=8, mec="white", mew=0.6, zorder=5,
+                    label=None if seen else f"{term} at death")  # fmt: skip
+            at_death.append(final)
+    if seen:
+        ax.plot(days, total, "--", color=INK, lw=1.2, label="both together")
+    if not seen and not at_death:
+        empty(ax, "no mechanism moved its set-point, or no picture kept it")
+    ax.axhline(0, color=SOFT, lw=0.8)
+    ax.margins(y=0.18)
+    _legend_above(ax)
+
+
+def spine_figure(spine: Any, threshold: float | None = None) -> Figure:
+    """Size over the life of a spine above, the terms that moved its set-point below.
+
+    Parameters
+    ----------
+    spine : Spine
+        One of ``run.spines``.
+    threshold : float, optional
+        ln(V / V0) below which a spine is lost; taken from ``spine.threshold`` if it has one.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    limit = threshold if threshold is not None else getattr(spine, "threshold", None)
+    fig = new_figure(9.0, 5.6)
+    top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[1.7, 1])
+    born, last, margin = _span(spine)
+    _size(top, spine, limit)
+    _legend_above(top)
+    title = f"Spine {spine.uid}: {spine.source} {spine.pre} onto {spine.target} {spine.post}"
+    note = f"{'lived' if spine.died is not None else 'has lived'} {last - born:.1f} days"
+    if limit is None and spine.died is not None and np.isfinite(spine.death_log_size):
+        note += f"; at death V was {np.exp(spine.death_log_size):.2f} of the reference volume"
+    plain(top, title, "", "head volume V / V0 (log)", note)
+    _terms(bottom, spine)
+    plain(bottom, "What moved its set-point", "life time (days)", "shift (sd of ln V)",
+          "crosses: at its death" if spine.died is not None else "")  # fmt: skip
+    bottom.set_xlim(born - margin, last + margin)
     return fig

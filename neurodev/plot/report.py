@@ -1,92 +1,220 @@
-"""One self-contained HTML page about a run."""
+"""One self-contained HTML page about a run: what came out, beside its control, and what was approximate."""
 
 from __future__ import annotations
 
 import base64
 import html
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neurodev.plot import evolution
-from neurodev.plot.style import new_figure, png
+import numpy as np
+from matplotlib.figure import Figure
+
+from neurodev.metrics import maps, maturation
+from neurodev.plot import activity, evolution, fields, life
+from neurodev.plot.style import COLOURS, new_figure, png, svg
 
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#222}
-h1{font-size:1.6rem;margin-bottom:.2rem} h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #ddd}
-img{max-width:100%;height:auto} table{border-collapse:collapse} td,th{padding:.25rem .8rem;text-align:left}
-tr:nth-child(even){background:#f6f6f6} .yes{color:#007a53} .no{color:#b33} .lead{font-size:1.1rem}
-pre{background:#f6f6f6;padding:1rem;overflow:auto;font-size:.8rem} .note{color:#666;font-size:.9rem}
-"""
+:root{--ink:#22304A;--soft:#6B7280;--rule:#E3E6EB;--wash:#F6F7F9}
+*{box-sizing:border-box}
+body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:1120px;margin:2.5rem auto;padding:0 1.25rem;
+color:var(--ink);background:#fff}
+h1{font-size:1.7rem;margin:0 0 .15rem;letter-spacing:-.01em}
+h2{font-size:1.2rem;margin:3rem 0 .3rem;padding-top:1.1rem;border-top:1px solid var(--rule)}
+.sub{color:var(--soft);margin:0 0 1.4rem;font-size:.92rem}.lead{font-size:1.12rem;max-width:64rem;margin:0 0 1.2rem}
+.note{color:var(--soft);font-size:.92rem;max-width:60rem;margin:.1rem 0 .9rem}
+img,svg{max-width:100%;height:auto;display:block;margin:0 auto}
+table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
+th{color:var(--soft);font-weight:600;border-bottom:1px solid var(--ink)}
+td,th{padding:.32rem .7rem;text-align:left;vertical-align:baseline}td.n,th.n{text-align:right;white-space:nowrap}
+tr+tr td{border-top:1px solid var(--rule)}td.why{color:var(--soft)}td.control{color:CONTROL}
+.yes{color:#1E7A57;font-weight:600}.no{color:#B4232A;font-weight:600}
+pre{background:var(--wash);padding:.9rem 1rem;overflow:auto;font-size:.8rem;line-height:1.45;border-radius:4px}
+summary{cursor:pointer;color:var(--soft)}blockquote{margin:1rem 0;padding:.7rem 1rem;background:var(--wash);
+border-left:3px solid var(--ink);border-radius:0 4px 4px 0}
+@media print{body{margin:0;max-width:none}h2{break-after:avoid}img,svg{break-inside:avoid}}
+""".replace("CONTROL", COLOURS["control"])
 
 
-def _image(figure: Any, alt: str) -> str:
+def _image(figure: Figure, alt: str) -> str:
     data = base64.b64encode(png(figure)).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
 
-def sentence(n: dict[str, float], control: dict[str, float] | None) -> str:
-    """The success numbers in one sentence, beside their control."""
+def _map_words(n: Mapping[str, float], floor: bool) -> str:
+    """Fields and topography in words; empty if there are none."""
+    if not np.isfinite(n["field_start"]) or not np.isfinite(n["field_end"]):
+        return ""
+    text = f"went from {n['field_start']:.0f} to {n['field_end']:.0f} um ({n['field_change']:+.0f} %"
+    text += f"; packing floor {n['floor_end']:.0f} um)" if floor else ")"
+    return f"{text}, the topographic error from {n['error_start']:.0f} to {n['error_end']:.0f} um"
+
+
+def sentence(n: Mapping[str, float], control: Mapping[str, float] | None) -> str:
+    """The success numbers in a sentence or two, beside their control.
+
+    Parameters
+    ----------
+    n, control : mapping
+        Numbers by name, as of a run's ``summary()``.
+    """
     text = (
         f"From {n['day_1']:.1f} spines a neuron on day 1 to {n['peak']:.1f} on day {n['peak_day']:.0f}, then down to "
-        f"{n['final']:.1f}: {n['peak_to_final']:.2f} : 1. Receptive fields went from {n['field_start']:.0f} to "
-        f"{n['field_end']:.0f} um ({n['field_change']:+.0f} %; packing floor {n['floor_end']:.0f} um), the topographic "
-        f"error from {n['error_start']:.0f} to {n['error_end']:.0f} um"
+        f"{n['final']:.1f}: {n['peak_to_final']:.2f} : 1."
     )
-    if control is not None:
-        text += (
-            f"; in the control with shuffled input the fields went from {control['field_start']:.0f} to "
-            f"{control['field_end']:.0f} um ({control['field_change']:+.0f} %), the error from "
-            f"{control['error_start']:.0f} to {control['error_end']:.0f} um"
+    if n["peak"] <= n["final"]:
+        text = f"From {n['day_1']:.1f} spines a neuron on day 1 to {n['final']:.1f} at the end."
+    words = _map_words(n, True)
+    if words:
+        text += f" Receptive fields {words}"
+        theirs = _map_words(control, False) if control is not None else ""
+        text += f"; in the control they {theirs}." if theirs else "."
+    return text
+
+
+def numbers(run: Any) -> dict[str, float]:
+    """All success numbers of a run: its summary, the rates day by day, and the course of the death rate."""
+    n: dict[str, float] = dict(run.summary())
+    target = run.projection()["target"]
+    middle = maps.central(run.positions(target), *run.network["sheet"])
+    aim = run.file.item("target_hz", None)
+    rates = run.rates(target)[:, middle]
+    if aim and rates.shape[0] >= 5:
+        n |= maturation.rate_numbers(rates, float(aim))
+    if run.days >= n["peak_day"] + 6.0:  # two windows of three days after the peak
+        left, rate, error = run.death_rates(3.0)
+        n["death_rate_rise"] = maturation.largest_rise(left, rate, error, n["peak_day"])
+    return n
+
+
+def _value(x: float) -> str:
+    return f"{x:.2f}" if np.isfinite(x) else "n/a"
+
+
+def _band(check: maturation.Check) -> str:
+    if check.low is None:
+        return f"at most {check.high:g}"
+    return f"at least {check.low:g}" if check.high is None else f"{check.low:g} to {check.high:g}"
+
+
+def _table(mine: dict[str, float], theirs: dict[str, float] | None) -> str:
+    rows = maturation.checks(mine, {"the control": theirs} if theirs is not None else None)
+    other = {c.name: c.value for c in maturation.checks(theirs)} if theirs is not None else {}
+    head = "<th>number</th><th class=n>run</th><th class=n>band</th><th></th>"
+    head += ("<th class=n>control</th>" if theirs is not None else "") + "<th>what it says</th>"
+    body = ""
+    for c in rows:
+        verdict = '<span class="yes">inside</span>' if c.passed else '<span class="no">outside</span>'
+        if not np.isfinite(c.value):
+            verdict = '<span class="no">not measured</span>'
+        beside = ""
+        if theirs is not None:
+            beside = f"<td class='n control'>{_value(other[c.name]) if c.name in other else ''}</td>"
+        body += (
+            f"<tr><td>{html.escape(c.name)}</td><td class=n>{_value(c.value)}</td><td class=n>{_band(c)}</td>"
+            f"<td>{verdict}</td>{beside}<td class=why>{html.escape(c.text)}</td></tr>"
         )
-    return text + "."
+    held = sum(c.passed for c in rows)
+    note = (
+        f"<p class=note>{held} of {len(rows)} numbers lie inside their bands, which are those of the default study: 30 "
+        "days of life under retinal waves. A shorter or different run need not meet them.</p>"
+    )
+    return f"<table><tr>{head}</tr>{body}</table>{note}"
 
 
-def _table(run: Any, control: Any) -> str:
-    theirs = {c.name: c.value for c in control.checks()} if control is not None else {}
-    rows = "<tr><th>number</th><th>run</th><th>band</th><th></th>" + ("<th>control</th>" if theirs else "") + "</tr>"
-    for c in run.checks():
-        band = f"{'' if c.low is None else f'{c.low:g}'} .. {'' if c.high is None else f'{c.high:g}'}"
-        mark = '<span class="yes">inside</span>' if c.passed else '<span class="no">outside</span>'
-        other = f"<td>{theirs[c.name]:.2f}</td>" if theirs else ""
-        rows += f"<tr><td>{html.escape(c.name)}</td><td>{c.value:.2f}</td><td>{band}</td><td>{mark}</td>{other}</tr>"
-    return f"<table>{rows}</table>"
+def _density(run: Any, control: Any) -> str:
+    fig = new_figure(10.5, 6.4)
+    top, bottom = fig.subplots(2, 1)
+    evolution.density(top, run, control)
+    evolution.causes(bottom, run)
+    return _image(fig, "Spines per neuron over life; births and deaths by cause per day")
+
+
+def _raster(run: Any) -> str:
+    longest = run.spines.longest()
+    picture = _image(
+        evolution.single(evolution.raster, run, size=(10.5, 6.6)), "One line for each spine of a few neurons"
+    )
+    told = f"<blockquote>{html.escape(longest.story())}</blockquote>"
+    return (
+        picture
+        + "<p class=note>One of these lives, the longest that came to an end:</p>"
+        + told
+        + svg(life.spine_figure(longest))
+    )
+
+
+def _survival(run: Any) -> str:
+    fig = new_figure(11.0, 3.7)
+    left, middle, right = fig.subplots(1, 3, width_ratios=[1.5, 1, 1])
+    evolution.survival(left, run)
+    evolution.death_rates_by_age(middle, run)
+    evolution.death_rates(right, run)
+    return _image(fig, "Survival of newborns by cohort; death rates by age and over life")
+
+
+def _structure(run: Any, control: Any) -> list[tuple[str, str, str]]:
+    """(title, note, content) of the sections that need a projection on spines."""
+    sizes = evolution.single(evolution.size_distribution, run, control, size=(9.5, 3.8))
+    maps_title = "The map: first day, last day" + (", control" if control is not None else "")
+    return [
+        ("Density and causes", "Every birth and death is logged with the mechanism that decided it.",
+         _density(run, control)),
+        ("Spine raster", "Each line is one spine from birth to death; its colour is the cause of its death.",
+         _raster(run)),
+        ("Survival", "Age is counted from birth; spines that live on at the end are censored, not dropped.",
+         _survival(run)),
+        ("Sizes", "A straight log-normal would be the dark line; the dotted line is where spines are lost.",
+         _image(sizes, "Distribution of spine sizes")),
+        (maps_title, "One contact per pair cannot pack tighter than the floor: fewer inputs alone make it smaller.",
+         _image(fields.map_figure(run, control), "Receptive fields, their radii, and topography")),
+    ]  # fmt: skip
+
+
+def _provenance(run: Any) -> str:
+    approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in run.file.item("approximations", []) or [])
+    text = f"<ul>{approximate or '<li>Nothing: life and spikes share one clock.</li>'}</ul>"
+    text += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and all parameters</summary><pre>"
+    return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
 
 
 def write(run: Any, path: str | Path, control: Any = None) -> Path:
-    """Write the report of a run (and its control) as one HTML page.
+    """Write the report of a run (and its control) as one HTML page that needs nothing else.
 
-    Order: the success numbers; density and causes; raster; survival; sizes; map; rates; provenance.
+    Order: the success numbers; density and causes; raster; survival; sizes; map; rates; provenance and what was
+    approximate.
+
+    Parameters
+    ----------
+    run, control : Run
+    path : path
+        The page; an existing one is replaced.
+
+    Returns
+    -------
+    Path
     """
-    numbers = run.summary()
-    theirs = control.summary() if control is not None else None
-    first = new_figure(10.5, 6.4)
-    top, bottom = first.subplots(2, 1)
-    evolution.density(top, run, control)
-    evolution.causes(bottom, run)
-    longest = run.spines.longest()
-    parts = [
-        ("Density and causes", _image(first, "spine density, births and deaths")),
-        ("Spine raster", _image(evolution.single(evolution.raster, run, size=(10.5, 6.0)), "spine raster")
-         + f"<p class='note'>{html.escape(longest.story())}</p>"),
-        ("Survival", _image(evolution.single(evolution.survival, run), "survival")),
-        ("Sizes", _image(evolution.single(evolution.size_distribution, run), "sizes")),
-        ("Map: first day, last day" + (", control" if control is not None else ""),
-         _image(evolution.map_figure(run, control), "receptive fields")),
-        ("Rates", _image(evolution.single(evolution.rates, run), "rates")),
-    ]  # fmt: skip
-    approximate = "".join(f"<li>{html.escape(a)}</li>" for a in run.file.item("approximations", []))
-    name = run.provenance.get("study_name") or run.path.name
-    body = f"<h1>{html.escape(str(name))}</h1><p class='lead'>{html.escape(sentence(numbers, theirs))}</p>"
-    body += _table(run, control)
-    body += "".join(f"<h2>{title}</h2>{content}" for title, content in parts)
-    body += (
-        f"<h2>Provenance, and what was approximate</h2><ul>{approximate or '<li>Nothing: acceleration 1.</li>'}</ul>"
-    )
-    body += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and parameters</summary><pre>"
-    body += html.escape(json.dumps(run.network, indent=1)) + "</pre></details>"
-    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(str(name))}</title>"
+    name = html.escape(str(run.provenance.get("study_name") or run.path.name))
+    seed = run.provenance.get("seed", "?")
+    body = f"<h1>{name}</h1><p class=sub>{run.days:g} days of life, seed {html.escape(str(seed))}"
+    body += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
+    sections: list[tuple[str, str, str]] = []
+    if run.plastic:
+        mine = numbers(run)
+        theirs = numbers(control) if control is not None else None
+        body += f"<p class=lead>{html.escape(sentence(mine, theirs))}</p>{_table(mine, theirs)}"
+        sections = _structure(run, control)
+    else:
+        body += "<p class=lead>No projection of this network is on spines: there is no structure to follow.</p>"
+    sections.append(("Rates", "", _image(activity.activity_figure(run), "Rates per day, and recorded spikes")))
+    sections.append(("Provenance, and what was approximate", "", _provenance(run)))
+    for title, note, content in sections:
+        body += f"<h2>{title}</h2>" + (f"<p class=note>{note}</p>" if note else "") + content
+    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{name}</title>"
+    page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
     page += f"<style>{_STYLE}</style><body>{body}</body></html>"
-    target = Path(path)
-    target.write_text(page, encoding="utf-8")
-    return target
+    to = Path(path)
+    to.write_text(page, encoding="utf-8")
+    return to

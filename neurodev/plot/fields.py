@@ -1,0 +1,210 @@
+"""Maps: receptive fields on the first and the last day, beside a control."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+from numpy.typing import NDArray
+
+from neurodev.metrics import maps
+from neurodev.plot.style import COLOURS, INK, RULE, SOFT, colour, empty, legend, new_figure, plain
+
+F8 = NDArray[np.float64]
+CENTRE = colour("hazard")
+
+
+def _day(run: Any, wanted: float) -> float:
+    """Day of the snapshot nearest to the one wanted."""
+    return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
+
+
+def _name(day: float) -> str:
+    return f"day {day:.1f}".removesuffix(".0")
+
+
+def neurons_to_show(run: Any, n: int = 3) -> list[int]:
+    """Neurons spread over the centre of the sheet."""
+    target = run.positions(run.projection()["target"])
+    sheet = np.array(run.network["sheet"])
+    places = [(0.5, 0.5), (0.32, 0.66), (0.68, 0.36), (0.34, 0.34), (0.66, 0.66), (0.5, 0.25)]
+    found: list[int] = []
+    for p in places:
+        nearest = int(np.argmin(((target - sheet * p) ** 2).sum(axis=1)))
+        if nearest not in found and len(found) < n:
+            found.append(nearest)
+    return found
+
+
+def _inputs(run: Any, day: float, neuron: int) -> tuple[F8, F8, F8]:
+    """Positions of all sources, the weight of each onto a neuron on a day, and the position of the neuron."""
+    q = run.projection()
+    state, source = run.snapshot(q["name"], day), run.positions(q["source"])
+    mine = state["post"] == neuron
+    weight = np.zeros(source.shape[0])
+    np.add.at(weight, state["pre"][mine].astype(np.int64), np.abs(state["weight"][mine].astype(float)))
+    return source, weight, run.positions(q["target"])[neuron]
+
+
+def field(
+    ax: Any, run: Any, day: float, neuron: int, title: str = "", largest: float | None = None,
+    reach: float | None = None,
+) -> None:  # fmt: skip
+    """The receptive field of one neuron on a day.
+
+    Area and shade of a disc tell the weight of the input (`largest`, mV, is the fullest), the cross is where the
+    neuron sits, the ring the weighted rms radius about the centroid.  `reach` (um) limits the view around the neuron.
+    """
+    source, weight, own = _inputs(run, day, neuron)
+    top = largest if largest else float(weight.max(initial=0.0))
+    used = weight > 0
+    strength = np.clip(weight[used] / max(top, 1e-12), 0, 1)
+    scale = 1.0 if reach is None else (330.0 / reach) ** 2
+    ax.scatter(*source.T, s=2.2, color="#DDE1E7", lw=0, zorder=1)
+    ax.scatter(*source[used].T, s=scale * (7 + 70 * strength), c=0.25 + 0.75 * strength, cmap="YlGnBu", vmin=0, vmax=1,
+               edgecolors="white", linewidths=0.4, zorder=2)  # fmt: skip
+    if used.any():
+        c, radius, _ = maps.centroids(np.flatnonzero(used), np.zeros(used.sum()), weight[used], source, 1)
+        ring = Circle((float(c[0, 0]), float(c[0, 1])), float(radius[0]), fill=False, ec=CENTRE, lw=1.0, zorder=3)
+        ax.add_patch(ring)
+    ax.plot(*own, "+", color=CENTRE, ms=8, mew=1.6, zorder=4)
+    if reach is not None:
+        ax.set_xlim(own[0] - reach, own[0] + reach)
+        ax.set_ylim(own[1] - reach, own[1] + reach)
+    ax.set_aspect("equal")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ax.spines.values():
+        side.set_color(RULE)
+    if title:
+        ax.set_title(title, fontsize=9, color=INK)
+
+
+def _scale_bar(ax: Any, length: float = 200.0) -> None:
+    (x, _), (y, up) = ax.get_xlim(), ax.get_ylim()
+    a, b = x + 0.06 * (up - y), y + 0.07 * (up - y)
+    ax.plot([a, a + length], [b, b], color=INK, lw=2, solid_capstyle="butt", zorder=5)
+    ax.text(a + length / 2, b + 0.02 * (up - y), f"{length:g} um", ha="center", va="bottom", fontsize=7.5, color=INK)
+
+
+def _conditions(run: Any, control: Any) -> list[tuple[Any, float, str]]:
+    """(run, day, label) of each row of small fields."""
+    early = _day(run, 1.0)
+    rows = [(run, early, _name(early))]
+    if run.days > early:
+        rows.append((run, _day(run, run.days), _name(run.days)))
+    if control is not None:
+        rows.append((control, _day(control, control.days), f"control,\n{_name(control.days)}"))
+    return rows
+
+
+def small_fields(figure: Any, run: Any, control: Any = None, neurons: int = 5) -> None:
+    """Rows of fields: the first day, the last, the control; one column for each neuron, one scale of weight."""
+    rows, chosen = _conditions(run, control), neurons_to_show(run, neurons)
+    seen = [[_inputs(r, day, j) for j in chosen] for r, day, _ in rows]
+    weights = np.concatenate([w[w > 0] for row in seen for _, w, _ in row])
+    far = [float(np.abs(p[w > 0] - own).max(initial=0.0)) for row in seen for p, w, own in row]
+    largest = float(np.quantile(weights, 0.98)) if weights.size else 1.0
+    reach = max(far) * 1.06 + 10.0 if max(far, default=0.0) > 0 else None
+    axes = figure.subplots(len(rows), len(chosen), squeeze=False)
+    for k, (r, day, label) in enumerate(rows):
+        for m, j in enumerate(chosen):
+            field(axes[k, m], r, day, j, f"neuron {j}" if k == 0 else "", largest, reach)
+        axes[k, 0].set_ylabel(label, fontsize=9.5, fontweight="bold", color=INK, labelpad=6)
+    if reach is not None:
+        _scale_bar(axes[-1, 0])
+    how = f"discs: inputs, area by weight (full at {largest:.1f} mV); cross: the neuron; ring: rms radius"
+    figure.suptitle("Receptive fields", x=0.01, ha="left", fontsize=10.5, fontweight="bold", color=INK)
+    figure.supxlabel(how, fontsize=8.2, color=SOFT)
+
+
+def field_radii(ax: Any, run: Any, control: Any = None) -> None:
+    """Mean receptive field radius over life, beside its packing floor."""
+    text = ""
+    for r, shade, label in ((control, COLOURS["control"], "control"), (run, COLOURS["run"], "run")):
+        if r is None:
+            continue
+        seen = [r.field(d) for d in r.snapshot_days]
+        radius, floor = ([f[k] for f in seen] for k in ("radius", "floor"))
+        ax.plot(r.snapshot_days, radius, "o-", ms=2.8, lw=1.6, color=shade, label=label)
+        ax.plot(r.snapshot_days, floor, ":", lw=1.3, color=shade, label="its packing floor")
+        if r is run:
+            text = f"mean of the centre; ends at {radius[-1]:.0f} um, floor {floor[-1]:.0f} um"
+    ax.set_ylim(0, None)
+    ax.set_xlim(0, max(run.days, 1e-9))
+    legend(ax, loc="lower right", ncols=2 if control is not None else 1)
+    plain(ax, "Field radius over life", "life time (days)", "rms radius (um)", text)
+
+
+def radius_histogram(ax: Any, run: Any, control: Any = None) -> None:
+    """Field radii of the central neurons: first day, last day, control, with the packing floor of the last."""
+    q = run.projection()
+    floor, styles = np.nan, (COLOURS["early"], INK, COLOURS["control"])
+    drawn = []
+    for r, day, label in _conditions(run, control):
+        state = r.snapshot(q["name"], day)
+        where = (r.positions(q["source"]), r.positions(q["target"]))
+        drawn.append(
+            (maps.field_radii(state["pre"], state["post"], state["weight"], *where, *r.network["sheet"]), label)
+        )
+        if r is run:
+            floor = r.field(day)["floor"]
+    values = np.concatenate([v for v, _ in drawn])
+    if not values.size:
+        empty(ax, "no field in the centre")
+    else:
+        edges = np.linspace(0, 1.05 * float(values.max()) + 1e-9, 45)
+        shades = styles if len(drawn) > 2 or control is None else (styles[0], styles[2])
+        for (v, label), shade in zip(drawn, shades, strict=False):
+            ax.hist(v, edges, histtype="stepfilled", color=shade, alpha=0.28, lw=0)
+            ax.hist(v, edges, histtype="step", color=shade, lw=1.4, label=label.replace("\n", " "))
+        ax.axvline(floor, color=INK, lw=1.2, ls=":", label="packing floor")
+        ax.set_xlim(0, edges[-1])
+    legend(ax, loc="upper right")
+    plain(ax, "Field radii of the central neurons", "rms radius (um)", "neurons")
+
+
+def topography(ax: Any, run: Any, day: float | None = None) -> None:
+    """A line from every neuron to the centroid of its inputs: short lines are a good map."""
+    q = run.projection()
+    when = _day(run, run.days if day is None else day)
+    state, target = run.snapshot(q["name"], when), run.positions(q["target"])
+    c, _, total = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), len(target))
+    has = total > 0
+    lines = np.stack([target[has], c[has]], axis=1)
+    ax.add_collection(LineCollection(list(lines), colors=COLOURS["evidence"], linewidths=0.8))
+    ax.plot(*target[has].T, ".", ms=1.8, color=INK)
+    width, height = run.network["sheet"]
+    core = Rectangle((0.15 * width, 0.15 * height), 0.7 * width, 0.7 * height, fill=False, ec=CENTRE, lw=1.0, ls=":")
+    ax.add_patch(core)
+    ax.set_xlim(0, width)
+    ax.set_ylim(0, height)
+    ax.set_aspect("equal")
+    text = f"mean length in the centre (dotted) {run.field(when)['error']:.0f} um"
+    plain(ax, f"From neuron (dot) to field, {_name(when)}", "um", "um", text)
+
+
+def draw_map(figure: Any, run: Any, control: Any = None, neurons: int = 5, small: bool = False) -> None:
+    """Small fields at the left, radii at the right (and topography, unless `small`), into a figure or a part of it."""
+    rows = len(_conditions(run, control))
+    left, right = figure.subfigures(1, 2, width_ratios=[neurons, 2.0 if small else 0.85 * rows])
+    small_fields(left, run, control, neurons)
+    if small:
+        axes = right.subplots(2, 1)
+        field_radii(axes[0], run, control)
+        radius_histogram(axes[1], run, control)
+        return
+    axes = right.subplots(3, 1, height_ratios=[1, 1, 1.25])
+    field_radii(axes[0], run, control)
+    radius_histogram(axes[1], run, control)
+    topography(axes[2], run)
+
+
+def map_figure(run: Any, control: Any = None) -> Figure:
+    """Receptive fields on the first day, the last day, and in the control; radii, packing floor and topography."""
+    fig = new_figure(14.0, 7.8 if control is not None else 7.0)
+    draw_map(fig, run, control)
+    return fig
