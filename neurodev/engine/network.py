@@ -312,9 +312,10 @@ class Network:
             guess = siegert_hz(mu, sigma, c["tau"], c["threshold"] - c["rest"], c["reset"] - c["rest"], c["refractory"])
             sign = "inhibitory" if p.inhibitory else "excitatory"
             used = f", uses {', '.join(m.name for m in p.mechanisms)}" if p.mechanisms else ""
+            about = "silent" if guess < 1e-3 else f"about {guess:.2g} Hz"
             lines.append(
                 f"  {p.name:<10} {p.n:>6} neurons  {sign}, mean drive {mu:.3g} mV of {c['threshold'] - c['rest']:g}, "
-                f"noise {sigma:.2g} mV: about {guess:.2g} Hz from the drives alone{used}"
+                f"noise {sigma:.2g} mV: {about} from the drives alone{used}"
             )
             if guess < 0.01 and mu < 0.5 * (c["threshold"] - c["rest"]):
                 lines.append("             (silent on average: it fires only if its drive comes in bursts)")
