@@ -1,11 +1,16 @@
-"""Spikes: rates, intervals, irregularity."""
+"""Spikes: rates, intervals, irregularity, avalanches."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.errors import ParameterError
+
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 NAN = float("nan")
 
 
@@ -119,3 +124,225 @@ def rate_spread(rates: ArrayLike, target: float) -> dict[str, float]:
         "cv": coefficient_of_variation(r), "silent": float((r < 0.1 * target).mean()),
         "loud": float((r > 2.0 * target).mean()),
     }  # fmt: skip
+
+
+class Avalanches(NamedTuple):
+    """Avalanches in order of time, all (n_avalanche,), and the `width` (ms) of the bins they were found with."""
+
+    start: F8  #: beginning of the first bin, ms
+    size: I8  #: spikes
+    duration: I8  #: bins
+    first: I8  #: spikes in the first bin
+    second: I8  #: spikes in the second bin, 0 if there is none
+    width: float
+
+
+def _grouped(bins: I8, count: I8) -> tuple[I8, I8, I8, I8, I8]:
+    """First bin, size, duration, and spikes in the first and second bin of each run of neighbouring bins.
+
+    `bins` rise and hold only those with spikes, `count` spikes each.
+    """
+    if not bins.size:
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing, nothing, nothing, nothing
+    begin = np.flatnonzero(np.concatenate([[True], np.diff(bins) > 1]))
+    duration = np.diff(np.append(begin, bins.size))
+    # reading past an avalanche of one bin is harmless: the value is not used
+    second = np.where(duration > 1, count[np.minimum(begin + 1, bins.size - 1)], 0)
+    return bins[begin], np.add.reduceat(count, begin), duration, count[begin], second
+
+
+def _stretches(windows: ArrayLike) -> F8:
+    """Stretches (n, 2) in order of time, those that touch or overlap made one."""
+    w = np.asarray(windows, dtype=float).reshape(-1, 2)
+    w = w[np.argsort(w[:, 0])]
+    if not w.shape[0]:
+        return w
+    until = np.maximum.accumulate(w[:, 1])
+    begin = np.flatnonzero(np.concatenate([[True], w[1:, 0] > until[:-1] + 1e-9]))
+    return np.column_stack([w[begin, 0], until[np.append(begin[1:], w.shape[0]) - 1]])
+
+
+def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike | None = None) -> Avalanches:
+    """Neuronal avalanches: runs of bins with spikes of any cell, between bins without.
+
+    Parameters
+    ----------
+    times : (n_spike,) array_like, ms
+        Spikes of the whole population, in any order.
+    width : float, ms, optional
+        Width of the bins; the mean interval between successive spikes of the population if not given.
+    windows : (n_window, 2) array_like, ms, optional
+        Stretches over which the trains are complete; those that touch are one.  Bins begin anew in each, and an
+        avalanche that reaches the first or the last bin of a stretch is left out, as its ends were not seen.  Without
+        windows, bins begin at the first spike and nothing is left out.
+
+    Returns
+    -------
+    Avalanches
+
+    Raises
+    ------
+    ParameterError
+        If `width` is not positive, or not given and the spikes have no interval to take it from.
+
+    Notes
+    -----
+    Source: Beggs & Plenz 2003, doi 10.1523/JNEUROSCI.23-35-11167.2003 (there of electrodes, here of spikes).  Sizes
+    and exponents depend on the width.  Power laws arise without criticality as well: an exponent alone is no evidence.
+
+    Examples
+    --------
+    >>> avalanches([0.0, 0.5, 1.2, 5.1], width=1.0).size
+    array([3, 1])
+    """
+    t = np.sort(np.asarray(times, dtype=float))
+    if windows is None:
+        w = np.array([[t[0], np.inf]]) if t.size else np.zeros((0, 2))
+    else:
+        w = _stretches(windows)
+    where = np.searchsorted(w[:, 0], t, side="right") - 1
+    inside = (where >= 0) & (t <= w[np.maximum(where, 0), 1]) if w.shape[0] else np.zeros(t.size, dtype=bool)
+    t, where = t[inside], where[inside]
+    if width is None:
+        interval = np.diff(t)[np.diff(where) == 0]
+        width = float(interval.mean()) if interval.size else 0.0
+        if not width > 0:
+            raise ParameterError(
+                f"width is not given and {t.size} spikes of times have no positive mean interval: give width in ms"
+            )
+    if not width > 0 or not np.isfinite(width):
+        raise ParameterError(f"width must be a positive number of ms, got {width!r}")
+    local = np.floor((t - w[where, 0]) / width + 1e-9).astype(np.int64)
+    n_bin = np.ceil(np.where(np.isfinite(w[:, 1]), w[:, 1] - w[:, 0], 0.0) / width - 1e-9).astype(np.int64)
+    offset = np.concatenate([[0], np.cumsum(n_bin + 2)]).astype(np.int64)  # stretches never touch
+    bins, count = np.unique(local + offset[where], return_counts=True)
+    begin, size, duration, first, second = _grouped(bins, count.astype(np.int64))
+    stretch = np.maximum(np.searchsorted(offset[:-1], begin, side="right") - 1, 0)
+    local_begin = begin - offset[stretch]
+    start = w[stretch, 0] + width * local_begin if w.shape[0] else np.zeros(0)
+    out = (np.asarray(start, dtype=np.float64), size, duration, first, second)
+    if windows is not None:
+        whole = (local_begin > 0) & (local_begin + duration < n_bin[stretch])
+        out = (out[0][whole], out[1][whole], out[2][whole], out[3][whole], out[4][whole])
+    return Avalanches(*out, width)
+
+
+def avalanches_of_counts(counts: ArrayLike, width: float = 1.0) -> Avalanches:
+    """Avalanches in spikes of the population counted in successive bins.
+
+    Parameters
+    ----------
+    counts : (n_bin,) array_like of int
+    width : float, ms
+        Width of a bin; only the starts depend on it.
+
+    Raises
+    ------
+    ParameterError
+        If a count is negative or not whole.
+    """
+    c = np.asarray(counts)
+    if c.ndim != 1 or np.any(c < 0) or np.any(c != np.floor(c)):
+        raise ParameterError("counts must be (n_bin,) whole numbers of spikes, none negative")
+    bins = np.flatnonzero(c > 0)
+    begin, size, duration, first, second = _grouped(bins.astype(np.int64), c[bins].astype(np.int64))
+    return Avalanches(np.asarray(begin * float(width), dtype=np.float64), size, duration, first, second, float(width))
+
+
+def branching_ratio(found: Avalanches, how: str = "all") -> float:
+    """Spikes that follow a spike in the next bin of an avalanche, on average: sigma.
+
+    Parameters
+    ----------
+    found : Avalanches
+    how : {"all", "first"}
+        ``"all"``: descendants over ancestors in all bins, ``sum(size - first) / sum(size)``, the maximum likelihood
+        estimate of the mean of the offspring of a Galton-Watson process (Harris 1948).  ``"first"``: spikes in the
+        second bins over spikes in the first (Beggs & Plenz 2003, each avalanche weighted by its ancestors as there;
+        without their rounding and their correction for electrodes that cannot be active twice).
+
+    Returns
+    -------
+    float
+        1 is critical; NaN without avalanches.  By ``"all"``, it is below 1 by construction when every avalanche ends.
+
+    Notes
+    -----
+    Sources: Harris 1948, doi 10.1214/aoms/1177730146; Beggs & Plenz 2003, doi 10.1523/JNEUROSCI.23-35-11167.2003.
+    Where avalanches overlap, or only some of the cells are seen, both are biased.
+    """
+    if how not in ("all", "first"):
+        raise ParameterError(f"how must be 'all' or 'first', got {how!r}")
+    if not found.size.size:
+        return NAN
+    if how == "first":
+        return float(found.second.sum() / found.first.sum())
+    return float((found.size - found.first).sum() / found.size.sum())
+
+
+class PowerLaw(NamedTuple):
+    """A discrete power law ``P(x) ~ x**-exponent`` for whole x from `xmin` on, fitted to `n` values."""
+
+    exponent: float
+    error: float  #: standard error of the exponent
+    distance: float  #: Kolmogorov-Smirnov distance of the data from the law
+    xmin: int
+    n: int
+
+
+def power_law_fit(values: ArrayLike, xmin: int = 1) -> PowerLaw:
+    """Maximum likelihood exponent of whole numbers from `xmin` on, such as sizes or durations of avalanches.
+
+    Parameters
+    ----------
+    values : (n,) array_like of int
+        Those below `xmin` are left out.
+    xmin : int
+        Smallest value that the law is held to describe; given, not fitted.
+
+    Returns
+    -------
+    PowerLaw
+        NaN without values; an infinite exponent if all equal `xmin`.
+
+    Raises
+    ------
+    ParameterError
+        If `xmin` is below 1 or values are not whole.
+
+    Notes
+    -----
+    Source: Clauset, Shalizi & Newman 2009, doi 10.1137/070710111, section 3: the likelihood is
+    ``-n ln zeta(a, xmin) - a sum ln x`` with Hurwitz' zeta, the error ``1 / sqrt(n (ln zeta)'')``.
+    A good fit does not tell a power law from, say, a log-normal: compare likelihoods, too.
+    """
+    x = np.asarray(values, dtype=float)
+    if xmin < 1 or xmin != int(xmin):
+        raise ParameterError(f"xmin must be a whole number of at least 1, got {xmin!r}")
+    if np.any(x != np.floor(x)):
+        raise ParameterError("values must be whole numbers: sizes and durations are counts")
+    x = np.sort(x[x >= xmin])
+    if not x.size:
+        return PowerLaw(NAN, NAN, NAN, int(xmin), 0)
+    from scipy.optimize import brentq
+    from scipy.special import zeta
+
+    mean_log = float(np.log(x).mean())
+
+    def slope(a: float) -> float:
+        """Of the likelihood per value, sign turned; it rises with a."""
+        h = 1e-5 * (a - 1.0)
+        return mean_log + float(np.log(zeta(a + h, xmin) / zeta(a - h, xmin))) / (2.0 * h)
+
+    steepest = 600.0 / np.log(xmin + 1.0)  # beyond, zeta underflows
+    if x[-1] == xmin or slope(steepest) <= 0:
+        return PowerLaw(float("inf"), NAN, NAN, int(xmin), int(x.size))
+    a = float(brentq(slope, 1.0 + 1e-4, steepest, xtol=1e-10))
+    h = 1e-3 * (a - 1.0)
+    logs = np.log(zeta(np.array([a - h, a, a + h]), xmin))
+    curvature = float(logs[0] - 2.0 * logs[1] + logs[2]) / h**2
+    seen = np.unique(x)
+    model = 1.0 - zeta(a, seen + 1.0) / zeta(a, xmin)
+    distance = float(np.abs(np.searchsorted(x, seen, side="right") / x.size - model).max())
+    return PowerLaw(a, 1.0 / np.sqrt(x.size * curvature), distance, int(xmin), int(x.size))

@@ -42,7 +42,7 @@ def rates(ax: Any, run: Any) -> None:
     ax.set_xlim(0, max(days, 1))
     if not days:
         empty(ax, "shorter than a day: no daily rate")
-    note = "central cells, band 10 to 90 %" + ("; shaded: half to twice the target" if aim else "")
+    note = "band: 10 to 90 % of cells" + ("; grey: half to twice the target" if aim else "")
     legend(ax, loc="upper right", ncols=2)
     plain(ax, "Rates per day", "life time (days)", "rate (Hz of spike time)", note)
 

@@ -52,14 +52,10 @@ def density(ax: Any, run: Any, control: Any = None) -> None:
         text += f", {n[-1]:.1f} at the end"
     ax.set_ylim(0, 1.08 * max(top, 1e-9))
     ax.set_xlim(0, max(float(day[-1]), 1e-9))
-    legend(ax, loc="lower right")
-    plain(
-        ax,
-        "Spine density overshoots and is pruned back" if pruned else "Spine density",
-        LIFE,
-        "spines per neuron",
-        text,
-    )
+    if control is not None:
+        legend(ax, loc="lower right")
+    title = "Spine density overshoots and is pruned back" if pruned else "Spine density"
+    plain(ax, title, LIFE, "spines per neuron", text)
 
 
 def causes(ax: Any, run: Any) -> None:
@@ -133,14 +129,23 @@ def raster(ax: Any, run: Any, neurons: int = 3, most: int = 150) -> None:
     legend(ax, loc="lower left", bbox_to_anchor=(-0.006, 1.0), ncols=8, columnspacing=1.2, borderaxespad=0.1)
 
 
-def _survival_curve(ax: Any, km: turnover.Survival, shade: str, label: str) -> None:
+def _survival_curve(ax: Any, km: turnover.Survival, shade: str, width: float, label: str) -> None:
     enough = km.at_risk >= 10
     t, v = np.concatenate([[0], km.time[enough]]), np.concatenate([[1], km.value[enough]])
     low, high = (np.concatenate([[1], edge[enough]]) for edge in km.interval())
     if enough.all() and np.isfinite(km.until):  # nobody dies any more, but some are watched on
         t, v, low, high = (np.append(a, b) for a, b in ((t, km.until), (v, v[-1]), (low, low[-1]), (high, high[-1])))
-    ax.step(t, v, where="post", color=shade, lw=1.8, label=label)
+    ax.step(t, v, where="post", color=shade, lw=width, label=label)
     ax.fill_between(t, low, high, step="post", color=shade, alpha=0.22, lw=0)
+
+
+def _spread(ages: Any, apart: float) -> list[float]:
+    """Some of the ages, none nearer than `apart` to the one before: a mark for each would be a bar."""
+    kept: list[float] = []
+    for age in np.sort(ages):
+        if not kept or age - kept[-1] >= apart:
+            kept.append(float(age))
+    return kept
 
 
 def survival(ax: Any, run: Any, parts: int = 3) -> None:
@@ -154,8 +159,9 @@ def survival(ax: Any, run: Any, parts: int = 3) -> None:
         died = ~np.isnan(s.died[mine])
         shade = COHORTS[min(k, len(COHORTS) - 1)]
         km = turnover.kaplan_meier(s.life[mine], died)
-        _survival_curve(ax, km, shade, f"born on days {_days(edges[k])} to {_days(edges[k + 1])} (n = {mine.size:,})")
-        ages = np.quantile(s.life[mine][~died], np.linspace(0, 1, 15)) if (~died).any() else np.zeros(0)
+        label = f"born on days {_days(edges[k])} to {_days(edges[k + 1])} (n = {mine.size:,})"
+        _survival_curve(ax, km, shade, 2.6 - 0.7 * min(k, 2), label)  # later curves thinner: one may lie on another
+        ages = _spread(s.life[mine][~died], run.days / 50)
         ax.plot(ages, km.at(ages), "|", color=shade, ms=6, mew=1.0)
         censored += int((~died).sum())
     ax.set_ylim(0, 1.02)
@@ -222,7 +228,9 @@ def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
         plain(ax, title, *axis)
         return
     pooled = last if first is None else np.concatenate([first, last])
-    low, high = np.floor(10 * pooled.min()) / 10, np.ceil(10 * pooled.max()) / 10 + 0.1
+    edge = _threshold(run)
+    least = pooled.min() if edge is None else min(pooled.min(), np.log10(edge) - 0.06)  # room for the line of loss
+    low, high = least, np.ceil(10 * pooled.max()) / 10 + 0.1
     edges = np.linspace(low, high, int(np.clip(4 * np.sqrt(last.size) / 3, 12, 60)))
     middle = float(np.median(last))
     ax.axvspan(middle - 0.5, middle + 0.5, color="#EEF1F5", lw=0, zorder=0)
@@ -239,9 +247,8 @@ def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
         grid = np.linspace(low, high, 300)
         label = f"log-normal, sd of ln V {fit.sd:.2f}"
         ax.plot(grid, fit.density(grid * sizes.DECADE) * sizes.DECADE, color=INK, lw=1.6, label=label)
-    edge = _threshold(run)
     if edge is not None:
-        ax.axvline(np.log10(edge), color=colour("hazard"), lw=1.2, ls=":", label=f"lost below {edge:.2g} um³")
+        ax.axvline(np.log10(edge), color=INK, lw=1.2, ls=":", label=f"lost below {edge:.2g} um³")
     ticks = np.array([1, 2, 5]) * 10.0 ** np.arange(-6, 5)[:, None]
     ticks = ticks[(ticks >= 10**low) & (ticks <= 10**high)]
     ax.set_xticks(np.log10(ticks), [f"{t:g}" for t in ticks])
@@ -265,7 +272,7 @@ def run_overview(run: Any, control: Any = None) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    heights = [3.0, 5.4, 5.2 if control is not None else 3.9, 3.0]
+    heights = [3.0, 5.4, 5.7 if control is not None else 4.2, 3.0]
     fig = new_figure(13.0, sum(heights))
     rows: Any = fig.subfigures(4, 1, height_ratios=heights)
     top = rows[0].subplots(1, 2)
@@ -276,7 +283,7 @@ def run_overview(run: Any, control: Any = None) -> Figure:
     right = middle[1].subgridspec(2, 1)
     survival(rows[1].add_subplot(right[0]), run)
     size_distribution(rows[1].add_subplot(right[1]), run)
-    fields.draw_map(rows[2], run, control, neurons=5, small=True)
+    fields.draw_map(rows[2], run, control, neurons=6, small=True)
     bottom = rows[3].subplots(1, 3)
     death_rates(bottom[0], run)
     death_rates_by_age(bottom[1], run)

@@ -62,7 +62,8 @@ def field(
     top = largest if largest else float(weight.max(initial=0.0))
     used = weight > 0
     strength = np.clip(weight[used] / max(top, 1e-12), 0, 1)
-    scale = 1.0 if reach is None else (330.0 / reach) ** 2
+    inches = ax.get_window_extent().width / ax.figure.dpi  # before the layout is final
+    scale = 0.55 * inches**2 * (1.0 if reach is None else (330.0 / reach) ** 2)
     ax.scatter(*source.T, s=2.2, color="#DDE1E7", lw=0, zorder=1)
     ax.scatter(*source[used].T, s=scale * (7 + 70 * strength), c=0.25 + 0.75 * strength, cmap="YlGnBu", vmin=0, vmax=1,
                edgecolors="white", linewidths=0.4, zorder=2)  # fmt: skip
@@ -178,7 +179,9 @@ def topography(ax: Any, run: Any, day: float | None = None) -> None:
     ax.add_collection(LineCollection(list(lines), colors=COLOURS["evidence"], linewidths=0.8))
     ax.plot(*target[has].T, ".", ms=1.8, color=INK)
     width, height = run.network["sheet"]
-    core = Rectangle((0.15 * width, 0.15 * height), 0.7 * width, 0.7 * height, fill=False, ec=CENTRE, lw=1.0, ls=":")
+    core = Rectangle(
+        (0.15 * width, 0.15 * height), 0.7 * width, 0.7 * height, fill=False, ec=CENTRE, lw=1.8, ls=":", zorder=5
+    )
     ax.add_patch(core)
     ax.set_xlim(0, width)
     ax.set_ylim(0, height)
@@ -189,8 +192,7 @@ def topography(ax: Any, run: Any, day: float | None = None) -> None:
 
 def draw_map(figure: Any, run: Any, control: Any = None, neurons: int = 5, small: bool = False) -> None:
     """Small fields at the left, radii at the right (and topography, unless `small`), into a figure or a part of it."""
-    rows = len(_conditions(run, control))
-    left, right = figure.subfigures(1, 2, width_ratios=[neurons, 2.0 if small else 0.85 * rows])
+    left, right = figure.subfigures(1, 2, width_ratios=[2.6, 1.0] if small else [2.0, 1.0])
     small_fields(left, run, control, neurons)
     if small:
         axes = right.subplots(2, 1)
@@ -205,6 +207,7 @@ def draw_map(figure: Any, run: Any, control: Any = None, neurons: int = 5, small
 
 def map_figure(run: Any, control: Any = None) -> Figure:
     """Receptive fields on the first day, the last day, and in the control; radii, packing floor and topography."""
-    fig = new_figure(14.0, 7.8 if control is not None else 7.0)
-    draw_map(fig, run, control)
+    rows = len(_conditions(run, control))
+    fig = new_figure(13.5, 7.8)
+    draw_map(fig, run, control, neurons=4 if rows > 2 else 3)  # squares that fill their part of the figure
     return fig

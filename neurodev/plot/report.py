@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ def _structure(run: Any, control: Any) -> list[tuple[str, str, str]]:
          _raster(run)),
         ("Survival", "Age is counted from birth; spines that live on at the end are censored, not dropped.",
          _survival(run)),
-        ("Sizes", "A straight log-normal would be the dark line; the dotted line is where spines are lost.",
+        ("Sizes", "The dark line is the log-normal of the same mean and sd; the dotted line is where spines are lost.",
          _image(sizes, "Distribution of spine sizes")),
         (maps_title, "One contact per pair cannot pack tighter than the floor: fewer inputs alone make it smaller.",
          _image(fields.map_figure(run, control), "Receptive fields, their radii, and topography")),
@@ -178,6 +179,15 @@ def _provenance(run: Any) -> str:
     text = f"<ul>{approximate or '<li>Nothing: life and spikes share one clock.</li>'}</ul>"
     text += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and all parameters</summary><pre>"
     return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
+
+
+def _name(run: Any) -> str:
+    """The name that the study of a run gives itself; the name of its file without one."""
+    try:
+        named = tomllib.loads(str(run.provenance.get("study") or "")).get("name")
+    except tomllib.TOMLDecodeError:  # a study is a text for people first
+        named = None
+    return str(named or run.path.name)
 
 
 def write(run: Any, path: str | Path, control: Any = None) -> Path:
@@ -196,7 +206,7 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
     -------
     Path
     """
-    name = html.escape(str(run.provenance.get("study_name") or run.path.name))
+    name = html.escape(_name(run))
     seed = run.provenance.get("seed", "?")
     body = f"<h1>{name}</h1><p class=sub>{run.days:g} days of life, seed {html.escape(str(seed))}"
     body += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
