@@ -11,6 +11,7 @@ from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
 from neurodev.neurons.lif import LIF
+from neurodev.protocols import isolate
 from neurodev.run import Run
 from neurodev.simulate import Simulation, simulate
 from neurodev.structure.places import Branches, Sheet
@@ -22,6 +23,6 @@ __all__ = [
     "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion", "Near",
     "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs", "Poisson", "Population", "Probability",
     "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run", "Scaling", "SetRate", "Sheet",
-    "Silence", "Simulation", "Simulator", "SpikeList", "SpineSize", "Spines", "Turnover", "Uniform", "shuffled",
-    "simulate",
+    "Silence", "Simulation", "Simulator", "SpikeList", "SpineSize", "Spines", "Turnover", "Uniform", "isolate",
+    "shuffled", "simulate",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line: neurodev new | demo | run | report | spine | info | ablate | bench."""
+"""The command line: neurodev new | demo | run | report | spine | info | show | ablate | bench."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     a = sub.add_parser("info", help="what is in a run file")
     a.add_argument("run")
     a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
+    a = sub.add_parser("show", help="a mechanism alone: equation, parameters, sources, its curve beside the theory")
+    a.add_argument("name", nargs="?", help="a mechanism or neuron model (default: list them all)")
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
+    a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
     a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
     a.add_argument("study")
     a.add_argument("--seeds", type=int, default=1)
@@ -163,6 +167,35 @@ def _info(args: Any) -> None:
         print(f"  the log replays to the final structure: {run.verify()} synapses")
 
 
+def _show(args: Any) -> None:
+    from neurodev import study
+    from neurodev.errors import nearest
+    from neurodev.protocols import isolate, protocol_of, show
+
+    groups: dict[str, dict[str, type]] = {
+        "mechanisms": dict(study.MECHANISMS),
+        "neurons and drives": dict(study.MODELS),
+    }
+    if args.name is None:
+        print(show.index(groups))
+        return
+    known = {name: cls for members in groups.values() for name, cls in members.items()}
+    if args.name not in known:
+        raise ParameterError(f"nothing is called {args.name!r}{nearest(args.name, known)}; `neurodev show` lists all")
+    one = study.instance(known[args.name], _overrides(args.set))
+    print(show.describe(one))
+    if protocol_of(type(one)) is None:
+        print("  no protocol: a model of neurons or of input has no curve of its own here")
+        return
+    result = isolate(one)
+    print("\n" + str(result))
+    if args.plot:
+        from neurodev.plot.style import png
+
+        Path(args.plot).write_bytes(png(result.plot()))
+        print(f"wrote {args.plot}")
+
+
 def _ablate(args: Any) -> None:
     from neurodev import ablate
 
@@ -182,8 +215,8 @@ def _bench(args: Any) -> None:
 
 
 _COMMANDS = {
-    "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "ablate": _ablate,
-    "bench": _bench,
+    "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "show": _show,
+    "ablate": _ablate, "bench": _bench,
 }  # fmt: skip
 
 

@@ -131,6 +131,14 @@ def _make(study: Study, cls: type, given: dict[str, Any], place: tuple[str, ...]
         raise StudyError(f"{study.where(*place)}: {e}") from e
 
 
+def instance(cls: type, words: dict[str, str]) -> Any:
+    """An instance of a mechanism or model from words: ``{"tau": "5 day", "rule": "burst"}``."""
+    table: dict[str, Any] = {cls.__name__: {}}
+    for name, word in words.items():
+        _override(table, f"{cls.__name__}.{name}", word)
+    return _make(Study("", table, cls.__name__), cls, table[cls.__name__], (cls.__name__,))
+
+
 def _kind(study: Study, given: dict[str, Any], table: dict[str, Any], place: tuple[str, ...], what: str) -> Any:
     kind = given.get("kind")
     if kind is None:

@@ -1,0 +1,65 @@
+"""A protocol as a figure: what the mechanism did (points), its closed form (lines), a measurement (open squares)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, legend, new_figure, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HUES = (COLOURS["evidence"], COLOURS["hazard"], *POPULATIONS[2:], COLOURS["trophic"], COLOURS["fluctuation"], INK)
+
+
+def figure(protocol: Any) -> Figure:
+    """All panels of a protocol side by side.
+
+    Parameters
+    ----------
+    protocol : neurodev.protocols.Protocol
+
+    Returns
+    -------
+    Figure
+    """
+    n = len(protocol.panels)
+    columns = 2 if n == 4 else min(n, 3)
+    rows = -(-n // columns)
+    fig = new_figure(4.4 * columns, 3.3 * rows + 0.5)
+    fig.suptitle(protocol.name, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    axes = np.atleast_1d(fig.subplots(rows, columns, squeeze=False)).ravel()
+    for ax, panel in zip(axes, protocol.panels, strict=False):
+        draw_panel(ax, panel)
+    for ax in axes[n:]:
+        ax.set_visible(False)
+    return fig
+
+
+def draw_panel(ax: Any, panel: Any) -> None:
+    """One panel: points, lines and squares, with the largest deviation in the corner of the title."""
+    tested = [c for c in panel.curves if not np.isnan(c.error)]
+    note = f"largest deviation {max(c.error for c in tested):.2g}" if tested else ""
+    plain(ax, panel.title, panel.x_label, panel.y_label, note)
+    for k, c in enumerate(panel.curves):
+        hue = HUES[k % len(HUES)]
+        if not np.all(np.isnan(c.theory_y)):
+            ax.plot(c.theory_x, c.theory_y, color=hue, linewidth=1.4, zorder=2, alpha=0.85)
+        few = c.y.size <= 100
+        style = (
+            {"marker": "o", "markersize": 4.2 if few else 2.0, "linestyle": "none"} if tested else {"linewidth": 1.6}
+        )
+        ax.plot(c.x, c.y, color=hue, label=c.label or None, zorder=3, **style)
+        if c.data_x.size:
+            error = c.data_error if c.data_error.size else None
+            ax.errorbar(
+                c.data_x, c.data_y, yerr=error, fmt="s", mfc="white", color=SOFT, markersize=4.5, zorder=4,
+                label="measured", linewidth=1.0,
+            )  # fmt: skip
+    if panel.log_x:
+        ax.set_xscale("log")
+    if panel.log_y:
+        ax.set_yscale("log")
+    legend(ax)

@@ -1,0 +1,89 @@
+"""Protocols of births and of deaths at constant rates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.mechanisms.turnover import Turnover, birth_death_mean
+from neurodev.protocols.registry import protocol
+from neurodev.protocols.result import Panel, Protocol
+from neurodev.protocols.stage import Ticks
+from neurodev.structure.table import Table
+from neurodev.units import day
+
+F8 = NDArray[np.float64]
+
+OVERSHOOT = {"early": 0.203764, "late": 0.03, "early_tau": 10.0 * day, "hazard": 0.03}
+"""Constants of EX-34: a peak of 5/3 on day 23, and a final number of 1."""
+
+
+def bare(n_target: int, n_source: int = 50) -> Table:
+    """Targets without any synapse."""
+    none = np.zeros(0, dtype=np.int64)
+    return Table.build(n_source, n_target, [1.0], none, none, none, 1.0, columns=("size",))
+
+
+def numbers(turnover: Turnover, days: F8, tick: float, n_target: int, seed: int) -> F8:
+    """Mean number of synapses per target at `days` (multiples of the tick), from none."""
+    world = Ticks((turnover,), bare(n_target), tick=tick, seed=seed, multapses=True)
+    out = []
+    for d in days:
+        world.step(round(d * day / tick) - world.clock.tick)
+        out.append(world.table.n_synapse / n_target)
+    return np.array(out)
+
+
+def survivors(turnover: Turnover, days: F8, tick: float, n: int, seed: int) -> F8:
+    """Share of `n` standing synapses that are still there at `days`, births switched off."""
+    k = np.arange(n)
+    table = Table.build(n, 1, [1.0], k, np.zeros(n, int), np.zeros(n, int), 1.0, columns=("size",))
+    world = Ticks((replace(turnover, births=False),), table, tick=tick, seed=seed)
+    out = []
+    for d in days:
+        world.step(round(d * day / tick) - world.clock.tick)
+        out.append(world.table.n_synapse / n)
+    return np.array(out)
+
+
+@protocol(Turnover)
+def turnover_protocol(turnover: Turnover, *, n_target: int = 1500, seed: int = 1) -> Protocol:
+    """Immigration and death: the number in time (EX-33, EX-34) and the survival of the standing."""
+    panels = []
+    example = replace(turnover, births=True, deaths=True, **OVERSHOOT)
+    for title, one in (("As given", turnover), ("Overshoot of EX-34", example)):
+        tick = 1.0 * day if one is example else 0.25 * day
+        days = np.arange(1, 25, dtype=np.float64) * (4.0 if one is example else 1.0)
+        law = np.zeros(days.size) if not one.births else birth_death_mean(days, _effective(one))
+        smooth = np.linspace(0.0, days[-1], 300)
+        drawn = np.zeros(300) if not one.births else birth_death_mean(smooth, _effective(one))
+        panels.append(
+            Panel(title, "life (days)", "synapses per target").add(
+                f"{n_target} targets",
+                days,
+                numbers(one, days, tick, n_target, seed),
+                law,
+                4.0 * np.sqrt(np.maximum(law, 1.0 / n_target) / n_target),
+                fine=(smooth, drawn),
+            )  # fmt: skip
+        )
+    lasting = turnover if turnover.hazard > 0 and turnover.deaths else example
+    days = np.arange(1, 13) * np.round(0.25 / lasting.hazard)
+    p = np.exp(-lasting.hazard * days)
+    n = 4 * n_target
+    panels.append(
+        Panel("Survival of the standing", "days", "share alive").add(
+            f"hazard {lasting.hazard:g} a day",
+            days,
+            survivors(lasting, days, 0.25 * day, n, seed + 1),
+            p,
+            4.0 * np.sqrt(p * (1.0 - p) / n),
+        )  # fmt: skip
+    )
+    return Protocol(turnover, "births from bare targets, and the constant hazard", panels, "science.md EX-33, EX-34")
+
+
+def _effective(turnover: Turnover) -> Turnover:
+    return turnover if turnover.deaths else replace(turnover, hazard=0.0)

@@ -1,0 +1,73 @@
+"""Which protocol belongs to which mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from neurodev.errors import ParameterError, nearest
+from neurodev.protocols.result import Protocol
+
+Maker = Callable[..., Protocol]
+
+_PROTOCOLS: dict[type, Maker] = {}
+
+# The modules of built-in protocols; each registers its own on import.
+MODULES = ("rules", "sizes", "births", "competition", "homeostasis")
+
+"""Mechanisms without a curve of their own, and why."""
+
+
+def protocol(*kinds: type) -> Callable[[Maker], Maker]:
+    """Register a function ``f(mechanism) -> Protocol`` as the protocol of mechanisms of `kinds`."""
+
+    def register(make: Maker) -> Maker:
+        for k in kinds:
+            _PROTOCOLS[k] = make
+        return make
+
+    return register
+
+
+def _load() -> None:
+    for name in MODULES:
+        import_module(f"neurodev.protocols.{name}")
+
+
+def protocol_of(kind: type) -> Maker | None:
+    """The protocol of a class, or of its nearest ancestor that has one."""
+    _load()
+    return next((_PROTOCOLS[c] for c in kind.__mro__ if c in _PROTOCOLS), None)
+
+
+def isolate(mechanism: Any, **options: Any) -> Protocol:
+    """Run one mechanism alone, beside its theory.
+
+    Parameters
+    ----------
+    mechanism : Mechanism, neuron model or drive
+        An instance, or a class whose parameters all have defaults.
+    **options
+        What its protocol accepts (numbers of samples, seeds, data).
+
+    Returns
+    -------
+    Protocol
+        ``.curves``, ``.error``, ``.plot()``, ``print()``.
+
+    Raises
+    ------
+    ParameterError
+        If there is no protocol for it.
+    """
+    one = mechanism() if isinstance(mechanism, type) else mechanism
+    make = protocol_of(type(one))
+    if make is None:
+        word = type(one).__name__
+        known = sorted(c.__name__ for c in _PROTOCOLS)
+        raise ParameterError(
+            f"there is no protocol for {word!r}{nearest(word, known)}; write one with "
+            f"@neurodev.protocols.protocol({word}), or take one of {known}"
+        )
+    return make(one, **options)

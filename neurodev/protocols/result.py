@@ -1,0 +1,173 @@
+"""What a protocol yields: curves of a mechanism run alone, each beside its closed form and, if given, a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+F8 = NDArray[np.float64]
+
+
+def _array(values: ArrayLike | None) -> F8:
+    return np.zeros(0) if values is None else np.atleast_1d(np.asarray(values, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve of a mechanism and its theory.
+
+    Attributes
+    ----------
+    label : str
+    x, y : (n,) float64
+        What the mechanism's own code gave.
+    theory : (n,) float64
+        The closed form at `x`; NaN where there is none.
+    accepted : (n,) float64
+        Deviation that rounding, a step, or four standard errors of a finite sample account for.
+    theory_x, theory_y : (m,) float64
+        The closed form on a finer grid, for drawing (else `x` and `theory`).
+    data_x, data_y, data_error : (k,) float64
+        A measurement, empty if there is none.
+    """
+
+    label: str
+    x: F8
+    y: F8
+    theory: F8
+    accepted: F8
+    theory_x: F8
+    theory_y: F8
+    data_x: F8
+    data_y: F8
+    data_error: F8
+
+    @property
+    def error(self) -> float:
+        """Largest deviation from the closed form, in the unit of y; NaN without one."""
+        d = np.abs(self.y - self.theory)
+        return float(np.nanmax(d)) if d.size and not np.all(np.isnan(d)) else float("nan")
+
+    @property
+    def share(self) -> float:
+        """Largest deviation as a share of what is accepted there: at most 1 where the curve holds."""
+        d = np.abs(self.y - self.theory)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            s = np.where(d == 0.0, 0.0, d / self.accepted)
+        return float(np.nanmax(s)) if s.size and not np.all(np.isnan(s)) else float("nan")
+
+
+@dataclass
+class Panel:
+    """Curves that share two axes."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: list[Curve] = field(default_factory=list)
+    log_x: bool = False
+    log_y: bool = False
+
+    def add(
+        self, label: str, x: ArrayLike, y: ArrayLike, theory: ArrayLike | None = None, accepted: ArrayLike = 1e-9, *,
+        fine: tuple[ArrayLike, ArrayLike] | None = None,
+        data: tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    ) -> Panel:  # fmt: skip
+        """Add a curve.
+
+        Parameters
+        ----------
+        label : str
+        x, y : (n,) array_like
+        theory : (n,) array_like, optional
+            The closed form at `x`.
+        accepted : scalar or (n,) array_like
+            Accepted deviation, in the unit of y.
+        fine : tuple of two (m,) array_like, optional
+            The closed form for drawing.
+        data : tuple of (k,) array_like, optional
+            A measurement: x, y and (optionally) its error.
+        """
+        xs, ys = _array(x), _array(y)
+        th = np.full(ys.size, np.nan) if theory is None else np.broadcast_to(_array(theory), ys.shape).copy()
+        tx, ty = (xs, th) if fine is None else (_array(fine[0]), _array(fine[1]))
+        d = data or ()
+        given = [_array(a) for a in d] + [np.zeros(0)] * (3 - len(d))
+        limit = np.broadcast_to(_array(accepted), ys.shape).copy()
+        self.curves.append(Curve(label, xs, ys, th, limit, tx, ty, *given))
+        return self
+
+
+@dataclass
+class Protocol:
+    """A mechanism, run alone.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+        The mechanism as it was run.
+    question : str
+        What the protocol does, in a sentence.
+    panels : list of Panel
+    source : str
+        Where the closed form or the experiment comes from.
+    """
+
+    mechanism: Any
+    question: str
+    panels: list[Panel]
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """The mechanism's word."""
+        return str(getattr(self.mechanism, "name", type(self.mechanism).__name__))
+
+    @property
+    def curves(self) -> list[Curve]:
+        """All curves, panel by panel."""
+        return [c for p in self.panels for c in p.curves]
+
+    @property
+    def worst(self) -> Curve:
+        """The curve whose deviation is the largest share of what is accepted."""
+        tested = [c for c in self.curves if not np.isnan(c.error)]
+        return max(tested or self.curves, key=lambda c: -1.0 if np.isnan(c.share) else c.share)
+
+    @property
+    def error(self) -> float:
+        """Largest deviation of the worst curve from its closed form, in its own unit."""
+        return self.worst.error
+
+    @property
+    def passed(self) -> bool:
+        """Whether every curve with a closed form lies within what is accepted, and there is at least one."""
+        shares = [c.share for c in self.curves if not np.isnan(c.error)]
+        return bool(shares) and all(s <= 1.0 for s in shares)
+
+    def plot(self) -> Any:
+        """Model, theory and measurement: a matplotlib Figure."""
+        from neurodev.plot.protocol import figure
+
+        return figure(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.question}"]
+        for p in self.panels:
+            lines.append(f"  {p.title}  ({p.x_label}; {p.y_label})")
+            for c in p.curves:
+                label = c.label or "model"
+                if np.isnan(c.error):
+                    lines.append(f"    {label:<34} {c.y.size} points, no closed form")
+                else:
+                    verdict = "agrees" if c.share <= 1.0 else "DEVIATES"
+                    lines.append(
+                        f"    {label:<34} {c.y.size:>4} points, largest deviation {c.error:.3g} "
+                        f"({100 * c.share:.3g} % of what is accepted): {verdict}"
+                    )
+        if self.source:
+            lines.append(f"  source: {self.source}")
+        return "\n".join(lines)

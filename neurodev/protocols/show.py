@@ -1,0 +1,86 @@
+"""The words of `neurodev show`: what a mechanism or model is, its parameters and where they come from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from textwrap import wrap
+from typing import Any
+
+from neurodev import params
+from neurodev.units import day, hour, minute
+
+WIDTH = 118
+
+
+def first_line(cls: type) -> str:
+    """The first sentence of a class's docstring."""
+    return (inspect.getdoc(cls) or "").split("\n")[0]
+
+
+def index(groups: Mapping[str, Mapping[str, type]]) -> str:
+    """All names, by group, each with its sentence."""
+    lines = []
+    for group, members in groups.items():
+        lines.append(f"{group}:")
+        width = max((len(n) for n in members), default=0)
+        lines += [f"  {name:<{width}}  {first_line(cls)}" for name, cls in sorted(members.items())]
+    lines.append("neurodev show NAME: equation, parameters, sources, and the curve beside its theory")
+    return "\n".join(lines)
+
+
+def number(value: Any, unit: str, clock: str | None) -> str:
+    """A value with its unit, in days, hours or minutes where that reads better."""
+    if value is None:
+        return "rule's own"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (int, float)):
+        if unit == "ms" and clock == "life":
+            for size, word in ((day, "day"), (hour, "h"), (minute, "min")):
+                if value >= size:
+                    return f"{value / size:g} {word}"
+        return f"{value:g}" if unit == "1" else f"{value:g} {unit}"
+    return str(value)
+
+
+def _range(info: params.ParameterInfo) -> str:
+    if info.low is None and info.high is None:
+        return ""
+    low, high = ("" if b is None else f"{b:g}" for b in (info.low, info.high))
+    return f"{low}..{high}"
+
+
+def table(obj: Any) -> str:
+    """Parameters of an instance: value, unit, clock, range and source, one a line."""
+    rows = [("parameter", "value", "clock", "range", "source")]
+    for info in params.describe(obj):
+        value = number(getattr(obj, info.name), info.unit, info.clock)
+        rows.append((info.name, value, info.clock or "", _range(info), info.source))
+    width = [max(len(r[k]) for r in rows) for k in range(4)]
+    lines = []
+    for r in rows:
+        head = "  ".join(r[k].ljust(width[k]) for k in range(4))
+        parts = wrap(r[4], max(WIDTH - len(head) - 4, 24)) or [""]
+        lines.append(f"  {head}  {parts[0]}".rstrip())
+        lines += [" " * (len(head) + 4) + p for p in parts[1:]]
+    return "\n".join(lines)
+
+
+def describe(obj: Any) -> str:
+    """Everything but the curve: sentence, equation, columns and parameters of an instance."""
+    cls = type(obj)
+    lines = [f"{cls.__name__}: {first_line(cls)}"]
+    equation = getattr(cls, "equation", "")
+    if equation:
+        lines += wrap(equation, WIDTH, initial_indent="  equation   ", subsequent_indent=" " * 13)
+    if hasattr(cls, "level"):
+        lines.append(f"  used on    {'a projection' if cls.level == 'synapse' else 'a population'}")
+    for word in ("owns", "adds", "reads"):
+        columns = getattr(cls, word, ())
+        if columns:
+            lines.append(f"  {word:<9}  {', '.join(columns)}")
+    lines.append(table(obj))
+    if hasattr(obj, "constants"):  # what the rule really uses, its own defaults and closed forms filled in
+        lines.append("  uses  " + ", ".join(f"{k} = {v:.6g}" for k, v in obj.constants().items()))
+    return "\n".join(lines)

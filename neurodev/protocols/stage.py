@@ -1,0 +1,225 @@
+"""The stage on which a mechanism plays alone: its ticks on a table without spikes, its hooks over given trains.
+
+`Ticks` calls the phases of a tick in the simulator's order; `Trains` calls the hot hooks in the event loop's order
+(arrivals before spikes at equal times).  Nothing here knows what any mechanism does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev import jit
+from neurodev.jit import call_hook, kernel
+from neurodev.mechanisms import base
+from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
+from neurodev.structure import weight as weight_map
+from neurodev.structure.log import LogBatch, StructuralLog, concatenate
+from neurodev.structure.plan import Applied, apply, merge
+from neurodev.structure.table import Table
+from neurodev.units import hour
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+SPAN = 50.0  # a trace's base moves when it is this many time constants old, as in the event loop
+
+
+def star(n: int, n_target: int = 1, columns: tuple[str, ...] = ("size",), delays: ArrayLike = (1.0,)) -> Table:
+    """`n` synapses on each of `n_target` targets, every source once per target."""
+    source, target = np.tile(np.arange(n), n_target), np.repeat(np.arange(n_target), n)
+    lane = np.zeros(n * n_target, dtype=np.int64)
+    return Table.build(n, n_target, delays, source, target, lane, 1.0, columns=columns)
+
+
+class Ticks:
+    """Mechanisms in ticks on one projection, without spikes.
+
+    Parameters
+    ----------
+    mechanisms : sequence of Mechanism
+        Synapse-level ones act on the projection, neuron-level ones on its targets.
+    table : Table
+    tick : float, ms (life)
+    acceleration : float
+    seed : int
+    **options
+        Fields of `SynapseView`.
+    """
+
+    def __init__(
+        self, mechanisms: Sequence[Mechanism], table: Table, tick: float = 2 * hour, acceleration: float = 120.0,
+        seed: int = 1, **options: Any,
+    ) -> None:  # fmt: skip
+        self.table, self.tick = table, tick
+        self.synaptic = [m for m in mechanisms if m.level == "synapse"]
+        self.neuronal = [m for m in mechanisms if m.level == "neuron"]
+        for m in self.synaptic:
+            for name, fill in m.columns().items():
+                if name not in table.column_names:
+                    table.add_column(name, fill)
+        table.ensure_in_lists()
+        self.clock = Clock(0, 0.0, 0.0, tick, tick / acceleration)
+        source, target = NeuronBlock(table.n_source), NeuronBlock(table.n_target)
+        for block in (source, target):
+            block.add("rate_hz")
+        self.view = SynapseView("alone", table, source, target, self.clock, seed, **options)
+        self.neurons = NeuronView("alone", target, self.clock, seed)
+        self.log = StructuralLog()
+        self.batches: list[LogBatch] = []
+        for m in self.neuronal:
+            for name, fill in m.columns().items():
+                target.add(name, fill)
+            m.prepare(self.neurons)
+        for m in self.synaptic:
+            m.prepare(self.view)
+
+    def phase(self, name: str) -> None:
+        """One phase of all mechanisms."""
+        for m in self.neuronal:
+            getattr(m, name)(self.neurons)
+        for m in self.synaptic:
+            getattr(m, name)(self.view)
+
+    def step(self, n: int = 1) -> Applied | None:
+        """`n` ticks; returns what the last one did."""
+        done = None
+        for _ in range(n):
+            c = self.clock
+            c.tick += 1
+            c.life, c.spike = c.tick * self.tick, c.tick * c.tick_spike
+            for name in ("signals", "add", "advance"):
+                self.phase(name)
+            plans = [p for p in (m.propose(self.view) for m in self.synaptic) if p is not None]
+            merged = merge(plans, self.table, single_contact=not self.view.multapses)
+            done = apply(self.table, merged, tick=c.tick, life=c.life, log=self.log)
+            if done.n_born:
+                for m in self.synaptic:
+                    m.born(self.view, done.slots)
+        return done
+
+    def weigh(self) -> None:
+        """Read the weights off the sizes, scaled by the targets."""
+        t, v = self.table, self.view
+        gain = np.exp(v.target["scaling"]) if "scaling" in v.target else np.ones(t.n_target)
+        weight_map.refresh(
+            t.slots(), t.column("log_size"), t.column("size"), t.weight, t.post, v.reference_volume, v.weight_gain,
+            v.silent_volume, gain,
+        )  # fmt: skip
+
+    def events(self) -> LogBatch:
+        """Everything logged so far."""
+        self.batches.append(self.log.take())
+        return concatenate(self.batches)
+
+    def of(self, column: str) -> F8:
+        """A column of the living, by uid."""
+        slots = self.table.slots()
+        return np.asarray(self.table.column(column)[slots][np.argsort(self.table.uid[slots])])
+
+
+@kernel
+def play(
+    pre_hook, post_hook, record, time, kind, index, lane, row_start, row_length, n_source, x, y, base_time, tau, span
+):  # type: ignore[no-untyped-def]
+    """Call the hooks of all events in order, moving a trace's base whenever it is `span` time constants old."""
+    n_pre = x.shape[0]
+    for e in range(time.shape[0]):
+        t = time[e]
+        for k in range(tau.shape[0]):
+            age = (t - base_time[k]) / tau[k]
+            if age > span:
+                if k < n_pre:
+                    x[k] *= np.exp(-age)
+                else:
+                    y[k - n_pre] *= np.exp(-age)
+                base_time[k] = t
+        if kind[e] == 0:
+            if pre_hook != 0:
+                row = lane[e] * n_source + index[e]
+                first = row_start[row]
+                call_hook(pre_hook, record, index[e], lane[e], first, first + row_length[row], t)  # type: ignore[call-arg]
+        elif post_hook != 0:
+            call_hook(post_hook, record, index[e], 0, 0, 0, t)  # type: ignore[call-arg]
+
+
+class Trains:
+    """The hot hooks of one mechanism on one table, fed with emissions of the sources and spikes of the targets."""
+
+    def __init__(self, mechanism: Mechanism, table: Table) -> None:
+        hot = mechanism.hot(frozenset(table.column_names))
+        if hot is None:
+            raise ValueError(f"{mechanism.name} has no hot hooks")
+        table.ensure_in_lists()
+        self.hot, self.table = hot, table
+        self.x = np.zeros((len(hot.pre_traces), table.n_row))
+        self.y = np.zeros((len(hot.post_traces), table.n_target))
+        self.tau = np.array(hot.pre_traces + hot.post_traces)
+        self.base = np.zeros(self.tau.size)
+        self.parameters = np.array(hot.parameters, dtype=np.float64)
+        names = table.column_names
+        self.columns = np.array([names.index(c) for c in hot.columns if c in names] or [0], dtype=np.int64)
+        self.record = np.zeros(base.RECORD_SIZE, dtype=np.int64)
+        self._fill()
+
+    def _fill(self) -> None:
+        r, t = self.record, self.table
+        for entry, array in (
+            (base.R_F, t.f), (base.R_POST, t.post), (base.R_WEIGHT, t.weight), (base.R_IN_START, t.in_start),
+            (base.R_IN_LENGTH, t.in_length), (base.R_IN_SLOT, t.in_slot), (base.R_IN_ROW, t.in_row),
+            (base.R_PARAMETERS, self.parameters), (base.R_COLUMNS, self.columns), (base.R_PRE_TRACE, self.x),
+            (base.R_POST_TRACE, self.y), (base.R_BASE, self.base), (base.R_TAU, self.tau), (base.R_UID, t.uid),
+        ):  # fmt: skip
+            r[entry] = jit.address(array)
+        for entry, number in (
+            (base.R_CAPACITY, t.capacity), (base.R_N_IN, t.in_slot.size), (base.R_N_SOURCE, t.n_source),
+            (base.R_N_ROW, t.n_row), (base.R_N_TARGET, t.n_target), (base.R_N_PARAMETER, self.parameters.size),
+            (base.R_N_COLUMN, t.f.shape[0]), (base.R_N_PRE_TRACE, len(self.hot.pre_traces)),
+            (base.R_N_POST_TRACE, len(self.hot.post_traces)),
+        ):  # fmt: skip
+            r[entry] = number
+
+    def run(self, emissions: Sequence[ArrayLike], spikes: Sequence[ArrayLike]) -> None:
+        """Play all emissions (one array of times per source, ms) and spikes (one per target)."""
+        rows: list[tuple[F8, int, int, int]] = []
+        for i, times in enumerate(emissions):
+            rows += [(np.asarray(times, dtype=float) + d, 0, i, k) for k, d in enumerate(self.table.delays)]
+        rows += [(np.asarray(times, dtype=float), 1, j, 0) for j, times in enumerate(spikes)]
+        time = np.concatenate([r[0] for r in rows])
+        kind, index, lane = (
+            np.concatenate([np.full(r[0].size, r[c], dtype=np.int64) for r in rows]) for c in (1, 2, 3)
+        )
+        order = np.lexsort((index, lane, kind, time))
+        t = self.table
+        hooks = [0 if h is None else jit.address_of_hook(h) for h in (self.hot.on_pre, self.hot.on_post)]
+        run: Any = play  # Numba's business
+        run(
+            *hooks, jit.address(self.record), time[order], kind[order], index[order], lane[order], t.row_start,
+            t.row_length, t.n_source, self.x, self.y, self.base, self.tau, SPAN,
+        )  # fmt: skip
+
+
+def poisson(rate_hz: float, duration: float, draw: np.random.Generator) -> F8:
+    """A Poisson train, ms."""
+    return np.sort(draw.uniform(0.0, duration, draw.poisson(rate_hz * duration / 1e3)))
+
+
+@dataclass(frozen=True)
+class Push(Mechanism):
+    """Holds the set-points of synapses away from the mean: `amount` (n,) in sd, by uid from the first on."""
+
+    adds: ClassVar[tuple[str, ...]] = ("drive_push",)
+    amount: Any = None
+
+    def columns(self) -> dict[str, float]:
+        """The drive it adds to."""
+        return {"drive_push": 0.0}
+
+    def add(self, view: SynapseView) -> None:
+        """Add each synapse's amount."""
+        t, slots = view.table, view.slots()
+        t.column("drive_push")[slots] += np.asarray(self.amount, dtype=float)[t.uid[slots].astype(np.int64) - 1]

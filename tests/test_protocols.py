@@ -1,0 +1,116 @@
+"""Each mechanism alone: every registered one has a protocol, and its curves lie on their closed forms."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+import neurodev as nd
+from neurodev import cli, study
+from neurodev.errors import ParameterError
+from neurodev.mechanisms.base import Mechanism
+from neurodev.protocols import Panel, Protocol, protocol, protocol_of, rules, show
+from neurodev.units import day
+
+VARIANTS = {
+    "STDP": [{"rule": "pair"}, {"rule": "nearest"}, {"rule": "triplet"}, {"rule": "burst"}],
+    "SpineSize": [
+        {}, {"death": "none", "slow_share": 0.5}, {"death": "hazard", "sd": 1.06, "tau": 150 * day},
+    ],
+    "Turnover": [{}, {"hazard": 0.1}, {"births": False}],
+}  # fmt: skip
+CASES = [(name, given) for name in study.MECHANISMS for given in VARIANTS.get(name, [{}])]
+
+
+@pytest.mark.parametrize("name", study.MECHANISMS)
+def test_every_registered_mechanism_has_a_protocol(name):
+    """Issue 3, item 8: no mechanism without a curve."""
+    assert protocol_of(study.MECHANISMS[name]) is not None, f"write a protocol for {name} in neurodev/protocols"
+
+
+@pytest.mark.parametrize("name, given", CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])
+def test_the_curves_lie_on_their_closed_forms(name, given):
+    """EX-34, EX-38, EX-41, EX-46 to EX-49 and the others, by each mechanism's own code."""
+    result = nd.isolate(study.MECHANISMS[name](**given))
+    assert result.passed, str(result)
+    assert result.name == name and result.question and result.source
+    assert "DEVIATES" not in str(result)
+    assert result.plot().get_axes()
+
+
+def test_numbers_of_the_reference():
+    """EX-34: peak 1.6667 at 23.21 d; EX-48c: the triplet rule changes sign near 19 Hz; EX-46: -5.0e-4 a second."""
+    overshoot = nd.isolate(nd.Turnover()).panels[1].curves[0]
+    peak = np.argmax(overshoot.theory_y)
+    assert overshoot.theory_y[peak] == pytest.approx(5 / 3, abs=1e-3)
+    assert overshoot.theory_x[peak] == pytest.approx(23.21, abs=0.3)
+    low, high = nd.isolate(nd.STDP("triplet")).panels[1].curves[1].theory[[3, 4]]  # 15 and 20 Hz
+    assert low < 0 < high
+    ten = nd.isolate(nd.STDP()).panels[1].curves[0]
+    assert ten.theory[2] == pytest.approx(-2.5e-4)  # 5 and 10 Hz
+
+
+def test_the_burst_window_is_the_reference_at_no_offset():
+    """The closed form of two bursts, at offset 0, is a_ref, and far apart only the losses remain."""
+    rule = nd.STDP("burst")
+    near, far = rules.burst_window(rule, np.array([0.0, 1e5]))
+    assert near == pytest.approx(rule.reference(), rel=1e-12)
+    assert far == pytest.approx(-2 * rule.value("burst_loss") * 25, rel=1e-9)
+
+
+def test_a_wrong_mechanism_is_found_out():
+    """A size that fluctuates too fast deviates from the theory of the size it claims to be."""
+    right = nd.SpineSize(death="none")
+    wrong = nd.isolate(replace(right, tau=right.tau / 2)).panels[0].curves[0]
+    truth = nd.isolate(right).panels[0].curves[0]
+    bad = Panel("", "", "").add("", truth.x, np.interp(truth.x, wrong.x, wrong.y), truth.theory, truth.accepted)
+    assert bad.curves[0].share > 2
+    assert not Protocol(right, "q", [bad]).passed
+
+
+def test_data_is_kept_and_drawn():
+    result = nd.isolate(nd.STDP(), data=([10.0, -10.0], [0.003, -0.003]))
+    assert result.curves[0].data_x.size == 2
+    labels = [t.get_text() for t in result.plot().get_axes()[0].get_legend().get_texts()]
+    assert "measured" in labels
+
+
+@dataclass(frozen=True)
+class Idea(Mechanism):
+    """A mechanism of a user."""
+
+    owns = ("idea",)
+
+
+def test_a_mechanism_without_protocol_is_refused_and_can_be_given_one():
+    with pytest.raises(ParameterError, match="protocol for 'Idea'"):
+        nd.isolate(Idea())
+
+    @protocol(Idea)
+    def alone(idea):
+        return Protocol(idea, "nothing happens", [Panel("a", "x", "y").add("", [1.0], [1.0], [1.0])])
+
+    assert nd.isolate(Idea).passed
+
+
+def test_show(capsys, tmp_path):
+    assert cli.main(["show"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in (*study.MECHANISMS, *study.MODELS))
+    picture = tmp_path / "scaling.png"
+    assert cli.main(["show", "Scaling", "--set", "tau=2 day", "--plot", str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert "2 day" in out and "owns       scaling" in out and "agrees" in out and "life" in out
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert cli.main(["show", "Scalin"]) == 2
+    assert "Scaling" in capsys.readouterr().err
+    assert cli.main(["show", "Scaling", "--set", "tao=1"]) == 2
+    assert "tau" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [*study.MECHANISMS, *study.MODELS])
+def test_the_words_name_every_parameter_and_source(name):
+    text = show.describe((study.MECHANISMS | study.MODELS)[name]())
+    cls = (study.MECHANISMS | study.MODELS)[name]
+    for info in show.params.describe(cls):
+        assert info.name in text and info.source.split()[0] in text
