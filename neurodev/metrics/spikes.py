@@ -163,6 +163,20 @@ def _stretches(windows: ArrayLike) -> F8:
     return np.column_stack([w[begin, 0], until[np.append(begin[1:], w.shape[0]) - 1]])
 
 
+def _placed(times: ArrayLike, windows: ArrayLike | None) -> tuple[F8, I8, F8]:
+    """Spikes within stretches in order of time, the stretch of each, and the stretches (n, 2); one if not given."""
+    t = np.sort(np.asarray(times, dtype=float))
+    if windows is not None:
+        stretches = _stretches(windows)
+    else:
+        stretches = np.array([[t[0], t[-1]]]) if t.size else np.zeros((0, 2))
+    if not stretches.shape[0]:
+        return np.zeros(0), np.zeros(0, dtype=np.int64), stretches
+    where = np.searchsorted(stretches[:, 0], t, side="right") - 1
+    inside = (where >= 0) & (t <= stretches[np.maximum(where, 0), 1])
+    return t[inside], where[inside], stretches
+
+
 def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike | None = None) -> Avalanches:
     """Neuronal avalanches: runs of bins with spikes of any cell, between bins without.
 
@@ -196,14 +210,7 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
     >>> avalanches([0.0, 0.5, 1.2, 5.1], width=1.0).size
     array([3, 1])
     """
-    t = np.sort(np.asarray(times, dtype=float))
-    if windows is None:
-        w = np.array([[t[0], np.inf]]) if t.size else np.zeros((0, 2))
-    else:
-        w = _stretches(windows)
-    where = np.searchsorted(w[:, 0], t, side="right") - 1
-    inside = (where >= 0) & (t <= w[np.maximum(where, 0), 1]) if w.shape[0] else np.zeros(t.size, dtype=bool)
-    t, where = t[inside], where[inside]
+    t, where, stretches = _placed(times, windows)
     if width is None:
         interval = np.diff(t)[np.diff(where) == 0]
         width = float(interval.mean()) if interval.size else 0.0
@@ -213,19 +220,18 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
             )
     if not width > 0 or not np.isfinite(width):
         raise ParameterError(f"width must be a positive number of ms, got {width!r}")
-    local = np.floor((t - w[where, 0]) / width + 1e-9).astype(np.int64)
-    n_bin = np.ceil(np.where(np.isfinite(w[:, 1]), w[:, 1] - w[:, 0], 0.0) / width - 1e-9).astype(np.int64)
-    offset = np.concatenate([[0], np.cumsum(n_bin + 2)]).astype(np.int64)  # stretches never touch
+    n_bin = np.ceil((stretches[:, 1] - stretches[:, 0]) / width - 1e-9).astype(np.int64)
+    offset = np.concatenate([[0], np.cumsum(n_bin + 2)]).astype(np.int64)  # a gap, so that stretches never touch
+    local = np.floor((t - stretches[where, 0]) / width + 1e-9).astype(np.int64)
     bins, count = np.unique(local + offset[where], return_counts=True)
     begin, size, duration, first, second = _grouped(bins, count.astype(np.int64))
-    stretch = np.maximum(np.searchsorted(offset[:-1], begin, side="right") - 1, 0)
-    local_begin = begin - offset[stretch]
-    start = w[stretch, 0] + width * local_begin if w.shape[0] else np.zeros(0)
-    out = (np.asarray(start, dtype=np.float64), size, duration, first, second)
+    stretch = np.searchsorted(offset, begin, side="right") - 1
+    begin = begin - offset[stretch]
+    start = np.asarray(stretches[stretch, 0] + width * begin, dtype=np.float64)
+    seen = np.ones(begin.size, dtype=bool)
     if windows is not None:
-        whole = (local_begin > 0) & (local_begin + duration < n_bin[stretch])
-        out = (out[0][whole], out[1][whole], out[2][whole], out[3][whole], out[4][whole])
-    return Avalanches(*out, width)
+        seen = (begin > 0) & (begin + duration < n_bin[stretch])
+    return Avalanches(start[seen], size[seen], duration[seen], first[seen], second[seen], width)
 
 
 def avalanches_of_counts(counts: ArrayLike, width: float = 1.0) -> Avalanches:
