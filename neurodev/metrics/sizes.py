@@ -1,4 +1,4 @@
-"""Sizes: how they are distributed, and how the living differ from those that die."""
+"""Sizes: how they are distributed, how they change, and how the living differ from those that die."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
 
 F8 = NDArray[np.float64]
 DECADE = float(np.log(10.0))
@@ -96,6 +98,177 @@ def lognormal_fit(log_size: ArrayLike) -> LogNormal:
     step = np.arange(x.size + 1) / x.size
     distance = float(max((step[1:] - model).max(), (model - step[:-1]).max()))
     return LogNormal(mean, sd, sd / np.sqrt(x.size), sd / np.sqrt(2.0 * x.size), distance)
+
+
+def kolmogorov_smirnov(a: ArrayLike, b: ArrayLike) -> float:
+    """Largest distance between the distributions of two samples, (n,) and (m,); NaN if one is empty (BIO-14)."""
+    x, y = np.sort(np.asarray(a, dtype=float)), np.sort(np.asarray(b, dtype=float))
+    if not x.size or not y.size:
+        return NAN
+    at = np.concatenate([x, y])
+    one, other = (np.searchsorted(v, at, side="right") / v.size for v in (x, y))
+    return float(np.abs(one - other).max())
+
+
+def number_above(size: ArrayLike, limits: ArrayLike) -> NDArray[np.int64]:
+    """Number of sizes (n,) at or above each detection limit, same shape as `limits` (BIO-5)."""
+    x = np.sort(np.asarray(size, dtype=float))
+    return np.asarray(x.size - np.searchsorted(x, np.asarray(limits, dtype=float), side="left"), dtype=np.int64)
+
+
+def correlation(a: ArrayLike, b: ArrayLike) -> float:
+    """Pearson correlation of two sizes of the same synapses, (n,) each; pairs with NaN are left out.
+
+    NaN for fewer than three pairs, or if one side does not vary.
+    """
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if x.shape != y.shape:
+        raise ParameterError(f"a and b must be sizes of the same synapses, got shapes {x.shape} and {y.shape}")
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[both], y[both]
+    if x.size < 3 or x.std() == 0 or y.std() == 0:
+        return NAN
+    return float(((x - x.mean()) * (y - y.mean())).mean() / (x.std() * y.std()))
+
+
+def log_sizes(size: ArrayLike) -> F8:
+    """ln of sizes, NaN where the synapse is absent (0 or NaN), same shape."""
+    x = np.asarray(size, dtype=float)
+    if np.any(x < 0):
+        raise ParameterError(f"size must not be negative, got {np.nanmin(x)!r}; 0 or NaN stand for absence")
+    with np.errstate(divide="ignore"):
+        return np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), np.nan)
+
+
+class SizeCourse(NamedTuple):
+    """How sizes change over 0, 1, 2, ... sessions, of synapses there at both ends, (n_session,) each."""
+
+    correlation: F8  #: of the size with itself that many sessions later
+    change: F8  #: mean change
+    change_sd: F8  #: standard deviation of the change
+    pairs: NDArray[np.int64]  #: pairs of sizes that were compared
+
+
+def size_course(log_size: ArrayLike) -> SizeCourse:
+    """Correlation of sizes across time, and the spread of their changes, by lag; all start sessions are pooled.
+
+    Parameters
+    ----------
+    log_size : (n, n_session) array_like
+        ln V in sessions at equal intervals, NaN where absent (see `log_sizes`).
+
+    Returns
+    -------
+    SizeCourse
+        NaN where fewer than three pairs are left.
+
+    Notes
+    -----
+    For an Ornstein-Uhlenbeck process of ln V, the correlation over D is ``exp(-D / tau)`` and the spread of the change
+    ``s sqrt(2 (1 - exp(-D / tau)))`` (EX-38).
+    """
+    x = np.asarray(log_size, dtype=float)
+    if x.ndim != 2:
+        raise ParameterError(f"log_size must be (n, n_session), got shape {x.shape}")
+    n = x.shape[1]
+    r, mean, sd = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    pairs = np.zeros(n, dtype=np.int64)
+    for lag in range(n):
+        a, b = x[:, : n - lag].ravel(), x[:, lag:].ravel()
+        both = np.isfinite(a) & np.isfinite(b)
+        a, b = a[both], b[both]
+        pairs[lag] = a.size
+        if a.size >= 3:
+            r[lag], mean[lag], sd[lag] = correlation(a, b), (b - a).mean(), (b - a).std()
+    return SizeCourse(r, mean, sd, pairs)
+
+
+class ChangeBySize(NamedTuple):
+    """Changes of size in groups of the size before, smallest first, (groups,) each; and a line through their spread."""
+
+    size: F8  #: mean size before
+    change: F8  #: mean change
+    change_sd: F8  #: standard deviation of the change
+    slope: float  #: of `change_sd` on `size`
+    intercept: float  #: of `change_sd` on `size`
+
+
+def change_by_size(before: ArrayLike, after: ArrayLike, groups: int = 5) -> ChangeBySize:
+    """Change of size against size, and the spread of the change regressed on it (BIO-13).
+
+    Parameters
+    ----------
+    before, after : (n,) array_like
+        Sizes (not logarithms, for BIO-13) of the same synapses in two sessions; pairs with NaN are left out.
+    groups : int
+        Quantile groups of the size before.
+
+    Returns
+    -------
+    ChangeBySize
+        A spread that grows with size is multiplicative (slope), one that does not is additive (intercept).
+    """
+    x, y = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if x.shape != y.shape or x.ndim != 1:
+        raise ParameterError(f"before and after must be (n,) alike, got shapes {x.shape} and {y.shape}")
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[both], y[both]
+    if groups < 2 or x.size < 2 * groups:
+        raise ParameterError(f"groups must be at least 2 and leave two pairs each, got {groups!r} for {x.size} pairs")
+    parts = np.array_split(np.argsort(x, kind="stable"), groups)
+    size = np.array([x[k].mean() for k in parts])
+    change = np.array([(y[k] - x[k]).mean() for k in parts])
+    spread = np.array([(y[k] - x[k]).std() for k in parts])
+    slope, intercept = np.polyfit(size, spread, 1)
+    return ChangeBySize(size, change, spread, float(slope), float(intercept))
+
+
+def partner_pairs(size: ArrayLike, axon: ArrayLike, dendrite: ArrayLike, first_two: bool = False) -> F8:
+    """Sizes of pairs of synapses of the same axon on the same dendrite, (n_pair, 2).
+
+    Parameters
+    ----------
+    size : (n,) array_like
+        Sizes or their logarithms; NaN and their synapses are left out.
+    axon, dendrite : (n,) array_like
+        Identity of the partners of each; of a run, source and target neuron.
+    first_two : bool
+        One pair for each group, its first two in the order given; otherwise all pairs of each group.
+    """
+    v = np.asarray(size, dtype=float)
+    i, j = np.asarray(axon), np.asarray(dendrite)
+    if not v.shape == i.shape == j.shape:
+        raise ParameterError(f"size, axon and dendrite must be (n,) alike, got {v.shape}, {i.shape}, {j.shape}")
+    keep = np.isfinite(v)
+    v, i, j = v[keep], i[keep], j[keep]
+    code = np.unique(i, return_inverse=True)[1].astype(np.int64) * (np.unique(j).size or 1)
+    code = code + np.unique(j, return_inverse=True)[1]
+    order = np.argsort(code, kind="stable")
+    if not order.size:
+        return np.zeros((0, 2))
+    out = []
+    for group in np.split(v[order], np.flatnonzero(np.diff(code[order])) + 1):
+        if group.size > 1:
+            a, b = (np.array([0]), np.array([1])) if first_two else np.triu_indices(group.size, 1)
+            out.append(np.column_stack([group[a], group[b]]))
+    return np.concatenate(out) if out else np.zeros((0, 2))
+
+
+def pair_correlation(pairs: ArrayLike) -> float:
+    """Correlation within pairs (n, 2) whose order means nothing: each counts both ways round (Fisher's intraclass)."""
+    p = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    return correlation(np.concatenate([p[:, 0], p[:, 1]]), np.concatenate([p[:, 1], p[:, 0]])) if len(p) > 1 else NAN
+
+
+def pair_cv(pairs: ArrayLike) -> F8:
+    """Coefficient of variation of each pair of sizes (not logarithms), (n, 2) -> (n,): sd of the two over their mean.
+
+    ``sqrt(2) |a - b| / (a + b)``, the sd with n - 1 = 1.  Source: Bartol et al. 2015, doi 10.7554/eLife.10778.
+    """
+    p = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    if np.any(p <= 0):
+        raise ParameterError(f"pairs must hold positive sizes, not logarithms, got {p.min()!r}")
+    return np.asarray(np.sqrt(2.0) * np.abs(p[:, 0] - p[:, 1]) / p.sum(axis=1), dtype=np.float64)
 
 
 def losses_by_size(log_size: ArrayLike, lost: ArrayLike, groups: int = 5) -> F8:

@@ -70,6 +70,175 @@ def paired_survival(sessions: Sequence[ArrayLike], pooled: bool = True) -> F8:
     return out
 
 
+def presence(born: ArrayLike, died: ArrayLike, sessions: ArrayLike) -> NDArray[np.bool_]:
+    """Whether each is there in each session, (n, n_session): what imaging would see of a run.
+
+    Parameters
+    ----------
+    born, died : (n,) array_like
+        Times of birth and death; NaN or infinity where it lives on.  Who dies at a session is gone in it.
+    sessions : (n_session,) array_like
+        Times of the sessions, rising.
+    """
+    b, d, at = (np.asarray(a, dtype=float) for a in (born, died, sessions))
+    gone = np.where(np.isnan(d), np.inf, d)
+    return np.asarray((b[:, None] <= at) & (gone[:, None] > at))
+
+
+class Changes(NamedTuple):
+    """Gains and losses from session to session."""
+
+    number: NDArray[np.int64]  #: there in each session, (n_session,)
+    gained: NDArray[np.int64]  #: new in each session but the first, (n_session - 1,)
+    lost: NDArray[np.int64]  #: of the session before, (n_session - 1,)
+    gained_fraction: F8  #: gained over the number before
+    lost_fraction: F8  #: lost over the number before
+    turnover_ratio: F8  #: (gained + lost) / (N before + N after)
+
+
+def _seen(present: ArrayLike) -> NDArray[np.bool_]:
+    p = np.asarray(present)
+    if p.ndim != 2:
+        raise ParameterError(f"present must be (n, n_session), got shape {p.shape}; for sizes give sizes > 0")
+    if p.dtype.kind == "f" and np.isnan(p).any():
+        raise ParameterError("present holds NaN: give np.isfinite(sizes) if NaN stands for absence")
+    return p.astype(bool)
+
+
+def session_changes(present: ArrayLike) -> Changes:
+    """Gains, losses and turnover ratio between successive sessions.
+
+    Parameters
+    ----------
+    present : (n, n_session) bool array_like
+        Whether each was there in each session; sizes will do if 0 stands for absence.  One that goes and comes back
+        is lost and gained.
+
+    Returns
+    -------
+    Changes
+        Fractions are NaN where there is nothing to divide by.
+    """
+    p = _seen(present)
+    before, after = p[:, :-1], p[:, 1:]
+    number = p.sum(axis=0).astype(np.int64)
+    gained = (~before & after).sum(axis=0).astype(np.int64)
+    lost = (before & ~after).sum(axis=0).astype(np.int64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        into = np.where(number[:-1] > 0, gained / number[:-1], np.nan)
+        out = np.where(number[:-1] > 0, lost / number[:-1], np.nan)
+        both = number[:-1] + number[1:]
+        ratio = np.where(both > 0, (gained + lost) / both, np.nan)
+    return Changes(number, gained, lost, into, out, ratio)
+
+
+def session_survival(present: ArrayLike, pooled: bool = False) -> F8:
+    """Share still there 0, 1, 2, ... sessions later, (n_session,); of the first session, or of all `pooled`.
+
+    Parameters
+    ----------
+    present : (n, n_session) bool array_like
+        As in `session_changes`; pooling needs equal intervals.
+    pooled : bool
+        See `paired_survival`.
+    """
+    return paired_survival([np.flatnonzero(column) for column in _seen(present).T], pooled)
+
+
+def sightings(present: ArrayLike, sessions: ArrayLike) -> tuple[F8, F8]:
+    """Times of the first and of the last sighting of each, (n,) and (n,); NaN for one never seen.
+
+    Parameters
+    ----------
+    present : (n, n_session) bool array_like
+    sessions : (n_session,) array_like
+        Times of the sessions, rising.
+    """
+    p, at = _seen(present), np.asarray(sessions, dtype=float)
+    if at.shape != (p.shape[1],):
+        raise ParameterError(f"sessions must hold a time for each of the {p.shape[1]} sessions, got shape {at.shape}")
+    ever = p.any(axis=1)
+    first, last = np.full(p.shape[0], np.nan), np.full(p.shape[0], np.nan)
+    if ever.any():
+        first[ever] = at[p[ever].argmax(axis=1)]
+        last[ever] = at[p.shape[1] - 1 - p[ever, ::-1].argmax(axis=1)]
+    return first, last
+
+
+class Lives(NamedTuple):
+    """Lives as imaging sees them, (n,) each: ready for `kaplan_meier`."""
+
+    duration: F8  #: age at death or at the last session; counted from the first session for the `standing`
+    died: NDArray[np.bool_]  #: False where it was still there in the last session
+    standing: NDArray[np.bool_]  #: there in the first session already: its age is not known
+
+
+def lives_from_sightings(first: ArrayLike, last: ArrayLike, sessions: ArrayLike, place: float = 0.5) -> Lives:
+    """Durations from the first and the last sighting of each synapse.
+
+    A birth or a death is only known to lie between two sessions; it is put at `place` of that interval.  Those of the
+    first session have no known age: treat them and the newborns apart, ``kaplan_meier(duration[~standing],
+    died[~standing])``.
+
+    Parameters
+    ----------
+    first, last : (n,) array_like
+        Times of the first and the last sighting, each one of `sessions`; rows with NaN (never seen) are left out.
+    sessions : (n_session,) array_like
+        Times of the sessions, rising.
+    place : float
+        0: as soon as possible after the session before; 1/2: midway; 1: at the session that noticed it.
+
+    Raises
+    ------
+    ParameterError
+        If a sighting is not at a session, or the last lies before the first.
+    """
+    at = np.asarray(sessions, dtype=float)
+    a, b = np.asarray(first, dtype=float), np.asarray(last, dtype=float)
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = a[known], b[known]
+    if not 0.0 <= place <= 1.0:
+        raise ParameterError(f"place must lie between 0 and 1, got {place!r}")
+    if at.size < 2 or np.any(np.diff(at) <= 0):
+        raise ParameterError(f"sessions must be at least two rising times, got {sessions!r}")
+    if not np.isin(np.concatenate([a, b]), at).all() or np.any(b < a):
+        raise ParameterError("first and last must be times of sessions, and last not before first")
+    i, j = np.searchsorted(at, a), np.searchsorted(at, b)
+    standing, died = i == 0, j < at.size - 1
+    born = np.where(standing, at[0], at[i - 1] + place * (at[i] - at[i - 1]))
+    after = np.minimum(j + 1, at.size - 1)
+    end = np.where(died, at[j] + place * (at[after] - at[j]), at[-1])
+    return Lives(np.asarray(end - born, dtype=np.float64), np.asarray(died), np.asarray(standing))
+
+
+def two_class_survival(time: ArrayLike, share: float, slow: float, fast: float) -> F8:
+    """Share of a standing population that survives `time` when two classes die at constant rates.
+
+    ``share exp(-slow t) + (1 - share) exp(-fast t)``; in a stationary population the mean turnover ratio over an
+    interval is 1 minus this.
+
+    Parameters
+    ----------
+    time : array_like
+    share : float
+        Of the slow class in the standing population.
+    slow, fast : float
+        Death rates, per unit of `time`.
+
+    Notes
+    -----
+    Source: two-class immigration and death, science.md section 1.3.
+    """
+    t = np.asarray(time, dtype=float)
+    return np.asarray(share * np.exp(-slow * t) + (1.0 - share) * np.exp(-fast * t), dtype=np.float64)
+
+
+def slow_birth_share(share: float, slow: float, fast: float) -> float:
+    """Probability that a newborn belongs to the slow class if its `share` in the standing population is to last."""
+    return share * slow / (share * slow + (1.0 - share) * fast)
+
+
 class Survival(NamedTuple):
     """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's `error`, number `at_risk` before.
 
@@ -88,6 +257,17 @@ class Survival(NamedTuple):
         steps = np.concatenate([[1.0], self.value])
         value = steps[np.searchsorted(self.time, x, side="right")]
         return np.asarray(np.where(x <= self.until, value, np.nan), dtype=np.float64)
+
+    @property
+    def median(self) -> float:
+        """Smallest age beyond which at most half survive; NaN if more than half still did at the end."""
+        below = np.flatnonzero(self.value <= 0.5 * (1.0 + 1e-12))
+        return float(self.time[below[0]]) if below.size else float("nan")
+
+    def conditional(self, age: float, span: float) -> float:
+        """Share of those alive at `age` that survive a further `span`; NaN beyond what was observed (BIO-12)."""
+        begin, end = self.at([age, age + span])
+        return float(end / begin) if begin > 0 else float("nan")
 
     def interval(self, z: float = 1.96) -> tuple[F8, F8]:
         """Lower and upper confidence limit (n_step,), by log(-log) of the share, which stays inside 0 and 1.

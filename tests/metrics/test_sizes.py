@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
 
 
@@ -89,3 +90,99 @@ def test_relative_evidence_and_gap():
     assert sizes.relative_gap([1, -1], [-2]) == 2.0
     assert sizes.relative_gap([4, -4], [-8]) == 2.0  # any gain
     assert np.isnan(sizes.relative_gap([1], [0])) and np.isnan(sizes.relative_gap([], []))
+
+
+def ornstein_uhlenbeck(n, sessions, s, tau, seed):
+    rng = np.random.default_rng(seed)
+    x = np.empty((n, sessions))
+    x[:, 0] = rng.normal(0, s, n)
+    for k in range(1, sessions):
+        x[:, k] = x[:, k - 1] * np.exp(-1 / tau) + s * np.sqrt(1 - np.exp(-2 / tau)) * rng.normal(size=n)
+    return x
+
+
+@pytest.mark.parametrize(("tau", "per_s"), [(3.0, 0.7530), (10.0, 0.4363), (30.0, 0.2561)])
+def test_ex38_spread_of_changes(tau, per_s):
+    s, n = 0.7, 20_000
+    out = sizes.size_course(ornstein_uhlenbeck(n, 6, s, tau, 38))
+    assert out.change_sd[1] == pytest.approx(s * per_s, abs=4 * s * per_s / np.sqrt(2 * n))
+    np.testing.assert_allclose(out.correlation, np.exp(-np.arange(6) / tau), atol=4 / np.sqrt(n))
+    np.testing.assert_array_equal(out.pairs, n * np.arange(6, 0, -1))
+    assert out.change_sd[0] == 0 and np.all(np.abs(out.change) < 4 * 2 * s / np.sqrt(n))
+
+
+@pytest.mark.parametrize(("s", "at_tau"), [(0.5, 0.33917), (0.7, 0.31239), (1.0, 0.25879)])
+def test_ex39_correlation_of_sizes(s, at_tau):
+    """The correlation of V itself, not of its logarithm, after one time constant."""
+    n = 400_000
+    x = ornstein_uhlenbeck(n, 2, s, 1.0, 39)
+    # heavy tails: the error is taken from eight parts
+    parts = [sizes.correlation(np.exp(a[:, 0]), np.exp(a[:, 1])) for a in np.array_split(x, 8)]
+    assert abs(np.mean(parts) - at_tau) < 5 * np.std(parts, ddof=1) / np.sqrt(8)
+
+
+def test_size_course_with_gaps_by_hand():
+    nan = np.nan
+    out = sizes.size_course([[0, 1, nan], [1, 1, 1], [2, 4, 3], [nan, 0, 2]])
+    assert out.pairs.tolist() == [10, 6, 2]
+    assert out.change[1] == pytest.approx((1 + 0 + 2 + 0 - 1 + 2) / 6)
+    assert np.isnan(out.correlation[2]) and np.isnan(out.change[2])
+
+
+def test_change_by_size():
+    """BIO-13: pure log-OU has a spread in proportion to size; additive noise a constant one."""
+    x = ornstein_uhlenbeck(200_000, 2, 0.3, 10.0, 13)
+    v = np.exp(x)
+    out = sizes.change_by_size(v[:, 0], v[:, 1], 20)
+    assert abs(out.intercept) < 0.15 * out.slope and out.slope == pytest.approx(0.3 * 0.4363, rel=0.15)
+    assert out.change[0] > 0 > out.change[-1]  # small ones grow, large ones shrink
+    rng = np.random.default_rng(1)
+    flat = sizes.change_by_size(v[:, 0], v[:, 0] + rng.normal(0, 0.2, v.shape[0]), 20)
+    assert abs(flat.slope) < 0.02 and flat.intercept == pytest.approx(0.2, abs=0.02)
+    by_hand = sizes.change_by_size([1, 2, 10, 20, np.nan], [1, 4, 10, 40, 3], 2)
+    assert by_hand.size.tolist() == [1.5, 15] and by_hand.change.tolist() == [1, 10]
+    assert by_hand.change_sd.tolist() == [1, 10] and by_hand.slope == pytest.approx(9 / 13.5)
+    with pytest.raises(ParameterError, match="two pairs"):
+        sizes.change_by_size([1, 2, 3], [1, 2, 3], 2)
+
+
+def test_log_sizes_and_correlation():
+    np.testing.assert_allclose(sizes.log_sizes([1.0, 0.0, np.e, np.nan]), [0, np.nan, 1, np.nan])
+    with pytest.raises(ParameterError, match="negative"):
+        sizes.log_sizes([-1.0])
+    assert sizes.correlation([1, 2, 3, np.nan], [3, 2, 1, 9]) == pytest.approx(-1)
+    assert np.isnan(sizes.correlation([1, 1, 1], [1, 2, 3])) and np.isnan(sizes.correlation([1], [1]))
+    with pytest.raises(ParameterError, match="same synapses"):
+        sizes.correlation([1, 2], [1])
+
+
+def test_kolmogorov_smirnov_and_limits():
+    assert sizes.kolmogorov_smirnov([1, 2, 3], [1, 2, 3]) == 0 and sizes.kolmogorov_smirnov([1, 2], [3, 4]) == 1
+    assert sizes.kolmogorov_smirnov([1, 2, 3, 4], [3, 4]) == 0.5 and np.isnan(sizes.kolmogorov_smirnov([], [1]))
+    assert sizes.number_above([1, 2, 2, 5], [0, 2, 3, 9]).tolist() == [4, 3, 1, 0]  # BIO-5: falls as the limit rises
+
+
+def test_partner_pairs_by_hand():
+    size, axon, dendrite = [1.0, 2.0, 4.0, 8.0, 16.0, np.nan], [5, 5, 5, 5, 9, 9], [1, 1, 1, 2, 2, 2]
+    assert sizes.partner_pairs(size, axon, dendrite).tolist() == [[1, 2], [1, 4], [2, 4]]
+    assert sizes.partner_pairs(size, axon, dendrite, first_two=True).tolist() == [[1, 2]]
+    assert sizes.partner_pairs([1.0, 2.0], ["a", "b"], ["d", "d"]).shape == (0, 2)
+    assert sizes.partner_pairs([], [], []).shape == (0, 2)
+    np.testing.assert_allclose(sizes.pair_cv([[1, 2], [3, 3]]), [np.std([1, 2], ddof=1) / 1.5, 0])
+    with pytest.raises(ParameterError, match="alike"):
+        sizes.partner_pairs([1.0], [1, 2], [1])
+    with pytest.raises(ParameterError, match="logarithms"):
+        sizes.pair_cv([[-1.0, 2.0]])
+
+
+def test_pair_correlation():
+    assert sizes.pair_correlation([[1, 1], [2, 2], [3, 3]]) == pytest.approx(1)
+    # the order within a pair means nothing
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=20_000)
+    p = np.column_stack([shared * np.sqrt(0.44) + rng.normal(size=20_000) * np.sqrt(0.56) for _ in range(2)])
+    r = sizes.pair_correlation(p)
+    assert abs(r - 0.44) < 4 * (1 - 0.44**2) / np.sqrt(20_000)
+    p[::2] = p[::2, ::-1]
+    assert sizes.pair_correlation(p) == pytest.approx(r)
+    assert np.isnan(sizes.pair_correlation(np.zeros((0, 2)))) and np.isnan(sizes.pair_correlation([[1, 2]]))

@@ -209,3 +209,131 @@ def test_stationarity():
 def test_cohorts():
     first, second = turnover.cohorts([0, 1, 1.5, 3, 2], [0, 1, 3])
     assert first.tolist() == [1] and second.tolist() == [2, 3, 4]
+
+
+PRESENT = np.array(
+    [[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 1, 1], [0, 0, 0, 0]], dtype=bool
+)
+
+
+def test_session_changes_by_hand():
+    out = turnover.session_changes(PRESENT)
+    assert out.number.tolist() == [4, 3, 4, 3] and out.gained.tolist() == [1, 2, 0] and out.lost.tolist() == [2, 1, 1]
+    np.testing.assert_allclose(out.gained_fraction, [1 / 4, 2 / 3, 0])
+    np.testing.assert_allclose(out.lost_fraction, [2 / 4, 1 / 3, 1 / 4])
+    np.testing.assert_allclose(out.turnover_ratio, [3 / 7, 3 / 7, 1 / 7])
+    for k in range(3):
+        a, b = np.flatnonzero(PRESENT[:, k]), np.flatnonzero(PRESENT[:, k + 1])
+        assert out.turnover_ratio[k] == pytest.approx(turnover.turnover_ratio(a, b))
+    # sizes will do, 0 is absence
+    assert turnover.session_changes(PRESENT * 2.5).lost.tolist() == [2, 1, 1]
+    nothing = turnover.session_changes(np.zeros((0, 3)))
+    assert nothing.number.tolist() == [0, 0, 0] and np.isnan(nothing.turnover_ratio).all()
+
+
+def test_session_survival_by_hand():
+    np.testing.assert_allclose(turnover.session_survival(PRESENT), [1, 2 / 4, 2 / 4, 2 / 4])
+    np.testing.assert_allclose(
+        turnover.session_survival(PRESENT, pooled=True), [1, (2 + 2 + 3) / 11, (2 + 1) / 7, 2 / 4]
+    )
+
+
+def test_sessions_refuse():
+    with pytest.raises(ParameterError, match="n_session"):
+        turnover.session_changes([1, 0])
+    with pytest.raises(ParameterError, match="isfinite"):
+        turnover.session_changes([[1.0, np.nan]])
+    with pytest.raises(ParameterError, match="each of the 4"):
+        turnover.sightings(PRESENT, [0, 1])
+    for bad, words in (
+        (([1.0], [4.0], [0, 4, 8]), "times of sessions"), (([4.0], [0.0], [0, 4, 8]), "not before"),
+        (([0.0], [0.0], [0, 0]), "rising"), (([0.0], [0.0], [0, 4], 2.0), "place"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match=words):
+            turnover.lives_from_sightings(*bad)
+
+
+def test_presence_by_hand():
+    seen = turnover.presence([0, 0, 3.0, 5.0], [4.0, np.nan, 3.5, np.inf], [0, 4, 8])
+    assert seen.tolist() == [[True, False, False], [True, True, True], [False, False, False], [False, False, True]]
+
+
+def test_sightings_and_lives_by_hand():
+    sessions = [0.0, 6.0, 12.0, 24.0]
+    first, last = turnover.sightings(PRESENT, sessions)
+    np.testing.assert_array_equal(first, [0, 0, 0, 6, 12, 0, np.nan])
+    np.testing.assert_array_equal(last, [24, 6, 0, 12, 24, 24, np.nan])
+    out = turnover.lives_from_sightings(first, last, sessions)
+    assert out.standing.tolist() == [True, True, True, False, False, True]
+    assert out.died.tolist() == [False, True, True, True, False, False]
+    np.testing.assert_allclose(out.duration, [24, 9, 3, 18 - 3, 24 - 9, 24])
+    late = turnover.lives_from_sightings(first, last, sessions, place=1.0)
+    np.testing.assert_allclose(late.duration, [24, 12, 6, 24 - 6, 24 - 12, 24])
+    early = turnover.lives_from_sightings(first, last, sessions, place=0.0)
+    np.testing.assert_allclose(early.duration, [24, 6, 0, 12 - 0, 24 - 6, 24])
+    assert turnover.lives_from_sightings([], [], sessions).duration.size == 0
+
+
+def test_imaged_lives_have_the_true_survival():
+    """Constant death, imaged once in a while: deaths bracketed by sessions give exp(-delta t) at the sessions."""
+    rng = np.random.default_rng(12)
+    n, delta, sessions = 40_000, 0.1, np.arange(0.0, 29.0, 4.0)
+    born = np.concatenate([np.full(n, -1.0), rng.uniform(0, 28, n)])
+    died = np.concatenate([rng.exponential(1 / delta, n), born[n:] + rng.exponential(1 / delta, n)])
+    out = turnover.lives_from_sightings(
+        *turnover.sightings(turnover.presence(born, died, sessions), sessions), sessions
+    )
+    km = turnover.kaplan_meier(out.duration[out.standing], out.died[out.standing])
+    # a standing population at constant death rate forgets its age; half an interval later all deaths are in
+    error = np.sqrt(0.25 / n)
+    np.testing.assert_allclose(km.at(sessions[:-1] + 2.5), np.exp(-delta * (sessions[:-1] + 4)), atol=4 * error)
+    # newborns seen at least once: those that died before their first session are missing, as in any imaging
+    new = turnover.kaplan_meier(out.duration[~out.standing], out.died[~out.standing])
+    assert new.at(2.5) == 1.0 and new.at(6.5) == pytest.approx(np.exp(-0.4), abs=0.02)
+
+
+def test_median_and_conditional_survival():
+    km = turnover.kaplan_meier([1.0, 2.0, 3.0, 4.0], np.ones(4, bool))
+    assert km.median == 2.0 and km.conditional(1.0, 1.0) == pytest.approx(2 / 3)
+    assert np.isnan(turnover.kaplan_meier([1.0, 2.0, 3.0], [True, False, False]).median)
+    assert np.isnan(km.conditional(1.0, 9.0)) and np.isnan(km.conditional(4.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("slow", "fast", "share", "births", "tor_1", "tor_4", "s_30", "s_90"),
+    [
+        (0.010, 0.35, 0.3354, 0.0142, 0.1996, 0.5139, 0.2485, 0.1364),
+        (0.006, 0.35, 0.5370, 0.0195, 0.1399, 0.3616, 0.4486, 0.3129),
+        (0.004, 0.30, 0.6485, 0.0240, 0.0937, 0.2559, 0.5752, 0.4525),
+        (0.003, 0.30, 0.7219, 0.0253, 0.0742, 0.2030, 0.6598, 0.5511),
+        (1 / 7.83, 1.0, 1.0, 1.0, 0.1199, 0.4000, 0.0217, 0.0000),
+    ],
+)
+def test_bio7_presets_in_closed_form(slow, fast, share, births, tor_1, tor_4, s_30, s_90):
+    survive = turnover.two_class_survival([1, 4, 30, 90], share, slow, fast)
+    np.testing.assert_allclose(survive, [1 - tor_1, 1 - tor_4, s_30, s_90], atol=1.1e-4)
+    assert turnover.slow_birth_share(share, slow, fast) == pytest.approx(births, abs=6e-5)
+
+
+def test_bio7_simulated():
+    """Two classes in equilibrium, imaged: turnover ratio and survival of the window preset P16-25."""
+    n, slow, fast, share, days = 5000, 0.01, 0.35, 0.3354, 30.0
+    rng = np.random.default_rng(7)
+    lasting = rng.random(n) < share
+    rate = n * (share * slow + (1 - share) * fast)
+    new = rng.random(rng.poisson(rate * days)) < turnover.slow_birth_share(share, slow, fast)
+    born = np.concatenate([np.zeros(n), rng.uniform(0, days, new.size)])
+    died = born + rng.exponential(1 / np.where(np.concatenate([lasting, new]), slow, fast))
+    seen = turnover.presence(born, died, np.arange(31.0))
+    out = turnover.session_changes(seen)
+    assert abs(out.turnover_ratio.mean() - 0.1996) < 4 * np.sqrt(0.1996 / (2 * n) / 30)
+    assert abs(turnover.session_survival(seen)[30] - 0.2485) < 4 * np.sqrt(0.2485 * 0.7515 / n)
+    assert abs(turnover.turnover_ratio(*(np.flatnonzero(seen[:, k]) for k in (0, 4))) - 0.5139) < 4 * np.sqrt(0.5 / n)
+    # BIO-11 and BIO-12: few newborns last, and those that have lasted are safer
+    km = turnover.kaplan_meier(np.minimum(died, days)[n:] - born[n:], (died < days)[n:])
+    assert km.at(20.0) < 0.1 and km.conditional(20.0, 8.0) > km.conditional(0.0, 8.0)
+
+
+def test_bio10_one_class_loses_far_too_much():
+    lost = 1 - turnover.two_class_survival([14, 548], 1.0, -np.log(0.97) / 14, 1.0)
+    assert lost[0] == pytest.approx(0.03) and lost[1] == pytest.approx(0.696, abs=5e-4)
