@@ -4,10 +4,13 @@ from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
 from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
+from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.scaling import Scaling
+from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
+from neurodev.mechanisms.survival import Survival
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
 from neurodev.neurons.lif import LIF
@@ -20,9 +23,9 @@ from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, P
 __version__ = "0.1.0"
 
 __all__ = [
-    "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion", "Near",
-    "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs", "Poisson", "Population", "Probability",
+    "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion",
+    "Near", "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs", "Poisson", "Population", "Probability",
     "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run", "Scaling", "SetRate", "Sheet",
-    "Silence", "Simulation", "Simulator", "SpikeList", "SpineSize", "Spines", "Turnover", "Uniform", "isolate",
-    "shuffled", "simulate",
+    "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange", "SpineSize", "Spines", "Survival", "Turnover",
+    "Uniform", "isolate", "shuffled", "simulate",
 ]  # fmt: skip

@@ -14,10 +14,13 @@ from neurodev.engine.network import Network, Spines
 from neurodev.errors import NeurodevError, StudyError, nearest
 from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.base import Mechanism
+from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.scaling import Scaling
+from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
+from neurodev.mechanisms.survival import Survival
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves
 from neurodev.neurons.lif import LIF
@@ -28,7 +31,13 @@ from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, P
 
 MODELS = {c.__name__: c for c in (LIF, RetinalWaves, Poisson, Regular)}
 WIRINGS = {c.__name__: c for c in (Near, Degree, Probability, AllToAll, OneToOne)}
-MECHANISMS: dict[str, type[Mechanism]] = {c.__name__: c for c in (STDP, SpineSize, Neurotrophin, Turnover, Scaling)}
+MECHANISMS: dict[str, type[Mechanism]] = {
+    c.__name__: c
+    for c in (
+        STDP, SpineSize, Neurotrophin, Turnover, Scaling,
+        BCM, Survival, SpineRange,
+    )
+}  # fmt: skip
 INTERVENTIONS: dict[str, type[Intervention]] = {
     c.__name__: c for c in (Silence, Lesion, Block, SetRate, AddSynapses, RemoveSynapses)
 }

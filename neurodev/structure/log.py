@@ -20,7 +20,7 @@ from neurodev.errors import ParameterError, RunFileError, nearest
 BIRTH, DEATH = 0, 1
 CAUSES: tuple[str, ...] = (
     "initial", "turnover", "fluctuation", "evidence", "trophic", "hazard", "shrunk", "intervention", "lesion",
-    "neuron_death", "drive", "rewire",
+    "neuron_death", "drive", "rewire", "survival", "retraction",
 )  # fmt: skip
 
 

@@ -1,0 +1,235 @@
+"""Use it or lose it, gradually decay: a survival score of synapses or of whole neurons, and the death it decides.
+
+Once an epoch, m epochs after the first:
+
+    u = clip((D - min D) / (P75(D) - min D), 0, 1)        P75: 75th percentile of all candidates
+    d = 2 u - offset,  and  d <- d + boost  if  d > 0     strong reward, weak penalty
+    R <- decay R + d exp(-floor(m / eta))                 R starts at 10;  dies when R < 0
+
+The steps shrink by e every eta epochs, so the structure settles by itself and the final sparsity is an outcome.
+D is any score: of a synapse a column (`bcm`), of a neuron ``minmax(sum of its synapses' scores) minmax(summed
+activity)``.  Source: DPAP, seed-mechanisms.md, 2a (M3, M4); the same rule with other scores is DSD-SNN's.
+
+It is the idea of STDP's evidence on another clock: there a low-passed score moves the set-point of size, here a
+decaying sum of scores is itself the death criterion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from neurodev.errors import BuildError, ParameterError
+from neurodev.jit import kernel, rule
+from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.bcm import activity
+from neurodev.params import param
+from neurodev.structure.log import cause_code
+from neurodev.structure.plan import Plan
+from neurodev.units import day
+
+# ---------------------------------------------------------------------- shared by both drivers
+
+
+@rule
+def usage(score, low, high):  # type: ignore[no-untyped-def]
+    """u: place of a score between the smallest and the reference, within 0 and 1."""
+    if high > low:
+        return min(max((score - low) / (high - low), 0.0), 1.0)
+    return 1.0 if score > low else 0.0
+
+
+@rule
+def next_survival(survival, u, offset, boost, decay, factor):  # type: ignore[no-untyped-def]
+    """R after one epoch."""
+    d = 2.0 * u - offset
+    if d > 0.0:
+        d += boost
+    return decay * survival + d * factor
+
+
+@kernel
+def survive(rows, score, low, high, offset, boost, decay, factor, survival, doomed):  # type: ignore[no-untyped-def]
+    """One epoch of every row (a slot or a neuron); lists those below 0 in `doomed` and returns their number."""
+    n = 0
+    for k in range(rows.shape[0]):
+        r = rows[k]
+        survival[r] = next_survival(survival[r], usage(score[r], low, high), offset, boost, decay, factor)
+        if survival[r] < 0.0:
+            doomed[n] = r
+            n += 1
+    return n
+
+
+def minmax(a: ArrayLike) -> F8:
+    """Values scaled to 0..1; 0.5 everywhere if all are equal."""
+    x = np.asarray(a, dtype=np.float64)
+    low, high = x.min(initial=np.inf), x.max(initial=-np.inf)
+    return np.full(x.shape, 0.5) if not high > low else np.asarray((x - low) / (high - low))
+
+
+def significance(score_sum: ArrayLike, total_activity: ArrayLike) -> F8:
+    """D of a neuron: minmax of its summed synaptic scores times minmax of its summed activity (DPAP, M3)."""
+    return minmax(score_sum) * minmax(total_activity)
+
+
+@dataclass(frozen=True)
+class Survival(Mechanism):
+    """Synapses (or all synapses of a neuron) die when their survival score falls below zero.
+
+    Defaults are those of fully connected layers; filters use offset 0.65, boost 5, eta 12.
+
+    Parameters
+    ----------
+    of : {"synapse", "neuron"}
+        Whose score; a neuron takes all its synapses of this projection with it, newborn ones at the next epoch.
+    score : str
+        Column that holds the score of a synapse.
+    offset, boost : float
+        o and b.
+    eta : float
+        Epochs after which steps have shrunk by e.
+    staircase : bool
+        exp(-floor(m / eta)), as published; False: exp(-m / eta).
+    start : float
+        R at birth.
+    decay : float
+        Factor of R an epoch.
+    first : int
+        First epoch, counted from 0, at which R moves.
+    reference : {"p75", "max"}
+        u = 1 from the 75th percentile on, or only at the maximum.
+    epoch : float, ms (life)
+        Length of an epoch in the engine; the trainer's epochs are its own.
+    """
+
+    of: str = param("synapse", choices=("synapse", "neuron"), source="seed-mechanisms.md, 2a (M4)")
+    score: str = param("bcm", source="seed-mechanisms.md, 2a (M4)")
+    offset: float = param(1.5, unit="1", source="seed-mechanisms.md, 2a (M4)")
+    boost: float = param(2.0, unit="1", low=0.0, source="seed-mechanisms.md, 2a (M4)")
+    eta: float = param(13.0, unit="1", above=0.0, source="seed-mechanisms.md, 2a (M4)")
+    staircase: bool = param(True, source="seed-mechanisms.md, 2a (M4)")
+    start: float = param(10.0, unit="1", low=0.0, source="seed-mechanisms.md, 2a (M4)")
+    decay: float = param(0.999, unit="1", above=0.0, high=1.0, source="seed-mechanisms.md, 2a (M4)")
+    first: int = param(5, unit="1", low=0, source="seed-mechanisms.md, 2a (M4)")
+    reference: str = param("p75", choices=("p75", "max"), source="seed-mechanisms.md, 2a: DSD-SNN uses the maximum")
+    epoch: float = param(1 * day, unit="ms", clock="life", above=0.0, source="free")
+
+    equation: ClassVar[str] = (
+        "u = clip((D - min D)/(P75 - min D), 0, 1);  d = 2u - offset, + boost if d > 0;  "
+        "R <- decay R + d exp(-floor(m/eta));  dies when R < 0"
+    )
+    owns: ClassVar[tuple[str, ...]] = ("survival",)
+
+    def factor(self, epoch: int) -> float:
+        """The decaying step size at an epoch (counted from 0)."""
+        m = (epoch - self.first) / self.eta
+        return float(np.exp(-np.floor(m + 1e-12) if self.staircase else -m))
+
+    def update(self, rows: I8, score: F8, survival: F8, epoch: int) -> I8:
+        """One epoch (counted from 0) of `survival` over `rows`, in place; returns the rows that die.
+
+        Both drivers call this: rows are slots (with columns of the table) or neurons.  Before the first epoch nothing
+        happens.  Where all scores are equal nobody is ranked, and R only decays.
+
+        Raises
+        ------
+        ParameterError
+            If a score is not finite.
+        """
+        if epoch < self.first or rows.size == 0:
+            return np.zeros(0, dtype=np.int64)
+        values = score[rows]
+        if not np.all(np.isfinite(values)):
+            raise ParameterError(f"Survival needs finite scores; {self.score!r} holds NaN or infinity")
+        low = float(values.min())
+        high = float(np.percentile(values, 75.0) if self.reference == "p75" else values.max())
+        ranked = bool(values.max() > low)
+        doomed = np.empty(rows.size, dtype=np.int64)
+        step = self.factor(epoch) if ranked else 0.0
+        n = survive(rows, score, low, high, self.offset, self.boost, self.decay, step, survival, doomed)
+        return doomed[:n].copy()
+
+    # ------------------------------------------------------------------ in the engine
+
+    def columns(self) -> dict[str, float]:
+        """R of every synapse."""
+        return {"survival": self.start} if self.of == "synapse" else {}
+
+    def prepare(self, view: SynapseView) -> None:
+        """Check that there is a score, and create R of the targets.
+
+        Raises
+        ------
+        BuildError
+            If the score column does not exist, or an epoch is shorter than a tick.
+        """
+        if self.score not in view.table.column_names:
+            raise BuildError(
+                f"projection {view.name!r}: Survival reads {self.score!r}, which no mechanism here owns; "
+                f"use BCM() before it, or score= one of {view.table.column_names}"
+            )
+        if self.epoch < view.clock.tick_life * (1 - 1e-9):
+            raise BuildError(
+                f"projection {view.name!r}: an epoch of Survival ({self.epoch / day:g} d) is shorter than a tick "
+                f"({view.clock.tick_life / day:g} d): raise epoch=, or use a shorter tick="
+            )
+        if self.of == "neuron":
+            activity(view)
+            view.target.add(f"survival_{view.name}", self.start)
+
+    def propose(self, view: SynapseView) -> Plan | None:
+        """At the end of an epoch: move R, and ask for the deaths."""
+        epoch = epoch_ended(view, self.epoch)
+        if epoch is None:
+            return None
+        t, slots = view.table, view.slots()
+        if self.of == "synapse":
+            doomed = self.update(slots, t.column(self.score), t.column("survival"), epoch)
+            decided = t.column("survival")[doomed]
+        else:
+            total = np.bincount(t.post[slots], t.column(self.score)[slots], minlength=t.n_target)
+            worth, survival = significance(total, activity(view)), view.target[f"survival_{view.name}"]
+            self.update(np.arange(t.n_target), worth, survival, epoch)
+            doomed = slots[survival[t.post[slots]] < 0.0]
+            decided = survival[t.post[doomed]]
+        if not doomed.size:
+            return None
+        value = t.column("log_size")[doomed] if "log_size" in t.column_names else decided
+        cause = np.full(doomed.size, cause_code("survival"), dtype=np.uint8)
+        return Plan(self.name, doomed, cause, value.astype(np.float32))
+
+    def born(self, view: SynapseView, slots: I8) -> None:
+        """A newborn has the full score."""
+        if self.of == "synapse":
+            view.table.column("survival")[slots] = self.start
+
+
+def epoch_ended(view: SynapseView, epoch: float) -> int | None:
+    """Number (from 0) of the epoch of `epoch` ms (life) that this tick completed, or None."""
+    c = view.clock
+    done = int(np.floor(c.tick * c.tick_life / epoch + 1e-9))
+    before = int(np.floor((c.tick - 1) * c.tick_life / epoch + 1e-9))
+    return done - 1 if done > before else None
+
+
+# ---------------------------------------------------------------------- closed forms
+
+
+def epoch_of_death(u: float, survival: Survival, last: int = 1000) -> int | None:
+    """Epoch at which a row with constant usage `u` dies, or None: the slow, obvious twin of `survive`."""
+    r = survival.start
+    for e in range(survival.first, last):
+        d = 2.0 * u - survival.offset
+        r = survival.decay * r + (d + survival.boost if d > 0 else d) * survival.factor(e)
+        if r < 0:
+            return e
+    return None
+
+
+def total_step(survival: Survival) -> float:
+    """Sum of all step sizes with the staircase, ``eta / (1 - 1/e)``: 18.98 for eta 12, 20.57 for eta 13."""
+    return float(survival.eta / (1.0 - np.exp(-1.0)))
