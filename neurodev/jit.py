@@ -117,6 +117,17 @@ def kernel(fn: F) -> F:
     return _decorate(fn, njit(cache=CACHE, **_OPTIONS))  # type: ignore[no-any-return]
 
 
+def sum_kernel(fn: F) -> F:
+    """Compile a kernel whose sums may be taken in any order: dot products then use all lanes of a vector.
+
+    The result is the same for the same machine and build; it differs from a left-to-right sum by rounding.
+    """
+    if not ENABLED:
+        return fn
+    options = {**_OPTIONS, "fastmath": {"reassoc", "contract", "nsz"}}
+    return _decorate(fn, njit(cache=CACHE, **options))  # type: ignore[no-any-return]
+
+
 def rule(fn: F) -> F:
     """Compile a small function that LLVM always inlines: tuples of arrays then cost nothing to pass."""
     if not ENABLED:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure import store
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
 from neurodev.structure.table import Table
 
@@ -117,13 +116,7 @@ def merge(plans: Sequence[Plan], table: Table, *, single_contact: bool) -> Merge
     refused: dict[str, int] = {}
     wanted = np.ones(source.size, dtype=bool)
     if single_contact and source.size:
-        table.ensure_in_lists()
-        gone = np.zeros(table.capacity, dtype=np.bool_)
-        gone[dead] = True
-        occupied = np.zeros(source.size, dtype=np.bool_)
-        store.find_occupied(
-            source, target, gone, table.in_start, table.in_length, table.in_slot, table.in_row, table.n_source, occupied
-        )
+        occupied = table.occupied(source, target, dead)
         pair = source * table.n_target + target
         first = np.zeros(source.size, dtype=bool)
         first[np.unique(pair, return_index=True)[1]] = True

@@ -55,14 +55,24 @@ class Table:
     row_start : (n_row,) int64;  row_length, row_room : (n_row,) int32
     post, row, pos_in : (capacity,) uint32;  weight : (capacity,) float32, mV, signed
     uid : (capacity,) uint64;  born : (capacity,) float64, life ms
-    f : (n_column, capacity) float64
+    f : (n_column, capacity) float64 (`column_type`; training uses float32, and `weight_type` float64 in tests)
     in_start : (n_target,) int64;  in_length, in_room : (n_target,) int32
     in_slot, in_row : (n_in,) uint32
     version : int
         Grows whenever an array was reallocated.
     """
 
-    def __init__(self, n_source: int, n_target: int, delays: ArrayLike, columns: tuple[str, ...], uids: UidSource):
+    def __init__(
+        self,
+        n_source: int,
+        n_target: int,
+        delays: ArrayLike,
+        columns: tuple[str, ...],
+        uids: UidSource,
+        column_type: type = np.float64,
+        weight_type: type = np.float32,
+    ):
+        self.column_type, self.weight_type = column_type, weight_type
         self.n_source, self.n_target = int(n_source), int(n_target)
         self.delays: F8 = np.asarray(delays, dtype=np.float64)
         if self.delays.ndim != 1 or not 1 <= self.delays.size <= 64:
@@ -95,12 +105,12 @@ class Table:
     def _allocate_slots(self, capacity: int) -> None:
         capacity = max(int(capacity), 1)
         self.post: U4 = np.zeros(capacity, dtype=np.uint32)
-        self.weight: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
+        self.weight: NDArray[np.float32] = np.zeros(capacity, dtype=self.weight_type)
         self.row: U4 = np.zeros(capacity, dtype=np.uint32)
         self.pos_in: U4 = np.zeros(capacity, dtype=np.uint32)
         self.uid: NDArray[np.uint64] = np.zeros(capacity, dtype=np.uint64)
         self.born: F8 = np.zeros(capacity)
-        self.f: F8 = np.zeros((len(self.column_names), capacity))
+        self.f: F8 = np.zeros((len(self.column_names), capacity), dtype=self.column_type)
         self.version += 1
 
     @classmethod
@@ -117,6 +127,8 @@ class Table:
         born: float = 0.0,
         columns: tuple[str, ...] = (),
         uids: UidSource | None = None,
+        column_type: type = np.float64,
+        weight_type: type = np.float32,
     ) -> Table:
         """Make a table from lists of synapses.
 
@@ -131,7 +143,8 @@ class Table:
         ParameterError
             Where an index is out of range or a weight is not finite.
         """
-        table = cls(n_source, n_target, delays, columns, uids if uids is not None else UidSource())
+        uids = uids if uids is not None else UidSource()
+        table = cls(n_source, n_target, delays, columns, uids, column_type, weight_type)
         s, t = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
         k = np.asarray(lane, dtype=np.int64)
         for name, a, n in (("source", s, n_source), ("target", t, n_target), ("lane", k, table.n_lane)):
@@ -139,7 +152,7 @@ class Table:
                 raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
             if a.size and (a.min() < 0 or a.max() >= n):
                 raise ParameterError(f"{name} indices must lie in [0, {n}), got {a.min()}..{a.max()}")
-        w = np.broadcast_to(np.asarray(weight, dtype=np.float32), s.shape)
+        w: NDArray[Any] = np.broadcast_to(np.asarray(weight, dtype=weight_type), s.shape)
         if not np.all(np.isfinite(w)):
             raise ParameterError("weight must be finite: it holds NaN or infinity")
         row = k * table.n_source + s
@@ -190,7 +203,7 @@ class Table:
     def add_column(self, name: str, fill: float = 0.0) -> F8:
         """Add a column (or return the existing one)."""
         if name not in self.column_names:
-            self.f = np.concatenate([self.f, np.full((1, self.capacity), fill)])
+            self.f = np.concatenate([self.f, np.full((1, self.capacity), fill, dtype=self.column_type)])
             self.column_names.append(name)
             self.version += 1
         return self.column(name)
@@ -266,6 +279,17 @@ class Table:
         self.in_slot = np.zeros(self.in_end + self.in_end // 16 + 64, dtype=np.uint32)
         self.in_row = np.zeros_like(self.in_slot)
         self.version += 1
+
+    def occupied(self, source: I8, target: I8, gone: I8) -> NDArray[np.bool_]:
+        """Which of the pairs (source, target) hold a living synapse other than those in the slots `gone`."""
+        self.ensure_in_lists()
+        dead = np.zeros(self.capacity, dtype=np.bool_)
+        dead[gone] = True
+        out = np.zeros(source.size, dtype=np.bool_)
+        store.find_occupied(
+            source, target, dead, self.in_start, self.in_length, self.in_slot, self.in_row, self.n_source, out
+        )
+        return out
 
     # ------------------------------------------------------------------ topology: called by plan.py only
 

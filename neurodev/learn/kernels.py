@@ -1,0 +1,224 @@
+"""Products of spikes with weights: forward, weight gradient, input gradient, for every storage.
+
+All kernels read the synapse table as it lies (rows by source).  Names: `w` (n_in, stride) dense rows, `x` spikes,
+`delta` (R, n_out) the gradient of the currents.  ``scale`` is the worth of one event.  Every kernel adds to its output.
+
+==============  ==========================================  ================================
+dense rows      an event adds one weight row                cost = events x n_out
+sparse rows     an event adds the living synapses of a row  cost = events x n_out x density
+lanes           a synapse adds one lane of the batch        cost = synapses x rows of the batch
+==============  ==========================================  ================================
+
+The crossovers between them are in `neurodev.learn.policy`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.jit import kernel, sum_kernel
+
+# ---------------------------------------------------------------- dense rows
+
+
+@kernel
+def add_rows(start, index, w, scale, out):  # type: ignore[no-untyped-def]
+    """``out[r] += scale * sum of w[i] over the events i of row r``; eight rows share one pass over out.
+
+    Forward with (rows of spikes, w, current); weight gradient with (columns of spikes, delta, gradient).
+    """
+    n = out.shape[1]
+    for r in range(out.shape[0]):
+        o = out[r]
+        k, end = start[r], start[r + 1]
+        while k + 8 <= end:
+            a, b, c, d = w[index[k]], w[index[k + 1]], w[index[k + 2]], w[index[k + 3]]
+            e, f, g, h = w[index[k + 4]], w[index[k + 5]], w[index[k + 6]], w[index[k + 7]]
+            for j in range(n):
+                o[j] += scale * (((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j])))
+            k += 8
+        if k + 4 <= end:
+            a, b, c, d = w[index[k]], w[index[k + 1]], w[index[k + 2]], w[index[k + 3]]
+            for j in range(n):
+                o[j] += scale * ((a[j] + b[j]) + (c[j] + d[j]))
+            k += 4
+        while k < end:
+            a = w[index[k]]
+            for j in range(n):
+                o[j] += scale * a[j]
+            k += 1
+
+
+@sum_kernel
+def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def]
+    """``out[r, i] += scale * w[i] . delta[r]`` where the window (start, index) asks for it."""
+    n = delta.shape[1]
+    zero = w[0, 0] * 0
+    for r in range(out.shape[0]):
+        k, end = start[r], start[r + 1]
+        d = delta[r]
+        while k + 4 <= end:
+            a, b, c, e = w[index[k]], w[index[k + 1]], w[index[k + 2]], w[index[k + 3]]
+            sa = sb = sc = se = zero
+            for j in range(n):
+                x = d[j]
+                sa += a[j] * x
+                sb += b[j] * x
+                sc += c[j] * x
+                se += e[j] * x
+            out[r, index[k]] += scale * sa
+            out[r, index[k + 1]] += scale * sb
+            out[r, index[k + 2]] += scale * sc
+            out[r, index[k + 3]] += scale * se
+            k += 4
+        while k < end:
+            a = w[index[k]]
+            sa = zero
+            for j in range(n):
+                sa += a[j] * d[j]
+            out[r, index[k]] += scale * sa
+            k += 1
+
+
+# ---------------------------------------------------------------- sparse rows
+
+
+@kernel
+def add_sparse_rows(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+    """Forward, event by event over the living synapses of its row."""
+    for r in range(out.shape[0]):
+        o = out[r]
+        for k in range(start[r], start[r + 1]):
+            i = np.int64(index[k])
+            for s in range(row_start[i], row_start[i] + row_length[i]):
+                o[post[s]] += scale * weight[s]
+
+
+@kernel
+def gradient_sparse_rows(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient; (start, index) list the rows in which each source spiked."""
+    for i in range(row_start.shape[0]):
+        first, last = row_start[i], row_start[i] + row_length[i]
+        for k in range(start[i], start[i + 1]):
+            d = delta[np.int64(index[k])]
+            for s in range(first, last):
+                gradient[s] += scale * d[post[s]]
+
+
+@kernel
+def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
+    """Input gradient where the window asks for it."""
+    for r in range(out.shape[0]):
+        d = delta[r]
+        for k in range(start[r], start[r + 1]):
+            i = np.int64(index[k])
+            total = d[0] * 0
+            for s in range(row_start[i], row_start[i] + row_length[i]):
+                total += weight[s] * d[post[s]]
+            out[r, i] += scale * total
+
+
+# ---------------------------------------------------------------- lanes: along the batch, by the targets' in-lists
+
+
+@kernel
+def add_lanes(in_start, in_length, in_slot, in_row, weight, x, silent, scale, out):  # type: ignore[no-untyped-def]
+    """Forward; x (n_in, R) bytes, out (n_out, R); sources that are silent in the whole batch are skipped."""
+    n_lane = out.shape[1]
+    slot = np.empty(4, dtype=np.int64)
+    source = np.empty(4, dtype=np.int64)
+    for j in range(out.shape[0]):
+        o = out[j]
+        held = 0
+        for q in range(in_start[j], in_start[j] + in_length[j]):
+            i = np.int64(in_row[q])
+            if silent[i]:
+                continue
+            slot[held] = in_slot[q]
+            source[held] = i
+            held += 1
+            if held == 4:
+                held = 0
+                a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
+                wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
+                wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
+                for k in range(n_lane):
+                    o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
+        for m in range(held):
+            a, wa = x[source[m]], scale * weight[slot[m]]
+            for k in range(n_lane):
+                o[k] += wa * a[k]
+
+
+@sum_kernel
+def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient; delta (n_out, R); four synapses share the load of delta."""
+    n_lane = delta.shape[1]
+    slot = np.empty(4, dtype=np.int64)
+    source = np.empty(4, dtype=np.int64)
+    zero = delta[0, 0] * 0
+    for j in range(delta.shape[0]):
+        e = delta[j]
+        held = 0
+        for q in range(in_start[j], in_start[j] + in_length[j]):
+            i = np.int64(in_row[q])
+            if silent[i]:
+                continue
+            slot[held] = in_slot[q]
+            source[held] = i
+            held += 1
+            if held == 4:
+                held = 0
+                a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
+                sa = sb = sc = sd = zero
+                for k in range(n_lane):
+                    y = e[k]
+                    sa += a[k] * y
+                    sb += b[k] * y
+                    sc += c[k] * y
+                    sd += d[k] * y
+                gradient[slot[0]] += scale * sa
+                gradient[slot[1]] += scale * sb
+                gradient[slot[2]] += scale * sc
+                gradient[slot[3]] += scale * sd
+        for m in range(held):
+            a = x[source[m]]
+            sa = zero
+            for k in range(n_lane):
+                sa += a[k] * e[k]
+            gradient[slot[m]] += scale * sa
+
+
+@kernel
+def dot_lanes(row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
+    """Input gradient of all sources, ``out[i] += w . delta`` along the lanes."""
+    n_lane = out.shape[1]
+    for i in range(out.shape[0]):
+        o = out[i]
+        s, last = row_start[i], row_start[i] + row_length[i]
+        while s + 4 <= last:
+            a, b, c, d = delta[post[s]], delta[post[s + 1]], delta[post[s + 2]], delta[post[s + 3]]
+            wa, wb, wc, wd = weight[s], weight[s + 1], weight[s + 2], weight[s + 3]
+            for k in range(n_lane):
+                o[k] += scale * ((wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]))
+            s += 4
+        while s < last:
+            a, wa = delta[post[s]], weight[s]
+            for k in range(n_lane):
+                o[k] += scale * wa * a[k]
+            s += 1
+
+
+# ---------------------------------------------------------------- candidates for growth
+
+
+@sum_kernel
+def gradient_of_pairs(source, target, x, scale, delta, out):  # type: ignore[no-untyped-def]
+    """The gradient that absent synapses would have; x (n_in, R) bytes, delta (n_out, R)."""
+    zero = delta[0, 0] * 0
+    for m in range(source.shape[0]):
+        a, e = x[source[m]], delta[target[m]]
+        total = zero
+        for k in range(a.shape[0]):
+            total += a[k] * e[k]
+        out[m] = scale * total

@@ -1,0 +1,281 @@
+"""The fully connected layer: spikes in, currents out, by the kernel that suits storage, density and rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import rng
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+from neurodev.learn import kernels, policy
+from neurodev.learn.layer import Layer, Pullback, Vector, Weights
+from neurodev.learn.spikes import Current, Spikes
+from neurodev.structure.dense import LINE, DenseTable
+from neurodev.structure.table import Table, UidSource
+
+Array = NDArray[Any]
+
+
+@kernel
+def _unpack(row_start, row_length, post, weight, image):  # type: ignore[no-untyped-def]
+    """Sparse rows into a zeroed dense image."""
+    for i in range(image.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            image[i, post[s]] = weight[s]
+
+
+@kernel
+def _gather(row_start, row_length, post, image, gradient):  # type: ignore[no-untyped-def]
+    """Add a dense image to the slots of sparse rows."""
+    for i in range(image.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            gradient[s] += image[i, post[s]]
+
+
+def initial_weights(n_in: int, n_out: int, fan_in: float, gain: float, seed: int, name: str, kind: type) -> Array:
+    """Uniform in ``+- gain sqrt(3 / fan_in)``: standard deviation gain / sqrt(fan_in)."""
+    if not gain > 0:
+        raise ParameterError(f"gain must be positive, got {gain!r}")
+    bound = gain * np.sqrt(3.0 / fan_in)
+    return rng.generator(seed, "weights", name).uniform(-bound, bound, (n_in, n_out)).astype(kind)
+
+
+def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource) -> Table:
+    """A table in the storage asked for.
+
+    Parameters
+    ----------
+    weight : (n_in, n_out)
+    alive : (n_in, n_out) bool, optional
+        Where there is a synapse; everywhere by default.
+    storage : {"dense", "hidden", "sparse"}
+        `hidden` is stored as `dense`.
+    """
+    n_in, n_out = weight.shape
+    if storage in ("dense", "hidden"):
+        table = DenseTable.full(weight, ("gradient",), uids)
+        if alive is not None:
+            dead = ~np.asarray(alive, dtype=bool)
+            grid = table.grid(table.alive)[:, :n_out]
+            grid[dead] = 0
+            table.grid(table.weight)[:, :n_out][dead] = 0
+            table.n_synapse = int(grid.sum())
+        return table
+    if storage != "sparse":
+        raise ParameterError(f"storage must be 'dense', 'hidden' or 'sparse', got {storage!r}")
+    keep = np.ones(weight.shape, dtype=bool) if alive is None else np.asarray(alive, dtype=bool)
+    source, target = np.nonzero(keep)
+    kind = weight.dtype.type
+    out = Table.build(
+        n_in, n_out, [1.0], source, target, np.zeros(source.size, dtype=np.int64), weight[keep],
+        columns=("gradient",), uids=uids, column_type=kind, weight_type=kind,
+    )  # fmt: skip
+    out.ensure_in_lists()
+    return out
+
+
+class Linear(Layer):
+    """``current = W spikes (+ bias)``.
+
+    Parameters
+    ----------
+    n_out : int
+    n_in : int, optional
+        Taken from the layer below when a model is put together.
+    bias : bool
+    gain : float
+        Standard deviation of the initial weights times sqrt(fan in).  The default of 1 keeps the hidden layer of
+        784-800-10 active; `Model.calibrate` raises the gain of layers that would be silent.
+    storage : {"dense", "hidden", "sparse"}
+        See `make_table`.
+    density : float
+        Share of living synapses at the start, drawn at random (methods choose their own).
+    name : str
+    """
+
+    def __init__(
+        self,
+        n_out: int,
+        n_in: int | None = None,
+        *,
+        bias: bool = False,
+        gain: float = 1.0,
+        storage: str = "dense",
+        density: float = 1.0,
+        name: str = "",
+    ):
+        super().__init__()
+        if int(n_out) < 1:
+            raise ParameterError(f"n_out must be at least 1, got {n_out!r}")
+        if not 0 < density <= 1:
+            raise ParameterError(f"density must lie in (0, 1], got {density!r}")
+        self.n_out, self.n_in, self.bias, self.gain = int(n_out), n_in, bool(bias), float(gain)
+        self.storage, self.density, self.name = storage, float(density), name
+
+    # ------------------------------------------------------------------ building
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(n_out,); fixes n_in."""
+        n = int(np.prod(shape))
+        if self.n_in is not None and self.n_in != n:
+            raise ParameterError(f"{self.name or 'Linear'} takes {self.n_in} inputs, but the layer below has {n}")
+        self.n_in = n
+        return (self.n_out,)
+
+    def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
+        """Draw the weights; streams are named after the layer."""
+        assert self.n_in is not None
+        w = initial_weights(self.n_in, self.n_out, self.n_in * self.density, self.gain, seed, self.name, kind)
+        alive = None
+        if self.density < 1:
+            alive = rng.generator(seed, "alive", self.name).random(w.shape) < self.density
+        self.parameters["weight"] = Weights(make_table(w, alive, self.storage, uids), self.storage == "hidden")
+        if self.bias:
+            self.parameters["bias"] = Vector(np.zeros(self.n_out, dtype=kind))
+
+    @property
+    def weights(self) -> Weights:
+        """The weight tensor."""
+        w = self.parameters["weight"]
+        assert isinstance(w, Weights)
+        return w
+
+    # ------------------------------------------------------------------ running
+
+    def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
+        """Currents (R, n_out), and their pullback."""
+        weights, table = self.weights, self.weights.table
+        sparse = not isinstance(table, DenseTable)
+        rate = x.rate if isinstance(x, Spikes) else 1.0
+        chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
+        self._count(x, table, chosen)
+        run = _lanes if chosen == "lanes" else _sparse_rows if chosen == "sparse_rows" else _dense
+        y, pull_weights = run(x, weights, chosen)
+        bias = self.parameters.get("bias")
+        if not isinstance(bias, Vector):
+            return y, pull_weights
+        y.value += bias.value if y.layout == "rows" else bias.value[:, None]
+
+        def pull(dy: Current) -> Current | None:
+            bias.gradient += dy.value.sum(axis=0 if dy.layout == "rows" else 1)
+            return pull_weights(dy)
+
+        return y, pull
+
+    def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
+        c = self.counters
+        c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
+        if isinstance(x, Spikes):
+            per_source = x.flags.sum(axis=0 if x.layout == "rows" else 1, dtype=np.int64)
+        else:
+            per_source = np.full(table.n_source, x.steps * x.batch, dtype=np.int64)
+        c.dense += int(per_source.sum()) * table.n_target
+        c.operations += int(per_source @ living_per_source(table))
+
+
+def living_per_source(table: Table) -> NDArray[np.int64]:
+    """Living synapses of each source."""
+    if isinstance(table, DenseTable):
+        if table.n_synapse == table.n_source * table.n_target:
+            return np.full(table.n_source, table.n_target, dtype=np.int64)
+        return np.asarray(table.grid(table.alive).sum(axis=1, dtype=np.int64))
+    return table.row_length.astype(np.int64)
+
+
+def _current(x: Spikes | Current, value: Array, n_out: int, layout: str) -> Current:
+    return Current(value, x.steps, x.batch, (n_out,), layout)
+
+
+def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """By dense rows: events add rows, or a matrix product; a sparse table is unpacked for the call."""
+    table = weights.table
+    sparse = not isinstance(table, DenseTable)
+    n_out, n_row = table.n_target, x.steps * x.batch
+    if isinstance(table, DenseTable):
+        w = table.grid(table.weight)
+    else:
+        w = np.zeros((table.n_source, -(-n_out // LINE) * LINE), dtype=table.weight.dtype)
+        _unpack(table.row_start, table.row_length, table.post, table.weight, w)
+    kind = w.dtype.type
+    scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
+    events = x.rows if isinstance(x, Spikes) and chosen == "rows" else None
+    values = np.empty(0, dtype=kind)
+    if events is not None:
+        out = np.zeros((n_row, n_out), dtype=kind)
+        kernels.add_rows(events.start, events.index, w, scale, out)
+    else:
+        values = x.dense(kind) if isinstance(x, Spikes) else x.by_row
+        out = values @ w[:, :n_out]
+
+    def pull(dy: Current) -> Current | None:
+        delta = dy.by_row
+        gradient = weights.gradient
+        target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
+        if isinstance(x, Spikes) and events is not None:
+            kernels.add_rows(x.columns.start, x.columns.index, delta, scale, target[:, :n_out])
+        else:
+            target[:, :n_out] += values.T @ delta
+        if sparse:
+            _gather(table.row_start, table.row_length, table.post, target, gradient)
+        if not x.wanted:
+            return None
+        window = x.window if isinstance(x, Spikes) else None
+        if window is None:
+            return Current(delta @ w[:, :n_out].T * scale, x.steps, x.batch, x.shape)
+        dx = np.zeros((n_row, table.n_source), dtype=kind)
+        kernels.dot_rows(window.start, window.index, w, scale, delta, dx)
+        return Current(dx, x.steps, x.batch, x.shape)
+
+    return _current(x, out, n_out, "rows"), pull
+
+
+def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """By living synapses of the sources that spiked."""
+    assert isinstance(x, Spikes)
+    table = weights.table
+    kind = table.weight.dtype.type
+    scale = kind(x.scale)
+    out = np.zeros((x.n_row, table.n_target), dtype=kind)
+    rows = table.row_start, table.row_length, table.post
+    kernels.add_sparse_rows(x.rows.start, x.rows.index, *rows, table.weight, scale, out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = dy.by_row
+        kernels.gradient_sparse_rows(x.columns.start, x.columns.index, *rows, scale, delta, weights.gradient)
+        if not x.wanted:
+            return None
+        if x.window is None:
+            lanes = np.zeros((table.n_source, x.n_row), dtype=kind)
+            kernels.dot_lanes(*rows, table.weight, scale, dy.by_lane, lanes)
+            return Current(lanes, x.steps, x.batch, x.shape, "lanes")
+        dx = np.zeros((x.n_row, table.n_source), dtype=kind)
+        kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
+        return Current(dx, x.steps, x.batch, x.shape)
+
+    return _current(x, out, table.n_target, "rows"), pull
+
+
+def _lanes(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """Synapse by synapse, each along the whole batch."""
+    table = weights.table
+    kind = table.weight.dtype.type
+    scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
+    lanes = x.by_lane
+    silent = ~lanes.any(axis=1)
+    into = table.in_start, table.in_length, table.in_slot, table.in_row
+    out = np.zeros((table.n_target, x.steps * x.batch), dtype=kind)
+    kernels.add_lanes(*into, table.weight, lanes, silent, scale, out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = dy.by_lane
+        kernels.gradient_lanes(*into, lanes, silent, scale, delta, weights.gradient)
+        if not x.wanted:
+            return None
+        dx = np.zeros((table.n_source, delta.shape[1]), dtype=kind)
+        kernels.dot_lanes(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
+        return Current(dx, x.steps, x.batch, x.shape, "lanes")
+
+    return _current(x, out, table.n_target, "lanes"), pull

@@ -1,0 +1,306 @@
+"""Neurons of the trainable path: leaky integrators in discrete steps, with a surrogate for the slope of the spike.
+
+``u[t] = leak v[t-1] + gain x[t]``,  ``s[t] = (u[t] >= threshold)``,  then ``v = u (1 - s)`` (reset to zero) or
+``v = u - threshold s`` (reset by subtraction).  Potentials start at rest (0) in every sample.  The adjoint is
+
+    d[t] = leak d[t+1] (1 - s[t])  +  h(u[t]) (g[t] - leak d[t+1] u[t])          reset to zero, attached
+    d[t] = leak d[t+1]             +  h(u[t]) (g[t] - leak d[t+1] threshold)     subtraction, attached
+
+with g the gradient at the spikes; the second product is left out of the bracket when the reset is detached.  Only u is
+kept: spikes and slopes are made again from it.  All arrays are (outer, T, inner): one kernel for both layouts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel, sum_kernel
+from neurodev.learn.layer import Layer, Pullback, Vector
+from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.surrogate import Surrogate, as_surrogate, slope
+
+Array = NDArray[Any]
+
+
+@kernel
+def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-untyped-def]
+    """Potentials before reset and spikes; x, u (outer, T, inner), s the same in bytes."""
+    zero = x[0, 0, 0] * 0
+    drop = threshold if subtract else zero
+    for o in range(x.shape[0]):
+        for k in range(x.shape[2]):
+            y = gain * x[o, 0, k]
+            u[o, 0, k] = y
+            s[o, 0, k] = np.uint8(y >= threshold)
+        for t in range(1, x.shape[1]):
+            before, now, spike, drive = u[o, t - 1], u[o, t], s[o, t], x[o, t]
+            if subtract:
+                for k in range(x.shape[2]):
+                    v = before[k]
+                    v = v - drop if v >= threshold else v
+                    y = leak * v + gain * drive[k]
+                    now[k] = y
+                    spike[k] = np.uint8(y >= threshold)
+            else:
+                for k in range(x.shape[2]):
+                    v = before[k]
+                    v = zero if v >= threshold else v
+                    y = leak * v + gain * drive[k]
+                    now[k] = y
+                    spike[k] = np.uint8(y >= threshold)
+
+
+@kernel
+def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height, d):  # type: ignore[no-untyped-def]
+    """Gradient of the input current from that of the spikes; d may not be g.
+
+    `g` is read only where the slope is not zero: elsewhere it may hold anything.  The carry is read from the row of
+    t + 1, never from a running array, which the compiler would not vectorise.
+    """
+    zero = u[0, 0, 0] * 0
+    n_step = u.shape[1]
+    for o in range(u.shape[0]):
+        for back in range(n_step):
+            t = n_step - 1 - back
+            now, out, up = u[o, t], d[o, t], g[o, t]
+            later = d[o, min(t + 1, n_step - 1)]
+            decay = leak if back > 0 else zero
+            for k in range(u.shape[2]):
+                carry = decay * later[k] if back > 0 else zero
+                y = now[k]
+                h = height * slope(kind, y - threshold, width)
+                jump = threshold if subtract else y
+                push = up[k] - carry * jump if attached else up[k]
+                kept = carry if subtract or y < threshold else zero
+                out[k] = kept + (h * push if h != 0 else zero)
+    if gain != 1:
+        for o in range(u.shape[0]):
+            for t in range(n_step):
+                for k in range(u.shape[2]):
+                    d[o, t, k] *= gain
+
+
+@sum_kernel
+def leak_gradient(u, d, gain, threshold, subtract):  # type: ignore[no-untyped-def]
+    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du."""
+    total = 0.0
+    zero = u[0, 0, 0] * 0
+    for o in range(u.shape[0]):
+        for t in range(1, u.shape[1]):
+            part = zero
+            for k in range(u.shape[2]):
+                v = u[o, t - 1, k]
+                v = (v - threshold if subtract else zero) if v >= threshold else v
+                part += v * d[o, t, k]
+            total += part
+    return total / gain
+
+
+@kernel
+def flag_near(u, threshold, width, flags):  # type: ignore[no-untyped-def]
+    """Bytes that are 1 inside the open window around threshold; all arrays flat."""
+    for k in range(u.shape[0]):
+        flags[k] = np.uint8(abs(u[k] - threshold) < width)
+
+
+def _cube(value: Array, steps: int, batch: int, layout: str) -> Array:
+    """(outer, T, inner) view of a signal in either layout."""
+    if layout == "rows":
+        return value.reshape(1, steps, -1)
+    return value.reshape(value.shape[0], steps, batch)
+
+
+def in_layout(x: Current, layout: str) -> Array:
+    """The values of a gradient in the layout of the signal it belongs to."""
+    return x.value if x.layout == layout else np.ascontiguousarray(x.value.T)
+
+
+class LIF(Layer):
+    """Leaky integrate-and-fire.
+
+    Parameters
+    ----------
+    leak : float
+        Factor on the potential per step, in [0, 1].
+    threshold : float
+    gain : float
+        Factor on the input (``1 - leak`` for ``tau u' = -u + x``; see `from_tau`).
+    reset : {"zero", "subtract"}
+    detach : bool
+        Whether the gradient ignores the reset.
+    surrogate : Surrogate or str
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument.
+    """
+
+    def __init__(
+        self,
+        leak: float = 0.9,
+        threshold: float = 1.0,
+        *,
+        gain: float = 1.0,
+        reset: str = "zero",
+        detach: bool = False,
+        surrogate: Surrogate | str = "rectangle",
+    ):
+        super().__init__()
+        if not 0 <= leak <= 1:
+            raise ParameterError(f"leak must lie in [0, 1], got {leak!r}")
+        if not threshold > 0 or not math.isfinite(threshold):
+            raise ParameterError(f"threshold must be positive, got {threshold!r}")
+        if not gain > 0 or not math.isfinite(gain):
+            raise ParameterError(f"gain must be positive, got {gain!r}")
+        if reset not in ("zero", "subtract"):
+            raise ParameterError(f"reset must be 'zero' or 'subtract', got {reset!r}")
+        self.leak, self.threshold, self.gain = float(leak), float(threshold), float(gain)
+        self.reset, self.detach, self.surrogate = reset, bool(detach), as_surrogate(surrogate)
+
+    @classmethod
+    def from_tau(cls, tau: float, threshold: float = 1.0, **more: Any) -> LIF:
+        """``u += (x - u) / tau``: leak 1 - 1/tau, gain 1/tau (tau in steps, at least 1)."""
+        if not tau >= 1:
+            raise ParameterError(f"tau must be at least 1 step, got {tau!r}")
+        return cls(1 - 1 / tau, threshold, gain=1 / tau, **more)
+
+    def constants(self) -> tuple[float, float]:
+        """(leak, gain) of this call."""
+        return self.leak, self.gain
+
+    def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
+        """Spikes of the same units, and their pullback."""
+        kind = x.value.dtype.type
+        cube = _cube(x.value, x.steps, x.batch, x.layout)
+        u, s = np.empty_like(cube), np.empty(cube.shape, dtype=np.uint8)
+        leak, gain = self.constants()
+        subtract = self.reset == "subtract"
+        theta = kind(self.threshold)
+        integrate(cube, kind(leak), kind(gain), theta, subtract, u, s)
+        flags = s.reshape(x.value.shape)
+        width = kind(self.surrogate.width)
+
+        def window() -> Array:
+            near = np.empty(u.size, dtype=np.uint8)
+            flag_near(u.reshape(-1), theta, width, near)
+            grid = near.reshape(x.value.shape)
+            return grid if x.layout == "rows" else np.ascontiguousarray(grid.T)
+
+        c = self.counters
+        c.spikes += int(np.count_nonzero(s))
+        c.sites += s.size
+
+        def pull(dy: Current) -> Current:
+            g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
+            d = np.empty_like(u)
+            h = self.surrogate
+            adjoint(
+                u, g, kind(leak), kind(gain), theta, subtract, not self.detach, h.code, width, kind(h.height), d
+            )  # fmt: skip
+            self.learn_constants(u, d, kind(gain), theta, subtract)
+            return x.like(d.reshape(x.value.shape))
+
+        seen = window if self.surrogate.compact else None
+        return Spikes(flags, x.steps, x.batch, x.shape, layout=x.layout, window=seen), pull
+
+    def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
+        """Gradients of the neuron's own parameters; none here."""
+
+
+class IF(LIF):
+    """Integrate-and-fire without leak; parameters as `LIF`."""
+
+    def __init__(self, threshold: float = 1.0, **more: Any):
+        super().__init__(1.0, threshold, **more)
+
+
+class PLIF(LIF):
+    """LIF whose leak is learned: ``u += (x - u) sigmoid(w)``, one w per layer (Fang et al. 2021).
+
+    Parameters
+    ----------
+    tau : float
+        Initial time constant in steps; ``sigmoid(w) = 1 / tau``.
+    """
+
+    def __init__(self, tau: float = 2.0, threshold: float = 1.0, **more: Any):
+        if not tau > 1:
+            raise ParameterError(f"tau must be above 1 step, got {tau!r}")
+        super().__init__(1 - 1 / tau, threshold, **more)
+        self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)], dtype=np.float32))
+
+    def constants(self) -> tuple[float, float]:
+        """(leak, gain) from the learned parameter."""
+        share = 1 / (1 + math.exp(-float(self.parameters["leak"].value[0])))
+        return 1 - share, share
+
+    def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
+        """``u[t] = v + share (x - v)``: du/dshare = x - v = (u - v) / share; d holds share dL/du."""
+        share = float(gain)
+        through_v = leak_gradient(u, d, gain, theta, subtract)
+        through_u = float(np.vdot(u, d)) / share
+        by_share = (through_u - through_v) / share
+        self.parameters["leak"].gradient[0] += by_share * share * (1 - share)
+
+
+class LI(Layer):
+    """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain`` as `LIF`."""
+
+    def __init__(self, leak: float = 0.9, *, gain: float = 1.0):
+        super().__init__()
+        if not 0 <= leak <= 1:
+            raise ParameterError(f"leak must lie in [0, 1], got {leak!r}")
+        self.leak, self.gain = float(leak), float(gain)
+
+    def __call__(self, x: Current) -> tuple[Current, Pullback]:
+        """Potentials of the same units, and their pullback."""
+        cube = _cube(x.value, x.steps, x.batch, x.layout)
+        v = np.empty_like(cube)
+        leak, gain = x.value.dtype.type(self.leak), x.value.dtype.type(self.gain)
+        v[:, 0] = gain * cube[:, 0]
+        for t in range(1, x.steps):
+            v[:, t] = leak * v[:, t - 1] + gain * cube[:, t]
+
+        def pull(dy: Current) -> Current:
+            d = np.array(_cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout), copy=True)
+            for t in range(x.steps - 2, -1, -1):
+                d[:, t] += leak * d[:, t + 1]
+            return x.like((gain * d).reshape(x.value.shape))
+
+        return x.like(v.reshape(x.value.shape)), pull
+
+
+class ReLU(Layer):
+    """Rectifier, for non-spiking twins; takes and returns currents."""
+
+    def __call__(self, x: Current) -> tuple[Current, Pullback]:
+        """Rectified currents, and their pullback."""
+        y = np.maximum(x.value, 0)
+        return x.like(y), lambda dy: x.like(np.where(x.value > 0, in_layout(dy, x.layout), 0).astype(x.value.dtype))
+
+
+def step_forward(neurons: LIF, u: Array, s: NDArray[np.uint8], t: int, x: Array) -> None:
+    """One step of `integrate` for neurons that feed back on themselves; u, s (T, B, n), x (B, n)."""
+    leak, gain = neurons.constants()
+    v = np.zeros_like(x)
+    if t:
+        v = u[t - 1] - neurons.threshold * s[t - 1] if neurons.reset == "subtract" else np.where(s[t - 1], 0, u[t - 1])
+    u[t] = leak * v + gain * x
+    s[t] = u[t] >= neurons.threshold
+
+
+def step_adjoint(neurons: LIF, u: Array, g: Array, t: int, d: Array) -> None:
+    """One step of `adjoint`; d (T, B, n) holds later steps, with the gain applied."""
+    leak, gain = neurons.constants()
+    subtract = neurons.reset == "subtract"
+    carry = leak * d[t + 1] / gain if t + 1 < u.shape[0] else np.zeros_like(g)
+    h = neurons.surrogate(u[t] - neurons.threshold).astype(u.dtype)
+    push = g if neurons.detach else g - carry * (neurons.threshold if subtract else u[t])
+    kept = carry if subtract else np.where(u[t] >= neurons.threshold, 0, carry)
+    d[t] = gain * (kept + h * push)

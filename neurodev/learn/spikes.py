@@ -1,0 +1,216 @@
+"""Spikes: the one currency between neurons and weights.
+
+Neurons write one byte per neuron and step, without a branch; weights ask for what suits their kernel: event lists
+by time (``rows``), event lists by source (``columns``), or the bytes themselves.  Every view is made once, on demand.
+
+A batch of B samples over T steps has ``R = T * B`` rows, ``row = t * B + b``.  Two layouts carry the same
+numbers: ``rows`` (R, n) and ``lanes`` (n, R); sparse kernels that walk along the batch want lanes.
+Where spikes come from neurons with a compact surrogate, only the *window* (the neurons near threshold)
+can use a gradient: `window` lists it, and gradients elsewhere need not be computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+
+U1 = NDArray[np.uint8]
+U4 = NDArray[np.uint32]
+I8 = NDArray[np.int64]
+F4 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Events:
+    """A ragged list: the members of list k are ``index[start[k]:start[k + 1]]``."""
+
+    start: I8
+    index: U4
+
+    @property
+    def n(self) -> int:
+        """Number of events."""
+        return int(self.start[-1])
+
+
+@kernel
+def _list_flags(flags, start, index):  # type: ignore[no-untyped-def]
+    """The position of each byte, as often as it counts (at most 4); branch-free, so index needs 4 places to spare."""
+    n_row, n = flags.shape
+    at = 0
+    for r in range(n_row):
+        start[r] = at
+        row = flags[r]
+        for j in range(n):
+            index[at] = np.uint32(j)
+            index[at + 1] = np.uint32(j)
+            index[at + 2] = np.uint32(j)
+            index[at + 3] = np.uint32(j)
+            at += np.int64(row[j])
+    start[n_row] = at
+
+
+@kernel
+def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no-untyped-def]
+    """Counting sort of (row, index) events by index."""
+    out_start[:] = 0
+    for k in range(start[-1]):
+        out_start[np.int64(index[k]) + 2] += 1
+    for j in range(2, n + 2):
+        out_start[j] += out_start[j - 1]
+    for r in range(start.shape[0] - 1):
+        for k in range(start[r], start[r + 1]):
+            j = np.int64(index[k]) + 1
+            out_index[out_start[j]] = np.uint32(r)
+            out_start[j] += 1
+
+
+def list_flags(flags: U1) -> Events:
+    """Events of a (n_row, n) array of counts; a count of k is k events."""
+    start = np.empty(flags.shape[0] + 1, dtype=np.int64)
+    index = np.empty(int(flags.sum(dtype=np.int64)) + 4, dtype=np.uint32)
+    _list_flags(flags, start, index)
+    return Events(start, index)
+
+
+def transposed(events: Events, n: int) -> Events:
+    """The same events, listed by their index instead of by their row."""
+    start = np.empty(n + 2, dtype=np.int64)
+    index = np.empty(max(events.n, 1), dtype=np.uint32)
+    _transpose_events(events.start, events.index, n, start, index)
+    return Events(start[: n + 1], index)
+
+
+class Spikes:
+    """The spikes of `n` units over a batch.
+
+    Parameters
+    ----------
+    flags : (R, n) uint8, or (n, R) with ``layout="lanes"``
+        Counts per unit and row: 0 or 1 from neurons, 0 to 4 from a 2 x 2 average pool (see `scale`).
+    steps, batch : int
+    shape : tuple of int
+        Shape of one sample's units: (n,) or (height, width, channels).
+    scale : float
+        What one count is worth (1/4 after 2 x 2 average pooling).
+    wanted : bool
+        Whether anybody upstream can use a gradient (False for input).
+    window : callable, optional
+        Returns an (R, n) uint8 array: where a gradient with respect to these spikes is of use.  None: everywhere.
+    """
+
+    def __init__(
+        self,
+        flags: U1,
+        steps: int,
+        batch: int,
+        shape: tuple[int, ...],
+        *,
+        layout: str = "rows",
+        scale: float = 1.0,
+        wanted: bool = True,
+        window: Callable[[], U1] | None = None,
+    ):
+        self.wanted = wanted
+        self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
+        self.layout, self.scale, self._window = layout, float(scale), window
+        n, rows = int(np.prod(self.shape)), self.steps * self.batch
+        want = (rows, n) if layout == "rows" else (n, rows)
+        if flags.shape != want or flags.dtype != np.uint8:
+            raise ParameterError(f"flags must be uint8 of shape {want} ({layout}), got {flags.dtype} {flags.shape}")
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return int(np.prod(self.shape))
+
+    @property
+    def n_row(self) -> int:
+        """Steps times batch."""
+        return self.steps * self.batch
+
+    @cached_property
+    def by_row(self) -> U1:
+        """Counts as (R, n)."""
+        return self.flags if self.layout == "rows" else np.ascontiguousarray(self.flags.T)
+
+    @cached_property
+    def by_lane(self) -> U1:
+        """Counts as (n, R)."""
+        return self.flags if self.layout == "lanes" else np.ascontiguousarray(self.flags.T)
+
+    @cached_property
+    def rows(self) -> Events:
+        """For each row, the units that spiked."""
+        return list_flags(self.by_row)
+
+    @cached_property
+    def columns(self) -> Events:
+        """For each unit, the rows in which it spiked."""
+        return transposed(self.rows, self.n)
+
+    @cached_property
+    def window(self) -> Events | None:
+        """For each row, the units whose gradient is of use; None for all."""
+        return None if self._window is None else list_flags(self._window())
+
+    @cached_property
+    def rate(self) -> float:
+        """Mean share of non-zero counts per unit and step."""
+        return float(np.count_nonzero(self.flags)) / max(self.flags.size, 1)
+
+    def dense(self, kind: type = np.float32) -> NDArray[Any]:
+        """Values as (R, n) floats."""
+        return self.by_row.astype(kind) * kind(self.scale)
+
+    def mean(self, kind: type = np.float32) -> NDArray[Any]:
+        """Mean over steps, (B, n): the rate code of a sample."""
+        return (self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Spikes:
+        """The same spikes with their units arranged otherwise; shares what was computed before."""
+        out = Spikes.__new__(Spikes)
+        out.__dict__.update(self.__dict__)
+        out.shape = tuple(shape)
+        if out.n != self.n:
+            raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+        return out
+
+
+@dataclass
+class Current:
+    """Input currents of neurons: float values, ``rows`` (R, n) or ``lanes`` (n, R); see `Spikes` for the layouts."""
+
+    value: NDArray[Any]
+    steps: int
+    batch: int
+    shape: tuple[int, ...]
+    layout: str = "rows"
+    wanted: bool = True
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return int(np.prod(self.shape))
+
+    @property
+    def by_row(self) -> NDArray[Any]:
+        """Values as (R, n)."""
+        return self.value if self.layout == "rows" else np.ascontiguousarray(self.value.T)
+
+    def like(self, value: NDArray[Any]) -> Current:
+        """Other values in the same arrangement."""
+        return Current(value, self.steps, self.batch, self.shape, self.layout)
+
+    @cached_property
+    def by_lane(self) -> NDArray[Any]:
+        """Values as (n, R)."""
+        return self.value if self.layout == "lanes" else np.ascontiguousarray(self.value.T)

@@ -1,0 +1,98 @@
+"""Surrogate derivatives of the spike: what stands in for the slope of a step.
+
+``h(x)``, x = V - threshold.  The rectangle and the triangle are zero outside a window, so that
+the backward pass touches only neurons near threshold; the others never are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params
+from neurodev.errors import ParameterError, nearest
+from neurodev.jit import rule
+from neurodev.params import param
+
+RECTANGLE, TRIANGLE, ARCTAN, FAST_SIGMOID = 0, 1, 2, 3
+KINDS = {"rectangle": RECTANGLE, "triangle": TRIANGLE, "arctan": ARCTAN, "fast_sigmoid": FAST_SIGMOID}
+COMPACT = ("rectangle", "triangle")
+
+
+@rule
+def slope(kind, x, width):  # type: ignore[no-untyped-def]
+    """The surrogate derivative at x = V - threshold."""
+    a = abs(x)
+    if kind == RECTANGLE:
+        return (a < width) / (width + width)
+    if kind == TRIANGLE:
+        return (a < width) * (width - a) / (width * width)
+    if kind == ARCTAN:
+        y = x / width
+        return 1 / (width * (1 + y * y))
+    y = 1 + a / width
+    return 1 / (width * y * y)
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A surrogate derivative.
+
+    Parameters
+    ----------
+    kind : {"rectangle", "triangle", "arctan", "fast_sigmoid"}
+        rectangle ``1/(2w)`` inside ``|x| < w`` (Wu et al. 2018); triangle ``(w - |x|)/w^2`` inside (Esser et al. 2016);
+        arctan ``1/(w (1 + (x/w)^2))``, area pi, usually scaled: see `from_alpha`;
+        fast sigmoid ``1/(w (1 + |x|/w)^2)``, area 2 (Zenke & Ganguli 2018).
+    width : float
+        In units of the potential.
+    height : float
+        Factor on the derivative.
+    """
+
+    kind: str = param("rectangle", choices=tuple(KINDS))
+    width: float = param(0.5, unit="1", above=0.0, source="SD-SNN and STBP use 0.5 for a threshold of 0.5")
+    height: float = param(1.0, unit="1", above=0.0, source="unit area; free")
+
+    def __post_init__(self) -> None:
+        params.check(self)
+
+    @property
+    def code(self) -> int:
+        """Number of the kind, for kernels."""
+        return KINDS[self.kind]
+
+    @property
+    def compact(self) -> bool:
+        """Whether it is zero outside ``|x| < width``."""
+        return self.kind in COMPACT
+
+    @classmethod
+    def from_alpha(cls, alpha: float = 2.0) -> Surrogate:
+        """The arctan of snnTorch and SpikingJelly, ``alpha / (2 (1 + (pi alpha x / 2)^2))``."""
+        if not alpha > 0:
+            raise ParameterError(f"alpha must be positive, got {alpha}")
+        width = 2.0 / (np.pi * alpha)
+        return cls("arctan", width, alpha * width / 2)
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The derivative at x = V - threshold (an array; for looking at it)."""
+        a, w = np.abs(np.asarray(x, dtype=np.float64)), self.width
+        y = {
+            "rectangle": lambda: (a < w) / (2 * w),
+            "triangle": lambda: (a < w) * (w - a) / w**2,
+            "arctan": lambda: 1 / (w * (1 + (a / w) ** 2)),
+            "fast_sigmoid": lambda: 1 / (w * (1 + a / w) ** 2),
+        }[self.kind]()
+        return np.asarray(self.height * y, dtype=np.float64)
+
+
+def as_surrogate(what: Surrogate | str) -> Surrogate:
+    """A surrogate from itself or from its name."""
+    if isinstance(what, Surrogate):
+        return what
+    if what not in KINDS:
+        raise ParameterError(f"unknown surrogate {what!r}{nearest(str(what), list(KINDS))}; there are {tuple(KINDS)}")
+    return Surrogate(what)

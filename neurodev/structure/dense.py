@@ -1,0 +1,114 @@
+"""A dense table: every pair has its slot for good, and an `alive` flag says whether there is a synapse.
+
+The rows of a dense weight tensor are rows of a synapse table whose room is the number of targets: what the
+engine calls delivery is then the product of a spike with a weight row.  A birth or a death flips a flag; the
+uid is new at every birth, as in the sparse table, so that the same plans, log and metrics serve both.
+Rows are padded to a multiple of 16 slots (a cache line of float32), which vectorised kernels need; padding is never
+alive and its weight stays zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.structure.table import Table, UidSource
+
+I8 = NDArray[np.int64]
+LINE = 16
+
+
+class DenseTable(Table):
+    """A table with a slot for every (source, target) pair; one delay lane.
+
+    Attributes
+    ----------
+    stride : int
+        Slots from one row to the next, n_target rounded up to a multiple of 16.
+    alive : (capacity,) uint8
+    """
+
+    def __init__(
+        self,
+        n_source: int,
+        n_target: int,
+        columns: tuple[str, ...] = (),
+        uids: UidSource | None = None,
+        column_type: type = np.float32,
+        weight_type: type = np.float32,
+    ):
+        for name, value in (("n_source", n_source), ("n_target", n_target)):
+            if int(value) < 1:
+                raise ParameterError(f"{name} must be at least 1, got {value}")
+        uids = uids if uids is not None else UidSource()
+        super().__init__(n_source, n_target, [1.0], columns, uids, column_type, weight_type)
+        self.stride = -(-self.n_target // LINE) * LINE
+        self._allocate_slots(self.n_source * self.stride)
+        self.alive: NDArray[np.uint8] = np.zeros(self.capacity, dtype=np.uint8)
+        self.row_start[:] = np.arange(self.n_source) * self.stride
+        self.row_length[:] = self.n_target
+        self.row_room[:] = self.stride
+        self.pool_end = self.capacity
+        self.grid(self.post)[:] = np.arange(self.stride, dtype=np.uint32)
+        self.grid(self.row)[:] = np.arange(self.n_source, dtype=np.uint32)[:, None]
+
+    @classmethod
+    def full(cls, weight: ArrayLike, columns: tuple[str, ...] = (), uids: UidSource | None = None) -> DenseTable:
+        """A table with a synapse on every pair.
+
+        Parameters
+        ----------
+        weight : (n_source, n_target) float32 or float64
+            The columns take the same type.
+        """
+        w = np.asarray(weight)
+        if w.ndim != 2 or not np.all(np.isfinite(w)):
+            raise ParameterError(f"weight must be a finite (n_source, n_target) array, got shape {w.shape}")
+        kind = np.float64 if w.dtype == np.float64 else np.float32
+        table = cls(w.shape[0], w.shape[1], columns, uids, kind, kind)
+        table.grid(table.weight)[:, : table.n_target] = w
+        table.grid(table.alive)[:, : table.n_target] = 1
+        table.grid(table.uid)[:, : table.n_target] = table.uids.take(w.size) + np.arange(w.size).reshape(w.shape)
+        table.n_synapse = w.size
+        return table
+
+    def grid(self, a: NDArray[Any]) -> NDArray[Any]:
+        """A view of a slot array as (n_source, stride)."""
+        return a.reshape(self.n_source, self.stride)
+
+    def slots(self) -> I8:
+        """All live slots, in row order."""
+        return np.flatnonzero(self.alive)
+
+    def slot(self, source: I8, target: I8) -> I8:
+        """The slot of each pair, alive or not."""
+        return np.asarray(source, dtype=np.int64) * self.stride + np.asarray(target, dtype=np.int64)
+
+    def ensure_in_lists(self) -> None:
+        """Nothing to do: the synapses of a target are a column of the grid."""
+
+    def occupied(self, source: I8, target: I8, gone: I8) -> NDArray[np.bool_]:
+        """Which of the pairs hold a living synapse other than those in the slots `gone`."""
+        alive = self.alive.astype(bool)
+        alive[gone] = False
+        return alive[self.slot(source, target)]
+
+    def _delete(self, slots: I8) -> None:
+        self.alive[slots] = 0
+        self.weight[slots] = 0.0
+        self.n_synapse -= int(slots.size)
+
+    def _insert(self, source: I8, target: I8, lane: I8, weight: NDArray[np.float32], born: float) -> tuple[I8, int]:
+        slots = self.slot(source, target)
+        if slots.size and (np.any(self.alive[slots]) or np.unique(slots).size < slots.size):
+            raise ParameterError("a birth on a pair that is alive; merge the plans with single_contact=True")
+        first = self.uids.take(int(slots.size))
+        self.alive[slots] = 1
+        self.weight[slots] = weight
+        self.uid[slots] = np.arange(first, first + slots.size, dtype=np.uint64)
+        self.born[slots] = born
+        self.n_synapse += int(slots.size)
+        return slots, first
