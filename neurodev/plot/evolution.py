@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from neurodev.errors import ParameterError
 from neurodev.metrics import sizes, turnover
 from neurodev.plot import activity, fields
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
@@ -22,6 +24,7 @@ __all__ = [
     "overview", "raster", "run_overview", "single", "size_distribution", "survival",
 ]  # fmt: skip
 
+F8 = NDArray[np.float64]
 LIFE = "life time (days)"
 
 
@@ -191,11 +194,22 @@ def death_rates_by_age(ax: Any, run: Any) -> None:
     plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", "newborns; 95 % bars")
 
 
+def windows_of_death(run: Any, width: float) -> tuple[F8, F8, F8]:
+    """As ``run.death_rates``, but empty for a run in which nothing dies by itself, which keeps no series of deaths."""
+    try:
+        left, rate, error = run.death_rates(width)
+    except ParameterError:
+        left, rate, error = np.zeros(0), np.zeros(0), np.zeros(0)
+    return left, rate, error
+
+
 def death_rates(ax: Any, run: Any, width: float = 3.0) -> None:
     """Deaths per spine and day in windows of life time."""
-    left, rate, error = run.death_rates(width)
+    left, rate, error = windows_of_death(run, width)
     ok = np.isfinite(rate)
-    if ok.any():
+    if not ok.any():
+        empty(ax, "nothing here lives and dies by itself")
+    else:
         ax.errorbar((left + width / 2)[ok], rate[ok], 1.96 * error[ok], fmt="o-", ms=4, lw=1.3, color=INK, elinewidth=1)
         ax.set_ylim(0, 1.12 * float((rate + 1.96 * error)[ok].max()) + 1e-9)
     ax.set_xlim(0, max(run.days, 1e-9))

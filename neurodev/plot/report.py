@@ -85,7 +85,7 @@ def numbers(run: Any) -> dict[str, float]:
     if aim and rates.shape[0] >= 5:
         n |= maturation.rate_numbers(rates, float(aim))
     if run.days >= n["peak_day"] + 6.0:  # two windows of three days after the peak
-        left, rate, error = run.death_rates(3.0)
+        left, rate, error = evolution.windows_of_death(run, 3.0)
         n["death_rate_rise"] = maturation.largest_rise(left, rate, error, n["peak_day"])
     return n
 

@@ -87,6 +87,7 @@ def svg(figure: Figure) -> str:
 
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "neurodev"}):  # the same bytes for the same figure
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # a page needs no account of its parts
+        figure.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue()
     return text[text.index("<svg") :]

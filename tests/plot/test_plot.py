@@ -1,0 +1,152 @@
+"""Every picture draws from every kind of run, says what it shows, and changes nothing outside its figure."""
+
+import io
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import neurodev as nd
+from neurodev.plot import activity, evolution, fields, life, report, style
+from neurodev.units import day
+
+SINGLES = [
+    evolution.density, evolution.causes, evolution.raster, evolution.survival, evolution.death_rates,
+    evolution.death_rates_by_age, evolution.size_distribution, fields.field_radii, fields.radius_histogram,
+    fields.topography, activity.rates,
+]  # fmt: skip
+
+
+def small(path, days, spines=True, turnover=True):
+    """A sheet of few cells under Poisson drive."""
+    net = nd.Network(seed=3, sheet=nd.Sheet(400, 400))
+    a, b = net.add(nd.Poisson(20.0), 64, name="a"), net.add(nd.LIF(), 49, name="b")
+    near = nd.Near(sigma=80, inputs=8)
+    if not spines:
+        net.connect(a, b, near, weight=4.0)
+        return nd.simulate(net, days * day, acceleration=7200, to=path, progress=False)
+    q = net.connect(a, b, near, spines=nd.Spines(weight=4), name="map")
+    if turnover:
+        q.use(nd.STDP("burst"), nd.SpineSize(), nd.Neurotrophin(), nd.Turnover())
+    return nd.simulate(net, days * day, acceleration=7200, to=path, progress=False)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plot")
+    return {
+        "long": small(folder / "long.sqlite", 9), "control": small(folder / "control.sqlite", 9),
+        "short": small(folder / "short.sqlite", 0.5), "still": small(folder / "still.sqlite", 2, turnover=False),
+        "bare": small(folder / "bare.sqlite", 1.5, spines=False),
+    }  # fmt: skip
+
+
+def drawn(figure):
+    """All words of a figure, after it was drawn."""
+    FigureCanvasAgg(figure).print_png(io.BytesIO())
+    return " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+
+
+def settings():
+    """All global settings but the backend: to read it is to choose it."""
+    return {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != "backend"}
+
+
+@pytest.mark.parametrize("name", ["long", "short", "still"])
+@pytest.mark.parametrize("draw", SINGLES, ids=lambda d: d.__name__)
+def test_every_panel_draws(runs, name, draw):
+    before = settings()
+    figure = evolution.single(draw, runs[name])
+    text = drawn(figure)
+    ax = figure.axes[0]
+    assert ax.get_title(loc="left") and ax.get_xlabel() and "nan" not in text.lower().split()
+    assert settings() == before
+
+
+@pytest.mark.parametrize("name", ["long", "short", "still"])
+def test_figures_draw(runs, name):
+    assert "neuron" in drawn(runs[name].plot())
+    drawn(activity.activity_figure(runs[name]))
+
+
+def test_overview_beside_its_control(runs):
+    text = drawn(evolution.run_overview(runs["long"], runs["control"]))
+    for word in ("births", "packing floor", "Kaplan-Meier", "log-normal", "control", "um³", "per spine and day"):
+        assert word in text, word
+
+
+def test_no_legend_lies_on_a_life(runs):
+    figure = evolution.single(evolution.raster, runs["long"], size=(10.5, 6.0))
+    FigureCanvasAgg(figure).draw()
+    ax = figure.axes[0]
+    lowest = ax.get_legend().get_window_extent(figure.canvas.get_renderer()).y0
+    assert lowest >= ax.get_window_extent().y1 - 3  # above the axes
+
+
+def test_squares_fill_the_grid_of_fields(runs):
+    """At least two thirds of the width of a grid are fields, not white space."""
+    for control in (None, runs["control"]):
+        figure = fields.map_figure(runs["long"], control)
+        assert ("control" in drawn(figure)) == (control is not None)
+        squares = [ax for ax in figure.axes if not ax.get_xlabel() and not ax.get_yticks().size]
+        boxes = [ax.get_window_extent() for ax in squares]
+        columns = {round(b.x0) for b in boxes}
+        assert len(squares) % len(columns) == 0
+        wide = max(b.x1 for b in boxes) - min(b.x0 for b in boxes)
+        high = max(b.y1 for b in boxes) - min(b.y0 for b in boxes)
+        area = sum(b.width * b.height for b in boxes)
+        assert area > 0.6 * wide * high
+
+
+def test_field_rings_and_weights(runs):
+    run = runs["long"]
+    figure = style.new_figure(3, 3)
+    ax = figure.add_subplot()
+    fields.field(ax, run, 9.0, fields.neurons_to_show(run, 1)[0], "title", reach=200.0)
+    assert ax.get_title() == "title" and len(ax.patches) == 1
+    assert len(fields.neurons_to_show(run, 6)) == len(set(fields.neurons_to_show(run, 6)))
+    drawn(figure)
+
+
+def test_lives(runs):
+    spines = runs["long"].spines
+    dead = int(spines.uid[np.flatnonzero(~np.isnan(spines.died))[0]])
+    text = drawn(life.spine_figure(spines[dead]))
+    assert f"Spine {dead}" in text and "died on day" in text
+    alive = int(spines.survivors()[0])
+    assert "alive at the end" in drawn(life.spine_figure(spines[alive], threshold=-2.0))
+
+
+def test_report(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "png", lambda figure: b"png")  # what is in the pictures is tested above
+    page = report.write(runs["long"], tmp_path / "r.html", runs["control"]).read_text()
+    assert page.count("<img") == 6 and "<svg" in page and "the control" in page and "CONTROL" not in page
+    assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")  # nothing from elsewhere
+    short = report.write(runs["short"], tmp_path / "s.html").read_text()
+    assert "not measured" in short and ">nan<" not in short
+    bare = report.write(runs["bare"], tmp_path / "b.html").read_text()
+    assert "No projection of this network is on spines" in bare and bare.count("<img") == 1
+
+
+def test_report_is_named_by_its_study(runs):
+    class Named:
+        provenance = {"study": 'name = "A <map>"'}
+        path = runs["long"].path
+
+    assert report._name(Named) == "A <map>"
+    for text in ("", "not = = toml", None):
+        Named.provenance = {"study": text}
+        assert report._name(Named) == "long.sqlite"
+
+
+def test_colours_of_causes_differ():
+    named = {c: style.colour(c) for c in ("evidence", "trophic", "fluctuation", "hazard", "turnover")}
+    assert len(set(named.values())) == len(named) and style.colour("unheard of") == style.colour("another")
+
+    def apart(a, b):
+        one, other = (np.array(matplotlib.colors.to_rgb(style.COLOURS[c])) for c in (a, b))
+        return np.abs(one - other).sum()
+
+    assert apart("early", "control") > 0.8 and apart("run", "control") > 0.8 and apart("run", "early") > 0.8
+    assert style.png(style.new_figure(1, 1)).startswith(b"\x89PNG")
