@@ -206,6 +206,12 @@ class Current:
         """Values as (R, n)."""
         return self.value if self.layout == "rows" else np.ascontiguousarray(self.value.T)
 
+    def reshaped(self, shape: tuple[int, ...]) -> Current:
+        """The same values with their units arranged otherwise."""
+        if int(np.prod(shape)) != self.n:
+            raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+        return Current(self.value, self.steps, self.batch, tuple(shape), self.layout, self.wanted)
+
     def like(self, value: NDArray[Any]) -> Current:
         """Other values in the same arrangement."""
         return Current(value, self.steps, self.batch, self.shape, self.layout)

@@ -1,0 +1,187 @@
+"""A training run in a run file: the same file, names and log as a developing network.
+
+Weight tensors are projections on spines between the units of two layers, an epoch is a row of every series, the
+tick of the log is the step of the optimiser.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.learn.layer import Vector
+from neurodev.record.provenance import environment, sources
+from neurodev.record.recorder import Recorder
+from neurodev.record.runfile import RunFile
+from neurodev.structure.log import CAUSES
+
+if TYPE_CHECKING:
+    from neurodev.learn.trainer import Trainer
+
+
+class TrainingRecord:
+    """Writes a training run.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    to : path, optional
+        A temporary file if not given.
+    """
+
+    def __init__(self, trainer: Trainer, to: str | Path | None):
+        self.trainer = trainer
+        path = Path(to) if to is not None else Path(tempfile.mkdtemp(prefix="neurodev-")) / "training.sqlite"
+        self.path = path
+        self.file = RunFile.create(path)
+        self.recorder = Recorder(self.file, "none")
+        self._closed = False
+        try:
+            self._describe()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _describe(self) -> None:
+        t, f = self.trainer, self.file
+        populations, projections = [], []
+        for name, w in t.weights().items():
+            table = w.table
+            populations += [{"name": f"{name}.in", "n": table.n_source}, {"name": f"{name}.out", "n": table.n_target}]
+            projections.append(
+                {"name": name, "source": f"{name}.in", "target": f"{name}.out", "spines": {"volume": 1.0}}
+            )
+        f.set_item("kind", "training")
+        f.set_item("provenance", environment() | {"seed": t.seed, "study": "", "data": t.data.name})
+        f.set_item("network", {"populations": populations, "projections": projections})
+        f.set_item("mechanisms", sources(t.methods))
+        f.set_item("causes", list(CAUSES))
+        f.set_item("acceleration", 1.0)
+        f.set_item("tick", t.life_per_epoch / t.steps_per_epoch, "ms")
+        f.set_item("tick_spike", float(t.encoder.steps), "ms")
+        f.set_item("approximations", ["Surrogate gradients in discrete steps; see neurodev.learn."])
+        f.set_item("interventions", [])
+        f.set_item("finished", False)
+        f.set_item("target_hz", None, "Hz")
+        f.set_item("training", self._settings())
+        for name in t.weights():
+            self._snapshot(name, "initial")
+        f.append("series/snapshot_day", np.array([0.0]))
+        f.commit()
+
+    def _settings(self) -> dict[str, Any]:
+        t = self.trainer
+        return {
+            "data": t.data.name, "n_train": len(t.data.y_train), "n_test": len(t.data.y_test), "epochs": t.epochs,
+            "batch": t.batch, "seed": t.seed, "encoder": repr(t.encoder), "optimiser": repr(t.optimiser),
+            "loss": getattr(t.workers.loss, "__name__", "custom"), "methods": [m.name for m in t.methods],
+            "layers": [f"{layer.name}: {type(layer).__name__}" for layer in t.model.layers()],
+            "calibrated_gains": t.gains,
+        }  # fmt: skip
+
+    def _snapshot(self, name: str, label: str) -> None:
+        table = self.trainer.weights()[name].table
+        slots = table.slots()
+        state: dict[str, NDArray[Any]] = {
+            "uid": table.uid[slots], "pre": table.pre(slots).astype(np.uint32), "post": table.post[slots],
+            "lane": np.zeros(slots.size, np.uint8), "weight": table.weight[slots], "born": table.born[slots],
+        }  # fmt: skip
+        self.recorder.snapshot(name, label, state)
+
+    def epoch(self, series: dict[str, float]) -> None:
+        """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
+        t = self.trainer
+        self.recorder.series(series)
+        for name, log in t.logs.items():
+            self.recorder.log(name, log.take())
+        if t.checkpoint_every and t.epoch % t.checkpoint_every == 0:
+            self.file.checkpoint(t.step, pack(state_of(t)))
+        self.recorder.flush(t.step)  # ends the transaction: checkpoint and data reach the disk together
+
+    def close(self, finished: Any) -> None:
+        """Seal the file."""
+        if self._closed:
+            return
+        self._closed = True
+        for name, log in self.trainer.logs.items():
+            self.recorder.log(name, log.take())
+            self._snapshot(name, "final")
+        self.file.set_item("finished", finished)
+        self.file.set_item("life", self.trainer.life, "ms")
+        self.file.set_item("events", 0)
+        self.recorder.flush(self.trainer.step + 1)
+        self.file.close()
+
+
+# ---------------------------------------------------------------- checkpoints: named arrays, no pickle
+
+_TABLE = (
+    "post", "weight", "row", "pos_in", "uid", "born", "f", "row_start", "row_length", "row_room", "in_start",
+    "in_length", "in_room", "in_slot", "in_row", "alive",
+)  # fmt: skip
+_NUMBERS = ("n_synapse", "pool_end", "in_end")
+
+
+def state_of(t: Trainer) -> dict[str, NDArray[Any]]:
+    """Everything that the rest of a training run depends on."""
+    out = {"trainer": np.array([t.epoch, t.step, t.optimiser.steps, t.model.uids.next], dtype=np.int64)}
+    for name, w in t.weights().items():
+        for a in _TABLE:
+            if hasattr(w.table, a):
+                out[f"table/{name}/{a}"] = getattr(w.table, a)
+        out[f"table/{name}/numbers"] = np.array([getattr(w.table, a) for a in _NUMBERS], dtype=np.int64)
+        out[f"table/{name}/columns"] = np.array(w.table.column_names, dtype=np.str_)
+    for layer in t.model.layers():
+        for key, p in layer.parameters.items():
+            if isinstance(p, Vector):
+                out[f"vector/{layer.name}/{key}"] = p.value
+                out |= {f"moment/{layer.name}/{key}/{m}": a for m, a in p.moments.items()}
+        for key, a in getattr(layer, "buffers", dict)().items():
+            out[f"buffer/{layer.name}/{key}"] = a
+    for k, method in enumerate(t.methods):
+        out |= {f"method/{k}/{key}": a for key, a in method.state().items()}
+    return out
+
+
+def restore(t: Trainer, state: dict[str, NDArray[Any]]) -> None:
+    """Put a trainer where `state_of` found one; the model must have been built alike."""
+    t.epoch, t.step, t.optimiser.steps, t.model.uids.next = (int(v) for v in state["trainer"])
+    for name, w in t.weights().items():
+        for a in _TABLE:
+            if f"table/{name}/{a}" in state:
+                setattr(w.table, a, state[f"table/{name}/{a}"].copy())
+        for a, v in zip(_NUMBERS, state[f"table/{name}/numbers"], strict=True):
+            setattr(w.table, a, int(v))
+        w.table.column_names = [str(c) for c in state[f"table/{name}/columns"]]
+        w.table.version += 1
+    for layer in t.model.layers():
+        for key, p in layer.parameters.items():
+            if isinstance(p, Vector):
+                p.value[...] = state[f"vector/{layer.name}/{key}"]
+                prefix = f"moment/{layer.name}/{key}/"
+                p.moments = {k[len(prefix) :]: a.copy() for k, a in state.items() if k.startswith(prefix)}
+        for key, a in getattr(layer, "buffers", dict)().items():
+            a[...] = state[f"buffer/{layer.name}/{key}"]
+    for k, method in enumerate(t.methods):
+        prefix = f"method/{k}/"
+        method.restore({key[len(prefix) :]: a for key, a in state.items() if key.startswith(prefix)})
+    t.workers.clear()
+
+
+def pack(state: dict[str, NDArray[Any]]) -> bytes:
+    """Named arrays as compressed bytes."""
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {k.replace("/", "|"): v for k, v in state.items()}
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays behind `pack`; nothing is executed (no pickle)."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as z:
+        return {k.replace("|", "/"): z[k] for k in z.files}

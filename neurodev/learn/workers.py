@@ -1,0 +1,139 @@
+"""A batch in two halves, always: two threads, or one after the other, with the same bytes.
+
+Each half has gradients of its own (the model's, and those of a replica), which are added in a fixed order; so the
+result does not depend on the number of threads.  Within a half, samples go through the model in *chunks* that fit the
+caches, unless a layer couples the samples of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.learn.layer import Weights
+from neurodev.learn.loss import Loss
+from neurodev.learn.model import Sequential
+
+I8 = NDArray[np.int64]
+CHUNK_BYTES = 8 << 20
+
+
+@dataclass
+class Outcome:
+    """Loss summed over samples, samples classified rightly, and their number."""
+
+    loss: float = 0.0
+    correct: int = 0
+    n: int = 0
+
+    def add(self, other: Outcome) -> None:
+        """Add the outcome of other samples."""
+        self.loss += other.loss
+        self.correct += other.correct
+        self.n += other.n
+
+
+def largest_layer(model: Sequential, steps: int) -> int:
+    """Bytes of the largest signal of one sample."""
+    shape = tuple(model.inputs or (1,))
+    most = int(np.prod(shape))
+    for layer in model.parts():
+        shape = layer.out_shape(shape)
+        most = max(most, int(np.prod(shape)))
+    return most * steps * 4
+
+
+class Workers:
+    """Runs batches through a model.
+
+    Parameters
+    ----------
+    model : Sequential
+    loss : Loss
+    threads : {1, 2}
+    steps : int
+        Steps of a sample, to choose the chunk.
+    """
+
+    def __init__(self, model: Sequential, loss: Loss, threads: int = 1, steps: int = 20):
+        if threads not in (1, 2):
+            raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
+        self.model, self.loss = model, loss
+        self.whole = model.coupled
+        self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]
+        self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
+        self._pool = ThreadPoolExecutor(1) if threads == 2 and not self.whole else None
+
+    def close(self) -> None:
+        """End the second thread."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _part(self, model: Sequential, make: Callable[[I8], Any], samples: I8, labels: I8, total: int, learn: bool,
+              out: NDArray[np.float32] | None) -> Outcome:  # fmt: skip
+        done = Outcome()
+        size = samples.size if self.whole else self.chunk
+        for a in range(0, samples.size, size):
+            part = slice(a, a + size)
+            y, pull = model(make(samples[part]))
+            value, dy, score = self.loss(y, labels[part], total)
+            if learn and dy.value.any():
+                pull(dy)
+            done.add(Outcome(value * total, int((score.argmax(axis=1) == labels[part]).sum()), score.shape[0]))
+            if out is not None:
+                out[part] = score
+        return done
+
+    def run(
+        self, make: Callable[[I8], Any], samples: I8, labels: I8, learn: bool, out: NDArray[np.float32] | None = None
+    ) -> Outcome:
+        """One batch: forward, and with `learn` backward, adding to the gradients of the model.
+
+        Parameters
+        ----------
+        make : callable
+            Input of the model for the samples it is given.
+        samples, labels : (B,) int64
+        out : (B, n_class) float32, optional
+            Filled with the scores.
+        """
+        n = samples.size
+        self.twin.set_training(learn)
+        self.model.set_training(learn)
+        if self.whole:
+            return self._part(self.model, make, samples, labels, n, learn, out)
+        half = (n + 1) // 2
+        one = (self.model, make, samples[:half], labels[:half], n, learn, None if out is None else out[:half])
+        two = (self.twin, make, samples[half:], labels[half:], n, learn, None if out is None else out[half:])
+        if self._pool is not None:
+            later = self._pool.submit(self._part, *two)
+            done = self._part(*one)
+            done.add(later.result())
+        else:
+            done = self._part(*one)
+            done.add(self._part(*two))
+        if learn:
+            for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
+                gradient = theirs.gradient
+                mine_gradient = mine.gradient
+                mine_gradient += gradient
+                gradient[...] = 0
+        return done
+
+    def clear(self) -> None:
+        """Set all gradients to zero (after a rewiring: slots moved)."""
+        for model in (self.model, self.twin):
+            for p in model.parameters_of():
+                gradient = p.gradient
+                gradient[...] = 0
+
+
+def weights_only(model: Sequential) -> dict[str, Weights]:
+    """The weight tensors of a model by name."""
+    return model.weights_of()
