@@ -37,7 +37,7 @@ verify: $(BIN)/.full
 	$(BIN)/python -m pytest -q -m slow
 
 bench: $(BIN)/.plain
-	@for b in brunel brunel-stdp vogels-abbott rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
+	@for b in brunel brunel-stdp vogels-abbott vogels-abbott-current rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

@@ -82,6 +82,30 @@ def vogels_abbott_network(scale: float = 1.0) -> Network:
     return net
 
 
+def vogels_abbott_current_network(scale: float = 1.0) -> Network:
+    """4000 neurons with 64 excitatory and 16 inhibitory inputs each, exponential currents of 5 and 10 ms.
+
+    Vogels & Abbott 2005 with currents, 16.2 pA and -139.5 pA on 200 pF; V_inf is above threshold.
+    """
+    n = max(int(4000 * scale), 200)
+    net = Network(seed=1)
+    draw = np.random.default_rng(1)
+    n_e = int(0.8 * n)
+
+    def cell(k: int) -> LIF:
+        return LIF(
+            tau=20, rest=-49, threshold=-50, reset=-60, refractory=5, initial=draw.uniform(-60, -50, k),
+            tau_excitatory=5, tau_inhibitory=10, capacitance=200,
+        )  # fmt: skip
+
+    e = net.add(cell(n_e), n_e, name="e")
+    i = net.add(cell(n - n_e), n - n_e, name="i", inhibitory=True)
+    for p in (e, i):
+        net.connect(e, p, Degree(64), weight=16.2, delay=0.1)
+        net.connect(i, p, Degree(16), weight=139.5, delay=0.1)
+    return net
+
+
 def _run_network(name: str, net: Network, duration: float) -> dict[str, Any]:
     begin = time.perf_counter()
     engine = Engine(net)
@@ -117,6 +141,13 @@ def brunel_stdp(scale: float) -> dict[str, Any]:
 def vogels_abbott(scale: float) -> dict[str, Any]:
     """Five seconds of the voltage-jump network."""
     out = _run_network("vogels-abbott", vogels_abbott_network(scale), 5001.0)
+    out["seconds_per_simulated_second"] = out["seconds"] / 5.0
+    return out
+
+
+def vogels_abbott_current(scale: float) -> dict[str, Any]:
+    """Five seconds of the current-based network."""
+    out = _run_network("vogels-abbott-current", vogels_abbott_current_network(scale), 5001.0)
     out["seconds_per_simulated_second"] = out["seconds"] / 5.0
     return out
 
@@ -230,7 +261,8 @@ def startup(scale: float) -> dict[str, Any]:
 
 
 _BENCHMARKS: dict[str, Callable[[float], dict[str, Any]]] = {
-    "brunel": brunel, "brunel-stdp": brunel_stdp, "vogels-abbott": vogels_abbott, "rewire": rewire, "spines": spines,
+    "brunel": brunel, "brunel-stdp": brunel_stdp, "vogels-abbott": vogels_abbott,
+    "vogels-abbott-current": vogels_abbott_current, "rewire": rewire, "spines": spines,
     "startup": startup,
 }  # fmt: skip
 

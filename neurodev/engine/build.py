@@ -14,12 +14,14 @@ from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.state import (
     N_BLOCK_WINDOWS,
     N_BUDGET,
+    N_CURRENT,
     N_FRAME_WINDOWS,
     N_SUPRA,
     N_UNIFORM,
     T_LENGTH,
     Background,
     Clock,
+    Currents,
     Lanes,
     Log,
     Neurons,
@@ -27,7 +29,7 @@ from neurodev.engine.state import (
     Record,
 )
 from neurodev.errors import BuildError, ParameterError
-from neurodev.neurons.lif import LIF
+from neurodev.neurons.lif import CURRENT_PARAMETERS, LIF
 from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
@@ -35,6 +37,7 @@ MAX_LANES = 64
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 _LONGEST_WINDOW = 16.0  # ms
+FRAME = 20.0  # length of a membrane frame, in the fastest time constants
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Membranes:
 
     parameters: dict[str, F8]
     kind: NDArray[np.uint32]
-    classes: F8  # (n_class, 5): tau, V_inf, threshold, reset, refractory
+    classes: F8  # (n_class, 8): tau, V_inf, threshold, reset, refractory, tau_exc, tau_inh, C (0 0 0: delta synapses)
     v_inf: F8  # (n_neuron,)
 
 
@@ -52,13 +55,17 @@ def membranes(populations: list[Population]) -> Membranes:
     parts: dict[str, list[F8]] = {}
     for p in populations:
         if isinstance(p.model, LIF):
-            for k, v in p.model.expand(p.n, p.name).items():
+            given = p.model.expand(p.n, p.name)
+            if not p.model.has_currents:
+                given |= dict.fromkeys(CURRENT_PARAMETERS, np.zeros(p.n))
+            for k, v in given.items():
                 parts.setdefault(k, []).append(v)
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
     q = {k: np.concatenate(v) for k, v in parts.items()}
     v_inf = np.where(np.isinf(q["tau"]), 0.0, q["rest"] + q["drive"])
-    rows = np.column_stack([q["tau"], v_inf, q["threshold"], q["reset"], q["refractory"]])
+    names = ("threshold", "reset", "refractory", *CURRENT_PARAMETERS)
+    rows = np.column_stack([q["tau"], v_inf, *(q[k] for k in names)])
     classes, kind = np.unique(rows, axis=0, return_inverse=True)
     return Membranes(q, kind.reshape(-1).astype(np.uint32), classes, v_inf)
 
@@ -85,10 +92,37 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
         first=first,
         size=size,
         rate=rate,
-        threshold=c[:, 2] - c[:, 1],
+        threshold=np.where(c[:, 7] > 0, np.inf, c[:, 2] - c[:, 1]),  # with currents: see make_currents
         reset=c[:, 3] - c[:, 1],
         refractory=c[:, 4].copy(),
         silenced=np.zeros(n_population, dtype=np.int64),
+    )
+
+
+def make_currents(network: Network, m: Membranes, neurons: Neurons) -> Currents:
+    """Kernel state of the synaptic currents at time 0: none flow."""
+    populations = list(network.populations.values())
+    model = np.array([int(isinstance(p.model, LIF) and p.model.has_currents) for p in populations], dtype=np.int64)
+    sizes = np.where(model > 0, neurons.size, 0)
+    c = m.classes
+    on = c[:, 7] > 0
+    rate, anchored = np.zeros((c.shape[0], 8)), np.zeros((c.shape[0], 8))
+    rate[on, :2] = 1.0 / c[on, 5:7]
+    # the frame lasts FRAME of the fastest time constants: a difference of rates below its inverse needs the anchor
+    fastest = max(float(neurons.rate.max()), float(rate.max()))
+    anchored[on, :2] = np.abs(rate[on, :2] - neurons.rate[on, None]) * FRAME < fastest
+    cell = np.zeros((max(int(sizes.sum()), 1), 4))
+    cell[:, 0] = np.inf
+    return Currents(
+        model=model,
+        first=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
+        channel=np.array([int(q.source.inhibitory) for q in network.projections.values()], dtype=np.int64),
+        n_channel=np.where(on, 2, 0).astype(np.int64),
+        rate=rate,
+        anchored=anchored,
+        inverse=np.divide(1.0, c[:, 7], out=np.zeros(c.shape[0]), where=on),
+        threshold=c[:, 2] - c[:, 1],
+        cell=cell,
     )
 
 
@@ -99,16 +133,17 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     return max(np.floor(shortest / _GRID), 1.0) * _GRID
 
 
-def make_clock(window: float, neurons: Neurons) -> tuple[Clock, int]:
+def make_clock(window: float, neurons: Neurons, currents: Currents) -> tuple[Clock, int]:
     """The clock at time 0, and the number of windows in an epoch."""
-    f, n = np.zeros(6), np.zeros(20, dtype=np.int64)
+    f, n = np.zeros(6), np.zeros(21, dtype=np.int64)
     f[T_LENGTH] = window
-    fastest = float(np.max(neurons.rate))
-    frame = max(1, int(20.0 / (fastest * window))) if fastest > 0 else 1 << 40
+    fastest = max(float(np.max(neurons.rate)), float(np.max(currents.rate)))
+    frame = max(1, int(FRAME / (fastest * window))) if fastest > 0 else 1 << 40
     block = max(1, round(1.0 / window))
     n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
     n[N_BUDGET] = np.iinfo(np.int64).max
-    n[N_UNIFORM] = int(neurons.rate.size == 1)
+    n[N_CURRENT] = int(np.any(currents.model > 0))
+    n[N_UNIFORM] = int(neurons.rate.size == 1 and n[N_CURRENT] == 0)
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
     common = np.lcm(frame if fastest > 0 else 1, block)
     epoch = int(common * max(1, np.ceil(8192.0 / (common * window))))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurodev.engine import background as bg
 from neurodev.engine import build, loop
+from neurodev.engine.currents import predict_all, synaptic_part
 from neurodev.engine.hooks import find_hot, make_hooks
 from neurodev.engine.network import Network
 from neurodev.engine.state import (
@@ -76,7 +77,8 @@ class Engine:
         lanes = build.make_lanes(self.projections, self.tables)
         self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
         window = build.window_length(lanes.delay.tolist(), neurons)
-        clock, self.epoch_windows = build.make_clock(window, neurons)
+        currents = build.make_currents(network, m, neurons)
+        clock, self.epoch_windows = build.make_clock(window, neurons, currents)
         self.epoch_length = self.epoch_windows * window
         n_neuron = neurons.u.size
         room = max(4 * n_neuron + 1024, 1 << 16)
@@ -90,7 +92,7 @@ class Engine:
         self.state = State(
             clock, neurons, build.make_log(neurons), lanes,
             self._addresses(hook_first, post_first, neurons.first), hooks,
-            build.make_queue(n_neuron), background, build.make_record(self.populations, room),
+            build.make_queue(n_neuron), background, build.make_record(self.populations, room), currents,
         )  # fmt: skip
         self._table = pack(self.state)
         self._versions = [t.version for t in self.tables]
@@ -240,6 +242,7 @@ class Engine:
         q.release_time[: n[N_RELEASE]] -= by
         q.crossing_time[: n[N_CROSSING]] -= by
         q.drive_time[:] -= by
+        s.currents.cell[:, 0] -= by
         s.hooks.trace_base[:] -= by
         s.projections.birth_time[:] -= by
         bg.shift(address(self._table), by)
@@ -302,6 +305,8 @@ class Engine:
         here = slice(int(s.neurons.first[p.index]), int(s.neurons.first[p.index]) + p.n)
         u, kind = s.neurons.u[here], s.neurons.kind[here]
         dt = s.clock.f[T_NOW] - s.clock.f[T_FRAME]
+        if s.currents.model[p.index]:
+            u = u + synaptic_part(address(self._table), here.start, here.stop)
         v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
         return np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
 
@@ -322,6 +327,9 @@ class Engine:
             free = np.array([j not in pending for j in range(here.start, here.stop)])
             u = s.neurons.u[here]
             u[free] = (s.neurons.reset[kind] * grow)[free]
+            if s.currents.model[population]:
+                u[free] -= synaptic_part(address(self._table), here.start, here.stop)[free]
+                predict_all(address(self._table), here.start, here.stop, float(s.clock.f[T_NOW]))
 
     def mark_births(self, projection: int, first_uid: int) -> None:
         """Spikes already in flight are not carried by synapses from `first_uid` on."""

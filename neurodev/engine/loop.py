@@ -13,6 +13,16 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.engine import background as bg
+from neurodev.engine.currents import (
+    AT,
+    background_current,
+    constant_for,
+    deliver_current,
+    predict_current,
+    rebase_currents,
+    row_of,
+    scan_currents,
+)
 from neurodev.engine.queue import (
     compact_log,
     gather,
@@ -28,6 +38,7 @@ from neurodev.engine.state import (
     N_BLOCK_WINDOWS,
     N_BUDGET,
     N_CROSSING,
+    N_CURRENT,
     N_DRIVE,
     N_DRIVE_AT,
     N_DUE,
@@ -53,6 +64,7 @@ from neurodev.engine.state import (
 from neurodev.engine.views import (
     background_of,
     clock_of,
+    currents_of,
     hooks_of,
     lanes_of,
     log_of,
@@ -132,6 +144,10 @@ def release(s, j, t):  # type: ignore[no-untyped-def]
     if nn.silenced[nn.population[j]] == 1:
         return
     c = nn.kind[j]
+    if currents_of(s).model[nn.population[j]] > 0:
+        nn.u[j] = constant_for(s, j, nn.reset[c], t)
+        predict_current(s, j, t)
+        return
     nn.u[j] = nn.reset[c] * np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
     if clock_of(s).n[N_SUPRA] == 1:
         predict(s, j, t)
@@ -183,6 +199,17 @@ def deliver_mixed(s, u, post, weight, first, last, offset, t):  # type: ignore[n
     return fired
 
 
+@rule
+def first_young(s, q, emitted):  # type: ignore[no-untyped-def]
+    """The uid from which on the synapses of projection `q` were born after `emitted`."""
+    pr = projections_of(s)
+    limit = np.uint64(0xFFFFFFFFFFFFFFFF)
+    for b in range(pr.birth_count[q]):
+        if pr.birth_time[q, b] > emitted:
+            limit = min(limit, pr.birth_uid[q, b])
+    return limit
+
+
 @kernel
 def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-def]
     """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
@@ -190,10 +217,7 @@ def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-
     uid = view_u8(pr.uid[q], pr.capacity[q])
     post = view_u4(pr.post[q], pr.capacity[q])
     weight = view_f4(pr.weight[q], pr.capacity[q])
-    limit = np.uint64(0xFFFFFFFFFFFFFFFF)
-    for b in range(pr.birth_count[q]):
-        if pr.birth_time[q, b] > emitted:
-            limit = min(limit, pr.birth_uid[q, b])
+    limit = first_young(s, q, emitted)
     nn = neurons_of(s)
     fired = 0
     for k in range(first, last):
@@ -240,7 +264,11 @@ def arrive(s, k):  # type: ignore[no-untyped-def]
     if pr.birth_count[q] > 0:
         emitted = t - lanes_of(s).delay[lane]
         young = pr.birth_time[q, pr.birth_count[q] - 1] > emitted
-    if young:
+    current = clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[pr.offset[q]]] > 0
+    if current:
+        deliver_current(s, q, first, last, first_young(s, q, t - lanes_of(s).delay[lane]), t)
+        fired = 0
+    elif young:
         fired = deliver_young(s, q, u, first, last, t, t - lanes_of(s).delay[lane])
     else:
         post = view_u4(pr.post[q], pr.capacity[q])
@@ -255,7 +283,7 @@ def arrive(s, k):  # type: ignore[no-untyped-def]
         call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
     for i in range(fired):
         fire(s, np.int64(qu.fired[i]), t)
-    if clock_of(s).n[N_SUPRA] == 1:
+    if clock_of(s).n[N_SUPRA] == 1 and not current:
         predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, last, pr.offset[q], t)
     return fired
 
@@ -266,6 +294,16 @@ def strike(s, j, S, c, t):  # type: ignore[no-untyped-def]
     nn = neurons_of(s)
     nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
     fire(s, j, t)
+
+
+@rule
+def strike_current(s, j, t):  # type: ignore[no-untyped-def]
+    """Neuron `j`, with synaptic currents, crosses at `t`; its currents go on."""
+    nn = neurons_of(s)
+    c = nn.kind[j]
+    nn.u[j] = constant_for(s, j, nn.reset[c], t) if nn.refractory[c] == 0.0 else SENTINEL
+    fire(s, j, t)
+    predict_current(s, j, t)
 
 
 @rule
@@ -284,6 +322,11 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
         for o in range(g.next.shape[0]):
             if o != b:
                 stop = min(stop, g.next[o])
+        if clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[g.first[b]]] > 0:
+            background_current(s, b, max(stop, np.nextafter(g.next[b], np.inf)))
+            if clock_of(s).n[N_CROSSING] > 0:
+                return True
+            continue
         k, m = g.at[b], g.time.shape[1]
         begin = k
         hit = np.int64(-1)
@@ -346,6 +389,8 @@ def rebase(s, t):  # type: ignore[no-untyped-def]
     """Move the membrane frame to `t`; predicted crossings keep their times, their keys follow u."""
     nn, f = neurons_of(s), clock_of(s).f
     dt = t - f[T_FRAME]
+    if clock_of(s).n[N_CURRENT] == 1:
+        rebase_currents(s, t)
     for j in range(nn.u.shape[0]):
         if nn.u[j] > REFRACTORY:
             nn.u[j] *= np.exp(-dt * nn.rate[nn.kind[j]])
@@ -382,8 +427,11 @@ def scan(s, t):  # type: ignore[no-untyped-def]
             if nn.u[j] >= S:
                 predict(s, j, t)
         return
-    for j in range(nn.u.shape[0]):
-        predict(s, j, t)
+    if n[N_SUPRA] == 1:
+        for j in range(nn.u.shape[0]):
+            predict(s, j, t)
+    if n[N_CURRENT] == 1:
+        scan_currents(s, max(t, f[T_FRAME]))
 
 
 @kernel
@@ -412,7 +460,7 @@ def open_window(s):  # type: ignore[no-untyped-def]
     if n[N_WINDOW] % n[N_FRAME_WINDOWS] == 0 and start > f[T_FRAME]:
         rebase(s, start)
     rebase_traces(s, start)
-    if n[N_SUPRA] == 1 and n[N_WINDOW] % n[N_BLOCK_WINDOWS] == 0:
+    if (n[N_SUPRA] == 1 or n[N_CURRENT] == 1) and (n[N_WINDOW] % n[N_BLOCK_WINDOWS] == 0 or f[T_BLOCK] == -np.inf):
         scan(s, start)
     n[N_OPEN] = 1
     return DONE
@@ -440,6 +488,10 @@ def cross(s):  # type: ignore[no-untyped-def]
     qu, nn = queue_of(s), neurons_of(s)
     t, j, u = qu.crossing_time[0], np.int64(qu.crossing_index[0]), qu.crossing_u[0]
     pop_crossing(s)
+    if clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[j]] > 0:
+        if currents_of(s).cell[row_of(s, j), AT] == t and nn.u[j] > REFRACTORY:
+            strike_current(s, j, t)
+        return
     if nn.u[j] != u:
         return
     c = np.int64(nn.kind[j])
@@ -501,6 +553,7 @@ def run_arrivals(s, end):  # type: ignore[no-untyped-def]
     drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
     limit = min(min(due, drive), end)
     alone = background_of(s).at.shape[0] == 0 and n[N_SUPRA] == 0
+    room = qu.crossing_time.shape[0] - neurons_of(s).u.shape[0]
     while True:
         k = n[N_AGENDA_AT]
         if k + 4 < n[N_AGENDA]:
@@ -512,4 +565,6 @@ def run_arrivals(s, end):  # type: ignore[no-untyped-def]
         n[N_AGENDA_AT] = k + 1
         fired = arrive(s, k)
         if fired > 0 or not alone or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
+            return
+        if n[N_CROSSING] > 0 and (qu.crossing_time[0] < qu.time[k + 1] or n[N_CROSSING] >= room):
             return

@@ -242,7 +242,7 @@ class Network:
         wiring : Near, Degree, Probability, Pairs, OneToOne, AllToAll
             Who connects to whom.
         weight : float or (n_synapse,) array, mV
-            Not negative: the sign comes from the source population.
+            (pA where the target has synaptic currents.) Not negative: the sign comes from the source population.
         delay : float or Uniform, ms
             Axonal delay.
         spines : Spines, optional
@@ -287,17 +287,18 @@ class Network:
             if target is population:
                 rate = float(np.mean(b.rate_hz)) / 1e3
                 square = 2.0 if b.amplitudes == "exponential" else 1.0
-                mu += b.weight * rate * tau
-                variance += square * b.weight**2 * rate * tau
+                w, share = model.as_jump(b.weight)
+                mu += w * rate * tau
+                variance += square * w * w * share * rate * tau
         for q in self.projections.values():
             if q.target is not population or not isinstance(q.source.model, Drive):
                 continue
             rate = q.source.model.mean_rate_hz() / 1e3
             w = q.spines.weight if q.spines is not None else float(np.mean(q.weight))
-            w *= -1 if q.source.inhibitory else 1
+            w, share = model.as_jump(-w if q.source.inhibitory else w)
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             mu += w * k * rate * tau
-            variance += w * w * k * rate * tau
+            variance += w * w * share * k * rate * tau
         return mu, float(np.sqrt(variance))
 
     def __repr__(self) -> str:
@@ -321,7 +322,8 @@ class Network:
                 lines.append("             (silent on average: it fires only if its drive comes in bursts)")
         for q in self.projections.values():
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
-            kind = f"spines of {q.spines.weight:g} mV" if q.spines else f"{float(np.mean(q.weight)):g} mV"
+            unit = "pA" if isinstance(q.target.model, LIF) and q.target.model.has_currents else "mV"
+            kind = f"spines of {q.spines.weight:g} {unit}" if q.spines else f"{float(np.mean(q.weight)):g} {unit}"
             used = f", uses {', '.join(m.name for m in q.mechanisms)}" if q.mechanisms else ""
             lines.append(f"  {q.name:<18} {k * q.target.n:>8.0f} synapses, {k:.3g} inputs each, {kind}{used}")
         return "\n".join(lines)

@@ -42,11 +42,12 @@ T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK, T_LENGTH = range(6)  # T_LENGTH: lengt
     N_BLOCK_WINDOWS,  # windows in a block of predicted crossings
     N_UNIFORM,  # 1 if all neurons are of one class
     N_SUPRA,  # 1 if some class crosses its threshold without input
-) = range(20)
+    N_CURRENT,  # 1 if some population has synaptic currents
+) = range(21)
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (6,) and counters (20,)."""
+    """Scalars that survive a pause: times (6,) and counters (21,)."""
 
     f: F8
     n: I8
@@ -154,8 +155,8 @@ class Background(NamedTuple):
     at: I8  # next event of the batch
     next: F8  # its time
     time: F8  # (n_background, batch)
-    target: U4
-    jump: F8  # amplitude times the frame factor (uniform class) or the bare amplitude
+    target: U4  # (n_background, batch)
+    jump: F8  # (n_background, batch) amplitude times the frame factor (uniform class) or the bare amplitude
     work: F8  # (batch,)
     work_bits: NDArray[np.uint64]  # (batch,) the same memory as `work`
     scratch: F8  # (batch,)
@@ -172,6 +173,24 @@ class Record(NamedTuple):
     index: U4
 
 
+class Currents(NamedTuple):
+    """Neurons with synaptic currents: one row each, in the same frame as u, which holds their other constant.
+
+    With i_k the current of channel k over C, ``x = V - V_inf = exp(-r s) (u + sum_k b_k place_k(s))``, s = t - T_FRAME,
+    and ``i_k = b_k exp(-l_k s)``: u and b_k are constant between events.
+    """
+
+    model: I8  # (n_population,) 0: delta synapses
+    first: I8  # (n_population,) row of the first neuron
+    channel: I8  # (n_projection,) channel that its weights enter
+    n_channel: I8  # (n_class,)
+    rate: F8  # (n_class, 8) decay of each channel, 1/ms
+    anchored: F8  # (n_class, 8) 1 where the decay is close to that of the membrane
+    inverse: F8  # (n_class,) 1 / C
+    threshold: F8  # (n_class,) relative to V_inf, mV
+    cell: F8  # (n_row, 4) time of the predicted crossing (inf: none), then b of each channel
+
+
 class State(NamedTuple):
     """Everything the loop needs."""
 
@@ -184,3 +203,4 @@ class State(NamedTuple):
     queue: Queue
     background: Background
     record: Record
+    currents: Currents

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neurodev.engine.state import (
     Background,
     Clock,
+    Currents,
     Hooks,
     Lanes,
     Log,
@@ -183,4 +184,20 @@ def record_of(s):  # type: ignore[no-untyped-def]
         view_f8(entry(s, 237), entry(s, 238)),
         view_u4(entry(s, 240), entry(s, 241)),
         view_u4(entry(s, 243), entry(s, 244)),
+    )
+
+
+@rule
+def currents_of(s):  # type: ignore[no-untyped-def]
+    """Views of `Currents`."""
+    return Currents(
+        view_i8(entry(s, 246), entry(s, 247)),
+        view_i8(entry(s, 249), entry(s, 250)),
+        view_i8(entry(s, 252), entry(s, 253)),
+        view_i8(entry(s, 255), entry(s, 256)),
+        view2_f8(entry(s, 258), entry(s, 259), entry(s, 260)),
+        view2_f8(entry(s, 261), entry(s, 262), entry(s, 263)),
+        view_f8(entry(s, 264), entry(s, 265)),
+        view_f8(entry(s, 267), entry(s, 268)),
+        view2_f8(entry(s, 270), entry(s, 271), entry(s, 272)),
     )

@@ -1,10 +1,13 @@
-"""The leaky integrate-and-fire neuron with delta synapses, in closed form between events.
+"""The leaky integrate-and-fire neuron, in closed form between events.  With delta synapses:
 
     tau dV/dt = -(V - rest) + drive,     V -> V + w at an arrival,     spike when V >= threshold
 
 so that ``V(t) = V_inf + (V(0) - V_inf) exp(-t / tau)`` with ``V_inf = rest + drive``.  After a spike V is held at
 `reset` for the refractory period, and delta inputs are lost meanwhile.  If ``V_inf > threshold`` the neuron crosses
 without input at ``t = tau ln((V_inf - V) / (V_inf - threshold))``, which the engine predicts.
+
+With exponential synaptic currents (`current.py`) a weight is a current in pA that jumps at the arrival and decays with
+`tau_excitatory` or `tau_inhibitory`; currents keep flowing during refractoriness, and every crossing is predicted.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from neurodev.errors import ParameterError
 from neurodev.params import check, param
 
 F8 = NDArray[np.float64]
+CURRENT_PARAMETERS = ("tau_excitatory", "tau_inhibitory", "capacitance")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class LIF:
         Steady depolarisation R I of a constant current.
     initial : float or (n,) array, mV, optional
         V at time 0; rest (or reset, where rest is above threshold) if not given.
+    tau_excitatory, tau_inhibitory : float or (n,) array, ms, optional
+        Decay of the synaptic currents, any value (that of `tau` too); give both, and weights are in pA.  Without them
+        synapses are delta jumps of V, and weights are in mV.
+    capacitance : float or (n,) array, pF
+        Turns currents into slopes of V; with delta synapses it has no effect.
     """
 
     tau: Any = param(20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Brunel 2000")
@@ -46,6 +55,9 @@ class LIF:
     refractory: Any = param(2.0, unit="ms", clock="spike", low=0.0, array=True, source="Brunel 2000")
     drive: Any = param(0.0, unit="mV", array=True, source="free")
     initial: Any = param(None, unit="mV", array=True, none=True, source="free")
+    tau_excitatory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
+    tau_inhibitory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
+    capacitance: Any = param(200.0, unit="pF", above=0.0, array=True, source="Vogels & Abbott 2005")
 
     def __post_init__(self) -> None:
         check(self)
@@ -55,6 +67,24 @@ class LIF:
             )
         if self.initial is not None and np.any(np.asarray(self.initial) >= np.asarray(self.threshold)):
             raise ParameterError(f"LIF.initial must be below LIF.threshold, got {self.initial!r}")
+        if (self.tau_excitatory is None) != (self.tau_inhibitory is None):
+            raise ParameterError(
+                "LIF.tau_excitatory and LIF.tau_inhibitory belong together: give both for synaptic currents, "
+                f"or neither for delta synapses; got {self.tau_excitatory!r} and {self.tau_inhibitory!r}"
+            )
+
+    @property
+    def has_currents(self) -> bool:
+        """Whether synapses give exponential currents (weights in pA) rather than jumps of V (weights in mV)."""
+        return self.tau_excitatory is not None
+
+    def as_jump(self, weight: float) -> tuple[float, float]:
+        """The jump of V (mV) with the same area as an input of `weight`, and its variance of V over the jump's."""
+        if not self.has_currents:
+            return weight, 1.0
+        tau_current = float(np.mean(self.tau_excitatory if weight > 0 else self.tau_inhibitory))
+        tau = float(np.mean(self.tau))
+        return weight * tau_current / float(np.mean(self.capacitance)), 1.0 / (1.0 + tau_current / tau)
 
     def expand(self, n: int, name: str) -> dict[str, F8]:
         """Every parameter as an (n,) array; wrong lengths are refused by name."""

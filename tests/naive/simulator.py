@@ -14,8 +14,9 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.neurons.lif import LIF
+from tests.naive.current_cell import REACH, CurrentCell
 
-RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE = range(5)
+RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE, LOOK = range(6)
 
 
 class Cell:
@@ -41,6 +42,14 @@ class NaiveSimulator:
         for p in self.net.populations.values():
             if isinstance(p.model, LIF):
                 q = p.model.expand(p.n, p.name)
+                if p.model.has_currents:
+                    self.cells[p.name] = [
+                        CurrentCell(q["tau"][i], q["rest"][i] + q["drive"][i], q["threshold"][i], q["reset"][i],
+                                    q["refractory"][i], q["initial"][i],
+                                    [1 / q["tau_excitatory"][i], 1 / q["tau_inhibitory"][i]], q["capacitance"][i])
+                        for i in range(p.n)
+                    ]  # fmt: skip
+                    continue
                 self.cells[p.name] = [
                     Cell(q["tau"][i], q["rest"][i] + q["drive"][i], q["threshold"][i], q["reset"][i],
                          q["refractory"][i], q["initial"][i])
@@ -131,14 +140,26 @@ class NaiveSimulator:
     def predict(self, p, i, t):
         c = self.cells[p.name][i]
         c.stamp += 1
+        first = int(self.s.engine.state.neurons.first[p.index])
+        if isinstance(c, CurrentCell):
+            if c.free:
+                c.decay(t)
+                at = c.crossing()
+                if at is None:
+                    self.push(t + REACH, LOOK, (first + i, 0), (p, i, c.stamp))
+                else:
+                    self.push(t + at, CROSSING, (first + i, 0), (p, i, c.stamp))
+            return
         if c.free and c.v_inf > c.threshold:
             at = t + c.tau * math.log((c.v_inf - c.v) / (c.v_inf - c.threshold))
-            first = int(self.s.engine.state.neurons.first[p.index])
             self.push(at, CROSSING, (first + i, 0), (p, i, c.stamp))
 
     def kick(self, p, i, w, t):
         c = self.cells[p.name][i]
         c.decay(t)
+        if isinstance(c, CurrentCell):
+            c.kick(0 if w > 0 else 1, w)
+            return False
         if not c.free:
             return False
         c.v += w
@@ -173,6 +194,7 @@ class NaiveSimulator:
             if kind == RELEASE:
                 p, i = payload
                 c = self.cells[p.name][i]
+                c.decay(t)
                 c.free, c.v, c.t = True, c.reset, t
                 self.predict(p, i, t)
             elif kind == ARRIVAL:
@@ -189,8 +211,13 @@ class NaiveSimulator:
                 p, i, stamp = payload
                 if self.cells[p.name][i].stamp == stamp and self.cells[p.name][i].free:
                     c = self.cells[p.name][i]
+                    c.decay(t)
                     c.t, c.v = t, c.reset
                     self.fire(p, i, t)
+            elif kind == LOOK:
+                p, i, stamp = payload
+                if self.cells[p.name][i].stamp == stamp:
+                    self.predict(p, i, t)
             else:
                 self.emit(list(self.net.populations.values())[source[0]], source[1], t)
 
