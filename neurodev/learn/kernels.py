@@ -21,14 +21,14 @@ from neurodev.jit import kernel, sum_kernel
 # ---------------------------------------------------------------- dense rows
 
 
-@kernel
-def add_rows(start, index, w, scale, out):  # type: ignore[no-untyped-def]
-    """``out[r] += scale * sum of w[i] over the events i of row r``; eight rows share one pass over out.
+@sum_kernel
+def add_rows(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
+    """``out[r, :n] += scale * sum of w[i, :n] over the events i of row r``; eight rows share one pass over out.
 
-    Forward with (rows of spikes, w, current); weight gradient with (columns of spikes, delta, gradient).
+    Forward with (rows of spikes, w, current); weight gradient with (columns of spikes, delta, gradient).  Both
+    matrices are contiguous, whatever their padding: a slice would lose its vector instructions.
     """
-    n = out.shape[1]
-    for r in range(out.shape[0]):
+    for r in range(start.shape[0] - 1):
         o = out[r]
         k, end = start[r], start[r + 1]
         while k + 8 <= end:

@@ -205,17 +205,17 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
     values = np.empty(0, dtype=kind)
     if events is not None:
         out = np.zeros((n_row, n_out), dtype=kind)
-        kernels.add_rows(events.start, events.index, w, scale, out)
+        kernels.add_rows(events.start, events.index, w, n_out, scale, out)
     else:
         values = x.dense(kind) if isinstance(x, Spikes) else x.by_row
         out = values @ w[:, :n_out]
 
     def pull(dy: Current) -> Current | None:
-        delta = dy.by_row
+        delta = np.ascontiguousarray(dy.by_row)
         gradient = weights.gradient
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
         if isinstance(x, Spikes) and events is not None:
-            kernels.add_rows(x.columns.start, x.columns.index, delta, scale, target[:, :n_out])
+            kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
         else:
             target[:, :n_out] += values.T @ delta
         if sparse:

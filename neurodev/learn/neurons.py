@@ -29,30 +29,30 @@ Array = NDArray[Any]
 
 @kernel
 def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-untyped-def]
-    """Potentials before reset and spikes; x, u (outer, T, inner), s the same in bytes."""
+    """Potentials before reset and spikes; x, u (outer, T, inner), s the same in bytes.
+
+    One loop a purpose: bytes and floats in one loop, or a test that never changes, keep it from becoming vector code.
+    """
     zero = x[0, 0, 0] * 0
-    drop = threshold if subtract else zero
     for o in range(x.shape[0]):
-        for k in range(x.shape[2]):
-            y = gain * x[o, 0, k]
-            u[o, 0, k] = y
-            s[o, 0, k] = np.uint8(y >= threshold)
-        for t in range(1, x.shape[1]):
-            before, now, spike, drive = u[o, t - 1], u[o, t], s[o, t], x[o, t]
-            if subtract:
-                for k in range(x.shape[2]):
+        for t in range(x.shape[1]):
+            now, drive, spike = u[o, t], x[o, t], s[o, t]
+            before = u[o, max(t - 1, 0)]
+            if t == 0:
+                for k in range(now.shape[0]):
+                    now[k] = gain * drive[k]
+            elif subtract:
+                for k in range(now.shape[0]):
                     v = before[k]
-                    v = v - drop if v >= threshold else v
-                    y = leak * v + gain * drive[k]
-                    now[k] = y
-                    spike[k] = np.uint8(y >= threshold)
+                    v = v - threshold if v >= threshold else v
+                    now[k] = leak * v + gain * drive[k]
             else:
-                for k in range(x.shape[2]):
+                for k in range(now.shape[0]):
                     v = before[k]
                     v = zero if v >= threshold else v
-                    y = leak * v + gain * drive[k]
-                    now[k] = y
-                    spike[k] = np.uint8(y >= threshold)
+                    now[k] = leak * v + gain * drive[k]
+            for k in range(now.shape[0]):
+                spike[k] = np.uint8(1) if now[k] >= threshold else np.uint8(0)
 
 
 @kernel
@@ -63,21 +63,30 @@ def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height
     t + 1, never from a running array, which the compiler would not vectorise.
     """
     zero = u[0, 0, 0] * 0
+    hold = zero + 1 if attached else zero
     n_step = u.shape[1]
     for o in range(u.shape[0]):
         for back in range(n_step):
             t = n_step - 1 - back
             now, out, up = u[o, t], d[o, t], g[o, t]
             later = d[o, min(t + 1, n_step - 1)]
-            decay = leak if back > 0 else zero
-            for k in range(u.shape[2]):
-                carry = decay * later[k] if back > 0 else zero
-                y = now[k]
-                h = height * slope(kind, y - threshold, width)
-                jump = threshold if subtract else y
-                push = up[k] - carry * jump if attached else up[k]
-                kept = carry if subtract or y < threshold else zero
-                out[k] = kept + (h * push if h != 0 else zero)
+            if back == 0:
+                for k in range(now.shape[0]):
+                    h = height * slope(kind, now[k] - threshold, width)
+                    out[k] = h * up[k] if h != zero else zero
+            elif subtract:
+                for k in range(now.shape[0]):
+                    carry = leak * later[k]
+                    h = height * slope(kind, now[k] - threshold, width)
+                    out[k] = carry + (h * (up[k] - hold * carry * threshold) if h != zero else zero)
+            else:
+                for k in range(now.shape[0]):
+                    y = now[k]
+                    carry = leak * later[k]
+                    h = height * slope(kind, y - threshold, width)
+                    out[k] = (zero if y >= threshold else carry) + (
+                        h * (up[k] - hold * carry * y) if h != zero else zero
+                    )
     if gain != 1:
         for o in range(u.shape[0]):
             for t in range(n_step):

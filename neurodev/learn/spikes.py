@@ -42,19 +42,24 @@ class Events:
 
 
 @kernel
-def _list_flags(flags, start, index):  # type: ignore[no-untyped-def]
+def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
     """The position of each byte, as often as it counts (at most 4); branch-free, so index needs 4 places to spare."""
     n_row, n = flags.shape
     at = 0
     for r in range(n_row):
         start[r] = at
         row = flags[r]
-        for j in range(n):
-            index[at] = np.uint32(j)
-            index[at + 1] = np.uint32(j)
-            index[at + 2] = np.uint32(j)
-            index[at + 3] = np.uint32(j)
-            at += np.int64(row[j])
+        if several:
+            for j in range(n):
+                index[at] = np.uint32(j)
+                index[at + 1] = np.uint32(j)
+                index[at + 2] = np.uint32(j)
+                index[at + 3] = np.uint32(j)
+                at += np.int64(row[j])
+        else:
+            for j in range(n):
+                index[at] = np.uint32(j)
+                at += np.int64(row[j])
     start[n_row] = at
 
 
@@ -73,11 +78,11 @@ def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no
             out_start[j] += 1
 
 
-def list_flags(flags: U1) -> Events:
-    """Events of a (n_row, n) array of counts; a count of k is k events."""
+def list_flags(flags: U1, several: bool = False) -> Events:
+    """Events of a (n_row, n) array of flags, or with `several` of counts up to 4: a count of k is k events."""
     start = np.empty(flags.shape[0] + 1, dtype=np.int64)
     index = np.empty(int(flags.sum(dtype=np.int64)) + 4, dtype=np.uint32)
-    _list_flags(flags, start, index)
+    _list_flags(flags, several, start, index)
     return Events(start, index)
 
 
@@ -95,7 +100,7 @@ class Spikes:
     Parameters
     ----------
     flags : (R, n) uint8, or (n, R) with ``layout="lanes"``
-        Counts per unit and row: 0 or 1 from neurons, 0 to 4 from a 2 x 2 average pool (see `scale`).
+        Counts per unit and row: 0 or 1, or with a `scale` other than 1 up to 4 (2 x 2 average pooling).
     steps, batch : int
     shape : tuple of int
         Shape of one sample's units: (n,) or (height, width, channels).
@@ -150,7 +155,7 @@ class Spikes:
     @cached_property
     def rows(self) -> Events:
         """For each row, the units that spiked."""
-        return list_flags(self.by_row)
+        return list_flags(self.by_row, self.scale != 1.0)
 
     @cached_property
     def columns(self) -> Events:

@@ -25,10 +25,11 @@ COMPACT = ("rectangle", "triangle")
 def slope(kind, x, width):  # type: ignore[no-untyped-def]
     """The surrogate derivative at x = V - threshold."""
     a = abs(x)
+    # written without bytes and integers, which would turn the vector of floats into one of doubles
     if kind == RECTANGLE:
-        return (a < width) / (width + width)
+        return 1 / (width + width) if a < width else width - width
     if kind == TRIANGLE:
-        return (a < width) * (width - a) / (width * width)
+        return max(width - a, width - width) * (1 / (width * width))
     if kind == ARCTAN:
         y = x / width
         return 1 / (width * (1 + y * y))

@@ -38,7 +38,7 @@ def rates(ax: Any, run: Any) -> None:
     if aim:
         ax.axhspan(0.5 * aim, 2 * aim, color="#EEF1F5", lw=0, zorder=0)
         ax.axhline(aim, color=INK, lw=1.0, ls=":", label=f"target {aim:g} Hz")
-    ax.set_ylim(0, None)
+    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])  # room for the legend
     ax.set_xlim(0, max(days, 1))
     if not days:
         empty(ax, "shorter than a day: no daily rate")

@@ -81,7 +81,7 @@ def causes(ax: Any, run: Any) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(1.05 * low, 1.05 * high)
     ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
-    legend(ax, loc="upper right")
+    legend(ax, loc="best")
     total = sum(c.sum() for c in deaths.values())
     text = f"{births.get(0, np.zeros(1)).sum() / n:.0f} born and {total / n:.0f} died per neuron"
     plain(ax, "Births (up) and deaths by cause (down)", LIFE, "per neuron and day", text)
@@ -129,7 +129,9 @@ def raster(ax: Any, run: Any, neurons: int = 3, most: int = 150) -> None:
     plain(ax, f"Every spine of {len(groups)} neurons, from birth to death, coloured by cause", LIFE, "", " ")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    legend(ax, loc="lower left", bbox_to_anchor=(-0.006, 1.0), ncols=8, columnspacing=1.2, borderaxespad=0.1)
+    legend(
+        ax, loc="lower left", bbox_to_anchor=(-0.006, 1.0), ncols=8, frameon=False, columnspacing=1.2, borderaxespad=0.1
+    )
 
 
 def _survival_curve(ax: Any, km: turnover.Survival, shade: str, width: float, label: str) -> None:
@@ -155,7 +157,7 @@ def survival(ax: Any, run: Any, parts: int = 3) -> None:
     """Kaplan-Meier curves of newborns by when they were born, with 95 % bands; the living are censored."""
     s = run.spines
     edges = [run.days * k / parts for k in range(parts + 1)]
-    censored = 0
+    censored, lowest = 0, 1.0
     for k, mine in enumerate(turnover.cohorts(s.born, edges)):
         if not mine.size:
             continue
@@ -167,9 +169,10 @@ def survival(ax: Any, run: Any, parts: int = 3) -> None:
         ages = _spread(s.life[mine][~died], run.days / 50)
         ax.plot(ages, km.at(ages), "|", color=shade, ms=6, mew=1.0)
         censored += int((~died).sum())
+        lowest = min(lowest, float(km.value.min(initial=1.0)))
     ax.set_ylim(0, 1.02)
     ax.set_xlim(0, max(run.days, 1e-9))
-    legend(ax, loc="upper right")
+    legend(ax, loc="upper right" if lowest < 0.6 else "lower left")
     if not ax.lines:
         empty(ax, "no spine was born in this run")
     text = f"Kaplan-Meier, 95 % bands; ticks: censored ({censored:,} live on)"
@@ -210,7 +213,8 @@ def death_rates(ax: Any, run: Any, width: float = 3.0) -> None:
     if not ok.any():
         empty(ax, "nothing here lives and dies by itself")
     else:
-        ax.errorbar((left + width / 2)[ok], rate[ok], 1.96 * error[ok], fmt="o-", ms=4, lw=1.3, color=INK, elinewidth=1)
+        middle = 0.5 * (left + np.minimum(left + width, run.days))  # the last window may be cut short
+        ax.errorbar(middle[ok], rate[ok], 1.96 * error[ok], fmt="o-", ms=4, lw=1.3, color=INK, elinewidth=1)
         ax.set_ylim(0, 1.12 * float((rate + 1.96 * error)[ok].max()) + 1e-9)
     ax.set_xlim(0, max(run.days, 1e-9))
     plain(ax, "Death rate over life", LIFE, "deaths per spine and day", f"windows of {width:g} days; 95 % bars")
@@ -226,7 +230,7 @@ def _threshold(run: Any) -> float | None:
 
 
 def _log_volumes(run: Any, day: float) -> Any:
-    """log10 of the volumes (um3) in the snapshot nearest to a day; None if it has no sizes."""
+    """log10 of the volumes (um3) in the snapshot of a day; None if it has no sizes."""
     state = run.snapshot(run.projection()["name"], day)
     if "log_size" not in state or not len(state["log_size"]):
         return None
@@ -235,7 +239,8 @@ def _log_volumes(run: Any, day: float) -> Any:
 
 def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
     """Sizes on the first and the last day on a log axis, with the log-normal fit and the central decade."""
-    first, last = _log_volumes(run, 1.0), _log_volumes(run, run.days)
+    early, late = fields.nearest_day(run, 1.0), fields.nearest_day(run, run.days)
+    first, last = _log_volumes(run, early), _log_volumes(run, late)
     title, axis = "Spine sizes", ("head volume (um³)", "share per decade")
     if last is None:
         empty(ax, "this run kept no sizes")
@@ -248,9 +253,11 @@ def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
     edges = np.linspace(low, high, int(np.clip(4 * np.sqrt(last.size) / 3, 12, 60)))
     middle = float(np.median(last))
     ax.axvspan(middle - 0.5, middle + 0.5, color="#EEF1F5", lw=0, zorder=0)
-    ax.hist(last, edges, density=True, color="#7E93B5", alpha=0.85, label=f"day {_days(run.days)} (n = {last.size:,})")
-    if first is not None and run.days > 1.5:
-        ax.hist(first, edges, density=True, histtype="step", color=COLOURS["early"], lw=1.6, label="day 1")
+    ax.hist(last, edges, density=True, color="#7E93B5", alpha=0.85, label=f"day {_days(late)} (n = {last.size:,})")
+    if first is not None and late > early:
+        ax.hist(
+            first, edges, density=True, histtype="step", color=COLOURS["early"], lw=1.6, label=f"day {_days(early)}"
+        )
     theirs = _log_volumes(control, control.days) if control is not None else None
     if theirs is not None:
         ax.hist(

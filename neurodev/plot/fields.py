@@ -17,7 +17,7 @@ F8 = NDArray[np.float64]
 CENTRE = colour("hazard")
 
 
-def _day(run: Any, wanted: float) -> float:
+def nearest_day(run: Any, wanted: float) -> float:
     """Day of the snapshot nearest to the one wanted."""
     return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
 
@@ -63,7 +63,7 @@ def field(
     used = weight > 0
     strength = np.clip(weight[used] / max(top, 1e-12), 0, 1)
     inches = ax.get_window_extent().width / ax.figure.dpi  # before the layout is final
-    scale = 0.55 * inches**2 * (1.0 if reach is None else (330.0 / reach) ** 2)
+    scale = 0.8 * inches**2 * (1.0 if reach is None else (330.0 / reach) ** 2)
     ax.scatter(*source.T, s=2.2, color="#DDE1E7", lw=0, zorder=1)
     ax.scatter(*source[used].T, s=scale * (7 + 70 * strength), c=0.25 + 0.75 * strength, cmap="YlGnBu", vmin=0, vmax=1,
                edgecolors="white", linewidths=0.4, zorder=2)  # fmt: skip
@@ -88,17 +88,29 @@ def _scale_bar(ax: Any, length: float = 200.0) -> None:
     (x, _), (y, up) = ax.get_xlim(), ax.get_ylim()
     a, b = x + 0.06 * (up - y), y + 0.07 * (up - y)
     ax.plot([a, a + length], [b, b], color=INK, lw=2, solid_capstyle="butt", zorder=5)
-    ax.text(a + length / 2, b + 0.02 * (up - y), f"{length:g} um", ha="center", va="bottom", fontsize=7.5, color=INK)
+    ax.text(
+        a + length / 2,
+        b + 0.02 * (up - y),
+        f"{length:g} um",
+        ha="center",
+        va="bottom",
+        fontsize=7.5,
+        color=INK,
+        zorder=5,
+        bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.6},
+    )
 
 
 def _conditions(run: Any, control: Any) -> list[tuple[Any, float, str]]:
     """(run, day, label) of each row of small fields."""
-    early = _day(run, 1.0)
+    early = nearest_day(run, 1.0)
     rows = [(run, early, _name(early))]
-    if run.days > early:
-        rows.append((run, _day(run, run.days), _name(run.days)))
+    late = nearest_day(run, run.days)
+    if late > early:
+        rows.append((run, late, _name(late)))
     if control is not None:
-        rows.append((control, _day(control, control.days), f"control,\n{_name(control.days)}"))
+        end = nearest_day(control, control.days)
+        rows.append((control, end, f"control,\n{_name(end)}"))
     return rows
 
 
@@ -134,7 +146,7 @@ def field_radii(ax: Any, run: Any, control: Any = None) -> None:
         ax.plot(r.snapshot_days, floor, ":", lw=1.3, color=shade, label="its packing floor")
         if r is run:
             text = f"mean of the centre; ends at {radius[-1]:.0f} um, floor {floor[-1]:.0f} um"
-    ax.set_ylim(0, None)
+    ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
     ax.set_xlim(0, max(run.days, 1e-9))
     legend(ax, loc="lower right", ncols=2 if control is not None else 1)
     plain(ax, "Field radius over life", "life time (days)", "rms radius (um)", text)
@@ -164,14 +176,14 @@ def radius_histogram(ax: Any, run: Any, control: Any = None) -> None:
             ax.hist(v, edges, histtype="step", color=shade, lw=1.4, label=label.replace("\n", " "))
         ax.axvline(floor, color=INK, lw=1.2, ls=":", label="packing floor")
         ax.set_xlim(0, edges[-1])
-    legend(ax, loc="upper right")
+    legend(ax, loc="best")
     plain(ax, "Field radii of the central neurons", "rms radius (um)", "neurons")
 
 
 def topography(ax: Any, run: Any, day: float | None = None) -> None:
     """A line from every neuron to the centroid of its inputs: short lines are a good map."""
     q = run.projection()
-    when = _day(run, run.days if day is None else day)
+    when = nearest_day(run, run.days if day is None else day)
     state, target = run.snapshot(q["name"], when), run.positions(q["target"])
     c, _, total = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), len(target))
     has = total > 0
@@ -208,6 +220,6 @@ def draw_map(figure: Any, run: Any, control: Any = None, neurons: int = 5, small
 def map_figure(run: Any, control: Any = None) -> Figure:
     """Receptive fields on the first day, the last day, and in the control; radii, packing floor and topography."""
     rows = len(_conditions(run, control))
-    fig = new_figure(13.5, 7.8)
+    fig = new_figure(14.4, 7.8)
     draw_map(fig, run, control, neurons=4 if rows > 2 else 3)  # squares that fill their part of the figure
     return fig

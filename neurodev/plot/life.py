@@ -35,7 +35,9 @@ def _annotate(ax: Any, text: str, at: tuple[float, float], left: bool, shade: st
 
 def _legend_above(ax: Any) -> None:
     """A legend on the line of the note, at the right, where no curve can pass."""
-    legend(ax, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.1, columnspacing=1.2)
+    legend(
+        ax, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, borderaxespad=0.1, columnspacing=1.2
+    )
 
 
 def _size(ax: Any, spine: Any, threshold: float | None) -> None:

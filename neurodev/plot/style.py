@@ -62,10 +62,19 @@ def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
 
 
 def legend(ax: Any, **options: Any) -> Any:
-    """A legend without a frame, if there is anything to explain."""
+    """A legend without a frame, if there is anything to explain; where data pass below it, they are faint."""
     if not ax.get_legend_handles_labels()[0]:
         return None
-    look = {"frameon": False, "fontsize": 8.2, "labelcolor": INK, "handlelength": 1.5, "borderaxespad": 0.3}
+    look = {
+        "edgecolor": "none",
+        "facecolor": "white",
+        "framealpha": 0.8,
+        "fancybox": False,
+        "fontsize": 8.2,
+        "labelcolor": INK,
+        "handlelength": 1.5,
+        "borderaxespad": 0.3,
+    }
     return ax.legend(**(look | options))
 
 
