@@ -256,8 +256,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         d = deviations(each, test)
         lines.append([name, *[d[k] for k in asked], "holds" if all(d[k] <= BANDS[k] for k in BANDS) else "fails"])
     print(common.table(["", *asked, ""], lines))
-    print(f"\nFitted on seven dendrites: {FITTED_TO}.\nNot fitted: survival from 8 d on, that of newborns too, skew, and "
-          "everything of the dendrites held out.")  # fmt: skip
+    print(f"\nFitted on seven dendrites: {FITTED_TO}.")
+    print("Not fitted: survival from 8 d on, that of newborns too, skew, and everything of the dendrites held out.")
     for name, p in fitted.items():
         print(f"  {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in p.items()))
     common.save(figure(test, train, seen), args.to)
