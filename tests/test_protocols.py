@@ -17,6 +17,8 @@ VARIANTS = {
     "SpineSize": [
         {}, {"death": "none", "slow_share": 0.5}, {"death": "hazard", "sd": 1.06, "tau": 150 * day},
     ],
+    "BCM": [{"threshold": "running mean"}, {"threshold": "sliding"}],
+    "Survival": [{}, {"staircase": False, "reference": "max"}],
     "Turnover": [{}, {"hazard": 0.1}, {"births": False}],
 }  # fmt: skip
 CASES = [(name, given) for name in study.MECHANISMS for given in VARIANTS.get(name, [{}])]

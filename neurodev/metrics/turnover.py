@@ -145,6 +145,27 @@ def session_survival(present: ArrayLike, pooled: bool = False) -> F8:
     return paired_survival([np.flatnonzero(column) for column in _seen(present).T], pooled)
 
 
+def newborn_survival(present: ArrayLike) -> F8:
+    """Share of newborns still there 0, 1, 2, ... sessions after they were first seen, (n_session - 1,).
+
+    Parameters
+    ----------
+    present : (n, n_session) bool array_like
+        As in `session_changes`, at equal intervals.  A newborn is first seen after the first session; it counts at
+        every lag for which a session exists.
+    """
+    p = _seen(present)
+    n = p.shape[1]
+    first = np.where(p.any(axis=1), p.argmax(axis=1), n)
+    begun, kept = np.zeros(max(n - 1, 0)), np.zeros(max(n - 1, 0))
+    for k in range(1, n):
+        cohort = p[first == k, k:]
+        begun[: n - k] += cohort.shape[0]
+        kept[: n - k] += cohort.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(begun > 0, kept / begun, np.nan), dtype=np.float64)
+
+
 def sightings(present: ArrayLike, sessions: ArrayLike) -> tuple[F8, F8]:
     """Times of the first and of the last sighting of each, (n,) and (n,); NaN for one never seen.
 

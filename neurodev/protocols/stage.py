@@ -17,9 +17,10 @@ from neurodev import jit
 from neurodev.jit import call_hook, kernel
 from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
+from neurodev.mechanisms.noise import uniforms_of
 from neurodev.structure import weight as weight_map
-from neurodev.structure.log import LogBatch, StructuralLog, concatenate
-from neurodev.structure.plan import Applied, apply, merge
+from neurodev.structure.log import LogBatch, StructuralLog, cause_code, concatenate
+from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.units import hour
 
@@ -223,3 +224,26 @@ class Push(Mechanism):
         """Add each synapse's amount."""
         t, slots = view.table, view.slots()
         t.column("drive_push")[slots] += np.asarray(self.amount, dtype=float)[t.uid[slots].astype(np.int64) - 1]
+
+
+@dataclass(frozen=True)
+class Replacement(Mechanism):
+    """Keeps the number of synapses: each one that died is replaced by a newborn a tick later, from a random source."""
+
+    number: Any = None
+
+    def propose(self, view: SynapseView) -> Plan | None:
+        """As many births on each target as it lacks."""
+        t = view.table
+        lacking = np.maximum(self.number - t.in_length.astype(np.int64), 0)
+        target = np.repeat(np.arange(t.n_target), lacking)
+        if not target.size:
+            return None
+        plan = Plan(self.name)
+        plan.target = target
+        counter = np.arange(target.size, dtype=np.uint64)
+        u = uniforms_of(view.key("replacement"), counter, view.clock.tick)
+        plan.source = np.minimum((u * t.n_source).astype(np.int64), t.n_source - 1)
+        plan.lane = np.zeros(target.size, dtype=np.int64)
+        plan.birth_cause = np.full(target.size, cause_code("turnover"), dtype=np.uint8)
+        return plan
