@@ -5,6 +5,8 @@ from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
 from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.bcm import BCM
+from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
+from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
@@ -23,9 +25,9 @@ from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, P
 __version__ = "0.1.0"
 
 __all__ = [
-    "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion",
-    "Near", "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs", "Poisson", "Population", "Probability",
-    "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run", "Scaling", "SetRate", "Sheet",
-    "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange", "SpineSize", "Spines", "Survival", "Turnover",
-    "Uniform", "isolate", "shuffled", "simulate",
+    "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "CalciumPlasticity", "Degree",
+    "Fixed", "InhibitorySTDP", "Lesion", "Near", "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs",
+    "Poisson", "Population", "Probability", "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves",
+    "Run", "Scaling", "SetRate", "Sheet", "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange",
+    "SpineSize", "Spines", "Survival", "Turnover", "Uniform", "isolate", "shuffled", "simulate",
 ]  # fmt: skip

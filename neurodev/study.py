@@ -15,6 +15,8 @@ from neurodev.errors import NeurodevError, StudyError, nearest
 from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.bcm import BCM
+from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
+from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
@@ -35,7 +37,7 @@ MECHANISMS: dict[str, type[Mechanism]] = {
     c.__name__: c
     for c in (
         STDP, SpineSize, Neurotrophin, Turnover, Scaling,
-        BCM, Survival, SpineRange,
+        BCM, Survival, SpineRange, CalciumPlasticity, InhibitorySTDP,
     )
 }  # fmt: skip
 INTERVENTIONS: dict[str, type[Intervention]] = {

@@ -1,0 +1,131 @@
+"""Inhibitory plasticity that holds its target at a rate (Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011).
+
+    at an arrival:   w <- w + eta (y - 2 rho0 tau)
+    at a spike:      w <- w + eta x
+
+x and y are traces of arrivals and of the target's spikes, w is the magnitude of an inhibitory weight.  Independent
+Poisson trains drift by ``2 eta tau r_pre (r_post - rho0)``: the target settles at rho0 (`drift`).  An arrival sees the
+spikes strictly before it, a spike the arrivals up to its own time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from neurodev.errors import BuildError
+from neurodev.jit import hook, view_f4, view_f8, view_i8, view_u4
+from neurodev.mechanisms import base
+from neurodev.mechanisms.base import F8, Hot, Mechanism, SynapseView
+from neurodev.mechanisms.stdp_rules import growth, parameter, raise_post, raise_pre
+from neurodev.params import param
+
+P_STEP, P_LOSS, P_MAX = range(3)
+
+
+@hook
+def inhibitory_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+    """Grow with the target's recent spikes, shrink by the constant."""
+    r = view_i8(record, base.RECORD_SIZE)
+    capacity, n_target = r[base.R_CAPACITY], r[base.R_N_TARGET]
+    post = view_u4(r[base.R_POST], capacity)
+    weight = view_f4(r[base.R_WEIGHT], capacity)
+    y = view_f8(r[base.R_POST_TRACE], n_target)
+    limit = parameter(record, P_MAX)
+    step = parameter(record, P_STEP) * limit
+    factor, loss = step / growth(record, 1, t), step * parameter(record, P_LOSS)
+    for s in range(first, last):
+        w = -np.float64(weight[s]) + factor * y[post[s]] - loss
+        weight[s] = np.float32(-min(max(w, 0.0), limit))
+    raise_pre(record, source, lane, 0, growth(record, 0, t), False)
+
+
+@hook
+def inhibitory_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+    """Grow with the recent arrivals."""
+    r = view_i8(record, base.RECORD_SIZE)
+    n_target, n_in, n_row = r[base.R_N_TARGET], r[base.R_N_IN], r[base.R_N_ROW]
+    begin = view_i8(r[base.R_IN_START], n_target)[j]
+    end = begin + np.int64(view_u4(r[base.R_IN_LENGTH], n_target)[j])
+    slot, row = view_u4(r[base.R_IN_SLOT], n_in), view_u4(r[base.R_IN_ROW], n_in)
+    weight = view_f4(r[base.R_WEIGHT], r[base.R_CAPACITY])
+    x = view_f8(r[base.R_PRE_TRACE], n_row)
+    limit = parameter(record, P_MAX)
+    factor = parameter(record, P_STEP) * limit / growth(record, 0, t)
+    for k in range(begin, end):
+        w = -np.float64(weight[slot[k]]) + factor * x[row[k]]
+        weight[slot[k]] = np.float32(-min(max(w, 0.0), limit))
+    raise_post(record, j, 0, growth(record, 1, t), False)
+
+
+@dataclass(frozen=True)
+class InhibitorySTDP(Mechanism):
+    """Inhibitory synapses learn to hold their target at a rate.
+
+    Parameters
+    ----------
+    target_hz : float, Hz (spike)
+        rho0.
+    tau : float, ms (spike)
+        Both traces.
+    rate : float
+        eta, in units of `weight_max`; 0 is the off switch.
+    weight_max : float, mV
+        Magnitudes stay within 0 and this.
+    """
+
+    target_hz: float = param(5.0, unit="Hz", clock="spike", low=0.0, source="Vogels 2011: 3-5 (recalled)")
+    tau: float = param(20.0, unit="ms", clock="spike", above=0.0, source="Vogels 2011 (recalled)")
+    rate: float = param(1e-3, unit="1", low=0.0, source="free")
+    weight_max: float = param(5.0, unit="mV", above=0.0, source="free")
+
+    equation: ClassVar[str] = "arrival: w += eta (y - 2 rho0 tau);  spike: w += eta x;  0 <= w <= weight_max"
+
+    @property
+    def loss(self) -> float:
+        """alpha = 2 rho0 tau."""
+        return 2.0 * self.target_hz / 1e3 * self.tau
+
+    def hot(self, columns: frozenset[str]) -> Hot | None:
+        """Hooks on the weights; none when switched off."""
+        if self.rate == 0.0:
+            return None
+        numbers = (self.rate, self.loss, self.weight_max)
+        return Hot(inhibitory_pre, inhibitory_post, numbers, (), (self.tau,), (self.tau,))
+
+    def prepare(self, view: SynapseView) -> None:
+        """Refuse synapses that excite, or whose weights are read off sizes.
+
+        Raises
+        ------
+        BuildError
+            With the cure.
+        """
+        t = view.table
+        if "log_size" in t.column_names:
+            raise BuildError(
+                f"projection {view.name!r}: InhibitorySTDP changes weights; connect with weight=, no spines"
+            )
+        if np.any(t.weight[view.slots()] > 0):
+            raise BuildError(
+                f"projection {view.name!r} is excitatory, where InhibitorySTDP would run away: make its source "
+                "inhibitory=True, or use STDP"
+            )
+
+
+# ---------------------------------------------------------------------- closed forms
+
+
+def drift(rule: InhibitorySTDP, pre_hz: ArrayLike, post_hz: ArrayLike) -> F8:
+    """Mean change of the weight per second for independent Poisson trains, in units of `weight_max`: 0 at rho0."""
+    pre, post = np.asarray(pre_hz, dtype=np.float64), np.asarray(post_hz, dtype=np.float64)
+    return np.asarray(2.0 * rule.rate * rule.tau / 1e3 * pre * (post - rule.target_hz))
+
+
+def window(rule: InhibitorySTDP, dt: ArrayLike) -> F8:
+    """Change by one pair at distance `dt` (ms), in units of `weight_max`: symmetric, minus the constant."""
+    lag = np.abs(np.asarray(dt, dtype=np.float64))
+    return np.asarray(rule.rate * (np.exp(-lag / rule.tau) - rule.loss))
