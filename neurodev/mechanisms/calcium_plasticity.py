@@ -78,8 +78,8 @@ class CalciumPlasticity(Mechanism):
     waiting: int = param(16, unit="1", low=1, high=1024, source="free: 16 arrivals in 13.7 ms are 1170 Hz")
 
     equation: ClassVar[str] = (
-        "tau drho/dt = -rho (1-rho)(1/2-rho) + up (1-rho)[Ca > high] - down rho [Ca > low] + sigma sqrt(tau n_above) xi;  "
-        "Ca: + pre at arrival + delay, + post at a spike, decays with calcium_tau"
+        "tau drho/dt = -rho (1-rho)(1/2-rho) + up (1-rho)[Ca > high] - down rho [Ca > low] + "
+        "sigma sqrt(tau n_above) xi;  Ca: + pre at arrival + delay, + post at a spike, decays with calcium_tau"
     )
     owns: ClassVar[tuple[str, ...]] = ("efficacy", "calcium", "calcium_time", "calcium_stream")
     adds: ClassVar[tuple[str, ...]] = ("drive_calcium",)

@@ -1,10 +1,10 @@
 """The hot half of calcium-based plasticity: exact integration of one synapse between events.
 
 Between events calcium decays exponentially, so the times above both thresholds are logarithms; while the set of
-passed thresholds stays the same, the efficacy obeys a linear equation (with noise: an Ornstein-Uhlenbeck process), whose
-step is exact, and the bistable potential alone is exact too.  The only approximation is their splitting (half a step of
-potential, a step of plasticity, half a step of potential), of third order in the time above threshold over the time
-constant of the efficacy: below 1e-8 for the published constants, where milliseconds stand against minutes.
+passed thresholds stays the same, the efficacy obeys a linear equation (with noise: an Ornstein-Uhlenbeck process)
+whose step is exact, and the bistable potential alone is exact too.  The only approximation is their splitting (half a
+step of potential, a step of plasticity, half a step of potential), of third order in the time above threshold over the
+time constant of the efficacy: below 1e-8 an event for the published constants, milliseconds against minutes.
 
 A synapse is integrated when it is touched: at every arrival of its row and at every spike of its target.  Calcium of an
 arrival comes late by `delay`, so the arrivals of the last `delay` ms wait in a ring for each row, kept in pre traces of

@@ -77,7 +77,7 @@ def test_a_neuron_is_held_at_its_rate() -> None:
         inh = net.add(nd.Poisson(rate_hz=10.0), 40, name="gaba", inhibitory=True)
         net.background(exc, nd.Background(rate_hz=200.0, weight=1.0))
         q = net.connect(inh, exc, nd.AllToAll(), weight=0.05, delay=1.0)
-        q.use(nd.InhibitorySTDP(target_hz=6.0, rate=2e-3, weight_max=2.0))
+        q.use(nd.InhibitorySTDP(target_hz=6.0, rate=1e-2, weight_max=2.0))
         sim = nd.Simulator(net, acceleration=1.0, tick=20_000.0)
         sim.run_until_spike(40_000.0)
         spikes: list[np.ndarray] = []
