@@ -187,9 +187,14 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
 
 
 def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
-    """One lane for each projection and delay."""
+    """One lane for each projection and delay, inhibitory sources first: of equal times, the first lane comes first.
+
+    One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
+    a neuron that is tested after each of them fires if and only if their sum reaches threshold.
+    """
     population, projection, lane, delay = [], [], [], []
-    for i, (q, table) in enumerate(zip(projections, tables, strict=True)):
+    for i in sorted(range(len(projections)), key=lambda i: not projections[i].source.inhibitory):
+        q, table = projections[i], tables[i]
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
             projection.append(i)

@@ -3,7 +3,7 @@
 A window is no longer than the shortest delay and the shortest refractory period, so every arrival and every
 release in it is already known when it opens.  The agenda is sorted once (counting sort and one stable
 insertion pass): no heap, look-ahead for prefetching, 14 bytes an arrival.  Order at equal times is (lane table,
-log position), which the stable sort keeps.
+log position), which the stable sort keeps; the lane table begins with the inhibitory sources (`build.make_lanes`).
 """
 
 from __future__ import annotations

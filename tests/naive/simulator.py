@@ -115,8 +115,8 @@ class NaiveSimulator:
     def emit(self, p, i, t):
         self.spikes.append((t, p.name, i))
         self.counts[p.name][i] += 1
-        lane = 0
-        for q in self.net.projections.values():
+        lane = 0  # of equal arrival times, inhibition comes first
+        for q in sorted(self.net.projections.values(), key=lambda q: not q.source.inhibitory):
             for k, d in enumerate(self.s.tables[q.name].delays):
                 if q.source is p:
                     self.push(t + d, ARRIVAL, (lane, len(self.spikes)), (q, k, i, t))
