@@ -1,0 +1,276 @@
+"""A layer of spiking neurons whose gradient is exact: spikes in, spikes and a pullback out.
+
+    spikes, pull = layer(spikes_in)
+    d_times_in = pull(d_times)           # adds to the gradient columns of the layer's tables
+
+The gradient is that of the loss as a function of weights, delays and input times, as long as no spike appears or
+disappears (Wunderlich & Pehl 2021, Sci. Rep. 11:12829; with delays: Meszaros et al. 2025, Nat. Commun. 16:10422).
+What the exact gradient cannot see, a spike that is not there, is the business of losses (`final`, `kicks`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.data.dataset import SpikeTrains
+from neurodev.errors import BuildError, ParameterError
+from neurodev.learn.eventprop import lanes, queue
+from neurodev.learn.eventprop.flow import EventNeuron, Flow
+from neurodev.learn.eventprop.lanes import Record
+from neurodev.learn.eventprop.tables import Column, Rows, is_grid, rows_of
+from neurodev.structure.dense import DenseTable
+from neurodev.structure.table import Table
+
+Array = NDArray[Any]
+F8 = NDArray[np.float64]
+
+# below this share of all pairs, one event at a time is faster than all lanes at once (measured on 784 x 350)
+SPARSE = 0.02
+
+
+class EventLayer:
+    """Neurons driven by a table of synapses, and by each other if a recurrent table is given.
+
+    Parameters
+    ----------
+    inputs : Table
+        From inputs to neurons.  Delays are those of its lanes (a `DenseTable` has none).
+    neuron : EventNeuron
+    duration : float, ms
+        Length of a trial; what arrives later is ignored.
+    recurrent : Table, optional
+        From neurons to neurons, delays of 0 or more.
+    train_delays : bool
+        Give every synapse a delay of its own, beginning with that of its lane, and a gradient for it.
+    clip : float, mV
+        Smallest value used for I - threshold, the slope at a spike, by which the gradient is divided.  0 keeps the gradient
+        exact; near-grazing spikes then make it explode.  `Pullback.clip_rate` tells how often it acts.
+    path : {"auto", "lanes", "queue"}
+        `lanes` advances all neurons at once (no recurrence, one delay), `queue` handles one event at a time.
+
+    Raises
+    ------
+    ParameterError, BuildError
+        If tables do not fit each other, or `lanes` cannot do what is asked.
+    """
+
+    def __init__(
+        self,
+        inputs: Table,
+        neuron: EventNeuron | None = None,
+        *,
+        duration: float,
+        recurrent: Table | None = None,
+        train_delays: bool = False,
+        clip: float = 0.05,
+        path: str = "auto",
+    ):
+        if not (np.isfinite(duration) and duration > 0):
+            raise ParameterError(f"duration must be above 0 ms, got {duration!r}")
+        if not (np.isfinite(clip) and clip >= 0):
+            raise ParameterError(f"clip must be 0 or more, got {clip!r}")
+        if path not in ("auto", "lanes", "queue"):
+            raise ParameterError(f"path must be 'auto', 'lanes' or 'queue', got {path!r}")
+        n = inputs.n_target
+        if recurrent is not None and (recurrent.n_source, recurrent.n_target) != (n, n):
+            raise BuildError(
+                f"the recurrent table must be {n} x {n}, got {recurrent.n_source} x {recurrent.n_target}"
+            )
+        self.inputs, self.recurrent, self.path = inputs, recurrent, path
+        self.neuron = neuron if neuron is not None else EventNeuron()
+        self.duration, self.clip = float(duration), float(clip)
+        self.parameters: dict[str, Column] = {}
+        for name, table in (("inputs", inputs), ("recurrent", recurrent)):
+            if table is None:
+                continue
+            if np.any(_lane_delays(table) < 0):
+                raise BuildError(f"delays of the {name} table must be 0 or more")
+            self.parameters[name] = Column(table, "weight", "gradient")
+            if train_delays:
+                self.parameters[f"{name}_delay"] = _delay_column(table)
+        if path == "lanes" and not self._lanes_possible():
+            raise BuildError("path='lanes' needs one delay lane, no recurrent table and no trained delays: use 'auto'")
+
+    def _lanes_possible(self) -> bool:
+        return self.recurrent is None and "inputs_delay" not in self.parameters and self.inputs.n_lane == 1
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.inputs.n_target
+
+    def _use_lanes(self) -> bool:
+        if self.path != "auto" or not self._lanes_possible():
+            return self.path == "lanes"
+        return self.inputs.n_synapse >= SPARSE * self.inputs.n_source * self.inputs.n_target
+
+    def _rows(self, name: str) -> Rows:
+        table = self.inputs if name == "inputs" or self.recurrent is None else self.recurrent
+        fixed = 0.0 if isinstance(table, DenseTable) else None
+        name = name if name in self.parameters else "inputs"
+        return rows_of(table, self.parameters[name], self.parameters.get(f"{name}_delay"), fixed)
+
+    def __call__(self, spikes: SpikeTrains, *, integral: bool = False) -> tuple[SpikeTrains, Pullback]:
+        """Run all samples.
+
+        Parameters
+        ----------
+        spikes : SpikeTrains
+        integral : bool
+            Also give the integral of V over the trial as ``pull.integral`` (n_sample, n), mV ms.
+
+        Returns
+        -------
+        spikes : SpikeTrains
+        pull : Pullback
+
+        Raises
+        ------
+        ParameterError
+            If the number of cells does not fit, or a weight is not finite.
+        """
+        if spikes.n_cell != self.inputs.n_source:
+            raise ParameterError(f"the layer takes {self.inputs.n_source} cells, the spikes have {spikes.n_cell}")
+        rows, inner = self._rows("inputs"), self._rows("recurrent")
+        if not (np.all(np.isfinite(rows.weight)) and np.all(np.isfinite(inner.weight))):
+            raise ParameterError("weights must be finite: a step of the optimiser was too large")
+        n_sample = len(spikes)
+        final, area = np.zeros((n_sample, self.n)), np.zeros((n_sample, self.n))
+        record = _record(max(n_sample * self.n, 64), n_sample)
+        use_lanes, grid, flow = self._use_lanes(), is_grid(self.inputs), self.neuron.flow()
+        done = 0
+        while True:
+            if use_lanes:
+                done = lanes.forward(
+                    spikes.times, spikes.cells, spikes.offsets, rows, grid, flow, self.duration, bool(integral), done,
+                    record, final, area,
+                )  # fmt: skip
+            else:
+                done = queue.forward(
+                    spikes.times, spikes.cells, spikes.offsets, rows, inner, self.recurrent is not None, flow,
+                    self.duration, done, record, final, area,
+                )  # fmt: skip
+            if done == n_sample:
+                break
+            record = _larger(record)
+        n = int(record.offsets[-1])
+        record = Record(*(a[:n] for a in record[:-1]), record.offsets)
+        out = SpikeTrains(record.time, record.cell, record.offsets, self.n, self.duration)
+        pull = Pullback(self, spikes, record, flow, use_lanes, grid, final, area if integral else None)
+        return out, pull
+
+    def project(self) -> None:
+        """Bring trained delays back to 0 or more; call it after each step of the optimiser."""
+        for name, column in self.parameters.items():
+            if name.endswith("_delay"):
+                np.maximum(column.value, 0.0, out=column.value)
+
+
+@dataclass
+class Pullback:
+    """The reverse of one call of an `EventLayer`.
+
+    Attributes
+    ----------
+    final : (n_sample, n) float64, mV
+        V at the end of the trial.
+    integral : (n_sample, n) float64, mV ms, or None
+    clip_rate : float
+        Share of the spikes whose slope was clipped in the last call of the pullback.
+    """
+
+    layer: EventLayer
+    spikes: SpikeTrains
+    record: Record
+    flow: Flow
+    use_lanes: bool
+    grid: bool
+    final: F8
+    integral: F8 | None
+    clip_rate: float = 0.0
+
+    def __call__(
+        self,
+        d_times: ArrayLike | None = None,
+        *,
+        d_integral: ArrayLike | None = None,
+        d_final: ArrayLike | None = None,
+        kicks: ArrayLike | None = None,
+        inputs: bool = True,
+    ) -> F8:
+        """Add to the gradients of the tables.
+
+        Parameters
+        ----------
+        d_times : (n_spike,)
+            Derivative of the loss with respect to each output spike time.
+        d_integral, d_final : (n_sample, n)
+            With respect to the integral of V, and to V at the end.
+        kicks : (n_spike,)
+            Added to lambda_V at each spike: not part of any exact gradient (see `losses.rate_penalty`).
+        inputs : bool
+            Whether the gradient of the input times is wanted (the first layer can do without).
+
+        Returns
+        -------
+        (n_input_spike,) float64
+            Gradient of the input times.
+        """
+        layer, x, record = self.layer, self.spikes, self.record
+        n_spike, shape = record.time.size, self.final.shape
+        d_time, kick = _given(d_times, (n_spike,), "d_times"), _given(kicks, (n_spike,), "kicks")
+        d_area, d_last = _given(d_integral, shape, "d_integral"), _given(d_final, shape, "d_final")
+        d_in = np.zeros(x.times.size)
+        rows, inner = layer._rows("inputs"), layer._rows("recurrent")
+        ends = (record, d_time, kick, d_area, d_last)
+        if self.use_lanes:
+            clipped = lanes.backward(
+                x.times, x.cells, x.offsets, rows, self.grid, self.flow, layer.duration, layer.clip, *ends,
+                bool(inputs), d_in,
+            )  # fmt: skip
+        else:
+            clipped = queue.backward(
+                x.times, x.cells, x.offsets, rows, inner, layer.recurrent is not None, self.flow, layer.duration,
+                layer.clip, *ends, d_in,
+            )  # fmt: skip
+        for table in (layer.inputs, layer.recurrent):
+            if isinstance(table, DenseTable) and table.n_synapse < table.n_source * table.n_target:
+                table.column("gradient")[table.alive == 0] = 0.0
+        self.clip_rate = clipped / max(n_spike, 1)
+        return d_in
+
+
+def _given(values: ArrayLike | None, shape: tuple[int, ...], name: str) -> F8:
+    if values is None:
+        return np.zeros(shape)
+    a = np.ascontiguousarray(values, dtype=np.float64)
+    if a.shape != shape:
+        raise ParameterError(f"{name} must have shape {shape}, got {a.shape}")
+    return a
+
+
+def _record(capacity: int, n_sample: int) -> Record:
+    whole = lambda: np.zeros(capacity, dtype=np.int64)
+    return Record(np.zeros(capacity), whole(), np.zeros(capacity), whole(), np.zeros(n_sample + 1, dtype=np.int64))
+
+
+def _larger(record: Record) -> Record:
+    """The same record with twice the room."""
+    return Record(*(np.concatenate([a, np.zeros_like(a)]) for a in record[:-1]), record.offsets)
+
+
+def _lane_delays(table: Table) -> F8:
+    return np.zeros(1) if isinstance(table, DenseTable) else table.delays
+
+
+def _delay_column(table: Table) -> Column:
+    new = "delay" not in table.column_names
+    column = Column(table, "delay", "gradient_delay")
+    if new:
+        slots = table.slots()
+        column.value[slots] = _lane_delays(table)[table.lane(slots)]
+    return column

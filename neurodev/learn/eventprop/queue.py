@@ -1,0 +1,232 @@
+"""Any layer, one event at a time: recurrent synapses, a delay for every synapse, few synapses.
+
+Forwards, arrivals and predicted spikes come from one queue; each neuron is advanced only when something happens to it.
+Backwards, all spikes are known: arrivals are sorted, and read from the latest to the earliest.
+The order of ties is the same in both passes: at one instant, spikes first, then arrivals (their order among themselves
+changes nothing but the rounding of a sum; forwards they are taken by time, source and slot).
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+from neurodev.jit import kernel, rule
+from neurodev.learn.eventprop.flow import crossing, decays
+from neurodev.learn.eventprop.lanes import jump
+
+SPIKE, ARRIVAL = 0, 1
+
+
+@rule
+def _count_arrivals(cells, first, last, rows):
+    """Arrivals of the spikes first .. last - 1: one a synapse, or one a row if all of a row arrive together."""
+    total = 0
+    for k in range(first, last):
+        for lane in range(rows.delays.shape[0]):
+            length = rows.length[lane * rows.n_source + cells[k]]
+            if rows.delay.shape[0] > 0:
+                total += length
+            elif length > 0:
+                total += 1
+    return total
+
+
+@rule
+def _list_arrivals(times, cells, first, last, rows, when, code, spike, at):
+    """Write (time, code, spike) from position `at`; code is a slot, or -1 - row."""
+    for k in range(first, last):
+        for lane in range(rows.delays.shape[0]):
+            row = lane * rows.n_source + cells[k]
+            length = rows.length[row]
+            if rows.delay.shape[0] > 0:
+                for slot in range(rows.start[row], rows.start[row] + length):
+                    when[at], code[at], spike[at] = times[k] + rows.delay[slot], slot, k
+                    at += 1
+            elif length > 0:
+                when[at], code[at], spike[at] = times[k] + rows.delays[lane], -1 - row, k
+                at += 1
+    return at
+
+
+@rule
+def _slots(rows, code):
+    """The slots of a code: one, or a row."""
+    if code >= 0:
+        return code, code + 1
+    row = -1 - code
+    return rows.start[row], rows.start[row] + rows.length[row]
+
+
+@rule
+def _predict(heap, due, v, i, at, j, flow, duration):
+    s = crossing(v[j], i[j], duration - at[j], flow)
+    due[j] = at[j] + s if s >= 0.0 else np.inf
+    if s >= 0.0:
+        heapq.heappush(heap, (due[j], SPIKE, j, 0))
+
+
+@rule
+def _receive(rows, code, t, heap, due, v, i, total, at, flow, duration):
+    """An arrival at its targets, each advanced to now, then its next spike predicted afresh."""
+    begin, end = _slots(rows, code)
+    for slot in range(begin, end):
+        j = np.int64(rows.post[slot])
+        a, b, p = decays(t - at[j], flow.tau_m, flow.tau_s)
+        v[j] = a * v[j] + p * i[j]
+        i[j] = b * i[j] + rows.weight[slot]
+        total[j] += rows.weight[slot]
+        at[j] = t
+        _predict(heap, due, v, i, at, j, flow, duration)
+
+
+@rule
+def _send(rows, j, t, k, heap, duration):
+    """Put the arrivals of a spike of neuron j into the queue."""
+    for lane in range(rows.delays.shape[0]):
+        row = lane * rows.n_source + j
+        length = rows.length[row]
+        if rows.delay.shape[0] > 0:
+            for slot in range(rows.start[row], rows.start[row] + length):
+                if t + rows.delay[slot] <= duration:
+                    heapq.heappush(heap, (t + rows.delay[slot], ARRIVAL, np.int64(slot), k))
+        elif length > 0 and t + rows.delays[lane] <= duration:
+            heapq.heappush(heap, (t + rows.delays[lane], ARRIVAL, np.int64(-1 - row), k))
+
+
+@rule
+def _sample(when, code, order, inner, recurrent, rows, flow, duration, heap, v, i, total, at, due, record, count):
+    """One sample; returns the count of spikes, or -1 if the record is full."""
+    q = 0
+    while True:
+        t_in = when[order[q]] if q < order.shape[0] else np.inf
+        if len(heap) > 0 and (heap[0][0] < t_in or (heap[0][0] == t_in and heap[0][1] == SPIKE)):
+            t, kind, j, _ = heapq.heappop(heap)
+            if kind == ARRIVAL:
+                _receive(inner, j, t, heap, due, v, i, total, at, flow, duration)
+            elif due[j] == t:
+                if count >= record.time.shape[0]:
+                    return -1
+                i[j] *= np.exp(-(t - at[j]) / flow.tau_s)
+                v[j], at[j] = 0.0, t
+                record.time[count], record.cell[count], record.current[count] = t, j, i[j]
+                if recurrent:
+                    _send(inner, j, t, count, heap, duration)
+                count += 1
+                _predict(heap, due, v, i, at, j, flow, duration)
+        elif t_in <= duration:
+            _receive(rows, code[order[q]], t_in, heap, due, v, i, total, at, flow, duration)
+            q += 1
+        else:
+            return count
+
+
+@kernel
+def forward(times, cells, offsets, rows, inner, recurrent, flow, duration, first, record, final, area):
+    """As `lanes.forward`; `inner` is the recurrent table (ignored unless `recurrent`)."""
+    n = final.shape[1]
+    v, i, total, at, due = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for sample in range(first, offsets.shape[0] - 1):
+        begin, end = offsets[sample], offsets[sample + 1]
+        size = _count_arrivals(cells, begin, end, rows)
+        when, code, spike = np.empty(size), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        _list_arrivals(times, cells, begin, end, rows, when, code, spike, 0)
+        order = np.argsort(when, kind="mergesort")
+        heap = [(np.inf, SPIKE, 0, 0)]
+        heap.pop()
+        v[:], i[:], total[:], at[:], due[:] = 0.0, 0.0, 0.0, 0.0, np.inf
+        count = _sample(
+            when, code, order, inner, recurrent, rows, flow, duration, heap, v, i, total, at, due, record,
+            record.offsets[sample],
+        )  # fmt: skip
+        if count < 0:
+            return sample
+        record.offsets[sample + 1] = count
+        for j in range(n):
+            a, b, p = decays(duration - at[j], flow.tau_m, flow.tau_s)
+            final[sample, j] = a * v[j] + p * i[j]
+            area[sample, j] = flow.tau_s * (total[j] - b * i[j]) - flow.tau_m * final[sample, j]
+        for q in range(record.offsets[sample], count):
+            area[sample, record.cell[q]] -= flow.tau_m * flow.threshold
+    return offsets.shape[0] - 1
+
+
+@rule
+def _read(rows, code, t, u, m, at, shift, flow):
+    """An arrival in reverse: gradients of weight and delay; returns the gradient of the time of its spike."""
+    total = 0.0
+    begin, end = _slots(rows, code)
+    for slot in range(begin, end):
+        j = np.int64(rows.post[slot])
+        a, b, p = decays(at[j] - t, flow.tau_m, flow.tau_s)
+        m[j] = b * m[j] + p * flow.tau_m / flow.tau_s * u[j]
+        u[j] = a * u[j]
+        at[j] = t
+        push = rows.weight[slot] * (u[j] - m[j])
+        rows.gradient[slot] -= flow.tau_s * (m[j] - shift[j])
+        if rows.delay.shape[0] > 0:
+            rows.delay_gradient[slot] += push
+        total += push
+    return total
+
+
+@rule
+def _reverse(
+    when, code, spike, order, n_input, rows, inner, flow, duration, clip, record, first, last, u, m, at, shift, d_time,
+    kick, error, d_in,
+):  # fmt: skip
+    """One sample from its end to its beginning; returns the number of clipped spikes."""
+    clipped = 0
+    k, q = last - 1, order.shape[0] - 1
+    while q >= 0 and when[order[q]] > duration:
+        q -= 1
+    while k >= first or q >= 0:
+        if q >= 0 and (k < first or when[order[q]] >= record.time[k]):
+            e = order[q]
+            if e < n_input:
+                d_in[spike[e]] += _read(rows, code[e], when[e], u, m, at, shift, flow)
+            else:
+                error[spike[e]] += _read(inner, code[e], when[e], u, m, at, shift, flow)
+            q -= 1
+        else:
+            j, t = record.cell[k], record.time[k]
+            a, b, p = decays(at[j] - t, flow.tau_m, flow.tau_s)
+            m[j] = b * m[j] + p * flow.tau_m / flow.tau_s * u[j]
+            u[j], over = jump(a * u[j], d_time[k] + error[k], record.current[k], flow.threshold, clip)
+            u[j] += kick[k]
+            at[j] = t
+            clipped += over
+            k -= 1
+    return clipped
+
+
+@kernel
+def backward(
+    times, cells, offsets, rows, inner, recurrent, flow, duration, clip, record, d_time, kick, d_area, d_final, d_in
+):
+    """As `lanes.backward`."""
+    n = d_final.shape[1]
+    u, m, at, shift = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    error = np.zeros(d_time.shape[0])
+    clipped = 0
+    for sample in range(offsets.shape[0] - 1):
+        begin, end = offsets[sample], offsets[sample + 1]
+        first, last = record.offsets[sample], record.offsets[sample + 1]
+        n_input = _count_arrivals(cells, begin, end, rows)
+        size = n_input
+        if recurrent:
+            size += _count_arrivals(record.cell, first, last, inner)
+        when, code, spike = np.empty(size), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+        _list_arrivals(times, cells, begin, end, rows, when, code, spike, 0)
+        if recurrent:
+            _list_arrivals(record.time, record.cell, first, last, inner, when, code, spike, n_input)
+        order = np.argsort(when, kind="mergesort")
+        for j in range(n):
+            shift[j] = d_area[sample, j]
+            u[j], m[j], at[j] = shift[j] - d_final[sample, j] / flow.tau_m, shift[j], duration
+        clipped += _reverse(
+            when, code, spike, order, n_input, rows, inner, flow, duration, clip, record, first, last, u, m, at, shift,
+            d_time, kick, error, d_in,
+        )  # fmt: skip
+    return clipped
