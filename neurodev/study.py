@@ -15,7 +15,9 @@ from neurodev.errors import NeurodevError, StudyError, nearest
 from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.bcm import BCM
+from neurodev.mechanisms.growth import Growth
 from neurodev.mechanisms.neurotrophin import Neurotrophin
+from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_size import SpineSize
@@ -34,8 +36,7 @@ WIRINGS = {c.__name__: c for c in (Near, Degree, Probability, AllToAll, OneToOne
 MECHANISMS: dict[str, type[Mechanism]] = {
     c.__name__: c
     for c in (
-        STDP, SpineSize, Neurotrophin, Turnover, Scaling,
-        BCM, Survival, SpineRange,
+        STDP, SpineSize, Neurotrophin, Turnover, Scaling, BCM, Survival, SpineRange, Growth, Pairing,
     )
 }  # fmt: skip
 INTERVENTIONS: dict[str, type[Intervention]] = {
