@@ -6,8 +6,11 @@ from neurodev.errors import NeurodevError
 from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
+from neurodev.mechanisms.growth import Growth
+from neurodev.mechanisms.growth_curves import GaussianGrowth, LinearGrowth, SigmoidGrowth
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neurotrophin import Neurotrophin
+from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_size import SpineSize
@@ -25,9 +28,53 @@ from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, P
 __version__ = "0.1.0"
 
 __all__ = [
-    "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "CalciumPlasticity", "Degree",
-    "Fixed", "InhibitorySTDP", "Lesion", "Near", "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs",
-    "Poisson", "Population", "Probability", "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves",
-    "Run", "Scaling", "SetRate", "Sheet", "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange",
-    "SpineSize", "Spines", "Survival", "Turnover", "Uniform", "isolate", "shuffled", "simulate",
-]  # fmt: skip
+    "BCM",
+    "LIF",
+    "STDP",
+    "AddSynapses",
+    "AllToAll",
+    "Background",
+    "Block",
+    "Branches",
+    "CalciumPlasticity",
+    "Degree",
+    "Fixed",
+    "GaussianGrowth",
+    "Growth",
+    "InhibitorySTDP",
+    "Lesion",
+    "LinearGrowth",
+    "Near",
+    "Network",
+    "NeurodevError",
+    "Neurotrophin",
+    "OneToOne",
+    "Pairing",
+    "Pairs",
+    "Poisson",
+    "Population",
+    "Probability",
+    "Projection",
+    "Recording",
+    "Regular",
+    "RemoveSynapses",
+    "RetinalWaves",
+    "Run",
+    "Scaling",
+    "SetRate",
+    "Sheet",
+    "SigmoidGrowth",
+    "Silence",
+    "Simulation",
+    "Simulator",
+    "SpikeList",
+    "SpineRange",
+    "SpineSize",
+    "Spines",
+    "Survival",
+    "Turnover",
+    "Uniform",
+    "isolate",
+    "shuffled",
+    "simulate",
+]

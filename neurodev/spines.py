@@ -28,6 +28,8 @@ _REASONS = {
     "lesion": "its neuron was destroyed",
     "neuron_death": "its neuron died",
     "rewire": "a rule of rewiring chose it to be moved",
+    "axonal_elements": "its axon had fewer synaptic elements than synapses",
+    "dendritic_elements": "its dendrite had fewer synaptic elements than synapses",
     "drive": "a term without a cause of its own had lowered its set-point most",
 }
 

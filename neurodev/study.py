@@ -16,8 +16,10 @@ from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, Rem
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
+from neurodev.mechanisms.growth import Growth
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neurotrophin import Neurotrophin
+from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_size import SpineSize
@@ -36,10 +38,20 @@ WIRINGS = {c.__name__: c for c in (Near, Degree, Probability, AllToAll, OneToOne
 MECHANISMS: dict[str, type[Mechanism]] = {
     c.__name__: c
     for c in (
-        STDP, SpineSize, Neurotrophin, Turnover, Scaling,
-        BCM, Survival, SpineRange, CalciumPlasticity, InhibitorySTDP,
+        STDP,
+        SpineSize,
+        Neurotrophin,
+        Turnover,
+        Scaling,
+        BCM,
+        Survival,
+        SpineRange,
+        CalciumPlasticity,
+        InhibitorySTDP,
+        Growth,
+        Pairing,
     )
-}  # fmt: skip
+}
 INTERVENTIONS: dict[str, type[Intervention]] = {
     c.__name__: c for c in (Silence, Lesion, Block, SetRate, AddSynapses, RemoveSynapses)
 }

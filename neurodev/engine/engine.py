@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neurodev.engine import background as bg
 from neurodev.engine import build, loop
 from neurodev.engine.currents import predict_all, synaptic_part
-from neurodev.engine.hooks import find_hot, make_hooks
+from neurodev.engine.hooks import find_hot, find_hot_populations, make_hooks, signal_blocks
 from neurodev.engine.network import Network
 from neurodev.engine.state import (
     N_BUDGET,
@@ -42,6 +42,7 @@ from neurodev.engine.state import (
 from neurodev.engine.views import pack
 from neurodev.errors import BuildError, SimulationError, Status
 from neurodev.jit import address
+from neurodev.mechanisms.base import NeuronBlock
 from neurodev.neurons.drive import Drive
 from neurodev.structure.table import Table, UidSource
 
@@ -62,9 +63,17 @@ class Engine:
         Spike time at which the run begins.
     sink : callable
         Receives full trains as ``sink(epoch_start, times, populations, indices)``, in order of time.
+    blocks : dict of NeuronBlock, optional
+        Signals of the populations, which hot mechanisms of populations write to; made here if not given.
     """
 
-    def __init__(self, network: Network, start: float = 0.0, sink: SpikeSink | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        start: float = 0.0,
+        sink: SpikeSink | None = None,
+        blocks: dict[str, NeuronBlock] | None = None,
+    ) -> None:
         self.network = network
         self.populations = list(network.populations.values())
         self.projections = list(network.projections.values())
@@ -84,7 +93,9 @@ class Engine:
         room = max(4 * n_neuron + 1024, 1 << 16)
         background = build.make_background(network, neurons)
         hot = find_hot(self.projections, self.tables)
-        hooks, hook_first, post_first = make_hooks(hot, self.projections, len(self.populations))
+        self.blocks = blocks if blocks is not None else signal_blocks(self.populations)
+        self.hot_populations = find_hot_populations(self.populations, self.blocks)
+        hooks, hook_first, post_first = make_hooks(hot, self.hot_populations, self.projections, len(self.populations))
         self.hot = hot
         self.start = float(start)
         # the first epoch begins at the last exact window boundary before the start

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine.network import Projection
+from neurodev.engine.network import Population, Projection
 from neurodev.engine.state import Hooks
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms import base
-from neurodev.mechanisms.base import Hot, Mechanism
+from neurodev.mechanisms.base import Hot, Mechanism, NeuronBlock
 from neurodev.structure.table import Table
 
 F8 = NDArray[np.float64]
@@ -34,6 +34,16 @@ class HotInstance:
     tau: F8
     first_trace: int = 0
 
+    @property
+    def n_row(self) -> int:
+        """Rows of the table, that is values in a trace of arrivals."""
+        return self.table.row_start.size
+
+    @property
+    def n_target(self) -> int:
+        """Target neurons."""
+        return self.table.n_target
+
     def refresh(self, bases: F8) -> None:
         """Write the addresses again, after the table has moved."""
         t, r = self.table, self.record
@@ -50,6 +60,65 @@ class HotInstance:
         r[base.R_POST_TRACE], r[base.R_N_POST_TRACE] = address(self.post_trace), len(self.hot.post_traces)
         r[base.R_BASE] = address(bases) + 8 * self.first_trace
         r[base.R_TAU] = address(self.tau)
+
+
+@dataclass
+class HotPopulation:
+    """One mechanism with a hot hook on one population, with the arrays its record points to."""
+
+    mechanism: Mechanism
+    population: int
+    hot: Hot
+    n_target: int
+    signals: list[F8]
+    record: I8
+    parameters: F8
+    addresses: I8
+    post_trace: F8
+    tau: F8
+    first_trace: int = 0
+
+    def refresh(self, bases: F8) -> None:
+        """Write the addresses again."""
+        r = self.record
+        self.addresses[:] = [address(a) for a in self.signals]
+        r[base.R_SIGNAL], r[base.R_N_COLUMN] = address(self.addresses), len(self.signals)
+        r[base.R_N_TARGET] = self.n_target
+        r[base.R_PARAMETERS], r[base.R_N_PARAMETER] = address(self.parameters), self.parameters.size
+        r[base.R_POST_TRACE], r[base.R_N_POST_TRACE] = address(self.post_trace), len(self.hot.post_traces)
+        r[base.R_BASE] = address(bases) + 8 * self.first_trace
+        r[base.R_TAU] = address(self.tau)
+
+
+def signal_blocks(populations: list[Population]) -> dict[str, NeuronBlock]:
+    """The signals of every population: its rate, and those its mechanisms want, each with its fill value."""
+    blocks = {p.name: NeuronBlock(p.n, name=p.name) for p in populations}
+    for p in populations:
+        blocks[p.name].add("rate_hz")
+        for m in p.mechanisms:
+            for name, fill in m.columns().items():
+                blocks[p.name].add(name, fill)
+    return blocks
+
+
+def find_hot_populations(populations: list[Population], blocks: dict[str, NeuronBlock]) -> list[HotPopulation]:
+    """All mechanisms of populations with a hot hook, in order of declaration."""
+    found = []
+    for p in populations:
+        block = blocks[p.name]
+        for m in p.mechanisms:
+            hot = m.hot(frozenset(block.signals))
+            if hot is None:
+                continue
+            found.append(
+                HotPopulation(
+                    m, p.index, hot, p.n, [block[c] for c in hot.columns],
+                    np.zeros(base.RECORD_SIZE, dtype=np.int64), np.array(hot.parameters, dtype=np.float64),
+                    np.zeros(len(hot.columns), dtype=np.int64), np.zeros(max(len(hot.post_traces), 1) * p.n),
+                    np.array(hot.post_traces, dtype=np.float64),
+                )
+            )  # fmt: skip
+    return found
 
 
 def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInstance]:
@@ -76,23 +145,35 @@ def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInst
     return found
 
 
-def make_hooks(instances: list[HotInstance], projections: list[Projection], n_population: int) -> tuple[Hooks, I8, I8]:
-    """The hooks of the loop, and for each projection and target population where its hooks lie."""
+def make_hooks(
+    instances: list[HotInstance], neurons: list[HotPopulation], projections: list[Projection], n_population: int
+) -> tuple[Hooks, I8, I8]:
+    """The hooks of the loop, and for each projection and target population where its hooks lie.
+
+    At a spike a population's own mechanisms come before those of the synapses onto it.
+    """
     trace: list[int] = []
     size: list[int] = []
     tau: list[float] = []
+    for n in neurons:
+        n.first_trace = len(trace)
+        for k, t in enumerate(n.hot.post_traces):
+            trace.append(address(n.post_trace) + 8 * k * n.n_target)
+            size.append(n.n_target)
+            tau.append(t)
     for h in instances:
         h.first_trace = len(trace)
-        n_row, n_target = h.table.row_start.size, h.table.n_target
         for k, t in enumerate(h.hot.pre_traces):
-            trace.append(address(h.pre_trace) + 8 * k * n_row)
-            size.append(n_row)
+            trace.append(address(h.pre_trace) + 8 * k * h.n_row)
+            size.append(h.n_row)
             tau.append(t)
         for k, t in enumerate(h.hot.post_traces):
-            trace.append(address(h.post_trace) + 8 * k * n_target)
-            size.append(n_target)
+            trace.append(address(h.post_trace) + 8 * k * h.n_target)
+            size.append(h.n_target)
             tau.append(t)
     bases = np.zeros(len(trace))
+    for n in neurons:
+        n.refresh(bases)
     for h in instances:
         h.refresh(bases)
     pre, pre_record, hook_first = [], [], [0]
@@ -103,9 +184,10 @@ def make_hooks(instances: list[HotInstance], projections: list[Projection], n_po
         hook_first.append(len(pre))
     post, post_record, post_first = [], [], [0]
     for p in range(n_population):
-        mine = [h for h in instances if projections[h.projection].target.index == p and h.hot.on_post is not None]
-        post += [address_of_hook(h.hot.on_post) for h in mine]
-        post_record += [address(h.record) for h in mine]
+        own = [n for n in neurons if n.population == p and n.hot.on_post is not None]
+        on = [h for h in instances if projections[h.projection].target.index == p and h.hot.on_post is not None]
+        post += [address_of_hook(x.hot.on_post) for x in own] + [address_of_hook(x.hot.on_post) for x in on]
+        post_record += [address(x.record) for x in own] + [address(x.record) for x in on]
         post_first.append(len(post))
     i8 = lambda x: np.array(x, dtype=np.int64)  # noqa: E731
     hooks = Hooks(

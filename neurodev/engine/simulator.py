@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine.engine import Engine
+from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Projection
 from neurodev.errors import BuildError, ParameterError
-from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
+from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView
 from neurodev.neurons.drive import Drive
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
@@ -77,11 +78,9 @@ class Simulator:
                 raise ParameterError(f"{name} must be a positive number, got {value!r}")
         self.tick_spike = self.tick / self.acceleration
         check_ticks(self.network, self.tick, self.acceleration)
-        self.engine = Engine(self.network, self.start)
+        self.blocks = signal_blocks(list(self.network.populations.values()))
+        self.engine = Engine(self.network, self.start, blocks=self.blocks)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
-        self.blocks = {p.name: NeuronBlock(p.n) for p in self.network.populations.values()}
-        for b in self.blocks.values():
-            b.add("rate_hz")
         self.logs = {q.name: StructuralLog() for q in self.network.projections.values()}
         self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
         self.views = {q.name: self._view(q) for q in self.network.projections.values()}
@@ -108,8 +107,6 @@ class Simulator:
     def _prepare(self) -> None:
         for p in self.network.populations.values():
             for m in p.mechanisms:
-                for name, fill in m.columns().items():
-                    self.blocks[p.name].add(name, fill)
                 m.prepare(self.neuron_views[p.name])
         for q in self.network.projections.values():
             for m in q.mechanisms:

@@ -15,6 +15,10 @@ on_pre     a = source, b = lane, slots c <= slot < d of that row, t = arrival ti
 on_post    a = target neuron, t = its spike time (b, c, d unused)
 =========  ==========================================================================
 
+A mechanism of a population has `on_post` only: it finds its signals at ``R_SIGNAL`` and no synapses.  Times are
+relative to an epoch that the engine moves; ``t - base`` of a trace with an infinite time constant is the spike time
+since the start.
+
 Traces are kept rescaled, ``X = x exp((t - base) / tau)``, so that one exponential per row replaces one per
 synapse; the event loop moves the bases.
 """
@@ -63,6 +67,7 @@ R_N_POST_TRACE = 19
 R_BASE = 20  # float64 (n_pre_trace + n_post_trace): base time of each trace, ms
 R_TAU = 21  # float64 (n_pre_trace + n_post_trace): time constant of each trace, ms
 R_UID = 22  # uint64 (capacity)
+R_SIGNAL = 23  # int64 (n_hot_column): addresses of float64 (n_target) signals; a population's mechanisms only
 RECORD_SIZE = 24
 
 
@@ -96,6 +101,7 @@ class NeuronBlock:
 
     n: int
     signals: dict[str, F8] = field(default_factory=dict)
+    name: str = ""
 
     def __getitem__(self, name: str) -> F8:
         return self.signals[name]

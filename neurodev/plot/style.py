@@ -17,6 +17,7 @@ COLOURS = {
     "evidence": "#0072B2", "trophic": "#CC79A7", "fluctuation": "#E69F00", "hazard": "#D55E00", "turnover": "#56B4E9",
     "shrunk": "#8C8C00", "neuron_death": "#7B2D4F", "rewire": "#2F6B3A", "drive": "#8C6D46",
     "intervention": "#111111", "lesion": "#5A5A5A", "initial": "#9AA3AF",
+    "elements": "#3C9D7E", "axonal_elements": "#4FA3B8", "dendritic_elements": "#8E6BAF",
     "alive": "#C3C8D0", "birth": "#3C9D7E", "run": INK, "control": "#B4703A", "early": "#4FA3B8",
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from neurodev.errors import ParameterError, RunFileError, nearest
 BIRTH, DEATH = 0, 1
 CAUSES: tuple[str, ...] = (
     "initial", "turnover", "fluctuation", "evidence", "trophic", "hazard", "shrunk", "intervention", "lesion",
-    "neuron_death", "drive", "rewire", "survival", "retraction",
+    "neuron_death", "drive", "rewire", "survival", "retraction", "elements", "axonal_elements", "dendritic_elements",
 )  # fmt: skip
 
 

@@ -173,9 +173,7 @@ def forward(times, cells, offsets, rows, grid, flow, duration, integral, first, 
                 _add_row(i, cells[q], rows, grid)
             begin = times[k] + delay
             stop = min(times[following] + delay, duration) if following < end else duration
-            count = _interval(
-                v, i, sums, work, begin, stop - begin, following - 1, flow, integral, record, count
-            )
+            count = _interval(v, i, sums, work, begin, stop - begin, following - 1, flow, integral, record, count)
             if count < 0:
                 return sample
             k = following
@@ -292,9 +290,7 @@ def backward(
                 first = last
                 while first > record.offsets[sample] and record.group[first - 1] == k - 1:
                     first -= 1
-                clipped += _unspike(
-                    u, m, du, dm, at, touched, stop, d_time, kick, flow, clip, record, first, last
-                )
+                clipped += _unspike(u, m, du, dm, at, touched, stop, d_time, kick, flow, clip, record, first, last)
                 _recede(u, m, stop - t, flow)
                 _rejoin(u, m, du, dm, at, touched, t, flow, record, first, last)
                 for q in range(begin, k):

@@ -77,9 +77,7 @@ class EventLayer:
             raise ParameterError(f"path must be 'auto', 'lanes' or 'queue', got {path!r}")
         n = inputs.n_target
         if recurrent is not None and (recurrent.n_source, recurrent.n_target) != (n, n):
-            raise BuildError(
-                f"the recurrent table must be {n} x {n}, got {recurrent.n_source} x {recurrent.n_target}"
-            )
+            raise BuildError(f"the recurrent table must be {n} x {n}, got {recurrent.n_source} x {recurrent.n_target}")
         self.inputs, self.recurrent, self.path = inputs, recurrent, path
         self.neuron = neuron if neuron is not None else EventNeuron()
         self.duration, self.clip = float(duration), float(clip)

@@ -217,9 +217,7 @@ class Readout:
         row = (spikes.cells[:, None] + np.arange(lanes) * rows.n_source).reshape(-1)
         order = np.lexsort((row, when, np.repeat(sample, lanes))) if lanes > 1 else np.arange(when.size)
         out, at = np.zeros((len(spikes), self.table.n_target)), np.zeros((len(spikes), self.table.n_target))
-        _largest(
-            when[order], row[order], spikes.offsets * lanes, rows, self.duration, self.tau_m, self.tau_s, out, at
-        )
+        _largest(when[order], row[order], spikes.offsets * lanes, rows, self.duration, self.tau_m, self.tau_s, out, at)
 
         def pull(d_scores: ArrayLike) -> F8:
             d_in = np.zeros(spikes.times.size)

@@ -48,8 +48,12 @@ def calibrate(layer: EventLayer, spikes: SpikeTrains, rate: float = 0.7, *, tole
         else:
             high = factor
         # away from the bounds double or halve, then close in on a logarithmic scale
-        factor = min(2 * low, high) if high == 1e3 else max(high / 2, low) if low == 1e-3 else float(np.sqrt(low * high))
+        factor = (
+            min(2 * low, high) if high == 1e3 else max(high / 2, low) if low == 1e-3 else float(np.sqrt(low * high))
+        )
         if high / low < 1 + 1e-9:
             break
     weight[:] = start
-    raise ParameterError(f"no scale of the weights gives {rate} spikes a neuron and trial; the last one gave {mean:.3g}")
+    raise ParameterError(
+        f"no scale of the weights gives {rate} spikes a neuron and trial; the last one gave {mean:.3g}"
+    )

@@ -1,0 +1,192 @@
+"""Synaptic elements that grow and shrink with a neuron's calcium: the neuron's half of homeostatic rewiring (MSP).
+
+    dCa/dt = -Ca / tau,  Ca += beta at a spike;     dz/dt = nu g(Ca)  for each kind of element
+
+A neuron has any number of kinds (`axonal`, `dendritic_excitatory`, `dendritic_inhibitory`, or names of your own),
+each with its growth curve.  Whole elements that carry no synapse are *vacant*: `Pairing` on a projection joins vacant
+axonal with vacant dendritic elements, and breaks synapses where a neuron has fewer elements than synapses.
+
+Calcium lives on the spike clock and growth between spikes is integrated exactly (`growth_curves`); elements live on
+the life clock: a tick adds ``nu`` times the mean of g times the tick's life time, and z is clipped at 0 there.  At
+acceleration 1 both clocks are one and nothing is averaged.
+
+Signals of a kind k: ``elements_k`` (z), ``growth_k`` (integral of g since the last tick, ms of spike time),
+``connected_k``, ``vacant_k``, and what projections need to share them fairly (``undealt_k``, ``offer_k``,
+``users_k``).
+Sources: Butz & van Ooyen 2013; NEST and RELeARN (science.md, section 1.12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from neurodev.errors import ParameterError
+from neurodev.jit import hook, kernel, rule, view_f8, view_i8
+from neurodev.mechanisms.base import (
+    R_BASE,
+    R_N_COLUMN,
+    R_N_PARAMETER,
+    R_N_TARGET,
+    R_PARAMETERS,
+    R_SIGNAL,
+    RECORD_SIZE,
+    Hot,
+    Mechanism,
+    NeuronView,
+)
+from neurodev.mechanisms.growth_curves import GaussianGrowth, GrowthCurve, as_curve, growth_between
+from neurodev.params import param
+from neurodev.signals.calcium import decayed
+
+P_TAU, P_BETA, P_FIRST = 0, 1, 2  # parameters of the hook; then code, centre and width of every kind
+S_CALCIUM, S_TIME, S_FIRST = 0, 1, 2  # signals of the hook; then the growth of every kind
+_SHARED = ("connected", "vacant", "undealt", "offer", "users")
+
+
+@rule
+def grow(calcium, last, growth, j, now, q, n_kind):  # type: ignore[no-untyped-def]
+    """Bring neuron j from its last update to `now` (ms): growth of every kind, then calcium."""
+    span = max(now - last[j], 0.0)
+    for k in range(n_kind):
+        i = P_FIRST + 3 * k
+        growth[k, j] += q[P_TAU] * growth_between(q[i], q[i + 1], q[i + 2], calcium[j], span / q[P_TAU])
+    calcium[j] = decayed(calcium[j], span, q[P_TAU])
+    last[j] = now
+
+
+@hook
+def on_post(record, a, b, c, d, t):  # type: ignore[no-untyped-def]
+    """A spike of neuron a: growth up to now, then calcium jumps."""
+    r = view_i8(record, RECORD_SIZE)
+    q = view_f8(r[R_PARAMETERS], r[R_N_PARAMETER])
+    at, n = view_i8(r[R_SIGNAL], r[R_N_COLUMN]), r[R_N_TARGET]
+    now = t - view_f8(r[R_BASE], 1)[0]  # the trace of infinite time constant: spike time since the start
+    calcium, last = view_f8(at[S_CALCIUM], n), view_f8(at[S_TIME], n)
+    span = max(now - last[a], 0.0)
+    for k in range(at.shape[0] - S_FIRST):
+        i = P_FIRST + 3 * k
+        growth = view_f8(at[S_FIRST + k], n)
+        growth[a] += q[P_TAU] * growth_between(q[i], q[i + 1], q[i + 2], calcium[a], span / q[P_TAU])
+    calcium[a] = decayed(calcium[a], span, q[P_TAU]) + q[P_BETA]
+    last[a] = now
+
+
+@kernel
+def settle(calcium, last, growth, now, q):  # type: ignore[no-untyped-def]
+    """Bring all neurons to `now` (ms); growth (n_kind, n)."""
+    for j in range(calcium.shape[0]):
+        grow(calcium, last, growth, j, now, q, growth.shape[0])
+
+
+def _default() -> dict[str, GrowthCurve]:
+    return {k: GaussianGrowth() for k in ("axonal", "dendritic_excitatory", "dendritic_inhibitory")}
+
+
+@dataclass(frozen=True)
+class Growth(Mechanism):
+    """Synaptic elements of a population, by kind, driven by calcium.
+
+    Parameters
+    ----------
+    elements : mapping of str to growth curve, optional
+        One curve for each kind of element (in a study: ``elements = {axonal = {curve = "gaussian", nu = 1e-4}}``).
+        By default `axonal`, `dendritic_excitatory` and `dendritic_inhibitory`, Gaussian.
+    tau : float, ms (spike)
+        Decay of calcium.
+    beta : float
+        Calcium of a spike.
+    start : float
+        Vacant elements of every kind at the beginning, above those that the initial synapses occupy.
+    calcium : float
+        Calcium at the beginning.
+    vacancy_tau : float, ms (life)
+        Whole vacant elements decay with this time constant; infinite: not at all.  (NEST's `tau_vacant` is the
+        fraction lost at an update: ``tick / vacancy_tau`` where that is small.)
+
+    Notes
+    -----
+    A tick may change a kind by at most one element (``tick <= 1 / nu``), which is checked at build.  Blocked, growth
+    stops (calcium goes on); the tick after a release is dropped with it, since it is not known when it grew.
+    """
+
+    level: ClassVar[str] = "neuron"
+    owns: ClassVar[tuple[str, ...]] = ("calcium", "calcium_time")
+    equation: ClassVar[str] = (
+        "dCa/dt = -Ca/tau, Ca += beta at a spike;  dz/dt = nu g(Ca);  g = 1 - Ca/epsilon, "
+        "2 exp(-((Ca - xi)/zeta)^2) - 1, or 2/(1 + exp((Ca - epsilon)/psi)) - 1"
+    )
+
+    elements: Any = None
+    tau: float = param(10_000.0, unit="ms", clock="spike", above=0.0, source="NEST, RELeARN: 10000 ms")
+    beta: float = param(0.001, unit="1", above=0.0, source="NEST, RELeARN: .001")
+    start: float = param(0.0, unit="1", low=0.0, source="free")
+    calcium: float = param(0.0, unit="1", low=0.0, source="free")
+    vacancy_tau: float = param(
+        float("inf"), unit="ms", clock="life", above=0.0, high=float("inf"), source="RELeARN: none; NEST: .1 an update"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.elements is not None and (not isinstance(self.elements, Mapping) or not self.elements):
+            raise ParameterError(
+                f"Growth.elements must map kinds to curves, e.g. {{'axonal': nd.LinearGrowth()}}, got {self.elements!r}"
+            )
+        for kind in self.elements or ():
+            if not isinstance(kind, str) or not kind.isidentifier():
+                raise ParameterError(f"a kind of Growth.elements must be a word, got {kind!r}")
+        self.curves()
+
+    def curves(self) -> dict[str, GrowthCurve]:
+        """The curve of every kind."""
+        given = self.elements if self.elements is not None else _default()
+        return {kind: as_curve(curve, f"Growth.elements[{kind!r}]") for kind, curve in given.items()}
+
+    def columns(self) -> dict[str, float]:
+        """Calcium, and what is known of every kind."""
+        out = {"calcium": self.calcium, "calcium_time": 0.0, "growth_tick": 0.0}
+        for kind in self.curves():
+            out |= {f"elements_{kind}": self.start, f"growth_{kind}": 0.0} | {f"{s}_{kind}": 0.0 for s in _SHARED}
+        return out
+
+    def fastest_life_time(self) -> float:
+        """Five times the growth of one element: a tick may change a kind by at most one."""
+        fastest = max(c.nu for c in self.curves().values())
+        return 5.0 / fastest if fastest > 0 else float("inf")
+
+    def _numbers(self) -> tuple[float, ...]:
+        return (self.tau, self.beta, *(x for c in self.curves().values() for x in c.shape()))
+
+    def hot(self, columns: frozenset[str]) -> Hot | None:
+        """Calcium and growth at every spike."""
+        signals = ("calcium", "calcium_time", *(f"growth_{kind}" for kind in self.curves()))
+        return Hot(None, on_post, self._numbers(), signals, post_traces=(float("inf"),))
+
+    def signals(self, view: NeuronView) -> None:
+        """Bring calcium to the tick's end, and turn the tick's growth into elements."""
+        b, c, curves = view.block, view.clock, self.curves()
+        growth = np.array([b[f"growth_{kind}"] for kind in curves])
+        settle(b["calcium"], b["calcium_time"], growth, c.tick * c.tick_spike, np.array(self._numbers()))
+        skipped = b["growth_tick"][0] != c.tick - 1
+        for kind, curve in curves.items():
+            z = b[f"elements_{kind}"]
+            if not skipped:
+                z[:] = np.maximum(z + curve.nu * (c.tick_life / c.tick_spike) * growth[list(curves).index(kind)], 0.0)
+            b[f"growth_{kind}"][:] = 0.0
+        b["growth_tick"][:] = c.tick
+
+    def add(self, view: NeuronView) -> None:
+        """Vacant elements decay (the projections have counted their synapses)."""
+        if np.isinf(self.vacancy_tau):
+            return
+        lost = -np.expm1(-view.clock.tick_life / self.vacancy_tau)
+        for kind in self.curves():
+            z = view.block[f"elements_{kind}"]
+            z -= lost * np.maximum(np.floor(z) - view.block[f"connected_{kind}"], 0.0)
+
+    def describe(self) -> dict[str, Any]:
+        """Kind and parameters as plain data, curves included."""
+        return super().describe() | {"elements": {k: c.describe() for k, c in self.curves().items()}}

@@ -1,0 +1,265 @@
+"""Vacant synaptic elements meet and make synapses; synapses without elements break: the projection's half of MSP.
+
+At a tick, in this order:
+
+1. every synapse of the projection occupies one axonal element of its source and one dendritic element of its target;
+2. a neuron with fewer whole axonal elements than synapses loses the difference, then the same for dendritic ones;
+   which synapses, a declared rule says;
+3. vacant axonal elements, in random order, each choose a vacant dendritic element with weight
+   ``K(d) = exp(-(d / sigma)^2)`` of the distance.
+
+Where several projections draw on the same elements (the axons of one population end on two others, say), deficits and
+vacancies are first dealt out at random: a deficit as if the doomed were drawn from all synapses of the neuron alike, a
+vacant element in proportion to what each projection could offer it.  So no projection is served first.  Elements
+freed at a tick are vacant from the next one on.
+
+A side whose population has no elements of that kind (a drive, for instance) counts as plentiful.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import rng
+from neurodev.errors import BuildError, ParameterError
+from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
+from neurodev.mechanisms.noise import uniforms_of
+from neurodev.mechanisms.pairing_rules import choose_partners, reach
+from neurodev.params import param
+from neurodev.structure.log import cause_code
+from neurodev.structure.plan import Plan
+
+DELETION = ("random", "smallest", "oldest", "youngest")
+_DOOMED = "elements doomed"
+_COUNTED = ("target elements counted", "source elements counted")  # notes, by whether it is the source
+_SHARE = ("target elements share", "source elements share")
+_MOST = 1 << 20  # more draws than one neuron can need in a tick
+
+
+@dataclass(frozen=True)
+class Pairing(Mechanism):
+    """Make and break the synapses of a projection by the synaptic elements of both sides (see `Growth`).
+
+    Parameters
+    ----------
+    axonal, dendritic : str
+        Kinds of element that a synapse of this projection occupies.
+    sigma : float, um
+        Range of the kernel; infinite: distance does not matter.  (`Near` has 2 sigma^2 in its exponent, this has
+        sigma^2, as in the literature.)
+    deletion : {"random", "smallest", "oldest", "youngest"}
+        Which synapses a neuron without elements loses; "smallest" goes by size (by weight where there are no spines).
+    """
+
+    equation: ClassVar[str] = (
+        "births: vacant axonal x vacant dendritic, exp(-(d/sigma)^2);  deaths: elements < synapses"
+    )
+
+    axonal: str = param("axonal", source="declared")
+    dendritic: str = param("dendritic_excitatory", source="declared")
+    sigma: float = param(750.0, unit="um", above=0.0, high=float("inf"), source="RELeARN: 750 um")
+    deletion: str = param("random", choices=DELETION, source="declared; NEST: the first found")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.axonal == self.dendritic:
+            raise ParameterError(f"Pairing.axonal and Pairing.dendritic are both {self.axonal!r}; name two kinds")
+
+    def sides(self, view: SynapseView) -> list[tuple[NeuronBlock, str, bool]]:
+        """(signals, kind, whether it is the source) of each side that has elements."""
+        both = [(view.source, self.axonal, True), (view.target, self.dendritic, False)]
+        return [(b, k, s) for b, k, s in both if f"elements_{k}" in b]
+
+    def prepare(self, view: SynapseView) -> None:
+        """Give the neurons the elements that the initial synapses occupy.
+
+        Raises
+        ------
+        BuildError
+            If neither population has elements of the kinds named.
+        """
+        sides = self.sides(view)
+        if not sides:
+            raise BuildError(
+                f"projection {view.name!r}: neither {self.axonal!r} elements of its source nor {self.dendritic!r} "
+                "elements of its target exist; let the populations use nd.Growth(elements={...}) with these kinds"
+            )
+        view.table.ensure_in_lists()
+        for block, kind, source in sides:
+            block[f"users_{kind}"][:] += 1
+            mine = self._count(view, source)
+            block[f"connected_{kind}"][:] += mine
+            block[f"elements_{kind}"][:] += mine
+            view.notes[_COUNTED[source]] = mine
+
+    @staticmethod
+    def _ends(view: SynapseView, slots: I8, source: bool) -> I8:
+        return view.table.pre(slots) if source else view.table.post[slots].astype(np.int64)
+
+    def _count(self, view: SynapseView, source: bool) -> F8:
+        n = view.source.n if source else view.target.n
+        return np.bincount(self._ends(view, view.slots(), source), minlength=n).astype(np.float64)
+
+    def signals(self, view: SynapseView) -> None:
+        """Count the synapses anew: interventions and other mechanisms may have changed them."""
+        for block, kind, source in self.sides(view):
+            mine = self._count(view, source)
+            block[f"connected_{kind}"][:] += mine - view.notes[_COUNTED[source]]
+            view.notes[_COUNTED[source]] = mine
+            block[f"offer_{kind}"][:] = 0.0
+
+    def add(self, view: SynapseView) -> None:
+        """Vacancies of both sides, and what this projection could offer them."""
+        for block, kind, _ in self.sides(view):
+            connected = block[f"connected_{kind}"]
+            block[f"vacant_{kind}"][:] = np.maximum(np.floor(block[f"elements_{kind}"]) - connected, 0.0)
+            block[f"undealt_{kind}"][:] = connected
+        shared = [block[f"users_{kind}"][0] > 1 for block, kind, _ in self.sides(view)]
+        if any(shared):
+            self._offer(view)
+
+    def _vacant(self, view: SynapseView, source: bool) -> F8:
+        block, kind = (view.source, self.axonal) if source else (view.target, self.dendritic)
+        return block[f"vacant_{kind}"] if f"elements_{kind}" in block else np.ones(block.n)
+
+    def _offer(self, view: SynapseView) -> None:
+        """Add the kernel-weighted vacancies within reach of each neuron; note where mine begin."""
+        ends = (view.target.n, self._places(view, False)), (view.source.n, self._places(view, True))
+        for block, kind, source in self.sides(view):
+            (_, others), (_, own) = ends if source else ends[::-1]
+            mine = np.zeros(block.n)
+            wanting = np.flatnonzero(self._vacant(view, source))
+            reach(wanting, own, others, self._vacant(view, not source), self.sigma, view.same_population, mine)
+            begin = block[f"offer_{kind}"].copy()
+            view.notes[_SHARE[source]] = (begin, begin + mine)
+            block[f"offer_{kind}"][:] += mine
+
+    @staticmethod
+    def _places(view: SynapseView, source: bool) -> F8:
+        where = view.source_positions if source else view.target_positions
+        n = view.source.n if source else view.target.n
+        return np.zeros((n, 2)) if where is None else np.ascontiguousarray(where, dtype=np.float64)
+
+    # ------------------------------------------------------------------ deaths
+
+    def advance(self, view: SynapseView) -> None:
+        """Choose who dies for want of axonal elements."""
+        view.notes[_DOOMED] = self._break(view, True, np.zeros(0, dtype=np.int64))
+
+    def _break(self, view: SynapseView, source: bool, dying: I8) -> I8:
+        """Slots that die for want of elements on one side; those `dying` already are not counted twice."""
+        side = [x for x in self.sides(view) if x[2] == source]
+        if not side:
+            return np.zeros(0, dtype=np.int64)
+        block, kind, _ = side[0]
+        slots = np.setdiff1d(view.slots(), dying, assume_unique=True)
+        end = self._ends(view, slots, source)
+        mine = np.bincount(end, minlength=block.n)
+        number = self._deal(view, block, kind, source, mine)
+        block[f"undealt_{kind}"][:] -= mine
+        if not number.any():
+            return np.zeros(0, dtype=np.int64)
+        order = np.lexsort((self._order(view, slots), end))
+        first = np.concatenate([[0], np.cumsum(mine)[:-1]])
+        rank = np.arange(slots.size) - first[end[order]]
+        gone = slots[order[rank < number[end[order]]]]
+        for other, k, is_source in self.sides(view):
+            lost = np.bincount(self._ends(view, gone, is_source), minlength=other.n)
+            other[f"connected_{k}"][:] -= lost
+            view.notes[_COUNTED[is_source]] -= lost
+            if is_source != source:
+                other[f"undealt_{k}"][:] -= lost
+        return gone
+
+    def _deal(self, view: SynapseView, block: NeuronBlock, kind: str, source: bool, mine: I8) -> I8:
+        """How many of each neuron's missing synapses are taken from this projection."""
+        missing = np.maximum(block[f"connected_{kind}"] - np.floor(block[f"elements_{kind}"]), 0.0).astype(np.int64)
+        left = block[f"undealt_{kind}"]
+        number = np.where(left <= mine, np.minimum(missing, mine), 0)
+        stream = view.key(f"deal {'axonal' if source else 'dendritic'}")
+        for j in np.flatnonzero((missing > 0) & (left > mine) & (mine > 0)):
+            # as many as fall on my synapses if the missing are drawn from all of the neuron's, without replacement
+            u = uniforms_of(stream, np.arange(missing[j], dtype=np.uint64) + np.uint64(j * _MOST), view.clock.tick)
+            for k in range(missing[j]):
+                number[j] += u[k] * (left[j] - k) < mine[j] - number[j]
+        return np.asarray(number, dtype=np.int64)
+
+    def _order(self, view: SynapseView, slots: I8) -> NDArray[Any]:
+        """Sorting key of the deletion rule: the smallest go first."""
+        uid, t = view.table.uid[slots], view.table
+        if self.deletion == "random":
+            return uniforms_of(view.key("deletion"), uid, view.clock.tick)
+        if self.deletion == "smallest":
+            names = t.column_names
+            sized = "log_size" if "log_size" in names else "size" if "size" in names else None
+            return t.column(sized)[slots] if sized else np.abs(t.weight[slots]).astype(np.float64)
+        age = uid.astype(np.int64)  # uids count births
+        return age if self.deletion == "oldest" else -age
+
+    # ------------------------------------------------------------------ births
+
+    def propose(self, view: SynapseView) -> Plan | None:
+        """Deaths for want of elements, and births where vacant elements meet."""
+        before = view.notes.pop(_DOOMED, np.zeros(0, dtype=np.int64))
+        after = self._break(view, False, before)
+        plan = Plan(self.name, np.concatenate([before, after]))
+        codes = [cause_code("axonal_elements"), cause_code("dendritic_elements")]
+        plan.death_cause = np.repeat(np.array(codes, dtype=np.uint8), [before.size, after.size])
+        if "log_size" in view.table.column_names:
+            plan.death_value = view.table.column("log_size")[plan.deaths].astype(np.float32)
+        self._pair(view, plan)
+        return plan if plan.deaths.size or plan.source.size else None
+
+    def _mine(self, view: SynapseView, source: bool) -> I8:
+        """Vacant elements of each neuron that this projection may use."""
+        block, kind = (view.source, self.axonal) if source else (view.target, self.dendritic)
+        vacant = block[f"vacant_{kind}"].astype(np.int64)
+        if block[f"users_{kind}"][0] <= 1:
+            return vacant
+        begin, end = view.notes[_SHARE[source]]
+        total = block[f"offer_{kind}"]
+        out = np.zeros(block.n, dtype=np.int64)
+        # every element falls to one of the projections; keyed by kind and neuron, not by projection, so that all agree
+        stream = rng.key(view.seed, block.name, kind, "share")
+        for j in np.flatnonzero((vacant > 0) & (end > begin)):
+            u = uniforms_of(stream, np.arange(vacant[j], dtype=np.uint64) + np.uint64(j * _MOST), view.clock.tick)
+            out[j] = int(((u * total[j] >= begin[j]) & (u * total[j] < end[j])).sum())
+        return out
+
+    def _pair(self, view: SynapseView, plan: Plan) -> None:
+        sides = {source: self._mine(view, source) for _, _, source in self.sides(view)}
+        chooser = True in sides  # the axons choose, unless they are plentiful
+        who = np.repeat(np.arange(sides[chooser].size), sides[chooser])
+        room = sides.get(not chooser)
+        plenty = room is None
+        other = view.source if not chooser else view.target
+        room = np.ones(other.n, dtype=np.int64) if room is None else room.copy()
+        if not who.size or not room.any():
+            return
+        stream, tick, t = view.key("pairing"), view.clock.tick, view.table
+        index = np.arange(who.size, dtype=np.uint64)
+        who = who[np.argsort(uniforms_of(stream, index, tick), kind="stable")]
+        u = uniforms_of(view.key("partner"), index, tick)
+        chosen = np.full(who.size, -1, dtype=np.int64)
+        choose_partners(
+            who, u, self._places(view, chooser), self._places(view, not chooser), room, plenty, self.sigma,
+            view.same_population, not view.multapses, chooser, t.row_start, t.row_length, t.post, t.n_source, t.n_lane,
+            t.in_start, t.in_length, t.in_row, chosen,
+        )  # fmt: skip
+        met = chosen >= 0
+        mine, theirs = who[met], chosen[met]
+        plan.source, plan.target = (mine, theirs) if chooser else (theirs, mine)
+        lane = uniforms_of(view.key("lane"), index[met], tick) * t.n_lane
+        plan.lane = np.minimum(lane.astype(np.int64), t.n_lane - 1)
+        plan.birth_cause = np.full(mine.size, cause_code("elements"), dtype=np.uint8)
+
+    def born(self, view: SynapseView, slots: I8) -> None:
+        """Newborns occupy elements."""
+        for block, kind, source in self.sides(view):
+            more = np.bincount(self._ends(view, slots, source), minlength=block.n)
+            block[f"connected_{kind}"][:] += more
+            view.notes[_COUNTED[source]] += more
