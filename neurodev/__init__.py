@@ -5,6 +5,7 @@ from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
 from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.bcm import BCM
+from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
@@ -24,8 +25,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion",
-    "Near", "Network", "NeurodevError", "Neurotrophin", "OneToOne", "Pairs", "Poisson", "Population", "Probability",
-    "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run", "Scaling", "SetRate", "Sheet",
-    "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange", "SpineSize", "Spines", "Survival", "Turnover",
-    "Uniform", "isolate", "shuffled", "simulate",
+    "Near", "Network", "NeurodevError", "Neurogenesis", "NeuronDeath", "Neurotrophin", "OneToOne", "Pairs", "Poisson",
+    "Population", "Probability", "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run",
+    "Scaling", "SetRate", "Sheet", "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange", "SpineSize",
+    "Spines", "Survival", "Turnover", "Uniform", "isolate", "shuffled", "simulate",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from neurodev.errors import NeurodevError, StudyError, nearest
 from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.bcm import BCM
+from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
@@ -36,6 +37,7 @@ MECHANISMS: dict[str, type[Mechanism]] = {
     for c in (
         STDP, SpineSize, Neurotrophin, Turnover, Scaling,
         BCM, Survival, SpineRange,
+        NeuronDeath, Neurogenesis,
     )
 }  # fmt: skip
 INTERVENTIONS: dict[str, type[Intervention]] = {
@@ -182,7 +184,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     _check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
     sheet = _make(study, Sheet, t.get("sheet", {}), ("sheet",))
     net = Network(seed=t.get("seed", 0) if seed is None else seed, sheet=sheet)
-    extra = ("n", "inhibitory", "jitter", "use")
+    extra = ("n", "inhibitory", "jitter", "room", "use")
     for name, given in t.get("population", {}).items():
         place = ("population." + name,)
         model = _make(study, _kind(study, given, MODELS, place, "population"), given, place, extra)
@@ -196,6 +198,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
             name=name,
             inhibitory=given.get("inhibitory", False),
             jitter=quantity(given.get("jitter", 0.0)),
+            room=given.get("room", 0),
         )
         p.use(*_used(study, given, place, without))
     for given in t.get("background", []):

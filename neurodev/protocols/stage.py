@@ -19,7 +19,7 @@ from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
 from neurodev.structure import weight as weight_map
 from neurodev.structure.log import LogBatch, StructuralLog, concatenate
-from neurodev.structure.plan import Applied, apply, merge
+from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.units import hour
 
@@ -94,7 +94,7 @@ class Ticks:
             c.life, c.spike = c.tick * self.tick, c.tick * c.tick_spike
             for name in ("signals", "add", "advance"):
                 self.phase(name)
-            plans = [p for p in (m.propose(self.view) for m in self.synaptic) if p is not None]
+            plans = [p for p in (m.propose(self.view) for m in self.synaptic) if isinstance(p, Plan)]
             merged = merge(plans, self.table, single_contact=not self.view.multapses)
             done = apply(self.table, merged, tick=c.tick, life=c.life, log=self.log)
             if done.n_born:
