@@ -9,6 +9,7 @@ from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
 from neurodev.mechanisms.growth import Growth
 from neurodev.mechanisms.growth_curves import GaussianGrowth, LinearGrowth, SigmoidGrowth
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
+from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
@@ -28,11 +29,9 @@ from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, P
 __version__ = "0.1.0"
 
 __all__ = [
-    "BCM",
-    "LIF",
-    "STDP",
     "AddSynapses",
     "AllToAll",
+    "BCM",
     "Background",
     "Block",
     "Branches",
@@ -42,6 +41,7 @@ __all__ = [
     "GaussianGrowth",
     "Growth",
     "InhibitorySTDP",
+    "LIF",
     "Lesion",
     "LinearGrowth",
     "Near",
@@ -60,6 +60,7 @@ __all__ = [
     "RemoveSynapses",
     "RetinalWaves",
     "Run",
+    "STDP",
     "Scaling",
     "SetRate",
     "Sheet",
@@ -78,3 +79,9 @@ __all__ = [
     "shuffled",
     "simulate",
 ]
+    "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion",
+    "Near", "Network", "NeurodevError", "Neurogenesis", "NeuronDeath", "Neurotrophin", "OneToOne", "Pairs", "Poisson",
+    "Population", "Probability", "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run",
+    "Scaling", "SetRate", "Sheet", "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange", "SpineSize",
+    "Spines", "Survival", "Turnover", "Uniform", "isolate", "shuffled", "simulate",
+]  # fmt: skip

@@ -181,16 +181,10 @@ class Lesion(Intervention):
                 raise ParameterError(f"neurons of {p.name!r} must lie in [0, {p.n}), got {i.min()}..{i.max()}")
 
     def apply(self, sim: Simulator) -> None:
-        """Remove the synapses on both sides."""
+        """They die now, with their synapses on both sides and whatever of them is on its way."""
         p = _population(sim, self.population)
-        dead = np.arange(p.n) if self.neurons is None else np.asarray(self.neurons)
-        for q in sim.network.projections.values():
-            if q.source is p:
-                RemoveSynapses(q.name, source=dead, cause="lesion").apply(sim)
-            if q.target is p:
-                RemoveSynapses(q.name, target=dead, cause="lesion").apply(sim)
-        if dead.size == p.n:
-            sim.engine.silence(p.index, True)
+        dead = np.arange(p.n) if self.neurons is None else np.unique(np.asarray(self.neurons, dtype=np.int64))
+        sim.kill_neurons(p, dead[sim.blocks[p.name].alive[dead]], "lesion")
 
 
 @dataclass

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import InvariantError, ParameterError, RunFileError, nearest
+from neurodev.lives import Lives
 from neurodev.metrics import maps, maturation, sizes, spikes, turnover
 from neurodev.record.runfile import RunFile
 from neurodev.spines import Spines
@@ -247,21 +248,26 @@ class Run:
         return self.file.read(f"counts/{q['name']}")
 
     def rates(self, population: Any) -> F8:
-        """Mean rate of every cell on each whole day, (n_day, n), Hz of spike time."""
+        """Mean rate of every cell on each whole day, (n_day, n), Hz of spike time; NaN where not alive all day."""
         ticks = max(1, round(1.0 / self.tick_days))
-        return spikes.rates_by_window(self.counts(population).astype(np.int64), self.tick_spike, ticks)
+        rates = spikes.rates_by_window(self.counts(population).astype(np.int64), self.tick_spike, ticks)
+        if self.neurons.events(population):
+            edges = np.arange(rates.shape[0] + 1) * ticks * self.tick_days * DAY
+            alive = np.stack([self.neurons.alive(population, t) for t in edges])
+            rates = np.where(alive[:-1] & alive[1:], rates, np.nan)
+        return rates
 
     def positions(self, population: Any) -> F8:
         """Positions, (n, 2) um."""
         return self.file.read(f"positions/{self.population(population)['name']}")
 
     def density(self, projection: Any = None) -> tuple[F8, F8]:
-        """Life time (days) and synapses per target neuron, (n_tick + 1,) each, from the start."""
+        """Life time (days) and synapses per living target neuron, (n_tick + 1,) each, from the start."""
         q = self.projection(projection)
-        n = self.population(q["target"])["n"]
+        n = np.maximum(self.neurons.count(q["target"])[1], 1)
         start = self.file.length(f"initial/{q['name']}/uid")
         if not self.n_tick:
-            return np.zeros(1), np.array([start / n])
+            return np.zeros(1), start / n
         day = np.concatenate([[0.0], self.series("life")])
         if not self.file.length(f"series/n_synapse/{q['name']}"):  # no mechanism: only an experimenter changes it
             log = self.log.batch(q["name"])
@@ -285,6 +291,11 @@ class Run:
         at = min(self.snapshot_days, key=lambda d: abs(d - day))
         prefix = f"snapshot/{at:g}/{name}/"
         return {n[len(prefix) :]: self.file.read(n) for n in self.file.names(prefix)}
+
+    @property
+    def neurons(self) -> Lives:
+        """Births and deaths of neurons, and who lives."""
+        return Lives(self)
 
     @cached_property
     def spines(self) -> Spines:
@@ -389,7 +400,8 @@ class Run:
         }  # fmt: skip
         rates = self.rates(q["target"])[:, middle]
         aim = self.file.item("target_hz", None)
-        out["rate_hz"] = float(rates[-5:].mean()) if rates.size else float("nan")
+        living = rates[-5:][np.isfinite(rates[-5:])]
+        out["rate_hz"] = float(living.mean()) if living.size else float("nan")
         out["rate_ratio"] = out["rate_hz"] / aim if aim else float("nan")
         out["second_peak"] = maps.second_peak_share(
             last["pre"], last["post"], last["weight"], self.positions(q["source"]), middle

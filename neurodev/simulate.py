@@ -143,9 +143,11 @@ class Simulation:
                 f"refused/{name}": sum(done.refused.values()),
             }  # fmt: skip
         for name, block in simulator.blocks.items():
-            if "scaling" in block:
-                values[f"scaling/{name}"] = float(block["scaling"].mean())
+            if "scaling" in block and block.alive.any():
+                values[f"scaling/{name}"] = float(block["scaling"][block.alive].mean())
         r.series(values)
+        for name, events in report.neurons.items():
+            r.neurons(name, events)
         for name, batch in report.logs.items():
             r.log(name, batch)
         if r.snapshot_due(report.life):
@@ -246,8 +248,10 @@ class Simulation:
         s.engine.flush_spikes()
         for q in s.network.projections.values():
             self.recorder.log(q.name, s.logs[q.name].take())
-            if q.spines is not None or q.mechanisms:
+            if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):
                 self.recorder.snapshot(q.name, "final", s.tables[q.name].state())
+        for name, neurons in s.neuron_logs.items():
+            self.recorder.neurons(name, neurons.take())
         self.file.set_item("finished", finished)
         self.file.set_item("life", s.life, "ms")
         self.file.set_item("events", s.engine.events)

@@ -18,6 +18,7 @@ from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
 from neurodev.mechanisms.growth import Growth
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
+from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
@@ -50,6 +51,8 @@ MECHANISMS: dict[str, type[Mechanism]] = {
         InhibitorySTDP,
         Growth,
         Pairing,
+        NeuronDeath,
+        Neurogenesis,
     )
 }
 INTERVENTIONS: dict[str, type[Intervention]] = {
@@ -196,7 +199,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     _check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
     sheet = _make(study, Sheet, t.get("sheet", {}), ("sheet",))
     net = Network(seed=t.get("seed", 0) if seed is None else seed, sheet=sheet)
-    extra = ("n", "inhibitory", "jitter", "use")
+    extra = ("n", "inhibitory", "jitter", "room", "use")
     for name, given in t.get("population", {}).items():
         place = ("population." + name,)
         model = _make(study, _kind(study, given, MODELS, place, "population"), given, place, extra)
@@ -210,6 +213,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
             name=name,
             inhibitory=given.get("inhibitory", False),
             jitter=quantity(given.get("jitter", 0.0)),
+            room=given.get("room", 0),
         )
         p.use(*_used(study, given, place, without))
     for given in t.get("background", []):

@@ -154,7 +154,8 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     """Draw the initial synapses of a projection."""
     draw = rng.generator(network.seed, q.name, "wiring")
     same = q.source is q.target
-    source, target = q.wiring.draw(q.source.positions, q.target.positions, draw, same, q.multapses)
+    here, there = (p.positions[: p.n - p.room] for p in (q.source, q.target))  # the unborn have no synapses
+    source, target = q.wiring.draw(here, there, draw, same, q.multapses)
     delays = q.delay.lanes()
     if len(delays) > MAX_LANES:
         raise ParameterError(f"projection {q.name!r} needs {len(delays)} delay lanes; at most {MAX_LANES}: widen step=")

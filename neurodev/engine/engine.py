@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine import background as bg
-from neurodev.engine import build, loop
+from neurodev.engine import build, fate, loop
 from neurodev.engine.currents import predict_all, synaptic_part
 from neurodev.engine.hooks import find_hot, find_hot_populations, make_hooks, signal_blocks
 from neurodev.engine.network import Network
@@ -83,6 +83,9 @@ class Engine:
         m = build.membranes(self.populations)
         self.v_inf = m.v_inf
         neurons = build.make_neurons(self.populations, m)
+        self.initial_u = neurons.u.copy()
+        # who lives, by population: the last `room` places wait for neurons still to be born
+        self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
         lanes = build.make_lanes(self.projections, self.tables)
         self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
         window = build.window_length(lanes.delay.tolist(), neurons)
@@ -105,6 +108,7 @@ class Engine:
             self._addresses(hook_first, post_first, neurons.first), hooks,
             build.make_queue(n_neuron), background, build.make_record(self.populations, room), currents,
         )  # fmt: skip
+        fate.put_to_sleep(self)
         self._table = pack(self.state)
         self._versions = [t.version for t in self.tables]
         self._begin(start - self.epoch_start)
@@ -273,6 +277,9 @@ class Engine:
             while self.start + self._next_chunk[i] * source.period < until:
                 k = self._next_chunk[i]
                 t, j = source.chunk(k)
+                if not self.alive[p.index].all():
+                    living = self.alive[p.index][j]
+                    t, j = t[living], j[living]
                 times.append((self.start + k * source.period - self.epoch_start) + t)
                 who.append(np.full(t.size, p.index, dtype=np.uint32))
                 index.append(j.astype(np.uint32))
@@ -308,7 +315,7 @@ class Engine:
         return out
 
     def potential(self, population: str) -> F8:
-        """Membrane potentials (mV) of a population at the present time; reset while refractory."""
+        """Membrane potentials (mV) of a population now; reset while refractory, NaN where no neuron lives."""
         p = self.network.populations[population]
         if p.is_drive:
             raise BuildError(f"{population!r} is a drive and has no membrane")
@@ -319,7 +326,8 @@ class Engine:
         if s.currents.model[p.index]:
             u = u + synaptic_part(address(self._table), here.start, here.stop)
         v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
-        return np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
+        v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
+        return np.where(self.alive[p.index], v, np.nan)
 
     def silence(self, population: int, on: bool) -> None:
         """Silence a population (or let it fire again, from reset)."""
@@ -336,6 +344,7 @@ class Engine:
             grow = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[kind])
             pending = set(s.queue.release_index[: s.clock.n[N_RELEASE]].tolist())
             free = np.array([j not in pending for j in range(here.start, here.stop)])
+            free &= self.alive[population]
             u = s.neurons.u[here]
             u[free] = (s.neurons.reset[kind] * grow)[free]
             if s.currents.model[population]:

@@ -92,7 +92,7 @@ class HotPopulation:
 
 def signal_blocks(populations: list[Population]) -> dict[str, NeuronBlock]:
     """The signals of every population: its rate, and those its mechanisms want, each with its fill value."""
-    blocks = {p.name: NeuronBlock(p.n, name=p.name) for p in populations}
+    blocks = {p.name: NeuronBlock(p.n, name=p.name, room=p.room) for p in populations}
     for p in populations:
         blocks[p.name].add("rate_hz")
         for m in p.mechanisms:

@@ -58,6 +58,9 @@ class Population:
 
     Attributes
     ----------
+    n : int
+        Places for neurons; the last `room` of them are unborn at the start.
+    room : int
     positions : (n, 2) float64, um
     """
 
@@ -68,6 +71,7 @@ class Population:
     inhibitory: bool
     positions: F8
     mechanisms: list[Mechanism] = field(default_factory=list)
+    room: int = 0
 
     @property
     def is_drive(self) -> bool:
@@ -157,6 +161,7 @@ class Network:
         inhibitory: bool = False,
         positions: Any = None,
         jitter: float = 0.0,
+        room: int = 0,
     ) -> Population:
         """Add a population.
 
@@ -172,6 +177,8 @@ class Network:
             Sign of all its synapses (Dale).
         positions : (n, 2) array_like, um, optional
             A grid over the sheet if not given, jittered by ``jitter`` um.
+        room : int
+            Places for neurons still to be born (`Neurogenesis`), at random on the sheet; they follow the `n` others.
         """
         if isinstance(model, type) or not isinstance(model, (LIF, Drive)):
             raise ParameterError(f"model must be nd.LIF(...) or a drive such as nd.Poisson(...), got {model!r}")
@@ -182,9 +189,12 @@ class Network:
         if role in self.populations:
             raise BuildError(f"there is already a population named {role!r}; give another name=")
         where = self._positions(model, n, role, positions, jitter)
+        if room:
+            where = np.concatenate([where, self._places(model, room, role)])
+            n += room
         if isinstance(model, LIF):
             model.expand(n, role)
-        population = Population(role, model, n, len(self.populations), bool(inhibitory), where)
+        population = Population(role, model, n, len(self.populations), bool(inhibitory), where, room=int(room))
         self.populations[role] = population
         return population
 
@@ -200,6 +210,15 @@ class Network:
         if where.shape != (n, 2) or not np.all(np.isfinite(where)):
             raise ParameterError(f"positions of {role!r} must be finite with shape ({n}, 2), got shape {where.shape}")
         return where
+
+    def _places(self, model: LIF | Drive, room: object, role: str) -> F8:
+        """Places of neurons still to be born."""
+        if isinstance(room, bool) or not isinstance(room, (int, np.integer)) or room < 0:
+            raise ParameterError(f"room of {role!r} must be a number of places >= 0, got {room!r}")
+        if isinstance(model, Drive):
+            raise BuildError(f"{role!r} is a drive: its cells are not born during a run; leave out room=")
+        draw = rng.generator(self.seed, role, "positions of the unborn")
+        return draw.uniform(0.0, [self.sheet.width, self.sheet.height], (int(room), 2))
 
     def _role(self, model: LIF | Drive, inhibitory: bool) -> str:
         word = ("inh" if inhibitory else "exc") if isinstance(model, LIF) else model.role
@@ -340,6 +359,7 @@ class Network:
             "populations": [
                 {
                     "name": p.name, "n": p.n, "inhibitory": p.inhibitory, "drive": p.is_drive,
+                    "room": p.room,
                     "model": words(p.model), "uses": [m.describe() for m in p.mechanisms],
                 }
                 for p in self.populations.values()

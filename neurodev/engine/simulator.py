@@ -2,8 +2,8 @@
 
 Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks,
 absolute multiples of a
-period of life time.  Phases of a tick: signals, additions, integration, proposals, one merged plan for each
-projection, weights refreshed, recording.
+period of life time.  Phases of a tick: signals, additions, integration, proposals (neurons first), one merged plan
+for each projection, weights refreshed, recording.
 """
 
 from __future__ import annotations
@@ -14,17 +14,28 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.engine import fate
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
-from neurodev.engine.network import Network, Projection
-from neurodev.errors import BuildError, ParameterError
+from neurodev.engine.network import Network, Population, Projection
+from neurodev.errors import BuildError, InvariantError, ParameterError, nearest
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView
 from neurodev.neurons.drive import Drive
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
-from neurodev.structure.log import LogBatch, StructuralLog
-from neurodev.structure.plan import Applied, Plan, apply, merge
+from neurodev.structure.log import (
+    BIRTH,
+    DEATH,
+    LogBatch,
+    NeuronBatch,
+    NeuronLog,
+    StructuralLog,
+    cause_code,
+    check_cause,
+)
+from neurodev.structure.plan import Applied, NeuronPlan, Plan, apply, merge, merge_neurons, removal
 from neurodev.structure.table import Table
+from neurodev.structure.verify import verify
 from neurodev.units import day, hour
 
 F8 = NDArray[np.float64]
@@ -40,6 +51,7 @@ class TickReport:
     counts: dict[str, I8]
     applied: dict[str, Applied]
     logs: dict[str, LogBatch]
+    neurons: dict[str, NeuronBatch] = field(default_factory=dict)
 
 
 class TickListener(Protocol):
@@ -88,6 +100,7 @@ class Simulator:
             p.name: NeuronView(p.name, self.blocks[p.name], self.clock, self.network.seed)
             for p in self.network.populations.values()
         }
+        self.neuron_logs = {p.name: NeuronLog() for p in self.network.populations.values()}
         self.n_tick = 0
         self.listeners: list[TickListener] = []
         self._prepare()
@@ -112,6 +125,15 @@ class Simulator:
             for m in q.mechanisms:
                 m.prepare(self.views[q.name])
             self.refresh_weights(q)
+        for p in self.network.populations.values():
+            for m in p.mechanisms:
+                for name in m.wants():
+                    if name not in self.blocks[p.name]:
+                        raise BuildError(
+                            f"{m.name} on {p.name!r} needs the signal {name!r}, which nothing here provides"
+                            f"{nearest(name, self.blocks[p.name].signals)}; {p.name!r} has "
+                            f"{sorted(self.blocks[p.name].signals)}"
+                        )
         self.engine.refresh_addresses()
 
     # ------------------------------------------------------------------ time
@@ -158,23 +180,98 @@ class Simulator:
             for q in projections:
                 for m in self._active(q.name, q.mechanisms):
                     getattr(m, phase)(self.views[q.name])
+        gone = self._decide_fates()
         applied = {}
         for q in projections:
-            if q.mechanisms:
-                plans = [m.propose(self.views[q.name]) for m in self._active(q.name, q.mechanisms)]
-                applied[q.name] = self.apply_plans(q, [x for x in plans if x is not None])
+            if q.mechanisms or q.name in gone:
+                asked = [m.propose(self.views[q.name]) for m in self._active(q.name, q.mechanisms)]
+                plans = gone.get(q.name, []) + [x for x in asked if isinstance(x, Plan)]
+                applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:
                     self.refresh_weights(q)
         self.engine.refresh_addresses()
         self.engine.set_budget(self.events_per_tick)
-        report = TickReport(self.n_tick, c.life, counts, applied, {k: v.take() for k, v in self.logs.items()})
+        report = TickReport(
+            self.n_tick, c.life, counts, applied, {k: v.take() for k, v in self.logs.items()},
+            {k: v.take() for k, v in self.neuron_logs.items()},
+        )  # fmt: skip
         for listener in self.listeners:
             listener.on_tick(self, report)
+
+    # ------------------------------------------------------------------ neurons
+
+    def _decide_fates(self) -> dict[str, list[Plan]]:
+        """Neurons die and are born; returns the synapses that go with them, by projection."""
+        gone: dict[str, list[Plan]] = {}
+        for p in self.network.populations.values():
+            self.blocks[p.name].clear_absent()
+            plans = [m.propose(self.neuron_views[p.name]) for m in self._active(p.name, p.mechanisms)]
+            for name, plan in self._apply_neuron_plans(p, [x for x in plans if isinstance(x, NeuronPlan)]):
+                gone.setdefault(name, []).append(plan)
+        return gone
+
+    def _apply_neuron_plans(self, p: Population, plans: list[NeuronPlan]) -> list[tuple[str, Plan]]:
+        """Merge and apply neuron plans now, and log them; returns the removals they ask of projections."""
+        if not plans:
+            return []
+        block, life, log = self.blocks[p.name], self.life, self.neuron_logs[p.name]
+        merged = merge_neurons(plans, block.alive, block.unborn)
+        out = []
+        if merged.died.size:
+            block.alive[merged.died], block.died[merged.died] = False, life
+            fate.kill(self.engine, p.index, merged.died)
+            log.append(self.n_tick, DEATH, merged.died, merged.cause, merged.value)
+            for q in self.network.projections.values():
+                table, marks = self.tables[q.name], np.zeros(p.n, dtype=bool)
+                for cause in np.unique(merged.cause):
+                    marks[:] = False
+                    marks[merged.died[merged.cause == cause]] = True
+                    if q.source is p or q.target is p:
+                        plan = removal(table, marks if q.source is p else None, marks if q.target is p else None, cause)
+                        out += [(q.name, plan)] if plan is not None else []
+        if merged.born.size:
+            block.alive[merged.born], block.born[merged.born] = True, life
+            fate.wake(self.engine, p.index, merged.born)
+            for m in p.mechanisms:
+                m.born(self.neuron_views[p.name], merged.born)
+            ages: F8 | float = np.nan
+            if "synapses_from" in block:
+                ages = (block["synapses_from"][merged.born] - life) / day
+            log.append(self.n_tick, BIRTH, merged.born, cause_code("neurogenesis"), ages)
+        block.clear_absent()
+        return out
+
+    def kill_neurons(self, p: Population, neurons: I8, cause: str) -> None:
+        """Let living neurons die now, with all that belongs to them, of a named cause."""
+        code = np.full(neurons.size, check_cause(cause), dtype=np.uint8)
+        for name, plan in self._apply_neuron_plans(p, [NeuronPlan(cause, neurons, code)]):
+            q = self.network.projections[name]
+            self.apply_plans(q, [plan])
+            self.refresh_weights(q)
+
+    def verify(self) -> None:
+        """Check every invariant of every table, and that the dead and the unborn are silent and unreachable.
+
+        Raises
+        ------
+        InvariantError
+            Naming the first thing that does not hold.
+        """
+        for q in self.network.projections.values():
+            try:
+                verify(self.tables[q.name], self.blocks[q.source.name].alive, self.blocks[q.target.name].alive)
+            except InvariantError as e:
+                raise InvariantError(f"projection {q.name!r}: {e}") from e
+        fate.verify(self.engine)
+
+    # ------------------------------------------------------------------ synapses
 
     def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
         """Merge and apply plans on a projection now, log them, and start the newborns off."""
         table, view = self.tables[q.name], self.views[q.name]
-        merged = merge(plans, table, single_contact=not q.multapses)
+        send = view.source.ready("axon_from", self.life)
+        receive = view.target.ready("synapses_from", self.life)
+        merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
         n_born = merged.plan.source.size
         if n_born and q.spines is None and not np.any(merged.plan.birth_weight):
             sign = -1.0 if q.source.inhibitory else 1.0

@@ -37,7 +37,7 @@ from neurodev.errors import BuildError
 from neurodev.jit import kernel
 
 if TYPE_CHECKING:
-    from neurodev.structure.plan import Plan
+    from neurodev.structure.plan import NeuronPlan, Plan
     from neurodev.structure.table import Table
 
 F8 = NDArray[np.float64]
@@ -97,11 +97,29 @@ class Hot:
 
 @dataclass
 class NeuronBlock:
-    """The signals of one population: one named float64 row per signal (n_neuron)."""
+    """The signals of one population: one named float64 row per signal (n_neuron), and who lives.
+
+    Attributes
+    ----------
+    n : int
+        Neurons that have a place, dead and unborn ones included.
+    room : int
+        How many of them, the last, are unborn at the start.
+    alive : (n,) bool
+    born, died : (n,) float64, life ms
+        NaN where it has not happened.
+    """
 
     n: int
     signals: dict[str, F8] = field(default_factory=dict)
     name: str = ""
+    room: int = 0
+
+    def __post_init__(self) -> None:
+        self.alive = np.arange(self.n) < self.n - self.room
+        self.born: F8 = np.where(self.alive, 0.0, np.nan)
+        self.died: F8 = np.full(self.n, np.nan)
+        self._fill: dict[str, float] = {}
 
     def __getitem__(self, name: str) -> F8:
         return self.signals[name]
@@ -113,7 +131,23 @@ class NeuronBlock:
         """The signal `name`, created with `fill` on first use."""
         if name not in self.signals:
             self.signals[name] = np.full(self.n, fill)
+            self._fill[name] = fill
         return self.signals[name]
+
+    @property
+    def unborn(self) -> NDArray[np.bool_]:
+        """Places that no neuron has had yet, (n,)."""
+        return np.isnan(self.born)
+
+    def clear_absent(self) -> None:
+        """Give the signals of the dead and the unborn their fill values."""
+        if not self.alive.all():
+            for name, values in self.signals.items():
+                values[~self.alive] = self._fill.get(name, 0.0)
+
+    def ready(self, signal: str, life: float) -> NDArray[np.bool_]:
+        """Who lives and, where the signal (a life time, ms) exists, has reached it: (n,)."""
+        return self.alive & (self.signals[signal] <= life) if signal in self.signals else self.alive
 
 
 @dataclass
@@ -232,6 +266,10 @@ class Mechanism:
         """The hot hooks, given the names of all columns of the projection."""
         return None
 
+    def wants(self) -> tuple[str, ...]:
+        """Signals of the own population that must exist once everything is prepared, whoever provides them."""
+        return ()
+
     def prepare(self, view: Any) -> None:
         """Initialise owned columns at build."""
 
@@ -244,12 +282,12 @@ class Mechanism:
     def advance(self, view: Any) -> None:
         """Third phase: integrate owned columns over the tick."""
 
-    def propose(self, view: Any) -> Plan | None:
-        """Fourth phase: ask for deaths and births."""
+    def propose(self, view: Any) -> Plan | NeuronPlan | None:
+        """Fourth phase: ask for deaths and births (of neurons, where the mechanism is used on a population)."""
         return None
 
     def born(self, view: Any, slots: I8) -> None:
-        """After births were applied: give owned columns of the newborn their values."""
+        """After births were applied: give owned columns (or signals) of the newborn synapses (neurons) their values."""
 
     def describe(self) -> dict[str, Any]:
         """Kind and parameters as plain data, for provenance."""

@@ -207,7 +207,10 @@ class STDP(Mechanism):
             return
         keep = float(np.exp(-c.tick_life / self.evidence_tau))
         scale = self.period / c.tick_spike / self.reference()
-        update_evidence(view.slots(), t.column("accumulator"), t.column("evidence"), keep, scale)
+        slots = view.slots()
+        if "plasticity" in view.target:  # young neurons in their critical period
+            t.column("accumulator")[slots] *= view.target["plasticity"][t.post[slots]]
+        update_evidence(slots, t.column("accumulator"), t.column("evidence"), keep, scale)
 
     def add(self, view: SynapseView) -> None:
         """Move the set-point by the evidence against the target's mean."""

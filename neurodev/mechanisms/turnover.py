@@ -37,15 +37,15 @@ _AFFINITY = "affinity"
 
 @kernel
 def draw_numbers(stream, tick, mean, number):  # type: ignore[no-untyped-def]
-    """Poisson numbers of births, (n_target,) int64, by inversion."""
+    """Poisson numbers of births, (n_target,) int64, of the given means (n_target,), by inversion."""
     for j in range(number.shape[0]):
         u = uniform(stream, np.uint64(j) * _ROOM, tick)
-        p = np.exp(-mean)
+        p = np.exp(-mean[j])
         below = p
         m = 0
         while u > below and m < MOST:
             m += 1
-            p *= mean / m
+            p *= mean[j] / m
             below += p
         number[j] = m
 
@@ -158,6 +158,24 @@ class Turnover(Mechanism):
         waned = replace(self, early=self.early * float(np.exp(-begin / self.early_tau)), hazard=hazard)
         return float(birth_death_mean((end - begin) / day, waned))
 
+    def expected_of(self, view: SynapseView) -> F8:
+        """Expected births of every target in this tick, (n_target,).
+
+        A neuron born in the run goes through its early births from its own first spine on, at a rate that rises with
+        its maturity (taken at the end of the tick); who is dead or unborn has none.
+        """
+        end, b = view.clock.life, view.target
+        begin = end - view.clock.tick_life
+        if "synapses_from" in b:
+            mean, start = np.zeros(b.n), b["synapses_from"]
+            for s in np.unique(start[b.ready("synapses_from", end)]):
+                mean[start == s] = self.expected(max(begin - s, 0.0), end - s)
+            mean *= b["maturity"]
+        else:
+            mean = np.full(b.n, self.expected(begin, end))
+        mean[~b.alive] = 0.0
+        return mean
+
     def propose(self, view: SynapseView) -> Plan | None:
         """The births of this tick, and the deaths of the constant hazard."""
         plan = Plan(self.name)
@@ -176,14 +194,17 @@ class Turnover(Mechanism):
         c, t = view.clock, view.table
         stream, tick = view.key("births"), np.uint64(c.tick)
         number = np.zeros(t.n_target, dtype=np.int64)
-        draw_numbers(stream, tick, self.expected(c.life - c.tick_life, c.life), number)
+        draw_numbers(stream, tick, self.expected_of(view), number)
         busy = np.flatnonzero(number)
+        able = view.source.ready("axon_from", c.life)
         whole = view.notes.get(_AFFINITY)
         at_once = busy.size if whole is not None else max(_DENSE // max(t.n_source, 1), 1)
         parts: list[tuple[I8, I8, I8]] = []
         for first in range(0, busy.size, max(at_once, 1)):
             some = busy[first : first + at_once]
             affinity = whole[some] if whole is not None else _affinity(view, some)
+            if not able.all():
+                affinity = affinity * able
             room = int(number[some].sum())
             source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
             n = draw_partners(

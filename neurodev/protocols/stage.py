@@ -95,7 +95,7 @@ class Ticks:
             c.life, c.spike = c.tick * self.tick, c.tick * c.tick_spike
             for name in ("signals", "add", "advance"):
                 self.phase(name)
-            plans = [p for p in (m.propose(self.view) for m in self.synaptic) if p is not None]
+            plans = [p for p in (m.propose(self.view) for m in self.synaptic) if isinstance(p, Plan)]
             merged = merge(plans, self.table, single_contact=not self.view.multapses)
             done = apply(self.table, merged, tick=c.tick, life=c.life, log=self.log)
             if done.n_born:

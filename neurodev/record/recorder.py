@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, nearest
 from neurodev.record.runfile import RunFile
-from neurodev.structure.log import LogBatch, concatenate
+from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
 from neurodev.units import day
 
 SPIKES = ("daily", "all", "none")
@@ -39,7 +39,7 @@ class Recorder:
     Arrays written: ``counts/<population>`` (n_tick, n); ``spikes/<population>/time`` (ms of spike time since the
     start) and ``/index``, ``/tick`` naming the ticks (0 is the first) that are complete in them;
     ``<label>/<projection>/<column>`` for the labels ``initial``, ``snapshot/<day>`` and ``final``;
-    ``series/<name>``, one number per tick.
+    ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons.
     """
 
     def __init__(self, file: RunFile, spikes: str = "daily", snapshot: float = day) -> None:
@@ -51,6 +51,7 @@ class Recorder:
         self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
         self._n_snapshot = 0
         self._wanted: tuple[int, bool] = (0, False)
+        self._logged: set[str] = set()
         self._empty()
 
     def _empty(self) -> None:
@@ -59,6 +60,7 @@ class Recorder:
         self._whole: dict[str, list[int]] = {}
         self._counts: dict[str, list[NDArray[np.uint32]]] = {}
         self._logs: dict[str, list[LogBatch]] = {}
+        self._neurons: dict[str, list[NeuronBatch]] = {}
 
     def wants_trains(self, life: float, tick: float) -> bool:
         """Whether the tick that begins at `life` (ms) and lasts `tick` (ms of life) is to be kept spike by spike."""
@@ -91,6 +93,16 @@ class Recorder:
         """Keep births and deaths."""
         if batch.uid.size:
             self._logs.setdefault(projection, []).append(batch)
+            self._logged.add(projection)
+
+    def has_log(self, projection: str) -> bool:
+        """Whether any synapse of a projection was born or died so far."""
+        return projection in self._logged
+
+    def neurons(self, population: str, batch: NeuronBatch) -> None:
+        """Keep births and deaths of neurons."""
+        if batch.neuron.size:
+            self._neurons.setdefault(population, []).append(batch)
 
     def snapshot_due(self, life: float) -> bool:
         """Whether a snapshot is due at `life` (ms); asking for it schedules the next."""
@@ -124,6 +136,9 @@ class Recorder:
                 self.file.append(f"spikes/{name}/tick", np.array(ticks, dtype="<i4"))
             for name, batches in self._logs.items():
                 self.file.append_log(name, tick, concatenate(batches))
+            for name, events in self._neurons.items():
+                for column, values in concatenate_neurons(events)._asdict().items():
+                    self.file.append(f"neurons/{name}/{column}", values)
         # before the commit: an interrupt in between must not write the same rows twice
         self._empty()
         self.file.commit()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ BIRTH, DEATH = 0, 1
 CAUSES: tuple[str, ...] = (
     "initial", "turnover", "fluctuation", "evidence", "trophic", "hazard", "shrunk", "intervention", "lesion",
     "neuron_death", "drive", "rewire", "survival", "retraction", "elements", "axonal_elements", "dendritic_elements",
+    "neurogenesis",
 )  # fmt: skip
 
 
@@ -85,6 +86,51 @@ class StructuralLog:
     def take(self) -> LogBatch:
         """Everything since the last call, as one batch."""
         out = concatenate(self._pending)
+        self._pending = []
+        return out
+
+
+class NeuronBatch(NamedTuple):
+    """Births and deaths of the neurons of a population, one row each, deaths of a tick first.
+
+    `value` is the number that decided: the hazard (1/day) of a death, the age (days) at which a newborn takes up its
+    first synapses; NaN where nothing was weighed.
+    """
+
+    tick: NDArray[np.int32]
+    kind: NDArray[np.uint8]
+    neuron: NDArray[np.uint32]
+    cause: NDArray[np.uint8]
+    value: NDArray[np.float32]
+
+
+def concatenate_neurons(batches: Iterable[NeuronBatch]) -> NeuronBatch:
+    """One batch of neuron events from many (or from none)."""
+    nothing = NeuronBatch(*(np.zeros(0, dtype=d) for d in ("<i4", "u1", "<u4", "u1", "<f4")))
+    return NeuronBatch(*(np.concatenate(columns) for columns in zip(nothing, *batches, strict=True)))
+
+
+class NeuronLog:
+    """Gathers the neuron events of one population until a recorder takes them."""
+
+    def __init__(self) -> None:
+        self._pending: list[NeuronBatch] = []
+
+    def append(self, tick: int, kind: int, neurons: NDArray[np.int64], cause: Any, value: Any) -> None:
+        """Add the births or the deaths of some neurons; `cause` (codes) and `value` may be one for all."""
+        n = neurons.size
+        if n:
+            self._pending.append(
+                NeuronBatch(
+                    np.full(n, tick, dtype=np.int32), np.full(n, kind, dtype=np.uint8), neurons.astype(np.uint32),
+                    np.broadcast_to(np.asarray(cause, dtype=np.uint8), n).copy(),
+                    np.broadcast_to(np.asarray(value, dtype=np.float32), n).copy(),
+                )
+            )  # fmt: skip
+
+    def take(self) -> NeuronBatch:
+        """Everything since the last call."""
+        out = concatenate_neurons(self._pending)
         self._pending = []
         return out
 

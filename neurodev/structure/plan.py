@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog, cause_code
 from neurodev.structure.table import Table
 
+B1 = NDArray[np.bool_]
 I8 = NDArray[np.int64]
 F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
@@ -96,11 +97,14 @@ def _filled(a: NDArray[np.generic], n: int, fill: float, dtype: type) -> NDArray
     return a.astype(dtype) if a.size == n else np.full(n, fill, dtype=dtype)
 
 
-def merge(plans: Sequence[Plan], table: Table, *, single_contact: bool) -> Merged:
+def merge(
+    plans: Sequence[Plan], table: Table, *, single_contact: bool, send: B1 | None = None, receive: B1 | None = None
+) -> Merged:
     """Union of the deaths (the first cause in declared order counts), then the births.
 
     With `single_contact`, a birth on a pair that keeps a living synapse is refused as ``occupied``, a second
-    birth on the same pair as ``duplicate``.
+    birth on the same pair as ``duplicate``.  `send` (n_source,) and `receive` (n_target,) tell which neurons may have
+    a new synapse, where some may not: a birth on a neuron that is dead, unborn or too young is refused as ``absent``.
     """
     for p in plans:
         p.check(table)
@@ -115,13 +119,19 @@ def merge(plans: Sequence[Plan], table: Table, *, single_contact: bool) -> Merge
     target = cat("target", 0, np.int64, "source")
     refused: dict[str, int] = {}
     wanted = np.ones(source.size, dtype=bool)
+    for able, who in ((send, source), (receive, target)):
+        if able is not None:
+            wanted &= able[who]
+    if not wanted.all():
+        refused["absent"] = int((~wanted).sum())
     if single_contact and source.size:
         occupied = table.occupied(source, target, dead)
-        pair = source * table.n_target + target
+        pair = np.where(wanted, source * table.n_target + target, -1)
         first = np.zeros(source.size, dtype=bool)
         first[np.unique(pair, return_index=True)[1]] = True
-        wanted = ~occupied & first
-        refused = {"occupied": int(occupied.sum()), "duplicate": int((~occupied & ~first).sum())}
+        refused["occupied"] = int((wanted & occupied).sum())
+        refused["duplicate"] = int((wanted & ~occupied & ~first).sum())
+        wanted &= ~occupied & first
     name = plans[0].mechanism if plans else ""
     merged = Plan(
         name, dead,
@@ -172,3 +182,83 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
             )
         )
     return Applied(n_born, n_dead, first, slots, merged.refused)
+
+
+# ---------------------------------------------------------------------- neurons
+
+
+@dataclass
+class NeuronPlan:
+    """Deaths and births of neurons that one mechanism proposes for one population.
+
+    Attributes
+    ----------
+    mechanism : str
+    deaths : (n,) int64
+        Neurons, with `death_cause` (codes) and `death_value` (the hazard that decided, 1/day).
+    n_born : int
+        How many neurons are to be born; `merge_neurons` finds them a place.
+    """
+
+    mechanism: str
+    deaths: I8 = field(default_factory=_i8)
+    death_cause: U1 = field(default_factory=_u1)
+    death_value: F4 = field(default_factory=_f4)
+    n_born: int = 0
+
+    def check(self, n: int) -> None:
+        """Refuse neurons that do not exist."""
+        if self.deaths.size and (self.deaths.min() < 0 or self.deaths.max() >= n):
+            raise ParameterError(
+                f"plan of {self.mechanism}: neurons must lie in [0, {n}), got {self.deaths.min()}..{self.deaths.max()}"
+            )
+        for name in ("death_cause", "death_value"):
+            if getattr(self, name).size not in (0, self.deaths.size):
+                raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per death")
+
+
+@dataclass
+class MergedNeurons:
+    """All neuron plans of a tick as one: who dies of what, who is born where, and how many had no place."""
+
+    died: I8
+    cause: U1
+    value: F4
+    born: I8
+    refused: dict[str, int]
+
+
+def merge_neurons(plans: Sequence[NeuronPlan], alive: B1, unborn: B1) -> MergedNeurons:
+    """Union of the deaths of the living (the first cause counts); births take the lowest indices never used.
+
+    The index of a dead neuron is not used again, so that nothing on its way to it can meet a stranger.
+    """
+    for p in plans:
+        p.check(alive.size)
+    dead = np.concatenate([p.deaths for p in plans] or [_i8()])
+    code = cause_code("neuron_death")
+    cause = np.concatenate([_filled(p.death_cause, p.deaths.size, code, np.uint8) for p in plans] or [_u1()])
+    value = np.concatenate([_filled(p.death_value, p.deaths.size, np.nan, np.float32) for p in plans] or [_f4()])
+    keep = np.sort(np.unique(dead, return_index=True)[1])
+    keep = keep[alive[dead[keep]]]
+    wanted = sum(p.n_born for p in plans)
+    born = np.flatnonzero(unborn)[:wanted]
+    refused = {"no room": wanted - born.size} if wanted > born.size else {}
+    return MergedNeurons(dead[keep], cause[keep].astype(np.uint8), value[keep].astype(np.float32), born, refused)
+
+
+def removal(table: Table, source: B1 | None, target: B1 | None, cause: int) -> Plan | None:
+    """The deaths of all synapses from marked sources or onto marked targets; None if there are none."""
+    slots = table.slots()
+    gone = np.zeros(slots.size, dtype=bool)
+    if source is not None:
+        gone |= source[table.pre(slots)]
+    if target is not None:
+        gone |= target[table.post[slots]]
+    slots = slots[gone]
+    if not slots.size:
+        return None
+    value = np.full(slots.size, np.nan, dtype=np.float32)
+    if "log_size" in table.column_names:
+        value = table.column("log_size")[slots].astype(np.float32)
+    return Plan("neuron fate", slots, np.full(slots.size, cause, dtype=np.uint8), value)

@@ -9,6 +9,7 @@ from neurodev.errors import InvariantError
 from neurodev.structure.log import BIRTH, LogBatch
 from neurodev.structure.table import Table
 
+B1 = NDArray[np.bool_]
 U8 = NDArray[np.uint64]
 U4 = NDArray[np.uint32]
 
@@ -17,8 +18,10 @@ def _fail(what: str) -> None:
     raise InvariantError(what)
 
 
-def verify(table: Table) -> None:
-    """Check rows, slots, identities and both adjacencies.
+def verify(table: Table, source: B1 | None = None, target: B1 | None = None) -> None:
+    """Check rows, slots, identities and both adjacencies; and that nothing touches a neuron that does not live.
+
+    `source` (n_source,) and `target` (n_target,) mark the living neurons, where some may be dead or unborn.
 
     Raises
     ------
@@ -49,6 +52,10 @@ def verify(table: Table) -> None:
         _fail("a living synapse has a uid that was never handed out")
     if not np.all(np.isfinite(table.weight[slots])) or not np.all(np.isfinite(table.f[:, slots])):
         _fail("a weight or a column of a living synapse is not finite")
+    for word, alive, index in (("from", source, table.pre(slots)), ("onto", target, table.post[slots])):
+        if alive is not None and not alive[index].all():
+            k = int(np.argmin(alive[index]))
+            _fail(f"synapse uid {int(uid[k])} leads {word} neuron {int(index[k])}, which is dead or unborn")
     if table.has_in_lists:
         _verify_in_lists(table)
 

@@ -1,6 +1,6 @@
 """EventProp on MNIST: 784-350-10, latency code, exact gradients; prints accuracy and seconds after each epoch.
 
-    python tests/benchmarks/eventprop_mnist.py /work/shared/data/mnist --epochs 20 --seed 0
+python tests/benchmarks/eventprop_mnist.py /work/shared/data/mnist --epochs 20 --seed 0
 """
 
 import argparse

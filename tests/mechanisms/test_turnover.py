@@ -86,7 +86,7 @@ def test_the_tick_does_not_change_the_number() -> None:
 def test_numbers_are_poisson() -> None:
     n = few(40_000, 3000)
     number = np.zeros(n, dtype=np.int64)
-    turnover.draw_numbers(np.uint64(5), np.uint64(1), 1.3, number)
+    turnover.draw_numbers(np.uint64(5), np.uint64(1), np.full(number.size, 1.3), number)
     k = np.arange(7)
     expected = np.append(stats.poisson.pmf(k[:-1], 1.3), stats.poisson.sf(5, 1.3)) * n
     seen = np.bincount(np.minimum(number, 6), minlength=7)

@@ -23,6 +23,7 @@ class Cell:
     def __init__(self, tau, v_inf, threshold, reset, refractory, v):
         self.tau, self.v_inf, self.threshold, self.reset, self.refractory = tau, v_inf, threshold, reset, refractory
         self.v, self.t, self.free, self.stamp = v, 0.0, True, 0
+        self.dead = False
 
     def decay(self, t):
         if self.free:
@@ -142,7 +143,7 @@ class NaiveSimulator:
         c.stamp += 1
         first = int(self.s.engine.state.neurons.first[p.index])
         if isinstance(c, CurrentCell):
-            if c.free:
+            if c.free and not c.dead:
                 c.decay(t)
                 at = c.crossing()
                 if at is None:
@@ -150,7 +151,7 @@ class NaiveSimulator:
                 else:
                     self.push(t + at, CROSSING, (first + i, 0), (p, i, c.stamp))
             return
-        if c.free and c.v_inf > c.threshold:
+        if c.free and not c.dead and c.v_inf > c.threshold:
             at = t + c.tau * math.log((c.v_inf - c.v) / (c.v_inf - c.threshold))
             self.push(at, CROSSING, (first + i, 0), (p, i, c.stamp))
 
@@ -158,9 +159,10 @@ class NaiveSimulator:
         c = self.cells[p.name][i]
         c.decay(t)
         if isinstance(c, CurrentCell):
-            c.kick(0 if w > 0 else 1, w)
+            if not c.dead:
+                c.kick(0 if w > 0 else 1, w)
             return False
-        if not c.free:
+        if not c.free or c.dead:
             return False
         c.v += w
         return c.v >= c.threshold
@@ -194,6 +196,8 @@ class NaiveSimulator:
             if kind == RELEASE:
                 p, i = payload
                 c = self.cells[p.name][i]
+                if c.dead:
+                    continue
                 c.decay(t)
                 c.free, c.v, c.t = True, c.reset, t
                 self.predict(p, i, t)
@@ -289,16 +293,52 @@ class NaiveSimulator:
         for name, k in self.counts.items():
             self.signals[name]["rate_hz"] = k * 1e3 / self.s.tick_spike
             k[:] = 0
+        doomed = set()
         for p in self.net.populations.values():
+            b = self.signals[p.name]
             for m in p.mechanisms:
-                b = self.signals[p.name]
-                keep = math.exp(-T / m.average)
-                b["rate_average"] = b["rate_hz"] + (b["rate_average"] - b["rate_hz"]) * keep
-                step = np.clip((1 - b["rate_average"] / m.target_hz) * T / m.tau, -m.limit, m.limit)
-                b["scaling"] = np.clip(b["scaling"] + step, -m.bound, m.bound)
+                if m.name == "Scaling":
+                    keep = math.exp(-T / m.average)
+                    b["rate_average"] = b["rate_hz"] + (b["rate_average"] - b["rate_hz"]) * keep
+                    step = np.clip((1 - b["rate_average"] / m.target_hz) * T / m.tau, -m.limit, m.limit)
+                    b["scaling"] = np.clip(b["scaling"] + step, -m.bound, m.bound)
+                elif m.name == "NeuronDeath":
+                    doomed |= self.doomed(p, m, b, T, life)
+        for name, i in doomed:
+            self.cells[name][i].dead = True
+        self.gone = {
+            q.name: [s for s in self.synapses[q.name]
+                     if (q.source.name, s["pre"]) in doomed or (q.target.name, s["post"]) in doomed]
+            for q in self.net.projections.values()
+        }  # fmt: skip
         for q in self.net.projections.values():
             if q.mechanisms:
                 self.tick_projection(q, {m.name: m for m in q.mechanisms}, T, life)
+            else:
+                for syn in self.gone[q.name]:
+                    self.remove(q, syn, "neuron_death")
+
+    def doomed(self, p, m, signals, T, life):
+        keep = math.exp(-T / m.average)
+        signals["fate_rate"] = signals["rate_hz"] + (signals["fate_rate"] - signals["rate_hz"]) * keep
+        exposed = max(min(life, m.end) - max(life - T, m.begin), 0.0)
+        key = rng.key(self.net.seed, p.name, "neuron death")
+        out = set()
+        for i, c in enumerate(self.cells[p.name]):
+            if not c.dead:
+                h = -math.log(1 - m.fraction) / (m.end - m.begin)
+                h *= math.exp(-m.slope * (signals["fate_rate"][i] / m.target_hz - 1))
+                if float(rng.uniform(key, np.uint64(i), np.uint64(self.tick))) < 1 - math.exp(-h * exposed):
+                    out.add((p.name, i))
+        return out
+
+    def lives(self, p, i):
+        return p.name not in self.cells or not self.cells[p.name][i].dead
+
+    def remove(self, q, syn, cause):
+        self.log.append((self.tick, "death", syn["uid"], cause))
+        self.synapses[q.name].remove(syn)
+        self.rows[q.name][(syn["lane"], syn["pre"])].remove(syn)
 
     def tick_projection(self, q, m, T, life):
         synapses = self.synapses[q.name]
@@ -324,10 +364,10 @@ class NaiveSimulator:
                     s["drive_trophic"] = n.gain * min(max(share, -n.clip), n.clip)
         dead = self.sizes(q, m["SpineSize"], T)
         births = self.births(q, m["Turnover"], of, T, life) if "Turnover" in m else []
-        for syn, cause in dead:
-            self.log.append((self.tick, "death", syn["uid"], cause))
-            synapses.remove(syn)
-            self.rows[q.name][(syn["lane"], syn["pre"])].remove(syn)
+        gone = [s["uid"] for s in self.gone[q.name]]
+        for syn, cause in [(s, "neuron_death") for s in self.gone[q.name]] + dead:
+            if cause == "neuron_death" or syn["uid"] not in gone:
+                self.remove(q, syn, cause)
         mean = {}
         for j in {b[1] for b in births}:
             h = [s["evidence"] for s in synapses if s["post"] == j]
@@ -375,6 +415,8 @@ class NaiveSimulator:
         n_lane = self.s.tables[q.name].n_lane
         out = []
         for j in range(q.target.n):
+            if not self.lives(q.target, j):
+                continue
             u, n, p = float(rng.uniform(key, np.uint64(1024 * j), step)), 0, math.exp(-mean)
             total = p
             while u > total and n < 60:
@@ -383,7 +425,8 @@ class NaiveSimulator:
                 total += p
             taken = {s["pre"] for s in of.get(j, [])}
             for b in range(n):
-                free = [i for i in range(q.source.n) if i not in taken and affinity[j, i] > 0]
+                free = [i for i in range(q.source.n)
+                        if i not in taken and affinity[j, i] > 0 and self.lives(q.source, i)]  # fmt: skip
                 if not free:
                     break
                 k = np.uint64(1024 * j + b + 1)

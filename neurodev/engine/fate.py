@@ -1,0 +1,139 @@
+"""What the death and the birth of a neuron mean to the event loop.
+
+A neuron that does not live holds the sentinel of the refractory: it swallows every input without a test, so the loop
+need not know of it.  Dying takes away what is still on its way: its release from refractoriness, its spikes that
+travel, its traces, and (a cell of a drive) the spikes it had still to emit.  All of it happens between two events.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.engine.state import (
+    N_AGENDA,
+    N_AGENDA_AT,
+    N_DRIVE,
+    N_DRIVE_AT,
+    N_DUE,
+    N_DUE_AT,
+    N_RELEASE,
+    REFRACTORY,
+    SENTINEL,
+    T_FRAME,
+    T_NOW,
+)
+from neurodev.errors import InvariantError
+
+if TYPE_CHECKING:
+    from neurodev.engine.engine import Engine
+
+I8 = NDArray[np.int64]
+B1 = NDArray[np.bool_]
+
+
+def _keep(wanted: B1, first: int, *arrays: NDArray[np.generic]) -> int:
+    """Close the gaps in a stretch of parallel arrays that begins at `first`; returns where it ends now."""
+    n = int(wanted.sum())
+    for a in arrays:
+        a[first : first + n] = a[first : first + wanted.size][wanted]
+    return first + n
+
+
+def kill(engine: Engine, population: int, neurons: I8) -> None:
+    """Neurons of a population cease: silent for ever, with nothing of them on its way."""
+    dead = np.zeros(engine.populations[population].n, dtype=bool)
+    dead[neurons] = True
+    engine.alive[population] &= ~dead
+    _forget_membranes(engine, population, dead)
+    _forget_spikes(engine, population, dead)
+    for h in engine.hot:
+        q, t = engine.projections[h.projection], h.table
+        if q.source.index == population:
+            h.pre_trace.reshape(-1, t.n_lane, t.n_source)[:, :, dead] = 0.0
+        if q.target.index == population:
+            h.post_trace.reshape(-1, t.n_target)[:, dead] = 0.0
+
+
+def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:
+    s = engine.state
+    n, q, first = s.clock.n, s.queue, int(s.neurons.first[population])
+    if first < 0:
+        return
+    s.neurons.u[first : first + dead.size][dead] = SENTINEL
+    gone = np.zeros(s.neurons.u.size, dtype=bool)
+    gone[first : first + dead.size] = dead
+    k = int(n[N_RELEASE])
+    n[N_RELEASE] = _keep(~gone[q.release_index[:k]], 0, q.release_time, q.release_index)
+    at, k = int(n[N_DUE_AT]), int(n[N_DUE])
+    n[N_DUE] = _keep(~gone[q.due_index[at:k]], at, q.due_time, q.due_index)
+
+
+def _forget_spikes(engine: Engine, population: int, dead: B1) -> None:
+    """Spikes in the log, on the agenda of the open window, and still to come from a drive."""
+    s = engine.state
+    n, q, log, lanes = s.clock.n, s.queue, s.log, s.lanes
+    k = int(log.count[population])
+    wanted = ~dead[log.index[population, :k]]
+    before = np.concatenate([[0], np.cumsum(~wanted)])
+    mine = lanes.population == population
+    lanes.cursor[mine] -= before[lanes.cursor[mine]]
+    log.count[population] = _keep(wanted, 0, log.time[population], log.index[population])
+    at, k = int(n[N_AGENDA_AT]), int(n[N_AGENDA])
+    lane = q.lane[at:k].astype(np.int64)
+    n_source = s.projections.n_source[lanes.projection[lane]]
+    from_here = lanes.population[lane] == population
+    source = np.where(from_here, q.row[at:k] % np.maximum(n_source, 1), 0)
+    n[N_AGENDA] = _keep(~(from_here & dead[source]), at, q.time, q.row, q.lane)
+    at, k = int(n[N_DRIVE_AT]), int(n[N_DRIVE])
+    here = q.drive_population[at:k] == population
+    wanted = ~(here & dead[np.where(here, q.drive_index[at:k], 0)])
+    n[N_DRIVE] = _keep(wanted, at, q.drive_time, q.drive_population, q.drive_index)
+
+
+def wake(engine: Engine, population: int, neurons: I8) -> None:
+    """Neurons are born: from now on they integrate, from their initial potential."""
+    s = engine.state
+    first = int(s.neurons.first[population])
+    engine.alive[population][neurons] = True
+    if s.neurons.silenced[population] == 1:
+        return
+    j = first + neurons
+    growth = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
+    s.neurons.u[j] = engine.initial_u[j] * growth
+
+
+def put_to_sleep(engine: Engine) -> None:
+    """At the start: places without a neuron are silent."""
+    s = engine.state
+    for p, alive in zip(engine.populations, engine.alive, strict=True):
+        if not alive.all():
+            first = int(s.neurons.first[p.index])
+            s.neurons.u[first : first + p.n][~alive] = SENTINEL
+
+
+def verify(engine: Engine) -> None:
+    """Check that nothing of a neuron that does not live is left in the event loop.
+
+    Raises
+    ------
+    InvariantError
+        Naming the population.
+    """
+    s = engine.state
+    n, q = s.clock.n, s.queue
+    for p, alive in zip(engine.populations, engine.alive, strict=True):
+        absent = ~alive
+        if not absent.any():
+            continue
+        found = absent[s.log.index[p.index, : int(s.log.count[p.index])]].any()
+        first = int(s.neurons.first[p.index])
+        if first >= 0:
+            found |= bool(np.any(s.neurons.u[first : first + p.n][absent] > REFRACTORY))
+            j = np.flatnonzero(absent) + first
+            found |= bool(np.isin(q.release_index[: int(n[N_RELEASE])], j).any())
+            found |= bool(np.isin(q.due_index[int(n[N_DUE_AT]) : int(n[N_DUE])], j).any())
+        if found:
+            raise InvariantError(f"population {p.name!r}: a neuron that does not live has an event on its way")
