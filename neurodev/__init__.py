@@ -29,9 +29,11 @@ from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, P
 __version__ = "0.1.0"
 
 __all__ = [
+    "BCM",
+    "LIF",
+    "STDP",
     "AddSynapses",
     "AllToAll",
-    "BCM",
     "Background",
     "Block",
     "Branches",
@@ -41,12 +43,13 @@ __all__ = [
     "GaussianGrowth",
     "Growth",
     "InhibitorySTDP",
-    "LIF",
     "Lesion",
     "LinearGrowth",
     "Near",
     "Network",
     "NeurodevError",
+    "Neurogenesis",
+    "NeuronDeath",
     "Neurotrophin",
     "OneToOne",
     "Pairing",
@@ -60,7 +63,6 @@ __all__ = [
     "RemoveSynapses",
     "RetinalWaves",
     "Run",
-    "STDP",
     "Scaling",
     "SetRate",
     "Sheet",
@@ -79,9 +81,3 @@ __all__ = [
     "shuffled",
     "simulate",
 ]
-    "BCM", "LIF", "STDP", "AddSynapses", "AllToAll", "Background", "Block", "Branches", "Degree", "Fixed", "Lesion",
-    "Near", "Network", "NeurodevError", "Neurogenesis", "NeuronDeath", "Neurotrophin", "OneToOne", "Pairs", "Poisson",
-    "Population", "Probability", "Projection", "Recording", "Regular", "RemoveSynapses", "RetinalWaves", "Run",
-    "Scaling", "SetRate", "Sheet", "Silence", "Simulation", "Simulator", "SpikeList", "SpineRange", "SpineSize",
-    "Spines", "Survival", "Turnover", "Uniform", "isolate", "shuffled", "simulate",
-]  # fmt: skip

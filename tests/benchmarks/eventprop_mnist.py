@@ -75,7 +75,8 @@ def train(options, report=print):
         seconds += time.perf_counter() - begin
         history.append(accuracy(first, readout, x_test, d.y_test))
         report(
-            f"epoch {epoch + 1}: test {100 * history[-1]:.2f} %, train {100 * right / (n_batch * options.batch):.2f} %, "
+            f"epoch {epoch + 1}: test {100 * history[-1]:.2f} %, "
+            f"train {100 * right / (n_batch * options.batch):.2f} %, "
             f"loss {value / n_batch:.4f}, {n_spike / (n_batch * options.batch * options.hidden):.2f} spikes a neuron, "
             f"clipped {100 * clipped / n_batch:.3f} %, {seconds:.1f} s of training",
             flush=True,

@@ -100,7 +100,7 @@ def crossing(v, i, dt, flow):
 
 @rule
 def _crossing_double(v, i, tau_m, theta):
-    """tau_m = 2 tau_s: with x = exp(-s / tau_m), I x^2 - (V + I) x + theta = 0; 1 - x is formed without cancellation."""
+    """tau_m = 2 tau_s: with x = exp(-s / tau_m), I x^2 - (V + I) x + theta = 0; 1 - x without cancellation."""
     d = (i - v) * (i - v) - 4.0 * i * (theta - v)
     s = -1.0
     if v + i > 0.0 and d > 0.0:

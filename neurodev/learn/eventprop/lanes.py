@@ -1,4 +1,4 @@
-"""Feed-forward layers, every neuron a lane: inputs of equal time form a group, between groups all lanes advance at once.
+"""Feed-forward layers, each neuron a lane: inputs of equal time form a group, between groups all lanes advance at once.
 
 Only lanes that reach threshold within an interval are followed one by one.  The backward pass walks the same groups in
 reverse; a lane that spiked is redone in the order of its spikes.
@@ -51,7 +51,7 @@ def _add_row(current, row, rows, grid):
 
 @rule
 def _flag(v, i, margin, flags, hits, dt, flow):
-    """List the lanes that may cross; exact for tau_m = 2 tau_s up to rounding, otherwise: those above threshold in I."""
+    """List the lanes that may cross; exact up to rounding for tau_m = 2 tau_s, otherwise those above threshold in I."""
     kind = v.dtype.type
     theta, zero = kind(flow.threshold), kind(0.0)
     n = v.shape[0]

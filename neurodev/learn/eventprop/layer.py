@@ -47,8 +47,8 @@ class EventLayer:
     train_delays : bool
         Give every synapse a delay of its own, beginning with that of its lane, and a gradient for it.
     clip : float, mV
-        Smallest value used for I - threshold, the slope at a spike, by which the gradient is divided.  0 keeps the gradient
-        exact; near-grazing spikes then make it explode.  `Pullback.clip_rate` tells how often it acts.
+        Smallest value used for I - threshold, the slope at a spike, by which the gradient is divided.  0 keeps the
+        gradient exact; near-grazing spikes then make it explode.  `Pullback.clip_rate` tells how often it acts.
     path : {"auto", "lanes", "queue"}
         `lanes` advances all neurons at once (no recurrence, one delay), `queue` handles one event at a time.
 

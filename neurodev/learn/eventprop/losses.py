@@ -1,7 +1,7 @@
 """Losses on spike times and voltages.  All values and gradients are means over samples.
 
-Exact: `cross_entropy`, `first_spike_cross_entropy`, `spike_time_error`.  The number of spikes has no exact gradient (it is
-a staircase), so `rate_penalty` is a push in the right direction and says so.
+Exact: `cross_entropy`, `first_spike_cross_entropy`, `spike_time_error`.  The number of spikes has no exact gradient
+(it is a staircase), so `rate_penalty` is a push in the right direction and says so.
 """
 
 from __future__ import annotations

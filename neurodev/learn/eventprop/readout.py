@@ -3,9 +3,9 @@
     scores, pull = readout(spikes)          # (n_sample, n)
     d_times = pull(d_scores)                # adds to the gradient column of the table
 
-`mean` is the mean voltage over the trial, `weighted` the same with weights ``exp(-t / tau_w)`` (Nowotny et al. 2025, Neuromorph.
-Comput. Eng. 5:014001, for whom it learns best), `max` the largest voltage (Wunderlich & Pehl 2021).  No time is stepped: the
-cost is spikes times fan-out, and for `max` the intervals between arrivals besides.
+`mean` is the mean voltage over the trial, `weighted` the same with weights ``exp(-t / tau_w)`` (Nowotny et al. 2025,
+Neuromorph. Comput. Eng. 5:014001, for whom it learns best), `max` the largest voltage (Wunderlich & Pehl 2021).
+No time is stepped: the cost is spikes times fan-out, and for `max` the intervals between arrivals besides.
 """
 
 from __future__ import annotations
