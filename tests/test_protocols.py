@@ -20,6 +20,8 @@ VARIANTS = {
     "BCM": [{"threshold": "running mean"}, {"threshold": "sliding"}],
     "Survival": [{}, {"staircase": False, "reference": "max"}],
     "Turnover": [{}, {"hazard": 0.1}, {"births": False}],
+    "Growth": [{}, {"elements": {"a": {"curve": "linear"}, "b": {"curve": "sigmoid", "psi": 0.02}}}],
+    "Pairing": [{}, {"deletion": "smallest"}, {"deletion": "oldest", "sigma": 40.0}, {"deletion": "youngest"}],
 }  # fmt: skip
 CASES = [(name, given) for name in study.MECHANISMS for given in VARIANTS.get(name, [{}])]
 

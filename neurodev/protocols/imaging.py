@@ -76,7 +76,7 @@ def image(world: Ticks, days: ArrayLike, noise: float = 0.0) -> F8:
     for session, d in enumerate(np.atleast_1d(np.asarray(days, dtype=float))):
         steps = start + round(d * day / world.tick) - world.clock.tick
         if steps < 0 or (session and steps == 0):
-            raise ParameterError(f"days must rise by a tick ({world.tick / day:g} d) at least, got {days}")
+            raise ParameterError(f"days must rise by a tick ({world.tick / day:g} d) at least, got {days!r}")
         world.step(steps)
         slots = world.table.slots()
         uid = world.table.uid[slots]

@@ -14,9 +14,7 @@ Maker = Callable[..., Protocol]
 _PROTOCOLS: dict[type, Maker] = {}
 
 # The modules of built-in protocols; each registers its own on import.
-MODULES = ("rules", "sizes", "births", "competition", "homeostasis", "learning", "coincidence", "fates")
-
-"""Mechanisms without a curve of their own, and why."""
+MODULES = ("rules", "sizes", "births", "competition", "homeostasis", "learning", "coincidence", "fates", "elements")
 
 
 def protocol(*kinds: type) -> Callable[[Maker], Maker]:
