@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, sum_kernel
 from neurodev.learn.layer import Layer, Pullback, Vector
-from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.spikes import Current, Spikes, turned
 from neurodev.learn.surrogate import Surrogate, as_surrogate, slope
 
 Array = NDArray[Any]
@@ -33,7 +33,7 @@ def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-unty
 
     One loop a purpose: bytes and floats in one loop, or a test that never changes, keep it from becoming vector code.
     """
-    zero = x[0, 0, 0] * 0
+    zero = x.dtype.type(0)
     for o in range(x.shape[0]):
         for t in range(x.shape[1]):
             now, drive, spike = u[o, t], x[o, t], s[o, t]
@@ -62,8 +62,8 @@ def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height
     `g` is read only where the slope is not zero: elsewhere it may hold anything.  The carry is read from the row of
     t + 1, never from a running array, which the compiler would not vectorise.
     """
-    zero = u[0, 0, 0] * 0
-    hold = zero + 1 if attached else zero
+    zero = u.dtype.type(0)
+    hold = u.dtype.type(1) if attached else zero
     n_step = u.shape[1]
     for o in range(u.shape[0]):
         for back in range(n_step):
@@ -98,7 +98,7 @@ def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height
 def leak_gradient(u, d, gain, threshold, subtract):  # type: ignore[no-untyped-def]
     """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du."""
     total = 0.0
-    zero = u[0, 0, 0] * 0
+    zero = u.dtype.type(0)
     for o in range(u.shape[0]):
         for t in range(1, u.shape[1]):
             part = zero
@@ -126,7 +126,7 @@ def _cube(value: Array, steps: int, batch: int, layout: str) -> Array:
 
 def in_layout(x: Current, layout: str) -> Array:
     """The values of a gradient in the layout of the signal it belongs to."""
-    return x.value if x.layout == layout else np.ascontiguousarray(x.value.T)
+    return x.value if x.layout == layout else turned(x.value)
 
 
 class LIF(Layer):
@@ -199,7 +199,7 @@ class LIF(Layer):
             near = np.empty(u.size, dtype=np.uint8)
             flag_near(u.reshape(-1), theta, width, near)
             grid = near.reshape(x.value.shape)
-            return grid if x.layout == "rows" else np.ascontiguousarray(grid.T)
+            return grid if x.layout == "rows" else turned(grid)
 
         c = self.counters
         c.spikes += int(np.count_nonzero(s))

@@ -11,6 +11,7 @@ can use a gradient: `window` lists it, and gradients elsewhere need not be compu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,6 +65,34 @@ def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _list_words(words, start, index):  # type: ignore[no-untyped-def]
+    """The same for flags read eight at a time: most words are silent."""
+    n_row, n = words.shape
+    one = np.uint64(1)
+    at = 0
+    for r in range(n_row):
+        start[r] = at
+        for q in range(n):
+            word = words[r, q]
+            if word == 0:
+                continue
+            j = np.uint32(8 * q)
+            for byte in range(8):
+                index[at] = j + np.uint32(byte)
+                at += np.int64((word >> np.uint64(8 * byte)) & one)
+    start[n_row] = at
+
+
+@kernel
+def _count_units(flags, count):  # type: ignore[no-untyped-def]
+    """Add each column of bytes to `count`, a row at a time."""
+    for r in range(flags.shape[0]):
+        row = flags[r]
+        for j in range(row.shape[0]):
+            count[j] += np.int32(row[j])
+
+
+@kernel
 def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no-untyped-def]
     """Counting sort of (row, index) events by index."""
     out_start[:] = 0
@@ -78,11 +107,42 @@ def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no
             out_start[j] += 1
 
 
+@kernel
+def _transpose(a, out):  # type: ignore[no-untyped-def]
+    """``out = a.T`` by tiles of a cache line: several times faster than a strided copy."""
+    n, m = a.shape
+    whole_n, whole_m = n // 16 * 16, m // 16 * 16
+    for i in range(0, whole_n, 16):
+        for j in range(0, whole_m, 16):
+            for p in range(16):
+                for q in range(16):
+                    out[j + p, i + q] = a[i + q, j + p]
+        for j in range(whole_m, m):
+            for q in range(16):
+                out[j, i + q] = a[i + q, j]
+    for i in range(whole_n, n):
+        for j in range(m):
+            out[j, i] = a[i, j]
+
+
+def turned(a: NDArray[Any]) -> NDArray[Any]:
+    """The transpose as a new contiguous array."""
+    if not a.flags.c_contiguous:
+        return np.ascontiguousarray(a.T)
+    out: NDArray[Any] = np.empty(a.shape[::-1], dtype=a.dtype)
+    _transpose(a, out)
+    return out
+
+
 def list_flags(flags: U1, several: bool = False) -> Events:
     """Events of a (n_row, n) array of flags, or with `several` of counts up to 4: a count of k is k events."""
     start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-    index = np.empty(int(flags.sum(dtype=np.int64)) + 4, dtype=np.uint32)
-    _list_flags(flags, several, start, index)
+    n = int(flags.sum(dtype=np.int64)) if several else int(np.count_nonzero(flags))
+    index = np.empty(n + 4, dtype=np.uint32)
+    if not several and flags.shape[1] % 8 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
+        _list_words(flags.view(np.uint64), start, index)
+    else:
+        _list_flags(flags, several, start, index)
     return Events(start, index)
 
 
@@ -145,12 +205,12 @@ class Spikes:
     @cached_property
     def by_row(self) -> U1:
         """Counts as (R, n)."""
-        return self.flags if self.layout == "rows" else np.ascontiguousarray(self.flags.T)
+        return self.flags if self.layout == "rows" else turned(self.flags)
 
     @cached_property
     def by_lane(self) -> U1:
         """Counts as (n, R)."""
-        return self.flags if self.layout == "lanes" else np.ascontiguousarray(self.flags.T)
+        return self.flags if self.layout == "lanes" else turned(self.flags)
 
     @cached_property
     def rows(self) -> Events:
@@ -166,6 +226,15 @@ class Spikes:
     def window(self) -> Events | None:
         """For each row, the units whose gradient is of use; None for all."""
         return None if self._window is None else list_flags(self._window())
+
+    @cached_property
+    def per_unit(self) -> NDArray[np.int32]:
+        """Events of each unit over the batch."""
+        if self.layout == "lanes":
+            return np.asarray(self.flags.sum(axis=1, dtype=np.int32))
+        count = np.zeros(self.n, dtype=np.int32)
+        _count_units(self.flags, count)
+        return count
 
     @cached_property
     def rate(self) -> float:
@@ -209,7 +278,7 @@ class Current:
     @property
     def by_row(self) -> NDArray[Any]:
         """Values as (R, n)."""
-        return self.value if self.layout == "rows" else np.ascontiguousarray(self.value.T)
+        return self.value if self.layout == "rows" else turned(self.value)
 
     def reshaped(self, shape: tuple[int, ...]) -> Current:
         """The same values with their units arranged otherwise."""
@@ -224,4 +293,4 @@ class Current:
     @cached_property
     def by_lane(self) -> NDArray[Any]:
         """Values as (n, R)."""
-        return self.value if self.layout == "lanes" else np.ascontiguousarray(self.value.T)
+        return self.value if self.layout == "lanes" else turned(self.value)

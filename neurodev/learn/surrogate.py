@@ -24,17 +24,17 @@ COMPACT = ("rectangle", "triangle")
 @rule
 def slope(kind, x, width):  # type: ignore[no-untyped-def]
     """The surrogate derivative at x = V - threshold."""
-    a = abs(x)
-    # written without bytes and integers, which would turn the vector of floats into one of doubles
+    # an integer here would turn a vector of float32 into one of doubles
+    a, zero, one = abs(x), width - width, width / width
     if kind == RECTANGLE:
-        return 1 / (width + width) if a < width else width - width
+        return one / (width + width) if a < width else zero
     if kind == TRIANGLE:
-        return max(width - a, width - width) * (1 / (width * width))
+        return max(width - a, zero) * (one / (width * width))
     if kind == ARCTAN:
         y = x / width
-        return 1 / (width * (1 + y * y))
-    y = 1 + a / width
-    return 1 / (width * y * y)
+        return one / (width * (one + y * y))
+    y = one + a / width
+    return one / (width * y * y)
 
 
 @dataclass(frozen=True)

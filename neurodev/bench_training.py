@@ -1,0 +1,81 @@
+"""Benchmarks of the trainable path: forward, backward and optimiser of one batch, without data loading.
+
+The input is the same kind of array that the peers get (0/1 bytes), turned into events within the timed step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from neurodev import rng
+from neurodev.learn.linear import Linear
+from neurodev.learn.loss import rate_mse
+from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.neurons import LIF
+from neurodev.learn.optim import Adam
+from neurodev.learn.spikes import Spikes
+from neurodev.learn.workers import Workers
+
+STEPS, BATCH = 25, 64
+
+
+def fully_connected(density: float, seed: int = 1) -> Sequential:
+    """784-800-10 with a leak of 0.9 and the rectangle; below a density of 1 the first layer is stored by synapse."""
+    first = Linear(800, density=density, storage="dense" if density == 1 else "sparse", name="hidden")
+    return Sequential(first, LIF(0.9), Linear(10, gain=2.0, name="out"), LIF(0.9), inputs=(784,), seed=seed)
+
+
+def flat_input(rate: float, steps: int, batch: int, n: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(steps * batch, n) bytes, each 1 with probability `rate`."""
+    draw = rng.generator(0, "benchmark", "input").random((steps * batch, n))
+    return np.asarray(draw < rate, dtype=np.uint8)
+
+
+def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads: int) -> Callable[[], None]:
+    """A call that runs forward, backward and Adam on one batch."""
+    workers = Workers(model, rate_mse, threads, steps)
+    optimiser = Adam(1e-3)
+    cube = flags.reshape(steps, batch, -1)
+    labels = np.arange(batch, dtype=np.int64) % int(np.prod(model.outputs))
+    samples = np.arange(batch, dtype=np.int64)
+    shape = tuple(model.inputs or ())
+
+    def make(which: Any) -> Spikes:
+        part = np.ascontiguousarray(cube[:, which[0] : which[-1] + 1])
+        return Spikes(part.reshape(steps * which.size, -1), steps, which.size, shape, wanted=False)
+
+    def step() -> None:
+        workers.run(make, samples, labels, learn=True)
+        optimiser.step(model.parameters_of(), 1.0)
+
+    return step
+
+
+def timed(step: Callable[[], None], repeats: int) -> list[float]:
+    """Seconds of each of `repeats` calls, after two for the caches."""
+    step(), step()
+    out = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        step()
+        out.append(time.perf_counter() - begin)
+    return out
+
+
+def measure(density: float, rate: float, threads: int = 1, repeats: int = 15) -> dict[str, Any]:
+    """Median seconds of a step of the fully connected net, with its activity and its memory."""
+    model = fully_connected(density)
+    flags = flat_input(rate, STEPS, BATCH, 784)
+    seconds = timed(training_step(model, flags, STEPS, BATCH, threads), repeats)
+    counters = total_counters(model, [])
+    hidden = next(c for name, c in counters.items() if c.sites)
+    table = model.weights_of()["hidden"].table
+    return {
+        "density": density, "input_rate": rate, "threads": threads, "seconds": float(np.median(seconds)),
+        "spread": [min(seconds), max(seconds)], "hidden_rate": hidden.spikes / hidden.sites,
+        "kernels": dict(counters["hidden"].kernels), "bytes_of_weights": table.nbytes,
+    }  # fmt: skip
