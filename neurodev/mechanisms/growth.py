@@ -27,6 +27,7 @@ import numpy as np
 from neurodev.errors import ParameterError
 from neurodev.jit import hook, kernel, rule, view_f8, view_i8
 from neurodev.mechanisms.base import (
+    I8,
     R_BASE,
     R_N_COLUMN,
     R_N_PARAMETER,
@@ -111,6 +112,7 @@ class Growth(Mechanism):
     -----
     A tick may change a kind by at most one element (``tick <= 1 / nu``), which is checked at build.  Blocked, growth
     stops (calcium goes on); the tick after a release is dropped with it, since it is not known when it grew.
+    A dead neuron has neither calcium nor elements; a newborn one starts with `start` elements and no calcium.
     """
 
     level: ClassVar[str] = "neuron"
@@ -146,11 +148,18 @@ class Growth(Mechanism):
         return {kind: as_curve(curve, f"Growth.elements[{kind!r}]") for kind, curve in given.items()}
 
     def columns(self) -> dict[str, float]:
-        """Calcium, and what is known of every kind."""
-        out = {"calcium": self.calcium, "calcium_time": 0.0, "growth_tick": 0.0}
+        """Calcium, and what is known of every kind: nothing of the dead and the unborn."""
+        out = {"calcium": 0.0, "calcium_time": 0.0, "growth_tick": 0.0}
         for kind in self.curves():
-            out |= {f"elements_{kind}": self.start, f"growth_{kind}": 0.0} | {f"{s}_{kind}": 0.0 for s in _SHARED}
+            out |= {f"elements_{kind}": 0.0, f"growth_{kind}": 0.0} | {f"{s}_{kind}": 0.0 for s in _SHARED}
         return out
+
+    def prepare(self, view: NeuronView) -> None:
+        """Elements and calcium of the first neurons (those that synapses occupy are added by the projections)."""
+        b = view.block
+        b["calcium"][b.alive] = self.calcium
+        for kind in self.curves():
+            b[f"elements_{kind}"][b.alive] = self.start
 
     def fastest_life_time(self) -> float:
         """Five times the growth of one element: a tick may change a kind by at most one."""
@@ -170,13 +179,12 @@ class Growth(Mechanism):
         b, c, curves = view.block, view.clock, self.curves()
         growth = np.array([b[f"growth_{kind}"] for kind in curves])
         settle(b["calcium"], b["calcium_time"], growth, c.tick * c.tick_spike, np.array(self._numbers()))
-        skipped = b["growth_tick"][0] != c.tick - 1
-        for kind, curve in curves.items():
+        growing = b.alive & (b["growth_tick"] == c.tick - 1)
+        for (kind, curve), grown in zip(curves.items(), growth, strict=True):
             z = b[f"elements_{kind}"]
-            if not skipped:
-                z[:] = np.maximum(z + curve.nu * (c.tick_life / c.tick_spike) * growth[list(curves).index(kind)], 0.0)
+            z[growing] = np.maximum(z + curve.nu * (c.tick_life / c.tick_spike) * grown, 0.0)[growing]
             b[f"growth_{kind}"][:] = 0.0
-        b["growth_tick"][:] = c.tick
+        b["growth_tick"][b.alive] = c.tick
 
     def add(self, view: NeuronView) -> None:
         """Vacant elements decay (the projections have counted their synapses)."""
@@ -186,6 +194,14 @@ class Growth(Mechanism):
         for kind in self.curves():
             z = view.block[f"elements_{kind}"]
             z -= lost * np.maximum(np.floor(z) - view.block[f"connected_{kind}"], 0.0)
+
+    def born(self, view: NeuronView, slots: I8) -> None:
+        """A newborn neuron has `start` elements of every kind, and no calcium."""
+        b, c = view.block, view.clock
+        b["calcium_time"][slots], b["growth_tick"][slots] = c.tick * c.tick_spike, c.tick
+        for kind in self.curves():
+            b[f"elements_{kind}"][slots] = self.start
+            b[f"users_{kind}"][slots] = b[f"users_{kind}"].max()
 
     def describe(self) -> dict[str, Any]:
         """Kind and parameters as plain data, curves included."""

@@ -13,7 +13,9 @@ vacancies are first dealt out at random: a deficit as if the doomed were drawn f
 vacant element in proportion to what each projection could offer it.  So no projection is served first.  Elements
 freed at a tick are vacant from the next one on.
 
-A side whose population has no elements of that kind (a drive, for instance) counts as plentiful.
+A side whose population has no elements of that kind (a drive, for instance) counts as plentiful.  Neurons that are
+dead, unborn or too young for synapses (see `Neurogenesis`) offer nothing; synapses that go with a dying neuron free
+the elements of their partners in the same tick.
 """
 
 from __future__ import annotations
@@ -107,24 +109,32 @@ class Pairing(Mechanism):
     def signals(self, view: SynapseView) -> None:
         """Count the synapses anew: interventions and other mechanisms may have changed them."""
         for block, kind, source in self.sides(view):
-            mine = self._count(view, source)
-            block[f"connected_{kind}"][:] += mine - view.notes[_COUNTED[source]]
+            mine, before = self._count(view, source), view.notes[_COUNTED[source]]
+            before[~block.alive] = 0.0  # what the dead occupied went with them
+            block[f"connected_{kind}"][:] += mine - before
             view.notes[_COUNTED[source]] = mine
             block[f"offer_{kind}"][:] = 0.0
 
     def add(self, view: SynapseView) -> None:
         """Vacancies of both sides, and what this projection could offer them."""
-        for block, kind, _ in self.sides(view):
+        for block, kind, source in self.sides(view):
             connected = block[f"connected_{kind}"]
-            block[f"vacant_{kind}"][:] = np.maximum(np.floor(block[f"elements_{kind}"]) - connected, 0.0)
+            vacant = np.maximum(np.floor(block[f"elements_{kind}"]) - connected, 0.0)
+            block[f"vacant_{kind}"][:] = np.where(self._able(view, source), vacant, 0.0)
             block[f"undealt_{kind}"][:] = connected
-        shared = [block[f"users_{kind}"][0] > 1 for block, kind, _ in self.sides(view)]
+        shared = [block[f"users_{kind}"].max() > 1 for block, kind, _ in self.sides(view)]
         if any(shared):
             self._offer(view)
 
     def _vacant(self, view: SynapseView, source: bool) -> F8:
         block, kind = (view.source, self.axonal) if source else (view.target, self.dendritic)
-        return block[f"vacant_{kind}"] if f"elements_{kind}" in block else np.ones(block.n)
+        return block[f"vacant_{kind}"] if f"elements_{kind}" in block else self._able(view, source).astype(np.float64)
+
+    @staticmethod
+    def _able(view: SynapseView, source: bool) -> NDArray[np.bool_]:
+        """Who may have a new synapse: the living that are old enough."""
+        life = view.clock.life
+        return view.source.ready("axon_from", life) if source else view.target.ready("synapses_from", life)
 
     def _offer(self, view: SynapseView) -> None:
         """Add the kernel-weighted vacancies within reach of each neuron; note where mine begin."""
@@ -167,13 +177,25 @@ class Pairing(Mechanism):
         first = np.concatenate([[0], np.cumsum(mine)[:-1]])
         rank = np.arange(slots.size) - first[end[order]]
         gone = slots[order[rank < number[end[order]]]]
-        for other, k, is_source in self.sides(view):
-            lost = np.bincount(self._ends(view, gone, is_source), minlength=other.n)
-            other[f"connected_{k}"][:] -= lost
-            view.notes[_COUNTED[is_source]] -= lost
-            if is_source != source:
-                other[f"undealt_{k}"][:] -= lost
+        self._free(view, gone, source)
         return gone
+
+    def _free(self, view: SynapseView, gone: I8, dealt: bool | None = None) -> None:
+        """Synapses leave their elements; the side that has `dealt` (source or not) has counted them already."""
+        for block, kind, source in self.sides(view):
+            lost = np.where(block.alive, np.bincount(self._ends(view, gone, source), minlength=block.n), 0)
+            block[f"connected_{kind}"][:] -= lost
+            view.notes[_COUNTED[source]] -= lost
+            if source != dealt:
+                block[f"undealt_{kind}"][:] -= lost
+
+    @staticmethod
+    def _orphans(view: SynapseView, dying: I8) -> I8:
+        """Synapses that go because one of their neurons has died in this tick."""
+        if view.source.alive.all() and view.target.alive.all():
+            return np.zeros(0, dtype=np.int64)
+        slots = np.setdiff1d(view.slots(), dying, assume_unique=True)
+        return slots[~(view.source.alive[view.table.pre(slots)] & view.target.alive[view.table.post[slots]])]
 
     def _deal(self, view: SynapseView, block: NeuronBlock, kind: str, source: bool, mine: I8) -> I8:
         """How many of each neuron's missing synapses are taken from this projection."""
@@ -205,7 +227,9 @@ class Pairing(Mechanism):
     def propose(self, view: SynapseView) -> Plan | None:
         """Deaths for want of elements, and births where vacant elements meet."""
         before = view.notes.pop(_DOOMED, np.zeros(0, dtype=np.int64))
-        after = self._break(view, False, before)
+        orphans = self._orphans(view, before)
+        self._free(view, orphans)
+        after = self._break(view, False, np.concatenate([before, orphans]))
         plan = Plan(self.name, np.concatenate([before, after]))
         codes = [cause_code("axonal_elements"), cause_code("dendritic_elements")]
         plan.death_cause = np.repeat(np.array(codes, dtype=np.uint8), [before.size, after.size])
@@ -218,7 +242,7 @@ class Pairing(Mechanism):
         """Vacant elements of each neuron that this projection may use."""
         block, kind = (view.source, self.axonal) if source else (view.target, self.dendritic)
         vacant = block[f"vacant_{kind}"].astype(np.int64)
-        if block[f"users_{kind}"][0] <= 1:
+        if block[f"users_{kind}"].max() <= 1:
             return vacant
         begin, end = view.notes[_SHARE[source]]
         total = block[f"offer_{kind}"]
@@ -236,8 +260,7 @@ class Pairing(Mechanism):
         who = np.repeat(np.arange(sides[chooser].size), sides[chooser])
         room = sides.get(not chooser)
         plenty = room is None
-        other = view.source if not chooser else view.target
-        room = np.ones(other.n, dtype=np.int64) if room is None else room.copy()
+        room = self._able(view, not chooser).astype(np.int64) if room is None else room.copy()
         if not who.size or not room.any():
             return
         stream, tick, t = view.key("pairing"), view.clock.tick, view.table
