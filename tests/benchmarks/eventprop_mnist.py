@@ -1,16 +1,14 @@
-"""EventProp on MNIST: 784-350-10, latency code, exact gradients; prints accuracy and seconds after each epoch.
+"""EventProp on MNIST: 784-350-10, latency code, exact gradients; prints accuracy and processor seconds by epoch.
 
 python tests/benchmarks/eventprop_mnist.py /work/shared/data/mnist --epochs 20 --seed 0
 """
 
 import argparse
-import time
 
 import numpy as np
 
 from neurodev import data, rng
-from neurodev.learn.eventprop import EventLayer, EventNeuron, Readout, calibrate, cross_entropy, losses
-from neurodev.learn.optim import Adam, cosine
+from neurodev.learn.eventprop import EventLayer, EventModel, EventNeuron, EventTrainer, Readout, calibrate
 from neurodev.structure.dense import DenseTable
 
 
@@ -23,62 +21,28 @@ def build(options):
     readout = Readout(
         DenseTable.full(out), options.readout, duration=options.duration, tau_m=options.tau_m, tau_s=options.tau_s
     )
-    return first, readout
-
-
-def drop(spikes, share, seed, epoch, batch):
-    """Remove a random share of the input spikes."""
-    if share == 0.0:
-        return spikes
-    keep = rng.generator(seed, "drop", epoch, batch).random(spikes.times.size) >= share
-    offsets = np.concatenate([[0], np.cumsum(keep)])[spikes.offsets]
-    return data.SpikeTrains(spikes.times[keep], spikes.cells[keep], offsets, spikes.n_cell, spikes.duration)
-
-
-def accuracy(first, readout, x, y):
-    right = 0
-    for k in range(0, len(y), 1000):
-        hidden, _ = first(x[k : k + 1000])
-        scores, _ = readout(hidden)
-        right += int((scores.argmax(axis=1) == y[k : k + 1000]).sum())
-    return right / len(y)
+    return EventModel(first, readout=readout)
 
 
 def train(options, report=print):
     """Train and return the test accuracy after each epoch."""
     d = data.mnist(options.path)
     encode = lambda x: data.latency(x, options.window, threshold=options.threshold)
-    x, x_test = encode(d.x_train[: options.train]), encode(d.x_test)
-    y = d.y_train[: options.train]
-    first, readout = build(options)
-    calibrate(first, x[:500], options.rate)
-    slow, fast = Adam(options.lr), Adam(options.lr * options.out_lr)
-    schedule = cosine(final=0.01)
+    x, x_test, y = encode(d.x_train[: options.train]), encode(d.x_test), d.y_train[: options.train]
+    model = build(options)
+    calibrate(model.layers[0], x[:500], options.rate)
+    trainer = EventTrainer(
+        model, options.lr, options.out_lr, options.epochs, options.batch, options.seed, options.gain, options.drop,
+        options.low, 100.0, options.push,
+    )  # fmt: skip
     history, seconds = [], 0.0
-    n_batch = len(y) // options.batch
-    for epoch in range(options.epochs):
-        begin = time.perf_counter()
-        order = rng.generator(options.seed, "order", epoch).permutation(len(y))
-        value, n_spike, clipped, right = 0.0, 0, 0.0, 0
-        for b in range(n_batch):
-            chosen = order[b * options.batch : (b + 1) * options.batch]
-            hidden, pull = first(drop(x[chosen], options.drop, options.seed, epoch, b))
-            scores, pull_scores = readout(hidden)
-            right += int((scores.argmax(axis=1) == y[chosen]).sum())
-            loss, d_scores = cross_entropy(scores, y[chosen], options.gain)
-            push = losses.rate_penalty(hidden, options.low, 100.0, options.push)
-            pull(pull_scores(d_scores), d_final=push.d_final, inputs=False)
-            factor = schedule((epoch * n_batch + b) / (options.epochs * n_batch))
-            slow.step(first.parameters.values(), factor)
-            fast.step(readout.parameters.values(), factor)
-            value, n_spike, clipped = value + loss, n_spike + hidden.times.size, clipped + pull.clip_rate
-        seconds += time.perf_counter() - begin
-        history.append(accuracy(first, readout, x_test, d.y_test))
+    for done in trainer.fit(x, y):
+        seconds += done.seconds
+        history.append(model.evaluate(x_test, d.y_test))
         report(
-            f"epoch {epoch + 1}: test {100 * history[-1]:.2f} %, "
-            f"train {100 * right / (n_batch * options.batch):.2f} %, "
-            f"loss {value / n_batch:.4f}, {n_spike / (n_batch * options.batch * options.hidden):.2f} spikes a neuron, "
-            f"clipped {100 * clipped / n_batch:.3f} %, {seconds:.1f} s of training",
+            f"epoch {done.number}: test {100 * history[-1]:.2f} %, train {100 * done.accuracy:.2f} %, "
+            f"loss {done.loss:.4f}, {done.spikes[0]:.2f} spikes a neuron, clipped {100 * done.clipped:.3f} %, "
+            f"{seconds:.1f} s of processor time in training",
             flush=True,
         )
     return history

@@ -1,5 +1,6 @@
 """Exact gradients of spiking networks in continuous time (EventProp), on synapse tables."""
 
+from neurodev.learn.eventprop.fit import EventEpoch, EventModel, EventTrainer
 from neurodev.learn.eventprop.flow import EventNeuron
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import (
@@ -15,8 +16,11 @@ from neurodev.learn.eventprop.readout import Readout
 from neurodev.learn.eventprop.start import calibrate
 
 __all__ = [
+    "EventEpoch",
     "EventLayer",
+    "EventModel",
     "EventNeuron",
+    "EventTrainer",
     "Pullback",
     "Push",
     "Readout",

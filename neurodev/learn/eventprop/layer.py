@@ -10,6 +10,7 @@ What the exact gradient cannot see, a spike that is not there, is the business o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,7 +157,7 @@ class EventLayer:
                 break
             record = _larger(record)
         n = int(record.offsets[-1])
-        record = Record(*(a[:n] for a in record[:-1]), record.offsets)
+        record = _each(record, lambda a: a[:n])
         out = SpikeTrains(record.time, record.cell, record.offsets, self.n, self.duration)
         pull = Pullback(self, spikes, record, flow, use_lanes, grid, final, area if integral else None)
         return out, pull
@@ -256,9 +257,16 @@ def _record(capacity: int, n_sample: int) -> Record:
     return Record(np.zeros(capacity), whole(), np.zeros(capacity), whole(), np.zeros(n_sample + 1, dtype=np.int64))
 
 
+def _each(record: Record, change: Callable[[Array], Array]) -> Record:
+    """The record with its columns changed, its offsets kept."""
+    return Record(
+        change(record.time), change(record.cell), change(record.current), change(record.group), record.offsets
+    )
+
+
 def _larger(record: Record) -> Record:
     """The same record with twice the room."""
-    return Record(*(np.concatenate([a, np.zeros_like(a)]) for a in record[:-1]), record.offsets)
+    return _each(record, lambda a: np.concatenate([a, np.zeros_like(a)]))
 
 
 def _lane_delays(table: Table) -> F8:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
 Array = NDArray[Any]
@@ -75,6 +76,8 @@ def rows_of(table: Table, weights: Column, delays: Column | None, fixed: float |
 
 def is_grid(table: Table) -> bool:
     """Whether every row lists all targets in order, so that a row is a vector."""
+    if isinstance(table, DenseTable):
+        return True
     if not bool(np.all(table.row_length == table.n_target)):
         return False
     at = table.row_start[:, None] + np.arange(table.n_target)

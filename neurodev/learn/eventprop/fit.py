@@ -1,0 +1,209 @@
+"""A model of event layers with a readout, and the loop that trains it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev import rng
+from neurodev.data.dataset import SpikeTrains, check_labels
+from neurodev.errors import BuildError, ParameterError
+from neurodev.learn.eventprop.layer import EventLayer, Pullback
+from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
+from neurodev.learn.eventprop.readout import Readout
+from neurodev.learn.eventprop.tables import Column
+from neurodev.learn.optim import Adam, Schedule, cosine
+
+F8 = NDArray[np.float64]
+
+
+class EventModel:
+    """Layers one after the other, and a readout that does not spike.
+
+    Parameters
+    ----------
+    *layers : EventLayer
+    readout : Readout
+
+    Raises
+    ------
+    BuildError
+        If sizes do not follow each other.
+    """
+
+    def __init__(self, *layers: EventLayer, readout: Readout):
+        if not layers:
+            raise BuildError("an EventModel needs at least one EventLayer before its readout")
+        self.layers, self.readout = list(layers), readout
+        sizes = [layer.n for layer in layers]
+        takes = [*(layer.inputs.n_source for layer in layers[1:]), readout.table.n_source]
+        for k, (gives, wants) in enumerate(zip(sizes, takes, strict=True)):
+            if gives != wants:
+                raise BuildError(f"layer {k + 1} has {gives} neurons, but the next one takes {wants}")
+        self.hidden: list[SpikeTrains] = []
+
+    def __call__(self, spikes: SpikeTrains) -> tuple[F8, Callable[..., float]]:
+        """Scores (n_sample, n_class), and the pullback of the scores; the spikes of the layers stay in `hidden`.
+
+        ``pull(d_scores, low=0, high=inf, strength=0)`` adds to all gradients, `rate_penalty` with those bounds
+        included, and returns the share of spikes whose slope was clipped.
+        """
+        pulls: list[Pullback] = []
+        self.hidden = []
+        x = spikes
+        for layer in self.layers:
+            x, pull = layer(x)
+            self.hidden.append(x)
+            pulls.append(pull)
+        scores, pull_scores = self.readout(x)
+        hidden = list(self.hidden)
+
+        def pull_all(d_scores: ArrayLike, low: float = 0.0, high: float = np.inf, strength: float = 0.0) -> float:
+            d, clipped = pull_scores(d_scores), 0.0
+            for k in range(len(pulls) - 1, -1, -1):
+                if strength:
+                    push = rate_penalty(hidden[k], low, high, strength)
+                    d = pulls[k](d, d_final=push.d_final, kicks=push.kicks, inputs=k > 0)
+                else:
+                    d = pulls[k](d, inputs=k > 0)
+                clipped += pulls[k].clip_rate / len(pulls)
+            return clipped
+
+        return scores, pull_all
+
+    def evaluate(self, spikes: SpikeTrains, labels: ArrayLike, batch: int = 1000) -> float:
+        """Share of the samples whose largest score is that of their label."""
+        y = check_labels(labels, self.readout.table.n_target, "labels")
+        right = 0
+        for a in range(0, y.size, batch):
+            right += int((self(spikes[a : a + batch])[0].argmax(axis=1) == y[a : a + batch]).sum())
+        return right / max(y.size, 1)
+
+
+@dataclass
+class EventEpoch:
+    """Numbers of one epoch; `spikes` a neuron and trial, by layer; `seconds` of this thread's processor time."""
+
+    number: int
+    loss: float
+    accuracy: float
+    spikes: list[float]
+    clipped: float
+    seconds: float
+
+
+def drop_spikes(spikes: SpikeTrains, share: float, stream: np.random.Generator) -> SpikeTrains:
+    """Without a random share of the spikes."""
+    if share == 0.0:
+        return spikes
+    keep = stream.random(spikes.times.size) >= share
+    offsets = np.concatenate([[0], np.cumsum(keep)])[spikes.offsets].astype(np.int64)
+    return SpikeTrains(spikes.times[keep], spikes.cells[keep], offsets, spikes.n_cell, spikes.duration)
+
+
+@dataclass
+class EventTrainer:
+    """Trains an `EventModel` with Adam on the cross-entropy of its scores.
+
+    Parameters
+    ----------
+    model : EventModel
+    rate : float
+        Adam's rate of the layers.
+    readout_rate : float
+        Times `rate`, for the readout.
+    epochs : int
+        Planned length, to which the schedule refers.
+    batch : int
+    seed : int
+        Of the order of the samples and of dropped spikes.
+    gain : float, 1/mV
+        Of the scores in the softmax.
+    drop : float
+        Share of the input spikes left out at random, in [0, 1).
+    low, high, push : float
+        Bounds and strength of `rate_penalty` (0: off).
+    schedule : callable, optional
+        A cosine to 1/100 if not given.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument; or the layer, if one is silent throughout the first epoch (no exact gradient would ever
+        reach it).
+    """
+
+    model: EventModel
+    rate: float = 2e-3
+    readout_rate: float = 5.0
+    epochs: int = 10
+    batch: int = 100
+    seed: int = 0
+    gain: float = 1.0
+    drop: float = 0.0
+    low: float = 0.0
+    high: float = 100.0
+    push: float = 0.0
+    schedule: Schedule | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            if int(getattr(self, name)) < 1:
+                raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        if not 0 <= self.drop < 1:
+            raise ParameterError(f"drop must lie in [0, 1), got {self.drop!r}")
+        if not self.gain > 0:
+            raise ParameterError(f"gain must be above 0, got {self.gain!r}")
+        self._slow, self._fast = Adam(self.rate), Adam(self.rate * self.readout_rate)
+        self._factor = self.schedule if self.schedule is not None else cosine(final=0.01)
+        self.epoch = 0
+
+    def fit(self, spikes: SpikeTrains, labels: ArrayLike) -> Iterator[EventEpoch]:
+        """Train for the planned epochs, one `EventEpoch` at a time."""
+        y = check_labels(labels, self.model.readout.table.n_target, "labels")
+        if len(spikes) != y.size or not y.size:
+            raise ParameterError(f"need as many labels as samples and at least one, got {y.size} and {len(spikes)}")
+        while self.epoch < self.epochs:
+            done = self._one_epoch(spikes, y)
+            self.epoch += 1
+            silent = [f"layer {k + 1}" for k, s in enumerate(done.spikes) if s == 0.0]
+            if silent and self.epoch == 1:
+                raise ParameterError(
+                    f"{', '.join(silent)} did not fire once in the first epoch and has no exact gradient: "
+                    "calibrate() its weights on a batch of input, or lower its threshold"
+                )
+            yield done
+
+    def _one_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
+        begin = time.thread_time()
+        order = rng.generator(self.seed, "order", self.epoch).permutation(y.size)
+        starts = range(0, y.size, self.batch)
+        loss, right, clipped = 0.0, 0, 0.0
+        fired = [0] * len(self.model.layers)
+        for b, a in enumerate(starts):
+            chosen = order[a : a + self.batch]
+            x = drop_spikes(spikes[chosen], self.drop, rng.generator(self.seed, "drop", self.epoch, b))
+            scores, pull = self.model(x)
+            value, d_scores = cross_entropy(scores, y[chosen], self.gain)
+            if not np.isfinite(value):
+                raise ParameterError(f"the loss became {value} in epoch {self.epoch + 1}: lower the rate")
+            clipped += pull(d_scores, self.low, self.high, self.push)
+            self._step((self.epoch + b / len(starts)) / self.epochs)
+            loss, right = loss + value * chosen.size, right + int((scores.argmax(axis=1) == y[chosen]).sum())
+            fired = [k + h.times.size for k, h in zip(fired, self.model.hidden, strict=True)]
+        sites = [layer.n * y.size for layer in self.model.layers]
+        rates = [k / n for k, n in zip(fired, sites, strict=True)]
+        seconds = time.thread_time() - begin
+        return EventEpoch(self.epoch + 1, loss / y.size, right / y.size, rates, clipped / len(starts), seconds)
+
+    def _step(self, progress: float) -> None:
+        layers: Sequence[EventLayer] = self.model.layers
+        slow: list[Column] = [p for layer in layers for p in layer.parameters.values()]
+        self._slow.step(slow, self._factor(progress))  # type: ignore[arg-type]
+        self._fast.step(self.model.readout.parameters.values(), self._factor(progress))  # type: ignore[arg-type]
+        for layer in layers:
+            layer.project()
