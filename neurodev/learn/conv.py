@@ -1,0 +1,362 @@
+"""The convolutional layer: spikes in, currents out, channels last; a synapse is one weight of a kernel.
+
+Its table has a row for every (input channel, tap) and a target for every output channel, so that the structure of
+a convolution is pruned, grown and logged like any other.  Row of channel c and tap (i, j): ``(c k + i) k + j``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import rng
+from neurodev.errors import ParameterError
+from neurodev.learn import conv_kernels as kernels
+from neurodev.learn.layer import Layer, Pullback, Vector, Weights
+from neurodev.learn.linear import initial_weights, living_per_source, make_table
+from neurodev.learn.spikes import Current, Events, Spikes
+from neurodev.structure.dense import LINE, DenseTable
+from neurodev.structure.table import Table, UidSource
+
+Array = NDArray[Any]
+
+# Measured with tests/benchmarks/train_conv.py, see `choose`
+GEMM_RATE = 0.5
+SYNAPSES_DENSITY = 0.05
+GEMM_BYTES = 16 << 20
+
+
+def choose(density: float, rate: float, stride: int, sparse: bool) -> str:
+    """Name of the kernel: ``patches``, ``taps``, ``synapses`` or ``gemm``.
+
+    Parameters
+    ----------
+    density : float
+        Living synapses over pairs.
+    rate : float
+        Share of non-zero inputs; 1 for currents.
+    stride : int
+    sparse : bool
+        Whether the table holds living synapses only.
+    """
+    if sparse and density < SYNAPSES_DENSITY and rate < 1:
+        return "synapses"
+    if rate > GEMM_RATE:
+        return "gemm"
+    return "patches" if stride == 1 else "taps"
+
+
+class Grid:
+    """The arithmetic of pixels of one convolution, and the places of its units in a padded image."""
+
+    def __init__(self, shape: tuple[int, int, int], n_out: int, kernel: int, stride: int, padding: int):
+        self.height, self.width, self.channels = shape
+        self.n_out, self.kernel, self.stride, self.padding = n_out, kernel, stride, padding
+        self.high = (self.height + 2 * padding - kernel) // stride + 1
+        self.wide = (self.width + 2 * padding - kernel) // stride + 1
+        self.deep = -(-n_out // LINE) * LINE  # whole cache lines: vector code without a remainder
+        self.run = kernel * self.deep
+        self.line = (self.width + kernel - 1) * self.deep
+        margin = kernel - 1 - padding
+        self.origin = margin * (self.line + self.deep)
+        self.patch = -(-kernel * self.run // (4 * LINE)) * 4 * LINE
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """For the kernels that go tap by tap."""
+        return (
+            self.height, self.width, self.channels, self.high, self.wide, self.kernel, self.stride, self.padding,
+        )  # fmt: skip
+
+    @property
+    def padded(self) -> tuple[int, ...]:
+        """For the kernels that go by patches."""
+        return self.kernel, self.run, self.line, self.deep, self.origin, self.n_out
+
+    def pad(self, kind: type) -> Array:
+        """An empty padded image; the vectors of the last patch may read beyond its end."""
+        return np.zeros((self.height + self.kernel - 1) * self.line + self.run, dtype=kind)
+
+    @cached_property
+    def units(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(place in the padded image, channel) of every input unit."""
+        y, x, c = np.indices((self.height, self.width, self.channels)).reshape(3, -1)
+        return (y * self.line + x * self.deep).astype(np.int32), c.astype(np.int32)
+
+    @cached_property
+    def bases(self) -> dict[str, NDArray[np.int64]]:
+        """Where each row of the table begins in the image of the weights that a kernel wants."""
+        k = self.kernel
+        c, i, j = np.indices((self.channels, k, k)).reshape(3, -1)
+        scatter = c * self.patch + (k - 1 - i) * self.run + (k - 1 - j) * self.deep
+        taps = np.arange(c.size) * self.deep
+        return {"patches": scatter, "taps": taps, "gemm": ((i * k + j) * self.channels + c) * self.n_out}
+
+    def image(self, table: Table, chosen: str, column: Array | None) -> Array:
+        """Weights in the arrangement of a kernel; `column` None for zeros."""
+        k = self.kernel
+        shape = {
+            "patches": (self.channels, self.patch),
+            "taps": (self.channels * k * k, self.deep),
+            "gemm": (k * k * self.channels, self.n_out),
+        }[chosen]
+        out = np.zeros(shape, dtype=table.weight.dtype)
+        if column is not None:
+            rows = table.row_start, table.row_length, table.post
+            kernels.pack(self.bases[chosen], *rows, column, out.reshape(-1))
+        return out
+
+
+class Conv2d(Layer):
+    """``current[y, x] = sum over taps and channels of W spikes (+ bias)``: a cross-correlation, as everywhere.
+
+    Takes (height, width, channels) and returns (out height, out width, n_out).
+
+    Parameters
+    ----------
+    n_out : int
+        Output channels.
+    kernel : int
+        Height and width of the kernel.
+    stride : int
+    padding : int, optional
+        Zeros around the image, less than `kernel`; ``kernel // 2`` by default.
+    bias : bool
+    gain : float
+        Standard deviation of the initial weights times sqrt(fan in).
+    storage : {"dense", "hidden", "sparse"}
+    density : float
+        Share of living synapses at the start, drawn at random.
+    name : str
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument; at building, where the input is not an image or smaller than the kernel.
+    """
+
+    def __init__(
+        self,
+        n_out: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        bias: bool = False,
+        gain: float = 1.0,
+        storage: str = "dense",
+        density: float = 1.0,
+        name: str = "",
+    ):
+        super().__init__()
+        for word, value in (("n_out", n_out), ("kernel", kernel), ("stride", stride)):
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise ParameterError(f"{word} must be a whole number of at least 1, got {value!r}")
+        padding = kernel // 2 if padding is None else padding
+        if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or not 0 <= padding < kernel:
+            raise ParameterError(f"padding must be a whole number in [0, kernel = {kernel}), got {padding!r}")
+        if not 0 < density <= 1:
+            raise ParameterError(f"density must lie in (0, 1], got {density!r}")
+        self.n_out, self.kernel, self.stride, self.padding = int(n_out), int(kernel), int(stride), int(padding)
+        self.bias, self.gain = bool(bias), float(gain)
+        self.storage, self.density, self.name = storage, float(density), name
+        self.grid: Grid | None = None
+
+    # ------------------------------------------------------------------ building
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(out height, out width, n_out); fixes the shape of the input."""
+        if len(shape) != 3:
+            raise ParameterError(f"a convolution takes (height, width, channels), got {shape}")
+        if min(shape[0], shape[1]) + 2 * self.padding < self.kernel:
+            raise ParameterError(f"an image of {shape[:2]} is smaller than the kernel of {self.kernel}")
+        if self.grid is not None and shape[2] != self.grid.channels:
+            raise ParameterError(f"{self.name or 'Conv2d'} takes {self.grid.channels} channels, got {shape[2]}")
+        self.grid = Grid((shape[0], shape[1], shape[2]), self.n_out, self.kernel, self.stride, self.padding)
+        return self.grid.high, self.grid.wide, self.n_out
+
+    def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
+        """Draw the weights; streams are named after the layer."""
+        assert self.grid is not None
+        fan_in = self.grid.channels * self.kernel**2
+        w = initial_weights(fan_in, self.n_out, fan_in * self.density, self.gain, seed, self.name, kind)
+        alive = None
+        if self.density < 1:
+            alive = rng.generator(seed, "alive", self.name).random(w.shape) < self.density
+        self.parameters["weight"] = Weights(make_table(w, alive, self.storage, uids), self.storage == "hidden")
+        if self.bias:
+            self.parameters["bias"] = Vector(np.zeros(self.n_out, dtype=kind))
+
+    @property
+    def weights(self) -> Weights:
+        """The weight tensor."""
+        w = self.parameters["weight"]
+        assert isinstance(w, Weights)
+        return w
+
+    # ------------------------------------------------------------------ running
+
+    def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
+        """Currents (R, pixels * n_out), and their pullback."""
+        weights, table = self.weights, self.weights.table
+        assert self.grid is not None
+        sparse = not isinstance(table, DenseTable)
+        rate = x.rate if isinstance(x, Spikes) else 1.0
+        chosen = choose(table.n_synapse / (table.n_source * table.n_target), rate, self.stride, sparse)
+        run = _gemm if chosen == "gemm" else _events
+        y, pull_weights = run(x, weights, self.grid, chosen)
+        self._count(x, table, chosen)
+        bias = self.parameters.get("bias")
+        if not isinstance(bias, Vector):
+            return y, pull_weights
+        y.value.reshape(-1, self.n_out)[...] += bias.value
+
+        def pull(dy: Current) -> Current | None:
+            bias.gradient += dy.by_row.reshape(-1, self.n_out).sum(axis=0)
+            return pull_weights(dy)
+
+        return y, pull
+
+    def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
+        """Operations: every event reads the synapses of those taps that fall inside the image."""
+        c, grid = self.counters, self.grid
+        assert grid is not None
+        c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
+        shape = (grid.height, grid.width, grid.channels)
+        if isinstance(x, Spikes):
+            events = np.bincount(present(x).index[: present(x).n], minlength=x.n).reshape(shape)
+        else:
+            events = np.full(shape, x.steps * x.batch)
+        lines = _lines_of_taps(grid.height, grid.high, grid)
+        rows = _lines_of_taps(grid.width, grid.wide, grid)
+        per_tap = np.einsum("iy,jx,yxc->cij", lines, rows, events, optimize=True).reshape(-1)
+        c.dense += int(per_tap.sum()) * table.n_target
+        c.operations += int(per_tap @ living_per_source(table))
+
+
+def _lines_of_taps(n: int, n_out: int, grid: Grid) -> NDArray[np.int64]:
+    """(kernel, n): 1 where the tap of an input line falls on an output line."""
+    o = np.arange(n)[None] + grid.padding - np.arange(grid.kernel)[:, None]
+    return ((o >= 0) & (o % grid.stride == 0) & (o // grid.stride < n_out)).astype(np.int64)
+
+
+def present(x: Spikes) -> Events:
+    """For each row, the units that have a count, each once; kept with the spikes."""
+    if x.scale == 1.0:
+        return x.rows
+    held: Events | None = x.__dict__.get("present")
+    if held is None:
+        flags = x.by_row
+        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
+        index = np.empty(int(np.count_nonzero(flags)) + 1, dtype=np.uint32)
+        kernels.list_present(flags, start, index)
+        held = x.__dict__["present"] = Events(start, index)
+    return held
+
+
+def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """Event by event: by patches, by taps, or by living synapses."""
+    assert isinstance(x, Spikes)
+    table, kind = weights.table, weights.table.weight.dtype.type
+    rows = table.row_start, table.row_length, table.post
+    pixels = grid.high * grid.wide
+    worth = (np.arange(256) * x.scale).astype(kind)
+    events, flags = present(x), x.by_row
+    w = grid.image(table, chosen, table.weight) if chosen != "synapses" else None
+    numbers = grid.numbers
+    if w is not None and chosen == "patches":
+        place, channel = grid.units
+        out = np.empty((x.n_row, grid.high, grid.wide * grid.n_out), dtype=kind)
+        kernels.add_patches(
+            events.start, events.index, flags, worth, place, channel, w, grid.padded, grid.pad(kind), out
+        )  # fmt: skip
+    else:
+        out = np.zeros((x.n_row, pixels, grid.n_out), dtype=kind)
+        if w is None:
+            kernels.add_synapses(events.start, events.index, flags, worth, numbers, *rows, table.weight, out)
+        else:
+            kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row)
+        wanted = _wanted(x)
+        dx = np.zeros((x.n_row if x.wanted else 0, x.n), dtype=kind)
+        if w is None:
+            cube = delta.reshape(x.n_row, pixels, grid.n_out)
+            kernels.gradient_synapses(
+                events.start, events.index, flags, worth, numbers, *rows, cube, weights.gradient
+            )  # fmt: skip
+            if x.wanted:
+                kernels.dot_synapses(wanted.start, wanted.index, worth[1], numbers, *rows, table.weight, cube, dx)
+            return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
+        gradient = grid.image(table, chosen, None)
+        if chosen == "patches":
+            place, channel = grid.units
+            kernels.pull_patches(
+                events.start, events.index, wanted.start, wanted.index, flags, worth, place, channel, w,
+                grid.padded, grid.pad(kind), delta.reshape(x.n_row, grid.high, -1), gradient, dx,
+            )  # fmt: skip
+        else:
+            cube = delta.reshape(x.n_row, pixels, grid.n_out)
+            kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
+            if x.wanted:
+                kernels.dot_taps(wanted.start, wanted.index, worth[1], numbers, w, cube, dx)
+        kernels.unpack(grid.bases[chosen], *rows, gradient.reshape(-1), weights.gradient)
+        return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
+
+    return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
+
+
+def _wanted(x: Spikes) -> Events:
+    """Where the input gradient is of use: the window, or everywhere."""
+    if not x.wanted:
+        return Events(np.zeros(x.n_row + 1, dtype=np.int64), np.zeros(1, dtype=np.uint32))
+    if x.window is not None:
+        return x.window
+    start = np.arange(x.n_row + 1, dtype=np.int64) * x.n
+    return Events(start, np.tile(np.arange(x.n, dtype=np.uint32), x.n_row))
+
+
+def _gemm(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """As matrix products over the patches under the output pixels, some rows of the batch at a time."""
+    table, kind = weights.table, weights.table.weight.dtype.type
+    w = grid.image(table, "gemm", table.weight)
+    n_row, pixels, taps = x.steps * x.batch, grid.high * grid.wide, grid.kernel**2
+    depth = taps * grid.channels
+    some = max(1, GEMM_BYTES // (pixels * depth * np.dtype(kind).itemsize))
+    parts = [slice(a, min(a + some, n_row)) for a in range(0, n_row, some)]
+    values = x.dense(kind) if isinstance(x, Spikes) else np.asarray(x.by_row, dtype=kind)
+    out = np.empty((n_row, pixels * grid.n_out), dtype=kind)
+    scratch = np.empty((min(some, n_row), pixels, taps, grid.channels), dtype=kind)
+
+    def patches(part: slice) -> Array:
+        rows = values[part]
+        block = scratch[: rows.shape[0]]
+        kernels.columns(rows.reshape(rows.shape[0], -1, grid.channels), grid.numbers, block)
+        return block.reshape(-1, depth)
+
+    for part in parts:
+        np.matmul(patches(part), w, out=out[part].reshape(-1, grid.n_out))
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row)
+        gradient = grid.image(table, "gemm", None)
+        dx = np.zeros((n_row, grid.height * grid.width, grid.channels) if x.wanted else (0, 0, 0), dtype=kind)
+        for part in parts:
+            d = delta[part].reshape(-1, grid.n_out)
+            gradient += patches(part).T @ d
+            if x.wanted:
+                back = (d @ w.T).reshape(-1, pixels, taps, grid.channels)
+                kernels.add_columns(back, grid.numbers, dx[part])
+        kernels.unpack(
+            grid.bases["gemm"], table.row_start, table.row_length, table.post, gradient.reshape(-1), weights.gradient
+        )  # fmt: skip
+        if not x.wanted:
+            return None
+        worth = kind(x.scale if isinstance(x, Spikes) else 1.0)
+        return Current((dx * worth).reshape(n_row, -1), x.steps, x.batch, x.shape)
+
+    return Current(out, x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
