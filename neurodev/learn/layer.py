@@ -65,6 +65,8 @@ class Weights:
     table : Table
     hidden : bool
         Whether the optimiser moves the column ``theta`` and the weight is read off it (`structure.weight`).
+    probe : (n_source, n_target) array, optional
+        While set, layers add to it the gradient of every pair, synapse or not: what growth by gradient asks for.
     """
 
     decay = True
@@ -75,6 +77,7 @@ class Weights:
         if hidden:
             table.add_column("theta")[:] = table.weight
         self._own: Array | None = None
+        self.probe: Array | None = None
 
     @property
     def value(self) -> Array:
@@ -102,7 +105,17 @@ class Weights:
         """The same table with a gradient of its own."""
         other = copy.copy(self)
         other._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+        other.probe = None
         return other
+
+    def put(self, table: Table, hidden: bool = False) -> None:
+        """Take another table of the same pairs, as after a change of storage."""
+        Weights.__init__(self, table, hidden)
+
+    def put_like(self, other: Weights) -> None:
+        """The same for a replica, whose gradient stays its own."""
+        self.table, self.hidden, self.probe = other.table, other.hidden, None
+        self._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
 
 
 @dataclass
@@ -143,15 +156,19 @@ class Layer:
         Whether samples of a batch influence each other (batch norm): such a batch is not cut into pieces.
     training : bool
         Set by the model (dropout, batch norm).
+    watch : callable, optional
+        ``watch(x, y)`` of every call in training; what it returns is kept in `watched`, in order of the batch.
     """
 
     coupled = False
     training = True
     name = ""
+    watch: Callable[[Any, Any], Any] | None = None
 
     def __init__(self) -> None:
         self.parameters: dict[str, Weights | Vector] = {}
         self.counters = Counters()
+        self.watched: list[Any] = []
 
     def __call__(self, x: Any) -> tuple[Any, Pullback]:
         """Output and pullback."""
@@ -176,4 +193,5 @@ class Layer:
         other = copy.copy(self)
         other.parameters = {k: p.replica() for k, p in self.parameters.items()}
         other.counters = Counters()
+        other.watched = []
         return other

@@ -155,12 +155,14 @@ class Linear(Layer):
         run = _lanes if chosen == "lanes" else _sparse_rows if chosen == "sparse_rows" else _dense
         y, pull_weights = run(x, weights, chosen)
         bias = self.parameters.get("bias")
-        if not isinstance(bias, Vector):
-            return y, pull_weights
-        y.value += bias.value
+        if isinstance(bias, Vector):
+            y.value += bias.value
 
         def pull(dy: Current) -> Current | None:
-            bias.gradient += dy.by_row.sum(axis=0)
+            if isinstance(bias, Vector):
+                bias.gradient += dy.by_row.sum(axis=0)
+            if weights.probe is not None:
+                _probe(x, dy, weights.probe)
             return pull_weights(dy)
 
         return y, pull
@@ -256,6 +258,17 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
         return Current(dx, x.steps, x.batch, x.shape)
 
     return _current(x, out, table.n_target), pull
+
+
+def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
+    """Add the gradient of every pair, living or not."""
+    if isinstance(x, Spikes):
+        kind = image.dtype.type
+        columns = x.columns
+        delta = np.ascontiguousarray(dy.by_row)
+        kernels.add_rows(columns.start, columns.index, delta, image.shape[1], kind(x.scale), image)
+    else:
+        image += x.by_row.T @ dy.by_row
 
 
 def _lanes(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:

@@ -102,7 +102,10 @@ class Sequential(Group):
         """The last layer's output, and the pullback through all."""
         pulls = []
         for layer in self._parts:
-            x, pull = layer(x)
+            y, pull = layer(x)
+            if layer.watch is not None and layer.training:
+                layer.watched.append(layer.watch(x, y))
+            x = y
             pulls.append(pull)
 
         def pull_all(dy: Current) -> Current | None:

@@ -23,58 +23,19 @@ from neurodev.learn.encode import Bernoulli, Encoder
 from neurodev.learn.health import calibrate
 from neurodev.learn.layer import Counters, Weights
 from neurodev.learn.loss import Loss, as_loss
+from neurodev.learn.method import Method
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.neurons import LIF
 from neurodev.learn.optim import SGD, Adam, Schedule, constant
+from neurodev.learn.storage import remove_at_start, stored
 from neurodev.learn.workers import Outcome, Workers
 from neurodev.rng import check_seed
+from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.units import day
 
 I8 = NDArray[np.int64]
-
-
-class Method:
-    """A way to change structure while learning; override the clocks you need.
-
-    Attributes
-    ----------
-    dead : {"zero", "hidden", "move"}
-        What the parameters of absent synapses do between events: stay 0; move behind a weight map; move and act.
-    gradient : {"never", "at_update", "always"}
-        When the gradient of absent synapses is needed.
-    """
-
-    dead = "zero"
-    gradient = "never"
-
-    @property
-    def name(self) -> str:
-        """The word by which logs and studies call this method."""
-        return type(self).__name__
-
-    def start(self, trainer: Trainer) -> None:
-        """Once, before the first step."""
-
-    def before_forward(self, trainer: Trainer) -> None:
-        """At every step, before the forward pass."""
-
-    def after_backward(self, trainer: Trainer) -> None:
-        """At every step, with the gradients complete."""
-
-    def after_step(self, trainer: Trainer) -> None:
-        """At every step, after the optimiser."""
-
-    def epoch_end(self, trainer: Trainer) -> None:
-        """After the last step of an epoch, before evaluation."""
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """What a checkpoint must keep."""
-        return {}
-
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take up a state again."""
 
 
 @dataclass
@@ -167,8 +128,11 @@ class Trainer:
         self.steps_per_epoch = -(-len(data.y_train) // self.batch)
         self.logs = {name: StructuralLog() for name in model.weights_of()}
         self.births = {name: [0, 0] for name in self.logs}
-        self.gains = calibrate(model, self._input(np.arange(min(self.batch, len(data.y_train)))))
+        self.skip_update = False
+        for m in self.methods:
+            m.prepare(self)
         self._check_storage()
+        self.gains = calibrate(model, self._input(np.arange(min(self.batch, len(data.y_train)))))
         for m in self.methods:
             m.start(self)
         self.workers.clear()
@@ -187,8 +151,6 @@ class Trainer:
             raise ParameterError(f"the model has {n_out} outputs, but {self.data.name} has {self.data.n_class} classes")
 
     def _check_storage(self) -> None:
-        from neurodev.structure.dense import DenseTable
-
         for m in self.methods:
             for name, w in self.model.weights_of().items():
                 dense = isinstance(w.table, DenseTable)
@@ -213,15 +175,96 @@ class Trainer:
     # ------------------------------------------------------------------ structure
 
     def propose(self, name: str, plans: Sequence[Plan]) -> Applied:
-        """Merge and apply plans on a weight tensor now, and log them at this step."""
-        weights = self.model.weights_of()[name]
-        merged = merge(list(plans), weights.table, single_contact=True)
-        done = apply(weights.table, merged, tick=self.step, life=self.life, log=self.logs[name])
+        """Merge and apply plans on a weight tensor now, and log them at this step.
+
+        Newborn synapses, and dead ones that must not move, lose their gradient and the moments of the optimiser.
+        """
+        table = self.weights()[name].table
+        merged = merge(list(plans), table, single_contact=True)
+        gone = merged.plan.deaths
+        done = apply(table, merged, tick=self.step, life=self.life, log=self.logs[name])
         if done.n_born or done.n_died:
             self.births[name][0] += done.n_born
             self.births[name][1] += done.n_died
-            self.workers.clear()
+            if isinstance(table, DenseTable):  # the sparse table does so by itself
+                still = not any(m.dead == "move" for m in self.methods)
+                fresh = np.concatenate([done.slots, gone]) if still else done.slots
+                for column in table.column_names:
+                    if column != "theta":
+                        table.column(column)[fresh] = 0
         return done
+
+    def begin_with(self, name: str, alive: NDArray[np.bool_] | None = None, storage: str | None = None) -> None:
+        """Structure and storage of a weight tensor before training; for `Method.prepare` only.
+
+        Parameters
+        ----------
+        alive : (n_source, n_target) bool, optional
+            Which synapses exist.  The weights of the others are divided among them: their standard deviation
+            grows with ``1 / sqrt(density)``, as it does where a layer is drawn sparse.
+        storage : {"dense", "hidden", "sparse"}, optional
+        """
+        w = self.weights()[name]
+        if alive is not None:
+            dense = stored(w.table, "dense")
+            remove_at_start(dense, alive)
+            dense.weight *= dense.weight.dtype.type(np.sqrt(alive.size / max(int(alive.sum()), 1)))
+            w.table = dense
+        self.store(name, storage if storage is not None else "hidden" if w.hidden else "dense")
+
+    def store(self, name: str, storage: str) -> None:
+        """Change how a weight tensor is stored; identities, moments and values go along."""
+        w, twin = self.weights()[name], self.workers.twin.weights_of()[name]
+        hidden = storage == "hidden"
+        table = stored(w.table, storage)
+        if table is not w.table or hidden != w.hidden:
+            w.put(table, hidden)
+        if twin is not w:
+            twin.put_like(w)
+
+    def watch(self, layer: str, look: Callable[[Any, Any], Any] | None) -> None:
+        """Have ``look(x, y)`` called at every training call of a layer; see `watched`."""
+        for model in self._models():
+            next(one for one in model.layers() if one.name == layer).watch = look
+
+    def watched(self, layer: str) -> list[Any]:
+        """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
+        out: list[Any] = []
+        for model in self._models():
+            one = next(one for one in model.layers() if one.name == layer)
+            out += one.watched
+            one.watched = []
+        return out
+
+    def probe(self, name: str) -> None:
+        """Have this step add up the gradient of every pair of a weight tensor; see `probed`."""
+        for model in self._models():
+            w = model.weights_of()[name]
+            w.probe = np.zeros((w.table.n_source, w.table.n_target), dtype=w.table.weight.dtype)
+
+    def probed(self, name: str) -> NDArray[Any]:
+        """(n_source, n_target) gradients asked for by `probe`; forgotten afterwards."""
+        parts = []
+        for model in self._models():
+            w = model.weights_of()[name]
+            assert w.probe is not None, "probe() comes before the forward pass"
+            parts.append(w.probe)
+            w.probe = None
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def _models(self) -> list[Sequential]:
+        twin = self.workers.twin
+        return [self.model] if twin is self.model else [self.model, twin]
+
+    def _hold_the_dead(self) -> None:
+        """Absent synapses that must not move get no gradient."""
+        if any(m.dead == "move" for m in self.methods):
+            return
+        for w in self.weights().values():
+            table = w.table
+            if isinstance(table, DenseTable) and not w.hidden and table.n_synapse < table.n_source * table.n_target:
+                gradient = w.gradient
+                gradient *= table.alive
 
     @property
     def life(self) -> float:
@@ -232,6 +275,10 @@ class Trainer:
     def progress_share(self) -> float:
         """Share of the planned steps that are done."""
         return min(self.step / (self.epochs * self.steps_per_epoch), 1.0)
+
+    def _schedule_share(self) -> float:
+        shares = [x for m in self.methods if (x := m.progress(self)) is not None]
+        return shares[0] if shares else self.progress_share
 
     def weights(self) -> dict[str, Weights]:
         """The weight tensors by name."""
@@ -303,7 +350,12 @@ class Trainer:
             raise ParameterError(f"the loss became {done.loss} at step {self.step}: lower the optimiser's rate")
         for m in self.methods:
             m.after_backward(self)
-        self.optimiser.step(self.model.parameters_of(), self.schedule(self.progress_share))
+        self._hold_the_dead()
+        if self.skip_update:
+            self.workers.clear()
+            self.skip_update = False
+        else:
+            self.optimiser.step(self.model.parameters_of(), self.schedule(self._schedule_share()))
         self.step += 1
         for m in self.methods:
             m.after_step(self)
@@ -342,6 +394,8 @@ class Trainer:
             self.births[name] = [0, 0]
             alive, total = alive + w.table.n_synapse, total + pairs
         out["density"] = alive / total
+        for m in self.methods:
+            out |= m.series(self)
         for name, c in counters.items():
             if c.sites:
                 out[f"rate/{name}"] = c.spikes / c.sites

@@ -18,6 +18,9 @@ COLOURS = {
     "shrunk": "#8C8C00", "neuron_death": "#7B2D4F", "rewire": "#2F6B3A", "drive": "#8C6D46",
     "intervention": "#111111", "lesion": "#5A5A5A", "initial": "#9AA3AF",
     "elements": "#3C9D7E", "axonal_elements": "#4FA3B8", "dendritic_elements": "#8E6BAF",
+    "magnitude": "#D55E00", "density": "#7B2D4F", "unit_survival": "#CC79A7", "survival": "#0072B2",
+    "threshold": "#E69F00", "gradient": "#3C9D7E", "random": "#9CC3E0", "regeneration": "#2F6B3A",
+    "regrowth": "#8C8C00",
     "alive": "#C3C8D0", "birth": "#3C9D7E", "run": INK, "control": "#B4703A", "early": "#4FA3B8",
 }  # fmt: skip
 

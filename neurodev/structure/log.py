@@ -22,6 +22,7 @@ CAUSES: tuple[str, ...] = (
     "initial", "turnover", "fluctuation", "evidence", "trophic", "hazard", "shrunk", "intervention", "lesion",
     "neuron_death", "drive", "rewire", "survival", "retraction", "elements", "axonal_elements", "dendritic_elements",
     "neurogenesis",
+    "magnitude", "density", "unit_survival", "threshold", "gradient", "random", "regeneration", "regrowth",
 )  # fmt: skip
 
 

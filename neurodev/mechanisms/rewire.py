@@ -1,0 +1,124 @@
+"""Scores, selectors and actuators: who is to die and who to be born, as pure functions over columns, and their plans.
+
+A *score* ranks synapses (or pairs, or units), a *selector* picks by rank, an *actuator* writes the plan.  Nothing here
+knows a driver: the arrays may come from a developing sheet or from a training step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.structure.log import check_cause
+from neurodev.structure.plan import Plan
+from neurodev.structure.table import Table
+
+Array = NDArray[np.generic]
+I8 = NDArray[np.int64]
+F8 = NDArray[np.float64]
+
+
+# ---------------------------------------------------------------- selectors
+
+
+def smallest(score: ArrayLike, n: int, tie: ArrayLike | None = None) -> I8:
+    """Indices of the `n` smallest scores, ascending; equal scores are taken in the order of `tie` (or of place).
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than `n` scores, or a score is NaN.
+    """
+    s = np.asarray(score)
+    if n < 0 or n > s.size:
+        raise ParameterError(f"n must lie in [0, {s.size}], the number of scores, got {n}")
+    if n == 0:
+        return np.zeros(0, dtype=np.int64)
+    if np.isnan(s).any():
+        raise ParameterError("a score is NaN: nothing can be ranked")
+    edge = np.partition(s, n - 1)[n - 1]
+    sure = np.flatnonzero(s < edge)
+    even = np.flatnonzero(s == edge)
+    if tie is not None:
+        even = even[np.argsort(np.asarray(tie)[even], kind="stable")]
+    return np.sort(np.concatenate([sure, even[: n - sure.size]]))
+
+
+def largest(score: ArrayLike, n: int, tie: ArrayLike | None = None) -> I8:
+    """Indices of the `n` largest scores, ascending; ties as in `smallest`."""
+    return smallest(-np.asarray(score, dtype=np.float64), n, tie)
+
+
+def some(n_candidate: int, n: int, generator: np.random.Generator) -> I8:
+    """`n` of `n_candidate` indices at random, ascending."""
+    if n > n_candidate:
+        raise ParameterError(f"n must be at most the number of candidates, {n_candidate}, got {n}")
+    return np.sort(generator.choice(n_candidate, n, replace=False)).astype(np.int64)
+
+
+def persistent(counter: NDArray[np.int64], now: NDArray[np.bool_]) -> None:
+    """Count consecutive rounds in which `now` held, after the first: -1 when the run is broken; in place."""
+    counter[~now] = -1
+    counter[now] += 1
+
+
+def lowest_units(density: ArrayLike, percent: float, ever: NDArray[np.bool_]) -> I8:
+    """Units among the lowest `percent` of all by density that were never pruned before (SD-SNN M2).
+
+    Units pruned before have density 0 and so hold the bottom places: the percentage is cumulative.
+    """
+    d = np.asarray(density, dtype=np.float64)
+    n = min(int(np.floor(d.size * percent / 100.0 + 1e-9)), d.size)
+    low = smallest(d, n)
+    return low[~ever[low]]
+
+
+# ---------------------------------------------------------------- scores
+
+
+def grow_scores(gradient: NDArray[np.generic], occupied: NDArray[np.bool_]) -> F8:
+    """|gradient| of free pairs, -1 of occupied ones; both (n_source, n_target)."""
+    return np.asarray(np.where(occupied, -1.0, np.abs(gradient)), dtype=np.float64)
+
+
+def per_target(table: Table, slots: I8, value: ArrayLike) -> F8:
+    """Sum of a value of synapses over those of each target."""
+    total: F8 = np.bincount(table.post[slots], np.asarray(value, dtype=np.float64), minlength=table.n_target)
+    return total
+
+
+def living(table: Table) -> I8:
+    """Living synapses of each target."""
+    return np.bincount(table.post[table.slots()], minlength=table.n_target).astype(np.int64)
+
+
+def occupancy(table: Table) -> NDArray[np.bool_]:
+    """(n_source, n_target): where a living synapse is."""
+    out = np.zeros((table.n_source, table.n_target), dtype=bool)
+    slots = table.slots()
+    out[table.pre(slots), table.post[slots]] = True
+    return out
+
+
+# ---------------------------------------------------------------- actuators
+
+
+def deaths(mechanism: str, slots: I8, cause: str, value: ArrayLike | None = None) -> Plan:
+    """The plan of some deaths; `value` is the number that decided each."""
+    code = np.full(slots.size, check_cause(cause), dtype=np.uint8)
+    what = np.full(slots.size, np.nan) if value is None else np.asarray(value)
+    return Plan(mechanism, slots.astype(np.int64), code, what.astype(np.float32))
+
+
+def births(
+    mechanism: str, source: I8, target: I8, cause: str, weight: ArrayLike = 0.0, value: ArrayLike | None = None
+) -> Plan:
+    """The plan of some births."""
+    n = source.size
+    what = np.full(n, np.nan) if value is None else np.asarray(value)
+    return Plan(
+        mechanism, source=source.astype(np.int64), target=target.astype(np.int64), lane=np.zeros(n, dtype=np.int64),
+        birth_cause=np.full(n, check_cause(cause), dtype=np.uint8), birth_value=what.astype(np.float32),
+        birth_weight=np.broadcast_to(np.asarray(weight, dtype=np.float32), (n,)).copy(),
+    )  # fmt: skip

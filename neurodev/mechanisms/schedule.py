@@ -1,0 +1,127 @@
+"""Controllers: pure functions from time, or from counts of the living, to a number that steers pruning and growth.
+
+`x` is the share of a schedule that has passed, 0 to 1.  Sources are the papers' rules in seed-mechanisms.md (named
+with each function) and the public code they rest on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
+
+F8 = NDArray[np.float64]
+
+
+def _share(x: float) -> float:
+    return min(max(float(x), 0.0), 1.0)
+
+
+def cubic(x: float, first: float, last: float) -> float:
+    """``last + (first - last)(1 - x)^3``: fast at first (Zhu & Gupta 2017; NDSNN 3a.2, GMP, GraNet)."""
+    return last + (first - last) * (1.0 - _share(x)) ** 3
+
+
+def cosine(x: float, first: float, last: float = 0.0) -> float:
+    """Half a cosine from `first` to `last` (NDSNN 3a.3, RigL)."""
+    return last + 0.5 * (first - last) * (1.0 + math.cos(math.pi * _share(x)))
+
+
+def linear(x: float, first: float, last: float) -> float:
+    """A straight line."""
+    return first + (last - first) * _share(x)
+
+
+def sine(x: float, top: float) -> float:
+    """``top (1 - cos(pi x)) / 2``: from 0 to `top`, flat at both ends (STDS)."""
+    return 0.5 * top * (1.0 - math.cos(math.pi * _share(x)))
+
+
+def percentile(k: float, first: float, growth: float = 1.1, cap: float = 99.0) -> float:
+    """``min(cap, first + growth^k)``: rank a regenerating synapse must reach k epochs after the start (SD-SNN M4)."""
+    return float(min(cap, first + growth ** min(k, 1e3)))
+
+
+def neurotrophic(share: float, rate: float, alive: int, alive_next: int) -> float:
+    """The next cumulative share (in per cent) to prune: ``share + rate alive / alive_next`` (SD-SNN M3).
+
+    Many sources that compete for few targets mean more death: the neurotrophic hypothesis.
+
+    Raises
+    ------
+    ParameterError
+        If the next layer has no living unit.
+    """
+    if alive_next < 1:
+        raise ParameterError("the layer above has no living unit, so that there is nothing to compete for")
+    return share + rate * alive / alive_next
+
+
+def exponential_rate(k: float, tau: float, scale: float = 1.0, block: int = 200) -> float:
+    """Sum of ``exp(-j / tau)`` over the epochs j of a long run that epoch k of a shorter one stands for.
+
+    Parameters
+    ----------
+    k : int
+        Epochs since the start, in the epochs of this run.
+    scale : float
+        Length of this run over that of the long one; 1 gives ``exp(-k / tau)``.
+    """
+    first, last = k / scale, (k + 1) / scale
+    j = np.arange(math.ceil(first - 1e-9), min(math.ceil(last - 1e-9), math.ceil(first) + block + 1 / scale))
+    return float(np.exp(-j / tau).sum())
+
+
+def erdos_renyi(
+    shapes: Sequence[Sequence[int]], density: float, power: float = 1.0, dense: Sequence[bool] | None = None
+) -> F8:
+    """Density of each layer by the Erdos-Renyi-kernel rule, for a `density` of all weights together.
+
+    ``eps p_l`` with ``p_l = (sum of all dimensions / product of all dimensions)^power``; layers that would pass 1
+    become dense and the others are solved again.  (seed-mechanisms.md 3f, RigL.)
+
+    Parameters
+    ----------
+    shapes : sequence of tuple
+        Dimensions of each weight tensor: (n_in, n_out), or (n_in, n_out, kernel, kernel).
+    density : float
+        In (0, 1].
+    dense : sequence of bool, optional
+        Layers that stay dense whatever the rule says.
+
+    Raises
+    ------
+    ParameterError
+        If the density is out of range.
+    """
+    if not 0 < density <= 1:
+        raise ParameterError(f"density must lie in (0, 1], got {density!r}")
+    size = np.array([np.prod(s) for s in shapes], dtype=float)
+    p = (np.array([np.sum(s) for s in shapes], dtype=float) / size) ** power
+    full = np.zeros(size.size, dtype=bool) if dense is None else np.asarray(dense, dtype=bool).copy()
+    while not full.all():
+        left = density * size.sum() - size[full].sum()
+        eps = max(left, 0.0) / float((p * size)[~full].sum())
+        if eps * p[~full].max() <= 1.0 + 1e-12:
+            return np.where(full, 1.0, np.minimum(eps * p, 1.0))
+        full |= ~full & (p == p[~full].max())
+    return np.ones(size.size)
+
+
+def fewest_deaths(n_now: int, n_next: int, ratio: float) -> int:
+    """Deaths of a round that ends with `n_next` synapses: the share `ratio`, or as many as feasible growth needs.
+
+    A round of n deaths and ``n_next - (n_now - n)`` births can only be carried out if there are no negative births
+    (NDSNN, feasibility): then more die, and none are born.
+    """
+    wanted = int(math.floor(ratio * n_now + 1e-9))
+    return min(max(wanted, n_now - n_next, 0), n_now)
+
+
+def remaining(rounds: ArrayLike, share: float = 0.25) -> F8:
+    """Density after each of `rounds` of iterative pruning of a `share` of what is left (LTH)."""
+    return np.asarray((1.0 - share) ** np.asarray(rounds, dtype=float))
