@@ -332,6 +332,8 @@ class Engine:
     def silence(self, population: int, on: bool) -> None:
         """Silence a population (or let it fire again, from reset)."""
         s = self.state
+        if s.neurons.silenced[population] == int(on):
+            return
         s.neurons.silenced[population] = int(on)
         first = int(s.neurons.first[population])
         if first < 0:
@@ -349,7 +351,17 @@ class Engine:
             u[free] = (s.neurons.reset[kind] * grow)[free]
             if s.currents.model[population]:
                 u[free] -= synaptic_part(address(self._table), here.start, here.stop)[free]
-                predict_all(address(self._table), here.start, here.stop, float(s.clock.f[T_NOW]))
+            self.predict(population, here.start, here.stop)
+
+    def predict(self, population: int, first: int, last: int) -> None:
+        """Note the coming crossings of neurons `first`..`last` of a population, set to new potentials from outside."""
+        s = self.state
+        if s.clock.f[T_BLOCK] == -np.inf:
+            return  # nothing ran yet: the first window looks at everybody
+        while s.clock.n[N_CROSSING] + (last - first) + s.neurons.u.size >= self.state.queue.crossing_time.size:
+            self._grow(Status.CROSSING_FULL)
+        note = predict_all if s.currents.model[population] else loop.predict_delta
+        note(address(self._table), first, last, float(s.clock.f[T_NOW]))
 
     def mark_births(self, projection: int, first_uid: int) -> None:
         """Spikes already in flight are not carried by synapses from `first_uid` on."""

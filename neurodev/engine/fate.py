@@ -2,7 +2,8 @@
 
 A neuron that does not live holds the sentinel of the refractory: it swallows every input without a test, so the loop
 need not know of it.  Dying takes away what is still on its way: its release from refractoriness, its spikes that
-travel, its traces, and (a cell of a drive) the spikes it had still to emit.  All of it happens between two events.
+travel, its currents and predicted crossings, its traces, and (a cell of a drive) the spikes it had still to emit.  All
+of it happens between two events.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.engine.currents import AT
 from neurodev.engine.state import (
     N_AGENDA,
     N_AGENDA_AT,
+    N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
     N_DUE,
@@ -55,6 +58,9 @@ def kill(engine: Engine, population: int, neurons: I8) -> None:
             h.pre_trace.reshape(-1, t.n_lane, t.n_source)[:, :, dead] = 0.0
         if q.target.index == population:
             h.post_trace.reshape(-1, t.n_target)[:, dead] = 0.0
+    for own in engine.hot_populations:
+        if own.population == population:
+            own.post_trace.reshape(-1, own.n_target)[:, dead] = 0.0
 
 
 def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:
@@ -69,6 +75,22 @@ def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:
     n[N_RELEASE] = _keep(~gone[q.release_index[:k]], 0, q.release_time, q.release_index)
     at, k = int(n[N_DUE_AT]), int(n[N_DUE])
     n[N_DUE] = _keep(~gone[q.due_index[at:k]], at, q.due_time, q.due_index)
+    k = int(n[N_CROSSING])
+    k = _keep(~gone[q.crossing_index[:k]], 0, q.crossing_time, q.crossing_index, q.crossing_u)
+    n[N_CROSSING] = k
+    order = np.lexsort((q.crossing_index[:k], q.crossing_time[:k]))  # a sorted list is a heap
+    for a in (q.crossing_time, q.crossing_index, q.crossing_u):
+        a[:k] = a[:k][order]
+    _forget_currents(engine, population, np.flatnonzero(dead))
+
+
+def _forget_currents(engine: Engine, population: int, neurons: I8) -> None:
+    """No current flows in these neurons, and no crossing of theirs is predicted."""
+    c = engine.state.currents
+    if c.model[population]:
+        rows = c.first[population] + neurons
+        c.cell[rows] = 0.0
+        c.cell[rows, AT] = np.inf
 
 
 def _forget_spikes(engine: Engine, population: int, dead: B1) -> None:
@@ -94,15 +116,17 @@ def _forget_spikes(engine: Engine, population: int, dead: B1) -> None:
 
 
 def wake(engine: Engine, population: int, neurons: I8) -> None:
-    """Neurons are born: from now on they integrate, from their initial potential."""
+    """Neurons are born: from now on they integrate, from their initial potential and without currents."""
     s = engine.state
     first = int(s.neurons.first[population])
     engine.alive[population][neurons] = True
+    _forget_currents(engine, population, neurons)  # background falls also on places that nobody has yet
     if s.neurons.silenced[population] == 1:
         return
     j = first + neurons
     growth = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
     s.neurons.u[j] = engine.initial_u[j] * growth
+    engine.predict(population, int(j.min()), int(j.max()) + 1)
 
 
 def put_to_sleep(engine: Engine) -> None:
@@ -135,5 +159,9 @@ def verify(engine: Engine) -> None:
             j = np.flatnonzero(absent) + first
             found |= bool(np.isin(q.release_index[: int(n[N_RELEASE])], j).any())
             found |= bool(np.isin(q.due_index[int(n[N_DUE_AT]) : int(n[N_DUE])], j).any())
+            found |= bool(np.isin(q.crossing_index[: int(n[N_CROSSING])], j).any())
+            if s.currents.model[p.index]:
+                rows = s.currents.first[p.index] + np.flatnonzero(absent)
+                found |= bool(np.isfinite(s.currents.cell[rows, AT]).any())
         if found:
             raise InvariantError(f"population {p.name!r}: a neuron that does not live has an event on its way")

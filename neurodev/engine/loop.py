@@ -137,6 +137,14 @@ def predict(s, j, t):  # type: ignore[no-untyped-def]
         push_crossing(s, max(at, t), j, u)
 
 
+@kernel
+def predict_delta(s, first, last, t):  # type: ignore[no-untyped-def]
+    """`predict` for the neurons first..last, whose potentials were set from outside."""
+    if clock_of(s).n[N_SUPRA] == 1:
+        for j in range(first, last):
+            predict(s, j, t)
+
+
 @rule
 def release(s, j, t):  # type: ignore[no-untyped-def]
     """End of refractoriness: V = V_reset."""

@@ -18,7 +18,7 @@ def single(t, rate, r):
 class CurrentCell:
     def __init__(self, tau, v_inf, threshold, reset, refractory, v, rates, capacitance):
         self.tau, self.v_inf, self.threshold, self.reset, self.refractory = tau, v_inf, threshold, reset, refractory
-        self.v, self.t, self.free, self.stamp = v, 0.0, True, 0
+        self.v, self.t, self.free, self.stamp, self.dead = v, 0.0, True, 0, False
         self.r = 0.0 if math.isinf(tau) else 1.0 / tau
         self.rates, self.capacitance = rates, capacitance
         self.current = [0.0] * len(rates)  # at time t, over C

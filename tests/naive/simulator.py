@@ -71,6 +71,12 @@ class NaiveSimulator:
             self.rows[q.name], self.synapses[q.name] = rows, synapses
             self.traces[q.name] = ({}, {})
         self.signals = {n: {k: v.copy() for k, v in b.signals.items()} for n, b in s.blocks.items()}
+        self.first_signals = {n: {k: v.copy() for k, v in b.items()} for n, b in self.signals.items()}
+        self.unborn = {p.name: list(range(p.n - p.room, p.n)) for p in self.net.populations.values()}
+        self.birthdays = {p.name: {} for p in self.net.populations.values()}
+        for p in self.net.populations.values():
+            for i in self.unborn[p.name]:
+                self.cells[p.name][i].dead = True
         self.counts = {p.name: np.zeros(p.n, dtype=int) for p in self.net.populations.values()}
         self.next_uid = s.engine.uids.next
         self.now, self.tick = 0.0, 0
@@ -213,8 +219,8 @@ class NaiveSimulator:
                     self.predict(p, i, t)
             elif kind == CROSSING:
                 p, i, stamp = payload
-                if self.cells[p.name][i].stamp == stamp and self.cells[p.name][i].free:
-                    c = self.cells[p.name][i]
+                c = self.cells[p.name][i]
+                if c.stamp == stamp and c.free and not c.dead:
                     c.decay(t)
                     c.t, c.v = t, c.reset
                     self.fire(p, i, t)
@@ -293,7 +299,7 @@ class NaiveSimulator:
         for name, k in self.counts.items():
             self.signals[name]["rate_hz"] = k * 1e3 / self.s.tick_spike
             k[:] = 0
-        doomed = set()
+        doomed, due = set(), {}
         for p in self.net.populations.values():
             b = self.signals[p.name]
             for m in p.mechanisms:
@@ -304,8 +310,13 @@ class NaiveSimulator:
                     b["scaling"] = np.clip(b["scaling"] + step, -m.bound, m.bound)
                 elif m.name == "NeuronDeath":
                     doomed |= self.doomed(p, m, b, T, life)
+                elif m.name == "Neurogenesis":
+                    due[p.name] = self.grow_up(p, m, b, T, life)
         for name, i in doomed:
             self.cells[name][i].dead = True
+        for name, (m, number) in due.items():
+            for _ in range(min(number, len(self.unborn[name]))):
+                self.be_born(name, m, self.unborn[name].pop(0), life)
         self.gone = {
             q.name: [s for s in self.synapses[q.name]
                      if (q.source.name, s["pre"]) in doomed or (q.target.name, s["post"]) in doomed]
@@ -321,16 +332,49 @@ class NaiveSimulator:
     def doomed(self, p, m, signals, T, life):
         keep = math.exp(-T / m.average)
         signals["fate_rate"] = signals["rate_hz"] + (signals["fate_rate"] - signals["rate_hz"]) * keep
-        exposed = max(min(life, m.end) - max(life - T, m.begin), 0.0)
         key = rng.key(self.net.seed, p.name, "neuron death")
         out = set()
         for i, c in enumerate(self.cells[p.name]):
             if not c.dead:
+                age = life - self.birthdays[p.name].get(i, 0.0)
+                exposed = max(min(age, m.end) - max(age - T, m.begin), 0.0)
                 h = -math.log(1 - m.fraction) / (m.end - m.begin)
                 h *= math.exp(-m.slope * (signals["fate_rate"][i] / m.target_hz - 1))
                 if float(rng.uniform(key, np.uint64(i), np.uint64(self.tick))) < 1 - math.exp(-h * exposed):
                     out.add((p.name, i))
         return out
+
+    def grow_up(self, p, m, signals, T, life):
+        """Ages of the newborn; returns the mechanism and how many are born in this tick."""
+        for i, born in self.birthdays[p.name].items():
+            x = max(life - born - m.first_spine, 0.0) / (m.half - m.first_spine)
+            signals["maturity"][i] = x * x / (1 + x * x)
+            critical = m.critical_begin < life - born <= m.critical_end
+            signals["plasticity"][i] = m.plasticity if critical else 1.0
+        mean = m.rate * max(min(life, m.end) - max(life - T, m.begin), 0.0) / 86.4e6
+        key = rng.key(self.net.seed, p.name, "neuron births")
+        u, n = float(rng.uniform(key, np.uint64(0), np.uint64(self.tick))), 0
+        while u > math.fsum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(n + 1)):
+            n += 1
+        return m, n
+
+    def be_born(self, name, m, i, life):
+        c = self.cells[name][i]
+        p = self.net.populations[name]
+        for k, v in self.signals[name].items():
+            v[i] = self.first_signals[name][k][i]
+        self.signals[name]["maturity"][i] = 0.0
+        self.signals[name]["synapses_from"][i] = life + m.first_spine
+        self.signals[name]["axon_from"][i] = life + m.axon
+        self.birthdays[name][i] = life
+        c.dead, c.free = False, True
+        c.t, c.v = self.tick * self.s.tick_spike, float(p.model.expand(p.n, name)["initial"][i])
+        if isinstance(c, CurrentCell):
+            c.current = [0.0, 0.0]
+        self.predict(p, i, c.t)
+
+    def ready(self, p, signal, i, life):
+        return self.lives(p, i) and (signal not in self.signals[p.name] or self.signals[p.name][signal][i] <= life)
 
     def lives(self, p, i):
         return p.name not in self.cells or not self.cells[p.name][i].dead
@@ -348,7 +392,9 @@ class NaiveSimulator:
         if "STDP" in m:
             keep = math.exp(-T / m["STDP"].evidence_tau)
             scale = m["STDP"].period / self.s.tick_spike / m["STDP"].reference()
+            plasticity = self.signals[q.target.name].get("plasticity", np.ones(q.target.n))
             for syn in synapses:
+                syn["accumulator"] *= plasticity[syn["post"]]
                 syn["evidence"] = syn["evidence"] * keep + (1 - keep) * syn["accumulator"] * scale
                 syn["accumulator"] = 0.0
             for group in of.values():
@@ -411,12 +457,16 @@ class NaiveSimulator:
         key = rng.key(self.net.seed, q.name, "births")
         step = np.uint64(self.tick)
         affinity = q.wiring.affinity(q.source.positions, q.target.positions, q.source is q.target)
-        mean = m.expected(life - T, life)
+        signals = self.signals[q.target.name]
         n_lane = self.s.tables[q.name].n_lane
         out = []
         for j in range(q.target.n):
-            if not self.lives(q.target, j):
+            if not self.ready(q.target, "synapses_from", j, life):
                 continue
+            mean = m.expected(life - T, life)
+            if "maturity" in signals:
+                since = signals["synapses_from"][j]
+                mean = m.expected(max(life - T - since, 0.0), life - since) * signals["maturity"][j]
             u, n, p = float(rng.uniform(key, np.uint64(1024 * j), step)), 0, math.exp(-mean)
             total = p
             while u > total and n < 60:
@@ -425,8 +475,8 @@ class NaiveSimulator:
                 total += p
             taken = {s["pre"] for s in of.get(j, [])}
             for b in range(n):
-                free = [i for i in range(q.source.n)
-                        if i not in taken and affinity[j, i] > 0 and self.lives(q.source, i)]  # fmt: skip
+                free = [i for i in range(q.source.n) if i not in taken and affinity[j, i] > 0]
+                free = [i for i in free if self.ready(q.source, "axon_from", i, life)]
                 if not free:
                     break
                 k = np.uint64(1024 * j + b + 1)
