@@ -345,7 +345,7 @@ class Trainer:
             make = lambda ids: self._encode_part(part[[where[int(i)] for i in ids]], ids)
         else:
             make = lambda ids: self._encode(x, ids, self.epoch)
-        done = self.workers.run(make, samples, self.data.y_train[samples], learn=True)
+        done = self.workers.run(make, samples, self.data.y_train[samples], learn=True, step=self.step)
         if not np.isfinite(done.loss):
             raise ParameterError(f"the loss became {done.loss} at step {self.step}: lower the optimiser's rate")
         for m in self.methods:

@@ -76,11 +76,16 @@ class Workers:
             self._pool.shutdown()
 
     def _part(self, model: Sequential, make: Callable[[I8], Any], samples: I8, labels: I8, total: int, learn: bool,
-              out: NDArray[np.float32] | None) -> Outcome:  # fmt: skip
+              out: NDArray[np.float32] | None, place: tuple[int, int]) -> Outcome:  # fmt: skip
+        """Some samples of a batch; `place` is the step of training and the place of the first of them in the batch."""
         done = Outcome()
-        size = samples.size if self.whole else self.chunk
+        step, first = place
+        drawing = [layer for layer in model.layers() if hasattr(layer, "at")]
+        size = samples.size if self.whole and learn else self.chunk
         for a in range(0, samples.size, size):
             part = slice(a, a + size)
+            for layer in drawing:
+                layer.at(step, first + a)
             y, pull = model(make(samples[part]))
             value, dy, score = self.loss(y, labels[part], total)
             if learn and dy.value.any():
@@ -91,7 +96,13 @@ class Workers:
         return done
 
     def run(
-        self, make: Callable[[I8], Any], samples: I8, labels: I8, learn: bool, out: NDArray[np.float32] | None = None
+        self,
+        make: Callable[[I8], Any],
+        samples: I8,
+        labels: I8,
+        learn: bool,
+        out: NDArray[np.float32] | None = None,
+        step: int = 0,
     ) -> Outcome:
         """One batch: forward, and with `learn` backward, adding to the gradients of the model.
 
@@ -102,15 +113,18 @@ class Workers:
         samples, labels : (B,) int64
         out : (B, n_class) float32, optional
             Filled with the scores.
+        step : int
+            Step of training, on which draws of layers (dropout) depend.
         """
         n = samples.size
         self.twin.set_training(learn)
         self.model.set_training(learn)
         if self.whole:
-            return self._part(self.model, make, samples, labels, n, learn, out)
+            return self._part(self.model, make, samples, labels, n, learn, out, (step, 0))
         half = (n + 1) // 2
-        one = (self.model, make, samples[:half], labels[:half], n, learn, None if out is None else out[:half])
-        two = (self.twin, make, samples[half:], labels[half:], n, learn, None if out is None else out[half:])
+        a, b = (None, None) if out is None else (out[:half], out[half:])
+        one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, 0))
+        two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, half))
         if self._pool is not None:
             later = self._pool.submit(self._part, *two)
             done = self._part(*one)
