@@ -57,7 +57,8 @@ def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads
 
 def timed(step: Callable[[], None], repeats: int) -> list[float]:
     """Seconds of each of `repeats` calls, after two for the caches."""
-    step(), step()
+    for _ in range(2):
+        step()
     out = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -77,5 +78,5 @@ def measure(density: float, rate: float, threads: int = 1, repeats: int = 15) ->
     return {
         "density": density, "input_rate": rate, "threads": threads, "seconds": float(np.median(seconds)),
         "spread": [min(seconds), max(seconds)], "hidden_rate": hidden.spikes / hidden.sites,
-        "kernels": dict(counters["hidden"].kernels), "bytes_of_weights": table.nbytes,
+        "kernels": dict(counters["hidden"].kernels), "bytes_of_weights": round(table.memory() * table.n_synapse),
     }  # fmt: skip

@@ -224,13 +224,13 @@ class Trainer:
 
     def watch(self, layer: str, look: Callable[[Any, Any], Any] | None) -> None:
         """Have ``look(x, y)`` called at every training call of a layer; see `watched`."""
-        for model in self._models():
+        for model in self.models():
             next(one for one in model.layers() if one.name == layer).watch = look
 
     def watched(self, layer: str) -> list[Any]:
         """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
         out: list[Any] = []
-        for model in self._models():
+        for model in self.models():
             one = next(one for one in model.layers() if one.name == layer)
             out += one.watched
             one.watched = []
@@ -238,23 +238,30 @@ class Trainer:
 
     def probe(self, name: str) -> None:
         """Have this step add up the gradient of every pair of a weight tensor; see `probed`."""
-        for model in self._models():
+        for model in self.models():
             w = model.weights_of()[name]
             w.probe = np.zeros((w.table.n_source, w.table.n_target), dtype=w.table.weight.dtype)
 
     def probed(self, name: str) -> NDArray[Any]:
         """(n_source, n_target) gradients asked for by `probe`; forgotten afterwards."""
         parts = []
-        for model in self._models():
+        for model in self.models():
             w = model.weights_of()[name]
             assert w.probe is not None, "probe() comes before the forward pass"
             parts.append(w.probe)
             w.probe = None
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
-    def _models(self) -> list[Sequential]:
+    def models(self) -> list[Sequential]:
+        """The model and, where there is one, the replica that works on the second half of each batch."""
         twin = self.workers.twin
         return [self.model] if twin is self.model else [self.model, twin]
+
+    def share(self, layer: str, key: str) -> None:
+        """Give the replica the parameter that a method has added to a layer."""
+        mine, *others = (next(one for one in m.layers() if one.name == layer) for m in self.models())
+        for other in others:
+            other.parameters[key] = mine.parameters[key].replica()
 
     def _hold_the_dead(self) -> None:
         """Absent synapses that must not move get no gradient."""

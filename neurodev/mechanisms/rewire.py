@@ -84,8 +84,8 @@ def grow_scores(gradient: NDArray[np.generic], occupied: NDArray[np.bool_]) -> F
 
 def per_target(table: Table, slots: I8, value: ArrayLike) -> F8:
     """Sum of a value of synapses over those of each target."""
-    total: F8 = np.bincount(table.post[slots], np.asarray(value, dtype=np.float64), minlength=table.n_target)
-    return total
+    total = np.bincount(table.post[slots], np.asarray(value, dtype=np.float64), minlength=table.n_target)
+    return total.astype(np.float64)
 
 
 def living(table: Table) -> I8:

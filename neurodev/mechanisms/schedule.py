@@ -61,7 +61,7 @@ def neurotrophic(share: float, rate: float, alive: int, alive_next: int) -> floa
     return share + rate * alive / alive_next
 
 
-def exponential_rate(k: float, tau: float, scale: float = 1.0, block: int = 200) -> float:
+def exponential_rate(k: int, tau: float, scale: float = 1.0, until: float = 200.0) -> float:
     """Sum of ``exp(-j / tau)`` over the epochs j of a long run that epoch k of a shorter one stands for.
 
     Parameters
@@ -70,9 +70,10 @@ def exponential_rate(k: float, tau: float, scale: float = 1.0, block: int = 200)
         Epochs since the start, in the epochs of this run.
     scale : float
         Length of this run over that of the long one; 1 gives ``exp(-k / tau)``.
+    until : float
+        Only epochs j before this one count.
     """
-    first, last = k / scale, (k + 1) / scale
-    j = np.arange(math.ceil(first - 1e-9), min(math.ceil(last - 1e-9), math.ceil(first) + block + 1 / scale))
+    j = np.arange(math.ceil(k / scale - 1e-9), math.ceil(min((k + 1) / scale, until) - 1e-9))
     return float(np.exp(-j / tau).sum())
 
 

@@ -48,3 +48,17 @@ def refresh_from_size(slots, size, weight, post, gain, threshold, factor):  # ty
     for k in range(slots.shape[0]):
         s = slots[k]
         weight[s] = np.float32(gain * max(0.0, size[s] - threshold) * factor[post[s]])
+
+
+@kernel
+def refresh_hidden(theta, gain, threshold, cut, weight):  # type: ignore[no-untyped-def]
+    """Write ``sign(theta) max(0, gain (|theta| - threshold))``, 0 where not above `cut`.
+
+    theta, weight : (n_source, stride);  gain : (n_target,), one for each column
+    """
+    zero = theta.dtype.type(0)
+    for i in range(theta.shape[0]):
+        for j in range(gain.shape[0]):
+            w = gain[j] * (abs(theta[i, j]) - threshold)
+            w = w if w > cut else zero
+            weight[i, j] = w if theta[i, j] >= zero else -w

@@ -1,0 +1,198 @@
+"""DPAP: use it or lose it, gradually decay (Han et al. 2025); filters, neurons, synapses die when survival ends.
+
+Every batch: traces of the spikes of each hidden layer (`learn.traces`), and their Bienenstock-Cooper-Munro product
+with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on, the survival
+(`mechanisms.survival`) of
+
+* filters and hidden neurons, scored by ``minmax(sum of their synapses' BCM) minmax(their summed activity)``,
+* single synapses of fully connected layers, scored by their BCM.
+
+Whatever falls below 0 is gone for good.  Nothing regrows, nothing is fine-tuned; the sparsity is an outcome.
+Source: seed-mechanisms.md, 2a, with the readings of 2d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params
+from neurodev.learn.method import Remembering
+from neurodev.learn.traces import concatenated, final_trace
+from neurodev.learn.trainer import Trainer
+from neurodev.mechanisms import rewire
+from neurodev.mechanisms.bcm import modulations, running_mean
+from neurodev.mechanisms.survival import Survival, significance
+from neurodev.methods.tensors import Tensor, chosen
+from neurodev.params import param
+
+EPOCHS = 300  # of the published runs to which the counters belong
+F8 = NDArray[np.float64]
+F4 = NDArray[np.float32]
+
+FILTER = {"of": "neuron", "offset": 0.65, "boost": 5.0, "eta": 12.0}
+NEURON = {"of": "neuron", "offset": 1.5, "boost": 2.0, "eta": 13.0}
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is noted of a layer's call: the traces of its input or of its output."""
+
+    decay: float
+    channels: int
+    of_input: bool
+
+    def __call__(self, x: Any, y: Any) -> F4:
+        return final_trace(x if self.of_input else y, self.decay, self.channels)
+
+
+@dataclass
+class DPAP(Remembering):
+    """Developmental plasticity-inspired adaptive pruning.
+
+    Parameters
+    ----------
+    layers : tuple of str, optional
+        Weight tensors that take part; all hidden ones by default.
+    units, synapses : bool
+        Off switches of the two survivals.
+    trace_decay : float
+        Per step.
+    per_slot : bool
+        One BCM threshold for each position in the batch, as published, in place of one a unit.
+    strict : bool
+        What is dead does not move at all, so that it may be stored away and cost nothing: a deviation.  Published:
+        it is trained from 0 within each epoch, without ever coming back.
+    first : int
+        First epoch, from 0, at which survival moves, in epochs of a run of 300.
+    offset, offset_filters : float
+        o of neurons and synapses, and of filters.
+    scale : float, optional
+        Length of this run over 300 epochs, by default ``epochs / 300``: `first` and eta are multiplied by it, and the
+        steps of survival divided by it, so that the sum of all steps is that of the long run.
+    """
+
+    layers: tuple[str, ...] | None = param(None, none=True, source="seed-mechanisms.md, 2a (M4)")
+    units: bool = param(True, source="off switch")
+    synapses: bool = param(True, source="off switch")
+    trace_decay: float = param(0.5, low=0.0, high=1.0, source="seed-mechanisms.md, 2a (M1)")
+    per_slot: bool = param(False, source="seed-mechanisms.md, 2d")
+    strict: bool = param(False, source="seed-mechanisms.md, 2d: ours")
+    first: int = param(5, low=0, source="seed-mechanisms.md, 2a (M4)")
+    offset: float = param(1.5, source="seed-mechanisms.md, 2a (M4)")
+    offset_filters: float = param(0.65, source="seed-mechanisms.md, 2a (M4)")
+    scale: float | None = param(None, above=0.0, none=True, source="issue of the methods: one documented factor")
+
+    gradient = "always"
+
+    def __post_init__(self) -> None:
+        params.check(self)
+        super().__init__()
+        self.gradient = "never" if self.strict else "always"
+
+    @property
+    def dead(self) -> str:  # type: ignore[override]
+        """What absent synapses do between epochs."""
+        return "zero" if self.strict else "move"
+
+    # ------------------------------------------------------------------ parameters of this run
+
+    def scale_of(self, trainer: Trainer) -> float:
+        """Length of this run over the published one."""
+        return trainer.epochs / EPOCHS if self.scale is None else self.scale
+
+    def survival(self, trainer: Trainer, kind: str) -> Survival:
+        """The survival rule of ``filter``, ``neuron`` or ``synapse`` in this run.
+
+        Dividing the steps by the scale is multiplying the start by it: R, its sign and its death are the same.
+        """
+        scale = self.scale_of(trainer)
+        what = dict(FILTER if kind == "filter" else NEURON)
+        what |= {"of": "synapse"} if kind == "synapse" else {}
+        what["offset"] = self.offset_filters if kind == "filter" else self.offset
+        what["eta"] = float(what["eta"]) * scale  # type: ignore[arg-type]
+        return Survival(start=10.0 * scale, decay=0.999 ** (1 / scale), first=round(self.first * scale), **what)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------ clocks
+
+    def start(self, trainer: Trainer) -> None:
+        """Have traces taken, and begin all sums at 0."""
+        for t in chosen(trainer, self.layers, self.name):
+            rows, n = t.table.n_source // t.taps, t.table.n_target
+            pre, post = (rows, n) if t.convolution else (0, 0)
+            trainer.watch(t.layer.name, _Look(self.trace_decay, pre, of_input=True))
+            trainer.watch(t.neurons, _Look(self.trace_decay, post, of_input=False))
+            kind = "filter" if t.convolution else "neuron"
+            self.memory |= {
+                f"bcm/{t.name}": np.zeros((rows, n)), f"activity/{t.name}": np.zeros(n),
+                f"threshold/{t.name}": np.zeros((1, n)), f"batches/{t.name}": np.zeros(1),
+                f"unit/{t.name}": np.full(n, self.survival(trainer, kind).start),
+            }  # fmt: skip
+            if not t.convolution:
+                self.memory[f"synapse/{t.name}"] = np.full(rows * n, self.survival(trainer, "synapse").start)
+
+    def after_backward(self, trainer: Trainer) -> None:
+        """Add the batch to the BCM products and to the activities."""
+        seen: dict[str, F4] = {}
+
+        def traces(layer: str) -> F4:  # two tensors may share a layer of neurons, as below and above
+            if layer not in seen:
+                seen[layer] = concatenated(trainer.watched(layer))
+            return seen[layer]
+
+        for t in chosen(trainer, self.layers, self.name):
+            self._add(t, traces(t.layer.name), traces(t.neurons))
+
+    def _add(self, t: Tensor, pre: F4, post: F4) -> None:
+        m = self.memory
+        key, n = f"threshold/{t.name}", m[f"batches/{t.name}"]
+        if self.per_slot and m[key].shape[0] < post.shape[0]:
+            m[key] = np.zeros(post.shape)
+        used = post.shape[0] if self.per_slot else 1  # a last, shorter batch uses the first slots
+        threshold = m[key][:used]
+        change = np.empty(post.shape)
+        modulations(post, threshold, change)
+        m[f"bcm/{t.name}"] += pre.T @ change.astype(np.float32)
+        m[f"activity/{t.name}"] += post.sum(axis=0)
+        n += 1
+        m[key][:used] = running_mean(threshold, post, int(n[0]))
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Move survival; what is below 0 dies; then the mask."""
+        for t in chosen(trainer, self.layers, self.name):
+            if self.units:
+                self._units(trainer, t)
+            if self.synapses and not t.convolution:
+                self._synapses(trainer, t)
+            if not self.strict:
+                t.table.weight[t.dense.alive == 0] = 0.0
+
+    def _units(self, trainer: Trainer, t: Tensor) -> None:
+        m, table = self.memory, t.table
+        survival = self.survival(trainer, "filter" if t.convolution else "neuron")
+        worth = significance(m[f"bcm/{t.name}"].sum(axis=0), m[f"activity/{t.name}"])
+        left = m[f"unit/{t.name}"]
+        doomed = survival.update(np.arange(table.n_target), worth, left, trainer.epoch)
+        slots = table.slots()
+        gone = slots[np.isin(table.post[slots], doomed)]
+        if gone.size:
+            value = left[table.post[gone]]
+            trainer.propose(t.name, [rewire.deaths(self.name, gone, "unit_survival", value)])
+
+    def _synapses(self, trainer: Trainer, t: Tensor) -> None:
+        m, table = self.memory, t.table
+        left, score = m[f"synapse/{t.name}"], m[f"bcm/{t.name}"].reshape(-1)
+        self.survival(trainer, "synapse").update(np.arange(score.size), score, left, trainer.epoch)
+        slots = table.slots()
+        value = left[table.pre(slots) * table.n_target + table.post[slots]]
+        gone = slots[value < 0]
+        if gone.size:
+            trainer.propose(t.name, [rewire.deaths(self.name, gone, "survival", value[value < 0])])
+
+    def series(self, trainer: Trainer) -> dict[str, float]:
+        """Living units of each tensor."""
+        every = chosen(trainer, self.layers, self.name)
+        return {f"living_units/{t.name}": float((t.living() > 0).sum()) for t in every}

@@ -1,0 +1,290 @@
+"""Methods that exchange synapses: drop some by magnitude, grow others by gradient or at random.
+
+==========  ====================  ===================  ==========================================
+method      how many live         dropped              grown
+==========  ====================  ===================  ==========================================
+`Static`    constant              none                 none
+`SET`       constant              smallest, by sign    at random (Mocanu et al. 2018)
+`RigL`      constant              smallest             largest gradient (Evci et al. 2020)
+`NDSNN`     falling cubically     smallest             largest gradient (Huang et al. 2023)
+==========  ====================  ===================  ==========================================
+
+All hold living synapses only (sparse storage from the first step), so that their cost follows what lives.  Layer
+densities come from the Erdos-Renyi-kernel rule.  A synapse that would be dropped and grown in one exchange stays as
+it is, with its value and its identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params, rng
+from neurodev.errors import StudyError
+from neurodev.learn.method import Method
+from neurodev.learn.trainer import Trainer
+from neurodev.mechanisms import rewire, schedule
+from neurodev.methods.tensors import Tensor, tensors
+from neurodev.params import param
+
+F8 = NDArray[np.float64]
+
+
+def erdos_renyi_start(trainer: Trainer, density: F8, name: str) -> None:
+    """Give every tensor its density, at random, in sparse storage (dense tensors stay dense)."""
+    for t, d in zip(tensors(trainer), density, strict=True):
+        size = t.table.n_source * t.table.n_target
+        n = round(float(d) * size)
+        alive = np.zeros(size, dtype=bool)
+        alive[rng.generator(trainer.seed, name, t.name).choice(size, n, replace=False)] = True
+        whole = n == size
+        trainer.begin_with(
+            t.name, None if whole else alive.reshape(t.table.n_source, -1), "dense" if whole else "sparse"
+        )
+
+
+def layer_densities(trainer: Trainer, density: float, dense_output: bool) -> F8:
+    """Densities by the Erdos-Renyi-kernel rule."""
+    every = tensors(trainer)
+    return schedule.erdos_renyi([t.shape for t in every], density, dense=[t.output and dense_output for t in every])
+
+
+@dataclass
+class Static(Method):
+    """A fixed random structure.
+
+    Parameters
+    ----------
+    sparsity : float
+        Share of absent synapses over all tensors.
+    dense_output : bool
+    """
+
+    sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
+    dense_output: bool = param(False, source="the rule decides")
+
+    gradient = "never"
+
+    def __post_init__(self) -> None:
+        params.check(self)
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Sparse from the first step."""
+        density = layer_densities(trainer, 1 - self.sparsity, self.dense_output)
+        erdos_renyi_start(trainer, density, self.name)
+
+
+@dataclass
+class SET(Static):
+    """Sparse evolutionary training.
+
+    Parameters
+    ----------
+    share : float
+        zeta: share of the positive, and of the negative, synapses that go at the end of every epoch.
+    epsilon : float, optional
+        Density ``epsilon (n_in + n_out) / (n_in n_out)`` of each tensor, as published (20), in place of `sparsity`.
+    """
+
+    share: float = param(0.3, low=0.0, high=1.0, source="seed-mechanisms.md, 3f (SET)")
+    epsilon: float | None = param(None, above=0.0, none=True, source="seed-mechanisms.md, 3f: 20")
+    dense_output: bool = param(True, source="seed-mechanisms.md, 3f (SET)")
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Sparse from the first step."""
+        if self.epsilon is None:
+            super().prepare(trainer)
+            return
+        every = tensors(trainer)
+        density = [
+            1.0 if t.output and self.dense_output else
+            min(self.epsilon * sum(t.shape[:2]) / (t.shape[0] * t.shape[1]), 1.0) for t in every
+        ]  # fmt: skip
+        erdos_renyi_start(trainer, np.array(density), self.name)
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Drop the weakest of each sign, grow as many at random."""
+        if self.share == 0 or trainer.epoch + 1 >= trainer.epochs:  # what is grown last would never learn
+            return
+        for t in tensors(trainer):
+            if t.output and self.dense_output:
+                continue
+            slots = t.table.slots()
+            w = t.table.weight[slots]
+            gone = np.concatenate([self._weakest(slots, w, w > 0), self._weakest(slots, -w, w < 0)])
+            kept = rewire.occupancy(t.table)
+            kept[t.table.pre(gone), t.table.post[gone]] = False
+            free = np.flatnonzero(~kept.reshape(-1))
+            generator = rng.generator(trainer.seed, self.name, f"{t.name}/{trainer.epoch}")
+            pair = free[rewire.some(free.size, gone.size, generator)]
+            exchange(trainer, t, gone, pair, "random", np.full(pair.size, np.nan))
+
+    def _weakest(self, slots: NDArray[np.int64], size: NDArray[Any], mine: NDArray[np.bool_]) -> NDArray[np.int64]:
+        candidates = np.flatnonzero(mine)
+        return slots[candidates[rewire.smallest(size[candidates], int(self.share * candidates.size))]]
+
+
+@dataclass
+class NDSNN(Method):
+    """Neurogenesis dynamics: the number of synapses falls while they are exchanged.
+
+    Parameters
+    ----------
+    sparsity : float
+        At the end, over all tensors.
+    first_sparsity : float
+        At the beginning.
+    death, last_death : float
+        Share of the living that dies in the first and in the last exchange (half a cosine between).
+    every : int
+        Steps between exchanges.
+    begin, end : float
+        Shares of the run between which exchanges happen.
+    keep_dropped_out : bool
+        Whether a synapse that is dropped may not be grown in the same exchange.
+    dense_output : bool
+    """
+
+    sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
+    first_sparsity: float = param(0.5, low=0.0, high=0.999, source="seed-mechanisms.md, 3b: 0.5 to 0.7 recommended")
+    death: float = param(0.5, low=0.0, high=1.0, source="seed-mechanisms.md, 3b")
+    last_death: float = param(0.05, low=0.0, high=1.0, source="seed-mechanisms.md, 3b: 0.005 to 0.05")
+    every: int = param(100, low=1, source="seed-mechanisms.md, 3b: 100 to 1000")
+    begin: float = param(0.0, low=0.0, high=1.0, source="free")
+    end: float = param(0.75, above=0.0, high=1.0, source="seed-mechanisms.md, 3b: 75 to 100 %")
+    keep_dropped_out: bool = param(False, source="seed-mechanisms.md, 3d: regrowth is allowed")
+    dense_output: bool = param(False, source="seed-mechanisms.md, 3d: the rule decides")
+
+    gradient = "at_update"
+
+    def __post_init__(self) -> None:
+        params.check(self)
+        if self.first_sparsity > self.sparsity:
+            raise StudyError(
+                f"{self.name}: first_sparsity={self.first_sparsity} is above sparsity={self.sparsity}; synapses are to "
+                "become fewer"
+            )
+        if self.begin >= self.end:
+            raise StudyError(f"{self.name}: begin={self.begin} must come before end={self.end}")
+
+    # ------------------------------------------------------------------ when
+
+    def rounds(self, trainer: Trainer) -> int:
+        """Number of exchanges in the run.
+
+        Raises
+        ------
+        StudyError
+            If the run is shorter than one interval.
+        """
+        total = trainer.epochs * trainer.steps_per_epoch
+        n = int((self.end - self.begin) * total) // self.every
+        if n < 1:
+            raise StudyError(
+                f"{self.name}: every={self.every} steps leaves no exchange in a run of {total} steps; lower every"
+            )
+        return n
+
+    def round_of(self, trainer: Trainer) -> int | None:
+        """Number (from 1) of the exchange that this step is, or None."""
+        first = int(self.begin * trainer.epochs * trainer.steps_per_epoch)
+        q, rest = divmod(trainer.step - first, self.every)
+        return q if rest == 0 and 1 <= q <= self.rounds(trainer) else None
+
+    def count(self, trainer: Trainer, number: int, x: float) -> int:
+        """Living synapses of tensor `number` after the exchange at the share `x` of the schedule."""
+        t = tensors(trainer)[number]
+        size = t.table.n_source * t.table.n_target
+        first, last = self._first[number], self._last[number]
+        return round((1 - schedule.cubic(x, 1 - first, 1 - last)) * size)
+
+    def death_share(self, trainer: Trainer, x: float) -> float:
+        """Share of the living that dies."""
+        return schedule.cosine(x, self.death, self.last_death)
+
+    # ------------------------------------------------------------------ what
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Densities at both ends; sparse from the first step."""
+        self._first = layer_densities(trainer, 1 - self.first_sparsity, self.dense_output)
+        self._last = np.minimum(layer_densities(trainer, 1 - self.sparsity, self.dense_output), self._first)
+        self.rounds(trainer)
+        erdos_renyi_start(trainer, self._first, self.name)
+
+    def score(self, trainer: Trainer, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
+        """Worth of each living synapse: those of the smallest are dropped."""
+        return np.abs(t.table.weight[slots])
+
+    def before_forward(self, trainer: Trainer) -> None:
+        """Ask for the gradient of all pairs where an exchange is due."""
+        if self.round_of(trainer) is not None:
+            for t in tensors(trainer):
+                trainer.probe(t.name)
+
+    def after_backward(self, trainer: Trainer) -> None:
+        """Exchange, in place of this step's update."""
+        q = self.round_of(trainer)
+        if q is None:
+            return
+        x = q / self.rounds(trainer)
+        share = self.death_share(trainer, x)
+        for number, t in enumerate(tensors(trainer)):
+            self._exchange(trainer, t, trainer.probed(t.name), self.count(trainer, number, x), share)
+        trainer.skip_update = True
+
+    def _exchange(self, trainer: Trainer, t: Tensor, gradient: NDArray[Any], n_next: int, share: float) -> None:
+        if t.output and self.dense_output:
+            return
+        table, slots = t.table, t.table.slots()
+        n_dead = schedule.fewest_deaths(slots.size, n_next, share)
+        pair = table.pre(slots) * table.n_target + table.post[slots]
+        gone = slots[rewire.smallest(self.score(trainer, t, slots), n_dead, tie=pair)]
+        kept = rewire.occupancy(table)
+        if not self.keep_dropped_out:
+            kept[table.pre(gone), table.post[gone]] = False
+        worth = rewire.grow_scores(gradient, kept).reshape(-1)
+        n_free = int((worth >= 0).sum())
+        new = rewire.largest(worth, min(n_next - slots.size + n_dead, n_free))
+        exchange(trainer, t, gone, new, "gradient", worth[new])
+
+
+@dataclass
+class RigL(NDSNN):
+    """The same exchange at a constant number of synapses.
+
+    Parameters
+    ----------
+    sparsity, death, every, end
+        As `NDSNN`; the share of deaths falls to 0 along half a cosine.
+    """
+
+    death: float = param(0.3, low=0.0, high=1.0, source="seed-mechanisms.md, 3f (RigL)")
+    last_death: float = param(0.0, low=0.0, high=1.0, source="seed-mechanisms.md, 3f (RigL)")
+    first_sparsity: float = param(0.0, low=0.0, high=0.999, source="not used: as sparsity")
+
+    def __post_init__(self) -> None:
+        self.first_sparsity = self.sparsity
+        super().__post_init__()
+
+
+def exchange(
+    trainer: Trainer, t: Tensor, gone: NDArray[np.int64], pair: NDArray[np.int64], cause: str, value: NDArray[Any]
+) -> None:
+    """Drop the synapses in slots `gone` (by magnitude) and grow on `pair` (source x n_target + target) at weight 0.
+
+    What is in both stays.
+    """
+    table = t.table
+    gone_pair = table.pre(gone) * table.n_target + table.post[gone]
+    stay, new = np.isin(gone_pair, pair), ~np.isin(pair, gone_pair)
+    gone, pair, value = gone[~stay], pair[new], value[new]
+    trainer.propose(
+        t.name,
+        [
+            rewire.deaths("drop", gone, "magnitude", np.abs(table.weight[gone])),
+            rewire.births("grow", pair // table.n_target, pair % table.n_target, cause, 0.0, value),
+        ],
+    )

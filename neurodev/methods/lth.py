@@ -1,0 +1,132 @@
+"""Lottery tickets: train, prune the smallest weights of all, rewind the rest to where they were early on, train again.
+
+Source: seed-mechanisms.md 3f (LTH for SNN): 25 % of what is left go after each round, by global magnitude; survivors
+return to their values at an early epoch of the first round; optimiser and learning rate begin anew.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurodev import params
+from neurodev.errors import StudyError
+from neurodev.learn.layer import Vector
+from neurodev.learn.method import Remembering
+from neurodev.learn.storage import dense_image
+from neurodev.learn.trainer import Trainer
+from neurodev.mechanisms import rewire
+from neurodev.methods.tensors import tensors
+from neurodev.params import param
+
+SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.policy)
+
+
+@dataclass
+class LTH(Remembering):
+    """Iterative magnitude pruning with late rewinding.
+
+    Parameters
+    ----------
+    sparsity : float
+        Of the last round, over all tensors.
+    share : float
+        Share of the living that a round's end takes; the last pruning takes what is left to `sparsity`.
+    rewind : float
+        Share of the first round after which the values to return to are kept.
+    output : bool
+        Whether the output tensor is pruned too.
+    """
+
+    sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
+    share: float = param(0.25, above=0.0, high=0.99, source="seed-mechanisms.md, 3f (LTH)")
+    rewind: float = param(20 / 300, low=0.0, high=1.0, source="seed-mechanisms.md, 3f: epoch 20 of 300")
+    output: bool = param(True, source="seed-mechanisms.md, 3f: all but norms and biases")
+
+    def __post_init__(self) -> None:
+        params.check(self)
+        super().__init__()
+
+    @property
+    def prunings(self) -> int:
+        """Number of times that synapses are pruned; there is one round more."""
+        return math.ceil(math.log(1 - self.sparsity) / math.log(1 - self.share) - 1e-9) if self.sparsity else 0
+
+    def epochs_per_round(self, trainer: Trainer) -> int:
+        """Epochs of one round.
+
+        Raises
+        ------
+        StudyError
+            If the run's epochs cannot be divided into the rounds.
+        """
+        rounds = self.prunings + 1
+        if trainer.epochs % rounds:
+            raise StudyError(
+                f"LTH: sparsity {self.sparsity} takes {rounds} rounds, into which {trainer.epochs} epochs do not "
+                f"divide: take a multiple of {rounds}"
+            )
+        return trainer.epochs // rounds
+
+    def density_after(self, pruning: int) -> float:
+        """Density after pruning number `pruning` (from 1)."""
+        return max((1 - self.share) ** pruning, 1 - self.sparsity)
+
+    def start(self, trainer: Trainer) -> None:
+        """Keep the very beginning, if that is what the rounds return to."""
+        if round(self.rewind * self.epochs_per_round(trainer)) == 0:
+            self._keep(trainer)
+
+    def progress(self, trainer: Trainer) -> float:
+        """Every round has the whole schedule of the learning rate."""
+        steps = self.epochs_per_round(trainer) * trainer.steps_per_epoch
+        return (trainer.step % steps) / steps
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Keep the values to return to; at a round's end, prune and rewind."""
+        length, done = self.epochs_per_round(trainer), trainer.epoch + 1
+        if done == round(self.rewind * length):
+            self._keep(trainer)
+        if done % length == 0 and done // length <= self.prunings:
+            self._prune(trainer, self.density_after(done // length))
+            self._rewind(trainer)
+
+    def _keep(self, trainer: Trainer) -> None:
+        for t in tensors(trainer):
+            self.memory[f"weight/{t.name}"] = dense_image(t.table)
+        for layer in trainer.model.layers():
+            for key, p in layer.parameters.items():
+                if isinstance(p, Vector):
+                    self.memory[f"vector/{layer.name}/{key}"] = p.value.copy()
+
+    def _prune(self, trainer: Trainer, density: float) -> None:
+        every = [t for t in tensors(trainer) if self.output or not t.output]
+        slots = [t.table.slots() for t in every]
+        size = np.concatenate([np.abs(t.table.weight[s]) for t, s in zip(every, slots, strict=True)])
+        n = size.size - round(density * sum(t.table.n_source * t.table.n_target for t in every))
+        doomed = np.zeros(size.size, dtype=bool)
+        doomed[rewire.smallest(size, max(n, 0))] = True
+        at = 0
+        for t, s in zip(every, slots, strict=True):
+            gone = s[doomed[at : at + s.size]]
+            at += s.size
+            trainer.propose(t.name, [rewire.deaths("LTH", gone, "magnitude", np.abs(t.table.weight[gone]))])
+            if t.table.n_synapse < SPARSE_BELOW * t.table.n_source * t.table.n_target:
+                trainer.store(t.name, "sparse")
+
+    def _rewind(self, trainer: Trainer) -> None:
+        for t in tensors(trainer):
+            table = t.table
+            slots = table.slots()
+            table.weight[slots] = self.memory[f"weight/{t.name}"][table.pre(slots), table.post[slots]]
+            for name in table.column_names:
+                if name.startswith("moment"):
+                    table.column(name)[:] = 0
+        for layer in trainer.model.layers():
+            for key, p in layer.parameters.items():
+                if isinstance(p, Vector):
+                    p.value[...] = self.memory[f"vector/{layer.name}/{key}"]
+                    p.moments.clear()
+        trainer.optimiser.steps = 0

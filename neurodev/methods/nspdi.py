@@ -1,0 +1,168 @@
+"""NSPDI: synapses behind a threshold that rises, with a gain of their own for each channel; STDS is the even case.
+
+    weight = sign(theta) max(0, a (|theta| - d)),  and 0 where that is not above the cut          (`structure.weight`)
+
+The optimiser moves theta everywhere, silent synapses too (straight-through: dL/dtheta = a dL/dweight), so that
+a synapse can grow back, even with the other sign.  d rises to D over the run; a is drawn for each output channel from
+[1 - h, 1 + h].  h = 0 without a cut is STDS (Chen et al. 2022).  D is given in units of the sum of all learning rates:
+what a parameter could travel under Adam.  The method's other half, nonlinear dendritic integration, is the layer
+`Dendritic`; both its tensors are pruned.  Source: seed-mechanisms.md, 4a, with the readings of 4d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params, rng
+from neurodev.learn.layer import Vector
+from neurodev.learn.method import Method
+from neurodev.learn.trainer import Trainer
+from neurodev.mechanisms import rewire, schedule
+from neurodev.methods.tensors import Tensor, tensors
+from neurodev.params import param
+from neurodev.structure.weight import refresh_hidden
+
+RAMPS = ("sine", "linear", "rate")
+F4 = NDArray[np.float32]
+
+
+@dataclass
+class NSPDI(Method):
+    """Nonlinear synaptic pruning.
+
+    Parameters
+    ----------
+    displacement : float
+        D over the sum of all learning rates of the run.
+    ramp : {"sine", "linear", "rate"}
+        How d rises; `rate` in proportion to the learning rates so far (LATS).
+    heterogeneity : float
+        h: half the range of gains.
+    learn_gain : bool
+        Train the gains (kept positive by a softplus).
+    cut : float
+        Hard cut d2 of the strength, as a share of the present d.
+    gated : bool
+        Pass no gradient to silent synapses (the true derivative, an ablation).
+    """
+
+    displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS")
+    ramp: str = param("sine", choices=RAMPS, source="seed-mechanisms.md, 4a: the sine is far better than the line")
+    heterogeneity: float = param(0.5, low=0.0, high=0.99, source="free: seed-mechanisms.md, 4d")
+    learn_gain: bool = param(False, source="seed-mechanisms.md, 4d")
+    cut: float = param(0.1, low=0.0, source="free: seed-mechanisms.md, 4d, reading A")
+    gated: bool = param(False, source="seed-mechanisms.md, 4a: an ablation")
+
+    dead = "hidden"
+    gradient = "always"
+
+    def __post_init__(self) -> None:
+        params.check(self)
+
+    # ------------------------------------------------------------------ the map
+
+    def threshold(self, trainer: Trainer) -> float:
+        """d at this step."""
+        x, top = trainer.progress_share, self.displacement * self._travel[-1]
+        if self.ramp == "sine":
+            return schedule.sine(x, top)
+        if self.ramp == "linear":
+            return schedule.linear(x, 0.0, top)
+        return self.displacement * float(self._travel[min(trainer.step, self._travel.size - 1)])
+
+    def gains(self, t: Tensor) -> F4:
+        """a of every output channel."""
+        learned = t.layer.parameters.get(self._key(t))
+        if isinstance(learned, Vector):
+            return np.logaddexp(0, learned.value).astype(np.float32)
+        return self._gain[t.name]
+
+    def _key(self, t: Tensor) -> str:
+        part = next(k for k, p in t.layer.parameters.items() if p is t.weights)
+        return f"gain_of_{part}"
+
+    def _refresh(self, trainer: Trainer) -> None:
+        d = self.threshold(trainer)
+        for t in tensors(trainer):
+            table = t.dense
+            kind = table.weight.dtype.type
+            refresh_hidden(
+                table.grid(table.column("theta")), self.gains(t).astype(kind), kind(d), kind(self.cut * d),
+                table.grid(table.weight),
+            )  # fmt: skip
+
+    # ------------------------------------------------------------------ clocks
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Hidden storage, and the gains."""
+        self._gain: dict[str, F4] = {}
+        for t in tensors(trainer):
+            trainer.begin_with(t.name, None, "hidden")
+        for t in tensors(trainer):
+            h, n = self.heterogeneity, t.table.n_target
+            a = rng.generator(trainer.seed, "gain", t.name).uniform(1 - h, 1 + h, n).astype(np.float32)
+            self._gain[t.name] = a
+            if self.learn_gain:
+                raw = np.log(np.expm1(np.maximum(a, 1e-3))).astype(t.table.weight.dtype)
+                t.layer.parameters[self._key(t)] = Vector(raw)
+                trainer.share(t.layer.name, self._key(t))
+
+    def start(self, trainer: Trainer) -> None:
+        """Sum of the learning rates of the run."""
+        n = trainer.epochs * trainer.steps_per_epoch
+        rates = [trainer.optimiser.rate * trainer.schedule(k / n) for k in range(n)]
+        self._travel = np.concatenate([[0.0], np.cumsum(rates)])
+
+    def before_forward(self, trainer: Trainer) -> None:
+        """Weights from parameters."""
+        self._refresh(trainer)
+
+    def after_backward(self, trainer: Trainer) -> None:
+        """Gradient of the parameters from that of the weights."""
+        d = self.threshold(trainer)
+        for t in tensors(trainer):
+            table = t.dense
+            n = table.n_target
+            upstream = table.grid(t.weights.gradient)[:, :n]
+            if self.learn_gain:
+                theta = table.grid(table.column("theta"))[:, :n]
+                above = np.sign(theta) * np.maximum(np.abs(theta) - d, 0) * (table.grid(table.weight)[:, :n] != 0)
+                raw = t.layer.parameters[self._key(t)]
+                assert isinstance(raw, Vector)
+                raw.gradient += (upstream * above).sum(axis=0) / (1 + np.exp(-raw.value))
+            upstream *= self.gains(t)
+            if self.gated:
+                upstream *= table.grid(table.weight)[:, :n] != 0
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Weights for the evaluation, and the log of who became silent and who came back."""
+        self._refresh(trainer)
+        d = self.threshold(trainer)
+        for t in tensors(trainer):
+            table = t.dense
+            now = table.weight != 0
+            gone = np.flatnonzero((table.alive != 0) & ~now)
+            new = np.flatnonzero((table.alive == 0) & now)
+            theta = np.abs(table.column("theta"))
+            plans = [
+                rewire.deaths(self.name, gone, "threshold", theta[gone] - d),
+                rewire.births(
+                    self.name, new // table.stride, new % table.stride, "regrowth", table.weight[new], theta[new] - d
+                ),
+            ]
+            trainer.propose(t.name, plans)
+
+    def series(self, trainer: Trainer) -> dict[str, float]:
+        """d at the end of the epoch."""
+        return {"threshold": self.threshold(trainer)}
+
+
+@dataclass
+class STDS(NSPDI):
+    """State transition of dendritic spines: NSPDI's pruning with equal gains and no cut."""
+
+    heterogeneity: float = param(0.0, low=0.0, high=0.99, source="seed-mechanisms.md, 4a (STDS)")
+    cut: float = param(0.0, low=0.0, source="seed-mechanisms.md, 4a (STDS)")

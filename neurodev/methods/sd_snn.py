@@ -1,0 +1,261 @@
+"""SD-SNN: private weight ranges, pruning of neurons by spine density, regeneration of synapses (Han et al. 2025).
+
+Once an epoch, before evaluation, e counted from 0, Tc = 18 epochs of a run of 300:
+
+=========  ==================================================================================
+e = 0      ranges start from the weights
+e >= 1     ranges move                                            (`mechanisms.spine_range`)
+e > Tc     weights are clipped to their ranges
+e > 2 Tc   synapses regenerate, then neurons are pruned
+=========  ==================================================================================
+
+A pruned synapse is set to 0 at the end of every epoch and trained freely in between: what it has learned by the end of
+the epoch shows how hard the loss pulls at its place.  It regenerates, with that value, when it has stayed above a
+percentile of its layer for Tg + 2 epochs in a row.  The share of neurons to prune follows the neurotrophic ratio.
+Source: seed-mechanisms.md, 1a, with the readings of 1d.  Counters scale with the length of the run (`scale`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import params
+from neurodev.learn.method import Remembering
+from neurodev.learn.trainer import Trainer
+from neurodev.mechanisms import rewire, schedule
+from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
+from neurodev.methods.tensors import Tensor, chosen, tensors
+from neurodev.params import param
+from neurodev.structure.plan import Plan
+
+EPOCHS = 300  # of the published runs to which the counters belong
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+
+@dataclass
+class SDSNN(Remembering):
+    """Adaptive sparse structure development.
+
+    Parameters
+    ----------
+    layers : tuple of str, optional
+        Weight tensors that take part; by default all hidden ones but the first (the published MNIST, N-MNIST and DVS
+        nets), or the only one.
+    percent, percent_filters : float
+        Cumulative share of neurons (filters) at the first pruning, per cent.
+    rate : float
+        Factor on the neurotrophic increase of fully connected layers (0.5 for CIFAR-10).
+    late_rate : float
+        Increase after the 24th pruning epoch, per epoch.
+    dead_below, dead_below_filters : int
+        A unit with fewer living synapses counts as dead in the neurotrophic ratio.
+    count : int
+        Tc, in epochs of a run of 300.
+    persistence, persistence_filters : int
+        Tg of single synapses and of kernels, in epochs of a run of 300.
+    floor, floor_filters : float
+        Percentile that regeneration starts from.
+    regenerate, prune : bool
+        Off switches.
+    repruneable : bool
+        Whether units that were pruned once, and regenerated, may be pruned again.
+    signed : bool
+        Compare signed values for regeneration, as the published code does: then only positive weights come back.
+    frozen_conv_ranges : bool
+        Leave the ranges of convolutions as they begin, as the published CIFAR-10 code does.
+    scale : float, optional
+        Length of this run over 300 epochs, by default ``epochs / 300``.  All counts of epochs are multiplied by it
+        (at least 1), and an epoch stands for ``1 / scale`` of theirs in the rates.
+    """
+
+    layers: tuple[str, ...] | None = param(None, none=True, source="seed-mechanisms.md, 1a (layers)")
+    percent: float = param(35.0, low=0.0, high=100.0, source="seed-mechanisms.md, 1a (M3), MNIST")
+    percent_filters: float = param(5.0, low=0.0, high=100.0, source="seed-mechanisms.md, 1a (M3)")
+    rate: float = param(1.0, low=0.0, source="seed-mechanisms.md, 1a (M3)")
+    late_rate: float = param(0.00075, low=0.0, source="seed-mechanisms.md, 1a (M3)")
+    dead_below: int = param(20, low=1, source="seed-mechanisms.md, 1a (M3)")
+    dead_below_filters: int = param(10, low=1, source="seed-mechanisms.md, 1a (M3)")
+    count: int = param(18, low=1, source="seed-mechanisms.md, 1a")
+    persistence: int = param(10, low=1, source="seed-mechanisms.md, 1a (M4)")
+    persistence_filters: int = param(18, low=1, source="seed-mechanisms.md, 1a (M4)")
+    floor: float = param(60.0, low=0.0, high=99.0, source="seed-mechanisms.md, 1a (M4)")
+    floor_filters: float = param(65.0, low=0.0, high=99.0, source="seed-mechanisms.md, 1a (M4)")
+    regenerate: bool = param(True, source="off switch")
+    prune: bool = param(True, source="off switch")
+    repruneable: bool = param(False, source="seed-mechanisms.md, 1d")
+    signed: bool = param(False, source="seed-mechanisms.md, 1d: magnitude recommended")
+    frozen_conv_ranges: bool = param(False, source="seed-mechanisms.md, 1a, defect 1")
+    scale: float | None = param(None, above=0.0, none=True, source="seed-mechanisms.md, 1d (scale)")
+
+    dead = "move"
+    gradient = "always"
+
+    def __post_init__(self) -> None:
+        params.check(self)
+        super().__init__()
+
+    # ------------------------------------------------------------------ counters of this run
+
+    def scale_of(self, trainer: Trainer) -> float:
+        """Length of this run over the published one."""
+        return trainer.epochs / EPOCHS if self.scale is None else self.scale
+
+    def scaled(self, trainer: Trainer, epochs: int) -> int:
+        """A count of epochs in this run."""
+        return max(1, round(epochs * self.scale_of(trainer)))
+
+    def increase(self, k: int, scale: float, filters: bool) -> float:
+        """alpha, the rate of the neurotrophic increase, k epochs after the first pruning."""
+        if filters:
+            return schedule.exponential_rate(k, 5.0, scale)
+        late = max(0.0, (k + 1) / scale - max(k / scale, 24.0))
+        return self.rate * schedule.exponential_rate(k, 1.0, scale, until=24.0) + self.late_rate * late
+
+    # ------------------------------------------------------------------ clocks
+
+    def start(self, trainer: Trainer) -> None:
+        """Ranges as columns, counters and percentages as memory."""
+        for t in chosen(trainer, self.layers, self.name, first=False):
+            for column, fill in SpineRange().columns().items():
+                t.table.add_column(column, fill)
+            shape = (t.table.n_source // t.taps) * t.table.n_target
+            self.memory[f"run/{t.name}"] = np.full(shape, -1, dtype=np.int64)
+            self.memory[f"ever/{t.name}"] = np.zeros(t.table.n_target, dtype=bool)
+            self.memory[f"percent/{t.name}"] = np.array([self.percent_filters if t.convolution else self.percent])
+        for t in tensors(trainer):
+            if t.output:
+                self.memory["band"] = np.zeros(1)
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """The four rules, in their published order, then the mask."""
+        e, count = trainer.epoch, self.scaled(trainer, self.count)
+        mine = chosen(trainer, self.layers, self.name, first=False)
+        ranges = SpineRange(count)
+        for t in mine:
+            self._move_range(t, ranges, e)
+        self._clip_output(trainer, e, count)
+        if e > 2 * count:
+            k = e - (2 * count + 1)
+            for t in mine:
+                if self.regenerate:
+                    self._regenerate(trainer, t, k)
+            for t in mine:
+                if self.prune:
+                    self._prune(trainer, t)
+            if self.prune:
+                self._raise_percentages(trainer, mine, k)
+        for t in mine:
+            t.table.weight[t.dense.alive == 0] = 0.0
+
+    # ------------------------------------------------------------------ the rules
+
+    def _move_range(self, t: Tensor, ranges: SpineRange, epoch: int) -> None:
+        table, pairs = t.dense, t.pairs()
+        at = positions(table.column_names)
+        masked = table.weight * table.alive
+        frozen = t.convolution and self.frozen_conv_ranges and epoch > 0
+        if not frozen:
+            ranges.update(pairs, masked, table.f, at, epoch)
+        elif epoch > ranges.count:
+            masked = np.clip(masked, table.f[at[0]], table.f[at[1]]).astype(masked.dtype)
+        slots = table.slots()
+        table.weight[slots] = masked[slots]
+
+    def _clip_output(self, trainer: Trainer, epoch: int, count: int) -> None:
+        """The output's weights stay in the constant band of epoch 0."""
+        for t in tensors(trainer):
+            if t.output:
+                if epoch == 0:
+                    self.memory["band"][0] = float(t.table.weight[t.table.slots()].max())
+                elif epoch > count:
+                    band = abs(float(self.memory["band"][0]))
+                    np.clip(t.table.weight, -band, band, out=t.table.weight)
+
+    def _regenerate(self, trainer: Trainer, t: Tensor, k: int) -> None:
+        table = t.dense
+        n, taps = table.n_target, t.taps
+        weight = table.grid(table.weight)[:, :n].reshape(-1, taps, n).astype(np.float64)
+        alive = table.grid(table.alive)[:, :n].reshape(-1, taps, n)
+        value, absent = weight.sum(axis=1), ~alive.any(axis=1)
+        if not self.signed:
+            value = np.abs(value)
+        first = self.floor_filters if t.convolution else self.floor
+        edge = np.percentile(value, schedule.percentile(k / self.scale_of(trainer), first))
+        run = self.memory[f"run/{t.name}"]
+        rewire.persistent(run, (absent & (value > edge)).reshape(-1))
+        limit = self.scaled(trainer, self.persistence_filters if t.convolution else self.persistence)
+        back = np.flatnonzero(run > limit)
+        if not back.size:
+            return
+        run[back] = -1
+        channel, target = back // n, back % n
+        source = (channel[:, None] * taps + np.arange(taps)).reshape(-1)
+        target = np.repeat(target, taps)
+        values = table.weight[table.slot(source, target)]
+        rank = np.repeat(value.reshape(-1)[back], taps)
+        trainer.propose(t.name, [rewire.births(self.name, source, target, "regeneration", values, rank)])
+
+    def _prune(self, trainer: Trainer, t: Tensor) -> None:
+        table, slots, ever = t.dense, t.table.slots(), self.memory[f"ever/{t.name}"]
+        low, high = table.column(COLUMNS[0]), table.column(COLUMNS[1])
+        pairs = t.pairs()
+        spine = np.zeros(table.capacity)
+        spine[pairs] = width(low[pairs], high[pairs])
+        density = rewire.per_target(table, slots, spine[slots])
+        none = np.zeros_like(ever)
+        doomed = rewire.lowest_units(
+            density, float(self.memory[f"percent/{t.name}"][0]), none if self.repruneable else ever
+        )
+        ever[doomed] = True
+        gone = slots[np.isin(table.post[slots], doomed)]
+        if gone.size:
+            trainer.propose(t.name, [_density_deaths(self.name, gone, density[table.post[gone]])])
+
+    def _raise_percentages(self, trainer: Trainer, mine: list[Tensor], k: int) -> None:
+        every = tensors(trainer)
+        place = {t.name: i for i, t in enumerate(every)}
+        scale = self.scale_of(trainer)
+        for t in mine:
+            after = every[place[t.name] + 1]
+            below = self.dead_below_filters if t.convolution else self.dead_below
+            alive = int((t.living() >= min(below, t.table.n_source)).sum())
+            above = self.dead_below_filters if after.convolution else self.dead_below
+            limit = min(above, after.table.n_source)
+            n_next = after.table.n_target if after.output else int((after.living() >= limit).sum())
+            percent = self.memory[f"percent/{t.name}"]
+            rate = self.increase(k, scale, t.convolution)
+            percent[0] = min(schedule.neurotrophic(percent[0], rate, alive, max(n_next, 1)), 100.0)
+
+    def series(self, trainer: Trainer) -> dict[str, float]:
+        """Cumulative percentage and living units of each tensor."""
+        out = {}
+        for t in chosen(trainer, self.layers, self.name, first=False):
+            out[f"percent/{t.name}"] = float(self.memory[f"percent/{t.name}"][0])
+            out[f"living_units/{t.name}"] = float((t.living() > 0).sum())
+        return out
+
+    def without(self, *parts: str) -> SDSNN:
+        """The same method with some of its rules off: ``without("regenerate")``."""
+        off: dict[str, Any] = dict.fromkeys(parts, False)
+        return replace(self, **off)
+
+
+def _density_deaths(name: str, gone: I8, density: F8) -> Plan:
+    return rewire.deaths(name, gone, "density", density)
+
+
+def expected_units(n: int, percent: float, rate: float, n_next: int, epochs: int, late: float = 0.00075) -> list[int]:
+    """Pruned units after each pruning epoch if nothing regenerates: the slow, obvious twin of the controller."""
+    out = []
+    for k in range(epochs):
+        pruned = math.floor(n * percent / 100 + 1e-9)
+        out.append(pruned)
+        alpha = rate * math.exp(-k) if k <= 23 else late
+        percent += alpha * (n - pruned) / n_next
+    return out

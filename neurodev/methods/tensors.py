@@ -1,0 +1,118 @@
+"""The weight tensors of a model as methods see them: which are hidden, which unit is a filter, what drives what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import StudyError
+from neurodev.learn.layer import Layer, Weights
+from neurodev.learn.neurons import LIF, ReLU
+from neurodev.structure.dense import DenseTable
+from neurodev.structure.table import Table
+
+if TYPE_CHECKING:
+    from neurodev.learn.trainer import Trainer
+
+I8 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One weight tensor.
+
+    Attributes
+    ----------
+    name : str
+        As in `Trainer.weights`.
+    layer : Layer
+    weights : Weights
+    neurons : str
+        Name of the layer of neurons that it drives; empty if there is none.
+    taps : int
+        Weights between one input channel and one output channel: 1, or the area of a convolution's kernel.
+    output : bool
+        Whether it leads to the output.
+    """
+
+    name: str
+    layer: Layer
+    weights: Weights
+    neurons: str
+    taps: int
+    output: bool
+
+    @property
+    def table(self) -> Table:
+        """Its synapses; a unit (neuron or filter) is a target."""
+        return self.weights.table
+
+    @property
+    def dense(self) -> DenseTable:
+        """Its synapses in dense storage."""
+        assert isinstance(self.weights.table, DenseTable)
+        return self.weights.table
+
+    @property
+    def convolution(self) -> bool:
+        """Whether units are filters."""
+        return self.taps > 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Dimensions, for the Erdos-Renyi-kernel rule."""
+        n_in, n_out = self.table.n_source, self.table.n_target
+        side = round(self.taps**0.5)
+        return (n_in // self.taps, n_out, side, side) if self.taps > 1 else (n_in, n_out)
+
+    def pairs(self) -> I8:
+        """The slots of all pairs of a dense table, living or not, in row order."""
+        t = self.dense
+        return (np.arange(t.n_source)[:, None] * t.stride + np.arange(t.n_target)).reshape(-1)
+
+    def living(self) -> I8:
+        """Living synapses of each unit, (n_target,)."""
+        t = self.table
+        if isinstance(t, DenseTable):
+            return np.asarray(t.grid(t.alive)[:, : t.n_target].sum(axis=0, dtype=np.int64))
+        return np.bincount(t.post[t.slots()], minlength=t.n_target).astype(np.int64)
+
+
+def tensors(trainer: Trainer) -> list[Tensor]:
+    """All weight tensors, from input to output."""
+    layers = list(trainer.model.layers())
+    by_weights = {id(w): name for name, w in trainer.weights().items()}
+    found: list[Tensor] = []
+    for at, layer in enumerate(layers):
+        for p in layer.parameters.values():
+            if isinstance(p, Weights):
+                after = next((one.name for one in layers[at + 1 :] if isinstance(one, (LIF, ReLU))), "")
+                kernel = int(getattr(layer, "kernel", 1))
+                found.append(Tensor(by_weights[id(p)], layer, p, after, kernel * kernel, False))
+    last = found[-1].layer
+    return [Tensor(t.name, t.layer, t.weights, t.neurons, t.taps, t.layer is last) for t in found]
+
+
+def chosen(trainer: Trainer, names: tuple[str, ...] | None, method: str, *, first: bool = True) -> list[Tensor]:
+    """The tensors a method works on: those named, or all but the output (and but the first, without `first`).
+
+    Raises
+    ------
+    StudyError
+        If a name is unknown, or nothing is left to work on.
+    """
+    every = tensors(trainer)
+    if names is not None:
+        unknown = [n for n in names if n not in {t.name for t in every}]
+        if unknown:
+            raise StudyError(f"{method}: no weight tensor {unknown[0]!r}; there are {[t.name for t in every]}")
+        return [t for t in every if t.name in names]
+    hidden = [t for t in every if not t.output]
+    if not first and len(hidden) > 1:
+        hidden = hidden[1:]
+    if not hidden:
+        raise StudyError(f"{method}: the model has no hidden weight tensor; name the tensors with layers=")
+    return hidden
