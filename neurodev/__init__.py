@@ -6,15 +6,20 @@ from neurodev.errors import NeurodevError
 from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
+from neurodev.mechanisms.clustered_births import ClusteredBirths
+from neurodev.mechanisms.early_phase import EarlyPhase
 from neurodev.mechanisms.growth import Growth
 from neurodev.mechanisms.growth_curves import GaussianGrowth, LinearGrowth, SigmoidGrowth
+from neurodev.mechanisms.heterosynaptic import Heterosynaptic
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
+from neurodev.mechanisms.spine_shape import SpineShape
 from neurodev.mechanisms.spine_size import SpineSize
+from neurodev.mechanisms.spine_stage import SpineStage
 from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.survival import Survival
 from neurodev.mechanisms.turnover import Turnover
@@ -38,10 +43,13 @@ __all__ = [
     "Block",
     "Branches",
     "CalciumPlasticity",
+    "ClusteredBirths",
     "Degree",
+    "EarlyPhase",
     "Fixed",
     "GaussianGrowth",
     "Growth",
+    "Heterosynaptic",
     "InhibitorySTDP",
     "Lesion",
     "LinearGrowth",
@@ -72,7 +80,9 @@ __all__ = [
     "Simulator",
     "SpikeList",
     "SpineRange",
+    "SpineShape",
     "SpineSize",
+    "SpineStage",
     "Spines",
     "Survival",
     "Turnover",

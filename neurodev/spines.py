@@ -41,6 +41,8 @@ _REASONS = {
     "regrowth": "the strength behind it had passed the threshold of a visible weight",
     "axonal_elements": "its axon had fewer synaptic elements than synapses",
     "dendritic_elements": "its dendrite had fewer synaptic elements than synapses",
+    "consolidation": "repeated depression was consolidated until nothing was left of it",
+    "heterosynaptic": "its neighbours on the branch were potentiated, and it shrank beside them",
     "drive": "a term without a cause of its own had lowered its set-point most",
 }
 

@@ -16,14 +16,19 @@ from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, Rem
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
+from neurodev.mechanisms.clustered_births import ClusteredBirths
+from neurodev.mechanisms.early_phase import EarlyPhase
 from neurodev.mechanisms.growth import Growth
+from neurodev.mechanisms.heterosynaptic import Heterosynaptic
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.pairing import Pairing
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
+from neurodev.mechanisms.spine_shape import SpineShape
 from neurodev.mechanisms.spine_size import SpineSize
+from neurodev.mechanisms.spine_stage import SpineStage
 from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.survival import Survival
 from neurodev.mechanisms.turnover import Turnover
@@ -53,6 +58,11 @@ MECHANISMS: dict[str, type[Mechanism]] = {
         Pairing,
         NeuronDeath,
         Neurogenesis,
+        EarlyPhase,
+        Heterosynaptic,
+        ClusteredBirths,
+        SpineStage,
+        SpineShape,
     )
 }
 INTERVENTIONS: dict[str, type[Intervention]] = {

@@ -18,6 +18,7 @@ from neurodev.structure.places import Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
 F8 = NDArray[np.float64]
+COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what a mechanism may read without an owner
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Projection:
                 raise BuildError(f"projection {self.name!r} uses {m.name} twice; one instance is enough")
         if self.spines is None and any("log_size" in m.owns for m in mechanisms):
             raise BuildError(f"projection {self.name!r} has no spines: connect it with spines=nd.Spines(weight=...)")
-        check_owners(f"projection {self.name!r}", known, frozenset({"rate_hz", "size", "log_size"}))
+        check_owners(f"projection {self.name!r}", known, COLUMNS)
         self.mechanisms.extend(mechanisms)
         return self
 

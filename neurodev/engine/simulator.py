@@ -301,7 +301,7 @@ class Simulator:
         if "log_size" in table.column_names:
             weight_map.refresh(
                 slots, table.column("log_size"), table.column("size"), table.weight, table.post,
-                view.reference_volume, view.weight_gain, view.silent_volume, gain,
+                view.reference_volume, view.weight_gain, view.silent_volume, gain, weight_map.transmission(table),
             )  # fmt: skip
         elif not any(m.hot(frozenset(table.column_names)) for m in q.mechanisms):
             weight_map.refresh_from_size(

@@ -8,6 +8,7 @@ time scales.
 
 Drives are the columns whose names begin with ``drive_``.  This mechanism owns them: it clears them in the first phase
 of a tick, the others add to them in the second, it reads them in the third, and they stay readable until the next tick.
+Steps (``step_``) are handled alike, but move x itself, at once and for good: consolidation, shrinkage beside others.
 
 Death is a *first passage* below `minimum` (developmental preset): between two ticks x crosses the bound with the
 Brownian-bridge probability ``exp(-(x - b)(x' - b) tau / (sd^2 T))``, which takes the set-point as constant over the
@@ -15,7 +16,7 @@ tick (T << tau); or a *graded hazard* ``k0 exp(-slope (x - mean))`` per day, ave
 (mature preset; default study, section 8).
 
 Every death here is asked for by the size, so its *cause* is `fluctuation` (under the hazard: `hazard`) when the
-set-point was not lowered (m >= mean), else the drive that lowered it most.
+set-point was not lowered (m >= mean), else the drive that lowered it most.  A step counts as a drive of its tick.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from neurodev.structure.plan import Plan
 from neurodev.units import day
 
 DRIVE = "drive_"
+STEP = "step_"
 ALIVE, PASSAGE, HAZARD = 0, 1, 2
 DEATHS = ("none", "first passage", "hazard")
 _DOOMED = "doomed"
@@ -225,15 +227,17 @@ class SpineSize(Mechanism):
             view.table.column("slow_size")[slots] = self.slow_share * deviation + spread * z
 
     def signals(self, view: SynapseView) -> None:
-        """Clear the drives, before others add to them."""
+        """Clear the drives and steps, before others add to them."""
         table = view.table
-        for i in _drives(table.column_names):
+        for i in (*_drives(table.column_names), *_steps(table.column_names)):
             table.f[i] = 0.0
 
     def advance(self, view: SynapseView) -> None:
         """Advance all sizes by a tick and note who must die."""
         table, names = view.table, view.table.column_names
         slots = view.slots()
+        for i in _steps(names):
+            table.column("log_size")[slots] += table.f[i, slots]
         doomed = np.empty(slots.size, dtype=np.int64)
         work = np.empty((8, BLOCK))
         mode = DEATHS.index(self.death) if DEATHS_OFF not in view.notes else ALIVE
@@ -265,7 +269,10 @@ class SpineSize(Mechanism):
         if not doomed.size:
             return None
         table = view.table
-        terms = {table.column_names[i][len(DRIVE) :]: table.f[i, doomed] for i in _drives(table.column_names)}
+        names = table.column_names
+        terms = {names[i][len(DRIVE) :]: table.f[i, doomed] for i in _drives(names)}
+        unit = max(self.sd, 1e-12)  # steps are in units of ln V, drives in units of its sd
+        terms |= {names[i][len(STEP) :]: table.f[i, doomed] / unit for i in _steps(names)}
         nan = np.full(doomed.size, np.nan)
         return Plan(
             self.name, doomed, self.causes(terms, doomed.size), table.column("log_size")[doomed].astype(np.float32),
@@ -298,6 +305,11 @@ class SpineSize(Mechanism):
 def _drives(names: list[str]) -> I8:
     """Positions of the drive columns."""
     return np.array([i for i, c in enumerate(names) if c.startswith(DRIVE)], dtype=np.int64)
+
+
+def _steps(names: list[str]) -> list[int]:
+    """Positions of the step columns."""
+    return [i for i, c in enumerate(names) if c.startswith(STEP)]
 
 
 # ---------------------------------------------------------------------- closed forms

@@ -110,7 +110,7 @@ class STDP(Mechanism):
         "evidence: h <- h e^{-T/tau} + (1 - e^{-T/tau}) a/a_ref, drive = gain clip(h - hbar)"
     )
     owns: ClassVar[tuple[str, ...]] = ("evidence", "accumulator")
-    adds: ClassVar[tuple[str, ...]] = ("drive_evidence",)
+    adds: ClassVar[tuple[str, ...]] = ("drive_evidence", "induction")
 
     def value(self, name: str) -> float:
         """A constant of the rule, with the rule's own default where none was given."""
@@ -210,6 +210,8 @@ class STDP(Mechanism):
         slots = view.slots()
         if "plasticity" in view.target:  # young neurons in their critical period
             t.column("accumulator")[slots] *= view.target["plasticity"][t.post[slots]]
+        if "induction" in t.column_names:  # somebody follows what a single tick induced
+            t.column("induction")[slots] = t.column("accumulator")[slots] / self.reference()
         update_evidence(slots, t.column("accumulator"), t.column("evidence"), keep, scale)
 
     def add(self, view: SynapseView) -> None:

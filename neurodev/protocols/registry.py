@@ -14,7 +14,10 @@ Maker = Callable[..., Protocol]
 _PROTOCOLS: dict[type, Maker] = {}
 
 # The modules of built-in protocols; each registers its own on import.
-MODULES = ("rules", "sizes", "births", "competition", "homeostasis", "learning", "coincidence", "fates", "elements")
+MODULES = (
+    "rules", "sizes", "births", "competition", "homeostasis", "learning", "coincidence", "fates", "elements",
+    "stages", "neighbours",
+)  # fmt: skip
 
 
 def protocol(*kinds: type) -> Callable[[Maker], Maker]:

@@ -109,7 +109,7 @@ class Ticks:
         gain = np.exp(v.target["scaling"]) if "scaling" in v.target else np.ones(t.n_target)
         weight_map.refresh(
             t.slots(), t.column("log_size"), t.column("size"), t.weight, t.post, v.reference_volume, v.weight_gain,
-            v.silent_volume, gain,
+            v.silent_volume, gain, weight_map.transmission(t),
         )  # fmt: skip
 
     def events(self) -> LogBatch:

@@ -23,6 +23,7 @@ CAUSES: tuple[str, ...] = (
     "neuron_death", "drive", "rewire", "survival", "retraction", "elements", "axonal_elements", "dendritic_elements",
     "neurogenesis",
     "magnitude", "density", "unit_survival", "threshold", "gradient", "random", "regeneration", "regrowth",
+    "consolidation", "heterosynaptic",
 )  # fmt: skip
 
 

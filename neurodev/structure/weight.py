@@ -6,12 +6,15 @@ parameter and `threshold` a ramp.  An optional hard cut makes weights below it e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.jit import kernel
 
 F8 = NDArray[np.float64]
+NOTHING: F8 = np.zeros(0)
 
 
 def weight_of(size: F8, sign: F8 | float, gain: F8 | float, threshold: F8 | float, cut: float = 0.0) -> F8:
@@ -32,14 +35,35 @@ def pull_straight(upstream: F8, sign: F8 | float, gain: F8 | float) -> F8:
     return np.asarray(upstream * sign * gain, dtype=np.float64)
 
 
+def transmission(table: Any) -> F8:
+    """What the weight of each slot is multiplied by, (capacity,): 1 + its early phase, and 0 on a filopodium.
+
+    Empty where no mechanism keeps an early phase (column ``early``) or a stage (``stage``: 0 is a filopodium).
+    """
+    names = table.column_names
+    if "early" not in names and "stage" not in names:
+        return NOTHING
+    share: F8 = np.ones(table.capacity)
+    if "early" in names:
+        share += table.column("early")
+    if "stage" in names:
+        share *= table.column("stage") > 0.0
+    return share
+
+
 @kernel
-def refresh(slots, log_size, size, weight, post, reference, gain, threshold, factor):  # type: ignore[no-untyped-def]
-    """Write ``size = V0 exp(log_size)`` and the weight of every slot; `factor` (n_target) is exp(S)."""
+def refresh(slots, log_size, size, weight, post, reference, gain, threshold, factor, share):  # type: ignore[no-untyped-def]
+    """Write ``size = V0 exp(log_size)`` and the weight of every slot.
+
+    factor : (n_target,), exp(S);  share : (capacity,) or empty, see `transmission`
+    """
+    shared = share.shape[0] > 0
     for k in range(slots.shape[0]):
         s = slots[k]
         v = reference * np.exp(log_size[s])
         size[s] = v
-        weight[s] = np.float32(gain * max(0.0, v - threshold) * factor[post[s]])
+        w = gain * max(0.0, v - threshold) * factor[post[s]]
+        weight[s] = np.float32(w * share[s] if shared else w)
 
 
 @kernel
