@@ -3,7 +3,7 @@
 from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
-from neurodev.interventions import AddSynapses, Block, Lesion, RemoveSynapses, SetRate, Silence
+from neurodev.interventions import AddSynapses, Antagonise, Block, Infuse, Lesion, RemoveSynapses, SetRate, Silence
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
 from neurodev.mechanisms.clustered_births import ClusteredBirths
@@ -22,6 +22,7 @@ from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.spine_stage import SpineStage
 from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.survival import Survival
+from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
 from neurodev.neurons.lif import LIF
@@ -39,6 +40,7 @@ __all__ = [
     "STDP",
     "AddSynapses",
     "AllToAll",
+    "Antagonise",
     "Background",
     "Block",
     "Branches",
@@ -50,6 +52,7 @@ __all__ = [
     "GaussianGrowth",
     "Growth",
     "Heterosynaptic",
+    "Infuse",
     "InhibitorySTDP",
     "Lesion",
     "LinearGrowth",
@@ -85,6 +88,7 @@ __all__ = [
     "SpineStage",
     "Spines",
     "Survival",
+    "TrophicFactor",
     "Turnover",
     "Uniform",
     "isolate",

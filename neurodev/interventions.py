@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurodev.errors import BuildError, ParameterError, nearest
+from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan
 
@@ -215,3 +216,60 @@ class AddSynapses(Intervention):
             plan.birth_weight = np.full(n, sign * self.weight, dtype=np.float32)
         sim.apply_plans(q, [plan])
         sim.refresh_weights(q)
+
+
+def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, str, Any]:
+    """Target population, name of the factor, and targets of a projection that uses `TrophicFactor`."""
+    q = _projection(sim, thing)
+    used = [m for m in q.mechanisms if isinstance(m, TrophicFactor)]
+    if not used:
+        raise BuildError(f"{q.name!r} does not use TrophicFactor: {what} has nothing to act on")
+    if targets is None:
+        return q.target.name, used[0].factor, slice(None)
+    i = np.asarray(targets)
+    if i.size and (i.min() < 0 or i.max() >= q.target.n or not np.issubdtype(i.dtype, np.integer)):
+        raise ParameterError(f"targets of {what} must be indices in [0, {q.target.n}) of {q.target.name!r}, got {i}")
+    return q.target.name, used[0].factor, i
+
+
+@dataclass
+class Infuse(Intervention):
+    """Infuse the trophic factor of a projection around its targets (all, or the given ones); 0 ends it.
+
+    `rate` adds to their own release, 1/day.
+    """
+
+    projection: Any
+    rate: float
+    targets: Any = None
+
+    def check(self, sim: Simulator) -> None:
+        """The projection has a factor; the rate is not negative."""
+        _factor(sim, self.projection, self.targets, "Infuse")
+        if not np.isfinite(self.rate) or self.rate < 0:
+            raise ParameterError(f"Infuse.rate must be a number >= 0 (1/day), got {self.rate!r}")
+
+    def apply(self, sim: Simulator) -> None:
+        """From the next tick on."""
+        where, factor, targets = _factor(sim, self.projection, self.targets, "Infuse")
+        sim.blocks[where][f"infused_{factor}"][targets] = self.rate
+
+
+@dataclass
+class Antagonise(Intervention):
+    """Block a share of the receptors for the trophic factor at the targets of a projection; 0 ends it."""
+
+    projection: Any
+    share: float = 1.0
+    targets: Any = None
+
+    def check(self, sim: Simulator) -> None:
+        """The projection has a factor; the share lies in [0, 1]."""
+        _factor(sim, self.projection, self.targets, "Antagonise")
+        if not 0.0 <= self.share <= 1.0:
+            raise ParameterError(f"Antagonise.share must lie in [0, 1], got {self.share!r}")
+
+    def apply(self, sim: Simulator) -> None:
+        """From the next tick on."""
+        where, factor, targets = _factor(sim, self.projection, self.targets, "Antagonise")
+        sim.blocks[where][f"blocked_{factor}"][targets] = self.share

@@ -12,7 +12,17 @@ from typing import Any
 import neurodev.units as units
 from neurodev.engine.network import Network, Spines
 from neurodev.errors import NeurodevError, StudyError, nearest
-from neurodev.interventions import AddSynapses, Block, Intervention, Lesion, RemoveSynapses, SetRate, Silence
+from neurodev.interventions import (
+    AddSynapses,
+    Antagonise,
+    Block,
+    Infuse,
+    Intervention,
+    Lesion,
+    RemoveSynapses,
+    SetRate,
+    Silence,
+)
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
@@ -31,6 +41,7 @@ from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.spine_stage import SpineStage
 from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.survival import Survival
+from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves
 from neurodev.neurons.lif import LIF
@@ -63,10 +74,11 @@ MECHANISMS: dict[str, type[Mechanism]] = {
         ClusteredBirths,
         SpineStage,
         SpineShape,
+        TrophicFactor,
     )
 }
 INTERVENTIONS: dict[str, type[Intervention]] = {
-    c.__name__: c for c in (Silence, Lesion, Block, SetRate, AddSynapses, RemoveSynapses)
+    c.__name__: c for c in (Silence, Lesion, Block, SetRate, AddSynapses, RemoveSynapses, Infuse, Antagonise)
 }
 _UNIT = {k: v for k, v in vars(units).items() if isinstance(v, float)}
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")

@@ -19,6 +19,7 @@ VARIANTS = {
     ],
     "BCM": [{"threshold": "running mean"}, {"threshold": "sliding"}],
     "Survival": [{}, {"staircase": False, "reference": "max"}],
+    "TrophicFactor": [{}, {"growth": "hill"}],
     "Turnover": [{}, {"hazard": 0.1}, {"births": False}],
     "Growth": [{}, {"elements": {"a": {"curve": "linear"}, "b": {"curve": "sigmoid", "psi": 0.02}}}],
     "Pairing": [{}, {"deletion": "smallest"}, {"deletion": "oldest", "sigma": 40.0}, {"deletion": "youngest"}],

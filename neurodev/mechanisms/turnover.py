@@ -138,10 +138,7 @@ class Turnover(Mechanism):
                 f"projection {view.name!r}: a tick holds {most:g} births per target, more than {MOST // 2}; "
                 "lower Turnover.early or late, or use a shorter tick="
             )
-        table = view.table
-        table.ensure_in_lists()
-        if table.n_target * table.n_source <= _DENSE:
-            view.notes[_AFFINITY] = _affinity(view, np.arange(table.n_target))
+        tabulate(view)
 
     def signals(self, view: SynapseView) -> None:
         """Tell whoever decides deaths that they are switched off."""
@@ -187,34 +184,44 @@ class Turnover(Mechanism):
             if "log_size" in t.column_names:
                 plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
         if self.births:
-            self._draw(view, plan)
+            draw_births(view, plan, view.key("births"), self.expected_of(view), "turnover")
         return plan if plan.deaths.size or plan.source.size else None
 
-    def _draw(self, view: SynapseView, plan: Plan) -> None:
-        c, t = view.clock, view.table
-        stream, tick = view.key("births"), np.uint64(c.tick)
-        number = np.zeros(t.n_target, dtype=np.int64)
-        draw_numbers(stream, tick, self.expected_of(view), number)
-        busy = np.flatnonzero(number)
-        able = view.source.ready("axon_from", c.life)
-        whole = view.notes.get(_AFFINITY)
-        at_once = busy.size if whole is not None else max(_DENSE // max(t.n_source, 1), 1)
-        parts: list[tuple[I8, I8, I8]] = []
-        for first in range(0, busy.size, max(at_once, 1)):
-            some = busy[first : first + at_once]
-            affinity = whole[some] if whole is not None else _affinity(view, some)
-            if not able.all():
-                affinity = affinity * able
-            room = int(number[some].sum())
-            source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
-            n = draw_partners(
-                stream, tick, some, number[some], affinity, t.n_lane, not view.multapses, t.in_start, t.in_length,
-                t.in_row, t.n_source, np.zeros(t.n_source, dtype=np.bool_), source, target, lane,
-            )  # fmt: skip
-            parts.append((source[:n], target[:n], lane[:n]))
-        if parts:
-            plan.source, plan.target, plan.lane = (np.concatenate(x) for x in zip(*parts, strict=True))
-            plan.birth_cause = np.full(plan.source.size, cause_code("turnover"), dtype=np.uint8)
+
+def tabulate(view: SynapseView) -> None:
+    """Keep the wiring kernel of a projection for its births, if it is small."""
+    table = view.table
+    table.ensure_in_lists()
+    if table.n_target * table.n_source <= _DENSE:
+        view.notes[_AFFINITY] = _affinity(view, np.arange(table.n_target))
+
+
+def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, cause: str) -> None:
+    """Add the births of this tick to a plan: Poisson numbers of the given means (n_target,), partners by the kernel."""
+    c, t = view.clock, view.table
+    tick = np.uint64(c.tick)
+    number = np.zeros(t.n_target, dtype=np.int64)
+    draw_numbers(stream, tick, mean, number)
+    busy = np.flatnonzero(number)
+    able = view.source.ready("axon_from", c.life)
+    whole = view.notes.get(_AFFINITY)
+    at_once = busy.size if whole is not None else max(_DENSE // max(t.n_source, 1), 1)
+    parts: list[tuple[I8, I8, I8]] = []
+    for first in range(0, busy.size, max(at_once, 1)):
+        some = busy[first : first + at_once]
+        affinity = whole[some] if whole is not None else _affinity(view, some)
+        if not able.all():
+            affinity = affinity * able
+        room = int(number[some].sum())
+        source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
+        n = draw_partners(
+            stream, tick, some, number[some], affinity, t.n_lane, not view.multapses, t.in_start, t.in_length,
+            t.in_row, t.n_source, np.zeros(t.n_source, dtype=np.bool_), source, target, lane,
+        )  # fmt: skip
+        parts.append((source[:n], target[:n], lane[:n]))
+    if parts:
+        plan.source, plan.target, plan.lane = (np.concatenate(x) for x in zip(*parts, strict=True))
+        plan.birth_cause = np.full(plan.source.size, cause_code(cause), dtype=np.uint8)
 
 
 def _affinity(view: SynapseView, targets: I8) -> F8:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.mechanisms.neurotrophin import Neurotrophin, feedback_slope
 from neurodev.mechanisms.spine_size import SpineSize
+from neurodev.mechanisms.trophic_factor import TrophicFactor, steady_state
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks, star
-from neurodev.units import day
+from neurodev.units import day, hour
 
 F8 = NDArray[np.float64]
 SIZED = ("size", "log_size")
@@ -68,3 +70,60 @@ def neurotrophin_protocol(trophin: Neurotrophin) -> Protocol:
     return Protocol(
         trophin, "synapses of one target share its supply", [by_size, capacity, graded], "model.md, section 3 (3)"
     )
+
+
+# ---------------------------------------------------------------------- consumers of a resource
+
+_ALONE: dict[str, Any] = dict.fromkeys(
+    ("release_activity", "uptake_activity", "growth_activity", "pro_share", "gain", "prune", "prune_pro", "sprout"), 0.0
+)
+_CLASSES = (
+    ("linear: one is left", "linear", (5.76, 6.0, 6.24, 6.72, 7.2), None),
+    ("Michaelis: all that can", "michaelis", (36.0, 48.0, 60.0, 72.0, 84.0), None),
+    ("Hill: who was large", "hill", (72.0,) * 5, (8.0, 8.0, 8.0, 0.05, 0.05)),
+)
+"""EX-1 to EX-3: five axons on one target, their strengths (1/day) and first free receptors."""
+
+
+def settled(factor: TrophicFactor, strength: F8, free: F8 | None = None) -> tuple[F8, float]:
+    """Occupied receptors of axons of the given strengths on one target, and its ligand, when nothing moves any more."""
+    slowest = min(factor.internalisation, factor.turnover, factor.loss)
+    m = replace(factor, strength=strength, **_ALONE)
+    world = Ticks((m,), star(strength.size), tick=10 * day / slowest)
+    if free is not None:
+        world.table.column("receptor_free")[world.table.slots()] = free
+    world.step(60)
+    return world.of("receptor_bound"), float(world.view.target[f"ligand_{m.factor}"][0])
+
+
+@protocol(TrophicFactor)
+def trophic_factor_protocol(factor: TrophicFactor) -> Protocol:
+    """Axons of different strengths, more and more of them, and the three classes of outcome."""
+    mean = float(np.mean(factor.strength))
+    scale = np.array([0.6, 0.8, 1.0, 1.2, 1.4])
+    # the solver's step must see the strongest of them; steady states do not depend on it
+    m = replace(factor, strength=mean, step=factor.step / 2)
+    large = np.full(5, 2.0 * m.half)
+    bound, _ = settled(m, mean * scale, large)
+    law, _ = steady_state(m, mean * scale, bound > 0.5 * m.half)
+    one = Panel(f"Five axons on one target, {m.growth} growth", "strength (relative)", "occupied receptors")
+    one.add("", scale, bound, law, 1e-4 * law.max() + 1e-9)
+    count = np.array([1, 2, 3, 5, 8, 13])
+    ligand, theory = [], []
+    for n in count:
+        c, left = settled(m, np.full(n, mean), 2.0 * m.half * np.linspace(1.0, 1.5, n))
+        ligand.append(left)
+        theory.append(steady_state(m, np.full(n, mean), c > 0.5 * m.half)[1])
+    crowd = Panel("What axons of equal strength leave of the factor", "axons on the target", "free ligand")
+    crowd.add("", count, ligand, theory, 1e-4 * max(theory) + 1e-9)
+    classes = Panel("The three classes of growth", "axon", "occupied receptors")
+    for label, growth, strength, free in _CLASSES:
+        a = np.array(strength)
+        reference = TrophicFactor(growth=growth, strength=a, step=0.25 * hour)
+        got, _ = settled(reference, a, None if free is None else np.array(free))
+        law, _ = steady_state(reference, a, None if free is None else np.array(free) > 1.0)
+        classes.add(label, np.arange(1, 6), got, law, 1e-4 * law.max())
+    return Protocol(
+        factor, "axons compete for the factor of one target until nothing moves", [one, crowd, classes],
+        "van Ooyen & Willshaw 1999, 2000; EX-1 to EX-3: F(C)/C = rho + gam (kd + rho)/(ka L), supply = loss + uptake",
+    )  # fmt: skip

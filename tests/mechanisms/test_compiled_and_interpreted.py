@@ -13,6 +13,7 @@ from neurodev import jit
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
+from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.units import hour
 from tests.mechanisms.drivers import HotDriver, World, pairs_table, star
@@ -42,6 +43,11 @@ def everything() -> np.ndarray:
             w.step()
         out += [w.of(c) for c in ("log_size", "evidence", "drive_evidence", "drive_trophic")]
         out += [w.table.uid[w.table.slots()].astype(float), w.events().cause.astype(float)]
+    for growth in ("linear", "michaelis", "hill"):
+        w = World((TrophicFactor(growth=growth, strength=12.0, pro_share=0.5, prune=0.4, sprout=2.0),), star(12, 5))
+        w.view.target["rate_hz"][:] = np.linspace(0.0, 1.0, 5)
+        w.step(10)
+        out += [w.of("receptor_bound"), w.of("receptor_free"), w.view.target["ligand_trophin"]]
     return np.concatenate(out)
 
 
