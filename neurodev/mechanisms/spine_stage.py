@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.mechanisms.base import F8, I8, SynapseView
 from neurodev.mechanisms.noise import uniforms_of
-from neurodev.mechanisms.turnover import Turnover, birth_death_mean
+from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
 from neurodev.params import param
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan
@@ -151,7 +151,7 @@ class SpineStage(Turnover):
         if slots.size and "log_size" in t.column_names:
             plan.death_value = t.column("log_size")[slots].astype(np.float32)
         if self.births:
-            self._draw(view, plan)
+            draw_births(view, plan, view.key("births"), self.expected_of(view), "turnover")
         return plan if plan.deaths.size or plan.source.size else None
 
     def born(self, view: SynapseView, slots: I8) -> None:
