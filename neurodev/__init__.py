@@ -1,5 +1,6 @@
 """neurodev: exact, event-driven simulation of developing networks whose spines live and die."""
 
+from neurodev.bridge import compare, fold, to_network
 from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
@@ -91,7 +92,10 @@ __all__ = [
     "TrophicFactor",
     "Turnover",
     "Uniform",
+    "compare",
+    "fold",
     "isolate",
     "shuffled",
     "simulate",
+    "to_network",
 ]

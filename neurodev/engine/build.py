@@ -17,6 +17,7 @@ from neurodev.engine.state import (
     N_CURRENT,
     N_FRAME_WINDOWS,
     N_SUPRA,
+    N_TOGETHER,
     N_UNIFORM,
     T_LENGTH,
     Background,
@@ -133,9 +134,9 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     return max(np.floor(shortest / _GRID), 1.0) * _GRID
 
 
-def make_clock(window: float, neurons: Neurons, currents: Currents) -> tuple[Clock, int]:
+def make_clock(window: float, neurons: Neurons, currents: Currents, together: bool) -> tuple[Clock, int]:
     """The clock at time 0, and the number of windows in an epoch."""
-    f, n = np.zeros(6), np.zeros(21, dtype=np.int64)
+    f, n = np.zeros(6), np.zeros(22, dtype=np.int64)
     f[T_LENGTH] = window
     fastest = max(float(np.max(neurons.rate)), float(np.max(currents.rate)))
     frame = max(1, int(FRAME / (fastest * window))) if fastest > 0 else 1 << 40
@@ -143,6 +144,7 @@ def make_clock(window: float, neurons: Neurons, currents: Currents) -> tuple[Clo
     n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
     n[N_BUDGET] = np.iinfo(np.int64).max
     n[N_CURRENT] = int(np.any(currents.model > 0))
+    n[N_TOGETHER] = int(together)
     n[N_UNIFORM] = int(neurons.rate.size == 1 and n[N_CURRENT] == 0)
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
     common = np.lcm(frame if fastest > 0 else 1, block)
@@ -162,7 +164,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     if delays.size and delays[0] < SHORTEST_DELAY:
         raise ParameterError(f"the delays of {q.name!r} must be >= {SHORTEST_DELAY} ms, got {delays[0]:g}")
     lane = q.delay.draw(source.size, rng.generator(network.seed, q.name, "delay"))
-    sign = -1.0 if q.source.inhibitory else 1.0
+    sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
     if q.spines is None:
         given = np.asarray(q.weight, dtype=np.float64)
         if given.ndim and given.shape != source.shape:

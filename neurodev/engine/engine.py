@@ -90,7 +90,7 @@ class Engine:
         self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
         window = build.window_length(lanes.delay.tolist(), neurons)
         currents = build.make_currents(network, m, neurons)
-        clock, self.epoch_windows = build.make_clock(window, neurons, currents)
+        clock, self.epoch_windows = build.make_clock(window, neurons, currents, network.together)
         self.epoch_length = self.epoch_windows * window
         n_neuron = neurons.u.size
         room = max(4 * n_neuron + 1024, 1 << 16)

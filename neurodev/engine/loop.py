@@ -50,6 +50,7 @@ from neurodev.engine.state import (
     N_RELEASE,
     N_SPIKES,
     N_SUPRA,
+    N_TOGETHER,
     N_UNIFORM,
     N_WINDOW,
     REFRACTORY,
@@ -61,6 +62,7 @@ from neurodev.engine.state import (
     T_NOW,
     T_WINDOW,
 )
+from neurodev.engine.together import add_rows, find_fired, first_young
 from neurodev.engine.views import (
     background_of,
     clock_of,
@@ -207,17 +209,6 @@ def deliver_mixed(s, u, post, weight, first, last, offset, t):  # type: ignore[n
     return fired
 
 
-@rule
-def first_young(s, q, emitted):  # type: ignore[no-untyped-def]
-    """The uid from which on the synapses of projection `q` were born after `emitted`."""
-    pr = projections_of(s)
-    limit = np.uint64(0xFFFFFFFFFFFFFFFF)
-    for b in range(pr.birth_count[q]):
-        if pr.birth_time[q, b] > emitted:
-            limit = min(limit, pr.birth_uid[q, b])
-    return limit
-
-
 @kernel
 def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-def]
     """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
@@ -294,6 +285,24 @@ def arrive(s, k):  # type: ignore[no-untyped-def]
     if clock_of(s).n[N_SUPRA] == 1 and not current:
         predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, last, pr.offset[q], t)
     return fired
+
+
+@kernel
+def arrive_together(s):  # type: ignore[no-untyped-def]
+    """Deliver all arrivals of the earliest time at once, then test every target, then let the spikes follow."""
+    n, qu, pr = clock_of(s).n, queue_of(s), projections_of(s)
+    k = n[N_AGENDA_AT]
+    t = qu.time[k]
+    last = add_rows(s, k)
+    n[N_AGENDA_AT] = last
+    for i in range(find_fired(s, k, last)):
+        fire(s, np.int64(qu.fired[i]), t)
+    if clock_of(s).n[N_SUPRA] == 1:
+        for i in range(k, last):
+            row, q = np.int64(qu.row[i]), lanes_of(s).projection[qu.lane[i]]
+            first = view_i8(pr.row_start[q], pr.n_row[q])[row]
+            end = first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])
+            predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, end, pr.offset[q], t)
 
 
 @rule
@@ -536,7 +545,10 @@ def run(s, stop):  # type: ignore[no-untyped-def]
                 n[N_DUE_AT] += 1
                 release(s, np.int64(qu.due_index[n[N_DUE_AT] - 1]), first)
             elif arrival == first:
-                run_arrivals(s, end)
+                if n[N_TOGETHER] == 1:
+                    arrive_together(s)
+                else:
+                    run_arrivals(s, end)
             elif crossing == first:
                 cross(s)
             else:

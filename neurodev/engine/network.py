@@ -113,6 +113,7 @@ class Projection:
     spines: Spines | None
     multapses: bool
     mechanisms: list[Mechanism] = field(default_factory=list)
+    signed: bool = False
 
     def use(self, *mechanisms: Mechanism) -> Projection:
         """Let synapse-level mechanisms act on this projection, in this order."""
@@ -139,6 +140,9 @@ class Network:
         The one seed of everything random.
     sheet : Sheet, optional
         Where the cells lie; a sheet of 1 mm x 1 mm if not given.
+    together : bool
+        Sum arrivals of exactly equal time before the threshold is tested; otherwise it is tested after each of them,
+        inhibition first.  The two differ where spikes keep to a grid of time, as in a network trained in steps.
 
     Examples
     --------
@@ -146,8 +150,9 @@ class Network:
     >>> exc = net.add(LIF(tau=20, threshold=20), 80)
     """
 
-    def __init__(self, seed: int = 0, sheet: Sheet | None = None) -> None:
+    def __init__(self, seed: int = 0, sheet: Sheet | None = None, *, together: bool = False) -> None:
         self.seed = rng.check_seed(seed)
+        self.together = bool(together)
         self.sheet = sheet if sheet is not None else Sheet(1000.0, 1000.0)
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
@@ -254,6 +259,7 @@ class Network:
         spines: Spines | None = None,
         name: str | None = None,
         multapses: bool = False,
+        signed: bool = False,
     ) -> Projection:
         """Connect two populations.
 
@@ -269,6 +275,8 @@ class Network:
             Synapses on spines: plastic in size, their weight read off it (give `spines` or `weight`, not both).
         multapses : bool
             Whether a pair may have several contacts.
+        signed : bool
+            Weights carry their own sign, as in a trained network, which knows no Dale's law; static weights only.
         """
         self._mine(source, "source")
         self._mine(target, "target")
@@ -278,19 +286,23 @@ class Network:
             raise ParameterError("give either weight= (mV) for static synapses or spines=nd.Spines(weight=...)")
         if spines is not None and not isinstance(spines, Spines):
             raise ParameterError(f"spines must be nd.Spines(weight=...), got {spines!r}")
+        if spines is not None and signed:
+            raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
         if weight is not None:
             values = np.asarray(weight, dtype=float)
             if not np.all(np.isfinite(values)):
                 raise ParameterError(f"weight must be finite, got {weight!r}")
-            if np.any(values < 0):
+            if np.any(values < 0) and not signed:
                 raise ParameterError(
                     f"weight must not be negative, got {weight!r}: the sign comes from the source population; "
-                    f"make {source.name!r} inhibitory=True instead"
+                    f"make {source.name!r} inhibitory=True instead (or connect with signed=True)"
                 )
         label = name if name is not None else f"{source.name}_{target.name}"
         if label in self.projections:
             raise BuildError(f"there is already a projection named {label!r}; give another name=")
-        projection = Projection(label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses)
+        projection = Projection(
+            label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses, signed=bool(signed)
+        )
         self.projections[label] = projection
         return projection
 
@@ -357,6 +369,7 @@ class Network:
         return {
             "seed": self.seed,
             "sheet": [self.sheet.width, self.sheet.height],
+            "together": self.together,
             "populations": [
                 {
                     "name": p.name, "n": p.n, "inhibitory": p.inhibitory, "drive": p.is_drive,
@@ -372,6 +385,7 @@ class Network:
                     "delay": words(q.delay), "multapses": q.multapses,
                     "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
                     else "array", "spines": words(q.spines) if q.spines else None,
+                    "signed": q.signed,
                     "uses": [m.describe() for m in q.mechanisms],
                 }
                 for q in self.projections.values()

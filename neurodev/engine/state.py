@@ -43,11 +43,12 @@ T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK, T_LENGTH = range(6)  # T_LENGTH: lengt
     N_UNIFORM,  # 1 if all neurons are of one class
     N_SUPRA,  # 1 if some class crosses its threshold without input
     N_CURRENT,  # 1 if some population has synaptic currents
-) = range(21)
+    N_TOGETHER,  # 1 if simultaneous arrivals are summed before the threshold test
+) = range(22)
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (6,) and counters (21,)."""
+    """Scalars that survive a pause: times (6,) and counters (22,)."""
 
     f: F8
     n: I8

@@ -1,0 +1,165 @@
+"""The bridge: a network trained in steps fires the same spikes in the event engine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurodev as nd
+from neurodev import data
+from neurodev.data.encode import bernoulli
+from neurodev.errors import BuildError, ParameterError
+from neurodev.learn.encode import Bernoulli
+from neurodev.learn.linear import Linear
+from neurodev.learn.model import Residual, Sequential
+from neurodev.learn.neurons import IF, LI, LIF, PLIF
+from neurodev.learn.optim import Adam
+from neurodev.learn.spikes import Spikes
+from neurodev.learn.trainer import Trainer
+
+MNIST = Path("/work/shared/data/mnist")
+
+
+def net(n_in=20, hidden=15, seed=1, first=None, second=None, kind=np.float32, **options):
+    return Sequential(
+        Linear(hidden, gain=3.0, **options), first or LIF(0.8, 1.0),
+        Linear(4, gain=3.0, **options), second or LIF(0.6, 1.0),
+        inputs=(n_in,), seed=seed, kind=kind,
+    )  # fmt: skip
+
+
+def some_spikes(n_in=20, steps=12, batch=9, rate=0.3, seed=2):
+    flags = (np.random.default_rng(seed).random((steps * batch, n_in)) < rate).astype(np.uint8)
+    return Spikes(flags, steps, batch, (n_in,), wanted=False)
+
+
+CASES = {
+    "leaky": {},
+    "no leak": {"first": IF(1.0), "second": IF(1.0)},
+    "no memory": {"first": LIF(0.0, 1.0)},
+    "gain": {"first": LIF.from_tau(2.0, 0.4), "second": LIF.from_tau(3.0, 0.3)},
+    "learned leak": {"first": PLIF(2.0, 0.4), "second": PLIF(2.5, 0.3)},
+    "bias": {"bias": True},
+    "sparse": {"storage": "sparse", "density": 0.4},
+    "float64": {"kind": np.float64},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_spike_of_every_layer_is_the_same(case):
+    """Neurons of all kinds, biases, storages: no sample differs, in no layer."""
+    model = net(**CASES[case])
+    for layer in model.layers():
+        if "bias" in layer.parameters:
+            layer.parameters["bias"].value[:] = np.random.default_rng(4).normal(0.1, 0.1, layer.n_out)
+    report = nd.compare(model, some_spikes(), chunk=5)
+    assert report.n == 9 and report.differing == [] and report.differing_outputs == []
+    assert all(k > 50 for k in report.spikes.values()), report.spikes
+    assert report.near == [] and 1e-9 < report.closest < 0.1
+    assert report.changed_by_folding == [] and "9 of 9 samples with identical output spikes" in str(report)
+
+
+def test_a_potential_at_threshold_is_listed():
+    """A potential that reaches threshold exactly is counted and listed with its place."""
+    model = net()
+    w = model.weights_of()["linear1"].table
+    w.weight[:] = 0.0
+    w.grid(w.weight)[0, 3] = 1.0
+    flags = np.zeros((12 * 2, 20), dtype=np.uint8)
+    flags[5 * 2 + 1, 0] = 1
+    report = nd.compare(model, Spikes(flags, 12, 2, (20,), wanted=False))
+    assert [(x.sample, x.layer, x.unit, x.step) for x in report.near] == [(1, "lif1", 3, 5)]
+    assert report.near[0].distance == 0.0 == report.closest
+
+
+def test_a_difference_is_noticed():
+    """The check can fail: with other weights in the engine than in the steps, samples differ."""
+    model, other = net(), net(seed=9)
+    from neurodev import bridge
+
+    ours = bridge._in_engine(bridge.fold(other), some_spikes(), 1.0)
+    theirs = bridge._in_steps(bridge.fold(model), some_spikes(), 0, bridge.Agreement(9))
+    assert (ours[-1] != theirs[-1]).any()
+
+
+def test_the_network_can_be_used_like_any_other():
+    """It runs under `Simulation`, with one step of delay per layer, and can be lesioned."""
+    model, x = net(bias=True), some_spikes(batch=3)
+    model.parts()[0].parameters["bias"].value[:] = 0.2
+    network = nd.to_network(model, x, step=2.0)
+    assert list(network.populations) == ["input", "lif1", "bias_lif1", "lif2"]
+    assert list(network.projections) == ["to_lif1", "bias_to_lif1", "to_lif2"]
+    sim = nd.Simulation(network, tick=1000.0, record="all")
+    sim.at(2.0 * (2 * 14), nd.Silence(network.populations["lif1"]), clock="spike")
+    sim.run(2.0 * 3 * 14)
+    run = sim.close()
+    t, i = run.spikes("lif1")
+    folded = nd.fold(model)
+    first = folded.parts()[1](folded.parts()[0](x)[0])[0].by_row.reshape(12, 3, 15)
+    step, unit = np.nonzero(first[:, 0])
+    mine = t < 2.0 * 14
+    assert np.array_equal(np.lexsort((i[mine], t[mine])), np.arange(mine.sum()))
+    np.testing.assert_array_equal(t[mine], 2.0 * (step + 1))
+    np.testing.assert_array_equal(i[mine], unit)
+    # silenced from the third sample on, where the second layer hears nothing any more
+    assert t.max() < 56.0 and run.spikes("lif2")[0].max() <= 58.0
+
+
+def test_other_drives_and_no_drive():
+    """Any drive may play the input; a bias then beats at every step."""
+    network = nd.to_network(net(), nd.Poisson(50.0))
+    assert type(network.populations["input"].model).__name__ == "Poisson"
+    model = net(bias=True)
+    model.parts()[0].parameters["bias"].value[:] = 2.0
+    sim = nd.Simulation(nd.to_network(model), tick=1000.0, record="all")
+    sim.run(10.0)
+    t, _ = sim.close().spikes("lif1")
+    assert np.array_equal(np.unique(t), np.arange(1.0, 10.0))
+
+
+def test_what_cannot_be_bridged_is_named():
+    """The layer, its kind, and the cure."""
+    x = some_spikes()
+    with pytest.raises(BuildError, match="'lif1' resets by subtraction"):
+        nd.to_network(net(first=LIF(0.8, reset="subtract")))
+    with pytest.raises(BuildError, match=r"'residual1' \(Residual\)|Residual"):
+        nd.to_network(Sequential(Residual(Linear(20)), LIF(), Linear(4), LIF(), inputs=(20,)))
+    with pytest.raises(BuildError, match=r"'li1' \(LI\)"):
+        nd.to_network(Sequential(Linear(20), LIF(), Linear(4), LI(), inputs=(20,)))
+    with pytest.raises(BuildError, match="'linear2'.*must be followed by neurons"):
+        nd.to_network(Sequential(Linear(20), LIF(), Linear(4), inputs=(20,)))
+    with pytest.raises(BuildError, match="built model"):
+        nd.to_network(Sequential(Linear(20), LIF()))
+    with pytest.raises(ParameterError, match="20 inputs"):
+        nd.to_network(net(), some_spikes(n_in=7))
+    with pytest.raises(ParameterError, match="step"):
+        nd.to_network(net(), x, step=0.0)
+    with pytest.raises(ParameterError, match="gap"):
+        nd.to_network(net(), x, gap=-1)
+    with pytest.raises(ParameterError, match="0 or 1"):
+        nd.to_network(net(), Spikes(2 * x.flags, 12, 9, (20,)))
+
+
+def trained_mnist(n_train, epochs):
+    d = data.mnist(MNIST).subset(n_train, 0, n_test=1000)
+    part = data.Dataset(d.x_train.reshape(-1, 784), d.y_train, d.x_test.reshape(-1, 784), d.y_test, d.name, d.classes)
+    model = Sequential(Linear(100), LIF(0.8, 1.0), Linear(10), LIF(0.8, 1.0), inputs=(784,), seed=0)
+    trainer = Trainer(model, part, encoder=Bernoulli(20, 0.5), optimiser=Adam(2e-3), epochs=epochs, checkpoint=0)
+    trainer.fit()
+    trainer.close()
+    flags = bernoulli(part.x_test, 20, 7, gain=0.5)
+    rows = np.ascontiguousarray(flags.swapaxes(0, 1)).reshape(20 * 1000, 784)
+    return model, Spikes(rows, 20, 1000, (784,), wanted=False), trainer.history[-1].test_accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not here")
+def test_a_thousand_mnist_images():
+    """784-100-10 trained on MNIST: identical spikes in both layers on 1,000 test images; close calls counted."""
+    model, x, accuracy = trained_mnist(10_000, 3)
+    report = nd.compare(model, x)
+    print(f"accuracy {accuracy:.3f}: {report}")
+    assert accuracy > 0.9 and report.n == 1000
+    unsure = {near.sample for near in report.near}
+    assert set(report.differing) <= unsure and len(unsure) < 5
+    assert report.changed_by_folding == []
