@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.spikes import Current, Spikes
+from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
 Signal = Spikes | Current
@@ -78,6 +79,11 @@ class Weights:
             table.add_column("theta")[:] = table.weight
         self._own: Array | None = None
         self.probe: Array | None = None
+
+    @property
+    def storage(self) -> str:
+        """``dense``, ``hidden`` or ``sparse``."""
+        return "hidden" if self.hidden else "dense" if isinstance(self.table, DenseTable) else "sparse"
 
     @property
     def value(self) -> Array:

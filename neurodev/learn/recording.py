@@ -7,6 +7,7 @@ tick of the log is the step of the optimiser.
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import StudyError
 from neurodev.learn.layer import Vector
 from neurodev.record.provenance import environment, sources
 from neurodev.record.recorder import Recorder
@@ -21,7 +23,7 @@ from neurodev.record.runfile import RunFile
 from neurodev.structure.log import CAUSES
 
 if TYPE_CHECKING:
-    from neurodev.learn.trainer import Trainer
+    from neurodev.learn.trainer import Epoch, Trainer
 
 
 class TrainingRecord:
@@ -34,13 +36,16 @@ class TrainingRecord:
         A temporary file if not given.
     """
 
-    def __init__(self, trainer: Trainer, to: str | Path | None):
+    def __init__(self, trainer: Trainer, to: str | Path | None, resume: bool = False):
         self.trainer = trainer
         path = Path(to) if to is not None else Path(tempfile.mkdtemp(prefix="neurodev-")) / "training.sqlite"
         self.path = path
+        self._closed = False
+        if resume:
+            self._resume()
+            return
         self.file = RunFile.create(path)
         self.recorder = Recorder(self.file, "none")
-        self._closed = False
         try:
             self._describe()
         except BaseException:
@@ -74,6 +79,38 @@ class TrainingRecord:
         f.append("series/snapshot_day", np.array([0.0]))
         f.commit()
 
+    def _resume(self) -> None:
+        """Go on where the last checkpoint was taken.
+
+        Raises
+        ------
+        StudyError
+            If the run was begun with other settings.
+        """
+        with RunFile.open(self.path) as old:
+            theirs, mine = old.item("training"), json.loads(json.dumps(self._settings()))
+        for key, value in mine.items():
+            if theirs.get(key) != value:
+                raise StudyError(
+                    f"cannot resume {str(self.path)!r}: {key} was {theirs.get(key)!r} and is {value!r} now; build the "
+                    "trainer as before"
+                )
+        self.file, _, data = RunFile.resume(self.path)
+        self.recorder = Recorder(self.file, "none")
+        try:
+            restore(self.trainer, unpack(data))
+            self.trainer.history = self._history()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _history(self) -> list[Epoch]:
+        from neurodev.learn.trainer import Epoch
+
+        names = [n.removeprefix("series/") for n in self.file.names("series/") if n != "series/snapshot_day"]
+        columns = {n: self.file.read(f"series/{n}") for n in names}
+        return [Epoch(k + 1, {n: float(c[k]) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
+
     def _settings(self) -> dict[str, Any]:
         t = self.trainer
         return {
@@ -99,9 +136,8 @@ class TrainingRecord:
         self.recorder.series(series)
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
-        if t.checkpoint_every and t.epoch % t.checkpoint_every == 0:
-            self.file.checkpoint(t.step, pack(state_of(t)))
-        self.recorder.flush(t.step)  # ends the transaction: checkpoint and data reach the disk together
+        due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
+        self.recorder.flush(t.step, pack(state_of(t)) if due else None)
 
     def close(self, finished: Any) -> None:
         """Seal the file."""
@@ -135,6 +171,7 @@ def state_of(t: Trainer) -> dict[str, NDArray[Any]]:
             if hasattr(w.table, a):
                 out[f"table/{name}/{a}"] = getattr(w.table, a)
         out[f"table/{name}/numbers"] = np.array([getattr(w.table, a) for a in _NUMBERS], dtype=np.int64)
+        out[f"table/{name}/storage"] = np.array(w.storage)
         out[f"table/{name}/columns"] = np.array(w.table.column_names, dtype=np.str_)
     for layer in t.model.layers():
         for key, p in layer.parameters.items():
@@ -152,6 +189,7 @@ def restore(t: Trainer, state: dict[str, NDArray[Any]]) -> None:
     """Put a trainer where `state_of` found one; the model must have been built alike."""
     t.epoch, t.step, t.optimiser.steps, t.model.uids.next = (int(v) for v in state["trainer"])
     for name, w in t.weights().items():
+        t.store(name, str(state[f"table/{name}/storage"]))
         for a in _TABLE:
             if f"table/{name}/{a}" in state:
                 setattr(w.table, a, state[f"table/{name}/{a}"].copy())

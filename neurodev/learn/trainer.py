@@ -83,6 +83,12 @@ class Trainer:
     checkpoint : int
         Epochs between checkpoints (0: none).
     progress : bool
+    patience : int, optional
+        Stop after this many epochs without a better accuracy on the test set.
+    callbacks : sequence of callable
+        Called with the trainer at the end of every epoch; one that returns True ends the training.
+    resume : bool
+        Go on from the last checkpoint of the run file `to`, to the same bytes as without the break.
 
     Raises
     ------
@@ -109,6 +115,9 @@ class Trainer:
         augment: Callable[[Any, np.random.Generator], Any] | None = None,
         checkpoint: int = 1,
         progress: bool = False,
+        patience: int | None = None,
+        callbacks: Sequence[Callable[[Trainer], Any]] = (),
+        resume: bool = False,
     ):
         from neurodev.learn.recording import TrainingRecord
 
@@ -122,6 +131,11 @@ class Trainer:
         self.epochs, self.batch, self.seed = int(epochs), int(batch), check_seed(seed)
         self.methods, self.life_per_epoch, self.augment = list(methods), float(life_per_epoch), augment
         self.checkpoint_every, self.progress = int(checkpoint), progress
+        self.patience, self.callbacks = patience, list(callbacks)
+        if patience is not None and patience < 1:
+            raise ParameterError(f"patience must be at least 1 epoch, got {patience!r}")
+        if resume and to is None:
+            raise ParameterError("resume needs to=: the run file to go on with")
         self._check_data()
         self.workers = Workers(model, as_loss(loss), threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
@@ -136,7 +150,7 @@ class Trainer:
         for m in self.methods:
             m.start(self)
         self.workers.clear()
-        self.record = TrainingRecord(self, to)
+        self.record = TrainingRecord(self, to, resume)
 
     # ------------------------------------------------------------------ the door
 
@@ -300,6 +314,8 @@ class Trainer:
         try:
             while self.epoch < last:
                 self._one_epoch(bar)
+                if self._enough():
+                    break
         except BaseException as e:
             self.record.close("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
             raise
@@ -319,6 +335,12 @@ class Trainer:
         from tqdm import tqdm
 
         return tqdm(total=total, unit="step", disable=not self.progress, mininterval=0.5)
+
+    def _enough(self) -> bool:
+        asked = [callback(self) is True for callback in self.callbacks]
+        best = int(np.argmax([e.test_accuracy for e in self.history]))
+        waited = len(self.history) - 1 - best
+        return any(asked) or (self.patience is not None and waited >= self.patience)
 
     def _one_epoch(self, bar: Any) -> None:
         begin = time.perf_counter()

@@ -97,7 +97,7 @@ def erdos_renyi(
     Raises
     ------
     ParameterError
-        If the density is out of range.
+        If the density is out of range, or already used up by the layers that stay dense.
     """
     if not 0 < density <= 1:
         raise ParameterError(f"density must lie in (0, 1], got {density!r}")
@@ -106,7 +106,12 @@ def erdos_renyi(
     full = np.zeros(size.size, dtype=bool) if dense is None else np.asarray(dense, dtype=bool).copy()
     while not full.all():
         left = density * size.sum() - size[full].sum()
-        eps = max(left, 0.0) / float((p * size)[~full].sum())
+        if left <= 0:
+            raise ParameterError(
+                f"a density of {density:g} leaves nothing beside the layers that stay dense, which hold "
+                f"{size[full].sum() / size.sum():.3g} of all weights: raise the density, or let them be sparse"
+            )
+        eps = left / float((p * size)[~full].sum())
         if eps * p[~full].max() <= 1.0 + 1e-12:
             return np.where(full, 1.0, np.minimum(eps * p, 1.0))
         full |= ~full & (p == p[~full].max())

@@ -67,12 +67,12 @@ class DPAP(Remembering):
         What is dead does not move at all, so that it may be stored away and cost nothing: a deviation.  Published:
         it is trained from 0 within each epoch, without ever coming back.
     first : int
-        First epoch, from 0, at which survival moves, in epochs of a run of 300.
+        First epoch, from 0, at which survival moves, in epochs of the published run.
     offset, offset_filters : float
         o of neurons and synapses, and of filters.
     scale : float, optional
-        Length of this run over 300 epochs, by default ``epochs / 300``: `first` and eta are multiplied by it, and the
-        steps of survival divided by it, so that the sum of all steps is that of the long run.
+        Length of this run over 300 epochs, by default ``epochs / 300``.  An epoch of this run stands for ``1 / scale``
+        of theirs: survival takes as many steps, with the scores of this epoch.
     """
 
     layers: tuple[str, ...] | None = param(None, none=True, source="seed-mechanisms.md, 2a (M4)")
@@ -104,17 +104,18 @@ class DPAP(Remembering):
         """Length of this run over the published one."""
         return trainer.epochs / EPOCHS if self.scale is None else self.scale
 
-    def survival(self, trainer: Trainer, kind: str) -> Survival:
-        """The survival rule of ``filter``, ``neuron`` or ``synapse`` in this run.
-
-        Dividing the steps by the scale is multiplying the start by it: R, its sign and its death are the same.
-        """
-        scale = self.scale_of(trainer)
+    def survival(self, kind: str) -> Survival:
+        """The survival rule of ``filter``, ``neuron`` or ``synapse``."""
         what = dict(FILTER if kind == "filter" else NEURON)
         what |= {"of": "synapse"} if kind == "synapse" else {}
         what["offset"] = self.offset_filters if kind == "filter" else self.offset
-        what["eta"] = float(what["eta"]) * scale  # type: ignore[arg-type]
-        return Survival(start=10.0 * scale, decay=0.999 ** (1 / scale), first=round(self.first * scale), **what)  # type: ignore[arg-type]
+        return Survival(first=self.first, **what)  # type: ignore[arg-type]
+
+    def _move(self, trainer: Trainer, kind: str, score: F8, left: F8) -> None:
+        """Survival after the epochs of the published run that this epoch stands for."""
+        rule, rows, scale = self.survival(kind), np.arange(score.size), self.scale_of(trainer)
+        for e in range(round(trainer.epoch / scale), round((trainer.epoch + 1) / scale)):
+            rule.update(rows, score, left, e)
 
     # ------------------------------------------------------------------ clocks
 
@@ -129,10 +130,10 @@ class DPAP(Remembering):
             self.memory |= {
                 f"bcm/{t.name}": np.zeros((rows, n)), f"activity/{t.name}": np.zeros(n),
                 f"threshold/{t.name}": np.zeros((1, n)), f"batches/{t.name}": np.zeros(1),
-                f"unit/{t.name}": np.full(n, self.survival(trainer, kind).start),
+                f"unit/{t.name}": np.full(n, self.survival(kind).start),
             }  # fmt: skip
             if not t.convolution:
-                self.memory[f"synapse/{t.name}"] = np.full(rows * n, self.survival(trainer, "synapse").start)
+                self.memory[f"synapse/{t.name}"] = np.full(rows * n, self.survival("synapse").start)
 
     def after_backward(self, trainer: Trainer) -> None:
         """Add the batch to the BCM products and to the activities."""
@@ -172,12 +173,11 @@ class DPAP(Remembering):
 
     def _units(self, trainer: Trainer, t: Tensor) -> None:
         m, table = self.memory, t.table
-        survival = self.survival(trainer, "filter" if t.convolution else "neuron")
         worth = significance(m[f"bcm/{t.name}"].sum(axis=0), m[f"activity/{t.name}"])
         left = m[f"unit/{t.name}"]
-        doomed = survival.update(np.arange(table.n_target), worth, left, trainer.epoch)
+        self._move(trainer, "filter" if t.convolution else "neuron", worth, left)
         slots = table.slots()
-        gone = slots[np.isin(table.post[slots], doomed)]
+        gone = slots[left[table.post[slots]] < 0]
         if gone.size:
             value = left[table.post[gone]]
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "unit_survival", value)])
@@ -185,7 +185,7 @@ class DPAP(Remembering):
     def _synapses(self, trainer: Trainer, t: Tensor) -> None:
         m, table = self.memory, t.table
         left, score = m[f"synapse/{t.name}"], m[f"bcm/{t.name}"].reshape(-1)
-        self.survival(trainer, "synapse").update(np.arange(score.size), score, left, trainer.epoch)
+        self._move(trainer, "synapse", score, left)
         slots = table.slots()
         value = left[table.pre(slots) * table.n_target + table.post[slots]]
         gone = slots[value < 0]

@@ -122,8 +122,11 @@ class Recorder:
                 scaled = a / day if name == "born" else a
                 self.file.append(f"{label}/{projection}/{name}", scaled.astype(dtype))
 
-    def flush(self, tick: int) -> None:
-        """Write everything gathered so far in one transaction; `tick` is the last one in it."""
+    def flush(self, tick: int, checkpoint: bytes | None = None) -> None:
+        """Write everything gathered so far in one transaction; `tick` is the last one in it.
+
+        A `checkpoint` shares the transaction, so that it cannot disagree with the data up to it.
+        """
         with self.file.together():
             for name, rows in self._series.items():
                 self.file.append(f"series/{name}", np.array(rows))
@@ -139,6 +142,8 @@ class Recorder:
             for name, events in self._neurons.items():
                 for column, values in concatenate_neurons(events)._asdict().items():
                     self.file.append(f"neurons/{name}/{column}", values)
+            if checkpoint is not None:
+                self.file.checkpoint(tick, checkpoint)
         # before the commit: an interrupt in between must not write the same rows twice
         self._empty()
         self.file.commit()

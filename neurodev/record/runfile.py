@@ -185,6 +185,49 @@ class RunFile:
         """Keep a checkpoint, and the one before it, in the transaction of the data up to it."""
         self._write("INSERT OR REPLACE INTO checkpoint VALUES (?,?)", int(tick), bytes(data))
         self._write("DELETE FROM checkpoint WHERE tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2)")
+        self.set_item(f"checkpoint/{int(tick)}", self._length)
+        self._write(
+            "DELETE FROM item WHERE name LIKE 'checkpoint/%'"
+            " AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
+        )
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str]) -> tuple[RunFile, int, bytes]:
+        """Open a run file to go on writing from its last checkpoint; what is younger is dropped.
+
+        Returns
+        -------
+        (RunFile, int, bytes)
+            The file, and the tick and the data of the checkpoint.
+
+        Raises
+        ------
+        RunFileError
+            If it is missing, damaged, being written, or holds no checkpoint.
+        """
+        with cls.open(path) as old:
+            kept = old.checkpoints()
+            if not kept:
+                raise RunFileError(f"{str(path)!r} holds no checkpoint to resume from: run it again from the start")
+            tick, data = kept[-1]
+            lengths: dict[str, int] = old.item(f"checkpoint/{tick}")
+        try:
+            db = sqlite3.connect(Path(path), isolation_level=None)
+            db.execute("PRAGMA busy_timeout=200")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as e:
+            raise RunFileError(f"{str(path)!r} cannot be resumed ({e}): is another run writing it?") from e
+        file = cls(Path(path), db, True)
+        for name, dtype, columns in db.execute("SELECT DISTINCT name, dtype, columns FROM chunk").fetchall():
+            file._write("DELETE FROM chunk WHERE name=? AND first>=?", name, lengths.get(name, 0))
+            if name in lengths:
+                file._form[name] = (dtype, int(columns))
+        file._length = {k: int(v) for k, v in lengths.items()}
+        file._write("DELETE FROM log WHERE tick>?", tick)
+        file._write("DELETE FROM item WHERE name='sealed'")
+        file.commit()
+        return file, tick, data
 
     @contextmanager
     def together(self) -> Iterator[None]:
