@@ -210,12 +210,15 @@ class Conv2d(Layer):
         y, pull_weights = run(x, weights, self.grid, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
-        if not isinstance(bias, Vector):
-            return y, pull_weights
-        y.value.reshape(-1, self.n_out)[...] += bias.value
+        if isinstance(bias, Vector):
+            y.value.reshape(-1, self.n_out)[...] += bias.value
+        grid = self.grid
 
         def pull(dy: Current) -> Current | None:
-            bias.gradient += dy.by_row.reshape(-1, self.n_out).sum(axis=0)
+            if isinstance(bias, Vector):
+                bias.gradient += dy.by_row.reshape(-1, self.n_out).sum(axis=0)
+            if weights.probe is not None:
+                weights.probe += _gradient_of_pairs(x, dy, grid, weights.probe.dtype.type)
             return pull_weights(dy)
 
         return y, pull
@@ -308,6 +311,25 @@ def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> t
         return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
 
     return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
+
+
+def _gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type) -> Array:
+    """(channels * taps, n_out): the gradient of every weight, living or not."""
+    taps, n_row = grid.kernel**2, x.steps * x.batch
+    delta = np.ascontiguousarray(dy.by_row).reshape(n_row, grid.high * grid.wide, grid.n_out)
+    if isinstance(x, Spikes):
+        out: Array = np.zeros((grid.channels * taps, grid.deep), dtype=kind)
+        worth: Array = (np.arange(256) * x.scale).astype(kind)
+        events = present(x)
+        kernels.gradient_taps(events.start, events.index, x.by_row, worth, grid.numbers, delta, out)
+        return out[:, : grid.n_out]
+    total: Array = np.zeros((taps * grid.channels, grid.n_out), dtype=kind)
+    patches: Array = np.empty((1, delta.shape[1], taps, grid.channels), dtype=kind)
+    image: Array = np.ascontiguousarray(x.by_row, dtype=kind).reshape(n_row, -1, grid.channels)
+    for r in range(n_row):
+        kernels.columns(image[r : r + 1], grid.numbers, patches)
+        total += patches.reshape(-1, taps * grid.channels).T @ delta[r]
+    return total.reshape(taps, grid.channels, -1).swapaxes(0, 1).reshape(taps * grid.channels, -1)
 
 
 def _wanted(x: Spikes) -> Events:

@@ -111,8 +111,8 @@ class Dendritic(Group):
 
     def __call__(self, x: Signal) -> tuple[Current, Pullback]:
         """Gated currents, and their pullback."""
-        drive, pull_drive = self.drive(x)
-        gate, pull_gate = self.gate(x)
+        drive, pull_drive = self.drive.through(x)
+        gate, pull_gate = self.gate.through(x)
         a, b = drive.by_row, gate.by_row
         y = Current(a * (1 + b), drive.steps, drive.batch, drive.shape)
         pull_bias: Any = None

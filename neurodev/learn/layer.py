@@ -180,6 +180,13 @@ class Layer:
         """Output and pullback."""
         raise NotImplementedError
 
+    def through(self, x: Any) -> tuple[Any, Pullback]:
+        """The call as groups make it: watched, where somebody watches."""
+        y, pull = self(x)
+        if self.watch is not None and self.training:
+            self.watched.append(self.watch(x, y))
+        return y, pull
+
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the output units, given that of the input units; called once when a model is put together.
 

@@ -102,10 +102,7 @@ class Sequential(Group):
         """The last layer's output, and the pullback through all."""
         pulls = []
         for layer in self._parts:
-            y, pull = layer(x)
-            if layer.watch is not None and layer.training:
-                layer.watched.append(layer.watch(x, y))
-            x = y
+            x, pull = layer.through(x)
             pulls.append(pull)
 
         def pull_all(dy: Current) -> Current | None:
@@ -170,14 +167,14 @@ class Residual(Group):
 
     def __call__(self, x: Signal) -> tuple[Current, Pullback]:
         """The sum, and its pullback."""
-        a, pull_a = self.body(x)
+        a, pull_a = self.body.through(x)
         if not isinstance(a, Current):
             raise BuildError("the body of a Residual must end in currents: put its neurons after the Residual")
         if self.shortcut is None:
             b: Any = x.dense(a.value.dtype.type) if isinstance(x, Spikes) else x.by_row
             pull_b: Any = None
         else:
-            y, pull_b = self.shortcut(x)
+            y, pull_b = self.shortcut.through(x)
             b = y.dense(a.value.dtype.type) if isinstance(y, Spikes) else y.by_row
         out = Current(a.by_row + b, a.steps, a.batch, a.shape)
 
@@ -237,7 +234,7 @@ class Recurrent(Group):
         """Spikes, and their pullback through time."""
         from neurodev.learn.neurons import step_adjoint, step_forward
 
-        drive, pull_feed = self.feed(x)
+        drive, pull_feed = self.feed.through(x)
         cube = drive.by_row.reshape(drive.steps, drive.batch, -1)
         u, s = np.empty_like(cube), np.zeros(cube.shape, dtype=np.uint8)
         pulls: list[Pullback | None] = [None]
