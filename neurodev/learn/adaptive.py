@@ -24,7 +24,7 @@ Array = NDArray[Any]
 @kernel
 def integrate_adaptive(x, leak, gain, threshold, boost, hold, subtract, u, over, s):  # type: ignore[no-untyped-def]
     """Potentials, what they are above threshold, and spikes; all (outer, T, inner)."""
-    zero = x[0, 0, 0] * 0
+    zero = x.dtype.type(0)
     rise = zero + 1 - hold
     a = np.empty(x.shape[2], dtype=x.dtype)
     for o in range(x.shape[0]):
@@ -53,7 +53,7 @@ def adjoint_adaptive(  # type: ignore[no-untyped-def]
     u, over, g, leak, gain, boost, hold, subtract, attached, kind, width, height, d
 ):
     """Gradient of the input current from that of the spikes; the adjoint of the adaptation runs along."""
-    zero = u[0, 0, 0] * 0
+    zero = u.dtype.type(0)
     rise = zero + 1 - hold
     keep = zero + 1 if attached else zero
     n_step = u.shape[1]

@@ -18,7 +18,7 @@ from neurodev.learn import conv_kernels as kernels
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
 from neurodev.learn.linear import initial_weights, living_per_source, make_table
 from neurodev.learn.spikes import Current, Events, Spikes
-from neurodev.structure.dense import LINE, DenseTable
+from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
 Array = NDArray[Any]
@@ -27,6 +27,7 @@ Array = NDArray[Any]
 GEMM_RATE = 0.5
 SYNAPSES_DENSITY = 0.05
 GEMM_BYTES = 16 << 20
+VECTORS = 32  # floats in one turn of an unrolled vector loop
 
 
 def choose(density: float, rate: float, stride: int, sparse: bool) -> str:
@@ -57,12 +58,9 @@ class Grid:
         self.n_out, self.kernel, self.stride, self.padding = n_out, kernel, stride, padding
         self.high = (self.height + 2 * padding - kernel) // stride + 1
         self.wide = (self.width + 2 * padding - kernel) // stride + 1
-        self.deep = -(-n_out // LINE) * LINE  # whole cache lines: vector code without a remainder
-        self.run = kernel * self.deep
-        self.line = (self.width + kernel - 1) * self.deep
-        margin = kernel - 1 - padding
-        self.origin = margin * (self.line + self.deep)
-        self.patch = -(-kernel * self.run // (4 * LINE)) * 4 * LINE
+        self.run = -(-kernel * n_out // VECTORS) * VECTORS  # the rest meets zero weights: no scalar remainder
+        self.line = (self.width + kernel - 1) * n_out
+        self.origin = (kernel - 1 - padding) * (self.line + n_out)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -74,7 +72,7 @@ class Grid:
     @property
     def padded(self) -> tuple[int, ...]:
         """For the kernels that go by patches."""
-        return self.kernel, self.run, self.line, self.deep, self.origin, self.n_out
+        return self.kernel, self.run, self.line, self.origin
 
     def pad(self, kind: type) -> Array:
         """An empty padded image; the vectors of the last patch may read beyond its end."""
@@ -84,23 +82,23 @@ class Grid:
     def units(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(place in the padded image, channel) of every input unit."""
         y, x, c = np.indices((self.height, self.width, self.channels)).reshape(3, -1)
-        return (y * self.line + x * self.deep).astype(np.int32), c.astype(np.int32)
+        return (y * self.line + x * self.n_out).astype(np.int32), c.astype(np.int32)
 
     @cached_property
     def bases(self) -> dict[str, NDArray[np.int64]]:
         """Where each row of the table begins in the image of the weights that a kernel wants."""
         k = self.kernel
         c, i, j = np.indices((self.channels, k, k)).reshape(3, -1)
-        scatter = c * self.patch + (k - 1 - i) * self.run + (k - 1 - j) * self.deep
-        taps = np.arange(c.size) * self.deep
+        scatter = (c * k + k - 1 - i) * self.run + (k - 1 - j) * self.n_out
+        taps = np.arange(c.size) * self.n_out
         return {"patches": scatter, "taps": taps, "gemm": ((i * k + j) * self.channels + c) * self.n_out}
 
     def image(self, table: Table, chosen: str, column: Array | None) -> Array:
         """Weights in the arrangement of a kernel; `column` None for zeros."""
         k = self.kernel
         shape = {
-            "patches": (self.channels, self.patch),
-            "taps": (self.channels * k * k, self.deep),
+            "patches": (self.channels, k * self.run),
+            "taps": (self.channels * k * k, self.n_out),
             "gemm": (k * k * self.channels, self.n_out),
         }[chosen]
         out = np.zeros(shape, dtype=table.weight.dtype)

@@ -5,6 +5,7 @@ at each, to the currents around it.  Three ways, all reading the rows of the syn
 
 =========  =================================================================  =============================
 patches    stride 1: a patch is ``kernel`` contiguous runs of a padded image  cost = events x kernel weights
+           (runs are rounded up to whole unrolled vectors, over zero weights)
 taps       any stride, dense rows: tap by tap                                 the same, shorter loops
 synapses   any stride, sparse rows: the living synapses of each tap           cost = events x living synapses
 =========  =================================================================  =============================
@@ -94,30 +95,24 @@ def _add_patches(first, last, index, flags, worth, place, channel, w, size, run,
 
 
 @rule
-def _take(pad, origin, line, deep, n_out, out):  # type: ignore[no-untyped-def]
-    """Inner part of `pad` into out (height, width * n_out); pixels of `pad` are `deep` apart."""
+def _take(pad, origin, line, out):  # type: ignore[no-untyped-def]
+    """Inner part of `pad` into out (height, width * n_out)."""
     for y in range(out.shape[0]):
-        row = out[y]
-        for x in range(out.shape[1] // n_out):
-            p = pad[origin + y * line + x * deep : origin + y * line + x * deep + n_out]
-            o = row[x * n_out : (x + 1) * n_out]
-            for q in range(n_out):
-                o[q] = p[q]
+        o, p = out[y], pad[origin + y * line : origin + y * line + out.shape[1]]
+        for q in range(out.shape[1]):
+            o[q] = p[q]
 
 
 @rule
-def _put(pad, origin, line, deep, n_out, delta):  # type: ignore[no-untyped-def]
+def _put(pad, origin, line, delta):  # type: ignore[no-untyped-def]
     """The reverse of `_take`; returns whether anything was not zero."""
-    most = delta[0, 0] * 0
+    most = delta.dtype.type(0)
     for y in range(delta.shape[0]):
-        row = delta[y]
-        for x in range(delta.shape[1] // n_out):
-            p = pad[origin + y * line + x * deep : origin + y * line + x * deep + n_out]
-            d = row[x * n_out : (x + 1) * n_out]
-            for q in range(n_out):
-                p[q] = d[q]
-        for q in range(row.shape[0]):
-            most = max(most, abs(row[q]))
+        d, p = delta[y], pad[origin + y * line : origin + y * line + delta.shape[1]]
+        for q in range(delta.shape[1]):
+            p[q] = d[q]
+        for q in range(delta.shape[1]):
+            most += abs(d[q])
     return most > 0
 
 
@@ -125,14 +120,13 @@ def _put(pad, origin, line, deep, n_out, delta):  # type: ignore[no-untyped-def]
 def add_patches(start, index, flags, worth, place, channel, w, shape, pad, out):  # type: ignore[no-untyped-def]
     """Forward.
 
-    `w` (channels, kernel * run and padding), `shape` = (kernel, run, line, deep, origin, n_out), `pad` flat,
-    `out` (R, height, width * n_out).
+    `w` (channels, kernel * run), `shape` = (kernel, run, line, origin), `pad` flat, `out` (R, height, width * n_out).
     """
-    size, run, line, deep, origin, n_out = shape
+    size, run, line, origin = shape
     for r in range(out.shape[0]):
         pad[:] = 0
         _add_patches(start[r], start[r + 1], index, flags[r], worth, place, channel, w, size, run, line, pad)
-        _take(pad, origin, line, deep, n_out, out[r])
+        _take(pad, origin, line, out[r])
 
 
 @sum_kernel
@@ -174,7 +168,7 @@ def _by_channel(first, last, index, flags, worth, place, channel, count, where, 
 @sum_kernel
 def _dot_patches(first, last, index, scale, place, channel, w, size, run, line, pad, patch, dx):  # type: ignore[no-untyped-def]
     """Input gradient of one row where the window asks for it; four channels of a pixel share the load of its patch."""
-    zero = pad[0] * 0
+    zero = pad.dtype.type(0)
     before = np.int64(-1)
     k = first
     while k < last:
@@ -207,7 +201,7 @@ def _dot_patches(first, last, index, scale, place, channel, w, size, run, line, 
             k += 1
 
 
-@kernel
+@sum_kernel
 def pull_patches(  # type: ignore[no-untyped-def]
     start, index, near_start, near, flags, worth, place, channel, w, shape, pad, delta, gradient, dx
 ):
@@ -215,14 +209,14 @@ def pull_patches(  # type: ignore[no-untyped-def]
 
     Rows of the batch without a gradient cost nothing but reading them.  An empty `dx` is left alone.
     """
-    size, run, line, deep, origin, n_out = shape
+    size, run, line, origin = shape
     n_event = index.shape[0]
     count = np.zeros(w.shape[0] + 1, dtype=np.int64)
     where = np.empty(min(n_event, flags.shape[1]) + 1, dtype=np.int64)
     value = np.empty(min(n_event, flags.shape[1]) + 1, dtype=w.dtype)
     patch = np.zeros(w.shape[1], dtype=w.dtype)
     for r in range(delta.shape[0]):
-        if not _put(pad, origin, line, deep, n_out, delta[r]):
+        if not _put(pad, origin, line, delta[r]):
             continue
         _by_channel(start[r], start[r + 1], index, flags[r], worth, place, channel, count, where, value)
         begin = np.int64(0)
@@ -297,7 +291,7 @@ def dot_taps(start, index, scale, grid, w, delta, dx):  # type: ignore[no-untype
     """Input gradient by dense rows where the window (start, index) asks for it."""
     _, width, channels, high, wide, size, stride, padding = grid
     n_out = delta.shape[2]
-    zero = w[0, 0] * 0
+    zero = w.dtype.type(0)
     for r in range(delta.shape[0]):
         for k in range(start[r], start[r + 1]):
             y, x, c = _unit(np.int64(index[k]), width, channels)
@@ -356,7 +350,7 @@ def gradient_synapses(start, index, flags, worth, grid, row_start, row_length, p
 def dot_synapses(start, index, scale, grid, row_start, row_length, post, weight, delta, dx):  # type: ignore[no-untyped-def]
     """Input gradient through the living synapses, where the window asks for it."""
     _, width, channels, high, wide, size, stride, padding = grid
-    zero = weight[0] * 0
+    zero = weight.dtype.type(0)
     for r in range(delta.shape[0]):
         for k in range(start[r], start[r + 1]):
             y, x, c = _unit(np.int64(index[k]), width, channels)

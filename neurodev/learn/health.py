@@ -3,7 +3,8 @@
 A spiking layer without spikes passes no signal and, once its potentials leave the window of the surrogate, no gradient:
 training then changes nothing, without any error.  `calibrate` runs one batch layer by layer and multiplies
 the weights of a layer (by 1.25 at a time) until its neurons fire at `rate` and every output unit has been near
-threshold; it never scales down, and it scales weights only, so the function of an active network is untouched.
+threshold (or, where that is not to be had on one batch, as many as can be); it never scales down, and it scales
+weights only, so the function of an active network is untouched.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from neurodev.errors import ParameterError
 from neurodev.learn.layer import Layer, Signal, Weights
-from neurodev.learn.model import Recurrent, Residual, Sequential
+from neurodev.learn.model import Group, Recurrent, Residual, Sequential
 from neurodev.learn.neurons import LIF
 from neurodev.learn.spikes import Current, Spikes
 
@@ -25,6 +26,11 @@ def _near(neurons: LIF, y: Spikes) -> np.ndarray:
     if y.window is None:
         return np.ones(y.n)
     return np.bincount(y.window.index[: y.window.n], minlength=y.n) / y.n_row
+
+
+def _within_reach(neurons: LIF, y: Spikes) -> int:
+    """Number of units that have been in the window."""
+    return int(np.count_nonzero(_near(neurons, y)))
 
 
 def _active(neurons: LIF, y: Spikes, rate: float, last: bool) -> bool:
@@ -49,17 +55,20 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02) -> dict[str, 
     factors: dict[str, float] = {}
     parts = model.parts()
     weighted: list[tuple[Layer, Signal]] = []
-    neurons_left = sum(isinstance(p, LIF) for p in parts)
-    for layer in parts:
+    for k, layer in enumerate(parts):
         if isinstance(layer, LIF):
-            neurons_left -= 1
             assert isinstance(x, Current)
             y, _ = layer(x)
-            factor = 1.0
-            while weighted and not _active(layer, y, rate, neurons_left == 0) and factor < STEP**TRIES:
+            last = not any(_has_weights(p) or isinstance(p, Group) for p in parts[k + 1 :])
+            factor, best = 1.0, (_within_reach(layer, y), 1.0)
+            while weighted and not _active(layer, y, rate, last) and factor < STEP**TRIES:
                 factor *= STEP
                 y, _ = layer(x.like(x.value * x.value.dtype.type(factor)))
-            if y.rate == 0 and neurons_left:
+                if last and _within_reach(layer, y) > best[0]:
+                    best = (_within_reach(layer, y), factor)
+            if last and weighted and not _active(layer, y, rate, last):
+                factor = best[1]  # few samples: some outputs never come near; far above threshold none would learn
+            if y.rate == 0 and not last:
                 raise ParameterError(
                     f"layer {layer.name!r} is silent whatever its weights: is the input empty, or its scale wrong?"
                 )

@@ -1,0 +1,273 @@
+"""Networks by name: those of the seed papers, and the two on which sparse training is usually compared.
+
+Every function returns a built model.  ``15C3`` is a convolution of 3 x 3 with 15 channels, ``AP2`` and ``MP2`` are
+average and maximum pooling, ``300FC`` is fully connected.  None has biases.  Initial gains are such that no layer is
+silent on ordinary input; the trainer checks that on the first batch (`neurodev.learn.health`).
+
+============================  =================================================  =====  ======================
+name                          network                                            steps  input
+============================  =================================================  =====  ======================
+`sdsnn_mnist`                 15C3-AP2-40C3-AP2-300FC-10FC                       20     Bernoulli
+`sdsnn_nmnist`                the same, two input channels, 32 x 32              20     events in 20 bins
+`sdsnn_dvs_gesture`           the same, 128 x 128, 11 classes                    64     events in 64 bins
+`sdsnn_cifar10`               128C3-128C3-MP2-256C3-256C3-MP2-512C3-512C3-       8      direct
+                              512FC-10FC, batch norm
+`dpap_mnist`                  784-800-10                                         20     Bernoulli
+`stds_cifar10`                (256C3)x3-MP2-(256C3)x3-MP2-2048FC-100FC-vote      8      direct
+`vgg16`                       13 convolutions, batch norm, one linear layer      5      direct
+`resnet19`                    stem, 8 residual blocks, 256FC                     5      direct
+============================  =================================================  =====  ======================
+
+Sources: SD-SNN (Han et al. 2025, arXiv 2211.12219), DPAP (Han et al. 2022), STDS (Chen et al. 2022), and for VGG-16 and
+ResNet-19 the lottery-ticket baseline of Kim et al. 2022 (ECCV), whose 14,715,584 and 12.62 million weights these have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurodev.errors import ParameterError
+from neurodev.learn.conv import Conv2d
+from neurodev.learn.dendritic import Dendritic
+from neurodev.learn.dropout import Dropout
+from neurodev.learn.layer import Layer
+from neurodev.learn.linear import Linear
+from neurodev.learn.model import Residual, Sequential
+from neurodev.learn.neurons import LIF, PLIF
+from neurodev.learn.norm import BatchNorm
+from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
+from neurodev.learn.surrogate import Surrogate
+from neurodev.learn.vote import Vote
+
+ARCTAN = Surrogate.from_alpha(2.0)
+TRIANGLE = Surrogate("triangle", 0.5)
+SMALL_GAINS = (1.15, 1.45, 1.45, 1.73)  # measured: all layers of the small net between 5 and 20 % active on MNIST
+
+
+def _wide(n: int, width: float) -> int:
+    if not width > 0:
+        raise ParameterError(f"width must be positive, got {width!r}")
+    return max(1, round(n * width))
+
+
+def _small(inputs: tuple[int, int, int], n_class: int, width: float, storage: str, density: float,
+           words: dict[str, Any]) -> Sequential:  # fmt: skip
+    """15C3-AP2-40C3-AP2-300FC: leak 0.2, threshold 0.5, rectangle of half width 0.5, reset not detached."""
+    a, b, c, d = SMALL_GAINS
+    spike = lambda: LIF(0.2, 0.5, surrogate=Surrogate("rectangle", 0.5))
+    how: dict[str, Any] = {"storage": storage, "density": density}
+    return Sequential(
+        Conv2d(_wide(15, width), 3, gain=a, name="conv1"), spike(), AveragePool2d(2),
+        Conv2d(_wide(40, width), 3, gain=b, name="conv2", **how), spike(), AveragePool2d(2), Flatten(),
+        Linear(_wide(300, width), gain=c, name="fc1", **how), spike(),
+        Linear(n_class, gain=d, name="fc2"), spike(),
+        inputs=inputs, **words,
+    )  # fmt: skip
+
+
+def sdsnn_mnist(*, storage: str = "dense", density: float = 1.0, width: float = 1.0, **words: Any) -> Sequential:
+    """SD-SNN's net for MNIST and Fashion-MNIST.
+
+    Parameters
+    ----------
+    storage, density
+        Of the layers whose structure changes: conv2 and fc1.
+    width : float
+        Factor on all channels and hidden units.
+    **words
+        Of `Sequential`: ``seed``, ``kind``.
+    """
+    return _small((28, 28, 1), 10, width, storage, density, words)
+
+
+def sdsnn_nmnist(*, storage: str = "dense", density: float = 1.0, width: float = 1.0, **words: Any) -> Sequential:
+    """SD-SNN's net for N-MNIST cropped to 32 x 32; parameters as `sdsnn_mnist`."""
+    return _small((32, 32, 2), 10, width, storage, density, words)
+
+
+def sdsnn_dvs_gesture(
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, inputs: tuple[int, int, int] = (128, 128, 2),
+    **words: Any,
+) -> Sequential:  # fmt: skip
+    """SD-SNN's net for DVS-Gesture, 11 classes; parameters as `sdsnn_mnist`, `inputs` for a coarser sensor."""
+    return _small(inputs, 11, width, storage, density, words)
+
+
+def dpap_mnist(*, storage: str = "dense", density: float = 1.0, hidden: int = 800, **words: Any) -> Sequential:
+    """784-800-10 with the neurons of `sdsnn_mnist` (DPAP's two-layer net; its width is not published)."""
+    spike = lambda: LIF(0.2, 0.5, surrogate=Surrogate("rectangle", 0.5))
+    return Sequential(
+        Flatten(), Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1"), spike(),
+        Linear(10, gain=1.0, name="fc2"), spike(), inputs=(28, 28, 1), **words,
+    )  # fmt: skip
+
+
+def sdsnn_cifar10(
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, dendritic: bool = False,
+    **words: Any,
+) -> Sequential:  # fmt: skip
+    """The six convolutions of SD-SNN and DPAP for CIFAR-10: PLIF after convolutions, LIF after linear layers.
+
+    As in the released code: threshold 1 and arctan for PLIF, threshold 0.5 for LIF, tau 2, reset detached.
+
+    Parameters
+    ----------
+    storage, density
+        Of all layers but the last.
+    width : float
+        Factor on all channels and hidden units.
+    steps : int
+    dendritic : bool
+        Gate every hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN).
+    **words
+        Of `Sequential`: ``seed``, ``kind``.
+    """
+    how: dict[str, Any] = {"storage": storage, "density": density}
+    gate = Dendritic if dendritic else lambda layer: layer
+
+    def block(n: int, number: int) -> list[Layer]:
+        repeat = [Repeat(steps)] if number == 1 else []
+        spike = PLIF(2.0, 1.0, detach=True, surrogate=ARCTAN)
+        layer = Conv2d(_wide(n, width), 3, name=f"conv{number}", **how)
+        return [gate(layer), BatchNorm(), *repeat, spike]
+
+    spike = lambda: LIF.from_tau(2.0, 0.5, detach=True, surrogate=TRIANGLE)
+    return Sequential(
+        *block(128, 1), *block(128, 2), MaxPool2d(2), *block(256, 3), *block(256, 4), MaxPool2d(2),
+        *block(512, 5), *block(512, 6), Flatten(),
+        gate(Linear(_wide(512, width), gain=1.5, name="fc1", **how)), spike(),
+        Linear(10, gain=3.0, name="fc2"), spike(),
+        inputs=(32, 32, 3), **words,
+    )  # fmt: skip
+
+
+def stds_cifar10(
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, voters: int = 10,
+    dropout: float = 0.5, dendritic: bool = False, **words: Any,
+) -> Sequential:  # fmt: skip
+    """The six convolutions of STDS and Gradient Rewiring for CIFAR-10, with a voting readout; LIF, tau 2, arctan.
+
+    Parameters
+    ----------
+    dropout : float
+        Share dropped before each linear layer.
+    voters : int
+        Output neurons per class.
+    storage, density, width, steps, dendritic, **words
+        As in `sdsnn_cifar10`.
+    """
+    how: dict[str, Any] = {"storage": storage, "density": density}
+    gate = Dendritic if dendritic else lambda layer: layer
+    spike = lambda: LIF.from_tau(2.0, 1.0, detach=True, surrogate=ARCTAN)
+
+    def block(number: int) -> list[Layer]:
+        repeat = [Repeat(steps)] if number == 1 else []
+        return [gate(Conv2d(_wide(256, width), 3, name=f"conv{number}", **how)), BatchNorm(), *repeat, spike()]
+
+    first = [part for k in (1, 2, 3) for part in block(k)]
+    second = [part for k in (4, 5, 6) for part in block(k)]
+    return Sequential(
+        *first, MaxPool2d(2), *second, MaxPool2d(2), Flatten(),
+        Dropout(dropout), gate(Linear(_wide(2048, width), gain=3.0, name="fc1", **how)), spike(),
+        Dropout(dropout), gate(Linear(10 * voters, gain=5.0, name="fc2", **how)), spike(), Vote(voters),
+        inputs=(32, 32, 3), **words,
+    )  # fmt: skip
+
+
+def _spike() -> LIF:
+    """The neurons of the lottery-ticket baseline: tau 4/3, threshold 1, reset detached, arctan."""
+    return LIF.from_tau(4 / 3, 1.0, detach=True, surrogate=ARCTAN)
+
+
+def vgg16(
+    n_class: int = 10, *, inputs: tuple[int, int, int] = (32, 32, 3), steps: int = 5, width: float = 1.0,
+    storage: str = "dense", density: float = 1.0, **words: Any,
+) -> Sequential:  # fmt: skip
+    """VGG-16 with batch norm and one linear classifier, whose currents are the output.
+
+    Parameters
+    ----------
+    n_class : int
+    inputs : (height, width, channels)
+        Height and width at least 32.
+    steps : int
+        The first convolution is computed once and repeated.
+    width : float
+        Factor on all channels.
+    storage, density
+        Of all convolutions but the first.
+    **words
+        Of `Sequential`: ``seed``, ``kind``.
+    """
+    how: dict[str, Any] = {"storage": storage, "density": density}
+    layers: list[Layer] = []
+    number = 0
+    for channels, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(count):
+            number += 1
+            conv = Conv2d(_wide(channels, width), 3, name=f"conv{number}", **(how if number > 1 else {}))
+            layers += [conv, BatchNorm(), *([Repeat(steps)] if number == 1 else []), _spike()]
+        layers.append(MaxPool2d(2))
+    return Sequential(*layers, Flatten(), Linear(n_class, name="fc"), inputs=inputs, **words)
+
+
+def resnet19(
+    n_class: int = 10, *, inputs: tuple[int, int, int] = (32, 32, 3), steps: int = 5, width: float = 1.0,
+    storage: str = "dense", density: float = 1.0, **words: Any,
+) -> Sequential:  # fmt: skip
+    """ResNet-19: a stem of 64, stages of 128 (3 blocks), 256 (3) and 512 (2), each starting with stride 2; 256FC.
+
+    A block is ``LIF(conv-BN-LIF-conv-BN(x) + shortcut(x))``, the shortcut a 1 x 1 convolution with batch norm where
+    the shape changes.  Parameters as `vgg16`; the storage is that of the blocks.
+    """
+    how: dict[str, Any] = {"storage": storage, "density": density}
+
+    def block(channels: int, stride: int, name: str) -> list[Layer]:
+        body = Sequential(
+            Conv2d(channels, 3, stride=stride, name=f"{name}a", **how), BatchNorm(), _spike(),
+            Conv2d(channels, 3, name=f"{name}b", **how), BatchNorm(),
+        )  # fmt: skip
+        if stride == 1:
+            return [Residual(body), _spike()]
+        short = Conv2d(channels, 1, stride=stride, padding=0, name=f"{name}short", **how)
+        return [Residual(body, Sequential(short, BatchNorm())), _spike()]
+
+    layers: list[Layer] = [Conv2d(_wide(64, width), 3, name="stem"), BatchNorm(), Repeat(steps), _spike()]
+    for stage, (channels, count) in enumerate(((128, 3), (256, 3), (512, 2)), 1):
+        for k in range(count):
+            layers += block(_wide(channels, width), 2 if k == 0 else 1, f"stage{stage}block{k + 1}")
+    size = min(inputs[:2]) // 8
+    return Sequential(
+        *layers, AveragePool2d(size), Flatten(), Linear(_wide(256, width), gain=3.0, name="fc1"), _spike(),
+        Linear(n_class, name="fc2"), inputs=inputs, **words,
+    )  # fmt: skip
+
+
+NETWORKS = {
+    f.__name__: f
+    for f in (
+        sdsnn_mnist, sdsnn_nmnist, sdsnn_dvs_gesture, sdsnn_cifar10, dpap_mnist, stds_cifar10, vgg16, resnet19,
+    )
+}  # fmt: skip
+
+
+def network(name: str, **words: Any) -> Sequential:
+    """A network by its name; `words` go to its function.
+
+    Raises
+    ------
+    ParameterError
+        With the nearest name.
+    """
+    from neurodev.errors import nearest
+
+    if name not in NETWORKS:
+        raise ParameterError(f"unknown network {name!r}{nearest(name, list(NETWORKS))}; there are {tuple(NETWORKS)}")
+    return NETWORKS[name](**words)
+
+
+def n_weights(model: Sequential) -> int:
+    """Synapses alive in all weight tensors."""
+    return int(np.sum([w.table.n_synapse for w in model.weights_of().values()]))
