@@ -143,15 +143,16 @@ def test_slot_reused_while_a_spike_is_in_flight():
     sim.close()
 
 
-@pytest.mark.parametrize(("first", "fires"), [(25.0, 1), (-25.0, 0)])
-def test_equal_times_are_sequential(first, fires):
-    """EX-56: +J then -J fires, -J then +J does not: arrivals are processed in the order of the lane table."""
+@pytest.mark.parametrize("excitation_first", [True, False])
+@pytest.mark.parametrize(("inhibition", "fires"), [(25.0, 0), (5.1, 0), (5.0, 1)])
+def test_equal_times_inhibition_first(excitation_first, inhibition, fires):
+    """EX-56: of exactly simultaneous arrivals inhibition acts first, in whatever order the projections were made."""
     net = nd.Network()
     a = net.add(nd.SpikeList([1.0], [0]), 1, name="a")
     b = net.add(nd.SpikeList([1.0], [0]), 1, name="b", inhibitory=True)
-    c = net.add(nd.LIF(), 1, name="cell")
-    pairs = [(a, 25.0), (b, 25.0)] if first > 0 else [(b, 25.0), (a, 25.0)]
-    for source, w in pairs:
+    c = net.add(nd.LIF(threshold=20.0), 1, name="cell")
+    pairs = [(a, 25.0), (b, inhibition)]
+    for source, w in pairs if excitation_first else pairs[::-1]:
         net.connect(source, c, nd.OneToOne(), weight=w, delay=1.0)
     assert spikes_of(net, 5.0).shape[0] == fires
 
