@@ -50,7 +50,7 @@ def brunel_network(scale: float = 1.0, stdp: bool = False) -> Network:
     draw = np.random.default_rng(1)
 
     def cell(n: int) -> LIF:
-        # scattered initial potentials: from V = 0 everywhere an exact engine stays in a synchronous volley
+        # scattered initial potentials: no first volley, so that every timed piece is alike
         return LIF(tau=20, threshold=20, reset=10, refractory=2, initial=draw.uniform(0.0, 19.9, n))
 
     e = net.add(cell(n_e), n_e, name="e")
