@@ -1,6 +1,12 @@
-"""neurodev: exact, event-driven simulation of developing networks whose spines live and die."""
+"""neurodev: exact, event-driven simulation of developing networks whose spines live and die.
 
-from neurodev.bridge import compare, fold, to_network
+The trainable path is loaded when it is first used: ``nd.learn`` (layers, neurons, `Trainer`), ``nd.networks``,
+``nd.methods``, ``nd.data`` and ``nd.to_network``.
+"""
+
+from importlib import import_module
+from typing import Any
+
 from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
@@ -34,6 +40,26 @@ from neurodev.structure.places import Branches, Sheet
 from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, Pairs, Probability, Uniform
 
 __version__ = "0.1.0"
+
+_LATER = {
+    "Trainer": "neurodev.learn.trainer:Trainer",
+    "bridge": "neurodev.bridge",
+    "data": "neurodev.data",
+    "learn": "neurodev.learn",
+    "methods": "neurodev.methods",
+    "networks": "neurodev.learn.networks",
+    "to_network": "neurodev.bridge:to_network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names that are loaded on first use: importing neurodev stays cheap."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'neurodev' has no attribute {name!r}")
+    module, _, what = _LATER[name].partition(":")
+    found = import_module(module)
+    return getattr(found, what) if what else found
+
 
 __all__ = [
     "BCM",
@@ -92,10 +118,7 @@ __all__ = [
     "TrophicFactor",
     "Turnover",
     "Uniform",
-    "compare",
-    "fold",
     "isolate",
     "shuffled",
     "simulate",
-    "to_network",
 ]

@@ -1,4 +1,4 @@
-"""The command line: neurodev new | demo | run | report | spine | info | show | ablate | bench."""
+"""The command line: neurodev new | demo | run | train | report | spine | info | show | ablate | bench."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     a = sub.add_parser("new", help="write a study to start from")
     a.add_argument("name")
+    a.add_argument("--training", action="store_true", help="a study that trains by gradient")
     a = sub.add_parser("demo", help="run the default study and its control side by side, and report")
     a.add_argument("--to", default="demo", help="folder (default: demo)")
     a.add_argument("--days", type=float, default=None, help="a shorter life")
@@ -30,6 +31,14 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
     a.add_argument("--seeds", type=int, default=1, help="run this many seeds, one file each")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--quiet", action="store_true", help="no progress bar")
+    a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
+    a.add_argument("study", nargs="?", help="a training study (default: digits that need no download)")
+    a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
+    a.add_argument("--seeds", type=int, default=1, help="train this many seeds, one file each")
+    a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
+    a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("report", help="write one self-contained HTML page about a run")
     a.add_argument("run")
@@ -72,8 +81,9 @@ def _new(args: Any) -> None:
     path = Path(args.name).with_suffix(".toml")
     if path.exists():
         raise ParameterError(f"{path} exists already: choose another name")
-    path.write_text(files("neurodev.studies").joinpath("map.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    print(f"wrote {path}; run it with: neurodev run {path}")
+    name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
+    path.write_text(files("neurodev.studies").joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
+    print(f"wrote {path}; run it with: neurodev {verb} {path}")
 
 
 def _run(args: Any) -> None:
@@ -91,6 +101,25 @@ def _run(args: Any) -> None:
             print(network)
         run = study.simulation(s, network, path, not args.quiet).run(study.duration(s)).close()
         print(run.info() if args.seeds == 1 else f"{path}: {run}")
+
+
+def _train(args: Any) -> None:
+    from neurodev import study, training
+
+    source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
+    s = study.load(source, _overrides(args.set))
+    base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
+    if args.seeds < 1:
+        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
+    first, data = int(s.table.get("seed", 0)), training.dataset(s)
+    for seed in range(first, first + args.seeds):
+        path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{seed}{base.suffix}")
+        t = training.trainer(
+            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet
+        )
+        t.fit()
+        t.close()
+        print(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
 
 
 def _demo(args: Any) -> None:
@@ -216,7 +245,7 @@ def _bench(args: Any) -> None:
 
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "show": _show,
-    "ablate": _ablate, "bench": _bench,
+    "ablate": _ablate, "bench": _bench, "train": _train,
 }  # fmt: skip
 
 

@@ -187,7 +187,8 @@ def instance(cls: type, words: dict[str, str]) -> Any:
     return _make(Study("", table, cls.__name__), cls, table[cls.__name__], (cls.__name__,))
 
 
-def _kind(study: Study, given: dict[str, Any], table: dict[str, Any], place: tuple[str, ...], what: str) -> Any:
+def kind_of(study: Study, given: dict[str, Any], table: dict[str, Any], place: tuple[str, ...], what: str) -> Any:
+    """The entry of `table` that a section names as its kind; unknown kinds are refused with the nearest."""
     kind = given.get("kind")
     if kind is None:
         raise StudyError(f"{study.where(*place)}: {what} needs a kind, one of {sorted(table)}")
@@ -199,7 +200,8 @@ def _kind(study: Study, given: dict[str, Any], table: dict[str, Any], place: tup
     return table[kind]
 
 
-def _check_keys(study: Study, given: dict[str, Any], known: tuple[str, ...], place: tuple[str, ...]) -> None:
+def check_keys(study: Study, given: dict[str, Any], known: tuple[str, ...], place: tuple[str, ...]) -> None:
+    """Refuse keys that a section does not know, with the nearest."""
     for key in given:
         if key not in known:
             raise StudyError(f"{study.where(*place, key)}: unknown key {key!r}{nearest(key, known)}; keys are {known}")
@@ -218,13 +220,13 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
         A mechanism to leave out (for ablations).
     """
     t = study.table
-    _check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
+    check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
     sheet = _make(study, Sheet, t.get("sheet", {}), ("sheet",))
     net = Network(seed=t.get("seed", 0) if seed is None else seed, sheet=sheet)
     extra = ("n", "inhibitory", "jitter", "room", "use")
     for name, given in t.get("population", {}).items():
         place = ("population." + name,)
-        model = _make(study, _kind(study, given, MODELS, place, "population"), given, place, extra)
+        model = _make(study, kind_of(study, given, MODELS, place, "population"), given, place, extra)
         if shuffled and isinstance(model, (RetinalWaves, Recording)):
             model = model.shuffled()
         if "n" not in given:
@@ -258,7 +260,7 @@ def _named(study: Study, net: Network, name: Any, place: tuple[str, ...]) -> Any
 def _used(study: Study, given: dict[str, Any], place: tuple[str, ...], without: str | None) -> list[Mechanism]:
     out = []
     for use in given.get("use", []):
-        cls = _kind(study, use, MECHANISMS, place, "mechanism")
+        cls = kind_of(study, use, MECHANISMS, place, "mechanism")
         m = _make(study, cls, use, (*place, str(use["kind"])))
         if m.name != without:
             out.append(m)
@@ -267,10 +269,10 @@ def _used(study: Study, given: dict[str, Any], place: tuple[str, ...], without: 
 
 def _connect(study: Study, net: Network, name: str, given: dict[str, Any], without: str | None) -> None:
     place = ("projection." + name,)
-    _check_keys(study, given, ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "use"), place)
+    check_keys(study, given, ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "use"), place)
     source, target = (_named(study, net, given.get(k), place) for k in ("source", "target"))
     rule = given.get("wiring", {})
-    wiring = _make(study, _kind(study, rule, WIRINGS, (*place, "wiring"), "wiring"), rule, (*place, "wiring"))
+    wiring = _make(study, kind_of(study, rule, WIRINGS, (*place, "wiring"), "wiring"), rule, (*place, "wiring"))
     delay = given.get("delay", 1.0)
     if isinstance(delay, dict):
         delay = _make(study, Uniform if "low" in delay else Fixed, delay, (*place, "delay"))
@@ -291,11 +293,11 @@ def simulation(
 ) -> Simulation:
     """A simulation of a study's network, with its interventions scheduled."""
     given = study.table.get("run", {})
-    _check_keys(study, given, _RUN_KEYS, ("run",))
+    check_keys(study, given, _RUN_KEYS, ("run",))
     settings = {k: quantity(v) for k, v in given.items() if k != "duration"} | options
     sim = Simulation(network, to=to, progress=progress, study=study.text, **settings)
     for what in study.table.get("at", []):
-        cls = _kind(study, what, INTERVENTIONS, ("at",), "intervention")
+        cls = kind_of(study, what, INTERVENTIONS, ("at",), "intervention")
         sim.at(quantity(what.get("life", what.get("spike", 0.0))), _make(study, cls, what, ("at",), ("life", "spike")),
                clock="spike" if "spike" in what else "life")  # fmt: skip
     return sim

@@ -52,7 +52,7 @@ def test_every_spike_of_every_layer_is_the_same(case):
     for layer in model.layers():
         if "bias" in layer.parameters:
             layer.parameters["bias"].value[:] = np.random.default_rng(4).normal(0.1, 0.1, layer.n_out)
-    report = nd.compare(model, some_spikes(), chunk=5)
+    report = nd.bridge.compare(model, some_spikes(), chunk=5)
     assert report.n == 9 and report.differing == [] and report.differing_outputs == []
     assert all(k > 50 for k in report.spikes.values()), report.spikes
     assert report.near == [] and 1e-9 < report.closest < 0.1
@@ -67,7 +67,7 @@ def test_a_potential_at_threshold_is_listed():
     w.grid(w.weight)[0, 3] = 1.0
     flags = np.zeros((12 * 2, 20), dtype=np.uint8)
     flags[5 * 2 + 1, 0] = 1
-    report = nd.compare(model, Spikes(flags, 12, 2, (20,), wanted=False))
+    report = nd.bridge.compare(model, Spikes(flags, 12, 2, (20,), wanted=False))
     assert [(x.sample, x.layer, x.unit, x.step) for x in report.near] == [(1, "lif1", 3, 5)]
     assert report.near[0].distance == 0.0 == report.closest
 
@@ -94,7 +94,7 @@ def test_the_network_can_be_used_like_any_other():
     sim.run(2.0 * 3 * 14)
     run = sim.close()
     t, i = run.spikes("lif1")
-    folded = nd.fold(model)
+    folded = nd.bridge.fold(model)
     first = folded.parts()[1](folded.parts()[0](x)[0])[0].by_row.reshape(12, 3, 15)
     step, unit = np.nonzero(first[:, 0])
     mine = t < 2.0 * 14
@@ -157,7 +157,7 @@ def trained_mnist(n_train, epochs):
 def test_a_thousand_mnist_images():
     """784-100-10 trained on MNIST: identical spikes in both layers on 1,000 test images; close calls counted."""
     model, x, accuracy = trained_mnist(10_000, 3)
-    report = nd.compare(model, x)
+    report = nd.bridge.compare(model, x)
     print(f"accuracy {accuracy:.3f}: {report}")
     assert accuracy > 0.9 and report.n == 1000
     unsure = {near.sample for near in report.near}

@@ -1,1 +1,63 @@
-"""The trainable path: layers that return their output and their pullback, on synapse tables."""
+"""The trainable path: layers that return their output and their pullback, on synapse tables.
+
+import neurodev as nd
+from neurodev.learn import LIF, Linear, Sequential, Trainer
+
+model = Sequential(Linear(200), LIF(0.2, 0.5), Linear(10), LIF(0.2, 0.5), inputs=(8, 8))
+trainer = Trainer(model, nd.data.digits(), methods=[nd.methods.NDSNN(sparsity=0.9, every=20)]).fit()
+"""
+
+from neurodev.learn.adaptive import AdaptiveLIF
+from neurodev.learn.conv import Conv2d
+from neurodev.learn.dendritic import Branches, Dendritic
+from neurodev.learn.dropout import Dropout
+from neurodev.learn.encode import Bernoulli, Binned, Direct, Latency
+from neurodev.learn.linear import Linear
+from neurodev.learn.method import Method
+from neurodev.learn.model import Recurrent, Residual, Sequential
+from neurodev.learn.neurons import IF, LI, LIF, PLIF, ReLU
+from neurodev.learn.norm import BatchNorm
+from neurodev.learn.optim import SGD, Adam, AdamW, constant, cosine, staircase
+from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
+from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.surrogate import Surrogate
+from neurodev.learn.trainer import Trainer
+from neurodev.learn.vote import Vote
+
+__all__ = [
+    "IF",
+    "LI",
+    "LIF",
+    "PLIF",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "AdaptiveLIF",
+    "AveragePool2d",
+    "BatchNorm",
+    "Bernoulli",
+    "Binned",
+    "Branches",
+    "Conv2d",
+    "Current",
+    "Dendritic",
+    "Direct",
+    "Dropout",
+    "Flatten",
+    "Latency",
+    "Linear",
+    "MaxPool2d",
+    "Method",
+    "ReLU",
+    "Recurrent",
+    "Repeat",
+    "Residual",
+    "Sequential",
+    "Spikes",
+    "Surrogate",
+    "Trainer",
+    "Vote",
+    "constant",
+    "cosine",
+    "staircase",
+]

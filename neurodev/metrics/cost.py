@@ -1,0 +1,96 @@
+"""What a computation cost and what it was worth: synaptic operations, energy by a stated model, information.
+
+Pure functions of numbers and arrays; a run file holds the counts (``operations``, ``dense_operations``, per epoch).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurodev.errors import ParameterError
+
+F8 = NDArray[np.float64]
+
+ADDITION = 0.9e-12  # J, 32-bit floating point addition, 45 nm, 0.9 V: Horowitz 2014, ISSCC, p. 10
+MULTIPLICATION = 3.7e-12  # J, the same source
+
+
+def energy(additions: float, multiplications: float = 0.0) -> float:
+    """Joules of arithmetic alone; memory, which costs more, is left out as the literature does.
+
+    Parameters
+    ----------
+    additions : float
+        Synaptic operations: a weight is added because a spike arrived.
+    multiplications : float
+        For layers that take currents (each of which is added too).
+
+    Notes
+    -----
+    An estimate for hardware that does nothing else, after Horowitz 2014 (ISSCC, p. 10): 0.9 pJ an addition, 3.7 pJ a
+    multiplication, 32-bit floating point, 45 nm.  It says nothing about the processor that ran this program.
+    """
+    if additions < 0 or multiplications < 0:
+        raise ParameterError(f"numbers of operations cannot be negative, got {additions}, {multiplications}")
+    return additions * ADDITION + multiplications * MULTIPLICATION
+
+
+def confusion(labels: ArrayLike, decided: ArrayLike, n_class: int) -> NDArray[np.int64]:
+    """How often each label (row) was decided as each class (column)."""
+    y, d = np.asarray(labels, dtype=np.int64), np.asarray(decided, dtype=np.int64)
+    if y.shape != d.shape or y.ndim != 1:
+        raise ParameterError(f"labels and decided must be lists of one length, got {y.shape} and {d.shape}")
+    return np.bincount(y * n_class + d, minlength=n_class * n_class).reshape(n_class, n_class).astype(np.int64)
+
+
+def information(table: ArrayLike, correct_bias: bool = True) -> float:
+    """Mutual information of the rows and columns of a table of counts, in bits.
+
+    Parameters
+    ----------
+    table : (n, m) counts
+        As of `confusion`: then a lower bound of what the output counts tell about the label (data processing).
+    correct_bias : bool
+        Take off the Miller-Madow bias of the plug-in estimate, ``(cells - rows - columns + 1) / (2 N ln 2)``
+        with the cells, rows and columns that occur (Miller 1955).
+    """
+    n = np.asarray(table, dtype=np.float64)
+    total = n.sum()
+    if n.ndim != 2 or total <= 0 or np.any(n < 0):
+        raise ParameterError("information needs a table of counts that are not all 0")
+    p = n / total
+    row, column = p.sum(axis=1, keepdims=True), p.sum(axis=0, keepdims=True)
+    used = p > 0
+    value = float((p[used] * np.log2(p[used] / (row * column)[used])).sum())
+    if correct_bias:
+        occurring = int(used.sum()) - int((row > 0).sum()) - int((column > 0).sum()) + 1
+        value -= occurring / (2 * total * np.log(2))
+    return max(value, 0.0)
+
+
+def information_per_operation(table: ArrayLike, operations: float) -> float:
+    """Bits about the label for each synaptic operation, `operations` being those of all samples in the table."""
+    if not operations > 0:
+        raise ParameterError(f"operations must be positive, got {operations}")
+    return information(table) * float(np.asarray(table).sum()) / operations
+
+
+def training_cost(rate: ArrayLike, density: ArrayLike) -> float:
+    """Sum over epochs of spike rate times density: the cost by which NDSNN's paper compares (seed-mechanisms.md 3a)."""
+    r, d = np.asarray(rate, dtype=np.float64), np.asarray(density, dtype=np.float64)
+    if r.shape != d.shape:
+        raise ParameterError(f"rate and density need one value an epoch each, got {r.shape} and {d.shape}")
+    return float((r * d).sum())
+
+
+def mean_and_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Mean over seeds and the half width of its confidence interval (Student's t); no interval for one value."""
+    from scipy.stats import t
+
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or x.size == 0:
+        raise ParameterError("values must be a list with one number a seed")
+    if x.size == 1:
+        return float(x[0]), float("nan")
+    return float(x.mean()), float(t.ppf(0.5 + level / 2, x.size - 1) * x.std(ddof=1) / np.sqrt(x.size))
