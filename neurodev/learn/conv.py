@@ -27,6 +27,7 @@ Array = NDArray[Any]
 GEMM_RATE = 0.5
 SYNAPSES_DENSITY = 0.05
 GEMM_BYTES = 16 << 20
+NOTHING = np.zeros(1, dtype=np.uint32)
 VECTORS = 32  # floats in one turn of an unrolled vector loop
 
 
@@ -283,14 +284,18 @@ def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> t
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
-        wanted = _wanted(x)
-        dx = np.zeros((x.n_row if x.wanted else 0, x.n), dtype=kind)
+        near = x.window if x.wanted else None
+        wanted = near if near is not None else Events(np.zeros(x.n_row + 1, dtype=np.int64), NOTHING)
+        dx = np.zeros((x.n_row if near is not None else 0, x.n), dtype=kind)
+        everywhere = x.wanted and near is None
+        if everywhere:
+            dx = _push_back(delta, grid.image(table, "gemm", table.weight), grid) * worth[1]
         if w is None:
             cube = delta.reshape(x.n_row, pixels, grid.n_out)
             kernels.gradient_synapses(
                 events.start, events.index, flags, worth, numbers, *rows, cube, weights.gradient
             )  # fmt: skip
-            if x.wanted:
+            if near is not None:
                 kernels.dot_synapses(wanted.start, wanted.index, worth[1], numbers, *rows, table.weight, cube, dx)
             return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
         gradient = grid.image(table, chosen, None)
@@ -298,12 +303,12 @@ def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> t
             place, channel = grid.units
             kernels.pull_patches(
                 events.start, events.index, wanted.start, wanted.index, flags, worth, place, channel, w,
-                grid.padded, grid.pad(kind), delta.reshape(x.n_row, grid.high, -1), gradient, dx,
+                grid.padded, grid.pad(kind), delta.reshape(x.n_row, grid.high, -1), gradient, dx[: 0 if everywhere else None],
             )  # fmt: skip
         else:
             cube = delta.reshape(x.n_row, pixels, grid.n_out)
             kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
-            if x.wanted:
+            if near is not None:
                 kernels.dot_taps(wanted.start, wanted.index, worth[1], numbers, w, cube, dx)
         kernels.unpack(grid.bases[chosen], *rows, gradient.reshape(-1), weights.gradient)
         return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
@@ -316,11 +321,11 @@ def _gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type)
     taps, n_row = grid.kernel**2, x.steps * x.batch
     delta = np.ascontiguousarray(dy.by_row).reshape(n_row, grid.high * grid.wide, grid.n_out)
     if isinstance(x, Spikes):
-        out: Array = np.zeros((grid.channels * taps, grid.deep), dtype=kind)
+        out: Array = np.zeros((grid.channels * taps, grid.n_out), dtype=kind)
         worth: Array = (np.arange(256) * x.scale).astype(kind)
         events = present(x)
         kernels.gradient_taps(events.start, events.index, x.by_row, worth, grid.numbers, delta, out)
-        return out[:, : grid.n_out]
+        return out
     total: Array = np.zeros((taps * grid.channels, grid.n_out), dtype=kind)
     patches: Array = np.empty((1, delta.shape[1], taps, grid.channels), dtype=kind)
     image: Array = np.ascontiguousarray(x.by_row, dtype=kind).reshape(n_row, -1, grid.channels)
@@ -330,14 +335,22 @@ def _gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type)
     return total.reshape(taps, grid.channels, -1).swapaxes(0, 1).reshape(taps * grid.channels, -1)
 
 
-def _wanted(x: Spikes) -> Events:
-    """Where the input gradient is of use: the window, or everywhere."""
-    if not x.wanted:
-        return Events(np.zeros(x.n_row + 1, dtype=np.int64), np.zeros(1, dtype=np.uint32))
-    if x.window is not None:
-        return x.window
-    start = np.arange(x.n_row + 1, dtype=np.int64) * x.n
-    return Events(start, np.tile(np.arange(x.n, dtype=np.uint32), x.n_row))
+def _some(grid: Grid, kind: type) -> int:
+    """Rows of the batch whose patches fill GEMM_BYTES."""
+    depth = grid.kernel**2 * grid.channels
+    return max(1, GEMM_BYTES // (grid.high * grid.wide * depth * np.dtype(kind).itemsize))
+
+
+def _push_back(delta: Array, w: Array, grid: Grid) -> Array:
+    """Input gradient everywhere, (R, n_in), as matrix products; `w` in the arrangement of ``gemm``."""
+    n_row, some = delta.shape[0], _some(grid, delta.dtype.type)
+    dx = np.zeros((n_row, grid.height * grid.width, grid.channels), dtype=delta.dtype)
+    for a in range(0, n_row, some):
+        back = delta[a : a + some].reshape(-1, grid.n_out) @ w.T
+        kernels.add_columns(
+            back.reshape(-1, grid.high * grid.wide, grid.kernel**2, grid.channels), grid.numbers, dx[a : a + some]
+        )  # fmt: skip
+    return dx.reshape(n_row, -1)
 
 
 def _gemm(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
@@ -346,7 +359,7 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tup
     w = grid.image(table, "gemm", table.weight)
     n_row, pixels, taps = x.steps * x.batch, grid.high * grid.wide, grid.kernel**2
     depth = taps * grid.channels
-    some = max(1, GEMM_BYTES // (pixels * depth * np.dtype(kind).itemsize))
+    some = _some(grid, kind)
     parts = [slice(a, min(a + some, n_row)) for a in range(0, n_row, some)]
     values = x.dense(kind) if isinstance(x, Spikes) else np.asarray(x.by_row, dtype=kind)
     out = np.empty((n_row, pixels * grid.n_out), dtype=kind)
@@ -364,19 +377,14 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tup
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
         gradient = grid.image(table, "gemm", None)
-        dx = np.zeros((n_row, grid.height * grid.width, grid.channels) if x.wanted else (0, 0, 0), dtype=kind)
         for part in parts:
-            d = delta[part].reshape(-1, grid.n_out)
-            gradient += patches(part).T @ d
-            if x.wanted:
-                back = (d @ w.T).reshape(-1, pixels, taps, grid.channels)
-                kernels.add_columns(back, grid.numbers, dx[part])
+            gradient += patches(part).T @ delta[part].reshape(-1, grid.n_out)
         kernels.unpack(
             grid.bases["gemm"], table.row_start, table.row_length, table.post, gradient.reshape(-1), weights.gradient
         )  # fmt: skip
         if not x.wanted:
             return None
         worth = kind(x.scale if isinstance(x, Spikes) else 1.0)
-        return Current((dx * worth).reshape(n_row, -1), x.steps, x.batch, x.shape)
+        return Current(_push_back(delta, w, grid) * worth, x.steps, x.batch, x.shape)
 
     return Current(out, x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
