@@ -303,7 +303,8 @@ def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> t
             place, channel = grid.units
             kernels.pull_patches(
                 events.start, events.index, wanted.start, wanted.index, flags, worth, place, channel, w,
-                grid.padded, grid.pad(kind), delta.reshape(x.n_row, grid.high, -1), gradient, dx[: 0 if everywhere else None],
+                grid.padded, grid.pad(kind), delta.reshape(x.n_row, grid.high, -1), gradient,
+                dx[: 0 if everywhere else None],
             )  # fmt: skip
         else:
             cube = delta.reshape(x.n_row, pixels, grid.n_out)
