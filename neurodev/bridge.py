@@ -1,7 +1,7 @@
 """A trained network in the event engine, spike for spike.
 
     net = nd.to_network(model, spikes)        # a Network: simulate it, lesion it, let it develop
-    report = nd.compare(model, spikes)        # both sides side by side, on every sample
+    report = bridge.compare(model, spikes)    # both sides side by side, on every sample
 
 The trained network knows steps, the engine knows time: step k of the input lies at ``k * step`` ms, every layer adds
 one step of delay, and all arrivals of one instant are summed before the threshold is tested (`Network(together=True)`).

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import data
+from neurodev import bridge, data
 from neurodev.data.encode import bernoulli
 from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.encode import Bernoulli
@@ -52,11 +52,46 @@ def test_every_spike_of_every_layer_is_the_same(case):
     for layer in model.layers():
         if "bias" in layer.parameters:
             layer.parameters["bias"].value[:] = np.random.default_rng(4).normal(0.1, 0.1, layer.n_out)
-    report = nd.bridge.compare(model, some_spikes(), chunk=5)
+    report = bridge.compare(model, some_spikes(), chunk=5)
     assert report.n == 9 and report.differing == [] and report.differing_outputs == []
     assert all(k > 50 for k in report.spikes.values()), report.spikes
     assert report.near == [] and 1e-9 < report.closest < 0.1
     assert report.changed_by_folding == [] and "9 of 9 samples with identical output spikes" in str(report)
+
+
+def convolutional(norm):
+    from neurodev.learn.conv import Conv2d
+    from neurodev.learn.norm import BatchNorm
+    from neurodev.learn.pool import AveragePool2d
+
+    draw = np.random.default_rng(3)
+    block = [Conv2d(5, 3, padding=1, gain=3.0, bias=not norm), *([BatchNorm()] if norm else []), LIF(0.7, 1.0)]
+    model = Sequential(
+        *block, AveragePool2d(), Conv2d(6, 3, gain=3.0), LIF(0.7, 1.0), AveragePool2d(), Linear(4, gain=3.0), LIF(),
+        inputs=(8, 8, 2), seed=3,
+    )  # fmt: skip
+    for layer in model.layers():
+        for name in ("bias", "scale", "shift"):
+            if name in layer.parameters:
+                value = layer.parameters[name].value
+                value += draw.normal(0.0, 0.1, value.shape).astype(value.dtype)
+    return model
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_convolutions_pooling_and_folded_norm(norm):
+    """Conv2d, AveragePool2d, BatchNorm with running statistics: the same spikes in every layer."""
+    flags = (np.random.default_rng(6).random((10 * 4, 8 * 8 * 2)) < 0.3).astype(np.uint8)
+    x = Spikes(flags, 10, 4, (8, 8, 2), wanted=False)
+    model = convolutional(norm)
+    if norm:  # one training pass moves the running statistics
+        model.set_training(True)
+        model(x)
+    report = bridge.compare(model, x)
+    assert report.differing == [] and report.near == [] and report.changed_by_folding == []
+    assert all(k > 15 for k in report.spikes.values()), report.spikes
+    shapes = [part.weights.table.n_synapse for part in bridge.fold(model).parts()[::2]]
+    assert shapes[0] <= 64 * 2 * 9 * 5 and shapes[1] <= 36 * 4 * 4 * 5 * 6 * 2
 
 
 def test_a_potential_at_threshold_is_listed():
@@ -67,7 +102,7 @@ def test_a_potential_at_threshold_is_listed():
     w.grid(w.weight)[0, 3] = 1.0
     flags = np.zeros((12 * 2, 20), dtype=np.uint8)
     flags[5 * 2 + 1, 0] = 1
-    report = nd.bridge.compare(model, Spikes(flags, 12, 2, (20,), wanted=False))
+    report = bridge.compare(model, Spikes(flags, 12, 2, (20,), wanted=False))
     assert [(x.sample, x.layer, x.unit, x.step) for x in report.near] == [(1, "lif1", 3, 5)]
     assert report.near[0].distance == 0.0 == report.closest
 
@@ -75,8 +110,6 @@ def test_a_potential_at_threshold_is_listed():
 def test_a_difference_is_noticed():
     """The check can fail: with other weights in the engine than in the steps, samples differ."""
     model, other = net(), net(seed=9)
-    from neurodev import bridge
-
     ours = bridge._in_engine(bridge.fold(other), some_spikes(), 1.0)
     theirs = bridge._in_steps(bridge.fold(model), some_spikes(), 0, bridge.Agreement(9))
     assert (ours[-1] != theirs[-1]).any()
@@ -94,7 +127,7 @@ def test_the_network_can_be_used_like_any_other():
     sim.run(2.0 * 3 * 14)
     run = sim.close()
     t, i = run.spikes("lif1")
-    folded = nd.bridge.fold(model)
+    folded = bridge.fold(model)
     first = folded.parts()[1](folded.parts()[0](x)[0])[0].by_row.reshape(12, 3, 15)
     step, unit = np.nonzero(first[:, 0])
     mine = t < 2.0 * 14
@@ -157,7 +190,7 @@ def trained_mnist(n_train, epochs):
 def test_a_thousand_mnist_images():
     """784-100-10 trained on MNIST: identical spikes in both layers on 1,000 test images; close calls counted."""
     model, x, accuracy = trained_mnist(10_000, 3)
-    report = nd.bridge.compare(model, x)
+    report = bridge.compare(model, x)
     print(f"accuracy {accuracy:.3f}: {report}")
     assert accuracy > 0.9 and report.n == 1000
     unsure = {near.sample for near in report.near}

@@ -8,6 +8,7 @@ from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.eventprop import EventLayer, EventModel, EventNeuron, EventTrainer, Readout, calibrate, losses
 from neurodev.learn.eventprop.flow import crossing
 from neurodev.structure.dense import DenseTable
+from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from tests.naive import event_lif
 
@@ -54,14 +55,9 @@ def edges(layer, name):
     if t is None:
         return []
     slots = t.slots()
-    delay = layer.parameters.get(f"{name}_delay")
-    dense = isinstance(t, DenseTable)
-    when = np.zeros(slots.size) if dense else t.delays[t.lane(slots)] if delay is None else delay.value[slots]
-    pre = slots // t.stride if dense else t.pre(slots)
-    return [
-        (int(a), int(b), float(w), float(d))
-        for a, b, w, d in zip(pre, t.post[slots], t.weight[slots], when, strict=True)
-    ]
+    pre = slots // t.stride if isinstance(t, DenseTable) else t.pre(slots)
+    rows = zip(pre, t.post[slots], t.weight[slots], layer.delays(name), strict=True)
+    return [(int(a), int(b), float(w), float(d)) for a, b, w, d in rows]
 
 
 def sample(spikes, k):
@@ -345,6 +341,32 @@ def test_the_cost_follows_spikes_and_fan_out():
         assert np.array_equal(layer.parameters["inputs"].gradient[slots] != 0, fired)
         reads[density] = int(fired.sum())
     assert reads[0.1] < 0.15 * reads[1.0]
+
+
+def test_structure_may_change_between_steps():
+    """After deaths and births a layer equals a fresh one of that structure; newborns have the delay of their lane."""
+    layer, x = make("queue"), trains(6, 3, 2)
+    shift = layer.parameters["inputs_delay"].value
+    shift[layer.inputs.slots()] = np.random.default_rng(1).uniform(-1.0, 1.0, layer.inputs.n_synapse)
+    layer.project()
+    assert layer.delays().min() == 0.0
+    slots = layer.inputs.slots()
+    plan = Plan(
+        "test", deaths=slots[:3], death_cause=np.full(3, 1, np.uint8), source=np.array([2, 4]), target=np.array([1, 3]),
+        lane=np.array([2, 0]), birth_cause=np.full(2, 2, np.uint8), birth_weight=np.array([1.25, 1.5], np.float32),
+    )  # fmt: skip
+    done = apply(layer.inputs, merge([plan], layer.inputs, single_contact=False), tick=1, life=0.0)
+    assert (done.n_died, done.n_born) == (3, 2)
+    born = np.isin(layer.inputs.slots(), done.slots)
+    assert sorted(layer.delays()[born]) == [0.5, 3.7]
+    y, pull = layer(x)
+    layer.parameters["inputs"].gradient[:] = 0.0
+    pull(np.cos(y.times))
+    now = edges(layer, "inputs")
+    for k in range(3):
+        spikes, _ = event_lif.run(sample(x, k), now, 5, 20.0, 7.0, 1.0, DURATION)
+        np.testing.assert_allclose([t for t, _ in sample(y, k)], [t for t, _ in spikes], rtol=0, atol=1e-9)
+    assert np.all(layer.parameters["inputs"].gradient[done.slots] != 0)
 
 
 def toy(n, seed):

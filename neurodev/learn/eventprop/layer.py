@@ -46,7 +46,8 @@ class EventLayer:
     recurrent : Table, optional
         From neurons to neurons, delays of 0 or more.
     train_delays : bool
-        Give every synapse a delay of its own, beginning with that of its lane, and a gradient for it.
+        Give every synapse a delay of its own, and a gradient for it: that of its lane plus the column ``delay_shift``,
+        which is 0 at the start and at the birth of a synapse.
     clip : float, mV
         Smallest value used for I - threshold, the slope at a spike, by which the gradient is divided.  0 keeps the
         gradient exact; near-grazing spikes then make it explode.  `Pullback.clip_rate` tells how often it acts.
@@ -90,7 +91,7 @@ class EventLayer:
                 raise BuildError(f"delays of the {name} table must be 0 or more")
             self.parameters[name] = Column(table, "weight", "gradient")
             if train_delays:
-                self.parameters[f"{name}_delay"] = _delay_column(table)
+                self.parameters[f"{name}_delay"] = Column(table, "delay_shift", "gradient_delay")
         if path == "lanes" and not self._lanes_possible():
             raise BuildError("path='lanes' needs one delay lane, no recurrent table and no trained delays: use 'auto'")
 
@@ -164,9 +165,22 @@ class EventLayer:
 
     def project(self) -> None:
         """Bring trained delays back to 0 or more; call it after each step of the optimiser."""
-        for name, column in self.parameters.items():
-            if name.endswith("_delay"):
-                np.maximum(column.value, 0.0, out=column.value)
+        for name in ("inputs", "recurrent"):
+            column = self.parameters.get(f"{name}_delay")
+            if column is not None:
+                slots = column.table.slots()
+                column.value[slots] = np.maximum(column.value[slots], -self._lane_delay(column.table, slots))
+
+    def delays(self, name: str = "inputs") -> F8:
+        """Delay of every synapse of a table (``"inputs"`` or ``"recurrent"``), in the order of its slots, ms."""
+        table = self.parameters[name].table
+        slots = table.slots()
+        column = self.parameters.get(f"{name}_delay")
+        return self._lane_delay(table, slots) + (0.0 if column is None else column.value[slots])
+
+    @staticmethod
+    def _lane_delay(table: Table, slots: NDArray[np.int64]) -> F8:
+        return np.zeros(slots.size) if isinstance(table, DenseTable) else table.delays[table.lane(slots)]
 
 
 @dataclass
@@ -271,12 +285,3 @@ def _larger(record: Record) -> Record:
 
 def _lane_delays(table: Table) -> F8:
     return np.zeros(1) if isinstance(table, DenseTable) else table.delays
-
-
-def _delay_column(table: Table) -> Column:
-    new = "delay" not in table.column_names
-    column = Column(table, "delay", "gradient_delay")
-    if new:
-        slots = table.slots()
-        column.value[slots] = _lane_delays(table)[table.lane(slots)]
-    return column

@@ -42,7 +42,7 @@ def _list_arrivals(times, cells, first, last, rows, when, code, spike, at):
             length = rows.length[row]
             if rows.delay.shape[0] > 0:
                 for slot in range(rows.start[row], rows.start[row] + length):
-                    when[at], code[at], spike[at] = times[k] + rows.delay[slot], slot, k
+                    when[at], code[at], spike[at] = times[k] + rows.delays[lane] + rows.delay[slot], slot, k
                     at += 1
             elif length > 0:
                 when[at], code[at], spike[at] = times[k] + rows.delays[lane], -1 - row, k
@@ -89,8 +89,9 @@ def _send(rows, j, t, k, heap, duration):
         length = rows.length[row]
         if rows.delay.shape[0] > 0:
             for slot in range(rows.start[row], rows.start[row] + length):
-                if t + rows.delay[slot] <= duration:
-                    heapq.heappush(heap, (t + rows.delay[slot], ARRIVAL, np.int64(slot), k))
+                due = t + rows.delays[lane] + rows.delay[slot]
+                if due <= duration:
+                    heapq.heappush(heap, (due, ARRIVAL, np.int64(slot), k))
         elif length > 0 and t + rows.delays[lane] <= duration:
             heapq.heappush(heap, (t + rows.delays[lane], ARRIVAL, np.int64(-1 - row), k))
 

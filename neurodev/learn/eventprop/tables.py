@@ -22,7 +22,7 @@ class Rows(NamedTuple):
     weight: Array
     gradient: Array
     delays: Array  # of each lane
-    delay: Array  # of each slot; empty if lanes decide
+    delay: Array  # of each slot, added to that of its lane; empty if lanes decide
     delay_gradient: Array
     n_source: int
 
