@@ -1,6 +1,8 @@
 """EventProp on MNIST: 784-350-10, latency code, exact gradients; prints accuracy and processor seconds by epoch.
 
-python tests/benchmarks/eventprop_mnist.py /work/shared/data/mnist --epochs 20 --seed 0
+python tests/benchmarks/eventprop_mnist.py PATH_TO_MNIST --seed 0
+
+Published for this net and code (Wunderlich & Pehl 2021, Sci. Rep. 11:12829): 97.58 +- 0.12 %.
 """
 
 import argparse
@@ -48,18 +50,18 @@ def train(options, report=print):
     return history
 
 
-def options():
+def options(words=None):
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("path")
     for name, value in {
-        "epochs": 10, "batch": 100, "seed": 0, "hidden": 350, "train": 60000, "lr": 2e-3, "out_lr": 5.0,
-        "tau_m": 20.0, "tau_s": 10.0, "duration": 40.0, "window": 20.0, "threshold": 0.2, "gain": 1.0, "clip": 0.05,
-        "drop": 0.0, "mean": 0.05, "spread": 0.05, "out_spread": 0.1, "rate": 0.7, "low": 0.0, "push": 0.0,
+        "epochs": 20, "batch": 50, "seed": 0, "hidden": 350, "train": 60000, "lr": 2e-3, "out_lr": 5.0,
+        "tau_m": 20.0, "tau_s": 10.0, "duration": 40.0, "window": 20.0, "threshold": 0.2, "gain": 3.0, "clip": 0.05,
+        "drop": 0.2, "mean": 0.05, "spread": 0.05, "out_spread": 0.1, "rate": 0.7, "low": 0.5, "push": 0.1,
     }.items():  # fmt: skip
         p.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     p.add_argument("--readout", default="mean")
-    return p
+    return p.parse_args(words)
 
 
 if __name__ == "__main__":
-    train(options().parse_args())
+    train(options())
