@@ -31,6 +31,7 @@ from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.survival import Survival
 from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
 from neurodev.neurons.lif import LIF
 from neurodev.protocols import isolate
@@ -69,6 +70,7 @@ __all__ = [
     "AllToAll",
     "Antagonise",
     "Background",
+    "Bilinear",
     "Block",
     "Branches",
     "CalciumPlasticity",
@@ -92,6 +94,7 @@ __all__ = [
     "OneToOne",
     "Pairing",
     "Pairs",
+    "Plateau",
     "Poisson",
     "Population",
     "Probability",
@@ -117,6 +120,7 @@ __all__ = [
     "Survival",
     "TrophicFactor",
     "Turnover",
+    "TwoLayer",
     "Uniform",
     "isolate",
     "shuffled",

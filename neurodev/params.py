@@ -10,7 +10,7 @@ from typing import Any
 from neurodev.errors import ParameterError
 
 UNITS = frozenset(
-    {"ms", "mV", "um", "um3", "um/ms", "Hz", "1/ms", "1/day", "pA", "pF", "nS", "day", "1", "uM", "mV/ms"}
+    {"ms", "mV", "um", "um3", "um/ms", "Hz", "1/ms", "1/day", "pA", "pF", "nS", "day", "1", "uM", "mM", "mV/ms", "1/mV"}
 )
 CLOCKS = frozenset({"spike", "life", None})
 

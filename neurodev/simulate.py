@@ -24,6 +24,7 @@ from neurodev.structure.log import CAUSES
 from neurodev.units import day, hour
 
 _FLUSH_SECONDS = 2.0
+_STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
 
 
 class Simulation:
@@ -110,7 +111,7 @@ class Simulation:
             f.append(f"positions/{p.name}", p.positions)
         for q in net.projections.values():
             state = s.tables[q.name].state()
-            keep = state if q.spines is not None else {k: state[k] for k in ("uid", "pre", "post", "lane", "weight")}
+            keep = state if q.spines is not None else {k: state[k] for k in _STATIC if k in state}
             self.recorder.snapshot(q.name, "initial", keep)
             if q.spines is not None:
                 self.recorder.snapshot(q.name, "snapshot/0", state)

@@ -23,6 +23,7 @@ from neurodev.engine.state import (
     Background,
     Clock,
     Currents,
+    Dendrites,
     Lanes,
     Log,
     Neurons,
@@ -30,10 +31,14 @@ from neurodev.engine.state import (
     Record,
 )
 from neurodev.errors import BuildError, ParameterError
+from neurodev.jit import address
+from neurodev.neurons import dendrite
+from neurodev.neurons.expsum import SCRATCH
 from neurodev.neurons.lif import CURRENT_PARAMETERS, LIF
 from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 MAX_LANES = 64
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
@@ -47,7 +52,7 @@ class Membranes:
 
     parameters: dict[str, F8]
     kind: NDArray[np.uint32]
-    classes: F8  # (n_class, 8): tau, V_inf, threshold, reset, refractory, tau_exc, tau_inh, C (0 0 0: delta synapses)
+    classes: F8  # (n_class, 9): tau, V_inf, threshold, reset, refractory, tau_exc, tau_inh, C, dendrite or not
     v_inf: F8  # (n_neuron,)
 
 
@@ -58,17 +63,23 @@ def membranes(populations: list[Population]) -> Membranes:
         if isinstance(p.model, LIF):
             given = p.model.expand(p.n, p.name)
             if not p.model.has_currents:
-                given |= dict.fromkeys(CURRENT_PARAMETERS, np.zeros(p.n))
+                given |= dict.fromkeys(CURRENT_PARAMETERS, np.zeros(p.n))  # delta synapses
+            given["dendrite"] = np.full(p.n, float(computes(p)))
             for k, v in given.items():
                 parts.setdefault(k, []).append(v)
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
     q = {k: np.concatenate(v) for k, v in parts.items()}
     v_inf = np.where(np.isinf(q["tau"]), 0.0, q["rest"] + q["drive"])
-    names = ("threshold", "reset", "refractory", *CURRENT_PARAMETERS)
+    names = ("threshold", "reset", "refractory", *CURRENT_PARAMETERS, "dendrite")
     rows = np.column_stack([q["tau"], v_inf, *(q[k] for k in names)])
     classes, kind = np.unique(rows, axis=0, return_inverse=True)
     return Membranes(q, kind.reshape(-1).astype(np.uint32), classes, v_inf)
+
+
+def computes(p: Population) -> bool:
+    """Whether the neurons of a population have dendrites that do more than add up."""
+    return isinstance(p.model, LIF) and dendrite.KINDS.get(type(p.model.dendrite), 0) > 0
 
 
 def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
@@ -103,28 +114,60 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
 def make_currents(network: Network, m: Membranes, neurons: Neurons) -> Currents:
     """Kernel state of the synaptic currents at time 0: none flow."""
     populations = list(network.populations.values())
-    model = np.array([int(isinstance(p.model, LIF) and p.model.has_currents) for p in populations], dtype=np.int64)
+    model = np.array([isinstance(p.model, LIF) and p.model.has_currents for p in populations], dtype=np.int64)
+    model += [computes(p) for p in populations]
     sizes = np.where(model > 0, neurons.size, 0)
     c = m.classes
     on = c[:, 7] > 0
     rate, anchored = np.zeros((c.shape[0], 8)), np.zeros((c.shape[0], 8))
     rate[on, :2] = 1.0 / c[on, 5:7]
+    branched = c[:, 8] > 0  # products of two currents decay with the sum of their rates; plateaus do not decay
+    rate[branched, 2:5] = rate[branched][:, [0, 0, 1]] + rate[branched][:, [0, 1, 1]]
+    n_channel = np.where(branched, 6, np.where(on, 2, 0))
     # the frame lasts FRAME of the fastest time constants: a difference of rates below its inverse needs the anchor
     fastest = max(float(neurons.rate.max()), float(rate.max()))
-    anchored[on, :2] = np.abs(rate[on, :2] - neurons.rate[on, None]) * FRAME < fastest
-    cell = np.zeros((max(int(sizes.sum()), 1), 4))
+    anchored[on] = np.abs(rate[on] - neurons.rate[on, None]) * FRAME < fastest
+    cell = np.zeros((max(int(sizes.sum()), 1), 8 if branched.any() else 4))
     cell[:, 0] = np.inf
+    cell[:, 4:][:, -1:] = np.inf
     return Currents(
         model=model,
         first=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
         channel=np.array([int(q.source.inhibitory) for q in network.projections.values()], dtype=np.int64),
-        n_channel=np.where(on, 2, 0).astype(np.int64),
+        n_channel=n_channel.astype(np.int64),
         rate=rate,
         anchored=anchored,
         inverse=np.divide(1.0, c[:, 7], out=np.zeros(c.shape[0]), where=on),
         threshold=c[:, 2] - c[:, 1],
         cell=cell,
     )
+
+
+def make_dendrites(network: Network, m: Membranes, neurons: Neurons) -> Dendrites:
+    """Kernel state of the branches at time 0; `Engine` fills in where the tables keep the branch of each synapse."""
+    populations = list(network.populations.values())
+    kind, size = np.zeros(len(populations), dtype=np.int64), np.zeros(len(populations), dtype=np.int64)
+    parameter = np.zeros((len(populations), 8))
+    for p in populations:
+        if computes(p):
+            assert isinstance(p.model, LIF) and p.model.dendrite is not None
+            kind[p.index], size[p.index] = dendrite.KINDS[type(p.model.dendrite)], p.model.dendrite.per_neuron
+            values = dendrite.parameters(p.model.dendrite)
+            parameter[p.index, : len(values)] = values
+    total = size * neurons.size
+    local = np.zeros((max(int(total.sum()), 1), 4))
+    local[:, 2] = np.inf
+    offset = np.zeros(m.classes.shape[0])
+    offset[m.kind] = m.v_inf - m.parameters["rest"]
+    return Dendrites(
+        kind, np.concatenate([[0], np.cumsum(total)[:-1]]).astype(np.int64), size, parameter,
+        np.zeros(max(len(network.projections), 1), dtype=np.int64), offset, local, np.zeros(SCRATCH),
+    )  # fmt: skip
+
+
+def branch_address(table: Table) -> int:
+    """Where a table keeps the branch of each synapse; 0 if it does not."""
+    return address(table.column("branch")) if "branch" in table.column_names else 0
 
 
 def window_length(delays: list[float], neurons: Neurons) -> float:
@@ -175,7 +218,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
         weight = np.broadcast_to(sign * given, source.shape).astype(np.float32)
     else:
         weight = np.full(source.size, sign * q.spines.weight, dtype=np.float32)
-    columns: dict[str, float] = {}
+    columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:  # without spines a mechanism acts on the weight and needs no columns
         columns["size"] = q.spines.volume
         for m in q.mechanisms:
@@ -186,7 +229,26 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill
+    put_on_branches(network, q, table, table.slots(), first=True)
     return table
+
+
+def put_on_branches(network: Network, q: Projection, table: Table, slots: I8, first: bool = False) -> None:
+    """Draw branch and place of synapses, by their uids; those of `connect` keep the branches they were given."""
+    if q.branches is None:
+        return
+    uid = table.uid[slots]
+    branch, place = q.branches.draw(rng.key(network.seed, q.name, "branch"), uid)
+    if q.branch is not None and (first or np.ndim(q.branch) == 0):
+        given = np.asarray(q.branch, dtype=float)
+        if given.ndim and given.shape != uid.shape:
+            raise ParameterError(
+                f"branch of {q.name!r} must be a number or have one value per synapse ({uid.size}), "
+                f"got shape {given.shape}"
+            )
+        # uids follow the order of the wiring
+        branch = given[np.argsort(np.argsort(uid))] if given.ndim else np.full(uid.size, float(given))
+    table.column("branch")[slots], table.column("place")[slots] = branch, place
 
 
 def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.engine import background as bg
+from neurodev.engine.channels import AT, LISTED, place, row_of
+from neurodev.engine.dendrites import deliver_dendrite, predict_dendrite, rebase_branches
 from neurodev.engine.queue import push_crossing
-from neurodev.engine.state import N_BACKGROUND, N_CROSSING, REFRACTORY, T_BLOCK, T_FRAME, T_NOW
+from neurodev.engine.state import N_BACKGROUND, N_CROSSING, REFRACTORY, T_BLOCK, T_FRAME
 from neurodev.engine.views import (
     background_of,
     clock_of,
@@ -24,59 +26,14 @@ from neurodev.engine.views import (
 from neurodev.jit import kernel, rule, view_f4, view_u4, view_u8
 from neurodev.neurons.current import first_crossing, phi
 
-AT = 0  # column of `cell`: time of the predicted crossing; channel k is column k + 1
-LISTED = -np.inf
-
-
-@rule
-def place(anchored, delta, dt):  # type: ignore[no-untyped-def]
-    """Weight of a channel's constant in the potential.
-
-    The plain exponential of the eigenbasis grows without bound as the rates approach each other; anchoring it at the
-    frame (phi) is exact there, but loses digits over a frame that is long against 1 / delta.
-    """
-    return phi(delta, dt) if anchored == 1.0 else -np.exp(-delta * dt) / delta
-
-
-@rule
-def row_of(s, j):  # type: ignore[no-untyped-def]
-    """Row of neuron `j` in `cell`."""
-    p = neurons_of(s).population[j]
-    return j - neurons_of(s).first[p] + currents_of(s).first[p]
-
-
-@rule
-def channels_in_u(s, j, t):  # type: ignore[no-untyped-def]
-    """Sum over the channels of neuron `j` of their part of the potential at `t`, in units of u."""
-    nn, cu = neurons_of(s), currents_of(s)
-    c, i = nn.kind[j], row_of(s, j)
-    dt = t - clock_of(s).f[T_FRAME]
-    total = 0.0
-    for k in range(cu.n_channel[c]):
-        total += cu.cell[i, k + 1] * place(cu.anchored[c, k], cu.rate[c, k] - nn.rate[c], dt)
-    return total
-
-
-@rule
-def constant_for(s, j, x, t):  # type: ignore[no-untyped-def]
-    """The value of u[j] with which the potential is `x` (relative to V_inf) at `t`, its currents as they are."""
-    nn = neurons_of(s)
-    return x * np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[nn.kind[j]]) - channels_in_u(s, j, t)
-
-
-@kernel
-def synaptic_part(s, first, last):  # type: ignore[no-untyped-def]
-    """What the currents of the neurons first..last add to u at the present time."""
-    out = np.zeros(last - first)
-    for j in range(first, last):
-        out[j - first] = channels_in_u(s, j, clock_of(s).f[T_NOW])
-    return out
-
 
 @kernel
 def predict_current(s, j, t):  # type: ignore[no-untyped-def]
     """Note the crossing of neuron `j` if there is one between `t` and the end of the block."""
     nn, cu, f = neurons_of(s), currents_of(s), clock_of(s).f
+    if cu.model[nn.population[j]] == 2:
+        predict_dendrite(s, j, t)
+        return
     i = row_of(s, j)
     cell = cu.cell[i]
     cell[AT] = np.inf
@@ -111,6 +68,9 @@ def scan_currents(s, t):  # type: ignore[no-untyped-def]
     for p in range(cu.model.shape[0]):
         if cu.model[p] == 0:
             continue
+        if cu.model[p] == 2:
+            predict_all(s, nn.first[p], nn.first[p] + nn.size[p], t)
+            continue
         kind = np.int64(-1)
         for j in range(nn.first[p], nn.first[p] + nn.size[p]):
             c = np.int64(nn.kind[j])
@@ -142,7 +102,11 @@ def deliver_current(s, q, first, last, limit, t):  # type: ignore[no-untyped-def
     weight = view_f4(pr.weight[q], pr.capacity[q])
     uid = view_u8(pr.uid[q], pr.capacity[q])
     young = limit < np.uint64(0xFFFFFFFFFFFFFFFF)
-    base = cu.first[nn.population[offset]]
+    p = nn.population[offset]
+    if cu.model[p] == 2:
+        deliver_dendrite(s, q, first, last, limit, t)
+        return
+    base = cu.first[p]
     mine = cu.channel[q]
     other = 1 - mine
     dt, left = t - f[T_FRAME], f[T_BLOCK] - t
@@ -236,3 +200,4 @@ def rebase_currents(s, t):  # type: ignore[no-untyped-def]
                 if cu.anchored[c, k] == 1.0:
                     nn.u[j] += cell[k + 1] * phi(cu.rate[c, k] - nn.rate[c], dt)
                 cell[k + 1] *= np.exp(-cu.rate[c, k] * dt)
+    rebase_branches(s, dt)

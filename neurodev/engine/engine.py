@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from neurodev.engine import background as bg
 from neurodev.engine import build, fate, loop
-from neurodev.engine.currents import predict_all, synaptic_part
+from neurodev.engine.channels import synaptic_part
+from neurodev.engine.currents import predict_all
 from neurodev.engine.hooks import find_hot, find_hot_populations, make_hooks, signal_blocks
 from neurodev.engine.network import Network
 from neurodev.engine.state import (
@@ -90,6 +91,7 @@ class Engine:
         self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
         window = build.window_length(lanes.delay.tolist(), neurons)
         currents = build.make_currents(network, m, neurons)
+        dendrites = build.make_dendrites(network, m, neurons)
         clock, self.epoch_windows = build.make_clock(window, neurons, currents, network.together)
         self.epoch_length = self.epoch_windows * window
         n_neuron = neurons.u.size
@@ -106,8 +108,10 @@ class Engine:
         self.state = State(
             clock, neurons, build.make_log(neurons), lanes,
             self._addresses(hook_first, post_first, neurons.first), hooks,
-            build.make_queue(n_neuron), background, build.make_record(self.populations, room), currents,
+            build.make_queue(n_neuron), background, build.make_record(self.populations, room), currents, dendrites,
         )  # fmt: skip
+        for i, t in enumerate(self.tables):
+            dendrites.branch[i] = build.branch_address(t)
         fate.put_to_sleep(self)
         self._table = pack(self.state)
         self._versions = [t.version for t in self.tables]
@@ -165,6 +169,7 @@ class Engine:
                 continue
             self._versions[i] = t.version
             self._write_addresses(self.state.projections, i, t)
+            self.state.dendrites.branch[i] = build.branch_address(t)
             for h in self.hot:
                 if h.projection == i:
                     h.refresh(self.state.hooks.trace_base)
@@ -258,6 +263,8 @@ class Engine:
         q.crossing_time[: n[N_CROSSING]] -= by
         q.drive_time[:] -= by
         s.currents.cell[:, 0] -= by
+        s.currents.cell[:, 4:][:, -1:] -= by  # where there are dendrites: the next end of a plateau
+        s.dendrites.local[:, 2] -= by
         s.hooks.trace_base[:] -= by
         s.projections.birth_time[:] -= by
         bg.shift(address(self._table), by)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine.currents import AT
+from neurodev.engine.channels import AT
+from neurodev.engine.dendrites import END, ENDS
 from neurodev.engine.state import (
     N_AGENDA,
     N_AGENDA_AT,
@@ -85,12 +86,18 @@ def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:
 
 
 def _forget_currents(engine: Engine, population: int, neurons: I8) -> None:
-    """No current flows in these neurons, and no crossing of theirs is predicted."""
-    c = engine.state.currents
+    """No current flows in these neurons and their branches, and no event of theirs is predicted."""
+    c, d = engine.state.currents, engine.state.dendrites
     if c.model[population]:
         rows = c.first[population] + neurons
         c.cell[rows] = 0.0
         c.cell[rows, AT] = np.inf
+    if d.kind[population]:
+        c.cell[rows, ENDS] = np.inf
+        of_each = d.size[population]
+        branches = (d.first[population] + neurons[:, None] * of_each + np.arange(of_each)).ravel()
+        d.local[branches] = 0.0
+        d.local[branches, END] = np.inf
 
 
 def _forget_spikes(engine: Engine, population: int, dead: B1) -> None:

@@ -13,16 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.engine import background as bg
+from neurodev.engine.channels import AT, constant_for, row_of
 from neurodev.engine.currents import (
-    AT,
     background_current,
-    constant_for,
     deliver_current,
     predict_current,
     rebase_currents,
-    row_of,
     scan_currents,
 )
+from neurodev.engine.dendrites import ENDS, end_plateaus
 from neurodev.engine.queue import (
     compact_log,
     gather,
@@ -506,7 +505,11 @@ def cross(s):  # type: ignore[no-untyped-def]
     t, j, u = qu.crossing_time[0], np.int64(qu.crossing_index[0]), qu.crossing_u[0]
     pop_crossing(s)
     if clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[j]] > 0:
-        if currents_of(s).cell[row_of(s, j), AT] == t and nn.u[j] > REFRACTORY:
+        cell = currents_of(s).cell[row_of(s, j)]
+        if cell[AT] == t and currents_of(s).model[nn.population[j]] == 2 and cell[ENDS] <= t:
+            end_plateaus(s, j, t)
+            predict_current(s, j, t)
+        elif cell[AT] == t and nn.u[j] > REFRACTORY:
             strike_current(s, j, t)
         return
     if nn.u[j] != u:

@@ -14,7 +14,7 @@ from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.lif import LIF, siegert_hz
 from neurodev.params import param
-from neurodev.structure.places import Sheet, grid
+from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
 F8 = NDArray[np.float64]
@@ -100,6 +100,19 @@ def _check_mechanism(m: object, level: str, where: str) -> None:
         raise BuildError(f"{m.name} is used on {other}, not on {where!r}")
 
 
+def _check_branch(branch: Any, q: Projection) -> None:
+    if branch is None:
+        return
+    if q.branches is None:
+        raise BuildError(
+            f"{q.target.name!r} has no dendrite, so branch= has no meaning: add it as nd.LIF(dendrite=nd.Branches(8))"
+        )
+    values = np.asarray(branch)
+    most = int(q.branches.per_neuron)
+    if values.dtype.kind not in "iu" or np.any(values < 0) or np.any(values >= most):
+        raise ParameterError(f"branch of {q.name!r} must be whole numbers in [0, {most}), got {branch!r}")
+
+
 @dataclass
 class Projection:
     """All synapses from one population to another."""
@@ -112,8 +125,14 @@ class Projection:
     delay: Delay
     spines: Spines | None
     multapses: bool
+    branch: Any = None
     mechanisms: list[Mechanism] = field(default_factory=list)
     signed: bool = False
+
+    @property
+    def branches(self) -> Branches | None:
+        """The dendrite of a target neuron; None where synapses have no place."""
+        return self.target.model.dendrite if isinstance(self.target.model, LIF) else None
 
     def use(self, *mechanisms: Mechanism) -> Projection:
         """Let synapse-level mechanisms act on this projection, in this order."""
@@ -260,6 +279,7 @@ class Network:
         name: str | None = None,
         multapses: bool = False,
         signed: bool = False,
+        branch: Any = None,
     ) -> Projection:
         """Connect two populations.
 
@@ -277,6 +297,9 @@ class Network:
             Whether a pair may have several contacts.
         signed : bool
             Weights carry their own sign, as in a trained network, which knows no Dale's law; static weights only.
+        branch : int or (n_synapse,) array of int, optional
+            Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
+            order of the wiring; at random if not given.
         """
         self._mine(source, "source")
         self._mine(target, "target")
@@ -301,8 +324,10 @@ class Network:
         if label in self.projections:
             raise BuildError(f"there is already a projection named {label!r}; give another name=")
         projection = Projection(
-            label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses, signed=bool(signed)
-        )
+            label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses, branch,
+            signed=bool(signed),
+        )  # fmt: skip
+        _check_branch(branch, projection)
         self.projections[label] = projection
         return projection
 
@@ -364,7 +389,10 @@ class Network:
         """The network as plain data, for provenance."""
 
         def words(obj: Any) -> dict[str, Any]:
-            return {"kind": type(obj).__name__, **params.asdict(obj)}
+            given = {"kind": type(obj).__name__, **params.asdict(obj)}
+            if getattr(obj, "dendrite", None) is not None:
+                given["dendrite"] = words(obj.dendrite)
+            return given
 
         return {
             "seed": self.seed,

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine import fate
+from neurodev.engine import build, fate
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
@@ -283,6 +283,7 @@ class Simulator:
         if done.n_born:
             if "size" in table.column_names:
                 table.column("size")[done.slots] = view.reference_volume
+            build.put_on_branches(self.network, q, table, done.slots)
             for m in q.mechanisms:
                 m.born(view, done.slots)
             index = list(self.network.projections).index(q.name)

@@ -181,7 +181,7 @@ class Currents(NamedTuple):
     and ``i_k = b_k exp(-l_k s)``: u and b_k are constant between events.
     """
 
-    model: I8  # (n_population,) 0: delta synapses
+    model: I8  # (n_population,) 0: delta synapses, 1: currents, 2: currents and a dendrite
     first: I8  # (n_population,) row of the first neuron
     channel: I8  # (n_projection,) channel that its weights enter
     n_channel: I8  # (n_class,)
@@ -189,7 +189,20 @@ class Currents(NamedTuple):
     anchored: F8  # (n_class, 8) 1 where the decay is close to that of the membrane
     inverse: F8  # (n_class,) 1 / C
     threshold: F8  # (n_class,) relative to V_inf, mV
-    cell: F8  # (n_row, 4) time of the predicted crossing (inf: none), then b of each channel
+    cell: F8  # (n_row, 4 or 8) time of the predicted event (inf: none), b of each channel, next end of a plateau
+
+
+class Dendrites(NamedTuple):
+    """Branches of the neurons whose dendrites compute; channels E, I, E-E, E-I, I-I and one that does not decay."""
+
+    kind: I8  # (n_population,) 1: bilinear, 2: two-layer, 3: plateau
+    first: I8  # (n_population,) row of `local` of the first neuron's first branch
+    size: I8  # (n_population,) branches of a neuron
+    parameter: F8  # (n_population, 8)
+    branch: I8  # (n_projection,) address of the branch of each synapse (float64); 0: none
+    offset: F8  # (n_class,) V_inf above rest, mV
+    local: F8  # (n_branch, 4) b of E and I, end and size of the plateau (inf and 0: none)
+    scratch: F8  # for the crossing
 
 
 class State(NamedTuple):
@@ -205,3 +218,4 @@ class State(NamedTuple):
     background: Background
     record: Record
     currents: Currents
+    dendrites: Dendrites

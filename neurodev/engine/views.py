@@ -14,6 +14,7 @@ from neurodev.engine.state import (
     Background,
     Clock,
     Currents,
+    Dendrites,
     Hooks,
     Lanes,
     Log,
@@ -200,4 +201,19 @@ def currents_of(s):  # type: ignore[no-untyped-def]
         view_f8(entry(s, 264), entry(s, 265)),
         view_f8(entry(s, 267), entry(s, 268)),
         view2_f8(entry(s, 270), entry(s, 271), entry(s, 272)),
+    )
+
+
+@rule
+def dendrites_of(s):  # type: ignore[no-untyped-def]
+    """Views of `Dendrites`."""
+    return Dendrites(
+        view_i8(entry(s, 273), entry(s, 274)),
+        view_i8(entry(s, 276), entry(s, 277)),
+        view_i8(entry(s, 279), entry(s, 280)),
+        view2_f8(entry(s, 282), entry(s, 283), entry(s, 284)),
+        view_i8(entry(s, 285), entry(s, 286)),
+        view_f8(entry(s, 288), entry(s, 289)),
+        view2_f8(entry(s, 291), entry(s, 292), entry(s, 293)),
+        view2_f8(entry(s, 294), entry(s, 295), entry(s, 296)),
     )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.params import check, param
+from neurodev.structure.places import Branches
 
 F8 = NDArray[np.float64]
 CURRENT_PARAMETERS = ("tau_excitatory", "tau_inhibitory", "capacitance")
@@ -46,6 +47,8 @@ class LIF:
         synapses are delta jumps of V, and weights are in mV.
     capacitance : float or (n,) array, pF
         Turns currents into slopes of V; with delta synapses it has no effect.
+    dendrite : Branches, Bilinear, TwoLayer or Plateau, optional
+        Branches on which the synapses sit (`dendrite.py`); all but linear `Branches` need synaptic currents.
     """
 
     tau: Any = param(20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Brunel 2000")
@@ -58,6 +61,7 @@ class LIF:
     tau_excitatory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
     tau_inhibitory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
     capacitance: Any = param(200.0, unit="pF", above=0.0, array=True, source="Vogels & Abbott 2005")
+    dendrite: Branches | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -72,6 +76,22 @@ class LIF:
                 "LIF.tau_excitatory and LIF.tau_inhibitory belong together: give both for synaptic currents, "
                 f"or neither for delta synapses; got {self.tau_excitatory!r} and {self.tau_inhibitory!r}"
             )
+
+        self._check_dendrite()
+
+    def _check_dendrite(self) -> None:
+        if self.dendrite is None:
+            return
+        if not isinstance(self.dendrite, Branches):
+            raise ParameterError(f"LIF.dendrite must be e.g. nd.Branches(8) or nd.Plateau(8), got {self.dendrite!r}")
+        if type(self.dendrite) is not Branches:
+            word = type(self.dendrite).__name__
+            if not self.has_currents:
+                raise ParameterError(
+                    f"the branches of {word} integrate synaptic currents: give LIF tau_excitatory= and tau_inhibitory="
+                )
+            if np.any(np.isinf(np.asarray(self.tau, dtype=float))):
+                raise ParameterError(f"{word} needs a leaky membrane: LIF.tau must be finite, got {self.tau!r}")
 
     @property
     def has_currents(self) -> bool:
@@ -91,7 +111,7 @@ class LIF:
         out: dict[str, F8] = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            if value is None:
+            if value is None or "unit" not in f.metadata:
                 continue
             array = np.asarray(value, dtype=float)
             if array.ndim and array.shape != (n,):

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.jit import kernel
 from neurodev.params import check, param
+from neurodev.rng import uniform
 
 F8 = NDArray[np.float64]
 
@@ -67,9 +69,19 @@ def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
     return np.ascontiguousarray(places)
 
 
+@kernel
+def draw_places(stream, uids, n_branch, length, branch, place):  # type: ignore[no-untyped-def]
+    """Branch and place of the synapses `uids`: each a function of (stream, uid) alone."""
+    for k in range(uids.shape[0]):
+        branch[k] = np.floor(n_branch * uniform(stream, uids[k], np.uint64(0)))
+        place[k] = length * uniform(stream, uids[k], np.uint64(1))
+
+
 @dataclass(frozen=True)
 class Branches:
     """The dendrite of a neuron as a few straight branches; synapses sit at places along them.
+
+    As the ``dendrite`` of `LIF` the branches are linear: a point neuron whose synapses have places.
 
     Parameters
     ----------
@@ -82,11 +94,14 @@ class Branches:
 
     def __post_init__(self) -> None:
         check(self)
+        if int(self.per_neuron) != self.per_neuron:
+            raise ParameterError(f"{type(self).__name__}.per_neuron must be a whole number, got {self.per_neuron!r}")
 
-    def draw(self, n: int, draw: np.random.Generator) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-        """Branch and place (um from its root) of `n` synapses, uniform: spine positions are mostly random.
+    def draw(self, stream: np.uint64, uids: NDArray[np.uint64]) -> tuple[F8, F8]:
+        """Branch and place (um from its root) of synapses, each (n,), uniform: spine positions are mostly random.
 
         Source: Poisson-like positions along human cortical dendrites (PMC4107399, abstract).
         """
-        branch = draw.integers(0, int(self.per_neuron), n).astype(np.uint16)
-        return branch, draw.uniform(0.0, self.length, n).astype(np.float32)
+        branch, place = np.empty(uids.size), np.empty(uids.size)
+        draw_places(stream, uids, float(self.per_neuron), float(self.length), branch, place)
+        return branch, place

@@ -237,6 +237,7 @@ KINDS = {
     "jumps, firing by themselves": {"drive": 21.0, "refractory": 0.0, "reset": 5.0},
     "currents": CURRENTS,
     "currents, firing by themselves": {"drive": 21.0, **CURRENTS},
+    "plateaus": {"dendrite": nd.Plateau(2, threshold=150.0, amplitude=40.0, duration=40.0), **CURRENTS},
 }
 
 

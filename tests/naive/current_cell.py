@@ -21,7 +21,10 @@ class CurrentCell:
         self.v, self.t, self.free, self.stamp, self.dead = v, 0.0, True, 0, False
         self.r = 0.0 if math.isinf(tau) else 1.0 / tau
         self.rates, self.capacitance = rates, capacitance
-        self.current = [0.0] * len(rates)  # at time t, over C
+        self.forget()
+
+    def forget(self):
+        self.current = [0.0] * len(self.rates)  # at time t, over C
 
     def ahead(self, s):
         """Potential `s` ms after t, as if there were no threshold."""

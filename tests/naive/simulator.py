@@ -14,9 +14,10 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.neurons.lif import LIF
+from tests.naive.branched_cell import BranchedCell
 from tests.naive.current_cell import REACH, CurrentCell
 
-RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE, LOOK = range(6)
+RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE, LOOK, END = range(7)
 
 
 class Cell:
@@ -44,10 +45,13 @@ class NaiveSimulator:
             if isinstance(p.model, LIF):
                 q = p.model.expand(p.n, p.name)
                 if p.model.has_currents:
+                    kind, more = CurrentCell, lambda i: ()
+                    if p.model.dendrite is not None:
+                        kind, more = BranchedCell, lambda i, p=p, q=q: (p.model.dendrite, q["rest"][i])
                     self.cells[p.name] = [
-                        CurrentCell(q["tau"][i], q["rest"][i] + q["drive"][i], q["threshold"][i], q["reset"][i],
-                                    q["refractory"][i], q["initial"][i],
-                                    [1 / q["tau_excitatory"][i], 1 / q["tau_inhibitory"][i]], q["capacitance"][i])
+                        kind(q["tau"][i], q["rest"][i] + q["drive"][i], q["threshold"][i], q["reset"][i],
+                             q["refractory"][i], q["initial"][i],
+                             [1 / q["tau_excitatory"][i], 1 / q["tau_inhibitory"][i]], q["capacitance"][i], *more(i))
                         for i in range(p.n)
                     ]  # fmt: skip
                     continue
@@ -161,9 +165,14 @@ class NaiveSimulator:
             at = t + c.tau * math.log((c.v_inf - c.v) / (c.v_inf - c.threshold))
             self.push(at, CROSSING, (first + i, 0), (p, i, c.stamp))
 
-    def kick(self, p, i, w, t):
+    def kick(self, p, i, w, t, branch=None):
         c = self.cells[p.name][i]
         c.decay(t)
+        if isinstance(c, BranchedCell) and branch is not None:
+            started = None if c.dead else c.arrive(0 if w > 0 else 1, w, int(branch), t)
+            if started is not None:
+                self.push(started[0], END, (i, 0), (p, i, int(branch), started[1]))
+            return False
         if isinstance(c, CurrentCell):
             if not c.dead:
                 c.kick(0 if w > 0 else 1, w)
@@ -179,7 +188,7 @@ class NaiveSimulator:
         fired = []
         for syn in row:
             i = syn["post"]
-            if self.kick(p, i, float(syn["weight"]), t):
+            if self.kick(p, i, float(syn["weight"]), t, syn.get("branch")):
                 c = self.cells[p.name][i]
                 if c.refractory > 0:
                     c.free = False
@@ -224,6 +233,13 @@ class NaiveSimulator:
                     c.decay(t)
                     c.t, c.v = t, c.reset
                     self.fire(p, i, t)
+            elif kind == END:
+                p, i, branch, size = payload
+                c = self.cells[p.name][i]
+                if c.until.get(branch) == t and not c.dead:
+                    c.decay(t)
+                    c.end(branch, size)
+                    self.predict(p, i, t)
             elif kind == LOOK:
                 p, i, stamp = payload
                 if self.cells[p.name][i].stamp == stamp:
@@ -370,7 +386,7 @@ class NaiveSimulator:
         c.dead, c.free = False, True
         c.t, c.v = self.tick * self.s.tick_spike, float(p.model.expand(p.n, name)["initial"][i])
         if isinstance(c, CurrentCell):
-            c.current = [0.0, 0.0]
+            c.forget()
         self.predict(p, i, c.t)
 
     def ready(self, p, signal, i, life):
@@ -423,6 +439,9 @@ class NaiveSimulator:
                    "since": self.tick * self.s.tick_spike,
                    "log_size": m["SpineSize"].newborn, "evidence": mean[target], "accumulator": 0.0,
                    "drive_evidence": 0.0, "drive_trophic": 0.0, "size": 0.0, "weight": np.float32(0)}  # fmt: skip
+            if q.branches is not None:
+                u = float(rng.uniform(rng.key(self.net.seed, q.name, "branch"), np.uint64(syn["uid"]), np.uint64(0)))
+                syn["branch"] = math.floor(q.branches.per_neuron * u)
             self.next_uid += 1
             self.log.append((self.tick, "birth", syn["uid"], "turnover"))
             synapses.append(syn)

@@ -157,8 +157,8 @@ def test_probability_and_degree():
 
 
 def test_places():
-    b, at = Branches(4, 80.0).draw(4000, np.random.default_rng(0))
-    assert np.all(np.bincount(b) > 1000 - 4 * np.sqrt(750)) and 0 <= at.min() and at.max() <= 80
+    b, at = Branches(4, 80.0).draw(np.uint64(0), np.arange(4000, dtype=np.uint64))
+    assert np.all(np.bincount(b.astype(int)) > 1000 - 4 * np.sqrt(750)) and 0 <= at.min() and at.max() <= 80
     for n in (1, 7, 101, 400):
         p = grid(n, Sheet(1000, 500), 0.0, np.random.default_rng(0))
         assert p.shape == (n, 2) and np.all(p >= 0) and np.all(p <= [1000, 500])
