@@ -204,6 +204,7 @@ def _show(args: Any) -> None:
     groups: dict[str, dict[str, type]] = {
         "mechanisms": dict(study.MECHANISMS),
         "neurons and drives": dict(study.MODELS),
+        "dendrites": dict(study.DENDRITES),
     }
     if args.name is None:
         print(show.index(groups))

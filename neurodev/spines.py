@@ -81,6 +81,8 @@ class Spine:
     def story(self) -> str:
         """Its life in a few sentences."""
         contact = f"contact of {self.source} {self.pre} ({self.projection})"
+        if "branch" in self.history and self.days.size:
+            contact += f", on branch {self.history['branch'][-1]:.0f}, {self.history['place'][-1]:.0f} um from its root"
         text = f"Spine {self.uid} of {self.target} {self.post} "
         if self.birth_cause == "initial":
             text += f"was there from the start, as {contact}. "

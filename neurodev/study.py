@@ -43,14 +43,16 @@ from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.survival import Survival
 from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves
 from neurodev.neurons.lif import LIF
 from neurodev.run import Run
 from neurodev.simulate import Simulation
-from neurodev.structure.places import Sheet
+from neurodev.structure.places import Branches, Sheet
 from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, Probability, Uniform
 
 MODELS = {c.__name__: c for c in (LIF, RetinalWaves, Poisson, Regular)}
+DENDRITES = {c.__name__: c for c in (Branches, Bilinear, TwoLayer, Plateau)}
 WIRINGS = {c.__name__: c for c in (Near, Degree, Probability, AllToAll, OneToOne)}
 MECHANISMS: dict[str, type[Mechanism]] = {
     c.__name__: c
@@ -81,6 +83,7 @@ INTERVENTIONS: dict[str, type[Intervention]] = {
     c.__name__: c for c in (Silence, Lesion, Block, SetRate, AddSynapses, RemoveSynapses, Infuse, Antagonise)
 }
 _UNIT = {k: v for k, v in vars(units).items() if isinstance(v, float)}
+_PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
 _QUANTITY = re.compile(r"^\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z]\w*)\s*$")
 
@@ -173,6 +176,9 @@ def _make(study: Study, cls: type, given: dict[str, Any], place: tuple[str, ...]
                 f"it has {allowed}"
             )
         arguments[key] = quantity(value)
+        if key == "dendrite":
+            where = (*place, "dendrite")
+            arguments[key] = _make(study, kind_of(study, value, DENDRITES, where, "dendrite"), value, where)
     try:
         return cls(**arguments)
     except (NeurodevError, TypeError) as e:
@@ -269,7 +275,7 @@ def _used(study: Study, given: dict[str, Any], place: tuple[str, ...], without: 
 
 def _connect(study: Study, net: Network, name: str, given: dict[str, Any], without: str | None) -> None:
     place = ("projection." + name,)
-    check_keys(study, given, ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "use"), place)
+    check_keys(study, given, _PROJECTION_KEYS, place)
     source, target = (_named(study, net, given.get(k), place) for k in ("source", "target"))
     rule = given.get("wiring", {})
     wiring = _make(study, kind_of(study, rule, WIRINGS, (*place, "wiring"), "wiring"), rule, (*place, "wiring"))
@@ -281,7 +287,7 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
         q = net.connect(
             source, target, wiring, weight=quantity(given.get("weight")), delay=quantity(delay), spines=spines,
             name=name,
-            multapses=given.get("multapses", False),
+            multapses=given.get("multapses", False), branch=given.get("branch"),
         )  # fmt: skip
         q.use(*_used(study, given, place, without))
     except NeurodevError as e:

@@ -24,6 +24,10 @@ VARIANTS = {
     "Growth": [{}, {"elements": {"a": {"curve": "linear"}, "b": {"curve": "sigmoid", "psi": 0.02}}}],
     "Pairing": [{}, {"deletion": "smallest"}, {"deletion": "oldest", "sigma": 40.0}, {"deletion": "youngest"}],
 }  # fmt: skip
+DENDRITES = [
+    nd.Branches(3), nd.Bilinear(), nd.Bilinear(3, kappa_ee=0.01, across=1.0), nd.TwoLayer(), nd.TwoLayer(4, slope=0.0),
+    nd.Plateau(), nd.Plateau(2, threshold=100.0, duration=30.0, magnesium=0.0),
+]  # fmt: skip
 CASES = [(name, given) for name in study.MECHANISMS for given in VARIANTS.get(name, [{}])]
 
 
@@ -41,6 +45,25 @@ def test_the_curves_lie_on_their_closed_forms(name, given):
     assert result.name == name and result.question and result.source
     assert "DEVIATES" not in str(result)
     assert result.plot().get_axes()
+
+
+@pytest.mark.parametrize("dendrite", DENDRITES)
+def test_dendrites_lie_on_their_closed_forms(dendrite):
+    """EX-13 to EX-18, by the engine."""
+    result = nd.isolate(dendrite)
+    assert result.passed, str(result)
+    assert result.question and result.source and result.plot().get_axes()
+
+
+def test_the_step_of_a_plateau():
+    """BIO-29: a step between 8 and 20 synapses on one branch, none for synapses spread over branches."""
+    together, apart = nd.isolate(nd.Plateau()).panels[0].curves
+    steps = np.diff(together.y)
+    assert 8 <= together.x[np.argmax(steps) + 1] <= 20 and steps.max() > 5 * np.median(steps)
+    np.testing.assert_allclose(np.diff(apart.y), apart.y[0], rtol=1e-9)
+    course = nd.isolate(nd.Plateau()).panels[1].curves[1]
+    above = course.theory_x[course.theory_y > 0.5 * course.theory_y.max()]
+    assert 50 <= np.ptp(above) <= 200
 
 
 def test_numbers_of_the_reference():
@@ -101,7 +124,7 @@ def test_a_mechanism_without_protocol_is_refused_and_can_be_given_one():
 def test_show(capsys, tmp_path):
     assert cli.main(["show"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in (*study.MECHANISMS, *study.MODELS))
+    assert all(name in out for name in (*study.MECHANISMS, *study.MODELS, *study.DENDRITES))
     picture = tmp_path / "scaling.png"
     assert cli.main(["show", "Scaling", "--set", "tau=2 day", "--plot", str(picture)]) == 0
     out = capsys.readouterr().out
@@ -113,9 +136,9 @@ def test_show(capsys, tmp_path):
     assert "tau" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [*study.MECHANISMS, *study.MODELS])
+@pytest.mark.parametrize("name", [*study.MECHANISMS, *study.MODELS, *study.DENDRITES])
 def test_the_words_name_every_parameter_and_source(name):
-    text = show.describe((study.MECHANISMS | study.MODELS)[name]())
-    cls = (study.MECHANISMS | study.MODELS)[name]
+    text = show.describe((study.MECHANISMS | study.MODELS | study.DENDRITES)[name]())
+    cls = (study.MECHANISMS | study.MODELS | study.DENDRITES)[name]
     for info in show.params.describe(cls):
         assert info.name in text and info.source.split()[0] in text

@@ -155,7 +155,8 @@ def parameters(dendrite: Any) -> list[float]:
     if isinstance(d, Plateau):
         at = d.resting + d.depolarisation
         scale = d.amplitude / float(magnesium_block(at, d.magnesium))
-        return [d.threshold, scale, d.duration, d.magnesium, at]
+        # ten weights of a tenth reach it, however their sum is rounded
+        return [d.threshold * (1.0 - 1e-12), scale, d.duration, d.magnesium, at]
     return []
 
 

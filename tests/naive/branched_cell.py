@@ -56,7 +56,7 @@ class BranchedCell(CurrentCell):
                 self.current[2 + k + channel] += product / self.capacitance
         self.arrivals.append((t, channel, branch, w))
         if isinstance(d, Plateau) and channel == 0 and branch not in self.until:
-            if self.flow(0, branch, t) >= d.threshold:
+            if self.flow(0, branch, t) >= d.threshold * (1 - 1e-12):
                 v = (self.v if self.free else self.reset) - self.rest
                 at = d.resting + d.depolarisation
                 started = d.amplitude * block(at + v, d.magnesium) / block(at, d.magnesium)
