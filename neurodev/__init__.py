@@ -38,7 +38,7 @@ from neurodev.protocols import isolate
 from neurodev.run import Run
 from neurodev.simulate import Simulation, simulate
 from neurodev.structure.places import Branches, Sheet
-from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, Pairs, Probability, Uniform
+from neurodev.structure.wiring import AllToAll, Contacts, Degree, Fixed, Near, OneToOne, Pairs, Probability, Uniform
 
 __version__ = "0.1.0"
 
@@ -75,6 +75,7 @@ __all__ = [
     "Branches",
     "CalciumPlasticity",
     "ClusteredBirths",
+    "Contacts",
     "Degree",
     "EarlyPhase",
     "Fixed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from neurodev.errors import ParameterError
@@ -152,6 +152,8 @@ def asdict(obj: Any) -> dict[str, Any]:
             return v.tolist()
         if isinstance(v, np.generic):
             return v.item()
-        return v
+        return {"kind": type(v).__name__, **asdict(v)} if is_dataclass(v) else v
 
-    return {f.name: plain(getattr(obj, f.name)) for f in fields(obj) if "unit" in f.metadata}
+    given = {f.name: getattr(obj, f.name) for f in fields(obj)}
+    known = {f.name for f in fields(obj) if "unit" in f.metadata}
+    return {k: plain(v) for k, v in given.items() if k in known or is_dataclass(v)}
