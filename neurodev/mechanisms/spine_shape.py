@@ -5,7 +5,8 @@ V1 neck length does not correlate with head volume, neck diameter weakly (Harris
 abstracts).  Means and spreads are those of 100 spines of rat CA1 (Harris & Stevens 1989, table 2, recalled).
 
 "Thin", "stubby" and "mushroom" are labels of a continuum, never the state itself: `labels` derives them, with the
-cut-offs as parameters.  A filopodium is a stage (`SpineStage`), or a long protrusion without a head.
+cut-offs as parameters.  A filopodium is a stage (`SpineStage`), or a long protrusion without a head; the neck of a
+filopodium is the one that its spine will have, its own length is not represented.
 """
 
 from __future__ import annotations

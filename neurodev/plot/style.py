@@ -21,7 +21,7 @@ COLOURS = {
     "magnitude": "#D55E00", "density": "#7B2D4F", "unit_survival": "#CC79A7", "survival": "#0072B2",
     "threshold": "#E69F00", "gradient": "#3C9D7E", "random": "#9CC3E0", "regeneration": "#2F6B3A",
     "regrowth": "#8C8C00",
-    "consolidation": "#5B6FB5", "heterosynaptic": "#B55B5B",
+    "retraction": "#4F8A8B", "consolidation": "#5B6FB5", "heterosynaptic": "#B55B5B",
     "alive": "#C3C8D0", "birth": "#3C9D7E", "run": INK, "control": "#B4703A", "early": "#4FA3B8",
 }  # fmt: skip
 

@@ -54,7 +54,7 @@ match.set(
 )
 for ax in (course, level, match):
     ax.spines[["top", "right"]].set_visible(False)
-figure.savefig(folder / "05_inhibitory_balance.png", dpi=120)
+figure.savefig(folder / "inhibitory_balance.png", dpi=120)
 
 print(
     f"Rates from {first.min():.1f}..{first.max():.1f} Hz to {last.min():.1f}..{last.max():.1f} Hz; "

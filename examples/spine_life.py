@@ -49,10 +49,15 @@ counts.set(title="On each neuron", xlabel="life (days)", ylabel="number", ylim=(
 last = snapshots[-1][1]
 volume = 0.05 * np.exp(last["log_size"])
 label = shape.labels(volume, last["neck_length"], last["neck_diameter"], last["stage"])
-for word in LABELS:
+for word in LABELS[1:]:  # a filopodium has no head
     these = label == word
     looks.plot(volume[these], last["neck_length"][these], ".", ms=4, alpha=0.7, label=f"{word}: {np.mean(these):.0%}")
-looks.set(xscale="log", title="Labels on a continuum", xlabel="head volume (um3)", ylabel="neck length (um)")
+looks.set(
+    xscale="log",
+    title=f"Labels on a continuum (filopodia: {np.mean(label == LABELS[0]):.0%})",
+    xlabel="head volume (um3)",
+    ylabel="neck length (um)",
+)
 looks.legend(frameon=False, fontsize=8)
 
 rule, minutes = nd.EarlyPhase(), np.linspace(0, 60, 241)
@@ -64,7 +69,7 @@ course.set(title="The hour after one induction", xlabel="minutes", ylabel="size 
 course.legend(frameon=False, fontsize=8)
 for ax in (lives, counts, looks, course):
     ax.spines[["top", "right"]].set_visible(False)
-figure.savefig(folder / "04_spine_life.png", dpi=120)
+figure.savefig(folder / "spine_life.png", dpi=120)
 
 dead = log.kind == DEATH
 born = log.uid[log.kind == BIRTH]

@@ -27,15 +27,16 @@ for ax, (name, result) in zip(figure.subplots(2, 3).flat, results.items(), stric
     if np.isfinite(curve.error):
         ax.plot(curve.theory_x, curve.theory_y, color="0.65", lw=3, label="closed form")
         ax.plot(curve.x, curve.y, ".", color="#22304A", ms=5, label="the rule's own code")
-        ax.legend(frameon=False, fontsize=8)
     else:
         ax.plot(curve.x, curve.y, color="#22304A", label="closed form")
     ax.axhline(1.0 if name == "calcium" else 0.0, color="0.8", lw=0.8, zorder=0)
     ax.axvline(0.0, color="0.8", lw=0.8, zorder=0)
     panel = result.panels[2 if name == "calcium" else 0]
-    ax.set(title=f"{name}: {panel.title.lower()}", xlabel=panel.x_label, ylabel=panel.y_label)
+    what = "strength after sixty pairs" if name == "calcium" else "change by one pair"
+    ax.set(title=f"{name}: {what}", xlabel=panel.x_label, ylabel=panel.y_label)
     ax.spines[["top", "right"]].set_visible(False)
-figure.savefig(folder / "03_stdp_windows.png", dpi=120)
+figure.axes[0].legend(frameon=False, fontsize=8, loc="upper left")
+figure.savefig(folder / "stdp_windows.png", dpi=120)
 
 worst = max(results.values(), key=lambda r: r.worst.share)
 n_curve = sum(np.isfinite(c.error) for r in results.values() for c in r.curves)
