@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
-from neurodev.mechanisms.heterosynaptic import require_places
+from neurodev.mechanisms.heterosynaptic import PLACES, require_places
 from neurodev.mechanisms.noise import normals_of, uniforms_of
 from neurodev.params import param
 
@@ -74,7 +74,8 @@ class ClusteredBirths(Mechanism):
     equation: ClassVar[str] = (
         "place of a newborn: anywhere with probability 1 - clustered, else mirrored N(place of an older one, spread^2)"
     )
-    reads: ClassVar[tuple[str, ...]] = ("branch", "place")
+    adds: ClassVar[tuple[str, ...]] = PLACES
+    reads: ClassVar[tuple[str, ...]] = PLACES
 
     def prepare(self, view: SynapseView) -> None:
         """Refuse a projection without places, and branches longer than the length given.

@@ -94,7 +94,7 @@ class EarlyPhase(Mechanism):
         "size V (1 + e), weight w(V) (1 + e)"
     )
     owns: ClassVar[tuple[str, ...]] = ("early",)
-    adds: ClassVar[tuple[str, ...]] = ("step_consolidation",)
+    adds: ClassVar[tuple[str, ...]] = ("step_consolidation", "induction")
     reads: ClassVar[tuple[str, ...]] = ("accumulator", "log_size")
 
     def columns(self) -> dict[str, float]:

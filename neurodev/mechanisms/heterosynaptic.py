@@ -109,7 +109,7 @@ class Heterosynaptic(Mechanism):
         "induction < threshold and at least `number` neighbours within radius with induction >= threshold, on either "
         "side:  ln V <- ln V - amount"
     )
-    adds: ClassVar[tuple[str, ...]] = ("step_heterosynaptic",)
+    adds: ClassVar[tuple[str, ...]] = ("step_heterosynaptic", "induction")
     reads: ClassVar[tuple[str, ...]] = ("accumulator", "log_size", *PLACES)
 
     def columns(self) -> dict[str, float]:
@@ -132,8 +132,12 @@ class Heterosynaptic(Mechanism):
         """Ask for the steps of those that shrink."""
         if self.amount == 0.0:
             return
-        t = view.table
-        slots, group = along_branches(view, view.slots())
+        t, slots = view.table, view.slots()
+        strong = slots[t.column("induction")[slots] >= self.threshold]
+        crowded = np.bincount(t.post[strong], minlength=t.n_target) >= self.number
+        if not crowded.any():
+            return
+        slots, group = along_branches(view, slots[crowded[t.post[slots]]])
         shrink_beside(
             slots, group, t.column("place"), t.column("induction"), t.column("step_heterosynaptic"), self.threshold,
             int(self.number), self.radius, self.inside, self.amount,

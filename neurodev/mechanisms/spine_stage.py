@@ -13,6 +13,9 @@ The chain is exact at ticks, whatever their length: its transition probabilities
 one uniform for each synapse and tick decides, and a newborn stands at the end of its tick where the chain would have
 taken it since its birth.  A filopodium transmits nothing.
 
+With `evidence_gain` filopodia convert at rates of their own.  That is exact but for what the converted do within the
+same tick, and for newborns, whose first tick knows no evidence.
+
 With `SpineSize` on the same projection sizes decide deaths as well: ``hazard`` = 0 leaves the loss of spines to them.
 """
 
@@ -24,10 +27,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.errors import BuildError
+from neurodev.jit import kernel
 from neurodev.mechanisms.base import F8, I8, SynapseView
 from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
 from neurodev.params import param
+from neurodev.rng import uniform
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
@@ -44,6 +50,45 @@ POSTNATAL_START = 3.0
 """Rates (1/day) by which dendrites that are bare three days before birth (`POSTNATAL_START`) pass through the
 compartments of Fiala 1998 (BIO-20): fitted to the shares of synapses on filopodia, shafts and spines at P1 to P12.  The
 shares do not tell the number of births, nor retraction from conversion: those are free."""
+
+
+@kernel
+def step_stages(slots, uid, stage, up_to, stream, tick, drive, gain, leave, retract, gone, fate):  # type: ignore[no-untyped-def]
+    """Take every synapse through the chain over a tick; returns how many are gone (`gone`, and the state in `fate`).
+
+    up_to : (5, 5), cumulated transition probabilities over the tick;  drive : (capacity,) or empty
+    leave, retract : conversion and retraction of a filopodium, times the tick;  gain : of conversion by the drive
+    """
+    n = 0
+    for k in range(slots.shape[0]):
+        s = slots[k]
+        row = np.int64(stage[s])
+        u = uniform(stream, uid[s], tick)
+        if row == FILOPODIUM and drive.shape[0] > 0:
+            # with its own rate of conversion it stays, converts or is retracted; the converted go where the others go
+            own = leave * np.exp(gain * drive[s])
+            stay = np.exp(-own - retract)
+            if u <= stay:
+                continue
+            turned = (1.0 - stay) * own / (own + retract)
+            if u > stay + turned:
+                gone[n], fate[n] = s, RETRACTED
+                n += 1
+                continue
+            converted = up_to[0, SPINE] - up_to[0, FILOPODIUM]
+            lost = up_to[0, LOST] - up_to[0, RETRACTED]
+            u = (u - stay) / turned * (converted + lost)
+            j = SHAFT if u <= up_to[0, SHAFT] - up_to[0, FILOPODIUM] else SPINE if u <= converted else LOST
+        else:
+            j = 0
+            while j < LOST and u > up_to[row, j]:
+                j += 1
+        if j >= RETRACTED:
+            gone[n], fate[n] = s, j
+            n += 1
+        else:
+            stage[s] = j
+    return n
 
 
 @dataclass(frozen=True)
@@ -66,6 +111,9 @@ class SpineStage(Turnover):
         Rate at which a spine grows out under a shaft synapse.
     shaft_loss : float, 1/day
         Loss rate of shaft synapses.
+    evidence_gain : float
+        A filopodium converts ``exp(evidence_gain drive)`` times as fast, drive being the term by which evidence would
+        move its set-point: silent as it is, it listens, and earns its head.  0 is the off switch.
     first : {"spine", "filopodium"}
         Stage of the initial synapses.
     """
@@ -82,6 +130,7 @@ class SpineStage(Turnover):
     shaft_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="off switch; Fiala 1998 (abstract)")
     outgrowth: float = param(0.1, unit="1/day", clock="life", low=0.0, source="free")
     shaft_loss: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free")
+    evidence_gain: float = param(0.0, unit="1", source="off switch; free")
     first: str = param("spine", choices=("spine", "filopodium"), source="free")
 
     def columns(self) -> dict[str, float]:
@@ -123,22 +172,34 @@ class SpineStage(Turnover):
         return float(self.newborns(begin, end).sum())
 
     def prepare(self, view: SynapseView) -> None:
-        """The stage of the first synapses."""
+        """The stage of the first synapses.
+
+        Raises
+        ------
+        BuildError
+            If evidence is to speed conversion where nothing gathers evidence.
+        """
         super().prepare(view)
+        if self.evidence_gain != 0.0 and "drive_evidence" not in view.table.column_names:
+            raise BuildError(
+                f"projection {view.name!r}: SpineStage.evidence_gain needs evidence: use STDP and SpineSize on it, or "
+                "leave evidence_gain=0"
+            )
         view.table.column("stage")[view.slots()] = float(STAGES.index(self.first))
 
     def advance(self, view: SynapseView) -> None:
         """Take every synapse through the chain, and note who is gone."""
         from scipy.linalg import expm
 
-        t, slots = view.table, view.slots()
-        up_to = np.cumsum(expm(self.generator() * (view.clock.tick_life / day)), axis=1)
-        stage = t.column("stage")
-        u = uniforms_of(view.key("stage"), t.uid[slots], view.clock.tick)
-        state = np.minimum((u[:, None] > up_to[stage[slots].astype(np.int64)]).sum(axis=1), LOST)
-        gone = state >= RETRACTED
-        stage[slots[~gone]] = state[~gone]
-        view.notes[_FATES] = slots[gone], state[gone]
+        t, slots, ticks = view.table, view.slots(), view.clock.tick_life / day
+        up_to = np.cumsum(expm(self.generator() * ticks), axis=1)
+        gone, fate = np.empty(slots.size, dtype=np.int64), np.empty(slots.size, dtype=np.int64)
+        drive = t.column("drive_evidence") if self.evidence_gain != 0.0 else np.zeros(0)
+        n = step_stages(
+            slots, t.uid, t.column("stage"), up_to, view.key("stage"), np.uint64(view.clock.tick), drive,
+            self.evidence_gain, self.conversion * ticks, self.retraction * ticks * self.deaths, gone, fate,
+        )  # fmt: skip
+        view.notes[_FATES] = gone[:n], fate[:n]
 
     def propose(self, view: SynapseView) -> Plan | None:
         """The births of this tick, the retractions and the losses."""

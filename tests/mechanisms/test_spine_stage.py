@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from neurodev.errors import BuildError
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.spine_stage import (
     POSTNATAL_CA1,
@@ -84,6 +85,46 @@ def test_the_law_does_not_depend_on_the_tick(tick: float) -> None:
     assert rule.newborns(0.0, 8 * day) == pytest.approx(expected, rel=1e-10)
     halves = rule.newborns(0.0, 8 * day).sum()
     assert rule.expected(0.0, 8 * day) == halves
+
+
+def test_evidence_speeds_conversion() -> None:
+    """Frozen drives d: a filopodium becomes a spine with probability k e^{gd} / (k e^{gd} + m), whatever the tick."""
+    n, drives = few(6000, 600), np.array([-1.0, 0.0, 1.5])
+    for tick in (0.1, 2.0):
+        rule = SpineStage(
+            births=False, conversion=0.3, retraction=0.9, hazard=0.0, first="filopodium", evidence_gain=0.8,
+            shaft_share=0.4, outgrowth=0.5,
+        )  # fmt: skip
+        table = star(3 * n)
+        table.add_column("drive_evidence")
+        w = World((rule,), table, tick=tick * day)
+        slots = w.table.slots()
+        group = (w.table.uid[slots].astype(int) - 1) % 3
+        w.table.column("drive_evidence")[slots] = drives[group]
+        w.step(round(24 / tick))
+        left = np.bincount((w.table.uid[w.table.slots()].astype(int) - 1) % 3, minlength=3) / n
+        k = 0.3 * np.exp(0.8 * drives)
+        p = k / (k + 0.9)
+        assert np.all(np.abs(left - p) < 4 * np.sqrt(p * (1 - p) / n) + 1e-9)
+    with pytest.raises(BuildError, match="evidence"):
+        World((SpineStage(evidence_gain=1.0),), star(3))
+
+
+def test_no_drive_is_no_gain() -> None:
+    """At zero drive the rates of their own are those of all: the same law, from other draws."""
+    share = []
+    for gain in (0.0, 1.0):
+        rule = SpineStage(
+            births=False, conversion=0.6, retraction=0.5, shaft_share=0.5, outgrowth=0.4, hazard=0.3, shaft_loss=0.2,
+            first="filopodium", evidence_gain=gain,
+        )  # fmt: skip
+        table = star(few(12_000, 1500))
+        table.add_column("drive_evidence")
+        w = World((rule,), table, tick=1.5 * day)
+        w.step(2)
+        share.append(np.bincount(stages(w), minlength=3) / table.n_source)
+    n = few(12_000, 1500)
+    assert np.all(np.abs(share[0] - share[1]) < 4 * np.sqrt(2 * share[0] * (1 - share[0]) / n))
 
 
 def test_without_filopodia_it_is_turnover() -> None:
