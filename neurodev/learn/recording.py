@@ -21,9 +21,14 @@ from neurodev.record.provenance import environment, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.structure.log import CAUSES
+from neurodev.units import day
 
 if TYPE_CHECKING:
     from neurodev.learn.trainer import Epoch, Trainer
+
+
+PICTURE_SYNAPSES = 300_000  # in all pictures of a run together, about
+SMALLEST = -20.0  # ln of a weight of 0, as it is written
 
 
 class TrainingRecord:
@@ -76,7 +81,7 @@ class TrainingRecord:
         f.set_item("training", self._settings())
         for name in t.weights():
             self._snapshot(name, "initial")
-        f.append("series/snapshot_day", np.array([0.0]))
+        self._picture()
         f.commit()
 
     def _resume(self) -> None:
@@ -121,12 +126,29 @@ class TrainingRecord:
             "calibrated_gains": t.gains,
         }  # fmt: skip
 
+    def _picture(self) -> None:
+        """All weights as they are now."""
+        t = self.trainer
+        for name in t.weights():
+            self._snapshot(name, f"snapshot/{t.life / day:g}")
+        self.file.append("series/snapshot_day", np.array([t.life / day]))
+
+    def _picture_due(self) -> bool:
+        """At every epoch while the pictures stay small, else at a few epochs along the run and at its end."""
+        t = self.trainer
+        n = sum(w.table.n_synapse for w in t.weights().values())
+        every = max(1, round(t.epochs * min(1.0, n / PICTURE_SYNAPSES)) // 2)
+        return t.epoch % every == 0 or t.epoch == t.epochs
+
     def _snapshot(self, name: str, label: str) -> None:
         table = self.trainer.weights()[name].table
         slots = table.slots()
+        with np.errstate(divide="ignore"):
+            log_size = np.log(np.abs(table.weight[slots].astype(np.float64)))
         state: dict[str, NDArray[Any]] = {
             "uid": table.uid[slots], "pre": table.pre(slots).astype(np.uint32), "post": table.post[slots],
             "lane": np.zeros(slots.size, np.uint8), "weight": table.weight[slots], "born": table.born[slots],
+            "log_size": np.maximum(log_size, SMALLEST),
         }  # fmt: skip
         self.recorder.snapshot(name, label, state)
 
@@ -136,6 +158,8 @@ class TrainingRecord:
         self.recorder.series(series)
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
+        if self._picture_due():
+            self._picture()
         due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
 

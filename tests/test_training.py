@@ -1,0 +1,87 @@
+"""Training studies and `neurodev train`, as a user meets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from neurodev import study, training
+from neurodev.cli import main
+from neurodev.errors import StudyError
+
+LITTLE = """
+seed = 3
+[data]
+kind = "digits"
+train = 200
+test = 60
+[encoder]
+kind = "Bernoulli"
+steps = 8
+[network]
+kind = "fully_connected"
+hidden = [30]
+[optimiser]
+kind = "Adam"
+rate = 5e-3
+[train]
+epochs = 2
+batch = 20
+[[method]]
+kind = "NDSNN"
+sparsity = 0.6
+every = 4
+"""
+
+
+@pytest.fixture
+def little(tmp_path: Path) -> Path:
+    pytest.importorskip("sklearn")
+    path = tmp_path / "little.toml"
+    path.write_text(LITTLE)
+    return path
+
+
+def test_train_writes_a_run_and_tells_it(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = little.with_suffix(".sqlite")
+    assert main(["train", str(little), "--to", str(to), "--quiet", "--threads", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "digits, seed 3" in said and said.count("%") == 4
+    assert main(["info", str(to), "--verify"]) == 0
+    assert main(["spine", str(to), "longest"]) == 0
+    assert "smallest when synapses were dropped" in capsys.readouterr().out
+
+
+def test_train_resumes(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = little.with_suffix(".sqlite")
+    t = training.trainer(study.load(little), to)
+    t.fit(1)
+    t.record.close("broken off")
+    assert main(["train", str(little), "--to", str(to), "--quiet", "--resume"]) == 0
+    assert "    2 " in capsys.readouterr().out
+
+
+def test_new_writes_a_training_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine"
+    assert main(["new", str(path), "--training"]) == 0
+    assert "neurodev train" in capsys.readouterr().out
+    assert study.load(path.with_suffix(".toml")).table["method"][0]["kind"] == "NDSNN"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method.NDSNN.sparsty": "0.5"}, r"no parameter 'sparsty' \(did you mean 'sparsity'\?\)"),
+        ({"method.NDSNN.sparsity": "1.5"}, "sparsity"),
+        ({"network.kind": "vgg61"}, "no network of kind 'vgg61'.*vgg16"),
+        ({"data.kind": "mnits"}, "no data set of kind 'mnits'.*mnist"),
+        ({"encoder.steps": "0"}, "steps must be a whole number"),
+        ({"optimiser.rate": "-1"}, "rate must be a positive number"),
+        ({"train.epoch": "3"}, "unknown key 'epoch'.*epochs"),
+        ({"data.train": "100000"}, "a subset of 100000 train samples is not possible"),
+    ],
+)
+def test_doors(little: Path, change: dict[str, str], message: str) -> None:
+    with pytest.raises((StudyError, Exception), match=message):
+        training.trainer(study.load(little, change))
