@@ -9,20 +9,18 @@ fitting; the form of the model was not: it was found on all fourteen dendrites (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from analysis import common
+from analysis.fitting import Fit, Model, Numbers, fit_model
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.metrics import sizes, turnover
 from neurodev.plot.style import COLOURS, INK, SOFT, legend, new_figure, plain
-from neurodev.protocols.imaging import image, population
 from neurodev.units import day, hour
 
 FOLDER, FILES = "synapse_dynamics_melander2021", ("pyr_synapse_sizes.npz",)
@@ -82,23 +80,7 @@ def halves(dendrite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 # ------------------------------------------------------------------------------------------------------ models
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model and its free numbers: start, and whether each is positive (then its logarithm is varied)."""
-
-    name: str
-    free: dict[str, float]
-    build: Callable[[dict[str, float]], Sequence[Mechanism]]
-    positive: tuple[str, ...] = ("sd", "tau", "rate", "slope", "newborn_sd", "noise")
-    tick: float = 12 * hour
-
-    def run(self, p: dict[str, float], n: int, seed: int, burn_in: float = 200 * day) -> np.ndarray:
-        """ln V of spines imaged in the sessions of the data."""
-        world = population(self.build(p), n, burn_in=burn_in, tick=self.tick, seed=seed, replace=True)
-        return image(world, DAYS, p.get("noise", 0.0))
-
-
-def graded(p: dict[str, float]) -> Sequence[Mechanism]:
+def graded(p: Numbers) -> Sequence[Mechanism]:
     """One component that remembers for months, a hazard that falls with size, small and variable newborns."""
     size = SpineSize(
         sd=p["sd"], tau=p["tau"] * day, death="hazard", hazard_rate=p["rate"], hazard_slope=p["slope"],
@@ -107,7 +89,7 @@ def graded(p: dict[str, float]) -> Sequence[Mechanism]:
     return (size,)
 
 
-def threshold(p: dict[str, float]) -> Sequence[Mechanism]:
+def threshold(p: Numbers) -> Sequence[Mechanism]:
     """One component and a hard threshold."""
     low = p["minimum"]
     size = SpineSize(
@@ -116,63 +98,57 @@ def threshold(p: dict[str, float]) -> Sequence[Mechanism]:
     return (size,)
 
 
-def two_components(p: dict[str, float]) -> Sequence[Mechanism]:
+def two_components(p: Numbers) -> Sequence[Mechanism]:
     """A fast and a slow component and a hard threshold."""
     low = p["minimum"]
     size = SpineSize(
-        sd=p["sd"], tau=p["tau"] * day, slow_share=0.7, slow_tau=200 * day, minimum=low, newborn=low + p["gap"],
-        newborn_sd=p["newborn_sd"], first=0.0,
+        sd=p["sd"], tau=p["tau"] * day, slow_share=min(p["share"], 0.98), slow_tau=200 * day,
+        minimum=low, newborn=low + p["gap"], newborn_sd=p["newborn_sd"], first=0.0,
     )  # fmt: skip
     return (size,)
 
 
-def constant(p: dict[str, float]) -> Sequence[Mechanism]:
+def constant(p: Numbers) -> Sequence[Mechanism]:
     """Every synapse dies at the same rate, whatever its size."""
     size = SpineSize(sd=p["sd"], tau=p["tau"] * day, death="none", newborn=p["newborn"], newborn_sd=p["newborn_sd"])
     return size, Turnover(births=False, hazard=p["rate"])
 
 
+POSITIVE = ("sd", "tau", "share", "rate", "slope", "gap", "newborn_sd", "noise")
 MODELS = (
     Model("graded hazard", {"sd": 1.06, "tau": 150.0, "rate": 0.0074, "slope": 2.34, "newborn": -1.16,
-                            "newborn_sd": 0.68, "noise": 0.2}, graded),
+                            "newborn_sd": 0.68, "noise": 0.2}, graded, POSITIVE),
     Model("constant hazard", {"sd": 0.95, "tau": 60.0, "rate": 0.02, "newborn": -1.0, "newborn_sd": 0.7,
-                              "noise": 0.2}, constant),
+                              "noise": 0.2}, constant, POSITIVE),
     Model("one component, threshold", {"sd": 1.1, "tau": 12.0, "minimum": -1.4, "gap": 0.3, "newborn_sd": 0.5,
-                                       "noise": 0.2}, threshold, ("sd", "tau", "gap", "newborn_sd", "noise")),
-    Model("two components, threshold", {"sd": 1.19, "tau": 0.55, "minimum": -1.9, "gap": 0.5, "newborn_sd": 0.5,
-                                        "noise": 0.1}, two_components, ("sd", "tau", "gap", "newborn_sd", "noise"),
-          2 * hour),
+                                       "noise": 0.2}, threshold, POSITIVE),
+    Model("two components, threshold", {"sd": 1.19, "tau": 0.55, "share": 0.7, "minimum": -1.9, "gap": 0.5,
+                                        "newborn_sd": 0.5, "noise": 0.1}, two_components, POSITIVE,
+          3 * hour, 150 * day),
 )  # fmt: skip
 FITTED_TO = (
     "over 4 d: survival, of newborns too, and losses by size; sd of ln V; its correlation by lag; newborns' size"
 )
 
 
-def misfit(model: Look, data: Look) -> np.ndarray:
-    """Deviations in what is fitted, each over its weight."""
+def fitted_numbers(seen: Look) -> np.ndarray:
+    """What is fitted, as one row."""
     return np.concatenate([
-        [(model.sd - data.sd) / 0.02, (model.survival[0] - data.survival[0]) / 0.003,
-         (model.newborn_mean - data.newborn_mean) / 0.05, (model.newborn_sd - data.newborn_sd) / 0.05,
-         (model.newborn[0] - data.newborn[0]) / 0.03],
-        (model.losses - data.losses) / 0.02, (model.correlation - data.correlation) / 0.02,
+        [seen.sd, seen.survival[0], seen.newborn_mean, seen.newborn_sd, seen.newborn[0]], seen.losses,
+        seen.correlation,
     ])  # fmt: skip
 
 
-def fit(model: Model, data: Look, n: int = 6000, rounds: int = 10, seed: int = 1) -> dict[str, float]:
-    """The free numbers by least squares; one seed throughout, so that the misfit is nearly smooth."""
-    names = list(model.free)
+def errors(log_size: np.ndarray, resamples: int = 200, seed: int = 1) -> np.ndarray:
+    """Standard errors of what is fitted: synapses drawn again with replacement; at least .005."""
+    draw, n = np.random.default_rng(seed), log_size.shape[0]
+    drawn = [fitted_numbers(look(log_size[draw.integers(0, n, n)])) for _ in range(resamples)]
+    return np.maximum(np.std(drawn, axis=0), 0.005)
 
-    def values(theta: np.ndarray) -> dict[str, float]:
-        return {k: float(np.exp(v) if k in model.positive else v) for k, v in zip(names, theta, strict=True)}
 
-    def deviations(theta: np.ndarray) -> np.ndarray:
-        got = misfit(look(model.run(values(theta), n, seed)), data)
-        return np.where(np.isfinite(got), got, 100.0)
-
-    start = [np.log(v) if k in model.positive else v for k, v in model.free.items()]
-    best = least_squares(deviations, start, method="lm" if rounds > 50 else "trf", diff_step=0.05, max_nfev=rounds,
-                         x_scale=0.3)  # fmt: skip
-    return values(best.x)
+def fit(model: Model, data: Look, error: np.ndarray, n: int = 6000, rounds: int = 12) -> Fit:
+    """The free numbers of a model by least squares."""
+    return fit_model(model, DAYS, lambda x: fitted_numbers(look(x)), fitted_numbers(data), error, n, rounds)
 
 
 # ------------------------------------------------------------------------------------------------------ report
@@ -220,16 +196,25 @@ def figure(test: Look, train: Look, runs: dict[str, Look]):
     return fig
 
 
+class Study(NamedTuple):
+    """Every model fitted on one half of the dendrites."""
+
+    train: Look
+    test: Look
+    fits: dict[str, Fit]
+    seen: dict[str, Look]
+
+
 def study(
-    log_size: np.ndarray, dendrite: np.ndarray, swap: bool = False, models: Sequence[Model] = MODELS, rounds: int = 10,
-    n: int = 20000,
-) -> tuple[Look, Look, dict[str, dict[str, float]], dict[str, Look]]:  # fmt: skip
-    """Fit every model on one half; returns both halves' numbers, the fitted numbers, and the models' numbers."""
+    log_size: np.ndarray, dendrite: np.ndarray, swap: bool = False, models: Sequence[Model] = MODELS, rounds: int = 12,
+    n: int = 20000, n_fit: int = 6000,
+) -> Study:  # fmt: skip
+    """Fit every model on one half, and image a larger population of each with other draws."""
     a, b = halves(dendrite)[:: -1 if swap else 1]
-    train, test = look(log_size[a]), look(log_size[b])
-    fitted = {m.name: fit(m, train, rounds=rounds) for m in models}
-    seen = {m.name: look(m.run(fitted[m.name], n, 2)) for m in models}
-    return train, test, fitted, seen
+    train, error = look(log_size[a]), errors(log_size[a])
+    fits = {m.name: fit(m, train, error, n_fit, rounds) for m in models}
+    seen = {m.name: look(m.image(fits[m.name].numbers, DAYS, n, 2)) for m in models}
+    return Study(train, look(log_size[b]), fits, seen)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -238,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--swap", action="store_true", help="fit on the other seven dendrites")
     args = parser.parse_args(argv)
     log_size, dendrite = load(args.data)
-    train, test, fitted, seen = study(log_size, dendrite, args.swap)
+    train, test, fits, seen = study(log_size, dendrite, args.swap)
     ages = [f"{d:g} d" for d in DAYS[1:]]
     lines = rows("held out: survival", test) + rows("fitted on: survival", train)
     for name, each in seen.items():
@@ -258,8 +243,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(common.table(["", *asked, ""], lines))
     print(f"\nFitted on seven dendrites: {FITTED_TO}.")
     print("Not fitted: survival from 8 d on, that of newborns too, skew, and everything of the dendrites held out.")
-    for name, p in fitted.items():
-        print(f"  {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in p.items()))
+    print("Numbers found, and the mean square of what is left of the deviations, over their standard errors:")
+    for name, (p, left) in fits.items():
+        print(f"  {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in p.items()) + f"; {left:.2g}")
     common.save(figure(test, train, seen), args.to)
 
 

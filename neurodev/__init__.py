@@ -7,6 +7,7 @@ The trainable path is loaded when it is first used: ``nd.learn`` (layers, neuron
 from importlib import import_module
 from typing import Any
 
+from neurodev import presets
 from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
@@ -22,6 +23,7 @@ from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.pairing import Pairing
+from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_shape import SpineShape
@@ -95,6 +97,7 @@ __all__ = [
     "OneToOne",
     "Pairing",
     "Pairs",
+    "Persistence",
     "Plateau",
     "Poisson",
     "Population",
@@ -124,6 +127,7 @@ __all__ = [
     "TwoLayer",
     "Uniform",
     "isolate",
+    "presets",
     "shuffled",
     "simulate",
 ]

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("run")
     a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
     a = sub.add_parser("show", help="a mechanism alone: equation, parameters, sources, its curve beside the theory")
-    a.add_argument("name", nargs="?", help="a mechanism or neuron model (default: list them all)")
+    a.add_argument("name", nargs="?", help="a mechanism, neuron model or preset (default: list them all)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
     a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
     a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
@@ -197,22 +197,24 @@ def _info(args: Any) -> None:
 
 
 def _show(args: Any) -> None:
-    from neurodev import study
+    from neurodev import presets, study
     from neurodev.errors import nearest
     from neurodev.protocols import isolate, protocol_of, show
 
-    groups: dict[str, dict[str, type]] = {
+    groups: dict[str, dict[str, Any]] = {
         "mechanisms": dict(study.MECHANISMS),
         "neurons and drives": dict(study.MODELS),
         "dendrites": dict(study.DENDRITES),
+        "presets": dict(presets.PRESETS),
     }
     if args.name is None:
         print(show.index(groups))
         return
-    known = {name: cls for members in groups.values() for name, cls in members.items()}
+    known = {name: what for members in groups.values() for name, what in members.items()}
     if args.name not in known:
         raise ParameterError(f"nothing is called {args.name!r}{nearest(args.name, known)}; `neurodev show` lists all")
-    one = study.instance(known[args.name], _overrides(args.set))
+    given = _overrides(args.set)
+    one = presets.named(args.name, given) if args.name in presets.PRESETS else study.instance(known[args.name], given)
     print(show.describe(one))
     if protocol_of(type(one)) is None:
         print("  no protocol: a model of neurons or of input has no curve of its own here")

@@ -34,6 +34,7 @@ from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.pairing import Pairing
+from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.scaling import Scaling
 from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.spine_shape import SpineShape
@@ -61,6 +62,7 @@ MECHANISMS: dict[str, type[Mechanism]] = {
         SpineSize,
         Neurotrophin,
         Turnover,
+        Persistence,
         Scaling,
         BCM,
         Survival,

@@ -176,16 +176,24 @@ class Turnover(Mechanism):
     def propose(self, view: SynapseView) -> Plan | None:
         """The births of this tick, and the deaths of the constant hazard."""
         plan = Plan(self.name)
-        if self.hazard > 0 and self.deaths:
-            t, slots = view.table, view.slots()
-            p = -np.expm1(-self.hazard * view.clock.tick_life / day)
-            plan.deaths = slots[uniforms_of(view.key("hazard"), t.uid[slots], view.clock.tick) < p]
-            plan.death_cause = np.full(plan.deaths.size, cause_code("turnover"), dtype=np.uint8)
-            if "log_size" in t.column_names:
-                plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
+        if self.deaths:
+            self._deaths(view, plan)
         if self.births:
             draw_births(view, plan, view.key("births"), self.expected_of(view), "turnover")
         return plan if plan.deaths.size or plan.source.size else None
+
+    def _deaths(self, view: SynapseView, plan: Plan) -> None:
+        """Those of the constant hazard."""
+        if self.hazard > 0:
+            self._doom(view, plan, view.slots(), -np.expm1(-self.hazard * view.clock.tick_life / day))
+
+    def _doom(self, view: SynapseView, plan: Plan, slots: I8, p: float | F8) -> None:
+        """Let each of `slots` die with probability `p`."""
+        t = view.table
+        plan.deaths = slots[uniforms_of(view.key("hazard"), t.uid[slots], view.clock.tick) < p]
+        plan.death_cause = np.full(plan.deaths.size, cause_code("turnover"), dtype=np.uint8)
+        if "log_size" in t.column_names:
+            plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
 
 
 def tabulate(view: SynapseView) -> None:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean
+from neurodev.metrics.turnover import two_class_survival
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks
@@ -83,6 +85,40 @@ def turnover_protocol(turnover: Turnover, *, n_target: int = 1500, seed: int = 1
         )  # fmt: skip
     )
     return Protocol(turnover, "births from bare targets, and the constant hazard", panels, "science.md EX-33, EX-34")
+
+
+@protocol(Persistence)
+def persistence_protocol(persistence: Persistence, *, n: int = 6000, seed: int = 1) -> Protocol:
+    """Survival of the standing and of newborns, and how many persistent spines there come to be."""
+    one = replace(persistence, births=False, deaths=True)
+    p, d1, d2 = one.share, one.hazard, one.transient_hazard
+    f = one.standing if one.first is None else float(one.first)
+    longest = min(5.0 / max(d2, 1e-9), 200.0)
+    days = np.unique(np.round(np.geomspace(0.05, 4.0, 14) * longest * 4.0) / 4.0 + 0.25)
+    panel = Panel("Survival", "days", "share alive")
+    fine = np.linspace(0.0, days[-1], 300)
+    for label, share, key in (("the standing", f, seed), ("newborns", p, seed + 1)):
+        law, line = two_class_survival(days, share, d1, d2), two_class_survival(fine, share, d1, d2)
+        alive = survivors(replace(one, births=True, first=share, late=0.0, early=0.0), days, 0.25 * day, n, key)
+        panel.add(label, days, alive, law, 4.0 * np.sqrt(law * (1.0 - law) / n) + 1e-12, fine=(fine, line))
+    targets = 400
+    growing = replace(one, births=True, late=one.late if one.late > 0 else 1.0)
+    expected = np.array([p, 1.0 - p])[:, None] * [
+        birth_death_mean(days, Turnover(early=growing.early, late=growing.late, early_tau=growing.early_tau, hazard=d))
+        for d in (d1, d2)
+    ]
+    world = Ticks((growing,), bare(targets), tick=0.25 * day, seed=seed + 2, multapses=True)
+    count = np.zeros((2, days.size))
+    for k, d in enumerate(days):
+        world.step(round(d * day / world.tick) - world.clock.tick)
+        lasting = world.of("persistent") > 0.5
+        count[:, k] = lasting.sum() / targets, (~lasting).sum() / targets
+    number = Panel("From bare targets", "days", "spines per target")
+    for label, run, law in zip(("persistent", "transient"), count, expected, strict=True):
+        number.add(label, days, run, law, 4.0 * np.sqrt(np.maximum(law, 1.0 / targets) / targets))
+    return Protocol(
+        persistence, "two classes of spines, each at its own rate", [panel, number], "science.md, 1.3 and 1.4"
+    )
 
 
 def _effective(turnover: Turnover) -> Turnover:

@@ -8,17 +8,18 @@ from textwrap import wrap
 from typing import Any
 
 from neurodev import params
+from neurodev.presets import Preset
 from neurodev.units import day, hour, minute
 
 WIDTH = 118
 
 
-def first_line(cls: type) -> str:
-    """The first sentence of a class's docstring."""
+def first_line(cls: Any) -> str:
+    """The first sentence of a class's or function's docstring."""
     return (inspect.getdoc(cls) or "").split("\n")[0]
 
 
-def index(groups: Mapping[str, Mapping[str, type]]) -> str:
+def index(groups: Mapping[str, Mapping[str, Any]]) -> str:
     """All names, by group, each with its sentence."""
     lines = []
     for group, members in groups.items():
@@ -67,8 +68,31 @@ def table(obj: Any) -> str:
     return "\n".join(lines)
 
 
+def preset(given: Preset) -> str:
+    """A preset: its mechanisms, the numbers it sets with their sources, and what it must give."""
+    lines = [f"{given.name}: {given.sentence}"]
+    for m in given:
+        lines.append(f"  {m.name}: {first_line(type(m))}")
+        rows = [(i.name, number(getattr(m, i.name), i.unit, i.clock), given.sources.get(f"{m.name}.{i.name}", ""))
+                for i in params.describe(m)]  # fmt: skip
+        rows = [r for r in rows if r[2]]
+        width = [max(len(r[k]) for r in rows) for k in (0, 1)]
+        for name, value, source in rows:
+            head = f"    {name:<{width[0]}}  {value:<{width[1]}}  "
+            lines += wrap(source, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
+    if given.bands:
+        lines.append("  must give")
+        width = [max(len(b.name) for b in given.bands)]
+        lines += [f"    {b.name:<{width[0]}}  {b.low:g} to {b.high:g}  ({b.source})" for b in given.bands]
+    where = "population" if given.mechanisms[0].level == "neuron" else "projection"
+    lines.append(f"  use it     {where}.use(*nd.presets.{given.name}(...))")
+    return "\n".join(lines)
+
+
 def describe(obj: Any) -> str:
     """Everything but the curve: sentence, equation, columns and parameters of an instance."""
+    if isinstance(obj, Preset):
+        return preset(obj)
     cls = type(obj)
     lines = [f"{cls.__name__}: {first_line(cls)}"]
     equation = getattr(cls, "equation", "")
