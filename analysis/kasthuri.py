@@ -1,6 +1,6 @@
 """Sizes of the excitatory spine synapses of mouse cortex by electron microscopy (Kasthuri 2015) against two runs.
 
-1. The distribution of sizes, against the spines of `nd.presets.mature_cortex` without spikes.  Its numbers were found
+1. The distribution of sizes, against the spines of `nd.presets.sized_cortex` without spikes.  Its numbers were found
    on another data set (Melander 2021: fluorescence over time); nothing is fitted here but the unit of volume, so only
    widths and shapes are compared.
 2. The sizes of two synapses of one axon on one dendrite, which share the history of both cells.  A run of the default
@@ -104,7 +104,7 @@ def load(given: str | None = None) -> Table:
 
 def mature(n: int = 5000, seed: int = 1) -> np.ndarray:
     """ln V of the mature preset without spikes, stationary."""
-    world = population(presets.mature_cortex().projection, n, burn_in=600 * day, tick=day, seed=seed, replace=True)
+    world = population(presets.sized_cortex().mechanisms, n, burn_in=600 * day, tick=day, seed=seed, replace=True)
     return image(world, [0.0])[:, 0]
 
 
@@ -200,8 +200,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cells = [[k, *[f"{w[k].r:.2f} ({w[k].error:.2f}; {w[k].n})" for w in within.values()]] for k in within[head[1]]]
     print("\n" + common.table(head, cells))
     for name, t in {"electron microscopy": done.data, **done.runs}.items():
-        single = np.mean(topology.contacts_per_pair(t.axon, t.dendrite, int(t.dendrite.max()) + 1) == 1)
-        print(f"{name}: {100 * single:.1f} % of connected pairs have one contact")
+        count = topology.contacts_per_pair(t.axon, t.dendrite, int(t.dendrite.max()) + 1)
+        print(f"{name}: {100 * count[1] / count.sum():.1f} % of connected pairs have one contact")
     print("\nFitted here: nothing. The mature preset was fitted to Melander 2021; the default study to no data set.")
     common.save(figure(done, within), args.to)
 

@@ -2,9 +2,12 @@
 tested on the other seven.
 
 The model is `SpineSize` with a graded hazard and small, variable newborns: an Ornstein-Uhlenbeck process of ln V that
-remembers for months, imaged every four days with measurement noise.  Beside it stand simpler models, fitted in the
-same way.  The split (every other dendrite in the order of their names) and the numbers to reach were fixed before
-fitting; the form of the model was not: it was found on all fourteen dendrites (default study, section 8).
+remembers for months, imaged every four days with measurement noise; then the same with a part of the newborns
+transient (`Persistence`).  Beside them stand simpler models, fitted in the same way.  Survival, survival of newborns,
+sizes and their correlation, and losses by size are fitted on seven dendrites, each weighed by its standard error; of
+the seven held out nothing is.  The split (every other dendrite in the order of their names) and the numbers to reach
+were fixed before fitting; the form of the models was not: the graded hazard was found on all fourteen dendrites
+(default study, section 8), transient newborns were added because too few newborns of the model died within 4 d.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 from analysis import common
 from analysis.fitting import Fit, Model, Numbers, fit_model
 from neurodev.mechanisms.base import Mechanism
+from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.metrics import sizes, turnover
@@ -89,6 +93,14 @@ def graded(p: Numbers) -> Sequence[Mechanism]:
     return (size,)
 
 
+def nascent(p: Numbers) -> Sequence[Mechanism]:
+    """The same, and a part of the newborns transient: they die at a rate of their own besides."""
+    classes = Persistence(
+        births=False, hazard=0.0, transient_hazard=p["transient"], share=p["odds"] / (1.0 + p["odds"]), first=1.0
+    )
+    return (*graded(p), classes)
+
+
 def threshold(p: Numbers) -> Sequence[Mechanism]:
     """One component and a hard threshold."""
     low = p["minimum"]
@@ -114,10 +126,13 @@ def constant(p: Numbers) -> Sequence[Mechanism]:
     return size, Turnover(births=False, hazard=p["rate"])
 
 
-POSITIVE = ("sd", "tau", "share", "rate", "slope", "gap", "newborn_sd", "noise")
+POSITIVE = ("sd", "tau", "share", "rate", "slope", "gap", "newborn_sd", "noise", "transient", "odds")
 MODELS = (
     Model("graded hazard", {"sd": 1.06, "tau": 150.0, "rate": 0.0074, "slope": 2.34, "newborn": -1.16,
                             "newborn_sd": 0.68, "noise": 0.2}, graded, POSITIVE),
+    Model("and transient newborns", {"sd": 1.1, "tau": 210.0, "rate": 0.005, "slope": 2.2, "newborn": -1.1,
+                                     "newborn_sd": 0.69, "noise": 0.24, "transient": 0.15, "odds": 3.0}, nascent,
+          POSITIVE),
     Model("constant hazard", {"sd": 0.95, "tau": 60.0, "rate": 0.02, "newborn": -1.0, "newborn_sd": 0.7,
                               "noise": 0.2}, constant, POSITIVE),
     Model("one component, threshold", {"sd": 1.1, "tau": 12.0, "minimum": -1.4, "gap": 0.3, "newborn_sd": 0.5,
@@ -126,24 +141,27 @@ MODELS = (
                                         "newborn_sd": 0.5, "noise": 0.1}, two_components, POSITIVE,
           3 * hour, 150 * day),
 )  # fmt: skip
-FITTED_TO = (
-    "over 4 d: survival, of newborns too, and losses by size; sd of ln V; its correlation by lag; newborns' size"
-)
 
 
 def fitted_numbers(seen: Look) -> np.ndarray:
-    """What is fitted, as one row."""
+    """What is fitted, as one row; `HALF_BANDS` has the same order."""
     return np.concatenate([
-        [seen.sd, seen.survival[0], seen.newborn_mean, seen.newborn_sd, seen.newborn[0]], seen.losses,
-        seen.correlation,
+        [seen.sd, seen.newborn_mean, seen.newborn_sd], seen.survival, seen.newborn, seen.losses, seen.correlation,
     ])  # fmt: skip
 
 
+HALF_BANDS = 0.5 * np.repeat(
+    [BANDS["sd"], BANDS["survival"], BANDS["newborn"], BANDS["survival"], BANDS["correlation"]], [3, 7, 6, 5, 7]
+)
+"""Half of what is asked; sizes of newborns like sd, losses like survival."""
+
+
 def errors(log_size: np.ndarray, resamples: int = 200, seed: int = 1) -> np.ndarray:
-    """Standard errors of what is fitted: synapses drawn again with replacement; at least .005."""
+    """Weights of the fit: standard errors (synapses drawn again with replacement; at least .005), or half of the band
+    that is asked where that is smaller."""
     draw, n = np.random.default_rng(seed), log_size.shape[0]
     drawn = [fitted_numbers(look(log_size[draw.integers(0, n, n)])) for _ in range(resamples)]
-    return np.maximum(np.std(drawn, axis=0), 0.005)
+    return np.minimum(np.maximum(np.std(drawn, axis=0), 0.005), HALF_BANDS)
 
 
 def fit(model: Model, data: Look, error: np.ndarray, n: int = 6000, rounds: int = 12) -> Fit:
@@ -241,8 +259,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         d = deviations(each, test)
         lines.append([name, *[d[k] for k in asked], "holds" if all(d[k] <= BANDS[k] for k in BANDS) else "fails"])
     print(common.table(["", *asked, ""], lines))
-    print(f"\nFitted on seven dendrites: {FITTED_TO}.")
-    print("Not fitted: survival from 8 d on, that of newborns too, skew, and everything of the dendrites held out.")
+    print("\nFitted on seven dendrites: all numbers above but skew and turnover. Not fitted: the seven held out.")
     print("Numbers found, and the mean square of what is left of the deviations, over their standard errors:")
     for name, (p, left) in fits.items():
         print(f"  {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in p.items()) + f"; {left:.2g}")
