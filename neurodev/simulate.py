@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from neurodev.errors import ParameterError
 from neurodev.interventions import Intervention
 from neurodev.progress import Progress
 from neurodev.record.provenance import environment, sources
-from neurodev.record.recorder import Recorder
+from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
 from neurodev.run import Run
 from neurodev.structure.log import CAUSES
@@ -25,6 +27,34 @@ from neurodev.units import day, hour
 
 _FLUSH_SECONDS = 2.0
 _STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
+_PIECE = 2000.0  # ms of spikes between two looks at the keyboard and the progress bar, in a tick of a minute
+
+
+class _Patience:
+    """Ctrl-C waits for the end of the tick: what is recorded of a tick is all of it or nothing.
+
+    Only the main thread of a program may handle signals; elsewhere nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self._asked = True
+
+    def check(self) -> None:
+        """Raise what was held back."""
+        if self._asked:
+            self._asked = False
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Let Ctrl-C act at once again."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
 
 class Simulation:
@@ -76,16 +106,21 @@ class Simulation:
             os.close(handle)
             os.unlink(name)
             to = name
-        self.file = RunFile.create(to)
-        self.recorder = Recorder(self.file, record)
-        self.path = Path(to)
         self._progress = progress
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
         self._closed = False
         self._last_flush = time.perf_counter()
         self._open_tick = -1
-        self._describe(study)
+        self.path = Path(to)
+        check_recording(record)  # before an older run of that name makes way
+        self.file = RunFile.create(to)
+        try:
+            self.recorder = Recorder(self.file, record)
+            self._describe(study)
+        except BaseException:
+            self.file.discard()
+            raise
         self.simulator.engine.sink = self._sink
         self.simulator.listeners.append(self)
         self._want_trains()
@@ -212,11 +247,13 @@ class Simulation:
         s = self.simulator
         end = s.spike + duration / s.acceleration
         bar = Progress(self, end) if self._progress else None
+        patience = _Patience()
         try:
             while s.spike < end - 1e-9:
+                patience.check()
                 stop = min(end, (s.n_tick + 1) * s.tick_spike)
-                if bar is not None and s.tick_spike > 2000.0:
-                    stop = min(stop, s.spike + 2000.0 * max(1.0, s.tick_spike / 6e4))
+                if s.tick_spike > _PIECE:
+                    stop = min(stop, s.spike + _PIECE * max(1.0, s.tick_spike / 6e4))
                 if self._schedule:
                     stop = min(stop, max(self._schedule[0][0], s.spike))
                 if self._probes:
@@ -227,10 +264,12 @@ class Simulation:
                     self._schedule.pop(0)[2].apply(s)
                 if bar is not None:
                     bar.update()
+            patience.check()
         except BaseException as e:
             self._seal("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
             raise
         finally:
+            patience.end()
             if bar is not None:
                 bar.close()
         return self

@@ -1,6 +1,7 @@
 """A short development from end to end: run file, log, figures, report, command line, examples."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -141,6 +142,55 @@ def test_interrupted_run_is_sealed(tmp_path, monkeypatch):
     run = nd.Run(tmp_path / "x.sqlite")
     assert run.file.item("finished") == "interrupted" and run.series("life").size == 5
     run.verify()
+
+
+def small_net():
+    net = nd.Network(seed=3)
+    a, b = net.add(nd.Poisson(20.0), 30), net.add(nd.LIF(), 20)
+    net.connect(a, b, nd.Degree(10), spines=nd.Spines(weight=8)).use(nd.SpineSize(), nd.Turnover())
+    return net
+
+
+def test_ctrl_c_in_the_middle_of_a_tick_waits_for_its_end(tmp_path, monkeypatch):
+    """The signal comes between structure and recording of tick 5: tick 5 is recorded whole, tick 6 not begun."""
+    sim = nd.Simulation(small_net(), acceleration=7200, to=tmp_path / "x.sqlite")
+    refresh = sim.simulator.refresh_weights
+
+    def press(projection):
+        if sim.simulator.n_tick == 5:
+            signal.raise_signal(signal.SIGINT)
+        refresh(projection)
+
+    monkeypatch.setattr(sim.simulator, "refresh_weights", press)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        sim.run(3 * day)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not (tmp_path / "x.sqlite-wal").exists()
+    run = nd.Run(tmp_path / "x.sqlite")
+    assert run.file.item("finished") == "interrupted" and run.series("life").size == 5
+    run.verify()
+
+
+def test_a_failed_start_leaves_no_file(tmp_path, monkeypatch):
+    """The file is opened, then the description fails: closed and removed, and the path can be used again at once."""
+    path = tmp_path / "x.sqlite"
+    with monkeypatch.context() as m:
+        m.setattr(nd.Simulation, "_describe", lambda self, study: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            nd.Simulation(small_net(), to=path)
+    assert not list(tmp_path.iterdir())
+    nd.Simulation(small_net(), to=path).close()
+
+
+def test_a_wrong_option_does_not_cost_an_older_run(tmp_path):
+    path = tmp_path / "x.sqlite"
+    nd.Simulation(small_net(), to=path).close()
+    whole = path.read_bytes()
+    for wrong in ({"record": "dayly"}, {"acceleration": -1.0}):
+        with pytest.raises(nd.NeurodevError, match="must be"):
+            nd.Simulation(small_net(), to=path, **wrong)
+    assert path.read_bytes() == whole
 
 
 def test_runaway_is_stopped():

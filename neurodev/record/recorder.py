@@ -16,7 +16,8 @@ SPIKES = ("daily", "all", "none")
 _SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "weight": "<f4", "born": "<f4"}
 
 
-def _check(spikes: Any, snapshot: Any) -> None:
+def check_recording(spikes: Any, snapshot: Any = day) -> None:
+    """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
     if spikes not in SPIKES:
         raise ParameterError(f"record must be one of {SPIKES}, got {spikes!r}{nearest(str(spikes), SPIKES)}")
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
@@ -44,7 +45,7 @@ class Recorder:
 
     def __init__(self, file: RunFile, spikes: str = "daily", snapshot: float = day) -> None:
         try:
-            _check(spikes, snapshot)
+            check_recording(spikes, snapshot)
         except ParameterError:
             file.close()  # the next attempt must find it free, even while a notebook keeps this traceback
             raise

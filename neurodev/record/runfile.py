@@ -263,6 +263,17 @@ class RunFile:
             self._db.close()
             self._db = None
 
+    def discard(self) -> None:
+        """Give up a file that has just been created: close it and remove it, so that nothing half written stays."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.path}{end}").unlink(missing_ok=True)
+
     def _seal(self, db: sqlite3.Connection) -> None:
         """Leave the write-ahead log; a program that reads this very moment is waited for."""
         end = time.monotonic() + _SEAL_SECONDS

@@ -1,8 +1,8 @@
 """The benchmark networks in Brian2, C++ standalone, one thread: ``python peers_brian2.py NAME`` prints one JSON line.
 
 Run it in an environment of its own (``pip install brian2==2.9.0 'numpy<2.3'``, and a C++ compiler); `compare.py` does
-so.  Code generation, compilation and the making of synapses are not in `seconds`: the program is run twice, for
-10 ms and for the whole duration, and the difference of the times in its main loop counts.
+so.  Code generation, compilation and the making of synapses are not in `seconds`, which is what the generated program
+measures around its main loop, from 10 ms on.
 """
 
 import json
