@@ -1,8 +1,8 @@
 """Sizes of the excitatory spine synapses of mouse cortex by electron microscopy (Kasthuri 2015) against two runs.
 
 1. The distribution of sizes, against the spines of `nd.presets.sized_cortex` without spikes.  Its numbers were found
-   on another data set (Melander 2021: fluorescence over time); nothing is fitted here but the unit of volume, so only
-   widths and shapes are compared.
+   on another data set (Melander 2021: PSD-95 fluorescence over time); nothing is fitted here.  The unit of size is
+   free, so only spreads and shapes are compared; the like of PSD-95 is the size of the PSD, not the spine's volume.
 2. The sizes of two synapses of one axon on one dendrite, which share the history of both cells.  A run of the default
    study with several contacts a pair allowed is asked for the same correlation, and again without spike timing
    (no STDP), where only fluctuation and competition are left.  Nothing is fitted.
@@ -153,14 +153,15 @@ def figure(done: Study, within: dict[str, dict[str, Pairs]]):
     """The distribution of sizes, and the correlations."""
     fig = new_figure(12.5, 3.8)
     left, middle, right = fig.subplots(1, 3)
-    plain(left, "Size of excitatory spine synapses", "ln volume, less its mean", "density")
+    plain(left, "Size of excitatory spine synapses", "ln size, less its mean", "density")
     bins, x = np.linspace(-3.5, 3.5, 36), np.linspace(-3.5, 3.5, 200)
     for v, hue, name in (
-        (done.data.log_volume, INK, "electron microscopy"), (done.mature, COLOURS["evidence"], "mature preset"),
+        (done.data.log_psd, INK, "PSD (electron microscopy)"), (done.data.log_volume, SOFT, "spine volume"),
+        (done.mature, COLOURS["evidence"], "mature preset"),
     ):  # fmt: skip
         left.hist(v - v.mean(), bins, density=True, histtype="step", color=hue, label=name, linewidth=1.6)
-    fit = sizes.lognormal_fit(done.data.log_volume - done.data.log_volume.mean())
-    left.plot(x, fit.density(x), color=SOFT, linewidth=1.0, linestyle="--", label="log-normal of the data")
+    fit = sizes.lognormal_fit(done.data.log_psd - done.data.log_psd.mean())
+    left.plot(x, fit.density(x), color=INK, linewidth=1.0, linestyle="--", label="log-normal of the PSD")
     legend(left, loc="upper left")
     found = sizes.partner_pairs(done.data.log_volume, done.data.axon, done.data.dendrite)
     plain(middle, "One axon on one dendrite", "ln volume of one (um3)", "ln volume of the other")
@@ -193,8 +194,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     ]  # fmt: skip
     print(common.table(["", "n", "sd ln", "skew", "central decade", "largest/smallest"], lines))
-    d = sizes.kolmogorov_smirnov(done.data.log_volume - done.data.log_volume.mean(), done.mature - done.mature.mean())
-    print(f"Kolmogorov-Smirnov distance of volume and mature preset, centred: {d:.3f}")
+    for word, x in (("PSD", done.data.log_psd), ("volume", done.data.log_volume)):
+        d = sizes.kolmogorov_smirnov(x - x.mean(), done.mature - done.mature.mean())
+        print(f"Kolmogorov-Smirnov distance of {word} and mature preset, both centred: {d:.3f}")
     within = {"electron microscopy": kinds(done.data)} | {k: kinds(t) for k, t in done.runs.items()}
     head = ["correlation of ln size (standard error; pairs)", *within]
     cells = [[k, *[f"{w[k].r:.2f} ({w[k].error:.2f}; {w[k].n})" for w in within.values()]] for k in within[head[1]]]
