@@ -31,8 +31,10 @@ from neurodev.units import day
 MOST = 1000  # births of one target in a tick: the Poisson law by inversion needs exp(-mean) > 0
 _ROOM = np.uint64(1024)
 _LANE = np.uint64(64)
-_DENSE = 1 << 22  # entries of the kernel matrix that are kept; a larger one is computed block by block
-_AFFINITY = "affinity"
+_DENSE = 1 << 22  # entries of the kernel matrix that are kept whole
+_LISTED = 1 << 25  # entries of its lists of candidates that are kept (12 bytes each); beyond, blocks are computed anew
+_NEGLIGIBLE = 1e-12  # of a target's best source: less likely sources are left out of its list (beyond 7.4 sigma)
+_AFFINITY, _CANDIDATES = "affinity", "candidates"
 
 
 @kernel
@@ -90,6 +92,56 @@ def draw_partners(
             target[n] = j
             lane[n] = min(np.int64(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
             n += 1
+    return n
+
+
+@kernel
+def draw_listed(
+    stream, tick, targets, number, start, candidate, affinity, able, n_lane, single, in_start, in_length, in_row,
+    taken, source, target, lane,
+):  # type: ignore[no-untyped-def] # fmt: skip
+    """As `draw_partners`, from lists: target j may have candidate[k], start[j] <= k < start[j + 1], cost follows them.
+
+    candidate, affinity : (n_entry,);  able : (n_source,) bool;  taken : (n_source,) bool scratch, all false
+    """
+    n, n_source = 0, taken.shape[0]
+    for i in range(targets.shape[0]):
+        j = targets[i]
+        begin = n
+        if single:
+            for k in range(in_start[j], in_start[j] + in_length[j]):
+                taken[in_row[k] % n_source] = True
+        for b in range(number[i]):
+            free, all_of_them = 0.0, 0.0
+            for k in range(start[j], start[j + 1]):
+                if able[candidate[k]]:
+                    all_of_them += affinity[k]
+                    if not taken[candidate[k]]:
+                        free += affinity[k]
+            if all_of_them <= 0.0:
+                break
+            full = free <= 0.0
+            key = np.uint64(j) * _ROOM + np.uint64(b + 1)
+            left = uniform(stream, key, tick) * (all_of_them if full else free)
+            chosen = -1
+            for k in range(start[j], start[j + 1]):
+                a = candidate[k]
+                if able[a] and (full or not taken[a]):
+                    chosen = np.int64(a)
+                    left -= affinity[k]
+                    if left <= 0.0:
+                        break
+            if single:
+                taken[chosen] = True
+            source[n] = chosen
+            target[n] = j
+            lane[n] = min(np.int64(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
+            n += 1
+        if single:
+            for k in range(in_start[j], in_start[j] + in_length[j]):
+                taken[in_row[k] % n_source] = False
+            for k in range(begin, n):
+                taken[source[k]] = False
     return n
 
 
@@ -197,11 +249,30 @@ class Turnover(Mechanism):
 
 
 def tabulate(view: SynapseView) -> None:
-    """Keep the wiring kernel of a projection for its births, if it is small."""
+    """Keep the wiring kernel of a projection for its births: whole if small, else each target's candidates."""
     table = view.table
     table.ensure_in_lists()
     if table.n_target * table.n_source <= _DENSE:
         view.notes[_AFFINITY] = _affinity(view, np.arange(table.n_target))
+        return
+    counts, sources, values, total = [], [], [], 0
+    for some in _blocks(np.arange(table.n_target), table.n_source):
+        a = _affinity(view, some)
+        row, source = np.nonzero(a > _NEGLIGIBLE * a.max(axis=1, keepdims=True))
+        total += row.size
+        if total > _LISTED:
+            return  # a kernel as wide as the sheet: blocks are computed when they are wanted
+        counts.append(np.bincount(row, minlength=some.size))
+        sources.append(source.astype(np.uint32))
+        values.append(a[row, source])
+    start = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+    view.notes[_CANDIDATES] = (start, np.concatenate(sources), np.concatenate(values))
+
+
+def _blocks(targets: I8, n_source: int) -> list[I8]:
+    """Targets in parts whose kernel fits the memory set aside for one."""
+    at_once = max(_DENSE // max(n_source, 1), 1)
+    return [targets[first : first + at_once] for first in range(0, targets.size, at_once)]
 
 
 def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, cause: str) -> None:
@@ -212,20 +283,25 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     draw_numbers(stream, tick, mean, number)
     busy = np.flatnonzero(number)
     able = view.source.ready("axon_from", c.life)
-    whole = view.notes.get(_AFFINITY)
-    at_once = busy.size if whole is not None else max(_DENSE // max(t.n_source, 1), 1)
+    whole, lists = view.notes.get(_AFFINITY), view.notes.get(_CANDIDATES)
     parts: list[tuple[I8, I8, I8]] = []
-    for first in range(0, busy.size, max(at_once, 1)):
-        some = busy[first : first + at_once]
-        affinity = whole[some] if whole is not None else _affinity(view, some)
-        if not able.all():
-            affinity = affinity * able
+    for some in [busy] if whole is not None or lists is not None else _blocks(busy, t.n_source):
         room = int(number[some].sum())
         source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
-        n = draw_partners(
-            stream, tick, some, number[some], affinity, t.n_lane, not view.multapses, t.in_start, t.in_length,
-            t.in_row, t.n_source, np.zeros(t.n_source, dtype=np.bool_), source, target, lane,
-        )  # fmt: skip
+        taken = np.zeros(t.n_source, dtype=np.bool_)
+        if lists is not None:
+            n = draw_listed(
+                stream, tick, some, number[some], *lists, able, t.n_lane, not view.multapses, t.in_start, t.in_length,
+                t.in_row, taken, source, target, lane,
+            )  # fmt: skip
+        else:
+            affinity = whole[some] if whole is not None else _affinity(view, some)
+            if not able.all():
+                affinity = affinity * able
+            n = draw_partners(
+                stream, tick, some, number[some], affinity, t.n_lane, not view.multapses, t.in_start, t.in_length,
+                t.in_row, t.n_source, taken, source, target, lane,
+            )  # fmt: skip
         parts.append((source[:n], target[:n], lane[:n]))
     if parts:
         plan.source, plan.target, plan.lane = (np.concatenate(x) for x in zip(*parts, strict=True))

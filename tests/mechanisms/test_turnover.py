@@ -167,16 +167,32 @@ def test_no_synapse_onto_oneself() -> None:
         assert w.table.n_synapse == 12 * 11, block
 
 
-def test_block_by_block_equals_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("multapses", [False, True])
+def test_lists_and_blocks_equal_the_whole_table(monkeypatch: pytest.MonkeyPatch, multapses: bool) -> None:
+    """The kernel kept whole, as lists of candidates, and computed two targets at a time: the same synapses."""
     out = []
-    for most in (1 << 22, 60):  # 60 entries: two targets at a time
+    for most, listed in ((1 << 22, 0), (60, 1 << 25), (60, 0)):
         monkeypatch.setattr(turnover, "_DENSE", most)
-        w = near_world(Turnover(early=0.0, late=2.0, hazard=0.1), n_target=9)
+        monkeypatch.setattr(turnover, "_LISTED", listed)
+        w = near_world(Turnover(early=0.0, late=2.0, hazard=0.1), n_target=9, multapses=multapses)
         w.step(10)
         assert (turnover._AFFINITY in w.view.notes) == (most > 60)
+        assert (turnover._CANDIDATES in w.view.notes) == (listed > 0)
         slots = w.table.slots()
         out.append(np.stack([w.table.uid[slots], w.table.pre(slots), w.table.post[slots], w.table.lane(slots)]))
-    assert np.array_equal(*out)
+    assert np.array_equal(out[0], out[1]) and np.array_equal(out[0], out[2])
+
+
+def test_lists_hold_the_sources_in_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """7.4 standard deviations of the kernel and no more: the cost of a birth does not grow with the sheet."""
+    monkeypatch.setattr(turnover, "_DENSE", 60)
+    w = near_world(Turnover(), n_target=9)
+    start, candidate, affinity = w.view.notes[turnover._CANDIDATES]
+    whole = turnover._affinity(w.view, np.arange(9))
+    for j in range(9):
+        kept = whole[j] > 1e-12 * whole[j].max()
+        assert np.array_equal(candidate[start[j] : start[j + 1]], np.flatnonzero(kept))
+        assert np.array_equal(affinity[start[j] : start[j + 1]], whole[j, kept])
 
 
 def test_draws_are_keyed_by_target_and_tick() -> None:
