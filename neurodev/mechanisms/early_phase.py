@@ -27,21 +27,26 @@ from neurodev.mechanisms.base import I8, Mechanism, SynapseView
 from neurodev.params import param
 from neurodev.units import minute
 
+NOTHING = 1e-13  # an early phase that is as good as over
 # entries of the number vector of `advance_early`
 Q_GAIN, Q_KEEP, Q_SPREAD, Q_LOW, Q_HIGH, Q_SHARE, Q_POWER, Q_SCALE = range(8)
 
 
 @rule
 def consolidated_step(e, load, power):  # type: ignore[no-untyped-def]
-    """The root y of ``y + load (exp(power y) - 1) / power = e``: increasing and convex, so Newton's method finds it."""
-    y = min(e, 0.0)
-    if e > 0.0:  # start right of the root, from where Newton's method comes down without overshooting
-        y = min(e, np.log1p(power * e / load) / power) if load > 0.0 else e
+    """The root y of ``y + load (exp(power y) - 1) / power = e``.
+
+    The left side is increasing and convex, so the root of its tangent at 0 lies right of the root, and Newton's method
+    comes down from there without overshooting; far out, the exponential alone is the better bound.
+    """
+    y = e / (1.0 + load)
+    if load > 0.0 and power * y > 1.0:
+        y = min(y, np.log1p(power * e / load) / power)
     for _ in range(60):
         grown = load * np.expm1(power * y)
         move = (y + grown / power - e) / (1.0 + load + grown)
         y -= move
-        if abs(move) <= 1e-15 * abs(y):
+        if abs(move) <= 1e-8 * abs(y):  # convergence is quadratic: nothing is left of the next step
             break
     return y
 
@@ -55,7 +60,8 @@ def advance_early(slots, early, induction, log_size, step, q):  # type: ignore[n
         if e == 0.0 and new == 0.0:
             continue
         passed = e * (1.0 - q[Q_KEEP]) + new * (1.0 - q[Q_SPREAD])
-        early[s] = min(max(e * q[Q_KEEP] + new * q[Q_SPREAD], q[Q_LOW]), q[Q_HIGH])
+        left = min(max(e * q[Q_KEEP] + new * q[Q_SPREAD], q[Q_LOW]), q[Q_HIGH])
+        early[s] = left if abs(left) > NOTHING else 0.0
         if q[Q_SHARE] > 0.0:
             load = np.exp(q[Q_POWER] * (log_size[s] + q[Q_SCALE]))
             step[s] += consolidated_step(q[Q_SHARE] * passed, load, q[Q_POWER])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from neurodev import jit
 from neurodev.errors import BuildError
 from neurodev.mechanisms.clustered_births import ClusteredBirths, mirrored, share_within
 from neurodev.mechanisms.heterosynaptic import Heterosynaptic
@@ -126,3 +127,48 @@ def test_large_synapses_attract_more() -> None:
 
 def test_mirrors() -> None:
     assert mirrored(np.array([-1.0, 3.0, 11.0, 25.0]), 10.0) == pytest.approx([1.0, 3.0, 9.0, 5.0])
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="an engine run")
+def test_neighbours_in_the_engine() -> None:
+    """Places come from the dendrite: newborns crowd beside older synapses, and bursts shrink who stands among them."""
+    import neurodev as nd
+
+    net = nd.Network(seed=6)
+    pre = net.add(nd.RetinalWaves(), 60)
+    exc = net.add(nd.LIF(dendrite=nd.Branches(per_neuron=2, length=40.0)), 30)
+    q = net.connect(pre, exc, nd.Degree(inputs=30), spines=nd.Spines(weight=3.0), delay=1.0)
+    rule = nd.Heterosynaptic(amount=0.1, number=2, threshold=0.2)
+    clustered = nd.ClusteredBirths(clustered=1.0, spread=0.5, length=40.0)
+    q.use(nd.STDP("burst"), nd.SpineSize(death="none"), nd.Turnover(early=0.0, late=6.0), rule, clustered)
+    sim = nd.Simulator(net, acceleration=120.0, tick=7.2e6)
+    shrunk = []
+
+    class Listener:
+        def on_tick(self, simulator, report):
+            t = simulator.tables[q.name]
+            step = t.column("step_heterosynaptic")[t.slots()]
+            assert set(np.round(step, 12)) <= {0.0, -0.1}
+            shrunk.append(int(np.sum(step < 0)))
+
+    sim.listeners.append(Listener())
+    sim.run_until_spike(12 * minute)
+    sim.verify()
+    t = sim.tables[q.name]
+    s = t.slots()
+    newborn = s[t.uid[s] > 900]
+    assert newborn.size > 60 and sum(shrunk) > 5
+    place = t.column("place")
+    assert place[s].min() >= 0.0 and place[s].max() <= 40.0
+    gaps = []
+    for b in newborn:
+        same = s[(t.post[s] == t.post[b]) & (t.column("branch")[s] == t.column("branch")[b]) & (t.uid[s] < t.uid[b])]
+        gaps.append(np.min(np.abs(place[same] - place[b])))
+    # at random, with 15 synapses on 40 um, the nearest older one is a micrometre and a third away on average
+    assert np.mean(gaps) < 0.5
+    with pytest.raises(BuildError, match="dendrite"):
+        far = nd.Network()
+        a = far.add(nd.LIF(), 5)
+        p = far.connect(a, a, nd.Degree(inputs=2), spines=nd.Spines(weight=1.0))
+        p.use(nd.STDP(), nd.SpineSize(), nd.Heterosynaptic())
+        nd.Simulator(far, acceleration=1.0, tick=minute)
