@@ -1,6 +1,7 @@
 """A short development from end to end: run file, log, figures, report, command line, examples."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -249,6 +250,19 @@ def test_first_example(tmp_path):
     )
     assert out.returncode == 0, out.stderr
     assert "Spine" in out.stdout and (tmp_path / "01_a_developing_map.png").exists()
+
+
+def test_clustered_input(tmp_path):
+    """Plateaus tell clustered from dispersed input, linear branches do not."""
+    out = subprocess.run(
+        [sys.executable, str(EXAMPLES / "clustered_input.py"), str(tmp_path)], capture_output=True, text=True
+    )
+    assert out.returncode == 0, out.stderr
+    assert (tmp_path / "clustered_input.png").exists()
+    linear, plateau = (
+        [float(x) for x in re.findall(r"\d+\.\d+", line)] for line in out.stdout.splitlines() if "spikes" in line
+    )
+    assert plateau[0] > plateau[1] + 0.5 and abs(linear[0] - linear[1]) < 0.25 and plateau[2] < 0.5
 
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="shared/data/dvs128_gesture is not here")

@@ -177,3 +177,24 @@ def test_branches_at_random_and_given():
             net.connect(a, e, nd.Degree(50), weight=1.0, branch=given, name="third")
     with pytest.raises(BuildError, match="no dendrite"):
         net.connect(a, i, nd.Degree(50), weight=1.0, branch=0)
+
+
+def test_births_lie_on_branches_and_a_run_tells_them(tmp_path):
+    """Newborn synapses have branch and place of their own, the run file keeps them, a spine's story tells them."""
+    from neurodev.units import day
+
+    net = nd.Network(seed=2)
+    a = net.add(nd.Poisson(20.0), 40, name="a")
+    e = net.add(nd.LIF(dendrite=nd.Plateau(4, length=80.0), **CELL), 20, name="e")
+    q = net.connect(a, e, nd.Degree(8), spines=nd.Spines(weight=60.0), name="map")
+    q.use(nd.SpineSize(), nd.Turnover(), nd.ClusteredBirths(length=80.0))
+    run = nd.simulate(net, 3 * day, acceleration=7200 * 4, to=tmp_path / "run.sqlite", progress=False)
+    state = run.snapshot("map", 3)
+    first = run.file.read("initial/map/branch")
+    assert set(first) == set(state["branch"]) == {0.0, 1.0, 2.0, 3.0}
+    young = state["born"] > 0
+    assert young.sum() > 100 and 0 <= state["place"].min() and state["place"].max() <= 80
+    share = np.bincount(state["branch"][young].astype(int), minlength=4) / young.sum()
+    assert np.all(np.abs(share - 0.25) < 0.15)
+    uid = int(state["uid"][young][0])
+    assert f"on branch {state['branch'][young][0]:.0f}, " in run.spines[uid].story()
