@@ -204,7 +204,13 @@ def _played(x: Spikes, step: float, period: int) -> SpikeList:
 
 
 def to_network(
-    model: Sequential, inputs: Spikes | Drive | None = None, *, step: float = 1.0, gap: int = 0, seed: int = 0
+    model: Sequential,
+    inputs: Spikes | Drive | None = None,
+    *,
+    step: float = 1.0,
+    gap: int = 0,
+    seed: int = 0,
+    dale: bool = False,
 ) -> Network:
     """A trained feed-forward network as a `Network` of the event engine.
 
@@ -220,12 +226,16 @@ def to_network(
         Steps of silence between samples.  Potentials are carried over from one sample to the next, as time passes;
         `compare` begins every sample at rest.
     seed : int
+    dale : bool
+        Obey Dale's law, so that mechanisms can act on the synapses: every population but the last gets a mirror
+        ``NAME_inh`` that hears the same and fires the same, and sends the negative weights.  Otherwise one population
+        sends weights of both signs, which no mechanism accepts.
 
     Returns
     -------
     Network
         Populations ``input`` and, by name, the neurons of each layer; where a layer has a bias, a cell ``bias_NAME``
-        that fires at every step.  Projections are ``to_NAME``, their weights signed.
+        that fires at every step.  Projections are ``to_NAME``, or with `dale` ``SOURCE_TARGET``.
 
     Raises
     ------
@@ -237,18 +247,18 @@ def to_network(
     >>> net = to_network(trainer.model, spikes)                                             # doctest: +SKIP
     >>> run = simulate(net, 100.0)                                                          # doctest: +SKIP
     """
-    return _network(fold(model), inputs, step, gap, seed)
+    return _network(fold(model), inputs, step, gap, seed, dale)
 
 
-def _network(folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int) -> Network:
+def _network(
+    folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False
+) -> Network:
     if not (isinstance(step, (int, float)) and math.isfinite(step) and step > 0):
         raise ParameterError(f"step must be a positive number of ms, got {step!r}")
     if isinstance(gap, bool) or not isinstance(gap, (int, np.integer)) or gap < 0:
         raise ParameterError(f"gap must be a number of steps >= 0, got {gap!r}")
     assert folded.inputs is not None
-    n = folded.inputs[0]
-    pairs = _pairs(folded)
-    period = 0
+    n, pairs, period = folded.inputs[0], _pairs(folded), 0
     if isinstance(inputs, Spikes):
         if inputs.n != n:
             raise ParameterError(f"the model takes {n} inputs, the spikes have {inputs.n} cells")
@@ -256,30 +266,59 @@ def _network(folded: Sequential, inputs: Spikes | Drive | None, step: float, gap
         drive: Drive = _played(inputs, step, period)
     else:
         drive = inputs if inputs is not None else SpikeList([], np.zeros(0, dtype=np.int64))
+        if dale and not isinstance(drive, (SpikeList, Regular)):
+            raise ParameterError(
+                f"dale=True plays the input twice, so it needs given spikes, not {type(drive).__name__}: use Spikes, "
+                "SpikeList or Regular"
+            )
     net = Network(seed, together=True)
-    before: Population = net.add(drive, n, name="input")
+    before = _add(net, drive, n, "input", dale)
     for k, (linear, neurons) in enumerate(pairs):
-        here = net.add(_neuron(neurons, step), linear.n_out, name=neurons.name)
+        here = _add(net, _neuron(neurons, step), linear.n_out, neurons.name, dale and k < len(pairs) - 1)
         table = linear.weights.table
         slots = table.slots()
-        wiring = Pairs(table.pre(slots), table.post[slots].astype(np.int64))
-        net.connect(
-            before, here, wiring, weight=table.weight[slots], delay=step, signed=True, multapses=True, name=linear.name
-        )
+        pre, post, weight = table.pre(slots), table.post[slots].astype(np.int64), table.weight[slots]
+        _connect(net, before, here, pre, post, weight, step, "" if dale else linear.name)
         bias = linear.parameters.get("bias")
         if isinstance(bias, Vector):
             beat: Drive = Regular(interval=step, phase=0.0)
             if isinstance(inputs, Spikes):
                 at = np.arange(inputs.batch)[:, None] * period + k + np.arange(inputs.steps)
                 beat = SpikeList(at.reshape(-1) * step, np.zeros(at.size, dtype=np.int64))
-            cell = net.add(beat, 1, name=f"bias_{neurons.name}")
+            cell = _add(net, beat, 1, f"bias_{neurons.name}", dale)
             some = np.flatnonzero(bias.value)
-            net.connect(
-                cell, here, Pairs(np.zeros_like(some), some), weight=bias.value[some], delay=step, signed=True,
-                name=f"bias_to_{neurons.name}",
-            )  # fmt: skip
+            name = "" if dale else f"bias_to_{neurons.name}"
+            _connect(net, cell, here, np.zeros_like(some), some, bias.value[some], step, name)
         before = here
     return net
+
+
+def _add(net: Network, model: Any, n: int, name: str, twice: bool) -> list[Population]:
+    """A population, with `twice` also its inhibitory mirror, which hears and does the same."""
+    return [net.add(model, n, name=name)] + ([net.add(model, n, name=f"{name}_inh", inhibitory=True)] if twice else [])
+
+
+def _connect(
+    net: Network,
+    before: list[Population],
+    here: list[Population],
+    pre: I8,
+    post: I8,
+    weight: NDArray[Any],
+    step: float,
+    name: str,
+) -> None:
+    """Synapses of both signs: signed ones from a population that stands alone, else each sign from its own mirror."""
+    for target in here:
+        for source in before:
+            mine = np.ones(weight.size, dtype=bool)
+            signed = len(before) == 1
+            if not signed:
+                mine = weight < 0 if source.inhibitory else weight > 0
+            net.connect(
+                source, target, Pairs(pre[mine], post[mine]), weight=weight[mine] if signed else np.abs(weight[mine]),
+                delay=step, signed=signed, name=name or None,
+            )  # fmt: skip
 
 
 def _pairs(folded: Sequential) -> list[tuple[Linear, LIF]]:

@@ -138,6 +138,34 @@ def test_the_network_can_be_used_like_any_other():
     assert t.max() < 56.0 and run.spikes("lif2")[0].max() <= 58.0
 
 
+def output_trains(network, until):
+    sim = nd.Simulation(network, tick=1000.0, record="all")
+    sim.run(until)
+    run = sim.close()
+    return {name: run.spikes(name) for name in network.populations if not network.populations[name].is_drive}
+
+
+def test_dale_mirrors_fire_the_same_and_can_learn():
+    """With dale=True the same spikes from unsigned projections, mirrors in step, on which mechanisms act."""
+    model, x = net(bias=True), some_spikes(batch=3)
+    model.parts()[0].parameters["bias"].value[:] = np.random.default_rng(1).normal(0, 0.3, 15)
+    plain = output_trains(nd.to_network(model, x), 42.0)
+    network = nd.to_network(model, x, dale=True)
+    assert {"input_inh", "lif1_inh", "bias_lif1_inh"} < set(network.populations)
+    assert all(np.all(q.weight >= 0) and not q.signed for q in network.projections.values())
+    mirrored = output_trains(network, 42.0)
+    for name, twin in (("lif1", "lif1"), ("lif1", "lif1_inh"), ("lif2", "lif2")):
+        for ours, theirs in zip(plain[name], mirrored[twin], strict=True):
+            assert ours.size > 20 and np.array_equal(ours, theirs)
+    learning = nd.to_network(model, x, dale=True)
+    learning.projections["lif1_lif2"].use(nd.STDP("pair"))
+    assert not np.array_equal(output_trains(learning, 42.0)["lif2"][0], plain["lif2"][0])
+    with pytest.raises(BuildError, match="weights of both signs.*dale=True"):
+        nd.to_network(model, x).projections["to_lif2"].use(nd.STDP("pair"))
+    with pytest.raises(ParameterError, match="dale=True plays the input twice"):
+        nd.to_network(model, nd.Poisson(10.0), dale=True)
+
+
 def test_other_drives_and_no_drive():
     """Any drive may play the input; a bias then beats at every step."""
     network = nd.to_network(net(), nd.Poisson(50.0))

@@ -138,6 +138,11 @@ class Projection:
         """Let synapse-level mechanisms act on this projection, in this order."""
         for m in mechanisms:
             _check_mechanism(m, "synapse", self.name)
+            if self.signed:
+                raise BuildError(
+                    f"projection {self.name!r} has weights of both signs, and {m.name} takes the sign from the source "
+                    "population: make two projections (nd.to_network does, with dale=True)"
+                )
         known = tuple(self.mechanisms) + mechanisms
         names = [m.name for m in known]
         for m in mechanisms:
@@ -296,7 +301,7 @@ class Network:
         multapses : bool
             Whether a pair may have several contacts.
         signed : bool
-            Weights carry their own sign, as in a trained network, which knows no Dale's law; static weights only.
+            Weights carry their own sign, as in a trained network; no mechanism can act on such synapses.
         branch : int or (n_synapse,) array of int, optional
             Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
             order of the wiring; at random if not given.

@@ -66,7 +66,7 @@ def _add_row(s, q, first, last, limit, t):  # type: ignore[no-untyped-def]
 
 @kernel
 def find_fired(s, k, end):  # type: ignore[no-untyped-def]
-    """Reset the targets of arrivals k .. end - 1 that are over threshold and list them in queue.fired; their number."""
+    """Reset the targets of arrivals k .. end - 1 that are over threshold and list them in queue.fired; how many."""
     n, qu, pr, nn = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s)
     t, fired = qu.time[k], 0
     for e in range(k, end):
@@ -86,4 +86,5 @@ def find_fired(s, k, end):  # type: ignore[no-untyped-def]
                 nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
                 qu.fired[fired] = np.uint32(j)
                 fired += 1
+    qu.fired[:fired].sort()  # by neuron, whatever the order of rows
     return fired
