@@ -290,9 +290,10 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
         source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
         taken = np.zeros(t.n_source, dtype=np.bool_)
         if lists is not None:
+            start, candidate, value = lists
             n = draw_listed(
-                stream, tick, some, number[some], *lists, able, t.n_lane, not view.multapses, t.in_start, t.in_length,
-                t.in_row, taken, source, target, lane,
+                stream, tick, some, number[some], start, candidate, value, able, t.n_lane, not view.multapses,
+                t.in_start, t.in_length, t.in_row, taken, source, target, lane,
             )  # fmt: skip
         else:
             affinity = whole[some] if whole is not None else _affinity(view, some)
