@@ -12,7 +12,7 @@ What F is decides who survives: linear, only the synapse that can live on the le
 can live on what is left (EX-2); Hill, whoever has a large arbour at the start (EX-3).  `steady_state` is the closed
 form.  Each synapse is a consumer; with several contacts of an axon on a target, the axon's arbour is their sum.
 
-Activity (rates of the tick over `activity_hz`) may drive the release by the target, the uptake by the axon and its
+Activity (the tick's rates over reference rates) may drive the release by the target, the uptake by the axon and its
 growth, each by a weight between 0 (independent of activity) and 1 (proportional).  A share of what is released may be
 the pro-form, which the target's activity cleaves to the mature one (proBDNF; tPA and plasmin, R50) and which, whole,
 promotes pruning (p75, R51).
@@ -79,8 +79,8 @@ class TrophicFactor(Mechanism):
         A new synapse has free receptors uniform in ``receptors +- spread``, and this production (1/day).
     release_activity, uptake_activity, growth_activity : float
         How much of the release, of the uptake (ka) and of the strength is proportional to the rate, 0 to 1.
-    activity_hz : float, Hz
-        The rate at which they have the values given.
+    activity_hz, axon_hz : float, Hz
+        The rates of the target and of the axon at which they have the values given.
     pro_share : float
         Share of the release that is the pro-form.
     cleavage, cleavage_activity : float, 1/day
@@ -124,6 +124,7 @@ class TrophicFactor(Mechanism):
     uptake_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free; activity dependent in R52")
     growth_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free")
     activity_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="the default study's target rate")
+    axon_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="free")
     pro_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="free; off")
     cleavage: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free")
     cleavage_activity: float = param(24.0, unit="1/day", clock="life", low=0.0, source="free; R50: tPA, plasmin")
@@ -221,8 +222,9 @@ class TrophicFactor(Mechanism):
 
     # ------------------------------------------------------------------ a tick
 
-    def _activity(self, block: NeuronBlock, weight: float) -> F8:
-        return np.asarray((1.0 - weight) + weight * block["rate_hz"] / self.activity_hz)
+    @staticmethod
+    def _activity(block: NeuronBlock, weight: float, reference_hz: float) -> F8:
+        return np.asarray((1.0 - weight) + weight * block["rate_hz"] / reference_hz)
 
     def signals(self, view: SynapseView) -> None:
         """The level of the source neurons is counted anew."""
@@ -245,14 +247,15 @@ class TrophicFactor(Mechanism):
         t, b, x = view.table, view.target, self.factor
         life = view.clock.tick_life
         n_step = max(int(np.ceil(life / self.step * (1.0 - 1e-12))), 1)
+        release = self.release * self._activity(b, self.release_activity, self.activity_hz)
         cleavage = self.cleavage + self.cleavage_activity * b["rate_hz"] / self.activity_hz
+        association = self.association * self._activity(view.source, self.uptake_activity, self.axon_hz)
+        strength = self.strength * self._activity(view.source, self.growth_activity, self.axon_hz)
         advance_targets(
             t.in_start, t.in_length.astype(np.int64), t.in_slot, t.in_row, t.n_source, t.column("receptor_bound"),
-            t.column("receptor_free"), t.column("receptor_made"), b[f"ligand_{x}"], b[f"pro_{x}"], b.alive,
-            self.release * self._activity(b, self.release_activity), b[f"infused_{x}"], cleavage, b[f"blocked_{x}"],
-            self.association * self._activity(view.source, self.uptake_activity),
-            np.broadcast_to(self.strength, t.n_source) * self._activity(view.source, self.growth_activity),
-            self.numbers(), n_step, life / day / n_step,
+            t.column("receptor_free"), t.column("receptor_made"), b[f"ligand_{x}"], b[f"pro_{x}"], b.alive, release,
+            b[f"infused_{x}"], cleavage, b[f"blocked_{x}"], association, strength, self.numbers(), n_step,
+            life / day / n_step,
         )  # fmt: skip
         slots = view.slots()
         level = np.bincount(t.pre(slots), t.column("receptor_bound")[slots], minlength=t.n_source)

@@ -239,7 +239,7 @@ def ocular(independent: float, infused: float = 0.0, days: int = 100, seed: int 
     """Mean ocular dominance (0: both eyes alike, 1: one alone) of 40 targets whose eyes are active in turn."""
     m = TrophicFactor(
         growth="hill", strength=72.0, release=24.0, release_activity=1.0 - independent, uptake_activity=1.0,
-        activity_hz=1.0, gain=0.0, production_tau=12 * hour, step=0.5 * hour,
+        activity_hz=1.0, axon_hz=1.0, gain=0.0, production_tau=12 * hour, step=0.5 * hour,
     )  # fmt: skip
     w = World((m,), star(2, 40), tick=2 * hour)
     t, slots = w.table, w.table.slots()
