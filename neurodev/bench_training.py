@@ -55,23 +55,24 @@ def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads
     return step
 
 
-def timed(step: Callable[[], None], repeats: int) -> list[float]:
-    """Seconds of each of `repeats` calls, after two for the caches."""
+def timed(step: Callable[[], None], repeats: int, wall: bool = True) -> list[float]:
+    """Seconds of each of `repeats` calls, after two for the caches; of the clock on the wall or of the processor."""
+    clock = time.perf_counter if wall else time.process_time
     for _ in range(2):
         step()
     out = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = clock()
         step()
-        out.append(time.perf_counter() - begin)
+        out.append(clock() - begin)
     return out
 
 
-def measure(density: float, rate: float, threads: int = 1, repeats: int = 15) -> dict[str, Any]:
+def measure(density: float, rate: float, threads: int = 1, repeats: int = 15, wall: bool = True) -> dict[str, Any]:
     """Median seconds of a step of the fully connected net, with its activity and its memory."""
     model = fully_connected(density)
     flags = flat_input(rate, STEPS, BATCH, 784)
-    seconds = timed(training_step(model, flags, STEPS, BATCH, threads), repeats)
+    seconds = timed(training_step(model, flags, STEPS, BATCH, threads), repeats, wall)
     counters = total_counters(model, [])
     hidden = next(c for name, c in counters.items() if c.sites)
     table = model.weights_of()["hidden"].table
