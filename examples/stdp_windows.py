@@ -35,7 +35,7 @@ for ax, (name, result) in zip(figure.subplots(2, 3).flat, results.items(), stric
     what = "strength after sixty pairs" if name == "calcium" else "change by one pair"
     ax.set(title=f"{name}: {what}", xlabel=panel.x_label, ylabel=panel.y_label)
     ax.spines[["top", "right"]].set_visible(False)
-figure.axes[0].legend(frameon=False, fontsize=8, loc="upper left")
+figure.axes[0].legend(frameon=False, fontsize=8, loc="lower right")
 figure.savefig(folder / "stdp_windows.png", dpi=120)
 
 worst = max(results.values(), key=lambda r: r.worst.share)
