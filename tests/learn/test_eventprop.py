@@ -369,6 +369,23 @@ def test_structure_may_change_between_steps():
     assert np.all(layer.parameters["inputs"].gradient[done.slots] != 0)
 
 
+def test_pruned_synapses_stay_absent():
+    """Dense tables, half pruned after an epoch: no moment of the optimiser brings a weight back."""
+    x, y = toy(60, 1)
+    model = model_of(0)
+    trainer = EventTrainer(model, 1e-2, epochs=4, batch=20, gain=30.0)
+    tables = (model.layers[0].inputs, model.readout.table)
+    for done in trainer.fit(x, y):
+        if done.number == 1:
+            for t in tables:
+                slots = t.slots()[::2]
+                plan = Plan("test", deaths=slots, death_cause=np.full(slots.size, 1, np.uint8))
+                apply(t, merge([plan], t, single_contact=True), tick=1, life=0.0)
+    for t in tables:
+        assert np.count_nonzero(t.weight[t.alive == 0]) == 0 and t.n_synapse == t.n_source * t.n_target // 2
+        assert np.all(t.weight[t.slots()] != 0)
+
+
 def toy(n, seed):
     """Two classes: the first or the second half of ten cells fires early."""
     draw = np.random.default_rng(seed)

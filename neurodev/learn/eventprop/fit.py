@@ -207,3 +207,4 @@ class EventTrainer:
         self._fast.step(self.model.readout.parameters.values(), self._factor(progress))  # type: ignore[arg-type]
         for layer in layers:
             layer.project()
+        self.model.readout.project()

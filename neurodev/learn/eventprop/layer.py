@@ -22,7 +22,7 @@ from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.eventprop import lanes, queue
 from neurodev.learn.eventprop.flow import EventNeuron, Flow
 from neurodev.learn.eventprop.lanes import Record
-from neurodev.learn.eventprop.tables import Column, Rows, is_grid, rows_of
+from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, is_grid, rows_of
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
@@ -164,8 +164,10 @@ class EventLayer:
         return out, pull
 
     def project(self) -> None:
-        """Bring trained delays back to 0 or more; call it after each step of the optimiser."""
+        """Trained delays back to 0 or more, absent synapses back to 0; call it after each step of the optimiser."""
         for name in ("inputs", "recurrent"):
+            if name in self.parameters:
+                clear_dead(self.parameters[name].table, self.parameters[name].value)
             column = self.parameters.get(f"{name}_delay")
             if column is not None:
                 slots = column.table.slots()
@@ -251,8 +253,8 @@ class Pullback:
                 layer.clip, *ends, d_in,
             )  # fmt: skip
         for table in (layer.inputs, layer.recurrent):
-            if isinstance(table, DenseTable) and table.n_synapse < table.n_source * table.n_target:
-                table.column("gradient")[table.alive == 0] = 0.0
+            if table is not None:
+                clear_dead(table, table.column("gradient"))
         self.clip_rate = clipped / max(n_spike, 1)
         return d_in
 

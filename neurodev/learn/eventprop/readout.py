@@ -20,7 +20,7 @@ from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.learn.eventprop.flow import decays
-from neurodev.learn.eventprop.tables import Column, rows_of
+from neurodev.learn.eventprop.tables import Column, clear_dead, rows_of
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
@@ -184,6 +184,10 @@ class Readout:
         if spikes.n_cell != self.table.n_source:
             raise ParameterError(f"the readout takes {self.table.n_source} cells, the spikes have {spikes.n_cell}")
         return self._max(spikes) if self.kind == "max" else self._mean(spikes)
+
+    def project(self) -> None:
+        """Absent synapses back to 0; call it after each step of the optimiser."""
+        clear_dead(self.table, self.table.weight)
 
     def _rows(self) -> Any:
         fixed = 0.0 if isinstance(self.table, DenseTable) else None

@@ -74,6 +74,12 @@ def rows_of(table: Table, weights: Column, delays: Column | None, fixed: float |
     )  # fmt: skip
 
 
+def clear_dead(table: Table, values: Array) -> None:
+    """Zero at the absent synapses of a dense table, which moments of an optimiser would otherwise bring to life."""
+    if isinstance(table, DenseTable) and table.n_synapse < table.n_source * table.n_target:
+        values[table.alive == 0] = 0.0
+
+
 def is_grid(table: Table) -> bool:
     """Whether every row lists all targets in order, so that a row is a vector."""
     if isinstance(table, DenseTable):
