@@ -103,6 +103,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         b.set_device("cpp_standalone", directory=folder, build_on_run=False)
         b.prefs.devices.cpp_standalone.openmp_threads = 0
+        b.prefs.devices.cpp_standalone.extra_make_args_unix = ["-j2"]
         b.defaultclock.dt = 0.1 * ms
         if name == "vogels-abbott":
             parts, e = vogels_abbott(scale)
