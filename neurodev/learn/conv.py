@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.learn import conv_kernels as kernels
+from neurodev.learn import fused
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
 from neurodev.learn.linear import initial_weights, living_per_source, make_table
 from neurodev.learn.spikes import Current, Events, Spikes
-from neurodev.structure.dense import DenseTable
+from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
 Array = NDArray[Any]
@@ -205,12 +206,16 @@ class Conv2d(Layer):
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         chosen = choose(table.n_synapse / (table.n_source * table.n_target), rate, self.stride, sparse)
-        run = _gemm if chosen == "gemm" else _events
+        if chosen == "patches" and isinstance(x, Spikes) and _few_patterns(x, self.grid):
+            chosen = "patterns"
+        run = _gemm if chosen == "gemm" else _patterns if chosen == "patterns" else _events
         y, pull_weights = run(x, weights, self.grid, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
         if isinstance(bias, Vector):
             y.value.reshape(-1, self.n_out)[...] += bias.value
+        elif chosen != "gemm" and self.stride == 1 and isinstance(x, Spikes):
+            y.__dict__["spans"] = spans_through(x, self.grid)
         grid = self.grid
 
         def pull(dy: Current) -> Current | None:
@@ -257,6 +262,19 @@ def present(x: Spikes) -> Events:
         kernels.list_present(flags, start, index)
         held = x.__dict__["present"] = Events(start, index)
     return held
+
+
+def spans_through(x: Spikes, grid: Grid) -> fused.Spans:
+    """For each sample and line of the output, the pixels that any spike has reached (see `neurodev.learn.fused`)."""
+    spans: fused.Spans | None = x.__dict__.get("spans")
+    if spans is None:
+        spans = np.empty((x.batch, grid.height, 2), dtype=np.int32)
+        fused.find_spans(x.by_row.reshape(x.steps, x.batch, grid.height, -1), grid.channels, spans)
+        x.__dict__["spans"] = spans
+    out: fused.Spans = np.empty((x.batch, grid.high, 2), dtype=np.int32)
+    out[:, :, 1] = grid.wide
+    fused.reach(spans, grid.kernel, grid.padding, out)
+    return out
 
 
 def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
@@ -334,6 +352,38 @@ def _gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type)
         kernels.columns(image[r : r + 1], grid.numbers, patches)
         total += patches.reshape(-1, taps * grid.channels).T @ delta[r]
     return total.reshape(taps, grid.channels, -1).swapaxes(0, 1).reshape(taps * grid.channels, -1)
+
+
+def _few_patterns(x: Spikes, grid: Grid) -> bool:
+    """Whether input spikes under a kernel form so few patterns that a table of responses pays."""
+    return grid.channels == 1 and grid.kernel <= 3 and x.scale == 1.0 and not x.wanted
+
+
+def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """One channel of input spikes: each output pixel copies the response to the pattern of spikes under it."""
+    assert isinstance(x, Spikes)
+    table, kind = weights.table, weights.table.weight.dtype.type
+    k, taps = grid.kernel, grid.kernel**2
+    bits = (np.arange(1 << taps)[:, None] >> np.arange(taps) & 1).astype(kind)
+    deep = -(-grid.n_out // LINE) * LINE
+    response = np.zeros((bits.shape[0], deep), dtype=kind)
+    response[:, : grid.n_out] = bits @ grid.image(table, "taps", table.weight)
+    flags = x.by_row.reshape(x.n_row, grid.height, grid.width)
+    size = x.n_row * grid.high * grid.wide * grid.n_out
+    flat = np.empty(size + deep, dtype=kind)
+    lines = np.empty(grid.width + 2 * grid.padding, dtype=np.int32), np.empty(grid.wide, dtype=np.int32)
+    kernels.add_patterns(flags, response, grid.padding, k, grid.n_out, *lines, flat)
+    out = flat[:size].reshape(x.n_row, -1)
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row).reshape(x.n_row, grid.high, grid.wide, grid.n_out)
+        by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
+        kernels.gradient_patterns(flags, grid.padding, k, *lines, delta, by_pattern)
+        rows = table.row_start, table.row_length, table.post
+        kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
+        return None
+
+    return Current(out, x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
 
 
 def _some(grid: Grid, kind: type) -> int:

@@ -1,9 +1,10 @@
 """Products of spikes with convolution kernels: forward, weight gradient, input gradient, event by event.
 
 A spike of channel c at pixel (y, x) adds its kernel, one patch of ``kernel x kernel`` pixels with all output channels
-at each, to the currents around it.  Three ways, all reading the rows of the synapse table (row = channel x tap):
+at each, to the currents around it.  Four ways, all reading the rows of the synapse table (row = channel x tap):
 
 =========  =================================================================  =============================
+patterns   one channel of input spikes: responses from a table                cost = output pixels
 patches    stride 1: a patch is ``kernel`` contiguous runs of a padded image  cost = events x kernel weights
            (runs are rounded up to whole unrolled vectors, over zero weights)
 taps       any stride, dense rows: tap by tap                                 the same, shorter loops
@@ -402,3 +403,56 @@ def add_columns(columns, grid, out):  # type: ignore[no-untyped-def]
                             o, a = out[r, y * width + xx], columns[r, oy * wide + ox, i * size + j]
                             for c in range(channels):
                                 o[c] += a[c]
+
+
+# ---------------------------------------------------------------- one channel of input spikes: tables of patterns
+# The spikes under a small kernel form one of a few hundred patterns, each with its response; bit i k + j is tap (i, j).
+
+
+@rule
+def _codes(flags, y, size, padding, column, code):  # type: ignore[no-untyped-def]
+    """The pattern above each output pixel of line y; `column` (W + 2 padding) and `code` (wide) are overwritten."""
+    column[:] = 0
+    for i in range(size):
+        line = y + i - padding
+        if 0 <= line < flags.shape[0]:
+            row, worth = flags[line], np.int32(1 << (i * size))
+            inner = column[padding : padding + row.shape[0]]
+            for x in range(row.shape[0]):
+                inner[x] += worth * np.int32(row[x])
+    code[:] = 0
+    for j in range(size):
+        shifted, worth = column[j : j + code.shape[0]], np.int32(1 << j)
+        for x in range(code.shape[0]):
+            code[x] += worth * shifted[x]
+
+
+@kernel
+def add_patterns(flags, response, padding, size, n_out, column, code, out):  # type: ignore[no-untyped-def]
+    """Forward: flags (R, H, W) of 0 and 1, response (2 ** taps, whole vectors), out flat with a vector to spare.
+
+    A whole vector is copied for each pixel: what is too much is overwritten by the next.
+    """
+    deep = response.shape[1]
+    at = 0
+    for r in range(flags.shape[0]):
+        for y in range(flags.shape[1] + 2 * padding - size + 1):
+            _codes(flags[r], y, size, padding, column, code)
+            for x in range(code.shape[0]):
+                a, o = response[code[x]], out[at : at + deep]
+                for q in range(deep):
+                    o[q] = a[q]
+                at += n_out
+
+
+@kernel
+def gradient_patterns(flags, padding, size, column, code, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient by pattern: delta (R, high, wide, n_out), gradient (2 ** taps, n_out); nothing for silence."""
+    for r in range(delta.shape[0]):
+        for y in range(delta.shape[1]):
+            _codes(flags[r], y, size, padding, column, code)
+            for x in range(code.shape[0]):
+                if code[x] != 0:
+                    g, d = gradient[code[x]], delta[r, y, x]
+                    for q in range(d.shape[0]):
+                        g[q] += d[q]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn import kernels, policy
+from neurodev.learn import kernels, policy, wide_kernels
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
-from neurodev.learn.spikes import Current, Spikes, turned
+from neurodev.learn.spikes import Current, Spikes, transposed, turned
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -207,7 +207,10 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
     values = np.empty(0, dtype=kind)
     if events is not None:
         out = np.zeros((n_row, n_out), dtype=kind)
-        kernels.add_rows(events.start, events.index, w, n_out, scale, out)
+        if isinstance(x, Spikes) and w.nbytes > wide_kernels.NEAR_CACHE:
+            wide_kernels.add_by_source(x.columns.start, x.columns.index, w, n_out, scale, out)
+        else:
+            kernels.add_rows(events.start, events.index, w, n_out, scale, out)
     else:
         values = x.dense(kind) if isinstance(x, Spikes) else x.by_row
         out = values @ w[:, :n_out]
@@ -228,7 +231,11 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         if window is None:
             return Current(delta @ w[:, :n_out].T * scale, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
-        kernels.dot_rows(window.start, window.index, w, scale, delta, dx)
+        if w.nbytes > wide_kernels.NEAR_CACHE:
+            by_source = transposed(window, table.n_source)
+            wide_kernels.dot_by_source(by_source.start, by_source.index, w, scale, delta, dx)
+        else:
+            kernels.dot_rows(window.start, window.index, w, scale, delta, dx)
         return Current(dx, x.steps, x.batch, x.shape)
 
     return _current(x, out, n_out), pull

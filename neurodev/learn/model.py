@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import BuildError, ParameterError
+from neurodev.learn import fused
 from neurodev.learn.layer import Counters, Layer, Pullback, Signal, Vector, Weights
 from neurodev.learn.linear import Linear
 from neurodev.learn.neurons import LIF
@@ -101,8 +102,15 @@ class Sequential(Group):
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
         """The last layer's output, and the pullback through all."""
         pulls = []
-        for layer in self._parts:
-            x, pull = layer.through(x)
+        k = 0
+        while k < len(self._parts):
+            layer, following = self._parts[k], self._parts[min(k + 1, len(self._parts) - 1)]
+            if fused.fits(layer, following, x):
+                x, pull = fused.fire_and_pool(layer, x)  # type: ignore[arg-type]
+                k += 2
+            else:
+                x, pull = layer.through(x)
+                k += 1
             pulls.append(pull)
 
         def pull_all(dy: Current) -> Current | None:

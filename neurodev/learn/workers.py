@@ -7,6 +7,7 @@ caches, unless a layer couples the samples of a batch.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,21 @@ class Outcome:
         self.n += other.n
 
 
+def keep_freed_memory() -> None:
+    """Ask the C library (glibc; others are left alone) to keep what a step frees for the next step.
+
+    By default large arrays go back to the system and are faulted in again, page by page, at every step: a tenth of
+    the time of a step of the small convolutional net.
+    """
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_mmap_threshold, 32 << 20)
+        libc.mallopt(m_trim_threshold, 1 << 30)
+    except (OSError, AttributeError, TypeError):
+        return
+
+
 def largest_layer(model: Sequential, steps: int) -> int:
     """Bytes of the largest signal of one sample."""
     shape = tuple(model.inputs or (1,))
@@ -64,6 +80,7 @@ class Workers:
     def __init__(self, model: Sequential, loss: Loss, threads: int = 1, steps: int = 20):
         if threads not in (1, 2):
             raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
+        keep_freed_memory()
         self.model, self.loss = model, loss
         self.whole = model.coupled
         self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]

@@ -1,8 +1,8 @@
-"""Step times of the SD-SNN conv net on MNIST, ours and the torch libraries': ``python train_conv.py [FOLDER_OF_MNIST]``.
+"""Step times of the SD-SNN conv net on MNIST, ours and the torch libraries': ``python train_conv.py [FOLDER]``.
 
-Forward, backward and Adam on the same 100 images a step, 20 steps of Bernoulli input, one thread.  Prints one JSON line a
-program.  Ours runs here; the peers in an environment of their own, given by TORCH_PYTHON (with torch, snntorch,
-spikingjelly).  Seconds are CPU seconds of the thread, so that a busy machine matters less.
+Forward, backward and Adam on the same 100 images a step (MNIST from FOLDER), 20 steps of Bernoulli input, one thread.
+Prints one JSON line a program.  Ours runs here; the peers in an environment of their own, given by TORCH_PYTHON (with
+torch, snntorch, spikingjelly).  Seconds are CPU seconds of the thread, so that a busy machine matters less.
 """
 
 import json
@@ -123,7 +123,8 @@ def spikingjelly_net(x, y):
     pool = lambda: layer.AvgPool2d(2, step_mode="m")
     net = torch.nn.Sequential(
         conv(1, 15), lif(), pool(), conv(15, 40), lif(), pool(), layer.Flatten(step_mode="m"),
-        layer.Linear(1960, 300, bias=False, step_mode="m"), lif(), layer.Linear(300, 10, bias=False, step_mode="m"), lif(),
+        layer.Linear(1960, 300, bias=False, step_mode="m"), lif(),
+        layer.Linear(300, 10, bias=False, step_mode="m"), lif(),
     ).to(memory_format=torch.channels_last)  # fmt: skip
 
     def forward(net, spikes):

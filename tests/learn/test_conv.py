@@ -138,6 +138,27 @@ def test_counts_of_pooled_spikes(name, monkeypatch):
     check((6, 5, 4), 9, 3, 1, 1, storage="sparse" if name == "synapses" else "dense", counts=counts, scale=0.25)
 
 
+@pytest.mark.parametrize("shape, n_out, kernel, padding", [((6, 7, 1), 15, 3, 1), ((4, 5, 1), 3, 2, 0), ((3, 3, 1), 17, 1, 0),
+                                                           ((5, 4, 1), 16, 3, 2), ((5, 6, 1), 2, 3, 0)])  # fmt: skip
+@pytest.mark.parametrize("rate", [0.0, 0.4, 1.0])
+def test_table_of_patterns(shape, n_out, kernel, padding, rate):
+    """One channel of input: values and weight gradient equal the loops, whatever the pattern."""
+    draw = np.random.default_rng(5)
+    layer = Conv2d(n_out, kernel, padding=padding, name="c")
+    model = Sequential(layer, inputs=shape, kind=np.float64)
+    flags = (draw.random((6, *shape)) < rate).astype(np.uint8)
+    x = Spikes(flags.reshape(6, -1), 2, 3, shape, wanted=False)
+    if rate == 1.0:
+        x.__dict__["rate"] = 0.4  # or the choice falls on matrix products
+    y, pull = model(x)
+    assert layer.counters.kernels == {"patterns": 1}
+    want = slow(flags, weights_of(layer), 1, padding)
+    close(y.by_row.reshape(want.shape), want, 1e-12)
+    dy = draw.normal(size=want.shape)
+    assert pull(Current(dy.reshape(6, -1), 2, 3, y.shape)) is None
+    close(weights_of(layer, True), slow_gradients(flags.astype(float), weights_of(layer), dy, 1, padding)[1], 1e-12)
+
+
 def test_currents_as_input():
     """Direct coding: float input by matrix products, with its gradient."""
     draw = np.random.default_rng(4)

@@ -1,0 +1,107 @@
+"""Neurons and pooling in one pass equal the two layers; kernels by source equal those by row."""
+
+import numpy as np
+import pytest
+
+from neurodev.learn import fused, wide_kernels
+from neurodev.learn.conv import Conv2d
+from neurodev.learn.linear import Linear
+from neurodev.learn.model import Sequential
+from neurodev.learn.neurons import IF, LIF
+from neurodev.learn.pool import AveragePool2d, Flatten
+from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.surrogate import Surrogate
+
+T, B = 5, 3
+
+
+def image(rate=0.2, shape=(8, 12, 2), seed=0):
+    """Spikes in a patch that differs by sample, so that spans matter; the last sample is empty."""
+    draw = np.random.default_rng(seed)
+    flags = (draw.random((T, B, *shape)) < rate).astype(np.uint8)
+    flags[:, 0, :, 7:] = 0
+    flags[:, 1, :3] = 0
+    flags[:, 2] = 0
+    return Spikes(flags.reshape(T * B, -1), T, B, shape, window=lambda: np.ones((T * B, int(np.prod(shape))), np.uint8))
+
+
+def both(neurons, monkeypatch, x, kernel=3):
+    """Output, window, input gradient and weight gradients, fused and not."""
+    results = []
+    for together in (True, False):
+        with monkeypatch.context() as m:
+            if not together:
+                m.setattr(fused, "fits", lambda *a: False)
+            model = Sequential(
+                Conv2d(5, kernel, gain=2.5), neurons(), AveragePool2d(2), Conv2d(6, kernel, gain=3.0), neurons(),
+                AveragePool2d(2), inputs=x.shape, seed=2, kind=np.float64,
+            )  # fmt: skip
+            y, pull = model(x)
+            window = None if y.window is None else y.window.index[: y.window.n]
+            dy = np.random.default_rng(3).normal(size=(T * B, y.n))
+            dx = pull(Current(dy, T, B, y.shape)).by_row
+            gradients = [w.gradient.copy() for w in model.weights_of().values()]
+            spikes = [n.counters.spikes for n in model.layers() if isinstance(n, LIF)]
+            results.append((y.flags, window, dx, gradients, spikes))
+    return results
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("detach", [True, False])
+@pytest.mark.parametrize(
+    "surrogate", [Surrogate("rectangle", 0.5), Surrogate("triangle", 0.9), Surrogate("arctan", 0.5)]
+)
+def test_one_pass_is_two_layers(reset, detach, surrogate, monkeypatch):
+    """Same counts, windows and gradients to rounding; also where the window reaches rest (triangle) or everything."""
+    neurons = lambda: LIF(0.3, 0.5, gain=0.9, reset=reset, detach=detach, surrogate=surrogate)
+    one, two = both(neurons, monkeypatch, image())
+    assert one[0].sum() > 10 and one[4] == two[4]
+    np.testing.assert_array_equal(one[0], two[0])
+    assert (one[1] is None) == (two[1] is None)
+    for a, b in zip((one[2], *one[3]), (two[2], *two[3]), strict=True):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13 * np.abs(b).max())
+    if one[1] is not None and surrogate.width <= 0.5:
+        np.testing.assert_array_equal(one[1], two[1])
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_no_spikes_and_all_spikes(rate, monkeypatch):
+    """Empty and full input, and even kernels."""
+    for kernel in (3, 2) if rate else (3,):
+        x = image(rate, (8, 8, 1) if kernel == 3 else (9, 9, 1))
+        if kernel == 2:
+            x = image(rate, (8, 8, 1))
+        one, two = both(lambda: IF(0.5), monkeypatch, x, 3)
+        np.testing.assert_array_equal(one[0], two[0])
+        np.testing.assert_allclose(one[2], two[2], rtol=0, atol=1e-12)
+
+
+def test_spans_hold_all_that_a_spike_reaches():
+    """Outside of its spans a convolution's output is exactly zero; for several kernels and paddings."""
+    for kernel, padding in ((3, 1), (3, 0), (5, 2), (2, 1), (1, 0)):
+        x = image(0.05, seed=kernel)
+        y, _ = Sequential(Conv2d(4, kernel, padding=padding), inputs=x.shape)(x)
+        value = np.abs(y.value.reshape(T, B, *y.shape)).max(axis=(0, 4))
+        spans = y.__dict__["spans"]
+        column = np.arange(y.shape[1])
+        inside = (column >= spans[..., :1]) & (column < spans[..., 1:])
+        assert not value[~inside].any() and value[inside].any()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
+def test_wide_matrices(rate, monkeypatch):
+    """Sources outside or rows outside: the same currents and gradients."""
+    results = []
+    for size in (0, 1 << 40):
+        monkeypatch.setattr(wide_kernels, "NEAR_CACHE", size)
+        model = Sequential(Flatten(), Linear(21), inputs=(8, 12, 2), seed=4, kind=np.float64)
+        monkeypatch.setattr("neurodev.learn.policy.choose", lambda *a: "rows")
+        x = image(rate)
+        near = (np.random.default_rng(1).random((T * B, 192)) < 0.4).astype(np.uint8)
+        x = Spikes(x.flags, T, B, x.shape, window=lambda near=near: near)
+        y, pull = model(x)
+        dx = pull(Current(np.random.default_rng(2).normal(size=y.value.shape), T, B, y.shape))
+        results.append((y.value, dx.by_row * near, next(iter(model.weights_of().values())).gradient))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
