@@ -138,8 +138,10 @@ def test_counts_of_pooled_spikes(name, monkeypatch):
     check((6, 5, 4), 9, 3, 1, 1, storage="sparse" if name == "synapses" else "dense", counts=counts, scale=0.25)
 
 
-@pytest.mark.parametrize("shape, n_out, kernel, padding", [((6, 7, 1), 15, 3, 1), ((4, 5, 1), 3, 2, 0), ((3, 3, 1), 17, 1, 0),
-                                                           ((5, 4, 1), 16, 3, 2), ((5, 6, 1), 2, 3, 0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape, n_out, kernel, padding",
+    [((6, 7, 1), 15, 3, 1), ((4, 5, 1), 3, 2, 0), ((3, 3, 1), 17, 1, 0), ((5, 4, 1), 16, 3, 2), ((5, 6, 1), 2, 3, 0)],
+)
 @pytest.mark.parametrize("rate", [0.0, 0.4, 1.0])
 def test_table_of_patterns(shape, n_out, kernel, padding, rate):
     """One channel of input: values and weight gradient equal the loops, whatever the pattern."""
