@@ -108,10 +108,17 @@ def mature(n: int = 5000, seed: int = 1) -> np.ndarray:
     return image(world, [0.0])[:, 0]
 
 
+SHEET = {
+    "sheet.width": '"0.5 mm"', "sheet.height": '"0.5 mm"', "population.retina.n": "100", "population.exc.n": "200",
+    "population.inh.n": "50",
+}  # fmt: skip
+"""A quarter of the default study's sheet, at its densities."""
+
+
 def developed(days: float, timing: bool = True, settings: dict[str, str] | None = None) -> Table:
     """The default study with several contacts a pair allowed, on its last day; ln V where ln of um3 is asked."""
     path = str(files("neurodev.studies").joinpath("map.toml"))
-    asked = {"projection.map.multapses": "true", "run.duration": f'"{days} day"'} | (settings or {})
+    asked = {"projection.map.multapses": "true", "run.duration": f'"{days} day"'} | (settings or SHEET)
     with tempfile.TemporaryDirectory() as folder:
         run = study.run(study.load(path, asked), Path(folder) / "run.sqlite", without=None if timing else "STDP")
         last = run.snapshot("map", days)

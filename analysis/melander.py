@@ -192,7 +192,7 @@ def figure(test: Look, train: Look, runs: dict[str, Look]):
     """Data and models together."""
     fig = new_figure(12.5, 6.6)
     axes = fig.subplots(2, 2).ravel()
-    hues = (COLOURS["evidence"], COLOURS["fluctuation"], COLOURS["hazard"], COLOURS["trophic"])
+    hues = (COLOURS["evidence"], "#7FB2DA", COLOURS["fluctuation"], COLOURS["hazard"], COLOURS["trophic"])
     age, quintile = DAYS[1:], np.arange(1, 6)
     panels = (
         ("Survival", "survival", age, "after (days)", "share still there"),
@@ -203,10 +203,11 @@ def figure(test: Look, train: Look, runs: dict[str, Look]):
     for ax, (title, key, x, x_label, y_label) in zip(axes, panels, strict=True):
         plain(ax, title, x_label, y_label)
         for (name, seen), hue in zip(runs.items(), hues, strict=False):
-            ax.plot(x, getattr(seen, key), color=hue, linewidth=2.2 if name == MODELS[0].name else 1.2, label=name)
+            ax.plot(x, getattr(seen, key), color=hue, linewidth=2.2 if hue in hues[:2] else 1.2, label=name)
         band = BANDS.get(key)
         if band:
             ax.fill_between(x, getattr(test, key) - band, getattr(test, key) + band, color="#E7EAEE", zorder=0)
+        ax.set_xticks(x)
         ax.plot(x, getattr(test, key), "o", color=INK, markersize=5, label="seven dendrites held out")
         ax.plot(x, getattr(train, key), "s", mfc="white", color=SOFT, markersize=4.5, label="seven dendrites fitted")
     axes[3].set_yscale("symlog", linthresh=0.01)

@@ -32,7 +32,7 @@ def figure(protocol: Any) -> Figure:
     fig.suptitle(protocol.name, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     axes = np.atleast_1d(fig.subplots(rows, columns, squeeze=False)).ravel()
     for ax, panel in zip(axes, protocol.panels, strict=False):
-        draw_panel(ax, panel)
+        (draw_bands if panel.bands else draw_panel)(ax, panel)
     for ax in axes[n:]:
         ax.set_visible(False)
     return fig
@@ -63,3 +63,17 @@ def draw_panel(ax: Any, panel: Any) -> None:
     if panel.log_y:
         ax.set_yscale("log")
     legend(ax)
+
+
+def draw_bands(ax: Any, panel: Any) -> None:
+    """Numbers against their bands, one a row: the shaded part is what is accepted."""
+    plain(ax, panel.title, panel.x_label, "")
+    ax.axvspan(-1.0, 1.0, color="#E7EAEE", zorder=0)
+    n = len(panel.curves)
+    for k, c in enumerate(panel.curves):
+        inside = c.share <= 1.0
+        ax.plot(c.y, [-k], "o", color=HUES[0] if inside else COLOURS["hazard"], markersize=6, zorder=3)
+        ax.text(-1.55, 0.28 - k, c.label, fontsize=8.5, color=INK, va="center")
+    ax.set(xlim=(-1.6, 1.6), ylim=(-n + 0.4, 0.7), xticks=(-1, 0, 1), yticks=())
+    ax.set_xticklabels(("low", "middle", "high"))
+    ax.spines["left"].set_visible(False)

@@ -139,18 +139,21 @@ def preset_protocol(preset: Preset, *, n: int = 5000, seed: int = 1) -> Protocol
         panels.append(loss.add("", days, first.hazard * run, first.hazard * law, wide))
     else:
         days = np.unique([*asked_days(preset), 1.0, 2.0, 4.0, 8.0, 14.0, 20.0, 30.0, 45.0, 60.0])
+        fine = np.geomspace(days[0], days[-1], 200) if days[-1] > 100 else np.linspace(0.0, days[-1], 200)
         present = np.isfinite(imaged(preset, list(days), n, seed))
         run = np.array([between(present, list(days))[f"survival over {d:g} d"] for d in days])
         panel = Panel("Survival of the standing", "days", "share still there", log_x=bool(days[-1] > 100))
         known = survival_law(preset, days)
         accepted = 0.0 if known is None else 4.0 * np.sqrt(known * (1.0 - known) / n)
-        panels.append(panel.add(f"{n} spines", days, run, known, accepted))
+        line = None if known is None else (fine, survival_law(preset, fine))
+        panels.append(panel.add(f"{n} spines", days, run, known, accepted, fine=line))
     got = measure(preset, n, seed + 1)
-    bands = Panel("What it must give, between -1 and 1", "", "distance from the middle (half-widths of the band)")
-    for k, b in enumerate(preset.bands):
+    bands = Panel("What it must give", "place in the band", "", bands=True)
+    for b in preset.bands:
         value = got[b.name]
-        at = (2.0 * value - b.low - b.high) / (b.high - b.low) if np.isfinite(b.high) else b.low / value
-        bands.add(f"{b.name}: {value:.3g} ({b.low:g} to {b.high:g})", [k + 1.0], [at], [0.0], 1.0)
+        at = (2.0 * value - b.low - b.high) / (b.high - b.low) if np.isfinite(b.high) else 2.0 * b.low / value - 1.0
+        most = f"{b.low:g} to {b.high:g}" if np.isfinite(b.high) else f"above {b.low:g}"
+        bands.add(f"{b.name}: {value:.3g} ({most})", [0.0], [at], [0.0], 1.0)
     panels.append(bands)
     sources = "; ".join(dict.fromkeys(b.source for b in preset.bands))
     return Protocol(preset, preset.sentence, panels, sources)

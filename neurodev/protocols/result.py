@@ -62,7 +62,7 @@ class Curve:
 
 @dataclass
 class Panel:
-    """Curves that share two axes."""
+    """Curves that share two axes; with `bands`, single numbers in half-widths from the middle of their bands."""
 
     title: str
     x_label: str
@@ -70,6 +70,7 @@ class Panel:
     curves: list[Curve] = field(default_factory=list)
     log_x: bool = False
     log_y: bool = False
+    bands: bool = False
 
     def add(
         self, label: str, x: ArrayLike, y: ArrayLike, theory: ArrayLike | None = None, accepted: ArrayLike = 1e-9, *,
@@ -157,10 +158,12 @@ class Protocol:
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.question}"]
         for p in self.panels:
-            lines.append(f"  {p.title}  ({p.x_label}; {p.y_label})")
+            lines.append(f"  {p.title}" + (f"  ({p.x_label}; {p.y_label})" if not p.bands else ""))
             for c in p.curves:
                 label = c.label or "model"
-                if np.isnan(c.error):
+                if p.bands:
+                    lines.append(f"    {label}: {'inside' if c.share <= 1.0 else 'OUTSIDE'}")
+                elif np.isnan(c.error):
                     lines.append(f"    {label:<34} {c.y.size} points, no closed form")
                 else:
                     verdict = "agrees" if c.share <= 1.0 else "DEVIATES"

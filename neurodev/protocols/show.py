@@ -68,6 +68,10 @@ def table(obj: Any) -> str:
     return "\n".join(lines)
 
 
+def _between(low: float, high: float) -> str:
+    return f"{low:g} to {high:g}" if high < float("inf") else f"above {low:g}"
+
+
 def preset(given: Preset) -> str:
     """A preset: its mechanisms, the numbers it sets with their sources, and what it must give."""
     lines = [f"{given.name}: {given.sentence}"]
@@ -83,7 +87,7 @@ def preset(given: Preset) -> str:
     if given.bands:
         lines.append("  must give")
         width = [max(len(b.name) for b in given.bands)]
-        lines += [f"    {b.name:<{width[0]}}  {b.low:g} to {b.high:g}  ({b.source})" for b in given.bands]
+        lines += [f"    {b.name:<{width[0]}}  {_between(b.low, b.high)}  ({b.source})" for b in given.bands]
     where = "population" if given.mechanisms[0].level == "neuron" else "projection"
     lines.append(f"  use it     {where}.use(*nd.presets.{given.name}(...))")
     return "\n".join(lines)
