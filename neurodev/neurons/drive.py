@@ -88,6 +88,7 @@ class Poisson(Drive):
     """
 
     role: ClassVar[str] = "poisson"
+    equation: ClassVar[str] = "intervals exponential with mean 1/rate, cells independent"
     rate_hz: Any = param(10.0, unit="Hz", clock="spike", low=0.0, array=True, source="free")
 
     def __post_init__(self) -> None:
@@ -130,6 +131,7 @@ class Regular(Drive):
     """
 
     role: ClassVar[str] = "regular"
+    equation: ClassVar[str] = "t_k = phase + k interval"
     interval: float = param(50.0, unit="ms", clock="spike", above=0.0, source="free")
     phase: Any = param(None, unit="ms", clock="spike", low=0.0, array=True, none=True, source="free")
 
@@ -278,6 +280,10 @@ class RetinalWaves(Drive):
     """
 
     role: ClassVar[str] = "retina"
+    equation: ClassVar[str] = (
+        "onset = start + distance along the wave / speed + jitter;  Poisson at rate_hz for width / speed;  cells "
+        "within extent / 2 of the wave's axis"
+    )
     speed: float = param(0.2, unit="um/ms", clock="spike", above=0.0, source="default study, section 2")
     width: float = param(200.0, unit="um", above=0.0, source="default study, section 2")
     extent: float = param(700.0, unit="um", above=0.0, source="default study, section 2")

@@ -13,7 +13,7 @@ With exponential synaptic currents (`current.py`) a weight is a current in pA th
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,11 @@ class LIF:
     dendrite : Branches, Bilinear, TwoLayer or Plateau, optional
         Branches on which the synapses sit (`dendrite.py`); all but linear `Branches` need synaptic currents.
     """
+
+    equation: ClassVar[str] = (
+        "tau dV/dt = rest + drive - V (+ R I);  at threshold a spike, V = reset for the refractory period;  an input "
+        "jumps V by its weight, or I by its weight where tau_excitatory and tau_inhibitory are given"
+    )
 
     tau: Any = param(20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Brunel 2000")
     threshold: Any = param(20.0, unit="mV", array=True, source="Brunel 2000")

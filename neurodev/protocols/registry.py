@@ -16,7 +16,7 @@ _PROTOCOLS: dict[type, Maker] = {}
 # The modules of built-in protocols; each registers its own on import.
 MODULES = (
     "rules", "sizes", "births", "competition", "homeostasis", "learning", "coincidence", "fates", "elements",
-    "stages", "neighbours", "dendrites", "preset_runs",
+    "stages", "neighbours", "dendrites", "preset_runs", "cells",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def index(groups: Mapping[str, Mapping[str, Any]]) -> str:
 def number(value: Any, unit: str, clock: str | None) -> str:
     """A value with its unit, in days, hours or minutes where that reads better."""
     if value is None:
-        return "rule's own"
+        return "not set"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, (int, float)):
@@ -48,7 +48,7 @@ def number(value: Any, unit: str, clock: str | None) -> str:
 def _range(info: params.ParameterInfo) -> str:
     if info.low is None and info.high is None:
         return ""
-    low, high = ("" if b is None else f"{b:g}" for b in (info.low, info.high))
+    low, high = ("" if b is None or b == float("inf") else f"{b:g}" for b in (info.low, info.high))
     return f"{low}..{high}"
 
 
