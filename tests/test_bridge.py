@@ -224,3 +224,15 @@ def test_a_thousand_mnist_images():
     unsure = {near.sample for near in report.near}
     assert set(report.differing) <= unsure and len(unsure) < 5
     assert report.changed_by_folding == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not here")
+def test_the_convolutional_mnist_network():
+    """The SD-SNN net (two convolutions, two poolings, two full layers) on 20 images: every spike of every layer."""
+    x = data.mnist(MNIST).x_test[:20]
+    flags = np.ascontiguousarray(bernoulli(x, 20, 7).swapaxes(0, 1)).reshape(20 * 20, -1)
+    model = nd.networks.network("sdsnn_mnist")
+    report = bridge.compare(model, Spikes(flags, 20, 20, tuple(model.inputs), wanted=False))
+    assert set(report.differing) <= {near.sample for near in report.near} and len(report.near) < 5
+    assert all(k > 100 for k in report.spikes.values()), report.spikes
