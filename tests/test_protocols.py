@@ -66,6 +66,26 @@ def test_the_step_of_a_plateau():
     assert 50 <= np.ptp(above) <= 200
 
 
+@pytest.mark.parametrize("given", [
+    {}, {"tau_excitatory": 5.0, "tau_inhibitory": 10.0}, {"tau_excitatory": 20.0, "tau_inhibitory": 20.0},
+    {"rest": -60.0, "reset": -65.0, "threshold": -50.0, "refractory": 0.0},
+])  # fmt: skip
+def test_neurons_answer_as_the_closed_form(given):
+    """Rate under a constant drive, and the answer to one input, by the engine."""
+    result = nd.isolate(nd.LIF(**given))
+    assert result.passed, str(result)
+    assert result.plot().get_axes()
+
+
+@pytest.mark.parametrize("drive", [
+    nd.Poisson(), nd.Poisson(rate_hz=80.0), nd.Regular(), nd.Regular(interval=333.3, phase=1.5), nd.RetinalWaves(),
+    nd.RetinalWaves(speed=0.1, jitter=10.0, extent=2000.0),
+])  # fmt: skip
+def test_drives_have_the_statistics_they_promise(drive):
+    result = nd.isolate(drive)
+    assert result.passed, str(result)
+
+
 def test_numbers_of_the_reference():
     """EX-34: peak 1.6667 at 23.21 d; EX-48c: the triplet rule changes sign near 19 Hz; EX-46: -5.0e-4 a second."""
     overshoot = nd.isolate(nd.Turnover()).panels[1].curves[0]

@@ -150,3 +150,13 @@ def test_kasthuri_sizes_against_the_mature_preset():
     model, psd, volume = (kasthuri.shape(x) for x in (kasthuri.mature(3000), data.log_psd, data.log_volume))
     assert abs(model.sd - psd.sd) < 0.15 and abs(model.decade - psd.decade) < 0.1
     assert volume.sd < psd.sd
+
+
+@pytest.mark.slow
+def test_kasthuri_pairs_need_spike_timing():
+    """Two synapses of one axon on one dendrite grow alike under spike timing, and do not without it."""
+    within, without = (kasthuri.kinds(kasthuri.developed(15.0, timing)) for timing in (True, False))
+    both = "same axon, same dendrite"
+    assert within[both].r > 0.1 and within[both].r > 4 * within[both].error
+    assert abs(without[both].r) < 4 * without[both].error
+    assert abs(within["same dendrite only"].r) < 4 * within["same dendrite only"].error
