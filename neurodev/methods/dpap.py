@@ -75,7 +75,7 @@ class DPAP(Remembering):
         of theirs: survival takes as many steps, with the scores of this epoch.
     """
 
-    layers: tuple[str, ...] | None = param(None, none=True, source="seed-mechanisms.md, 2a (M4)")
+    layers: tuple[str, ...] | None = None
     units: bool = param(True, source="off switch")
     synapses: bool = param(True, source="off switch")
     trace_decay: float = param(0.5, low=0.0, high=1.0, source="seed-mechanisms.md, 2a (M1)")

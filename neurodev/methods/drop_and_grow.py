@@ -201,8 +201,8 @@ class NDSNN(Method):
         first, last = self._first[number], self._last[number]
         return round((1 - schedule.cubic(x, 1 - first, 1 - last)) * size)
 
-    def death_share(self, trainer: Trainer, x: float) -> float:
-        """Share of the living that dies."""
+    def death_share(self, trainer: Trainer, number: int, x: float) -> float:
+        """Share of the living of tensor `number` that dies."""
         return schedule.cosine(x, self.death, self.last_death)
 
     # ------------------------------------------------------------------ what
@@ -230,8 +230,8 @@ class NDSNN(Method):
         if q is None:
             return
         x = q / self.rounds(trainer)
-        share = self.death_share(trainer, x)
         for number, t in enumerate(tensors(trainer)):
+            share = self.death_share(trainer, number, x)
             self._exchange(trainer, t, trainer.probed(t.name), self.count(trainer, number, x), share)
         trainer.skip_update = True
 

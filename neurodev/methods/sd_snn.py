@@ -74,7 +74,7 @@ class SDSNN(Remembering):
         (at least 1), and an epoch stands for ``1 / scale`` of theirs in the rates.
     """
 
-    layers: tuple[str, ...] | None = param(None, none=True, source="seed-mechanisms.md, 1a (layers)")
+    layers: tuple[str, ...] | None = None
     percent: float = param(35.0, low=0.0, high=100.0, source="seed-mechanisms.md, 1a (M3), MNIST")
     percent_filters: float = param(5.0, low=0.0, high=100.0, source="seed-mechanisms.md, 1a (M3)")
     rate: float = param(1.0, low=0.0, source="seed-mechanisms.md, 1a (M3)")

@@ -3,7 +3,8 @@
     python tests/benchmarks/train_fc.py --torch PYTHON      # an interpreter that has torch, snntorch and spikingjelly
 
 Forward, backward and Adam on the same 0/1 input array; all on one core, one after the other, round by round, so that a
-busy machine disturbs everyone alike; seconds are those of the processor.  Prints one JSON object: medians, ratios to the fastest peer, and memory.
+busy machine disturbs everyone alike; seconds are those of the processor.  Prints one JSON object: medians, ratios to
+the fastest peer, and memory.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def spikingjelly_net():
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
     a, b = layer.Linear(784, 800, bias=False, step_mode="m"), layer.Linear(800, 10, bias=False, step_mode="m")
     def lif():
-        return neuron.LIFNode(tau=10.0, decay_input=False, v_reset=0.0, step_mode="m", surrogate_function=surrogate.ATan())
+        atan = surrogate.ATan()
+        return neuron.LIFNode(tau=10.0, decay_input=False, v_reset=0.0, step_mode="m", surrogate_function=atan)
     net = nn.Sequential(a, lif(), b, lif())
     first = masked(a)
     def forward(x):

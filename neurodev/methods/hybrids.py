@@ -1,0 +1,64 @@
+"""Crossings that no paper has: the score of one method in the exchange of another.  Each is a few lines, and ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.learn.trainer import Trainer
+from neurodev.methods.dpap import DPAP
+from neurodev.methods.drop_and_grow import NDSNN
+from neurodev.methods.tensors import Tensor, tensors
+
+
+@dataclass
+class TrophicNDSNN(NDSNN):
+    """NDSNN whose death ratio follows SD-SNN's neurotrophic ratio.
+
+    A layer with many living units for each living unit above it loses more: its share of deaths is NDSNN's, times
+    its ratio over the geometric mean of all ratios (at most 0.9).
+    """
+
+    def death_share(self, trainer: Trainer, number: int, x: float) -> float:
+        """NDSNN's share, times the relative neurotrophic ratio of the layer."""
+        every = tensors(trainer)
+        units = [t.table.n_target if t.output else max(int((t.living() > 0).sum()), 1) for t in every]
+        above = [*units[1:], units[-1]]
+        ratio = np.log(np.array(units) / np.array(above))
+        return float(min(super().death_share(trainer, number, x) * np.exp(ratio[number] - ratio.mean()), 0.9))
+
+
+@dataclass
+class TracedNDSNN(NDSNN):
+    """NDSNN that drops the synapses of the lowest BCM score, as DPAP gathers it, in place of the smallest weights.
+
+    The output keeps dropping by magnitude: nobody gathers scores there.
+    """
+
+    def start(self, trainer: Trainer) -> None:
+        """Have DPAP's traces taken."""
+        self._gather = DPAP(units=False, synapses=False)
+        self._gather.start(trainer)
+
+    def after_backward(self, trainer: Trainer) -> None:
+        """Gather, then exchange."""
+        self._gather.after_backward(trainer)
+        super().after_backward(trainer)
+
+    def score(self, trainer: Trainer, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
+        """BCM score of each living synapse; of the synapses of a filter, that of their pair of channels."""
+        gathered = self._gather.memory.get(f"bcm/{t.name}")
+        if gathered is None:
+            return super().score(trainer, t, slots)
+        return np.asarray(gathered[t.table.pre(slots) // t.taps, t.table.post[slots]])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The scores."""
+        return self._gather.state()
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take up the scores."""
+        self._gather.restore(state)
