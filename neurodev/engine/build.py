@@ -30,7 +30,7 @@ from neurodev.engine.state import (
     Queue,
     Record,
 )
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address
 from neurodev.neurons import dendrite
 from neurodev.neurons.expsum import SCRATCH
@@ -231,6 +231,26 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
         table.column(name)[:] = fill
     put_on_branches(network, q, table, table.slots(), first=True)
     return table
+
+
+def verify_branches(q: Projection, table: Table) -> None:
+    """Check that every synapse lies on a branch that its target has.
+
+    Raises
+    ------
+    InvariantError
+        Naming the first that does not.
+    """
+    if q.branches is None:
+        return
+    slots = table.slots()
+    branch = table.column("branch")[slots]
+    wrong = (branch < 0) | (branch >= q.branches.per_neuron) | (branch != np.floor(branch))
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise InvariantError(
+            f"synapse uid {int(table.uid[slots[k]])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
+        )
 
 
 def put_on_branches(network: Network, q: Projection, table: Table, slots: I8, first: bool = False) -> None:

@@ -375,6 +375,9 @@ class Network:
             guess = siegert_hz(mu, sigma, c["tau"], c["threshold"] - c["rest"], c["reset"] - c["rest"], c["refractory"])
             sign = "inhibitory" if p.inhibitory else "excitatory"
             used = f", uses {', '.join(m.name for m in p.mechanisms)}" if p.mechanisms else ""
+            d = p.model.dendrite
+            if d is not None:
+                used = f", {d.per_neuron:g} branches ({type(d).__name__}){used}"
             about = "silent" if guess < 1e-3 else f"about {guess:.2g} Hz"
             lines.append(
                 f"  {p.name:<10} {p.n:>6} neurons  {sign}, mean drive {mu:.3g} mV of {c['threshold'] - c['rest']:g}, "

@@ -20,6 +20,7 @@ from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError, nearest
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView
+from neurodev.neurons.dendrite import Plateau
 from neurodev.neurons.drive import Drive
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
@@ -260,6 +261,7 @@ class Simulator:
         for q in self.network.projections.values():
             try:
                 verify(self.tables[q.name], self.blocks[q.source.name].alive, self.blocks[q.target.name].alive)
+                build.verify_branches(q, self.tables[q.name])
             except InvariantError as e:
                 raise InvariantError(f"projection {q.name!r}: {e}") from e
         fate.verify(self.engine)
@@ -361,6 +363,13 @@ def approximations(network: Network, tick: float, acceleration: float) -> list[s
             f"Averaging: life passes {acceleration:g} times faster than spikes; slow mechanisms act at ticks of "
             f"{tick / hour:g} h with the mean signals of {tick / acceleration / 1000:g} s of spikes."
         )
+    for p in network.populations.values():
+        dendrite = getattr(p.model, "dendrite", None)
+        if isinstance(dendrite, Plateau) and dendrite.magnesium > 0.0:
+            out.append(
+                f"{p.name}: a plateau keeps for its {dendrite.duration:g} ms the amplitude that the potential allowed "
+                "at its onset."
+            )
     for where, m in mechanisms_of(network):
         if m.name == "SpineSize":
             out.append(

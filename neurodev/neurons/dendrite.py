@@ -230,6 +230,8 @@ def chain(axial: ArrayLike, leak: ArrayLike, at: int) -> F8:
     -------
     (n,) float64, mV per pA
     """
+    from scipy.linalg import solveh_banded
+
     between, own = np.asarray(axial, dtype=float), np.asarray(leak, dtype=float)
     n = own.size
     if between.shape != (n - 1,) or np.any(between <= 0) or np.any(own < 0) or own.sum() <= 0:
@@ -239,13 +241,13 @@ def chain(axial: ArrayLike, leak: ArrayLike, at: int) -> F8:
         )
     if not 0 <= at < n:
         raise ParameterError(f"at must be a compartment in [0, {n}), got {at}")
-    matrix = np.diag(own)
-    for k, g in enumerate(between):
-        matrix[k : k + 2, k : k + 2] += g * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    diagonal = own.copy()
+    diagonal[:-1] += between
+    diagonal[1:] += between
     current = np.zeros(n)
     current[at] = 1.0
-    out = np.asarray(np.linalg.solve(matrix, current), dtype=np.float64)
-    return out
+    bands = np.vstack([np.concatenate([[0.0], -between]), diagonal])
+    return np.asarray(solveh_banded(bands, current), dtype=np.float64)
 
 
 def cable_attenuation(distance: ArrayLike, length: float, constant: float, soma: float) -> F8:

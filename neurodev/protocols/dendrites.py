@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator
-from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer, kappa, magnesium_block
+from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer, cable_attenuation, chain, kappa, magnesium_block
 from neurodev.neurons.drive import SpikeList
 from neurodev.neurons.lif import LIF
 from neurodev.protocols.registry import protocol
@@ -20,6 +20,7 @@ from neurodev.structure.wiring import Pairs
 F8 = NDArray[np.float64]
 ROUNDING = 1e-9  # mV: float32 weights are given as multiples of 2^-10 pA, so only rounding is left
 UNIT = 30.0  # pA, one synapse
+CONSTANT = 250.0  # um, length constant of the passive branch that is drawn
 
 
 class Cell(NamedTuple):
@@ -100,9 +101,9 @@ def _times(first: float, last: float, n: int) -> F8:
 
 @protocol(Branches)
 def linear_protocol(branches: Branches) -> Protocol:
-    """Two inputs at several intervals, on one branch and on two: the sum of their responses."""
+    """Two inputs at several intervals, on one branch and on two; attenuation along a branch of this length."""
     cell, t = Cell(), _times(0.0, 80.0, 41)
-    gaps, last = np.array([0.0, 3.0, 10.0, 30.0]), int(branches.per_neuron) - 1
+    gaps, last = np.array([0.0, 10.0, 30.0]), int(branches.per_neuron) - 1
     inputs = [Input(2 * k + b, b * last, gap * i) for k, gap in enumerate(gaps) for b in (0, 1) for i in (0, 1)]
     v = responses(branches, inputs, t, cell)
     panel, fine = Panel("Two inputs, on one branch and on two", "time (ms)", "V above rest (mV)"), _times(0, 80, 321)
@@ -113,7 +114,23 @@ def linear_protocol(branches: Branches) -> Protocol:
 
         for b, word in enumerate(("one branch", "two branches")):
             panel.add(f"{gap:g} ms apart, {word}", t, v[:, 2 * k + b], law(t), ROUNDING, fine=(fine, law(fine)))
-    return Protocol(branches, "two synapses of 30 pA: a point neuron", [panel], "closed form of exponential currents")
+    far = Panel("Passive attenuation of a steady input", "distance from the soma (um)", "V of the soma over V there")
+    n, length = 400, float(branches.length)
+    at, smooth = np.arange(n // 20, n + 1, n // 20), np.linspace(0.0, length, 200)
+    for soma in (0.3, 1.0, 3.0):
+        dx = length / n / CONSTANT
+        leak = np.concatenate([[soma], np.full(n, dx)])
+        axial = np.concatenate([[2.0 / dx], np.full(n - 1, 1.0 / dx)])  # nS, where a semi-infinite branch has 1 nS
+        steady = [chain(axial, leak, int(k)) for k in at]
+        here = (at - 0.5) * length / n
+        share = [x[0] / x[k] for x, k in zip(steady, at, strict=True)]
+        exact = [cable_attenuation(x, length, CONSTANT, soma) for x in (here, smooth)]
+        # the error of n compartments falls with the square of their length
+        far.add(f"soma of {soma:g} branches", here, share, exact[0], dx**2, fine=(smooth, exact[1]))
+    return Protocol(
+        branches, "two synapses of 30 pA through the engine: a point neuron; and a chain of 400 passive compartments",
+        [panel, far], "closed form of exponential currents; cable theory (Rall)",
+    )  # fmt: skip
 
 
 @protocol(Bilinear)

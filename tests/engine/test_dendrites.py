@@ -1,11 +1,16 @@
 """Networks of neurons with dendrites: the engine against the naive simulator, and against point neurons."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev import jit
 from neurodev.engine.simulator import Simulator
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, InvariantError, ParameterError
 from tests.engine.test_against_naive import both, same_spikes
 
 CELL = {"tau_excitatory": 5.0, "tau_inhibitory": 10.0}
@@ -198,3 +203,31 @@ def test_births_lie_on_branches_and_a_run_tells_them(tmp_path):
     assert np.all(np.abs(share - 0.25) < 0.15)
     uid = int(state["uid"][young][0])
     assert f"on branch {state['branch'][young][0]:.0f}, " in run.spines[uid].story()
+    sim = Simulator(net)
+    sim.verify()
+    sim.tables["map"].column("branch")[sim.tables["map"].slots()[0]] = 4.0
+    with pytest.raises(InvariantError, match="branch 4 of 4"):
+        sim.verify()
+    assert "4 branches (Plateau)" in repr(net)
+    assert any("onset" in x for x in run.file.item("approximations"))
+
+
+def everything():
+    """Numbers that every kernel of dendrites had a part in."""
+    out = []
+    for dendrite in (nd.Bilinear(3, across=0.4), nd.TwoLayer(3), nd.Plateau(3, threshold=70.0, duration=20.0)):
+        sim, spikes = trains(branched_net(2, dendrite), [25.0])
+        out += [spikes[:, 0], sim.engine.potential("e"), sim.engine.state.dendrites.local[:, :2].ravel()]
+    return np.concatenate(out)
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="compares with the interpreter")
+def test_compiled_equals_interpreted(tmp_path):
+    """JIT on equals JIT off to 1e-12 (design, section 4)."""
+    path = tmp_path / "numbers.npy"
+    code = f"""if True:
+        import numpy as np
+        from tests.engine.test_dendrites import everything
+        np.save({str(path)!r}, everything())"""
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, check=True)
+    np.testing.assert_allclose(np.load(path), everything(), rtol=1e-12, atol=1e-12)
