@@ -169,6 +169,7 @@ def figure(done: Study, within: dict[str, dict[str, Pairs]]):
         left.hist(v - v.mean(), bins, density=True, histtype="step", color=hue, label=name, linewidth=1.6)
     fit = sizes.lognormal_fit(done.data.log_psd - done.data.log_psd.mean())
     left.plot(x, fit.density(x), color=INK, linewidth=1.0, linestyle="--", label="log-normal of the PSD")
+    left.set_ylim(0.0, 0.95)
     legend(left, loc="upper left")
     found = sizes.partner_pairs(done.data.log_volume, done.data.axon, done.data.dendrite)
     plain(middle, "One axon on one dendrite", "ln volume of one (um3)", "ln volume of the other")
