@@ -72,7 +72,10 @@ class Silence(Intervention):
 
 @dataclass
 class Block(Intervention):
-    """Block a mechanism of a projection or population (``on=False`` releases it)."""
+    """Block a mechanism of a projection or population (``on=False`` releases it).
+
+    Synapses no longer see spikes through it; what a population keeps count of by itself (calcium) goes on.
+    """
 
     where: Any
     mechanism: Any
@@ -93,8 +96,8 @@ class Block(Intervention):
             raise BuildError(f"{where!r} does not use {kind!r}{nearest(kind, used)}; it uses {used}")
 
     def apply(self, sim: Simulator) -> None:
-        """From the next tick on."""
-        (sim.blocked.add if self.on else sim.blocked.discard)(self._pair())
+        """From now on."""
+        sim.block(*self._pair(), self.on)
 
 
 @dataclass

@@ -84,7 +84,12 @@ def _check_number(owner: str, f: Field[Any], value: Any) -> None:
 
     meta = f.metadata
     if meta["array"]:
-        values = np.asarray(value, dtype=float)
+        try:
+            values = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"{owner}.{f.name} must be a number or an array of numbers in {meta['unit']}, got {value!r}"
+            ) from None
     else:
         if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
             raise ParameterError(f"{owner}.{f.name} must be a number in {meta['unit']}, got {value!r}")

@@ -219,10 +219,10 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     else:
         weight = np.full(source.size, sign * q.spines.weight, dtype=np.float32)
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
-    if q.spines is not None:  # without spines a mechanism acts on the weight and needs no columns
+    if q.spines is not None:
         columns["size"] = q.spines.volume
-        for m in q.mechanisms:
-            columns.update(m.columns())
+    for m in q.mechanisms:
+        columns.update(m.plain_columns() if q.spines is None else m.columns())
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids,

@@ -5,7 +5,7 @@ It knows spike time only.  Ticks, plans and recording belong to `simulator.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from neurodev.engine import background as bg
 from neurodev.engine import build, fate, loop
 from neurodev.engine.channels import synaptic_part
 from neurodev.engine.currents import predict_all
-from neurodev.engine.hooks import find_hot, find_hot_populations, make_hooks, signal_blocks
+from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
 from neurodev.engine.network import Network
 from neurodev.engine.state import (
     N_BUDGET,
@@ -173,6 +173,20 @@ class Engine:
             for h in self.hot:
                 if h.projection == i:
                     h.refresh(self.state.hooks.trace_base)
+
+    def choose_hooks(self, blocked: Collection[tuple[str, str]]) -> None:
+        """Leave out the hooks of blocked mechanisms, (projection, mechanism) by name; their traces only decay."""
+        if not self.hot:
+            return
+        lists, hook_first, post_first = list_hooks(
+            self.hot, self.hot_populations, self.projections, len(self.populations), blocked
+        )
+        pre, pre_record, post, post_record = lists
+        s = self.state
+        self._replace(
+            hooks=s.hooks._replace(pre=pre, pre_record=pre_record, post=post, post_record=post_record),
+            projections=s.projections._replace(hook_first=hook_first, post_first=post_first),
+        )
 
     def _replace(self, **groups: object) -> None:
         """Exchange groups of arrays, and tell the kernels where they are now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,21 +177,36 @@ def make_hooks(
         n.refresh(bases)
     for h in instances:
         h.refresh(bases)
+    lists, hook_first, post_first = list_hooks(instances, neurons, projections, n_population)
+    i8 = lambda x: np.array(x, dtype=np.int64)  # noqa: E731
+    pre, pre_record, post, post_record = lists
+    hooks = Hooks(
+        pre, pre_record, post, post_record, i8(trace), i8(size), np.array(tau, dtype=np.float64), bases
+    )  # fmt: skip
+    return hooks, hook_first, post_first
+
+
+def list_hooks(
+    instances: list[HotInstance], neurons: list[HotPopulation], projections: list[Projection], n_population: int,
+    blocked: Collection[tuple[str, str]] = (),
+) -> tuple[list[I8], I8, I8]:  # fmt: skip
+    """Hooks and their records, of arrivals and of spikes, and where those of each projection and population lie.
+
+    `blocked` names (projection, mechanism) pairs whose hooks are left out; their traces stay.
+    """
+    live = [h for h in instances if (projections[h.projection].name, h.mechanism.name) not in blocked]
     pre, pre_record, hook_first = [], [], [0]
     for i in range(len(projections)):
-        mine = [h for h in instances if h.projection == i and h.hot.on_pre is not None]
+        mine = [h for h in live if h.projection == i and h.hot.on_pre is not None]
         pre += [address_of_hook(h.hot.on_pre) for h in mine]
         pre_record += [address(h.record) for h in mine]
         hook_first.append(len(pre))
     post, post_record, post_first = [], [], [0]
     for p in range(n_population):
         own = [n for n in neurons if n.population == p and n.hot.on_post is not None]
-        on = [h for h in instances if projections[h.projection].target.index == p and h.hot.on_post is not None]
+        on = [h for h in live if projections[h.projection].target.index == p and h.hot.on_post is not None]
         post += [address_of_hook(x.hot.on_post) for x in own] + [address_of_hook(x.hot.on_post) for x in on]
         post_record += [address(x.record) for x in own] + [address(x.record) for x in on]
         post_first.append(len(post))
     i8 = lambda x: np.array(x, dtype=np.int64)  # noqa: E731
-    hooks = Hooks(
-        i8(pre), i8(pre_record), i8(post), i8(post_record), i8(trace), i8(size), np.array(tau, dtype=np.float64), bases
-    )
-    return hooks, i8(hook_first), i8(post_first)
+    return [i8(pre), i8(pre_record), i8(post), i8(post_record)], i8(hook_first), i8(post_first)

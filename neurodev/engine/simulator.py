@@ -119,12 +119,14 @@ class Simulator:
         )  # fmt: skip
 
     def _prepare(self) -> None:
+        self._unprepared = set(self.blocked)  # what is blocked from the start is as if it were never named
         for p in self.network.populations.values():
-            for m in p.mechanisms:
+            for m in self._active(p.name, p.mechanisms):
                 m.prepare(self.neuron_views[p.name])
         for q in self.network.projections.values():
-            for m in q.mechanisms:
+            for m in self._active(q.name, q.mechanisms):
                 m.prepare(self.views[q.name])
+            check_reads(q, self.views[q.name])
             self.refresh_weights(q)
         for p in self.network.populations.values():
             for m in p.mechanisms:
@@ -136,6 +138,7 @@ class Simulator:
                             f"{sorted(self.blocks[p.name].signals)}"
                         )
         self.engine.refresh_addresses()
+        self.engine.choose_hooks(self.blocked)
 
     # ------------------------------------------------------------------ time
 
@@ -165,6 +168,23 @@ class Simulator:
 
     def _active(self, where: str, mechanisms: list[Mechanism]) -> list[Mechanism]:
         return [m for m in mechanisms if (where, m.name) not in self.blocked]
+
+    def _prepared(self, where: str, m: Mechanism) -> bool:
+        return (where, m.name) not in self._unprepared
+
+    def block(self, where: str, mechanism: str, on: bool = True) -> None:
+        """Block a mechanism of a projection or population, or release it: its phases, and its hooks on synapses."""
+        (self.blocked.add if on else self.blocked.discard)((where, mechanism))
+        if not on and (where, mechanism) in self._unprepared:
+            self._unprepared.discard((where, mechanism))
+            place = self.network.projections.get(where) or self.network.populations[where]
+            view = self.views.get(where) or self.neuron_views[where]
+            for m in place.mechanisms:
+                if m.name == mechanism:
+                    m.prepare(view)
+            if isinstance(place, Projection):
+                self.refresh_weights(place)
+        self.engine.choose_hooks(self.blocked)
 
     def _do_tick(self) -> None:
         self.n_tick += 1
@@ -306,10 +326,28 @@ class Simulator:
                 slots, table.column("log_size"), table.column("size"), table.weight, table.post,
                 view.reference_volume, view.weight_gain, view.silent_volume, gain, weight_map.transmission(table),
             )  # fmt: skip
-        elif not any(m.hot(frozenset(table.column_names)) for m in q.mechanisms):
+        elif not any(m.hot(frozenset(table.column_names)) for m in q.mechanisms if self._prepared(q.name, m)):
             weight_map.refresh_from_size(
                 slots, table.column("size"), table.weight, table.post, view.weight_gain, view.silent_volume, gain
             )
+
+
+def check_reads(q: Projection, view: SynapseView) -> None:
+    """Refuse a mechanism that reads a column or signal which neither the projection nor its populations have.
+
+    Raises
+    ------
+    BuildError
+        Naming the mechanism, what it reads, and what there is.
+    """
+    here = [*view.table.column_names, *view.target.signals, *view.source.signals]
+    for m in q.mechanisms:
+        for name in m.reads:
+            if name not in here:
+                raise BuildError(
+                    f"projection {q.name!r}: {m.name} reads {name!r}, which nothing here has{nearest(name, here)}; "
+                    f"use the mechanism that owns it (log_size: SpineSize, on spines). There are {sorted(here)}"
+                )
 
 
 def mechanisms_of(network: Network) -> list[tuple[str, Mechanism]]:

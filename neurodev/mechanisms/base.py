@@ -258,6 +258,10 @@ class Mechanism:
         """Columns (or signals) to create, each with its fill value."""
         return {}
 
+    def plain_columns(self) -> dict[str, float]:
+        """As `columns`, for a projection without spines, where there are no set-points to drive."""
+        return {k: v for k, v in self.columns().items() if not k.startswith("drive_")}
+
     def fastest_life_time(self) -> float:
         """Fastest time constant on the life clock, ms; the tick may be at most a fifth of it."""
         return float("inf")

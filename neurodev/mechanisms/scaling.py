@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from neurodev.errors import ParameterError
-from neurodev.mechanisms.base import Mechanism, NeuronView
+from neurodev.mechanisms.base import I8, Mechanism, NeuronView
 from neurodev.params import param
 from neurodev.signals.rate import low_pass
 from neurodev.units import day
@@ -59,8 +59,16 @@ class Scaling(Mechanism):
             raise ParameterError(f"Scaling.start={self.start} must lie within +-Scaling.bound={self.bound}")
 
     def columns(self) -> dict[str, float]:
-        """S and the averaged rate, which starts on target."""
-        return {"scaling": self.start, "rate_average": self.target_hz}
+        """S and the averaged rate, which starts on target; S of the dead and the unborn is 0."""
+        return {"scaling": 0.0, "rate_average": self.target_hz}
+
+    def prepare(self, view: NeuronView) -> None:
+        """S of the first neurons."""
+        self.born(view, np.flatnonzero(view.block.alive))
+
+    def born(self, view: NeuronView, slots: I8) -> None:
+        """S of a newborn."""
+        view.block["scaling"][slots] = self.start
 
     def fastest_life_time(self) -> float:
         """The faster of the two."""

@@ -163,6 +163,10 @@ class STDP(Mechanism):
         """Evidence, its accumulator, and the drive it adds to."""
         return {"accumulator": 0.0, "evidence": 0.0, "drive_evidence": 0.0}
 
+    def plain_columns(self) -> dict[str, float]:
+        """None: without spines the weight itself moves."""
+        return {}
+
     def fastest_life_time(self) -> float:
         """Of the evidence."""
         return self.evidence_tau

@@ -188,7 +188,7 @@ class TrophicFactor(Mechanism):
             Without spines; if two projections share a factor; if strengths do not fit; if a tick holds too many births.
         """
         t, b = view.table, view.target
-        if self.owns[0] not in t.column_names:
+        if "drive_trophic" not in t.column_names:
             raise BuildError(f"projection {view.name!r} has no spines: connect it with spines=nd.Spines(weight=...)")
         if f"ligand_{self.factor}" in b:
             raise BuildError(

@@ -279,7 +279,7 @@ def test_everything_goes_with_the_cell():
         life = t * sim.acceleration
         assert b.born[j] - 1e-3 <= life
         assert np.isnan(b.died[j]) or life <= b.died[j] + 1e-3
-    for name, fill in (("scaling", 0.5), ("rate_average", 5.0), ("rate_hz", 0.0), ("fate_rate", 10.0)):
+    for name, fill in (("scaling", 0.0), ("rate_average", 5.0), ("rate_hz", 0.0), ("fate_rate", 10.0)):
         np.testing.assert_array_equal(b[name][~b.alive], fill)
     logged = {int(j) for _, kind, j, _ in watch.neurons["e"] if kind == DEATH}
     assert logged == set(dead.tolist())

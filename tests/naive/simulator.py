@@ -379,6 +379,9 @@ class NaiveSimulator:
         p = self.net.populations[name]
         for k, v in self.signals[name].items():
             v[i] = self.first_signals[name][k][i]
+        for other in p.mechanisms:
+            if other.name == "Scaling":
+                self.signals[name]["scaling"][i] = other.start
         self.signals[name]["maturity"][i] = 0.0
         self.signals[name]["synapses_from"][i] = life + m.first_spine
         self.signals[name]["axon_from"][i] = life + m.axon

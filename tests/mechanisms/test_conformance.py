@@ -1,0 +1,192 @@
+"""Every registered mechanism keeps the contract of design section 4; a new one is taken in by being registered."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+
+import numpy as np
+import pytest
+
+from neurodev import jit, study
+from neurodev.errors import BuildError, ParameterError
+from tests.mechanisms.beds import (
+    MECHANISMS,
+    ROOM,
+    Bystander,
+    NeuronBystander,
+    everybody,
+    home,
+    homes,
+    make,
+    same,
+    small_network,
+    start,
+    state,
+)
+
+BYSTANDERS = [Bystander(), NeuronBystander()]
+
+
+def where(name: str) -> str:
+    """Where the test bed uses a mechanism."""
+    return "p" if MECHANISMS[name].level == "synapse" else "target"
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_runs_alike_whole_or_cut(name):
+    """The same bytes twice and however cut; every invariant after each tick; the log replays; others' columns stay."""
+    for kind in homes(name):
+        one, watch = start([*everybody(name, kind), *BYSTANDERS], kind)
+        one.run_until_spike(20.0 * 15)
+        watch.check_log()
+        watch.check_bystanders()
+        two, _ = start([*everybody(name, kind), *BYSTANDERS], kind)
+        for stop in (0.7, 20.0, 33.3, 133.33, 20.0 * 15):
+            two.run_until_spike(stop)
+        same(state(one), state(two))
+        assert state(one).keys() == state(two).keys()
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_switched_off_equals_never_named(name):
+    """Bit for bit in everything that both networks have; nobody's stream moves."""
+    for kind in homes(name):
+        company = everybody(name, kind)[:-1]
+        off, _ = start([*company, make(name, kind), *BYSTANDERS], kind, blocked={(where(name), name)})
+        never, _ = start([*company, *BYSTANDERS], kind)
+        for sim in (off, never):
+            sim.run_until_spike(20.0 * 12)
+        a, b = state(off), state(never)
+        assert b.keys() <= a.keys()
+        same(a, b)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_has_an_effect_or_says_what_it_owns(name):
+    """Not a stub: something of what it owns, adds to or reads off moves within two days."""
+    kind, company = home(name)
+    on, _ = start(everybody(name, kind), kind, spikes=100.0)
+    off, _ = start(everybody(name, kind), kind, spikes=100.0, blocked={(where(name), name)})
+    for sim in (on, off):
+        sim.run_until_spike(100.0 * 40)
+    a, b = state(on), state(off)
+    assert any(a[k].tobytes() != b[k].tobytes() for k in b)
+
+
+def test_one_owner_for_each_column():
+    """A second owner is refused at build, with both names; what is owned is created by its owner."""
+    for name, cls in MECHANISMS.items():
+        kind = home(name)[0]
+        one = make(name, kind)
+        for column in cls.owns:
+
+            class Second(Bystander):
+                level = cls.level
+                owns = (column,)
+
+            with pytest.raises(BuildError, match="two owners") as e:
+                small_network([one, Second()], kind, room=ROOM)
+            assert name in str(e.value) and "Second" in str(e.value) and column in str(e.value)
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+def toml(value) -> str:
+    """A value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {toml(v)}" for k, v in value.items() if v is not None) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml(v) for v in value) + "]"
+    return json.dumps(value) if isinstance(value, str) else repr(value)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_description_builds_the_same_again(name, tmp_path):
+    """Parameters through a study in TOML and back, and through JSON as in a run's provenance."""
+    kind, company = home(name)
+    others = [MECHANISMS[n]().describe() for n in company if n in MECHANISMS]
+    for one in (MECHANISMS[name](), make(name, kind)):
+        told = one.describe()
+        assert told["kind"] == name and json.loads(json.dumps(told)) == told
+        if any(v is None and getattr(MECHANISMS[name](), k, None) is not None for k, v in told.items()):
+            continue  # TOML has no word for "none"
+        levels: dict = {"neuron": [], "synapse": []}
+        for use in (*others, told):
+            levels[MECHANISMS[use["kind"]].level].append(toml(use))
+        text = "[population.a]\nkind = 'Poisson'\nn = 3\n[population.b]\nkind = 'LIF'\nn = 3\n"
+        text += f"use = [{', '.join(levels['neuron'])}]\n"
+        text += "[projection.p]\nsource = 'a'\ntarget = 'b'\nwiring = {kind = 'AllToAll'}\nspines = {weight = 1.0}\n"
+        text += f"use = [{', '.join(levels['synapse'])}]\n"
+        path = tmp_path / "s.toml"
+        path.write_text(text)
+        net = study.build(study.load(path))
+        used = [*net.populations["b"].mechanisms, *net.projections["p"].mechanisms]
+        assert [m.describe() for m in used if m.name == name] == [told]
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_bad_parameters_are_refused_by_name(name):
+    """Every parameter, each way it can be wrong; every one has a source."""
+    cls = MECHANISMS[name]
+    for f in fields(cls):
+        if "unit" not in f.metadata:
+            continue
+        m, bad = f.metadata, []
+        assert m["source"] and f.default is not MISSING, f.name
+        if m["choices"]:
+            bad = ["nonsense"]
+        elif isinstance(f.default, bool):
+            bad = [1.5, "yes"]
+        elif not isinstance(f.default, str):
+            bad = [float("nan"), "fast"]
+            bad += [m["low"] - 1] if m["low"] is not None else []
+            bad += [m["above"]] if m["above"] is not None else []
+            bad += [m["high"] + 1] if m["high"] is not None and np.isfinite(m["high"]) else []
+        for value in bad:
+            with pytest.raises(ParameterError, match=rf"{name}\.{f.name}"):
+                cls(**{f.name: value})
+
+
+# ---------------------------------------------------------------------- compiled and interpreted
+
+
+def numbers() -> dict[str, np.ndarray]:
+    """What every mechanism comes to in three ticks."""
+    out = {}
+    for name in MECHANISMS:
+        for kind in homes(name)[:1]:
+            sim, _ = start(everybody(name, kind), kind, spikes=15.0)
+            sim.run_until_spike(45.0)
+            out |= {f"{name} {k}": v for k, v in state(sim).items()}
+    return out
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="compares with the interpreter")
+def test_compiled_equals_interpreted(tmp_path):
+    """To 1e-12; float32 weights to two units in the last place; integers exactly."""
+    path = tmp_path / "numbers.npz"
+    code = (
+        "import sys, numpy; from tests.mechanisms import test_conformance as t; numpy.savez(sys.argv[1], **t.numbers())"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    ) as process:
+        compiled = numbers()
+        assert process.wait() == 0
+    interpreted = np.load(path)
+    assert set(interpreted.files) == set(compiled)
+    for k, ours in compiled.items():
+        theirs = interpreted[k]
+        if ours.dtype == np.float32:
+            assert np.all(np.abs(ours - theirs) <= 2 * np.spacing(np.abs(ours))), k
+        elif ours.dtype.kind == "f":
+            np.testing.assert_allclose(theirs, ours, rtol=1e-12, atol=1e-12, err_msg=k)
+        else:
+            np.testing.assert_array_equal(theirs, ours, err_msg=k)
