@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from neurodev.metrics import maps, maturation
-from neurodev.plot import activity, evolution, fields, life
+from neurodev.plot import activity, evolution, fields, life, lives
 from neurodev.plot.style import COLOURS, new_figure, png, svg
 
 _STYLE = """
@@ -193,8 +193,8 @@ def _name(run: Any) -> str:
 def write(run: Any, path: str | Path, control: Any = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 
-    Order: the success numbers; density and causes; raster; survival; sizes; map; rates; provenance and what was
-    approximate.
+    Order: the success numbers; density and causes; raster; survival; sizes; map; neurons (where some were born or
+    died); rates; provenance and what was approximate.
 
     Parameters
     ----------
@@ -218,6 +218,11 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
         sections = _structure(run, control)
     else:
         body += "<p class=lead>No projection of this network is on spines: there is no structure to follow.</p>"
+    if lives.changing(run):
+        sections.append(
+            ("Neurons", "With a neuron die its synapses both ways; a newborn one starts without any.",
+             _image(lives.lives_figure(run), "Living neurons; neurons born and dead by cause per day"))
+        )  # fmt: skip
     sections.append(("Rates", "", _image(activity.activity_figure(run), "Rates per day, and recorded spikes")))
     sections.append(("Provenance, and what was approximate", "", _provenance(run)))
     for title, note, content in sections:

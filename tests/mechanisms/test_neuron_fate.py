@@ -10,6 +10,7 @@ import neurodev as nd
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.mechanisms.neuron_fate import DEATH_PRESETS, survival
+from neurodev.plot import lives, report
 from neurodev.structure.log import BIRTH, CAUSES, DEATH
 from neurodev.structure.plan import NeuronPlan, merge_neurons
 from neurodev.structure.verify import replay
@@ -487,7 +488,8 @@ def test_run_tells_the_lives_of_neurons(tmp_path):
     days, alive = run.neurons.count("e")
     assert days.size == alive.size == run.n_tick + 1
     assert alive[0] == 12 and alive[-1] == b.alive.sum() and alive[12] == then.sum()
-    assert run.neurons.deaths_by_cause("e") == {"neuron_death": int((~np.isnan(b.died)).sum())}
+    dead_ever = int((~np.isnan(b.died)).sum())
+    assert run.neurons.deaths_by_cause("e") == {"neuron_death": dead_ever}
     assert run.density()[1][-1] == pytest.approx(table.n_synapse / b.alive.sum())
     rates = run.rates("e")
     assert rates.shape == (2, 18)
@@ -497,6 +499,10 @@ def test_run_tells_the_lives_of_neurons(tmp_path):
     assert set(frame["event"]) == {"birth", "death"} and set(frame["cause"]) == {"neuron_death", "neurogenesis"}
     with pytest.raises(ParameterError, match="life time in ms"):
         run.neurons.alive("e", -1.0)
+    page = report.write(run, tmp_path / "r.html").read_text()
+    assert "<h2>Neurons</h2>" in page
+    bars = [p.get_height() for p in lives.lives_figure(run).get_axes()[1].patches]
+    assert sum(h for h in bars if h > 0) == (b.born > 0).sum() and -sum(h for h in bars if h < 0) == dead_ever
 
 
 def test_room_in_a_study(tmp_path):

@@ -1,0 +1,68 @@
+"""The lives of neurons: how many live, who is born, who dies and of what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from neurodev.plot.style import COLOURS, INK, POPULATIONS, colour, empty, legend, new_figure, plain, word
+from neurodev.structure.log import BIRTH, CAUSES, DEATH
+
+LIFE = "life time (days)"
+
+
+def changing(run: Any) -> list[str]:
+    """Names of the populations whose neurons were born or died, or could be born."""
+    return [p["name"] for p in run.network["populations"] if run.neurons.events(p["name"])]
+
+
+def alive(ax: Any, run: Any) -> None:
+    """Number of living neurons of each population in which it changes."""
+    names = changing(run)
+    words = []
+    for name, shade in zip(names, POPULATIONS, strict=False):
+        day, count = run.neurons.count(name)
+        ax.step(day, count, where="post", color=shade, lw=1.6, label=name)
+        words.append(f"{name} {count[0]:,} to {count[-1]:,}")
+    if not names:
+        empty(ax, "no neuron was born or died")
+    ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
+    ax.set_xlim(0, max(run.days, 1e-9))
+    legend(ax, loc="lower left", ncols=2)
+    plain(ax, "Living neurons", LIFE, "neurons", "; ".join(words[:4]))
+
+
+def fates(ax: Any, run: Any) -> None:
+    """Neurons born (up) and dead by cause (down) on each day, all populations together."""
+    last = max(int(np.ceil(run.days - 1e-9)), 1)
+    born, dead = np.zeros(last), np.zeros((len(CAUSES), last))
+    for name in changing(run):
+        b = run.neurons.batch(name)
+        # an event of tick k happened at its end: the last tick of a day belongs to that day
+        day = np.clip(np.ceil(b.tick * run.tick_days - 1e-9).astype(np.int64) - 1, 0, last - 1)
+        born += np.bincount(day[b.kind == BIRTH], minlength=last)
+        died = b.kind == DEATH
+        np.add.at(dead, (b.cause[died].astype(np.int64), day[died]), 1)
+    centre, bottom = np.arange(last) + 0.5, np.zeros(last)
+    ax.bar(centre, born, 0.86, color=COLOURS["birth"], label="born")
+    for code in sorted(np.flatnonzero(dead.sum(axis=1)), key=lambda c: -dead[c].sum()):
+        name = CAUSES[code]
+        ax.bar(centre, -dead[code], 0.86, bottom=bottom, color=colour(name), label=f"died: {word(name)}")
+        bottom -= dead[code]
+    ax.axhline(0, color=INK, lw=0.8)
+    ax.set_xlim(0, last)
+    ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
+    legend(ax, loc="best")
+    text = f"{born.sum():.0f} born, {dead.sum():.0f} died"
+    plain(ax, "Neurons born (up) and dead (down)", LIFE, "neurons per day", text)
+
+
+def lives_figure(run: Any) -> Figure:
+    """Living neurons, and births and deaths by cause, side by side."""
+    fig = new_figure(10.5, 3.4)
+    left, right = fig.subplots(1, 2)
+    alive(left, run)
+    fates(right, run)
+    return fig
