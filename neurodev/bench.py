@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.bench_mechanisms import costs
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network, Spines
 from neurodev.engine.simulator import Simulator
@@ -237,6 +238,15 @@ def spines(scale: float) -> dict[str, Any]:
     return _result("spines", seconds, table.n_synapse, bytes_per_synapse=table.memory())
 
 
+def mechanisms(scale: float) -> dict[str, Any]:
+    """A tick of every mechanism alone, ns per synapse or per neuron, and of the default set."""
+    default = spines(scale)
+    begin = time.perf_counter()
+    table = costs(scale)
+    out = _result("mechanisms", [time.perf_counter() - begin], len(table), default_set_ns=default["ns_per_event"])
+    return out | {"ns": table}
+
+
 def startup(scale: float) -> dict[str, Any]:
     """Importing neurodev, beyond NumPy and Numba, and a cached start to the end of the first tick."""
 
@@ -263,7 +273,7 @@ def startup(scale: float) -> dict[str, Any]:
 _BENCHMARKS: dict[str, Callable[[float], dict[str, Any]]] = {
     "brunel": brunel, "brunel-stdp": brunel_stdp, "vogels-abbott": vogels_abbott,
     "vogels-abbott-current": vogels_abbott_current, "rewire": rewire, "spines": spines,
-    "startup": startup,
+    "mechanisms": mechanisms, "startup": startup,
 }  # fmt: skip
 
 
