@@ -61,14 +61,16 @@ def cost(mechanism: Mechanism, others: list[Mechanism], scale: float = 1.0) -> d
     Without ``ns`` where no small network accepts it: ``ns`` is NaN.
     """
     room = 4
-    found = companions(mechanism, others, room=room)
+    branches, found = 0, companions(mechanism, others, ("spines", "inhibitory"), most=1, room=room)
+    if found is None:
+        branches, found = 4, companions(mechanism, others, ("spines",), room=room, branches=4)
     if found is None:
         return {"per": mechanism.level, "ns": float("nan"), "with": [], "on": ""}
     kind, company = found
     inputs = max(int(100 * np.sqrt(scale)), 10)
     net = small_network(
         [*company, mechanism], kind, sources=5 * inputs, targets=max(int(500 * np.sqrt(scale)), 50), inputs=inputs,
-        room=room, rate_hz=1.0,
+        room=room, rate_hz=1.0, branches=branches,
     )  # fmt: skip
     sim = Simulator(net, acceleration=TICK / 1.0, tick=TICK)
     place: Any = net.projections["p"] if mechanism.level == "synapse" else net.populations["target"]

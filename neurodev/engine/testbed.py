@@ -16,7 +16,7 @@ from neurodev.errors import BuildError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.neurons.drive import Background, Poisson
 from neurodev.neurons.lif import LIF
-from neurodev.structure.places import Sheet
+from neurodev.structure.places import Branches, Sheet
 from neurodev.structure.wiring import Near, Uniform
 from neurodev.units import hour
 
@@ -26,7 +26,7 @@ TICK = 2 * hour
 
 def small_network(
     mechanisms: Sequence[Mechanism], kind: str = "spines", *, seed: int = 1, sources: int = 16, targets: int = 6,
-    inputs: int = 5, room: int = 0, rate_hz: float = 20.0,
+    inputs: int = 5, room: int = 0, rate_hz: float = 20.0, branches: int = 0,
 ) -> Network:  # fmt: skip
     """A drive, a projection ``"p"`` and a population ``"target"``, with the mechanisms where they belong.
 
@@ -37,6 +37,8 @@ def small_network(
         Cells, neurons, and synapses of a neuron at the start.
     room : int
         Places for newborn neurons.
+    branches : int
+        Branches of every neuron's dendrite; 0: no dendrite.
 
     Raises
     ------
@@ -45,7 +47,8 @@ def small_network(
     """
     net = Network(seed=seed, sheet=Sheet(300.0, 300.0))
     source = net.add(Poisson(rate_hz), sources, name="source", inhibitory=kind == "inhibitory")
-    target = net.add(LIF(), targets, name="target", room=room)
+    model = LIF(dendrite=Branches(branches)) if branches else LIF()
+    target = net.add(model, targets, name="target", room=room)
     net.background(target, Background(rate_hz=900.0, weight=1.5))
     how: dict[str, Any] = {"spines": Spines(weight=1.5)} if kind == "spines" else {"weight": 0.5}
     p = net.connect(source, target, Near(sigma=150.0, inputs=inputs), delay=Uniform(1.0, 3.0, 1.0), name="p", **how)
@@ -65,9 +68,9 @@ def refusal(mechanisms: Sequence[Mechanism], kind: str, **options: Any) -> str |
 
 def companions(
     mechanism: Mechanism, others: Sequence[Mechanism], kinds: Sequence[str] = KINDS, always: Sequence[Mechanism] = (),
-    **options: Any,
+    most: int = 2, **options: Any,
 ) -> tuple[str, list[Mechanism]] | None:  # fmt: skip
-    """The kind of projection and which of the `others`, at most two, a mechanism needs to be built.
+    """The kind of projection and which of the `others`, at most `most`, a mechanism needs to be built.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def companions(
         The companions come first; None if nothing here accepts it.
     """
     pool = [m for m in others if type(m) is not type(mechanism)]
-    for number in range(3):
+    for number in range(most + 1):
         for some in itertools.combinations(pool, number):
             for more in ((), tuple(always)) if always else ((),):
                 for kind in kinds:

@@ -52,9 +52,29 @@ def make(name: str, kind: str = "spines") -> Mechanism:
     return MECHANISMS[name](**given)
 
 
+# The company that known mechanisms need; what is not named here is looked for.
+COMPANY = {
+    "Survival": ("spines", ("BCM",)),
+    "Pairing": ("spines", ("Growth",)),
+    "Neurotrophin": ("spines", ("SpineSize",)),
+    "EarlyPhase": ("spines", ("STDP", "SpineSize")),
+    "Heterosynaptic": ("spines", ("Layout", "STDP", "SpineSize")),
+    "ClusteredBirths": ("spines", ("Layout", "SpineSize")),
+    "InhibitorySTDP": ("inhibitory", ()),
+} | {
+    n: ("spines", ())
+    for n in (
+        "STDP", "SpineSize", "Turnover", "Scaling", "BCM", "SpineRange", "CalciumPlasticity", "Growth", "NeuronDeath",
+        "Neurogenesis", "SpineStage", "SpineShape", "TrophicFactor",
+    )
+}  # fmt: skip
+
+
 @cache
 def home(name: str) -> tuple[str, tuple[str, ...]]:
     """The kind of projection and the names of the company that a mechanism needs."""
+    if name in COMPANY:
+        return COMPANY[name]
     for kind in KINDS:
         others = [make(n, kind) for n in MECHANISMS]
         found = companions(make(name, kind), others, [kind], [Layout()], room=ROOM)
