@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import neurodev as nd
 from neurodev.plot import lives
+from neurodev.plot.style import legend, plain
 from neurodev.structure.log import BIRTH
 from neurodev.units import day, hour
 
@@ -29,6 +30,7 @@ run = nd.simulate(net, 45 * day, tick=2 * hour, acceleration=2 * hour / 200.0, p
 fates = run.neurons.batch("granule")
 new = fates.kind == BIRTH
 birthday = dict(zip(fates.neuron[new].tolist(), (fates.tick[new] * run.tick_days).tolist(), strict=True))
+died = dict(zip(fates.neuron[~new].tolist(), (fates.tick[~new] * run.tick_days).tolist(), strict=True))
 log = run.log.batch("cortex_granule")
 ages, spines = np.arange(0.0, 31.0), []
 for j, when in birthday.items():
@@ -36,7 +38,7 @@ for j, when in birthday.items():
     step = np.where(log.kind[mine] == BIRTH, 1, -1)
     at = log.tick[mine] * run.tick_days - when
     count = np.array([step[at <= a].sum() for a in ages], dtype=float)
-    count[ages > run.days - when] = np.nan
+    count[ages > min(run.days, died.get(j, np.inf)) - when] = np.nan
     spines.append(count)
 
 figure = Figure(figsize=(11, 3.6), layout="constrained")
@@ -45,13 +47,12 @@ lives.alive(left, run)
 lives.fates(middle, run)
 right.plot(ages, np.array(spines).T, color="0.8", lw=0.8)
 right.plot(ages, np.nanmean(spines, axis=0), color="#22304A", lw=2, label="mean of the newborn")
-right.plot(ages, 20 * growth.maturity(ages * day), "--", color="#C0562F", label="20 x maturity")
 right.axvspan(
     growth.critical_begin / day, growth.critical_end / day, color="#EEF1F5", zorder=0, label="critical period"
 )
-right.set(title="A newborn grows in", xlabel="age (days)", ylabel="spines", xlim=(0, 30))
-right.legend(frameon=False, fontsize=8)
-right.spines[["top", "right"]].set_visible(False)
+plain(right, "A newborn overshoots and is pruned", "age (days)", "spines", "each grey line is one neuron, to its death")
+right.set_xlim(0, 30)
+legend(right, loc="upper right")
 figure.savefig(folder / "neurogenesis.png", dpi=120)
 late = np.nanmean(np.array(spines)[:, 25])
 print(f"{len(birthday)} neurons were born; {run.neurons.deaths_by_cause('granule')} died.")
