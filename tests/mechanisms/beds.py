@@ -59,7 +59,7 @@ COMPANY = {
     "Neurotrophin": ("spines", ("SpineSize",)),
     "EarlyPhase": ("spines", ("STDP", "SpineSize")),
     "Heterosynaptic": ("spines", ("Layout", "STDP", "SpineSize")),
-    "ClusteredBirths": ("spines", ("Layout", "SpineSize")),
+    "ClusteredBirths": ("spines", ("Layout", "SpineSize", "Turnover")),
     "InhibitorySTDP": ("inhibitory", ()),
 } | {
     n: ("spines", ())

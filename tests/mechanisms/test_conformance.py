@@ -158,12 +158,12 @@ def test_bad_parameters_are_refused_by_name(name):
 
 
 def numbers() -> dict[str, np.ndarray]:
-    """What every mechanism comes to in three ticks."""
+    """What every mechanism comes to in two ticks."""
     out = {}
     for name in MECHANISMS:
         for kind in homes(name)[:1]:
-            sim, _ = start(everybody(name, kind), kind, spikes=15.0)
-            sim.run_until_spike(45.0)
+            sim, _ = start(everybody(name, kind), kind, spikes=6.0)
+            sim.run_until_spike(12.0)
             out |= {f"{name} {k}": v for k, v in state(sim).items()}
     return out
 
