@@ -254,7 +254,8 @@ class Simulator:
             block.alive[merged.born], block.born[merged.born] = True, life
             fate.wake(self.engine, p.index, merged.born)
             for m in p.mechanisms:
-                m.born(self.neuron_views[p.name], merged.born)
+                if self._prepared(p.name, m):
+                    m.born(self.neuron_views[p.name], merged.born)
             ages: F8 | float = np.nan
             if "synapses_from" in block:
                 ages = (block["synapses_from"][merged.born] - life) / day
@@ -307,7 +308,9 @@ class Simulator:
                 table.column("size")[done.slots] = view.reference_volume
             build.put_on_branches(self.network, q, table, done.slots)
             for m in q.mechanisms:
-                m.born(view, done.slots)
+                # a blocked mechanism still gives newborns their values in columns of its own
+                if self._prepared(q.name, m) and (m.owns or (q.name, m.name) not in self.blocked):
+                    m.born(view, done.slots)
             index = list(self.network.projections).index(q.name)
             self.engine.mark_births(index, done.first_uid)
         if done.n_born or done.n_died:
