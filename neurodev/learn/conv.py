@@ -16,6 +16,7 @@ from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.learn import conv_kernels as kernels
 from neurodev.learn import fused
+from neurodev.learn.counts import present
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
 from neurodev.learn.linear import initial_weights, living_per_source, make_table
 from neurodev.learn.spikes import Current, Events, Spikes
@@ -248,20 +249,6 @@ def _lines_of_taps(n: int, n_out: int, grid: Grid) -> NDArray[np.int64]:
     """(kernel, n): 1 where the tap of an input line falls on an output line."""
     o = np.arange(n)[None] + grid.padding - np.arange(grid.kernel)[:, None]
     return ((o >= 0) & (o % grid.stride == 0) & (o // grid.stride < n_out)).astype(np.int64)
-
-
-def present(x: Spikes) -> Events:
-    """For each row, the units that have a count, each once; kept with the spikes."""
-    if x.scale == 1.0:
-        return x.rows
-    held: Events | None = x.__dict__.get("present")
-    if held is None:
-        flags = x.by_row
-        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-        index = np.empty(int(np.count_nonzero(flags)) + 1, dtype=np.uint32)
-        kernels.list_present(flags, start, index)
-        held = x.__dict__["present"] = Events(start, index)
-    return held
 
 
 def spans_through(x: Spikes, grid: Grid) -> fused.Spans:

@@ -25,19 +25,6 @@ from neurodev.jit import kernel, rule, sum_kernel
 
 
 @kernel
-def list_present(flags, start, index):  # type: ignore[no-untyped-def]
-    """The units with a count, each once; branch-free: `index` needs one place to spare."""
-    at = 0
-    for r in range(flags.shape[0]):
-        start[r] = at
-        row = flags[r]
-        for j in range(row.shape[0]):
-            index[at] = np.uint32(j)
-            at += np.int64(row[j] != 0)
-    start[flags.shape[0]] = at
-
-
-@kernel
 def pack(base, row_start, row_length, post, weight, image):  # type: ignore[no-untyped-def]
     """Rows of a table into a flat image; the row of source i begins at ``base[i]``."""
     for i in range(base.shape[0]):

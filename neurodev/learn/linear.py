@@ -11,6 +11,7 @@ from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn import kernels, policy, wide_kernels
+from neurodev.learn.counts import present, present_by_source
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
 from neurodev.learn.spikes import Current, Spikes, transposed, turned
 from neurodev.structure.dense import LINE, DenseTable
@@ -203,12 +204,14 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         _unpack(table.row_start, table.row_length, table.post, table.weight, w)
     kind = w.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
-    events = x.rows if isinstance(x, Spikes) and chosen == "rows" else None
+    wide = w.nbytes > wide_kernels.NEAR_CACHE
+    events = (present(x) if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
         out = np.zeros((n_row, n_out), dtype=kind)
-        if isinstance(x, Spikes) and w.nbytes > wide_kernels.NEAR_CACHE:
-            wide_kernels.add_by_source(x.columns.start, x.columns.index, w, n_out, scale, out)
+        if isinstance(x, Spikes) and wide:
+            by_source, worth = present_by_source(x), (np.arange(256) * x.scale).astype(kind)
+            wide_kernels.add_by_source(by_source.start, by_source.index, x.by_row, worth, w, n_out, out)
         else:
             kernels.add_rows(events.start, events.index, w, n_out, scale, out)
     else:
@@ -220,7 +223,13 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         gradient = weights.gradient
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
         if isinstance(x, Spikes) and events is not None:
-            kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
+            if wide:
+                by_source, worth = present_by_source(x), (np.arange(256) * x.scale).astype(kind)
+                wide_kernels.gradient_by_source(
+                    by_source.start, by_source.index, x.by_row, worth, delta, n_out, target
+                )  # fmt: skip
+            else:
+                kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
         else:
             target[:, :n_out] += values.T @ delta
         if sparse:
@@ -231,9 +240,9 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         if window is None:
             return Current(delta @ w[:, :n_out].T * scale, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
-        if w.nbytes > wide_kernels.NEAR_CACHE:
-            by_source = transposed(window, table.n_source)
-            wide_kernels.dot_by_source(by_source.start, by_source.index, w, scale, delta, dx)
+        if wide:
+            near = transposed(window, table.n_source)
+            wide_kernels.dot_by_source(near.start, near.index, w, scale, delta, dx)
         else:
             kernels.dot_rows(window.start, window.index, w, scale, delta, dx)
         return Current(dx, x.steps, x.batch, x.shape)

@@ -14,14 +14,35 @@ NEAR_CACHE = 1 << 19  # bytes of weights from which on it pays
 
 
 @sum_kernel
-def add_by_source(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
-    """``out[r, :n] += scale * w[i, :n]`` for the rows r in which source i spiked: (start, index) by source."""
+def add_by_source(start, index, counts, worth, w, n, out):  # type: ignore[no-untyped-def]
+    """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the rows r listed by source i."""
     for i in range(start.shape[0] - 1):
         a = w[i]
         for k in range(start[i], start[i + 1]):
-            o = out[index[k]]
+            r = index[k]
+            o, v = out[r], worth[counts[r, i]]
             for j in range(n):
-                o[j] += scale * a[j]
+                o[j] += v * a[j]
+
+
+@sum_kernel
+def gradient_by_source(start, index, counts, worth, delta, n, gradient):  # type: ignore[no-untyped-def]
+    """``gradient[i, :n] += worth[counts[r, i]] * delta[r, :n]``, the transpose of `add_by_source`; four rows a pass."""
+    for i in range(start.shape[0] - 1):
+        g = gradient[i]
+        k, end = start[i], start[i + 1]
+        while k + 4 <= end:
+            p, q, r, s = index[k], index[k + 1], index[k + 2], index[k + 3]
+            a, b, c, d = delta[p], delta[q], delta[r], delta[s]
+            va, vb, vc, vd = worth[counts[p, i]], worth[counts[q, i]], worth[counts[r, i]], worth[counts[s, i]]
+            for j in range(n):
+                g[j] += (va * a[j] + vb * b[j]) + (vc * c[j] + vd * d[j])
+            k += 4
+        while k < end:
+            a, va = delta[index[k]], worth[counts[index[k], i]]
+            for j in range(n):
+                g[j] += va * a[j]
+            k += 1
 
 
 @sum_kernel

@@ -22,7 +22,7 @@ from neurodev.learn.loss import Loss
 from neurodev.learn.model import Sequential
 
 I8 = NDArray[np.int64]
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 14 << 20
 
 
 @dataclass

@@ -67,14 +67,10 @@ def test_one_pass_is_two_layers(reset, detach, surrogate, monkeypatch):
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_no_spikes_and_all_spikes(rate, monkeypatch):
-    """Empty and full input, and even kernels."""
-    for kernel in (3, 2) if rate else (3,):
-        x = image(rate, (8, 8, 1) if kernel == 3 else (9, 9, 1))
-        if kernel == 2:
-            x = image(rate, (8, 8, 1))
-        one, two = both(lambda: IF(0.5), monkeypatch, x, 3)
-        np.testing.assert_array_equal(one[0], two[0])
-        np.testing.assert_allclose(one[2], two[2], rtol=0, atol=1e-12)
+    """Empty and full input."""
+    one, two = both(lambda: IF(0.5), monkeypatch, image(rate, (8, 8, 1)))
+    np.testing.assert_array_equal(one[0], two[0])
+    np.testing.assert_allclose(one[2], two[2], rtol=0, atol=1e-12)
 
 
 def test_spans_hold_all_that_a_spike_reaches():
@@ -99,7 +95,8 @@ def test_wide_matrices(rate, monkeypatch):
         monkeypatch.setattr("neurodev.learn.policy.choose", lambda *a: "rows")
         x = image(rate)
         near = (np.random.default_rng(1).random((T * B, 192)) < 0.4).astype(np.uint8)
-        x = Spikes(x.flags, T, B, x.shape, window=lambda near=near: near)
+        counts = (x.flags * np.random.default_rng(5).integers(1, 5, x.flags.shape)).astype(np.uint8)
+        x = Spikes(counts, T, B, x.shape, scale=0.25, window=lambda near=near: near)
         y, pull = model(x)
         dx = pull(Current(np.random.default_rng(2).normal(size=y.value.shape), T, B, y.shape))
         results.append((y.value, dx.by_row * near, next(iter(model.weights_of().values())).gradient))
