@@ -41,7 +41,8 @@ def channels_in_u(s, j, t):  # type: ignore[no-untyped-def]
     dt = t - clock_of(s).f[T_FRAME]
     total = 0.0
     for k in range(cu.n_channel[c]):
-        total += cu.cell[i, k + 1] * place(cu.anchored[c, k], cu.rate[c, k] - nn.rate[c], dt)
+        if cu.cell[i, k + 1] != 0.0:
+            total += cu.cell[i, k + 1] * place(cu.anchored[c, k], cu.rate[c, k] - nn.rate[c], dt)
     return total
 
 

@@ -29,6 +29,8 @@ def add_current(s, j, k, amount, t):  # type: ignore[no-untyped-def]
     """Add `amount` (over C, mV/ms) to channel `k` of neuron `j` at `t`; its potential does not jump."""
     nn, cu = neurons_of(s), currents_of(s)
     c, dt = nn.kind[j], t - clock_of(s).f[T_FRAME]
+    if amount == 0.0:
+        return
     change = amount * np.exp(cu.rate[c, k] * dt)
     cu.cell[row_of(s, j), k + 1] += change
     nn.u[j] -= change * place(cu.anchored[c, k], cu.rate[c, k] - nn.rate[c], dt)
@@ -128,6 +130,8 @@ def deliver_dendrite(s, q, first, last, limit, t):  # type: ignore[no-untyped-de
     weight = view_f4(pr.weight[q], pr.capacity[q])
     uid = view_u8(pr.uid[q], pr.capacity[q])
     branch = view_f8(dendrites_of(s).branch[q], pr.capacity[q])
+    # inhibition that adds linearly takes no neuron to its threshold
+    linear = dendrites_of(s).kind[nn.population[pr.offset[q]]] != BILINEAR
     listed = 0
     for k in range(first, last):
         w = np.float64(weight[k])
@@ -136,6 +140,8 @@ def deliver_dendrite(s, q, first, last, limit, t):  # type: ignore[no-untyped-de
         j = pr.offset[q] + np.int64(post[k])
         arrive_on_branch(s, j, np.int64(branch[k]), cu.channel[q], w * cu.inverse[nn.kind[j]], t)
         cell = cu.cell[row_of(s, j)]
+        if linear and w < 0.0 and cell[AT] == np.inf:
+            continue
         if cell[AT] != LISTED:
             cell[AT] = LISTED
             queue_of(s).fired[listed] = np.uint32(j)
@@ -156,7 +162,7 @@ def predict_dendrite(s, j, t):  # type: ignore[no-untyped-def]
         x = np.exp(-r * dt) * (nn.u[j] + channels_in_u(s, j, t))
         flow, most = de.scratch[-1], 0.0
         for k in range(N_CHANNEL):
-            flow[k] = cell[k + 1] * np.exp(-cu.rate[c, k] * dt)
+            flow[k] = cell[k + 1] * np.exp(-cu.rate[c, k] * dt) if cell[k + 1] != 0.0 else 0.0
             most += max(flow[k], 0.0)
         if max(x, x * np.exp(-r * left)) + left * most >= cu.threshold[c]:
             after = first_crossing_of_sum(x, flow, cu.rate[c], N_CHANNEL, r, cu.threshold[c], left, de.scratch)
