@@ -19,6 +19,8 @@ import numpy as np
 
 from neurodev.jit import kernel, sum_kernel
 
+WIDE = 16  # a cache line of float32
+
 # ---------------------------------------------------------------- dense rows
 
 
@@ -122,72 +124,108 @@ def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, de
 # ---------------------------------------------------------------- lanes: along the batch, by the targets' in-lists
 
 
+@kernel
+def _turn(lanes, some, rows, first, to_rows):  # type: ignore[no-untyped-def]
+    """Columns `first` and following of rows <-> lanes, by tiles of constant size: only those become vector code."""
+    n_lane = rows.shape[0]
+    whole = n_lane // WIDE * WIDE if some == WIDE else 0
+    for r in range(0, whole, WIDE):
+        if to_rows:
+            for p in range(WIDE):
+                for m in range(WIDE):
+                    rows[r + p, first + m] = lanes[m, r + p]
+        else:
+            for p in range(WIDE):
+                for m in range(WIDE):
+                    lanes[p, r + m] = rows[r + m, first + p]
+    for r in range(whole, n_lane):
+        for m in range(some):
+            if to_rows:
+                rows[r, first + m] = lanes[m, r]
+            else:
+                lanes[m, r] = rows[r, first + m]
+
+
 @sum_kernel
 def add_lanes(in_start, in_length, in_slot, in_row, weight, x, silent, scale, out):  # type: ignore[no-untyped-def]
-    """Forward; x (n_in, R) bytes, out (n_out, R); sources that are silent in the whole batch are skipped."""
-    n_lane = out.shape[1]
+    """Forward; x (n_in, R) bytes, out (R, n_out); sources that are silent in the whole batch are skipped.
+
+    Sixteen targets at a time gather their lanes in a scratch that stays in the cache, and are then turned into rows.
+    """
+    n_lane, n = out.shape
+    lanes = np.empty((WIDE, n_lane), dtype=out.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
-    for j in range(out.shape[0]):
-        o = out[j]
-        held = 0
-        for q in range(in_start[j], in_start[j] + in_length[j]):
-            i = np.int64(in_row[q])
-            if silent[i]:
-                continue
-            slot[held] = in_slot[q]
-            source[held] = i
-            held += 1
-            if held == 4:
-                held = 0
-                a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
-                wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
-                wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
+    for first in range(0, n, WIDE):
+        some = min(WIDE, n - first)
+        for m in range(some):
+            o = lanes[m]
+            o[:] = 0
+            j = first + m
+            held = 0
+            for q in range(in_start[j], in_start[j] + in_length[j]):
+                i = np.int64(in_row[q])
+                if silent[i]:
+                    continue
+                slot[held] = in_slot[q]
+                source[held] = i
+                held += 1
+                if held == 4:
+                    held = 0
+                    a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
+                    wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
+                    wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
+                    for k in range(n_lane):
+                        o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
+            for h in range(held):
+                a, wa = x[source[h]], scale * weight[slot[h]]
                 for k in range(n_lane):
-                    o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
-        for m in range(held):
-            a, wa = x[source[m]], scale * weight[slot[m]]
-            for k in range(n_lane):
-                o[k] += wa * a[k]
+                    o[k] += wa * a[k]
+        _turn(lanes, some, out, first, True)
 
 
 @sum_kernel
 def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient; delta (n_out, R); four synapses share the load of delta."""
-    n_lane = delta.shape[1]
+    """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
+    n_lane, n = delta.shape
+    lanes = np.empty((WIDE, n_lane), dtype=delta.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
     zero = delta.dtype.type(0)
-    for j in range(delta.shape[0]):
-        e = delta[j]
-        held = 0
-        for q in range(in_start[j], in_start[j] + in_length[j]):
-            i = np.int64(in_row[q])
-            if silent[i]:
-                continue
-            slot[held] = in_slot[q]
-            source[held] = i
-            held += 1
-            if held == 4:
-                held = 0
-                a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
-                sa = sb = sc = sd = zero
+    for first in range(0, n, WIDE):
+        some = min(WIDE, n - first)
+        _turn(lanes, some, delta, first, False)
+        for m in range(some):
+            e = lanes[m]
+            j = first + m
+            held = 0
+            for q in range(in_start[j], in_start[j] + in_length[j]):
+                i = np.int64(in_row[q])
+                if silent[i]:
+                    continue
+                slot[held] = in_slot[q]
+                source[held] = i
+                held += 1
+                if held == 4:
+                    held = 0
+                    a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
+                    sa = sb = sc = sd = zero
+                    for k in range(n_lane):
+                        y = e[k]
+                        sa += a[k] * y
+                        sb += b[k] * y
+                        sc += c[k] * y
+                        sd += d[k] * y
+                    gradient[slot[0]] += scale * sa
+                    gradient[slot[1]] += scale * sb
+                    gradient[slot[2]] += scale * sc
+                    gradient[slot[3]] += scale * sd
+            for h in range(held):
+                a = x[source[h]]
+                sa = zero
                 for k in range(n_lane):
-                    y = e[k]
-                    sa += a[k] * y
-                    sb += b[k] * y
-                    sc += c[k] * y
-                    sd += d[k] * y
-                gradient[slot[0]] += scale * sa
-                gradient[slot[1]] += scale * sb
-                gradient[slot[2]] += scale * sc
-                gradient[slot[3]] += scale * sd
-        for m in range(held):
-            a = x[source[m]]
-            sa = zero
-            for k in range(n_lane):
-                sa += a[k] * e[k]
-            gradient[slot[m]] += scale * sa
+                    sa += a[k] * e[k]
+                gradient[slot[h]] += scale * sa
 
 
 @sum_kernel

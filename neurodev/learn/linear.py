@@ -288,23 +288,23 @@ def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
 
 
 def _lanes(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
-    """Synapse by synapse, each along the whole batch; turned back into rows, which neurons go through faster."""
+    """Synapse by synapse, each along the whole batch; returned by row, as neurons go through it faster."""
     table = weights.table
     kind = table.weight.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
     lanes = x.by_lane
     silent = x.per_unit == 0 if isinstance(x, Spikes) else np.zeros(table.n_source, dtype=bool)
     into = table.in_start, table.in_length, table.in_slot, table.in_row
-    out = np.zeros((table.n_target, x.steps * x.batch), dtype=kind)
+    out: Array = np.empty((x.steps * x.batch, table.n_target), dtype=kind)
     kernels.add_lanes(*into, table.weight, lanes, silent, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        delta = dy.by_lane
-        kernels.gradient_lanes(*into, lanes, silent, scale, delta, weights.gradient)
+        kernels.gradient_lanes(*into, lanes, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
         if not x.wanted:
             return None
+        delta = dy.by_lane
         dx = np.zeros((table.n_source, delta.shape[1]), dtype=kind)
         kernels.dot_lanes(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
         return Current(turned(dx), x.steps, x.batch, x.shape)
 
-    return _current(x, turned(out), table.n_target), pull
+    return _current(x, out, table.n_target), pull
