@@ -215,6 +215,7 @@ class Conv2d(Layer):
         bias = self.parameters.get("bias")
         if isinstance(bias, Vector):
             y.value.reshape(-1, self.n_out)[...] += bias.value
+            y = Current(y.value, y.steps, y.batch, y.shape)
         elif chosen != "gemm" and self.stride == 1 and isinstance(x, Spikes):
             y.__dict__["spans"] = spans_through(x, self.grid)
         grid = self.grid
@@ -356,11 +357,13 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
     response = np.zeros((bits.shape[0], deep), dtype=kind)
     response[:, : grid.n_out] = bits @ grid.image(table, "taps", table.weight)
     flags = x.by_row.reshape(x.n_row, grid.height, grid.width)
-    size = x.n_row * grid.high * grid.wide * grid.n_out
-    flat = np.empty(size + deep, dtype=kind)
     lines = np.empty(grid.width + 2 * grid.padding, dtype=np.int32), np.empty(grid.wide, dtype=np.int32)
-    kernels.add_patterns(flags, response, grid.padding, k, grid.n_out, *lines, flat)
-    out = flat[:size].reshape(x.n_row, -1)
+
+    def make() -> Array:
+        size = x.n_row * grid.high * grid.wide * grid.n_out
+        flat = np.empty(size + deep, dtype=kind)
+        kernels.add_patterns(flags, response, grid.padding, k, grid.n_out, *lines, flat)
+        return flat[:size].reshape(x.n_row, -1)
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row).reshape(x.n_row, grid.high, grid.wide, grid.n_out)
@@ -370,7 +373,9 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
         kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
         return None
 
-    return Current(out, x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
+    flags_by_time = flags.reshape(x.steps, x.batch, grid.height, grid.width)
+    shape = (grid.high, grid.wide, grid.n_out)
+    return fused.Answers(make, flags_by_time, response, k, grid.padding, shape), pull
 
 
 def _some(grid: Grid, kind: type) -> int:

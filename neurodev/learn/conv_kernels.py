@@ -397,7 +397,7 @@ def add_columns(columns, grid, out):  # type: ignore[no-untyped-def]
 
 
 @rule
-def _codes(flags, y, size, padding, column, code):  # type: ignore[no-untyped-def]
+def codes_of_line(flags, y, size, padding, column, code):  # type: ignore[no-untyped-def]
     """The pattern above each output pixel of line y; `column` (W + 2 padding) and `code` (wide) are overwritten."""
     column[:] = 0
     for i in range(size):
@@ -424,7 +424,7 @@ def add_patterns(flags, response, padding, size, n_out, column, code, out):  # t
     at = 0
     for r in range(flags.shape[0]):
         for y in range(flags.shape[1] + 2 * padding - size + 1):
-            _codes(flags[r], y, size, padding, column, code)
+            codes_of_line(flags[r], y, size, padding, column, code)
             for x in range(code.shape[0]):
                 a, o = response[code[x]], out[at : at + deep]
                 for q in range(deep):
@@ -437,7 +437,7 @@ def gradient_patterns(flags, padding, size, column, code, delta, gradient):  # t
     """Weight gradient by pattern: delta (R, high, wide, n_out), gradient (2 ** taps, n_out); nothing for silence."""
     for r in range(delta.shape[0]):
         for y in range(delta.shape[1]):
-            _codes(flags[r], y, size, padding, column, code)
+            codes_of_line(flags[r], y, size, padding, column, code)
             for x in range(code.shape[0]):
                 if code[x] != 0:
                     g, d = gradient[code[x]], delta[r, y, x]

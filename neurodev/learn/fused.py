@@ -9,12 +9,15 @@ Results are those of the layers one by one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.jit import kernel
+from neurodev.jit import kernel, rule
+from neurodev.learn.conv_kernels import codes_of_line
 from neurodev.learn.layer import Layer, Pullback, Signal
 from neurodev.learn.neurons import IF, LIF
 from neurodev.learn.pool import AveragePool2d
@@ -63,42 +66,86 @@ def reach(spans, size, padding, out):  # type: ignore[no-untyped-def]
                 out[b, o, 1] = max(out[b, o, 1], min(after, wide))
 
 
+@rule
+def _step(now, before, drive, first, leak, gain, threshold, subtract):  # type: ignore[no-untyped-def]
+    """One step of a line of neurons; as `neurons.integrate`."""
+    zero = now.dtype.type(0)
+    if first:
+        for k in range(now.shape[0]):
+            now[k] = gain * drive[k]
+    elif subtract:
+        for k in range(now.shape[0]):
+            v = before[k]
+            v = v - threshold if v >= threshold else v
+            now[k] = leak * v + gain * drive[k]
+    else:
+        for k in range(now.shape[0]):
+            v = before[k]
+            v = zero if v >= threshold else v
+            now[k] = leak * v + gain * drive[k]
+
+
+@rule
+def _count(up, low, channels, threshold, line, out):  # type: ignore[no-untyped-def]
+    """Spikes of two lines of neurons as counts per square of four pixels."""
+    zero, one = up.dtype.type(0), up.dtype.type(1)
+    for k in range(up.shape[0]):
+        line[k] = (one if up[k] >= threshold else zero) + (one if low[k] >= threshold else zero)
+    for p in range(out.shape[0] // channels):
+        o = out[p * channels : (p + 1) * channels]
+        left = line[2 * p * channels : (2 * p + 1) * channels]
+        right = line[(2 * p + 1) * channels : (2 * p + 2) * channels]
+        for c in range(channels):
+            o[c] = np.uint8(left[c] + right[c])
+
+
 @kernel
 def _fire(x, spans, channels, leak, gain, threshold, subtract, line, u, counts):  # type: ignore[no-untyped-def]
     """x, u (T, B, H, W * C); spans (B, H // 2, 2) in pairs of pixels; counts (T, B, H // 2, W // 2 * C), zeroed."""
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for t in range(x.shape[0]):
-        for b in range(x.shape[1]):
+    for t in range(u.shape[0]):
+        for b in range(u.shape[1]):
             for y in range(counts.shape[2]):
                 first, after = spans[b, y, 0], spans[b, y, 1]
                 if after <= first:
                     continue
                 a, e = 2 * first * channels, 2 * after * channels
                 for half in range(2):
-                    now, drive = u[t, b, 2 * y + half, a:e], x[t, b, 2 * y + half, a:e]
-                    before = u[max(t - 1, 0), b, 2 * y + half, a:e]
-                    if t == 0:
-                        for k in range(e - a):
-                            now[k] = gain * drive[k]
-                    elif subtract:
-                        for k in range(e - a):
-                            v = before[k]
-                            v = v - threshold if v >= threshold else v
-                            now[k] = leak * v + gain * drive[k]
-                    else:
-                        for k in range(e - a):
-                            v = before[k]
-                            v = zero if v >= threshold else v
-                            now[k] = leak * v + gain * drive[k]
-                up, low = u[t, b, 2 * y, a:e], u[t, b, 2 * y + 1, a:e]
-                for k in range(e - a):
-                    line[k] = (one if up[k] >= threshold else zero) + (one if low[k] >= threshold else zero)
-                for p in range(after - first):
-                    o = counts[t, b, y, (first + p) * channels : (first + p + 1) * channels]
-                    left = line[2 * p * channels : (2 * p + 1) * channels]
-                    right = line[(2 * p + 1) * channels : (2 * p + 2) * channels]
-                    for c in range(channels):
-                        o[c] = np.uint8(left[c] + right[c])
+                    k = 2 * y + half
+                    _step(
+                        u[t, b, k, a:e], u[max(t - 1, 0), b, k, a:e], x[t, b, k, a:e], t == 0, leak, gain, threshold,
+                        subtract,
+                    )  # fmt: skip
+                out = counts[t, b, y, first * channels : after * channels]
+                _count(u[t, b, 2 * y, a:e], u[t, b, 2 * y + 1, a:e], channels, threshold, line, out)
+
+
+@kernel
+def _fire_patterns(  # type: ignore[no-untyped-def]
+    flags, response, padding, size, column, code, drive, spans, channels, leak, gain, threshold, subtract, line, u,
+    counts
+):  # fmt: skip
+    """The same with currents that are responses to patterns of spikes; flags (T, B, H, W), see `conv_kernels`."""
+    deep = response.shape[1]
+    for t in range(u.shape[0]):
+        for b in range(u.shape[1]):
+            for y in range(counts.shape[2]):
+                first, after = spans[b, y, 0], spans[b, y, 1]
+                if after <= first:
+                    continue
+                a, e = 2 * first * channels, 2 * after * channels
+                for half in range(2):
+                    k = 2 * y + half
+                    codes_of_line(flags[t, b], k, size, padding, column, code)
+                    for p in range(2 * first, 2 * after):
+                        answer = response[code[p]]
+                        o = drive[p * channels - a : p * channels - a + deep]
+                        for c in range(deep):
+                            o[c] = answer[c]
+                    _step(
+                        u[t, b, k, a:e], u[max(t - 1, 0), b, k, a:e], drive, t == 0, leak, gain, threshold, subtract
+                    )  # fmt: skip
+                out = counts[t, b, y, first * channels : after * channels]
+                _count(u[t, b, 2 * y, a:e], u[t, b, 2 * y + 1, a:e], channels, threshold, line, out)
 
 
 @kernel
@@ -170,6 +217,39 @@ def _pull(  # type: ignore[no-untyped-def]
                             )
 
 
+class Answers(Current):
+    """Currents that are responses to patterns of input spikes: written out only for those who ask for `value`.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the values, (R, n).
+    flags : (T, B, H, W) uint8
+    response : (2 ** taps, whole vectors)
+    size, padding : int
+        Of the kernel.
+    shape : tuple of int
+    """
+
+    def __init__(
+        self, make: Callable[[], Array], flags: Array, response: Array, size: int, padding: int, shape: tuple[int, ...]
+    ):
+        self.make, self.flags, self.response, self.size, self.padding = make, flags, response, size, padding
+        self.steps, self.batch = flags.shape[:2]
+        self.shape, self.layout, self.wanted = shape, "rows", True
+
+    @cached_property
+    def value(self) -> Array:  # type: ignore
+        """Values as (R, n)."""
+        return self.make()
+
+    @property
+    def kind(self) -> type:
+        """Type of the values."""
+        kind: type = self.response.dtype.type
+        return kind
+
+
 def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:
     """Whether a pair of layers can be run in one pass on this input."""
     return (
@@ -201,19 +281,24 @@ def _spans(neurons: LIF, x: Current) -> Spans:
 
 def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     """What `neurons` followed by a 2 x 2 average returns: counts of four neurons, and the pullback to the currents."""
-    kind = x.value.dtype.type
+    kind = x.kind if isinstance(x, Answers) else x.value.dtype.type
     high, wide, channels = x.shape
-    cube = x.value.reshape(x.steps, x.batch, high, wide * channels)
     spans = _spans(neurons, x)
     leak, gain = (kind(c) for c in neurons.constants())
     theta, h, subtract = kind(neurons.threshold), neurons.surrogate, neurons.reset == "subtract"
-    u = np.empty_like(cube)
+    u: Array = np.empty((x.steps, x.batch, high, wide * channels), dtype=kind)
     shape = (x.steps, x.batch, high // 2, wide // 2 * channels)
     n_row = x.steps * x.batch
-    counts, line = np.zeros(shape, dtype=np.uint8), np.empty(cube.shape[3], dtype=kind)
-    _fire(cube, spans, channels, leak, gain, theta, subtract, line, u, counts)
+    counts, line = np.zeros(shape, dtype=np.uint8), np.empty(wide * channels, dtype=kind)
+    constants = (spans, channels, leak, gain, theta, subtract, line, u, counts)
+    if isinstance(x, Answers):
+        column = np.empty(x.flags.shape[3] + 2 * x.padding, dtype=np.int32)
+        code, drive = np.empty(wide, dtype=np.int32), np.empty(wide * channels + x.response.shape[1], dtype=kind)
+        _fire_patterns(x.flags, x.response, x.padding, x.size, column, code, drive, *constants)
+    else:
+        _fire(x.value.reshape(u.shape), *constants)
     neurons.counters.spikes += int(counts.sum(dtype=np.int64))
-    neurons.counters.sites += cube.size
+    neurons.counters.sites += u.size
 
     def window() -> NDArray[np.uint8]:
         near = np.zeros(shape, dtype=np.uint8)
@@ -221,8 +306,9 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
         return near.reshape(n_row, -1)
 
     def pull(dy: Current) -> Current:
-        d, push = np.zeros_like(u), np.empty(cube.shape[3], dtype=kind)
-        g = np.ascontiguousarray(dy.by_row, dtype=kind).reshape(shape)
+        d = np.zeros_like(u)
+        push: Array = np.empty(wide * channels, dtype=kind)
+        g: Array = np.ascontiguousarray(dy.by_row, dtype=kind).reshape(shape)
         _pull(
             u, g, spans, channels, leak, theta, subtract, not neurons.detach, h.code, kind(h.width), kind(h.height),
             push, d,

@@ -73,6 +73,31 @@ def test_no_spikes_and_all_spikes(rate, monkeypatch):
     np.testing.assert_allclose(one[2], two[2], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_tables_of_patterns(bias, reset, monkeypatch):
+    """One channel of input without a gradient: currents are never written out, results are the same."""
+    results = []
+    x = image(0.3, (8, 12, 1))
+    for together in (True, False):
+        if not together:
+            monkeypatch.setattr(fused, "fits", lambda *a: False)
+        model = Sequential(
+            Conv2d(5, gain=2.5, bias=bias), LIF(0.3, 0.5, reset=reset), AveragePool2d(2), inputs=x.shape, seed=2,
+            kind=np.float64,
+        )  # fmt: skip
+        conv = next(iter(model.layers()))
+        if bias:
+            conv.parameters["bias"].value[:] = np.linspace(-0.2, 0.3, 5)
+        y, pull = model(Spikes(x.flags, T, B, x.shape, wanted=False))
+        assert conv.counters.kernels == {"patterns": 1}
+        pull(Current(np.random.default_rng(3).normal(size=(T * B, y.n)), T, B, y.shape))
+        results.append((y.flags, *(p.gradient for p in conv.parameters.values())))
+    assert results[0][0].any()
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-13 * np.abs(b).max())
+
+
 def test_spans_hold_all_that_a_spike_reaches():
     """Outside of its spans a convolution's output is exactly zero; for several kernels and paddings."""
     for kernel, padding in ((3, 1), (3, 0), (5, 2), (2, 1), (1, 0)):
