@@ -368,7 +368,8 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row).reshape(x.n_row, grid.high, grid.wide, grid.n_out)
         by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
-        kernels.gradient_patterns(flags, grid.padding, k, *lines, delta, by_pattern)
+        busy = dy.__dict__.get("busy", np.ones(x.batch, dtype=np.uint8))
+        kernels.gradient_patterns(flags, grid.padding, k, *lines, busy, delta, by_pattern)
         rows = table.row_start, table.row_length, table.post
         kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev.jit import kernel
 from neurodev.learn.spikes import Events, Spikes, transposed
@@ -43,3 +44,23 @@ def present_by_source(x: Spikes) -> Events:
     if held is None:
         held = x.__dict__["present_by_source"] = transposed(present(x), x.n)
     return held
+
+
+@kernel
+def _keep_rows(start, index, busy, out_start, out_index):  # type: ignore[no-untyped-def]
+    """Events of the rows that are busy; the other rows become empty."""
+    at = 0
+    for r in range(busy.shape[0]):
+        out_start[r] = at
+        if busy[r]:
+            for k in range(start[r], start[r + 1]):
+                out_index[at] = index[k]
+                at += 1
+    out_start[busy.shape[0]] = at
+
+
+def by_source_of_busy(events: Events, busy: NDArray[np.bool_], n: int) -> Events:
+    """Events by source, without those in rows that have no gradient (late in training most samples have none)."""
+    start, index = np.empty(busy.size + 1, dtype=np.int64), np.empty(max(events.n, 1), dtype=np.uint32)
+    _keep_rows(events.start, events.index, busy, start, index)
+    return transposed(Events(start, index), n)

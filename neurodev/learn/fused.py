@@ -174,15 +174,32 @@ def _near(u, spans, channels, threshold, width, line, near):  # type: ignore[no-
 
 @kernel
 def _pull(  # type: ignore[no-untyped-def]
-    u, g, spans, channels, leak, threshold, subtract, attached, kind, width, height, push, d
+    u, g, spans, channels, leak, threshold, subtract, attached, kind, width, height, push, busy, d
 ):
-    """Gradient of the currents from that of the counts; `d` zero outside of the spans.  As `neurons.adjoint`."""
+    """Gradient of the currents from that of the counts; `d` zero outside of the spans.  As `neurons.adjoint`.
+
+    Samples without any gradient, which it marks in `busy` (B,), cost nothing but finding that out.
+    """
     zero = u.dtype.type(0)
     hold = u.dtype.type(1) if attached else zero
     n_step = u.shape[0]
+    for b in range(u.shape[1]):
+        busy[b] = 0
+        for t in range(n_step):
+            for y in range(g.shape[2]):
+                total = zero
+                for v in g[t, b, y]:
+                    total += abs(v)
+                if total != zero:  # also where it is not a number
+                    busy[b] = 1
+                    break
+            if busy[b]:
+                break
     for back in range(n_step):
         t = n_step - 1 - back
         for b in range(u.shape[1]):
+            if not busy[b]:
+                continue
             for y in range(g.shape[2]):
                 first, after = spans[b, y, 0], spans[b, y, 1]
                 if after <= first:
@@ -289,7 +306,8 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     u: Array = np.empty((x.steps, x.batch, high, wide * channels), dtype=kind)
     shape = (x.steps, x.batch, high // 2, wide // 2 * channels)
     n_row = x.steps * x.batch
-    counts, line = np.zeros(shape, dtype=np.uint8), np.empty(wide * channels, dtype=kind)
+    counts: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+    line: Array = np.empty(wide * channels, dtype=kind)
     constants = (spans, channels, leak, gain, theta, subtract, line, u, counts)
     if isinstance(x, Answers):
         column = np.empty(x.flags.shape[3] + 2 * x.padding, dtype=np.int32)
@@ -308,14 +326,17 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     def pull(dy: Current) -> Current:
         d = np.zeros_like(u)
         push: Array = np.empty(wide * channels, dtype=kind)
+        busy: NDArray[np.uint8] = np.empty(x.batch, dtype=np.uint8)
         g: Array = np.ascontiguousarray(dy.by_row, dtype=kind).reshape(shape)
         _pull(
             u, g, spans, channels, leak, theta, subtract, not neurons.detach, h.code, kind(h.width), kind(h.height),
-            push, d,
+            push, busy, d,
         )  # fmt: skip
         if gain != 1:
             d *= gain
-        return Current(d.reshape(n_row, -1), x.steps, x.batch, x.shape)
+        out = Current(d.reshape(n_row, -1), x.steps, x.batch, x.shape)
+        out.__dict__["busy"] = busy
+        return out
 
     y = Spikes(
         counts.reshape(n_row, -1), x.steps, x.batch, (high // 2, wide // 2, channels), scale=0.25,

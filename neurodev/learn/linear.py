@@ -11,9 +11,9 @@ from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn import kernels, policy, wide_kernels
-from neurodev.learn.counts import present, present_by_source
+from neurodev.learn.counts import by_source_of_busy, present, present_by_source
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
-from neurodev.learn.spikes import Current, Spikes, transposed, turned
+from neurodev.learn.spikes import Current, Spikes, turned
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -224,7 +224,8 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
         if isinstance(x, Spikes) and events is not None:
             if wide:
-                by_source, worth = present_by_source(x), (np.arange(256) * x.scale).astype(kind)
+                busy, worth = np.asarray(delta.any(axis=1)), (np.arange(256) * x.scale).astype(kind)
+                by_source = present_by_source(x) if busy.all() else by_source_of_busy(events, busy, x.n)
                 wide_kernels.gradient_by_source(
                     by_source.start, by_source.index, x.by_row, worth, delta, n_out, target
                 )  # fmt: skip
@@ -241,7 +242,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             return Current(delta @ w[:, :n_out].T * scale, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
         if wide:
-            near = transposed(window, table.n_source)
+            near = by_source_of_busy(window, np.asarray(delta.any(axis=1)), table.n_source)
             wide_kernels.dot_by_source(near.start, near.index, w, scale, delta, dx)
         else:
             kernels.dot_rows(window.start, window.index, w, scale, delta, dx)

@@ -38,7 +38,9 @@ def both(neurons, monkeypatch, x, kernel=3):
             )  # fmt: skip
             y, pull = model(x)
             window = None if y.window is None else y.window.index[: y.window.n]
-            dy = np.random.default_rng(3).normal(size=(T * B, y.n))
+            dy = np.random.default_rng(3).normal(size=(T, B, y.n))
+            dy[:, 1] = 0  # a sample that has nothing to learn
+            dy = dy.reshape(T * B, y.n)
             dx = pull(Current(dy, T, B, y.shape)).by_row
             gradients = [w.gradient.copy() for w in model.weights_of().values()]
             spikes = [n.counters.spikes for n in model.layers() if isinstance(n, LIF)]
@@ -123,7 +125,9 @@ def test_wide_matrices(rate, monkeypatch):
         counts = (x.flags * np.random.default_rng(5).integers(1, 5, x.flags.shape)).astype(np.uint8)
         x = Spikes(counts, T, B, x.shape, scale=0.25, window=lambda near=near: near)
         y, pull = model(x)
-        dx = pull(Current(np.random.default_rng(2).normal(size=y.value.shape), T, B, y.shape))
+        dy = np.random.default_rng(2).normal(size=y.value.shape)
+        dy[::3] = 0  # rows that have nothing to learn
+        dx = pull(Current(dy, T, B, y.shape))
         results.append((y.value, dx.by_row * near, next(iter(model.weights_of().values())).gradient))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
