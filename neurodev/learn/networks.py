@@ -43,7 +43,9 @@ from neurodev.learn.vote import Vote
 
 ARCTAN = Surrogate.from_alpha(2.0)
 TRIANGLE = Surrogate("triangle", 0.5)
-SMALL_GAINS = (1.15, 1.45, 1.45, 1.73)  # measured: all layers of the small net between 5 and 20 % active on MNIST
+# Measured on MNIST: hidden layers 6 to 19 % active at the start.  With a last gain of 1.73
+# some classes stay far from threshold for hundreds of steps: 65 % after 40 steps, against 89 % with 1.0.
+SMALL_GAINS = (1.15, 1.45, 1.45, 1.0)
 
 
 def _wide(n: int, width: float) -> int:
@@ -138,7 +140,7 @@ def sdsnn_cifar10(
         *block(128, 1), *block(128, 2), MaxPool2d(2), *block(256, 3), *block(256, 4), MaxPool2d(2),
         *block(512, 5), *block(512, 6), Flatten(),
         gate(Linear(_wide(512, width), gain=1.5, name="fc1", **how)), spike(),
-        Linear(10, gain=3.0, name="fc2"), spike(),
+        Linear(10, gain=2.0, name="fc2"), spike(),
         inputs=(32, 32, 3), **words,
     )  # fmt: skip
 
@@ -171,7 +173,7 @@ def stds_cifar10(
     return Sequential(
         *first, MaxPool2d(2), *second, MaxPool2d(2), Flatten(),
         Dropout(dropout), gate(Linear(_wide(2048, width), gain=3.0, name="fc1", **how)), spike(),
-        Dropout(dropout), gate(Linear(10 * voters, gain=5.0, name="fc2", **how)), spike(), Vote(voters),
+        Dropout(dropout), gate(Linear(10 * voters, gain=4.0, name="fc2", **how)), spike(), Vote(voters),
         inputs=(32, 32, 3), **words,
     )  # fmt: skip
 
