@@ -270,10 +270,36 @@ def startup(scale: float) -> dict[str, Any]:
     return out
 
 
+def train_fc(scale: float) -> dict[str, Any]:
+    """A step of 784-800-10 with dense weights at 5 % input; `scale` multiplies the repeats."""
+    from neurodev import bench_training
+
+    m = bench_training.measure(1.0, 0.05, repeats=max(3, round(15 * scale)))
+    return _result("train-fc", m.pop("all"), m["operations"], **m)
+
+
+def train_sparse(scale: float) -> dict[str, Any]:
+    """The same step at falling density and at three rates of input; `scale` multiplies the repeats."""
+    from neurodev import bench_training
+
+    steps = bench_training.scaling(repeats=max(3, round(9 * scale)))
+    last = steps[-1]
+    return _result("train-sparse", last.pop("all"), last["operations"], steps=[*steps[:-1], last])
+
+
+def train_conv(scale: float) -> dict[str, Any]:
+    """A step of the SD-SNN net for MNIST on 100 samples; `scale` multiplies the repeats."""
+    from neurodev import bench_training
+
+    m = bench_training.measure_conv(repeats=max(3, round(7 * scale)))
+    return _result("train-conv", m.pop("all"), m["operations"], **m)
+
+
 _BENCHMARKS: dict[str, Callable[[float], dict[str, Any]]] = {
     "brunel": brunel, "brunel-stdp": brunel_stdp, "vogels-abbott": vogels_abbott,
     "vogels-abbott-current": vogels_abbott_current, "rewire": rewire, "spines": spines,
-    "mechanisms": mechanisms, "startup": startup,
+    "mechanisms": mechanisms, "startup": startup, "train-fc": train_fc, "train-sparse": train_sparse,
+    "train-conv": train_conv,
 }  # fmt: skip
 
 

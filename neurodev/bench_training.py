@@ -6,12 +6,13 @@ The input is the same kind of array that the peers get (0/1 bytes), turned into 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from neurodev import rng
+from neurodev.learn import networks
 from neurodev.learn.linear import Linear
 from neurodev.learn.loss import rate_mse
 from neurodev.learn.model import Sequential, total_counters
@@ -72,12 +73,33 @@ def measure(density: float, rate: float, threads: int = 1, repeats: int = 15, wa
     """Median seconds of a step of the fully connected net, with its activity and its memory."""
     model = fully_connected(density)
     flags = flat_input(rate, STEPS, BATCH, 784)
-    seconds = timed(training_step(model, flags, STEPS, BATCH, threads), repeats, wall)
-    counters = total_counters(model, [])
-    hidden = next(c for name, c in counters.items() if c.sites)
     table = model.weights_of()["hidden"].table
+    more = {"density": density, "input_rate": rate, "bytes_of_weights": round(table.memory() * table.n_synapse)}
+    return _measured(model, training_step(model, flags, STEPS, BATCH, threads), threads, repeats, wall) | more
+
+
+def measure_conv(threads: int = 1, repeats: int = 7, wall: bool = True, batch: int = 100) -> dict[str, Any]:
+    """Median seconds of a step of SD-SNN's net for MNIST as it is drawn, T = 20, 13 % input."""
+    model = networks.sdsnn_mnist(seed=1)
+    step = training_step(model, flat_input(0.13, 20, batch, 784), 20, batch, threads)
+    return _measured(model, step, threads, repeats, wall)
+
+
+def _measured(model: Sequential, step: Callable[[], None], threads: int, repeats: int, wall: bool) -> dict[str, Any]:
+    seconds = timed(step, repeats, wall)
+    counters = total_counters(model, [])
+    calls = repeats + 2
     return {
-        "density": density, "input_rate": rate, "threads": threads, "seconds": float(np.median(seconds)),
-        "spread": [min(seconds), max(seconds)], "hidden_rate": hidden.spikes / hidden.sites,
-        "kernels": dict(counters["hidden"].kernels), "bytes_of_weights": round(table.memory() * table.n_synapse),
+        "threads": threads, "seconds": float(np.median(seconds)), "spread": [min(seconds), max(seconds)],
+        "all": seconds, "rates": {n: c.spikes / c.sites for n, c in counters.items() if c.sites},
+        "kernels": {n: dict(c.kernels) for n, c in counters.items() if c.kernels},
+        "operations": sum(c.operations for c in counters.values()) // calls,
     }  # fmt: skip
+
+
+def scaling(
+    densities: Sequence[float] = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01), rates: Sequence[float] = (0.02, 0.05, 0.13),
+    repeats: int = 9, wall: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """`measure` for falling densities at each rate of input, the same seed for all."""
+    return [measure(d, r, 1, repeats, wall) for r in rates for d in densities]

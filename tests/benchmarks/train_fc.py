@@ -126,7 +126,7 @@ def main() -> None:
             min(v for k, v in t.items() if k != "peak_mb") / o["seconds"] for t, o in zip(theirs, ours, strict=True)
         ]
         result = {
-            "name": "train-fc", "sparsity": sparsity, "input_rate": a.rate, "hidden_rate": ours[0]["hidden_rate"],
+            "name": "train-fc", "sparsity": sparsity, "input_rate": a.rate, "rates": ours[0]["rates"],
             "seconds": mine, "peers": peers, "ratio": fastest / mine, "ratios": ratios,
             "peak_mb": float(np.median([o["peak_mb"] for o in ours])),
         }  # fmt: skip
