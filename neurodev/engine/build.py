@@ -32,6 +32,7 @@ from neurodev.engine.state import (
 )
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address
+from neurodev.mechanisms.base import check_writers
 from neurodev.neurons import dendrite
 from neurodev.neurons.expsum import SCRATCH
 from neurodev.neurons.lif import CURRENT_PARAMETERS, LIF
@@ -223,6 +224,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
         columns["size"] = q.spines.volume
     for m in q.mechanisms:
         columns.update(m.plain_columns() if q.spines is None else m.columns())
+    check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids,

@@ -270,6 +270,10 @@ class Mechanism:
         """The hot hooks, given the names of all columns of the projection."""
         return None
 
+    def writes_weight(self, columns: frozenset[str]) -> bool:
+        """Whether it integrates the weight itself, given the names of all columns of the projection; one may."""
+        return "weight" in self.owns
+
     def wants(self) -> tuple[str, ...]:
         """Signals of the own population that must exist once everything is prepared, whoever provides them."""
         return ()
@@ -321,6 +325,22 @@ def check_owners(where: str, mechanisms: tuple[Mechanism, ...], present: frozens
                     f"{where}: {m.name} reads {column!r}, which no mechanism here owns; "
                     f"add the mechanism that owns it (owned now: {sorted(owner) or 'nothing'})"
                 )
+
+
+def check_writers(where: str, mechanisms: tuple[Mechanism, ...], columns: frozenset[str]) -> None:
+    """Refuse a second mechanism that integrates the weight, as a second owner of any column.
+
+    Raises
+    ------
+    BuildError
+        With both names.
+    """
+    writers = [m.name for m in mechanisms if m.writes_weight(columns)]
+    if len(writers) > 1:
+        raise BuildError(
+            f"{where}: 'weight' has two owners, {' and '.join(writers)}; use one of them (with spines and SpineSize "
+            "rules may act together, each through a drive of the set-point)"
+        )
 
 
 def is_registered(cls: Any) -> bool:

@@ -183,6 +183,10 @@ class BCM(Mechanism):
         """The score; for sizes also its low-pass and the drive."""
         return {"bcm": 0.0} | ({"bcm_evidence": 0.0, "drive_bcm": 0.0} if self.act == "size" else {})
 
+    def writes_weight(self, columns: frozenset[str]) -> bool:
+        """With ``act="weight"``, unless switched off."""
+        return self.act == "weight" and self.rate > 0.0
+
     def fastest_life_time(self) -> float:
         """Of the low-pass and of the sliding threshold, where they are in use."""
         tau = self.evidence_tau if self.act == "size" else float("inf")

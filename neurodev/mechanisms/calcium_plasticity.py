@@ -94,6 +94,10 @@ class CalciumPlasticity(Mechanism):
         noisy = {"calcium_stream": 0.0} if self.sigma > 0 else {}
         return {"efficacy": 0.0, "calcium": 0.0, "calcium_time": 0.0} | noisy | {"drive_calcium": 0.0}
 
+    def writes_weight(self, columns: frozenset[str]) -> bool:
+        """Where there are no sizes to move."""
+        return "log_size" not in columns
+
     def hot(self, columns: frozenset[str]) -> Hot:
         """The hooks; rings of waiting arrivals travel as pre traces that never decay."""
         writes = float("log_size" not in columns)

@@ -89,6 +89,10 @@ class InhibitorySTDP(Mechanism):
         """alpha = 2 rho0 tau."""
         return 2.0 * self.target_hz / 1e3 * self.tau
 
+    def writes_weight(self, columns: frozenset[str]) -> bool:
+        """Unless switched off."""
+        return self.rate > 0.0
+
     def hot(self, columns: frozenset[str]) -> Hot | None:
         """Hooks on the weights; none when switched off."""
         if self.rate == 0.0:

@@ -171,6 +171,10 @@ class STDP(Mechanism):
         """Of the evidence."""
         return self.evidence_tau
 
+    def writes_weight(self, columns: frozenset[str]) -> bool:
+        """Where there are no sizes to move."""
+        return "log_size" not in columns
+
     def hot(self, columns: frozenset[str]) -> Hot:
         """Hooks of the rule; to evidence where spines have sizes, else to the weight."""
         mode = EVIDENCE if "log_size" in columns else WEIGHT
