@@ -321,6 +321,8 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     def window() -> NDArray[np.uint8]:
         near = np.zeros(shape, dtype=np.uint8)
         _near(u, spans, channels, theta, kind(h.width), np.empty_like(line), near)
+        c = neurons.counters
+        c.near, c.looked = c.near + int(np.count_nonzero(near)), c.looked + near.size
         return near.reshape(n_row, -1)
 
     def pull(dy: Current) -> Current:

@@ -129,19 +129,21 @@ class Counters:
     """What a layer did since the counters were cleared.
 
     `operations` are weights actually read because a spike arrived (living synapses only), `dense` what a layer without
-    pruning would have read, `spikes` and `sites` give the rate of a neuron layer, `near` its share inside the window.
+    pruning would have read, `spikes` and `sites` give the rate of a neuron layer; `near` of `looked` places were inside
+    the window of a compact surrogate, the only ones through which a gradient passes.
     """
 
     operations: int = 0
     dense: int = 0
     spikes: int = 0
     near: int = 0
+    looked: int = 0
     sites: int = 0
     kernels: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Counters) -> None:
         """Add the counts of a replica."""
-        for name in ("operations", "dense", "spikes", "near", "sites"):
+        for name in ("operations", "dense", "spikes", "near", "looked", "sites"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name, k in other.kernels.items():
             self.kernels[name] = self.kernels.get(name, 0) + k

@@ -198,6 +198,7 @@ class LIF(Layer):
         def window() -> Array:
             near = np.empty(u.size, dtype=np.uint8)
             flag_near(u.reshape(-1), theta, width, near)
+            c.near, c.looked = c.near + int(np.count_nonzero(near)), c.looked + near.size
             grid = near.reshape(x.value.shape)
             return grid if x.layout == "rows" else turned(grid)
 

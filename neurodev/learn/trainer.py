@@ -8,6 +8,7 @@ A method is a `Method` with any of these calls; it changes structure only throug
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.units import day
 
 I8 = NDArray[np.int64]
+FEWEST_NEAR = 1e-3  # share of potentials near threshold below which training stalls (a tenth of what small nets show)
 
 
 @dataclass
@@ -139,6 +141,7 @@ class Trainer:
         self._check_data()
         self.workers = Workers(model, as_loss(loss), threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
+        self._warned: set[str] = set()
         self.steps_per_epoch = -(-len(data.y_train) // self.batch)
         self.logs = {name: StructuralLog() for name in model.weights_of()}
         self.births = {name: [0, 0] for name in self.logs}
@@ -428,6 +431,8 @@ class Trainer:
         for name, c in counters.items():
             if c.sites:
                 out[f"rate/{name}"] = c.spikes / c.sites
+            if c.looked:
+                out[f"near/{name}"] = c.near / c.looked
         return out
 
     def _check_alive(self, counters: dict[str, Counters]) -> None:
@@ -437,6 +442,14 @@ class Trainer:
                 f"layers without a single spike in epoch {self.epoch}: {silent}; raise the gain of the layer below, "
                 "lower its threshold, or widen its surrogate"
             )
+        for name, c in counters.items():
+            if c.looked and c.near < FEWEST_NEAR * c.looked and name not in self._warned:
+                self._warned.add(name)
+                warnings.warn(
+                    f"only {c.near / c.looked:.1e} of the potentials of {name!r} were within the window of its "
+                    f"surrogate in epoch {self.epoch}: hardly any gradient passes; widen the surrogate, or take 'fast_sigmoid'",
+                    stacklevel=2,
+                )
 
 
 class _Picked:

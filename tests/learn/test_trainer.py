@@ -190,3 +190,16 @@ def test_a_silent_network_is_named() -> None:
     dark = dataclasses.replace(data, x_train=np.zeros_like(data.x_train))
     with pytest.raises(ParameterError, match="silent whatever its weights"):
         Trainer(little_model(), dark, encoder=Bernoulli(8))
+
+
+def test_a_layer_that_lost_its_gradient_is_reported() -> None:
+    """Potentials far above threshold, and a narrow window: hardly any gradient passes, and the trainer says so."""
+    from neurodev.learn.surrogate import Surrogate
+
+    narrow = LIF(0.5, 0.5, surrogate=Surrogate("rectangle", 1e-5))
+    model = Sequential(Linear(24, name="hidden"), narrow, Linear(3), LIF(0.5, 0.5), inputs=(16,), seed=2)
+    t = Trainer(model, little_data(), encoder=Bernoulli(8), epochs=3, batch=16)
+    with pytest.warns(UserWarning, match="of the potentials of 'lif1' were within the window"):
+        t.fit(1)
+    assert t.history[0].series["near/lif1"] < 1e-3
+    t.close()
