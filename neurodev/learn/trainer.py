@@ -447,7 +447,7 @@ class Trainer:
                 self._warned.add(name)
                 warnings.warn(
                     f"only {c.near / c.looked:.1e} of the potentials of {name!r} were within the window of its "
-                    f"surrogate in epoch {self.epoch}: hardly any gradient passes; widen the surrogate, or take 'fast_sigmoid'",
+                    f"surrogate in epoch {self.epoch}: hardly any gradient passes; widen the surrogate",
                     stacklevel=2,
                 )
 
