@@ -304,12 +304,10 @@ def make_log(neurons: Neurons, room: int | None = None) -> Log:
 
 
 def make_queue(n_neuron: int, room: int = 4096) -> Queue:
-    """An empty queue with room for `room` arrivals in a window."""
+    """An empty queue with room for `room` arrivals in a window, 18 bytes each."""
     u4 = np.uint32
     return Queue(
-        np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16),
-        np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16),
-        np.zeros(room + 2, np.int64),
+        np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16), np.zeros(room + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(4 * n_neuron + 1024), np.zeros(4 * n_neuron + 1024, u4), np.zeros(4 * n_neuron + 1024),

@@ -243,12 +243,9 @@ class Engine:
         if status is Status.RECORD_FULL:
             self.flush_spikes()
         elif status is Status.AGENDA_FULL:
-            room = int(1.5 * s.clock.n[N_NEED]) + 64
+            room = int(1.25 * s.clock.n[N_NEED]) + 64  # of 18 bytes each: below 24 bytes an arrival, and a constant
             fresh = build.make_queue(s.neurons.u.size, room)
-            self._replace(
-                queue=s.queue._replace(**{k: getattr(fresh, k) for k in (
-                    "time", "row", "lane", "work_time", "work_row", "work_lane", "bucket")})
-            )  # fmt: skip
+            self._replace(queue=s.queue._replace(**{k: getattr(fresh, k) for k in ("time", "row", "lane", "bucket")}))
         elif status is Status.LOG_FULL:
             old = s.log
             room = 2 * old.time.shape[1]

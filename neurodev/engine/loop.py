@@ -28,7 +28,6 @@ from neurodev.engine.queue import (
     gather_releases,
     pop_crossing,
     push_crossing,
-    sort_agenda,
 )
 from neurodev.engine.state import (
     N_AGENDA,
@@ -467,10 +466,9 @@ def open_window(s):  # type: ignore[no-untyped-def]
         for p in range(log.count.shape[0]):
             if room - log.count[p] < 2 * neurons_of(s).size[p] + 64:
                 return LOG_FULL
-    status = gather(s, end)
+    status = gather(s, start, end)
     if status != DONE:
         return status
-    sort_agenda(s, start, f[T_LENGTH])
     gather_releases(s, end)
     f[T_WINDOW], f[T_END] = start, end
     if n[N_WINDOW] % n[N_FRAME_WINDOWS] == 0 and start > f[T_FRAME]:

@@ -125,10 +125,7 @@ class Queue(NamedTuple):
     time: F8  # (room,) arrivals of the window
     row: U4
     lane: NDArray[np.uint16]
-    work_time: F8
-    work_row: U4
-    work_lane: NDArray[np.uint16]
-    bucket: I8
+    bucket: U4  # (room + 1,) first place of each bucket of the counting sort
     release_time: F8  # (n_neuron,) pending releases
     release_index: U4
     due_time: F8

@@ -134,21 +134,18 @@ def queue_of(s):  # type: ignore[no-untyped-def]
         view_f8(entry(s, 126), entry(s, 127)),
         view_u4(entry(s, 129), entry(s, 130)),
         view_u2(entry(s, 132), entry(s, 133)),
-        view_f8(entry(s, 135), entry(s, 136)),
-        view_u4(entry(s, 138), entry(s, 139)),
-        view_u2(entry(s, 141), entry(s, 142)),
-        view_i8(entry(s, 144), entry(s, 145)),
-        view_f8(entry(s, 147), entry(s, 148)),
-        view_u4(entry(s, 150), entry(s, 151)),
-        view_f8(entry(s, 153), entry(s, 154)),
-        view_u4(entry(s, 156), entry(s, 157)),
+        view_u4(entry(s, 135), entry(s, 136)),
+        view_f8(entry(s, 138), entry(s, 139)),
+        view_u4(entry(s, 141), entry(s, 142)),
+        view_f8(entry(s, 144), entry(s, 145)),
+        view_u4(entry(s, 147), entry(s, 148)),
+        view_f8(entry(s, 150), entry(s, 151)),
+        view_u4(entry(s, 153), entry(s, 154)),
+        view_f8(entry(s, 156), entry(s, 157)),
         view_f8(entry(s, 159), entry(s, 160)),
         view_u4(entry(s, 162), entry(s, 163)),
-        view_f8(entry(s, 165), entry(s, 166)),
-        view_f8(entry(s, 168), entry(s, 169)),
-        view_u4(entry(s, 171), entry(s, 172)),
-        view_u4(entry(s, 174), entry(s, 175)),
-        view_u4(entry(s, 177), entry(s, 178)),
+        view_u4(entry(s, 165), entry(s, 166)),
+        view_u4(entry(s, 168), entry(s, 169)),
     )
 
 
@@ -156,22 +153,22 @@ def queue_of(s):  # type: ignore[no-untyped-def]
 def background_of(s):  # type: ignore[no-untyped-def]
     """Views of `Background`."""
     return Background(
-        view_f8(entry(s, 180), entry(s, 181)),
-        view_f8(entry(s, 183), entry(s, 184)),
-        view_i8(entry(s, 186), entry(s, 187)),
-        view_i8(entry(s, 189), entry(s, 190)),
-        view_i8(entry(s, 192), entry(s, 193)),
-        view_u8(entry(s, 195), entry(s, 196)),
-        view_u8(entry(s, 198), entry(s, 199)),
-        view_f8(entry(s, 201), entry(s, 202)),
-        view_i8(entry(s, 204), entry(s, 205)),
-        view_f8(entry(s, 207), entry(s, 208)),
-        view2_f8(entry(s, 210), entry(s, 211), entry(s, 212)),
-        view2_u4(entry(s, 213), entry(s, 214), entry(s, 215)),
-        view2_f8(entry(s, 216), entry(s, 217), entry(s, 218)),
-        view_f8(entry(s, 219), entry(s, 220)),
-        view_u8(entry(s, 222), entry(s, 223)),
-        view_f8(entry(s, 225), entry(s, 226)),
+        view_f8(entry(s, 171), entry(s, 172)),
+        view_f8(entry(s, 174), entry(s, 175)),
+        view_i8(entry(s, 177), entry(s, 178)),
+        view_i8(entry(s, 180), entry(s, 181)),
+        view_i8(entry(s, 183), entry(s, 184)),
+        view_u8(entry(s, 186), entry(s, 187)),
+        view_u8(entry(s, 189), entry(s, 190)),
+        view_f8(entry(s, 192), entry(s, 193)),
+        view_i8(entry(s, 195), entry(s, 196)),
+        view_f8(entry(s, 198), entry(s, 199)),
+        view2_f8(entry(s, 201), entry(s, 202), entry(s, 203)),
+        view2_u4(entry(s, 204), entry(s, 205), entry(s, 206)),
+        view2_f8(entry(s, 207), entry(s, 208), entry(s, 209)),
+        view_f8(entry(s, 210), entry(s, 211)),
+        view_u8(entry(s, 213), entry(s, 214)),
+        view_f8(entry(s, 216), entry(s, 217)),
     )
 
 
@@ -179,12 +176,12 @@ def background_of(s):  # type: ignore[no-untyped-def]
 def record_of(s):  # type: ignore[no-untyped-def]
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 228), entry(s, 229)),
-        view_i8(entry(s, 231), entry(s, 232)),
-        view_i8(entry(s, 234), entry(s, 235)),
-        view_f8(entry(s, 237), entry(s, 238)),
-        view_u4(entry(s, 240), entry(s, 241)),
-        view_u4(entry(s, 243), entry(s, 244)),
+        view_i8(entry(s, 219), entry(s, 220)),
+        view_i8(entry(s, 222), entry(s, 223)),
+        view_i8(entry(s, 225), entry(s, 226)),
+        view_f8(entry(s, 228), entry(s, 229)),
+        view_u4(entry(s, 231), entry(s, 232)),
+        view_u4(entry(s, 234), entry(s, 235)),
     )
 
 
@@ -192,15 +189,15 @@ def record_of(s):  # type: ignore[no-untyped-def]
 def currents_of(s):  # type: ignore[no-untyped-def]
     """Views of `Currents`."""
     return Currents(
+        view_i8(entry(s, 237), entry(s, 238)),
+        view_i8(entry(s, 240), entry(s, 241)),
+        view_i8(entry(s, 243), entry(s, 244)),
         view_i8(entry(s, 246), entry(s, 247)),
-        view_i8(entry(s, 249), entry(s, 250)),
-        view_i8(entry(s, 252), entry(s, 253)),
-        view_i8(entry(s, 255), entry(s, 256)),
-        view2_f8(entry(s, 258), entry(s, 259), entry(s, 260)),
+        view2_f8(entry(s, 249), entry(s, 250), entry(s, 251)),
+        view2_f8(entry(s, 252), entry(s, 253), entry(s, 254)),
+        view_f8(entry(s, 255), entry(s, 256)),
+        view_f8(entry(s, 258), entry(s, 259)),
         view2_f8(entry(s, 261), entry(s, 262), entry(s, 263)),
-        view_f8(entry(s, 264), entry(s, 265)),
-        view_f8(entry(s, 267), entry(s, 268)),
-        view2_f8(entry(s, 270), entry(s, 271), entry(s, 272)),
     )
 
 
@@ -208,12 +205,12 @@ def currents_of(s):  # type: ignore[no-untyped-def]
 def dendrites_of(s):  # type: ignore[no-untyped-def]
     """Views of `Dendrites`."""
     return Dendrites(
-        view_i8(entry(s, 273), entry(s, 274)),
+        view_i8(entry(s, 264), entry(s, 265)),
+        view_i8(entry(s, 267), entry(s, 268)),
+        view_i8(entry(s, 270), entry(s, 271)),
+        view2_f8(entry(s, 273), entry(s, 274), entry(s, 275)),
         view_i8(entry(s, 276), entry(s, 277)),
-        view_i8(entry(s, 279), entry(s, 280)),
+        view_f8(entry(s, 279), entry(s, 280)),
         view2_f8(entry(s, 282), entry(s, 283), entry(s, 284)),
-        view_i8(entry(s, 285), entry(s, 286)),
-        view_f8(entry(s, 288), entry(s, 289)),
-        view2_f8(entry(s, 291), entry(s, 292), entry(s, 293)),
-        view2_f8(entry(s, 294), entry(s, 295), entry(s, 296)),
+        view2_f8(entry(s, 285), entry(s, 286), entry(s, 287)),
     )
