@@ -7,11 +7,13 @@ from neurodev.data.digits import digits
 from neurodev.data.encode import bernoulli, direct, intensity, latency
 from neurodev.data.events import Events, from_tonic, pool, read_events, read_npz
 from neurodev.data.idx import fashion_mnist, mnist, read_idx
+from neurodev.data.maze import Maze
 from neurodev.data.recordings import recordings, tonic
 
 __all__ = [
     "Dataset",
     "Events",
+    "Maze",
     "SpikeTrains",
     "bernoulli",
     "cifar10",

@@ -86,6 +86,8 @@ class Workers:
         self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]
         self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
         self._pool = ThreadPoolExecutor(1) if threads == 2 and not self.whole else None
+        # a loss whose labels are not classes says itself which samples are right
+        self._right = getattr(loss, "right", lambda score, labels: score.argmax(axis=1) == labels)
 
     def close(self) -> None:
         """End the second thread."""
@@ -107,7 +109,7 @@ class Workers:
             value, dy, score = self.loss(y, labels[part], total)
             if learn and dy.value.any():
                 pull(dy)
-            done.add(Outcome(value * total, int((score.argmax(axis=1) == labels[part]).sum()), score.shape[0]))
+            done.add(Outcome(value * total, int(self._right(score, labels[part]).sum()), score.shape[0]))
             if out is not None:
                 out[part] = score
         return done
