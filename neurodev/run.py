@@ -17,6 +17,7 @@ from neurodev.record.runfile import RunFile
 from neurodev.spines import Spines
 from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch, concatenate, fill_partners
 from neurodev.structure.verify import replay
+from neurodev.trained import Synapses, Training
 from neurodev.units import day as DAY
 
 F8 = NDArray[np.float64]
@@ -302,7 +303,17 @@ class Run:
         """Every spine that ever lived."""
         if not self.plastic:
             raise ParameterError("this run has no projection on spines")
-        return Spines(self, self.plastic)
+        return Synapses(self, self.plastic) if self.is_training else Spines(self, self.plastic)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a trainer wrote this run."""
+        return bool(self.file.item("kind", None) == "training")
+
+    @property
+    def training(self) -> Training:
+        """Epochs, accuracy and cost of a run of training."""
+        return Training(self)
 
     def _pictures(self, name: str) -> list[tuple[float, str]]:
         """(day, label) of everything that holds weights of a projection."""
@@ -486,7 +497,11 @@ class Run:
     # ------------------------------------------------------------------ looking
 
     def plot(self, control: Run | None = None) -> Any:
-        """Density, births and deaths by cause, sizes, survival and map in one figure."""
+        """Density, births and deaths by cause, sizes, survival and map (or accuracy and cost) in one figure."""
+        if self.is_training:
+            from neurodev.plot.training import training_overview
+
+            return training_overview(self)
         from neurodev.plot.evolution import overview
 
         return overview(self, control)
@@ -506,8 +521,16 @@ class Run:
         lines = [
             f"{self.path}: {self.days:g} days of life, {self._state()}",
             f"  written {p['date']} with {versions}; seed {p['seed']}",
-            f"  acceleration {self.file.item('acceleration'):g}, tick {self.tick_days * 24:g} h of life = "
-            f"{self.tick_spike / 1000:g} s of spikes, {self.file.item('events', 0) / 1e6:.1f} M synaptic events",
+        ]
+        if self.is_training:
+            lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"
+            lines += self.training.lines()
+        else:
+            lines.append(
+                f"  acceleration {self.file.item('acceleration'):g}, tick {self.tick_days * 24:g} h of life = "
+                f"{self.tick_spike / 1000:g} s of spikes, {self.file.item('events', 0) / 1e6:.1f} M synaptic events"
+            )
+        lines += [
             "  populations: " + ", ".join(f"{q['name']} ({q['n']})" for q in self.network["populations"]),
             "  projections: " + ", ".join(q["name"] for q in self.network["projections"]),
             f"  {megabytes:.1f} MB; log: {n} births and deaths, {size / max(n, 1):.1f} bytes each"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 
-_REASONS = {
+REASONS = {
     "turnover": "it was lost at the constant rate of turnover",
     "fluctuation": "its size wandered below the limit by chance, although nothing had lowered its set-point",
     "evidence": "its activity had agreed less with the target's than that of its neighbours, and its set-point fell",
@@ -98,7 +98,7 @@ class Spine:
         if self.died is None:
             return text + f"It was alive at the end, after {self.life:.1f} days."
         text += f"It lived {self.life:.1f} days and died on day {self.died:.1f} of {self.cause}: "
-        text += _REASONS.get(self.cause or "", "its set-point had been lowered") + "."
+        text += REASONS.get(self.cause or "", "its set-point had been lowered") + "."
         if np.isfinite(self.death_log_size):
             text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
             terms = [
@@ -118,7 +118,8 @@ class Spines(Mapping[int, Spine]):
     """All spines that ever lived in a run, by uid.
 
     Arrays, one row for each (n_spine,): `uid`, `pre`, `post`, `born` and `died` (days; NaN: alive), `cause` (code;
-    -1: alive), `owner` (index into `projections`), and at death `value` (ln(V/V0)), `evidence`, `trophic`.
+    -1: alive), `owner` (index into `projections`), `birth_value` and, at death, `value` (ln(V/V0)), `evidence`,
+    `trophic`.
 
     Examples
     --------
@@ -151,6 +152,7 @@ class Spines(Mapping[int, Spine]):
         n = self.uid.size
         self.died: F8 = np.full(n, np.nan)
         self.cause: NDArray[np.int64] = np.full(n, -1)
+        self.birth_value: F8 = np.concatenate([np.full(i[0].size, np.nan) for i in initial] + [log.value[births]])
         self.value, self.evidence, self.trophic = (np.full(n, np.nan) for _ in range(3))
         order = np.argsort(self.uid)
         dead = ~births

@@ -151,12 +151,15 @@ def trainer(
     train = dict(table.get("train", {}))
     check_keys(study, train, TRAIN, ("train",))
     try:
-        return Trainer(
+        made_trainer = Trainer(
             model, data, encoder=encoder, optimiser=optimiser, schedule=schedule, methods=made, seed=seed,
             to=None if to is None else Path(to), **(train | options),
         )  # fmt: skip
     except ParameterError as e:
         raise StudyError(f"{study.path}: {e}") from e
+    made_trainer.record.file.set_item("provenance", {"study": study.text})
+    made_trainer.record.file.commit()
+    return made_trainer
 
 
 def _shape_of(data: Dataset) -> tuple[int, ...]:

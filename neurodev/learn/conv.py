@@ -243,7 +243,9 @@ class Conv2d(Layer):
         rows = _lines_of_taps(grid.width, grid.wide, grid)
         per_tap = np.einsum("iy,jx,yxc->cij", lines, rows, events, optimize=True).reshape(-1)
         c.dense += int(per_tap.sum()) * table.n_target
-        c.operations += int(per_tap @ living_per_source(table))
+        done = int(per_tap @ living_per_source(table))
+        c.operations += done
+        c.multiplied += 0 if isinstance(x, Spikes) else done
 
 
 def _lines_of_taps(n: int, n_out: int, grid: Grid) -> NDArray[np.int64]:

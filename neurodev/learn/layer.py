@@ -129,12 +129,14 @@ class Counters:
     """What a layer did since the counters were cleared.
 
     `operations` are weights actually read because a spike arrived (living synapses only), `dense` what a layer without
-    pruning would have read, `spikes` and `sites` give the rate of a neuron layer; `near` of `looked` places were inside
+    pruning would have read, `multiplied` those of the operations that a current caused, not a spike (each a
+    multiplication too), `spikes` and `sites` give the rate of a neuron layer; `near` of `looked` places were inside
     the window of a compact surrogate, the only ones through which a gradient passes.
     """
 
     operations: int = 0
     dense: int = 0
+    multiplied: int = 0
     spikes: int = 0
     near: int = 0
     looked: int = 0
@@ -143,7 +145,7 @@ class Counters:
 
     def add(self, other: Counters) -> None:
         """Add the counts of a replica."""
-        for name in ("operations", "dense", "spikes", "near", "looked", "sites"):
+        for name in ("operations", "dense", "multiplied", "spikes", "near", "looked", "sites"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name, k in other.kernels.items():
             self.kernels[name] = self.kernels.get(name, 0) + k

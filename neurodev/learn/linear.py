@@ -176,7 +176,9 @@ class Linear(Layer):
         else:
             per_source = np.full(table.n_source, x.steps * x.batch, dtype=np.int64)
         c.dense += int(per_source.sum()) * table.n_target
-        c.operations += int(per_source @ living_per_source(table))
+        done = int(per_source @ living_per_source(table))
+        c.operations += done
+        c.multiplied += 0 if isinstance(x, Spikes) else done
 
 
 def living_per_source(table: Table) -> NDArray[np.int64]:

@@ -63,6 +63,10 @@ class Method:
         """Share of the schedule of the learning rate that has passed; None for that of the whole run."""
         return None
 
+    def approximations(self, trainer: Trainer) -> list[str]:
+        """What a reader of the run must know that the published method does otherwise."""
+        return []
+
     def series(self, trainer: Trainer) -> dict[str, float]:
         """Numbers of the epoch for the run file."""
         return {}

@@ -1,7 +1,8 @@
 """A training run in a run file: the same file, names and log as a developing network.
 
 Weight tensors are projections on spines between the units of two layers, an epoch is a row of every series, the
-tick of the log is the step of the optimiser.
+tick of the log is the step of the optimiser.  `confusion`, (n_epoch n_class, n_class), tells how often a test sample of
+a class (row) was taken for another (column) after each epoch; operations are those of forward passes.
 """
 
 from __future__ import annotations
@@ -60,12 +61,17 @@ class TrainingRecord:
     def _describe(self) -> None:
         t, f = self.trainer, self.file
         populations, projections = [], []
+        taps = {
+            id(p): int(getattr(layer, "kernel", 1)) ** 2 for layer in t.model.layers()
+            for p in layer.parameters.values()
+        }  # fmt: skip
         for name, w in t.weights().items():
             table = w.table
             populations += [{"name": f"{name}.in", "n": table.n_source}, {"name": f"{name}.out", "n": table.n_target}]
             projections.append(
-                {"name": name, "source": f"{name}.in", "target": f"{name}.out", "spines": {"volume": 1.0}}
-            )
+                {"name": name, "source": f"{name}.in", "target": f"{name}.out", "spines": {"volume": 1.0},
+                 "taps": taps[id(w)], "pairs": table.n_source * table.n_target}
+            )  # fmt: skip
         f.set_item("kind", "training")
         f.set_item("provenance", environment() | {"seed": t.seed, "study": "", "data": t.data.name})
         f.set_item("network", {"populations": populations, "projections": projections})
@@ -74,7 +80,8 @@ class TrainingRecord:
         f.set_item("acceleration", 1.0)
         f.set_item("tick", t.life_per_epoch / t.steps_per_epoch, "ms")
         f.set_item("tick_spike", float(t.encoder.steps), "ms")
-        f.set_item("approximations", ["Surrogate gradients in discrete steps; see neurodev.learn."])
+        f.set_item("methods", [repr(m) for m in t.methods])
+        f.set_item("approximations", self._approximations())
         f.set_item("interventions", [])
         f.set_item("finished", False)
         f.set_item("target_hz", None, "Hz")
@@ -83,6 +90,12 @@ class TrainingRecord:
             self._snapshot(name, "initial")
         self._picture()
         f.commit()
+
+    def _approximations(self) -> list[str]:
+        out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
+        out += [line for m in self.trainer.methods for line in m.approximations(self.trainer)]
+        out.append("Synaptic operations are counted in forward passes; the backward pass touches the same synapses.")
+        return out
 
     def _resume(self) -> None:
         """Go on where the last checkpoint was taken.
@@ -152,10 +165,11 @@ class TrainingRecord:
         }  # fmt: skip
         self.recorder.snapshot(name, label, state)
 
-    def epoch(self, series: dict[str, float]) -> None:
+    def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
         """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
         t = self.trainer
         self.recorder.series(series)
+        self.file.append("confusion", confusion.astype("<u4"))
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
         if self._picture_due():

@@ -30,6 +30,7 @@ from neurodev.learn.neurons import LIF
 from neurodev.learn.optim import SGD, Adam, Schedule, constant
 from neurodev.learn.storage import remove_at_start, stored
 from neurodev.learn.workers import Outcome, Workers
+from neurodev.metrics.cost import confusion
 from neurodev.rng import check_seed
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog
@@ -142,6 +143,8 @@ class Trainer:
         self.workers = Workers(model, as_loss(loss), threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self._warned: set[str] = set()
+        self.confusion = np.zeros((data.n_class, data.n_class), dtype=np.int64)
+        self.evaluated: dict[str, Counters] = {}
         self.steps_per_epoch = -(-len(data.y_train) // self.batch)
         self.logs = {name: StructuralLog() for name in model.weights_of()}
         self.births = {name: [0, 0] for name in self.logs}
@@ -357,12 +360,12 @@ class Trainer:
         for m in self.methods:
             m.epoch_end(self)
         seconds = time.perf_counter() - begin
-        counters = total_counters(self.model, [self.workers.twin] if self.workers.twin is not self.model else [])
+        counters = self._counters()
         test = self.evaluate()
         self.epoch += 1
         series = self._series(done, test, counters, seconds)
         self.history.append(Epoch(self.epoch, series))
-        self.record.epoch(series)
+        self.record.epoch(series, self.confusion)
         self._check_alive(counters)
 
     def train_step(self, samples: I8) -> Outcome:
@@ -399,14 +402,23 @@ class Trainer:
         return self._encode(full, samples, self.epoch)
 
     def evaluate(self, train: bool = False) -> Outcome:
-        """Loss and accuracy on the test set (or the training set), as one pass without learning."""
+        """Loss and accuracy on the test set (or the training set), as one pass without learning.
+
+        What was decided is kept in `confusion` (n_class, n_class), what it took in `evaluated`, `Counters` by layer.
+        """
         x, y = (self.data.x_train, self.data.y_train) if train else (self.data.x_test, self.data.y_test)
-        done = Outcome()
+        done, scores = Outcome(), np.zeros((y.size, self.data.n_class), dtype=np.float32)
         for a in range(0, y.size, 10 * self.batch):
             samples = np.arange(a, min(a + 10 * self.batch, y.size))
-            done.add(self.workers.run(lambda ids: self._encode(x, ids, -2), samples, y[samples], learn=False))
-        total_counters(self.model, [self.workers.twin])
+            out = scores[a : a + samples.size]
+            done.add(self.workers.run(lambda ids: self._encode(x, ids, -2), samples, y[samples], False, out))
+        self.evaluated = self._counters()
+        self.confusion = confusion(y, scores.argmax(axis=1), self.data.n_class)
         return done
+
+    def _counters(self) -> dict[str, Counters]:
+        """What the layers counted since the last call, replicas included."""
+        return total_counters(self.model, [one for one in self.models() if one is not self.model])
 
     # ------------------------------------------------------------------ numbers
 
@@ -415,9 +427,11 @@ class Trainer:
             "life": self.life / day, "train_loss": train.loss / train.n, "train_accuracy": train.correct / train.n,
             "test_loss": test.loss / test.n, "test_accuracy": test.correct / test.n, "seconds": seconds,
             "rate_factor": self.schedule(self.progress_share),
-            "operations": float(sum(c.operations for c in counters.values())),
-            "dense_operations": float(sum(c.dense for c in counters.values())),
         }  # fmt: skip
+        for prefix, part in (("", counters), ("test_", self.evaluated)):  # of forward passes
+            out[f"{prefix}operations"] = float(sum(c.operations for c in part.values()))
+            out[f"{prefix}dense_operations"] = float(sum(c.dense for c in part.values()))
+            out[f"{prefix}multiplications"] = float(sum(c.multiplied for c in part.values()))
         alive = total = 0
         for name, w in self.weights().items():
             pairs = w.table.n_source * w.table.n_target

@@ -192,6 +192,11 @@ class DPAP(Remembering):
         if gone.size:
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "survival", value[value < 0])])
 
+    def approximations(self, trainer: Trainer) -> list[str]:
+        """How the published counts of epochs were scaled."""
+        scale = self.scale_of(trainer)
+        return [f"DPAP: an epoch stands for {1 / scale:.3g} of the published run of {EPOCHS}."]
+
     def series(self, trainer: Trainer) -> dict[str, float]:
         """Living units of each tensor."""
         every = chosen(trainer, self.layers, self.name)

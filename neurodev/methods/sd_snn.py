@@ -232,6 +232,11 @@ class SDSNN(Remembering):
             rate = self.increase(k, scale, t.convolution)
             percent[0] = min(schedule.neurotrophic(percent[0], rate, alive, max(n_next, 1)), 100.0)
 
+    def approximations(self, trainer: Trainer) -> list[str]:
+        """How the published counts of epochs were scaled."""
+        scale = self.scale_of(trainer)
+        return [f"SDSNN: an epoch stands for {1 / scale:.3g} of the published run of {EPOCHS}."]
+
     def series(self, trainer: Trainer) -> dict[str, float]:
         """Cumulative percentage and living units of each tensor."""
         out = {}

@@ -16,7 +16,7 @@ from neurodev.errors import ParameterError
 from neurodev.metrics import sizes, turnover
 from neurodev.plot import activity, fields
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
-from neurodev.plot.style import COHORTS, COLOURS, INK, colour, empty, legend, new_figure, plain, word
+from neurodev.plot.style import COHORTS, COLOURS, INK, clock_of, colour, empty, legend, new_figure, plain, word
 from neurodev.structure.log import BIRTH, CAUSES, DEATH
 
 __all__ = [
@@ -61,6 +61,27 @@ def density(ax: Any, run: Any, control: Any = None) -> None:
     plain(ax, title, LIFE, "spines per neuron", text)
 
 
+Bars = list[tuple[str, str, F8]]
+
+
+def bars(ax: Any, up: Bars, down: Bars) -> None:
+    """Stacked bars, one for each unit of time from 0: (label, colour, height) upwards and downwards, highest first."""
+    last = max([1, *(height.size for _, _, height in up + down)])
+    centre = np.arange(last) + 0.5
+    for sign, stack in ((1, up), (-1, down)):
+        bottom = np.zeros(last)
+        for label, shade, height in sorted(stack, key=lambda item: -item[2].sum()):
+            part = sign * np.pad(height, (0, last - height.size))
+            ax.bar(centre, part, 0.86, bottom=bottom, color=shade, label=label)
+            bottom += part
+    ax.axhline(0, color=INK, lw=0.8)
+    ax.set_xlim(0, last)
+    low, high = ax.get_ylim()
+    ax.set_ylim(1.05 * low, 1.05 * high)
+    ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
+    legend(ax, loc="best")
+
+
 def causes(ax: Any, run: Any) -> None:
     """Births upwards, deaths by cause downwards, per neuron and day."""
     q = run.projection()
@@ -68,31 +89,26 @@ def causes(ax: Any, run: Any) -> None:
     when, died = log.tick * run.tick_days, log.kind == DEATH
     births = turnover.events_per_day(when[log.kind == BIRTH], np.zeros((log.kind == BIRTH).sum()), run.days)
     deaths = turnover.events_per_day(when[died], log.cause[died], run.days)
-    last = max(int(np.ceil(run.days - 1e-9)), 1)
-    centre = np.arange(last) + 0.5
-    ax.bar(centre, births.get(0, np.zeros(last)) / n, 0.86, color=COLOURS["birth"], label="births")
-    bottom = np.zeros(last)
-    for code, count in sorted(deaths.items(), key=lambda item: -item[1].sum()):
-        name = CAUSES[code]
-        ax.bar(centre, -count / n, 0.86, bottom=bottom, color=colour(name), label=f"deaths: {word(name)}")
-        bottom -= count / n
-    ax.axhline(0, color=INK, lw=0.8)
-    ax.set_xlim(0, last)
-    low, high = ax.get_ylim()
-    ax.set_ylim(1.05 * low, 1.05 * high)
-    ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
-    legend(ax, loc="best")
+    up = [("births", COLOURS["birth"], births.get(0, np.zeros(1)) / n)]
+    down = [(f"deaths: {word(CAUSES[c])}", colour(CAUSES[c]), count / n) for c, count in deaths.items()]
+    bars(ax, up, down)
     total = sum(c.sum() for c in deaths.values())
     text = f"{births.get(0, np.zeros(1)).sum() / n:.0f} born and {total / n:.0f} died per neuron"
     plain(ax, "Births (up) and deaths by cause (down)", LIFE, "per neuron and day", text)
 
 
-def _raster_rows(run: Any, neurons: int, most: int) -> tuple[list[Any], list[str], list[tuple[float, int]], int]:
-    """Segments, colours, (middle row, neuron) of each group, and number of rows."""
-    s, q = run.spines, run.projection()
-    target = run.positions(q["target"])
-    chosen = np.argsort(((target - np.array(run.network["sheet"]) / 2) ** 2).sum(axis=1), kind="stable")[:neurons]
-    owner = s.projections.index(q["name"])
+def _central(run: Any, neurons: int) -> Any:
+    """The target neurons nearest to the middle of the sheet."""
+    target = run.positions(run.projection()["target"])
+    return np.argsort(((target - np.array(run.network["sheet"]) / 2) ** 2).sum(axis=1), kind="stable")[:neurons]
+
+
+def _raster_rows(
+    run: Any, chosen: Any, most: int, projection: Any, unit: float
+) -> tuple[list[Any], list[str], list[tuple[float, int]], int]:
+    """Segments, colours, (middle row, neuron) of each group, and number of rows; times in units of so many days."""
+    s = run.spines
+    owner = s.projections.index(run.projection(projection)["name"])
     row, lines, colours, groups = 0, [], [], []
     for j in chosen:
         mine = np.flatnonzero((s.post == j) & (s.owner == owner))
@@ -102,7 +118,7 @@ def _raster_rows(run: Any, neurons: int, most: int) -> tuple[list[Any], list[str
         begin = row
         for i in mine:
             alive = bool(np.isnan(s.died[i]))
-            lines.append([(s.born[i], row), (s.end if alive else s.died[i], row)])
+            lines.append([(s.born[i] / unit, row), ((s.end if alive else s.died[i]) / unit, row)])
             colours.append(COLOURS["alive"] if alive else colour(CAUSES[int(s.cause[i])]))
             row += 1
         groups.append(((begin + row - 1) / 2, int(j)))
@@ -110,23 +126,37 @@ def _raster_rows(run: Any, neurons: int, most: int) -> tuple[list[Any], list[str
     return lines, colours, groups, max(row - 5, 1)
 
 
-def raster(ax: Any, run: Any, neurons: int = 3, most: int = 150) -> None:
-    """One line for each spine of a few central neurons, from birth to death, coloured by the cause of death.
+def raster(
+    ax: Any, run: Any, neurons: int = 3, most: int = 150, chosen: Any = None, projection: Any = None,
+    words: tuple[str, str] = ("spine", "neuron"),
+) -> None:  # fmt: skip
+    """One line for each spine of a few neurons, from birth to death, coloured by the cause of death.
 
     A neuron with more than `most` spines shows that many, evenly thinned in order of birth.
+
+    Parameters
+    ----------
+    neurons : int
+        So many neurons from the middle of the sheet, unless `chosen` names them.
+    chosen : (n,) int, optional
+    projection : str, optional
+    words : (str, str)
+        What a line and a group of them are called.
     """
-    lines, colours, groups, rows = _raster_rows(run, neurons, most)
+    clock, chosen = clock_of(run), _central(run, neurons) if chosen is None else chosen
+    lines, colours, groups, rows = _raster_rows(run, chosen, most, projection, clock.days)
     height = ax.get_window_extent().height / ax.figure.dpi * 72  # points, before the layout is final
     ax.add_collection(LineCollection(lines, colors=colours, linewidths=float(np.clip(0.72 * height / rows, 0.5, 3.0))))
-    ax.set_xlim(0, max(run.days, 1e-9))
+    ax.set_xlim(0, max(run.days / clock.days, 1e-9))
     ax.set_ylim(-2, rows + 1)
-    ax.set_yticks([t for t, _ in groups], [f"neuron {j}" for _, j in groups], rotation=90, va="center")
+    ax.set_yticks([t for t, _ in groups], [f"{words[1]} {j}" for _, j in groups], rotation=90, va="center")
     counts = run.log.by_cause()
     for name in sorted(counts, key=lambda c: -counts[c]):
         if colour(name) in set(colours):
             ax.plot([], [], color=colour(name), lw=3, label=word(name))
     ax.plot([], [], color=COLOURS["alive"], lw=3, label="alive at the end")
-    plain(ax, f"Every spine of {len(groups)} neurons, from birth to death, coloured by cause", LIFE, "", " ")
+    some = f"{len(groups)} {words[1]}{'s' * (len(groups) != 1)}"
+    plain(ax, f"Every {words[0]} of {some}, from birth to death, coloured by cause", clock.axis, "", " ")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     legend(
@@ -153,30 +183,41 @@ def _spread(ages: Any, apart: float) -> list[float]:
     return kept
 
 
-def survival(ax: Any, run: Any, parts: int = 3) -> None:
-    """Kaplan-Meier curves of newborns by when they were born, with 95 % bands; the living are censored."""
-    s = run.spines
+def survival(ax: Any, run: Any, parts: int = 3, standing: bool = False) -> None:
+    """Kaplan-Meier curves of newborns by when they were born, with 95 % bands; the living are censored.
+
+    With `standing`, those that were there from the start have a curve too.
+    """
+    s, clock = run.spines, clock_of(run)
     edges = [run.days * k / parts for k in range(parts + 1)]
+    lived, until = s.life / clock.days, run.days / clock.days
+    groups = []
+    if standing:
+        groups.append((np.flatnonzero(s.born <= 1e-9), "there from the start", INK, 1.6))
+    for k, rows in enumerate(turnover.cohorts(s.born, edges)):
+        begin, end = (_days(edge / clock.days) for edge in edges[k : k + 2])
+        label = f"born on {clock.many} {begin} to {end}" if clock.one == "day" else f"born in epochs {begin} to {end}"
+        # later curves thinner: one may lie on another
+        groups.append((rows, label, COHORTS[min(k, len(COHORTS) - 1)], 2.6 - 0.7 * min(k, 2)))
     censored, lowest = 0, 1.0
-    for k, mine in enumerate(turnover.cohorts(s.born, edges)):
+    for mine, label, shade, width in groups:
         if not mine.size:
             continue
         died = ~np.isnan(s.died[mine])
-        shade = COHORTS[min(k, len(COHORTS) - 1)]
-        km = turnover.kaplan_meier(s.life[mine], died)
-        label = f"born on days {_days(edges[k])} to {_days(edges[k + 1])} (n = {mine.size:,})"
-        _survival_curve(ax, km, shade, 2.6 - 0.7 * min(k, 2), label)  # later curves thinner: one may lie on another
-        ages = _spread(s.life[mine][~died], run.days / 50)
+        km = turnover.kaplan_meier(lived[mine], died)
+        _survival_curve(ax, km, shade, width, f"{label} (n = {mine.size:,})")
+        ages = _spread(lived[mine][~died], until / 50)
         ax.plot(ages, km.at(ages), "|", color=shade, ms=6, mew=1.0)
         censored += int((~died).sum())
         lowest = min(lowest, float(km.value.min(initial=1.0)))
     ax.set_ylim(0, 1.02)
-    ax.set_xlim(0, max(run.days, 1e-9))
+    ax.set_xlim(0, max(until, 1e-9))
     legend(ax, loc="upper right" if lowest < 0.6 else "lower left")
     if not ax.lines:
         empty(ax, "no spine was born in this run")
     text = f"Kaplan-Meier, 95 % bands; ticks: censored ({censored:,} live on)"
-    plain(ax, "Survival of newborn spines", "age (days)", "share alive", text)
+    title = "Survival of synapses" if standing else "Survival of newborn spines"
+    plain(ax, title, clock.age, "share alive", text)
 
 
 def death_rates_by_age(ax: Any, run: Any) -> None:

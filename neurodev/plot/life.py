@@ -103,6 +103,52 @@ def _terms(ax: Any, spine: Any) -> None:
     _legend_above(ax)
 
 
+def synapse_figure(synapse: Any) -> Figure:
+    """Weight of a trained synapse over epochs, from birth to death.
+
+    Parameters
+    ----------
+    synapse : Synapse
+        One of ``run.spines`` of a run of training.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    unit = synapse.epoch_days
+    born, last, margin = (x / unit for x in _span(synapse))
+    margin = max(margin, 0.05)
+    died = synapse.died is not None
+    shade = colour(synapse.cause or "") if died else COLOURS["alive"]
+    fig = new_figure(9.0, 3.6)
+    ax = fig.add_subplot()
+    ax.axvspan(born, last, color="#F4F6F9", lw=0, zorder=0)
+    ax.axhline(0, color=SOFT, lw=0.8)
+    if synapse.weight.size:
+        ax.plot(synapse.epochs, synapse.weight, "o-", color=COLOURS["run"], ms=4.5, lw=1.6, zorder=3)
+        if synapse.cause == "magnitude":  # the number that decided is a weight too
+            end = np.copysign(synapse.death_value, synapse.weight[-1])
+            ax.plot([synapse.epochs[-1], last], [synapse.weight[-1], end], ":", color=SOFT, lw=1.3, zorder=2)
+            ax.plot(last, end, "X", color=shade, ms=11, mec="white", mew=0.8, zorder=5)
+    else:
+        empty(ax, "it lived between two pictures: its weight was not kept")
+        ax.set_yticks([])
+    ax.axvline(born, color=COLOURS["birth"], lw=1.5)
+    ax.axvline(last, color=shade, lw=1.5, ls="-" if died else "--")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - 0.06 * (high - low), high + 0.3 * (high - low))
+    top = high + 0.14 * (high - low)
+    start = "there from the start" if synapse.birth_cause == "initial" else f"born: {word(synapse.birth_cause)}"
+    _annotate(ax, start, (born, top), False, COLOURS["birth"])
+    _annotate(
+        ax, f"died: {word(synapse.cause)}" if died else "alive at the end", (last, top), True, shade if died else SOFT
+    )
+    ax.set_xlim(born - margin, last + margin)
+    lived = f"{'lived' if died else 'has lived'} {last - born:.2f} epochs"
+    plain(ax, f"Synapse {synapse.uid} of {synapse.projection}, {synapse.place()}", "epoch", "weight", lived)
+    return fig
+
+
 def spine_figure(spine: Any, threshold: float | None = None) -> Figure:
     """Size over the life of a spine above, the terms that moved its set-point below.
 

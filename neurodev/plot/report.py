@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from neurodev.metrics import maps, maturation
-from neurodev.plot import activity, evolution, fields, life, lives
-from neurodev.plot.style import COLOURS, new_figure, png, svg
-
-_STYLE = """
-:root{--ink:#22304A;--soft:#6B7280;--rule:#E3E6EB;--wash:#F6F7F9}
-*{box-sizing:border-box}
-body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:1120px;margin:2.5rem auto;padding:0 1.25rem;
-color:var(--ink);background:#fff}
-h1{font-size:1.7rem;margin:0 0 .15rem;letter-spacing:-.01em}
-h2{font-size:1.2rem;margin:3rem 0 .3rem;padding-top:1.1rem;border-top:1px solid var(--rule)}
-.sub{color:var(--soft);margin:0 0 1.4rem;font-size:.92rem}.lead{font-size:1.12rem;max-width:64rem;margin:0 0 1.2rem}
-.note{color:var(--soft);font-size:.92rem;max-width:60rem;margin:.1rem 0 .9rem}
-img,svg{max-width:100%;height:auto;display:block;margin:0 auto}
-table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
-th{color:var(--soft);font-weight:600;border-bottom:1px solid var(--ink)}
-td,th{padding:.32rem .7rem;text-align:left;vertical-align:baseline}td.n,th.n{text-align:right;white-space:nowrap}
-tr+tr td{border-top:1px solid var(--rule)}td.why{color:var(--soft)}td.control{color:CONTROL}
-.yes{color:#1E7A57;font-weight:600}.no{color:#B4232A;font-weight:600}
-pre{background:var(--wash);padding:.9rem 1rem;overflow:auto;font-size:.8rem;line-height:1.45;border-radius:4px}
-summary{cursor:pointer;color:var(--soft)}blockquote{margin:1rem 0;padding:.7rem 1rem;background:var(--wash);
-border-left:3px solid var(--ink);border-radius:0 4px 4px 0}
-@media print{body{margin:0;max-width:none}h2{break-after:avoid}img,svg{break-inside:avoid}}
-""".replace("CONTROL", COLOURS["control"])
-
-
-def _image(figure: Figure, alt: str) -> str:
-    data = base64.b64encode(png(figure)).decode()
-    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+from neurodev.plot import activity, evolution, fields, life, lives, training_report
+from neurodev.plot.page import image, name_of, provenance, write_page
+from neurodev.plot.style import new_figure, svg
 
 
 def _map_words(n: Mapping[str, float], floor: bool) -> str:
@@ -130,12 +101,12 @@ def _density(run: Any, control: Any) -> str:
     top, bottom = fig.subplots(2, 1)
     evolution.density(top, run, control)
     evolution.causes(bottom, run)
-    return _image(fig, "Spines per neuron over life; births and deaths by cause per day")
+    return image(fig, "Spines per neuron over life; births and deaths by cause per day")
 
 
 def _raster(run: Any) -> str:
     longest = run.spines.longest()
-    picture = _image(
+    picture = image(
         evolution.single(evolution.raster, run, size=(10.5, 6.6)), "One line for each spine of a few neurons"
     )
     told = f"<blockquote>{html.escape(longest.story())}</blockquote>"
@@ -153,7 +124,7 @@ def _survival(run: Any) -> str:
     evolution.survival(left, run)
     evolution.death_rates_by_age(middle, run)
     evolution.death_rates(right, run)
-    return _image(fig, "Survival of newborns by cohort; death rates by age and over life")
+    return image(fig, "Survival of newborns by cohort; death rates by age and over life")
 
 
 def _structure(run: Any, control: Any) -> list[tuple[str, str, str]]:
@@ -168,26 +139,10 @@ def _structure(run: Any, control: Any) -> list[tuple[str, str, str]]:
         ("Survival", "Age is counted from birth; spines that live on at the end are censored, not dropped.",
          _survival(run)),
         ("Sizes", "The dark line is the log-normal of the same mean and sd; the dotted line is where spines are lost.",
-         _image(sizes, "Distribution of spine sizes")),
+         image(sizes, "Distribution of spine sizes")),
         (maps_title, "One contact per pair cannot pack tighter than the floor: fewer inputs alone make it smaller.",
-         _image(fields.map_figure(run, control), "Receptive fields, their radii, and topography")),
+         image(fields.map_figure(run, control), "Receptive fields, their radii, and topography")),
     ]  # fmt: skip
-
-
-def _provenance(run: Any) -> str:
-    approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in run.file.item("approximations", []) or [])
-    text = f"<ul>{approximate or '<li>Nothing: life and spikes share one clock.</li>'}</ul>"
-    text += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and all parameters</summary><pre>"
-    return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
-
-
-def _name(run: Any) -> str:
-    """The name that the study of a run gives itself; the name of its file without one."""
-    try:
-        named = tomllib.loads(str(run.provenance.get("study") or "")).get("name")
-    except tomllib.TOMLDecodeError:  # a study is a text for people first
-        named = None
-    return str(named or run.path.name)
 
 
 def write(run: Any, path: str | Path, control: Any = None) -> Path:
@@ -206,7 +161,9 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
     -------
     Path
     """
-    name = html.escape(_name(run))
+    if getattr(run, "is_training", False):
+        return training_report.write(run, path)
+    name = html.escape(name_of(run))
     seed = run.provenance.get("seed", "?")
     body = f"<h1>{name}</h1><p class=sub>{run.days:g} days of life, seed {html.escape(str(seed))}"
     body += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
@@ -221,15 +178,8 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
     if lives.changing(run):
         sections.append(
             ("Neurons", "With a neuron die its synapses both ways; a newborn one starts without any.",
-             _image(lives.lives_figure(run), "Living neurons; neurons born and dead by cause per day"))
+             image(lives.lives_figure(run), "Living neurons; neurons born and dead by cause per day"))
         )  # fmt: skip
-    sections.append(("Rates", "", _image(activity.activity_figure(run), "Rates per day, and recorded spikes")))
-    sections.append(("Provenance, and what was approximate", "", _provenance(run)))
-    for title, note, content in sections:
-        body += f"<h2>{title}</h2>" + (f"<p class=note>{note}</p>" if note else "") + content
-    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{name}</title>"
-    page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-    page += f"<style>{_STYLE}</style><body>{body}</body></html>"
-    to = Path(path)
-    to.write_text(page, encoding="utf-8")
-    return to
+    sections.append(("Rates", "", image(activity.activity_figure(run), "Rates per day, and recorded spikes")))
+    sections.append(("Provenance, and what was approximate", "", provenance(run)))
+    return write_page(path, name, body, sections)

@@ -7,6 +7,7 @@ all common kinds of colour vision; runs are dark ink, controls a warm brown, wha
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -27,6 +28,27 @@ COLOURS = {
 
 POPULATIONS = (INK, "#C0562F", "#3C9D7E", "#8E6BAF", "#B8902B")
 COHORTS = ("#9CC3E0", "#4A8DBF", "#16456F")
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time of a run in the unit of its figures: `days` of life each, in words for one, many, and two axes."""
+
+    days: float
+    one: str
+    many: str
+    axis: str
+    age: str
+
+
+DAYS = Clock(1.0, "day", "days", "life time (days)", "age (days)")
+
+
+def clock_of(run: Any) -> Clock:
+    """Epochs for a run of training, days for all others."""
+    if not getattr(run, "is_training", False):
+        return DAYS
+    return Clock(run.training.epoch_days, "epoch", "epochs", "epoch", "age (epochs)")
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -256,9 +256,9 @@ def test_stories(run: Run, world: World) -> None:
 
 
 def test_every_cause_has_its_sentence() -> None:
-    from neurodev.spines import _REASONS
+    from neurodev.spines import REASONS
 
-    assert set(_REASONS) == set(CAUSES) - {"initial", "neurogenesis"}  # the last is a cause of neurons only
+    assert set(REASONS) == set(CAUSES) - {"initial", "neurogenesis"}  # the last is a cause of neurons only
 
 
 # ---------------------------------------------------------------------- graphs

@@ -1,0 +1,71 @@
+"""The page of a report: its look, its pictures, its sections; one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from neurodev.plot.style import COLOURS, png
+
+_STYLE = """
+:root{--ink:#22304A;--soft:#6B7280;--rule:#E3E6EB;--wash:#F6F7F9}
+*{box-sizing:border-box}
+body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:1120px;margin:2.5rem auto;padding:0 1.25rem;
+color:var(--ink);background:#fff}
+h1{font-size:1.7rem;margin:0 0 .15rem;letter-spacing:-.01em}
+h2{font-size:1.2rem;margin:3rem 0 .3rem;padding-top:1.1rem;border-top:1px solid var(--rule)}
+.sub{color:var(--soft);margin:0 0 1.4rem;font-size:.92rem}.lead{font-size:1.12rem;max-width:64rem;margin:0 0 1.2rem}
+.note{color:var(--soft);font-size:.92rem;max-width:60rem;margin:.1rem 0 .9rem}
+img,svg{max-width:100%;height:auto;display:block;margin:0 auto}
+table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
+th{color:var(--soft);font-weight:600;border-bottom:1px solid var(--ink)}
+td,th{padding:.32rem .7rem;text-align:left;vertical-align:baseline}td.n,th.n{text-align:right;white-space:nowrap}
+tr+tr td{border-top:1px solid var(--rule)}td.why{color:var(--soft)}td.control{color:CONTROL}
+.yes{color:#1E7A57;font-weight:600}.no{color:#B4232A;font-weight:600}
+pre{background:var(--wash);padding:.9rem 1rem;overflow:auto;font-size:.8rem;line-height:1.45;border-radius:4px}
+summary{cursor:pointer;color:var(--soft)}blockquote{margin:1rem 0;padding:.7rem 1rem;background:var(--wash);
+border-left:3px solid var(--ink);border-radius:0 4px 4px 0}
+@media print{body{margin:0;max-width:none}h2{break-after:avoid}img,svg{break-inside:avoid}}
+""".replace("CONTROL", COLOURS["control"])
+
+
+def image(figure: Figure, alt: str) -> str:
+    """A figure as an element of a page, with words for those who cannot see it."""
+    data = base64.b64encode(png(figure)).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+
+
+def provenance(run: Any) -> str:
+    """What was approximate, what is in the file, and the network, as a section."""
+    approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in run.file.item("approximations", []) or [])
+    text = f"<ul>{approximate or '<li>Nothing: life and spikes share one clock.</li>'}</ul>"
+    text += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and all parameters</summary><pre>"
+    return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
+
+
+def name_of(run: Any) -> str:
+    """The name that the study of a run gives itself; the name of its file without one."""
+    try:
+        named = tomllib.loads(str(run.provenance.get("study") or "")).get("name")
+    except tomllib.TOMLDecodeError:  # a study is a text for people first
+        named = None
+    return str(named or run.path.name)
+
+
+def write_page(to: str | Path, name: str, body: str, sections: Iterable[tuple[str, str, str]]) -> Path:
+    """Write a page: `body`, then sections of (title, note, content)."""
+    for title, note, content in sections:
+        body += f"<h2>{title}</h2>" + (f"<p class=note>{note}</p>" if note else "") + content
+    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{name}</title>"
+    page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+    page += f"<style>{_STYLE}</style><body>{body}</body></html>"
+    path = Path(to)
+    path.write_text(page, encoding="utf-8")
+    return path
