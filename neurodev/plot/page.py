@@ -53,7 +53,8 @@ def provenance(run: Any) -> str:
 def name_of(run: Any) -> str:
     """The name that the study of a run gives itself; the name of its file without one."""
     try:
-        named = tomllib.loads(str(run.provenance.get("study") or "")).get("name")
+        study = tomllib.loads(str(run.provenance.get("study") or ""))
+        named = study.get("name") or study.get("title")
     except tomllib.TOMLDecodeError:  # a study is a text for people first
         named = None
     return str(named or run.path.name)

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import neurodev as nd
 from neurodev.plot import activity, evolution, fields, life, report, style
+from neurodev.plot import page as pages
 from neurodev.units import day
 
 SINGLES = [
@@ -119,7 +120,7 @@ def test_lives(runs):
 
 
 def test_report(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "png", lambda figure: b"png")  # what is in the pictures is tested above
+    monkeypatch.setattr(pages, "png", lambda figure: b"png")  # what is in the pictures is tested above
     page = report.write(runs["long"], tmp_path / "r.html", runs["control"]).read_text()
     assert page.count("<img") == 6 and "<svg" in page and "the control" in page and "CONTROL" not in page
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")  # nothing from elsewhere
@@ -134,10 +135,10 @@ def test_report_is_named_by_its_study(runs):
         provenance = {"study": 'name = "A <map>"'}
         path = runs["long"].path
 
-    assert report._name(Named) == "A <map>"
+    assert pages.name_of(Named) == "A <map>"
     for text in ("", "not = = toml", None):
         Named.provenance = {"study": text}
-        assert report._name(Named) == "long.sqlite"
+        assert pages.name_of(Named) == "long.sqlite"
 
 
 def test_colours_of_causes_differ():
