@@ -50,11 +50,12 @@ from neurodev.neurons.lif import LIF
 from neurodev.run import Run
 from neurodev.simulate import Simulation
 from neurodev.structure.places import Branches, Sheet
-from neurodev.structure.wiring import AllToAll, Degree, Fixed, Near, OneToOne, Probability, Uniform
+from neurodev.structure.wiring import AllToAll, Contacts, Degree, Fixed, Near, OneToOne, Probability, Uniform
 
 MODELS = {c.__name__: c for c in (LIF, RetinalWaves, Poisson, Regular)}
 DENDRITES = {c.__name__: c for c in (Branches, Bilinear, TwoLayer, Plateau)}
-WIRINGS = {c.__name__: c for c in (Near, Degree, Probability, AllToAll, OneToOne)}
+WIRINGS = {c.__name__: c for c in (Near, Degree, Probability, AllToAll, OneToOne, Contacts)}
+_NESTED: dict[str, dict[str, Any]] = {"dendrite": DENDRITES, "wiring": WIRINGS}  # parameters that are rules themselves
 MECHANISMS: dict[str, type[Mechanism]] = {
     c.__name__: c
     for c in (
@@ -178,9 +179,11 @@ def _make(study: Study, cls: type, given: dict[str, Any], place: tuple[str, ...]
                 f"it has {allowed}"
             )
         arguments[key] = quantity(value)
-        if key == "dendrite":
-            where = (*place, "dendrite")
-            arguments[key] = _make(study, kind_of(study, value, DENDRITES, where, "dendrite"), value, where)
+        if key in _NESTED:
+            where = (*place, key)
+            if not isinstance(value, dict):
+                raise StudyError(f"{study.where(*where)}: {key} needs a table with a kind, got {value!r}")
+            arguments[key] = _make(study, kind_of(study, value, _NESTED[key], where, key), value, where)
     try:
         return cls(**arguments)
     except (NeurodevError, TypeError) as e:

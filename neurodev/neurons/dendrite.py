@@ -19,7 +19,7 @@ Inhibition reaches the soma linearly in TwoLayer and Plateau.  Background inputs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +59,11 @@ class Bilinear(Branches):
         kappa of inputs on different branches over that of inputs on the same one.
     """
 
+    equation: ClassVar[str] = (
+        "soma current = sum_j I_j + sum over pairs kappa_jk R I_j I_k (other branches: x across);  "
+        "steady state V = V_j + V_k + kappa V_j V_k, kappa_jk = -(1/E_j + 1/E_k) where not set"
+    )
+
     excitatory_reversal: float = param(70.0, unit="mV", above=0.0, source="science.md EX-13")
     inhibitory_reversal: float = param(-10.0, unit="mV", high=-1e-6, source="science.md EX-13")
     kappa_ee: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), science.md 1.14")
@@ -88,6 +93,11 @@ class TwoLayer(Branches):
     height, middle, width, slope, curvature : float
         The defaults are recalled from Poirazi et al. 2003, not checked.
     """
+
+    equation: ClassVar[str] = (
+        "soma current = sum over branches of unit s(E_b / unit), at an arrival unit (s(after) - s(before)), + I;  "
+        "s(n) = height / (1 + exp((middle - n) / width)) + slope n + curvature n^2"
+    )
 
     unit: float = param(30.0, unit="pA", above=0.0, source="free")
     height: float = param(1.0, unit="1", low=0.0, source="Poirazi et al. 2003 (recalled)")
@@ -125,6 +135,11 @@ class Plateau(Branches):
     resting, depolarisation : float, mV
         Real potential at the LIF's `rest`, and how far a branch at threshold lies above its soma.
     """
+
+    equation: ClassVar[str] = (
+        "E_b reaches threshold at t0: soma current + amplitude B(V(t0) + depolarisation) / B(depolarisation) until "
+        "t0 + duration, potentials from resting;  B(v) = 1 / (1 + magnesium/3.57 exp(-.062 v))"
+    )
 
     threshold: float = param(300.0, unit="pA", above=0.0, source="free (10 synapses of 30 pA)")
     amplitude: float = param(100.0, unit="pA", low=0.0, source="free")

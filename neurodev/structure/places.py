@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,8 @@ class Branches:
     per_neuron : int
     length : float, um
     """
+
+    equation: ClassVar[str] = "soma current = sum over branches of E_b + I_b, the currents of their synapses"
 
     per_neuron: int = param(1, unit="1", low=1, high=65535, source="free")
     length: float = param(100.0, unit="um", above=0.0, source="free")

@@ -19,6 +19,11 @@ REFUSED = {
     # one moves weights, the other reads weights off sizes
     ("SpineSize", "InhibitorySTDP"): "InhibitorySTDP changes weights; connect with weight=, no spines",
     ("Neurotrophin", "InhibitorySTDP"): "InhibitorySTDP changes weights; connect with weight=, no spines",
+    # these act on sizes of spines, which inhibitory synapses, on shafts, do not have
+    ("InhibitorySTDP", "EarlyPhase"): "has no spines",
+    ("InhibitorySTDP", "Heterosynaptic"): "has no spines",
+    ("InhibitorySTDP", "ClusteredBirths"): "has no spines",
+    ("InhibitorySTDP", "TrophicFactor"): "has no spines",
 }
 # On projections without sizes these rules integrate the weight itself, and one may; with sizes each shifts a set-point.
 WRITERS = [
@@ -33,7 +38,9 @@ WRITERS = [
 def together(a: str, b: str, kind: str, *more: str) -> list[Mechanism]:
     """Both mechanisms on one kind of projection, after the company of each and `more`."""
     names = [n for n in (*more, *home(a)[1], *home(b)[1]) if n not in (a, b)]
-    return [make(n, kind) for n in dict.fromkeys([*names, a, b])]
+    everyone = dict.fromkeys([*names, a, b])
+    # beside InhibitorySTDP, which writes the weights, BCM keeps its score only
+    return [make(n, "spines" if n == "BCM" and "InhibitorySTDP" in everyone else kind) for n in everyone]
 
 
 def settle(a: str, b: str) -> tuple[str, list[Mechanism]] | str:
