@@ -140,7 +140,33 @@ def test_refused(case):
         call()
 
 
+CONTACTS = """
+[population.a]
+kind = "Poisson"
+n = 30
+[population.b]
+kind = "LIF"
+n = 20
+[projection.p]
+source = "a"
+target = "b"
+wiring = {kind = "Contacts", more = 0.3, wiring = {kind = "Degree", inputs = 8}}
+weight = 1.0
+multapses = true
+"""
+
+
+def test_several_contacts_in_a_study(tmp_path):
+    """A wiring that takes another wiring, as data."""
+    path = tmp_path / "s.toml"
+    path.write_text(CONTACTS)
+    wiring = study.build(study.load(path)).projections["p"].wiring
+    assert wiring == nd.Contacts(nd.Degree(inputs=8), more=0.3)
+
+
 STUDIES = {
+    CONTACTS.replace('"Degree"', '"Degre"'): "line 11.*did you mean 'Degree'",
+    CONTACTS.replace('{kind = "Degree", inputs = 8}', '"Degree"'): "wiring needs a table with a kind, got 'Degree'",
     'populaton.x = 1': "did you mean 'population'",
     '[population.e]\nkind = "LIFF"\nn = 3': "did you mean 'LIF'",
     '[population.e]\nkind = "LIF"\nn = 3\ntua = 5.0': "line 4.*did you mean 'tau'",

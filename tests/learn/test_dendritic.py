@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+import neurodev as nd
 from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.conv import Conv2d
 from neurodev.learn.dendritic import Bias, Branches, Dendritic
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Sequential
 from neurodev.learn.spikes import Current, Spikes
+from neurodev.protocols.dendrites import Cell, Input, responses
 
 T, B = 2, 3
 
@@ -56,6 +58,39 @@ def test_gate(kind, storage, density):
         step[r, i] = 1e-5
         at = lambda sign, step=step: float((model(Current(smooth + sign * step, T, B, shape))[0].value * c).sum())
         assert dx.by_row[r, i] == pytest.approx((at(1) - at(-1)) / 2e-5, rel=1e-6, abs=1e-8)
+
+
+def test_gate_is_the_bilinear_steady_state():
+    """model.md 9, dendrite NDI: under steady currents the engine's `nd.Bilinear` settles where the gate says.
+
+    Excitation of current I_E and steady inhibition I_I on one branch give V = R (I_E + I_I) + kappa R^2 I_E I_I, which
+    is (Wx)(1 + Vx) + b with Wx = R I_E, Vx = kappa R I_I and b = R I_I.
+    """
+    ne, ni, samples = 5, 3, 4
+    draw, cell = np.random.default_rng(4), Cell(excitatory=1e9, inhibitory=1e9)  # currents that do not decay
+    exc, inh = draw.integers(20, 200, ne) * 1.0, -draw.integers(20, 200, ni) * 1.0  # pA
+    active = draw.random((samples, ne)) < 0.6
+    active[0] = True
+    dendrite = nd.Bilinear(kappa_ee=0.0, kappa_ii=0.0)
+    coefficient, r = dendrite.kappas()[1], cell.resistance
+    inputs = [Input(s, 0, 1.0, exc[k]) for s in range(samples) for k in np.flatnonzero(active[s])]
+    inputs += [Input(s, 0, 2.0, w) for s in range(samples) for w in inh]
+    engine = responses(dendrite, inputs, [2.0 + 30 * cell.tau], cell)[0]
+
+    model = Sequential(Dendritic(Linear(1), bias=True), inputs=(ne + ni,), kind=np.float64)
+    drive, gate, bias = model.layers()
+    for layer, first, values in ((drive, 0, r * exc), (gate, ne, coefficient * r * inh)):
+        t = layer.weights.table
+        t.weight[:] = 0.0
+        slots = t.slots()
+        at = t.pre(slots) - first
+        mine = (at >= 0) & (at < values.size)
+        t.weight[slots[mine]] = values[at[mine]]
+    bias.parameters["bias"].value[:] = r * inh.sum()
+    x = np.concatenate([active, np.ones((samples, ni), dtype=bool)], axis=1).astype(np.uint8)
+    trainer = model(Spikes(x, 1, samples, (ne + ni,)))[0].value.ravel()
+    np.testing.assert_allclose(engine, trainer, rtol=1e-5)
+    assert np.abs(engine - r * (active @ exc + inh.sum())).min() > 0.5  # and the product matters, mV
 
 
 @pytest.mark.parametrize("kind", ["linear", "conv"])
