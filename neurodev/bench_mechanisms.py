@@ -9,15 +9,29 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import time
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 import neurodev.mechanisms
 from neurodev.engine.simulator import Simulator
-from neurodev.engine.testbed import TICK, companions, small_network
+from neurodev.engine.testbed import TICK, companions, refusal, small_network
+from neurodev.errors import BuildError
 from neurodev.mechanisms.base import Mechanism
+from neurodev.mechanisms.growth import Growth
+from neurodev.mechanisms.growth_curves import GaussianGrowth
+from neurodev.mechanisms.spine_size import SpineSize
+from neurodev.mechanisms.turnover import Turnover
+from neurodev.units import hour
 
+# The company in which a mechanism does its work: rules that without sizes would move weights at spikes only, and one
+# that places the newborns of others.
+_BESIDE: dict[str, tuple[type[Mechanism], ...]] = {
+    "STDP": (SpineSize,),
+    "CalciumPlasticity": (SpineSize,),
+    "ClusteredBirths": (Turnover,),
+}
 _PHASES = ("signals", "add", "advance", "propose", "born")
 _WARM, _TICKS = 3, 12
 
@@ -58,14 +72,23 @@ class Timed:
 def cost(mechanism: Mechanism, others: list[Mechanism], scale: float = 1.0) -> dict[str, Any]:
     """Cost of a tick of one mechanism: ``per`` ("synapse" or "neuron"), ``ns``, its spread, and its company.
 
-    Without ``ns`` where no small network accepts it: ``ns`` is NaN.
+    Raises
+    ------
+    BuildError
+        Where no small network accepts it.
     """
     room = 4
-    branches, found = 0, companions(mechanism, others, ("spines", "inhibitory"), most=1, room=room)
-    if found is None:
-        branches, found = 4, companions(mechanism, others, ("spines",), room=room, branches=4)
-    if found is None:
-        return {"per": mechanism.level, "ns": float("nan"), "with": [], "on": ""}
+    beside = [k() for k in _BESIDE.get(mechanism.name, ())]
+    for branches, kinds, most in ((0, ("spines", "inhibitory"), 1), (4, ("spines",), 2)):
+        if not beside:
+            found = companions(mechanism, others, kinds, most=most, room=room, branches=branches)
+        else:
+            why = refusal([*beside, mechanism], "spines", room=room, branches=branches)
+            found = ("spines", beside) if why is None else None
+        if found is not None:
+            break
+    else:
+        raise BuildError(f"no small network accepts {mechanism.name}: give it parameters in bench_mechanisms.fitting")
     kind, company = found
     inputs = max(int(100 * np.sqrt(scale)), 10)
     net = small_network(
@@ -87,7 +110,19 @@ def cost(mechanism: Mechanism, others: list[Mechanism], scale: float = 1.0) -> d
     return {"per": mechanism.level, **middle, "with": [m.name for m in company], "on": kind}
 
 
-def costs(scale: float = 1.0) -> dict[str, dict[str, Any]]:
-    """`cost` of every mechanism of the package, with its default parameters, by name."""
+def fitting(kind: type[Mechanism]) -> Mechanism:
+    """A mechanism with its default parameters; growth as slow as ticks of two hours ask (its default is NEST's, 1e4
+    times faster), which costs the same."""
+    if kind is Growth:
+        return Growth(elements={k: GaussianGrowth(nu=0.2 / hour) for k in Growth().curves()})
+    return kind()
+
+
+def costs(scale: float = 1.0, names: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+    """`cost` of every mechanism of the package (or of those named), by name."""
     kinds = all_mechanisms()
-    return {c.__name__: cost(c(), [k() for k in kinds], scale) for c in kinds}
+    return {
+        c.__name__: cost(fitting(c), [fitting(k) for k in kinds], scale)
+        for c in kinds
+        if names is None or c.__name__ in names
+    }
