@@ -104,6 +104,8 @@ def measured(run: Run) -> dict[str, float]:
     done, dense, products = (
         float(run.series(f"test_{k}")[-1]) for k in ("operations", "dense_operations", "multiplications")
     )
+    decided = t.confusion  # all 0 where a run is judged otherwise, as a walk in a maze
+    bits = cost.information(decided) if decided.any() else float("nan")
     units = [t.units(name) for name in t.tensors]
     return {
         "accuracy": 100 * float(run.series("test_accuracy")[-1]),
@@ -113,8 +115,8 @@ def measured(run: Run) -> dict[str, float]:
         "operations": done / n, "of dense": 100 * done / max(dense, 1.0),
         "energy": 1e9 * cost.energy(done, products) / n,  # a current is multiplied, then added
         "seconds": float(run.series("seconds").sum()),
-        "information": cost.information(t.confusion),
-        "per operation": 1e6 * cost.information_per_operation(t.confusion, max(done, 1.0)),
+        "information": bits,
+        "per operation": 1e6 * cost.information_per_operation(decided, max(done, 1.0)) if decided.any() else bits,
         "training": float(run.series("operations").sum()),
         "births": float(t.total("births").sum()), "deaths": float(t.total("deaths").sum()),
     }  # fmt: skip
