@@ -7,7 +7,7 @@ transient (`Persistence`).  Beside them stand simpler models, fitted in the same
 sizes and their correlation, and losses by size are fitted on seven dendrites, each weighed by its standard error; of
 the seven held out nothing is.  The split (every other dendrite in the order of their names) and the numbers to reach
 were fixed before fitting; the form of the models was not: the graded hazard was found on all fourteen dendrites
-(default study, section 8), transient newborns were added because too few newborns of the model died within 4 d.
+(before this analysis), transient newborns were added because too few newborns of the model died within 4 d.
 Nor was the weighting of the fit: it was chosen among four recipes with the results of the held-out half in view.  So
 the half that was held out tests the numbers, not the form or the recipe.  With the halves exchanged (`--swap`) the
 graded hazard misses survival (.044, asked .04) and correlation (.046, asked .04), narrowly.
@@ -34,7 +34,7 @@ FOLDER, FILES = "synapse_dynamics_melander2021", ("pyr_synapse_sizes.npz",)
 SOURCE = "Melander et al., Cell Reports 37 (2021) 109972 (github.com/HZhongLab/melander_nayebi_2021)"
 DAYS = 4.0 * np.arange(8)
 BANDS = {"survival": 0.04, "sd": 0.1, "newborn": 0.07, "correlation": 0.04}
-"""What is asked of the dendrites that were held out (default study, section 8); losses by size are reported."""
+"""What is asked of the dendrites that were held out; losses by size are reported."""
 
 
 class Look(NamedTuple):

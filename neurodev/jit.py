@@ -3,7 +3,7 @@
 Only this module imports Numba.  Kernels are module-level functions decorated with `kernel`
 (outer loops) or `rule` (tiny pure functions that are inlined by LLVM).  Hot hooks of mechanisms are
 decorated with `hook`: they are compiled to C functions and reach the event loop as one address, so the
-engine compiles once and a new mechanism compiles only itself (design section 4).
+engine compiles once and a new mechanism compiles only itself.
 
 With ``NUMBA_DISABLE_JIT=1`` everything runs as plain Python on the same arrays: an address then
 is a key into a table of Python functions, and `view_*` wraps memory with ctypes.

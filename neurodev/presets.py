@@ -92,7 +92,7 @@ def _pick(table: dict[Any, Any], key: Any, what: str) -> Any:
 # population, sources of the measured and of the fitted, bands
 _HOLTMAAT = "Holtmaat 2005 Neuron 45:279, L5 apical tufts in S1"
 _GRUTZENDLER = "Grutzendler 2002 Nature (V1, L5); Zuo 2005 Neuron 46:181 (barrel, motor, frontal, L5)"
-_FITTED = "fitted to the persistent fraction (science.md 1.3); not unique"
+_FITTED = "fitted to the persistent fraction; not unique"
 _CRANIAL = {
     "P16-25": (0.010, 0.35, 0.3354, 0.35),
     "P35-80": (0.006, 0.35, 0.5370, 0.54),
@@ -102,13 +102,13 @@ _CRANIAL = {
 _SKULL = {
     "1 month": (
         0.0085, 0.30, 0.94, 0.0538,
-        (Band("lost in 14 d", 0.13, 0.20, "BIO-8, Zuo 2005"), Band("gained in 14 d", 0.05, 0.08, "BIO-8, Zuo 2005"),
+        (Band("lost in 14 d", 0.13, 0.20, "Zuo 2005"), Band("gained in 14 d", 0.05, 0.08, "Zuo 2005"),
          Band("survival over 30 d", 0.66, 0.80, "Grutzendler 2002: 73 % in V1")),
     ),
     "adult": (
         4.9e-4, 0.30, 0.966, 0.75,
-        (Band("lost in 14 d", 0.03, 0.05, "BIO-9, Zuo 2005"), Band("gained in 14 d", 0.03, 0.05, "BIO-9, Zuo 2005"),
-         Band("lost in 548 d", 0.21, 0.31, "BIO-9, Zuo 2005"), Band("gained in 548 d", 0.14, 0.24, "BIO-9, Zuo 2005")),
+        (Band("lost in 14 d", 0.03, 0.05, "Zuo 2005"), Band("gained in 14 d", 0.03, 0.05, "Zuo 2005"),
+         Band("lost in 548 d", 0.21, 0.31, "Zuo 2005"), Band("gained in 548 d", 0.14, 0.24, "Zuo 2005")),
     ),
 }  # fmt: skip
 
@@ -134,7 +134,7 @@ def _classes(name: str, sentence: str, spines: float, numbers: tuple[float, ...]
 
 def _cranial(name: str, age: str, spines: float) -> Preset:
     d1, d2, f, eight = _pick(_CRANIAL, age, "age")
-    band = Band("survival over 8 d", eight - 0.03, eight + 0.03, f"BIO-7; {_HOLTMAAT}: {100 * eight:.0f} %")
+    band = Band("survival over 8 d", eight - 0.03, eight + 0.03, f"{_HOLTMAAT}: {100 * eight:.0f} %")
     sentence = f"spines of mouse cortex at {age} through a cranial window"
     return _classes(name, sentence, spines, (d1, d2, f, 1.0), _HOLTMAAT, (band,))
 
@@ -186,7 +186,8 @@ def hippocampus_ca1(spines: float = 30.0) -> Preset:
         "hippocampus_ca1", "spines of adult CA1, one population that turns over within weeks",
         (Turnover(early=0.0, late=spines / life, hazard=1.0 / life),),
         {"Turnover.hazard": source, "Turnover.late": f"{spines:g} spines on each target (free), births balance deaths"},
-        (Band("survival over 4 d", 0.57, 0.63, "BIO-7"), Band("survival over 30 d", 0.013, 0.031, "BIO-7")),
+        (Band("survival over 4 d", 0.57, 0.63, "Pfeiffer 2018"),
+         Band("survival over 30 d", 0.013, 0.031, "one population of that rate: exp(-30 / 7.83)")),
     )  # fmt: skip
 
 
@@ -201,14 +202,14 @@ def sized_cortex() -> Preset:
     them; `analysis/melander.py` starts from them and fits its own on seven.  Add births (``Turnover(early=0,
     late=...)``) at the rate you need.
     """
-    data = "PSD-95 imaging (Melander 2021 Cell Rep 37:109972, all 14 dendrites; default study, section 8)"
+    data = "PSD-95 imaging (Melander 2021 Cell Rep 37:109972, all 14 dendrites)"
     fitted, chosen = f"fitted to {data}", f"chosen by hand with later survival in view: {data}"
     size = SpineSize(
         sd=1.06, tau=150 * day, death="hazard", hazard_rate=0.0074, hazard_slope=2.34, newborn=-1.16, newborn_sd=0.68,
         first=0.3,
     )  # fmt: skip
     sources = {
-        "SpineSize.death": "default study, section 8: first passage fails",
+        "SpineSize.death": "first passage cannot give both survival and lasting sizes (Melander 2021)",
         "SpineSize.first": "its stationary mean",
     }
     sources |= {f"SpineSize.{k}": fitted for k in ("sd", "hazard_rate", "newborn", "newborn_sd")}
@@ -216,9 +217,9 @@ def sized_cortex() -> Preset:
     return Preset(
         "sized_cortex", "sizes and deaths of synapses of adult mouse cortex, L2/3", (size,), sources,
         (
-            Band("sd of ln V", 0.7, 1.2, "BIO-1; Dorkenwald 2022 eLife 76120: 1.00"),
-            Band("share in the central decade", 0.66, 0.9, "BIO-1: .75 at sd 1"),
-            Band("largest over smallest", 100.0, np.inf, "BIO-2"),
+            Band("sd of ln V", 0.7, 1.2, "Dorkenwald 2022 eLife 76120: 1.00"),
+            Band("share in the central decade", 0.66, 0.9, "Dorkenwald 2022: .75"),
+            Band("largest over smallest", 100.0, np.inf, "Dorkenwald 2022: over two decades"),
             Band("survival over 4 d", 0.878, 0.958, "Melander 2021: .918"),
             Band("survival over 28 d", 0.662, 0.742, "Melander 2021: .702"),
         ),
@@ -246,7 +247,7 @@ def _overshoot(name: str, sentence: str, shape: tuple[float, float], band: Band,
     return Preset(
         name, sentence, (turnover,),
         {
-            "Turnover.early": source, "Turnover.early_tau": f"EX-34; {free}", "Turnover.hazard": f"EX-34; {free}",
+            "Turnover.early": source, "Turnover.early_tau": free, "Turnover.hazard": free,
             "Turnover.late": f"{synapses:g} synapses on each target in the adult (free)",
         },
         (band,),
@@ -264,15 +265,15 @@ def primate_cortex(peak_day: float = 23.21, synapses: float = 30.0) -> Preset:
         On each target in the adult.
     """
     source = "Huttenlocher & de Courten 1987 (human V1: 40 % lost); Zielinski & Hendrickson (macaque V1: 63 to 37.7)"
-    band = Band("peak over adult", 1.52, 1.82, "BIO-21: 1.67 +- .15")
+    band = Band("peak over adult", 1.52, 1.82, "Huttenlocher & de Courten 1987: 40 % lost, 1.67 +- .15")
     sentence = "synapses of primate cortex overshoot by two thirds and are pruned"
     return _overshoot("primate_cortex", sentence, PRIMATE, band, source, peak_day, synapses)
 
 
 def rodent_cortex(peak_day: float = 34.92, synapses: float = 30.0) -> Preset:
     """Little overshoot, as in visual cortex of rat, rabbit and tree shrew."""
-    source = "middle of BIO-21: V1 of rat, rabbit and tree shrew was reported without overshoot (science.md 1.9, R43)"
-    band = Band("peak over adult", 1.0, 1.2, "BIO-21")
+    source = "free: middle of the band; V1 of rat, rabbit and tree shrew reported without overshoot (third-party)"
+    band = Band("peak over adult", 1.0, 1.2, "free: little or none")
     return _overshoot("rodent_cortex", "synapses of rodent cortex hardly overshoot", RODENT, band, source, peak_day,
                       synapses)  # fmt: skip
 
@@ -292,12 +293,12 @@ def population_death(population: str = "pyramidal", **changes: Any) -> Preset:
     fraction, begin, end = _pick(DEATH_PRESETS, population, "population")
     width = {"pyramidal": 0.03}.get(population, 0.05)
     source = {"pyramidal": "Wong 2018: 12 %, P2-P5", "interneuron": "Southwell 2012: 30-40 %, peak at P7",
-              "motoneuron": "Oppenheim 1991: about half"}[population] + " (recalled, science.md 1.10)"  # fmt: skip
+              "motoneuron": "Oppenheim 1991: about half"}[population] + " (recalled)"  # fmt: skip
     sources = {f"NeuronDeath.{k}": source for k in ("fraction", "begin", "end")}
     return Preset(
         "population_death", f"death of {population} neurons in a window of age",
         (NeuronDeath.preset(population, **changes),), sources,
-        (Band("share that died", fraction - width, fraction + width, "BIO-23"),),
+        (Band("share that died", fraction - width, fraction + width, source),),
     )  # fmt: skip
 
 
@@ -316,7 +317,7 @@ def adult_neurogenesis(rate: float = 1.0, **changes: Any) -> Preset:
         (Neurogenesis(rate=rate, **changes),),
         {"Neurogenesis.rate": "free", "Neurogenesis.first_spine": source, "Neurogenesis.half": source,
          "Neurogenesis.plasticity": "free; PMC4828289: larger LTP in weeks 4 to 6"},
-        (Band("age at half of the spines (d)", 18.0, 28.0, "BIO-26"),),
+        (Band("age at half of the spines (d)", 18.0, 28.0, "Zhao 2006: weeks 3 and 4"),),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ CASES = {
     "rodent": presets.rodent_cortex(), "neurogenesis": presets.adult_neurogenesis(),
 } | {name: presets.population_death(name) for name in ("pyramidal", "interneuron", "motoneuron")}  # fmt: skip
 
-# science.md 1.3: turnover ratio over 1 and 4 d, survival over 30 and 90 d
+# closed form of each preset's rates: turnover ratio over 1 and 4 d, survival over 30 and 90 d
 TABLE = {
     "young, window": (0.1996, 0.5139, 0.2485, 0.1364), "adolescent, window": (0.1399, 0.3616, 0.4486, 0.3129),
     "adult, window": (0.0937, 0.2559, 0.5752, 0.4525), "old, window": (0.0742, 0.2030, 0.6598, 0.5511),

@@ -37,9 +37,9 @@ class Spines:
         ln(V_silent / V0): spines up to this size transmit nothing.
     """
 
-    weight: float = param(4.0, unit="mV", low=0.0, source="default study, section 2")
-    volume: float = param(0.05, unit="um3", above=0.0, source="default study, section 2")
-    silent: float = param(-1.6, unit="1", source="default study, section 2: V0 exp(x_min)")
+    weight: float = param(4.0, unit="mV", low=0.0, source="free: calibrated for the default study")
+    volume: float = param(0.05, unit="um3", above=0.0, source="free: calibrated for the default study")
+    silent: float = param(-1.6, unit="1", source="free: x_min of the default study")
 
     def __post_init__(self) -> None:
         params.check(self)

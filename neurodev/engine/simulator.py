@@ -364,7 +364,7 @@ def mechanisms_of(network: Network) -> list[tuple[str, Mechanism]]:
 
 
 def check_ticks(network: Network, tick: float, acceleration: float) -> None:
-    """The conditions of averaging (model.md, section 2): an episode in every tick, and tick <= tau / 5.
+    """The conditions of averaging: an episode in every tick, and tick <= tau / 5.
 
     Raises
     ------

@@ -2,7 +2,9 @@
 
     S(t) = decay S(t-1) + s(t),  S(0) = 0;   c = S(T) / T
 
-one value per sample and unit, or per sample and channel (summed over space).  Source: DPAP, seed-mechanisms.md 2a (M1).
+one value per sample and unit, or per sample and channel (summed over space).
+
+Source: DPAP (Han et al. 2025, IEEE TPAMI 47:240), public code.
 """
 
 from __future__ import annotations

@@ -161,9 +161,9 @@ class BCM(Mechanism):
         Bound of the difference.
     """
 
-    act: str = param("score", choices=("score", "weight", "size"), source="model.md, section 9")
+    act: str = param("score", choices=("score", "weight", "size"), source="free: which column is written, our choice")
     reference_hz: float = param(10.0, unit="Hz", clock="spike", above=0.0, source="free")
-    threshold: str = param("running mean", choices=("running mean", "sliding"), source="seed-mechanisms.md, 2a (M2)")
+    threshold: str = param("running mean", choices=("running mean", "sliding"), source="DPAP's public code")
     threshold_tau: float = param(1 * day, unit="ms", clock="life", above=0.0, source="free")
     rate: float = param(0.1, unit="1/day", clock="life", low=0.0, source="free")
     weight_max: float = param(1.0, unit="mV", above=0.0, source="free")

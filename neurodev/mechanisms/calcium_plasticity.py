@@ -5,7 +5,7 @@
 Calcium of a synapse jumps by `pre` a time `delay` after each arrival and by `post` at each spike of the target, and
 decays with `calcium_tau`.  Noise has amplitude ``sigma sqrt(tau)`` for each threshold that is passed.  Everything is
 exact between events (`calcium_rules.py`).  Sources: Graupner & Brunel 2012; constants of their depression-potentiation
-set as found in two independent public codes (science.md, R60); the equation is recalled.
+set as found in two independent public codes; the equation is recalled.
 
 Without spines the weight is ``bottom + rho (top - bottom)``, as of the synapse's last event (arrival or spike of the
 target): what rho does between that event and an arrival acts from the next one on.  With spines the two states of rho
@@ -60,16 +60,16 @@ class CalciumPlasticity(Mechanism):
         Arrivals of one row that may wait for their calcium at the same time.
     """
 
-    pre: float = param(1.0, unit="1", low=0.0, source="Graupner & Brunel 2012, DP set (science.md 1.13)")
-    post: float = param(2.0, unit="1", low=0.0, source="Graupner & Brunel 2012, DP set (science.md 1.13)")
-    delay: float = param(13.7, unit="ms", clock="spike", low=0.0, source="Graupner & Brunel 2012, DP set")
-    calcium_tau: float = param(20.0, unit="ms", clock="spike", above=0.0, source="Graupner & Brunel 2012, DP set")
-    low: float = param(1.0, unit="1", above=0.0, source="Graupner & Brunel 2012, DP set")
-    high: float = param(1.3, unit="1", above=0.0, source="Graupner & Brunel 2012, DP set")
-    down: float = param(200.0, unit="1", low=0.0, source="Graupner & Brunel 2012, DP set")
-    up: float = param(321.808, unit="1", low=0.0, source="Graupner & Brunel 2012, DP set")
-    tau: float = param(150_000.0, unit="ms", clock="spike", above=0.0, source="Graupner & Brunel 2012, DP set")
-    sigma: float = param(2.8284, unit="1", low=0.0, source="Graupner & Brunel 2012, DP set")
+    pre: float = param(1.0, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
+    post: float = param(2.0, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
+    delay: float = param(13.7, unit="ms", clock="spike", low=0.0, source="Graupner & Brunel 2012, public code")
+    calcium_tau: float = param(20.0, unit="ms", clock="spike", above=0.0, source="Graupner & Brunel 2012, public code")
+    low: float = param(1.0, unit="1", above=0.0, source="Graupner & Brunel 2012, public code")
+    high: float = param(1.3, unit="1", above=0.0, source="Graupner & Brunel 2012, public code")
+    down: float = param(200.0, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
+    up: float = param(321.808, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
+    tau: float = param(150_000.0, unit="ms", clock="spike", above=0.0, source="Graupner & Brunel 2012, public code")
+    sigma: float = param(2.8284, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
     potential: str = param("bistable", choices=POTENTIALS, source="Graupner & Brunel 2012")
     initially_up: float = param(0.5, unit="1", low=0.0, high=1.0, source="Graupner & Brunel 2012, beta")
     top: float = param(1.0, unit="mV", above=0.0, source="free")

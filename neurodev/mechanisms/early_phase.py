@@ -88,11 +88,11 @@ class EarlyPhase(Mechanism):
     """
 
     gain: float = param(2.5, unit="1", low=0.0, source="Matsuzaki 2004; Harvey & Svoboda 2007 (recalled): +250 %")
-    tau: float = param(10 * minute, unit="ms", clock="spike", above=0.0, source="science.md 1.7: 5-10 min")
+    tau: float = param(10 * minute, unit="ms", clock="spike", above=0.0, source="free: 5-10 min, our reading")
     lowest: float = param(-0.3, unit="1", low=-1.0, high=0.0, source="Zhou 2004 (recalled): -20 to -30 %")
-    highest: float = param(3.0, unit="1", low=0.0, source="science.md 1.7 (recalled): +200 to +300 %")
-    consolidated: float = param(0.35, unit="1", low=0.0, source="BIO-18: +80 % after an hour at 0.05 um3")
-    half: float = param(0.1, unit="um3", above=0.0, source="BIO-18: between small (0.05) and large (0.3 um3) spines")
+    highest: float = param(3.0, unit="1", low=0.0, source="Matsuzaki 2004; Lee 2009 (recalled): +200 to +300 %")
+    consolidated: float = param(0.35, unit="1", low=0.0, source="free: +80 % after an hour at 0.05 um3")
+    half: float = param(0.1, unit="um3", above=0.0, source="free: between small (0.05) and large (0.3 um3) spines")
     power: float = param(2.0, unit="1", above=0.0, source="free")
 
     equation: ClassVar[str] = (

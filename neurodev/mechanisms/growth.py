@@ -13,7 +13,7 @@ acceleration 1 both clocks are one and nothing is averaged.
 Signals of a kind k: ``elements_k`` (z), ``growth_k`` (integral of g since the last tick, ms of spike time),
 ``connected_k``, ``vacant_k``, and what projections need to share them fairly (``undealt_k``, ``offer_k``,
 ``users_k``).
-Sources: Butz & van Ooyen 2013; NEST and RELeARN (science.md, section 1.12).
+Sources: Butz & van Ooyen 2013; the public code of NEST and RELeARN.
 """
 
 from __future__ import annotations

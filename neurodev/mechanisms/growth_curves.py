@@ -12,7 +12,7 @@ for zeta printed in the comments of one reference implementation multiplies by s
 Between spikes ``Ca = Ca0 e^{-u}`` with u the time in units of tau, so that growth is an integral over u: closed for
 the linear curve; for the others eight-point Gauss-Legendre panels, each so short that the argument of the curve moves
 by at most one width.  The error bound of such a panel is 1e-14 (Gaussian) and 1e-17 (sigmoid) of its length.
-Source: Butz & van Ooyen 2013, Eq. 4 (science.md, section 1.12).
+Source: Butz & van Ooyen 2013, Eq. 4, as in the public code of NEST and RELeARN.
 """
 
 from __future__ import annotations

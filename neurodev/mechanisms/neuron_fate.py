@@ -9,14 +9,16 @@ low-passed rate over its set-point, or the level of a trophic signal over its re
 With a neuron dies everything that belongs to it: synapses both ways, spikes on their way, traces, signals.  Its index
 is not used again.
 
-Naturally occurring death removes 20 to 80 % of the neurons of a region (science.md, section 1.10, R44; Oppenheim
-1991); in rodent cortex it is postnatal, brief and depends on activity (R45).
+Naturally occurring death removes 20 to 80 % of the neurons of a region (Oppenheim 1991, recalled; half or more: Stiles
+& Jernigan 2010); in rodent cortex it has an early postnatal wave that depends on activity (Wong & Marin 2019,
+Annu Rev Cell Dev Biol).
 
 Newborn neurons take places that the population keeps for them (``net.add(model, n, room=m)``).  They grow up by age:
-no axonal contact before `axon`, no spine before `first_spine` (R46: axons reach CA3 at 10 to 11 d, first spines 5 to
-6 d later); from then on the rate of new synapses rises as ``x^2 / (1 + x^2)``, x = (age - first_spine) /
-(half - first_spine), and the surplus of early synapses that `Turnover` gives a young circuit is counted from their
-own first spine.  In a critical period their evidence counts `plasticity` times (R48: larger LTP in weeks 4 to 6).
+no axonal contact before `axon`, no spine before `first_spine` (adult dentate gyrus: axons reach CA3 at 10 to 11 d,
+first spines 5 to 6 d later; Zhao 2006, J Neurosci 26:3); from then on the rate of new synapses rises as
+``x^2 / (1 + x^2)``, x = (age - first_spine) / (half - first_spine), and the surplus of early synapses that `Turnover`
+gives a young circuit is counted from their own first spine.  In a critical period their evidence counts `plasticity`
+times (larger LTP in weeks 4 to 6, PMC4828289).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from neurodev.structure.log import cause_code
 from neurodev.structure.plan import NeuronPlan
 from neurodev.units import day
 
-# population: (fraction, begin, end), ages counted from birth; the sources are recalled, see science.md, section 1.10
+# population: (fraction, begin, end), ages counted from birth; the sources are recalled, unverified
 DEATH_PRESETS = {
     "pyramidal": (0.12, 2 * day, 5 * day),  # Wong 2018
     "interneuron": (0.35, 5 * day, 10 * day),  # Southwell 2012: 30 to 40 %, peak at P7
@@ -83,19 +85,17 @@ class NeuronDeath(Mechanism):
         "h = -ln(1 - fraction)/(end - begin) exp(-slope (s - 1)),  s = rate/target_hz in the window"
     )
 
-    fraction: float = param(0.12, unit="1", low=0.0, high=0.95, source="science.md BIO-23: pyramidal, Wong 2018")
-    begin: float = param(2 * day, unit="ms", clock="life", low=0.0, source="science.md, section 1.10: P2-P5, Wong 2018")
-    end: float = param(5 * day, unit="ms", clock="life", above=0.0, source="science.md, section 1.10: P2-P5, Wong 2018")
+    fraction: float = param(0.12, unit="1", low=0.0, high=0.95, source="Wong 2018 (recalled): pyramidal, about 12 %")
+    begin: float = param(2 * day, unit="ms", clock="life", low=0.0, source="Wong 2018 (recalled): P2-P5")
+    end: float = param(5 * day, unit="ms", clock="life", above=0.0, source="Wong 2018 (recalled): P2-P5")
     slope: float = param(2.0, unit="1", low=0.0, source="free")
-    activity: float = param(1.0, unit="1", low=0.0, source="free; science.md, section 1.10: activity dependent (R45)")
+    activity: float = param(1.0, unit="1", low=0.0, source="free: how much; depends on activity in Wong & Marin 2019")
     trophic: float = param(0.0, unit="1", low=0.0, source="free")
-    target_hz: Any = param(0.5, unit="Hz", clock="spike", above=0.0, none=True, source="default study, section 2")
-    average: float = param(
-        0.5 * day, unit="ms", clock="life", low=0.0, source="default study, section 1, as in Scaling"
-    )
+    target_hz: Any = param(0.5, unit="Hz", clock="spike", above=0.0, none=True, source="free: as in Scaling")
+    average: float = param(0.5 * day, unit="ms", clock="life", low=0.0, source="free: calibrated, as in Scaling")
     trophic_signal: str = param("trophic_level", source="the name under which a trophic mechanism tells its level")
     trophic_reference: float = param(1.0, unit="1", above=0.0, source="free")
-    most: float = param(0.95, unit="1", low=0.0, high=0.95, source="science.md BIO-23")
+    most: float = param(0.95, unit="1", low=0.0, high=0.95, source="free: upper end of what can be set")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -212,14 +212,14 @@ class Neurogenesis(Mechanism):
     rate: float = param(1.0, unit="1/day", clock="life", low=0.0, source="free")
     begin: float = param(0.0, unit="ms", clock="life", low=0.0, source="free")
     end: float = param(float("inf"), unit="ms", clock="life", above=0.0, high=float("inf"), source="free")
-    axon: float = param(10 * day, unit="ms", clock="life", low=0.0, source="science.md, section 1.10 (R46): 10-11 d")
-    first_spine: float = param(16 * day, unit="ms", clock="life", low=0.0, source="science.md, section 1.10 (R46)")
+    axon: float = param(10 * day, unit="ms", clock="life", low=0.0, source="Zhao 2006 J Neurosci 26:3: 10-11 d")
+    first_spine: float = param(16 * day, unit="ms", clock="life", low=0.0, source="Zhao 2006 J Neurosci 26:3: 16 d")
     half: float = param(
-        20 * day, unit="ms", clock="life", above=0.0, source="free; BIO-26: spines half-grown at 18-28 d"
+        20 * day, unit="ms", clock="life", above=0.0, source="free; Zhao 2006: peak growth of spines in weeks 3-4"
     )
-    critical_begin: float = param(28 * day, unit="ms", clock="life", low=0.0, source="science.md 1.10 (R48): week 4")
-    critical_end: float = param(42 * day, unit="ms", clock="life", low=0.0, source="science.md 1.10 (R48): week 6")
-    plasticity: float = param(2.0, unit="1", low=0.0, source="free; science.md, section 1.10 (R48): larger LTP")
+    critical_begin: float = param(28 * day, unit="ms", clock="life", low=0.0, source="PMC4828289: week 4")
+    critical_end: float = param(42 * day, unit="ms", clock="life", low=0.0, source="PMC4828289: week 6")
+    plasticity: float = param(2.0, unit="1", low=0.0, source="free: how much; PMC4828289: larger LTP")
     births: bool = param(True, source="off switch")
 
     def __post_init__(self) -> None:

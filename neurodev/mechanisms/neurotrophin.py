@@ -77,13 +77,13 @@ class Neurotrophin(Mechanism):
     reads: ClassVar[tuple[str, ...]] = ("log_size",)
     equation: ClassVar[str] = "T = K u / sum(u) - 1,  u = V^p (alpha + coactivity),  drive = gain clip(T, +-clip)"
 
-    feeds: float = param(30.0, unit="1", above=0.0, source="default study, section 2")
-    gain: float = param(1.0, unit="1", low=0.0, source="default study, section 2")
-    exponent: float = param(0.5, unit="1", low=0.0, source="default study, section 2")
-    clip: float = param(1.0, unit="1", above=0.0, source="model.md, section 3 (2)")
-    alpha: float = param(1.0, unit="1", low=0.0, source="model.md, section 3 (3)")
+    feeds: float = param(30.0, unit="1", above=0.0, source="free: calibrated for the default study")
+    gain: float = param(1.0, unit="1", low=0.0, source="free: calibrated for the default study")
+    exponent: float = param(0.5, unit="1", low=0.0, source="free: calibrated for the default study")
+    clip: float = param(1.0, unit="1", above=0.0, source="free: our model")
+    alpha: float = param(1.0, unit="1", low=0.0, source="free: our model")
     coactivity: float = param(0.0, unit="1", low=0.0, source="free; 0 in the default study")
-    supply: str = param("constant", choices=("constant", "rate"), source="model.md, section 3 (3)")
+    supply: str = param("constant", choices=("constant", "rate"), source="free: our model")
     supply_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="the default study's target rate")
 
     def columns(self) -> dict[str, float]:
@@ -107,5 +107,5 @@ class Neurotrophin(Mechanism):
 
 
 def feedback_slope(sd: float, gain: float, exponent: float, feeds: float, n: float) -> float:
-    """Slope ``sd gain p K / n`` of the share's feedback on itself; winner-take-all from 1 on (model.md, section 3)."""
+    """Slope ``sd gain p K / n`` of the share's feedback on itself; winner-take-all from 1 on (derived)."""
     return sd * gain * exponent * feeds / n

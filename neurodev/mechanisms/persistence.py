@@ -4,8 +4,8 @@
 
 A newborn is persistent with probability p and dies at the rate d1, else transient and dies at d2; f is the share of
 persistent spines among the standing in a stationary population.  This is the model in which turnover is usually
-measured (Holtmaat 2005); it knows nothing of sizes, and its numbers are not unique (science.md, section 1.3).  Where
-sizes were measured, the graded hazard of `SpineSize` gives two apparent classes without naming them.
+measured (Holtmaat 2005); it knows nothing of sizes, and its numbers are not unique.  Where sizes were
+measured, the graded hazard of `SpineSize` gives two apparent classes without naming them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from neurodev.mechanisms.turnover import Turnover
 from neurodev.params import param
 from neurodev.structure.plan import Plan
 from neurodev.units import day
+
+_FITTED = "fitted to Holtmaat 2005 Neuron 45:279, P80-120"
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class Persistence(Turnover):
 
     early: float = param(0.0, unit="1/day", clock="life", low=0.0, source="stationary")
     late: float = param(1.08, unit="1/day", clock="life", low=0.0, source="free: 10 spines, window P80-120")
-    hazard: float = param(0.004, unit="1/day", clock="life", low=0.0, source="science.md 1.3, window P80-120")
-    transient_hazard: float = param(0.3, unit="1/day", clock="life", low=0.0, source="science.md 1.3, window P80-120")
-    share: float = param(0.0240, unit="1", low=0.0, high=1.0, source="science.md 1.3, window P80-120")
+    hazard: float = param(0.004, unit="1/day", clock="life", low=0.0, source=_FITTED)
+    transient_hazard: float = param(0.3, unit="1/day", clock="life", low=0.0, source=_FITTED)
+    share: float = param(0.0240, unit="1", low=0.0, high=1.0, source=_FITTED)
     first: Any = param(None, unit="1", low=0.0, high=1.0, none=True, source="that of a stationary population")
 
     def __post_init__(self) -> None:

@@ -46,12 +46,12 @@ class Scaling(Mechanism):
     reads: ClassVar[tuple[str, ...]] = ("rate_hz",)
     equation: ClassVar[str] = "dS/dt = (1 - rbar/r*)/tau,  weight ~ exp(S),  abs(S) <= bound"
 
-    target_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="default study, section 2")
-    tau: float = param(1 * day, unit="ms", clock="life", above=0.0, source="default study, section 2")
-    average: float = param(0.5 * day, unit="ms", clock="life", low=0.0, source="default study, section 1")
-    limit: float = param(0.05, unit="1", above=0.0, source="default study, section 2")
-    bound: float = param(2.0, unit="1", low=0.0, source="default study, section 2")
-    start: float = param(0.5, unit="1", source="default study, section 2")
+    target_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="free: calibrated for the default study")
+    tau: float = param(1 * day, unit="ms", clock="life", above=0.0, source="free: calibrated for the default study")
+    average: float = param(0.5 * day, unit="ms", clock="life", low=0.0, source="free: calibrated for the default study")
+    limit: float = param(0.05, unit="1", above=0.0, source="free: calibrated for the default study")
+    bound: float = param(2.0, unit="1", low=0.0, source="free: calibrated for the default study")
+    start: float = param(0.5, unit="1", source="free: calibrated for the default study")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,7 +1,7 @@
 """Controllers: pure functions from time, or from counts of the living, to a number that steers pruning and growth.
 
-`x` is the share of a schedule that has passed, 0 to 1.  Sources are the papers' rules in seed-mechanisms.md (named
-with each function) and the public code they rest on.
+`x` is the share of a schedule that has passed, 0 to 1.  Sources: the public code of SD-SNN (Han et al. 2025, Inf. Sci.
+689:121481), STDS (Chen et al. 2022), GraNet, ITOP, RigL, and NDSNN (Huang et al. 2023, arXiv 2304.12214; recalled).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def _share(x: float) -> float:
 
 
 def cubic(x: float, first: float, last: float) -> float:
-    """``last + (first - last)(1 - x)^3``: fast at first (Zhu & Gupta 2017; NDSNN 3a.2, GMP, GraNet)."""
+    """``last + (first - last)(1 - x)^3``: fast at first (Zhu & Gupta 2017; NDSNN, GMP, GraNet)."""
     return last + (first - last) * (1.0 - _share(x)) ** 3
 
 
 def cosine(x: float, first: float, last: float = 0.0) -> float:
-    """Half a cosine from `first` to `last` (NDSNN 3a.3, RigL)."""
+    """Half a cosine from `first` to `last` (NDSNN, RigL)."""
     return last + 0.5 * (first - last) * (1.0 + math.cos(math.pi * _share(x)))
 
 
@@ -42,12 +42,12 @@ def sine(x: float, top: float) -> float:
 
 
 def percentile(k: float, first: float, growth: float = 1.1, cap: float = 99.0) -> float:
-    """``min(cap, first + growth^k)``: rank a regenerating synapse must reach k epochs after the start (SD-SNN M4)."""
+    """``min(cap, first + growth^k)``: rank a regenerating synapse must reach k epochs after the start (SD-SNN)."""
     return float(min(cap, first + growth ** min(k, 1e3)))
 
 
 def neurotrophic(share: float, rate: float, alive: int, alive_next: int) -> float:
-    """The next cumulative share (in per cent) to prune: ``share + rate alive / alive_next`` (SD-SNN M3).
+    """The next cumulative share (in per cent) to prune: ``share + rate alive / alive_next`` (SD-SNN).
 
     Many sources that compete for few targets mean more death: the neurotrophic hypothesis.
 
@@ -83,7 +83,7 @@ def erdos_renyi(
     """Density of each layer by the Erdos-Renyi-kernel rule, for a `density` of all weights together.
 
     ``eps p_l`` with ``p_l = (sum of all dimensions / product of all dimensions)^power``; layers that would pass 1
-    become dense and the others are solved again.  (seed-mechanisms.md 3f, RigL.)
+    become dense and the others are solved again.  (RigL, public code.)
 
     Parameters
     ----------

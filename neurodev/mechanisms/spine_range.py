@@ -8,7 +8,9 @@ Once an epoch, for a synapse of weight w (at the end of the epoch) with range lo
 * from epoch `count` + 1 on, the weight is clipped to its range.
 
 Ranges start, at the end of epoch 0, at plus and minus the largest weight of all.  The width high - low, scaled over the
-layer, is the spine's width in the density score of SD-SNN.  Source: SD-SNN, seed-mechanisms.md, 1a (M1).
+layer, is the spine's width in the density score of SD-SNN.
+
+Source: SD-SNN (Han et al. 2025, Inf. Sci. 689:121481), public code.
 
 A counter of -1 means: not in the last epoch.  In the engine the mechanism is a curiosity: without spines it clips
 weights; with spines it follows sizes without touching them, which have bounds of their own (the pull to the set-point).
@@ -99,6 +101,9 @@ def width(low: ArrayLike, high: ArrayLike) -> F8:
     return minmax(np.asarray(high, dtype=np.float64) + np.abs(np.asarray(low, dtype=np.float64)))
 
 
+_HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
+
+
 @dataclass(frozen=True)
 class SpineRange(Mechanism):
     """A private range of weights for every synapse.
@@ -115,8 +120,8 @@ class SpineRange(Mechanism):
         Length of an epoch in the engine; the trainer's epochs are its own.
     """
 
-    count: int = param(18, unit="1", low=1, source="seed-mechanisms.md, 1a")
-    shrink: float = param(0.75, unit="1", above=0.0, high=1.0, source="seed-mechanisms.md, 1a (M1)")
+    count: int = param(18, unit="1", low=1, source=f"{_HAN}: Tc = 18")
+    shrink: float = param(0.75, unit="1", above=0.0, high=1.0, source=_HAN)
     clip: bool = param(True, source="off switch")
     epoch: float = param(1 * day, unit="ms", clock="life", above=0.0, source="free")
 

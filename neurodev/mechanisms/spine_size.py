@@ -13,7 +13,7 @@ Steps (``step_``) are handled alike, but move x itself, at once and for good: co
 Death is a *first passage* below `minimum` (developmental preset): between two ticks x crosses the bound with the
 Brownian-bridge probability ``exp(-(x - b)(x' - b) tau / (sd^2 T))``, which takes the set-point as constant over the
 tick (T << tau); or a *graded hazard* ``k0 exp(-slope (x - mean))`` per day, averaged over the two ends of a tick
-(mature preset; default study, section 8).
+(mature preset, fitted to Melander 2021, Cell Rep 37:109972).
 
 Every death here is asked for by the size, so its *cause* is `fluctuation` (under the hazard: `hazard`) when the
 set-point was not lowered (m >= mean), else the drive that lowered it most.  A step counts as a drive of its tick.
@@ -175,19 +175,19 @@ class SpineSize(Mechanism):
         "death: first passage below minimum, or hazard_rate exp(-hazard_slope (x - mean)) a day"
     )
 
-    sd: float = param(0.7, unit="1", low=0.0, source="default study, section 2")
-    tau: float = param(2.5 * day, unit="ms", clock="life", above=0.0, source="default study, section 2")
-    mean: float = param(0.0, unit="1", source="default study, section 2")
-    minimum: float = param(-1.6, unit="1", source="default study, section 2: x_min = ln(.010/.05)")
-    newborn: float = param(-0.8, unit="1", source="default study, section 2")
-    newborn_sd: float = param(0.0, unit="1", low=0.0, source="default study, section 8 for the mature preset")
-    first: float = param(-0.2, unit="1", source="default study, section 2")
+    sd: float = param(0.7, unit="1", low=0.0, source="free: calibrated for the default study")
+    tau: float = param(2.5 * day, unit="ms", clock="life", above=0.0, source="free: calibrated for the default study")
+    mean: float = param(0.0, unit="1", source="free: calibrated for the default study")
+    minimum: float = param(-1.6, unit="1", source="free: calibrated; x_min = ln(.010/.05)")
+    newborn: float = param(-0.8, unit="1", source="free: calibrated for the default study")
+    newborn_sd: float = param(0.0, unit="1", low=0.0, source="free; mature preset: Melander 2021")
+    first: float = param(-0.2, unit="1", source="free: calibrated for the default study")
     noise: bool = param(True, source="off switch")
-    death: str = param("first passage", choices=DEATHS, source="model.md, section 3 (6)")
-    hazard_rate: float = param(0.0074, unit="1/day", clock="life", low=0.0, source="default study, section 8")
-    hazard_slope: float = param(2.34, unit="1", low=0.0, source="default study, section 8: 2.2 per sd of .94")
-    slow_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="default study, section 8")
-    slow_tau: float = param(200 * day, unit="ms", clock="life", above=0.0, source="default study, section 8")
+    death: str = param("first passage", choices=DEATHS, source="free: our model, first passage or graded hazard")
+    hazard_rate: float = param(0.0074, unit="1/day", clock="life", low=0.0, source="fitted to Melander 2021")
+    hazard_slope: float = param(2.34, unit="1", low=0.0, source="chosen on Melander 2021: 2.2 per sd of .94")
+    slow_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="free: off; two parts: Loewenstein 2011")
+    slow_tau: float = param(200 * day, unit="ms", clock="life", above=0.0, source="free: tried on Melander 2021")
 
     def __post_init__(self) -> None:
         super().__post_init__()

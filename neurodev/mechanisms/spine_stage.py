@@ -124,9 +124,9 @@ class SpineStage(Turnover):
     )
     owns: ClassVar[tuple[str, ...]] = ("stage",)
 
-    hazard: float = param(0.02, unit="1/day", clock="life", low=0.0, source="EX-35")
-    conversion: float = param(0.1, unit="1/day", clock="life", low=0.0, source="EX-35: a tenth (recalled, calibrate)")
-    retraction: float = param(0.9, unit="1/day", clock="life", low=0.0, source="EX-35; in culture faster (recalled)")
+    hazard: float = param(0.02, unit="1/day", clock="life", low=0.0, source="free: an example")
+    conversion: float = param(0.1, unit="1/day", clock="life", low=0.0, source="free: a tenth (recalled, unverified)")
+    retraction: float = param(0.9, unit="1/day", clock="life", low=0.0, source="free; in culture faster (recalled)")
     shaft_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="off switch; Fiala 1998 (abstract)")
     outgrowth: float = param(0.1, unit="1/day", clock="life", low=0.0, source="free")
     shaft_loss: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free")

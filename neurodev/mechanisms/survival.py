@@ -8,7 +8,8 @@ Once an epoch, m epochs after the first:
 
 The steps shrink by e every eta epochs, so the structure settles by itself and the final sparsity is an outcome.
 D is any score: of a synapse a column (`bcm`), of a neuron ``minmax(sum of its synapses' scores) minmax(summed
-activity)``.  Source: DPAP, seed-mechanisms.md, 2a (M3, M4); the same rule with other scores is DSD-SNN's.
+activity)``.  Source: DPAP (Han et al. 2025, IEEE TPAMI 47:240), public code; the same rule with other scores is
+DSD-SNN's.
 
 It is the idea of STDP's evidence on another clock: there a low-passed score moves the set-point of size, here a
 decaying sum of scores is itself the death criterion.
@@ -76,6 +77,9 @@ def significance(score_sum: ArrayLike, total_activity: ArrayLike) -> F8:
     return minmax(score_sum) * minmax(total_activity)
 
 
+_HAN = "Han et al. 2025, IEEE TPAMI 47:240, public code"
+
+
 @dataclass(frozen=True)
 class Survival(Mechanism):
     """Synapses (or all synapses of a neuron) die when their survival score falls below zero.
@@ -106,16 +110,16 @@ class Survival(Mechanism):
         Length of an epoch in the engine; the trainer's epochs are its own.
     """
 
-    of: str = param("synapse", choices=("synapse", "neuron"), source="seed-mechanisms.md, 2a (M4)")
-    score: str = param("bcm", source="seed-mechanisms.md, 2a (M4)")
-    offset: float = param(1.5, unit="1", source="seed-mechanisms.md, 2a (M4)")
-    boost: float = param(2.0, unit="1", low=0.0, source="seed-mechanisms.md, 2a (M4)")
-    eta: float = param(13.0, unit="1", above=0.0, source="seed-mechanisms.md, 2a (M4)")
-    staircase: bool = param(True, source="seed-mechanisms.md, 2a (M4)")
-    start: float = param(10.0, unit="1", low=0.0, source="seed-mechanisms.md, 2a (M4)")
-    decay: float = param(0.999, unit="1", above=0.0, high=1.0, source="seed-mechanisms.md, 2a (M4)")
-    first: int = param(5, unit="1", low=0, source="seed-mechanisms.md, 2a (M4)")
-    reference: str = param("p75", choices=("p75", "max"), source="seed-mechanisms.md, 2a: DSD-SNN uses the maximum")
+    of: str = param("synapse", choices=("synapse", "neuron"), source=_HAN)
+    score: str = param("bcm", source=f"{_HAN}: BCM")
+    offset: float = param(1.5, unit="1", source=f"{_HAN}: o = 1.5")
+    boost: float = param(2.0, unit="1", low=0.0, source=f"{_HAN}: b = 2")
+    eta: float = param(13.0, unit="1", above=0.0, source=f"{_HAN}: 13")
+    staircase: bool = param(True, source=f"{_HAN}: floor(m / eta)")
+    start: float = param(10.0, unit="1", low=0.0, source=f"{_HAN}: R starts at 10")
+    decay: float = param(0.999, unit="1", above=0.0, high=1.0, source=f"{_HAN}: 0.999")
+    first: int = param(5, unit="1", low=0, source=f"{_HAN}: epoch 5")
+    reference: str = param("p75", choices=("p75", "max"), source=f"{_HAN}; max: DSD-SNN")
     epoch: float = param(1 * day, unit="ms", clock="life", above=0.0, source="free")
 
     equation: ClassVar[str] = (

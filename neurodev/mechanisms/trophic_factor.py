@@ -1,6 +1,6 @@
 """Competition for a trophic factor as consumers of a resource: receptors, ligand, and what they decide.
 
-The consumer-resource model of van Ooyen & Willshaw (1999, 2000; equations as in science.md, section 1.11).  A synapse
+The consumer-resource model of van Ooyen & Willshaw (1999, 2000; equations recalled, steady states derived).  A synapse
 consumes the factor that its target neuron releases:
 
     dC/dt      = (ka L R - kd C) - rho C                     occupied receptors
@@ -14,8 +14,8 @@ form.  Each synapse is a consumer; with several contacts of an axon on a target,
 
 Activity (the tick's rates over reference rates) may drive the release by the target, the uptake by the axon and its
 growth, each by a weight between 0 (independent of activity) and 1 (proportional).  A share of what is released may be
-the pro-form, which the target's activity cleaves to the mature one (proBDNF; tPA and plasmin, R50) and which, whole,
-promotes pruning (p75, R51).
+the pro-form, which the target's activity cleaves to the mature one (proBDNF; tPA and plasmin, Pang 2004,
+Science 306:487) and which, whole, promotes pruning (p75, Yang 2009, PMC2737352).
 
 What it does: the share of the supply that a synapse takes up shifts its size's set-point, in the form of the simple
 share of `Neurotrophin`; synapses with few occupied receptors are pruned, free factor attracts new ones.  The occupied
@@ -24,8 +24,8 @@ receptors of an axon over all its synapses are its neuron's signal ``trophic_lev
 Signals of a target (X: the name of the factor): ``ligand_X``, ``pro_X``, and, set by `Infuse` and `Antagonise`,
 ``infused_X`` (1/day) and ``blocked_X`` (share of receptors).
 
-The constants are those of the reference problems (dimensionless; science.md), read with the hour as the unit of time:
-the literature gives their order of magnitude only.
+The constants are those of the reference problems EX-1 to EX-3 (dimensionless; free), read with the hour as the unit of
+time: the literature gives their order of magnitude only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from neurodev.structure.plan import Plan
 from neurodev.units import day, hour
 
 CURVES = {"linear": LINEAR, "michaelis": MICHAELIS, "hill": HILL}
-_REFERENCE = "science.md, section 1.11 (EX-1 to EX-3), per hour"
+_REFERENCE = "free: reference problem, per hour; equations: van Ooyen & Willshaw 1999"
 
 
 @dataclass(frozen=True)
@@ -117,24 +117,24 @@ class TrophicFactor(Mechanism):
     release: float = param(5.0 * 24, unit="1/day", clock="life", above=0.0, source=_REFERENCE)
     production_tau: float = param(0.5 * hour, unit="ms", clock="life", above=0.0, source=_REFERENCE)
     volume: float = param(1.0, unit="1", above=0.0, source=_REFERENCE)
-    receptors: float = param(0.75, unit="1", low=0.0, source="science.md, section 1.11: 0.5 to 1")
-    spread: float = param(0.25, unit="1", low=0.0, source="science.md, section 1.11: 0.5 to 1")
-    production: float = param(0.1 * 24, unit="1/day", clock="life", low=0.0, source="science.md, section 1.11")
-    release_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free; R52: 1 - T0/(T0 + T1)")
-    uptake_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free; activity dependent in R52")
+    receptors: float = param(0.75, unit="1", low=0.0, source="free: start of the reference problem, 0.5 to 1")
+    spread: float = param(0.25, unit="1", low=0.0, source="free: start of the reference problem, 0.5 to 1")
+    production: float = param(0.1 * 24, unit="1/day", clock="life", low=0.0, source="free: as in the reference problem")
+    release_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free: 1 - T0/(T0 + T1), Elliott 1998")
+    uptake_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free; Elliott & Shadbolt 1998")
     growth_activity: float = param(0.0, unit="1", low=0.0, high=1.0, source="free")
     activity_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="the default study's target rate")
     axon_hz: float = param(0.5, unit="Hz", clock="spike", above=0.0, source="free")
     pro_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="free; off")
     cleavage: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free")
-    cleavage_activity: float = param(24.0, unit="1/day", clock="life", low=0.0, source="free; R50: tPA, plasmin")
+    cleavage_activity: float = param(24.0, unit="1/day", clock="life", low=0.0, source="free; tPA, plasmin: Pang 2004")
     pro_loss: float = param(0.1 * 24, unit="1/day", clock="life", above=0.0, source="free; as the mature form")
-    gain: float = param(1.0, unit="1", low=0.0, source="default study, section 2, as in Neurotrophin")
-    clip: float = param(1.0, unit="1", above=0.0, source="model.md, section 3 (2), as in Neurotrophin")
-    feeds: float = param(30.0, unit="1", above=0.0, source="default study, section 2, as in Neurotrophin")
+    gain: float = param(1.0, unit="1", low=0.0, source="free: calibrated, as in Neurotrophin")
+    clip: float = param(1.0, unit="1", above=0.0, source="free: as in Neurotrophin")
+    feeds: float = param(30.0, unit="1", above=0.0, source="free: calibrated, as in Neurotrophin")
     prune: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free; off")
     prune_half: float = param(1.0, unit="1", above=0.0, source="free")
-    prune_pro: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free; R51: p75")
+    prune_pro: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free; p75: Yang 2009")
     sprout: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free; off")
     sprout_half: float = param(1.0, unit="1", above=0.0, source="free")
     step: float = param(0.25 * hour, unit="ms", clock="life", above=0.0, source="free; half of production_tau")

@@ -165,10 +165,10 @@ class Turnover(Mechanism):
 
     equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau);  deaths: hazard per spine"
 
-    early: float = param(14.0, unit="1/day", clock="life", low=0.0, source="default study, section 2")
-    late: float = param(1.4, unit="1/day", clock="life", low=0.0, source="default study, section 6")
-    early_tau: float = param(4 * day, unit="ms", clock="life", above=0.0, source="default study, section 2")
-    hazard: float = param(0.0, unit="1/day", clock="life", low=0.0, source="EX-33")
+    early: float = param(14.0, unit="1/day", clock="life", low=0.0, source="free: calibrated for the default study")
+    late: float = param(1.4, unit="1/day", clock="life", low=0.0, source="free: calibrated for the default study")
+    early_tau: float = param(4 * day, unit="ms", clock="life", above=0.0, source="free: calibrated, default study")
+    hazard: float = param(0.0, unit="1/day", clock="life", low=0.0, source="free: off")
     births: bool = param(True, source="off switch")
     deaths: bool = param(True, source="off switch")
 

@@ -8,7 +8,7 @@ with the traces below (`mechanisms.bcm`), summed over the whole training.  Every
 * single synapses of fully connected layers, scored by their BCM.
 
 Whatever falls below 0 is gone for good.  Nothing regrows, nothing is fine-tuned; the sparsity is an outcome.
-Source: seed-mechanisms.md, 2a, with the readings of 2d.
+Source: Han et al. 2025, IEEE TPAMI 47:240 (arXiv 2211.12714), from its public code; deviations are named below.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from neurodev.methods.tensors import Tensor, chosen
 from neurodev.params import param
 
 EPOCHS = 300  # of the published runs to which the counters belong
+_HAN = "Han et al. 2025, IEEE TPAMI 47:240, public code"
 F8 = NDArray[np.float64]
 F4 = NDArray[np.float32]
 
@@ -78,13 +79,13 @@ class DPAP(Remembering):
     layers: tuple[str, ...] | None = None
     units: bool = param(True, source="off switch")
     synapses: bool = param(True, source="off switch")
-    trace_decay: float = param(0.5, low=0.0, high=1.0, source="seed-mechanisms.md, 2a (M1)")
-    per_slot: bool = param(False, source="seed-mechanisms.md, 2d")
-    strict: bool = param(False, source="seed-mechanisms.md, 2d: ours")
-    first: int = param(5, low=0, source="seed-mechanisms.md, 2a (M4)")
-    offset: float = param(1.5, source="seed-mechanisms.md, 2a (M4)")
-    offset_filters: float = param(0.65, source="seed-mechanisms.md, 2a (M4)")
-    scale: float | None = param(None, above=0.0, none=True, source="issue of the methods: one documented factor")
+    trace_decay: float = param(0.5, low=0.0, high=1.0, source=f"{_HAN}: delta = 0.5")
+    per_slot: bool = param(False, source="free: one threshold a unit is our reading; the public code keeps one a slot")
+    strict: bool = param(False, source="free: a deviation of ours; off as in the public code")
+    first: int = param(5, low=0, source=f"{_HAN}: epoch 5")
+    offset: float = param(1.5, source=f"{_HAN}: o = 1.5")
+    offset_filters: float = param(0.65, source=f"{_HAN}: o = 0.65")
+    scale: float | None = param(None, above=0.0, none=True, source="free: one factor for all counts, our reading")
 
     gradient = "always"
 

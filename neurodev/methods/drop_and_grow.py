@@ -89,9 +89,9 @@ class SET(Static):
         Density ``epsilon (n_in + n_out) / (n_in n_out)`` of each tensor, as published (20), in place of `sparsity`.
     """
 
-    share: float = param(0.3, low=0.0, high=1.0, source="seed-mechanisms.md, 3f (SET)")
-    epsilon: float | None = param(None, above=0.0, none=True, source="seed-mechanisms.md, 3f: 20")
-    dense_output: bool = param(True, source="seed-mechanisms.md, 3f (SET)")
+    share: float = param(0.3, low=0.0, high=1.0, source="SET, public code (dcmocanu): zeta = 0.3")
+    epsilon: float | None = param(None, above=0.0, none=True, source="SET, public code (dcmocanu): 20")
+    dense_output: bool = param(True, source="SET, public code (dcmocanu)")
 
     def prepare(self, trainer: Trainer) -> None:
         """Sparse from the first step."""
@@ -149,14 +149,14 @@ class NDSNN(Method):
     """
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
-    first_sparsity: float = param(0.5, low=0.0, high=0.999, source="seed-mechanisms.md, 3b: 0.5 to 0.7 recommended")
-    death: float = param(0.5, low=0.0, high=1.0, source="seed-mechanisms.md, 3b")
-    last_death: float = param(0.05, low=0.0, high=1.0, source="seed-mechanisms.md, 3b: 0.005 to 0.05")
-    every: int = param(100, low=1, source="seed-mechanisms.md, 3b: 100 to 1000")
+    first_sparsity: float = param(0.5, low=0.0, high=0.999, source="free: NDSNN's value not found; 0.5 to 0.7")
+    death: float = param(0.5, low=0.0, high=1.0, source="free: NDSNN's value not found; ITOP's public code has 0.5")
+    last_death: float = param(0.05, low=0.0, high=1.0, source="free: NDSNN's value not found; 0.005 to 0.05")
+    every: int = param(100, low=1, source="free: NDSNN's value not found; 100 to 1000")
     begin: float = param(0.0, low=0.0, high=1.0, source="free")
-    end: float = param(0.75, above=0.0, high=1.0, source="seed-mechanisms.md, 3b: 75 to 100 %")
-    keep_dropped_out: bool = param(False, source="seed-mechanisms.md, 3d: regrowth is allowed")
-    dense_output: bool = param(False, source="seed-mechanisms.md, 3d: the rule decides")
+    end: float = param(0.75, above=0.0, high=1.0, source="free: NDSNN's value not found; 75 to 100 %")
+    keep_dropped_out: bool = param(False, source="RigL and ITOP, public code: regrowth is allowed")
+    dense_output: bool = param(False, source="free: the Erdos-Renyi rule decides, our reading")
 
     gradient = "at_update"
 
@@ -261,8 +261,8 @@ class RigL(NDSNN):
         As `NDSNN`; the share of deaths falls to 0 along half a cosine.
     """
 
-    death: float = param(0.3, low=0.0, high=1.0, source="seed-mechanisms.md, 3f (RigL)")
-    last_death: float = param(0.0, low=0.0, high=1.0, source="seed-mechanisms.md, 3f (RigL)")
+    death: float = param(0.3, low=0.0, high=1.0, source="RigL, public code (google-research/rigl): 0.3")
+    last_death: float = param(0.0, low=0.0, high=1.0, source="RigL, public code (google-research/rigl): cosine to 0")
     first_sparsity: float = param(0.0, low=0.0, high=0.999, source="not used: as sparsity")
 
     def __post_init__(self) -> None:

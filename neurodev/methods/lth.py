@@ -1,6 +1,7 @@
 """Lottery tickets: train, prune the smallest weights of all, rewind the rest to where they were early on, train again.
 
-Source: seed-mechanisms.md 3f (LTH for SNN): 25 % of what is left go after each round, by global magnitude; survivors
+Source: public code of lottery tickets in spiking networks (Yale, ECCV 2022; Intelligent-Computing-Lab-Yale/
+Exploring-Lottery-Ticket-Hypothesis-in-SNNs): 25 % of what is left go after each round, by global magnitude; survivors
 return to their values at an early epoch of the first round; optimiser and learning rate begin anew.
 """
 
@@ -41,9 +42,9 @@ class LTH(Remembering):
     """
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
-    share: float = param(0.25, above=0.0, high=0.99, source="seed-mechanisms.md, 3f (LTH)")
-    rewind: float = param(20 / 300, low=0.0, high=1.0, source="seed-mechanisms.md, 3f: epoch 20 of 300")
-    output: bool = param(True, source="seed-mechanisms.md, 3f: all but norms and biases")
+    share: float = param(0.25, above=0.0, high=0.99, source="Yale SNN-LTH (ECCV 2022), public code: 25 %")
+    rewind: float = param(20 / 300, low=0.0, high=1.0, source="Yale SNN-LTH (ECCV 2022), public code: epoch 20 of 300")
+    output: bool = param(True, source="Yale SNN-LTH (ECCV 2022), public code: all but norms and biases")
 
     def __post_init__(self) -> None:
         params.check(self)

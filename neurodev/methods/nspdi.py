@@ -6,7 +6,10 @@ The optimiser moves theta everywhere, silent synapses too (straight-through: dL/
 a synapse can grow back, even with the other sign.  d rises to D over the run; a is drawn for each output channel from
 [1 - h, 1 + h].  h = 0 without a cut is STDS (Chen et al. 2022).  D is given in units of the sum of all learning rates:
 what a parameter could travel under Adam.  The method's other half, nonlinear dendritic integration, is the layer
-`Dendritic`; both its tensors are pruned.  Source: seed-mechanisms.md, 4a, with the readings of 4d.
+`Dendritic`; both its tensors are pruned.
+
+Source: Cai et al. 2025, arXiv 2508.21566, of which two formulas were read in a third-party note; STDS in its public
+code.  What the gains and the cut are in detail is our reading.
 """
 
 from __future__ import annotations
@@ -49,12 +52,12 @@ class NSPDI(Method):
         Pass no gradient to silent synapses (the true derivative, an ablation).
     """
 
-    displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS")
-    ramp: str = param("sine", choices=RAMPS, source="seed-mechanisms.md, 4a: the sine is far better than the line")
-    heterogeneity: float = param(0.5, low=0.0, high=0.99, source="free: seed-mechanisms.md, 4d")
-    learn_gain: bool = param(False, source="seed-mechanisms.md, 4d")
-    cut: float = param(0.1, low=0.0, source="free: seed-mechanisms.md, 4d, reading A")
-    gated: bool = param(False, source="seed-mechanisms.md, 4a: an ablation")
+    displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS's public code")
+    ramp: str = param("sine", choices=RAMPS, source="Chen et al. 2022 (STDS), public logs: the sine beats the line")
+    heterogeneity: float = param(0.5, low=0.0, high=0.99, source="free: the range of gains was not found")
+    learn_gain: bool = param(False, source="free: an option of ours")
+    cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
+    gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
 
     dead = "hidden"
     gradient = "always"
@@ -164,5 +167,5 @@ class NSPDI(Method):
 class STDS(NSPDI):
     """State transition of dendritic spines: NSPDI's pruning with equal gains and no cut."""
 
-    heterogeneity: float = param(0.0, low=0.0, high=0.99, source="seed-mechanisms.md, 4a (STDS)")
-    cut: float = param(0.0, low=0.0, source="seed-mechanisms.md, 4a (STDS)")
+    heterogeneity: float = param(0.0, low=0.0, high=0.99, source="Chen et al. 2022 (STDS), public code: gain 1")
+    cut: float = param(0.0, low=0.0, source="Chen et al. 2022 (STDS), public code: no cut")

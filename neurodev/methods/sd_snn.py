@@ -12,7 +12,8 @@ e > 2 Tc   synapses regenerate, then neurons are pruned
 A pruned synapse is set to 0 at the end of every epoch and trained freely in between: what it has learned by the end of
 the epoch shows how hard the loss pulls at its place.  It regenerates, with that value, when it has stayed above a
 percentile of its layer for Tg + 2 epochs in a row.  The share of neurons to prune follows the neurotrophic ratio.
-Source: seed-mechanisms.md, 1a, with the readings of 1d.  Counters scale with the length of the run (`scale`).
+Source: Han et al. 2025, Inf. Sci. 689:121481 (arXiv 2211.12219), from its public code; where code and text differ, the
+parameter says which reading is the default.  Counters scale with the length of the run (`scale`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from neurodev.params import param
 from neurodev.structure.plan import Plan
 
 EPOCHS = 300  # of the published runs to which the counters belong
+_HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
@@ -75,23 +77,23 @@ class SDSNN(Remembering):
     """
 
     layers: tuple[str, ...] | None = None
-    percent: float = param(35.0, low=0.0, high=100.0, source="seed-mechanisms.md, 1a (M3), MNIST")
-    percent_filters: float = param(5.0, low=0.0, high=100.0, source="seed-mechanisms.md, 1a (M3)")
-    rate: float = param(1.0, low=0.0, source="seed-mechanisms.md, 1a (M3)")
-    late_rate: float = param(0.00075, low=0.0, source="seed-mechanisms.md, 1a (M3)")
-    dead_below: int = param(20, low=1, source="seed-mechanisms.md, 1a (M3)")
-    dead_below_filters: int = param(10, low=1, source="seed-mechanisms.md, 1a (M3)")
-    count: int = param(18, low=1, source="seed-mechanisms.md, 1a")
-    persistence: int = param(10, low=1, source="seed-mechanisms.md, 1a (M4)")
-    persistence_filters: int = param(18, low=1, source="seed-mechanisms.md, 1a (M4)")
-    floor: float = param(60.0, low=0.0, high=99.0, source="seed-mechanisms.md, 1a (M4)")
-    floor_filters: float = param(65.0, low=0.0, high=99.0, source="seed-mechanisms.md, 1a (M4)")
+    percent: float = param(35.0, low=0.0, high=100.0, source=f"{_HAN}: MNIST, 35 %")
+    percent_filters: float = param(5.0, low=0.0, high=100.0, source=f"{_HAN}: 5 %")
+    rate: float = param(1.0, low=0.0, source=f"{_HAN}: exp(-k)")
+    late_rate: float = param(0.00075, low=0.0, source=f"{_HAN}: after epoch 60")
+    dead_below: int = param(20, low=1, source=_HAN)
+    dead_below_filters: int = param(10, low=1, source=_HAN)
+    count: int = param(18, low=1, source=f"{_HAN}: Tc = 18")
+    persistence: int = param(10, low=1, source=f"{_HAN}: Tg = 10")
+    persistence_filters: int = param(18, low=1, source=f"{_HAN}: Tg = 18")
+    floor: float = param(60.0, low=0.0, high=99.0, source=f"{_HAN}: 60 + 1.1^k")
+    floor_filters: float = param(65.0, low=0.0, high=99.0, source=f"{_HAN}: 65 + 1.1^k")
     regenerate: bool = param(True, source="off switch")
     prune: bool = param(True, source="off switch")
-    repruneable: bool = param(False, source="seed-mechanisms.md, 1d")
-    signed: bool = param(False, source="seed-mechanisms.md, 1d: magnitude recommended")
-    frozen_conv_ranges: bool = param(False, source="seed-mechanisms.md, 1a, defect 1")
-    scale: float | None = param(None, above=0.0, none=True, source="seed-mechanisms.md, 1d (scale)")
+    repruneable: bool = param(False, source=f"{_HAN}: a history of the pruned")
+    signed: bool = param(False, source="free: magnitude is our reading; the public code compares signed values")
+    frozen_conv_ranges: bool = param(False, source="free: off, our reading; frozen in the public CIFAR-10 code")
+    scale: float | None = param(None, above=0.0, none=True, source="free: one factor for all counts, our reading")
 
     dead = "move"
     gradient = "always"

@@ -77,7 +77,7 @@ def information_per_operation(table: ArrayLike, operations: float) -> float:
 
 
 def training_cost(rate: ArrayLike, density: ArrayLike) -> float:
-    """Sum over epochs of spike rate times density: the cost by which NDSNN's paper compares (seed-mechanisms.md 3a)."""
+    """Sum over epochs of spike rate times density: our definition of NDSNN's training cost (recalled)."""
     r, d = np.asarray(rate, dtype=np.float64), np.asarray(density, dtype=np.float64)
     if r.shape != d.shape:
         raise ParameterError(f"rate and density need one value an epoch each, got {r.shape} and {d.shape}")

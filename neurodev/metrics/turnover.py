@@ -1,6 +1,6 @@
 """Births, deaths and survival, from plain arrays: a run, an imaging table or a connectome are all the same.
 
-Definitions (science.md 1.3): between two sessions, turnover is ``(gained + lost) / (N before + N after)`` and
+Definitions: between two sessions, turnover is ``(gained + lost) / (N before + N after)`` and
 survival is ``|before and after| / |before|``; in a stationary population the mean of the first is 1 minus the second.
 """
 
@@ -249,7 +249,7 @@ def two_class_survival(time: ArrayLike, share: float, slow: float, fast: float) 
 
     Notes
     -----
-    Source: two-class immigration and death, science.md section 1.3.
+    Source: immigration and death in two classes, the usual fit (Holtmaat 2005, Neuron 45:279; form recalled).
     """
     t = np.asarray(time, dtype=float)
     return np.asarray(share * np.exp(-slow * t) + (1.0 - share) * np.exp(-fast * t), dtype=np.float64)

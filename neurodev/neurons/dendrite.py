@@ -64,11 +64,11 @@ class Bilinear(Branches):
         "steady state V = V_j + V_k + kappa V_j V_k, kappa_jk = -(1/E_j + 1/E_k) where not set"
     )
 
-    excitatory_reversal: float = param(70.0, unit="mV", above=0.0, source="science.md EX-13")
-    inhibitory_reversal: float = param(-10.0, unit="mV", high=-1e-6, source="science.md EX-13")
-    kappa_ee: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), science.md 1.14")
-    kappa_ei: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), science.md 1.14")
-    kappa_ii: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), science.md 1.14")
+    excitatory_reversal: float = param(70.0, unit="mV", above=0.0, source="free: relative to rest")
+    inhibitory_reversal: float = param(-10.0, unit="mV", high=-1e-6, source="free: relative to rest")
+    kappa_ee: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), weak inputs (derived)")
+    kappa_ei: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), weak inputs (derived)")
+    kappa_ii: float | None = param(None, unit="1/mV", none=True, source="-(1/E_1 + 1/E_2), weak inputs (derived)")
     across: float = param(0.0, unit="1", low=0.0, high=1.0, source="free")
 
     def kappas(self) -> tuple[float, float, float]:
@@ -124,11 +124,11 @@ class Plateau(Branches):
     ----------
     per_neuron, length : as in `Branches`
     threshold : float, pA
-        Excitatory current of the branch: 8-20 synapses active within milliseconds (science.md 1.14).
+        Excitatory current of the branch: 8-20 synapses active within milliseconds (Major 2013, third-party).
     amplitude : float, pA
         Current into the soma of a plateau that begins at rest.
     duration : float, ms
-        50-200 ms (science.md 1.14).
+        50-200 ms (Major 2013, third-party).
     magnesium : float, mM
         The amplitude is multiplied by B(V + depolarisation) / B(depolarisation + resting), with the block B of Jahr &
         Stevens and V at the onset; 0: no voltage dependence.  An approximation: V later in the plateau does not count.
@@ -205,7 +205,7 @@ def steady_state(leak: float, conductance: ArrayLike, reversal: ArrayLike) -> fl
 def kappa(leak: float, conductance: ArrayLike, reversal: ArrayLike) -> float:
     """The bilinear coefficient (1/mV) of two steady conductances on one compartment, exactly.
 
-    ``-((gL + g1) / E1 + (gL + g2) / E2) / (gL + g1 + g2)``, so that V = V1 + V2 + kappa V1 V2 (science.md 1.14).
+    ``-((gL + g1) / E1 + (gL + g2) / E2) / (gL + g1 + g2)``, so that V = V1 + V2 + kappa V1 V2 (derived).
     Parameters as in `steady_state`, with n = 2.
     """
     g, e = _conductances(leak, conductance, reversal)

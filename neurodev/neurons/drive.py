@@ -284,13 +284,13 @@ class RetinalWaves(Drive):
         "onset = start + distance along the wave / speed + jitter;  Poisson at rate_hz for width / speed;  cells "
         "within extent / 2 of the wave's axis"
     )
-    speed: float = param(0.2, unit="um/ms", clock="spike", above=0.0, source="default study, section 2")
-    width: float = param(200.0, unit="um", above=0.0, source="default study, section 2")
-    extent: float = param(700.0, unit="um", above=0.0, source="default study, section 2")
-    rate_hz: float = param(25.0, unit="Hz", clock="spike", low=0.0, source="default study, section 2")
-    jitter: float = param(100.0, unit="ms", clock="spike", low=0.0, source="default study, section 2")
-    interval: float = param(60_000.0, unit="ms", clock="spike", above=0.0, source="default study, section 2")
-    independent: bool = param(False, source="the control of the default study, section 5, trap 7")
+    speed: float = param(0.2, unit="um/ms", clock="spike", above=0.0, source="free: chosen for the default study")
+    width: float = param(200.0, unit="um", above=0.0, source="free: chosen for the default study")
+    extent: float = param(700.0, unit="um", above=0.0, source="free: chosen for the default study")
+    rate_hz: float = param(25.0, unit="Hz", clock="spike", low=0.0, source="free: chosen for the default study")
+    jitter: float = param(100.0, unit="ms", clock="spike", low=0.0, source="free: chosen for the default study")
+    interval: float = param(60_000.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
+    independent: bool = param(False, source="off switch: the shuffled control of the default study")
 
     def __post_init__(self) -> None:
         check(self)

@@ -58,7 +58,7 @@ class LIF:
 
     tau: Any = param(20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Brunel 2000")
     threshold: Any = param(20.0, unit="mV", array=True, source="Brunel 2000")
-    reset: Any = param(0.0, unit="mV", array=True, source="default study")
+    reset: Any = param(0.0, unit="mV", array=True, source="free: chosen for the default study")
     rest: Any = param(0.0, unit="mV", array=True, source="convention")
     refractory: Any = param(2.0, unit="ms", clock="spike", low=0.0, array=True, source="Brunel 2000")
     drive: Any = param(0.0, unit="mV", array=True, source="free")

@@ -55,7 +55,7 @@ def turnover_protocol(turnover: Turnover, *, n_target: int = 1500, seed: int = 1
     """Immigration and death: the number in time (EX-33, EX-34) and the survival of the standing."""
     panels = []
     example = replace(turnover, births=True, deaths=True, **OVERSHOOT)
-    for title, one in (("As given", turnover), ("Overshoot of EX-34", example)):
+    for title, one in (("As given", turnover), ("An overshoot", example)):
         tick = 1.0 * day if one is example else 0.25 * day
         days = np.arange(1, 25, dtype=np.float64) * (4.0 if one is example else 1.0)
         law = np.zeros(days.size) if not one.births else birth_death_mean(days, _effective(one))
@@ -84,7 +84,7 @@ def turnover_protocol(turnover: Turnover, *, n_target: int = 1500, seed: int = 1
             4.0 * np.sqrt(p * (1.0 - p) / n),
         )  # fmt: skip
     )
-    return Protocol(turnover, "births from bare targets, and the constant hazard", panels, "science.md EX-33, EX-34")
+    return Protocol(turnover, "births from bare targets, and the constant hazard", panels, "immigration and death")
 
 
 @protocol(Persistence)
@@ -116,9 +116,7 @@ def persistence_protocol(persistence: Persistence, *, n: int = 6000, seed: int =
     number = Panel("From bare targets", "days", "spines per target")
     for label, run, law in zip(("persistent", "transient"), count, expected, strict=True):
         number.add(label, days, run, law, 4.0 * np.sqrt(np.maximum(law, 1.0 / targets) / targets))
-    return Protocol(
-        persistence, "two classes of spines, each at its own rate", [panel, number], "science.md, 1.3 and 1.4"
-    )
+    return Protocol(persistence, "two classes of spines, each at its own rate", [panel, number], "Holtmaat 2005")
 
 
 def _effective(turnover: Turnover) -> Turnover:

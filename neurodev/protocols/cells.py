@@ -96,7 +96,7 @@ def lif_protocol(lif: LIF, *, duration: float = 4000.0) -> Protocol:
             fine=(smooth, response_law(cell, weight, smooth)),
         )  # fmt: skip
     return Protocol(lif, "neurons under constant drives, and one input to a silent neuron", [fi, answer],
-                    "closed forms of the leaky membrane; science.md, section 2.1")  # fmt: skip
+                    "closed forms of the leaky membrane")  # fmt: skip
 
 
 def played(drive: Drive, n: int, places: F8, chunks: int, seed: int) -> tuple[F8, I8]:
@@ -190,4 +190,4 @@ def waves_protocol(waves: RetinalWaves, *, seed: int = 1) -> Protocol:
     burst = Panel(f"Spikes of a cell in a wave of {waves.burst:g} ms", "spikes", "share with at most so many")
     burst.add("", at, seen, share, 4.0 * np.sqrt(share * (1.0 - share) / number.size) + 1.0 / number.size)
     return Protocol(waves, "three waves over 900 cells; the line has the slope 1/speed", [front, burst],
-                    "default study, section 2")  # fmt: skip
+                    "distance over speed; Poisson counts of a burst")  # fmt: skip

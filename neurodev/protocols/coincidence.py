@@ -61,7 +61,7 @@ def calcium_protocol(rule: CalciumPlasticity, *, n: int = 800, seed: int = 1) ->
     weight.add("closed form", fine, [strength_change(flat, lag) for lag in fine])
     return Protocol(
         rule, "its hooks under pairs of an arrival and a spike", [ends, above, weight],
-        "science.md EX-55; Graupner & Brunel 2012",
+        "Graupner & Brunel 2012",
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def neurotrophin_protocol(trophin: Neurotrophin) -> Protocol:
     # the set-point is held for a tick: one step's error in the rate
     graded.add("", slope, rates, 1.0 - slope, 0.02 * (1.0 + slope**2))
     return Protocol(
-        trophin, "synapses of one target share its supply", [by_size, capacity, graded], "model.md, section 3 (3)"
+        trophin, "synapses of one target share its supply", [by_size, capacity, graded], "closed form of our share"
     )
 
 
@@ -125,5 +125,5 @@ def trophic_factor_protocol(factor: TrophicFactor) -> Protocol:
         classes.add(label, np.arange(1, 6), got, law, 1e-4 * law.max())
     return Protocol(
         factor, "axons compete for the factor of one target until nothing moves", [one, crowd, classes],
-        "van Ooyen & Willshaw 1999, 2000; EX-1 to EX-3: F(C)/C = rho + gam (kd + rho)/(ka L), supply = loss + uptake",
+        "van Ooyen & Willshaw 1999, 2000: F(C)/C = rho + gam (kd + rho)/(ka L), supply = loss + uptake",
     )  # fmt: skip

@@ -189,7 +189,7 @@ def bilinear_protocol(dendrite: Bilinear) -> Protocol:
         exact.add(f"{word}: this dendrite", share, np.full(share.size, limit))
     return Protocol(
         dendrite, "one or two inputs of 300 pA on a branch, through the engine", [here, timing, exact],
-        "science.md EX-13 to EX-17; Li et al. 2014 (the rule)",
+        "steady state of one compartment; Li et al. 2014 PLoS CB 1004014 (the rule)",
     )  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def two_layer_protocol(dendrite: TwoLayer, *, most: int = 12) -> Protocol:
     spread.add("", gaps, measured, laws[0], ROUNDING, fine=(smooth, laws[1]))
     return Protocol(
         dendrite, f"synapses of {dendrite.unit:g} pA on branches, through the engine", [branch, spread],
-        "science.md EX-18; Poirazi et al. 2003 (recalled)",
+        "Poirazi et al. 2003 (recalled)",
     )  # fmt: skip
 
 
@@ -270,7 +270,7 @@ def plateau_protocol(dendrite: Plateau, *, most: int = 24) -> Protocol:
     onset.add("", rise, dendrite.onset(rise), dendrite.amplitude * np.array(b), 1e-9 * max(dendrite.amplitude, 1.0))
     return Protocol(
         dendrite, f"synapses of {weight:g} pA at one instant, through the engine", [count, course, onset],
-        "science.md BIO-29; the block: Jahr & Stevens 1990 (recalled)",
+        "Major 2013 (third-party): 8-20 synapses, 50-200 ms; the block: Jahr & Stevens 1990 (recalled)",
     )  # fmt: skip
 
 

@@ -133,7 +133,7 @@ def growth_protocol(growth: Growth, *, n: int = 200, ticks: int = 30, seed: int 
         firing.add(label, rates, mean, law, 4.0 * error, fine=(smooth, line))
     return Protocol(
         growth, "its hook under given spikes: calcium, and what grows", [against, firing, silenced(one, high)],
-        "Butz & van Ooyen 2013, Eq. 4; science.md EX-4 to EX-8",
+        "Butz & van Ooyen 2013, Eq. 4",
     )  # fmt: skip
 
 
@@ -247,5 +247,5 @@ def pairing_protocol(pairing: Pairing, *, n: int = 300, seed: int = 1) -> Protoc
     return Protocol(
         pairing, "targets whose elements are given, axons that are plentiful",
         [distances(pairing, n, seed), follow, broken(pairing, 4 * n, seed)],
-        "science.md EX-12, ALG-15; kernel of RELeARN, exp(-(d/sigma)^2)",
+        "kernel of RELeARN (public code), exp(-(d/sigma)^2)",
     )  # fmt: skip

@@ -72,7 +72,7 @@ def neuron_death_protocol(death: NeuronDeath, *, n: int = 3000, seed: int = 1) -
     curve.add("", s, death.hazard(s), base * np.exp(-death.slope * (s - 1.0)), 1e-9)
     return Protocol(
         death, "neurons that fire at constant rates grow through the window of death", [panel, curve],
-        "science.md, section 1.10, BIO-23 and BIO-25; -ln(1 - fraction) over the window at the set-point",
+        "-ln(1 - fraction) over the window at the set-point; Wong 2018, Southwell 2012, Oppenheim 1991 (recalled)",
     )  # fmt: skip
 
 
@@ -110,5 +110,5 @@ def neurogenesis_protocol(growth: Neurogenesis, *, room: int = 2000, seed: int =
     young.add("plasticity", a / day, plastic, np.where(inside, growth.plasticity, 1.0), 1e-9)
     return Protocol(
         growth, "births into a population with room, and the maturation of one newborn", [births, young],
-        "science.md, section 1.10, BIO-26: first spines at 16 d, growth in weeks 3 and 4, larger LTP in weeks 4 to 6",
+        "Zhao 2006: first spines at 16 d, growth in weeks 3 and 4; PMC4828289: larger LTP in weeks 4 to 6",
     )  # fmt: skip

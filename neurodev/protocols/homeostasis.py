@@ -52,5 +52,5 @@ def scaling_protocol(scaling: Scaling) -> Protocol:
         loop.add(f"from {q / scaling.target_hz:g}", days, r[:, k] / scaling.target_hz, law, 1e-3)
     return Protocol(
         scaling, "neurons at given rates, then with rates that follow their scaling", [panel, loop],
-        "model.md, section 3 (5); the loop settles on its set-point",
+        "the loop settles on its set-point (our model)",
     )  # fmt: skip

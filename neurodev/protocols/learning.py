@@ -96,7 +96,7 @@ def bcm_protocol(bcm: BCM, *, ticks: int = 5000, seed: int = 1) -> Protocol:
     selective.add("sliding threshold", numbers, competition(bcm, numbers, ticks, seed), law, 0.05 * law)
     return Protocol(
         bcm, "given rates, one episode a tick; then one input at a time", [curve, course, selective],
-        "science.md EX-54; Bienenstock, Cooper & Munro 1982; Intrator & Cooper 1992",
+        "Bienenstock, Cooper & Munro 1982; Intrator & Cooper 1992",
     )  # fmt: skip
 
 
@@ -152,7 +152,10 @@ def survival_protocol(survival: Survival) -> Protocol:
     left = Panel("How many are left", "epoch", "share alive")
     left.add(f"{score.size} synapses", age, (~np.isnan(got)).mean(axis=1), (~np.isnan(law)).mean(axis=1), 1e-12)
     return Protocol(
-        one, "synapses whose score stands still: use it or lose it", [course, left], "seed-mechanisms.md, 2a"
+        one,
+        "synapses whose score stands still: use it or lose it",
+        [course, left],
+        "Han et al. 2025, IEEE TPAMI 47:240 (DPAP), public code",
     )
 
 
@@ -181,4 +184,4 @@ def range_protocol(spine_range: SpineRange) -> Protocol:
     # weights are float32
     panel.add("weight that rises against it", stamps, high[:, 0], law, 1e-5)
     panel.add("weight that keeps falling", stamps, high[:, 1], one.shrink**k, 1e-5)
-    return Protocol(one, "given weights, one an epoch", [panel], "seed-mechanisms.md, 1a (M1)")
+    return Protocol(one, "given weights, one an epoch", [panel], "Han et al. 2025, Inf. Sci. 689:121481, code")

@@ -83,7 +83,7 @@ def heterosynaptic_protocol(rule: Heterosynaptic) -> Protocol:
     found = [beside(rule, int(n), 0.5 * rule.radius, one_sided=True) for n in counts]
     law = np.where((counts >= rule.number) & (not rule.inside), -rule.amount, 0.0)
     outside.add("", counts, found, law, 1e-12)
-    return Protocol(rule, "induction of a spine's neighbours for one tick", [panel, outside], "BIO-19; Oh 2015")
+    return Protocol(rule, "induction of a spine's neighbours for one tick", [panel, outside], "Oh 2015, PMC4294981")
 
 
 def distances(births: ClusteredBirths, place: float, n: int, n_branch: int, seed: int) -> F8:

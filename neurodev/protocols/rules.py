@@ -140,5 +140,5 @@ def stdp_protocol(
     )
     return Protocol(
         rule, "its hooks under single pairs, Poisson trains and bursts", panels,
-        "science.md EX-46 to EX-49; Pfister & Gerstner 2006; Butts, Kanold & Shatz 2007",
+        "closed forms; Pfister & Gerstner 2006; Butts, Kanold & Shatz 2007",
     )  # fmt: skip

@@ -138,5 +138,5 @@ def size_protocol(size: SpineSize, *, n: int = 2000, seed: int = 1) -> Protocol:
         panels.append(hazard(size, 2 * n, seed + 1))
     return Protocol(
         size, "spines without spikes: how sizes fluctuate, follow their set-point, and vanish", panels,
-        "science.md EX-38, EX-41; Loewenstein 2011; Yasumatsu 2008",
+        "closed forms of the OU process; Loewenstein 2011; Yasumatsu 2008",
     )  # fmt: skip

@@ -76,7 +76,7 @@ def early_protocol(rule: EarlyPhase, *, minutes: int = 60) -> Protocol:
         panels.append(panel)
     return Protocol(
         rule, "an induction, and what is left of it after an hour", panels,
-        "BIO-18; Matsuzaki 2004 (abstract; time course recalled)",
+        "Matsuzaki 2004 Nature 429:761 (abstract; time course recalled)",
     )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def stage_protocol(stage: SpineStage, *, n_target: int = 1500, seed: int = 1) ->
             panel.add(STAGES[k], days, np.array(found)[:, k], law[k], wide, fine=line)
         panels.append(panel)
     question = "births of filopodia on bare dendrites, and what becomes of them"
-    return Protocol(stage, question, panels, "science.md EX-35")
+    return Protocol(stage, question, panels, "closed form of the Markov chain; Fiala 1998 (abstract)")
 
 
 @protocol(SpineShape)
@@ -124,4 +124,5 @@ def shape_protocol(shape: SpineShape, *, n: int = 20_000, seed: int = 1) -> Prot
     p = share_of_stubby(shape)
     labels = Panel("Labels", "stubby", "share")
     labels.add("stubby", [0.0], [share["stubby"]], p, 4.0 * np.sqrt(p * (1 - p) / n) + 2.0 / n)
-    return Protocol(shape, "necks of spines, and the labels they are given", [moments, free, labels], "BIO-3, BIO-4")
+    source = "Arellano 2007 (traits); Harris, Jensen & Tsao 1992 (classes; recalled)"
+    return Protocol(shape, "necks of spines, and the labels they are given", [moments, free, labels], source)

@@ -25,8 +25,8 @@ class Sheet:
     width, height : float, um
     """
 
-    width: float = param(1000.0, unit="um", above=0.0, source="default study, section 2")
-    height: float = param(1000.0, unit="um", above=0.0, source="default study, section 2")
+    width: float = param(1000.0, unit="um", above=0.0, source="free: chosen for the default study")
+    height: float = param(1000.0, unit="um", above=0.0, source="free: chosen for the default study")
 
     def __post_init__(self) -> None:
         check(self)

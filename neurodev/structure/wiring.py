@@ -70,8 +70,8 @@ class Near(Wiring):
         Synapses per target.
     """
 
-    sigma: float = param(80.0, unit="um", above=0.0, source="default study, section 2")
-    inputs: int = param(30, unit="1", low=0, source="default study, section 2")
+    sigma: float = param(80.0, unit="um", above=0.0, source="free: chosen for the default study")
+    inputs: int = param(30, unit="1", low=0, source="free: chosen for the default study")
 
     def __post_init__(self) -> None:
         check(self)
@@ -324,9 +324,9 @@ class Fixed(Delay):
 class Uniform(Delay):
     """Delays drawn uniformly from low, low + step, ..., high (ms); at most 64 of them."""
 
-    low: float = param(1.0, unit="ms", clock="spike", above=0.0, source="default study, section 2")
-    high: float = param(5.0, unit="ms", clock="spike", above=0.0, source="default study, section 2")
-    step: float = param(0.5, unit="ms", clock="spike", above=0.0, source="default study, section 2")
+    low: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
+    high: float = param(5.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
+    step: float = param(0.5, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
 
     def __post_init__(self) -> None:
         check(self)

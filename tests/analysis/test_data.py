@@ -44,7 +44,7 @@ def test_missing_data_are_named(tmp_path):
 
 
 def test_melander_numbers():
-    """Default study, section 8: what imaging says of the 722 synapses."""
+    """What imaging says of the 722 synapses."""
     need(melander.FOLDER, melander.FILES, melander.SOURCE)
     log_size, dendrite = melander.load()
     seen = melander.look(log_size)

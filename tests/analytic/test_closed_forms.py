@@ -1,4 +1,4 @@
-"""The numbers of science.md and model.md against the closed forms that `neurodev show` prints."""
+"""Numbers computed independently against the closed forms that `neurodev show` prints."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_first_passage_times() -> None:  # EX-41
 @pytest.mark.parametrize(
     ("setpoint", "expected"), [(-2, 1.21), (-1, 3.12), (-0.5, 6.19), (0, 14.9), (0.5, 45.3), (1, 177), (1.5, 900)]
 )
-def test_life_table(setpoint: float, expected: float) -> None:  # model.md, section 3
+def test_life_table(setpoint: float, expected: float) -> None:  # first passage, by quadrature
     m = SpineSize()
     assert mean_life(m, setpoint) / m.tau == pytest.approx(expected, rel=5e-3)
 

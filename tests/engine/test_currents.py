@@ -162,7 +162,7 @@ def test_estimate_of_the_input():
 
 @pytest.mark.slow
 def test_vogels_abbott():
-    """The network of Vogels & Abbott 2005 with currents: 3.95 +- 0.3 Hz, CV of intervals 0.67 +- 0.05 (issue 3).
+    """The network of Vogels & Abbott 2005 with currents: 3.95 +- 0.3 Hz, CV of intervals 0.67 +- 0.05.
 
     The CV is that of each cell with five intervals or more, averaged (pooled intervals give 0.82: rates differ).
     """

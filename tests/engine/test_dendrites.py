@@ -223,7 +223,7 @@ def everything():
 
 @pytest.mark.skipif(not jit.ENABLED, reason="compares with the interpreter")
 def test_compiled_equals_interpreted(tmp_path):
-    """JIT on equals JIT off to 1e-12 (design, section 4)."""
+    """JIT on equals JIT off to 1e-12 (the contract of every kernel)."""
     path = tmp_path / "numbers.npy"
     code = f"""if True:
         import numpy as np

@@ -61,7 +61,7 @@ def test_gate(kind, storage, density):
 
 
 def test_gate_is_the_bilinear_steady_state():
-    """model.md 9, dendrite NDI: under steady currents the engine's `nd.Bilinear` settles where the gate says.
+    """Under steady currents the engine's `nd.Bilinear` settles where the gate says.
 
     Excitation of current I_E and steady inhibition I_I on one branch give V = R (I_E + I_I) + kappa R^2 I_E I_I, which
     is (Wx)(1 + Vx) + b with Wx = R I_E, Vx = kappa R I_I and b = R I_I.

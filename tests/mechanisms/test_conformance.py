@@ -1,4 +1,4 @@
-"""Every registered mechanism keeps the contract of design section 4; a new one is taken in by being registered."""
+"""Every registered mechanism keeps the contract of mechanisms; a new one is taken in by being registered."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_off_equals_never_named() -> None:
 
 @pytest.mark.skipif(not jit.ENABLED, reason="an engine run")
 def test_weights_in_the_engine_carry_the_early_phase() -> None:
-    """weight = sign w0 (V - V_silent)+ / V0 (1 + e) exp(S), as of the last tick (model.md, section 3)."""
+    """weight = sign w0 (V - V_silent)+ / V0 (1 + e) exp(S), as of the last tick."""
     import neurodev as nd
 
     net = nd.Network(seed=3)

@@ -51,7 +51,7 @@ def test_the_stream_is_normal() -> None:
 
 @pytest.mark.skipif(not jit.ENABLED, reason="a measurement of compiled code")
 def test_a_tick_of_the_default_mechanisms_is_cheap() -> None:
-    """Budget: 60 ns per synapse and tick for the whole set (design, section 7); here without weights and births."""
+    """Budget: 60 ns per synapse and tick for the whole set; here without weights and births."""
     w = World((STDP("burst"), SpineSize(death="none"), Neurotrophin()), star(400, 250))
     w.step(2)
     best = np.inf

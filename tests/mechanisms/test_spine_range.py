@@ -76,7 +76,7 @@ def test_against_the_twin() -> None:
 
 @pytest.mark.parametrize("count", [18, 4])
 def test_a_trigger_needs_one_epoch_more_than_its_count(count: int) -> None:
-    """Nineteen consecutive epochs for Tc = 18 (seed-mechanisms.md, 1a)."""
+    """Nineteen consecutive epochs for Tc = 18 (SD-SNN, public code)."""
     m = SpineRange(count=count, clip=False)
     t, at, slots = ranges(3, np.array([1.0, 0.5, -0.5]), m)
     first = {}

@@ -114,7 +114,7 @@ def test_first_passage() -> None:  # EX-41
 
 
 @pytest.mark.parametrize(("setpoint", "expected"), [(-2, 1.21), (-1, 3.12), (0, 14.9)])
-def test_mean_life_of_a_newborn(setpoint: float, expected: float) -> None:  # model.md, section 3
+def test_mean_life_of_a_newborn(setpoint: float, expected: float) -> None:  # first passage, by quadrature
     m = SpineSize()
     assert mean_life(m, setpoint) / m.tau == pytest.approx(expected, rel=5e-3)
     t = lives(m, setpoint, m.newborn, few(4000, 80), m.tau / few(60, 10), 100_000)
@@ -142,7 +142,7 @@ def test_hazard() -> None:
 
 @pytest.mark.skipif(not jit.ENABLED, reason="needs 1e8 synapse ticks")
 def test_mature_preset_matches_imaging() -> None:
-    """Default study, section 8, last row: survival within .04 of Melander 2021 (pooled) at every age, and the sd."""
+    """Mature set: survival within .04 of Melander 2021 (pooled) at every age, and the sd."""
     m = SpineSize(
         sd=1.06, tau=150 * day, death="hazard", hazard_rate=0.0074, hazard_slope=2.2 / 0.94,
         newborn=-1.16, newborn_sd=0.68, first=0.0,

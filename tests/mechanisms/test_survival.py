@@ -23,7 +23,7 @@ DEATHS = [
 
 @pytest.mark.parametrize("rule, u, epoch", DEATHS)
 def test_published_epochs_of_death(rule: Survival, u: float, epoch: int | None) -> None:
-    """Golden numbers of seed-mechanisms.md, 2a, by the loop over epochs and by the kernel."""
+    """Golden numbers of the published rule (DPAP, public code), by the loop over epochs and by the kernel."""
     assert epoch_of_death(u, rule) == epoch
     # one row with usage u among rows that fix the minimum at 0 and the 75th percentile at 1
     score = np.concatenate([[u, 0.0], np.ones(30)])

@@ -1,4 +1,4 @@
-"""The rules of the methods on hand-made inputs, against brute force and the golden numbers of seed-mechanisms.md."""
+"""The rules of the methods on hand-made inputs, against brute force and golden numbers of the published rules."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_sd_snn_masks_only_at_the_end_of_an_epoch() -> None:
     ],
 )
 def test_dpap_death_epochs_of_constant_scores(kind: str, golden: dict[float, int | None]) -> None:
-    """seed-mechanisms.md 2a: u between the minimum and the 75th percentile decides when a unit dies, if ever."""
+    """DPAP, public code: u between the minimum and the 75th percentile decides when a unit dies, if ever."""
     score = np.array([*golden, *[1.0] * 20])
     method = methods.DPAP(scale=1.0)
     left = np.full(score.size, method.survival(kind).start)
@@ -149,7 +149,7 @@ def test_dpap_short_runs_take_the_steps_of_the_long_one() -> None:
 
 @pytest.mark.parametrize("per_slot", [False, True])
 def test_dpap_gathers_bcm_products(per_slot: bool) -> None:
-    """Against the sums of seed-mechanisms.md 2a (M2), written out."""
+    """Against DPAP's sums, written out."""
     method = methods.DPAP(per_slot=per_slot)
     t = trainer(method)
     draw = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""Controllers and selectors against the golden numbers of seed-mechanisms.md."""
+"""Controllers and selectors against golden numbers worked out from the published rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_vgg16_has_the_published_number_of_weights() -> None:
 
 @pytest.mark.parametrize("density", ERK)
 def test_layer_densities_of_vgg16(density: float) -> None:
-    """seed-mechanisms.md 3f, to the digits given."""
+    """Erdos-Renyi-kernel densities (RigL, public code), to the digits given."""
     found = schedule.erdos_renyi(VGG16, density)
     np.testing.assert_allclose(found, ERK[density], atol=5.1e-5)
     size = np.array([np.prod(s) for s in VGG16])
@@ -37,14 +37,14 @@ def test_layer_densities_of_vgg16(density: float) -> None:
 
 
 def test_cubic_sequence() -> None:
-    """seed-mechanisms.md 3a: sparsity 0.5 to 0.99 in ten rounds."""
+    """The cubic law (Zhu & Gupta 2017): sparsity 0.5 to 0.99 in ten rounds."""
     golden = [0.5, 0.6328, 0.7391, 0.8219, 0.8842, 0.9287, 0.9586, 0.9768, 0.9861, 0.9895, 0.99]
     np.testing.assert_allclose([schedule.cubic(q / 10, 0.5, 0.99) for q in range(11)], golden, atol=5.1e-5)
 
 
 @pytest.mark.parametrize(("n", "golden"), [(10, 0.44), (20, 0.25), (50, 0.11), (100, 0.056)])
 def test_feasible_death_ratio(n: int, golden: float) -> None:
-    """seed-mechanisms.md 3a: the worst round of 0.5 -> 0.01 in n rounds needs this share of deaths."""
+    """NDSNN's feasibility: the worst round of 0.5 -> 0.01 in n rounds needs this share of deaths."""
     density = [1 - schedule.cubic(q / n, 0.5, 0.99) for q in range(n + 1)]
     worst = max(1 - b / a for a, b in zip(density, density[1:], strict=False))
     assert worst == pytest.approx(golden, abs=0.006)
@@ -69,13 +69,13 @@ def test_births_are_never_negative(n_now: int, n_next: int, ratio: float) -> Non
 def test_pruned_neurons_of_sd_snn(
     n: int, percent: float, rate: float, n_next: int, epochs: int, first: list[int], last: int, percents: list[float]
 ) -> None:
-    """seed-mechanisms.md 1a, golden numbers, by the twin; the method itself is held against the twin elsewhere."""
+    """Golden numbers of SD-SNN's public code, by the twin; the method itself is held against the twin elsewhere."""
     found = expected_units(n, percent, rate, n_next, epochs)
     assert found[:4] == first and found[-1] == last
 
 
 def test_percentile_cap_of_regeneration() -> None:
-    """seed-mechanisms.md 1a (M4): from 66 % (65 + 1) to 99 %, reached at e = 74 for filters (k = e - 37)."""
+    """SD-SNN, public code: from 66 % (65 + 1) to 99 %, reached at e = 74 for filters (k = e - 37)."""
     assert schedule.percentile(0, 65) == 66
     assert schedule.percentile(36, 65) < 99 <= schedule.percentile(37, 65)
 

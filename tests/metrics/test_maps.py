@@ -28,7 +28,7 @@ def test_radius_of_a_uniform_disc():
 
 
 def test_packing_floor_of_the_default_study():
-    """default-study.md, trap 3: 22 contacts at 50 um fill a disc of 132 um, whose rms radius is 94 um."""
+    """The packing floor: 22 contacts at 50 um fill a disc of 132 um, whose rms radius is 94 um."""
     assert maps.packing_floor(22, 50) == pytest.approx(93.6, abs=0.1)
     assert maps.packing_floor(22, 50) * np.sqrt(2) == pytest.approx(132.3, abs=0.1)
     assert maps.packing_floor(0, 50) == 0

@@ -1,4 +1,4 @@
-"""Closed forms of exponential and alpha currents, and the exact crossing (science.md 2.4: EX-31)."""
+"""Closed forms of exponential and alpha currents, and the exact crossing (EX-31)."""
 
 import numpy as np
 import pytest

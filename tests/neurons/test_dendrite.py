@@ -1,4 +1,4 @@
-"""Dendrites in closed form (science.md 1.14: EX-13 to EX-18, BIO-29), and crossings under many currents."""
+"""Dendrites in closed form (EX-13 to EX-18, BIO-29), and crossings under many currents."""
 
 import numpy as np
 import pytest
