@@ -13,7 +13,7 @@ DATA = Path(os.environ.get("NEURODEV_DATA", Path(__file__).parents[2] / "shared/
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no {ca1.FOLDER}")
 def test_against_the_targets():
-    """Issue 3: dendritic_integration_ca1_targets."""
+    """The targets of dendritic integration in CA1."""
     data = ca1.load(str(DATA))
     branch, weight = ca1.fit(data)
     seen = ca1.look(branch, weight)

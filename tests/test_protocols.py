@@ -33,7 +33,7 @@ CASES = [(name, given) for name in study.MECHANISMS for given in VARIANTS.get(na
 
 @pytest.mark.parametrize("name", study.MECHANISMS)
 def test_every_registered_mechanism_has_a_protocol(name):
-    """Issue 3, item 8: no mechanism without a curve."""
+    """No mechanism without a curve."""
     assert protocol_of(study.MECHANISMS[name]) is not None, f"write a protocol for {name} in neurodev/protocols"
 
 

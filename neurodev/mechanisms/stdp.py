@@ -18,8 +18,8 @@ With spines the changes add up in `accumulator`; at a tick they become *evidence
 `period` of spikes, and the set-point of the size moves by ``gain clip(h - hbar)`` with hbar the mean over the target's
 synapses (heterosynaptic depression).  (The weight is then never a second memory: it is read off size.)
 
-Sources: pair Song 2000; triplet Pfister & Gerstner 2006; power law Guetig 2003; burst Butts, Kanold & Shatz 2007
-(pbio.0050061), Gjorgjieva 2009.  The hooks live in `stdp_rules.py`.
+Sources: pair Song 2000 (recalled); triplet Pfister & Gerstner 2006; power law Guetig 2003; burst Butts, Kanold &
+Shatz 2007 (pbio.0050061), Gjorgjieva 2009.  The hooks live in `stdp_rules.py`.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class STDP(Mechanism):
     """
 
     rule: str = param("pair", choices=("pair", "nearest", "triplet", "burst"), source="burst: Butts 2007 pbio.0050061")
-    potentiation: Any = param(None, unit="1", none=True, source="Song 2000: .005; triplet 5e-10 (Pfister 2006)")
-    depression: Any = param(None, unit="1", none=True, source="Song 2000: .00525; triplet 7e-3 (Pfister 2006)")
+    potentiation: Any = param(None, unit="1", none=True, source="Song 2000 (recalled): .005; Pfister 2006: 5e-10")
+    depression: Any = param(None, unit="1", none=True, source="Song 2000 (recalled): .00525; Pfister 2006: 7e-3")
     triplet_potentiation: float = param(6.2e-3, unit="1", source="Pfister & Gerstner 2006, visual cortex, all-to-all")
     triplet_depression: float = param(2.3e-4, unit="1", source="Pfister & Gerstner 2006, visual cortex, all-to-all")
     tau_plus: Any = param(None, unit="ms", clock="spike", above=0.0, none=True, source="Song 2000: 20; triplet 16.8")
@@ -100,7 +100,7 @@ class STDP(Mechanism):
     clip: float = param(2.0, unit="1", above=0.0, source="free: our model")
     heterosynaptic: bool = param(True, source="off switch")
     newborn: str = param("mean", choices=("mean", "zero"), source="free: calibrated for the default study")
-    bounds: str = param("hard", choices=BOUNDS, source="Song 2000; van Rossum 2000; Guetig 2003")
+    bounds: str = param("hard", choices=BOUNDS, source="Song 2000; van Rossum 2000 (recalled); Guetig 2003")
     weight_max: float = param(1.0, unit="mV", above=0.0, source="free")
     power: float = param(1.0, unit="1", low=0.0, source="Guetig 2003")
 

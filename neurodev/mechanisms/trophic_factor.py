@@ -47,7 +47,7 @@ from neurodev.structure.plan import Plan
 from neurodev.units import day, hour
 
 CURVES = {"linear": LINEAR, "michaelis": MICHAELIS, "hill": HILL}
-_REFERENCE = "free: reference problem, per hour; equations: van Ooyen & Willshaw 1999"
+_REFERENCE = "free: reference problem, per hour; equations: van Ooyen & Willshaw 1999 (recalled)"
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,9 @@ class NDSNN(Method):
     first_sparsity: float = param(0.5, low=0.0, high=0.999, source="free: NDSNN's value not found; 0.5 to 0.7")
     death: float = param(0.5, low=0.0, high=1.0, source="free: NDSNN's value not found; ITOP's public code has 0.5")
     last_death: float = param(0.05, low=0.0, high=1.0, source="free: NDSNN's value not found; 0.005 to 0.05")
-    every: int = param(100, low=1, source="free: NDSNN's value not found; 100 to 1000")
+    every: int = param(100, low=1, source="free: 100 to 1000, NDSNN's not found; RigL's public code has 100")
     begin: float = param(0.0, low=0.0, high=1.0, source="free")
-    end: float = param(0.75, above=0.0, high=1.0, source="free: NDSNN's value not found; 75 to 100 %")
+    end: float = param(0.75, above=0.0, high=1.0, source="free: 75 to 100 %, NDSNN's not found")
     keep_dropped_out: bool = param(False, source="RigL and ITOP, public code: regrowth is allowed")
     dense_output: bool = param(False, source="free: the Erdos-Renyi rule decides, our reading")
 

@@ -143,7 +143,7 @@ class Plateau(Branches):
 
     threshold: float = param(300.0, unit="pA", above=0.0, source="free (10 synapses of 30 pA)")
     amplitude: float = param(100.0, unit="pA", low=0.0, source="free")
-    duration: float = param(100.0, unit="ms", clock="spike", above=0.0, source="50-200 ms, Major et al. 2013 (review)")
+    duration: float = param(100.0, unit="ms", clock="spike", above=0.0, source="50-200 ms: Major 2013 (third-party)")
     magnesium: float = param(1.0, unit="mM", low=0.0, source="Jahr & Stevens 1990 (recalled)")
     resting: float = param(-70.0, unit="mV", source="free")
     depolarisation: float = param(40.0, unit="mV", low=0.0, source="40-50 mV, Schiller et al. 2000 (recalled)")

@@ -70,7 +70,7 @@ def test_melander_preset_on_the_dendrites_held_out():
 
 @pytest.mark.slow
 def test_melander_fitted_on_seven_tested_on_seven():
-    """Issue 3: the graded hazard holds on dendrites it has not seen; simpler models do not."""
+    """The graded hazard holds on dendrites it has not seen; simpler models do not."""
     need(melander.FOLDER, melander.FILES, melander.SOURCE)
     done = melander.study(*melander.load())
     off = {name: melander.deviations(seen, done.test) for name, seen in done.seen.items()}

@@ -16,6 +16,6 @@ def test_verdicts():
 
 @pytest.mark.slow
 def test_one_seed_repeats_the_published_numbers():
-    """Default study, sections 6 and 9, seed 1: every number within its tolerance."""
+    """Seed 1: every number within its tolerance."""
     failed = [row for row in judged([one(1)]) if row[-1] == "FAIL"]
     assert not failed

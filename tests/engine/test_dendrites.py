@@ -47,7 +47,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "dendrite", "cell"), CASES)
 def test_against_the_naive_simulator(name, dendrite, cell):
-    """Issue 3: spikes equal to 1e-9 ms; the twin writes out every pair of arrivals."""
+    """Spikes equal to 1e-9 ms; the twin writes out every pair of arrivals."""
     sim, naive, spikes, _ = both(branched_net(1, dendrite, **cell), 150.0)
     same_spikes(spikes, naive.spikes, 90)
     assert sum(s[1] == "e" for s in spikes) > 10
