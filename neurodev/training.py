@@ -59,7 +59,9 @@ def fully_connected(
 
 DATA: dict[str, Callable[..., Dataset]] = {
     "digits": sets.digits, "mnist": sets.mnist, "fashion_mnist": sets.fashion_mnist, "cifar10": sets.cifar10,
-    "spoken_digits": sets.spoken_digits,
+    "spoken_digits": sets.spoken_digits, "barrel_letters": sets.barrel_letters, "nmnist": sets.nmnist,
+    "dvs_gesture": sets.dvs_gesture, "cifar10_dvs": sets.cifar10_dvs, "shd": sets.shd, "cifar100": sets.cifar100,
+    "tiny_imagenet": sets.tiny_imagenet,
 }  # fmt: skip
 ENCODERS: dict[str, Callable[..., Any]] = {
     c.__name__: c for c in (encode.Bernoulli, encode.Direct, encode.Latency, encode.Binned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neurodev import study, training
@@ -85,3 +86,26 @@ def test_new_writes_a_training_study(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_doors(little: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises((StudyError, Exception), match=message):
         training.trainer(study.load(little, change))
+
+
+def test_studies_on_event_recordings(tmp_path: Path) -> None:
+    """Letters before an event camera, by name: cells become the inputs, and a missing set is named."""
+    letters = np.array([chr(65 + k) for k in range(26)] * 2)
+    draw = np.random.default_rng(0)
+    x = np.concatenate([draw.permutation(32)[:20] + 1 for _ in letters])
+    np.savez(
+        tmp_path / "barrel_letters.npz", x=x, y=x[::-1], p=np.where(x % 2, 1, -1), t_us=np.tile(np.arange(20) * 4000, 52),
+        offsets=20 * np.arange(53), labels=letters, presentation=np.repeat([1, 2], 26),
+    )  # fmt: skip
+    path = tmp_path / "letters.toml"
+    path.write_text(
+        f'[data]\nkind = "barrel_letters"\npath = "{tmp_path}"\ncells = [8, 8]\n[encoder]\nkind = "Binned"\n'
+        "steps = 10\n[train]\nepochs = 1\nbatch = 13\n"
+    )
+    t = training.trainer(study.load(path))
+    assert t.model.inputs == (128,) and t.data.n_class == 26
+    assert t.fit().history[0].train_loss > 0
+    t.close()
+    path.write_text(f'[data]\nkind = "nmnist"\npath = "{tmp_path}"\n')
+    with pytest.raises(StudyError, match="download Train.zip"):
+        training.trainer(study.load(path))

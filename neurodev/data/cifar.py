@@ -98,6 +98,34 @@ def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
     return Dataset(x, y, x_test, y_test, name=name, classes=CLASSES)
 
 
+def cifar100(path: str | os.PathLike[str]) -> Dataset:
+    """CIFAR-100 with its fine labels (Krizhevsky 2009).
+
+    Parameters
+    ----------
+    path : path
+        Folder with `train.bin`, `test.bin` and `fine_label_names.txt` of the binary version (or that holds
+        `cifar-100-binary` with them).
+
+    Raises
+    ------
+    ParameterError
+        If a file is missing (with where to get it) or damaged.
+    """
+    folder = Path(path) if (Path(path) / "train.bin").is_file() else Path(path) / "cifar-100-binary"
+    for name in ("train.bin", "test.bin", "fine_label_names.txt"):
+        if not (folder / name).is_file():
+            raise ParameterError(
+                f"{str(path)!r} holds no {name}: download cifar-100-binary.tar.gz "
+                "(https://www.cs.toronto.edu/~kriz/cifar.html) and unpack it there"
+            )
+    classes = tuple((folder / "fine_label_names.txt").read_text().split())
+    if len(classes) != 100:
+        raise ParameterError(f"{folder / 'fine_label_names.txt'} holds {len(classes)} names, not 100")
+    (x, y), (x_test, y_test) = (read_cifar(folder / name, 100) for name in ("train.bin", "test.bin"))
+    return Dataset(x, y, x_test, y_test, name="CIFAR100", classes=classes)
+
+
 def _arrays(path: Path) -> tuple[NDArray[np.uint8], I8]:
     with np.load(path, allow_pickle=False) as z:
         missing = [k for k in ("images", "labels", "class_names") if k not in z]
