@@ -94,8 +94,9 @@ def test_studies_on_event_recordings(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     x = np.concatenate([draw.permutation(32)[:20] + 1 for _ in letters])
     np.savez(
-        tmp_path / "barrel_letters.npz", x=x, y=x[::-1], p=np.where(x % 2, 1, -1), t_us=np.tile(np.arange(20) * 4000, 52),
-        offsets=20 * np.arange(53), labels=letters, presentation=np.repeat([1, 2], 26),
+        tmp_path / "barrel_letters.npz", x=x, y=x[::-1], p=np.where(x % 2, 1, -1),
+        t_us=np.tile(np.arange(20) * 4000, 52), offsets=20 * np.arange(53), labels=letters,
+        presentation=np.repeat([1, 2], 26),
     )  # fmt: skip
     path = tmp_path / "letters.toml"
     path.write_text(
