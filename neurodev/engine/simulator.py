@@ -194,6 +194,8 @@ class Simulator:
         for name, k in counts.items():
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
         populations, projections = self.network.populations.values(), self.network.projections.values()
+        for q in projections:
+            self.tables[q.name].keep_slots(bool(q.mechanisms))  # listed once for all phases
         for phase in ("signals", "add", "advance"):
             for p in populations:
                 for m in self._active(p.name, p.mechanisms):
@@ -210,6 +212,7 @@ class Simulator:
                 applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:
                     self.refresh_weights(q)
+            self.tables[q.name].keep_slots(False)
         self.engine.refresh_addresses()
         self.engine.set_budget(self.events_per_tick)
         report = TickReport(

@@ -82,6 +82,7 @@ class Table:
         self.column_names: list[str] = list(columns)
         self.uids = uids
         self.version = 0
+        self._kept: I8 | None = None
         self.n_synapse = 0
         self.pool_end = 0
         self.in_end = 0
@@ -209,10 +210,18 @@ class Table:
         return self.column(name)
 
     def slots(self) -> I8:
-        """All live slots, in row order."""
+        """All live slots, in row order (not to be written to: see `keep_slots`)."""
+        if self._kept is not None:
+            return self._kept
         out = np.empty(self.n_synapse, dtype=np.int64)
         store.live_slots(self.row_start, self.row_length, out)
         return out
+
+    def keep_slots(self, on: bool) -> None:
+        """Let `slots` return one array for all who ask, until topology changes or this is called with False."""
+        self._kept = None
+        if on:
+            self._kept = self.slots()
 
     def pre(self, slots: I8) -> I8:
         """Source index of each slot."""
@@ -295,6 +304,7 @@ class Table:
 
     def _delete(self, slots: I8) -> None:
         """Unlink the synapses in `slots` (each live, none twice)."""
+        self.keep_slots(False)
         self.ensure_in_lists()
         # from the back of each row, so that a victim never moves before its turn
         order = np.sort(slots)[::-1].copy()
@@ -306,6 +316,7 @@ class Table:
 
     def _insert(self, source: I8, target: I8, lane: I8, weight: NDArray[np.float32], born: float) -> tuple[I8, int]:
         """Append synapses; returns (their slots, their first uid)."""
+        self.keep_slots(False)
         self.ensure_in_lists()
         n = int(source.size)
         first = self.uids.take(n)
