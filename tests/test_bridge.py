@@ -17,7 +17,7 @@ from neurodev.learn.optim import Adam
 from neurodev.learn.spikes import Spikes
 from neurodev.learn.trainer import Trainer
 
-MNIST = Path("/work/shared/data/mnist")
+MNIST = Path(__file__).parents[2] / "shared/data/mnist"
 
 
 def net(n_in=20, hidden=15, seed=1, first=None, second=None, kind=np.float32, **options):

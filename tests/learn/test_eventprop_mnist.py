@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks import eventprop_mnist
 
-MNIST = Path("/work/shared/data/mnist")
+MNIST = Path(__file__).parents[3] / "shared/data/mnist"
 
 
 @pytest.mark.slow
