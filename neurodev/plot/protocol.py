@@ -46,7 +46,8 @@ def draw_panel(ax: Any, panel: Any) -> None:
     for k, c in enumerate(panel.curves):
         hue = HUES[k % len(HUES)]
         if not np.all(np.isnan(c.theory_y)):
-            ax.plot(c.theory_x, c.theory_y, color=hue, linewidth=1.4, zorder=2, alpha=0.85)
+            line = {"marker": "_", "markersize": 26, "linestyle": "none"} if panel.x_names else {"linewidth": 1.4}
+            ax.plot(c.theory_x, c.theory_y, color=hue, zorder=2, alpha=0.85, **line)
         few = c.y.size <= 100
         style = (
             {"marker": "o", "markersize": 4.2 if few else 2.0, "linestyle": "none"} if tested else {"linewidth": 1.6}
@@ -58,6 +59,12 @@ def draw_panel(ax: Any, panel: Any) -> None:
                 c.data_x, c.data_y, yerr=error, fmt="s", mfc="white", color=SOFT, markersize=4.5, zorder=4,
                 label="measured", linewidth=1.0,
             )  # fmt: skip
+    if panel.x_names:
+        ax.set_xticks(range(len(panel.x_names)), panel.x_names)
+        ax.set_xlim(-0.6, len(panel.x_names) - 0.4)
+    low, high = ax.get_ylim()
+    if high - low < 1e-9 * max(1.0, abs(high)):  # nothing moved: rounding is not a shape
+        ax.set_ylim(low - 0.5, high + 0.5)
     if panel.log_x:
         ax.set_xscale("log")
     if panel.log_y:

@@ -62,7 +62,10 @@ class Curve:
 
 @dataclass
 class Panel:
-    """Curves that share two axes; with `bands`, single numbers in half-widths from the middle of their bands."""
+    """Curves that share two axes; with `bands`, single numbers in half-widths from the middle of their bands.
+
+    With `x_names`, x counts words from 0 instead of measuring something.
+    """
 
     title: str
     x_label: str
@@ -71,6 +74,7 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     bands: bool = False
+    x_names: tuple[str, ...] = ()
 
     def add(
         self, label: str, x: ArrayLike, y: ArrayLike, theory: ArrayLike | None = None, accepted: ArrayLike = 1e-9, *,

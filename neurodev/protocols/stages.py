@@ -109,7 +109,7 @@ def shape_protocol(shape: SpineShape, *, n: int = 20_000, seed: int = 1) -> Prot
     """Necks: their moments, their independence of size, and the share of each label."""
     world = Ticks((SpineSize(death="none"), shape), star(n), seed=seed)
     length, width, x = world.of("neck_length"), world.of("neck_diameter"), world.of("log_size")
-    moments = Panel("Necks", "0, 1: length;  2, 3: diameter", "mean and spread (um)")
+    moments = Panel("Necks", "of length and diameter", "um", x_names=("mean", "spread", "mean", "spread"))
     given = np.array([shape.neck_length, shape.neck_length_sd, shape.neck_diameter, shape.neck_diameter_sd])
     found = [length.mean(), length.std(), width.mean(), width.std()]
     cv = given[1::2] / given[::2]
@@ -118,11 +118,11 @@ def shape_protocol(shape: SpineShape, *, n: int = 20_000, seed: int = 1) -> Prot
     heavy = w**4 + 2 * w**3 + 3 * w**2 - 4.0
     wide = 4.0 * np.array([given[1], given[1] * np.sqrt(heavy[0]) / 2, given[3], given[3] * np.sqrt(heavy[1]) / 2])
     moments.add(f"{n} spines", np.arange(4.0), found, given, wide / np.sqrt(n) + 1e-12)
-    free = Panel("Independence", "0: length and ln V;  1: diameter and ln V", "correlation")
+    free = Panel("Independence", "of ln V", "correlation", x_names=("length", "diameter"))
     free.add("", [0.0, 1.0], [np.corrcoef(a, x)[0, 1] for a in (length, width)], 0.0, 4.0 / np.sqrt(n))
     share = shares(shape.labels(0.05 * np.exp(x), length, width))
     p = share_of_stubby(shape)
-    labels = Panel("Labels", "stubby", "share")
-    labels.add("stubby", [0.0], [share["stubby"]], p, 4.0 * np.sqrt(p * (1 - p) / n) + 2.0 / n)
+    labels = Panel("Labels", "label", "share", x_names=("stubby",))
+    labels.add("", [0.0], [share["stubby"]], p, 4.0 * np.sqrt(p * (1 - p) / n) + 2.0 / n)
     source = "Arellano 2007 (traits); Harris, Jensen & Tsao 1992 (classes; recalled)"
     return Protocol(shape, "necks of spines, and the labels they are given", [moments, free, labels], source)
