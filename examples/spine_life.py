@@ -11,10 +11,11 @@ from neurodev.mechanisms.early_phase import time_course
 from neurodev.mechanisms.spine_shape import LABELS, shares
 from neurodev.plot import style
 from neurodev.structure.log import BIRTH, CAUSES, DEATH
-from neurodev.units import day
+from neurodev.units import day, hour
 
 days = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
 folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(".")
+tick = 2 * hour
 
 # nobody fires: everything that happens here is spontaneous
 net = nd.Network(seed=11)
@@ -23,35 +24,40 @@ exc = net.add(nd.LIF(), 60)
 synapses = net.connect(axons, exc, nd.Degree(inputs=12), spines=nd.Spines(weight=0.1))
 shape = nd.SpineShape()
 synapses.use(nd.SpineSize(), shape, nd.SpineStage(early=0, late=4, conversion=0.4, retraction=1.6, hazard=0))
-run = nd.simulate(net, days * day, acceleration=7200, to=folder / "spines.sqlite", progress=False)
+run = nd.simulate(net, days * day, acceleration=7200, tick=tick, to=folder / "spines.sqlite", progress=False)
 
 figure = Figure(figsize=(11, 7), layout="constrained")
 lives, counts, looks, course = figure.subplots(2, 2).flat
 
 # the spines of a few dendrites, each a line from birth to death in the colour of its cause
 log = run.log.all
-some = np.unique(log.uid[(log.post < 4) & (log.kind == BIRTH)])
-for y, uid in enumerate(some):
-    spine = run.spines[int(uid)]
-    end = spine.died if spine.died is not None else run.days
-    lives.plot([spine.born, end], [y, y], color=style.colour(spine.cause or "alive"), lw=1.2)
+here = log.post < 4
+born, dead = (np.flatnonzero(here & (log.kind == kind)) for kind in (BIRTH, DEATH))
+end = {log.uid[k]: k for k in dead}
+for y, k in enumerate(born):
+    last = end.get(log.uid[k])
+    cause = "alive" if last is None else CAUSES[log.cause[last]]
+    until = run.days if last is None else log.tick[last] * tick / day
+    lives.plot([log.tick[k] * tick / day, until], [y, y], color=style.colour(cause), lw=1.2)
 for cause in ("retraction", "fluctuation", "alive"):
     lives.plot([], [], color=style.colour(cause), lw=2, label=cause)
 lives.legend(frameon=False, fontsize=8, loc="upper left")
 lives.set(title="Births on four dendrites", xlabel="life (days)", ylabel="spine, in order of birth")
 
 snapshots = [(d, run.snapshot(synapses, d)) for d in run.snapshot_days]
-for stage, name in ((0, "filopodia"), (2, "spines")):
-    counts.plot([d for d, _ in snapshots], [np.sum(s["stage"] == stage) / exc.n for _, s in snapshots], label=name)
+for stage, name, hue in ((0, "filopodia", "#9CC3E0"), (2, "spines", "#16456F")):
+    number = [np.sum(s["stage"] == stage) / exc.n for _, s in snapshots]
+    counts.plot([d for d, _ in snapshots], number, color=hue, label=name)
 counts.legend(frameon=False, fontsize=8)
 counts.set(title="On each neuron", xlabel="life (days)", ylabel="number", ylim=(0, None))
 
 last = snapshots[-1][1]
 volume = 0.05 * np.exp(last["log_size"])
 label = shape.labels(volume, last["neck_length"], last["neck_diameter"], last["stage"])
-for word in LABELS[1:]:  # a filopodium has no head
+for word, hue in zip(LABELS[1:], ("#4A8DBF", "#B4703A", "#3C9D7E"), strict=True):  # a filopodium has no head
     these = label == word
-    looks.plot(volume[these], last["neck_length"][these], ".", ms=4, alpha=0.7, label=f"{word}: {np.mean(these):.0%}")
+    name = f"{word}: {np.mean(these):.0%}"
+    looks.plot(volume[these], last["neck_length"][these], ".", color=hue, ms=4, alpha=0.7, label=name)
 looks.set(
     xscale="log",
     title=f"Labels on a continuum (filopodia: {np.mean(label == LABELS[0]):.0%})",
@@ -61,10 +67,10 @@ looks.set(
 looks.legend(frameon=False, fontsize=8)
 
 rule, minutes = nd.EarlyPhase(), np.linspace(0, 60, 241)
-for v, name in ((0.05, "small, 0.05 um3"), (0.3, "large, 0.3 um3")):
-    course.plot(minutes, time_course(rule, v, minutes), label=name)
+for v, name, hue in ((0.05, "small, 0.05 um3", "#4A8DBF"), (0.3, "large, 0.3 um3", "#16456F")):
+    course.plot(minutes, time_course(rule, v, minutes), color=hue, label=name)
 course.axhline(1.0, color="0.8", lw=0.8, zorder=0)
-course.vlines([60, 60], [1.5, 0.9], [2.1, 1.2], color="0.6", lw=6, alpha=0.5)
+course.vlines([60, 60], [1.5, 0.9], [2.1, 1.2], color="0.6", lw=6, alpha=0.5, label="band of BIO-18")
 course.set(title="The hour after one induction", xlabel="minutes", ylabel="size over the first one")
 course.legend(frameon=False, fontsize=8)
 for ax in (lives, counts, looks, course):

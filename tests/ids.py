@@ -22,7 +22,8 @@ REQUIRED = (
 HEAD = """# Which test shows what
 
 Ids: EX are closed forms and published numbers, BIO biological measurements, ALG algorithms.
-Written by `python -m tests.ids` from the words of the tests themselves; a file without a test's name shows the id in a header over several tests.
+Written by `python -m tests.ids` from the words of the tests themselves; a file without a test's name shows the id
+in a header over several tests.
 
 | id | tests |
 |---|---|

@@ -22,6 +22,7 @@ With `SpineSize` on the same projection sizes decide deaths as well: ``hazard`` 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -159,13 +160,8 @@ class SpineStage(Turnover):
 
         The chain with its births as one linear system: two further states are the early and the late rate of births.
         """
-        from scipy.linalg import expm
-
-        q = np.zeros((7, 7))
-        q[:5, :5] = self.generator()
-        q[5, 5], q[5, FILOPODIUM], q[6, FILOPODIUM] = -day / self.early_tau, 1.0, 1.0
         rates = np.array([self.early * np.exp(-begin / self.early_tau), self.late])
-        return np.asarray((rates @ expm(q * ((end - begin) / day))[5:])[:3], dtype=np.float64)
+        return np.asarray((rates @ _with_births(self, (end - begin) / day)[5:])[:3], dtype=np.float64)
 
     def expected(self, begin: float, end: float) -> float:
         """Expected births of a target between two life times (ms) that are still there at the end."""
@@ -189,10 +185,8 @@ class SpineStage(Turnover):
 
     def advance(self, view: SynapseView) -> None:
         """Take every synapse through the chain, and note who is gone."""
-        from scipy.linalg import expm
-
         t, slots, ticks = view.table, view.slots(), view.clock.tick_life / day
-        up_to = np.cumsum(expm(self.generator() * ticks), axis=1)
+        up_to = np.cumsum(_transitions(self, ticks), axis=1)
         gone, fate = np.empty(slots.size, dtype=np.int64), np.empty(slots.size, dtype=np.int64)
         drive = t.column("drive_evidence") if self.evidence_gain != 0.0 else np.zeros(0)
         n = step_stages(
@@ -228,6 +222,25 @@ class SpineStage(Turnover):
 
 
 # ---------------------------------------------------------------------- closed forms
+
+
+@lru_cache(maxsize=64)
+def _transitions(stage: SpineStage, days: float) -> F8:
+    """Probabilities (5, 5) of the chain to go from one stage to another in so many days; ticks are all alike."""
+    from scipy.linalg import expm
+
+    return np.asarray(expm(stage.generator() * days), dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _with_births(stage: SpineStage, days: float) -> F8:
+    """The same with the early and the late rate of births as two further states, (7, 7)."""
+    from scipy.linalg import expm
+
+    q = np.zeros((7, 7))
+    q[:5, :5] = stage.generator()
+    q[5, 5], q[5, FILOPODIUM], q[6, FILOPODIUM] = -day / stage.early_tau, 1.0, 1.0
+    return np.asarray(expm(q * days), dtype=np.float64)
 
 
 def mean_numbers(stage: SpineStage, days: ArrayLike) -> F8:
