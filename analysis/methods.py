@@ -165,6 +165,16 @@ def layer_densities(one: Trained) -> list[tuple[str, float]]:
 # ---------------------------------------------------------------- figure
 
 
+def _logarithmic(ax: Any) -> None:
+    """A log axis with numbers that can be read, at 1, 2 and 5."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ticks = (np.array([1, 2, 5]) * 10.0 ** np.arange(-6, 12)[:, None]).reshape(-1)
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    ax.set_yticks(ticks, [f"{t:,.12g}" for t in ticks])
+    ax.minorticks_off()
+
+
 def _against_sparsity(ax: Any, every: Sequence[Trained], key: str, title: str, y: str, note: str = "") -> None:
     for k, one in enumerate(every):
         (x, dx), (v, dv) = one.numbers("sparsity"), one.numbers(key)
@@ -204,7 +214,7 @@ def _courses(ax: Any, every: Sequence[Trained]) -> None:
         n = one.runs[0].training.settings["n_test"]
         done = one.course("test_operations") / n
         ax.plot(np.arange(1, done.size + 1), done, "-", lw=1.5, color=SHADES[k % len(SHADES)])
-    ax.set_yscale("log")
+    _logarithmic(ax)
     plain(ax, "Synaptic operations", "epoch", "per test sample")
 
 
@@ -224,7 +234,8 @@ def figure(every: Sequence[Trained]) -> Any:
     _against_sparsity(axes[0], every, "accuracy", "Accuracy", "right (%)", "bars: 95 % intervals over seeds")
     note = "mutual information of decision and label, over operations"
     _against_sparsity(axes[1], every, "per operation", "Information per operation", "bits per million", note)
-    axes[1].set_yscale("log")
+    _logarithmic(axes[1])
+    axes[0].set_ylim(max(axes[0].get_ylim()[0], 0.0), min(axes[0].get_ylim()[1], 100.5))
     legend(axes[0], loc="best", ncols=2)
     for ax, draw in zip(axes[2:], (_densities, _exchange, _courses, _seconds), strict=True):
         draw(ax, every)

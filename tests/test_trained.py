@@ -152,6 +152,15 @@ def test_every_panel_draws(runs: dict[str, nd.Run], draw: Any) -> None:
         assert figure.axes[0].get_title(loc="left") and "nan" not in said and "days" not in said
 
 
+def test_a_thinned_raster_says_so(runs: dict[str, nd.Run]) -> None:
+    run = runs["NDSNN"]
+    name, units = training.busiest(run)
+    lived = int((np.isin(run.spines.post, units) & (run.spines.owner == run.training.tensors.index(name))).sum())
+    figure = evolution.single(lambda ax, r: training.raster(ax, r, most=10), run)
+    assert figure.axes[0].get_title(loc="left").startswith(f"{10 * units.size} of {lived} synapses of 3 {name} units")
+    assert "Every synapse of 3" in evolution.single(training.raster, run).axes[0].get_title(loc="left")
+
+
 def test_the_whole_figure(runs: dict[str, nd.Run]) -> None:
     said = words(runs["NDSNN"].plot())
     for title in ("Accuracy", "Loss", "Density", "Births (up)", "Survival of synapses", "Synaptic operations", "Sizes"):

@@ -156,7 +156,11 @@ def raster(
             ax.plot([], [], color=colour(name), lw=3, label=word(name))
     ax.plot([], [], color=COLOURS["alive"], lw=3, label="alive at the end")
     some = f"{len(groups)} {words[1]}{'s' * (len(groups) != 1)}"
-    plain(ax, f"Every {words[0]} of {some}, from birth to death, coloured by cause", clock.axis, "", " ")
+    owner = run.spines.projections.index(run.projection(projection)["name"])
+    lived = int((np.isin(run.spines.post, chosen) & (run.spines.owner == owner)).sum())
+    which = f"Every {words[0]}" if lived == len(lines) else f"{len(lines):,} of {lived:,} {words[0]}s"
+    title = f"{which} of {some}, from birth to death, coloured by cause"
+    plain(ax, title, clock.axis, "", " ")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     legend(
