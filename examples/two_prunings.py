@@ -31,8 +31,9 @@ runs = {
     "competition: trophic share": sheet(nd.Neurotrophin(feeds=12.0)),
 }
 runs["neither"] = sheet()
-colours = dict(zip(runs, (COLOURS["survival"], COLOURS["trophic"], COLOURS["initial"]), strict=True))
+colours = dict(zip(runs, ("#16456F", COLOURS["trophic"], COLOURS["initial"]), strict=True))
 
+shades = COLOURS | {"survival": "#16456F"}  # apart from evidence
 figure = Figure(figsize=(11.5, 3.8), layout="constrained")
 left, middle, right = figure.subplots(1, 3)
 kept, number = {}, {}
@@ -47,7 +48,7 @@ for name, run in runs.items():
     print(f"{name}: {per_neuron.mean():.1f} +- {per_neuron.std():.1f} spines a neuron; deaths {causes}")
     below = 0
     for cause, n in causes.items():
-        right.barh(list(runs).index(name), n, left=below, color=COLOURS[cause], label=cause)
+        right.barh(list(runs).index(name), n, left=below, color=shades[cause], label=cause)
         below += n
 
 a, b = (kept[name] for name in list(runs)[:2])
