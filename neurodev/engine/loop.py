@@ -337,8 +337,9 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
         for o in range(g.next.shape[0]):
             if o != b:
                 stop = min(stop, g.next[o])
+        stop = max(stop, np.nextafter(g.next[b], np.inf))  # of two streams that tie, the first goes on
         if clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[g.first[b]]] > 0:
-            background_current(s, b, max(stop, np.nextafter(g.next[b], np.inf)))
+            background_current(s, b, stop)
             if clock_of(s).n[N_CROSSING] > 0:
                 return True
             continue
@@ -359,7 +360,7 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
                 i += np.uint64(1)
             k = np.int64(i)
         else:
-            hit, k = background_mixed(s, time, target, jump, k, m, max(stop, np.nextafter(time[k], np.inf)), uniform)
+            hit, k = background_mixed(s, time, target, jump, k, m, stop, uniform)
         done = k + (1 if hit >= 0 else 0)
         clock_of(s).n[N_BACKGROUND] += done - begin
         t_hit = time[k] if hit >= 0 else 0.0

@@ -110,6 +110,19 @@ def brunel(g, eta, reset=10.0, scale=1.0, initial=0.0):
     return net
 
 
+def test_two_backgrounds_may_tie():
+    """Events of two streams at one and the same time are delivered, one after the other, and the run goes on.
+
+    At EX-30b two streams of 5e8 events a second tie about once in 300 ms.
+    """
+    engine = Engine(brunel(5, 2, scale=0.01))
+    g = engine.state.background
+    g.time[1], g.next[1], g.clock[1] = g.time[0], g.next[0], g.clock[0]
+    before = engine.events
+    engine.run_until(float(g.time[0, 100]))
+    assert engine.events - before == 200
+
+
 STATES = {
     "EX-30a": (3, 2, 10.0, (310, 350)),
     "EX-30b": (6, 4, 10.0, (56, 65)),
