@@ -138,13 +138,15 @@ def test_states_of_the_network(name):
     """EX-30a to e at full size: all cells start at V = 0, the mean E rate is that of 200 to 1200 ms.
 
     The common start makes one volley, which inhibition breaks up within 50 ms; scattered starts give the same rate.
+    The slow irregular state (d) wanders by a tenth from second to second (6.74, then 5.90 Hz over two more): three.
     """
     g, eta, reset, (low, high) = STATES[name]
+    seconds = 3 if name == "EX-30d" else 1
     engine = Engine(brunel(g, eta, reset))
     engine.run_until(200.0)
     engine.take_counts()
-    engine.run_until(1200.0)
-    assert low <= engine.take_counts()[0].mean() <= high
+    engine.run_until(200.0 + 1000.0 * seconds)
+    assert low <= engine.take_counts()[0].mean() / seconds <= high
 
 
 def test_a_small_network_leaves_the_first_volley():
