@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.learn import conv_kernels as kernels
 from neurodev.learn import fused
 from neurodev.learn.counts import present
-from neurodev.learn.layer import Layer, Pullback, Vector, Weights
-from neurodev.learn.linear import initial_weights, living_per_source, make_table
+from neurodev.learn.layer import Pullback, Vector, Weights
+from neurodev.learn.linear import Weighted, living_per_source
 from neurodev.learn.spikes import Current, Events, Spikes
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -111,7 +110,7 @@ class Grid:
         return out
 
 
-class Conv2d(Layer):
+class Conv2d(Weighted):
     """``current[y, x] = sum over taps and channels of W spikes (+ bias)``: a cross-correlation, as everywhere.
 
     Takes (height, width, channels) and returns (out height, out width, n_out).
@@ -182,21 +181,7 @@ class Conv2d(Layer):
     def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
         """Draw the weights; streams are named after the layer."""
         assert self.grid is not None
-        fan_in = self.grid.channels * self.kernel**2
-        w = initial_weights(fan_in, self.n_out, fan_in * self.density, self.gain, seed, self.name, kind)
-        alive = None
-        if self.density < 1:
-            alive = rng.generator(seed, "alive", self.name).random(w.shape) < self.density
-        self.parameters["weight"] = Weights(make_table(w, alive, self.storage, uids), self.storage == "hidden")
-        if self.bias:
-            self.parameters["bias"] = Vector(np.zeros(self.n_out, dtype=kind))
-
-    @property
-    def weights(self) -> Weights:
-        """The weight tensor."""
-        w = self.parameters["weight"]
-        assert isinstance(w, Weights)
-        return w
+        self.draw(self.grid.channels * self.kernel**2, seed, uids, kind)
 
     # ------------------------------------------------------------------ running
 

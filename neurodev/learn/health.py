@@ -103,8 +103,3 @@ def _scale(layer: Layer, factor: float) -> None:
 def _clear(model: Sequential) -> None:
     for layer in model.layers():
         layer.counters.clear()
-
-
-def silent_layers(rates: dict[str, float]) -> list[str]:
-    """Names of spiking layers without a single spike."""
-    return [name for name, rate in rates.items() if rate == 0.0]

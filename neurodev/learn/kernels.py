@@ -246,18 +246,3 @@ def dot_lanes(row_start, row_length, post, weight, scale, delta, out):  # type: 
             for k in range(n_lane):
                 o[k] += scale * wa * a[k]
             s += 1
-
-
-# ---------------------------------------------------------------- candidates for growth
-
-
-@sum_kernel
-def gradient_of_pairs(source, target, x, scale, delta, out):  # type: ignore[no-untyped-def]
-    """The gradient that absent synapses would have; x (n_in, R) bytes, delta (n_out, R)."""
-    zero = delta.dtype.type(0)
-    for m in range(source.shape[0]):
-        a, e = x[source[m]], delta[target[m]]
-        total = zero
-        for k in range(a.shape[0]):
-            total += a[k] * e[k]
-        out[m] = scale * total

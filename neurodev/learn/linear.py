@@ -14,6 +14,7 @@ from neurodev.learn import kernels, policy, wide_kernels
 from neurodev.learn.counts import by_source_of_busy, present, present_by_source
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
 from neurodev.learn.spikes import Current, Spikes, turned
+from neurodev.learn.storage import remove_at_start
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -59,11 +60,7 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
     if storage in ("dense", "hidden"):
         table = DenseTable.full(weight, ("gradient",), uids)
         if alive is not None:
-            dead = ~np.asarray(alive, dtype=bool)
-            grid = table.grid(table.alive)[:, :n_out]
-            grid[dead] = 0
-            table.grid(table.weight)[:, :n_out][dead] = 0
-            table.n_synapse = int(grid.sum())
+            remove_at_start(table, np.asarray(alive, dtype=bool))
         return table
     if storage != "sparse":
         raise ParameterError(f"storage must be 'dense', 'hidden' or 'sparse', got {storage!r}")
@@ -78,7 +75,34 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
     return out
 
 
-class Linear(Layer):
+class Weighted(Layer):
+    """Base of layers with one weight tensor, drawn as their arguments say."""
+
+    n_out: int
+    gain: float
+    density: float
+    storage: str
+    bias: bool
+
+    def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
+        """Draw the weights of `n_in` rows; streams are named after the layer."""
+        w = initial_weights(n_in, self.n_out, n_in * self.density, self.gain, seed, self.name, kind)
+        alive = None
+        if self.density < 1:
+            alive = rng.generator(seed, "alive", self.name).random(w.shape) < self.density
+        self.parameters["weight"] = Weights(make_table(w, alive, self.storage, uids), self.storage == "hidden")
+        if self.bias:
+            self.parameters["bias"] = Vector(np.zeros(self.n_out, dtype=kind))
+
+    @property
+    def weights(self) -> Weights:
+        """The weight tensor."""
+        w = self.parameters["weight"]
+        assert isinstance(w, Weights)
+        return w
+
+
+class Linear(Weighted):
     """``current = W spikes (+ bias)``.
 
     Parameters
@@ -129,20 +153,7 @@ class Linear(Layer):
     def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
         """Draw the weights; streams are named after the layer."""
         assert self.n_in is not None
-        w = initial_weights(self.n_in, self.n_out, self.n_in * self.density, self.gain, seed, self.name, kind)
-        alive = None
-        if self.density < 1:
-            alive = rng.generator(seed, "alive", self.name).random(w.shape) < self.density
-        self.parameters["weight"] = Weights(make_table(w, alive, self.storage, uids), self.storage == "hidden")
-        if self.bias:
-            self.parameters["bias"] = Vector(np.zeros(self.n_out, dtype=kind))
-
-    @property
-    def weights(self) -> Weights:
-        """The weight tensor."""
-        w = self.parameters["weight"]
-        assert isinstance(w, Weights)
-        return w
+        self.draw(self.n_in, seed, uids, kind)
 
     # ------------------------------------------------------------------ running
 

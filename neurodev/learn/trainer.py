@@ -26,7 +26,6 @@ from neurodev.learn.layer import Counters, Weights
 from neurodev.learn.loss import Loss, as_loss
 from neurodev.learn.method import Method
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.neurons import LIF
 from neurodev.learn.optim import SGD, Adam, Schedule, constant
 from neurodev.learn.storage import remove_at_start, stored
 from neurodev.learn.workers import Outcome, Workers
@@ -475,8 +474,3 @@ class _Picked:
 
     def __getitem__(self, samples: I8) -> Any:
         return self._part[[self._row[int(s)] for s in samples]]
-
-
-def neurons_of(model: Sequential) -> dict[str, LIF]:
-    """Spiking layers by name."""
-    return {layer.name: layer for layer in model.layers() if isinstance(layer, LIF)}

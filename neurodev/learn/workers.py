@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.learn.layer import Weights
 from neurodev.learn.loss import Loss
 from neurodev.learn.model import Sequential
 
@@ -165,8 +164,3 @@ class Workers:
             for p in model.parameters_of():
                 gradient = p.gradient
                 gradient[...] = 0
-
-
-def weights_only(model: Sequential) -> dict[str, Weights]:
-    """The weight tensors of a model by name."""
-    return model.weights_of()

@@ -88,11 +88,6 @@ def per_target(table: Table, slots: I8, value: ArrayLike) -> F8:
     return total.astype(np.float64)
 
 
-def living(table: Table) -> I8:
-    """Living synapses of each target."""
-    return np.bincount(table.post[table.slots()], minlength=table.n_target).astype(np.int64)
-
-
 def occupancy(table: Table) -> NDArray[np.bool_]:
     """(n_source, n_target): where a living synapse is."""
     out = np.zeros((table.n_source, table.n_target), dtype=bool)
