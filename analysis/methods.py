@@ -56,7 +56,7 @@ class Trained:
 # ---------------------------------------------------------------- runs
 
 
-def train(source: Path, seed: int, to: Path, settings: dict[str, str], threads: int = 2, progress: bool = False) -> Run:
+def resumed(s: study.Study, seed: int, to: Path, threads: int = 2, progress: bool = False) -> Run:
     """The finished run of a study with a seed: from the file `to`, or trained into it."""
     resume = False
     if to.is_file():
@@ -64,7 +64,6 @@ def train(source: Path, seed: int, to: Path, settings: dict[str, str], threads: 
             if file.item("finished", False) is True:
                 return Run(to)
             resume = bool(file.checkpoints())
-    s = study.load(source, settings)
     t = training.trainer(s, to, seed=seed, threads=threads, progress=progress, resume=resume)
     t.fit()
     return t.close()
@@ -81,7 +80,7 @@ def all_runs(sources: Sequence[Path], seeds: int, folder: Path, settings: dict[s
     for source in sources:
         first = int(study.load(source, settings).table.get("seed", 0))
         files = [(k, folder / f"{source.stem}-seed{k}.sqlite") for k in range(first, first + seeds)]
-        out.append(Trained(source.stem, [train(source, k, f, settings, **how) for k, f in files]))
+        out.append(Trained(source.stem, [resumed(study.load(source, settings), k, f, **how) for k, f in files]))
     return out
 
 

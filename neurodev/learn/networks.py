@@ -54,22 +54,39 @@ def _wide(n: int, width: float) -> int:
     return max(1, round(n * width))
 
 
-def _small(inputs: tuple[int, int, int], n_class: int, width: float, storage: str, density: float,
+def _small_spike() -> LIF:
+    """The neurons of SD-SNN's small nets: leak 0.2, threshold 0.5, rectangle of half width 0.5, reset not detached."""
+    return LIF(0.2, 0.5, surrogate=Surrogate("rectangle", 0.5))
+
+
+def _output(layer: Linear, readout: str) -> list[Layer]:
+    """The last layer, with its neurons where the readout is their spikes.
+
+    A spiking output that no input brings near threshold has no gradient and is lost for good, which high learning
+    rates do to some classes; currents (with a cross-entropy) always have one.
+    """
+    if readout not in ("spikes", "currents"):
+        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    return [layer, _small_spike()] if readout == "spikes" else [layer]
+
+
+def _small(inputs: tuple[int, int, int], n_class: int, width: float, storage: str, density: float, readout: str,
            words: dict[str, Any]) -> Sequential:  # fmt: skip
-    """15C3-AP2-40C3-AP2-300FC: leak 0.2, threshold 0.5, rectangle of half width 0.5, reset not detached."""
+    """15C3-AP2-40C3-AP2-300FC."""
     a, b, c, d = SMALL_GAINS
-    spike = lambda: LIF(0.2, 0.5, surrogate=Surrogate("rectangle", 0.5))
+    spike = _small_spike
     how: dict[str, Any] = {"storage": storage, "density": density}
     return Sequential(
         Conv2d(_wide(15, width), 3, gain=a, name="conv1"), spike(), AveragePool2d(2),
         Conv2d(_wide(40, width), 3, gain=b, name="conv2", **how), spike(), AveragePool2d(2), Flatten(),
         Linear(_wide(300, width), gain=c, name="fc1", **how), spike(),
-        Linear(n_class, gain=d, name="fc2"), spike(),
-        inputs=inputs, **words,
+        *_output(Linear(n_class, gain=d, name="fc2"), readout), inputs=inputs, **words,
     )  # fmt: skip
 
 
-def sdsnn_mnist(*, storage: str = "dense", density: float = 1.0, width: float = 1.0, **words: Any) -> Sequential:
+def sdsnn_mnist(
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes", **words: Any
+) -> Sequential:
     """SD-SNN's net for MNIST and Fashion-MNIST.
 
     Parameters
@@ -78,31 +95,36 @@ def sdsnn_mnist(*, storage: str = "dense", density: float = 1.0, width: float = 
         Of the layers whose structure changes: conv2 and fc1.
     width : float
         Factor on all channels and hidden units.
+    readout : {"spikes", "currents"}
+        Spikes of ten neurons, as published, or the currents that would drive them.
     **words
         Of `Sequential`: ``seed``, ``kind``.
     """
-    return _small((28, 28, 1), 10, width, storage, density, words)
+    return _small((28, 28, 1), 10, width, storage, density, readout, words)
 
 
-def sdsnn_nmnist(*, storage: str = "dense", density: float = 1.0, width: float = 1.0, **words: Any) -> Sequential:
+def sdsnn_nmnist(
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes", **words: Any
+) -> Sequential:
     """SD-SNN's net for N-MNIST cropped to 32 x 32; parameters as `sdsnn_mnist`."""
-    return _small((32, 32, 2), 10, width, storage, density, words)
+    return _small((32, 32, 2), 10, width, storage, density, readout, words)
 
 
 def sdsnn_dvs_gesture(
-    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, inputs: tuple[int, int, int] = (128, 128, 2),
-    **words: Any,
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
+    inputs: tuple[int, int, int] = (128, 128, 2), **words: Any,
 ) -> Sequential:  # fmt: skip
     """SD-SNN's net for DVS-Gesture, 11 classes; parameters as `sdsnn_mnist`, `inputs` for a coarser sensor."""
-    return _small(inputs, 11, width, storage, density, words)
+    return _small(inputs, 11, width, storage, density, readout, words)
 
 
-def dpap_mnist(*, storage: str = "dense", density: float = 1.0, hidden: int = 800, **words: Any) -> Sequential:
+def dpap_mnist(
+    *, storage: str = "dense", density: float = 1.0, hidden: int = 800, readout: str = "spikes", **words: Any
+) -> Sequential:
     """784-800-10 with the neurons of `sdsnn_mnist` (DPAP's two-layer net; its width is not published)."""
-    spike = lambda: LIF(0.2, 0.5, surrogate=Surrogate("rectangle", 0.5))
     return Sequential(
-        Flatten(), Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1"), spike(),
-        Linear(10, gain=1.0, name="fc2"), spike(), inputs=(28, 28, 1), **words,
+        Flatten(), Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1"), _small_spike(),
+        *_output(Linear(10, gain=1.0, name="fc2"), readout), inputs=(28, 28, 1), **words,
     )  # fmt: skip
 
 

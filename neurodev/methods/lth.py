@@ -85,14 +85,17 @@ class LTH(Remembering):
         steps = self.epochs_per_round(trainer) * trainer.steps_per_epoch
         return (trainer.step % steps) / steps
 
-    def epoch_end(self, trainer: Trainer) -> None:
-        """Keep the values to return to; at a round's end, prune and rewind."""
-        length, done = self.epochs_per_round(trainer), trainer.epoch + 1
-        if done == round(self.rewind * length):
-            self._keep(trainer)
-        if done % length == 0 and done // length <= self.prunings:
-            self._prune(trainer, self.density_after(done // length))
+    def before_forward(self, trainer: Trainer) -> None:
+        """Before the first step of a new round, prune and rewind: the ticket has been tested by then."""
+        pruning, rest = divmod(trainer.step, self.epochs_per_round(trainer) * trainer.steps_per_epoch)
+        if rest == 0 and 1 <= pruning <= self.prunings:
+            self._prune(trainer, self.density_after(pruning))
             self._rewind(trainer)
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """Keep the values to return to."""
+        if trainer.epoch + 1 == round(self.rewind * self.epochs_per_round(trainer)):
+            self._keep(trainer)
 
     def _keep(self, trainer: Trainer) -> None:
         for t in tensors(trainer):
