@@ -163,9 +163,9 @@ class Linear(Weighted):
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
-        self._count(x, table, chosen)
         run = _lanes if chosen == "lanes" else _sparse_rows if chosen == "sparse_rows" else _dense
         y, pull_weights = run(x, weights, chosen)
+        self._count(x, table, chosen)
         bias = self.parameters.get("bias")
         if isinstance(bias, Vector):
             y.value += bias.value
@@ -182,23 +182,23 @@ class Linear(Weighted):
     def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
         c = self.counters
         c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
-        if isinstance(x, Spikes):
-            per_source = x.per_unit.astype(np.int64)
+        everything = table.n_synapse == table.n_source * table.n_target
+        if isinstance(x, Current):
+            c.dense += x.steps * x.batch * table.n_source * table.n_target
+            done = x.steps * x.batch * table.n_synapse
+            c.multiplied += done
         else:
-            per_source = np.full(table.n_source, x.steps * x.batch, dtype=np.int64)
-        c.dense += int(per_source.sum()) * table.n_target
-        done = int(per_source @ living_per_source(table))
+            arrived = int(x.per_unit.sum())
+            c.dense += arrived * table.n_target
+            done = arrived * table.n_target if everything else int(x.per_unit @ living_per_source(table))
         c.operations += done
-        c.multiplied += 0 if isinstance(x, Spikes) else done
 
 
 def living_per_source(table: Table) -> NDArray[np.int64]:
     """Living synapses of each source."""
     if isinstance(table, DenseTable):
-        if table.n_synapse == table.n_source * table.n_target:
-            return np.full(table.n_source, table.n_target, dtype=np.int64)
         return np.asarray(table.grid(table.alive).sum(axis=1, dtype=np.int64))
-    return table.row_length.astype(np.int64)
+    return np.asarray(table.row_length)
 
 
 def _current(x: Spikes | Current, value: Array, n_out: int) -> Current:
@@ -217,7 +217,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         _unpack(table.row_start, table.row_length, table.post, table.weight, w)
     kind = w.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
-    wide = w.nbytes > wide_kernels.NEAR_CACHE
+    wide = w.nbytes > wide_kernels.NEAR_CACHE > n_row * n_out * w.itemsize
     events = (present(x) if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
@@ -250,9 +250,9 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             _gather(table.row_start, table.row_length, table.post, target, gradient)
         if not x.wanted:
             return None
-        window = x.window if isinstance(x, Spikes) else None
+        window = x.window if isinstance(x, Spikes) and n_out > policy.NARROW else None
         if window is None:
-            return Current(delta @ w[:, :n_out].T * scale, x.steps, x.batch, x.shape)
+            return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
         if wide:
             near = by_source_of_busy(window, np.asarray(delta.any(axis=1)), table.n_source)
@@ -272,7 +272,7 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     scale = kind(x.scale)
     out = np.zeros((x.n_row, table.n_target), dtype=kind)
     rows = table.row_start, table.row_length, table.post
-    kernels.add_sparse_rows(x.rows.start, x.rows.index, *rows, table.weight, scale, out)
+    kernels.add_sparse_rows(x.columns.start, x.columns.index, *rows, table.weight, scale, out)
 
     def pull(dy: Current) -> Current | None:
         delta = dy.by_row

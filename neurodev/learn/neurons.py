@@ -25,32 +25,33 @@ from neurodev.learn.spikes import Current, Spikes, turned
 from neurodev.learn.surrogate import Surrogate, as_surrogate, slope
 
 Array = NDArray[Any]
+LOOK_EVERY = 4  # steps: how many potentials are near threshold is a statistic
 
 
 @kernel
 def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-untyped-def]
     """Potentials before reset and spikes; x, u (outer, T, inner), s the same in bytes.
 
-    One loop a purpose: bytes and floats in one loop, or a test that never changes, keep it from becoming vector code.
+    One loop a purpose: bytes and floats in one loop, a test that never changes, or a step that may be its own
+    predecessor keep it from becoming vector code.
     """
     zero = x.dtype.type(0)
     for o in range(x.shape[0]):
-        for t in range(x.shape[1]):
-            now, drive, spike = u[o, t], x[o, t], s[o, t]
-            before = u[o, max(t - 1, 0)]
-            if t == 0:
-                for k in range(now.shape[0]):
-                    now[k] = gain * drive[k]
-            elif subtract:
+        now, drive = u[o, 0], x[o, 0]
+        for k in range(now.shape[0]):
+            now[k] = gain * drive[k]
+        for t in range(1, x.shape[1]):
+            now, drive, before = u[o, t], x[o, t], u[o, t - 1]
+            if subtract:
                 for k in range(now.shape[0]):
                     v = before[k]
-                    v = v - threshold if v >= threshold else v
-                    now[k] = leak * v + gain * drive[k]
+                    now[k] = leak * (v - threshold if v >= threshold else v) + gain * drive[k]
             else:
                 for k in range(now.shape[0]):
                     v = before[k]
-                    v = zero if v >= threshold else v
-                    now[k] = leak * v + gain * drive[k]
+                    now[k] = leak * (zero if v >= threshold else v) + gain * drive[k]
+        for t in range(x.shape[1]):
+            now, spike = u[o, t], s[o, t]
             for k in range(now.shape[0]):
                 spike[k] = np.uint8(1) if now[k] >= threshold else np.uint8(0)
 
@@ -64,17 +65,15 @@ def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height
     """
     zero = u.dtype.type(0)
     hold = u.dtype.type(1) if attached else zero
-    n_step = u.shape[1]
+    last = u.shape[1] - 1
     for o in range(u.shape[0]):
-        for back in range(n_step):
-            t = n_step - 1 - back
-            now, out, up = u[o, t], d[o, t], g[o, t]
-            later = d[o, min(t + 1, n_step - 1)]
-            if back == 0:
-                for k in range(now.shape[0]):
-                    h = height * slope(kind, now[k] - threshold, width)
-                    out[k] = h * up[k] if h != zero else zero
-            elif subtract:
+        now, out, up = u[o, last], d[o, last], g[o, last]
+        for k in range(now.shape[0]):
+            h = height * slope(kind, now[k] - threshold, width)
+            out[k] = h * up[k] if h != zero else zero
+        for t in range(last - 1, -1, -1):
+            now, out, up, later = u[o, t], d[o, t], g[o, t], d[o, t + 1]
+            if subtract:
                 for k in range(now.shape[0]):
                     carry = leak * later[k]
                     h = height * slope(kind, now[k] - threshold, width)
@@ -89,7 +88,7 @@ def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height
                     )
     if gain != 1:
         for o in range(u.shape[0]):
-            for t in range(n_step):
+            for t in range(u.shape[1]):
                 for k in range(u.shape[2]):
                     d[o, t, k] *= gain
 
@@ -108,6 +107,20 @@ def leak_gradient(u, d, gain, threshold, subtract):  # type: ignore[no-untyped-d
                 part += v * d[o, t, k]
             total += part
     return total / gain
+
+
+@kernel
+def count_near(u, threshold, width, every):  # type: ignore[no-untyped-def]
+    """How many lie inside the open window around threshold at every so many-th step; u (outer, T, inner)."""
+    total = 0
+    for o in range(u.shape[0]):
+        for t in range(0, u.shape[1], every):
+            now = u[o, t]
+            near = np.int32(0)  # as wide as a float: a wider counter would halve the vectors
+            for k in range(now.shape[0]):
+                near += np.int32(abs(now[k] - threshold) < width)
+            total += near
+    return total
 
 
 @kernel
@@ -198,12 +211,13 @@ class LIF(Layer):
         def window() -> Array:
             near = np.empty(u.size, dtype=np.uint8)
             flag_near(u.reshape(-1), theta, width, near)
-            c.near, c.looked = c.near + int(np.count_nonzero(near)), c.looked + near.size
             grid = near.reshape(x.value.shape)
             return grid if x.layout == "rows" else turned(grid)
 
         c = self.counters
-        c.spikes += int(np.count_nonzero(s))
+        seen = window if self.surrogate.compact else None
+        out = Spikes(flags, x.steps, x.batch, x.shape, layout=x.layout, window=seen)
+        c.spikes += out.n_present
         c.sites += s.size
 
         def pull(dy: Current) -> Current:
@@ -213,11 +227,13 @@ class LIF(Layer):
             adjoint(
                 u, g, kind(leak), kind(gain), theta, subtract, not self.detach, h.code, width, kind(h.height), d
             )  # fmt: skip
+            if h.compact:
+                c.near += count_near(u, theta, width, LOOK_EVERY)
+                c.looked += u[:, ::LOOK_EVERY].size
             self.learn_constants(u, d, kind(gain), theta, subtract)
             return x.like(d.reshape(x.value.shape))
 
-        seen = window if self.surrogate.compact else None
-        return Spikes(flags, x.steps, x.batch, x.shape, layout=x.layout, window=seen), pull
+        return out, pull
 
     def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
         """Gradients of the neuron's own parameters; none here."""

@@ -28,11 +28,13 @@ def _sgd(value, gradient, velocity, rate, momentum, decay):  # type: ignore[no-u
 
 @kernel
 def _adam(value, gradient, first, second, rate, b1, b2, e, c1, c2, coupled, decoupled):  # type: ignore[no-untyped-def]
+    one = value.dtype.type(1)
+    a1, a2 = one - b1, one - b2
     for k in range(value.shape[0]):
         w = value[k]
         g = gradient[k] + coupled * w
-        m = b1 * first[k] + (1 - b1) * g
-        v = b2 * second[k] + (1 - b2) * g * g
+        m = b1 * first[k] + a1 * g
+        v = b2 * second[k] + a2 * g * g
         first[k] = m
         second[k] = v
         value[k] = w - decoupled * w - rate * (m * c1) / (np.sqrt(v * c2) + e)

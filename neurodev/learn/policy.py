@@ -1,21 +1,23 @@
-"""Which kernel for which layer: the crossovers between storages, spike rates and densities.
+"""Which kernel for which layer: the cheapest by costs that were measured.
 
-Measured on the reference machine (`neurodev bench train-sparse` shows them again); d is the density of the
-weights, r the share of sources that spike in a row of the batch:
+Costs are nanoseconds per pair of source and target and row of the batch, d the density of the weights and r the share
+of sources that spike in a row, on the reference machine (AVX2, 512 KB of second-level cache; 784 x 800, 800 rows;
+`neurodev bench train-sparse` times steps again):
 
-* a matrix product (``gemm``) wins over event-driven rows above r = 0.35;
-* walking the synapses along the batch (``lanes``) wins over dense rows below d = 2.5 r;
-* sparse rows win over lanes only for few spikes, and over dense rows below d = 0.05.
+===============  ==============  ==================================================================================
+``gemm``         .027            a matrix product
+``rows``         .075 r          events add dense rows
+``lanes``        .085 d          every synapse adds a lane of the batch
+``sparse_rows``  .95 d r         events add the living synapses of their rows
+===============  ==============  ==================================================================================
 
-A sparse table above these densities is unpacked into dense rows for the call: that costs one pass over the weights.
+A sparse table that is multiplied by rows or as a matrix is unpacked for the call: one pass over the pairs.
 """
 
 from __future__ import annotations
 
-GEMM_RATE = 0.35
-LANES_PER_RATE = 2.5
-SPARSE_ROWS_DENSITY = 0.05
-SPARSE_ROWS_RATE = 0.015
+GEMM, ROWS, LANES, SPARSE_ROWS = 0.027, 0.075, 0.085, 0.95
+NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 
 
 def choose(density: float, rate: float, sparse: bool) -> str:
@@ -30,11 +32,7 @@ def choose(density: float, rate: float, sparse: bool) -> str:
     sparse : bool
         Whether the table holds living synapses only.
     """
+    cost = {"rows": ROWS * rate, "gemm": GEMM}
     if sparse:
-        if density < SPARSE_ROWS_DENSITY and rate < SPARSE_ROWS_RATE:
-            return "sparse_rows"
-        if density < LANES_PER_RATE * rate:
-            return "lanes"
-        if density < SPARSE_ROWS_DENSITY:
-            return "sparse_rows"
-    return "gemm" if rate > GEMM_RATE else "rows"
+        cost |= {"lanes": LANES * density, "sparse_rows": SPARSE_ROWS * density * rate}
+    return min(cost, key=lambda name: cost[name])

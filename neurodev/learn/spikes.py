@@ -11,6 +11,7 @@ can use a gradient: `window` lists it, and gradients elsewhere need not be compu
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from neurodev.jit import kernel
 U1 = NDArray[np.uint8]
 U4 = NDArray[np.uint32]
 I8 = NDArray[np.int64]
+RARE = 0.12  # share of flags below which reading them by words is faster
 F4 = NDArray[np.float32]
 
 
@@ -66,20 +68,27 @@ def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
 
 @kernel
 def _list_words(words, start, index):  # type: ignore[no-untyped-def]
-    """The same for flags read eight at a time: most words are silent."""
+    """The same for rare flags, read eight at a time: first the words that are not silent, then their flags."""
     n_row, n = words.shape
-    one = np.uint64(1)
+    busy = np.empty(n + 1, dtype=np.int64)
+    place = np.uint64(0x0001020304050607)  # times a flag of byte j: j in the highest byte
+    one, top = np.uint64(1), np.uint64(56)
     at = 0
     for r in range(n_row):
         start[r] = at
+        row = words[r]
+        some = 0
         for q in range(n):
-            word = words[r, q]
-            if word == 0:
-                continue
-            j = np.uint32(8 * q)
-            for byte in range(8):
-                index[at] = j + np.uint32(byte)
-                at += np.int64((word >> np.uint64(8 * byte)) & one)
+            busy[some] = q
+            some += np.int64(row[q] != 0)
+        for h in range(some):
+            word = row[busy[h]]
+            first = np.uint32(8 * busy[h])
+            while word != 0:
+                lowest = word & (~word + one)
+                index[at] = first + np.uint32((lowest * place) >> top)
+                at += 1
+                word ^= lowest
     start[n_row] = at
 
 
@@ -134,12 +143,18 @@ def turned(a: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
-def list_flags(flags: U1, several: bool = False) -> Events:
-    """Events of a (n_row, n) array of flags, or with `several` of counts up to 4: a count of k is k events."""
+def list_flags(flags: U1, several: bool = False, present: int | None = None) -> Events:
+    """Events of a (n_row, n) array of flags, or with `several` of counts up to 4: a count of k is k events.
+
+    `present` is the number of non-zero bytes, where it is known.
+    """
     start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-    n = int(flags.sum(dtype=np.int64)) if several else int(np.count_nonzero(flags))
+    n = int(np.count_nonzero(flags)) if present is None else present
+    if several:
+        n = int(flags.sum(dtype=np.int64))
     index = np.empty(n + 4, dtype=np.uint32)
-    if not several and flags.shape[1] % 8 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
+    by_words = flags.shape[1] % 8 == 0 and flags.flags.c_contiguous and sys.byteorder == "little"
+    if not several and by_words and n < RARE * flags.size:
         _list_words(flags.view(np.uint64), start, index)
     else:
         _list_flags(flags, several, start, index)
@@ -187,7 +202,7 @@ class Spikes:
         self.wanted = wanted
         self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
         self.layout, self.scale, self._window = layout, float(scale), window
-        n, rows = int(np.prod(self.shape)), self.steps * self.batch
+        n, rows = math.prod(self.shape), self.steps * self.batch
         want = (rows, n) if layout == "rows" else (n, rows)
         if flags.shape != want or flags.dtype != np.uint8:
             raise ParameterError(f"flags must be uint8 of shape {want} ({layout}), got {flags.dtype} {flags.shape}")
@@ -195,7 +210,7 @@ class Spikes:
     @property
     def n(self) -> int:
         """Number of units."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def n_row(self) -> int:
@@ -215,7 +230,7 @@ class Spikes:
     @cached_property
     def rows(self) -> Events:
         """For each row, the units that spiked."""
-        return list_flags(self.by_row, self.scale != 1.0)
+        return list_flags(self.by_row, self.scale != 1.0, self.n_present)
 
     @cached_property
     def columns(self) -> Events:
@@ -228,18 +243,28 @@ class Spikes:
         return None if self._window is None else list_flags(self._window())
 
     @cached_property
-    def per_unit(self) -> NDArray[np.int32]:
-        """Events of each unit over the batch."""
+    def per_unit(self) -> I8:
+        """Events of each unit over the batch; from a list of them where there is one."""
+        if "columns" in self.__dict__:
+            start = self.columns.start
+            return start[1:] - start[:-1]
+        if "rows" in self.__dict__:
+            return np.bincount(self.rows.index[: self.rows.n], minlength=self.n)
         if self.layout == "lanes":
-            return np.asarray(self.flags.sum(axis=1, dtype=np.int32))
+            return np.asarray(self.flags.sum(axis=1, dtype=np.int64))
         count = np.zeros(self.n, dtype=np.int32)
         _count_units(self.flags, count)
-        return count
+        return count.astype(np.int64)
+
+    @cached_property
+    def n_present(self) -> int:
+        """Number of non-zero counts."""
+        return int(np.count_nonzero(self.flags))
 
     @cached_property
     def rate(self) -> float:
         """Mean share of non-zero counts per unit and step."""
-        return float(np.count_nonzero(self.flags)) / max(self.flags.size, 1)
+        return self.n_present / max(self.flags.size, 1)
 
     def dense(self, kind: type = np.float32) -> NDArray[Any]:
         """Values as (R, n) floats."""
@@ -273,7 +298,7 @@ class Current:
     @property
     def n(self) -> int:
         """Number of units."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def by_row(self) -> NDArray[Any]:
@@ -282,7 +307,7 @@ class Current:
 
     def reshaped(self, shape: tuple[int, ...]) -> Current:
         """The same values with their units arranged otherwise."""
-        if int(np.prod(shape)) != self.n:
+        if math.prod(shape) != self.n:
             raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
         return Current(self.value, self.steps, self.batch, tuple(shape), self.layout, self.wanted)
 

@@ -17,11 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.jit import kernel
 from neurodev.learn.loss import Loss
 from neurodev.learn.model import Sequential
 
 I8 = NDArray[np.int64]
 CHUNK_BYTES = 14 << 20
+
+
+@kernel
+def fold(mine, theirs):  # type: ignore[no-untyped-def]
+    """Add one array to another and clear it, in one pass."""
+    for k in range(mine.shape[0]):
+        mine[k] += theirs[k]
+        theirs[k] = 0
 
 
 @dataclass
@@ -152,10 +161,7 @@ class Workers:
             done.add(self._part(*two))
         if learn:
             for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
-                gradient = theirs.gradient
-                mine_gradient = mine.gradient
-                mine_gradient += gradient
-                gradient[...] = 0
+                fold(mine.flat()[1], theirs.flat()[1])
         return done
 
     def clear(self) -> None:

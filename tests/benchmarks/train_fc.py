@@ -111,14 +111,15 @@ def main() -> None:
     p.add_argument("--sparsity", type=float, nargs="*", default=[0.0, 0.95, 0.99])
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--repeats", type=int, default=9)
+    p.add_argument("--core", default="0", help="the core that all run on")
     p.add_argument("--threads", action="store_true", help="also two threads against one")
     a = p.parse_args()
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     for sparsity in a.sparsity:
         ours, theirs = [], []
         for _ in range(a.rounds):
-            theirs.append(call(a.torch, PEER, a.rate, 0.0, a.repeats))  # masks only slow them down
-            ours.append(call(sys.executable, OURS, a.rate, sparsity, 2 * a.repeats + 5))
+            theirs.append(call(a.torch, PEER, a.rate, 0.0, a.repeats, core=a.core))  # masks only slow them down
+            ours.append(call(sys.executable, OURS, a.rate, sparsity, 2 * a.repeats + 5, core=a.core))
         peers = {k: float(np.median([t[k] for t in theirs])) for k in theirs[0]}
         fastest = min(v for k, v in peers.items() if k != "peak_mb")
         mine = float(np.median([o["seconds"] for o in ours]))
