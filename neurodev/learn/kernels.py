@@ -20,6 +20,7 @@ import numpy as np
 from neurodev.jit import kernel, sum_kernel
 
 WIDE = 16  # a cache line of float32
+SHORT = 16  # living synapses of a row below which sparse rows go source by source
 
 # ---------------------------------------------------------------- dense rows
 
@@ -87,10 +88,38 @@ def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def
 
 
 @kernel
-def add_sparse_rows(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+    """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices need no test for negatives."""
+    one = np.uint64(1)
+    for r in range(out.shape[0]):
+        o = out[r]
+        for k in range(start[r], start[r + 1]):
+            s = np.uint64(row_start[index[k]])
+            last = s + np.uint64(row_length[index[k]])
+            while s < last:
+                o[post[s]] += scale * weight[s]
+                s += one
+
+
+@kernel
+def gradient_sparse_by_row(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient, the transpose of `add_sparse_by_row`."""
+    one = np.uint64(1)
+    for r in range(delta.shape[0]):
+        d = delta[r]
+        for k in range(start[r], start[r + 1]):
+            s = np.uint64(row_start[index[k]])
+            last = s + np.uint64(row_length[index[k]])
+            while s < last:
+                gradient[s] += scale * d[post[s]]
+                s += one
+
+
+@kernel
+def add_sparse_by_source(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
     """Forward; (start, index) list the rows in which each source spiked: four of them share a walk over its synapses.
 
-    Unsigned indices spare the test for negative ones.
+    For short rows of synapses, where finding the next one costs more than reading currents that are far apart.
     """
     one = np.uint64(1)
     for i in range(row_start.shape[0]):
@@ -118,8 +147,8 @@ def add_sparse_rows(start, index, row_start, row_length, post, weight, scale, ou
 
 
 @kernel
-def gradient_sparse_rows(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient, the transpose of `add_sparse_rows`."""
+def gradient_sparse_by_source(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient, the transpose of `add_sparse_by_source`."""
     one = np.uint64(1)
     for i in range(row_start.shape[0]):
         first = np.uint64(row_start[i])

@@ -272,11 +272,15 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     scale = kind(x.scale)
     out = np.zeros((x.n_row, table.n_target), dtype=kind)
     rows = table.row_start, table.row_length, table.post
-    kernels.add_sparse_rows(x.columns.start, x.columns.index, *rows, table.weight, scale, out)
+    short = table.n_synapse < kernels.SHORT * table.n_source
+    events = x.columns if short else x.rows
+    add = kernels.add_sparse_by_source if short else kernels.add_sparse_by_row
+    add(events.start, events.index, *rows, table.weight, scale, out)
 
     def pull(dy: Current) -> Current | None:
         delta = dy.by_row
-        kernels.gradient_sparse_rows(x.columns.start, x.columns.index, *rows, scale, delta, weights.gradient)
+        gradient = kernels.gradient_sparse_by_source if short else kernels.gradient_sparse_by_row
+        gradient(events.start, events.index, *rows, scale, delta, weights.gradient)
         if not x.wanted:
             return None
         if x.window is None:
