@@ -18,7 +18,8 @@ from neurodev.learn import fused
 from neurodev.learn.counts import present
 from neurodev.learn.layer import Pullback, Vector, Weights
 from neurodev.learn.linear import Weighted, living_per_source
-from neurodev.learn.spikes import Current, Events, Spikes
+from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.vectors import LANES, aligned, padded
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -28,8 +29,7 @@ Array = NDArray[Any]
 GEMM_RATE = 0.5
 SYNAPSES_DENSITY = 0.05
 GEMM_BYTES = 16 << 20
-NOTHING = np.zeros(1, dtype=np.uint32)
-VECTORS = 32  # floats in one turn of an unrolled vector loop
+NOWHERE: NDArray[np.uint8] = np.zeros((0, 0), dtype=np.uint8)
 
 
 def choose(density: float, rate: float, stride: int, sparse: bool) -> str:
@@ -60,7 +60,7 @@ class Grid:
         self.n_out, self.kernel, self.stride, self.padding = n_out, kernel, stride, padding
         self.high = (self.height + 2 * padding - kernel) // stride + 1
         self.wide = (self.width + 2 * padding - kernel) // stride + 1
-        self.run = -(-kernel * n_out // VECTORS) * VECTORS  # the rest meets zero weights: no scalar remainder
+        self.run, self.deep = padded(kernel * n_out), padded(n_out)  # whole vectors, the rest meets zero weights
         self.line = (self.width + kernel - 1) * n_out
         self.origin = (kernel - 1 - padding) * (self.line + n_out)
 
@@ -71,20 +71,15 @@ class Grid:
             self.height, self.width, self.channels, self.high, self.wide, self.kernel, self.stride, self.padding,
         )  # fmt: skip
 
-    @property
-    def padded(self) -> tuple[int, ...]:
-        """For the kernels that go by patches."""
-        return self.kernel, self.run, self.line, self.origin
-
     def pad(self, kind: type) -> Array:
         """An empty padded image; the vectors of the last patch may read beyond its end."""
-        return np.zeros((self.height + self.kernel - 1) * self.line + self.run, dtype=kind)
+        return aligned(((self.height + self.kernel - 1) * self.line + self.run,), kind)
 
     @cached_property
-    def units(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """(place in the padded image, channel) of every input unit."""
+    def units(self) -> NDArray[np.int32]:
+        """(pixel, place in the padded image, channel) of every input unit, (3, n_in)."""
         y, x, c = np.indices((self.height, self.width, self.channels)).reshape(3, -1)
-        return (y * self.line + x * self.n_out).astype(np.int32), c.astype(np.int32)
+        return np.stack((y * self.width + x, y * self.line + x * self.n_out, c)).astype(np.int32)
 
     @cached_property
     def bases(self) -> dict[str, NDArray[np.int64]]:
@@ -93,17 +88,19 @@ class Grid:
         c, i, j = np.indices((self.channels, k, k)).reshape(3, -1)
         scatter = (c * k + k - 1 - i) * self.run + (k - 1 - j) * self.n_out
         taps = np.arange(c.size) * self.n_out
-        return {"patches": scatter, "taps": taps, "gemm": ((i * k + j) * self.channels + c) * self.n_out}
+        place = (i * k + j) * self.channels + c
+        return {"patches": scatter, "under": place * self.deep, "taps": taps, "gemm": place * self.n_out}
 
     def image(self, table: Table, chosen: str, column: Array | None) -> Array:
         """Weights in the arrangement of a kernel; `column` None for zeros."""
         k = self.kernel
         shape = {
             "patches": (self.channels, k * self.run),
+            "under": (k * k * self.channels, self.deep),
             "taps": (self.channels * k * k, self.n_out),
             "gemm": (k * k * self.channels, self.n_out),
         }[chosen]
-        out = np.zeros(shape, dtype=table.weight.dtype)
+        out = aligned(shape, table.weight.dtype.type)
         if column is not None:
             rows = table.row_start, table.row_length, table.post
             kernels.pack(self.bases[chosen], *rows, column, out.reshape(-1))
@@ -194,7 +191,7 @@ class Conv2d(Weighted):
         chosen = choose(table.n_synapse / (table.n_source * table.n_target), rate, self.stride, sparse)
         if chosen == "patches" and isinstance(x, Spikes) and _few_patterns(x, self.grid):
             chosen = "patterns"
-        run = _gemm if chosen == "gemm" else _patterns if chosen == "patterns" else _events
+        run = {"gemm": _gemm, "patterns": _patterns, "patches": _patches}.get(chosen, _events)
         y, pull_weights = run(x, weights, self.grid, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
@@ -252,59 +249,75 @@ def spans_through(x: Spikes, grid: Grid) -> fused.Spans:
     return out
 
 
-def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
-    """Event by event: by patches, by taps, or by living synapses."""
+def _patches(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """Event by event, by patches of the input (forward) and of the gradient (backward); stride 1."""
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
-    rows = table.row_start, table.row_length, table.post
-    pixels = grid.high * grid.wide
-    worth = (np.arange(256) * x.scale).astype(kind)
+    worth: Array = (np.arange(256) * x.scale).astype(kind)
     events, flags = present(x), x.by_row
-    w = grid.image(table, chosen, table.weight) if chosen != "synapses" else None
-    numbers = grid.numbers
-    if w is not None and chosen == "patches":
-        place, channel = grid.units
-        out = np.empty((x.n_row, grid.high, grid.wide * grid.n_out), dtype=kind)
-        kernels.add_patches(
-            events.start, events.index, flags, worth, place, channel, w, grid.padded, grid.pad(kind), out
-        )  # fmt: skip
-    else:
-        out = np.zeros((x.n_row, pixels, grid.n_out), dtype=kind)
-        if w is None:
-            kernels.add_synapses(events.start, events.index, flags, worth, numbers, *rows, table.weight, out)
-        else:
-            kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
+    pixel, place, channel = grid.units
+    size = x.n_row * grid.high * grid.wide * grid.n_out
+    out = np.empty(size + LANES, dtype=kind)
+    shape = (grid.height, grid.width, grid.channels, grid.kernel, grid.padding, grid.n_out, grid.deep)
+    w = grid.image(table, "under", table.weight).reshape(-1)
+    kernels.add_patches(events.start, events.index, flags, worth, pixel, w, shape, out)
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
+        if not x.wanted:
+            near, dx = NOWHERE, np.empty((0, 0), dtype=kind)
+        elif x.near is None:
+            near, dx = NOWHERE, _push_back(delta, grid.image(table, "gemm", table.weight), grid) * worth[1]
+        else:
+            near, dx = x.near, np.empty((x.n_row, x.n), dtype=kind)
+        gradient = grid.image(table, "patches", None).reshape(-1)
+        busy = dy.__dict__.get("busy", np.ones(x.batch, dtype=np.uint8))
+        shape = (grid.channels, grid.kernel, grid.run, grid.line, grid.origin)
+        kernels.pull_patches(
+            events.start, events.index, near, busy, flags, worth, place, channel,
+            grid.image(table, "patches", table.weight).reshape(-1), shape, grid.pad(kind),
+            delta.reshape(x.n_row, grid.high, -1), gradient, dx[: near.shape[0]],
+        )  # fmt: skip
+        rows = table.row_start, table.row_length, table.post
+        kernels.unpack(grid.bases["patches"], *rows, gradient, weights.gradient)
+        return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
+
+    return Current(out[:size].reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
+
+
+def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """Event by event: by taps, or by living synapses."""
+    assert isinstance(x, Spikes)
+    table, kind = weights.table, weights.table.weight.dtype.type
+    rows = table.row_start, table.row_length, table.post
+    worth = (np.arange(256) * x.scale).astype(kind)
+    events, flags, numbers = present(x), x.by_row, grid.numbers
+    w = grid.image(table, chosen, table.weight) if chosen != "synapses" else None
+    out = np.zeros((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
+    if w is None:
+        kernels.add_synapses(events.start, events.index, flags, worth, numbers, *rows, table.weight, out)
+    else:
+        kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row)
+        cube = delta.reshape(out.shape)
         near = x.window if x.wanted else None
-        wanted = near if near is not None else Events(np.zeros(x.n_row + 1, dtype=np.int64), NOTHING)
         dx = np.zeros((x.n_row if near is not None else 0, x.n), dtype=kind)
-        everywhere = x.wanted and near is None
-        if everywhere:
+        if x.wanted and near is None:
             dx = _push_back(delta, grid.image(table, "gemm", table.weight), grid) * worth[1]
         if w is None:
-            cube = delta.reshape(x.n_row, pixels, grid.n_out)
             kernels.gradient_synapses(
                 events.start, events.index, flags, worth, numbers, *rows, cube, weights.gradient
             )  # fmt: skip
             if near is not None:
-                kernels.dot_synapses(wanted.start, wanted.index, worth[1], numbers, *rows, table.weight, cube, dx)
-            return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
-        gradient = grid.image(table, chosen, None)
-        if chosen == "patches":
-            place, channel = grid.units
-            kernels.pull_patches(
-                events.start, events.index, wanted.start, wanted.index, flags, worth, place, channel, w,
-                grid.padded, grid.pad(kind), delta.reshape(x.n_row, grid.high, -1), gradient,
-                dx[: 0 if everywhere else None],
-            )  # fmt: skip
+                kernels.dot_synapses(near.start, near.index, worth[1], numbers, *rows, table.weight, cube, dx)
         else:
-            cube = delta.reshape(x.n_row, pixels, grid.n_out)
+            gradient = grid.image(table, chosen, None)
             kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
             if near is not None:
-                kernels.dot_taps(wanted.start, wanted.index, worth[1], numbers, w, cube, dx)
-        kernels.unpack(grid.bases[chosen], *rows, gradient.reshape(-1), weights.gradient)
+                kernels.dot_taps(near.start, near.index, worth[1], numbers, w, cube, dx)
+            kernels.unpack(grid.bases[chosen], *rows, gradient.reshape(-1), weights.gradient)
         return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
 
     return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull

@@ -5,14 +5,15 @@ at each, to the currents around it.  Four ways, all reading the rows of the syna
 
 =========  =================================================================  =============================
 patterns   one channel of input spikes: responses from a table                cost = output pixels
-patches    stride 1: a patch is ``kernel`` contiguous runs of a padded image  cost = events x kernel weights
-           (runs are rounded up to whole unrolled vectors, over zero weights)
+patches    stride 1: forward output pixel by output pixel; backward a patch   cost = events x kernel weights
+           is ``kernel`` runs of a padded image of the gradient
 taps       any stride, dense rows: tap by tap                                 the same, shorter loops
 synapses   any stride, sparse rows: the living synapses of each tap           cost = events x living synapses
 =========  =================================================================  =============================
 
 Names: `start`, `index` events by row of the batch (each unit once, however often it counts); `worth` what a count is
-worth; `place` where in the padded image the patch of a unit begins; `pad` that image, of one row of the batch.
+worth; `pixel`, `channel` of each unit; `place` where in the padded image `pad` the patch of a unit begins.  Sums run in
+whole vectors (`neurodev.learn.vectors`), over zero weights where the channels do not fill them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.jit import kernel, rule, sum_kernel
+from neurodev.learn.vectors import LANES, add_rows, dot_rows
 
 # ---------------------------------------------------------------- events and images
 
@@ -40,101 +42,65 @@ def unpack(base, row_start, row_length, post, image, gradient):  # type: ignore[
             gradient[s] += image[base[i] + np.int64(post[s])]
 
 
-# ---------------------------------------------------------------- stride 1: patches in a padded image
-
-
-@sum_kernel
-def _add_patches(first, last, index, flags, worth, place, channel, w, size, run, line, pad):  # type: ignore[no-untyped-def]
-    """Add the patches of one row's events to `pad`; up to four channels of a pixel share one pass."""
-    k = first
-    while k < last:
-        at = place[index[k]]
-        left = 1
-        while left < 4 and k + left < last and place[index[k + left]] == at:
-            left += 1
-        i = index[k]
-        a, va = w[channel[i]], worth[flags[i]]
-        if left == 4:
-            j, m, n = index[k + 1], index[k + 2], index[k + 3]
-            b, c, d = w[channel[j]], w[channel[m]], w[channel[n]]
-            vb, vc, vd = worth[flags[j]], worth[flags[m]], worth[flags[n]]
-            for e in range(size):
-                o = pad[at + e * line : at + e * line + run]
-                f, g, h, i4 = a[e * run :], b[e * run :], c[e * run :], d[e * run :]
-                for q in range(run):
-                    o[q] += (va * f[q] + vb * g[q]) + (vc * h[q] + vd * i4[q])
-            k += 4
-        elif left >= 2:
-            j = index[k + 1]
-            b, vb = w[channel[j]], worth[flags[j]]
-            for e in range(size):
-                o = pad[at + e * line : at + e * line + run]
-                f, g = a[e * run :], b[e * run :]
-                for q in range(run):
-                    o[q] += va * f[q] + vb * g[q]
-            k += 2
-        else:
-            for e in range(size):
-                o = pad[at + e * line : at + e * line + run]
-                f = a[e * run :]
-                for q in range(run):
-                    o[q] += va * f[q]
-            k += 1
+# ---------------------------------------------------------------- stride 1: patches
 
 
 @rule
-def _take(pad, origin, line, out):  # type: ignore[no-untyped-def]
-    """Inner part of `pad` into out (height, width * n_out)."""
-    for y in range(out.shape[0]):
-        o, p = out[y], pad[origin + y * line : origin + y * line + out.shape[1]]
-        for q in range(out.shape[1]):
-            o[q] = p[q]
+def _by_pixel(first, last, index, flags, worth, pixel, begin, value):  # type: ignore[no-untyped-def]
+    """Where the events of each pixel begin in one row's list (the first at 0), and what each is worth."""
+    begin[:] = 0
+    for k in range(first, last):
+        i = index[k]
+        begin[pixel[i] + 1] += 1
+        value[k - first] = worth[flags[i]]
+    for p in range(1, begin.shape[0]):
+        begin[p] += begin[p - 1]
+
+
+@kernel
+def add_patches(start, index, flags, worth, pixel, w, shape, out):  # type: ignore[no-untyped-def]
+    """Forward: each output pixel adds up the weights of the events under it, a few runs of the list.
+
+    `w` flat, (kernel, kernel, channels, deep); `shape` = (height, width, channels, kernel, padding, n_out, deep); `out`
+    flat, (R, high, wide, n_out) with a vector to spare: rows of w that are padded add zeros to the pixel that follows.
+    """
+    height, width, channels, size, padding, n_out, deep = shape
+    high, wide = height + 2 * padding - size + 1, width + 2 * padding - size + 1
+    begin = np.empty(height * width + 1, dtype=np.int64)
+    value = np.empty(flags.shape[1], dtype=w.dtype)
+    out[: deep - n_out] = 0
+    for r in range(start.shape[0] - 1):
+        _by_pixel(start[r], start[r + 1], index, flags[r], worth, pixel, begin, value)
+        events, row = index[start[r] :], r * high * wide * n_out + deep - n_out
+        out[row : row + high * wide * n_out] = 0
+        for y in range(high):
+            for i in range(max(padding - y, 0), min(size, height + padding - y)):
+                line = (y + i - padding) * width
+                for x in range(wide):
+                    a, e = begin[line + max(x - padding, 0)], begin[line + min(x - padding + size, width)]
+                    if e > a:
+                        base = (i * size - (line + x - padding)) * channels * deep
+                        at = ((r * high + y) * wide + x) * n_out
+                        add_rows(deep // LANES, out, at, w, base, deep, events, value, a, e)
+
+
+@rule
+def _any(delta):  # type: ignore[no-untyped-def]
+    """Whether one row of the batch has a gradient (also one that is not a number)."""
+    for y in range(delta.shape[0]):
+        for q in range(delta.shape[1]):
+            if delta[y, q] != 0:
+                return True
+    return False
 
 
 @rule
 def _put(pad, origin, line, delta):  # type: ignore[no-untyped-def]
-    """The reverse of `_take`; returns whether anything was not zero."""
-    most = delta.dtype.type(0)
+    """The gradient of one row of the batch into the inner part of `pad`."""
     for y in range(delta.shape[0]):
-        d, p = delta[y], pad[origin + y * line : origin + y * line + delta.shape[1]]
-        for q in range(delta.shape[1]):
+        p, d = pad[origin + y * line : origin + y * line + delta.shape[1]], delta[y]
+        for q in range(d.shape[0]):
             p[q] = d[q]
-        for q in range(delta.shape[1]):
-            most += abs(d[q])
-    return most > 0
-
-
-@kernel
-def add_patches(start, index, flags, worth, place, channel, w, shape, pad, out):  # type: ignore[no-untyped-def]
-    """Forward.
-
-    `w` (channels, kernel * run), `shape` = (kernel, run, line, origin), `pad` flat, `out` (R, height, width * n_out).
-    """
-    size, run, line, origin = shape
-    for r in range(out.shape[0]):
-        pad[:] = 0
-        _add_patches(start[r], start[r + 1], index, flags[r], worth, place, channel, w, size, run, line, pad)
-        _take(pad, origin, line, out[r])
-
-
-@sum_kernel
-def _gradient_patches(n, where, value, size, run, line, pad, gradient):  # type: ignore[no-untyped-def]
-    """Add ``value[k]`` times the patch at ``where[k]`` for k < n to one channel's gradient, four at a time."""
-    for e in range(size):
-        g = gradient[e * run : (e + 1) * run]
-        k = 0
-        while k + 4 <= n:
-            va, vb, vc, vd = value[k], value[k + 1], value[k + 2], value[k + 3]
-            a, b = pad[where[k] + e * line :], pad[where[k + 1] + e * line :]
-            c, d = pad[where[k + 2] + e * line :], pad[where[k + 3] + e * line :]
-            for q in range(run):
-                g[q] += (va * a[q] + vb * b[q]) + (vc * c[q] + vd * d[q])
-            k += 4
-        while k < n:
-            va, a = value[k], pad[where[k] + e * line :]
-            for q in range(run):
-                g[q] += va * a[q]
-            k += 1
 
 
 @rule
@@ -153,69 +119,68 @@ def _by_channel(first, last, index, flags, worth, place, channel, count, where, 
         count[channel[i]] = at + 1
 
 
-@sum_kernel
-def _dot_patches(first, last, index, scale, place, channel, w, size, run, line, pad, patch, dx):  # type: ignore[no-untyped-def]
-    """Input gradient of one row where the window asks for it; four channels of a pixel share the load of its patch."""
-    zero = pad.dtype.type(0)
-    before = np.int64(-1)
-    k = first
-    while k < last:
-        at = np.int64(place[index[k]])
-        if at != before:
-            before = at
-            for e in range(size):
-                p, d = patch[e * run : (e + 1) * run], pad[at + e * line : at + e * line + run]
-                for q in range(run):
-                    p[q] = d[q]
-        i = index[k]
-        a = w[channel[i]]
-        if k + 4 <= last and place[index[k + 3]] == at:
-            j, m, n = index[k + 1], index[k + 2], index[k + 3]
-            b, c, d = w[channel[j]], w[channel[m]], w[channel[n]]
-            sa = sb = sc = sd = zero
-            for q in range(patch.shape[0]):
-                x = patch[q]
-                sa += a[q] * x
-                sb += b[q] * x
-                sc += c[q] * x
-                sd += d[q] * x
-            dx[i], dx[j], dx[m], dx[n] = scale * sa, scale * sb, scale * sc, scale * sd
-            k += 4
-        else:
-            sa = zero
-            for q in range(patch.shape[0]):
-                sa += a[q] * patch[q]
-            dx[i] = scale * sa
-            k += 1
+@rule
+def _dot_pixel(n, wanted, scale, patch, w, dx):  # type: ignore[no-untyped-def]
+    """Input gradient of the `n` channels of one pixel that are `wanted`; four share the load of the patch."""
+    long = patch.shape[0]
+    wanted[n : n + 3] = wanted[n - 1]
+    for k in range(0, n, 4):
+        a, b, c, d = wanted[k], wanted[k + 1], wanted[k + 2], wanted[k + 3]
+        p, q, r, s = dot_rows(patch, 0, w, a * long, b * long, c * long, d * long, long)
+        dx[a], dx[b], dx[c], dx[d] = scale * p, scale * q, scale * r, scale * s
 
 
-@sum_kernel
-def pull_patches(  # type: ignore[no-untyped-def]
-    start, index, near_start, near, flags, worth, place, channel, w, shape, pad, delta, gradient, dx
-):
-    """Backward: adds to `gradient` (like w), writes `dx` (R, n_in) where (near_start, near) asks for it.
-
-    Rows of the batch without a gradient cost nothing but reading them.  An empty `dx` is left alone.
-    """
-    size, run, line, origin = shape
-    n_event = index.shape[0]
-    count = np.zeros(w.shape[0] + 1, dtype=np.int64)
-    where = np.empty(min(n_event, flags.shape[1]) + 1, dtype=np.int64)
-    value = np.empty(min(n_event, flags.shape[1]) + 1, dtype=w.dtype)
-    patch = np.zeros(w.shape[1], dtype=w.dtype)
-    for r in range(delta.shape[0]):
-        if not _put(pad, origin, line, delta[r]):
+@rule
+def _dot_patches(near, channels, scale, place, w, size, run, line, pad, patch, wanted, dx):  # type: ignore[no-untyped-def]
+    """Input gradient of one row of the batch where the window `near` asks for it."""
+    for p in range(near.shape[0] // channels):
+        flags = near[p * channels : (p + 1) * channels]
+        n = 0
+        for c in range(channels):
+            wanted[n] = c
+            n += np.int64(flags[c])
+        if n == 0:
             continue
+        at = np.int64(place[p * channels])
+        for e in range(size):
+            o, d = patch[e * run : (e + 1) * run], pad[at + e * line : at + e * line + run]
+            for q in range(run):
+                o[q] = d[q]
+        _dot_pixel(n, wanted, scale, patch, w, dx[p * channels : (p + 1) * channels])
+
+
+@kernel
+def pull_patches(  # type: ignore[no-untyped-def]
+    start, index, near, busy, flags, worth, place, channel, w, shape, pad, delta, gradient, dx
+):
+    """Backward: adds to `gradient` (flat, like w) and writes `dx` (R, n_in), zero where `near` (R, n_in) is.
+
+    `w` flat, (channels, kernel, run), each patch as it lies in `pad`, the gradient of one row of the batch with zeros
+    around; `shape` = (channels, kernel, run, line, origin).  Rows of samples that are not `busy` (B,) cost nothing.
+    An empty `dx` is left alone.
+    """
+    channels, size, run, line, origin = shape
+    count = np.zeros(channels + 1, dtype=np.int64)
+    where = np.empty(flags.shape[1], dtype=np.int64)
+    value = np.empty(flags.shape[1], dtype=w.dtype)
+    wanted = np.zeros(channels + 4, dtype=np.int64)
+    patch = np.empty(size * run, dtype=w.dtype)
+    for r in range(delta.shape[0]):
+        if dx.shape[0]:
+            dx[r] = 0
+        if not busy[r % busy.shape[0]] or not _any(delta[r]):
+            continue
+        _put(pad, origin, line, delta[r])
         _by_channel(start[r], start[r + 1], index, flags[r], worth, place, channel, count, where, value)
         begin = np.int64(0)
-        for c in range(w.shape[0]):
-            end = count[c]
-            if end > begin:
-                _gradient_patches(end - begin, where[begin:], value[begin:], size, run, line, pad, gradient[c])
-            begin = end
+        for c in range(channels):
+            if count[c] > begin:
+                for e in range(size):
+                    at = (c * size + e) * run
+                    add_rows(run // LANES, gradient, at, pad, e * line, 1, where, value, begin, count[c])
+            begin = count[c]
         if dx.shape[0]:
-            a, b = near_start[r], near_start[r + 1]
-            _dot_patches(a, b, near, worth[1], place, channel, w, size, run, line, pad, patch, dx[r])
+            _dot_patches(near[r], channels, worth[1], place, w, size, run, line, pad, patch, wanted, dx[r])
 
 
 # ---------------------------------------------------------------- any stride: tap by tap

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.jit import kernel
-from neurodev.learn.spikes import Events, Spikes, transposed
+from neurodev.learn.spikes import Events, Spikes
 
 
 @kernel
@@ -34,33 +33,3 @@ def present(x: Spikes) -> Events:
         list_present(flags, start, index)
         held = x.__dict__["present"] = Events(start, index)
     return held
-
-
-def present_by_source(x: Spikes) -> Events:
-    """For each unit, the rows in which it has a count; kept with the spikes."""
-    if x.scale == 1.0:
-        return x.columns
-    held: Events | None = x.__dict__.get("present_by_source")
-    if held is None:
-        held = x.__dict__["present_by_source"] = transposed(present(x), x.n)
-    return held
-
-
-@kernel
-def _keep_rows(start, index, busy, out_start, out_index):  # type: ignore[no-untyped-def]
-    """Events of the rows that are busy; the other rows become empty."""
-    at = 0
-    for r in range(busy.shape[0]):
-        out_start[r] = at
-        if busy[r]:
-            for k in range(start[r], start[r + 1]):
-                out_index[at] = index[k]
-                at += 1
-    out_start[busy.shape[0]] = at
-
-
-def by_source_of_busy(events: Events, busy: NDArray[np.bool_], n: int) -> Events:
-    """Events by source, without those in rows that have no gradient (late in training most samples have none)."""
-    start, index = np.empty(busy.size + 1, dtype=np.int64), np.empty(max(events.n, 1), dtype=np.uint32)
-    _keep_rows(events.start, events.index, busy, start, index)
-    return transposed(Events(start, index), n)

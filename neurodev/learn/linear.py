@@ -11,10 +11,11 @@ from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn import kernels, policy, wide_kernels
-from neurodev.learn.counts import by_source_of_busy, present, present_by_source
+from neurodev.learn.counts import present
 from neurodev.learn.layer import Layer, Pullback, Vector, Weights
 from neurodev.learn.spikes import Current, Spikes, turned
 from neurodev.learn.storage import remove_at_start
+from neurodev.learn.vectors import LANES, aligned
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -205,6 +206,18 @@ def _current(x: Spikes | Current, value: Array, n_out: int) -> Current:
     return Current(value, x.steps, x.batch, (n_out,))
 
 
+def _worth(x: Spikes, kind: type) -> Array:
+    """What each count is worth."""
+    return (np.arange(256) * x.scale).astype(kind)
+
+
+def _rows_of_vectors(delta: Array, stride: int) -> Array:
+    """Flat, each row padded with zeros to `stride` numbers."""
+    out = aligned((delta.shape[0], stride), delta.dtype.type)
+    out[:, : delta.shape[1]] = delta
+    return out.reshape(-1)
+
+
 def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
     """By dense rows: events add rows, or a matrix product; a sparse table is unpacked for the call."""
     table = weights.table
@@ -221,10 +234,11 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
     events = (present(x) if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
-        out = np.zeros((n_row, n_out), dtype=kind)
+        flat: Array = np.zeros(n_row * n_out + LANES, dtype=kind)
+        out = flat[: n_row * n_out].reshape(n_row, n_out)
         if isinstance(x, Spikes) and wide:
-            by_source, worth = present_by_source(x), (np.arange(256) * x.scale).astype(kind)
-            wide_kernels.add_by_source(by_source.start, by_source.index, x.by_row, worth, w, n_out, out)
+            args = x.by_row, _worth(x, kind), w.reshape(-1), w.shape[1], n_out, flat
+            wide_kernels.add_wide(events.start, events.index, *args)
         else:
             kernels.add_rows(events.start, events.index, w, n_out, scale, out)
     else:
@@ -237,11 +251,9 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
         if isinstance(x, Spikes) and events is not None:
             if wide:
-                busy, worth = np.asarray(delta.any(axis=1)), (np.arange(256) * x.scale).astype(kind)
-                by_source = present_by_source(x) if busy.all() else by_source_of_busy(events, busy, x.n)
-                wide_kernels.gradient_by_source(
-                    by_source.start, by_source.index, x.by_row, worth, delta, n_out, target
-                )  # fmt: skip
+                busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
+                args = x.by_row, _worth(x, kind), busy, flat_delta, w.shape[1], target.reshape(-1)
+                wide_kernels.gradient_wide(events.start, events.index, *args)
             else:
                 kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
         else:
@@ -250,15 +262,15 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             _gather(table.row_start, table.row_length, table.post, target, gradient)
         if not x.wanted:
             return None
-        window = x.window if isinstance(x, Spikes) and n_out > policy.NARROW else None
-        if window is None:
+        if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
             return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
         if wide:
-            near = by_source_of_busy(window, np.asarray(delta.any(axis=1)), table.n_source)
-            wide_kernels.dot_by_source(near.start, near.index, w, scale, delta, dx)
+            busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
+            wide_kernels.dot_wide(x.near, busy, w.reshape(-1), scale, flat_delta, w.shape[1], dx)
         else:
-            kernels.dot_rows(window.start, window.index, w, scale, delta, dx)
+            assert x.window is not None
+            kernels.dot_rows(x.window.start, x.window.index, w, scale, delta, dx)
         return Current(dx, x.steps, x.batch, x.shape)
 
     return _current(x, out, n_out), pull

@@ -238,9 +238,14 @@ class Spikes:
         return transposed(self.rows, self.n)
 
     @cached_property
+    def near(self) -> U1 | None:
+        """Where a gradient is of use, (R, n) bytes; None for everywhere."""
+        return None if self._window is None else self._window()
+
+    @cached_property
     def window(self) -> Events | None:
         """For each row, the units whose gradient is of use; None for all."""
-        return None if self._window is None else list_flags(self._window())
+        return None if self.near is None else list_flags(self.near)
 
     @cached_property
     def per_unit(self) -> I8:

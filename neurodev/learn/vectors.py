@@ -1,0 +1,208 @@
+"""Two loops written in vectors: a weighted sum of rows that stays in registers, and four dot products at a time.
+
+The compiler keeps neither in registers when they are written as loops over arrays: it loads and stores the sum once
+for every row, and tests each short loop for overlapping arrays.  Both work on flat arrays and places in them, in
+vectors of 8 numbers, whatever the machine's are (LLVM cuts or joins them).  Without the compiler they are the plain
+sums, which are also their twins in the tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.jit import ENABLED, intrinsic, rule, types  # type: ignore[attr-defined]
+
+LANES = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
+ALIGN = 64  # bytes
+
+
+def padded(n: int) -> int:
+    """The next multiple of LANES."""
+    return -(-n // LANES) * LANES
+
+
+def aligned(shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+    """Zeros that begin at a cache line: vectors that cross lines are loaded at half the speed."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    raw = np.zeros(size + ALIGN, dtype=np.uint8)
+    first = -raw.ctypes.data % ALIGN
+    return raw[first : first + size].view(kind).reshape(shape)
+
+
+def _add_rows(n_vector, out, at, rows, base, stride, index, value, first, last):  # type: ignore[no-untyped-def]
+    """``out[at:at + n] += value[k] * rows[p:p + n]``, ``p = base + stride * index[k]``, for first <= k < last."""
+    n = n_vector * LANES
+    for k in range(first, last):
+        p = base + stride * int(index[k])
+        out[at : at + n] += value[k] * rows[p : p + n]
+
+
+def _dot_rows(a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
+    """Four products of ``a[at:at + n]`` with the rows that begin at p, q, r, s; n a multiple of LANES."""
+    x = a[at : at + n]
+    return tuple((x * rows[k : k + n]).sum() for k in (p, q, r, s))
+
+
+if ENABLED:
+    from llvmlite import ir
+
+    SUMS = ("contract", "reassoc", "nsz")
+
+    class _Code:
+        """What the two loops share: typed pointers into flat arrays, and vectors."""
+
+        def __init__(self, context, builder, kind):  # type: ignore[no-untyped-def]
+            self.context, self.builder = context, builder
+            self.kind = context.get_value_type(kind)
+            self.vector = ir.VectorType(self.kind, LANES)
+            self.bytes = kind.bitwidth // 8
+
+        def data(self, array_type, value):  # type: ignore[no-untyped-def]
+            return self.context.make_array(array_type)(self.context, self.builder, value).data
+
+        def load(self, pointer, k):  # type: ignore[no-untyped-def]
+            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * LANES)])
+            return self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
+
+        def store(self, v, pointer, k):  # type: ignore[no-untyped-def]
+            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * LANES)])
+            self.builder.store(v, self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
+
+        def multiply_add(self, a, b, c):  # type: ignore[no-untyped-def]
+            return self.builder.fadd(self.builder.fmul(a, b, flags=SUMS), c, flags=SUMS)
+
+        def pick(self, a, b, lanes):  # type: ignore[no-untyped-def]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+            return self.builder.shuffle_vector(a, b, mask)
+
+        def splat(self, x):  # type: ignore[no-untyped-def]
+            one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), x, ir.IntType(32)(0))
+            return self.pick(one, one, [0] * LANES)
+
+        def loop(self, first, last, step, start, body):  # type: ignore[no-untyped-def]
+            """Carry the values `start` through ``body(k, values)`` for k = first, first + step, .. < last."""
+            b = self.builder
+            entry = b.block
+            head, inside, after = (b.append_basic_block(name) for name in ("head", "inside", "after"))
+            b.branch(head)
+            b.position_at_end(head)
+            k = b.phi(first.type)
+            carried = [b.phi(v.type) for v in start]
+            b.cbranch(b.icmp_signed("<", k, last), inside, after)
+            b.position_at_end(inside)
+            new = body(k, carried)
+            following = b.add(k, step)
+            for phi, before, now in zip([k, *carried], [first, *start], [following, *new], strict=True):
+                phi.add_incoming(before, entry)
+                phi.add_incoming(now, b.block)
+            b.branch(head)
+            b.position_at_end(after)
+            return carried
+
+        def four_sums(self, v):  # type: ignore[no-untyped-def]
+            """The sums of the lanes of four vectors."""
+            b = self.builder
+            add = lambda x, y: b.fadd(x, y, flags=SUMS)
+            low, high = range(LANES // 2), range(LANES // 2, LANES)
+            v = [add(self.pick(x, x, low), self.pick(x, x, high)) for x in v]
+            pairs = [add(self.pick(x, y, (0, 4, 1, 5)), self.pick(x, y, (2, 6, 3, 7))) for x, y in (v[:2], v[2:])]
+            total = add(self.pick(*pairs, (0, 1, 4, 5)), self.pick(*pairs, (2, 3, 6, 7)))
+            return [b.extract_element(total, ir.IntType(32)(k)) for k in range(4)]
+
+    def _make_add_rows(n_vector):  # type: ignore[no-untyped-def]
+        @intrinsic
+        def add_rows_in_registers(typingctx, out, at, rows, base, stride, index, value, first, last):  # type: ignore[no-untyped-def]
+            n = types.intp
+            sig = types.void(out, n, rows, n, n, index, value, n, n)
+
+            def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+                code = _Code(context, builder, signature.args[0].dtype)
+                pointers = [code.data(signature.args[k], args[k]) for k in (0, 2, 5, 6)]
+                out, rows, index, value = pointers
+                out, rows = builder.gep(out, [args[1]]), builder.gep(rows, [args[3]])
+
+                def body(k, sums):  # type: ignore[no-untyped-def]
+                    row = builder.load(builder.gep(index, [k]))
+                    if row.type.width < 64:
+                        row = builder.zext(row, ir.IntType(64))
+                    row = builder.gep(rows, [builder.mul(row, args[4])])
+                    v = code.splat(builder.load(builder.gep(value, [k])))
+                    return [code.multiply_add(v, code.load(row, j), sums[j]) for j in range(n_vector)]
+
+                start = [code.load(out, j) for j in range(n_vector)]
+                for j, v in enumerate(code.loop(args[7], args[8], ir.IntType(64)(1), start, body)):
+                    code.store(v, out, j)
+                return context.get_dummy_value()
+
+            return sig, codegen
+
+        return add_rows_in_registers
+
+    @intrinsic
+    def dot_rows(typingctx, a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
+        """As `_dot_rows`; two vectors of each row a turn, so that no sum waits for the one before."""
+        i8 = types.intp
+        sig = types.UniTuple(a.dtype, 4)(a, i8, rows, i8, i8, i8, i8, i8)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            code = _Code(context, builder, signature.args[0].dtype)
+            rows = code.data(signature.args[2], args[2])
+            shared = builder.gep(code.data(signature.args[0], args[0]), [args[1]])
+            pointers = [builder.gep(rows, [args[k]]) for k in (3, 4, 5, 6)]
+            zero, word = ir.Constant(code.vector, [0.0] * LANES), ir.IntType(64)
+
+            def turn(vectors):  # type: ignore[no-untyped-def]
+                def body(j, sums):  # type: ignore[no-untyped-def]
+                    out = []
+                    for k in range(vectors):
+                        x = code.load(builder.gep(shared, [j]), k)
+                        for i, pointer in enumerate(pointers):
+                            row = code.load(builder.gep(pointer, [j]), k)
+                            out.append(code.multiply_add(x, row, sums[4 * k + i]))
+                    return out + sums[4 * vectors :]
+
+                return body
+
+            even = builder.and_(args[7], word(-2 * LANES))
+            sums = code.loop(word(0), even, word(2 * LANES), [zero] * 8, turn(2))
+            sums = code.loop(even, args[7], word(LANES), sums, turn(1))
+            both = [builder.fadd(x, y, flags=SUMS) for x, y in zip(sums[:4], sums[4:], strict=True)]
+            return context.make_tuple(builder, signature.return_type, code.four_sums(both))
+
+        return sig, codegen
+
+else:
+    dot_rows: Any = _dot_rows  # type: ignore[no-redef]
+
+    def _make_add_rows(n_vector):  # type: ignore[no-untyped-def]
+        return lambda *args: _add_rows(n_vector, *args)
+
+
+_add_1, _add_2, _add_4 = (_make_add_rows(n) for n in (1, 2, 4))
+_add_5, _add_8, _add_10 = (_make_add_rows(n) for n in (5, 8, 10))
+
+
+@rule
+def add_rows(n_vector, out, at, rows, base, stride, index, value, first, last):  # type: ignore[no-untyped-def]
+    """As `_add_rows`, for any number of vectors: some at a time, as many as there are registers for."""
+    left = n_vector
+    while left >= 10:
+        _add_10(out, at, rows, base, stride, index, value, first, last)
+        left, at, base = left - 10, at + 10 * LANES, base + 10 * LANES
+    if left >= 8:
+        _add_8(out, at, rows, base, stride, index, value, first, last)
+        left, at, base = left - 8, at + 8 * LANES, base + 8 * LANES
+    if left >= 5:
+        _add_5(out, at, rows, base, stride, index, value, first, last)
+        left, at, base = left - 5, at + 5 * LANES, base + 5 * LANES
+    if left >= 4:
+        _add_4(out, at, rows, base, stride, index, value, first, last)
+        left, at, base = left - 4, at + 4 * LANES, base + 4 * LANES
+    if left >= 2:
+        _add_2(out, at, rows, base, stride, index, value, first, last)
+        left, at, base = left - 2, at + 2 * LANES, base + 2 * LANES
+    if left == 1:
+        _add_1(out, at, rows, base, stride, index, value, first, last)

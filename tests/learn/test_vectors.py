@@ -1,0 +1,52 @@
+"""The loops written in vectors equal their plain twins, for both kinds of numbers and of indices (ALG-VECTORS)."""
+
+import numpy as np
+import pytest
+
+from neurodev.jit import kernel
+from neurodev.learn import vectors
+from neurodev.learn.vectors import add_rows, dot_rows
+
+
+@kernel
+def _add(n, out, at, rows, base, stride, index, value, first, last):
+    add_rows(n, out, at, rows, base, stride, index, value, first, last)
+
+
+@kernel
+def _dot(a, at, rows, p, q, r, s, n):
+    return dot_rows(a, at, rows, p, q, r, s, n)
+
+
+@pytest.mark.parametrize("kind, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
+@pytest.mark.parametrize("index_kind", [np.uint32, np.int64])
+def test_sums_of_rows(kind, tolerance, index_kind):
+    """Any number of vectors, an empty list included; nothing beyond them is touched."""
+    draw = np.random.default_rng(1)
+    rows, value = draw.normal(size=30 * 301).astype(kind), draw.normal(size=12).astype(kind)
+    index = draw.integers(0, 29, 12).astype(index_kind)
+    for n in range(1, 39):
+        for first, last in ((0, 12), (3, 4), (5, 5)):
+            one = draw.normal(size=400).astype(kind)
+            two = one.copy()
+            _add(n, one, 5, rows, 2, 301, index, value, first, last)
+            vectors._add_rows(n, two, 5, rows, 2, 301, index, value, first, last)
+            np.testing.assert_allclose(one, two, rtol=0, atol=tolerance)
+            assert np.array_equal(one[5 + 8 * n :], two[5 + 8 * n :]) and np.array_equal(one[:5], two[:5])
+
+
+@pytest.mark.parametrize("kind, tolerance", [(np.float32, 1e-4), (np.float64, 1e-12)])
+def test_dot_products(kind, tolerance):
+    """Even and odd numbers of vectors."""
+    draw = np.random.default_rng(2)
+    a, rows = draw.normal(size=400).astype(kind), draw.normal(size=900).astype(kind)
+    for n in (8, 16, 24, 120, 304):
+        got = _dot(a, 3, rows, 0, 7, 500, 7, n)
+        np.testing.assert_allclose(got, vectors._dot_rows(a, 3, rows, 0, 7, 500, 7, n), rtol=0, atol=tolerance)
+
+
+def test_aligned():
+    """Zeros of the shape asked for, at the beginning of a cache line."""
+    for kind in (np.float32, np.float64):
+        a = vectors.aligned((3, 5), kind)
+        assert a.shape == (3, 5) and a.dtype == kind and not a.any() and a.ctypes.data % vectors.ALIGN == 0
