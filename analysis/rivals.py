@@ -47,6 +47,7 @@ class Read:
     seconds: float
     last: float  # seconds of the last round; of the whole run for the others
     paper: float  # spike rate x density, summed over epochs
+    course: np.ndarray  # (2, n_epoch): density and seconds of each epoch
 
 
 @dataclass
@@ -94,7 +95,7 @@ def read(run: Run, first: int, last: int) -> Read:
     rate = np.mean(list(run.training.layers("rate").values()), axis=0)
     return Read(
         100 * float(run.series("test_accuracy")[last - 1]), float(density[last - 1]), float(seconds[:last].sum()),
-        float(seconds[first:last].sum()), float((rate * density)[:last].sum()),
+        float(seconds[first:last].sum()), float((rate * density)[:last].sum()), np.stack([density, seconds]),
     )  # fmt: skip
 
 
@@ -158,9 +159,9 @@ def written(task: Task, found: dict[tuple[str, float], list[Read]]) -> str:
 
 
 def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
-    """Accuracy, and seconds of training, against density."""
-    fig = new_figure(9.6, 4.2)
-    axes = fig.subplots(1, 2)
+    """Accuracy, seconds of training, and seconds of an epoch against density."""
+    fig = new_figure(14.0, 4.2)
+    axes = fig.subplots(1, 3)
     for k, name in enumerate((*RIVALS, "LTH")):
         every = [found[name, s] for s in task.sparsity]
         x = [100 * np.mean([r.density for r in one]) for one in every]
@@ -168,6 +169,9 @@ def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
             y = [cost.mean_and_interval([getattr(r, key) for r in one]) for one in every]
             ax.errorbar(x, [m for m, _ in y], np.nan_to_num([h for _, h in y]), marker=MARKS[k], ms=6, lw=1.3,
                         color=SHADES[k + 1], label=name)  # fmt: skip
+        for one in every[-1:] if name == "LTH" else every:  # a run of LTH has all densities
+            d, seconds = np.median([r.course for r in one], axis=0)
+            axes[2].plot(100 * d, seconds, MARKS[k], ms=4, color=SHADES[k + 1])
     for ax, key in ((axes[0], "accuracy"), (axes[1], "seconds")):
         ax.axhline(
             np.mean([getattr(r, key) for r in found["dense", 0.0]]), color=SHADES[0], lw=1, ls=":", label="dense"
@@ -178,6 +182,12 @@ def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
         ax.minorticks_off()
         ax.invert_xaxis()
     axes[1].set_yscale("log")
+    axes[2].set_xscale("log")
+    axes[2].set_xticks([100, 50, 20, 10, 5, 2, 1], ["100", "50", "20", "10", "5", "2", "1"])
+    axes[2].minorticks_off()
+    axes[2].invert_xaxis()
+    axes[2].set_ylim(0)
+    plain(axes[2], "Seconds of an epoch", "density at its end (%)", "s", "medians over seeds")
     plain(axes[0], "Accuracy", "density (%)", "right (%)", "bars: 95 % intervals over seeds")
     plain(axes[1], "Seconds of training", "density (%)", "s", "LTH: all rounds so far")
     legend(axes[0], loc="best")

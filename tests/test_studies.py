@@ -17,11 +17,11 @@ FILES = sorted(p for p in STUDIES.glob("*.toml") if "data" in study.load(p).tabl
 FEW = {"train.batch": "10", "train.epochs": "20"}
 
 
-@pytest.fixture(scope="module")
-def images() -> Dataset:
-    """Some bright blobs of the size of MNIST's images: the structure of a study does not depend on what they show."""
+def images(kind: str) -> Dataset:
+    """Some bright blobs of the size of the images: the structure of a study does not depend on what they show."""
     rng = np.random.default_rng(3)
-    x = (255 * (rng.random((240, 28, 28)) < 0.2)).astype(np.uint8)
+    shape = (32, 32, 3) if kind == "cifar10" else (28, 28)
+    x = (255 * (rng.random((240, *shape)) < 0.2)).astype(np.uint8)
     y = np.arange(240) % 10
     return Dataset(x[:200], y[:200], x[200:], y[200:], "blobs", tuple("0123456789"))
 
@@ -35,9 +35,9 @@ def test_every_method_has_a_study() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_a_study_builds_its_trainer(path: Path, images: Dataset, tmp_path: Path) -> None:
+def test_a_study_builds_its_trainer(path: Path, tmp_path: Path) -> None:
     s = study.load(path, FEW)
-    t = training.trainer(s, tmp_path / "run.sqlite", data=images)
+    t = training.trainer(s, tmp_path / "run.sqlite", data=images(s.table["data"]["kind"]))
     given = s.table.get("method", [{}])[0]
     begins_sparse = given and given["kind"] != "LTH"  # lottery tickets begin whole
     sparsity = given.get("first_sparsity", given.get("sparsity", 0.0)) if begins_sparse else 0.0

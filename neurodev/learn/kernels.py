@@ -89,7 +89,7 @@ def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def
 
 @kernel
 def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
-    """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices need no test for negatives."""
+    """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices are not tested for signs."""
     one = np.uint64(1)
     for r in range(out.shape[0]):
         o = out[r]

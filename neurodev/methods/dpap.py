@@ -20,16 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.learn.method import Remembering
 from neurodev.learn.traces import concatenated, final_trace
 from neurodev.learn.trainer import Trainer
 from neurodev.mechanisms import rewire
 from neurodev.mechanisms.bcm import modulations, running_mean
 from neurodev.mechanisms.survival import Survival, significance
+from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen
 from neurodev.params import param
 
-EPOCHS = 300  # of the published runs to which the counters belong
 _HAN = "Han et al. 2025, IEEE TPAMI 47:240, public code"
 F8 = NDArray[np.float64]
 F4 = NDArray[np.float32]
@@ -51,7 +50,7 @@ class _Look:
 
 
 @dataclass
-class DPAP(Remembering):
+class DPAP(Scaled):
     """Developmental plasticity-inspired adaptive pruning.
 
     Parameters
@@ -100,10 +99,6 @@ class DPAP(Remembering):
         return "zero" if self.strict else "move"
 
     # ------------------------------------------------------------------ parameters of this run
-
-    def scale_of(self, trainer: Trainer) -> float:
-        """Length of this run over the published one."""
-        return trainer.epochs / EPOCHS if self.scale is None else self.scale
 
     def survival(self, kind: str) -> Survival:
         """The survival rule of ``filter``, ``neuron`` or ``synapse``."""
@@ -192,11 +187,6 @@ class DPAP(Remembering):
         gone = slots[value < 0]
         if gone.size:
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "survival", value[value < 0])])
-
-    def approximations(self, trainer: Trainer) -> list[str]:
-        """How the published counts of epochs were scaled."""
-        scale = self.scale_of(trainer)
-        return [f"DPAP: an epoch stands for {1 / scale:.3g} of the published run of {EPOCHS}."]
 
     def series(self, trainer: Trainer) -> dict[str, float]:
         """Living units of each tensor."""

@@ -26,22 +26,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.learn.method import Remembering
 from neurodev.learn.trainer import Trainer
 from neurodev.mechanisms import rewire, schedule
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
+from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen, tensors
 from neurodev.params import param
 from neurodev.structure.plan import Plan
 
-EPOCHS = 300  # of the published runs to which the counters belong
 _HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
 @dataclass
-class SDSNN(Remembering):
+class SDSNN(Scaled):
     """Adaptive sparse structure development.
 
     Parameters
@@ -103,10 +102,6 @@ class SDSNN(Remembering):
         super().__init__()
 
     # ------------------------------------------------------------------ counters of this run
-
-    def scale_of(self, trainer: Trainer) -> float:
-        """Length of this run over the published one."""
-        return trainer.epochs / EPOCHS if self.scale is None else self.scale
 
     def scaled(self, trainer: Trainer, epochs: int) -> int:
         """A count of epochs in this run."""
@@ -233,11 +228,6 @@ class SDSNN(Remembering):
             percent = self.memory[f"percent/{t.name}"]
             rate = self.increase(k, scale, t.convolution)
             percent[0] = min(schedule.neurotrophic(percent[0], rate, alive, max(n_next, 1)), 100.0)
-
-    def approximations(self, trainer: Trainer) -> list[str]:
-        """How the published counts of epochs were scaled."""
-        scale = self.scale_of(trainer)
-        return [f"SDSNN: an epoch stands for {1 / scale:.3g} of the published run of {EPOCHS}."]
 
     def series(self, trainer: Trainer) -> dict[str, float]:
         """Cumulative percentage and living units of each tensor."""
