@@ -20,7 +20,7 @@ from neurodev.learn.layer import Pullback, Vector, Weights
 from neurodev.learn.linear import Weighted, living_per_source
 from neurodev.learn.spikes import Current, Spikes
 from neurodev.learn.vectors import LANES, aligned, padded
-from neurodev.structure.dense import LINE, DenseTable
+from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
 Array = NDArray[Any]
@@ -353,8 +353,8 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
     table, kind = weights.table, weights.table.weight.dtype.type
     k, taps = grid.kernel, grid.kernel**2
     bits = (np.arange(1 << taps)[:, None] >> np.arange(taps) & 1).astype(kind)
-    deep = -(-grid.n_out // LINE) * LINE
-    response = np.zeros((bits.shape[0], deep), dtype=kind)
+    deep = grid.deep
+    response = aligned((bits.shape[0], deep), kind)
     response[:, : grid.n_out] = bits @ grid.image(table, "taps", table.weight)
     flags = x.by_row.reshape(x.n_row, grid.height, grid.width)
     lines = np.empty(grid.width + 2 * grid.padding, dtype=np.int32), np.empty(grid.wide, dtype=np.int32)
@@ -366,10 +366,12 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
         return flat[:size].reshape(x.n_row, -1)
 
     def pull(dy: Current) -> Current | None:
-        delta = np.ascontiguousarray(dy.by_row).reshape(x.n_row, grid.high, grid.wide, grid.n_out)
-        by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
-        busy = dy.__dict__.get("busy", np.ones(x.batch, dtype=np.uint8))
-        kernels.gradient_patterns(flags, grid.padding, k, *lines, busy, delta, by_pattern)
+        if isinstance(dy, fused.AnswersGradient):
+            by_pattern = dy.by_pattern[:, : grid.n_out]
+        else:
+            delta = np.ascontiguousarray(dy.by_row).reshape(x.n_row, grid.high, grid.wide, grid.n_out)
+            by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
+            kernels.gradient_patterns(flags, grid.padding, k, *lines, delta, by_pattern)
         rows = table.row_start, table.row_length, table.post
         kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
         return None

@@ -398,14 +398,9 @@ def add_patterns(flags, response, padding, size, n_out, column, code, out):  # t
 
 
 @kernel
-def gradient_patterns(flags, padding, size, column, code, busy, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient by pattern: delta (R, high, wide, n_out), gradient (2 ** taps, n_out); nothing for silence.
-
-    Rows of samples that are not `busy` (B,) have no gradient.
-    """
+def gradient_patterns(flags, padding, size, column, code, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient by pattern: delta (R, high, wide, n_out), gradient (2 ** taps, n_out); nothing for silence."""
     for r in range(delta.shape[0]):
-        if not busy[r % busy.shape[0]]:
-            continue
         for y in range(delta.shape[1]):
             codes_of_line(flags[r], y, size, padding, column, code)
             for x in range(code.shape[0]):

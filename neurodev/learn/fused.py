@@ -23,6 +23,7 @@ from neurodev.learn.neurons import IF, LIF
 from neurodev.learn.pool import AveragePool2d
 from neurodev.learn.spikes import Current, Spikes
 from neurodev.learn.surrogate import slope
+from neurodev.learn.vectors import LANES, add_row, aligned, copy_row, padded
 
 Array = NDArray[Any]
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
@@ -66,9 +67,18 @@ def reach(spans, size, padding, out):  # type: ignore[no-untyped-def]
                 out[b, o, 1] = max(out[b, o, 1], min(after, wide))
 
 
+# ---------------------------------------------------------------- a line of pooled pixels, step by step
+# Scratch holds the four neurons of each pooled pixel as four stretches of `q` numbers (up left, up right, low left, low
+# right), with channels padded to whole vectors: what is done to neurons is one long loop, pooling a sum of four.
+# Potentials stay in scratch: the backward pass makes them again, which costs less than a way to memory and back.
+# `place` = (first, n, deep): first pooled pixel, their number, channels with padding;
+# `neuron` = (leak, gain, threshold, subtract)
+
+
 @rule
-def _step(now, before, drive, first, leak, gain, threshold, subtract):  # type: ignore[no-untyped-def]
-    """One step of a line of neurons; as `neurons.integrate`."""
+def _step(now, before, drive, first, neuron):  # type: ignore[no-untyped-def]
+    """One step of neurons; as `neurons.integrate`."""
+    leak, gain, threshold, subtract = neuron
     zero = now.dtype.type(0)
     if first:
         for k in range(now.shape[0]):
@@ -86,161 +96,274 @@ def _step(now, before, drive, first, leak, gain, threshold, subtract):  # type: 
 
 
 @rule
-def _count(up, low, channels, threshold, line, out):  # type: ignore[no-untyped-def]
-    """Spikes of two lines of neurons as counts per square of four pixels."""
-    zero, one = up.dtype.type(0), up.dtype.type(1)
-    for k in range(up.shape[0]):
-        line[k] = (one if up[k] >= threshold else zero) + (one if low[k] >= threshold else zero)
-    for p in range(out.shape[0] // channels):
-        o = out[p * channels : (p + 1) * channels]
-        left = line[2 * p * channels : (2 * p + 1) * channels]
-        right = line[(2 * p + 1) * channels : (2 * p + 2) * channels]
-        for c in range(channels):
-            o[c] = np.uint8(left[c] + right[c])
+def _currents(x, at, wide, channels, place, drive):  # type: ignore[no-untyped-def]
+    """Currents of two lines, which begin at x[at] and a line of `wide` numbers later, into scratch."""
+    first, n, deep = place
+    for corner in range(4):
+        source = at + corner // 2 * wide + (2 * first + corner % 2) * channels
+        for p in range(n):
+            to, base = (corner * n + p) * deep, source + 2 * p * channels
+            if deep == channels:
+                copy_row(deep // LANES, drive, to, x, base)
+            else:
+                for c in range(channels):
+                    drive[to + c] = x[base + c]
 
 
-@kernel
-def _fire(x, spans, channels, leak, gain, threshold, subtract, line, u, counts):  # type: ignore[no-untyped-def]
-    """x, u (T, B, H, W * C); spans (B, H // 2, 2) in pairs of pixels; counts (T, B, H // 2, W // 2 * C), zeroed."""
-    for t in range(u.shape[0]):
-        for b in range(u.shape[1]):
-            for y in range(counts.shape[2]):
-                first, after = spans[b, y, 0], spans[b, y, 1]
-                if after <= first:
-                    continue
-                a, e = 2 * first * channels, 2 * after * channels
-                for half in range(2):
-                    k = 2 * y + half
-                    _step(
-                        u[t, b, k, a:e], u[max(t - 1, 0), b, k, a:e], x[t, b, k, a:e], t == 0, leak, gain, threshold,
-                        subtract,
-                    )  # fmt: skip
-                out = counts[t, b, y, first * channels : after * channels]
-                _count(u[t, b, 2 * y, a:e], u[t, b, 2 * y + 1, a:e], channels, threshold, line, out)
+@rule
+def _answers(flags, y, size, padding, column, code, response, place, drive):  # type: ignore[no-untyped-def]
+    """The same where currents are responses to patterns of spikes: `code` (2, W) is filled with the patterns."""
+    first, n, deep = place
+    for half in range(2):
+        codes_of_line(flags, 2 * y + half, size, padding, column, code[half])
+        for p in range(n):
+            for side in range(2):
+                pattern = np.int64(code[half, 2 * (first + p) + side])
+                copy_row(deep // LANES, drive, ((2 * half + side) * n + p) * deep, response, pattern * deep)
 
 
-@kernel
-def _fire_patterns(  # type: ignore[no-untyped-def]
-    flags, response, padding, size, column, code, drive, spans, channels, leak, gain, threshold, subtract, line, u,
-    counts
-):  # fmt: skip
-    """The same with currents that are responses to patterns of spikes; flags (T, B, H, W), see `conv_kernels`."""
-    deep = response.shape[1]
-    for t in range(u.shape[0]):
-        for b in range(u.shape[1]):
-            for y in range(counts.shape[2]):
-                first, after = spans[b, y, 0], spans[b, y, 1]
-                if after <= first:
-                    continue
-                a, e = 2 * first * channels, 2 * after * channels
-                for half in range(2):
-                    k = 2 * y + half
-                    codes_of_line(flags[t, b], k, size, padding, column, code)
-                    for p in range(2 * first, 2 * after):
-                        answer = response[code[p]]
-                        o = drive[p * channels - a : p * channels - a + deep]
-                        for c in range(deep):
-                            o[c] = answer[c]
-                    _step(
-                        u[t, b, k, a:e], u[max(t - 1, 0), b, k, a:e], drive, t == 0, leak, gain, threshold, subtract
-                    )  # fmt: skip
-                out = counts[t, b, y, first * channels : after * channels]
-                _count(u[t, b, 2 * y, a:e], u[t, b, 2 * y + 1, a:e], channels, threshold, line, out)
+@rule
+def _give_bytes(n, channels, deep, line, bytes_, out):  # type: ignore[no-untyped-def]
+    """Numbers of pooled pixels, padded, into the bytes of their line of the output; returns their sum."""
+    total = np.int64(0)
+    for k in range(n * deep):
+        bytes_[k] = np.uint8(line[k])
+    for k in range(n * deep):
+        total += np.int64(bytes_[k])
+    if deep == channels:
+        for k in range(n * deep):
+            out[k] = bytes_[k]
+    else:
+        for p in range(n):
+            for c in range(channels):
+                out[p * channels + c] = bytes_[p * deep + c]
+    return total
 
 
-@kernel
-def _near(u, spans, channels, threshold, width, line, near):  # type: ignore[no-untyped-def]
-    """Whether any of the four neurons of a pooled pixel is inside the window; shapes as in `_fire`."""
+@rule
+def _counts(u, channels, place, threshold, line, bytes_, out):  # type: ignore[no-untyped-def]
+    """Spikes per pooled pixel, as bytes; returns how many there are."""
+    _, n, deep = place
+    q = n * deep
     zero, one = u.dtype.type(0), u.dtype.type(1)
-    for t in range(u.shape[0]):
-        for b in range(u.shape[1]):
-            for y in range(near.shape[2]):
-                first, after = spans[b, y, 0], spans[b, y, 1]
-                if after <= first:
-                    continue
-                a, e = 2 * first * channels, 2 * after * channels
-                up, low = u[t, b, 2 * y, a:e], u[t, b, 2 * y + 1, a:e]
-                for k in range(e - a):
-                    line[k] = (one if abs(up[k] - threshold) < width else zero) + (
-                        one if abs(low[k] - threshold) < width else zero
-                    )
-                for p in range(after - first):
-                    o = near[t, b, y, (first + p) * channels : (first + p + 1) * channels]
-                    left = line[2 * p * channels : (2 * p + 1) * channels]
-                    right = line[(2 * p + 1) * channels : (2 * p + 2) * channels]
-                    for c in range(channels):
-                        o[c] = np.uint8(min(left[c] + right[c], one))
+    a, b, c, d = u[:q], u[q : 2 * q], u[2 * q : 3 * q], u[3 * q : 4 * q]
+    for k in range(q):
+        line[k] = ((one if a[k] >= threshold else zero) + (one if b[k] >= threshold else zero)) + (
+            (one if c[k] >= threshold else zero) + (one if d[k] >= threshold else zero)
+        )
+    return _give_bytes(n, channels, deep, line, bytes_, out)
 
 
-@kernel
-def _pull(  # type: ignore[no-untyped-def]
-    u, g, spans, channels, leak, threshold, subtract, attached, kind, width, height, push, busy, d
-):
-    """Gradient of the currents from that of the counts; `d` zero outside of the spans.  As `neurons.adjoint`.
+@rule
+def _near(u, channels, place, threshold, width, line, bytes_, out):  # type: ignore[no-untyped-def]
+    """Whether any of the four neurons of a pooled pixel is inside the window."""
+    _, n, deep = place
+    q = n * deep
+    zero, one = u.dtype.type(0), u.dtype.type(1)
+    a, b, c, d = u[:q], u[q : 2 * q], u[2 * q : 3 * q], u[3 * q : 4 * q]
+    for k in range(q):
+        nearest = min(
+            min(abs(a[k] - threshold), abs(b[k] - threshold)), min(abs(c[k] - threshold), abs(d[k] - threshold))
+        )
+        line[k] = one if nearest < width else zero
+    _give_bytes(n, channels, deep, line, bytes_, out)
 
-    Samples without any gradient, which it marks in `busy` (B,), cost nothing but finding that out.
+
+@rule
+def _adjoint(t, n_step, place, neuron, slopes, u, push, d):  # type: ignore[no-untyped-def]
+    """Gradient of the currents at step t into d[t % 2]; that of step t + 1 is in the other row.
+
+    As `neurons.adjoint`; `slopes` = (kind, width, height, attached).
     """
+    leak, _, threshold, subtract = neuron
+    kind, width, height, attached = slopes
     zero = u.dtype.type(0)
     hold = u.dtype.type(1) if attached else zero
-    n_step = u.shape[0]
-    for b in range(u.shape[1]):
+    q = place[1] * place[2]
+    for corner in range(4):
+        a, e = corner * q, (corner + 1) * q
+        now, out, later = u[t, a:e], d[t % 2, a:e], d[(t + 1) % 2, a:e]
+        if t == n_step - 1:
+            for k in range(q):
+                h = height * slope(kind, now[k] - threshold, width)
+                out[k] = h * push[k] if h != zero else zero
+        elif subtract:
+            for k in range(q):
+                carry = leak * later[k]
+                h = height * slope(kind, now[k] - threshold, width)
+                out[k] = carry + (h * (push[k] - hold * carry * threshold) if h != zero else zero)
+        else:
+            for k in range(q):
+                v = now[k]
+                carry = leak * later[k]
+                h = height * slope(kind, v - threshold, width)
+                out[k] = (zero if v >= threshold else carry) + (h * (push[k] - hold * carry * v) if h != zero else zero)
+
+
+@rule
+def _push(g, channels, place, push):  # type: ignore[no-untyped-def]
+    """The gradient of a line of counts, which begins at the first pixel of `place`, into scratch."""
+    _, n, deep = place
+    for p in range(n):
+        for c in range(channels):
+            push[p * deep + c] = g[p * channels + c]
+
+
+@rule
+def _find_busy(g, busy):  # type: ignore[no-untyped-def]
+    """Which samples have any gradient, one that is not a number included; g (T, B, lines, n)."""
+    for b in range(busy.shape[0]):
         busy[b] = 0
-        for t in range(n_step):
+        for t in range(g.shape[0]):
             for y in range(g.shape[2]):
-                total = zero
                 for v in g[t, b, y]:
-                    total += abs(v)
-                if total != zero:  # also where it is not a number
-                    busy[b] = 1
+                    if v != 0:
+                        busy[b] = 1
+                        break
+                if busy[b]:
                     break
             if busy[b]:
                 break
-    for back in range(n_step):
-        t = n_step - 1 - back
-        for b in range(u.shape[1]):
-            if not busy[b]:
+
+
+# ---------------------------------------------------------------- all lines of a batch
+# x, d flat, (T, B, H, W * channels); spans (B, H // 2, 2) in pooled pixels; counts, near, g (T, B, H // 2, W // 2 *
+# channels), counts and near zeroed, near empty if nobody wants it; `scratch` by `_scratch`
+
+
+@kernel
+def fire(x, spans, channels, deep, neuron, width, scratch, counts, near):  # type: ignore[no-untyped-def]
+    """Counts, and the window; returns the number of spikes."""
+    u, drive, line, bytes_ = scratch
+    n_step, batch, high, wide = counts.shape[0], counts.shape[1], 2 * counts.shape[2], 2 * counts.shape[3]
+    total = np.int64(0)
+    for b in range(batch):
+        for y in range(counts.shape[2]):
+            place = (np.int64(spans[b, y, 0]), np.int64(spans[b, y, 1] - spans[b, y, 0]), deep)
+            if place[1] <= 0:
                 continue
-            for y in range(g.shape[2]):
-                first, after = spans[b, y, 0], spans[b, y, 1]
-                if after <= first:
+            m, a, e = 4 * place[1] * deep, place[0] * channels, (place[0] + place[1]) * channels
+            for t in range(n_step):
+                _currents(x, ((t * batch + b) * high + 2 * y) * wide, wide, channels, place, drive)
+                now = u[t % 2, :m]
+                _step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
+                total += _counts(now, channels, place, neuron[2], line, bytes_, counts[t, b, y, a:e])
+                if near.shape[0]:
+                    _near(now, channels, place, neuron[2], width, line, bytes_, near[t, b, y, a:e])
+    return total
+
+
+@kernel
+def fire_patterns(lines, spans, channels, deep, neuron, width, scratch, counts, near):  # type: ignore[no-untyped-def]
+    """The same with currents that are responses to patterns; `lines` see `Answers.lines`."""
+    flags, response, size, padding, column, code = lines
+    u, drive, line, bytes_ = scratch
+    total = np.int64(0)
+    for b in range(counts.shape[1]):
+        for y in range(counts.shape[2]):
+            place = (np.int64(spans[b, y, 0]), np.int64(spans[b, y, 1] - spans[b, y, 0]), deep)
+            if place[1] <= 0:
+                continue
+            m, a, e = 4 * place[1] * deep, place[0] * channels, (place[0] + place[1]) * channels
+            for t in range(counts.shape[0]):
+                _answers(flags[t, b], y, size, padding, column, code[t], response, place, drive)
+                now = u[t % 2, :m]
+                _step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
+                total += _counts(now, channels, place, neuron[2], line, bytes_, counts[t, b, y, a:e])
+                if near.shape[0]:
+                    _near(now, channels, place, neuron[2], width, line, bytes_, near[t, b, y, a:e])
+    return total
+
+
+@kernel
+def pull(x, g, spans, channels, deep, neuron, slopes, scratch, back, busy, d):  # type: ignore[no-untyped-def]
+    """Gradient `d` of the currents from that of the counts; samples without any, marked in `busy` (B,), cost little.
+
+    `back` is scratch for two steps of the gradient.
+    """
+    u, drive, push, _ = scratch
+    n_step, batch, high, wide = g.shape[0], g.shape[1], 2 * g.shape[2], 2 * g.shape[3]
+    _find_busy(g, busy)
+    for b in range(batch):
+        for y in range(g.shape[2]):
+            place = (np.int64(spans[b, y, 0]), np.int64(spans[b, y, 1] - spans[b, y, 0]), deep)
+            first, n = place[0], place[1] if busy[b] else 0
+            m = 4 * n * deep
+            for t in range(n_step if n > 0 else 0):
+                _currents(x, ((t * batch + b) * high + 2 * y) * wide, wide, channels, place, drive)
+                _step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
+            for t in range(n_step - 1, -1, -1):
+                at = ((t * batch + b) * high + 2 * y) * wide
+                d[at : at + 2 * wide] = 0
+                if n <= 0:
                     continue
-                a, e = 2 * first * channels, 2 * after * channels
-                for p in range(after - first):
-                    source = g[t, b, y, (first + p) * channels : (first + p + 1) * channels]
-                    left = push[2 * p * channels : (2 * p + 1) * channels]
-                    right = push[(2 * p + 1) * channels : (2 * p + 2) * channels]
-                    for c in range(channels):
-                        left[c] = source[c]
-                        right[c] = source[c]
-                for half in range(2):
-                    now, out = u[t, b, 2 * y + half, a:e], d[t, b, 2 * y + half, a:e]
-                    later = d[min(t + 1, n_step - 1), b, 2 * y + half, a:e]
-                    if back == 0:
-                        for k in range(e - a):
-                            h = height * slope(kind, now[k] - threshold, width)
-                            out[k] = h * push[k] if h != zero else zero
-                    elif subtract:
-                        for k in range(e - a):
-                            carry = leak * later[k]
-                            h = height * slope(kind, now[k] - threshold, width)
-                            out[k] = carry + (h * (push[k] - hold * carry * threshold) if h != zero else zero)
-                    else:
-                        for k in range(e - a):
-                            v = now[k]
-                            carry = leak * later[k]
-                            h = height * slope(kind, v - threshold, width)
-                            out[k] = (zero if v >= threshold else carry) + (
-                                h * (push[k] - hold * carry * v) if h != zero else zero
-                            )
+                _push(g[t, b, y, first * channels :], channels, place, push)
+                _adjoint(t, n_step, place, neuron, slopes, u, push, back)
+                for corner in range(4):
+                    to = at + corner // 2 * wide + (2 * first + corner % 2) * channels
+                    for p in range(n):
+                        source, out = back[t % 2, (corner * n + p) * deep :], d[to + 2 * p * channels :]
+                        for c in range(channels):
+                            out[c] = source[c]
 
 
-class Answers(Current):
-    """Currents that are responses to patterns of input spikes: written out only for those who ask for `value`.
+@kernel
+def pull_patterns(  # type: ignore[no-untyped-def]
+    lines, g, spans, channels, deep, neuron, slopes, scratch, back, busy, gradient
+):
+    """The same for responses to patterns: adds to their `gradient`, flat (2 ** taps, deep)."""
+    flags, response, size, padding, column, code = lines
+    u, drive, push, _ = scratch
+    n_step = g.shape[0]
+    flat = back.reshape(-1)
+    _find_busy(g, busy)
+    for b in range(g.shape[1]):
+        for y in range(g.shape[2]):
+            place = (np.int64(spans[b, y, 0]), np.int64(spans[b, y, 1] - spans[b, y, 0]), deep)
+            first, n = place[0], place[1]
+            if not busy[b] or n <= 0:
+                continue
+            m = 4 * n * deep
+            for t in range(n_step):
+                _answers(flags[t, b], y, size, padding, column, code[t], response, place, drive)
+                _step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
+            for t in range(n_step - 1, -1, -1):
+                _push(g[t, b, y, first * channels :], channels, place, push)
+                _adjoint(t, n_step, place, neuron, slopes, u, push, back)
+                for corner in range(4):
+                    for p in range(n):
+                        pattern = np.int64(code[t, corner // 2, 2 * (first + p) + corner % 2])
+                        source = t % 2 * back.shape[1] + (corner * n + p) * deep
+                        add_row(deep // LANES, gradient, pattern * deep, flat, source)
+
+
+class Lazy(Current):
+    """Currents, or their gradient, that are written out only for those who ask for `value`.
 
     Parameters
     ----------
     make : callable
         Returns the values, (R, n).
+    steps, batch, shape
+        As of any `Current`.
+    """
+
+    def __init__(self, make: Callable[[], Array], steps: int, batch: int, shape: tuple[int, ...]):
+        self.make, self.steps, self.batch, self.shape = make, steps, batch, shape
+        self.layout, self.wanted = "rows", True
+
+    @cached_property
+    def value(self) -> Array:  # type: ignore
+        """Values as (R, n)."""
+        return self.make()
+
+
+class Answers(Lazy):
+    """Currents that are responses to patterns of input spikes.
+
+    Parameters
+    ----------
+    make : callable
     flags : (T, B, H, W) uint8
     response : (2 ** taps, whole vectors)
     size, padding : int
@@ -251,20 +374,27 @@ class Answers(Current):
     def __init__(
         self, make: Callable[[], Array], flags: Array, response: Array, size: int, padding: int, shape: tuple[int, ...]
     ):
-        self.make, self.flags, self.response, self.size, self.padding = make, flags, response, size, padding
-        self.steps, self.batch = flags.shape[:2]
-        self.shape, self.layout, self.wanted = shape, "rows", True
-
-    @cached_property
-    def value(self) -> Array:  # type: ignore
-        """Values as (R, n)."""
-        return self.make()
+        super().__init__(make, flags.shape[0], flags.shape[1], shape)
+        self.flags, self.response, self.size, self.padding = flags, response, size, padding
 
     @property
     def kind(self) -> type:
         """Type of the values."""
         kind: type = self.response.dtype.type
         return kind
+
+    def lines(self) -> tuple[Any, ...]:
+        """(flags, flat responses, size, padding, column, code): `code` has room for two lines at each step."""
+        high, wide, _ = self.shape
+        column = np.empty(self.flags.shape[3] + 2 * self.padding, dtype=np.int32)
+        code = np.empty((self.steps, 2, wide), dtype=np.int32)
+        return self.flags, self.response.reshape(-1), self.size, self.padding, column, code
+
+
+class AnswersGradient(Lazy):
+    """Gradient of `Answers`: added up by pattern, (2 ** taps, whole vectors) in `by_pattern`."""
+
+    by_pattern: Array
 
 
 def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:
@@ -296,53 +426,70 @@ def _spans(neurons: LIF, x: Current) -> Spans:
     return out
 
 
+def _scratch(n_step: int, n: int, kind: type) -> tuple[Array, Array, Array, NDArray[np.uint8]]:
+    """Potentials of `n_step` steps, currents, a number and a byte a pooled unit; n pooled units with padding."""
+    u, drive, line = aligned((n_step, 4 * n), kind), aligned((4 * n,), kind), aligned((n,), kind)
+    return u, drive, line, np.empty(n, dtype=np.uint8)
+
+
 def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     """What `neurons` followed by a 2 x 2 average returns: counts of four neurons, and the pullback to the currents."""
     kind = x.kind if isinstance(x, Answers) else x.value.dtype.type
     high, wide, channels = x.shape
-    spans = _spans(neurons, x)
+    deep, n_row = padded(channels), x.steps * x.batch
     leak, gain = (kind(c) for c in neurons.constants())
-    theta, h, subtract = kind(neurons.threshold), neurons.surrogate, neurons.reset == "subtract"
-    u: Array = np.empty((x.steps, x.batch, high, wide * channels), dtype=kind)
+    theta, h = kind(neurons.threshold), neurons.surrogate
+    neuron, spans = (leak, gain, theta, neurons.reset == "subtract"), _spans(neurons, x)
     shape = (x.steps, x.batch, high // 2, wide // 2 * channels)
-    n_row = x.steps * x.batch
-    counts: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
-    line: Array = np.empty(wide * channels, dtype=kind)
-    constants = (spans, channels, leak, gain, theta, subtract, line, u, counts)
-    if isinstance(x, Answers):
-        column = np.empty(x.flags.shape[3] + 2 * x.padding, dtype=np.int32)
-        code, drive = np.empty(wide, dtype=np.int32), np.empty(wide * channels + x.response.shape[1], dtype=kind)
-        _fire_patterns(x.flags, x.response, x.padding, x.size, column, code, drive, *constants)
-    else:
-        _fire(x.value.reshape(u.shape), *constants)
-    neurons.counters.spikes += int(counts.sum(dtype=np.int64))
-    neurons.counters.sites += u.size
+    nothing: NDArray[np.uint8] = np.empty((0, 0, 0, 0), dtype=np.uint8)
+
+    def run(near: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+        counts: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+        rest = spans, channels, deep, neuron, kind(h.width), _scratch(2, wide // 2 * deep, kind), counts, near
+        n = fire_patterns(x.lines(), *rest) if isinstance(x, Answers) else fire(x.value.reshape(-1), *rest)
+        return counts, int(n)
+
+    ready = np.zeros(shape, dtype=np.uint8) if h.compact and neurons.training else nothing
+    counts, n_spike = run(ready)
+    neurons.counters.spikes += n_spike
+    neurons.counters.sites += n_row * high * wide * channels
 
     def window() -> NDArray[np.uint8]:
-        near = np.zeros(shape, dtype=np.uint8)
-        _near(u, spans, channels, theta, kind(h.width), np.empty_like(line), near)
+        near = ready
+        if not ready.size:
+            near = np.zeros(shape, dtype=np.uint8)
+            run(near)
         c = neurons.counters
         c.near, c.looked = c.near + int(np.count_nonzero(near)), c.looked + near.size
         return near.reshape(n_row, -1)
 
-    def pull(dy: Current) -> Current:
-        d = np.zeros_like(u)
-        push: Array = np.empty(wide * channels, dtype=kind)
+    def pull_back(dy: Current) -> Current:
         busy: NDArray[np.uint8] = np.empty(x.batch, dtype=np.uint8)
         g: Array = np.ascontiguousarray(dy.by_row, dtype=kind).reshape(shape)
-        _pull(
-            u, g, spans, channels, leak, theta, subtract, not neurons.detach, h.code, kind(h.width), kind(h.height),
-            push, busy, d,
-        )  # fmt: skip
-        if gain != 1:
-            d *= gain
-        out = Current(d.reshape(n_row, -1), x.steps, x.batch, x.shape)
-        out.__dict__["busy"] = busy
-        return out
+        slopes = h.code, kind(h.width), kind(h.height), not neurons.detach
+        scratch, back = _scratch(x.steps, wide // 2 * deep, kind), aligned((2, 2 * wide * deep), kind)
+        rest = g, spans, channels, deep, neuron, slopes, scratch, back, busy
+
+        def make() -> Array:
+            d: Array = np.empty(n_row * high * wide * channels, dtype=kind)
+            pull(x.value.reshape(-1), *rest, d)
+            if gain != 1:
+                d *= gain
+            return d.reshape(n_row, -1)
+
+        if isinstance(x, Answers):
+            out = AnswersGradient(make, x.steps, x.batch, x.shape)
+            out.by_pattern = aligned(x.response.shape, kind)
+            pull_patterns(x.lines(), *rest, out.by_pattern.reshape(-1))
+            out.by_pattern *= gain
+            return out
+        d = Current(make(), x.steps, x.batch, x.shape)
+        d.__dict__["busy"] = busy
+        return d
 
     y = Spikes(
         counts.reshape(n_row, -1), x.steps, x.batch, (high // 2, wide // 2, channels), scale=0.25,
         window=window if h.compact else None,
     )  # fmt: skip
     y.__dict__["spans"] = spans
-    return y, pull
+    return y, pull_back

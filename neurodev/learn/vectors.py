@@ -1,7 +1,7 @@
-"""Two loops written in vectors: a weighted sum of rows that stays in registers, and four dot products at a time.
+"""Short loops written in vectors: a weighted sum of rows that stays in registers, four dot products at a time, one row.
 
-The compiler keeps neither in registers when they are written as loops over arrays: it loads and stores the sum once
-for every row, and tests each short loop for overlapping arrays.  Both work on flat arrays and places in them, in
+The compiler keeps no sum of rows in registers when it is written as loops over arrays: it loads and stores the sum once
+for every row, and tests each short loop for overlapping arrays.  All work on flat arrays and places in them, in
 vectors of 8 numbers, whatever the machine's are (LLVM cuts or joins them).  Without the compiler they are the plain
 sums, which are also their twins in the tests.
 """
@@ -40,6 +40,18 @@ def _add_rows(n_vector, out, at, rows, base, stride, index, value, first, last):
         out[at : at + n] += value[k] * rows[p : p + n]
 
 
+def _copy_row(n_vector, out, at, rows, base):  # type: ignore[no-untyped-def]
+    """``out[at:at + n] = rows[base:base + n]``."""
+    n = n_vector * LANES
+    out[at : at + n] = rows[base : base + n]
+
+
+def _add_row(n_vector, out, at, rows, base):  # type: ignore[no-untyped-def]
+    """``out[at:at + n] += rows[base:base + n]``."""
+    n = n_vector * LANES
+    out[at : at + n] += rows[base : base + n]
+
+
 def _dot_rows(a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
     """Four products of ``a[at:at + n]`` with the rows that begin at p, q, r, s; n a multiple of LANES."""
     x = a[at : at + n]
@@ -52,7 +64,7 @@ if ENABLED:
     SUMS = ("contract", "reassoc", "nsz")
 
     class _Code:
-        """What the two loops share: typed pointers into flat arrays, and vectors."""
+        """What these loops share: typed pointers into flat arrays, and vectors."""
 
         def __init__(self, context, builder, kind):  # type: ignore[no-untyped-def]
             self.context, self.builder = context, builder
@@ -141,6 +153,32 @@ if ENABLED:
 
         return add_rows_in_registers
 
+    def _make_one_row(add):  # type: ignore[no-untyped-def]
+        @intrinsic
+        def one_row(typingctx, n_vector, out, at, rows, base):  # type: ignore[no-untyped-def]
+            n = types.intp
+
+            def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+                code = _Code(context, builder, signature.args[1].dtype)
+                out = builder.gep(code.data(signature.args[1], args[1]), [args[2]])
+                rows = builder.gep(code.data(signature.args[3], args[3]), [args[4]])
+
+                def body(k, _):  # type: ignore[no-untyped-def]
+                    place = builder.mul(k, ir.IntType(64)(LANES))
+                    to = builder.gep(out, [place])
+                    v = code.load(builder.gep(rows, [place]), 0)
+                    code.store(builder.fadd(v, code.load(to, 0)) if add else v, to, 0)
+                    return []
+
+                code.loop(ir.IntType(64)(0), args[0], ir.IntType(64)(1), [], body)
+                return context.get_dummy_value()
+
+            return types.void(n, out, n, rows, n), codegen
+
+        return one_row
+
+    copy_row, add_row = _make_one_row(False), _make_one_row(True)
+
     @intrinsic
     def dot_rows(typingctx, a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
         """As `_dot_rows`; two vectors of each row a turn, so that no sum waits for the one before."""
@@ -175,6 +213,8 @@ if ENABLED:
         return sig, codegen
 
 else:
+    copy_row: Any = _copy_row  # type: ignore[no-redef]
+    add_row: Any = _add_row  # type: ignore[no-redef]
     dot_rows: Any = _dot_rows  # type: ignore[no-redef]
 
     def _make_add_rows(n_vector):  # type: ignore[no-untyped-def]
