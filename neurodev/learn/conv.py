@@ -81,6 +81,21 @@ class Grid:
         y, x, c = np.indices((self.height, self.width, self.channels)).reshape(3, -1)
         return np.stack((y * self.width + x, y * self.line + x * self.n_out, c)).astype(np.int32)
 
+    def _taps(self, n: int, n_out: int) -> NDArray[np.int64]:
+        """(kernel, n): 1 where the tap of an input line falls on an output line."""
+        o = np.arange(n)[None] + self.padding - np.arange(self.kernel)[:, None]
+        return ((o >= 0) & (o % self.stride == 0) & (o // self.stride < n_out)).astype(np.int64)
+
+    @cached_property
+    def lines(self) -> NDArray[np.int64]:
+        """Which taps of which input lines fall inside the output, (kernel, height)."""
+        return self._taps(self.height, self.high)
+
+    @cached_property
+    def columns(self) -> NDArray[np.int64]:
+        """The same of columns, (kernel, width)."""
+        return self._taps(self.width, self.wide)
+
     @cached_property
     def bases(self) -> dict[str, NDArray[np.int64]]:
         """Where each row of the table begins in the image of the weights that a kernel wants."""
@@ -221,19 +236,13 @@ class Conv2d(Weighted):
             events = np.bincount(present(x).index[: present(x).n], minlength=x.n).reshape(shape)
         else:
             events = np.full(shape, x.steps * x.batch)
-        lines = _lines_of_taps(grid.height, grid.high, grid)
-        rows = _lines_of_taps(grid.width, grid.wide, grid)
-        per_tap = np.einsum("iy,jx,yxc->cij", lines, rows, events, optimize=True).reshape(-1)
+        by_line = grid.lines @ events.reshape(grid.height, -1)
+        by_tap = grid.columns @ by_line.reshape(-1, grid.width, grid.channels)  # (i, j, c)
+        per_tap = by_tap.transpose(2, 0, 1).reshape(-1)
         c.dense += int(per_tap.sum()) * table.n_target
         done = int(per_tap @ living_per_source(table))
         c.operations += done
         c.multiplied += 0 if isinstance(x, Spikes) else done
-
-
-def _lines_of_taps(n: int, n_out: int, grid: Grid) -> NDArray[np.int64]:
-    """(kernel, n): 1 where the tap of an input line falls on an output line."""
-    o = np.arange(n)[None] + grid.padding - np.arange(grid.kernel)[:, None]
-    return ((o >= 0) & (o % grid.stride == 0) & (o // grid.stride < n_out)).astype(np.int64)
 
 
 def spans_through(x: Spikes, grid: Grid) -> fused.Spans:
@@ -357,12 +366,13 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
     response = aligned((bits.shape[0], deep), kind)
     response[:, : grid.n_out] = bits @ grid.image(table, "taps", table.weight)
     flags = x.by_row.reshape(x.n_row, grid.height, grid.width)
-    lines = np.empty(grid.width + 2 * grid.padding, dtype=np.int32), np.empty(grid.wide, dtype=np.int32)
+    codes = np.empty((x.n_row, grid.high, grid.width + 2 * grid.padding), dtype=np.uint16)
+    kernels.find_patterns(flags, k, grid.padding, codes)
 
     def make() -> Array:
         size = x.n_row * grid.high * grid.wide * grid.n_out
         flat = np.empty(size + deep, dtype=kind)
-        kernels.add_patterns(flags, response, grid.padding, k, grid.n_out, *lines, flat)
+        kernels.add_patterns(codes, grid.wide, response, grid.n_out, flat)
         return flat[:size].reshape(x.n_row, -1)
 
     def pull(dy: Current) -> Current | None:
@@ -371,14 +381,13 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) ->
         else:
             delta = np.ascontiguousarray(dy.by_row).reshape(x.n_row, grid.high, grid.wide, grid.n_out)
             by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
-            kernels.gradient_patterns(flags, grid.padding, k, *lines, delta, by_pattern)
+            kernels.gradient_patterns(codes, delta, by_pattern)
         rows = table.row_start, table.row_length, table.post
         kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
         return None
 
-    flags_by_time = flags.reshape(x.steps, x.batch, grid.height, grid.width)
     shape = (grid.high, grid.wide, grid.n_out)
-    return fused.Answers(make, flags_by_time, response, k, grid.padding, shape), pull
+    return fused.Answers(make, codes, response, x.steps, x.batch, shape), pull
 
 
 def _some(grid: Grid, kind: type) -> int:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.vectors import LANES, add_rows, dot_rows
+from neurodev.learn.vectors import LANES, add_rows, copy_row, dot_rows
 
 # ---------------------------------------------------------------- events and images
 
@@ -143,9 +143,7 @@ def _dot_patches(near, channels, scale, place, w, size, run, line, pad, patch, w
             continue
         at = np.int64(place[p * channels])
         for e in range(size):
-            o, d = patch[e * run : (e + 1) * run], pad[at + e * line : at + e * line + run]
-            for q in range(run):
-                o[q] = d[q]
+            copy_row(run // LANES, patch, e * run, pad, at + e * line)
         _dot_pixel(n, wanted, scale, patch, w, dx[p * channels : (p + 1) * channels])
 
 
@@ -361,50 +359,56 @@ def add_columns(columns, grid, out):  # type: ignore[no-untyped-def]
 # The spikes under a small kernel form one of a few hundred patterns, each with its response; bit i k + j is tap (i, j).
 
 
-@rule
-def codes_of_line(flags, y, size, padding, column, code):  # type: ignore[no-untyped-def]
-    """The pattern above each output pixel of line y; `column` (W + 2 padding) and `code` (wide) are overwritten."""
-    column[:] = 0
-    for i in range(size):
-        line = y + i - padding
-        if 0 <= line < flags.shape[0]:
-            row, worth = flags[line], np.int32(1 << (i * size))
-            inner = column[padding : padding + row.shape[0]]
-            for x in range(row.shape[0]):
-                inner[x] += worth * np.int32(row[x])
-    code[:] = 0
-    for j in range(size):
-        shifted, worth = column[j : j + code.shape[0]], np.int32(1 << j)
-        for x in range(code.shape[0]):
-            code[x] += worth * shifted[x]
+@kernel
+def find_patterns(flags, size, padding, out):  # type: ignore[no-untyped-def]
+    """The pattern above each output pixel: flags (R, H, W) of 0 and 1 -> out (R, high, W + 2 padding) uint16.
+
+    Whole images at once, in lines of the padded image: what stands beyond the width of the output means nothing.
+    """
+    n_row, height, width = flags.shape
+    wide, n_code = width + 2 * padding, out.shape[1] * out.shape[2]
+    vectors = (n_code + LANES - 1) // LANES
+    pad = np.zeros((height + 2 * padding) * wide + size + LANES, dtype=np.float32)
+    total = np.empty(vectors * LANES, dtype=np.float32)
+    tap = np.arange(size * size)
+    shift, worth = tap // size * wide + tap % size, (1 << tap).astype(np.float32)
+    for r in range(n_row):
+        for y in range(height):
+            p, f = pad[(y + padding) * wide + padding : (y + padding) * wide + padding + width], flags[r, y]
+            for x in range(width):
+                p[x] = f[x]
+        total[:] = 0
+        add_rows(vectors, total, 0, pad, 0, 1, shift, worth, 0, size * size)
+        code = out[r].reshape(-1)
+        for k in range(n_code):
+            code[k] = np.uint16(total[k])
 
 
 @kernel
-def add_patterns(flags, response, padding, size, n_out, column, code, out):  # type: ignore[no-untyped-def]
-    """Forward: flags (R, H, W) of 0 and 1, response (2 ** taps, whole vectors), out flat with a vector to spare.
+def add_patterns(codes, wide, response, n_out, out):  # type: ignore[no-untyped-def]
+    """Forward: codes by `find_patterns`, response (2 ** taps, whole vectors), out flat with a vector to spare.
 
     A whole vector is copied for each pixel: what is too much is overwritten by the next.
     """
     deep = response.shape[1]
     at = 0
-    for r in range(flags.shape[0]):
-        for y in range(flags.shape[1] + 2 * padding - size + 1):
-            codes_of_line(flags[r], y, size, padding, column, code)
-            for x in range(code.shape[0]):
-                a, o = response[code[x]], out[at : at + deep]
+    for r in range(codes.shape[0]):
+        for y in range(codes.shape[1]):
+            for x in range(wide):
+                a, o = response[codes[r, y, x]], out[at : at + deep]
                 for q in range(deep):
                     o[q] = a[q]
                 at += n_out
 
 
 @kernel
-def gradient_patterns(flags, padding, size, column, code, delta, gradient):  # type: ignore[no-untyped-def]
+def gradient_patterns(codes, delta, gradient):  # type: ignore[no-untyped-def]
     """Weight gradient by pattern: delta (R, high, wide, n_out), gradient (2 ** taps, n_out); nothing for silence."""
     for r in range(delta.shape[0]):
         for y in range(delta.shape[1]):
-            codes_of_line(flags[r], y, size, padding, column, code)
-            for x in range(code.shape[0]):
-                if code[x] != 0:
-                    g, d = gradient[code[x]], delta[r, y, x]
+            for x in range(delta.shape[2]):
+                code = codes[r, y, x]
+                if code != 0:
+                    g, d = gradient[code], delta[r, y, x]
                     for q in range(d.shape[0]):
                         g[q] += d[q]

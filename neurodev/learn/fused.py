@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.jit import kernel, rule
-from neurodev.learn.conv_kernels import codes_of_line
 from neurodev.learn.layer import Layer, Pullback, Signal
 from neurodev.learn.neurons import IF, LIF
 from neurodev.learn.pool import AveragePool2d
@@ -103,23 +102,40 @@ def _currents(x, at, wide, channels, place, drive):  # type: ignore[no-untyped-d
         source = at + corner // 2 * wide + (2 * first + corner % 2) * channels
         for p in range(n):
             to, base = (corner * n + p) * deep, source + 2 * p * channels
-            if deep == channels:
-                copy_row(deep // LANES, drive, to, x, base)
-            else:
-                for c in range(channels):
-                    drive[to + c] = x[base + c]
+            _put_apart(1, channels, deep, x[base:], drive[to:])
 
 
 @rule
-def _answers(flags, y, size, padding, column, code, response, place, drive):  # type: ignore[no-untyped-def]
-    """The same where currents are responses to patterns of spikes: `code` (2, W) is filled with the patterns."""
+def _answers(code, response, place, drive):  # type: ignore[no-untyped-def]
+    """The same where currents are responses to patterns of spikes, of two lines in `code`."""
     first, n, deep = place
-    for half in range(2):
-        codes_of_line(flags, 2 * y + half, size, padding, column, code[half])
+    for corner in range(4):
+        row = code[corner // 2]
         for p in range(n):
-            for side in range(2):
-                pattern = np.int64(code[half, 2 * (first + p) + side])
-                copy_row(deep // LANES, drive, ((2 * half + side) * n + p) * deep, response, pattern * deep)
+            pattern = np.int64(row[2 * (first + p) + corner % 2])
+            copy_row(deep // LANES, drive, (corner * n + p) * deep, response, pattern * deep)
+
+
+@rule
+def _put_closer(n, channels, deep, padded, out):  # type: ignore[no-untyped-def]
+    """Pixels without the padding of their channels: what is too much of a pixel is overwritten by the next."""
+    whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
+    for p in range(whole):
+        copy_row(deep // LANES, out, p * channels, padded, p * deep)
+    for p in range(whole, n):
+        for c in range(channels):
+            out[p * channels + c] = padded[p * deep + c]
+
+
+@rule
+def _put_apart(n, channels, deep, closer, out):  # type: ignore[no-untyped-def]
+    """The reverse; the padding holds anything."""
+    whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
+    for p in range(whole):
+        copy_row(deep // LANES, out, p * deep, closer, p * channels)
+    for p in range(whole, n):
+        for c in range(channels):
+            out[p * deep + c] = closer[p * channels + c]
 
 
 @rule
@@ -130,13 +146,7 @@ def _give_bytes(n, channels, deep, line, bytes_, out):  # type: ignore[no-untype
         bytes_[k] = np.uint8(line[k])
     for k in range(n * deep):
         total += np.int64(bytes_[k])
-    if deep == channels:
-        for k in range(n * deep):
-            out[k] = bytes_[k]
-    else:
-        for p in range(n):
-            for c in range(channels):
-                out[p * channels + c] = bytes_[p * deep + c]
+    _put_closer(n, channels, deep, bytes_, out)
     return total
 
 
@@ -201,15 +211,6 @@ def _adjoint(t, n_step, place, neuron, slopes, u, push, d):  # type: ignore[no-u
 
 
 @rule
-def _push(g, channels, place, push):  # type: ignore[no-untyped-def]
-    """The gradient of a line of counts, which begins at the first pixel of `place`, into scratch."""
-    _, n, deep = place
-    for p in range(n):
-        for c in range(channels):
-            push[p * deep + c] = g[p * channels + c]
-
-
-@rule
 def _find_busy(g, busy):  # type: ignore[no-untyped-def]
     """Which samples have any gradient, one that is not a number included; g (T, B, lines, n)."""
     for b in range(busy.shape[0]):
@@ -255,8 +256,8 @@ def fire(x, spans, channels, deep, neuron, width, scratch, counts, near):  # typ
 
 @kernel
 def fire_patterns(lines, spans, channels, deep, neuron, width, scratch, counts, near):  # type: ignore[no-untyped-def]
-    """The same with currents that are responses to patterns; `lines` see `Answers.lines`."""
-    flags, response, size, padding, column, code = lines
+    """The same with currents that are responses to patterns; `lines` = (codes, flat responses)."""
+    codes, response = lines
     u, drive, line, bytes_ = scratch
     total = np.int64(0)
     for b in range(counts.shape[1]):
@@ -266,7 +267,7 @@ def fire_patterns(lines, spans, channels, deep, neuron, width, scratch, counts, 
                 continue
             m, a, e = 4 * place[1] * deep, place[0] * channels, (place[0] + place[1]) * channels
             for t in range(counts.shape[0]):
-                _answers(flags[t, b], y, size, padding, column, code[t], response, place, drive)
+                _answers(codes[t, b, 2 * y : 2 * y + 2], response, place, drive)
                 now = u[t % 2, :m]
                 _step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
                 total += _counts(now, channels, place, neuron[2], line, bytes_, counts[t, b, y, a:e])
@@ -297,14 +298,14 @@ def pull(x, g, spans, channels, deep, neuron, slopes, scratch, back, busy, d):  
                 d[at : at + 2 * wide] = 0
                 if n <= 0:
                     continue
-                _push(g[t, b, y, first * channels :], channels, place, push)
+                _put_apart(n, channels, deep, g[t, b, y, first * channels :], push)
                 _adjoint(t, n_step, place, neuron, slopes, u, push, back)
                 for corner in range(4):
                     to = at + corner // 2 * wide + (2 * first + corner % 2) * channels
                     for p in range(n):
-                        source, out = back[t % 2, (corner * n + p) * deep :], d[to + 2 * p * channels :]
-                        for c in range(channels):
-                            out[c] = source[c]
+                        _put_closer(
+                            1, channels, deep, back[t % 2, (corner * n + p) * deep :], d[to + 2 * p * channels :]
+                        )
 
 
 @kernel
@@ -312,7 +313,7 @@ def pull_patterns(  # type: ignore[no-untyped-def]
     lines, g, spans, channels, deep, neuron, slopes, scratch, back, busy, gradient
 ):
     """The same for responses to patterns: adds to their `gradient`, flat (2 ** taps, deep)."""
-    flags, response, size, padding, column, code = lines
+    codes, response = lines
     u, drive, push, _ = scratch
     n_step = g.shape[0]
     flat = back.reshape(-1)
@@ -325,14 +326,14 @@ def pull_patterns(  # type: ignore[no-untyped-def]
                 continue
             m = 4 * n * deep
             for t in range(n_step):
-                _answers(flags[t, b], y, size, padding, column, code[t], response, place, drive)
+                _answers(codes[t, b, 2 * y : 2 * y + 2], response, place, drive)
                 _step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
             for t in range(n_step - 1, -1, -1):
-                _push(g[t, b, y, first * channels :], channels, place, push)
+                _put_apart(n, channels, deep, g[t, b, y, first * channels :], push)
                 _adjoint(t, n_step, place, neuron, slopes, u, push, back)
                 for corner in range(4):
                     for p in range(n):
-                        pattern = np.int64(code[t, corner // 2, 2 * (first + p) + corner % 2])
+                        pattern = np.int64(codes[t, b, 2 * y + corner // 2, 2 * (first + p) + corner % 2])
                         source = t % 2 * back.shape[1] + (corner * n + p) * deep
                         add_row(deep // LANES, gradient, pattern * deep, flat, source)
 
@@ -364,31 +365,25 @@ class Answers(Lazy):
     Parameters
     ----------
     make : callable
-    flags : (T, B, H, W) uint8
+    codes : (R, lines, at least pixels of a line) uint16
+        The pattern at each pixel; see `conv_kernels.find_patterns`.
     response : (2 ** taps, whole vectors)
-    size, padding : int
-        Of the kernel.
-    shape : tuple of int
+    steps, batch, shape
+        As of any `Current`.
     """
 
     def __init__(
-        self, make: Callable[[], Array], flags: Array, response: Array, size: int, padding: int, shape: tuple[int, ...]
+        self, make: Callable[[], Array], codes: Array, response: Array, steps: int, batch: int, shape: tuple[int, ...]
     ):
-        super().__init__(make, flags.shape[0], flags.shape[1], shape)
-        self.flags, self.response, self.size, self.padding = flags, response, size, padding
+        super().__init__(make, steps, batch, shape)
+        self.response = response
+        self.lines = codes.reshape(steps, batch, *codes.shape[1:]), response.reshape(-1)
 
     @property
     def kind(self) -> type:
         """Type of the values."""
         kind: type = self.response.dtype.type
         return kind
-
-    def lines(self) -> tuple[Any, ...]:
-        """(flags, flat responses, size, padding, column, code): `code` has room for two lines at each step."""
-        high, wide, _ = self.shape
-        column = np.empty(self.flags.shape[3] + 2 * self.padding, dtype=np.int32)
-        code = np.empty((self.steps, 2, wide), dtype=np.int32)
-        return self.flags, self.response.reshape(-1), self.size, self.padding, column, code
 
 
 class AnswersGradient(Lazy):
@@ -428,7 +423,9 @@ def _spans(neurons: LIF, x: Current) -> Spans:
 
 def _scratch(n_step: int, n: int, kind: type) -> tuple[Array, Array, Array, NDArray[np.uint8]]:
     """Potentials of `n_step` steps, currents, a number and a byte a pooled unit; n pooled units with padding."""
-    u, drive, line = aligned((n_step, 4 * n), kind), aligned((4 * n,), kind), aligned((n,), kind)
+    u: Array = np.empty((n_step, 4 * n), dtype=kind)
+    drive: Array = np.zeros(4 * n, dtype=kind)
+    line: Array = np.empty(n, dtype=kind)
     return u, drive, line, np.empty(n, dtype=np.uint8)
 
 
@@ -446,7 +443,7 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     def run(near: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
         counts: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         rest = spans, channels, deep, neuron, kind(h.width), _scratch(2, wide // 2 * deep, kind), counts, near
-        n = fire_patterns(x.lines(), *rest) if isinstance(x, Answers) else fire(x.value.reshape(-1), *rest)
+        n = fire_patterns(x.lines, *rest) if isinstance(x, Answers) else fire(x.value.reshape(-1), *rest)
         return counts, int(n)
 
     ready = np.zeros(shape, dtype=np.uint8) if h.compact and neurons.training else nothing
@@ -480,7 +477,7 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
         if isinstance(x, Answers):
             out = AnswersGradient(make, x.steps, x.batch, x.shape)
             out.by_pattern = aligned(x.response.shape, kind)
-            pull_patterns(x.lines(), *rest, out.by_pattern.reshape(-1))
+            pull_patterns(x.lines, *rest, out.by_pattern.reshape(-1))
             out.by_pattern *= gain
             return out
         d = Current(make(), x.steps, x.batch, x.shape)
