@@ -27,8 +27,6 @@ from neurodev.units import hour
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
-SPAN = 50.0  # a trace's base moves when it is this many time constants old, as in the event loop
-
 
 def star(n: int, n_target: int = 1, columns: tuple[str, ...] = ("size",), delays: ArrayLike = (1.0,)) -> Table:
     """`n` synapses on each of `n_target` targets, every source once per target."""
@@ -149,14 +147,17 @@ def play(
 
 
 class Trains:
-    """The hot hooks of one mechanism on one table, fed with emissions of the sources and spikes of the targets."""
+    """The hot hooks of one mechanism on one table, fed with emissions of the sources and spikes of the targets.
 
-    def __init__(self, mechanism: Mechanism, table: Table) -> None:
+    A trace's base moves when it is `span` time constants old, as in the event loop.
+    """
+
+    def __init__(self, mechanism: Mechanism, table: Table, span: float = 50.0) -> None:
         hot = mechanism.hot(frozenset(table.column_names))
         if hot is None:
             raise ValueError(f"{mechanism.name} has no hot hooks")
         table.ensure_in_lists()
-        self.hot, self.table = hot, table
+        self.hot, self.table, self.span = hot, table, span
         self.x = np.zeros((len(hot.pre_traces), table.n_row))
         self.y = np.zeros((len(hot.post_traces), table.n_target))
         self.tau = np.array(hot.pre_traces + hot.post_traces)
@@ -200,7 +201,7 @@ class Trains:
         run: Any = play  # Numba's business
         run(
             *hooks, jit.address(self.record), time[order], kind[order], index[order], lane[order], t.row_start,
-            t.row_length, t.n_source, self.x, self.y, self.base, self.tau, SPAN,
+            t.row_length, t.n_source, self.x, self.y, self.base, self.tau, self.span,
         )  # fmt: skip
 
 

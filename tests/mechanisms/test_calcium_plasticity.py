@@ -17,7 +17,7 @@ from neurodev.mechanisms.calcium_plasticity import (
 from neurodev.mechanisms.calcium_rules import advance, potential_step
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.structure.table import Table
-from tests.mechanisms.drivers import HotDriver, World, few, star
+from tests.mechanisms.drivers import Trains, World, few, star
 
 LAGS = (-20.0, -10.0, 0.0, 10.0, 20.0)
 RATIOS = (0.7643, 0.8818, 1.0079, 1.2214, 1.1722)
@@ -71,7 +71,7 @@ def test_a_synapse_follows_its_equation(potential: str, tau: float, tolerance: f
     t = Table.build(1, 1, [1.5], [0], [0], [0], 0.5, columns=tuple(m.columns()))
     s = t.slots()[0]
     t.column("efficacy")[s] = 0.3
-    HotDriver(m, t).run([pre], [post])
+    Trains(m, t).run([pre], [post])
     events = sorted([(a + 1.5 + m.delay, m.pre) for a in pre] + [(b, m.post) for b in post])
     rho, ca, now = 0.3, 0.0, 0.0
     for at, jump in events:
@@ -132,7 +132,7 @@ def simulate_pairs(m: CalciumPlasticity, lag: float, n: int, seed: int) -> tuple
     pairs = 100.0 + 1000.0 * np.arange(60)
     # one last spike, long after, brings everybody up to date
     spikes = np.append(pairs + lag, 62_000.0)
-    HotDriver(m, t).run([pairs], [spikes] * (2 * n))
+    Trains(m, t).run([pairs], [spikes] * (2 * n))
     up = t.column("efficacy")[slots] > 0.5
     return float(up[start == 0].mean()), float(up[start == 1].mean())
 
@@ -155,7 +155,7 @@ def test_newborns_see_what_comes_after_them() -> None:
     w = World((m,), star(2, 1, columns=()))
     t = w.table
     slots = t.slots()
-    driver = HotDriver(m, t)
+    driver = Trains(m, t)
     m.born(w.view, slots[:1])
     assert t.weight[slots[0]] == np.float32(0.2) and t.column("efficacy")[slots[0]] == 0.0
     driver.run([np.array([5.0]), np.array([5.0])], [np.array([100.0])])
@@ -166,9 +166,9 @@ def test_newborns_see_what_comes_after_them() -> None:
 def test_lost_arrivals_are_an_error() -> None:
     m = CalciumPlasticity(waiting=2)
     w = World((m,), star(1, 1, columns=()))
-    HotDriver(m, w.table).run([np.array([1.0, 2.0])], [np.array([50.0])])
+    Trains(m, w.table).run([np.array([1.0, 2.0])], [np.array([50.0])])
     m.signals(w.view)
-    HotDriver(m, w.table).run([np.array([60.0, 61.0, 62.0])], [np.array([90.0])])
+    Trains(m, w.table).run([np.array([60.0, 61.0, 62.0])], [np.array([90.0])])
     with pytest.raises(SimulationError, match="waiting"):
         m.signals(w.view)
 

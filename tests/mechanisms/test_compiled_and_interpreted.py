@@ -16,7 +16,7 @@ from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.units import hour
-from tests.mechanisms.drivers import HotDriver, World, pairs_table, star
+from tests.mechanisms.drivers import Trains, World, pairs_table, star
 
 
 def everything() -> np.ndarray:
@@ -27,7 +27,7 @@ def everything() -> np.ndarray:
             for bounds in ("hard", "multiplicative", "power"):
                 table = pairs_table(2, 2, [0.0, 1.5], columns)
                 trains = [np.sort(draw.uniform(0, 300, 15)) for _ in range(4)]
-                HotDriver(STDP(rule, bounds=bounds, power=0.7), table).run(trains[:2], trains[2:])
+                Trains(STDP(rule, bounds=bounds, power=0.7), table).run(trains[:2], trains[2:])
                 slots = table.slots()
                 out.append(table.column("accumulator")[slots] if columns else table.weight[slots].astype(float))
     slow = SpineSize(slow_share=0.4, newborn_sd=0.1)

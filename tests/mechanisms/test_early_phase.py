@@ -14,7 +14,7 @@ from neurodev.mechanisms.stdp import STDP
 from neurodev.protocols.stages import Induce, courses, quiet
 from neurodev.structure.weight import transmission
 from neurodev.units import minute, second
-from tests.mechanisms.drivers import HotDriver, World, star
+from tests.mechanisms.drivers import Trains, World, star
 
 
 def test_time_course_of_small_and_large_spines() -> None:
@@ -64,7 +64,7 @@ def test_stdp_induces_what_its_reference_burst_is_worth() -> None:
     """The accumulation of one tick in units of a_ref, handed on before it is cleared."""
     rule = STDP("pair")
     w = World((quiet(), rule, EarlyPhase(gain=1.0)), star(3), tick=minute, acceleration=1.0)
-    HotDriver(rule, w.table).run([np.array([10.0]), np.array([40.0]), np.zeros(0)], [np.array([20.0])])
+    Trains(rule, w.table).run([np.array([10.0]), np.array([40.0]), np.zeros(0)], [np.array([20.0])])
     a = w.of("accumulator").copy()
     w.step()
     spread = -np.expm1(-0.1) / 0.1
@@ -80,7 +80,7 @@ def test_off_equals_never_named() -> None:
     a = World((SpineSize(), STDP()), star(200))
     b = World((SpineSize(), STDP(), EarlyPhase(gain=0.0)), star(200))
     for w in (a, b):
-        HotDriver(w.mechanisms[1], w.table).run([np.array([10.0 * k]) for k in range(200)], [np.array([700.0])])
+        Trains(w.mechanisms[1], w.table).run([np.array([10.0 * k]) for k in range(200)], [np.array([700.0])])
         w.step(5)
     assert np.array_equal(a.of("log_size"), b.of("log_size"))
 

@@ -11,7 +11,7 @@ from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP, drift, window
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.signals.trace import trace_at
 from neurodev.structure.table import Table
-from tests.mechanisms.drivers import HotDriver, World, few, pairs_table, poisson, star
+from tests.mechanisms.drivers import Trains, World, few, pairs_table, poisson, star
 
 
 def inhibitory(n_source: int, n_target: int, weight: float, delays: list[float]) -> Table:
@@ -24,7 +24,7 @@ def inhibitory(n_source: int, n_target: int, weight: float, delays: list[float])
 def test_one_pair(lag: float) -> None:
     m = InhibitorySTDP(rate=0.01)
     t = inhibitory(1, 1, 2.0, [0.0])
-    HotDriver(m, t).run([np.array([100.0])], [np.array([100.0 + lag])])
+    Trains(m, t).run([np.array([100.0])], [np.array([100.0 + lag])])
     change = (-float(t.weight[t.slots()[0]]) - 2.0) / m.weight_max
     assert change == pytest.approx(float(window(m, lag)), abs=2e-7)
 
@@ -35,7 +35,7 @@ def test_weights_follow_the_events_one_by_one() -> None:
     emissions = [np.sort(draw.uniform(0, 500, 30)) for _ in range(2)]
     spikes = [np.sort(draw.uniform(0, 500, 25)) for _ in range(3)]
     t = inhibitory(2, 3, 0.003, delays)
-    HotDriver(m, t, 3.0).run(emissions, spikes)
+    Trains(m, t, 3.0).run(emissions, spikes)
     bounds = 0
     for s in t.slots():
         row, j = int(t.row[s]), int(t.post[s])
@@ -59,7 +59,7 @@ def test_mean_drift_vanishes_at_the_target_rate(post_hz: float) -> None:
     change = []
     for _ in range(n):
         t = inhibitory(1, 1, 0.5, [0.0])
-        HotDriver(m, t).run([poisson(12.0, duration, draw)], [poisson(post_hz, duration, draw)])
+        Trains(m, t).run([poisson(12.0, duration, draw)], [poisson(post_hz, duration, draw)])
         change.append(-float(t.weight[t.slots()[0]]) - 0.5)
     expected = float(drift(m, 12.0, post_hz)) * duration / 1e3
     assert abs(np.mean(change) - expected) < 4 * np.std(change) / np.sqrt(n)

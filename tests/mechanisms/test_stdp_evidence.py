@@ -10,7 +10,7 @@ from neurodev.mechanisms.base import check_owners
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
 from neurodev.units import day, hour
-from tests.mechanisms.drivers import HotDriver, World, few, pairs_table, poisson, star
+from tests.mechanisms.drivers import Trains, World, few, pairs_table, poisson, star
 
 STILL = SpineSize(noise=False, death="none")
 
@@ -37,7 +37,7 @@ def test_reference_is_the_mean_of_one_coincident_burst(rule: str) -> None:
     for _ in range(few(300, 40)):
         table = pairs_table(n, n, [0.0])
         trains = [poisson(25.0, 1000.0, draw) for _ in range(2 * n)]
-        HotDriver(m, table).run(trains[:n], trains[n:])
+        Trains(m, table).run(trains[:n], trains[n:])
         values.append(table.column("accumulator")[table.slots()].mean())
     assert abs(np.mean(values) - m.reference()) < 4 * np.std(values, ddof=1) / np.sqrt(len(values))
 

@@ -9,7 +9,7 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.stdp import STDP, window
 from neurodev.signals.trace import trace_at
 from neurodev.structure.table import Table
-from tests.mechanisms.drivers import HotDriver, pairs_table
+from tests.mechanisms.drivers import Trains, pairs_table
 
 RULES = ("pair", "nearest", "triplet", "burst")
 DELAYS = [0.0, 1.5, 5.0]
@@ -52,7 +52,7 @@ def each_synapse(table: Table):
 def test_evidence_equals_the_sum_over_pairs(rule: str, span: float) -> None:
     m, table = STDP(rule), pairs_table(3, 4, DELAYS)
     emissions, spikes = trains(1, 3), trains(2, 4)
-    HotDriver(m, table, span).run(emissions, spikes)
+    Trains(m, table, span).run(emissions, spikes)
     a = table.column("accumulator")
     for s, i, j, delay in each_synapse(table):
         at_arrival, at_spike = terms(m, emissions[i] + delay, spikes[j])
@@ -82,7 +82,7 @@ def test_weights_follow_the_events_one_by_one(rule: str, bounds: str) -> None:
     m = STDP(rule, bounds=bounds, weight_max=0.8, power=0.5, **scale)
     table = pairs_table(2, 3, DELAYS, columns=())
     emissions, spikes = trains(3, 2), trains(4, 3)
-    HotDriver(m, table).run(emissions, spikes)
+    Trains(m, table).run(emissions, spikes)
     moved = 0
     for s, i, j, delay in each_synapse(table):
         arrivals = emissions[i] + delay
@@ -103,7 +103,7 @@ def test_weights_follow_the_events_one_by_one(rule: str, bounds: str) -> None:
 @pytest.mark.parametrize("delay", DELAYS)
 def test_a_single_pair_gives_the_window(rule: str, dt: float, delay: float) -> None:  # EX-49
     m, table = STDP(rule), pairs_table(1, 1, [delay])
-    HotDriver(m, table).run([np.array([100.0])], [np.array([100.0 + delay + dt])])
+    Trains(m, table).run([np.array([100.0])], [np.array([100.0 + delay + dt])])
     value = table.column("accumulator")[table.slots()[0]]
     scale = m.burst_gain if rule == "burst" else m.value("depression")
     # time differences are exact to 1e-14 of 100 ms
@@ -113,7 +113,7 @@ def test_a_single_pair_gives_the_window(rule: str, dt: float, delay: float) -> N
 def test_reading_the_trace_at_emission_would_be_wrong() -> None:
     """A spike between emission and arrival depresses; seen from the emission it would potentiate."""
     m, table = STDP("pair"), pairs_table(1, 1, [5.0])
-    HotDriver(m, table).run([np.array([100.0])], [np.array([103.0])])
+    Trains(m, table).run([np.array([100.0])], [np.array([103.0])])
     assert table.column("accumulator")[table.slots()[0]] == pytest.approx(-m.value("depression") * np.exp(-2 / 20))
 
 
@@ -121,8 +121,8 @@ def test_minus_and_plus_infinity_of_time_agree() -> None:
     """Shifted by 30 days, with the bases moving on, the same sums come out to rounding of the times."""
     a, b = (pairs_table(2, 2, DELAYS) for _ in range(2))
     m, emissions, spikes, shift = STDP("triplet"), trains(5, 2), trains(6, 2), 30 * 86.4e6
-    HotDriver(m, a).run(emissions, spikes)
-    HotDriver(m, b).run([t + shift for t in emissions], [t + shift for t in spikes])
+    Trains(m, a).run(emissions, spikes)
+    Trains(m, b).run([t + shift for t in emissions], [t + shift for t in spikes])
     x, y = a.column("accumulator"), b.column("accumulator")
     assert np.allclose(x[a.slots()], y[b.slots()], rtol=1e-7, atol=1e-12)
 
@@ -132,7 +132,7 @@ def test_undeclared_columns_keep_their_bytes(rule: str) -> None:
     table = pairs_table(3, 3, DELAYS, columns=("other", "log_size", "accumulator", "another"))
     table.f[:] = np.random.default_rng(0).normal(size=table.f.shape)
     before, weight = table.f.copy(), table.weight.copy()
-    HotDriver(STDP(rule), table).run(trains(1, 3), trains(2, 3))
+    Trains(STDP(rule), table).run(trains(1, 3), trains(2, 3))
     for name in ("other", "log_size", "another"):
         assert table.column(name).tobytes() == before[table.column_names.index(name)].tobytes()
     assert table.weight.tobytes() == weight.tobytes()  # evidence never touches the weight
@@ -143,7 +143,7 @@ def test_traces_are_those_of_the_slow_twin() -> None:
     """Rescaled traces, divided by their frame, are the sums of exponentials."""
     m, table = STDP("triplet"), pairs_table(2, 2, [1.5])
     emissions, spikes = trains(7, 2), trains(8, 2)
-    d = HotDriver(m, table, span=3.0)
+    d = Trains(m, table, span=3.0)
     d.run(emissions, spikes)
     end = 1000.0
     for k, tau in enumerate(d.tau):

@@ -17,7 +17,7 @@ from neurodev.mechanisms.stdp import (
 )  # fmt: skip
 from neurodev.mechanisms.stdp_rules import HARD, MULTIPLICATIVE, bounded
 from neurodev.rng import key, uniform
-from tests.mechanisms.drivers import HotDriver, few, pairs_table, poisson
+from tests.mechanisms.drivers import Trains, few, pairs_table, poisson
 
 WARM = 3e3  # ms after which all traces have forgotten that they started at rest
 
@@ -27,7 +27,7 @@ def measure(m: STDP, pre_hz: float, post_hz: float, n: int, windows: int, second
     draw, values = np.random.default_rng(11), []
     for _ in range(windows):
         table = pairs_table(n, n, [1.5])
-        d = HotDriver(m, table)
+        d = Trains(m, table)
         # the last arrivals of the warm-up come before the window begins
         d.run(*([poisson(r, WARM - 2.0, draw) for _ in range(n)] for r in (pre_hz, post_hz)))
         table.column("accumulator")[:] = 0.0
@@ -158,7 +158,7 @@ def test_power_law_settles_at_its_fixed_point() -> None:  # EX-53
     m = STDP("pair", potentiation=0.01, depression=0.0105, bounds="power", power=1.0)
     n, draw = few(16, 3), np.random.default_rng(5)
     table = pairs_table(n, n, [1.5], columns=())
-    d, values = HotDriver(m, table), []
+    d, values = Trains(m, table), []
     # the weight relaxes in 1 / (r r tau (A+ + A-)) = 1 / (20 * 20 * .02 * .0205) = 6 s
     for k in range(few(60, 24)):
         trains = [poisson(20, 2e4, draw) + k * 2e4 for _ in range(2 * n)]
