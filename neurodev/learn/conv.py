@@ -6,7 +6,7 @@ a convolution is pruned, grown and logged like any other.  Row of channel c and 
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.learn import conv_kernels as kernels
 from neurodev.learn import fused
-from neurodev.learn.counts import present
+from neurodev.learn.counts import present, rows_per_unit
 from neurodev.learn.layer import Pullback, Vector, Weights
 from neurodev.learn.linear import Weighted, living_per_source
 from neurodev.learn.spikes import Current, Spikes
@@ -233,7 +233,7 @@ class Conv2d(Weighted):
         c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
         shape = (grid.height, grid.width, grid.channels)
         if isinstance(x, Spikes):
-            events = np.bincount(present(x).index[: present(x).n], minlength=x.n).reshape(shape)
+            events = rows_per_unit(x).reshape(shape)
         else:
             events = np.full(shape, x.steps * x.batch)
         by_line = grid.lines @ events.reshape(grid.height, -1)
@@ -356,12 +356,18 @@ def _few_patterns(x: Spikes, grid: Grid) -> bool:
     return grid.channels == 1 and grid.kernel <= 3 and x.scale == 1.0 and not x.wanted
 
 
+@cache
+def _bits(taps: int) -> Array:
+    """(2 ** taps, taps): the bits of each pattern."""
+    return np.arange(1 << taps)[:, None] >> np.arange(taps) & 1
+
+
 def _patterns(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
     """One channel of input spikes: each output pixel copies the response to the pattern of spikes under it."""
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     k, taps = grid.kernel, grid.kernel**2
-    bits = (np.arange(1 << taps)[:, None] >> np.arange(taps) & 1).astype(kind)
+    bits = _bits(taps).astype(kind)
     deep = grid.deep
     response = aligned((bits.shape[0], deep), kind)
     response[:, : grid.n_out] = bits @ grid.image(table, "taps", table.weight)

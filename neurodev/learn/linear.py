@@ -249,9 +249,10 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         delta = np.ascontiguousarray(dy.by_row)
         gradient = weights.gradient
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
+        if wide:
+            busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
         if isinstance(x, Spikes) and events is not None:
             if wide:
-                busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
                 args = x.by_row, _worth(x, kind), busy, flat_delta, w.shape[1], target.reshape(-1)
                 wide_kernels.gradient_wide(events.start, events.index, *args)
             else:
@@ -266,7 +267,6 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
         if wide:
-            busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
             wide_kernels.dot_wide(x.near, busy, w.reshape(-1), scale, flat_delta, w.shape[1], dx)
         else:
             assert x.window is not None
