@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.vectors import LANES, add_rows, copy_row, dot_rows
+from neurodev.learn.vectors import LANES, add_rows, copy_row, dot_rows, dot_two_rows
 
 # ---------------------------------------------------------------- events and images
 
@@ -123,11 +123,17 @@ def _by_channel(first, last, index, flags, worth, place, channel, count, where, 
 def _dot_pixel(n, wanted, scale, patch, w, dx):  # type: ignore[no-untyped-def]
     """Input gradient of the `n` channels of one pixel that are `wanted`; four share the load of the patch."""
     long = patch.shape[0]
-    wanted[n : n + 3] = wanted[n - 1]
-    for k in range(0, n, 4):
+    wanted[n] = wanted[n - 1]
+    k = 0
+    while k + 3 <= n:
         a, b, c, d = wanted[k], wanted[k + 1], wanted[k + 2], wanted[k + 3]
         p, q, r, s = dot_rows(patch, 0, w, a * long, b * long, c * long, d * long, long)
         dx[a], dx[b], dx[c], dx[d] = scale * p, scale * q, scale * r, scale * s
+        k += 4
+    if k < n:
+        a, b = wanted[k], wanted[k + 1]
+        p, q = dot_two_rows(patch, 0, w, a * long, b * long, long)
+        dx[a], dx[b] = scale * p, scale * q
 
 
 @rule

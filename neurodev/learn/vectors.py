@@ -58,6 +58,11 @@ def _dot_rows(a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
     return tuple((x * rows[k : k + n]).sum() for k in (p, q, r, s))
 
 
+def _dot_two_rows(a, at, rows, p, q, n):  # type: ignore[no-untyped-def]
+    """The same with two rows."""
+    return _dot_rows(a, at, rows, p, q, p, q, n)[:2]
+
+
 if ENABLED:
     from llvmlite import ir
 
@@ -179,43 +184,50 @@ if ENABLED:
 
     copy_row, add_row = _make_one_row(False), _make_one_row(True)
 
+    def _dots(context, builder, signature, args, most):  # type: ignore[no-untyped-def]
+        """Products of a[at:at + n] with rows; `most` vectors of each a turn: no sum waits for the one before."""
+        code = _Code(context, builder, signature.args[0].dtype)
+        rows = code.data(signature.args[2], args[2])
+        shared = builder.gep(code.data(signature.args[0], args[0]), [args[1]])
+        pointers = [builder.gep(rows, [place]) for place in args[3:-1]]
+        count, zero, word = len(pointers), ir.Constant(code.vector, [0.0] * LANES), ir.IntType(64)
+
+        def turn(vectors):  # type: ignore[no-untyped-def]
+            def body(j, sums):  # type: ignore[no-untyped-def]
+                out = []
+                for k in range(vectors):
+                    x = code.load(builder.gep(shared, [j]), k)
+                    for i, pointer in enumerate(pointers):
+                        out.append(code.multiply_add(x, code.load(builder.gep(pointer, [j]), k), sums[count * k + i]))
+                return out + sums[count * vectors :]
+
+            return body
+
+        even = builder.and_(args[-1], word(-most * LANES))
+        sums = code.loop(word(0), even, word(most * LANES), [zero] * (count * most), turn(most))
+        sums = code.loop(even, args[-1], word(LANES), sums, turn(1))
+        total = sums[:count]
+        for k in range(1, most):
+            total = [builder.fadd(x, y, flags=SUMS) for x, y in zip(total, sums[count * k :], strict=False)]
+        return context.make_tuple(builder, signature.return_type, code.four_sums((total * 2)[:4])[:count])
+
     @intrinsic
     def dot_rows(typingctx, a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
-        """As `_dot_rows`; two vectors of each row a turn, so that no sum waits for the one before."""
-        i8 = types.intp
-        sig = types.UniTuple(a.dtype, 4)(a, i8, rows, i8, i8, i8, i8, i8)
+        """As `_dot_rows`."""
+        sig = types.UniTuple(a.dtype, 4)(a, types.intp, rows, *[types.intp] * 5)
+        return sig, lambda context, builder, signature, args: _dots(context, builder, signature, args, 2)
 
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-            code = _Code(context, builder, signature.args[0].dtype)
-            rows = code.data(signature.args[2], args[2])
-            shared = builder.gep(code.data(signature.args[0], args[0]), [args[1]])
-            pointers = [builder.gep(rows, [args[k]]) for k in (3, 4, 5, 6)]
-            zero, word = ir.Constant(code.vector, [0.0] * LANES), ir.IntType(64)
-
-            def turn(vectors):  # type: ignore[no-untyped-def]
-                def body(j, sums):  # type: ignore[no-untyped-def]
-                    out = []
-                    for k in range(vectors):
-                        x = code.load(builder.gep(shared, [j]), k)
-                        for i, pointer in enumerate(pointers):
-                            row = code.load(builder.gep(pointer, [j]), k)
-                            out.append(code.multiply_add(x, row, sums[4 * k + i]))
-                    return out + sums[4 * vectors :]
-
-                return body
-
-            even = builder.and_(args[7], word(-2 * LANES))
-            sums = code.loop(word(0), even, word(2 * LANES), [zero] * 8, turn(2))
-            sums = code.loop(even, args[7], word(LANES), sums, turn(1))
-            both = [builder.fadd(x, y, flags=SUMS) for x, y in zip(sums[:4], sums[4:], strict=True)]
-            return context.make_tuple(builder, signature.return_type, code.four_sums(both))
-
-        return sig, codegen
+    @intrinsic
+    def dot_two_rows(typingctx, a, at, rows, p, q, n):  # type: ignore[no-untyped-def]
+        """As `_dot_two_rows`."""
+        sig = types.UniTuple(a.dtype, 2)(a, types.intp, rows, *[types.intp] * 3)
+        return sig, lambda context, builder, signature, args: _dots(context, builder, signature, args, 4)
 
 else:
     copy_row: Any = _copy_row  # type: ignore[no-redef]
     add_row: Any = _add_row  # type: ignore[no-redef]
     dot_rows: Any = _dot_rows  # type: ignore[no-redef]
+    dot_two_rows: Any = _dot_two_rows  # type: ignore[no-redef]
 
     def _make_add_rows(n_vector):  # type: ignore[no-untyped-def]
         return lambda *args: _add_rows(n_vector, *args)

@@ -5,7 +5,7 @@ import pytest
 
 from neurodev.jit import kernel
 from neurodev.learn import vectors
-from neurodev.learn.vectors import add_rows, dot_rows
+from neurodev.learn.vectors import add_row, add_rows, copy_row, dot_rows, dot_two_rows
 
 
 @kernel
@@ -16,6 +16,17 @@ def _add(n, out, at, rows, base, stride, index, value, first, last):
 @kernel
 def _dot(a, at, rows, p, q, r, s, n):
     return dot_rows(a, at, rows, p, q, r, s, n)
+
+
+@kernel
+def _dot_two(a, at, rows, p, q, n):
+    return dot_two_rows(a, at, rows, p, q, n)
+
+
+@kernel
+def _one_row(n, copied, added, at, rows, base):
+    copy_row(n, copied, at, rows, base)
+    add_row(n, added, at, rows, base)
 
 
 @pytest.mark.parametrize("kind, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
@@ -43,6 +54,21 @@ def test_dot_products(kind, tolerance):
     for n in (8, 16, 24, 120, 304):
         got = _dot(a, 3, rows, 0, 7, 500, 7, n)
         np.testing.assert_allclose(got, vectors._dot_rows(a, 3, rows, 0, 7, 500, 7, n), rtol=0, atol=tolerance)
+        got = _dot_two(a, 3, rows, 7, 500, n)
+        np.testing.assert_allclose(got, vectors._dot_two_rows(a, 3, rows, 7, 500, n), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_one_row(kind):
+    """Copied or added, from none to several vectors; exact, and nothing beyond them is touched."""
+    rows = np.random.default_rng(3).normal(size=99).astype(kind)
+    for n in (0, 1, 2, 5):
+        copied, added = rows[::-1].copy(), rows[::-1].copy()
+        want = copied.copy(), added.copy()
+        _one_row(n, copied, added, 4, rows, 11)
+        vectors._copy_row(n, want[0], 4, rows, 11)
+        vectors._add_row(n, want[1], 4, rows, 11)
+        assert np.array_equal(copied, want[0]) and np.array_equal(added, want[1])
 
 
 def test_aligned():
