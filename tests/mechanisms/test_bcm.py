@@ -111,7 +111,7 @@ def test_engine_episodes() -> None:
         w.step()
         score += change_per_episode(2.0, y * n, 0.0) - 2.0 * y * n * theta
         theta = (theta * (n - 1) + y * n) / n
-    assert w.view.target["bcm_threshold_p"] == pytest.approx(theta, rel=1e-6)
+    assert w.view.target["bcm_threshold_alone"] == pytest.approx(theta, rel=1e-6)
     assert activity(w.view) == pytest.approx(15 * y)
     slots = w.table.slots()
     assert w.table.column("bcm")[slots] == pytest.approx(score[w.table.post[slots]], rel=1e-6)
@@ -121,14 +121,14 @@ def test_weights() -> None:
     m = BCM(act="weight", threshold="sliding", rate=0.5, weight_max=2.0, reference_hz=10.0)
     w = World((m,), star(3, 2))
     w.table.weight[:] = -1.0
-    w.view.target["bcm_threshold_p"][:] = 1.0
+    w.view.target["bcm_threshold_alone"][:] = 1.0
     rates(w, 10.0, np.array([20.0, 5.0]))
     w.step()
     slots = w.table.slots()
     change = 2.0 * 0.5 * (2 * hour / day) * np.array([2.0, -0.25])
     assert w.table.weight[slots] == pytest.approx(-(1.0 + change[w.table.post[slots]]), rel=1e-6)
     keep = np.exp(-2 / 24)
-    assert w.view.target["bcm_threshold_p"] == pytest.approx([4 - 3 * keep, 0.25 + 0.75 * keep])
+    assert w.view.target["bcm_threshold_alone"] == pytest.approx([4 - 3 * keep, 0.25 + 0.75 * keep])
     rates(w, 100.0, np.array([100.0, 100.0]))
     for _ in range(20):
         w.step()

@@ -80,7 +80,7 @@ def test_off_equals_never_named() -> None:
     a = World((SpineSize(), STDP()), star(200))
     b = World((SpineSize(), STDP(), EarlyPhase(gain=0.0)), star(200))
     for w in (a, b):
-        Trains(w.mechanisms[1], w.table).run([np.array([10.0 * k]) for k in range(200)], [np.array([700.0])])
+        Trains(w.synaptic[1], w.table).run([np.array([10.0 * k]) for k in range(200)], [np.array([700.0])])
         w.step(5)
     assert np.array_equal(a.of("log_size"), b.of("log_size"))
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from neurodev import jit, rng
+from neurodev import rng
 from neurodev.mechanisms import noise
-from neurodev.mechanisms.neurotrophin import Neurotrophin
-from neurodev.mechanisms.spine_size import SpineSize
-from neurodev.mechanisms.stdp import STDP
-from tests.mechanisms.drivers import World, few, star
+from tests.mechanisms.drivers import few
 
 
 @pytest.mark.parametrize("n", [1, 7, noise.BLOCK])
@@ -47,18 +42,3 @@ def test_the_stream_is_normal() -> None:
     later = noise.normals_of(rng.key(3, "x"), np.arange(n, dtype=np.uint64), 8)
     assert abs(np.corrcoef(z, later)[0, 1]) < 4 / np.sqrt(n)
     assert abs(np.corrcoef(z[1:], z[:-1])[0, 1]) < 4 / np.sqrt(n)
-
-
-@pytest.mark.skipif(not jit.ENABLED, reason="a measurement of compiled code")
-def test_a_tick_of_the_default_mechanisms_is_cheap() -> None:
-    """Budget: 60 ns per synapse and tick for the whole set; here without weights and births."""
-    w = World((STDP("burst"), SpineSize(death="none"), Neurotrophin()), star(400, 250))
-    w.step(2)
-    best = np.inf
-    for _ in range(7):
-        start = time.perf_counter()
-        for phase in ("signals", "add", "advance"):
-            w.phase(phase)
-        best = min(best, time.perf_counter() - start)
-    # about 35 ns on an idle machine; the margin is for busy ones
-    assert best / w.table.n_synapse < 150e-9

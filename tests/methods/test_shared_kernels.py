@@ -77,8 +77,8 @@ def test_bcm_and_survival(of: str) -> None:
         found = grid(world.table, world.table.column("bcm"))
         np.testing.assert_array_equal(~np.isnan(found), alive)
         np.testing.assert_allclose(found[alive], bcm[alive], **EXACT)
-        np.testing.assert_allclose(world.view.target["bcm_threshold_p"], threshold[0], **EXACT)
-        np.testing.assert_allclose(world.view.target["bcm_activity_p"], activity, **EXACT)
+        np.testing.assert_allclose(world.view.target["bcm_threshold_alone"], threshold[0], **EXACT)
+        np.testing.assert_allclose(world.view.target["bcm_activity_alone"], activity, **EXACT)
         if of == "synapse":
             mine = grid(world.table, world.table.column("survival"))
             np.testing.assert_allclose(mine[alive], left.reshape(alive.shape)[alive], **EXACT)
