@@ -83,7 +83,7 @@ def test_bcm_and_survival(of: str) -> None:
             mine = grid(world.table, world.table.column("survival"))
             np.testing.assert_allclose(mine[alive], left.reshape(alive.shape)[alive], **EXACT)
         else:
-            np.testing.assert_allclose(world.view.target["survival_p"], left, **EXACT)
+            np.testing.assert_allclose(world.view.target["survival_alone"], left, **EXACT)
     assert 0 < alive.sum() < alive.size, "the comparison is to see deaths and survivors"
 
 
