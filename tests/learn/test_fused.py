@@ -131,3 +131,16 @@ def test_wide_matrices(rate, monkeypatch):
         results.append((y.value, dx.by_row * near, next(iter(model.weights_of().values())).gradient))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
+
+
+def test_window_outside_of_training():
+    """Where nothing is learned the window is found only if somebody asks for it; it is the same."""
+    model = Sequential(Conv2d(5, 3, gain=2.5), LIF(0.3, 0.5), AveragePool2d(2), inputs=(8, 12, 2), seed=2)
+    flags = []
+    for training in (True, False):
+        model.set_training(training)
+        y, _ = model(image())
+        flags.append((y.flags, y.near))
+    assert flags[0][1].any()
+    np.testing.assert_array_equal(flags[0][0], flags[1][0])
+    np.testing.assert_array_equal(flags[0][1], flags[1][1])
