@@ -56,13 +56,22 @@ class Trained:
 # ---------------------------------------------------------------- runs
 
 
+def finished(to: Path) -> Run | None:
+    """The run of a file that is there and finished."""
+    if not to.is_file():
+        return None
+    with RunFile.open(to) as file:
+        done = file.item("finished", False) is True
+    return Run(to) if done else None
+
+
 def resumed(s: study.Study, seed: int, to: Path, threads: int = 2, progress: bool = False) -> Run:
     """The finished run of a study with a seed: from the file `to`, or trained into it."""
+    if (run := finished(to)) is not None:
+        return run
     resume = False
     if to.is_file():
         with RunFile.open(to) as file:
-            if file.item("finished", False) is True:
-                return Run(to)
             resume = bool(file.checkpoints())
     t = training.trainer(s, to, seed=seed, threads=threads, progress=progress, resume=resume)
     t.fit()

@@ -24,9 +24,11 @@ from neurodev import data as sets
 from neurodev.data.dataset import Dataset
 from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
 from neurodev.learn import encode, networks, optim
+from neurodev.learn.dendritic import Dendritic
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Sequential
 from neurodev.learn.neurons import LIF
+from neurodev.learn.norm import BatchNorm
 from neurodev.learn.surrogate import Surrogate
 from neurodev.learn.trainer import Trainer
 from neurodev.methods import METHODS
@@ -38,9 +40,10 @@ TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience")
 
 def fully_connected(
     *, hidden: Sequence[int] = (200,), inputs: tuple[int, ...] = (784,), n_class: int = 10, leak: float = 0.2,
-    threshold: float = 0.5, storage: str = "dense", density: float = 1.0, seed: int = 0,
+    threshold: float = 0.5, storage: str = "dense", density: float = 1.0, readout: str = "spikes",
+    surrogate: str = "rectangle", normed: bool = False, dendritic: bool = False, gate_gain: float = 0.01, seed: int = 0,
 ) -> Sequential:  # fmt: skip
-    """Fully connected layers of leaky integrate-and-fire neurons with a rectangular surrogate.
+    """Fully connected layers of leaky integrate-and-fire neurons.
 
     Parameters
     ----------
@@ -48,12 +51,28 @@ def fully_connected(
         Neurons of each hidden layer.
     storage, density
         Of the hidden weight tensors.
+    readout : {"spikes", "currents"}
+        Spikes of output neurons, or the currents that would drive them (with a cross-entropy).
+    surrogate : {"rectangle", "arctan"}
+        A rectangle as wide as the threshold, or the arctan with alpha = 2, which is 0 nowhere.
+    normed : bool
+        Batch norm of the currents of hidden neurons.
+    dendritic : bool
+        Gate every hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN).
+    gate_gain : float
+        Gain of the initial gate.
     """
-    spike = lambda: LIF(leak, threshold, surrogate=Surrogate("rectangle", threshold))
+    if readout not in ("spikes", "currents"):
+        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    slopes = {"rectangle": Surrogate("rectangle", threshold), "arctan": networks.ARCTAN}
+    if surrogate not in slopes:
+        raise ParameterError(f"surrogate must be one of {tuple(slopes)}, got {surrogate!r}")
+    spike = lambda: LIF(leak, threshold, surrogate=slopes[surrogate])
     layers: list[Any] = []
     for k, n in enumerate(hidden):
-        layers += [Linear(int(n), storage=storage, density=density, name=f"fc{k + 1}"), spike()]
-    layers += [Linear(n_class, name="out"), spike()]
+        layer = Linear(int(n), storage=storage, density=density, name=f"fc{k + 1}")
+        layers += [Dendritic(layer, gate_gain) if dendritic else layer, *([BatchNorm()] if normed else []), spike()]
+    layers += [Linear(n_class, name="out"), *([spike()] if readout == "spikes" else [])]
     return Sequential(*layers, inputs=inputs, seed=seed)
 
 

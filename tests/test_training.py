@@ -9,7 +9,7 @@ import pytest
 
 from neurodev import study, training
 from neurodev.cli import main
-from neurodev.errors import StudyError
+from neurodev.errors import ParameterError, StudyError
 
 LITTLE = """
 seed = 3
@@ -110,3 +110,22 @@ def test_studies_on_event_recordings(tmp_path: Path) -> None:
     path.write_text(f'[data]\nkind = "nmnist"\npath = "{tmp_path}"\n')
     with pytest.raises(StudyError, match="download Train.zip"):
         training.trainer(study.load(path))
+
+
+def test_fully_connected_as_it_is_asked_for() -> None:
+    """Gated layers have two tensors, normed ones a batch norm; a readout by currents has no neurons at its end."""
+    plain = training.fully_connected(hidden=(9, 7), inputs=(20,))
+    gated = training.fully_connected(
+        hidden=(9, 7), inputs=(20,), readout="currents", surrogate="arctan", normed=True, dendritic=True, gate_gain=0.5
+    )
+    assert list(plain.weights_of()) == ["fc1", "fc2", "out"]
+    assert list(gated.weights_of()) == ["fc1", "fc1_gate", "fc2", "fc2_gate", "out"]
+    table = gated.weights_of()["fc1_gate"].table
+    assert table.weight[table.weight != 0].std() == pytest.approx(0.5 / np.sqrt(20), rel=0.2)  # rows are padded by 0
+    kinds = [type(layer).__name__ for layer in gated.layers()]
+    assert kinds.count("BatchNorm") == kinds.count("LIF") == 2
+    assert [type(layer).__name__ for layer in plain.layers()].count("LIF") == 3
+    assert all(n.surrogate.kind == "arctan" for n in gated.layers() if type(n).__name__ == "LIF")
+    for words in ({"readout": "potentials"}, {"surrogate": "step"}):
+        with pytest.raises(ParameterError, match="must be"):
+            training.fully_connected(inputs=(20,), **words)

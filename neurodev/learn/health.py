@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.errors import ParameterError
+from neurodev.learn.dendritic import Dendritic
 from neurodev.learn.layer import Layer, Signal, Weights
 from neurodev.learn.model import Group, Recurrent, Residual, Sequential
 from neurodev.learn.neurons import LIF
@@ -79,7 +80,9 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02) -> dict[str, 
                 y, _ = layer(x.like(x.value * x.value.dtype.type(factor)))
             x = y
         else:
-            if _has_weights(layer):
+            if isinstance(layer, Dendritic):
+                weighted.append((layer.drive, x))  # the gated current is in proportion to the drive
+            elif _has_weights(layer):
                 weighted.append((layer, x))
             x, _ = layer(x)
     _clear(model)

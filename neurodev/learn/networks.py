@@ -119,11 +119,16 @@ def sdsnn_dvs_gesture(
 
 
 def dpap_mnist(
-    *, storage: str = "dense", density: float = 1.0, hidden: int = 800, readout: str = "spikes", **words: Any
-) -> Sequential:
-    """784-800-10 with the neurons of `sdsnn_mnist` (DPAP's two-layer net; its width is not published)."""
+    *, storage: str = "dense", density: float = 1.0, hidden: int = 800, readout: str = "spikes",
+    dendritic: bool = False, **words: Any,
+) -> Sequential:  # fmt: skip
+    """784-800-10 with the neurons of `sdsnn_mnist` (DPAP's two-layer net; its width is not published).
+
+    `dendritic` gates the hidden layer with a second set of synapses, as in `sdsnn_cifar10`.
+    """
+    layer = Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1")
     return Sequential(
-        Flatten(), Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1"), _small_spike(),
+        Flatten(), Dendritic(layer) if dendritic else layer, _small_spike(),
         *_output(Linear(10, gain=1.0, name="fc2"), readout), inputs=(28, 28, 1), **words,
     )  # fmt: skip
 

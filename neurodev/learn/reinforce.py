@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from neurodev import params, rng
 from neurodev.data.maze import ACTIONS, Maze
+from neurodev.errors import ParameterError
+from neurodev.learn.dendritic import Dendritic
 from neurodev.learn.encode import Bernoulli
 from neurodev.learn.linear import Linear
 from neurodev.learn.loss import Array, _cube, _softmax, _spread, one_hot
@@ -273,7 +275,10 @@ class PolicyTrainer(Trainer):
         return Outcome(float((~there).sum()), int(there.sum()), there.size)
 
 
-def policy_network(maze: Maze, hidden: int = 128, *, storage: str = "dense", seed: int = 0) -> Sequential:
+def policy_network(
+    maze: Maze, hidden: int = 128, *, storage: str = "dense", readout: str = "spikes", dendritic: bool = False,
+    gate_gain: float = 0.1, seed: int = 0,
+) -> Sequential:  # fmt: skip
     """One hidden layer between the places of a maze and the four actions; leaky integrate-and-fire neurons throughout.
 
     The surrogate never is 0: with a compact one, output neurons that fall silent cannot learn to fire again, and the
@@ -284,9 +289,17 @@ def policy_network(maze: Maze, hidden: int = 128, *, storage: str = "dense", see
     hidden : int
     storage : {"dense", "hidden", "sparse"}
         Of both weight tensors.
+    readout : {"spikes", "currents"}
+        Rates of four output neurons, or the mean currents that would drive them, which no pruning makes silent.
+    dendritic : bool
+        Gate the hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN), of gain `gate_gain`.
     """
+    if readout not in ("spikes", "currents"):
+        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
     spike = lambda: LIF(0.5, 0.5, surrogate=Surrogate("arctan", 2.0))
+    layer = Linear(hidden, storage=storage, name="hidden")
     return Sequential(
-        Linear(hidden, storage=storage, name="hidden"), spike(), Linear(len(ACTIONS), storage=storage, name="out"),
-        spike(), inputs=(len(maze.cells),), seed=seed,
+        Dendritic(layer, gate_gain) if dendritic else layer, spike(),
+        Linear(len(ACTIONS), storage=storage, name="out"), *([spike()] if readout == "spikes" else []),
+        inputs=(len(maze.cells),), seed=seed,
     )  # fmt: skip

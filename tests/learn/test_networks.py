@@ -27,6 +27,7 @@ SMALL = [
     (nets.sdsnn_nmnist, {}, (32, 32, 2), 6),
     (nets.sdsnn_dvs_gesture, {"inputs": (32, 32, 2)}, (32, 32, 2), 6),
     (nets.dpap_mnist, {}, (28, 28, 1), 6),
+    (nets.dpap_mnist, {"hidden": 50, "dendritic": True, "readout": "currents"}, (28, 28, 1), 6),
     (nets.sdsnn_cifar10, {"width": 0.06, "steps": 3}, (32, 32, 3), 0),
     (nets.sdsnn_cifar10, {"width": 0.06, "steps": 3, "dendritic": True}, (32, 32, 3), 0),
     (nets.stds_cifar10, {"width": 0.03, "steps": 3}, (32, 32, 3), 0),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev.data.maze import Maze
+from neurodev.errors import ParameterError
 from neurodev.learn.optim import Adam, cosine
 from neurodev.learn.reinforce import ClippedPolicy, Critic, Experience, PolicyTrainer, policy_network
 from neurodev.learn.spikes import Current
@@ -82,6 +83,15 @@ def test_learns_while_pruned_and_resumes(tmp_path) -> None:
         np.testing.assert_array_equal(w.table.weight, again.weights()[name].table.weight)
     np.testing.assert_array_equal(whole.critic.memory["value"], again.critic.memory["value"])
     whole.close(), again.close()
+
+
+def test_a_gated_policy_is_scaled_up_until_it_spikes() -> None:
+    """One cell in 65 fires, too little for the weights as drawn: `calibrate` raises the drive, not the gate."""
+    maze = Maze()
+    t = PolicyTrainer(policy_network(maze, 40, readout="currents", dendritic=True), maze)
+    assert set(t.gains) == {"hidden"} and t.gains["hidden"] > 1 and "hidden_gate" in str(list(t.weights()))
+    with pytest.raises(ParameterError, match="readout must be"):
+        policy_network(maze, readout="potentials")
 
 
 def test_walks_keep_to_the_policy() -> None:

@@ -1,0 +1,106 @@
+"""NSPDI-SNN against linear neurons, in small: equal numbers of synapses, the search for a displacement, the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import dendritic_pruning as one
+from neurodev import study, training
+from neurodev.errors import ParameterError
+from neurodev.learn.networks import n_weights
+
+STUDY = """
+seed = 4
+[data]
+kind = "digits"
+train = 120
+test = 40
+[encoder]
+kind = "Bernoulli"
+steps = 4
+[network]
+kind = "fully_connected"
+hidden = [12]
+dendritic = true
+gate_gain = 0.1
+readout = "currents"
+surrogate = "arctan"
+normed = true
+[optimiser]
+kind = "Adam"
+rate = 1e-2
+[train]
+epochs = 2
+batch = 20
+loss = "rate_cross_entropy"
+[[method]]
+kind = "NSPDI"
+displacement = 0.3
+"""
+
+
+def test_numbers_of_synapses() -> None:
+    """Two tensors a gated hidden layer; the linear net that has as many is found to half a neuron."""
+    assert one.synapses([784, 100, 10], True) == 2 * 78400 + 1000 and one.synapses([784, 100, 10], False) == 79400
+    assert one.widened([784, 100, 10]) == [784, 199, 10][1:2]
+    wide = one.widened([30, 20, 20, 5])
+    assert one.synapses([30, *wide, 5], False) == pytest.approx(one.synapses([30, 20, 20, 5], True), rel=0.03)
+
+
+def test_variants_remove_one_thing_each() -> None:
+    own = {"kind": "NSPDI", "displacement": 0.3, "heterogeneity": 0.5}
+    assert one.pruning("NSPDI", own, 0.1) == one.pruning("V = 0", own, 0.1) == own | {"displacement": 0.1}
+    assert one.pruning("h = 0", own, 0.1)["heterogeneity"] == 0 and "cut" not in one.pruning("h = 0", own, 0.1)
+    stds = one.pruning("STDS", own, 0.1)
+    assert stds["kind"] == "STDS" and stds["heterogeneity"] == stds["cut"] == 0
+
+
+def test_displacement_is_found_on_a_power_law_and_refused_on_a_constant() -> None:
+    asked: list[float] = []
+
+    def density(d: float) -> float:
+        asked.append(d)
+        return min(1.0, 3e-5 * d**-3.1)
+
+    for want in (0.2, 0.1, 0.05):
+        asked.clear()
+        d = one.displacement_for(want, density, 0.06)
+        assert density(d) == pytest.approx(want, rel=one.NEAR) and len(asked) <= 5
+    with pytest.raises(ParameterError, match="no displacement gave a density"):
+        one.displacement_for(0.1, lambda d: 0.7, 0.06)
+    with pytest.raises(ParameterError, match="no displacement gave a density"):
+        one.displacement_for(0.1, lambda d: 0.0, 0.06)
+
+
+def test_table_of_a_little_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    (tmp_path / "task.toml").write_text(STUDY)
+    words = [str(tmp_path / "task.toml"), "--seeds", "2", "--sparsity", "0.6", "--to", str(tmp_path / "out")]
+    one.main(words)
+    said = capsys.readouterr().out
+    rows = {line.split("  ")[0].strip(): line for line in said.splitlines()[1:7]}
+    assert set(rows) == {"gated, unpruned", "linear, unpruned", *one.VARIANTS}
+    base = study.load(tmp_path / "task.toml")
+    models = [training.trainer(one.of(base, v, 0.0, (64, 10))).model for v in ("NSPDI", "STDS")]
+    gated, linear = (n_weights(m) for m in models)
+    assert gated == pytest.approx(linear, rel=0.05) and f"{gated:,}" in said and f"{linear:,}" in said
+    files = {f: f.stat().st_mtime_ns for f in (tmp_path / "out").glob("*.sqlite")}
+    train = one.student(base, tmp_path / "out", threads=1)
+    used = {f.name.split("-")[0]: float(f.name.split("-")[1]) for f in files if f.name.endswith("seed1.sqlite")
+            and "-0-" not in f.name}  # fmt: skip
+    reads = {v: [train(v, used[v.replace(" ", "")], k) for k in (0, 1)] for v in one.VARIANTS}
+    for v, mine in reads.items():
+        assert mine[0].density == pytest.approx(0.4, rel=one.NEAR)
+        gap = np.array([a.accuracy - b.accuracy for a, b in zip(mine, reads["STDS"], strict=True)])
+        assert v == "STDS" or f"{gap.mean():+.2f}" in rows[v]
+    one.main(words)
+    assert files == {f: f.stat().st_mtime_ns for f in files} and capsys.readouterr().out == said
+
+
+def test_other_nets_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "task.toml").write_text(STUDY.replace("dendritic = true", "dendritic = false"))
+    with pytest.raises(ParameterError, match="fully_connected, dendritic and pruned by NSPDI"):
+        one.main([str(tmp_path / "task.toml"), "--to", str(tmp_path / "out")])
