@@ -173,7 +173,7 @@ def layer_densities(one: Trained) -> list[tuple[str, float]]:
 # ---------------------------------------------------------------- figure
 
 
-def _logarithmic(ax: Any) -> None:
+def logarithmic(ax: Any) -> None:
     """A log axis with numbers that can be read, at 1, 2 and 5."""
     ax.set_yscale("log")
     low, high = ax.get_ylim()
@@ -222,7 +222,7 @@ def _courses(ax: Any, every: Sequence[Trained]) -> None:
         n = one.runs[0].training.settings["n_test"]
         done = one.course("test_operations") / n
         ax.plot(np.arange(1, done.size + 1), done, "-", lw=1.5, color=SHADES[k % len(SHADES)])
-    _logarithmic(ax)
+    logarithmic(ax)
     plain(ax, "Synaptic operations", "epoch", "per test sample")
 
 
@@ -242,7 +242,7 @@ def figure(every: Sequence[Trained]) -> Any:
     _against_sparsity(axes[0], every, "accuracy", "Accuracy", "right (%)", "bars: 95 % intervals over seeds")
     note = "mutual information of decision and label, over operations"
     _against_sparsity(axes[1], every, "per operation", "Information per operation", "bits per million", note)
-    _logarithmic(axes[1])
+    logarithmic(axes[1])
     axes[0].set_ylim(max(axes[0].get_ylim()[0], 0.0), min(axes[0].get_ylim()[1], 100.5))
     legend(axes[0], loc="best", ncols=2)
     for ax, draw in zip(axes[2:], (_densities, _exchange, _courses, _seconds), strict=True):

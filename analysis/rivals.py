@@ -26,7 +26,7 @@ import numpy as np
 
 from analysis.common import run as guarded
 from analysis.common import save, table
-from analysis.methods import MARKS, SHADES, resumed
+from analysis.methods import MARKS, SHADES, logarithmic, resumed
 from neurodev import study
 from neurodev.errors import ParameterError
 from neurodev.metrics import cost
@@ -48,6 +48,11 @@ class Read:
     last: float  # seconds of the last round; of the whole run for the others
     paper: float  # spike rate x density, summed over epochs
     course: np.ndarray  # (2, n_epoch): density and seconds of each epoch
+
+    @property
+    def wrong(self) -> float:
+        """Test samples classified wrongly, per cent."""
+        return 100 - self.accuracy
 
 
 @dataclass
@@ -159,20 +164,20 @@ def written(task: Task, found: dict[tuple[str, float], list[Read]]) -> str:
 
 
 def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
-    """Accuracy, seconds of training, and seconds of an epoch against density."""
+    """Errors, seconds of training, and seconds of an epoch against density."""
     fig = new_figure(14.0, 4.2)
     axes = fig.subplots(1, 3)
     for k, name in enumerate((*RIVALS, "LTH")):
         every = [found[name, s] for s in task.sparsity]
         x = [100 * np.mean([r.density for r in one]) for one in every]
-        for ax, key in ((axes[0], "accuracy"), (axes[1], "seconds")):
+        for ax, key in ((axes[0], "wrong"), (axes[1], "seconds")):
             y = [cost.mean_and_interval([getattr(r, key) for r in one]) for one in every]
             ax.errorbar(x, [m for m, _ in y], np.nan_to_num([h for _, h in y]), marker=MARKS[k], ms=6, lw=1.3,
                         color=SHADES[k + 1], label=name)  # fmt: skip
         for one in every[-1:] if name == "LTH" else every:  # a run of LTH has all densities
             d, seconds = np.median([r.course for r in one], axis=0)
             axes[2].plot(100 * d, seconds, MARKS[k], ms=4, color=SHADES[k + 1])
-    for ax, key in ((axes[0], "accuracy"), (axes[1], "seconds")):
+    for ax, key in ((axes[0], "wrong"), (axes[1], "seconds")):
         ax.axhline(
             np.mean([getattr(r, key) for r in found["dense", 0.0]]), color=SHADES[0], lw=1, ls=":", label="dense"
         )
@@ -181,14 +186,14 @@ def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
         ax.set_xticks(ticks, [f"{v:.3g}" for v in ticks])
         ax.minorticks_off()
         ax.invert_xaxis()
-    axes[1].set_yscale("log")
+        logarithmic(ax)
     axes[2].set_xscale("log")
     axes[2].set_xticks([100, 50, 20, 10, 5, 2, 1], ["100", "50", "20", "10", "5", "2", "1"])
     axes[2].minorticks_off()
     axes[2].invert_xaxis()
     axes[2].set_ylim(0)
     plain(axes[2], "Seconds of an epoch", "density at its end (%)", "s", "medians over seeds")
-    plain(axes[0], "Accuracy", "density (%)", "right (%)", "bars: 95 % intervals over seeds")
+    plain(axes[0], "Errors", "density (%)", "wrong (%)", "of the test samples; bars: 95 % intervals over seeds")
     plain(axes[1], "Seconds of training", "density (%)", "s", "LTH: all rounds so far")
     legend(axes[0], loc="best")
     return fig
