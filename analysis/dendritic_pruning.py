@@ -171,7 +171,7 @@ def student(base: Study, folder: Path, **how: Any) -> Callable[[str, float, int]
 
     def train(variant: str, displacement: float, seed: int) -> Read:
         to = folder / f"{variant.replace(' ', '')}-{displacement:g}-seed{seed}.sqlite"
-        return read(resumed(of(base, variant, displacement, ends), seed, to, **how))
+        return read(resumed(of(base, variant, displacement, ends), seed, to, data=data, **how))
 
     return train
 

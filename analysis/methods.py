@@ -23,6 +23,7 @@ import numpy as np
 from analysis.common import run as guarded
 from analysis.common import save
 from neurodev import study, training
+from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
 from neurodev.metrics import cost
 from neurodev.plot.style import INK, SOFT, legend, new_figure, plain
@@ -65,15 +66,17 @@ def finished(to: Path) -> Run | None:
     return Run(to) if done else None
 
 
-def resumed(s: study.Study, seed: int, to: Path, threads: int = 2, progress: bool = False) -> Run:
-    """The finished run of a study with a seed: from the file `to`, or trained into it."""
+def resumed(
+    s: study.Study, seed: int, to: Path, threads: int = 2, progress: bool = False, data: Dataset | None = None
+) -> Run:
+    """The finished run of a study with a seed: from the file `to`, or trained into it; `data` if already read."""
     if (run := finished(to)) is not None:
         return run
     resume = False
     if to.is_file():
         with RunFile.open(to) as file:
             resume = bool(file.checkpoints())
-    t = training.trainer(s, to, seed=seed, threads=threads, progress=progress, resume=resume)
+    t = training.trainer(s, to, seed=seed, data=data, threads=threads, progress=progress, resume=resume)
     t.fit()
     return t.close()
 

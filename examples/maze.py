@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import neurodev as nd
 from neurodev.learn import Adam, cosine
-from neurodev.learn.reinforce import PolicyTrainer, policy_network
+from neurodev.learn.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.plot.style import legend, plain
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(".")
@@ -18,15 +18,25 @@ rivals = {
     "unpruned": ([], "#22304A"),
     "NDSNN": ([nd.methods.NDSNN(sparsity=0.9, every=20)], "#C8553D"),
     "DPAP": ([nd.methods.DPAP(layers=("hidden",))], "#2A7F62"),
+    "NSPDI": ([nd.methods.NSPDI(displacement=0.218)], "#7B5EA7"),
 }
+
+
+def trained(name: str, methods: list) -> PolicyTrainer:
+    """NSPDI's rising threshold asks for many steps whose gradients agree: a short trace, and a readout by currents."""
+    how = {"batch": 100, "schedule": cosine(0.1), "methods": methods}
+    if name != "NSPDI":
+        return PolicyTrainer(policy_network(maze), maze, epochs=80, optimiser=Adam(3e-3), **how).fit()
+    net = policy_network(maze, 64, readout="currents", dendritic=True)
+    loss, critic = ClippedPolicy(sharpness=2.0, entropy=0.03), Critic(trace=0.6)
+    return PolicyTrainer(net, maze, steps=5, epochs=200, optimiser=Adam(1e-2), loss=loss, critic=critic, **how).fit()
+
 
 figure = Figure(figsize=(11.5, 3.9), layout="constrained")
 left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.25, 1.25))
 for name, (methods, colour) in rivals.items():
     begin = time.perf_counter()
-    trainer = PolicyTrainer(
-        policy_network(maze), maze, epochs=80, batch=100, optimiser=Adam(3e-3), schedule=cosine(0.1), methods=methods
-    ).fit()
+    trainer = trained(name, methods)
     epochs = [e.number for e in trainer.history]
     middle.plot(epochs, [100 * e.test_accuracy for e in trainer.history], color=colour, label=name)
     right.plot(epochs, [100 * e.density for e in trainer.history], color=colour, label=name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurodev import study, training
-from neurodev.data.dataset import Dataset
+from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.methods import METHODS
 
 STUDIES = Path(__file__).resolve().parent.parent / "examples" / "studies"
@@ -26,6 +26,14 @@ def images(kind: str) -> Dataset:
     return Dataset(x[:200], y[:200], x[200:], y[200:], "blobs", tuple("0123456789"))
 
 
+def sounds() -> Dataset:
+    """Some random spike trains of 64 channels."""
+    rng = np.random.default_rng(4)
+    x = SpikeTrains.of([(rng.uniform(0, 1000, 300), rng.integers(0, 64, 300)) for _ in range(120)], 64, 1000.0)
+    y = np.arange(120) % 10
+    return Dataset(x[:100], y[:100], x[100:], y[100:], "noise", tuple("0123456789"))
+
+
 def methods_of(path: Path) -> list[str]:
     return [m["kind"] for m in study.load(path).table.get("method", [])]
 
@@ -37,7 +45,8 @@ def test_every_method_has_a_study() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_study_builds_its_trainer(path: Path, tmp_path: Path) -> None:
     s = study.load(path, FEW)
-    t = training.trainer(s, tmp_path / "run.sqlite", data=images(s.table["data"]["kind"]))
+    heard = s.table["data"]["kind"] == "spoken_digits"
+    t = training.trainer(s, tmp_path / "run.sqlite", data=sounds() if heard else images(s.table["data"]["kind"]))
     given = s.table.get("method", [{}])[0]
     begins_sparse = given and given["kind"] != "LTH"  # lottery tickets begin whole
     sparsity = given.get("first_sparsity", given.get("sparsity", 0.0)) if begins_sparse else 0.0
@@ -59,4 +68,6 @@ def test_a_study_finds_its_data(path: Path) -> None:
         pytest.skip(f"no folder {name!r}: set NEURODEV_DATA")
     s.table["data"] |= {"train": 100, "test": 20}
     data = training.dataset(s)
-    assert len(data.y_train) == 100 and data.n_class == 10 and data.x_train.shape[1:] == (28, 28)
+    assert len(data.y_train) == 100 and data.n_class == 10
+    x = data.x_train
+    assert x.n_cell == 64 if isinstance(x, SpikeTrains) else x.shape[1:] == (28, 28)

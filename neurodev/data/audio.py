@@ -140,7 +140,8 @@ def spoken_digits(
     duration : float, ms
         Longer recordings are cut here.
     n_channel, max_rate
-        See `cochlea`.
+        See `cochlea`.  An encoder that counts several spikes in a bin once (`learn.Binned`) loses all levels above
+        one spike a bin: with 40 bins of 25 ms take 40 Hz.
 
     Raises
     ------
