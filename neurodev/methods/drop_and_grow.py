@@ -106,7 +106,10 @@ class SET(Static):
         erdos_renyi_start(trainer, np.array(density), self.name)
 
     def epoch_end(self, trainer: Trainer) -> None:
-        """Drop the weakest of each sign, grow as many at random."""
+        """Drop the weakest of each sign and what is exactly 0 (grown, and never reached by a gradient); grow as many.
+
+        Without the zeros, synapses of silent inputs would gather: they have no sign and would stay for good.
+        """
         if self.share == 0 or trainer.epoch + 1 >= trainer.epochs:  # what is grown last would never learn
             return
         for t in tensors(trainer):
@@ -114,7 +117,7 @@ class SET(Static):
                 continue
             slots = t.table.slots()
             w = t.table.weight[slots]
-            gone = np.concatenate([self._weakest(slots, w, w > 0), self._weakest(slots, -w, w < 0)])
+            gone = np.concatenate([self._weakest(slots, w, w > 0), self._weakest(slots, -w, w < 0), slots[w == 0]])
             kept = rewire.occupancy(t.table)
             kept[t.table.pre(gone), t.table.post[gone]] = False
             free = np.flatnonzero(~kept.reshape(-1))
