@@ -47,7 +47,7 @@ def cochlea(
     window: float = 25.0,
     hop: float = 5.0,
     dynamic_range: float = 50.0,
-    max_rate: float = 200.0,
+    max_rate: float = 40.0,
 ) -> tuple[F8, I8]:
     """Spikes of one sound; see the module's text for the steps.
 
@@ -125,7 +125,7 @@ def spoken_digits(
     leave_out: str | None = None,
     duration: float = 1000.0,
     n_channel: int = 64,
-    max_rate: float = 200.0,
+    max_rate: float = 40.0,
 ) -> Dataset:
     """The Free Spoken Digit Dataset (Jackson et al.) as spike trains of `cochlea`.
 
