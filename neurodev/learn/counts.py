@@ -52,7 +52,7 @@ def present(x: Spikes) -> Events:
     if held is None:
         flags = x.by_row
         start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-        index = np.empty(int(np.count_nonzero(flags)) + 1, dtype=np.uint32)
+        index = np.empty(x.n_present + 1, dtype=np.uint32)
         if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
             list_present_words(flags.view(np.uint32), start, index)
         else:
@@ -61,15 +61,6 @@ def present(x: Spikes) -> Events:
     return held
 
 
-@kernel
-def _count(index, n, out):  # type: ignore[no-untyped-def]
-    for k in range(n):
-        out[index[k]] += 1
-
-
 def rows_per_unit(x: Spikes) -> NDArray[np.int64]:
     """For each unit, the rows in which it has a count."""
-    out: NDArray[np.int64] = np.zeros(x.n, dtype=np.int64)
-    events = present(x)
-    _count(events.index, events.n, out)
-    return out
+    return present(x).per_index(x.n)

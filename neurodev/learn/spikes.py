@@ -43,6 +43,12 @@ class Events:
         """Number of events."""
         return int(self.start[-1])
 
+    def per_index(self, n: int) -> I8:
+        """How many events each of `n` members has."""
+        out = np.zeros(n, dtype=np.int64)
+        _count_events(self.index, self.n, out)
+        return out
+
 
 @kernel
 def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
@@ -90,6 +96,13 @@ def _list_words(words, start, index):  # type: ignore[no-untyped-def]
                 at += 1
                 word ^= lowest
     start[n_row] = at
+
+
+@kernel
+def _count_events(index, n, out):  # type: ignore[no-untyped-def]
+    """Add 1 to `out` for each of the first n events."""
+    for k in range(n):
+        out[index[k]] += 1
 
 
 @kernel
@@ -149,9 +162,10 @@ def list_flags(flags: U1, several: bool = False, present: int | None = None) -> 
     `present` is the number of non-zero bytes, where it is known.
     """
     start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-    n = int(np.count_nonzero(flags)) if present is None else present
     if several:
         n = int(flags.sum(dtype=np.int64))
+    else:
+        n = int(np.count_nonzero(flags)) if present is None else present
     index = np.empty(n + 4, dtype=np.uint32)
     by_words = flags.shape[1] % 8 == 0 and flags.flags.c_contiguous and sys.byteorder == "little"
     if not several and by_words and n < RARE * flags.size:
@@ -254,7 +268,7 @@ class Spikes:
             start = self.columns.start
             return start[1:] - start[:-1]
         if "rows" in self.__dict__:
-            return np.bincount(self.rows.index[: self.rows.n], minlength=self.n)
+            return self.rows.per_index(self.n)
         if self.layout == "lanes":
             return np.asarray(self.flags.sum(axis=1, dtype=np.int64))
         count = np.zeros(self.n, dtype=np.int32)
