@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.learn import conv_kernels as kernels
-from neurodev.learn import fused
+from neurodev.learn import conv_synapses, fused
 from neurodev.learn.counts import present, rows_per_unit
 from neurodev.learn.layer import Pullback, Vector, Weights
 from neurodev.learn.linear import Weighted, living_per_source
-from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.spikes import Current, Events, Spikes
 from neurodev.learn.vectors import LANES, aligned, padded
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -27,8 +27,10 @@ Array = NDArray[Any]
 
 # Measured with tests/benchmarks/train_conv.py, see `choose`
 GEMM_RATE = 0.5
-SYNAPSES_DENSITY = 0.05
+SYNAPSES_DENSITY = 0.03  # measured: .02 to .03 with 32 to 128 output channels, .06 with 512
 GEMM_BYTES = 16 << 20
+PLANES_WORK = 0.4  # numbers that planes go through, over those of matrix products, where both take as long
+PLANE_LONG = 160  # numbers of a plane that fill the registers of a sum twice
 NOWHERE: NDArray[np.uint8] = np.zeros((0, 0), dtype=np.uint8)
 
 
@@ -63,6 +65,7 @@ class Grid:
         self.run, self.deep = padded(kernel * n_out), padded(n_out)  # whole vectors, the rest meets zero weights
         self.line = (self.width + kernel - 1) * n_out
         self.origin = (kernel - 1 - padding) * (self.line + n_out)
+        self.plane = (self.height + kernel - 1) * (self.width + kernel - 1)  # numbers of a padded image of one channel
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -206,8 +209,7 @@ class Conv2d(Weighted):
         chosen = choose(table.n_synapse / (table.n_source * table.n_target), rate, self.stride, sparse)
         if chosen == "patches" and isinstance(x, Spikes) and _few_patterns(x, self.grid):
             chosen = "patterns"
-        run = {"gemm": _gemm, "patterns": _patterns, "patches": _patches}.get(chosen, _events)
-        y, pull_weights = run(x, weights, self.grid, chosen)
+        y, pull_weights = WAYS[chosen](x, weights, self.grid, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
         if isinstance(bias, Vector):
@@ -276,7 +278,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> 
         if not x.wanted:
             near, dx = NOWHERE, np.empty((0, 0), dtype=kind)
         elif x.near is None:
-            near, dx = NOWHERE, _push_back(delta, grid.image(table, "gemm", table.weight), grid) * worth[1]
+            near, dx = NOWHERE, _push_back(delta, table, grid) * worth[1]
         else:
             near, dx = x.near, np.empty((x.n_row, x.n), dtype=kind)
         gradient = grid.image(table, "patches", None).reshape(-1)
@@ -294,40 +296,74 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> 
     return Current(out[:size].reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
 
 
-def _events(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
-    """Event by event: by taps, or by living synapses."""
+def _taps(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """Event by event, tap by tap."""
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
-    rows = table.row_start, table.row_length, table.post
     worth = (np.arange(256) * x.scale).astype(kind)
     events, flags, numbers = present(x), x.by_row, grid.numbers
-    w = grid.image(table, chosen, table.weight) if chosen != "synapses" else None
+    w = grid.image(table, chosen, table.weight)
     out = np.zeros((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
-    if w is None:
-        kernels.add_synapses(events.start, events.index, flags, worth, numbers, *rows, table.weight, out)
-    else:
-        kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
+    kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
-        cube = delta.reshape(out.shape)
+        cube, gradient = delta.reshape(out.shape), grid.image(table, chosen, None)
+        kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
+        rows = table.row_start, table.row_length, table.post
+        kernels.unpack(grid.bases[chosen], *rows, gradient.reshape(-1), weights.gradient)
+        if not x.wanted:
+            return None
+        near = x.window
+        if near is None:
+            return Current(_push_back(delta, table, grid) * worth[1], x.steps, x.batch, x.shape)
+        dx = np.zeros((x.n_row, x.n), dtype=kind)
+        kernels.dot_taps(near.start, near.index, worth[1], numbers, w, cube, dx)
+        return Current(dx, x.steps, x.batch, x.shape)
+
+    return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
+
+
+def _by_channel(table: Table, shift: Array, size: int, channels: int) -> tuple[Array, Array, Array]:
+    """(begin, where, slot) of the living synapses of each channel (see `neurodev.learn.conv_synapses`)."""
+    begin = np.empty(channels + 1, dtype=np.int64)
+    where, slot = np.empty(table.n_synapse, dtype=np.uint32), np.empty(table.n_synapse, dtype=np.int64)
+    conv_synapses.list_by_channel(
+        table.row_start, table.row_length, table.post, shift, size, begin, where, slot
+    )  # fmt: skip
+    return begin, where, slot
+
+
+def _synapses(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
+    """Event by event, through the living synapses."""
+    assert isinstance(x, Spikes)
+    table, kind, k = weights.table, weights.table.weight.dtype.type, grid.kernel
+    worth: Array = (np.arange(256) * x.scale).astype(kind)
+    events, flags = present(x), x.by_row
+    _, place, channel = grid.units
+    i, j = np.divmod(np.arange(k * k), k)
+    begin, where, slot = _by_channel(table, (k - 1 - i) * grid.line + (k - 1 - j) * grid.n_out, 1, grid.channels)
+    value = table.weight[slot]
+    lists = place, channel, begin, where, value, (grid.wide, grid.stride, grid.line, grid.origin)
+    out = np.empty((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
+    conv_synapses.add_synapses(events.start, events.index, flags, worth, *lists, grid.pad(kind), out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row)
         near = x.window if x.wanted else None
         dx = np.zeros((x.n_row if near is not None else 0, x.n), dtype=kind)
-        if x.wanted and near is None:
-            dx = _push_back(delta, grid.image(table, "gemm", table.weight), grid) * worth[1]
-        if w is None:
-            kernels.gradient_synapses(
-                events.start, events.index, flags, worth, numbers, *rows, cube, weights.gradient
-            )  # fmt: skip
-            if near is not None:
-                kernels.dot_synapses(near.start, near.index, worth[1], numbers, *rows, table.weight, cube, dx)
-        else:
-            gradient = grid.image(table, chosen, None)
-            kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
-            if near is not None:
-                kernels.dot_taps(near.start, near.index, worth[1], numbers, w, cube, dx)
-            kernels.unpack(grid.bases[chosen], *rows, gradient.reshape(-1), weights.gradient)
-        return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
+        gradient = np.zeros(slot.size, dtype=kind)
+        asked = Events(np.zeros(x.n_row + 1, dtype=np.int64), events.index[:0]) if near is None else near
+        conv_synapses.pull_synapses(
+            events.start, events.index, asked.start, asked.index, flags, worth, *lists, grid.pad(kind),
+            delta.reshape(out.shape), gradient, dx,
+        )  # fmt: skip
+        weights.gradient[slot] += gradient
+        if not x.wanted:
+            return None
+        if near is None:
+            dx = _push_back(delta, table, grid) * worth[1]
+        return Current(dx, x.steps, x.batch, x.shape)
 
     return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
 
@@ -402,16 +438,43 @@ def _some(grid: Grid, kind: type) -> int:
     return max(1, GEMM_BYTES // (grid.high * grid.wide * depth * np.dtype(kind).itemsize))
 
 
-def _push_back(delta: Array, w: Array, grid: Grid) -> Array:
-    """Input gradient everywhere, (R, n_in), as matrix products; `w` in the arrangement of ``gemm``."""
-    n_row, some = delta.shape[0], _some(grid, delta.dtype.type)
-    dx = np.zeros((n_row, grid.height * grid.width, grid.channels), dtype=delta.dtype)
-    for a in range(0, n_row, some):
+def _push_back(delta: Array, table: Table, grid: Grid) -> Array:
+    """Input gradient everywhere, (R, n_in): by planes through living synapses, or as matrix products."""
+    pixels = grid.height * grid.width
+    dx = np.zeros((delta.shape[0], pixels, grid.channels), dtype=delta.dtype)
+    work = table.n_synapse / (table.n_source * table.n_target) * grid.plane / pixels
+    if not isinstance(table, DenseTable) and work < PLANES_WORK:
+        _push_planes(delta, table, grid, dx)
+    else:
+        _push_products(delta, grid.image(table, "gemm", table.weight), grid, dx)
+    return dx.reshape(delta.shape[0], -1)
+
+
+def _push_products(delta: Array, w: Array, grid: Grid, dx: Array) -> None:
+    """As matrix products, some rows of the batch at a time; `w` in the arrangement of ``gemm``."""
+    some = _some(grid, delta.dtype.type)
+    for a in range(0, dx.shape[0], some):
         back = delta[a : a + some].reshape(-1, grid.n_out) @ w.T
         kernels.add_columns(
             back.reshape(-1, grid.high * grid.wide, grid.kernel**2, grid.channels), grid.numbers, dx[a : a + some]
         )  # fmt: skip
-    return dx.reshape(n_row, -1)
+
+
+def _push_planes(delta: Array, table: Table, grid: Grid, dx: Array) -> None:
+    """Channels first, through the living synapses (see `neurodev.learn.plane_kernels`)."""
+    k, kind, image = grid.kernel, delta.dtype.type, grid.plane
+    line = grid.width + k - 1
+    group = max(1, min(dx.shape[0], round(PLANE_LONG / image)))
+    i, j = np.divmod(np.arange(k * k), k)
+    begin, where, slot = _by_channel(table, (k - 1 - i) * line + k - 1 - j, group * image, grid.channels)
+    origin = (k - 1 - grid.padding) * (line + 1)
+    shape = (grid.width, grid.wide, grid.stride, line, origin, image, group)
+    size = padded((group - 1) * image + grid.height * line)
+    planes = aligned((grid.n_out * group * image + padded(k) + LANES,), kind)
+    sums = aligned((grid.channels * size,), kind)
+    conv_synapses.push_planes(
+        delta.reshape(dx.shape[0], -1, grid.n_out), begin, where, table.weight[slot], shape, planes, sums, dx
+    )  # fmt: skip
 
 
 def _gemm(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tuple[Current, Pullback]:
@@ -446,6 +509,9 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid, chosen: str) -> tup
         if not x.wanted:
             return None
         worth = kind(x.scale if isinstance(x, Spikes) else 1.0)
-        return Current(_push_back(delta, w, grid) * worth, x.steps, x.batch, x.shape)
+        return Current(_push_back(delta, table, grid) * worth, x.steps, x.batch, x.shape)
 
     return Current(out, x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
+
+
+WAYS = {"gemm": _gemm, "patterns": _patterns, "patches": _patches, "taps": _taps, "synapses": _synapses}

@@ -1,14 +1,14 @@
 """Products of spikes with convolution kernels: forward, weight gradient, input gradient, event by event.
 
 A spike of channel c at pixel (y, x) adds its kernel, one patch of ``kernel x kernel`` pixels with all output channels
-at each, to the currents around it.  Four ways, all reading the rows of the synapse table (row = channel x tap):
+at each, to the currents around it.  Three ways, all reading the rows of the synapse table (row = channel x tap), beside
+those over living synapses only (`neurodev.learn.conv_synapses`):
 
 =========  =================================================================  =============================
 patterns   one channel of input spikes: responses from a table                cost = output pixels
 patches    stride 1: forward output pixel by output pixel; backward a patch   cost = events x kernel weights
            is ``kernel`` runs of a padded image of the gradient
 taps       any stride, dense rows: tap by tap                                 the same, shorter loops
-synapses   any stride, sparse rows: the living synapses of each tap           cost = events x living synapses
 =========  =================================================================  =============================
 
 Names: `start`, `index` events by row of the batch (each unit once, however often it counts); `worth` what a count is
@@ -261,65 +261,6 @@ def dot_taps(start, index, scale, grid, w, delta, dx):  # type: ignore[no-untype
                         d, a = delta[r, oy * wide + ox], w[(c * size + i) * size + j]
                         for q in range(n_out):
                             total += d[q] * a[q]
-            dx[r, index[k]] = scale * total
-
-
-# ---------------------------------------------------------------- sparse rows
-
-
-@kernel
-def add_synapses(start, index, flags, worth, grid, row_start, row_length, post, weight, out):  # type: ignore[no-untyped-def]
-    """Forward over the living synapses of each tap."""
-    _, width, channels, high, wide, size, stride, padding = grid
-    for r in range(out.shape[0]):
-        for k in range(start[r], start[r + 1]):
-            y, x, c = _unit(np.int64(index[k]), width, channels)
-            v = worth[flags[r, index[k]]]
-            for i in range(size):
-                oy = _meets(y, i, stride, padding, high)
-                for j in range(size):
-                    ox = _meets(x, j, stride, padding, wide)
-                    if oy >= 0 and ox >= 0:
-                        o, row = out[r, oy * wide + ox], (c * size + i) * size + j
-                        for s in range(row_start[row], row_start[row] + row_length[row]):
-                            o[post[s]] += v * weight[s]
-
-
-@kernel
-def gradient_synapses(start, index, flags, worth, grid, row_start, row_length, post, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient of the living synapses."""
-    _, width, channels, high, wide, size, stride, padding = grid
-    for r in range(delta.shape[0]):
-        for k in range(start[r], start[r + 1]):
-            y, x, c = _unit(np.int64(index[k]), width, channels)
-            v = worth[flags[r, index[k]]]
-            for i in range(size):
-                oy = _meets(y, i, stride, padding, high)
-                for j in range(size):
-                    ox = _meets(x, j, stride, padding, wide)
-                    if oy >= 0 and ox >= 0:
-                        d, row = delta[r, oy * wide + ox], (c * size + i) * size + j
-                        for s in range(row_start[row], row_start[row] + row_length[row]):
-                            gradient[s] += v * d[post[s]]
-
-
-@kernel
-def dot_synapses(start, index, scale, grid, row_start, row_length, post, weight, delta, dx):  # type: ignore[no-untyped-def]
-    """Input gradient through the living synapses, where the window asks for it."""
-    _, width, channels, high, wide, size, stride, padding = grid
-    zero = weight.dtype.type(0)
-    for r in range(delta.shape[0]):
-        for k in range(start[r], start[r + 1]):
-            y, x, c = _unit(np.int64(index[k]), width, channels)
-            total = zero
-            for i in range(size):
-                oy = _meets(y, i, stride, padding, high)
-                for j in range(size):
-                    ox = _meets(x, j, stride, padding, wide)
-                    if oy >= 0 and ox >= 0:
-                        d, row = delta[r, oy * wide + ox], (c * size + i) * size + j
-                        for s in range(row_start[row], row_start[row] + row_length[row]):
-                            total += weight[s] * d[post[s]]
             dx[r, index[k]] = scale * total
 
 

@@ -60,8 +60,8 @@ def _small_spike(window: float = 0.5) -> LIF:
     return LIF(0.2, 0.5, surrogate=Surrogate("rectangle", window))
 
 
-def _output(layer: Linear, readout: str) -> list[Layer]:
-    """The last layer, with its neurons where the readout is their spikes.
+def _output(layer: Linear, readout: str, spike: LIF | None = None) -> list[Layer]:
+    """The last layer, with its neurons (`spike`; those of the small nets) where the readout is their spikes.
 
     An output neuron that no input brings into the window of its surrogate has no gradient and is lost for good.  With
     the window of the hidden neurons that cost one class of MNIST, and four of Fashion-MNIST, in the first epochs of
@@ -69,7 +69,7 @@ def _output(layer: Linear, readout: str) -> list[Layer]:
     """
     if readout not in ("spikes", "currents"):
         raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
-    return [layer, _small_spike(OUTPUT_WINDOW)] if readout == "spikes" else [layer]
+    return [layer] if readout == "currents" else [layer, spike or _small_spike(OUTPUT_WINDOW)]
 
 
 def _small(inputs: tuple[int, int, int], n_class: int, width: float, storage: str, density: float, readout: str,
@@ -136,8 +136,8 @@ def dpap_mnist(
 
 
 def sdsnn_cifar10(
-    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, dendritic: bool = False,
-    **words: Any,
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, readout: str = "spikes",
+    dendritic: bool = False, **words: Any,
 ) -> Sequential:  # fmt: skip
     """The six convolutions of SD-SNN and DPAP for CIFAR-10: PLIF after convolutions, LIF after linear layers.
 
@@ -150,6 +150,8 @@ def sdsnn_cifar10(
     width : float
         Factor on all channels and hidden units.
     steps : int
+    readout : {"spikes", "currents"}
+        As in `sdsnn_mnist`; at small `width` and few images spikes lose classes.
     dendritic : bool
         Gate every hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN).
     **words
@@ -169,7 +171,7 @@ def sdsnn_cifar10(
         *block(128, 1), *block(128, 2), MaxPool2d(2), *block(256, 3), *block(256, 4), MaxPool2d(2),
         *block(512, 5), *block(512, 6), Flatten(),
         gate(Linear(_wide(512, width), gain=1.5, name="fc1", **how)), spike(),
-        Linear(10, gain=2.0, name="fc2"), spike(),
+        *_output(Linear(10, gain=2.0, name="fc2"), readout, spike()),
         inputs=(32, 32, 3), **words,
     )  # fmt: skip
 

@@ -121,6 +121,23 @@ def test_shapes_at_stride_one(shape, n_out, kernel, padding):
     check(shape, n_out, kernel, 1, padding, steps=1, batch=3)
 
 
+@pytest.mark.parametrize("steps, batch", [(1, 1), (2, 3), (9, 5)])
+@pytest.mark.parametrize(
+    "shape, n_out, kernel, stride, padding",
+    [((6, 7, 5), 4, 3, 1, 1), ((2, 2, 9), 17, 3, 1, 1), ((7, 6, 3), 5, 3, 2, 1), ((8, 8, 2), 17, 2, 2, 0),
+     ((5, 9, 1), 1, 5, 3, 4), ((4, 4, 3), 2, 1, 2, 0), ((14, 13, 2), 3, 3, 1, 0), ((1, 1, 1), 1, 1, 1, 0)],
+)  # fmt: skip
+def test_planes(shape, n_out, kernel, stride, padding, steps, batch, monkeypatch):
+    """The input gradient by planes equals the loops and the products, whole groups of images or not."""
+    monkeypatch.setattr(conv, "PLANES_WORK", np.inf)
+    monkeypatch.setattr(conv, "_push_products", None)  # the other way would fail
+    for kind, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
+        check(
+            shape, n_out, kernel, stride, padding, storage="sparse", density=0.5, kind=kind, tolerance=tolerance,
+            steps=steps, batch=batch,
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 @pytest.mark.parametrize("name", KERNELS)
 def test_no_spikes_and_all_spikes(rate, name, monkeypatch):
