@@ -1,4 +1,4 @@
-"""NSPDI-SNN against linear neurons under STDS, at equal sparsity and equal parameters, its two ideas removed in turn.
+"""NSPDI-SNN against linear neurons under STDS, at equal sparsity and equal parameters, its three ideas removed in turn.
 
     python -m analysis.dendritic_pruning examples/studies/dendritic_mnist.toml [--sparsity 0.9 0.95] [--seeds 5]
     python -m analysis.dendritic_pruning maze
@@ -10,6 +10,7 @@ times the shortest path; its settings are in `walker`.  The variants:
     NSPDI      gate V, gains of its own for each neuron (h), hard cut
     V = 0      no gate; the hidden layers are widened until the net has as many synapses
     h = 0      gate and cut, equal gains
+    cut = 0    gate and gains, no cut
     STDS       neither gate nor gains nor cut, widened
 
 The sparsity is an outcome of the displacement D, so D is found for each variant and sparsity: density falls about as a
@@ -46,8 +47,8 @@ from neurodev.metrics import cost
 from neurodev.run import Run
 from neurodev.study import Study
 
-VARIANTS = ("NSPDI", "V = 0", "h = 0", "STDS")
-GATED = ("NSPDI", "h = 0")
+VARIANTS = ("NSPDI", "V = 0", "h = 0", "cut = 0", "STDS")
+GATED = ("NSPDI", "h = 0", "cut = 0")
 NEAR = 0.05  # of the wanted density
 TRIES = 8
 STEEP = -2.5  # of log density over log D, before two runs tell; measured -2 to -3
@@ -91,8 +92,10 @@ def pruning(variant: str, own: dict[str, Any], displacement: float) -> dict[str,
     words = own | {"displacement": displacement}
     if variant in ("h = 0", "STDS"):
         words["heterogeneity"] = 0.0
+    if variant in ("cut = 0", "STDS"):
+        words["cut"] = 0.0
     if variant == "STDS":
-        words |= {"kind": "STDS", "cut": 0.0}
+        words["kind"] = "STDS"
     return words
 
 

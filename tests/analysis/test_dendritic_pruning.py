@@ -54,6 +54,7 @@ def test_variants_remove_one_thing_each() -> None:
     own = {"kind": "NSPDI", "displacement": 0.3, "heterogeneity": 0.5}
     assert one.pruning("NSPDI", own, 0.1) == one.pruning("V = 0", own, 0.1) == own | {"displacement": 0.1}
     assert one.pruning("h = 0", own, 0.1)["heterogeneity"] == 0 and "cut" not in one.pruning("h = 0", own, 0.1)
+    assert one.pruning("cut = 0", own, 0.1) == own | {"displacement": 0.1, "cut": 0.0}
     stds = one.pruning("STDS", own, 0.1)
     assert stds["kind"] == "STDS" and stds["heterogeneity"] == stds["cut"] == 0
 
@@ -81,7 +82,7 @@ def test_table_of_a_little_task(tmp_path: Path, capsys: pytest.CaptureFixture[st
     words = [str(tmp_path / "task.toml"), "--seeds", "2", "--sparsity", "0.6", "--to", str(tmp_path / "out")]
     one.main(words)
     said = capsys.readouterr().out
-    rows = {line.split("  ")[0].strip(): line for line in said.splitlines()[1:7]}
+    rows = {line.split("  ")[0].strip(): line for line in said.splitlines()[1:8]}
     assert set(rows) == {"gated, unpruned", "linear, unpruned", *one.VARIANTS}
     base = study.load(tmp_path / "task.toml")
     models = [training.trainer(one.of(base, v, 0.0, (64, 10))).model for v in ("NSPDI", "STDS")]
