@@ -101,5 +101,5 @@ def scaling(
     densities: Sequence[float] = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01), rates: Sequence[float] = (0.02, 0.05, 0.13),
     repeats: int = 9, wall: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """`measure` for falling densities at each rate of input, the same seed for all."""
+    """`measure` for every density and rate of input, the same seed for all."""
     return [measure(d, r, 1, repeats, wall) for r in rates for d in densities]
