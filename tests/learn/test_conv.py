@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn import conv
+from neurodev.learn import conv_ways
 from neurodev.learn.conv import Conv2d
 from neurodev.learn.model import Sequential
 from neurodev.learn.spikes import Current, Spikes
@@ -91,7 +91,7 @@ def test_every_kernel_gives_the_same(name, storage, density, monkeypatch):
     """Forward, weight gradient and input gradient equal the loops to 1e-12 (float64) and 1e-5 (float32)."""
     if name == "synapses" and storage != "sparse":
         pytest.skip("living synapses are listed by sparse tables only")
-    monkeypatch.setattr(conv, "choose", lambda *a: name)
+    monkeypatch.setattr(conv_ways, "choose", lambda *a: name)
     for kind, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
         for window in (None, 0.3):
             check(
@@ -106,7 +106,7 @@ def test_every_kernel_gives_the_same(name, storage, density, monkeypatch):
 )
 def test_strides(name, shape, n_out, kernel, stride, padding, monkeypatch):
     """Any stride, even kernels, and kernels of one pixel."""
-    monkeypatch.setattr(conv, "choose", lambda *a: name)
+    monkeypatch.setattr(conv_ways, "choose", lambda *a: name)
     storage = "sparse" if name == "synapses" else "dense"
     check(shape, n_out, kernel, stride, padding, storage=storage, density=0.7, window=0.5)
 
@@ -129,8 +129,8 @@ def test_shapes_at_stride_one(shape, n_out, kernel, padding):
 )  # fmt: skip
 def test_planes(shape, n_out, kernel, stride, padding, steps, batch, monkeypatch):
     """The input gradient by planes equals the loops and the products, whole groups of images or not."""
-    monkeypatch.setattr(conv, "PLANES_WORK", np.inf)
-    monkeypatch.setattr(conv, "_push_products", None)  # the other way would fail
+    monkeypatch.setattr(conv_ways, "PLANES_WORK", np.inf)
+    monkeypatch.setattr(conv_ways, "_push_products", None)  # the other way would fail
     for kind, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
         check(
             shape, n_out, kernel, stride, padding, storage="sparse", density=0.5, kind=kind, tolerance=tolerance,
@@ -142,7 +142,7 @@ def test_planes(shape, n_out, kernel, stride, padding, steps, batch, monkeypatch
 @pytest.mark.parametrize("name", KERNELS)
 def test_no_spikes_and_all_spikes(rate, name, monkeypatch):
     """Empty and full event lists."""
-    monkeypatch.setattr(conv, "choose", lambda *a: name)
+    monkeypatch.setattr(conv_ways, "choose", lambda *a: name)
     counts = np.full((6, 5, 4, 3), int(rate), np.uint8)
     check((5, 4, 3), 7, 3, 1, 1, storage="sparse" if name == "synapses" else "dense", counts=counts)
 
@@ -150,7 +150,7 @@ def test_no_spikes_and_all_spikes(rate, name, monkeypatch):
 @pytest.mark.parametrize("name", KERNELS)
 def test_counts_of_pooled_spikes(name, monkeypatch):
     """A count of k is worth k times the scale, whatever kernel is used."""
-    monkeypatch.setattr(conv, "choose", lambda *a: name)
+    monkeypatch.setattr(conv_ways, "choose", lambda *a: name)
     counts = np.random.default_rng(2).integers(0, 5, (6, 6, 5, 4)).astype(np.uint8)
     check((6, 5, 4), 9, 3, 1, 1, storage="sparse" if name == "synapses" else "dense", counts=counts, scale=0.25)
 
@@ -210,11 +210,11 @@ def test_operations_are_counted(stride, padding):
 
 def test_the_choice():
     """Crossovers by density, rate, stride and storage."""
-    assert conv.choose(1.0, 0.1, 1, False) == "patches"
-    assert conv.choose(1.0, 0.1, 2, False) == "taps"
-    assert conv.choose(1.0, 1.0, 1, True) == "gemm"
-    assert conv.choose(0.01, 0.1, 1, True) == "synapses"
-    assert conv.choose(0.01, 0.1, 1, False) == "patches"
+    assert conv_ways.choose(1.0, 0.1, 1, False) == "patches"
+    assert conv_ways.choose(1.0, 0.1, 2, False) == "taps"
+    assert conv_ways.choose(1.0, 1.0, 1, True) == "gemm"
+    assert conv_ways.choose(0.01, 0.1, 1, True) == "synapses"
+    assert conv_ways.choose(0.01, 0.1, 1, False) == "patches"
 
 
 @pytest.mark.parametrize(
