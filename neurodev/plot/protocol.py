@@ -35,6 +35,9 @@ def figure(protocol: Any) -> Figure:
         (draw_bands if panel.bands else draw_panel)(ax, panel)
     for ax in axes[n:]:
         ax.set_visible(False)
+    fig.draw_without_rendering()  # from here on, places are known
+    for ax in axes[:n]:
+        clear_legend(ax)
     return fig
 
 
@@ -70,6 +73,18 @@ def draw_panel(ax: Any, panel: Any) -> None:
     if panel.log_y:
         ax.set_yscale("log")
     legend(ax)
+
+
+def clear_legend(ax: Any) -> None:
+    """Where the best place for the legend still lies on data, make room above them."""
+    box = ax.get_legend() and ax.get_legend().get_window_extent()
+    if not box or ax.get_yscale() == "log":
+        return
+    if any(box.contains(x, y) for line in ax.lines for x, y in line.get_transform().transform(line.get_xydata())):
+        low, high = ax.get_ylim()
+        share = min(box.height / ax.get_window_extent().height + 0.04, 0.7)
+        ax.set_ylim(low, low + (high - low) / (1 - share))
+        ax.get_legend().set_loc("upper right")
 
 
 def draw_bands(ax: Any, panel: Any) -> None:
