@@ -174,7 +174,7 @@ def all_reads(
 def student(base: Study, folder: Path, **how: Any) -> Callable[[str, float, int], Read]:
     """``train`` for a study."""
     data = training.dataset(base)
-    ends = math.prod(training._shape_of(data)), data.n_class
+    ends = math.prod(training.shape_of(data)), data.n_class
 
     def train(variant: str, displacement: float, seed: int) -> Read:
         to = folder / f"{variant.replace(' ', '')}-{displacement:g}-seed{seed}.sqlite"

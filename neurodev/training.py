@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from neurodev import data as sets
-from neurodev.data.dataset import Dataset
+from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
 from neurodev.learn import encode, networks, optim
 from neurodev.learn.dendritic import Dendritic
@@ -35,7 +35,7 @@ from neurodev.methods import METHODS
 from neurodev.study import Study, check_keys, kind_of, quantity
 
 SECTIONS = ("kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method")
-TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience")
+TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle")
 
 
 def fully_connected(
@@ -156,10 +156,7 @@ def trainer(
     part = lambda name, default: dict(table.get(name, {"kind": default}))
     given = part("network", "fully_connected")
     make = kind_of(study, given, NETWORKS, ("network",), "network")
-    shape: dict[str, Any] = {}
-    if "inputs" in inspect.signature(make).parameters:
-        shape = {"inputs": _shape_of(data), "n_class": data.n_class}
-    model = _called(study, make, given, "network", seed=seed, **shape)
+    model = _called(study, make, given, "network", seed=seed, **_ends(make, given, data))
     given = part("encoder", "Bernoulli")
     encoder = _called(study, kind_of(study, given, ENCODERS, ("encoder",), "encoder"), given, "encoder")
     given = part("optimiser", "Adam")
@@ -183,9 +180,21 @@ def trainer(
     return made_trainer
 
 
-def _shape_of(data: Dataset) -> tuple[int, ...]:
-    cells = getattr(data.x_train, "n_cell", None)
-    return (int(cells),) if cells is not None else tuple(int(n) for n in data.x_train.shape[1:])
+def shape_of(data: Dataset) -> tuple[int, ...]:
+    """Shape of one sample: that of an image, the grid of a recording, or the number of its cells."""
+    if isinstance(data.x_train, SpikeTrains):
+        return data.x_train.grid or (data.x_train.n_cell,)
+    return tuple(int(n) for n in data.x_train.shape[1:])
+
+
+def _ends(make: Callable[..., Any], given: dict[str, Any], data: Dataset) -> dict[str, Any]:
+    """What the data say of a network that does not say it itself: its input and its number of classes."""
+    known = inspect.signature(make).parameters
+    shape = shape_of(data)
+    if "inputs" in known and len(known["inputs"].default) == 3 and len(shape) == 2:
+        shape = (*shape, 1)
+    found = {"inputs": shape, "n_class": data.n_class}
+    return {k: v for k, v in found.items() if k in known and k not in given}
 
 
 def told(t: Trainer) -> str:

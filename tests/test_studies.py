@@ -15,23 +15,29 @@ from neurodev.methods import METHODS
 STUDIES = Path(__file__).resolve().parent.parent / "examples" / "studies"
 FILES = sorted(p for p in STUDIES.glob("*.toml") if "data" in study.load(p).table)
 FEW = {"train.batch": "10", "train.epochs": "20"}
+IMAGES = {
+    "mnist": ((28, 28), 10), "fashion_mnist": ((28, 28), 10), "cifar10": ((32, 32, 3), 10),
+    "cifar100": ((32, 32, 3), 100), "tiny_imagenet": ((64, 64, 3), 200),
+}  # fmt: skip
+TRAINS = {  # grid or number of cells, classes
+    "spoken_digits": (64, 10), "barrel_letters": ((16, 16, 2), 26), "nmnist": ((34, 34, 2), 10),
+    "dvs_gesture": ((32, 32, 2), 11), "cifar10_dvs": ((32, 32, 2), 10), "shd": (700, 20),
+}  # fmt: skip
 
 
-def images(kind: str) -> Dataset:
-    """Some bright blobs of the size of the images: the structure of a study does not depend on what they show."""
-    rng = np.random.default_rng(3)
-    shape = (32, 32, 3) if kind == "cifar10" else (28, 28)
-    x = (255 * (rng.random((240, *shape)) < 0.2)).astype(np.uint8)
-    y = np.arange(240) % 10
-    return Dataset(x[:200], y[:200], x[200:], y[200:], "blobs", tuple("0123456789"))
-
-
-def sounds() -> Dataset:
-    """Some random spike trains of 64 channels."""
-    rng = np.random.default_rng(4)
-    x = SpikeTrains.of([(rng.uniform(0, 1000, 300), rng.integers(0, 64, 300)) for _ in range(120)], 64, 1000.0)
-    y = np.arange(120) % 10
-    return Dataset(x[:100], y[:100], x[100:], y[100:], "noise", tuple("0123456789"))
+def made_up(kind: str) -> Dataset:
+    """Noise in the shape of a data set: the structure of a study does not depend on what it shows."""
+    rng, x = np.random.default_rng(3), None
+    shape, n_class = IMAGES[kind] if kind in IMAGES else TRAINS[kind]
+    y = np.arange(240) % n_class
+    if kind in IMAGES:
+        x = (255 * (rng.random((240, *shape)) < 0.2)).astype(np.uint8)
+    else:
+        grid = shape if isinstance(shape, tuple) else None
+        n = int(np.prod(shape))
+        spikes = [(rng.uniform(0, 1000, n), rng.integers(0, n, n)) for _ in range(240)]
+        x = SpikeTrains.of(spikes, n, 1000.0, grid)
+    return Dataset(x[:200], y[:200], x[200:], y[200:], "noise", tuple(str(k) for k in range(n_class)))
 
 
 def methods_of(path: Path) -> list[str]:
@@ -44,9 +50,9 @@ def test_every_method_has_a_study() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_study_builds_its_trainer(path: Path, tmp_path: Path) -> None:
-    s = study.load(path, FEW)
-    heard = s.table["data"]["kind"] == "spoken_digits"
-    t = training.trainer(s, tmp_path / "run.sqlite", data=sounds() if heard else images(s.table["data"]["kind"]))
+    large = {"network.width": "0.1"} if study.load(path).table["network"]["kind"] in ("vgg16", "resnet19") else {}
+    s = study.load(path, FEW | large)
+    t = training.trainer(s, tmp_path / "run.sqlite", data=made_up(s.table["data"]["kind"]))
     given = s.table.get("method", [{}])[0]
     begins_sparse = given and given["kind"] != "LTH"  # lottery tickets begin whole
     sparsity = given.get("first_sparsity", given.get("sparsity", 0.0)) if begins_sparse else 0.0
@@ -55,10 +61,13 @@ def test_a_study_builds_its_trainer(path: Path, tmp_path: Path) -> None:
     dense = methods_of(path) == ["SET"]  # its output stays dense, beside the sparsity asked for
     assert alive / pairs == pytest.approx(1 - sparsity, abs=0.02 if dense else 1e-4)
     assert t.close().provenance["study"] == s.text
-    assert s.table["train"]["epochs"] and study.load(path).table["train"]["epochs"] == 10
+    assert s.table["train"]["epochs"] and study.load(path).table["train"]["epochs"] in (10, 40)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+SETS = {repr(study.load(p).table["data"]): p for p in FILES}  # one study of each set and its settings
+
+
+@pytest.mark.parametrize("path", SETS.values(), ids=lambda p: p.stem)
 def test_a_study_finds_its_data(path: Path) -> None:
     """With NEURODEV_DATA set (or the data in the folder from which the tests run)."""
     s = study.load(path)
@@ -66,8 +75,8 @@ def test_a_study_finds_its_data(path: Path) -> None:
     places = [Path(name), Path(os.environ.get("NEURODEV_DATA", ".")) / name]
     if not any(p.is_dir() for p in places):
         pytest.skip(f"no folder {name!r}: set NEURODEV_DATA")
-    s.table["data"] |= {"train": 100, "test": 20}
-    data = training.dataset(s)
-    assert len(data.y_train) == 100 and data.n_class == 10
-    x = data.x_train
-    assert x.n_cell == 64 if isinstance(x, SpikeTrains) else x.shape[1:] == (28, 28)
+    s.table["data"] |= {"train": 20, "test": 20}
+    data, kind = training.dataset(s), s.table["data"]["kind"]
+    shape, n_class = IMAGES[kind] if kind in IMAGES else TRAINS[kind]
+    assert len(data.y_train) == 20 and data.n_class == n_class
+    assert training.shape_of(data) == (shape if isinstance(shape, tuple) else (shape,))

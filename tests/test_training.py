@@ -104,8 +104,13 @@ def test_studies_on_event_recordings(tmp_path: Path) -> None:
         "steps = 10\n[train]\nepochs = 1\nbatch = 13\n"
     )
     t = training.trainer(study.load(path))
-    assert t.model.inputs == (128,) and t.data.n_class == 26
+    assert t.model.inputs == (8, 8, 2) and t.data.n_class == 26
     assert t.fit().history[0].train_loss > 0
+    t.close()
+    seen = path.read_text() + '[network]\nkind = "sdsnn_nmnist"\nreadout = "currents"\n'
+    path.write_text(seen)
+    t = training.trainer(study.load(path))  # convolutions take the grid and the classes from the data
+    assert t.model.inputs == (8, 8, 2) and t.model.outputs == (26,)
     t.close()
     path.write_text(f'[data]\nkind = "nmnist"\npath = "{tmp_path}"\n')
     with pytest.raises(StudyError, match="download Train.zip"):

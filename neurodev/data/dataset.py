@@ -30,6 +30,8 @@ class SpikeTrains:
     n_cell : int
     duration : float, ms
         Every time lies in [0, duration].
+    grid : (rows, columns, channels), optional
+        Where cells lie on a grid: ``cell = (channel * rows + row) * columns + column``.
     """
 
     times: F8
@@ -37,6 +39,7 @@ class SpikeTrains:
     offsets: I8
     n_cell: int
     duration: float
+    grid: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         t, c, o = self.times, self.cells, self.offsets
@@ -48,9 +51,14 @@ class SpikeTrains:
             raise ParameterError(f"spike times must be finite and lie in [0, duration={self.duration}] ms")
         if c.size and (c.min() < 0 or c.max() >= self.n_cell):
             raise ParameterError(f"cells must lie in [0, {self.n_cell}), got {c.min()}..{c.max()}")
+        if self.grid is not None and (len(self.grid) != 3 or np.prod(self.grid) != self.n_cell):
+            raise ParameterError(f"grid must be (rows, columns, channels) of {self.n_cell} cells, got {self.grid}")
 
     @classmethod
-    def of(cls, trains: Sequence[tuple[ArrayLike, ArrayLike]], n_cell: int, duration: float) -> SpikeTrains:
+    def of(
+        cls, trains: Sequence[tuple[ArrayLike, ArrayLike]], n_cell: int, duration: float,
+        grid: tuple[int, int, int] | None = None,
+    ) -> SpikeTrains:  # fmt: skip
         """From one pair (times, cells) a sample, in any order of time.
 
         Raises
@@ -71,8 +79,9 @@ class SpikeTrains:
         offsets = np.concatenate([[0], np.cumsum([t.size for t in times])]).astype(np.int64)
         none = np.zeros(0)
         return cls(
-            np.concatenate([none, *times]), np.concatenate([none.astype(np.int64), *cells]), offsets, n_cell, duration
-        )
+            np.concatenate([none, *times]), np.concatenate([none.astype(np.int64), *cells]), offsets, n_cell, duration,
+            grid,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return int(self.offsets.size - 1)
@@ -83,7 +92,7 @@ class SpikeTrains:
         length = np.diff(self.offsets)[chosen]
         offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
         at = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], length)
-        return SpikeTrains(self.times[at], self.cells[at], offsets, self.n_cell, self.duration)
+        return SpikeTrains(self.times[at], self.cells[at], offsets, self.n_cell, self.duration, self.grid)
 
     def counts(self) -> I8:
         """Spikes of each cell in each sample, (n_sample, n_cell)."""

@@ -34,7 +34,7 @@ def recordings(
         raise ParameterError(f"duration must be above 0 ms, got {duration}")
     grid = events[0].sensor_size if cells is None else cells
     trains, _ = pool(events, grid, refractory=refractory, longest=duration)
-    return SpikeTrains.of(trains, 2 * grid[0] * grid[1], float(duration))
+    return SpikeTrains.of(trains, 2 * grid[0] * grid[1], float(duration), (grid[1], grid[0], 2))
 
 
 def tonic(

@@ -102,8 +102,9 @@ class Binned(Encoder):
     Parameters
     ----------
     steps : int
-    shape : tuple of int, optional
-        Arrangement of the cells, as (height, width, channels).
+    shape : (height, width, channels), optional
+        Of the grid on which the cells lie, channel by channel; that of the trains, or a plain list, by default.
+        Units come out with channels last.
     """
 
     steps: int = 20
@@ -116,10 +117,15 @@ class Binned(Encoder):
         """Spikes (T * B, n)."""
         if not isinstance(x, SpikeTrains):
             raise ParameterError(f"Binned takes SpikeTrains, got {type(x).__name__}; use Bernoulli for images")
+        shape = self.shape or x.grid or (x.n_cell,)
+        if np.prod(shape) != x.n_cell:
+            raise ParameterError(f"shape {shape} does not hold the {x.n_cell} cells of these trains")
+        unit = np.arange(x.n_cell)
+        if len(shape) == 3:
+            unit = unit.reshape(-1, shape[2]).T.reshape(-1)
         flags = np.zeros((self.steps, samples.size, x.n_cell), dtype=np.uint8)
         for k, sample in enumerate(samples):
             a, b = x.offsets[sample], x.offsets[sample + 1]
             step = np.minimum((x.times[a:b] * (self.steps / x.duration)).astype(np.int64), self.steps - 1)
-            flags[step, k, x.cells[a:b]] = 1
-        shape = self.shape if self.shape is not None else (x.n_cell,)
-        return Spikes(flags.reshape(-1, x.n_cell), self.steps, samples.size, shape, wanted=False)
+            flags[step, k, unit[x.cells[a:b]]] = 1
+        return Spikes(flags.reshape(-1, x.n_cell), self.steps, samples.size, tuple(shape), wanted=False)

@@ -106,18 +106,19 @@ def sdsnn_mnist(
 
 
 def sdsnn_nmnist(
-    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes", **words: Any
-) -> Sequential:
-    """SD-SNN's net for N-MNIST cropped to 32 x 32; parameters as `sdsnn_mnist`."""
-    return _small((32, 32, 2), 10, width, storage, density, readout, words)
+    *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
+    inputs: tuple[int, int, int] = (32, 32, 2), n_class: int = 10, **words: Any,
+) -> Sequential:  # fmt: skip
+    """SD-SNN's net for N-MNIST (cropped to 32 x 32, as published) and other recordings; parameters as `sdsnn_mnist`."""
+    return _small(inputs, n_class, width, storage, density, readout, words)
 
 
 def sdsnn_dvs_gesture(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
-    inputs: tuple[int, int, int] = (128, 128, 2), **words: Any,
+    inputs: tuple[int, int, int] = (128, 128, 2), n_class: int = 11, **words: Any,
 ) -> Sequential:  # fmt: skip
     """SD-SNN's net for DVS-Gesture, 11 classes; parameters as `sdsnn_mnist`, `inputs` for a coarser sensor."""
-    return _small(inputs, 11, width, storage, density, readout, words)
+    return _small(inputs, n_class, width, storage, density, readout, words)
 
 
 def dpap_mnist(
@@ -137,7 +138,7 @@ def dpap_mnist(
 
 def sdsnn_cifar10(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, readout: str = "spikes",
-    dendritic: bool = False, **words: Any,
+    dendritic: bool = False, n_class: int = 10, **words: Any,
 ) -> Sequential:  # fmt: skip
     """The six convolutions of SD-SNN and DPAP for CIFAR-10: PLIF after convolutions, LIF after linear layers.
 
@@ -154,6 +155,7 @@ def sdsnn_cifar10(
         As in `sdsnn_mnist`; at small `width` and few images spikes lose classes.
     dendritic : bool
         Gate every hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN).
+    n_class : int
     **words
         Of `Sequential`: ``seed``, ``kind``.
     """
@@ -171,7 +173,7 @@ def sdsnn_cifar10(
         *block(128, 1), *block(128, 2), MaxPool2d(2), *block(256, 3), *block(256, 4), MaxPool2d(2),
         *block(512, 5), *block(512, 6), Flatten(),
         gate(Linear(_wide(512, width), gain=1.5, name="fc1", **how)), spike(),
-        *_output(Linear(10, gain=2.0, name="fc2"), readout, spike()),
+        *_output(Linear(n_class, gain=2.0, name="fc2"), readout, spike()),
         inputs=(32, 32, 3), **words,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -188,3 +189,25 @@ class BatchNorm(Layer):
 
         y = Current(out.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
         return y, pull
+
+
+def settle(model: Layer, batches: Iterable[Any]) -> None:
+    """Take the running means and variances of all batch norms anew, evenly over some batches of input.
+
+    They lag behind a net whose structure has just changed, and where absent synapses acted while they were taken they
+    are those of another net.
+    """
+    norms = [layer for layer in model.layers() if isinstance(layer, BatchNorm)]
+    kept = [norm.momentum for norm in norms]
+    for layer in model.layers():
+        layer.training = isinstance(layer, BatchNorm)
+    try:
+        for k, x in enumerate(batches, 1):
+            for norm in norms:
+                norm.momentum = 1 / k
+            model(x)
+    finally:
+        for norm, momentum in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+        for layer in model.layers():
+            layer.counters.clear()

@@ -26,6 +26,7 @@ from neurodev.learn.layer import Counters, Weights
 from neurodev.learn.loss import Loss, as_loss
 from neurodev.learn.method import Method
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.norm import BatchNorm, settle
 from neurodev.learn.optim import SGD, Adam, Schedule, constant
 from neurodev.learn.storage import remove_at_start, stored
 from neurodev.learn.workers import Outcome, Workers
@@ -85,6 +86,9 @@ class Trainer:
     checkpoint : int
         Epochs between checkpoints (0: none).
     progress : bool
+    settle : int
+        Batches on which batch norm takes its running means anew before every evaluation (0: never, as published); of
+        use where a method lets absent synapses act until the epoch ends.
     patience : int, optional
         Stop after this many epochs without a better accuracy on the test set.
     callbacks : sequence of callable
@@ -117,6 +121,7 @@ class Trainer:
         augment: Callable[[Any, np.random.Generator], Any] | None = None,
         checkpoint: int = 1,
         progress: bool = False,
+        settle: int = 0,
         patience: int | None = None,
         callbacks: Sequence[Callable[[Trainer], Any]] = (),
         resume: bool = False,
@@ -133,7 +138,9 @@ class Trainer:
         self.epochs, self.batch, self.seed = int(epochs), int(batch), check_seed(seed)
         self.methods, self.life_per_epoch, self.augment = list(methods), float(life_per_epoch), augment
         self.checkpoint_every, self.progress = int(checkpoint), progress
-        self.patience, self.callbacks = patience, list(callbacks)
+        self.patience, self.callbacks, self.settle = patience, list(callbacks), int(settle)
+        if isinstance(settle, bool) or not isinstance(settle, (int, np.integer)) or settle < 0:
+            raise ParameterError(f"settle must be a whole number of batches, got {settle!r}")
         if patience is not None and patience < 1:
             raise ParameterError(f"patience must be at least 1 epoch, got {patience!r}")
         if resume and to is None:
@@ -151,6 +158,7 @@ class Trainer:
         for m in self.methods:
             m.prepare(self)
         self._check_storage()
+        self._check_norms()
         self.gains = calibrate(model, self._input(np.arange(min(self.batch, len(data.y_train)))))
         for m in self.methods:
             m.start(self)
@@ -179,6 +187,15 @@ class Trainer:
                         f"{m.name} needs storage={need!r} (its absent synapses {m.dead}), but {name!r} is stored as "
                         f"{'hidden' if w.hidden else 'dense' if dense else 'sparse'}: build the layer with it"
                     )
+
+    def _check_norms(self) -> None:
+        moving = [m.name for m in self.methods if m.dead == "move"]
+        if moving and not self.settle and any(isinstance(layer, BatchNorm) for layer in self.model.layers()):
+            warnings.warn(
+                f"under {moving[0]} absent synapses act until the epoch ends, so that batch norm's running means are "
+                "those of another net than the one that is tested; settle=20 takes them anew before every test",
+                stacklevel=3,
+            )
 
     def _input(self, samples: I8, train: bool = True, epoch: int = -1) -> Any:
         x = self.data.x_train if train else self.data.x_test
@@ -360,6 +377,10 @@ class Trainer:
             m.epoch_end(self)
         seconds = time.perf_counter() - begin
         counters = self._counters()
+        if self.settle:
+            some = rng.generator(self.seed, "settle", self.epoch).permutation(n)[: self.settle * self.batch]
+            cuts = range(0, some.size, self.batch)
+            settle(self.model, (self._input(some[a : a + self.batch], epoch=self.epoch) for a in cuts))
         test = self.evaluate()
         self.epoch += 1
         series = self._series(done, test, counters, seconds)

@@ -5,7 +5,9 @@ import pytest
 
 from neurodev import data
 from neurodev.data.audio import mel_filters
+from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
+from neurodev.learn.encode import Binned
 
 
 def test_intensity():
@@ -126,3 +128,25 @@ def test_cochlea_finds_the_tone_and_its_rate():
     assert data.cochlea(np.zeros(100), rate)[0].size == 0
     with pytest.raises(ParameterError, match="finite"):
         data.cochlea([0.0, np.nan], rate)
+
+
+def test_bins_of_a_grid_have_channels_last():
+    """A spike of channel c at (row, column) comes out there, whatever the order of the cells in the trains."""
+    rows, columns, channels = 3, 4, 2
+    spikes = [(c, y, x) for c in range(channels) for y in range(rows) for x in range(columns) if (c + y * x) % 3 == 0]
+    cells = [(c * rows + y) * columns + x for c, y, x in spikes]
+    times = np.linspace(0.0, 9.9, len(cells))
+    for grid, shape in (((rows, columns, channels), None), (None, (rows, columns, channels))):
+        trains = SpikeTrains.of([(times, cells)], 24, 10.0, grid)
+        out = Binned(5, shape)(trains, np.array([0]), 0, 0)
+        assert out.shape == (rows, columns, channels)
+        flags = out.flags.reshape(5, rows, columns, channels)
+        want = np.zeros_like(flags)
+        for t, (c, y, x) in zip(times, spikes, strict=True):
+            want[int(t // 2), y, x, c] = 1
+        np.testing.assert_array_equal(flags, want)
+    assert Binned(5)(trains, np.array([0]), 0, 0).shape == (24,)
+    with pytest.raises(ParameterError, match="does not hold the 24 cells"):
+        Binned(5, (5, 5, 1))(trains, np.array([0]), 0, 0)
+    with pytest.raises(ParameterError, match=r"grid must be \(rows, columns, channels\) of 24 cells"):
+        SpikeTrains.of([(times, cells)], 24, 10.0, (3, 4, 3))

@@ -6,7 +6,7 @@ import pytest
 from neurodev.errors import ParameterError
 from neurodev.learn.dropout import Dropout
 from neurodev.learn.model import Sequential
-from neurodev.learn.norm import BatchNorm
+from neurodev.learn.norm import BatchNorm, settle
 from neurodev.learn.spikes import Current, Spikes
 
 T, B, SHAPE = 3, 2, (4, 5, 3)
@@ -51,6 +51,20 @@ def test_norm_is_its_definition(threshold, alpha, kind, tolerance):
     )  # fmt: skip
     dx = pull(y).value.reshape(-1, 3)
     np.testing.assert_allclose(dx, y.value.reshape(-1, 3) * inverse * layer.parameters["scale"].value, rtol=1e-5)
+
+
+def test_settled_means_are_those_of_all_batches():
+    """Equal weight for every batch, momentum and modes as before, nothing left of what was there."""
+    layer = norm()
+    model = Sequential(layer, Dropout(0.9), inputs=SHAPE, kind=np.float64)
+    layer.mean[:], layer.variance[:] = 99.0, 99.0
+    x = np.random.default_rng(7).normal([0, 3, -2], [1, 0.5, 3], (4, T * B, 4, 5, 3))
+    settle(model, (Current(part.reshape(T * B, -1), T, B, SHAPE) for part in x))
+    n = T * B * 20
+    np.testing.assert_allclose(layer.mean, x.reshape(-1, 3).mean(axis=0), rtol=1e-12)
+    spread = np.mean([part.reshape(-1, 3).var(axis=0) for part in x], axis=0)
+    np.testing.assert_allclose(layer.variance, spread * n / (n - 1), rtol=1e-12)
+    assert layer.momentum == 0.1
 
 
 def test_gradients_by_differences():

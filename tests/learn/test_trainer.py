@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from neurodev.learn.encode import Bernoulli
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Sequential
 from neurodev.learn.neurons import LIF
+from neurodev.learn.norm import BatchNorm, settle
 from neurodev.learn.optim import SGD, Adam
 from neurodev.learn.recording import state_of
 from neurodev.learn.trainer import Trainer
@@ -183,6 +185,27 @@ class _Greedy(methods.Static):
 def test_a_method_that_needs_another_storage_is_refused() -> None:
     with pytest.raises(StudyError, match="needs storage='hidden'"):
         trainer(None, [_Greedy()])
+
+
+def test_batch_norm_is_settled_before_the_test() -> None:
+    """Under a method that lets absent synapses act until the epoch ends, a trainer warns, or settles its norms."""
+    pruned: dict[str, Any] = {"methods": [methods.SDSNN(percent=80.0)], "epochs": 8, "encoder": Bernoulli(8)}
+    found = {}
+    for n in (0, 5):
+        model = Sequential(Linear(24), BatchNorm(), LIF(0.5, 0.5), Linear(3), LIF(0.5, 0.5), inputs=(16,), seed=2)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            t = Trainer(model, little_data(), settle=n, **pruned)
+        assert any("settle=20" in str(w.message) for w in told) == (n == 0)
+        t.fit()
+        norm = next(layer for layer in model.layers() if isinstance(layer, BatchNorm))
+        before = norm.mean.copy()
+        settle(model, [t._input(np.arange(len(t.data.y_train)))])
+        found[n] = np.abs(norm.mean - before).mean()
+        t.close()
+    assert found[5] < found[0]
+    with pytest.raises(ParameterError, match="settle must be a whole number"):
+        trainer(settle=-1)
 
 
 def test_a_silent_network_is_named() -> None:
