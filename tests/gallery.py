@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -19,6 +20,14 @@ This page is written by `python -m tests.gallery` from the first sentence of eac
 | example | what it shows | picture |
 |---|---|---|
 """
+STUDIES = """
+## Training studies
+
+One TOML a method and task, `neurodev train examples/studies/NAME.toml`; the first lines say what is published and where
+the data are looked for. `--set train.epochs=2 --set data.train=5000` make any of them short.
+
+"""
+METHODS = ("SDSNN", "DPAP", "NDSNN", "NSPDI")
 
 
 def scripts() -> list[Path]:
@@ -40,6 +49,25 @@ def picture(script: Path) -> str:
     return ""
 
 
+def studies() -> str:
+    """The table of training studies: a row a data set, a column a method."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path in sorted((EXAMPLES / "studies").glob("*.toml")):
+        study = tomllib.loads(path.read_text(encoding="utf-8"))
+        if "data" not in study:
+            continue
+        kind = next((m["kind"] for m in study.get("method", [])), "")
+        column = kind if kind in METHODS else "others"
+        found.setdefault(study["data"]["kind"], {}).setdefault(column, []).append(f"[{path.stem}](studies/{path.name})")
+    columns = (*METHODS, "others")
+    rows = [
+        f"| {task} | " + " | ".join(", ".join(row.get(c, [])) for c in columns) + " |" for task, row in found.items()
+    ]
+    return (
+        STUDIES + f"| data | {' | '.join(columns)} |\n" + "|---" * (1 + len(columns)) + "|\n" + "\n".join(rows) + "\n"
+    )
+
+
 def page() -> str:
     """The page as it should be."""
     rows = []
@@ -47,7 +75,7 @@ def page() -> str:
         name = picture(s)
         shown = f'<a href="{name}"><img src="{name}" width="320" alt="{s.stem}"></a>' if name else ""
         rows.append(f"| [{s.stem}]({s.name}) | {sentence(s)} | {shown} |")
-    return HEAD + "\n".join(rows) + "\n"
+    return HEAD + "\n".join(rows) + "\n" + studies()
 
 
 if __name__ == "__main__":
