@@ -55,6 +55,13 @@ class Epoch:
             raise AttributeError(f"no series {name!r}; this epoch has {sorted(self.series)}") from None
 
 
+def _check_whole(**given: tuple[Any, int]) -> None:
+    """Refuse what is not a whole number of at least the second of each pair."""
+    for name, (value, least) in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
 class Trainer:
     """Trains a model on a data set.
 
@@ -132,15 +139,11 @@ class Trainer:
         self.encoder = encoder if encoder is not None else Bernoulli(20)
         self.optimiser = optimiser if optimiser is not None else Adam(1e-3)
         self.schedule = schedule if schedule is not None else constant()
-        for name, value in (("epochs", epochs), ("batch", batch)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ParameterError(f"{name} must be a whole number of at least 1, got {value!r}")
+        _check_whole(epochs=(epochs, 1), batch=(batch, 1), settle=(settle, 0))
         self.epochs, self.batch, self.seed = int(epochs), int(batch), check_seed(seed)
         self.methods, self.life_per_epoch, self.augment = list(methods), float(life_per_epoch), augment
         self.checkpoint_every, self.progress = int(checkpoint), progress
         self.patience, self.callbacks, self.settle = patience, list(callbacks), int(settle)
-        if isinstance(settle, bool) or not isinstance(settle, (int, np.integer)) or settle < 0:
-            raise ParameterError(f"settle must be a whole number of batches, got {settle!r}")
         if patience is not None and patience < 1:
             raise ParameterError(f"patience must be at least 1 epoch, got {patience!r}")
         if resume and to is None:
