@@ -63,6 +63,10 @@ class Method:
         """Share of the schedule of the learning rate that has passed; None for that of the whole run."""
         return None
 
+    def living_steps(self) -> NDArray[np.bool_] | None:
+        """Which time steps of the input a net still sees, (steps,); None for all."""
+        return None
+
     def approximations(self, trainer: Trainer) -> list[str]:
         """What a reader of the run must know that the published method does otherwise."""
         return []

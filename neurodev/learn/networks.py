@@ -35,7 +35,7 @@ from neurodev.learn.dropout import Dropout
 from neurodev.learn.layer import Layer
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Residual, Sequential
-from neurodev.learn.neurons import LIF, PLIF
+from neurodev.learn.neurons import LIF, PLIF, ReLU
 from neurodev.learn.norm import BatchNorm
 from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.surrogate import Surrogate
@@ -123,15 +123,24 @@ def sdsnn_dvs_gesture(
 
 def dpap_mnist(
     *, storage: str = "dense", density: float = 1.0, hidden: int = 800, readout: str = "spikes",
-    dendritic: bool = False, **words: Any,
+    dendritic: bool = False, rectifiers: bool = False, **words: Any,
 ) -> Sequential:  # fmt: skip
     """784-800-10 with the neurons of `sdsnn_mnist` (DPAP's two-layer net; its width is not published).
 
-    `dendritic` gates the hidden layer with a second set of synapses, as in `sdsnn_cifar10`.
+    Parameters
+    ----------
+    dendritic : bool
+        Gate the hidden layer with a second set of synapses, as in `sdsnn_cifar10`.
+    rectifiers : bool
+        The net without spikes: hidden units are rectifiers, and the readout their currents; for a `Direct` encoder.
+    storage, density, readout, **words
+        As in `sdsnn_mnist`.
     """
     layer = Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1")
+    if rectifiers:
+        readout = "currents"
     return Sequential(
-        Flatten(), Dendritic(layer) if dendritic else layer, _small_spike(),
+        Flatten(), Dendritic(layer) if dendritic else layer, ReLU() if rectifiers else _small_spike(),
         *_output(Linear(10, gain=1.0, name="fc2"), readout), inputs=(28, 28, 1), **words,
     )  # fmt: skip
 

@@ -338,3 +338,17 @@ class Current:
     def by_lane(self) -> NDArray[Any]:
         """Values as (n, R)."""
         return self.value if self.layout == "lanes" else turned(self.value)
+
+
+def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:
+    """The input at some of its steps only; the others are as if they had never been.
+
+    Parameters
+    ----------
+    kept : (steps,) bool
+    """
+    rows = np.repeat(kept, x.batch)
+    n = int(kept.sum())
+    if isinstance(x, Current):
+        return Current(x.by_row[rows], n, x.batch, x.shape, wanted=x.wanted)
+    return Spikes(x.by_row[rows], n, x.batch, x.shape, scale=x.scale, wanted=x.wanted)

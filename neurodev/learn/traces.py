@@ -45,6 +45,14 @@ def final_trace(x: Spikes | Current, decay: float = 0.5, channels: int = 0) -> F
     return np.ascontiguousarray(out, dtype=np.float32)
 
 
+def traces_of_steps(x: Spikes, decay: float = 0.5) -> F4:
+    """S(t), the mean over the units of each sample, (B, T)."""
+    trace = x.by_row.reshape(x.steps, x.batch, -1).mean(axis=2, dtype=np.float32) * np.float32(x.scale)
+    for t in range(1, x.steps):
+        trace[t] += np.float32(decay) * trace[t - 1]
+    return np.ascontiguousarray(trace.T)
+
+
 def concatenated(parts: list[Any]) -> F4:
     """The traces of a whole batch from those of its pieces."""
     return np.concatenate(parts, axis=0) if len(parts) > 1 else np.asarray(parts[0])

@@ -28,6 +28,7 @@ from neurodev.learn.method import Method
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.norm import BatchNorm, settle
 from neurodev.learn.optim import SGD, Adam, Schedule, constant
+from neurodev.learn.spikes import at_steps
 from neurodev.learn.storage import remove_at_start, stored
 from neurodev.learn.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
@@ -209,6 +210,9 @@ class Trainer:
         want = tuple(self.model.inputs or ())
         if y.shape != want and int(np.prod(y.shape)) == int(np.prod(want)):
             y = y.reshaped(want)
+        for kept in (m.living_steps() for m in self.methods):
+            if kept is not None:
+                y = at_steps(y, kept)
         return y
 
     # ------------------------------------------------------------------ structure

@@ -8,6 +8,7 @@ with the traces below (`mechanisms.bcm`), summed over the whole training.  Every
 * single synapses of fully connected layers, scored by their BCM.
 
 Whatever falls below 0 is gone for good.  Nothing regrows, nothing is fine-tuned; the sparsity is an outcome.
+In nets without spikes (`ReLU`), mean activities stand for traces.
 Source: Han et al. 2025, IEEE TPAMI 47:240 (arXiv 2211.12714), from its public code; deviations are named below.
 """
 
@@ -20,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.learn.traces import concatenated, final_trace
+from neurodev.errors import StudyError
+from neurodev.learn.traces import concatenated, final_trace, traces_of_steps
 from neurodev.learn.trainer import Trainer
 from neurodev.mechanisms import rewire
 from neurodev.mechanisms.bcm import modulations, running_mean
-from neurodev.mechanisms.survival import Survival, significance
+from neurodev.mechanisms.survival import Survival, minmax, significance
 from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen
 from neurodev.params import param
@@ -39,14 +41,16 @@ NEURON = {"of": "neuron", "offset": 1.5, "boost": 2.0, "eta": 13.0}
 
 @dataclass(frozen=True)
 class _Look:
-    """What is noted of a layer's call: the traces of its input or of its output."""
+    """What is noted of a layer's call: the traces of its input or of its output, and of the steps in more columns."""
 
     decay: float
     channels: int
     of_input: bool
+    steps: bool = False
 
     def __call__(self, x: Any, y: Any) -> F4:
-        return final_trace(x if self.of_input else y, self.decay, self.channels)
+        units = final_trace(x if self.of_input else y, self.decay, self.channels)
+        return np.hstack([units, traces_of_steps(y, self.decay)]) if self.steps else units
 
 
 @dataclass
@@ -68,8 +72,12 @@ class DPAP(Scaled):
         it is trained from 0 within each epoch, without ever coming back.
     first : int
         First epoch, from 0, at which survival moves, in epochs of the published run.
+    temporal : bool
+        Time steps of the input have a survival of their own, with the traces of all hidden neurons at that step as
+        score, as neurons have.  A dead step is never seen again.  The last one stays.  Ours: the paper's abstract
+        names pruning in space and time, its code has none.
     offset, offset_filters : float
-        o of neurons and synapses, and of filters.
+        o of neurons and synapses (and steps), and of filters.
     scale : float, optional
         Length of this run over 300 epochs, by default ``epochs / 300``.  An epoch of this run stands for ``1 / scale``
         of theirs: survival takes as many steps, with the scores of this epoch.
@@ -81,6 +89,7 @@ class DPAP(Scaled):
     trace_decay: float = param(0.5, low=0.0, high=1.0, source=f"{_HAN}: delta = 0.5")
     per_slot: bool = param(False, source="free: one threshold a unit is our reading; the public code keeps one a slot")
     strict: bool = param(False, source="free: a deviation of ours; off as in the public code")
+    temporal: bool = param(False, source="free: ours, off by default")
     first: int = param(5, low=0, source=f"{_HAN}: epoch 5")
     offset: float = param(1.5, source=f"{_HAN}: o = 1.5")
     offset_filters: float = param(0.65, source=f"{_HAN}: o = 0.65")
@@ -121,7 +130,7 @@ class DPAP(Scaled):
             rows, n = t.table.n_source // t.taps, t.table.n_target
             pre, post = (rows, n) if t.convolution else (0, 0)
             trainer.watch(t.layer.name, _Look(self.trace_decay, pre, of_input=True))
-            trainer.watch(t.neurons, _Look(self.trace_decay, post, of_input=False))
+            trainer.watch(t.neurons, _Look(self.trace_decay, post, False, self.temporal))
             kind = "filter" if t.convolution else "neuron"
             self.memory |= {
                 f"bcm/{t.name}": np.zeros((rows, n)), f"activity/{t.name}": np.zeros(n),
@@ -130,6 +139,12 @@ class DPAP(Scaled):
             }  # fmt: skip
             if not t.convolution:
                 self.memory[f"synapse/{t.name}"] = np.full(rows * n, self.survival("synapse").start)
+        if self.temporal:
+            n = trainer.encoder.steps
+            if n < 2:
+                raise StudyError(f"{self.name}: temporal pruning needs an encoder of several steps, this one has {n}")
+            self.memory |= {"step": np.full(n, self.survival("neuron").start), "step_trace": np.zeros(n)}
+            self.memory["living_steps"] = np.ones(n, dtype=bool)
 
     def after_backward(self, trainer: Trainer) -> None:
         """Add the batch to the BCM products and to the activities."""
@@ -141,7 +156,11 @@ class DPAP(Scaled):
             return seen[layer]
 
         for t in chosen(trainer, self.layers, self.name):
-            self._add(t, traces(t.layer.name), traces(t.neurons))
+            post = traces(t.neurons)
+            self._add(t, traces(t.layer.name), post[:, : t.table.n_target])
+            if self.temporal:
+                m = self.memory
+                m["step_trace"][m["living_steps"]] += post[:, t.table.n_target :].mean(axis=0)
 
     def _add(self, t: Tensor, pre: F4, post: F4) -> None:
         m = self.memory
@@ -166,6 +185,21 @@ class DPAP(Scaled):
                 self._synapses(trainer, t)
             if not self.strict:
                 t.table.weight[t.dense.alive == 0] = 0.0
+        if self.temporal:
+            self._steps(trainer)
+
+    def _steps(self, trainer: Trainer) -> None:
+        left, living = self.memory["step"], self.memory["living_steps"]
+        some = left[living]
+        self._move(trainer, "neuron", minmax(self.memory["step_trace"][living]), some)
+        left[living] = some
+        keep = living & (left >= 0)
+        keep[-1] = True
+        living[:] = keep
+
+    def living_steps(self) -> NDArray[np.bool_] | None:
+        """The steps that are left."""
+        return self.memory.get("living_steps")
 
     def _units(self, trainer: Trainer, t: Tensor) -> None:
         m, table = self.memory, t.table
@@ -191,4 +225,5 @@ class DPAP(Scaled):
     def series(self, trainer: Trainer) -> dict[str, float]:
         """Living units of each tensor."""
         every = chosen(trainer, self.layers, self.name)
-        return {f"living_units/{t.name}": float((t.living() > 0).sum()) for t in every}
+        out = {f"living_units/{t.name}": float((t.living() > 0).sum()) for t in every}
+        return out | ({"living_steps": float(self.memory["living_steps"].sum())} if self.temporal else {})

@@ -53,7 +53,7 @@ METHODS = {
     "ndsnn": lambda: [methods.NDSNN(sparsity=0.8, every=4)],
     "set": lambda: [methods.SET(sparsity=0.5)],
     "lth": lambda: [methods.LTH(sparsity=1 - 0.75**2)],
-    "dpap": lambda: [methods.DPAP()],
+    "dpap": lambda: [methods.DPAP(temporal=True)],
     "sdsnn": lambda: [methods.SDSNN(scale=0.05)],
     "nspdi": lambda: [methods.NSPDI(displacement=0.3)],
 }

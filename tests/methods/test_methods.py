@@ -11,16 +11,16 @@ import pytest
 from neurodev import methods
 from neurodev.errors import StudyError
 from neurodev.learn.conv import Conv2d
-from neurodev.learn.encode import Bernoulli
+from neurodev.learn.encode import Bernoulli, Direct
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Sequential
-from neurodev.learn.neurons import LIF
+from neurodev.learn.neurons import LIF, ReLU
 from neurodev.learn.optim import Adam, cosine
 from neurodev.learn.pool import Flatten
 from neurodev.learn.recording import state_of
-from neurodev.learn.spikes import Spikes
+from neurodev.learn.spikes import Current, Spikes
 from neurodev.learn.storage import dense_image, stored
-from neurodev.learn.traces import final_trace
+from neurodev.learn.traces import final_trace, traces_of_steps
 from neurodev.learn.trainer import Trainer
 from neurodev.mechanisms import rewire, schedule
 from neurodev.methods.sd_snn import expected_units
@@ -186,6 +186,43 @@ def test_dpap_never_brings_anything_back(strict: bool) -> None:
     assert sum(e.series[f"births/{n}"] for e in t.history for n in t.weights()) == 0
     density = [e.density for e in t.history]
     assert density[-1] < 1 and all(b <= a for a, b in zip(density, density[1:], strict=False))
+    t.close()
+
+
+def test_dpap_prunes_time_steps_whose_traces_are_low() -> None:
+    """At a constant rate traces are 1 - delta^t of their limit: the first two of eight steps have u of 0 and about .5.
+
+    With u below .51 both die in the end (golden numbers above), the others not; dead steps cost no operations.
+    """
+    at_once = np.repeat(np.random.default_rng(0).random((1, 2, 4)) < 0.5, 8, axis=0).reshape(16, 4)
+    traces = traces_of_steps(Spikes(at_once.astype(np.uint8), 8, 2, (4,)))
+    rate = at_once.reshape(8, 2, 4)[0].mean(axis=1)
+    np.testing.assert_allclose(traces, 2 * rate[:, None] * (1 - 0.5 ** np.arange(1, 9)), rtol=1e-6)
+    method = methods.DPAP(temporal=True, units=False, synapses=False)
+    t = trainer(method, epochs=12)
+    t.fit()
+    assert method.memory["living_steps"].tolist() == [False, False] + 6 * [True]
+    assert t.history[0].series["living_steps"] == 8 or t.history[0].operations > t.history[-1].operations
+    x = t._input(np.arange(5))
+    whole = t.encoder(t.data.x_train, np.arange(5), t.seed, 0)
+    np.testing.assert_array_equal(x.flags.reshape(6, 5, 16), whole.flags.reshape(8, 5, 16)[2:])
+    t.close()
+    with pytest.raises(StudyError, match="several steps, this one has 1"):
+        trainer(methods.DPAP(temporal=True), encoder=Bernoulli(1))
+
+
+def test_dpap_prunes_nets_without_spikes() -> None:
+    """Mean activities of rectifiers in place of traces: survival, structure and log as with spikes."""
+    net = Sequential(Linear(24, name="hidden"), ReLU(), Linear(3, name="out"), inputs=(16,), seed=2)
+    method = methods.DPAP()
+    t = trainer(method, net, encoder=Direct(), loss="rate_cross_entropy", epochs=8)
+    data = little_data()
+    first = np.maximum(data.x_train[:16] @ dense_image(t.weights()["hidden"].table), 0)
+    seen = final_trace(Current(first.astype(np.float32), 1, 16, (24,)))
+    np.testing.assert_allclose(seen, first, rtol=1e-6)
+    t.fit()
+    assert t.history[-1].test_accuracy > 0.9 and t.history[-1].density < 0.8
+    assert method.memory["activity/hidden"].sum() > 0
     t.close()
 
 
