@@ -91,7 +91,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
         if not x.wanted:
             near, dx = NOWHERE, np.empty((0, 0), dtype=kind)
         elif x.near is None:
-            near, dx = NOWHERE, _push_back(delta, table, grid) * worth[1]
+            near, dx = NOWHERE, _push_back(delta, table, grid, worth[1])
         else:
             near, dx = x.near, np.empty((x.n_row, x.n), dtype=kind)
         gradient = grid.image(table, "patches", None).reshape(-1)
@@ -129,7 +129,7 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
             return None
         near = x.window
         if near is None:
-            return Current(_push_back(delta, table, grid) * worth[1], x.steps, x.batch, x.shape)
+            return Current(_push_back(delta, table, grid, worth[1]), x.steps, x.batch, x.shape)
         dx = np.zeros((x.n_row, x.n), dtype=kind)
         kernels.dot_taps(near.start, near.index, worth[1], numbers, w, cube, dx)
         return Current(dx, x.steps, x.batch, x.shape)
@@ -175,7 +175,7 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
         if not x.wanted:
             return None
         if near is None:
-            dx = _push_back(delta, table, grid) * worth[1]
+            dx = _push_back(delta, table, grid, worth[1])
         return Current(dx, x.steps, x.batch, x.shape)
 
     return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
@@ -251,30 +251,31 @@ def _some(grid: Grid, kind: type) -> int:
     return max(1, GEMM_BYTES // (grid.high * grid.wide * depth * np.dtype(kind).itemsize))
 
 
-def _push_back(delta: Array, table: Table, grid: Grid) -> Array:
-    """Input gradient everywhere, (R, n_in): by planes through living synapses, or as matrix products."""
-    pixels = grid.height * grid.width
-    dx = np.zeros((delta.shape[0], pixels, grid.channels), dtype=delta.dtype)
-    work = table.n_synapse / (table.n_source * table.n_target) * grid.plane / pixels
-    if not isinstance(table, DenseTable) and work < PLANES_WORK:
-        _push_planes(delta, table, grid, dx)
-    else:
-        _push_products(delta, grid.image(table, "gemm", table.weight), grid, dx)
-    return dx.reshape(delta.shape[0], -1)
+def _push_back(delta: Array, table: Table, grid: Grid, scale: Any) -> Array:
+    """Input gradient everywhere, (R, n_in), times `scale`: by planes through living synapses, or as matrix products."""
+    work = table.n_synapse / (table.n_source * table.n_target) * grid.plane / (grid.height * grid.width)
+    by_planes = not isinstance(table, DenseTable) and work < PLANES_WORK
+    dx = (_push_planes if by_planes else _push_products)(delta, table, grid).reshape(delta.shape[0], -1)
+    if scale != 1:
+        dx *= scale
+    return dx
 
 
-def _push_products(delta: Array, w: Array, grid: Grid, dx: Array) -> None:
-    """As matrix products, some rows of the batch at a time; `w` in the arrangement of ``gemm``."""
-    some = _some(grid, delta.dtype.type)
+def _push_products(delta: Array, table: Table, grid: Grid) -> Array:
+    """As matrix products, some rows of the batch at a time."""
+    dx = np.zeros((delta.shape[0], grid.height * grid.width, grid.channels), dtype=delta.dtype)
+    w, some = grid.image(table, "gemm", table.weight), _some(grid, delta.dtype.type)
     for a in range(0, dx.shape[0], some):
         back = delta[a : a + some].reshape(-1, grid.n_out) @ w.T
         kernels.add_columns(
             back.reshape(-1, grid.high * grid.wide, grid.kernel**2, grid.channels), grid.numbers, dx[a : a + some]
         )  # fmt: skip
+    return dx
 
 
-def _push_planes(delta: Array, table: Table, grid: Grid, dx: Array) -> None:
-    """Channels first, through the living synapses (see `neurodev.learn.plane_kernels`)."""
+def _push_planes(delta: Array, table: Table, grid: Grid) -> Array:
+    """Channels first, through the living synapses (see `neurodev.learn.conv_synapses`)."""
+    dx: Array = np.empty((delta.shape[0], grid.height * grid.width, grid.channels), dtype=delta.dtype)
     k, kind, image = grid.kernel, delta.dtype.type, grid.plane
     line = grid.width + k - 1
     group = max(1, min(dx.shape[0], round(PLANE_LONG / image)))
@@ -288,6 +289,7 @@ def _push_planes(delta: Array, table: Table, grid: Grid, dx: Array) -> None:
     conv_synapses.push_planes(
         delta.reshape(dx.shape[0], -1, grid.n_out), begin, where, table.weight[slot], shape, planes, sums, dx
     )  # fmt: skip
+    return dx
 
 
 def _gemm(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, Pullback]:
@@ -322,7 +324,7 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
         if not x.wanted:
             return None
         worth = kind(x.scale if isinstance(x, Spikes) else 1.0)
-        return Current(_push_back(delta, table, grid) * worth, x.steps, x.batch, x.shape)
+        return Current(_push_back(delta, table, grid, worth), x.steps, x.batch, x.shape)
 
     return Current(out, x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
 
