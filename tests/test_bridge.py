@@ -9,15 +9,16 @@ import neurodev as nd
 from neurodev import bridge, data
 from neurodev.data.encode import bernoulli
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.encode import Bernoulli
+from neurodev.learn.encode import Bernoulli, Binned
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Residual, Sequential
 from neurodev.learn.neurons import IF, LI, LIF, PLIF
-from neurodev.learn.optim import Adam
+from neurodev.learn.optim import Adam, cosine
 from neurodev.learn.spikes import Spikes
 from neurodev.learn.trainer import Trainer
 
 MNIST = Path(__file__).parents[2] / "shared/data/mnist"
+LETTERS = MNIST.with_name("barrel_letters")
 
 
 def net(n_in=20, hidden=15, seed=1, first=None, second=None, kind=np.float32, **options):
@@ -236,3 +237,20 @@ def test_the_convolutional_mnist_network():
     report = bridge.compare(model, Spikes(flags, 20, 20, tuple(model.inputs), wanted=False))
     assert set(report.differing) <= {near.sample for near in report.near} and len(report.near) < 5
     assert all(k > 100 for k in report.spikes.values()), report.spikes
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LETTERS.exists(), reason="the letters before an event camera are not here")
+def test_a_trained_and_pruned_convolutional_net_on_recordings():
+    """26 letters, SD-SNN's net and rule: all 30 test recordings are read, and fire the same spikes in the engine."""
+    model = nd.networks.network("sdsnn_nmnist", inputs=(16, 16, 2), n_class=26, seed=1)
+    trainer = Trainer(
+        model, data.barrel_letters(LETTERS), encoder=Binned(20), optimiser=Adam(2e-3), schedule=cosine(), epochs=60,
+        batch=13, seed=1, methods=[nd.methods.SDSNN(rate=0.5)], checkpoint=0,
+    )  # fmt: skip
+    trainer.fit().close()
+    assert trainer.history[-1].test_accuracy > 0.9 and trainer.history[-1].density < 0.7
+    x = trainer.encoder(trainer.data.x_test, np.arange(30), 1, -1)
+    report = bridge.compare(model, x)
+    print(f"accuracy {trainer.history[-1].test_accuracy:.3f}: {report}")
+    assert set(report.differing) <= {near.sample for near in report.near} and len(report.near) < 3
