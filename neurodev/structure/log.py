@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError, RunFileError, nearest
 
 BIRTH, DEATH = 0, 1
+LEVEL = 2  # of compression: 4 % larger than 6, in half the time (log of a training run)
 CAUSES: tuple[str, ...] = (
     "initial", "turnover", "fluctuation", "evidence", "trophic", "hazard", "shrunk", "intervention", "lesion",
     "neuron_death", "drive", "rewire", "survival", "retraction", "elements", "axonal_elements", "dendritic_elements",
@@ -168,7 +169,7 @@ def encode(batch: LogBatch) -> bytes:
     wide = not (batch.pre.size and batch.pre.max() < 65536)
     head = struct.pack("<4sIIB", b"ndL1", uid.size, int(dead.sum()), int(wide))
     lengths = struct.pack(f"<{len(parts)}I", *(len(p) for p in parts))
-    return head + zlib.compress(lengths + b"".join(parts), 6)
+    return head + zlib.compress(lengths + b"".join(parts), LEVEL)
 
 
 def decode(blob: bytes) -> LogBatch:
