@@ -42,8 +42,10 @@ def list_by_channel(row_start, row_length, post, shift, size, begin, where, slot
 
 
 @kernel
-def add_synapses(start, index, flags, worth, place, channel, begin, where, value, shape, pad, out):  # type: ignore[no-untyped-def]
-    """Forward: `out` (R, out pixels, n_out)."""
+def add_synapses(start, index, flags, worth, units, lists, shape, pad, out):  # type: ignore[no-untyped-def]
+    """Forward: `out` (R, out pixels, n_out); `units` = (place, channel), `lists` = (begin, where, value)."""
+    place, channel = units
+    begin, where, value = lists
     wide, stride, line, origin = shape
     n_out = out.shape[2]
     for r in range(out.shape[0]):
@@ -61,28 +63,18 @@ def add_synapses(start, index, flags, worth, place, channel, begin, where, value
 
 @kernel
 def pull_synapses(  # type: ignore[no-untyped-def]
-    start,
-    index,
-    near_start,
-    near_index,
-    flags,
-    worth,
-    place,
-    channel,
-    begin,
-    where,
-    value,
-    shape,
-    pad,
-    delta,
-    gradient,
-    dx,
+    start, index, near, flags, busy, worth, units, lists, shape, pad, delta, gradient, dx
 ):
     """Backward: adds to `gradient` (n_synapse,) in the order of the lists, and writes `dx` (R, n_in) at the events
-    (near_start, near_index) that can use it; `pad` is zero at the start."""
+    `near` (start, index) that can use it; `pad` is zero at the start.  Samples not `busy` (B,) cost nothing."""
+    near_start, near_index = near
+    place, channel = units
+    begin, where, value = lists
     wide, stride, line, origin = shape
     n_out = delta.shape[2]
     for r in range(delta.shape[0]):
+        if not busy[r % busy.shape[0]]:
+            continue
         for q in range(delta.shape[1]):
             at, d = origin + (q // wide * line + q % wide * n_out) * stride, delta[r, q]
             for o in range(n_out):

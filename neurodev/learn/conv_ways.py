@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 # Measured on the reference machine, AVX2
 GEMM_RATE = 0.5
-SYNAPSES_DENSITY = 0.03  # measured: .02 to .03 with 32 to 128 output channels, .06 with 512
+SYNAPSES_DENSITY = 0.02  # measured: .02 with 32 to 128 output channels, .06 with 512
 GEMM_BYTES = 16 << 20
 PLANES_WORK = 0.4  # numbers that planes go through, over those of matrix products, where both take as long
 PLANE_LONG = 160  # numbers of a plane that fill the registers of a sum twice
@@ -73,6 +73,12 @@ def spans_through(x: Spikes, grid: Grid) -> fused.Spans:
     return out
 
 
+def _busy(dy: Current) -> NDArray[np.uint8]:
+    """Which samples have a gradient at all, as far as the layer above says."""
+    busy: NDArray[np.uint8] = dy.__dict__.get("busy", np.ones(dy.batch, dtype=np.uint8))
+    return busy
+
+
 def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, Pullback]:
     """Event by event, by patches of the input (forward) and of the gradient (backward); stride 1."""
     assert isinstance(x, Spikes)
@@ -95,10 +101,9 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
         else:
             near, dx = x.near, np.empty((x.n_row, x.n), dtype=kind)
         gradient = grid.image(table, "patches", None).reshape(-1)
-        busy = dy.__dict__.get("busy", np.ones(x.batch, dtype=np.uint8))
         shape = (grid.channels, grid.kernel, grid.run, grid.line, grid.origin)
         kernels.pull_patches(
-            events.start, events.index, near, busy, flags, worth, place, channel,
+            events.start, events.index, near, _busy(dy), flags, worth, place, channel,
             grid.image(table, "patches", table.weight).reshape(-1), shape, grid.pad(kind),
             delta.reshape(x.n_row, grid.high, -1), gradient, dx[: near.shape[0]],
         )  # fmt: skip
@@ -157,9 +162,9 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
     i, j = np.divmod(np.arange(k * k), k)
     begin, where, slot = _by_channel(table, (k - 1 - i) * grid.line + (k - 1 - j) * grid.n_out, 1, grid.channels)
     value = table.weight[slot]
-    lists = place, channel, begin, where, value, (grid.wide, grid.stride, grid.line, grid.origin)
+    units, lists, shape = (place, channel), (begin, where, value), (grid.wide, grid.stride, grid.line, grid.origin)
     out = np.empty((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
-    conv_synapses.add_synapses(events.start, events.index, flags, worth, *lists, grid.pad(kind), out)
+    conv_synapses.add_synapses(events.start, events.index, flags, worth, units, lists, shape, grid.pad(kind), out)
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
@@ -168,8 +173,8 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
         gradient = np.zeros(slot.size, dtype=kind)
         asked = Events(np.zeros(x.n_row + 1, dtype=np.int64), events.index[:0]) if near is None else near
         conv_synapses.pull_synapses(
-            events.start, events.index, asked.start, asked.index, flags, worth, *lists, grid.pad(kind),
-            delta.reshape(out.shape), gradient, dx,
+            events.start, events.index, (asked.start, asked.index), flags, _busy(dy), worth, units, lists, shape,
+            grid.pad(kind), delta.reshape(out.shape), gradient, dx,
         )  # fmt: skip
         weights.gradient[slot] += gradient
         if not x.wanted:
