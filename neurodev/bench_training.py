@@ -87,11 +87,15 @@ def measure_conv(threads: int = 1, repeats: int = 7, wall: bool = True, batch: i
 
 def _measured(model: Sequential, step: Callable[[], None], threads: int, repeats: int, wall: bool) -> dict[str, Any]:
     seconds = timed(step, repeats, wall)
+    return _numbers(model, seconds, repeats + 2) | {"threads": threads}
+
+
+def _numbers(model: Sequential, seconds: list[float], calls: int) -> dict[str, Any]:
+    """What is told of the steps of one model."""
     counters = total_counters(model, [])
-    calls = repeats + 2
     return {
-        "threads": threads, "seconds": float(np.median(seconds)), "spread": [min(seconds), max(seconds)],
-        "all": seconds, "rates": {n: c.spikes / c.sites for n, c in counters.items() if c.sites},
+        "seconds": float(np.median(seconds)), "spread": [min(seconds), max(seconds)], "all": seconds,
+        "rates": {n: c.spikes / c.sites for n, c in counters.items() if c.sites},
         "kernels": {n: dict(c.kernels) for n, c in counters.items() if c.kernels},
         "operations": sum(c.operations for c in counters.values()) // calls,
     }  # fmt: skip
@@ -101,5 +105,21 @@ def scaling(
     densities: Sequence[float] = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01), rates: Sequence[float] = (0.02, 0.05, 0.13),
     repeats: int = 9, wall: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """`measure` for every density and rate of input, the same seed for all."""
-    return [measure(d, r, 1, repeats, wall) for r in rates for d in densities]
+    """Seconds of a step of the fully connected net for every density and rate of input, the same seed for all.
+
+    They take turns, one step each, `repeats` times: what else the machine does then meets all of them alike.
+    """
+    clock = time.perf_counter if wall else time.process_time
+    cases = [(d, r, fully_connected(d)) for r in rates for d in densities]
+    steps = [training_step(m, flat_input(r, STEPS, BATCH, 784), STEPS, BATCH, 1) for _, r, m in cases]
+    seconds: list[list[float]] = [[] for _ in cases]
+    for turn in range(repeats + 2):  # two for the caches
+        for k, step in enumerate(steps):
+            begin = clock()
+            step()
+            if turn >= 2:
+                seconds[k].append(clock() - begin)
+    return [
+        {"density": d, "input_rate": r} | _numbers(m, s, repeats + 2)
+        for (d, r, m), s in zip(cases, seconds, strict=True)
+    ]
