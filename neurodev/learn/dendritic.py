@@ -53,7 +53,7 @@ def _again(layer: Linear | Conv2d, gain: float) -> Linear | Conv2d:
     other = copy.copy(layer)
     other.parameters = {}
     other.counters = type(layer.counters)()
-    other.gain = gain
+    other.gain, other.gates = gain, True
     other.name = f"{layer.name}_gate" if layer.name else ""
     return other
 

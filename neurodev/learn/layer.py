@@ -166,12 +166,15 @@ class Layer:
         Whether samples of a batch influence each other (batch norm): such a batch is not cut into pieces.
     training : bool
         Set by the model (dropout, batch norm).
+    gates : bool
+        Whether its output multiplies that of another layer (V of `Dendritic`).
     watch : callable, optional
         ``watch(x, y)`` of every call in training; what it returns is kept in `watched`, in order of the batch.
     """
 
     coupled = False
     training = True
+    gates = False
     name = ""
     watch: Callable[[Any, Any], Any] | None = None
 

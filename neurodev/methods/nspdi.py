@@ -46,6 +46,8 @@ class NSPDI(Method):
         h: half the range of gains.
     learn_gain : bool
         Train the gains (kept positive by a softplus).
+    gate : float
+        Threshold of the tensors that gate others (V of `Dendritic`) over that of the rest.
     cut : float
         Hard cut d2 of the strength, as a share of the present d.
     gated : bool
@@ -56,6 +58,7 @@ class NSPDI(Method):
     ramp: str = param("sine", choices=RAMPS, source="Chen et al. 2022 (STDS), public logs: the sine beats the line")
     heterogeneity: float = param(0.5, low=0.0, high=0.99, source="free: the range of gains was not found")
     learn_gain: bool = param(False, source="free: an option of ours")
+    gate: float = param(1.0, above=0.0, source="free: one schedule for both tensors is our reading")
     cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
     gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
 
@@ -76,6 +79,10 @@ class NSPDI(Method):
             return schedule.linear(x, 0.0, top)
         return self.displacement * float(self._travel[min(trainer.step, self._travel.size - 1)])
 
+    def threshold_of(self, trainer: Trainer, t: Tensor) -> float:
+        """d of a tensor at this step."""
+        return self.threshold(trainer) * (self.gate if t.layer.gates else 1.0)
+
     def gains(self, t: Tensor) -> F4:
         """a of every output channel."""
         learned = t.layer.parameters.get(self._key(t))
@@ -88,9 +95,8 @@ class NSPDI(Method):
         return f"gain_of_{part}"
 
     def _refresh(self, trainer: Trainer) -> None:
-        d = self.threshold(trainer)
         for t in tensors(trainer):
-            table = t.dense
+            table, d = t.dense, self.threshold_of(trainer, t)
             kind = table.weight.dtype.type
             refresh_hidden(
                 table.grid(table.column("theta")), self.gains(t).astype(kind), kind(d), kind(self.cut * d),
@@ -125,9 +131,8 @@ class NSPDI(Method):
 
     def after_backward(self, trainer: Trainer) -> None:
         """Gradient of the parameters from that of the weights."""
-        d = self.threshold(trainer)
         for t in tensors(trainer):
-            table = t.dense
+            table, d = t.dense, self.threshold_of(trainer, t)
             n = table.n_target
             upstream = table.grid(t.weights.gradient)[:, :n]
             if self.learn_gain:
@@ -143,9 +148,8 @@ class NSPDI(Method):
     def epoch_end(self, trainer: Trainer) -> None:
         """Weights for the evaluation, and the log of who became silent and who came back."""
         self._refresh(trainer)
-        d = self.threshold(trainer)
         for t in tensors(trainer):
-            table = t.dense
+            table, d = t.dense, self.threshold_of(trainer, t)
             now = table.weight != 0
             gone = np.flatnonzero((table.alive != 0) & ~now)
             new = np.flatnonzero((table.alive == 0) & now)

@@ -11,6 +11,7 @@ import pytest
 from neurodev import methods
 from neurodev.errors import StudyError
 from neurodev.learn.conv import Conv2d
+from neurodev.learn.dendritic import Dendritic
 from neurodev.learn.encode import Bernoulli, Direct
 from neurodev.learn.linear import Linear
 from neurodev.learn.model import Sequential
@@ -376,6 +377,26 @@ def test_stds_without_displacement_is_dense_training() -> None:
     for k, w in trained(methods.STDS(displacement=0.0)).items():
         np.testing.assert_array_equal(w, weights_of(dense)[k])
     dense.close()
+
+
+def test_a_gate_has_a_threshold_of_its_own() -> None:
+    """Synapses live where |theta| is above d, those of the gate V where it is above twice as much."""
+    net = Sequential(
+        Dendritic(Linear(24, name="hidden"), gate_gain=0.5), LIF(0.5, 0.5), Linear(3, name="out"), LIF(0.5, 0.5),
+        inputs=(16,), seed=2,
+    )  # fmt: skip
+    method = methods.NSPDI(heterogeneity=0.0, cut=0.0, displacement=0.3, gate=2.0)
+    t = trainer(method, net, schedule=cosine())
+    t.fit(4)
+    method._refresh(t)
+    d, seen = method.threshold(t), []
+    for tensor in tensors(t):
+        table = tensor.dense
+        theta, w = (table.grid(c)[:, : table.n_target] for c in (table.column("theta"), table.weight))
+        np.testing.assert_array_equal(w != 0, np.abs(theta) > d * (2 if tensor.layer.gates else 1))
+        seen.append(tensor.layer.gates)
+    assert sorted(seen) == [False, False, True]
+    t.close()
 
 
 @pytest.mark.parametrize("ramp", ["sine", "linear", "rate"])
