@@ -56,17 +56,19 @@ def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads
     return step
 
 
-def timed(step: Callable[[], None], repeats: int, wall: bool = True) -> list[float]:
-    """Seconds of each of `repeats` calls, after two for the caches; of the clock on the wall or of the processor."""
+def timed(steps: Sequence[Callable[[], None]], repeats: int, wall: bool = True) -> list[list[float]]:
+    """Seconds of `repeats` calls of each step, which take turns: what else the machine does then meets all alike.
+
+    Two calls of each for the caches come before.  Of the clock on the wall or of the processor.
+    """
     clock = time.perf_counter if wall else time.process_time
-    for _ in range(2):
-        step()
-    out = []
-    for _ in range(repeats):
-        begin = clock()
-        step()
-        out.append(clock() - begin)
-    return out
+    out: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats + 2):
+        for step, seconds in zip(steps, out, strict=True):
+            begin = clock()
+            step()
+            seconds.append(clock() - begin)
+    return [seconds[2:] for seconds in out]
 
 
 def measure(density: float, rate: float, threads: int = 1, repeats: int = 15, wall: bool = True) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def measure_conv(threads: int = 1, repeats: int = 7, wall: bool = True, batch: i
 
 
 def _measured(model: Sequential, step: Callable[[], None], threads: int, repeats: int, wall: bool) -> dict[str, Any]:
-    seconds = timed(step, repeats, wall)
+    seconds = timed([step], repeats, wall)[0]
     return _numbers(model, seconds, repeats + 2) | {"threads": threads}
 
 
@@ -105,20 +107,10 @@ def scaling(
     densities: Sequence[float] = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01), rates: Sequence[float] = (0.02, 0.05, 0.13),
     repeats: int = 9, wall: bool = True,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Seconds of a step of the fully connected net for every density and rate of input, the same seed for all.
-
-    They take turns, one step each, `repeats` times: what else the machine does then meets all of them alike.
-    """
-    clock = time.perf_counter if wall else time.process_time
+    """Seconds of a step of the fully connected net for every density and rate of input, the same seed for all."""
     cases = [(d, r, fully_connected(d)) for r in rates for d in densities]
     steps = [training_step(m, flat_input(r, STEPS, BATCH, 784), STEPS, BATCH, 1) for _, r, m in cases]
-    seconds: list[list[float]] = [[] for _ in cases]
-    for turn in range(repeats + 2):  # two for the caches
-        for k, step in enumerate(steps):
-            begin = clock()
-            step()
-            if turn >= 2:
-                seconds[k].append(clock() - begin)
+    seconds = timed(steps, repeats, wall)
     return [
         {"density": d, "input_rate": r} | _numbers(m, s, repeats + 2)
         for (d, r, m), s in zip(cases, seconds, strict=True)

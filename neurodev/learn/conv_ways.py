@@ -83,7 +83,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
     """Event by event, by patches of the input (forward) and of the gradient (backward); stride 1."""
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
-    worth: Array = (np.arange(256) * x.scale).astype(kind)
+    worth = x.worth(kind)
     events, flags = present(x), x.by_row
     pixel, place, channel = grid.units
     size = x.n_row * grid.high * grid.wide * grid.n_out
@@ -118,7 +118,7 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
     """Event by event, tap by tap."""
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
-    worth = (np.arange(256) * x.scale).astype(kind)
+    worth = x.worth(kind)
     events, flags, numbers = present(x), x.by_row, grid.numbers
     w = grid.image(table, "taps", table.weight)
     out = np.zeros((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
@@ -142,25 +142,28 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
     return Current(out.reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
 
 
-def _by_channel(table: Table, shift: Array, size: int, channels: int) -> tuple[Array, Array, Array]:
-    """(begin, where, slot) of the living synapses of each channel (see `neurodev.learn.conv_synapses`)."""
-    begin = np.empty(channels + 1, dtype=np.int64)
+def _by_channel(table: Table, grid: Grid, line: int, pixel: int, size: int) -> tuple[Array, Array, Array]:
+    """(begin, where, slot) of the living synapses of each channel (see `neurodev.learn.conv_synapses`).
+
+    `line`, `pixel` and `size` are the distances of lines, pixels and output channels in the padded image.
+    """
+    k = grid.kernel
+    i, j = np.divmod(np.arange(k * k), k)
+    begin = np.empty(grid.channels + 1, dtype=np.int64)
     where, slot = np.empty(table.n_synapse, dtype=np.uint32), np.empty(table.n_synapse, dtype=np.int64)
-    conv_synapses.list_by_channel(
-        table.row_start, table.row_length, table.post, shift, size, begin, where, slot
-    )  # fmt: skip
+    rows, shift = (table.row_start, table.row_length, table.post), (k - 1 - i) * line + (k - 1 - j) * pixel
+    conv_synapses.list_by_channel(*rows, shift, size, begin, where, slot)
     return begin, where, slot
 
 
 def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, Pullback]:
     """Event by event, through the living synapses."""
     assert isinstance(x, Spikes)
-    table, kind, k = weights.table, weights.table.weight.dtype.type, grid.kernel
-    worth: Array = (np.arange(256) * x.scale).astype(kind)
+    table, kind = weights.table, weights.table.weight.dtype.type
+    worth = x.worth(kind)
     events, flags = present(x), x.by_row
     _, place, channel = grid.units
-    i, j = np.divmod(np.arange(k * k), k)
-    begin, where, slot = _by_channel(table, (k - 1 - i) * grid.line + (k - 1 - j) * grid.n_out, 1, grid.channels)
+    begin, where, slot = _by_channel(table, grid, grid.line, grid.n_out, 1)
     value = table.weight[slot]
     units, lists, shape = (place, channel), (begin, where, value), (grid.wide, grid.stride, grid.line, grid.origin)
     out = np.empty((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
@@ -192,7 +195,7 @@ def gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type) 
     delta = np.ascontiguousarray(dy.by_row).reshape(n_row, grid.high * grid.wide, grid.n_out)
     if isinstance(x, Spikes):
         out: Array = np.zeros((grid.channels * taps, grid.n_out), dtype=kind)
-        worth: Array = (np.arange(256) * x.scale).astype(kind)
+        worth = x.worth(kind)
         events = present(x)
         kernels.gradient_taps(events.start, events.index, x.by_row, worth, grid.numbers, delta, out)
         return out
@@ -284,8 +287,7 @@ def _push_planes(delta: Array, table: Table, grid: Grid) -> Array:
     k, kind, image = grid.kernel, delta.dtype.type, grid.plane
     line = grid.width + k - 1
     group = max(1, min(dx.shape[0], round(PLANE_LONG / image)))
-    i, j = np.divmod(np.arange(k * k), k)
-    begin, where, slot = _by_channel(table, (k - 1 - i) * line + k - 1 - j, group * image, grid.channels)
+    begin, where, slot = _by_channel(table, grid, line, 1, group * image)
     origin = (k - 1 - grid.padding) * (line + 1)
     shape = (grid.width, grid.wide, grid.stride, line, origin, image, group)
     size = padded((group - 1) * image + grid.height * line)

@@ -206,11 +206,6 @@ def _current(x: Spikes | Current, value: Array, n_out: int) -> Current:
     return Current(value, x.steps, x.batch, (n_out,))
 
 
-def _worth(x: Spikes, kind: type) -> Array:
-    """What each count is worth."""
-    return (np.arange(256) * x.scale).astype(kind)
-
-
 def _rows_of_vectors(delta: Array, stride: int) -> Array:
     """Flat, each row padded with zeros to `stride` numbers."""
     out = aligned((delta.shape[0], stride), delta.dtype.type)
@@ -237,7 +232,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         flat: Array = np.zeros(n_row * n_out + LANES, dtype=kind)
         out = flat[: n_row * n_out].reshape(n_row, n_out)
         if isinstance(x, Spikes) and wide:
-            args = x.by_row, _worth(x, kind), w.reshape(-1), w.shape[1], n_out, flat
+            args = x.by_row, x.worth(kind), w.reshape(-1), w.shape[1], n_out, flat
             wide_kernels.add_wide(events.start, events.index, *args)
         else:
             kernels.add_rows(events.start, events.index, w, n_out, scale, out)
@@ -253,7 +248,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
         if isinstance(x, Spikes) and events is not None:
             if wide:
-                args = x.by_row, _worth(x, kind), busy, flat_delta, w.shape[1], target.reshape(-1)
+                args = x.by_row, x.worth(kind), busy, flat_delta, w.shape[1], target.reshape(-1)
                 wide_kernels.gradient_wide(events.start, events.index, *args)
             else:
                 kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)

@@ -285,6 +285,11 @@ class Spikes:
         """Mean share of non-zero counts per unit and step."""
         return self.n_present / max(self.flags.size, 1)
 
+    def worth(self, kind: type) -> NDArray[Any]:
+        """What each count is worth, (256,)."""
+        table: NDArray[Any] = (np.arange(256) * self.scale).astype(kind)
+        return table
+
     def dense(self, kind: type = np.float32) -> NDArray[Any]:
         """Values as (R, n) floats."""
         return self.by_row.astype(kind) * kind(self.scale)
