@@ -18,7 +18,7 @@ import numpy as np
 
 from analysis.common import run as guarded
 from analysis.common import table
-from neurodev import study as studies
+from neurodev.studies import development, reading
 
 PUBLISHED = {  # number of `Run.summary`: (what it is, published, tolerance)
     "day_1": ("spines per neuron on day 1", 21.3, 2.0),
@@ -38,9 +38,9 @@ PUBLISHED = {  # number of `Run.summary`: (what it is, published, tolerance)
 
 def one(seed: int, **settings: str) -> dict[str, float]:
     """Success numbers of the default study with one seed."""
-    study = studies.load(str(files("neurodev.studies").joinpath("map.toml")), settings)
+    study = reading.load(str(files("neurodev.studies").joinpath("map.toml")), settings)
     with TemporaryDirectory() as folder:
-        return studies.run(study, f"{folder}/run.sqlite", seed=seed).summary()
+        return development.run(study, f"{folder}/run.sqlite", seed=seed).summary()
 
 
 def judged(results: list[dict[str, float]]) -> list[tuple[str, float, float, float, float, float, str]]:

@@ -37,15 +37,15 @@ import numpy as np
 from analysis.common import run as guarded
 from analysis.common import table
 from analysis.methods import finished, resumed
-from neurodev import study, training
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
-from neurodev.learn.optim import Adam, cosine
-from neurodev.learn.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
+from neurodev.learn.training.optim import Adam, cosine
+from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.methods import METHODS
 from neurodev.metrics import cost
-from neurodev.run import Run
-from neurodev.study import Study
+from neurodev.runs.run import Run
+from neurodev.studies import reading, training
+from neurodev.studies.reading import Study
 
 VARIANTS = ("NSPDI", "V = 0", "h = 0", "cut = 0", "STDS")
 GATED = ("NSPDI", "h = 0", "cut = 0")
@@ -242,7 +242,7 @@ def loaded(path: str, settings: dict[str, str]) -> Study:
     ParameterError
         If it is not.
     """
-    base = study.load(Path(path), settings)
+    base = reading.load(Path(path), settings)
     net, methods = base.table.get("network", {}), base.table.get("method", [])
     right = net.get("kind") == "fully_connected" and net.get("dendritic") is True and "hidden" in net
     if not right or [m["kind"] for m in methods] != ["NSPDI"]:

@@ -22,10 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis import common
-from neurodev import presets, study
+from neurodev.mechanisms import presets
 from neurodev.metrics import sizes, topology
 from neurodev.plot.style import COLOURS, INK, SOFT, legend, new_figure, plain
 from neurodev.protocols.imaging import image, population
+from neurodev.studies import development, reading
 from neurodev.units import day
 
 FOLDER, FILES = "synapses_em_kasthuri2015", ("synapses.csv",)
@@ -120,7 +121,9 @@ def developed(days: float, timing: bool = True, settings: dict[str, str] | None 
     path = str(files("neurodev.studies").joinpath("map.toml"))
     asked = {"projection.map.multapses": "true", "run.duration": f'"{days} day"'} | (settings or SHEET)
     with tempfile.TemporaryDirectory() as folder:
-        run = study.run(study.load(path, asked), Path(folder) / "run.sqlite", without=None if timing else "STDP")
+        run = development.run(
+            reading.load(path, asked), Path(folder) / "run.sqlite", without=None if timing else "STDP"
+        )
         last = run.snapshot("map", days)
         size, pre, post = (np.array(last[k]) for k in ("log_size", "pre", "post"))
     return Table(size.astype(float), size.astype(float), pre.astype(int), post.astype(int))

@@ -22,13 +22,13 @@ import numpy as np
 
 from analysis.common import run as guarded
 from analysis.common import save
-from neurodev import study, training
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
 from neurodev.metrics import cost
 from neurodev.plot.style import INK, SOFT, legend, new_figure, plain
 from neurodev.record.runfile import RunFile
-from neurodev.run import Run
+from neurodev.runs.run import Run
+from neurodev.studies import reading, training
 
 BUDGET = ("data", "n_train", "n_test", "epochs", "batch", "encoder", "layers")
 SHADES = (
@@ -67,7 +67,7 @@ def finished(to: Path) -> Run | None:
 
 
 def resumed(
-    s: study.Study, seed: int, to: Path, threads: int = 2, progress: bool = False, data: Dataset | None = None
+    s: reading.Study, seed: int, to: Path, threads: int = 2, progress: bool = False, data: Dataset | None = None
 ) -> Run:
     """The finished run of a study with a seed: from the file `to`, or trained into it; `data` if already read."""
     if (run := finished(to)) is not None:
@@ -90,9 +90,9 @@ def all_runs(sources: Sequence[Path], seeds: int, folder: Path, settings: dict[s
     folder.mkdir(parents=True, exist_ok=True)
     out = []
     for source in sources:
-        first = int(study.load(source, settings).table.get("seed", 0))
+        first = int(reading.load(source, settings).table.get("seed", 0))
         files = [(k, folder / f"{source.stem}-seed{k}.sqlite") for k in range(first, first + seeds)]
-        out.append(Trained(source.stem, [resumed(study.load(source, settings), k, f, **how) for k, f in files]))
+        out.append(Trained(source.stem, [resumed(reading.load(source, settings), k, f, **how) for k, f in files]))
     return out
 
 

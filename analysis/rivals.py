@@ -27,12 +27,12 @@ import numpy as np
 from analysis.common import run as guarded
 from analysis.common import save, table
 from analysis.methods import MARKS, SHADES, logarithmic, resumed
-from neurodev import study
 from neurodev.errors import ParameterError
 from neurodev.metrics import cost
 from neurodev.plot.style import legend, new_figure, plain
-from neurodev.run import Run
-from neurodev.study import Study
+from neurodev.runs.run import Run
+from neurodev.studies import reading
+from neurodev.studies.reading import Study
 
 RIVALS = ("NDSNN", "RigL", "SET", "Static")
 SHARE = 0.25  # of the living that a round of LTH takes, as published; adjusted so that rounds end at the sparsities
@@ -212,7 +212,7 @@ def main(words: Sequence[str] | None = None) -> None:
     p.add_argument("--threads", type=int, default=2, choices=(1, 2))
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     args = p.parse_args(words)
-    base = study.load(args.study, dict(w.partition("=")[::2] for w in args.set))
+    base = reading.load(args.study, dict(w.partition("=")[::2] for w in args.set))
     if "NDSNN" not in [m.get("kind") for m in base.table.get("method", [])]:
         raise ParameterError(f"{args.study} has no method NDSNN: its rivals take task and network from such a study")
     task = Task(base, sorted(args.sparsity), args.round_epochs, args.dense_rate)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from neurodev import bench_training
+from neurodev.bench import training as bench_training
 from neurodev.plot.style import COHORTS, legend, new_figure, plain, png
 
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)

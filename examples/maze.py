@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import neurodev as nd
 from neurodev.learn import Adam, cosine
-from neurodev.learn.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
+from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.plot.style import legend, plain
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(".")

@@ -7,11 +7,10 @@ The trainable path is loaded when it is first used: ``nd.learn`` (layers, neuron
 from importlib import import_module
 from typing import Any
 
-from neurodev import presets
 from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError
-from neurodev.interventions import AddSynapses, Antagonise, Block, Infuse, Lesion, RemoveSynapses, SetRate, Silence
+from neurodev.mechanisms import presets
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
 from neurodev.mechanisms.clustered_births import ClusteredBirths
@@ -37,15 +36,25 @@ from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer
 from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
 from neurodev.neurons.lif import LIF
 from neurodev.protocols import isolate
-from neurodev.run import Run
-from neurodev.simulate import Simulation, simulate
+from neurodev.runs.run import Run
+from neurodev.simulation.interventions import (
+    AddSynapses,
+    Antagonise,
+    Block,
+    Infuse,
+    Lesion,
+    RemoveSynapses,
+    SetRate,
+    Silence,
+)
+from neurodev.simulation.simulate import Simulation, simulate
 from neurodev.structure.places import Branches, Sheet
 from neurodev.structure.wiring import AllToAll, Contacts, Degree, Fixed, Near, OneToOne, Pairs, Probability, Uniform
 
 __version__ = "0.1.0"
 
 _LATER = {
-    "Trainer": "neurodev.learn.trainer:Trainer",
+    "Trainer": "neurodev.learn.training.trainer:Trainer",
     "bridge": "neurodev.bridge",
     "data": "neurodev.data",
     "learn": "neurodev.learn",

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network, Population
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.layer import Layer, Vector, Weights
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.layer import Layer, Vector, Weights
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import IF, LIF, PLIF, integrate
 from neurodev.learn.model import Sequential, name_layers
-from neurodev.learn.neurons import IF, LIF, PLIF, integrate
-from neurodev.learn.spikes import Current, Spikes
 from neurodev.neurons import lif
 from neurodev.neurons.drive import Drive, Regular, SpikeList
 from neurodev.structure.table import Table

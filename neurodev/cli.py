@@ -87,27 +87,27 @@ def _new(args: Any) -> None:
 
 
 def _run(args: Any) -> None:
-    from neurodev import study
+    from neurodev.studies import development, reading
 
-    s = study.load(args.study, _overrides(args.set))
+    s = reading.load(args.study, _overrides(args.set))
     base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
     if args.seeds < 1:
         raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
     first = int(s.table.get("seed", 0))
     for k in range(args.seeds):
         path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{first + k}{base.suffix}")
-        network = study.build(s, first + k, args.shuffled)
+        network = development.build(s, first + k, args.shuffled)
         if k == 0 and not args.quiet:
             print(network)
-        run = study.simulation(s, network, path, not args.quiet).run(study.duration(s)).close()
+        run = development.simulation(s, network, path, not args.quiet).run(development.duration(s)).close()
         print(run.info() if args.seeds == 1 else f"{path}: {run}")
 
 
 def _train(args: Any) -> None:
-    from neurodev import study, training
+    from neurodev.studies import reading, training
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
-    s = study.load(source, _overrides(args.set))
+    s = reading.load(source, _overrides(args.set))
     base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
     if args.seeds < 1:
         raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
@@ -124,9 +124,9 @@ def _train(args: Any) -> None:
 
 def _demo(args: Any) -> None:
     """The study here, its control in a second process with the same seed."""
-    from neurodev import study
     from neurodev.plot import report
-    from neurodev.run import Run
+    from neurodev.runs.run import Run
+    from neurodev.studies import development, reading
 
     folder = Path(args.to)
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,16 +134,16 @@ def _demo(args: Any) -> None:
     path.write_text(files("neurodev.studies").joinpath("map.toml").read_text(encoding="utf-8"), encoding="utf-8")
     settings = [] if args.days is None else ["--set", f'run.duration="{args.days} day"']
     begin = time.perf_counter()
-    s = study.load(path, _overrides(settings[1:]))
-    network = study.build(s)
+    s = reading.load(path, _overrides(settings[1:]))
+    network = development.build(s)
     print(network)
-    simulation = study.simulation(s, network, folder / "map.sqlite", True, events_per_tick=100_000_000)
+    simulation = development.simulation(s, network, folder / "map.sqlite", True, events_per_tick=100_000_000)
     print("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
     control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
     try:
-        rest = study.duration(s) - simulation.life
+        rest = development.duration(s) - simulation.life
         run = simulation.run(rest).close()
         if control.wait():
             raise NeurodevError("the control run failed; its message stands above")
@@ -166,7 +166,7 @@ def _demo(args: Any) -> None:
 
 def _report(args: Any) -> None:
     from neurodev.plot import report
-    from neurodev.run import Run
+    from neurodev.runs.run import Run
 
     run = Run(args.run)
     to = args.to or Path(args.run).with_suffix(".html")
@@ -175,7 +175,7 @@ def _report(args: Any) -> None:
 
 def _spine(args: Any) -> None:
     from neurodev.plot.style import png
-    from neurodev.run import Run
+    from neurodev.runs.run import Run
 
     run = Run(args.run)
     if args.uid != "longest" and not args.uid.isdigit():
@@ -188,7 +188,7 @@ def _spine(args: Any) -> None:
 
 
 def _info(args: Any) -> None:
-    from neurodev.run import Run
+    from neurodev.runs.run import Run
 
     run = Run(args.run)
     print(run.info())
@@ -197,14 +197,15 @@ def _info(args: Any) -> None:
 
 
 def _show(args: Any) -> None:
-    from neurodev import presets, study
     from neurodev.errors import nearest
+    from neurodev.mechanisms import presets
     from neurodev.protocols import isolate, protocol_of, show
+    from neurodev.studies import kinds, reading
 
     groups: dict[str, dict[str, Any]] = {
-        "mechanisms": dict(study.MECHANISMS),
-        "neurons and drives": dict(study.MODELS),
-        "dendrites": dict(study.DENDRITES),
+        "mechanisms": dict(kinds.MECHANISMS),
+        "neurons and drives": dict(kinds.MODELS),
+        "dendrites": dict(kinds.DENDRITES),
         "presets": dict(presets.PRESETS),
     }
     if args.name is None:
@@ -214,7 +215,7 @@ def _show(args: Any) -> None:
     if args.name not in known:
         raise ParameterError(f"nothing is called {args.name!r}{nearest(args.name, known)}; `neurodev show` lists all")
     given = _overrides(args.set)
-    one = presets.named(args.name, given) if args.name in presets.PRESETS else study.instance(known[args.name], given)
+    one = presets.named(args.name, given) if args.name in presets.PRESETS else reading.instance(known[args.name], given)
     print(show.describe(one))
     if protocol_of(type(one)) is None:
         print("  no protocol: a model of neurons or of input has no curve of its own here")
@@ -229,13 +230,13 @@ def _show(args: Any) -> None:
 
 
 def _ablate(args: Any) -> None:
-    from neurodev import ablate
+    from neurodev.studies import ablate
 
     ablate.main(args.study, _overrides(args.set), args.seeds, args.jobs)
 
 
 def _bench(args: Any) -> None:
-    from neurodev import bench  # the module, not a name of the package
+    from neurodev.bench import networks as bench  # the module, not a name of the package
 
     result = bench.run(args.name, args.scale)
     if args.json:

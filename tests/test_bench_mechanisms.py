@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from neurodev import jit
-from neurodev.bench_mechanisms import all_mechanisms, costs
+from neurodev.bench.mechanisms import all_mechanisms, costs
 from neurodev.cli import main
-from neurodev.study import MECHANISMS
+from neurodev.studies.kinds import MECHANISMS
 
 pytestmark = pytest.mark.skipif(not jit.ENABLED, reason="costs of compiled code")
 

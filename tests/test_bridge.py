@@ -9,13 +9,13 @@ import neurodev as nd
 from neurodev import bridge, data
 from neurodev.data.encode import bernoulli
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.encode import Bernoulli, Binned
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.spikes import Spikes
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import IF, LI, LIF, PLIF
 from neurodev.learn.model import Residual, Sequential
-from neurodev.learn.neurons import IF, LI, LIF, PLIF
-from neurodev.learn.optim import Adam, cosine
-from neurodev.learn.spikes import Spikes
-from neurodev.learn.trainer import Trainer
+from neurodev.learn.training.encode import Bernoulli, Binned
+from neurodev.learn.training.optim import Adam, cosine
+from neurodev.learn.training.trainer import Trainer
 
 MNIST = Path(__file__).parents[2] / "shared/data/mnist"
 LETTERS = MNIST.with_name("barrel_letters")
@@ -61,9 +61,9 @@ def test_every_spike_of_every_layer_is_the_same(case):
 
 
 def convolutional(norm):
-    from neurodev.learn.conv import Conv2d
-    from neurodev.learn.norm import BatchNorm
-    from neurodev.learn.pool import AveragePool2d
+    from neurodev.learn.layers.conv import Conv2d
+    from neurodev.learn.layers.norm import BatchNorm
+    from neurodev.learn.layers.pool import AveragePool2d
 
     draw = np.random.default_rng(3)
     block = [Conv2d(5, 3, padding=1, gain=3.0, bias=not norm), *([BatchNorm()] if norm else []), LIF(0.7, 1.0)]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import study
 from neurodev.cli import main
 from neurodev.errors import NeurodevError
+from neurodev.studies import development, reading
 from neurodev.units import day, hour
 
 
@@ -160,7 +160,7 @@ def test_several_contacts_in_a_study(tmp_path):
     """A wiring that takes another wiring, as data."""
     path = tmp_path / "s.toml"
     path.write_text(CONTACTS)
-    wiring = study.build(study.load(path)).projections["p"].wiring
+    wiring = development.build(reading.load(path)).projections["p"].wiring
     assert wiring == nd.Contacts(nd.Degree(inputs=8), more=0.3)
 
 
@@ -205,7 +205,7 @@ def test_other_refusals_of_the_command_line(tmp_path, capsys):
 def test_set_and_new(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["new", "mine"]) == 0
-    s = study.load("mine.toml", {"projection.map.use.STDP.gain": "3.5", "run.duration": "1 day"})
-    q = study.build(s).projections["map"]
-    assert q.mechanisms[0].gain == 3.5 and study.duration(s) == day
+    s = reading.load("mine.toml", {"projection.map.use.STDP.gain": "3.5", "run.duration": "1 day"})
+    q = development.build(s).projections["map"]
+    assert q.mechanisms[0].gain == 3.5 and development.duration(s) == day
     assert main(["new", "mine"]) == 2

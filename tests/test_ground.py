@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from neurodev import errors, jit, rng, units
-from neurodev.mechanisms.noise import normals_of, uniforms_of
+from neurodev.noise import normals_of, uniforms_of
 from neurodev.params import ParameterInfo, asdict, check, describe, param
 
 # ---------------------------------------------------------------- units and errors

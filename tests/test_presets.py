@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import cli, presets
+from neurodev import cli
 from neurodev.errors import ParameterError
+from neurodev.mechanisms import presets
 from neurodev.metrics.turnover import session_changes, session_survival, slow_birth_share
 from neurodev.protocols.imaging import image, population
 from neurodev.protocols.preset_runs import measure

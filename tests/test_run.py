@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import study
 from neurodev.cli import main
 from neurodev.errors import RunFileError
 from neurodev.record.runfile import RunFile
+from neurodev.studies import development, reading
 from neurodev.units import day
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -25,8 +25,8 @@ RECORDINGS = Path(__file__).parents[2] / "shared/data/dvs128_gesture"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    s = study.load(EXAMPLES / "studies/map.toml", {"run.duration": '"2 day"'})
-    return study.run(s, folder / "map.sqlite")
+    s = reading.load(EXAMPLES / "studies/map.toml", {"run.duration": '"2 day"'})
+    return development.run(s, folder / "map.sqlite")
 
 
 def test_shipped_study_is_the_example():
@@ -86,8 +86,8 @@ def test_pages_and_pictures(run, tmp_path):
 
 def test_same_seed_same_bytes():
     def columns():
-        s = study.load(EXAMPLES / "studies/map.toml", {"run.duration": '"0.5 day"'})
-        r = study.run(s)
+        s = reading.load(EXAMPLES / "studies/map.toml", {"run.duration": '"0.5 day"'})
+        r = development.run(s)
         state = r.snapshot("map", 0.5)
         r.file.close()
         os.unlink(r.path)

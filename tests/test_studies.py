@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurodev import study, training
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.methods import METHODS
+from neurodev.studies import reading, training
 
 STUDIES = Path(__file__).resolve().parent.parent / "examples" / "studies"
-FILES = sorted(p for p in STUDIES.glob("*.toml") if "data" in study.load(p).table)
+FILES = sorted(p for p in STUDIES.glob("*.toml") if "data" in reading.load(p).table)
 FEW = {"train.batch": "10", "train.epochs": "20"}
 IMAGES = {
     "mnist": ((28, 28), 10), "fashion_mnist": ((28, 28), 10), "cifar10": ((32, 32, 3), 10),
@@ -41,7 +41,7 @@ def made_up(kind: str) -> Dataset:
 
 
 def methods_of(path: Path) -> list[str]:
-    return [m["kind"] for m in study.load(path).table.get("method", [])]
+    return [m["kind"] for m in reading.load(path).table.get("method", [])]
 
 
 def test_every_method_has_a_study() -> None:
@@ -50,8 +50,8 @@ def test_every_method_has_a_study() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_study_builds_its_trainer(path: Path, tmp_path: Path) -> None:
-    large = {"network.width": "0.1"} if study.load(path).table["network"]["kind"] in ("vgg16", "resnet19") else {}
-    s = study.load(path, FEW | large)
+    large = {"network.width": "0.1"} if reading.load(path).table["network"]["kind"] in ("vgg16", "resnet19") else {}
+    s = reading.load(path, FEW | large)
     t = training.trainer(s, tmp_path / "run.sqlite", data=made_up(s.table["data"]["kind"]))
     given = s.table.get("method", [{}])[0]
     begins_sparse = given and given["kind"] != "LTH"  # lottery tickets begin whole
@@ -61,16 +61,16 @@ def test_a_study_builds_its_trainer(path: Path, tmp_path: Path) -> None:
     dense = methods_of(path) == ["SET"]  # its output stays dense, beside the sparsity asked for
     assert alive / pairs == pytest.approx(1 - sparsity, abs=0.02 if dense else 1e-4)
     assert t.close().provenance["study"] == s.text
-    assert s.table["train"]["epochs"] and study.load(path).table["train"]["epochs"] in (10, 40)
+    assert s.table["train"]["epochs"] and reading.load(path).table["train"]["epochs"] in (10, 40)
 
 
-SETS = {repr(study.load(p).table["data"]): p for p in FILES}  # one study of each set and its settings
+SETS = {repr(reading.load(p).table["data"]): p for p in FILES}  # one study of each set and its settings
 
 
 @pytest.mark.parametrize("path", SETS.values(), ids=lambda p: p.stem)
 def test_a_study_finds_its_data(path: Path) -> None:
     """With NEURODEV_DATA set (or the data in the folder from which the tests run)."""
-    s = study.load(path)
+    s = reading.load(path)
     name = s.table["data"]["path"]
     places = [Path(name), Path(os.environ.get("NEURODEV_DATA", ".")) / name]
     if not any(p.is_dir() for p in places):

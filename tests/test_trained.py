@@ -17,14 +17,14 @@ from neurodev.cli import main
 from neurodev.data import digits
 from neurodev.errors import ParameterError
 from neurodev.learn import Trainer
-from neurodev.learn.encode import Bernoulli
-from neurodev.learn.optim import Adam
+from neurodev.learn.training.encode import Bernoulli
+from neurodev.learn.training.optim import Adam
 from neurodev.methods import METHODS
 from neurodev.metrics import cost
 from neurodev.plot import evolution, training
+from neurodev.runs.training import DECIDED, Synapses, Training
 from neurodev.structure.log import CAUSES
-from neurodev.trained import DECIDED, Synapses, Training
-from neurodev.training import fully_connected
+from neurodev.studies.training import fully_connected
 from neurodev.units import day
 
 pytest.importorskip("sklearn")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurodev import study, training
 from neurodev.cli import main
 from neurodev.errors import ParameterError, StudyError
+from neurodev.studies import reading, training
 
 LITTLE = """
 seed = 3
@@ -56,7 +56,7 @@ def test_train_writes_a_run_and_tells_it(little: Path, capsys: pytest.CaptureFix
 
 def test_train_resumes(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
     to = little.with_suffix(".sqlite")
-    t = training.trainer(study.load(little), to)
+    t = training.trainer(reading.load(little), to)
     t.fit(1)
     t.record.close("broken off")
     assert main(["train", str(little), "--to", str(to), "--quiet", "--resume"]) == 0
@@ -67,7 +67,7 @@ def test_new_writes_a_training_study(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "mine"
     assert main(["new", str(path), "--training"]) == 0
     assert "neurodev train" in capsys.readouterr().out
-    assert study.load(path.with_suffix(".toml")).table["method"][0]["kind"] == "NDSNN"
+    assert reading.load(path.with_suffix(".toml")).table["method"][0]["kind"] == "NDSNN"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_new_writes_a_training_study(tmp_path: Path, capsys: pytest.CaptureFixtu
 )
 def test_doors(little: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises((StudyError, Exception), match=message):
-        training.trainer(study.load(little, change))
+        training.trainer(reading.load(little, change))
 
 
 def test_studies_on_event_recordings(tmp_path: Path) -> None:
@@ -103,18 +103,18 @@ def test_studies_on_event_recordings(tmp_path: Path) -> None:
         f'[data]\nkind = "barrel_letters"\npath = "{tmp_path}"\ncells = [8, 8]\n[encoder]\nkind = "Binned"\n'
         "steps = 10\n[train]\nepochs = 1\nbatch = 13\n"
     )
-    t = training.trainer(study.load(path))
+    t = training.trainer(reading.load(path))
     assert t.model.inputs == (8, 8, 2) and t.data.n_class == 26
     assert t.fit().history[0].train_loss > 0
     t.close()
     seen = path.read_text() + '[network]\nkind = "sdsnn_nmnist"\nreadout = "currents"\n'
     path.write_text(seen)
-    t = training.trainer(study.load(path))  # convolutions take the grid and the classes from the data
+    t = training.trainer(reading.load(path))  # convolutions take the grid and the classes from the data
     assert t.model.inputs == (8, 8, 2) and t.model.outputs == (26,)
     t.close()
     path.write_text(f'[data]\nkind = "nmnist"\npath = "{tmp_path}"\n')
     with pytest.raises(StudyError, match="download Train.zip"):
-        training.trainer(study.load(path))
+        training.trainer(reading.load(path))
 
 
 def test_fully_connected_as_it_is_asked_for() -> None:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
-from neurodev.engine.background import BATCH
-from neurodev.engine.network import Network, Population, Projection
-from neurodev.engine.state import (
+from neurodev.engine.loop.background import BATCH
+from neurodev.engine.loop.state import (
     N_BLOCK_WINDOWS,
     N_BUDGET,
     N_CURRENT,
@@ -19,6 +18,7 @@ from neurodev.engine.state import (
     N_SUPRA,
     N_TOGETHER,
     N_UNIFORM,
+    SENTINEL,
     T_LENGTH,
     Background,
     Clock,
@@ -30,6 +30,7 @@ from neurodev.engine.state import (
     Queue,
     Record,
 )
+from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address
 from neurodev.mechanisms.base import check_writers
@@ -95,11 +96,12 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
             first[p.index] = at
             owner.append(np.full(p.n, p.index, dtype=np.uint32))
             at += p.n
+    unborn = np.concatenate([np.arange(p.n) >= p.n - p.room for p in populations if not p.is_drive])
     c = m.classes
     with np.errstate(divide="ignore"):
         rate = np.where(np.isinf(c[:, 0]), 0.0, 1.0 / c[:, 0])
     return Neurons(
-        u=m.parameters["initial"] - m.v_inf,
+        u=np.where(unborn, SENTINEL, m.parameters["initial"] - m.v_inf),
         kind=m.kind,
         population=np.concatenate(owner),
         first=first,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine import background as bg
-from neurodev.engine import build, fate, loop
-from neurodev.engine.channels import synaptic_part
-from neurodev.engine.currents import predict_all
+from neurodev.engine import build
 from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
-from neurodev.engine.network import Network
-from neurodev.engine.state import (
+from neurodev.engine.loop import background as bg
+from neurodev.engine.loop import loop
+from neurodev.engine.loop.channels import synaptic_part
+from neurodev.engine.loop.currents import predict_all
+from neurodev.engine.loop.state import (
     N_BUDGET,
     N_CROSSING,
     N_DRIVE,
@@ -40,7 +40,8 @@ from neurodev.engine.state import (
     Projections,
     State,
 )
-from neurodev.engine.views import pack
+from neurodev.engine.loop.views import pack
+from neurodev.engine.network import Network
 from neurodev.errors import BuildError, SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
@@ -84,7 +85,7 @@ class Engine:
         m = build.membranes(self.populations)
         self.v_inf = m.v_inf
         neurons = build.make_neurons(self.populations, m)
-        self.initial_u = neurons.u.copy()
+        self.initial_u = m.parameters["initial"] - m.v_inf
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
         lanes = build.make_lanes(self.projections, self.tables)
@@ -112,7 +113,6 @@ class Engine:
         )  # fmt: skip
         for i, t in enumerate(self.tables):
             dendrites.branch[i] = build.branch_address(t)
-        fate.put_to_sleep(self)
         self._table = pack(self.state)
         self._versions = [t.version for t in self.tables]
         self._begin(start - self.epoch_start)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine.channels import AT
-from neurodev.engine.dendrites import END, ENDS
-from neurodev.engine.state import (
+from neurodev.engine.loop.channels import AT
+from neurodev.engine.loop.dendrites import END, ENDS
+from neurodev.engine.loop.state import (
     N_AGENDA,
     N_AGENDA_AT,
     N_CROSSING,
@@ -134,15 +134,6 @@ def wake(engine: Engine, population: int, neurons: I8) -> None:
     growth = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
     s.neurons.u[j] = engine.initial_u[j] * growth
     engine.predict(population, int(j.min()), int(j.max()) + 1)
-
-
-def put_to_sleep(engine: Engine) -> None:
-    """At the start: places without a neuron are silent."""
-    s = engine.state
-    for p, alive in zip(engine.populations, engine.alive, strict=True):
-        if not alive.all():
-            first = int(s.neurons.first[p.index])
-            s.neurons.u[first : first + p.n][~alive] = SENTINEL
 
 
 def verify(engine: Engine) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.engine.loop.state import Hooks
 from neurodev.engine.network import Population, Projection
-from neurodev.engine.state import Hooks
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronBlock

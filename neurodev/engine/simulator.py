@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine import build, fate
+from neurodev.engine.checks import check_reads, check_ticks
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError, nearest
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView
-from neurodev.neurons.dendrite import Plateau
-from neurodev.neurons.drive import Drive
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
 from neurodev.structure.log import (
@@ -336,104 +335,3 @@ class Simulator:
             weight_map.refresh_from_size(
                 slots, table.column("size"), table.weight, table.post, view.weight_gain, view.silent_volume, gain
             )
-
-
-def check_reads(q: Projection, view: SynapseView) -> None:
-    """Refuse a mechanism that reads a column or signal which neither the projection nor its populations have.
-
-    Raises
-    ------
-    BuildError
-        Naming the mechanism, what it reads, and what there is.
-    """
-    here = [*view.table.column_names, *view.target.signals, *view.source.signals]
-    for m in q.mechanisms:
-        for name in m.reads:
-            if name not in here:
-                raise BuildError(
-                    f"projection {q.name!r}: {m.name} reads {name!r}, which nothing here has{nearest(name, here)}; "
-                    f"use the mechanism that owns it (log_size: SpineSize, on spines). There are {sorted(here)}"
-                )
-
-
-def mechanisms_of(network: Network) -> list[tuple[str, Mechanism]]:
-    """(where, mechanism) for everything in use."""
-    out: list[tuple[str, Mechanism]] = []
-    for p in network.populations.values():
-        out += [(p.name, m) for m in p.mechanisms]
-    for q in network.projections.values():
-        out += [(q.name, m) for m in q.mechanisms]
-    return out
-
-
-def check_ticks(network: Network, tick: float, acceleration: float) -> None:
-    """The conditions of averaging: an episode in every tick, and tick <= tau / 5.
-
-    Raises
-    ------
-    BuildError
-        Naming the loop that is too fast, or the drive that is too rare, and the cure.
-    """
-    used = mechanisms_of(network)
-    for where, m in used:
-        fastest = m.fastest_life_time()
-        if tick > fastest / 5.0 + 1e-6:
-            raise BuildError(
-                f"tick={tick / hour:g} h is too coarse for {m.name} on {where!r}, whose fastest time constant is "
-                f"{fastest / hour:g} h: a tick may be at most a fifth of it; use tick<={fastest / 5 / hour:g} h"
-            )
-    for q in network.projections.values():
-        names = {m.name for m in q.mechanisms}
-        if "STDP" in names and q.source.inhibitory and q.spines is None:
-            raise BuildError(f"STDP on {q.name!r} without spines needs an excitatory source")
-    if acceleration == 1.0 or not used:
-        return
-    for p in network.populations.values():
-        interval = getattr(p.model, "interval", None)
-        if isinstance(p.model, Drive) and interval is not None and p.model.role == "retina":
-            if tick / acceleration < interval * (1 - 1e-9):
-                raise BuildError(
-                    f"a tick of {tick / hour:g} h at acceleration {acceleration:g} holds {tick / acceleration:g} ms of "
-                    f"spikes, less than one episode of {p.name!r} ({interval:g} ms): lower acceleration, raise tick=, "
-                    "or lower interval="
-                )
-
-
-def approximations(network: Network, tick: float, acceleration: float) -> list[str]:
-    """One sentence for everything in this run that is not exact."""
-    out = []
-    if acceleration != 1.0:
-        out.append(
-            f"Averaging: life passes {acceleration:g} times faster than spikes; slow mechanisms act at ticks of "
-            f"{tick / hour:g} h with the mean signals of {tick / acceleration / 1000:g} s of spikes."
-        )
-    for p in network.populations.values():
-        dendrite = getattr(p.model, "dendrite", None)
-        if isinstance(dendrite, Plateau) and dendrite.magnesium > 0.0:
-            out.append(
-                f"{p.name}: a plateau keeps for its {dendrite.duration:g} ms the amplitude that the potential allowed "
-                "at its onset."
-            )
-    for where, m in mechanisms_of(network):
-        if m.name == "SpineSize":
-            out.append(
-                f"{where}: the set-point is taken as constant over a tick ({tick / day:.3g} d against tau "
-                f"{getattr(m, 'tau', 0.0) / day:g} d) in the bridge probability of first passage."
-            )
-        if m.name == "Scaling":
-            out.append(f"{where}: scaling takes one Euler step a tick.")
-    spike_tick = tick / acceleration
-    between = []
-    from neurodev.params import describe
-
-    for where, m in mechanisms_of(network):
-        for info in describe(m):
-            value = getattr(m, info.name)
-            if info.clock == "spike" and info.unit == "ms" and isinstance(value, (int, float)) and "tau" in info.name:
-                if value > spike_tick:
-                    between.append(f"{where}.{m.name}.{info.name}")
-            if info.clock == "life" and info.unit == "ms" and isinstance(value, (int, float)) and 0 < value < tick:
-                between.append(f"{where}.{m.name}.{info.name}")
-    if between:
-        out.append("Between the two clocks, not represented faithfully: " + ", ".join(between) + ".")
-    return out

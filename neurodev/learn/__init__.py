@@ -7,22 +7,22 @@ model = Sequential(Linear(200), LIF(0.2, 0.5), Linear(10), LIF(0.2, 0.5), inputs
 trainer = Trainer(model, nd.data.digits(), methods=[nd.methods.NDSNN(sparsity=0.9, every=20)]).fit()
 """
 
-from neurodev.learn.adaptive import AdaptiveLIF
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.dendritic import Branches, Dendritic
-from neurodev.learn.dropout import Dropout
-from neurodev.learn.encode import Bernoulli, Binned, Direct, Latency
-from neurodev.learn.linear import Linear
-from neurodev.learn.method import Method
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.layers.adaptive import AdaptiveLIF
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.dendritic import Branches, Dendritic
+from neurodev.learn.layers.dropout import Dropout
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import IF, LI, LIF, PLIF, ReLU
+from neurodev.learn.layers.norm import BatchNorm
+from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
+from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
-from neurodev.learn.neurons import IF, LI, LIF, PLIF, ReLU
-from neurodev.learn.norm import BatchNorm
-from neurodev.learn.optim import SGD, Adam, AdamW, constant, cosine, staircase
-from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
-from neurodev.learn.spikes import Current, Spikes
-from neurodev.learn.surrogate import Surrogate
-from neurodev.learn.trainer import Trainer
-from neurodev.learn.vote import Vote
+from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Latency
+from neurodev.learn.training.method import Method
+from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
+from neurodev.learn.training.trainer import Trainer
 
 __all__ = [
     "IF",

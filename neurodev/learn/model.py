@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn import fused
-from neurodev.learn.layer import Counters, Layer, Pullback, Signal, Vector, Weights
-from neurodev.learn.linear import Linear
-from neurodev.learn.neurons import LIF
-from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, Vector, Weights
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers import fused
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import LIF
 from neurodev.rng import check_seed
 from neurodev.structure.table import UidSource
-
-
-class Group(Layer):
-    """A layer made of layers."""
-
-    def parts(self) -> list[Layer]:
-        """The layers inside, in order."""
-        raise NotImplementedError
-
-    def _with(self, parts: list[Layer]) -> Group:
-        """The same group of other parts."""
-        raise NotImplementedError
-
-    def layers(self) -> Iterator[Layer]:
-        """All layers inside, in order, groups left out."""
-        for part in self.parts():
-            yield from part.layers()
-
-    @property
-    def coupled(self) -> bool:  # type: ignore[override]
-        """Whether any layer couples the samples of a batch."""
-        return any(layer.coupled for layer in self.layers())
-
-    def replica(self) -> Group:
-        """The same group with gradients and counters of its own."""
-        return self._with([p.replica() for p in self.parts()])
 
 
 class Sequential(Group):
@@ -240,7 +213,7 @@ class Recurrent(Group):
 
     def __call__(self, x: Signal) -> tuple[Spikes, Pullback]:
         """Spikes, and their pullback through time."""
-        from neurodev.learn.neurons import step_adjoint, step_forward
+        from neurodev.learn.layers.neurons import step_adjoint, step_forward
 
         drive, pull_feed = self.feed.through(x)
         cube = drive.by_row.reshape(drive.steps, drive.batch, -1)

@@ -2,7 +2,7 @@
 
 Every function returns a built model.  ``15C3`` is a convolution of 3 x 3 with 15 channels, ``AP2`` and ``MP2`` are
 average and maximum pooling, ``300FC`` is fully connected.  None has biases.  Initial gains are such that no layer is
-silent on ordinary input; the trainer checks that on the first batch (`neurodev.learn.health`).
+silent on ordinary input; the trainer checks that on the first batch (`neurodev.learn.training.health`).
 
 ============================  =================================================  =====  ======================
 name                          network                                            steps  input
@@ -29,17 +29,17 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import ParameterError
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.dendritic import Dendritic
-from neurodev.learn.dropout import Dropout
-from neurodev.learn.layer import Layer
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.layer import Layer
+from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.dendritic import Dendritic
+from neurodev.learn.layers.dropout import Dropout
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import LIF, PLIF, ReLU
+from neurodev.learn.layers.norm import BatchNorm
+from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
+from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Residual, Sequential
-from neurodev.learn.neurons import LIF, PLIF, ReLU
-from neurodev.learn.norm import BatchNorm
-from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
-from neurodev.learn.surrogate import Surrogate
-from neurodev.learn.vote import Vote
 
 ARCTAN = Surrogate.from_alpha(2.0)
 TRIANGLE = Surrogate("triangle", 0.5)

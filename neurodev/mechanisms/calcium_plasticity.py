@@ -22,7 +22,7 @@ import numpy as np
 from neurodev.errors import BuildError, ParameterError, SimulationError
 from neurodev.mechanisms.base import I8, Hot, Mechanism, SynapseView
 from neurodev.mechanisms.calcium_rules import calcium_post, calcium_pre
-from neurodev.mechanisms.noise import uniforms_of
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 
 POTENTIALS = ("flat", "bistable")

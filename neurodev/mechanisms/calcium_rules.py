@@ -17,7 +17,7 @@ import numpy as np
 
 from neurodev.jit import hook, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 from neurodev.mechanisms import base
-from neurodev.mechanisms.stdp_rules import parameter
+from neurodev.mechanisms.hooks import parameter
 from neurodev.rng import normal
 
 # positions in the parameter vector

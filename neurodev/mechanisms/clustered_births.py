@@ -21,7 +21,7 @@ from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
 from neurodev.mechanisms.heterosynaptic import PLACES, require_places
-from neurodev.mechanisms.noise import normals_of, uniforms_of
+from neurodev.noise import normals_of, uniforms_of
 from neurodev.params import param
 
 

@@ -20,7 +20,7 @@ from neurodev.errors import BuildError
 from neurodev.jit import hook, view_f4, view_f8, view_i8, view_u4
 from neurodev.mechanisms import base
 from neurodev.mechanisms.base import F8, Hot, Mechanism, SynapseView
-from neurodev.mechanisms.stdp_rules import growth, parameter, raise_post, raise_pre
+from neurodev.mechanisms.hooks import growth, parameter, raise_post, raise_pre
 from neurodev.params import param
 
 P_STEP, P_LOSS, P_MAX = range(3)

@@ -31,8 +31,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronView
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.turnover import MOST, draw_numbers
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.signals.rate import low_pass
 from neurodev.structure.log import cause_code

@@ -17,7 +17,7 @@ import numpy as np
 
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import Mechanism, SynapseView
-from neurodev.mechanisms.noise import BLOCK, exponentials
+from neurodev.noise import BLOCK, exponentials
 from neurodev.params import param
 
 

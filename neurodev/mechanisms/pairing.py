@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.pairing_rules import choose_partners, reach
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan

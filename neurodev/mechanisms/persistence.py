@@ -17,8 +17,8 @@ import numpy as np
 
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import I8, SynapseView
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.plan import Plan
 from neurodev.units import day

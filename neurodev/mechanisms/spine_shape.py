@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.mechanisms.base import I8, Mechanism, SynapseView
-from neurodev.mechanisms.noise import normals_of
+from neurodev.noise import normals_of
 from neurodev.params import param
 
 LABELS = ("filopodium", "thin", "stubby", "mushroom")

@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
-from neurodev.mechanisms.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
+from neurodev.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.log import cause_code

@@ -31,8 +31,8 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import F8, I8, SynapseView
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.log import cause_code

@@ -32,7 +32,8 @@ from numpy.typing import ArrayLike
 
 from neurodev.errors import BuildError
 from neurodev.mechanisms.base import F8, I8, Hot, Mechanism, SynapseView, mean_per_target
-from neurodev.mechanisms.stdp_rules import EVIDENCE, HOOKS, WEIGHT, evidence_drive, update_evidence
+from neurodev.mechanisms.hooks import EVIDENCE, WEIGHT
+from neurodev.mechanisms.stdp_rules import HOOKS, evidence_drive, update_evidence
 from neurodev.params import param
 from neurodev.units import day
 

@@ -38,9 +38,9 @@ from numpy.typing import NDArray
 
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.trophic_rules import HILL, LINEAR, MICHAELIS, advance_targets
 from neurodev.mechanisms.turnover import MOST, draw_births, tabulate
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.spine_size import DEATHS_OFF
+from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.log import cause_code

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from neurodev import params
 from neurodev.errors import StudyError
-from neurodev.learn.traces import concatenated, final_trace, traces_of_steps
-from neurodev.learn.trainer import Trainer
-from neurodev.mechanisms import rewire
+from neurodev.learn.training.traces import concatenated, final_trace, traces_of_steps
+from neurodev.learn.training.trainer import Trainer
 from neurodev.mechanisms.bcm import modulations, running_mean
 from neurodev.mechanisms.survival import Survival, minmax, significance
+from neurodev.methods import rewire
 from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen
 from neurodev.params import param

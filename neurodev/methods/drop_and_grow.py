@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from neurodev import params, rng
 from neurodev.errors import StudyError
-from neurodev.learn.method import Method
-from neurodev.learn.trainer import Trainer
-from neurodev.mechanisms import rewire, schedule
+from neurodev.learn.training.method import Method
+from neurodev.learn.training.trainer import Trainer
+from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
 

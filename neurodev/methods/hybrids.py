@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.learn.trainer import Trainer
+from neurodev.learn.training.trainer import Trainer
 from neurodev.methods.dpap import DPAP
 from neurodev.methods.drop_and_grow import NDSNN
 from neurodev.methods.tensors import Tensor, tensors

@@ -14,11 +14,11 @@ import numpy as np
 
 from neurodev import params
 from neurodev.errors import StudyError
-from neurodev.learn.layer import Vector
-from neurodev.learn.method import Remembering
-from neurodev.learn.storage import dense_image
-from neurodev.learn.trainer import Trainer
-from neurodev.mechanisms import rewire
+from neurodev.learn.core.layer import Vector
+from neurodev.learn.core.storage import dense_image
+from neurodev.learn.training.method import Remembering
+from neurodev.learn.training.trainer import Trainer
+from neurodev.methods import rewire
 from neurodev.methods.tensors import tensors
 from neurodev.params import param
 

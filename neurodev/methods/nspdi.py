@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
-from neurodev.learn.layer import Vector
-from neurodev.learn.method import Method
-from neurodev.learn.trainer import Trainer
-from neurodev.mechanisms import rewire, schedule
+from neurodev.learn.core.layer import Vector
+from neurodev.learn.training.method import Method
+from neurodev.learn.training.trainer import Trainer
+from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
 from neurodev.structure.weight import refresh_hidden

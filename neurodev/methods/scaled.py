@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from neurodev.learn.method import Remembering
-from neurodev.learn.trainer import Trainer
+from neurodev.learn.training.method import Remembering
+from neurodev.learn.training.trainer import Trainer
 
 EPOCHS = 300  # of the published runs
 

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.learn.trainer import Trainer
-from neurodev.mechanisms import rewire, schedule
+from neurodev.learn.training.trainer import Trainer
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
+from neurodev.methods import rewire, schedule
 from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen, tensors
 from neurodev.params import param

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
-from neurodev.learn.layer import Layer, Weights
-from neurodev.learn.neurons import LIF, ReLU
+from neurodev.learn.core.layer import Layer, Weights
+from neurodev.learn.layers.neurons import LIF, ReLU
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
 if TYPE_CHECKING:
-    from neurodev.learn.trainer import Trainer
+    from neurodev.learn.training.trainer import Trainer
 
 I8 = NDArray[np.int64]
 

@@ -1,6 +1,6 @@
 """Structure over time: density, births and deaths by cause, the spine raster, survival, sizes, and all in one figure.
 
-Every function takes a *run*: anything with the methods of `neurodev.run.Run` that it names.
+Every function takes a *run*: anything with the methods of `neurodev.runs.run.Run` that it names.
 """
 
 from __future__ import annotations

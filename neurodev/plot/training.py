@@ -1,6 +1,6 @@
 """A run of training: what it learned, what lived and died, what it cost, panel by panel and in one figure.
 
-Every function takes a *run* of training (`neurodev.run.Run`); raster and survival are those of developing runs.
+Every function takes a *run* of training (`neurodev.runs.run.Run`); raster and survival are those of developing runs.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import Mechanism
-from neurodev.mechanisms.noise import normals_of
+from neurodev.noise import normals_of
 from neurodev.protocols.stage import Replacement, Ticks
 from neurodev.structure.table import Table
 from neurodev.units import day, hour

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from neurodev.mechanisms.base import I8, Mechanism, SynapseView
 from neurodev.mechanisms.clustered_births import ClusteredBirths, share_within
 from neurodev.mechanisms.heterosynaptic import Heterosynaptic
-from neurodev.mechanisms.noise import uniforms_of
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.noise import uniforms_of
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.persistence import Persistence
+from neurodev.mechanisms.presets import Preset
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean
 from neurodev.metrics import sizes
 from neurodev.metrics.turnover import session_changes, survival_fraction, two_class_survival
-from neurodev.presets import Preset
 from neurodev.protocols.births import numbers
 from neurodev.protocols.fates import Cohort, neurogenesis_protocol
 from neurodev.protocols.imaging import image, population

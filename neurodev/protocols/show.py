@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from neurodev import params
-from neurodev.presets import Preset
+from neurodev.mechanisms.presets import Preset
 from neurodev.units import day, hour, minute
 
 WIDTH = 118

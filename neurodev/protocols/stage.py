@@ -17,7 +17,7 @@ from neurodev import jit
 from neurodev.jit import call_hook, kernel
 from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
-from neurodev.mechanisms.noise import uniforms_of
+from neurodev.noise import uniforms_of
 from neurodev.structure import weight as weight_map
 from neurodev.structure.log import LogBatch, StructuralLog, cause_code, concatenate
 from neurodev.structure.plan import Applied, Plan, apply, merge

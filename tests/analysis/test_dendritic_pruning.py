@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from analysis import dendritic_pruning as one
-from neurodev import study, training
 from neurodev.errors import ParameterError
 from neurodev.learn.networks import n_weights
+from neurodev.studies import reading, training
 
 STUDY = """
 seed = 4
@@ -84,7 +84,7 @@ def test_table_of_a_little_task(tmp_path: Path, capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out
     rows = {line.split("  ")[0].strip(): line for line in said.splitlines()[1:8]}
     assert set(rows) == {"gated, unpruned", "linear, unpruned", *one.VARIANTS}
-    base = study.load(tmp_path / "task.toml")
+    base = reading.load(tmp_path / "task.toml")
     models = [training.trainer(one.of(base, v, 0.0, (64, 10))).model for v in ("NSPDI", "STDS")]
     gated, linear = (n_weights(m) for m in models)
     assert gated == pytest.approx(linear, rel=0.05) and f"{gated:,}" in said and f"{linear:,}" in said

@@ -10,7 +10,7 @@ import pytest
 from analysis import methods
 from neurodev.errors import ParameterError
 from neurodev.metrics import cost
-from neurodev.run import Run
+from neurodev.runs.run import Run
 
 pytest.importorskip("sklearn")
 

@@ -25,11 +25,11 @@ T, B, RATE = 20, 100, 2e-3
 
 def ours(d, epochs, seed, weights):
     """Train ours; keeps its first weights for the peer, as (sources, targets) arrays."""
-    from neurodev.learn.encode import Bernoulli
+    from neurodev.learn.core.storage import dense_image
     from neurodev.learn.networks import sdsnn_mnist
-    from neurodev.learn.optim import Adam, cosine
-    from neurodev.learn.storage import dense_image
-    from neurodev.learn.trainer import Trainer
+    from neurodev.learn.training.encode import Bernoulli
+    from neurodev.learn.training.optim import Adam, cosine
+    from neurodev.learn.training.trainer import Trainer
 
     t = Trainer(
         sdsnn_mnist(seed=seed), d, encoder=Bernoulli(T), epochs=epochs, batch=B, optimiser=Adam(RATE),

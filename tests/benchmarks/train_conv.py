@@ -50,11 +50,11 @@ def timed(step):
 
 def ours(x, y):
     """The trainer's own step: input, forward, backward, Adam."""
-    from neurodev.learn.encode import Bernoulli
-    from neurodev.learn.loss import rate_mse
     from neurodev.learn.networks import sdsnn_mnist
-    from neurodev.learn.optim import Adam
-    from neurodev.learn.workers import Workers
+    from neurodev.learn.training.encode import Bernoulli
+    from neurodev.learn.training.loss import rate_mse
+    from neurodev.learn.training.optim import Adam
+    from neurodev.learn.training.workers import Workers
 
     model, encoder, optimiser = sdsnn_mnist(seed=1), Bernoulli(T), Adam(1e-3)
     workers = Workers(model, rate_mse, 1, T)

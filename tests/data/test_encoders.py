@@ -7,7 +7,7 @@ from neurodev import data
 from neurodev.data.audio import mel_filters
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
-from neurodev.learn.encode import Binned
+from neurodev.learn.training.encode import Binned
 
 
 def test_intensity():

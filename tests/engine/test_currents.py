@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev.bench import vogels_abbott_current_network
+from neurodev.bench.networks import vogels_abbott_current_network
 from neurodev.engine.simulator import Simulator
 from neurodev.metrics.spikes import cell_coefficients_of_variation
 from neurodev.neurons.current import potential

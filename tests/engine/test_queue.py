@@ -6,9 +6,9 @@ import numpy as np
 
 import neurodev as nd
 from neurodev.engine.engine import Engine
-from neurodev.engine.queue import gather, pop_crossing, push_crossing
-from neurodev.engine.state import N_AGENDA, N_CROSSING
-from neurodev.engine.views import clock_of, queue_of
+from neurodev.engine.loop.queue import gather, pop_crossing, push_crossing
+from neurodev.engine.loop.state import N_AGENDA, N_CROSSING
+from neurodev.engine.loop.views import clock_of, queue_of
 from neurodev.errors import Status
 from neurodev.jit import address, kernel
 

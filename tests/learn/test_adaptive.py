@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn.adaptive import AdaptiveLIF
-from neurodev.learn.neurons import LIF
-from neurodev.learn.spikes import Current
-from neurodev.learn.surrogate import Surrogate
+from neurodev.learn.core.spikes import Current
+from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.layers.adaptive import AdaptiveLIF
+from neurodev.learn.layers.neurons import LIF
 
 from .tape import Number, backward, spike
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn import conv_ways
-from neurodev.learn.conv import Conv2d
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.kernels import conv_ways
+from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.model import Sequential
-from neurodev.learn.spikes import Current, Spikes
 from neurodev.structure.dense import DenseTable
 
 KERNELS = ["patches", "taps", "synapses", "gemm"]

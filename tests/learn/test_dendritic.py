@@ -5,11 +5,11 @@ import pytest
 
 import neurodev as nd
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.dendritic import Bias, Branches, Dendritic
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.dendritic import Bias, Branches, Dendritic
+from neurodev.learn.layers.linear import Linear
 from neurodev.learn.model import Sequential
-from neurodev.learn.spikes import Current, Spikes
 from neurodev.protocols.dendrites import Cell, Input, responses
 
 T, B = 2, 3

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from neurodev.learn import fused, wide_kernels
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.kernels import wide as wide_kernels
+from neurodev.learn.layers import fused
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import IF, LIF
+from neurodev.learn.layers.pool import AveragePool2d, Flatten
 from neurodev.learn.model import Sequential
-from neurodev.learn.neurons import IF, LIF
-from neurodev.learn.pool import AveragePool2d, Flatten
-from neurodev.learn.spikes import Current, Spikes
-from neurodev.learn.surrogate import Surrogate
 
 T, B = 5, 3
 
@@ -119,7 +120,7 @@ def test_wide_matrices(rate, monkeypatch):
     for size in (40_000, 1 << 40):  # between the sizes of the currents and of the weights, and above both
         monkeypatch.setattr(wide_kernels, "NEAR_CACHE", size)
         model = Sequential(Flatten(), Linear(37), inputs=(8, 12, 2), seed=4, kind=np.float64)
-        monkeypatch.setattr("neurodev.learn.policy.choose", lambda *a: "rows")
+        monkeypatch.setattr("neurodev.learn.kernels.policy.choose", lambda *a: "rows")
         x = image(rate)
         near = (np.random.default_rng(1).random((T * B, 192)) < 0.4).astype(np.uint8)
         counts = (x.flags * np.random.default_rng(5).integers(1, 5, x.flags.shape)).astype(np.uint8)

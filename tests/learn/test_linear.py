@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn import policy
-from neurodev.learn.linear import Linear
-from neurodev.learn.loss import one_hot, rate_mse
+from neurodev.learn.core.spikes import Spikes
+from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.kernels import policy
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import IF, LIF, PLIF
 from neurodev.learn.model import Sequential
-from neurodev.learn.neurons import IF, LIF, PLIF
-from neurodev.learn.spikes import Spikes
-from neurodev.learn.surrogate import Surrogate
+from neurodev.learn.training.loss import one_hot, rate_mse
 from neurodev.structure.dense import DenseTable
 
 from .twin import network
@@ -116,7 +116,7 @@ def test_learned_leak():
         neuron = PLIF(2.0, 1e6, surrogate="arctan")
         neuron.parameters["leak"].value = np.array([w])
         neuron.parameters["leak"].gradient = np.zeros(1)
-        from neurodev.learn.spikes import Current
+        from neurodev.learn.core.spikes import Current
 
         c = np.random.default_rng(1).random((6, 9))
         kernel_input = Current(x, 3, 2, (9,))

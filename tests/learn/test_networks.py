@@ -5,10 +5,10 @@ import pytest
 
 from neurodev.errors import ParameterError
 from neurodev.learn import networks as nets
-from neurodev.learn.health import calibrate
-from neurodev.learn.loss import rate_cross_entropy
-from neurodev.learn.neurons import LIF
-from neurodev.learn.spikes import Current, Spikes
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.neurons import LIF
+from neurodev.learn.training.health import calibrate
+from neurodev.learn.training.loss import rate_cross_entropy
 
 
 def image(shape, steps, batch=1, seed=0):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn.dropout import Dropout
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.dropout import Dropout
+from neurodev.learn.layers.norm import BatchNorm, settle
 from neurodev.learn.model import Sequential
-from neurodev.learn.norm import BatchNorm, settle
-from neurodev.learn.spikes import Current, Spikes
 
 T, B, SHAPE = 3, 2, (4, 5, 3)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
-from neurodev.learn.spikes import Current, Spikes
-from neurodev.learn.vote import Vote
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
+from neurodev.learn.layers.vote import Vote
 
 T, B = 3, 2
 

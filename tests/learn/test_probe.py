@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.linear import Linear
 from neurodev.learn.model import Sequential
-from neurodev.learn.spikes import Current, Spikes
 
 
 @pytest.mark.parametrize("floats", [False, True])

@@ -7,9 +7,9 @@ import pytest
 
 from neurodev.data.maze import Maze
 from neurodev.errors import ParameterError
-from neurodev.learn.optim import Adam, cosine
-from neurodev.learn.reinforce import ClippedPolicy, Critic, Experience, PolicyTrainer, policy_network
-from neurodev.learn.spikes import Current
+from neurodev.learn.core.spikes import Current
+from neurodev.learn.training.optim import Adam, cosine
+from neurodev.learn.training.reinforce import ClippedPolicy, Critic, Experience, PolicyTrainer, policy_network
 from neurodev.methods import NDSNN
 
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from neurodev.learn.adaptive import AdaptiveLIF
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.dendritic import Dendritic
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.layers.adaptive import AdaptiveLIF
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.dendritic import Dendritic
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import LIF
+from neurodev.learn.layers.norm import BatchNorm
+from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d
 from neurodev.learn.model import Residual, Sequential
-from neurodev.learn.neurons import LIF
-from neurodev.learn.norm import BatchNorm
-from neurodev.learn.pool import AveragePool2d, Flatten, MaxPool2d
-from neurodev.learn.spikes import Current, Spikes
-from neurodev.learn.surrogate import Surrogate
 
 from .test_conv import weights_of
 

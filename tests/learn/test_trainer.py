@@ -13,16 +13,16 @@ import pytest
 from neurodev import methods
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError, RunFileError, StudyError
-from neurodev.learn.encode import Bernoulli
-from neurodev.learn.linear import Linear
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import LIF
+from neurodev.learn.layers.norm import BatchNorm, settle
 from neurodev.learn.model import Sequential
-from neurodev.learn.neurons import LIF
-from neurodev.learn.norm import BatchNorm, settle
-from neurodev.learn.optim import SGD, Adam
-from neurodev.learn.recording import state_of
-from neurodev.learn.trainer import Trainer
+from neurodev.learn.training.checkpoint import state_of
+from neurodev.learn.training.encode import Bernoulli
+from neurodev.learn.training.optim import SGD, Adam
+from neurodev.learn.training.trainer import Trainer
 from neurodev.record.runfile import RunFile
-from neurodev.run import Run
+from neurodev.runs.run import Run
 
 
 def little_data(n: int = 120, n_in: int = 16) -> Dataset:
@@ -217,7 +217,7 @@ def test_a_silent_network_is_named() -> None:
 
 def test_a_layer_that_lost_its_gradient_is_reported() -> None:
     """Potentials far above threshold, and a narrow window: hardly any gradient passes, and the trainer says so."""
-    from neurodev.learn.surrogate import Surrogate
+    from neurodev.learn.core.surrogate import Surrogate
 
     narrow = LIF(0.5, 0.5, surrogate=Surrogate("rectangle", 1e-5))
     model = Sequential(Linear(24, name="hidden"), narrow, Linear(3), LIF(0.5, 0.5), inputs=(16,), seed=2)

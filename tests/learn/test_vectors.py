@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from neurodev.jit import kernel
-from neurodev.learn import vectors
-from neurodev.learn.vectors import add_row, add_rows, copy_row, dot_rows, dot_two_rows
+from neurodev.learn.core import vectors
+from neurodev.learn.core.vectors import add_row, add_rows, copy_row, dot_rows, dot_two_rows
 
 
 @kernel

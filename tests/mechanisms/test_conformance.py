@@ -11,8 +11,9 @@ from dataclasses import MISSING, fields
 import numpy as np
 import pytest
 
-from neurodev import jit, study
+from neurodev import jit
 from neurodev.errors import BuildError, ParameterError
+from neurodev.studies import development, reading
 from tests.mechanisms.beds import (
     MECHANISMS,
     ROOM,
@@ -173,7 +174,7 @@ def test_a_description_builds_the_same_again(name, tmp_path):
         text += f"use = [{', '.join(levels['synapse'])}]\n"
         path = tmp_path / "s.toml"
         path.write_text(text)
-        net = study.build(study.load(path))
+        net = development.build(reading.load(path))
         used = [*net.populations["b"].mechanisms, *net.projections["p"].mechanisms]
         assert [m.describe() for m in used if m.name == name] == [told]
 

@@ -516,9 +516,9 @@ def test_room_in_a_study(tmp_path):
     """
     path = tmp_path / "s.toml"
     path.write_text(text)
-    from neurodev import study
+    from neurodev.studies import development, reading
 
-    p = study.build(study.load(path)).populations["exc"]
+    p = development.build(reading.load(path)).populations["exc"]
     assert (p.n, p.room, [m.name for m in p.mechanisms]) == (8, 3, ["Neurogenesis", "NeuronDeath"])
     net = nd.Network()
     with pytest.raises(BuildError, match="leave out room"):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neurodev import rng
-from neurodev.mechanisms import noise
+from neurodev import noise, rng
 from tests.mechanisms.drivers import few
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from neurodev.engine.testbed import KINDS
+from neurodev.bench.testbed import KINDS
 from neurodev.mechanisms.base import Mechanism
 from tests.mechanisms.beds import MECHANISMS, PAIRS, ROOM, home, make, refusal, start
 

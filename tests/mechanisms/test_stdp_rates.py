@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev.jit import kernel
+from neurodev.mechanisms.hooks import HARD, MULTIPLICATIVE, bounded
 from neurodev.mechanisms.stdp import (
     STDP,
     clipped_walk,
@@ -15,7 +16,6 @@ from neurodev.mechanisms.stdp import (
     power_law_fixed_point,
     threshold_hz,
 )  # fmt: skip
-from neurodev.mechanisms.stdp_rules import HARD, MULTIPLICATIVE, bounded
 from neurodev.rng import key, uniform
 from tests.mechanisms.drivers import Trains, few, pairs_table, poisson
 

@@ -10,20 +10,20 @@ import pytest
 
 from neurodev import methods
 from neurodev.errors import StudyError
-from neurodev.learn.conv import Conv2d
-from neurodev.learn.dendritic import Dendritic
-from neurodev.learn.encode import Bernoulli, Direct
-from neurodev.learn.linear import Linear
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.storage import dense_image, stored
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.dendritic import Dendritic
+from neurodev.learn.layers.linear import Linear
+from neurodev.learn.layers.neurons import LIF, ReLU
+from neurodev.learn.layers.pool import Flatten
 from neurodev.learn.model import Sequential
-from neurodev.learn.neurons import LIF, ReLU
-from neurodev.learn.optim import Adam, cosine
-from neurodev.learn.pool import Flatten
-from neurodev.learn.recording import state_of
-from neurodev.learn.spikes import Current, Spikes
-from neurodev.learn.storage import dense_image, stored
-from neurodev.learn.traces import final_trace, traces_of_steps
-from neurodev.learn.trainer import Trainer
-from neurodev.mechanisms import rewire, schedule
+from neurodev.learn.training.checkpoint import state_of
+from neurodev.learn.training.encode import Bernoulli, Direct
+from neurodev.learn.training.optim import Adam, cosine
+from neurodev.learn.training.traces import final_trace, traces_of_steps
+from neurodev.learn.training.trainer import Trainer
+from neurodev.methods import rewire, schedule
 from neurodev.methods.sd_snn import expected_units
 from neurodev.methods.tensors import tensors
 from tests.learn.test_trainer import little_data

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurodev.errors import ParameterError
-from neurodev.mechanisms import rewire, schedule
+from neurodev.methods import rewire, schedule
 from neurodev.methods.sd_snn import expected_units
 
 VGG16 = [(3, 64, 3, 3), (64, 64, 3, 3), (64, 128, 3, 3), (128, 128, 3, 3), (128, 256, 3, 3), (256, 256, 3, 3),

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurodev import run as run_module
 from neurodev.errors import InvariantError, ParameterError, RunFileError
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
-from neurodev.run import Run
+from neurodev.runs import run as run_module
+from neurodev.runs.run import Run
 from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch
 from neurodev.units import day, hour
 
@@ -199,7 +199,8 @@ def test_the_log_as_a_data_frame(run: Run) -> None:
 
 
 def test_pandas_and_matplotlib_are_fetched_only_when_asked_for() -> None:
-    text = "import sys, neurodev.run; print([m for m in ('pandas', 'matplotlib', 'scipy.sparse') if m in sys.modules])"
+    late = "('pandas', 'matplotlib', 'scipy.sparse')"
+    text = f"import sys, neurodev.runs.run; print([m for m in {late} if m in sys.modules])"
     root = Path(run_module.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", text], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr
@@ -256,7 +257,7 @@ def test_stories(run: Run, world: World) -> None:
 
 
 def test_every_cause_has_its_sentence() -> None:
-    from neurodev.spines import REASONS
+    from neurodev.runs.spines import REASONS
 
     assert set(REASONS) == set(CAUSES) - {"initial", "neurogenesis"}  # the last is a cause of neurons only
 

@@ -16,7 +16,7 @@ from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
 from neurodev.learn.eventprop.tables import Column
-from neurodev.learn.optim import Adam, Schedule, cosine
+from neurodev.learn.training.optim import Adam, Schedule, cosine
 
 F8 = NDArray[np.float64]
 

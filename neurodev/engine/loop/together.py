@@ -1,0 +1,90 @@
+"""Simultaneous arrivals, summed before the threshold is tested (`Network(together=True)`).
+
+In a network trained in steps all spikes of a step arrive together, and only their sum counts.  Two passes over the rows
+that arrive at one instant: the first adds, the second tests; between them nobody can fire.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.engine.loop.currents import deliver_current
+from neurodev.engine.loop.state import N_AGENDA, N_CURRENT, N_EVENTS, REFRACTORY, SENTINEL, T_FRAME
+from neurodev.engine.loop.views import clock_of, currents_of, hooks_of, lanes_of, neurons_of, projections_of, queue_of
+from neurodev.jit import call_hook, kernel, rule, view_f4, view_i8, view_u4, view_u8
+
+
+@rule
+def first_young(s, q, emitted):  # type: ignore[no-untyped-def]
+    """The uid from which on the synapses of projection `q` were born after `emitted`."""
+    pr = projections_of(s)
+    limit = np.uint64(0xFFFFFFFFFFFFFFFF)
+    for b in range(pr.birth_count[q]):
+        if pr.birth_time[q, b] > emitted:
+            limit = min(limit, pr.birth_uid[q, b])
+    return limit
+
+
+@kernel
+def add_rows(s, k):  # type: ignore[no-untyped-def]
+    """Add the weights of arrival `k` and of all that share its time, with their on_pre; one past the last of them."""
+    n, qu, pr, nn, h = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s), hooks_of(s)
+    t = qu.time[k]
+    while k < n[N_AGENDA] and qu.time[k] == t:
+        row, lane = np.int64(qu.row[k]), np.int64(qu.lane[k])
+        q = lanes_of(s).projection[lane]
+        first = view_i8(pr.row_start[q], pr.n_row[q])[row]
+        last = first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])
+        limit = first_young(s, q, t - lanes_of(s).delay[lane])
+        if n[N_CURRENT] == 1 and currents_of(s).model[nn.population[pr.offset[q]]] > 0:
+            deliver_current(s, q, first, last, limit, t)
+        else:
+            _add_row(s, q, first, last, limit, t)
+        n[N_EVENTS] += last - first
+        for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
+            call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
+        k += 1
+    return k
+
+
+@rule
+def _add_row(s, q, first, last, limit, t):  # type: ignore[no-untyped-def]
+    """The weights of one row onto u, frame factors renewed where the class changes; a sentinel swallows its input."""
+    pr, nn = projections_of(s), neurons_of(s)
+    post, weight = view_u4(pr.post[q], pr.capacity[q]), view_f4(pr.weight[q], pr.capacity[q])
+    uid = view_u8(pr.uid[q], pr.capacity[q])
+    kind, S = np.int64(-1), 0.0
+    for i in range(first, last):
+        if uid[i] >= limit:
+            continue
+        j = pr.offset[q] + np.int64(post[i])
+        c = np.int64(nn.kind[j])
+        if c != kind:
+            kind, S = c, np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+        nn.u[j] += weight[i] * S
+
+
+@kernel
+def find_fired(s, k, end):  # type: ignore[no-untyped-def]
+    """Reset the targets of arrivals k .. end - 1 that are over threshold and list them in queue.fired; how many."""
+    n, qu, pr, nn = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s)
+    t, fired = qu.time[k], 0
+    for e in range(k, end):
+        row, q = np.int64(qu.row[e]), lanes_of(s).projection[qu.lane[e]]
+        if n[N_CURRENT] == 1 and currents_of(s).model[nn.population[pr.offset[q]]] > 0:
+            continue  # crossings are predicted
+        first = view_i8(pr.row_start[q], pr.n_row[q])[row]
+        post = view_u4(pr.post[q], pr.capacity[q])
+        kind, S = np.int64(-1), 0.0
+        for i in range(first, first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])):
+            j = pr.offset[q] + np.int64(post[i])
+            c = np.int64(nn.kind[j])
+            if c != kind:
+                kind, S = c, np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+            x = nn.u[j]
+            if x >= nn.threshold[c] * S and x > REFRACTORY:
+                nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+                qu.fired[fired] = np.uint32(j)
+                fired += 1
+    qu.fired[:fired].sort()  # by neuron, whatever the order of rows
+    return fired

@@ -1,0 +1,243 @@
+"""What a layer is: a call that returns its output and its pullback.
+
+    y, pull = layer(x)        # x, y: Spikes or Current
+    dx = pull(dy)             # dy, dx: Current in the arrangement of y, x; adds to the gradients of the layer
+
+No tape and no hidden state: what the backward pass needs lives in the closure `pull`.  Weights are columns of a
+synapse table (`Weights`), small vectors such as biases are `Vector`s; both look the same to an optimiser.
+A *replica* shares values and has gradients of its own, so that two threads can work on two half batches.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.structure.dense import DenseTable
+from neurodev.structure.table import Table
+
+Signal = Spikes | Current
+Pullback = Callable[[Current], Current | None]
+Array = NDArray[Any]
+
+
+class Vector:
+    """A trainable array outside the tables: a bias, a batch norm's scale, a leak.
+
+    Parameters
+    ----------
+    value : array
+    decay : bool
+        Whether weight decay acts on it.
+    """
+
+    def __init__(self, value: Array, decay: bool = False):
+        self.value = np.ascontiguousarray(value)
+        self.gradient = np.zeros_like(self.value)
+        self.decay = decay
+        self.moments: dict[str, Array] = {}
+
+    def moment(self, name: str) -> Array:
+        """A moment of the optimiser, zero at first."""
+        return self.moments.setdefault(name, np.zeros_like(self.value))
+
+    def flat(self) -> tuple[Array, Array]:
+        """(value, gradient) as flat views."""
+        return self.value.reshape(-1), self.gradient.reshape(-1)
+
+    def replica(self) -> Vector:
+        """The same values with gradients of its own."""
+        other = copy.copy(self)
+        other.gradient = np.zeros_like(self.value)
+        return other
+
+
+class Weights:
+    """A weight tensor: one synapse table, its gradient, and the moments of the optimiser as columns.
+
+    Attributes
+    ----------
+    table : Table
+    hidden : bool
+        Whether the optimiser moves the column ``theta`` and the weight is read off it (`structure.weight`).
+    probe : (n_source, n_target) array, optional
+        While set, layers add to it the gradient of every pair, synapse or not: what growth by gradient asks for.
+    """
+
+    decay = True
+
+    def __init__(self, table: Table, hidden: bool = False):
+        self.table, self.hidden = table, hidden
+        table.add_column("gradient")
+        if hidden:
+            table.add_column("theta")[:] = table.weight
+        self._own: Array | None = None
+        self.probe: Array | None = None
+
+    @property
+    def storage(self) -> str:
+        """``dense``, ``hidden`` or ``sparse``."""
+        return "hidden" if self.hidden else "dense" if isinstance(self.table, DenseTable) else "sparse"
+
+    @property
+    def value(self) -> Array:
+        """What the optimiser moves, (capacity,)."""
+        return self.table.column("theta") if self.hidden else self.table.weight
+
+    @property
+    def gradient(self) -> Array:
+        """Gradient of the loss with respect to the weights, (capacity,)."""
+        if self._own is None:
+            return self.table.column("gradient")
+        if self._own.size != self.table.capacity:
+            self._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+        return self._own
+
+    def moment(self, name: str) -> Array:
+        """A moment of the optimiser as a column of the table, zero at first."""
+        return self.table.add_column(name)
+
+    def flat(self) -> tuple[Array, Array]:
+        """(value, gradient)."""
+        return self.value, self.gradient
+
+    def replica(self) -> Weights:
+        """The same table with a gradient of its own."""
+        other = copy.copy(self)
+        other._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+        other.probe = None
+        return other
+
+    def put(self, table: Table, hidden: bool = False) -> None:
+        """Take another table of the same pairs, as after a change of storage."""
+        Weights.__init__(self, table, hidden)
+
+    def put_like(self, other: Weights) -> None:
+        """The same for a replica, whose gradient stays its own."""
+        self.table, self.hidden, self.probe = other.table, other.hidden, None
+        self._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+
+
+@dataclass
+class Counters:
+    """What a layer did since the counters were cleared.
+
+    `operations` are weights actually read because a spike arrived (living synapses only), `dense` what a layer without
+    pruning would have read, `multiplied` those of the operations that a current caused, not a spike (each a
+    multiplication too), `spikes` and `sites` give the rate of a neuron layer; `near` of `looked` places were inside
+    the window of a compact surrogate, the only ones through which a gradient passes.
+    """
+
+    operations: int = 0
+    dense: int = 0
+    multiplied: int = 0
+    spikes: int = 0
+    near: int = 0
+    looked: int = 0
+    sites: int = 0
+    kernels: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: Counters) -> None:
+        """Add the counts of a replica."""
+        for name in ("operations", "dense", "multiplied", "spikes", "near", "looked", "sites"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, k in other.kernels.items():
+            self.kernels[name] = self.kernels.get(name, 0) + k
+
+    def clear(self) -> None:
+        """Start again from zero."""
+        self.__init__()  # type: ignore[misc]
+
+
+class Layer:
+    """Base of all layers.
+
+    Attributes
+    ----------
+    parameters : dict of str to Weights or Vector
+    counters : Counters
+    coupled : bool
+        Whether samples of a batch influence each other (batch norm): such a batch is not cut into pieces.
+    training : bool
+        Set by the model (dropout, batch norm).
+    gates : bool
+        Whether its output multiplies that of another layer (V of `Dendritic`).
+    watch : callable, optional
+        ``watch(x, y)`` of every call in training; what it returns is kept in `watched`, in order of the batch.
+    """
+
+    coupled = False
+    training = True
+    gates = False
+    name = ""
+    watch: Callable[[Any, Any], Any] | None = None
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, Weights | Vector] = {}
+        self.counters = Counters()
+        self.watched: list[Any] = []
+
+    def __call__(self, x: Any) -> tuple[Any, Pullback]:
+        """Output and pullback."""
+        raise NotImplementedError
+
+    def through(self, x: Any) -> tuple[Any, Pullback]:
+        """The call as groups make it: watched, where somebody watches."""
+        y, pull = self(x)
+        if self.watch is not None and self.training:
+            self.watched.append(self.watch(x, y))
+        return y, pull
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the output units, given that of the input units; called once when a model is put together.
+
+        Raises
+        ------
+        ParameterError
+            If the layer cannot take such an input.
+        """
+        return shape
+
+    def layers(self) -> Iterator[Layer]:
+        """This layer and those inside it, in order."""
+        yield self
+
+    def replica(self) -> Layer:
+        """The same layer with gradients and counters of its own."""
+        other = copy.copy(self)
+        other.parameters = {k: p.replica() for k, p in self.parameters.items()}
+        other.counters = Counters()
+        other.watched = []
+        return other
+
+
+class Group(Layer):
+    """A layer made of layers."""
+
+    def parts(self) -> list[Layer]:
+        """The layers inside, in order."""
+        raise NotImplementedError
+
+    def _with(self, parts: list[Layer]) -> Group:
+        """The same group of other parts."""
+        raise NotImplementedError
+
+    def layers(self) -> Iterator[Layer]:
+        """All layers inside, in order, groups left out."""
+        for part in self.parts():
+            yield from part.layers()
+
+    @property
+    def coupled(self) -> bool:  # type: ignore[override]
+        """Whether any layer couples the samples of a batch."""
+        return any(layer.coupled for layer in self.layers())
+
+    def replica(self) -> Group:
+        """The same group with gradients and counters of its own."""
+        return self._with([p.replica() for p in self.parts()])

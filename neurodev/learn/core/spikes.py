@@ -1,0 +1,417 @@
+"""Spikes: the one currency between neurons and weights.
+
+Neurons write one byte per neuron and step, without a branch; weights ask for what suits their kernel: event lists
+by time (``rows``), event lists by source (``columns``), or the bytes themselves.  Every view is made once, on demand.
+
+A batch of B samples over T steps has ``R = T * B`` rows, ``row = t * B + b``.  Two layouts carry the same
+numbers: ``rows`` (R, n) and ``lanes`` (n, R); sparse kernels that walk along the batch want lanes.
+Where spikes come from neurons with a compact surrogate, only the *window* (the neurons near threshold)
+can use a gradient: `window` lists it, and gradients elsewhere need not be computed.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+
+U1 = NDArray[np.uint8]
+U4 = NDArray[np.uint32]
+I8 = NDArray[np.int64]
+RARE = 0.12  # share of flags below which reading them by words is faster
+F4 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Events:
+    """A ragged list: the members of list k are ``index[start[k]:start[k + 1]]``."""
+
+    start: I8
+    index: U4
+
+    @property
+    def n(self) -> int:
+        """Number of events."""
+        return int(self.start[-1])
+
+    def per_index(self, n: int) -> I8:
+        """How many events each of `n` members has."""
+        out = np.zeros(n, dtype=np.int64)
+        _count_events(self.index, self.n, out)
+        return out
+
+
+@kernel
+def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
+    """The position of each byte, as often as it counts (at most 4); branch-free, so index needs 4 places to spare."""
+    n_row, n = flags.shape
+    at = 0
+    for r in range(n_row):
+        start[r] = at
+        row = flags[r]
+        if several:
+            for j in range(n):
+                index[at] = np.uint32(j)
+                index[at + 1] = np.uint32(j)
+                index[at + 2] = np.uint32(j)
+                index[at + 3] = np.uint32(j)
+                at += np.int64(row[j])
+        else:
+            for j in range(n):
+                index[at] = np.uint32(j)
+                at += np.int64(row[j])
+    start[n_row] = at
+
+
+@kernel
+def _list_words(words, start, index):  # type: ignore[no-untyped-def]
+    """The same for rare flags, read eight at a time: first the words that are not silent, then their flags."""
+    n_row, n = words.shape
+    busy = np.empty(n + 1, dtype=np.int64)
+    place = np.uint64(0x0001020304050607)  # times a flag of byte j: j in the highest byte
+    one, top = np.uint64(1), np.uint64(56)
+    at = 0
+    for r in range(n_row):
+        start[r] = at
+        row = words[r]
+        some = 0
+        for q in range(n):
+            busy[some] = q
+            some += np.int64(row[q] != 0)
+        for h in range(some):
+            word = row[busy[h]]
+            first = np.uint32(8 * busy[h])
+            while word != 0:
+                lowest = word & (~word + one)
+                index[at] = first + np.uint32((lowest * place) >> top)
+                at += 1
+                word ^= lowest
+    start[n_row] = at
+
+
+@kernel
+def _count_events(index, n, out):  # type: ignore[no-untyped-def]
+    """Add 1 to `out` for each of the first n events."""
+    for k in range(n):
+        out[index[k]] += 1
+
+
+@kernel
+def _count_units(flags, count):  # type: ignore[no-untyped-def]
+    """Add each column of bytes to `count`, a row at a time."""
+    for r in range(flags.shape[0]):
+        row = flags[r]
+        for j in range(row.shape[0]):
+            count[j] += np.int32(row[j])
+
+
+@kernel
+def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no-untyped-def]
+    """Counting sort of (row, index) events by index."""
+    out_start[:] = 0
+    for k in range(start[-1]):
+        out_start[np.int64(index[k]) + 2] += 1
+    for j in range(2, n + 2):
+        out_start[j] += out_start[j - 1]
+    for r in range(start.shape[0] - 1):
+        for k in range(start[r], start[r + 1]):
+            j = np.int64(index[k]) + 1
+            out_index[out_start[j]] = np.uint32(r)
+            out_start[j] += 1
+
+
+@kernel
+def _transpose(a, out):  # type: ignore[no-untyped-def]
+    """``out = a.T`` by tiles of a cache line: several times faster than a strided copy."""
+    n, m = a.shape
+    whole_n, whole_m = n // 16 * 16, m // 16 * 16
+    for i in range(0, whole_n, 16):
+        for j in range(0, whole_m, 16):
+            for p in range(16):
+                for q in range(16):
+                    out[j + p, i + q] = a[i + q, j + p]
+        for j in range(whole_m, m):
+            for q in range(16):
+                out[j, i + q] = a[i + q, j]
+    for i in range(whole_n, n):
+        for j in range(m):
+            out[j, i] = a[i, j]
+
+
+def turned(a: NDArray[Any]) -> NDArray[Any]:
+    """The transpose as a new contiguous array."""
+    if not a.flags.c_contiguous:
+        return np.ascontiguousarray(a.T)
+    out: NDArray[Any] = np.empty(a.shape[::-1], dtype=a.dtype)
+    _transpose(a, out)
+    return out
+
+
+def list_flags(flags: U1, several: bool = False, present: int | None = None) -> Events:
+    """Events of a (n_row, n) array of flags, or with `several` of counts up to 4: a count of k is k events.
+
+    `present` is the number of non-zero bytes, where it is known.
+    """
+    start = np.empty(flags.shape[0] + 1, dtype=np.int64)
+    if several:
+        n = int(flags.sum(dtype=np.int64))
+    else:
+        n = int(np.count_nonzero(flags)) if present is None else present
+    index = np.empty(n + 4, dtype=np.uint32)
+    by_words = flags.shape[1] % 8 == 0 and flags.flags.c_contiguous and sys.byteorder == "little"
+    if not several and by_words and n < RARE * flags.size:
+        _list_words(flags.view(np.uint64), start, index)
+    else:
+        _list_flags(flags, several, start, index)
+    return Events(start, index)
+
+
+def transposed(events: Events, n: int) -> Events:
+    """The same events, listed by their index instead of by their row."""
+    start = np.empty(n + 2, dtype=np.int64)
+    index = np.empty(max(events.n, 1), dtype=np.uint32)
+    _transpose_events(events.start, events.index, n, start, index)
+    return Events(start[: n + 1], index)
+
+
+class Spikes:
+    """The spikes of `n` units over a batch.
+
+    Parameters
+    ----------
+    flags : (R, n) uint8, or (n, R) with ``layout="lanes"``
+        Counts per unit and row: 0 or 1, or with a `scale` other than 1 up to 4 (2 x 2 average pooling).
+    steps, batch : int
+    shape : tuple of int
+        Shape of one sample's units: (n,) or (height, width, channels).
+    scale : float
+        What one count is worth (1/4 after 2 x 2 average pooling).
+    wanted : bool
+        Whether anybody upstream can use a gradient (False for input).
+    window : callable, optional
+        Returns an (R, n) uint8 array: where a gradient with respect to these spikes is of use.  None: everywhere.
+    """
+
+    def __init__(
+        self,
+        flags: U1,
+        steps: int,
+        batch: int,
+        shape: tuple[int, ...],
+        *,
+        layout: str = "rows",
+        scale: float = 1.0,
+        wanted: bool = True,
+        window: Callable[[], U1] | None = None,
+    ):
+        self.wanted = wanted
+        self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
+        self.layout, self.scale, self._window = layout, float(scale), window
+        n, rows = math.prod(self.shape), self.steps * self.batch
+        want = (rows, n) if layout == "rows" else (n, rows)
+        if flags.shape != want or flags.dtype != np.uint8:
+            raise ParameterError(f"flags must be uint8 of shape {want} ({layout}), got {flags.dtype} {flags.shape}")
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return math.prod(self.shape)
+
+    @property
+    def n_row(self) -> int:
+        """Steps times batch."""
+        return self.steps * self.batch
+
+    @cached_property
+    def by_row(self) -> U1:
+        """Counts as (R, n)."""
+        return self.flags if self.layout == "rows" else turned(self.flags)
+
+    @cached_property
+    def by_lane(self) -> U1:
+        """Counts as (n, R)."""
+        return self.flags if self.layout == "lanes" else turned(self.flags)
+
+    @cached_property
+    def rows(self) -> Events:
+        """For each row, the units that spiked."""
+        return list_flags(self.by_row, self.scale != 1.0, self.n_present)
+
+    @cached_property
+    def columns(self) -> Events:
+        """For each unit, the rows in which it spiked."""
+        return transposed(self.rows, self.n)
+
+    @cached_property
+    def near(self) -> U1 | None:
+        """Where a gradient is of use, (R, n) bytes; None for everywhere."""
+        return None if self._window is None else self._window()
+
+    @cached_property
+    def window(self) -> Events | None:
+        """For each row, the units whose gradient is of use; None for all."""
+        return None if self.near is None else list_flags(self.near)
+
+    @cached_property
+    def per_unit(self) -> I8:
+        """Events of each unit over the batch; from a list of them where there is one."""
+        if "columns" in self.__dict__:
+            start = self.columns.start
+            return start[1:] - start[:-1]
+        if "rows" in self.__dict__:
+            return self.rows.per_index(self.n)
+        if self.layout == "lanes":
+            return np.asarray(self.flags.sum(axis=1, dtype=np.int64))
+        count = np.zeros(self.n, dtype=np.int32)
+        _count_units(self.flags, count)
+        return count.astype(np.int64)
+
+    @cached_property
+    def n_present(self) -> int:
+        """Number of non-zero counts."""
+        return int(np.count_nonzero(self.flags))
+
+    @cached_property
+    def rate(self) -> float:
+        """Mean share of non-zero counts per unit and step."""
+        return self.n_present / max(self.flags.size, 1)
+
+    def worth(self, kind: type) -> NDArray[Any]:
+        """What each count is worth, (256,)."""
+        table: NDArray[Any] = (np.arange(256) * self.scale).astype(kind)
+        return table
+
+    def dense(self, kind: type = np.float32) -> NDArray[Any]:
+        """Values as (R, n) floats."""
+        return self.by_row.astype(kind) * kind(self.scale)
+
+    def mean(self, kind: type = np.float32) -> NDArray[Any]:
+        """Mean over steps, (B, n): the rate code of a sample."""
+        return (self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Spikes:
+        """The same spikes with their units arranged otherwise; shares what was computed before."""
+        out = Spikes.__new__(Spikes)
+        out.__dict__.update(self.__dict__)
+        out.shape = tuple(shape)
+        if out.n != self.n:
+            raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+        return out
+
+
+@dataclass
+class Current:
+    """Input currents of neurons: float values, ``rows`` (R, n) or ``lanes`` (n, R); see `Spikes` for the layouts."""
+
+    value: NDArray[Any]
+    steps: int
+    batch: int
+    shape: tuple[int, ...]
+    layout: str = "rows"
+    wanted: bool = True
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return math.prod(self.shape)
+
+    @property
+    def by_row(self) -> NDArray[Any]:
+        """Values as (R, n)."""
+        return self.value if self.layout == "rows" else turned(self.value)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Current:
+        """The same values with their units arranged otherwise."""
+        if math.prod(shape) != self.n:
+            raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+        return Current(self.value, self.steps, self.batch, tuple(shape), self.layout, self.wanted)
+
+    def like(self, value: NDArray[Any]) -> Current:
+        """Other values in the same arrangement."""
+        return Current(value, self.steps, self.batch, self.shape, self.layout)
+
+    @cached_property
+    def by_lane(self) -> NDArray[Any]:
+        """Values as (n, R)."""
+        return self.value if self.layout == "lanes" else turned(self.value)
+
+
+def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:
+    """The input at some of its steps only; the others are as if they had never been.
+
+    Parameters
+    ----------
+    kept : (steps,) bool
+    """
+    rows = np.repeat(kept, x.batch)
+    n = int(kept.sum())
+    if isinstance(x, Current):
+        return Current(x.by_row[rows], n, x.batch, x.shape, wanted=x.wanted)
+    return Spikes(x.by_row[rows], n, x.batch, x.shape, scale=x.scale, wanted=x.wanted)
+
+
+# ---------------------------------------------------------------- units that have a count, each listed once
+
+
+@kernel
+def list_present(flags, start, index):  # type: ignore[no-untyped-def]
+    """The units with a count, each once; branch-free: `index` needs one place to spare."""
+    at = 0
+    for r in range(flags.shape[0]):
+        start[r] = at
+        row = flags[r]
+        for j in range(row.shape[0]):
+            index[at] = np.uint32(j)
+            at += np.int64(row[j] != 0)
+    start[flags.shape[0]] = at
+
+
+@kernel
+def list_present_words(words, start, index):  # type: ignore[no-untyped-def]
+    """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
+    busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
+    at = 0
+    for r in range(words.shape[0]):
+        start[r] = at
+        row = words[r]
+        some = 0
+        for q in range(row.shape[0]):
+            busy[some] = np.uint32(q)
+            some += np.int64(row[q] != 0)
+        for h in range(some):
+            word, first = row[busy[h]], 4 * busy[h]
+            for byte in range(4):
+                index[at] = np.uint32(first + byte)
+                at += np.int64((word >> np.uint32(8 * byte)) & np.uint32(255) != 0)
+    start[words.shape[0]] = at
+
+
+def present(x: Spikes) -> Events:
+    """For each row, the units that have a count; kept with the spikes."""
+    if x.scale == 1.0:
+        return x.rows
+    held: Events | None = x.__dict__.get("present")
+    if held is None:
+        flags = x.by_row
+        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
+        index = np.empty(x.n_present + 1, dtype=np.uint32)
+        if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
+            list_present_words(flags.view(np.uint32), start, index)
+        else:
+            list_present(flags, start, index)
+        held = x.__dict__["present"] = Events(start, index)
+    return held
+
+
+def rows_per_unit(x: Spikes) -> NDArray[np.int64]:
+    """For each unit, the rows in which it has a count."""
+    return present(x).per_index(x.n)

@@ -1,0 +1,1 @@
+"""Kernels of weight layers, and the policy that chooses among them."""

@@ -1,0 +1,311 @@
+"""Products of spikes with weights: forward, weight gradient, input gradient, for every storage.
+
+All kernels read the synapse table as it lies (rows by source).  Names: `w` (n_in, stride) dense rows, `x` spikes,
+`delta` (R, n_out) the gradient of the currents.  ``scale`` is the worth of one event.  Every kernel adds to its output.
+
+==============  ==========================================  ================================
+dense rows      an event adds one weight row                cost = events x n_out
+sparse rows     an event adds the living synapses of a row  cost = events x n_out x density
+lanes           a synapse adds one lane of the batch        cost = synapses x rows of the batch
+==============  ==========================================  ================================
+
+The crossovers between them are in `neurodev.learn.kernels.policy`.  Constants take the type of the arrays: an integer
+in an expression of float32 would turn all of it into doubles, at half the speed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.jit import kernel, sum_kernel
+
+WIDE = 16  # a cache line of float32
+SHORT = 16  # living synapses of a row below which sparse rows go source by source
+
+# ---------------------------------------------------------------- dense rows
+
+
+@sum_kernel
+def add_rows(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
+    """``out[r, :n] += scale * sum of w[i, :n] over the events i of row r``; eight rows share one pass over out.
+
+    Forward with (rows of spikes, w, current); weight gradient with (columns of spikes, delta, gradient).  Both
+    matrices are contiguous, whatever their padding: a slice would lose its vector instructions.
+    """
+    for r in range(start.shape[0] - 1):
+        o = out[r]
+        k, end = start[r], start[r + 1]
+        while k + 8 <= end:
+            a, b, c, d = w[index[k]], w[index[k + 1]], w[index[k + 2]], w[index[k + 3]]
+            e, f, g, h = w[index[k + 4]], w[index[k + 5]], w[index[k + 6]], w[index[k + 7]]
+            for j in range(n):
+                o[j] += scale * (((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j])))
+            k += 8
+        if k + 4 <= end:
+            a, b, c, d = w[index[k]], w[index[k + 1]], w[index[k + 2]], w[index[k + 3]]
+            for j in range(n):
+                o[j] += scale * ((a[j] + b[j]) + (c[j] + d[j]))
+            k += 4
+        while k < end:
+            a = w[index[k]]
+            for j in range(n):
+                o[j] += scale * a[j]
+            k += 1
+
+
+@sum_kernel
+def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def]
+    """``out[r, i] += scale * w[i] . delta[r]`` where the window (start, index) asks for it."""
+    n = delta.shape[1]
+    zero = w.dtype.type(0)
+    for r in range(out.shape[0]):
+        k, end = start[r], start[r + 1]
+        d = delta[r]
+        while k + 4 <= end:
+            a, b, c, e = w[index[k]], w[index[k + 1]], w[index[k + 2]], w[index[k + 3]]
+            sa = sb = sc = se = zero
+            for j in range(n):
+                x = d[j]
+                sa += a[j] * x
+                sb += b[j] * x
+                sc += c[j] * x
+                se += e[j] * x
+            out[r, index[k]] += scale * sa
+            out[r, index[k + 1]] += scale * sb
+            out[r, index[k + 2]] += scale * sc
+            out[r, index[k + 3]] += scale * se
+            k += 4
+        while k < end:
+            a = w[index[k]]
+            sa = zero
+            for j in range(n):
+                sa += a[j] * d[j]
+            out[r, index[k]] += scale * sa
+            k += 1
+
+
+# ---------------------------------------------------------------- sparse rows
+
+
+@kernel
+def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+    """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices are not tested for signs."""
+    one = np.uint64(1)
+    for r in range(out.shape[0]):
+        o = out[r]
+        for k in range(start[r], start[r + 1]):
+            s = np.uint64(row_start[index[k]])
+            last = s + np.uint64(row_length[index[k]])
+            while s < last:
+                o[post[s]] += scale * weight[s]
+                s += one
+
+
+@kernel
+def gradient_sparse_by_row(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient, the transpose of `add_sparse_by_row`."""
+    one = np.uint64(1)
+    for r in range(delta.shape[0]):
+        d = delta[r]
+        for k in range(start[r], start[r + 1]):
+            s = np.uint64(row_start[index[k]])
+            last = s + np.uint64(row_length[index[k]])
+            while s < last:
+                gradient[s] += scale * d[post[s]]
+                s += one
+
+
+@kernel
+def add_sparse_by_source(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+    """Forward; (start, index) list the rows in which each source spiked: four of them share a walk over its synapses.
+
+    For short rows of synapses, where finding the next one costs more than reading currents that are far apart.
+    """
+    one = np.uint64(1)
+    for i in range(row_start.shape[0]):
+        first = np.uint64(row_start[i])
+        last = first + np.uint64(row_length[i])
+        k, end = start[i], start[i + 1]
+        while k + 4 <= end:
+            a, b, c, d = out[index[k]], out[index[k + 1]], out[index[k + 2]], out[index[k + 3]]
+            s = first
+            while s < last:
+                j, w = post[s], scale * weight[s]
+                a[j] += w
+                b[j] += w
+                c[j] += w
+                d[j] += w
+                s += one
+            k += 4
+        while k < end:
+            a = out[index[k]]
+            s = first
+            while s < last:
+                a[post[s]] += scale * weight[s]
+                s += one
+            k += 1
+
+
+@kernel
+def gradient_sparse_by_source(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient, the transpose of `add_sparse_by_source`."""
+    one = np.uint64(1)
+    for i in range(row_start.shape[0]):
+        first = np.uint64(row_start[i])
+        last = first + np.uint64(row_length[i])
+        k, end = start[i], start[i + 1]
+        while k + 4 <= end:
+            a, b, c, d = delta[index[k]], delta[index[k + 1]], delta[index[k + 2]], delta[index[k + 3]]
+            s = first
+            while s < last:
+                j = post[s]
+                gradient[s] += scale * ((a[j] + b[j]) + (c[j] + d[j]))
+                s += one
+            k += 4
+        while k < end:
+            a = delta[index[k]]
+            s = first
+            while s < last:
+                gradient[s] += scale * a[post[s]]
+                s += one
+            k += 1
+
+
+@kernel
+def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
+    """Input gradient where the window asks for it."""
+    for r in range(out.shape[0]):
+        d = delta[r]
+        for k in range(start[r], start[r + 1]):
+            i = np.int64(index[k])
+            total = d.dtype.type(0)
+            for s in range(row_start[i], row_start[i] + row_length[i]):
+                total += weight[s] * d[post[s]]
+            out[r, i] += scale * total
+
+
+# ---------------------------------------------------------------- lanes: along the batch, by the targets' in-lists
+
+
+@kernel
+def _turn(lanes, some, rows, first, to_rows):  # type: ignore[no-untyped-def]
+    """Columns `first` and following of rows <-> lanes, by tiles of constant size: only those become vector code."""
+    n_lane = rows.shape[0]
+    whole = n_lane // WIDE * WIDE if some == WIDE else 0
+    for r in range(0, whole, WIDE):
+        if to_rows:
+            for p in range(WIDE):
+                for m in range(WIDE):
+                    rows[r + p, first + m] = lanes[m, r + p]
+        else:
+            for p in range(WIDE):
+                for m in range(WIDE):
+                    lanes[p, r + m] = rows[r + m, first + p]
+    for r in range(whole, n_lane):
+        for m in range(some):
+            if to_rows:
+                rows[r, first + m] = lanes[m, r]
+            else:
+                lanes[m, r] = rows[r, first + m]
+
+
+@sum_kernel
+def add_lanes(in_start, in_length, in_slot, in_row, weight, x, silent, scale, out):  # type: ignore[no-untyped-def]
+    """Forward; x (n_in, R) bytes, out (R, n_out); sources that are silent in the whole batch are skipped.
+
+    Sixteen targets at a time gather their lanes in a scratch that stays in the cache, and are then turned into rows.
+    """
+    n_lane, n = out.shape
+    lanes = np.empty((WIDE, n_lane), dtype=out.dtype)
+    slot = np.empty(4, dtype=np.int64)
+    source = np.empty(4, dtype=np.int64)
+    for first in range(0, n, WIDE):
+        some = min(WIDE, n - first)
+        for m in range(some):
+            o = lanes[m]
+            o[:] = 0
+            j = first + m
+            held = 0
+            for q in range(in_start[j], in_start[j] + in_length[j]):
+                i = np.int64(in_row[q])
+                if silent[i]:
+                    continue
+                slot[held] = in_slot[q]
+                source[held] = i
+                held += 1
+                if held == 4:
+                    held = 0
+                    a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
+                    wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
+                    wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
+                    for k in range(n_lane):
+                        o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
+            for h in range(held):
+                a, wa = x[source[h]], scale * weight[slot[h]]
+                for k in range(n_lane):
+                    o[k] += wa * a[k]
+        _turn(lanes, some, out, first, True)
+
+
+@sum_kernel
+def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta, gradient):  # type: ignore[no-untyped-def]
+    """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
+    n_lane, n = delta.shape
+    lanes = np.empty((WIDE, n_lane), dtype=delta.dtype)
+    slot = np.empty(4, dtype=np.int64)
+    source = np.empty(4, dtype=np.int64)
+    zero = delta.dtype.type(0)
+    for first in range(0, n, WIDE):
+        some = min(WIDE, n - first)
+        _turn(lanes, some, delta, first, False)
+        for m in range(some):
+            e = lanes[m]
+            j = first + m
+            held = 0
+            for q in range(in_start[j], in_start[j] + in_length[j]):
+                i = np.int64(in_row[q])
+                if silent[i]:
+                    continue
+                slot[held] = in_slot[q]
+                source[held] = i
+                held += 1
+                if held == 4:
+                    held = 0
+                    a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
+                    sa = sb = sc = sd = zero
+                    for k in range(n_lane):
+                        y = e[k]
+                        sa += a[k] * y
+                        sb += b[k] * y
+                        sc += c[k] * y
+                        sd += d[k] * y
+                    gradient[slot[0]] += scale * sa
+                    gradient[slot[1]] += scale * sb
+                    gradient[slot[2]] += scale * sc
+                    gradient[slot[3]] += scale * sd
+            for h in range(held):
+                a = x[source[h]]
+                sa = zero
+                for k in range(n_lane):
+                    sa += a[k] * e[k]
+                gradient[slot[h]] += scale * sa
+
+
+@sum_kernel
+def dot_lanes(row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
+    """Input gradient of all sources, ``out[i] += w . delta`` along the lanes."""
+    n_lane = out.shape[1]
+    for i in range(out.shape[0]):
+        o = out[i]
+        s, last = row_start[i], row_start[i] + row_length[i]
+        while s + 4 <= last:
+            a, b, c, d = delta[post[s]], delta[post[s + 1]], delta[post[s + 2]], delta[post[s + 3]]
+            wa, wb, wc, wd = weight[s], weight[s + 1], weight[s + 2], weight[s + 3]
+            for k in range(n_lane):
+                o[k] += scale * ((wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]))
+            s += 4
+        while s < last:
+            a, wa = delta[post[s]], weight[s]
+            for k in range(n_lane):
+                o[k] += scale * wa * a[k]
+            s += 1

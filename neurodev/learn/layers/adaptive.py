@@ -1,0 +1,131 @@
+"""Adaptive leaky integrate-and-fire: each spike raises the threshold, which decays back.
+
+``threshold[t] = threshold + boost a[t]``,  ``a[t+1] = hold a[t] + (1 - hold) s[t]``  (Bellec et al. 2018); the rest
+as in `neurodev.learn.layers.neurons`, with the threshold of the moment in the reset by subtraction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+from neurodev.learn.core.layer import Pullback
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.surrogate import slope
+from neurodev.learn.layers.neurons import LIF, in_layout
+
+Array = NDArray[Any]
+
+
+@kernel
+def integrate_adaptive(x, leak, gain, threshold, boost, hold, subtract, u, over, s):  # type: ignore[no-untyped-def]
+    """Potentials, what they are above threshold, and spikes; all (outer, T, inner)."""
+    zero = x.dtype.type(0)
+    rise = zero + 1 - hold
+    a = np.empty(x.shape[2], dtype=x.dtype)
+    for o in range(x.shape[0]):
+        a[:] = zero
+        for t in range(x.shape[1]):
+            now, drive, up, spike = u[o, t], x[o, t], over[o, t], s[o, t]
+            before, up_before = u[o, max(t - 1, 0)], over[o, max(t - 1, 0)]
+            if t == 0:
+                for k in range(now.shape[0]):
+                    now[k] = gain * drive[k]
+            else:
+                for k in range(now.shape[0]):
+                    fired = up_before[k] >= zero
+                    kept = up_before[k] if subtract else zero
+                    now[k] = leak * (kept if fired else before[k]) + gain * drive[k]
+                for k in range(now.shape[0]):
+                    a[k] = hold * a[k] + (rise if up_before[k] >= zero else zero)
+            for k in range(now.shape[0]):
+                up[k] = now[k] - (threshold + boost * a[k])
+            for k in range(now.shape[0]):
+                spike[k] = np.uint8(1) if up[k] >= zero else np.uint8(0)
+
+
+@kernel
+def adjoint_adaptive(  # type: ignore[no-untyped-def]
+    u, over, g, leak, gain, boost, hold, subtract, attached, kind, width, height, d
+):
+    """Gradient of the input current from that of the spikes; the adjoint of the adaptation runs along."""
+    zero = u.dtype.type(0)
+    rise = zero + 1 - hold
+    keep = zero + 1 if attached else zero
+    n_step = u.shape[1]
+    da = np.empty(u.shape[2], dtype=u.dtype)  # dL/da[t + 1]
+    for o in range(u.shape[0]):
+        da[:] = zero
+        for back in range(n_step):
+            t = n_step - 1 - back
+            now, up, out, push = u[o, t], over[o, t], d[o, t], g[o, t]
+            later = d[o, min(t + 1, n_step - 1)]
+            for k in range(now.shape[0]):
+                carry = zero if back == 0 else leak * later[k]
+                fired = up[k] >= zero
+                drop = now[k] - up[k] if subtract else now[k]  # what a spike takes off the potential
+                h = height * slope(kind, up[k], width)
+                above = h * (push[k] + rise * da[k] - keep * carry * drop) if h != zero else zero
+                raised = -above
+                if subtract and attached and fired:
+                    raised -= carry
+                da[k] = hold * da[k] + boost * raised
+                out[k] = (carry if subtract or not fired else zero) + above
+    if gain != 1:
+        for o in range(u.shape[0]):
+            for t in range(n_step):
+                for k in range(u.shape[2]):
+                    d[o, t, k] *= gain
+
+
+class AdaptiveLIF(LIF):
+    """LIF whose threshold rises with each spike; further parameters as `LIF`.
+
+    Parameters
+    ----------
+    boost : float
+        Full height of the adaptation, in units of the potential (1.6 to 1.8 thresholds in Bellec et al. 2018).
+    hold : float
+        Factor on the adaptation per step, in [0, 1).
+    """
+
+    def __init__(
+        self, leak: float = 0.9, threshold: float = 1.0, *, boost: float = 1.8, hold: float = 0.97, **more: Any
+    ):
+        super().__init__(leak, threshold, **more)
+        if not boost >= 0:
+            raise ParameterError(f"boost must be at least 0, got {boost!r}")
+        if not 0 <= hold < 1:
+            raise ParameterError(f"hold must lie in [0, 1), got {hold!r}")
+        self.boost, self.hold = float(boost), float(hold)
+
+    def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
+        """Spikes of the same units, and their pullback."""
+        kind = x.value.dtype.type
+        rows = x.by_row.reshape(1, x.steps, -1)
+        u, over, s = np.empty_like(rows), np.empty_like(rows), np.empty(rows.shape, dtype=np.uint8)
+        leak, gain = (kind(c) for c in self.constants())
+        boost, hold, subtract = kind(self.boost), kind(self.hold), self.reset == "subtract"
+        integrate_adaptive(rows, leak, gain, kind(self.threshold), boost, hold, subtract, u, over, s)
+        n_row = x.steps * x.batch
+        width = self.surrogate.width
+        self.counters.spikes += int(np.count_nonzero(s))
+        self.counters.sites += s.size
+
+        def window() -> NDArray[np.uint8]:
+            return (np.abs(over) < width).astype(np.uint8).reshape(n_row, -1)
+
+        def pull(dy: Current) -> Current:
+            g = in_layout(dy, "rows").reshape(rows.shape)
+            d, h = np.empty_like(u), self.surrogate
+            adjoint_adaptive(
+                u, over, g, leak, gain, boost, hold, subtract, not self.detach, h.code, kind(h.width), kind(h.height), d
+            )  # fmt: skip
+            return Current(d.reshape(n_row, -1), x.steps, x.batch, x.shape)
+
+        seen = window if self.surrogate.compact else None
+        return Spikes(s.reshape(n_row, -1), x.steps, x.batch, x.shape, window=seen), pull

@@ -1,0 +1,86 @@
+"""Dropout whose mask stays the same over the steps of a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurodev import rng
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+from neurodev.learn.core.layer import Layer, Pullback, Signal
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.structure.table import UidSource
+
+
+@kernel
+def _draw(stream, step, first, share, keep):  # type: ignore[no-untyped-def]
+    """keep (B, n): 1 with probability 1 - share; a draw depends on (stream, step, sample of the batch, unit) only."""
+    n = keep.shape[1]
+    for b in range(keep.shape[0]):
+        for i in range(n):
+            unit = np.uint64((first + b) * n + i)
+            keep[b, i] = np.uint8(rng.uniform(stream, unit, step) >= share)
+
+
+class Dropout(Layer):
+    """In training, units are silenced with probability `share`, for all steps of a sample; the rest is scaled up.
+
+    A unit that were dropped anew at each step would only be made noisier; the mask of a sample is
+    therefore shared over time (Lee et al. 2020).
+
+    Parameters
+    ----------
+    share : float
+        In [0, 1).
+    name : str
+
+    Notes
+    -----
+    Draws are counter-based: they depend on the seed, the name of the layer, the step of the trainer and the place of
+    the sample in the batch, so that neither threads nor the cutting of a batch into pieces change them.  `at` tells the
+    layer step and place.
+    """
+
+    def __init__(self, share: float = 0.5, name: str = ""):
+        super().__init__()
+        if not 0 <= share < 1:
+            raise ParameterError(f"share must lie in [0, 1), got {share!r}")
+        self.share, self.name = float(share), name
+        self.stream = np.uint64(0)
+        self.step = self.first = 0
+
+    def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
+        """Take the stream named after this layer."""
+        self.stream = rng.key(seed, "dropout", self.name)
+
+    def at(self, step: int, first: int) -> None:
+        """Say which step of training comes next, and the place in the batch of the first sample."""
+        self.step, self.first = int(step), int(first)
+
+    def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
+        """What is kept, and its pullback; the signal itself outside of training."""
+        if not self.training or self.share == 0:
+            return x, lambda dy: dy
+        keep = np.empty((x.batch, x.n), dtype=np.uint8)
+        _draw(self.stream, np.uint64(self.step), self.first, self.share, keep)
+        more = 1.0 / (1.0 - self.share)
+        if isinstance(x, Spikes):
+            masked = lambda flags: (flags.reshape(x.steps, x.batch, -1) * keep).reshape(flags.shape)
+            source = x._window
+            y: Signal = Spikes(
+                masked(x.by_row), x.steps, x.batch, x.shape, scale=x.scale * more, wanted=x.wanted,
+                window=None if source is None else lambda: masked(source()),
+            )  # fmt: skip
+            factor: Any = keep
+        else:
+            factor = keep * x.value.dtype.type(more)
+            value = (x.by_row.reshape(x.steps, x.batch, -1) * factor).reshape(x.steps * x.batch, -1)
+            y = Current(value, x.steps, x.batch, x.shape, wanted=x.wanted)
+
+        def pull(dy: Current) -> Current:
+            d = dy.by_row.reshape(x.steps, x.batch, -1) * factor.astype(dy.value.dtype)
+            return Current(d.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
+
+        return y, pull

@@ -1,0 +1,263 @@
+"""The fully connected layer: spikes in, currents out, by the kernel that suits storage, density and rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+from neurodev.learn.core.layer import Pullback, Vector, Weights
+from neurodev.learn.core.spikes import Current, Spikes, present, turned
+from neurodev.learn.core.vectors import LANES, aligned
+from neurodev.learn.kernels import policy
+from neurodev.learn.kernels import rows as kernels
+from neurodev.learn.kernels import wide as wide_kernels
+from neurodev.learn.layers.weighted import Weighted, living_per_source
+from neurodev.structure.dense import LINE, DenseTable
+from neurodev.structure.table import Table, UidSource
+
+Array = NDArray[Any]
+
+
+@kernel
+def _unpack(row_start, row_length, post, weight, image):  # type: ignore[no-untyped-def]
+    """Sparse rows into a zeroed dense image."""
+    for i in range(image.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            image[i, post[s]] = weight[s]
+
+
+@kernel
+def _gather(row_start, row_length, post, image, gradient):  # type: ignore[no-untyped-def]
+    """Add a dense image to the slots of sparse rows."""
+    for i in range(image.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            gradient[s] += image[i, post[s]]
+
+
+class Linear(Weighted):
+    """``current = W spikes (+ bias)``.
+
+    Parameters
+    ----------
+    n_out : int
+    n_in : int, optional
+        Taken from the layer below when a model is put together.
+    bias : bool
+    gain : float
+        Standard deviation of the initial weights times sqrt(fan in).  The default of 1 keeps the hidden layer of
+        784-800-10 active; `Model.calibrate` raises the gain of layers that would be silent.
+    storage : {"dense", "hidden", "sparse"}
+        See `make_table`.
+    density : float
+        Share of living synapses at the start, drawn at random (methods choose their own).
+    name : str
+    """
+
+    def __init__(
+        self,
+        n_out: int,
+        n_in: int | None = None,
+        *,
+        bias: bool = False,
+        gain: float = 1.0,
+        storage: str = "dense",
+        density: float = 1.0,
+        name: str = "",
+    ):
+        super().__init__()
+        if int(n_out) < 1:
+            raise ParameterError(f"n_out must be at least 1, got {n_out!r}")
+        if not 0 < density <= 1:
+            raise ParameterError(f"density must lie in (0, 1], got {density!r}")
+        self.n_out, self.n_in, self.bias, self.gain = int(n_out), n_in, bool(bias), float(gain)
+        self.storage, self.density, self.name = storage, float(density), name
+
+    # ------------------------------------------------------------------ building
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(n_out,); fixes n_in."""
+        n = int(np.prod(shape))
+        if self.n_in is not None and self.n_in != n:
+            raise ParameterError(f"{self.name or 'Linear'} takes {self.n_in} inputs, but the layer below has {n}")
+        self.n_in = n
+        return (self.n_out,)
+
+    def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
+        """Draw the weights; streams are named after the layer."""
+        assert self.n_in is not None
+        self.draw(self.n_in, seed, uids, kind)
+
+    # ------------------------------------------------------------------ running
+
+    def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
+        """Currents (R, n_out), and their pullback."""
+        weights, table = self.weights, self.weights.table
+        sparse = not isinstance(table, DenseTable)
+        rate = x.rate if isinstance(x, Spikes) else 1.0
+        chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
+        run = _lanes if chosen == "lanes" else _sparse_rows if chosen == "sparse_rows" else _dense
+        y, pull_weights = run(x, weights, chosen)
+        self._count(x, table, chosen)
+        bias = self.parameters.get("bias")
+        if isinstance(bias, Vector):
+            y.value += bias.value
+
+        def pull(dy: Current) -> Current | None:
+            if isinstance(bias, Vector):
+                bias.gradient += dy.by_row.sum(axis=0)
+            if weights.probe is not None:
+                _probe(x, dy, weights.probe)
+            return pull_weights(dy)
+
+        return y, pull
+
+    def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
+        c = self.counters
+        c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
+        everything = table.n_synapse == table.n_source * table.n_target
+        if isinstance(x, Current):
+            c.dense += x.steps * x.batch * table.n_source * table.n_target
+            done = x.steps * x.batch * table.n_synapse
+            c.multiplied += done
+        else:
+            arrived = int(x.per_unit.sum())
+            c.dense += arrived * table.n_target
+            done = arrived * table.n_target if everything else int(x.per_unit @ living_per_source(table))
+        c.operations += done
+
+
+def _current(x: Spikes | Current, value: Array, n_out: int) -> Current:
+    return Current(value, x.steps, x.batch, (n_out,))
+
+
+def _rows_of_vectors(delta: Array, stride: int) -> Array:
+    """Flat, each row padded with zeros to `stride` numbers."""
+    out = aligned((delta.shape[0], stride), delta.dtype.type)
+    out[:, : delta.shape[1]] = delta
+    return out.reshape(-1)
+
+
+def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """By dense rows: events add rows, or a matrix product; a sparse table is unpacked for the call."""
+    table = weights.table
+    sparse = not isinstance(table, DenseTable)
+    n_out, n_row = table.n_target, x.steps * x.batch
+    if isinstance(table, DenseTable):
+        w = table.grid(table.weight)
+    else:
+        w = np.zeros((table.n_source, -(-n_out // LINE) * LINE), dtype=table.weight.dtype)
+        _unpack(table.row_start, table.row_length, table.post, table.weight, w)
+    kind = w.dtype.type
+    scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
+    wide = w.nbytes > wide_kernels.NEAR_CACHE > n_row * n_out * w.itemsize
+    events = (present(x) if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
+    values = np.empty(0, dtype=kind)
+    if events is not None:
+        flat: Array = np.zeros(n_row * n_out + LANES, dtype=kind)
+        out = flat[: n_row * n_out].reshape(n_row, n_out)
+        if isinstance(x, Spikes) and wide:
+            args = x.by_row, x.worth(kind), w.reshape(-1), w.shape[1], n_out, flat
+            wide_kernels.add_wide(events.start, events.index, *args)
+        else:
+            kernels.add_rows(events.start, events.index, w, n_out, scale, out)
+    else:
+        values = x.dense(kind) if isinstance(x, Spikes) else x.by_row
+        out = values @ w[:, :n_out]
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row)
+        gradient = weights.gradient
+        target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
+        if wide:
+            busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
+        if isinstance(x, Spikes) and events is not None:
+            if wide:
+                args = x.by_row, x.worth(kind), busy, flat_delta, w.shape[1], target.reshape(-1)
+                wide_kernels.gradient_wide(events.start, events.index, *args)
+            else:
+                kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
+        else:
+            target[:, :n_out] += values.T @ delta
+        if sparse:
+            _gather(table.row_start, table.row_length, table.post, target, gradient)
+        if not x.wanted:
+            return None
+        if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
+            return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
+        dx = np.zeros((n_row, table.n_source), dtype=kind)
+        if wide:
+            wide_kernels.dot_wide(x.near, busy, w.reshape(-1), scale, flat_delta, w.shape[1], dx)
+        else:
+            assert x.window is not None
+            kernels.dot_rows(x.window.start, x.window.index, w, scale, delta, dx)
+        return Current(dx, x.steps, x.batch, x.shape)
+
+    return _current(x, out, n_out), pull
+
+
+def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """By living synapses of the sources that spiked."""
+    assert isinstance(x, Spikes)
+    table = weights.table
+    kind = table.weight.dtype.type
+    scale = kind(x.scale)
+    out = np.zeros((x.n_row, table.n_target), dtype=kind)
+    rows = table.row_start, table.row_length, table.post
+    short = table.n_synapse < kernels.SHORT * table.n_source
+    events = x.columns if short else x.rows
+    add = kernels.add_sparse_by_source if short else kernels.add_sparse_by_row
+    add(events.start, events.index, *rows, table.weight, scale, out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = dy.by_row
+        gradient = kernels.gradient_sparse_by_source if short else kernels.gradient_sparse_by_row
+        gradient(events.start, events.index, *rows, scale, delta, weights.gradient)
+        if not x.wanted:
+            return None
+        if x.window is None:
+            lanes = np.zeros((table.n_source, x.n_row), dtype=kind)
+            kernels.dot_lanes(*rows, table.weight, scale, dy.by_lane, lanes)
+            return Current(turned(lanes), x.steps, x.batch, x.shape)
+        dx = np.zeros((x.n_row, table.n_source), dtype=kind)
+        kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
+        return Current(dx, x.steps, x.batch, x.shape)
+
+    return _current(x, out, table.n_target), pull
+
+
+def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
+    """Add the gradient of every pair, living or not."""
+    if isinstance(x, Spikes):
+        kind = image.dtype.type
+        columns = x.columns
+        delta = np.ascontiguousarray(dy.by_row)
+        kernels.add_rows(columns.start, columns.index, delta, image.shape[1], kind(x.scale), image)
+    else:
+        image += x.by_row.T @ dy.by_row
+
+
+def _lanes(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """Synapse by synapse, each along the whole batch; returned by row, as neurons go through it faster."""
+    table = weights.table
+    kind = table.weight.dtype.type
+    scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
+    lanes = x.by_lane
+    silent = x.per_unit == 0 if isinstance(x, Spikes) else np.zeros(table.n_source, dtype=bool)
+    into = table.in_start, table.in_length, table.in_slot, table.in_row
+    out: Array = np.empty((x.steps * x.batch, table.n_target), dtype=kind)
+    kernels.add_lanes(*into, table.weight, lanes, silent, scale, out)
+
+    def pull(dy: Current) -> Current | None:
+        kernels.gradient_lanes(*into, lanes, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
+        if not x.wanted:
+            return None
+        delta = dy.by_lane
+        dx = np.zeros((table.n_source, delta.shape[1]), dtype=kind)
+        kernels.dot_lanes(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
+        return Current(turned(dx), x.steps, x.batch, x.shape)
+
+    return _current(x, out, table.n_target), pull

@@ -1,0 +1,332 @@
+"""Neurons of the trainable path: leaky integrators in discrete steps, with a surrogate for the slope of the spike.
+
+``u[t] = leak v[t-1] + gain x[t]``,  ``s[t] = (u[t] >= threshold)``,  then ``v = u (1 - s)`` (reset to zero) or
+``v = u - threshold s`` (reset by subtraction).  Potentials start at rest (0) in every sample.  The adjoint is
+
+    d[t] = leak d[t+1] (1 - s[t])  +  h(u[t]) (g[t] - leak d[t+1] u[t])          reset to zero, attached
+    d[t] = leak d[t+1]             +  h(u[t]) (g[t] - leak d[t+1] threshold)     subtraction, attached
+
+with g the gradient at the spikes; the second product is left out of the bracket when the reset is detached.  Only u is
+kept: spikes and slopes are made again from it.  All arrays are (outer, T, inner): one kernel for both layouts.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel, sum_kernel
+from neurodev.learn.core.layer import Layer, Pullback, Vector
+from neurodev.learn.core.spikes import Current, Spikes, turned
+from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope
+
+Array = NDArray[Any]
+LOOK_EVERY = 4  # steps: how many potentials are near threshold is a statistic
+
+
+@kernel
+def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-untyped-def]
+    """Potentials before reset and spikes; x, u (outer, T, inner), s the same in bytes.
+
+    One loop a purpose: bytes and floats in one loop, a test that never changes, or a step that may be its own
+    predecessor keep it from becoming vector code.
+    """
+    zero = x.dtype.type(0)
+    for o in range(x.shape[0]):
+        now, drive = u[o, 0], x[o, 0]
+        for k in range(now.shape[0]):
+            now[k] = gain * drive[k]
+        for t in range(1, x.shape[1]):
+            now, drive, before = u[o, t], x[o, t], u[o, t - 1]
+            if subtract:
+                for k in range(now.shape[0]):
+                    v = before[k]
+                    now[k] = leak * (v - threshold if v >= threshold else v) + gain * drive[k]
+            else:
+                for k in range(now.shape[0]):
+                    v = before[k]
+                    now[k] = leak * (zero if v >= threshold else v) + gain * drive[k]
+        for t in range(x.shape[1]):
+            now, spike = u[o, t], s[o, t]
+            for k in range(now.shape[0]):
+                spike[k] = np.uint8(1) if now[k] >= threshold else np.uint8(0)
+
+
+@kernel
+def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height, d):  # type: ignore[no-untyped-def]
+    """Gradient of the input current from that of the spikes; d may not be g.
+
+    `g` is read only where the slope is not zero: elsewhere it may hold anything.  The carry is read from the row of
+    t + 1, never from a running array, which the compiler would not vectorise.
+    """
+    zero = u.dtype.type(0)
+    hold = u.dtype.type(1) if attached else zero
+    last = u.shape[1] - 1
+    for o in range(u.shape[0]):
+        now, out, up = u[o, last], d[o, last], g[o, last]
+        for k in range(now.shape[0]):
+            h = height * slope(kind, now[k] - threshold, width)
+            out[k] = h * up[k] if h != zero else zero
+        for t in range(last - 1, -1, -1):
+            now, out, up, later = u[o, t], d[o, t], g[o, t], d[o, t + 1]
+            if subtract:
+                for k in range(now.shape[0]):
+                    carry = leak * later[k]
+                    h = height * slope(kind, now[k] - threshold, width)
+                    out[k] = carry + (h * (up[k] - hold * carry * threshold) if h != zero else zero)
+            else:
+                for k in range(now.shape[0]):
+                    y = now[k]
+                    carry = leak * later[k]
+                    h = height * slope(kind, y - threshold, width)
+                    out[k] = (zero if y >= threshold else carry) + (
+                        h * (up[k] - hold * carry * y) if h != zero else zero
+                    )
+    if gain != 1:
+        for o in range(u.shape[0]):
+            for t in range(u.shape[1]):
+                for k in range(u.shape[2]):
+                    d[o, t, k] *= gain
+
+
+@sum_kernel
+def leak_gradient(u, d, gain, threshold, subtract):  # type: ignore[no-untyped-def]
+    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du."""
+    total = 0.0
+    zero = u.dtype.type(0)
+    for o in range(u.shape[0]):
+        for t in range(1, u.shape[1]):
+            part = zero
+            for k in range(u.shape[2]):
+                v = u[o, t - 1, k]
+                v = (v - threshold if subtract else zero) if v >= threshold else v
+                part += v * d[o, t, k]
+            total += part
+    return total / gain
+
+
+@kernel
+def count_near(u, threshold, width, every):  # type: ignore[no-untyped-def]
+    """How many lie inside the open window around threshold at every so many-th step; u (outer, T, inner)."""
+    total = 0
+    for o in range(u.shape[0]):
+        for t in range(0, u.shape[1], every):
+            now = u[o, t]
+            near = np.int32(0)  # as wide as a float: a wider counter would halve the vectors
+            for k in range(now.shape[0]):
+                near += np.int32(abs(now[k] - threshold) < width)
+            total += near
+    return total
+
+
+@kernel
+def flag_near(u, threshold, width, flags):  # type: ignore[no-untyped-def]
+    """Bytes that are 1 inside the open window around threshold; all arrays flat."""
+    for k in range(u.shape[0]):
+        flags[k] = np.uint8(abs(u[k] - threshold) < width)
+
+
+def _cube(value: Array, steps: int, batch: int, layout: str) -> Array:
+    """(outer, T, inner) view of a signal in either layout."""
+    if layout == "rows":
+        return value.reshape(1, steps, -1)
+    return value.reshape(value.shape[0], steps, batch)
+
+
+def in_layout(x: Current, layout: str) -> Array:
+    """The values of a gradient in the layout of the signal it belongs to."""
+    return x.value if x.layout == layout else turned(x.value)
+
+
+class LIF(Layer):
+    """Leaky integrate-and-fire.
+
+    Parameters
+    ----------
+    leak : float
+        Factor on the potential per step, in [0, 1].
+    threshold : float
+    gain : float
+        Factor on the input (``1 - leak`` for ``tau u' = -u + x``; see `from_tau`).
+    reset : {"zero", "subtract"}
+    detach : bool
+        Whether the gradient ignores the reset.
+    surrogate : Surrogate or str
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument.
+    """
+
+    def __init__(
+        self,
+        leak: float = 0.9,
+        threshold: float = 1.0,
+        *,
+        gain: float = 1.0,
+        reset: str = "zero",
+        detach: bool = False,
+        surrogate: Surrogate | str = "rectangle",
+    ):
+        super().__init__()
+        if not 0 <= leak <= 1:
+            raise ParameterError(f"leak must lie in [0, 1], got {leak!r}")
+        if not threshold > 0 or not math.isfinite(threshold):
+            raise ParameterError(f"threshold must be positive, got {threshold!r}")
+        if not gain > 0 or not math.isfinite(gain):
+            raise ParameterError(f"gain must be positive, got {gain!r}")
+        if reset not in ("zero", "subtract"):
+            raise ParameterError(f"reset must be 'zero' or 'subtract', got {reset!r}")
+        self.leak, self.threshold, self.gain = float(leak), float(threshold), float(gain)
+        self.reset, self.detach, self.surrogate = reset, bool(detach), as_surrogate(surrogate)
+
+    @classmethod
+    def from_tau(cls, tau: float, threshold: float = 1.0, **more: Any) -> LIF:
+        """``u += (x - u) / tau``: leak 1 - 1/tau, gain 1/tau (tau in steps, at least 1)."""
+        if not tau >= 1:
+            raise ParameterError(f"tau must be at least 1 step, got {tau!r}")
+        return cls(1 - 1 / tau, threshold, gain=1 / tau, **more)
+
+    def constants(self) -> tuple[float, float]:
+        """(leak, gain) of this call."""
+        return self.leak, self.gain
+
+    def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
+        """Spikes of the same units, and their pullback."""
+        kind = x.value.dtype.type
+        cube = _cube(x.value, x.steps, x.batch, x.layout)
+        u, s = np.empty_like(cube), np.empty(cube.shape, dtype=np.uint8)
+        leak, gain = self.constants()
+        subtract = self.reset == "subtract"
+        theta = kind(self.threshold)
+        integrate(cube, kind(leak), kind(gain), theta, subtract, u, s)
+        flags = s.reshape(x.value.shape)
+        width = kind(self.surrogate.width)
+
+        def window() -> Array:
+            near = np.empty(u.size, dtype=np.uint8)
+            flag_near(u.reshape(-1), theta, width, near)
+            grid = near.reshape(x.value.shape)
+            return grid if x.layout == "rows" else turned(grid)
+
+        c = self.counters
+        seen = window if self.surrogate.compact else None
+        out = Spikes(flags, x.steps, x.batch, x.shape, layout=x.layout, window=seen)
+        c.spikes += out.n_present
+        c.sites += s.size
+
+        def pull(dy: Current) -> Current:
+            g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
+            d = np.empty_like(u)
+            h = self.surrogate
+            adjoint(
+                u, g, kind(leak), kind(gain), theta, subtract, not self.detach, h.code, width, kind(h.height), d
+            )  # fmt: skip
+            if h.compact:
+                c.near += count_near(u, theta, width, LOOK_EVERY)
+                c.looked += u[:, ::LOOK_EVERY].size
+            self.learn_constants(u, d, kind(gain), theta, subtract)
+            return x.like(d.reshape(x.value.shape))
+
+        return out, pull
+
+    def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
+        """Gradients of the neuron's own parameters; none here."""
+
+
+class IF(LIF):
+    """Integrate-and-fire without leak; parameters as `LIF`."""
+
+    def __init__(self, threshold: float = 1.0, **more: Any):
+        super().__init__(1.0, threshold, **more)
+
+
+class PLIF(LIF):
+    """LIF whose leak is learned: ``u += (x - u) sigmoid(w)``, one w per layer (Fang et al. 2021).
+
+    Parameters
+    ----------
+    tau : float
+        Initial time constant in steps; ``sigmoid(w) = 1 / tau``.
+    """
+
+    def __init__(self, tau: float = 2.0, threshold: float = 1.0, **more: Any):
+        if not tau > 1:
+            raise ParameterError(f"tau must be above 1 step, got {tau!r}")
+        super().__init__(1 - 1 / tau, threshold, **more)
+        self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)], dtype=np.float32))
+
+    def constants(self) -> tuple[float, float]:
+        """(leak, gain) from the learned parameter."""
+        share = 1 / (1 + math.exp(-float(self.parameters["leak"].value[0])))
+        return 1 - share, share
+
+    def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
+        """``u[t] = v + share (x - v)``: du/dshare = x - v = (u - v) / share; d holds share dL/du."""
+        share = float(gain)
+        through_v = leak_gradient(u, d, gain, theta, subtract)
+        through_u = float(np.vdot(u, d)) / share
+        by_share = (through_u - through_v) / share
+        self.parameters["leak"].gradient[0] += by_share * share * (1 - share)
+
+
+class LI(Layer):
+    """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain`` as `LIF`."""
+
+    def __init__(self, leak: float = 0.9, *, gain: float = 1.0):
+        super().__init__()
+        if not 0 <= leak <= 1:
+            raise ParameterError(f"leak must lie in [0, 1], got {leak!r}")
+        self.leak, self.gain = float(leak), float(gain)
+
+    def __call__(self, x: Current) -> tuple[Current, Pullback]:
+        """Potentials of the same units, and their pullback."""
+        cube = _cube(x.value, x.steps, x.batch, x.layout)
+        v = np.empty_like(cube)
+        leak, gain = x.value.dtype.type(self.leak), x.value.dtype.type(self.gain)
+        v[:, 0] = gain * cube[:, 0]
+        for t in range(1, x.steps):
+            v[:, t] = leak * v[:, t - 1] + gain * cube[:, t]
+
+        def pull(dy: Current) -> Current:
+            d = np.array(_cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout), copy=True)
+            for t in range(x.steps - 2, -1, -1):
+                d[:, t] += leak * d[:, t + 1]
+            return x.like((gain * d).reshape(x.value.shape))
+
+        return x.like(v.reshape(x.value.shape)), pull
+
+
+class ReLU(Layer):
+    """Rectifier, for non-spiking twins; takes and returns currents."""
+
+    def __call__(self, x: Current) -> tuple[Current, Pullback]:
+        """Rectified currents, and their pullback."""
+        y = np.maximum(x.value, 0)
+        return x.like(y), lambda dy: x.like(np.where(x.value > 0, in_layout(dy, x.layout), 0).astype(x.value.dtype))
+
+
+def step_forward(neurons: LIF, u: Array, s: NDArray[np.uint8], t: int, x: Array) -> None:
+    """One step of `integrate` for neurons that feed back on themselves; u, s (T, B, n), x (B, n)."""
+    leak, gain = neurons.constants()
+    v = np.zeros_like(x)
+    if t:
+        v = u[t - 1] - neurons.threshold * s[t - 1] if neurons.reset == "subtract" else np.where(s[t - 1], 0, u[t - 1])
+    u[t] = leak * v + gain * x
+    s[t] = u[t] >= neurons.threshold
+
+
+def step_adjoint(neurons: LIF, u: Array, g: Array, t: int, d: Array) -> None:
+    """One step of `adjoint`; d (T, B, n) holds later steps, with the gain applied."""
+    leak, gain = neurons.constants()
+    subtract = neurons.reset == "subtract"
+    carry = leak * d[t + 1] / gain if t + 1 < u.shape[0] else np.zeros_like(g)
+    h = neurons.surrogate(u[t] - neurons.threshold).astype(u.dtype)
+    push = g if neurons.detach else g - carry * (neurons.threshold if subtract else u[t])
+    kept = carry if subtract else np.where(u[t] >= neurons.threshold, 0, carry)
+    d[t] = gain * (kept + h * push)

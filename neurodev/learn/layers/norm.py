@@ -1,0 +1,213 @@
+"""Batch normalisation of currents over time, batch and space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import sum_kernel
+from neurodev.learn.core.layer import Layer, Pullback, Vector
+from neurodev.learn.core.spikes import Current
+from neurodev.structure.table import UidSource
+
+Array = NDArray[Any]
+BLOCK = 256
+
+
+@sum_kernel
+def column_sums(a, b, shift, out):  # type: ignore[no-untyped-def]
+    """``out[0] = sum of b``, ``out[1] = sum of (a - shift) b`` over rows; a, b (N, C), out (2, C) float64.
+
+    Blocks of rows are summed in the type of `a`, the blocks in float64.
+    """
+    plain, product = np.empty_like(shift), np.empty_like(shift)
+    out[:] = 0
+    for first in range(0, a.shape[0], BLOCK):
+        plain[:] = 0
+        product[:] = 0
+        for r in range(first, min(first + BLOCK, a.shape[0])):
+            x, y = a[r], b[r]
+            for c in range(x.shape[0]):
+                plain[c] += y[c]
+            for c in range(x.shape[0]):
+                product[c] += (x[c] - shift[c]) * y[c]
+        for c in range(plain.shape[0]):
+            out[0, c] += plain[c]
+            out[1, c] += product[c]
+
+
+@sum_kernel
+def column_spread(a, shift, out):  # type: ignore[no-untyped-def]
+    """``out[0] = sum of (a - shift)``, ``out[1] = sum of its square``; shapes as in `column_sums`."""
+    plain, square = np.empty_like(shift), np.empty_like(shift)
+    out[:] = 0
+    for first in range(0, a.shape[0], BLOCK):
+        plain[:] = 0
+        square[:] = 0
+        for r in range(first, min(first + BLOCK, a.shape[0])):
+            x = a[r]
+            for c in range(x.shape[0]):
+                y = x[c] - shift[c]
+                plain[c] += y
+                square[c] += y * y
+        for c in range(plain.shape[0]):
+            out[0, c] += plain[c]
+            out[1, c] += square[c]
+
+
+@sum_kernel
+def scale_shift(x, scale, shift, out):  # type: ignore[no-untyped-def]
+    """``out = scale x + shift`` by column."""
+    for r in range(x.shape[0]):
+        a, o = x[r], out[r]
+        for c in range(a.shape[0]):
+            o[c] = scale[c] * a[c] + shift[c]
+
+
+@sum_kernel
+def through_moments(dy, x, by_dy, by_x, shift, out):  # type: ignore[no-untyped-def]
+    """``out = by_dy dy + by_x x + shift`` by column."""
+    for r in range(x.shape[0]):
+        a, d, o = x[r], dy[r], out[r]
+        for c in range(a.shape[0]):
+            o[c] = by_dy[c] * d[c] + by_x[c] * a[c] + shift[c]
+
+
+class BatchNorm(Layer):
+    """``y = level (x - mean) / sqrt(var + epsilon) * scale + shift``, per channel.
+
+    Mean and variance are taken over the steps, the samples and the pixels of a batch (Ioffe & Szegedy 2015, with time
+    as a further axis); outside of training, running means are used.  With a `threshold` it is the threshold-dependent
+    form (tdBN, Zheng et al. 2021): ``level = alpha * threshold``.
+
+    Parameters
+    ----------
+    threshold : float, optional
+        Of the neurons that follow.  None: level 1.
+    alpha : float
+        1; 1/sqrt(2) for the branches of a residual block in the published form.
+    momentum : float
+        Weight of a batch in the running means.
+    epsilon : float
+    name : str
+
+    Notes
+    -----
+    Samples of a batch influence each other: such a model runs its batches whole.
+    """
+
+    coupled = True
+
+    def __init__(
+        self,
+        threshold: float | None = None,
+        *,
+        alpha: float = 1.0,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        name: str = "",
+    ):
+        super().__init__()
+        if threshold is not None and not threshold > 0:
+            raise ParameterError(f"threshold must be positive, got {threshold!r}")
+        for word, value in (("alpha", alpha), ("epsilon", epsilon)):
+            if not value > 0:
+                raise ParameterError(f"{word} must be positive, got {value!r}")
+        if not 0 < momentum <= 1:
+            raise ParameterError(f"momentum must lie in (0, 1], got {momentum!r}")
+        self.level = float(alpha) * (1.0 if threshold is None else float(threshold))
+        self.momentum, self.epsilon, self.name = float(momentum), float(epsilon), name
+        self.channels = 0
+        self.mean: Array = np.zeros(0)
+        self.variance: Array = np.zeros(0)
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The same; fixes the number of channels."""
+        if self.channels not in (0, shape[-1]):
+            raise ParameterError(f"{self.name or 'BatchNorm'} takes {self.channels} channels, got {shape[-1]}")
+        self.channels = shape[-1]
+        return shape
+
+    def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
+        """Scale 1, shift 0, running mean 0 and variance 1."""
+        self.parameters["scale"] = Vector(np.ones(self.channels, dtype=kind))
+        self.parameters["shift"] = Vector(np.zeros(self.channels, dtype=kind))
+        self.mean, self.variance = np.zeros(self.channels), np.ones(self.channels)
+
+    def buffers(self) -> dict[str, Array]:
+        """What a checkpoint must keep beside the parameters."""
+        return {"mean": self.mean, "variance": self.variance}
+
+    def _moments(self, x: Array) -> tuple[Array, Array]:
+        """Mean and variance of the columns in two passes, so that nothing cancels."""
+        n, sums = x.shape[0], np.empty((2, self.channels))
+        first = x[0].copy()
+        column_spread(x, first, sums)
+        centre = (first + sums[0] / n).astype(x.dtype)
+        column_spread(x, centre, sums)
+        offset = sums[0] / n
+        return centre + offset, np.maximum(sums[1] / n - offset**2, 0.0)
+
+    def __call__(self, x: Current) -> tuple[Current, Pullback]:
+        """Normalised currents, and their pullback."""
+        values = np.ascontiguousarray(x.by_row).reshape(-1, self.channels)
+        kind, n = values.dtype.type, values.shape[0]
+        scale, shift = self.parameters["scale"], self.parameters["shift"]
+        assert isinstance(scale, Vector) and isinstance(shift, Vector)
+        moving = self.training
+        if moving:
+            mean, variance = self._moments(values)
+            m = self.momentum
+            self.mean += m * (mean - self.mean)
+            self.variance += m * (variance * (n / max(n - 1, 1)) - self.variance)
+        else:
+            mean, variance = self.mean, self.variance
+        inverse = self.level / np.sqrt(variance + self.epsilon)
+        by_x = inverse * scale.value
+        out = np.empty_like(values)
+        scale_shift(values, by_x.astype(kind), (shift.value - by_x * mean).astype(kind), out)
+
+        def pull(dy: Current) -> Current:
+            d = np.ascontiguousarray(dy.by_row).reshape(-1, self.channels)
+            none, sums = np.zeros(self.channels, dtype=kind), np.empty((2, self.channels))
+            column_sums(values, d, mean.astype(kind), sums)
+            sum_d, sum_xd = sums[0], sums[1] - (mean - mean.astype(kind)) * sums[0]
+            scale.gradient += (inverse * sum_xd).astype(kind)
+            shift.gradient += sum_d.astype(kind)
+            dx = np.empty_like(values)
+            if moving:  # through mean and variance too
+                pushed = -by_x * sum_xd / (n * (variance + self.epsilon))
+                rest = -by_x * sum_d / n - pushed * mean
+                through_moments(d, values, by_x.astype(kind), pushed.astype(kind), rest.astype(kind), dx)
+            else:
+                scale_shift(d, by_x.astype(kind), none, dx)
+            return Current(dx.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
+
+        y = Current(out.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
+        return y, pull
+
+
+def settle(model: Layer, batches: Iterable[Any]) -> None:
+    """Take the running means and variances of all batch norms anew, evenly over some batches of input.
+
+    They lag behind a net whose structure has just changed, and where absent synapses acted while they were taken they
+    are those of another net.
+    """
+    norms = [layer for layer in model.layers() if isinstance(layer, BatchNorm)]
+    kept = [norm.momentum for norm in norms]
+    for layer in model.layers():
+        layer.training = isinstance(layer, BatchNorm)
+    try:
+        for k, x in enumerate(batches, 1):
+            for norm in norms:
+                norm.momentum = 1 / k
+            model(x)
+    finally:
+        for norm, momentum in zip(norms, kept, strict=True):
+            norm.momentum = momentum
+        for layer in model.layers():
+            layer.counters.clear()

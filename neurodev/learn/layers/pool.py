@@ -1,0 +1,266 @@
+"""Layers without weights that rearrange space and time: pooling, flattening, repeating.
+
+Pooling spikes keeps them events: an average of 2 x 2 spikes is a count with a quarter of its worth, the largest of
+spikes is their OR.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+from neurodev.learn.core.layer import Layer, Pullback, Signal
+from neurodev.learn.core.spikes import Current, Spikes
+
+Array = NDArray[Any]
+MOST_COUNTS = 4  # what a list of events can repeat, see `Spikes`
+
+
+@kernel
+def pool_sum(x, size, out):  # type: ignore[no-untyped-def]
+    """Sums over size x size pixels: x (R, H, W, C) -> out (R, H // size, W // size, C), bytes or floats."""
+    for r in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for z in range(out.shape[2]):
+                o = out[r, y, z]
+                o[:] = 0
+                for i in range(size):
+                    for j in range(size):
+                        a = x[r, y * size + i, z * size + j]
+                        for c in range(o.shape[0]):
+                            o[c] += a[c]
+
+
+@kernel
+def pool_any(x, size, out):  # type: ignore[no-untyped-def]
+    """Whether any of size x size flags is set; shapes as in `pool_sum`."""
+    for r in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for z in range(out.shape[2]):
+                o = out[r, y, z]
+                o[:] = 0
+                for i in range(size):
+                    for j in range(size):
+                        a = x[r, y * size + i, z * size + j]
+                        for c in range(o.shape[0]):
+                            o[c] |= a[c]
+
+
+@kernel
+def spread(dy, size, scale, dx):  # type: ignore[no-untyped-def]
+    """The transpose of `pool_sum` times `scale`; dx zeroed before."""
+    for r in range(dy.shape[0]):
+        for y in range(dy.shape[1]):
+            for z in range(dy.shape[2]):
+                d = dy[r, y, z]
+                for i in range(size):
+                    for j in range(size):
+                        o = dx[r, y * size + i, z * size + j]
+                        for c in range(d.shape[0]):
+                            o[c] = scale * d[c]
+
+
+@kernel
+def pool_max(x, size, out, which):  # type: ignore[no-untyped-def]
+    """The largest of size x size values, and which it was: the first of equals."""
+    for r in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for z in range(out.shape[2]):
+                o, w = out[r, y, z], which[r, y, z]
+                a = x[r, y * size, z * size]
+                for c in range(o.shape[0]):
+                    o[c] = a[c]
+                    w[c] = 0
+                for k in range(1, size * size):
+                    a = x[r, y * size + k // size, z * size + k % size]
+                    for c in range(o.shape[0]):
+                        if a[c] > o[c]:
+                            o[c] = a[c]
+                            w[c] = np.uint8(k)
+
+
+@kernel
+def pick(x, size, which, out):  # type: ignore[no-untyped-def]
+    """What `x` holds at the places that `pool_max` chose."""
+    for r in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for z in range(out.shape[2]):
+                for c in range(out.shape[3]):
+                    k = np.int64(which[r, y, z, c])
+                    out[r, y, z, c] = x[r, y * size + k // size, z * size + k % size, c]
+
+
+@kernel
+def send(dy, size, which, dx):  # type: ignore[no-untyped-def]
+    """The transpose of `pick`; dx zeroed before."""
+    for r in range(dy.shape[0]):
+        for y in range(dy.shape[1]):
+            for z in range(dy.shape[2]):
+                for c in range(dy.shape[3]):
+                    k = np.int64(which[r, y, z, c])
+                    dx[r, y * size + k // size, z * size + k % size, c] = dy[r, y, z, c]
+
+
+def window_of(x: Spikes) -> Array | None:
+    """Bytes (R, n) of the window of some spikes; None for everywhere."""
+    return None if x._window is None else x._window()
+
+
+class _Pool(Layer):
+    """What the two kinds of pooling share.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the square that becomes one pixel; squares touch, and what is left at the border is dropped.
+    """
+
+    def __init__(self, size: int = 2):
+        super().__init__()
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= 15:
+            raise ParameterError(f"size must be a whole number from 1 to 15, got {size!r}")
+        self.size = int(size)
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(height // size, width // size, channels)."""
+        if len(shape) != 3 or min(shape[:2]) < self.size:
+            raise ParameterError(f"pooling by {self.size} takes an image of at least that size, got {shape}")
+        return shape[0] // self.size, shape[1] // self.size, shape[2]
+
+    def _cubes(self, x: Signal) -> tuple[Array, tuple[int, ...]]:
+        values = x.by_row
+        return values.reshape(values.shape[0], *x.shape), (values.shape[0], *self.out_shape(x.shape))
+
+
+class AveragePool2d(_Pool):
+    """Mean over squares of pixels; parameters as in `MaxPool2d`.
+
+    Spikes become counts with a `scale`, as long as a count is at most 4; else currents.
+    """
+
+    def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
+        """Means, and their pullback."""
+        cube, shape = self._cubes(x)
+        size, share = self.size, 1.0 / self.size**2
+        if isinstance(x, Spikes) and x.scale == 1.0 and size * size <= MOST_COUNTS:
+            out = np.empty(shape, dtype=np.uint8)
+            pool_sum(cube, size, out)
+
+            def window() -> Array:
+                near = np.empty(shape, dtype=np.uint8)
+                pool_any(np.ascontiguousarray(window_of(x)).reshape(cube.shape), size, near)
+                return near.reshape(shape[0], -1)
+
+            y: Signal = Spikes(
+                out.reshape(shape[0], -1), x.steps, x.batch, shape[1:], scale=share, wanted=x.wanted,
+                window=None if x._window is None else window,
+            )  # fmt: skip
+            back = 1.0
+        else:
+            kind = np.float32 if isinstance(x, Spikes) else x.value.dtype.type
+            worth = x.scale * share if isinstance(x, Spikes) else share
+            total = np.empty(shape, dtype=kind)
+            pool_sum(cube, size, total)
+            total *= kind(worth)
+            y = Current(total.reshape(shape[0], -1), x.steps, x.batch, shape[1:], wanted=x.wanted)
+            back = worth
+
+        def pull(dy: Current) -> Current | None:
+            if not x.wanted:
+                return None
+            d = np.ascontiguousarray(dy.by_row)
+            dx = np.zeros(cube.shape, dtype=d.dtype)
+            spread(d.reshape(shape), size, d.dtype.type(back), dx)
+            return Current(dx.reshape(shape[0], -1), x.steps, x.batch, x.shape)
+
+        return y, pull
+
+
+class MaxPool2d(_Pool):
+    """Largest value of squares of pixels: for spikes their OR.  The gradient goes to the first of the largest.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the square that becomes one pixel; squares touch, and what is left at the border is dropped.
+    """
+
+    def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
+        """Largest values, and their pullback."""
+        cube, shape = self._cubes(x)
+        size = self.size
+        out, which = np.empty(shape, dtype=cube.dtype), np.empty(shape, dtype=np.uint8)
+        pool_max(cube, size, out, which)
+        flat = out.reshape(shape[0], -1)
+        if isinstance(x, Spikes):
+
+            def window() -> Array:
+                near = np.empty(shape, dtype=np.uint8)
+                pick(np.ascontiguousarray(window_of(x)).reshape(cube.shape), size, which, near)
+                return near.reshape(shape[0], -1)
+
+            y: Signal = Spikes(
+                flat, x.steps, x.batch, shape[1:], scale=x.scale, wanted=x.wanted,
+                window=None if x._window is None else window,
+            )  # fmt: skip
+        else:
+            y = Current(flat, x.steps, x.batch, shape[1:], wanted=x.wanted)
+
+        def pull(dy: Current) -> Current | None:
+            if not x.wanted:
+                return None
+            d = np.ascontiguousarray(dy.by_row)
+            dx = np.zeros(cube.shape, dtype=d.dtype)
+            send(d.reshape(shape), size, which, dx)
+            return Current(dx.reshape(shape[0], -1), x.steps, x.batch, x.shape)
+
+        return y, pull
+
+
+class Flatten(Layer):
+    """Images as plain vectors, pixels in order, channels last."""
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(number of units,)."""
+        return (int(np.prod(shape)),)
+
+    def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
+        """The same signal in one dimension, and its pullback."""
+        return x.reshaped((x.n,)), lambda dy: dy.reshaped(x.shape)
+
+
+class Repeat(Layer):
+    """The same currents at each of `steps` steps: direct coding, also after layers that need computing only once.
+
+    Parameters
+    ----------
+    steps : int
+    """
+
+    def __init__(self, steps: int):
+        super().__init__()
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+            raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
+        self.steps = int(steps)
+
+    def __call__(self, x: Current) -> tuple[Current, Pullback]:
+        """Currents (steps * B, n), and their pullback.
+
+        Raises
+        ------
+        ParameterError
+            If the input has more than one step.
+        """
+        if x.steps != 1 or not isinstance(x, Current):
+            raise ParameterError(f"Repeat takes currents of one step, got a {type(x).__name__} of {x.steps} steps")
+        value = np.tile(x.by_row, (self.steps, 1))
+
+        def pull(dy: Current) -> Current | None:
+            d = dy.by_row.reshape(self.steps, x.batch, -1).sum(axis=0)
+            return Current(d, 1, x.batch, x.shape)
+
+        return Current(value, self.steps, x.batch, x.shape, wanted=x.wanted), pull

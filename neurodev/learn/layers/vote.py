@@ -1,0 +1,45 @@
+"""Voting readout: several neurons of each class, whose mean is the class's output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.errors import ParameterError
+from neurodev.learn.core.layer import Layer, Pullback, Signal
+from neurodev.learn.core.spikes import Current, Spikes
+
+
+class Vote(Layer):
+    """Mean over groups of `voters` neighbouring neurons: neuron i votes for class ``i // voters``.
+
+    Parameters
+    ----------
+    voters : int
+        Neurons per class (10 in the networks of STDS, Chen et al. 2022).
+    """
+
+    def __init__(self, voters: int = 10):
+        super().__init__()
+        if isinstance(voters, bool) or not isinstance(voters, (int, np.integer)) or voters < 1:
+            raise ParameterError(f"voters must be a whole number of at least 1, got {voters!r}")
+        self.voters = int(voters)
+
+    def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(number of classes,)."""
+        n = int(np.prod(shape))
+        if n % self.voters:
+            raise ParameterError(f"{n} neurons cannot vote in groups of {self.voters}")
+        return (n // self.voters,)
+
+    def __call__(self, x: Signal) -> tuple[Current, Pullback]:
+        """Mean votes (R, n_class), and their pullback."""
+        values = x.dense() if isinstance(x, Spikes) else x.by_row
+        kind = values.dtype.type
+        y = values.reshape(values.shape[0], -1, self.voters).mean(axis=2, dtype=kind)
+        worth = (x.scale if isinstance(x, Spikes) else 1.0) / self.voters
+
+        def pull(dy: Current) -> Current:
+            d = dy.by_row
+            return Current(np.repeat(d * d.dtype.type(worth), self.voters, axis=1), x.steps, x.batch, x.shape)
+
+        return Current(y, x.steps, x.batch, self.out_shape(x.shape)), pull

@@ -1,0 +1,89 @@
+"""Layers with one weight tensor: how it is drawn, and in which storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev import rng
+from neurodev.errors import ParameterError
+from neurodev.learn.core.layer import Layer, Vector, Weights
+from neurodev.learn.core.storage import remove_at_start
+from neurodev.structure.dense import DenseTable
+from neurodev.structure.table import Table, UidSource
+
+Array = NDArray[Any]
+
+
+def initial_weights(n_in: int, n_out: int, fan_in: float, gain: float, seed: int, name: str, kind: type) -> Array:
+    """Uniform in ``+- gain sqrt(3 / fan_in)``: standard deviation gain / sqrt(fan_in)."""
+    if not gain > 0:
+        raise ParameterError(f"gain must be positive, got {gain!r}")
+    bound = gain * np.sqrt(3.0 / fan_in)
+    return rng.generator(seed, "weights", name).uniform(-bound, bound, (n_in, n_out)).astype(kind)
+
+
+def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource) -> Table:
+    """A table in the storage asked for.
+
+    Parameters
+    ----------
+    weight : (n_in, n_out)
+    alive : (n_in, n_out) bool, optional
+        Where there is a synapse; everywhere by default.
+    storage : {"dense", "hidden", "sparse"}
+        `hidden` is stored as `dense`.
+    """
+    n_in, n_out = weight.shape
+    if storage in ("dense", "hidden"):
+        table = DenseTable.full(weight, ("gradient",), uids)
+        if alive is not None:
+            remove_at_start(table, np.asarray(alive, dtype=bool))
+        return table
+    if storage != "sparse":
+        raise ParameterError(f"storage must be 'dense', 'hidden' or 'sparse', got {storage!r}")
+    keep = np.ones(weight.shape, dtype=bool) if alive is None else np.asarray(alive, dtype=bool)
+    source, target = np.nonzero(keep)
+    kind = weight.dtype.type
+    out = Table.build(
+        n_in, n_out, [1.0], source, target, np.zeros(source.size, dtype=np.int64), weight[keep],
+        columns=("gradient",), uids=uids, column_type=kind, weight_type=kind,
+    )  # fmt: skip
+    out.ensure_in_lists()
+    return out
+
+
+class Weighted(Layer):
+    """Base of layers with one weight tensor, drawn as their arguments say."""
+
+    n_out: int
+    gain: float
+    density: float
+    storage: str
+    bias: bool
+
+    def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
+        """Draw the weights of `n_in` rows; streams are named after the layer."""
+        w = initial_weights(n_in, self.n_out, n_in * self.density, self.gain, seed, self.name, kind)
+        alive = None
+        if self.density < 1:
+            alive = rng.generator(seed, "alive", self.name).random(w.shape) < self.density
+        self.parameters["weight"] = Weights(make_table(w, alive, self.storage, uids), self.storage == "hidden")
+        if self.bias:
+            self.parameters["bias"] = Vector(np.zeros(self.n_out, dtype=kind))
+
+    @property
+    def weights(self) -> Weights:
+        """The weight tensor."""
+        w = self.parameters["weight"]
+        assert isinstance(w, Weights)
+        return w
+
+
+def living_per_source(table: Table) -> NDArray[np.int64]:
+    """Living synapses of each source."""
+    if isinstance(table, DenseTable):
+        return np.asarray(table.grid(table.alive).sum(axis=1, dtype=np.int64))
+    return np.asarray(table.row_length)

@@ -1,0 +1,1 @@
+"""The trainer and what it works with: methods, losses, optimisers, encoders, records."""

@@ -1,0 +1,98 @@
+"""What a method is: a way to change structure while a network learns.
+
+A method overrides the clocks it needs and changes structure only through `Trainer.propose`.  It says what absent
+synapses do between its events, from which the trainer takes the storage:
+
+==========  =================================================  ==================================
+`dead`      absent synapses                                    storage
+==========  =================================================  ==================================
+``move``    are trained from 0 and act until the next event    dense
+``hidden``  have a hidden parameter; their weight is 0         hidden
+``zero``    do not exist                                       dense with a mask, or sparse
+==========  =================================================  ==================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from neurodev.learn.training.trainer import Trainer
+
+
+class Method:
+    """Base of all methods.
+
+    Attributes
+    ----------
+    dead : {"zero", "hidden", "move"}
+    gradient : {"never", "at_update", "always"}
+        When the gradient of absent synapses is needed.
+    """
+
+    dead = "zero"
+    gradient = "never"
+
+    @property
+    def name(self) -> str:
+        """The word by which logs and studies call this method."""
+        return type(self).__name__
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Once, before weights are scaled and before anything is recorded: storage and structure to begin with."""
+
+    def start(self, trainer: Trainer) -> None:
+        """Once, before the first step."""
+
+    def before_forward(self, trainer: Trainer) -> None:
+        """At every step, before the forward pass."""
+
+    def after_backward(self, trainer: Trainer) -> None:
+        """At every step, with the gradients complete; may set ``trainer.skip_update``."""
+
+    def after_step(self, trainer: Trainer) -> None:
+        """At every step, after the optimiser."""
+
+    def epoch_end(self, trainer: Trainer) -> None:
+        """After the last step of an epoch, before evaluation."""
+
+    def progress(self, trainer: Trainer) -> float | None:
+        """Share of the schedule of the learning rate that has passed; None for that of the whole run."""
+        return None
+
+    def living_steps(self) -> NDArray[np.bool_] | None:
+        """Which time steps of the input a net still sees, (steps,); None for all."""
+        return None
+
+    def approximations(self, trainer: Trainer) -> list[str]:
+        """What a reader of the run must know that the published method does otherwise."""
+        return []
+
+    def series(self, trainer: Trainer) -> dict[str, float]:
+        """Numbers of the epoch for the run file."""
+        return {}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What a checkpoint must keep."""
+        return {}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take up a state again."""
+
+
+class Remembering(Method):
+    """A method whose whole state is a dictionary of arrays, `memory`: checkpoints come for free."""
+
+    def __init__(self) -> None:
+        self.memory: dict[str, NDArray[Any]] = {}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The memory."""
+        return dict(self.memory)
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take up the memory."""
+        self.memory = {k: np.array(v) for k, v in state.items()}

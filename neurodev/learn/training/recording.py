@@ -1,0 +1,194 @@
+"""A training run in a run file: the same file, names and log as a developing network.
+
+Weight tensors are projections on spines between the units of two layers, an epoch is a row of every series, the
+tick of the log is the step of the optimiser.  `confusion`, (n_epoch n_class, n_class), tells how often a test sample of
+a class (row) was taken for another (column) after each epoch; operations are those of forward passes.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import StudyError
+from neurodev.record.provenance import environment, sources
+from neurodev.record.recorder import Recorder
+from neurodev.record.runfile import RunFile
+from neurodev.structure.log import CAUSES
+from neurodev.units import day
+
+if TYPE_CHECKING:
+    from neurodev.learn.training.epoch import Epoch
+    from neurodev.learn.training.trainer import Trainer
+from neurodev.learn.training.checkpoint import pack, restore, state_of, unpack
+
+PICTURE_SYNAPSES = 300_000  # in all pictures of a run together, about
+SMALLEST = -20.0  # ln of a weight of 0, as it is written
+
+
+class TrainingRecord:
+    """Writes a training run.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    to : path, optional
+        A temporary file if not given.
+    """
+
+    def __init__(self, trainer: Trainer, to: str | Path | None, resume: bool = False):
+        self.trainer = trainer
+        path = Path(to) if to is not None else Path(tempfile.mkdtemp(prefix="neurodev-")) / "training.sqlite"
+        self.path = path
+        self._closed = False
+        if resume:
+            self._resume()
+            return
+        self.file = RunFile.create(path)
+        self.recorder = Recorder(self.file, "none")
+        try:
+            self._describe()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _describe(self) -> None:
+        t, f = self.trainer, self.file
+        populations, projections = [], []
+        taps = {
+            id(p): int(getattr(layer, "kernel", 1)) ** 2 for layer in t.model.layers()
+            for p in layer.parameters.values()
+        }  # fmt: skip
+        for name, w in t.weights().items():
+            table = w.table
+            populations += [{"name": f"{name}.in", "n": table.n_source}, {"name": f"{name}.out", "n": table.n_target}]
+            projections.append(
+                {"name": name, "source": f"{name}.in", "target": f"{name}.out", "spines": {"volume": 1.0},
+                 "taps": taps[id(w)], "pairs": table.n_source * table.n_target}
+            )  # fmt: skip
+        f.set_item("kind", "training")
+        f.set_item("provenance", environment() | {"seed": t.seed, "study": "", "data": t.data.name})
+        f.set_item("network", {"populations": populations, "projections": projections})
+        f.set_item("mechanisms", sources(t.methods))
+        f.set_item("causes", list(CAUSES))
+        f.set_item("acceleration", 1.0)
+        f.set_item("tick", t.life_per_epoch / t.steps_per_epoch, "ms")
+        f.set_item("tick_spike", float(t.encoder.steps), "ms")
+        f.set_item("methods", [repr(m) for m in t.methods])
+        f.set_item("approximations", self._approximations())
+        f.set_item("interventions", [])
+        f.set_item("finished", False)
+        f.set_item("target_hz", None, "Hz")
+        f.set_item("training", self._settings())
+        for name in t.weights():
+            self._snapshot(name, "initial")
+        self._picture()
+        f.commit()
+
+    def _approximations(self) -> list[str]:
+        out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
+        out += [line for m in self.trainer.methods for line in m.approximations(self.trainer)]
+        out.append("Synaptic operations are counted in forward passes; the backward pass touches the same synapses.")
+        return out
+
+    def _resume(self) -> None:
+        """Go on where the last checkpoint was taken.
+
+        Raises
+        ------
+        StudyError
+            If the run was begun with other settings.
+        """
+        with RunFile.open(self.path) as old:
+            theirs, mine = old.item("training"), json.loads(json.dumps(self._settings()))
+        for key, value in mine.items():
+            if theirs.get(key) != value:
+                raise StudyError(
+                    f"cannot resume {str(self.path)!r}: {key} was {theirs.get(key)!r} and is {value!r} now; build the "
+                    "trainer as before"
+                )
+        self.file, _, data = RunFile.resume(self.path)
+        self.recorder = Recorder(self.file, "none")
+        try:
+            restore(self.trainer, unpack(data))
+            self.trainer.history = self._history()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _history(self) -> list[Epoch]:
+        from neurodev.learn.training.epoch import Epoch
+
+        names = [n.removeprefix("series/") for n in self.file.names("series/") if n != "series/snapshot_day"]
+        columns = {n: self.file.read(f"series/{n}") for n in names}
+        return [Epoch(k + 1, {n: float(c[k]) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
+
+    def _settings(self) -> dict[str, Any]:
+        t = self.trainer
+        return {
+            "data": t.data.name, "n_train": len(t.data.y_train), "n_test": len(t.data.y_test), "epochs": t.epochs,
+            "batch": t.batch, "seed": t.seed, "encoder": repr(t.encoder), "optimiser": repr(t.optimiser),
+            "loss": getattr(t.workers.loss, "__name__", "custom"), "methods": [m.name for m in t.methods],
+            "layers": [f"{layer.name}: {type(layer).__name__}" for layer in t.model.layers()],
+            "calibrated_gains": t.gains,
+        }  # fmt: skip
+
+    def _picture(self) -> None:
+        """All weights as they are now."""
+        t = self.trainer
+        for name in t.weights():
+            self._snapshot(name, f"snapshot/{t.life / day:g}")
+        self.file.append("series/snapshot_day", np.array([t.life / day]))
+
+    def _picture_due(self) -> bool:
+        """At every epoch while the pictures stay small, else at a few epochs along the run and at its end."""
+        t = self.trainer
+        n = sum(w.table.n_synapse for w in t.weights().values())
+        every = max(1, round(t.epochs * min(1.0, n / PICTURE_SYNAPSES)) // 2)
+        return t.epoch % every == 0 or t.epoch == t.epochs
+
+    def _snapshot(self, name: str, label: str) -> None:
+        table = self.trainer.weights()[name].table
+        slots = table.slots()
+        with np.errstate(divide="ignore"):
+            log_size = np.log(np.abs(table.weight[slots].astype(np.float64)))
+        state: dict[str, NDArray[Any]] = {
+            "uid": table.uid[slots], "pre": table.pre(slots).astype(np.uint32), "post": table.post[slots],
+            "lane": np.zeros(slots.size, np.uint8), "weight": table.weight[slots], "born": table.born[slots],
+            "log_size": np.maximum(log_size, SMALLEST),
+        }  # fmt: skip
+        self.recorder.snapshot(name, label, state)
+
+    def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
+        """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
+        t = self.trainer
+        self.recorder.series(series)
+        self.file.append("confusion", confusion.astype("<u4"))
+        for name, log in t.logs.items():
+            self.recorder.log(name, log.take())
+        if self._picture_due():
+            self._picture()
+        due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
+        self.recorder.flush(t.step, pack(state_of(t)) if due else None)
+
+    def close(self, finished: Any) -> None:
+        """Seal the file."""
+        if self._closed:
+            return
+        self._closed = True
+        for name, log in self.trainer.logs.items():
+            self.recorder.log(name, log.take())
+            self._snapshot(name, "final")
+        self.file.set_item("finished", finished)
+        self.file.set_item("life", self.trainer.life, "ms")
+        self.file.set_item("events", 0)
+        self.recorder.flush(self.trainer.step + 1)
+        self.file.close()
+
+
+# ---------------------------------------------------------------- checkpoints: named arrays, no pickle

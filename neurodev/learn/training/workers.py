@@ -1,0 +1,172 @@
+"""A batch in two halves, always: two threads, or one after the other, with the same bytes.
+
+Each half has gradients of its own (the model's, and those of a replica), which are added in a fixed order; so the
+result does not depend on the number of threads.  Within a half, samples go through the model in *chunks* that fit the
+caches, unless a layer couples the samples of a batch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.jit import kernel
+from neurodev.learn.model import Sequential
+from neurodev.learn.training.loss import Loss
+
+I8 = NDArray[np.int64]
+CHUNK_BYTES = 14 << 20
+
+
+@kernel
+def fold(mine, theirs):  # type: ignore[no-untyped-def]
+    """Add one array to another and clear it, in one pass."""
+    for k in range(mine.shape[0]):
+        mine[k] += theirs[k]
+        theirs[k] = 0
+
+
+@dataclass
+class Outcome:
+    """Loss summed over samples, samples classified rightly, and their number."""
+
+    loss: float = 0.0
+    correct: int = 0
+    n: int = 0
+
+    def add(self, other: Outcome) -> None:
+        """Add the outcome of other samples."""
+        self.loss += other.loss
+        self.correct += other.correct
+        self.n += other.n
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library (glibc; others are left alone) to keep what a step frees for the next step.
+
+    By default large arrays go back to the system and are faulted in again, page by page, at every step: a tenth of
+    the time of a step of the small convolutional net.
+    """
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_mmap_threshold, 32 << 20)
+        libc.mallopt(m_trim_threshold, 1 << 30)
+    except (OSError, AttributeError, TypeError):
+        return
+
+
+def largest_layer(model: Sequential, steps: int) -> int:
+    """Bytes of the largest signal of one sample."""
+    shape = tuple(model.inputs or (1,))
+    most = int(np.prod(shape))
+    for layer in model.parts():
+        shape = layer.out_shape(shape)
+        most = max(most, int(np.prod(shape)))
+    return most * steps * 4
+
+
+class Workers:
+    """Runs batches through a model.
+
+    Parameters
+    ----------
+    model : Sequential
+    loss : Loss
+    threads : {1, 2}
+    steps : int
+        Steps of a sample, to choose the chunk.
+    """
+
+    def __init__(self, model: Sequential, loss: Loss, threads: int = 1, steps: int = 20):
+        if threads not in (1, 2):
+            raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
+        keep_freed_memory()
+        self.model, self.loss = model, loss
+        self.whole = model.coupled
+        self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]
+        self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
+        self._pool = ThreadPoolExecutor(1) if threads == 2 and not self.whole else None
+        # a loss whose labels are not classes says itself which samples are right
+        self._right = getattr(loss, "right", lambda score, labels: score.argmax(axis=1) == labels)
+
+    def close(self) -> None:
+        """End the second thread."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _part(self, model: Sequential, make: Callable[[I8], Any], samples: I8, labels: I8, total: int, learn: bool,
+              out: NDArray[np.float32] | None, place: tuple[int, int]) -> Outcome:  # fmt: skip
+        """Some samples of a batch; `place` is the step of training and the place of the first of them in the batch."""
+        done = Outcome()
+        step, first = place
+        drawing = [layer for layer in model.layers() if hasattr(layer, "at")]
+        size = samples.size if self.whole and learn else self.chunk
+        for a in range(0, samples.size, size):
+            part = slice(a, a + size)
+            for layer in drawing:
+                layer.at(step, first + a)
+            y, pull = model(make(samples[part]))
+            value, dy, score = self.loss(y, labels[part], total)
+            if learn and dy.value.any():
+                pull(dy)
+            done.add(Outcome(value * total, int(self._right(score, labels[part]).sum()), score.shape[0]))
+            if out is not None:
+                out[part] = score
+        return done
+
+    def run(
+        self,
+        make: Callable[[I8], Any],
+        samples: I8,
+        labels: I8,
+        learn: bool,
+        out: NDArray[np.float32] | None = None,
+        step: int = 0,
+    ) -> Outcome:
+        """One batch: forward, and with `learn` backward, adding to the gradients of the model.
+
+        Parameters
+        ----------
+        make : callable
+            Input of the model for the samples it is given.
+        samples, labels : (B,) int64
+        out : (B, n_class) float32, optional
+            Filled with the scores.
+        step : int
+            Step of training, on which draws of layers (dropout) depend.
+        """
+        n = samples.size
+        self.twin.set_training(learn)
+        self.model.set_training(learn)
+        if self.whole:
+            return self._part(self.model, make, samples, labels, n, learn, out, (step, 0))
+        half = (n + 1) // 2
+        a, b = (None, None) if out is None else (out[:half], out[half:])
+        one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, 0))
+        two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, half))
+        if self._pool is not None:
+            later = self._pool.submit(self._part, *two)
+            done = self._part(*one)
+            done.add(later.result())
+        else:
+            done = self._part(*one)
+            done.add(self._part(*two))
+        if learn:
+            for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
+                fold(mine.flat()[1], theirs.flat()[1])
+        return done
+
+    def clear(self) -> None:
+        """Set all gradients to zero (after a rewiring: slots moved)."""
+        for model in (self.model, self.twin):
+            for p in model.parameters_of():
+                gradient = p.gradient
+                gradient[...] = 0

@@ -1,0 +1,1 @@
+"""What there is of every kind, ours and theirs: a class is known by being defined."""

@@ -1,0 +1,1 @@
+"""What was recorded, as a user asks it: reading, log, spines, lives, replay, training, verdict, and the run itself."""

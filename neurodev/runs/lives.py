@@ -1,0 +1,90 @@
+"""The lives of neurons: who was born, who died and of what, who lives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.structure.log import BIRTH, CAUSES, DEATH, NeuronBatch
+from neurodev.units import day as DAY
+
+if TYPE_CHECKING:
+    from neurodev.runs.run import Run
+
+F8 = NDArray[np.float64]
+B1 = NDArray[np.bool_]
+
+
+class Lives:
+    """Births and deaths of the neurons of a run; `len` is their number.
+
+    Examples
+    --------
+    >>> run.neurons.deaths_by_cause("exc")
+    >>> day, alive = run.neurons.count("exc")
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __len__(self) -> int:
+        return sum(self.batch(p["name"]).neuron.size for p in self._run.network["populations"])
+
+    def batch(self, population: Any) -> NeuronBatch:
+        """Neuron events of one population in order of time: arrays (n_event,), see `NeuronBatch`."""
+        name, f = self._run.population(population)["name"], self._run.file
+        if not f.length(f"neurons/{name}/neuron"):
+            return NeuronBatch(*(np.zeros(0, dtype=d) for d in ("<i4", "u1", "<u4", "u1", "<f4")))
+        return NeuronBatch(*(f.read(f"neurons/{name}/{column}") for column in NeuronBatch._fields))
+
+    def events(self, population: Any) -> bool:
+        """Whether neurons of the population were born or died, or can be born."""
+        return bool(self._run.population(population).get("room", 0)) or self.batch(population).neuron.size > 0
+
+    def alive(self, population: Any, t: float | None = None) -> B1:
+        """Who lives at life time `t` (ms; the end if not given), (n,)."""
+        p, b = self._run.population(population), self.batch(population)
+        if t is not None and (not isinstance(t, (int, float, np.number)) or t < 0):
+            raise ParameterError(f"t must be a life time in ms, got {t!r}; e.g. t=10*day")
+        last = np.inf if t is None else (t / DAY) / self._run.tick_days * (1 + 1e-12) + 1e-9
+        here = b.tick <= last
+        out: B1 = np.arange(p["n"]) < p["n"] - p.get("room", 0)
+        out[b.neuron[here & (b.kind == BIRTH)]] = True
+        out[b.neuron[here & (b.kind == DEATH)]] = False  # an index lives once: nobody is born after his death
+        return out
+
+    def count(self, population: Any) -> tuple[F8, NDArray[np.int64]]:
+        """Life time (days) and number of living neurons, (n_tick + 1,) each, from the start."""
+        p, b = self._run.population(population), self.batch(population)
+        n = self._run.n_tick + 1
+        day = np.concatenate([[0.0], self._run.series("life")]) if n > 1 else np.zeros(1)
+        step = np.where(b.kind == BIRTH, 1, -1)
+        change = np.bincount(np.minimum(b.tick, n - 1), step, minlength=n).astype(np.int64)
+        return day, p["n"] - p.get("room", 0) + np.cumsum(change)
+
+    def deaths_by_cause(self, population: Any) -> dict[str, int]:
+        """Number of dead neurons by cause."""
+        b = self.batch(population)
+        count = np.bincount(b.cause[b.kind == DEATH], minlength=len(CAUSES))
+        return {c: int(k) for c, k in zip(CAUSES, count, strict=True) if k}
+
+    def to_pandas(self) -> Any:
+        """One row for each birth or death of a neuron."""
+        import pandas as pd
+
+        frames = []
+        for p in self._run.network["populations"]:
+            b = self.batch(p["name"])
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "day": b.tick * self._run.tick_days, "tick": b.tick,
+                        "event": np.where(b.kind == DEATH, "death", "birth"), "population": p["name"],
+                        "neuron": b.neuron, "cause": np.array(CAUSES)[b.cause], "value": b.value,
+                    }
+                )
+            )  # fmt: skip
+        return pd.concat(frames).sort_values("tick", kind="stable").reset_index(drop=True)

@@ -1,0 +1,239 @@
+"""Spines of a run: each with a life that can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError
+from neurodev.structure.log import CAUSES, DEATH, check_cause, concatenate
+
+if TYPE_CHECKING:
+    from neurodev.runs.run import Run
+
+F8 = NDArray[np.float64]
+
+REASONS = {
+    "turnover": "it was lost at the constant rate of turnover",
+    "fluctuation": "its size wandered below the limit by chance, although nothing had lowered its set-point",
+    "evidence": "its activity had agreed less with the target's than that of its neighbours, and its set-point fell",
+    "trophic": "its share of the target's trophic supply was too small to hold its size",
+    "hazard": "the hazard of small spines caught it",
+    "shrunk": "its size had fallen below the limit",
+    "intervention": "the experimenter removed it",
+    "lesion": "its neuron was destroyed",
+    "neuron_death": "its neuron died",
+    "rewire": "a rule of rewiring chose it to be moved",
+    "survival": "its survival, fed by use, had run out",
+    "retraction": "its filopodium was retracted before it became a spine",
+    "elements": "its two neurons had fewer synaptic elements than synapses",
+    "magnitude": "its weight was among the smallest when synapses were dropped",
+    "density": "its neuron had the least spine density of its layer and was pruned",
+    "unit_survival": "the survival of its neuron, fed by use, had run out",
+    "threshold": "the strength behind it had fallen below the threshold of a visible weight",
+    "gradient": "it was grown where the loss pulled hardest",
+    "random": "it was grown at random",
+    "regeneration": "it was restored because the loss kept pulling at its place",
+    "regrowth": "the strength behind it had passed the threshold of a visible weight",
+    "axonal_elements": "its axon had fewer synaptic elements than synapses",
+    "dendritic_elements": "its dendrite had fewer synaptic elements than synapses",
+    "consolidation": "repeated depression was consolidated until nothing was left of it",
+    "heterosynaptic": "its neighbours on the branch were potentiated, and it shrank beside them",
+    "drive": "a term without a cause of its own had lowered its set-point most",
+}
+
+
+@dataclass(frozen=True)
+class Spine:
+    """One spine, from birth to death (or to the end of the run); times in days of life.
+
+    `days` and `log_size` (n_snapshot,) are its sizes, ln(V/V0), in the snapshots that saw it; `history` holds every
+    column of those snapshots; `evidence` and `trophic` are the terms of its set-point at its death (sd).
+    """
+
+    uid: int
+    projection: str
+    source: str
+    target: str
+    pre: int
+    post: int
+    born: float
+    died: float | None
+    cause: str | None
+    birth_cause: str
+    death_log_size: float
+    evidence: float
+    trophic: float
+    days: F8
+    log_size: F8
+    history: dict[str, F8]
+    end: float
+
+    @property
+    def life(self) -> float:
+        """Days lived, so far if it still lives."""
+        return (self.died if self.died is not None else self.end) - self.born
+
+    def story(self) -> str:
+        """Its life in a few sentences."""
+        contact = f"contact of {self.source} {self.pre} ({self.projection})"
+        if "branch" in self.history and self.days.size:
+            contact += f", on branch {self.history['branch'][-1]:.0f}, {self.history['place'][-1]:.0f} um from its root"
+        text = f"Spine {self.uid} of {self.target} {self.post} "
+        if self.birth_cause == "initial":
+            text += f"was there from the start, as {contact}. "
+        else:
+            how = {"intervention": ", made by the experimenter", "rewire": ", moved there by a rule of rewiring"}
+            text += f"was born on day {self.born:.1f}{how.get(self.birth_cause, '')}, as {contact}. "
+        if self.log_size.size:
+            k = int(np.argmax(self.log_size))
+            text += (
+                f"Largest in the daily pictures: {np.exp(self.log_size[k]):.2f} of the reference volume on day "
+                f"{self.days[k]:g}. "
+            )
+        if self.died is None:
+            return text + f"It was alive at the end, after {self.life:.1f} days."
+        text += f"It lived {self.life:.1f} days and died on day {self.died:.1f} of {self.cause}: "
+        text += REASONS.get(self.cause or "", "its set-point had been lowered") + "."
+        if np.isfinite(self.death_log_size):
+            text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
+            terms = [
+                f"{n} {v:+.2f}" for n, v in (("evidence", self.evidence), ("trophic", self.trophic)) if np.isfinite(v)
+            ]
+            text += f"; what moved its set-point (in sd): {', '.join(terms)}." if terms else "."
+        return text
+
+    def plot(self) -> Any:
+        """The life as a figure."""
+        from neurodev.plot.life import spine_figure
+
+        return spine_figure(self)
+
+
+class Spines(Mapping[int, Spine]):
+    """All spines that ever lived in a run, by uid.
+
+    Arrays, one row for each (n_spine,): `uid`, `pre`, `post`, `born` and `died` (days; NaN: alive), `cause` (code;
+    -1: alive), `owner` (index into `projections`), `birth_value` and, at death, `value` (ln(V/V0)), `evidence`,
+    `trophic`.
+
+    Examples
+    --------
+    >>> run.spines[4711].story()
+    >>> run.spines.longest().plot()
+    """
+
+    def __init__(self, run: Run, projections: list[str]) -> None:
+        self._run = run
+        self.projections = projections
+        parts, owner = [], []
+        initial = []
+        for k, name in enumerate(projections):
+            log = run.log.batch(name)
+            parts.append(log)
+            owner.append(np.full(log.uid.size, k))
+            uid = run.file.read(f"initial/{name}/uid")
+            initial.append((uid, run.file.read(f"initial/{name}/pre"), run.file.read(f"initial/{name}/post"), k))
+        log = concatenate(parts)
+        births = log.kind != DEATH
+        owners = np.concatenate(owner) if owner else np.zeros(0, dtype=np.int64)
+        day = log.tick * run.tick_days
+        u = [i[0] for i in initial] + [log.uid[births]]
+        self.uid: NDArray[np.uint64] = np.concatenate(u).astype(np.uint64)
+        self.pre = np.concatenate([i[1] for i in initial] + [log.pre[births]]).astype(np.int64)
+        self.post = np.concatenate([i[2] for i in initial] + [log.post[births]]).astype(np.int64)
+        self.owner = np.concatenate([np.full(i[0].size, i[3]) for i in initial] + [owners[births]]).astype(np.int64)
+        self.born = np.concatenate([np.zeros(i[0].size) for i in initial] + [day[births]])
+        self.birth_cause = np.concatenate([np.zeros(i[0].size, np.uint8) for i in initial] + [log.cause[births]])
+        n = self.uid.size
+        self.died: F8 = np.full(n, np.nan)
+        self.cause: NDArray[np.int64] = np.full(n, -1)
+        self.birth_value: F8 = np.concatenate([np.full(i[0].size, np.nan) for i in initial] + [log.value[births]])
+        self.value, self.evidence, self.trophic = (np.full(n, np.nan) for _ in range(3))
+        order = np.argsort(self.uid)
+        dead = ~births
+        at = order[np.searchsorted(self.uid[order], log.uid[dead])] if n else np.zeros(0, np.int64)
+        self.died[at], self.cause[at] = day[dead], log.cause[dead]
+        self.value[at], self.evidence[at], self.trophic[at] = log.value[dead], log.evidence[dead], log.trophic[dead]
+        self._order = order
+
+    def __len__(self) -> int:
+        return int(self.uid.size)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.uid.tolist())
+
+    @property
+    def end(self) -> float:
+        """End of the run, days."""
+        return self._run.days
+
+    @property
+    def life(self) -> F8:
+        """Days lived by each, up to the end of the run."""
+        return np.where(np.isnan(self.died), self.end, self.died) - self.born
+
+    def _find(self, uid: object) -> int:
+        """Row of a uid; -1 if there is none."""
+        if isinstance(uid, bool) or not isinstance(uid, (int, np.integer)) or not 0 <= uid < 2**64:
+            return -1
+        k = int(np.searchsorted(self.uid[self._order], np.uint64(uid)))
+        found = k < self.uid.size and int(self.uid[self._order[k]]) == int(uid)
+        return int(self._order[k]) if found else -1
+
+    def __contains__(self, uid: object) -> bool:
+        return self._find(uid) >= 0
+
+    def get(self, uid: int, default: Any = None) -> Any:
+        """The spine of that uid, or `default`."""
+        return self[uid] if uid in self else default
+
+    def __getitem__(self, uid: int) -> Spine:
+        i = self._find(uid)
+        if i < 0:
+            known = f"uids go from {self.uid.min()} to {self.uid.max()}" if self.uid.size else "it has none at all"
+            raise ParameterError(f"no spine {uid!r} in this run; {known}")
+        name = self.projections[int(self.owner[i])]
+        q = self._run.projection(name)
+        days, history = self._history(name, int(uid))
+        died = None if np.isnan(self.died[i]) else float(self.died[i])
+        return Spine(
+            int(uid), name, q["source"], q["target"], int(self.pre[i]), int(self.post[i]), float(self.born[i]), died,
+            None if died is None else CAUSES[int(self.cause[i])], CAUSES[int(self.birth_cause[i])],
+            float(self.value[i]), float(self.evidence[i]), float(self.trophic[i]), days,
+            history.get("log_size", np.zeros(0)), history, self.end,
+        )  # fmt: skip
+
+    def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
+        file, days, rows = self._run.file, [], []
+        i = self._find(uid)
+        for day in self._run.snapshot_days:
+            # a day of grace on either side: births and deaths are known to a tick
+            if day < self.born[i] - 1.0 or day > self.died[i] + 1.0:
+                continue
+            at = np.flatnonzero(file.read(f"snapshot/{day:g}/{name}/uid") == uid)
+            if at.size:
+                days.append(day)
+                rows.append({k: float(v[at[0]]) for k, v in self._run.snapshot(name, day).items()})
+        keys = rows[0] if rows else {}
+        return np.array(days), {k: np.array([r[k] for r in rows]) for k in keys}
+
+    def longest(self) -> Spine:
+        """The longest completed life; if none died, the oldest."""
+        if not self.uid.size:
+            raise ParameterError("no spine ever lived in this run")
+        dead = ~np.isnan(self.died)
+        life = np.where(dead, self.life, -1.0) if dead.any() else self.life
+        return self[int(self.uid[int(np.argmax(life))])]
+
+    def survivors(self) -> NDArray[np.uint64]:
+        """Uids of those alive at the end, (n,)."""
+        return self.uid[np.isnan(self.died)]
+
+    def died_of(self, cause: str) -> NDArray[np.uint64]:
+        """Uids of those that died of a cause, (n,)."""
+        return self.uid[self.cause == check_cause(cause)]

@@ -1,0 +1,235 @@
+"""A run of training as its holder sees it: epochs in place of days, synapses that tell their lives in weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import ParameterError, RunFileError
+from neurodev.runs.spines import REASONS, Spine, Spines
+
+if TYPE_CHECKING:
+    from neurodev.runs.run import Run
+
+F8 = NDArray[np.float64]
+
+# what the logged number is, for each cause; causes that are not named here log no number of their own
+DECIDED = {
+    "magnitude": "its |weight| was",
+    "density": "the spine density of its unit was",
+    "unit_survival": "the survival of its unit was",
+    "survival": "its survival was",
+    "threshold": "its strength less the threshold was",
+    "gradient": "the |gradient| at its place was",
+    "regeneration": "the |weight| learned at its place was",
+    "regrowth": "its strength less the threshold was",
+}
+
+
+@dataclass(frozen=True)
+class Synapse(Spine):
+    """One trained synapse; as a `Spine`, with epochs and weights.
+
+    Attributes
+    ----------
+    epoch_days, step_days : float
+        Life time that an epoch and a step stand for, days.
+    birth_value : float
+        The number that decided its birth (see `neurodev.runs.training.DECIDED`); that of its death is `death_value`.
+    taps : int
+        Places of the kernel that a pair of channels is connected by; 1 in fully connected layers.
+    """
+
+    epoch_days: float
+    step_days: float
+    birth_value: float
+    taps: int
+
+    @property
+    def death_value(self) -> float:
+        """The number that decided its death."""
+        return self.death_log_size
+
+    @property
+    def epochs(self) -> F8:
+        """Epochs of the pictures that saw it, (n_picture,)."""
+        return np.asarray(self.days / self.epoch_days)
+
+    @property
+    def weight(self) -> F8:
+        """Its weight in them, (n_picture,)."""
+        return self.history.get("weight", np.zeros(0))
+
+    def when(self, days: float) -> str:
+        """A moment in epochs and steps."""
+        return f"epoch {days / self.epoch_days:.2f} (step {round(days / self.step_days)})"
+
+    def place(self) -> str:
+        """What it connects."""
+        if self.taps == 1:
+            return f"from input {self.pre} to unit {self.post}"
+        side = round(self.taps**0.5)
+        row, column = divmod(self.pre % self.taps, side)
+        return f"from channel {self.pre // self.taps} at ({row}, {column}) of the kernel to filter {self.post}"
+
+    def story(self) -> str:
+        """Its life in a few sentences."""
+        text = f"Synapse {self.uid} of {self.projection}, {self.place()}, "
+        if self.birth_cause == "initial":
+            text += "was there from the start. "
+        else:
+            text += f"was born at {self.when(self.born)}: {_reason(self.birth_cause, self.birth_value)}. "
+        if self.weight.size:
+            k = int(np.argmax(np.abs(self.weight)))
+            text += f"Strongest in the pictures: weight {self.weight[k]:+.4g} at epoch {self.epochs[k]:g}. "
+        if self.died is None:
+            return text + f"It was alive at the end, after {self.life / self.epoch_days:.2f} epochs."
+        text += f"It lived {self.life / self.epoch_days:.2f} epochs and died at {self.when(self.died)} of "
+        return text + f"{self.cause}: {_reason(self.cause or '', self.death_log_size)}."
+
+    def plot(self) -> Any:
+        """The life as a figure: its weight over epochs."""
+        from neurodev.plot.life import synapse_figure
+
+        return synapse_figure(self)
+
+
+def _reason(cause: str, value: float) -> str:
+    text = REASONS.get(cause, f"by {cause}")
+    if cause in DECIDED and np.isfinite(value):
+        text += f" ({DECIDED[cause]} {value:.4g})"
+    return text
+
+
+class Synapses(Spines):
+    """All synapses of a run of training, by uid; arrays as in `Spines`, of which `value` is what decided a death."""
+
+    def __getitem__(self, uid: int) -> Synapse:
+        spine = super().__getitem__(uid)
+        t, i = self._run.training, self._find(uid)
+        return Synapse(
+            **vars(spine), epoch_days=t.epoch_days, step_days=self._run.tick_days,
+            birth_value=float(self.birth_value[i]), taps=int(self._run.projection(spine.projection).get("taps", 1)),
+        )  # fmt: skip
+
+
+class Training:
+    """What a run of training says of itself: ``run.training``.
+
+    Raises
+    ------
+    ParameterError
+        If the run is one of development.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if not run.is_training:
+            raise ParameterError(f"{run.path} is a run of development, not of training: run.series() holds its numbers")
+        self._run = run
+        self.settings: dict[str, Any] = run.file.item("training")
+
+    @cached_property
+    def epoch_days(self) -> float:
+        """Life time that an epoch stands for, days."""
+        return float(self._run.series("life")[0]) if self.n_epoch else 1.0
+
+    @property
+    def n_epoch(self) -> int:
+        """Epochs done."""
+        return self._run.n_tick
+
+    @property
+    def tensors(self) -> list[str]:
+        """Names of the weight tensors, from input to output."""
+        return self._run.plastic
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(n_class, n_class): how often each class (row) of the test set was taken for each (column), last epoch.
+
+        Raises
+        ------
+        RunFileError
+            If the run has no finished epoch, or was written before this was kept.
+        """
+        f = self._run.file
+        rows = f.length("confusion")
+        if not rows:
+            raise RunFileError(f"{self._run.path} holds no table of decisions: train at least one epoch")
+        n = int(f.read("confusion", rows - 1, rows).shape[1])
+        return f.read("confusion", rows - n, rows).astype(np.int64)
+
+    def density(self, tensor: str) -> tuple[F8, F8]:
+        """Epochs from the start, and the share of pairs that a synapse joins, (n_epoch + 1,) each."""
+        start = float(self._run.file.length(f"initial/{tensor}/uid"))
+        pairs = start
+        if self.n_epoch:
+            n, d = (float(self._run.series(f"{k}/{tensor}")[0]) for k in ("n_synapse", "density"))
+            pairs = n / d if d else float(self._run.projection(tensor).get("pairs", max(start, 1.0)))
+            later = self._run.series(f"density/{tensor}")
+        else:
+            later = np.zeros(0)
+        return np.arange(self.n_epoch + 1.0), np.concatenate([[start / max(pairs, 1.0)], later])
+
+    def units(self, tensor: str) -> tuple[int, int]:
+        """Units of a tensor that have a synapse at the end, and all of them."""
+        f, label = self._run.file, f"final/{tensor}/post"
+        if not f.length(label):
+            label = f"snapshot/{self._run.snapshot_days[-1]:g}/{tensor}/post"
+        n = int(self._run.population(self._run.projection(tensor)["target"])["n"])
+        return (int(np.unique(f.read(label)).size) if f.length(label) else 0), n
+
+    def layers(self, kind: str) -> dict[str, F8]:
+        """Series that there is one of for each layer, such as ``rate``, by the name of the layer, (n_epoch,)."""
+        names = self._run.file.names(f"series/{kind}/")
+        return {n.removeprefix(f"series/{kind}/"): self._run.series(n.removeprefix("series/")) for n in names}
+
+    def total(self, kind: str) -> F8:
+        """Sum of such a series over layers, (n_epoch,)."""
+        return np.sum([*self.layers(kind).values(), np.zeros(self.n_epoch)], axis=0)
+
+    @property
+    def what(self) -> str:
+        """The data and the methods in a few words."""
+        s = self.settings
+        methods = " and ".join(s["methods"]) or "no method (dense)"
+        return f"{methods} on {s['data']} ({s['n_train']:,} training samples, {s['n_test']:,} test samples)"
+
+    def sentence(self) -> str:
+        """What came out, in a few sentences."""
+        if not self.n_epoch:
+            return f"{self.what}: no epoch is finished yet."
+        run, n = self._run, self.n_epoch
+        right = 100 * run.series("test_accuracy")
+        best = int(np.argmax(right))
+        last = {k: float(run.series(k)[-1]) for k in ("density", "operations", "dense_operations")}
+        alive = int(self.total("n_synapse")[-1])
+        text = f"{self.what}: {right[-1]:.2f} % of the test samples right after {n} epoch{'s' * (n > 1)}"
+        text += f" (best: {right[best]:.2f} % after {best + 1}). " if right[best] > right[-1] else ". "
+        text += (
+            f"{alive:,} synapses live, density {last['density']:.4g}; {self.total('births').sum():,.0f} were born and "
+        )
+        text += f"{self.total('deaths').sum():,.0f} died. "
+        share = last["operations"] / max(last["dense_operations"], 1.0)
+        text += f"The last epoch took {last['operations']:,.0f} synaptic operations, {100 * share:.3g} % of the "
+        return text + f"{last['dense_operations']:,.0f} that its spikes would take in a dense network."
+
+    def lines(self) -> list[str]:
+        """What `Run.info` says of it."""
+        s, run = self.settings, self._run
+        out = [f"  {self.what}"]
+        if self.n_epoch:
+            accuracy, seconds = 100 * run.series("test_accuracy"), run.series("seconds").sum()
+            out.append(
+                f"  accuracy after {self.n_epoch} of {s['epochs']} epochs: {accuracy[-1]:.2f} % of the test set "
+                f"(best {accuracy.max():.2f} %), density {run.series('density')[-1]:.4g}; {seconds:.1f} s of training"
+            )
+        out += [f"  {m}" for m in run.file.item("methods", [])]
+        plain = [re.sub(r", steps=\d+\)$", ")", str(s[k])) for k in ("encoder", "optimiser", "loss")]
+        out.append(f"  {', '.join(plain)}, batch {s['batch']}; layers: {', '.join(s['layers'])}")
+        return out

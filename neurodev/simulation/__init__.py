@@ -1,0 +1,1 @@
+"""The engine as a user calls it: simulate, probe, progress, interventions."""
