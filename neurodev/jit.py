@@ -150,6 +150,18 @@ def hook(fn: Callable[..., None]) -> Any:
     return _decorate(fn, lambda f: _LazyHook(f, signature))
 
 
+# A rule of a neuron model is called with (m, a, b, c, x, t) and returns an integer: see neurons/rules.py.
+_RULE_TYPES = (types.int64,) * 4 + (types.float64,) * 2
+
+
+def model_rule(fn: F) -> F:
+    """Compile a rule of a neuron model ``fn(m, a, b, c, x, t)``, reached by its address as a hook is."""
+    if not ENABLED:
+        return fn
+    signature = types.int64(*_RULE_TYPES)
+    return _decorate(fn, lambda f: _LazyHook(f, signature))  # type: ignore[no-any-return]
+
+
 class _LazyHook:
     """Compile on first use, so that importing neurodev compiles nothing."""
 
@@ -196,6 +208,20 @@ if ENABLED:
             pointer = builder.inttoptr(args[0], fnty.as_pointer())
             builder.call(pointer, args[1:])
             return context.get_dummy_value()
+
+        return sig, codegen
+
+    @intrinsic
+    def call_rule(typingctx, rule, m, a, b, c, x, t):  # type: ignore[no-untyped-def]
+        """Call the compiled rule of a neuron model at an address."""
+        sig = types.int64(types.int64, *_RULE_TYPES)
+
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            from llvmlite import ir
+
+            i8, f8 = ir.IntType(64), ir.DoubleType()
+            fnty = ir.FunctionType(i8, [i8, i8, i8, i8, f8, f8])
+            return builder.call(builder.inttoptr(args[0], fnty.as_pointer()), args[1:])
 
         return sig, codegen
 
@@ -279,6 +305,10 @@ else:
     def call_hook(function, record, a, b, c, d, t):  # type: ignore[no-untyped-def]
         """Call the Python hook registered under a key."""
         _python_hooks[function](record, a, b, c, d, t)
+
+    def call_rule(rule, m, a, b, c, x, t):  # type: ignore[no-untyped-def]
+        """Call the Python rule registered under a key."""
+        return _python_hooks[rule](m, a, b, c, x, t)
 
     def prefetch(array, index):  # type: ignore[no-untyped-def]
         """Nothing to do without the compiler."""

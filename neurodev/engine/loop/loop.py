@@ -13,15 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.engine.loop import background as bg
-from neurodev.engine.loop.channels import AT, constant_for, row_of
-from neurodev.engine.loop.currents import (
-    background_current,
-    deliver_current,
-    predict_current,
-    rebase_currents,
-    scan_currents,
-)
-from neurodev.engine.loop.dendrites import ENDS, end_plateaus
 from neurodev.engine.loop.queue import compact_log, gather, gather_releases, pop_crossing, push_crossing
 from neurodev.engine.loop.state import (
     N_AGENDA,
@@ -30,13 +21,13 @@ from neurodev.engine.loop.state import (
     N_BLOCK_WINDOWS,
     N_BUDGET,
     N_CROSSING,
-    N_CURRENT,
     N_DRIVE,
     N_DRIVE_AT,
     N_DUE,
     N_DUE_AT,
     N_EVENTS,
     N_FRAME_WINDOWS,
+    N_MODELS,
     N_OPEN,
     N_RECORD,
     N_RELEASE,
@@ -50,7 +41,6 @@ from neurodev.engine.loop.state import (
     T_BLOCK,
     T_END,
     T_FRAME,
-    T_LENGTH,
     T_NOW,
     T_WINDOW,
 )
@@ -58,17 +48,30 @@ from neurodev.engine.loop.together import add_rows, find_fired, first_young
 from neurodev.engine.loop.views import (
     background_of,
     clock_of,
-    currents_of,
     hooks_of,
     lanes_of,
     log_of,
+    models_of,
     neurons_of,
     projections_of,
     queue_of,
     record_of,
 )
 from neurodev.errors import Status
-from neurodev.jit import call_hook, kernel, prefetch, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import (
+    call_hook,
+    call_rule,
+    kernel,
+    prefetch,
+    rule,
+    view2_f8,
+    view_f4,
+    view_f8,
+    view_i8,
+    view_u4,
+    view_u8,
+)
+from neurodev.neurons.rules import AT
 
 DONE = int(Status.DONE)
 LOG_FULL = int(Status.LOG_FULL)
@@ -125,7 +128,7 @@ def predict(s, j, t):  # type: ignore[no-untyped-def]
     u = nn.u[j]
     if g <= 0.0 or u < REFRACTORY:
         return
-    f = clock_of(s).f
+    f = clock_of(s).time
     if u >= -g * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[c]):
         at = f[T_FRAME] + np.log(-u / g) / nn.rate[c]
         push_crossing(s, max(at, t), j, u)
@@ -139,6 +142,24 @@ def predict_delta(s, first, last, t):  # type: ignore[no-untyped-def]
             predict(s, j, t)
 
 
+@kernel
+def come_free(s: int, j: int, t: float) -> None:
+    """Neuron `j`, of a model with rules, stands at its reset potential and integrates from `t` on."""
+    nn, mo = neurons_of(s), models_of(s)
+    p = nn.population[j]
+    nn.u[j] = 0.0
+    call_rule(mo.reset[p], mo.record[p], j - nn.first[p], 0, 0, 0.0, t)
+
+
+@kernel
+def predict_model(s: int, j: int, t: float) -> None:
+    """Have the model of neuron `j` note its next event."""
+    nn, mo = neurons_of(s), models_of(s)
+    p = nn.population[j]
+    i = j - nn.first[p]
+    call_rule(mo.predict[p], mo.record[p], i, i + 1, 0, 0.0, t)
+
+
 @rule
 def release(s, j, t):  # type: ignore[no-untyped-def]
     """End of refractoriness: V = V_reset."""
@@ -146,11 +167,11 @@ def release(s, j, t):  # type: ignore[no-untyped-def]
     if nn.silenced[nn.population[j]] == 1:
         return
     c = nn.kind[j]
-    if currents_of(s).model[nn.population[j]] > 0:
-        nn.u[j] = constant_for(s, j, nn.reset[c], t)
-        predict_current(s, j, t)
+    if clock_of(s).n[N_MODELS] == 1 and models_of(s).reset[nn.population[j]] != 0:
+        come_free(s, j, t)
+        predict_model(s, j, t)
         return
-    nn.u[j] = nn.reset[c] * np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+    nn.u[j] = nn.reset[c] * np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
     if clock_of(s).n[N_SUPRA] == 1:
         predict(s, j, t)
 
@@ -159,7 +180,7 @@ def release(s, j, t):  # type: ignore[no-untyped-def]
 def deliver_uniform(s, u, post, weight, first, last, offset, t):  # type: ignore[no-untyped-def]
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
     nn = neurons_of(s)
-    S = np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[0])
+    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
     threshold = nn.threshold[0] * S
     after = nn.reset[0] * S if nn.refractory[0] == 0.0 else SENTINEL
     fired = 0
@@ -180,7 +201,7 @@ def deliver_uniform(s, u, post, weight, first, last, offset, t):  # type: ignore
 def deliver_mixed(s, u, post, weight, first, last, offset, t):  # type: ignore[no-untyped-def]
     """One row onto neurons of several classes: the frame factor is renewed when the class changes."""
     nn = neurons_of(s)
-    dt = t - clock_of(s).f[T_FRAME]
+    dt = t - clock_of(s).time[T_FRAME]
     fired = 0
     kind = np.int64(-1)
     S = threshold = after = 0.0
@@ -216,7 +237,7 @@ def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-
             continue
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
-        S = np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+        S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
         x = u[j] + weight[k] * S
         u[j] = x
         if x >= nn.threshold[c] * S and x > REFRACTORY:
@@ -229,7 +250,7 @@ def deliver_young(s, q, u, first, last, t, emitted):  # type: ignore[no-untyped-
 @rule
 def predict_row(s, post, first, last, offset, t):  # type: ignore[no-untyped-def]
     """After a row: note the crossings that now fall into the block; one comparison for most targets."""
-    nn, f = neurons_of(s), clock_of(s).f
+    nn, f = neurons_of(s), clock_of(s).time
     if clock_of(s).n[N_UNIFORM] == 1:
         level = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
         here = nn.u[offset:]
@@ -255,9 +276,10 @@ def arrive(s, k):  # type: ignore[no-untyped-def]
     if pr.birth_count[q] > 0:
         emitted = t - lanes_of(s).delay[lane]
         young = pr.birth_time[q, pr.birth_count[q] - 1] > emitted
-    current = clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[pr.offset[q]]] > 0
-    if current:
-        deliver_current(s, q, first, last, first_young(s, q, t - lanes_of(s).delay[lane]), t)
+    p = nn.population[pr.offset[q]]
+    ruled = clock_of(s).n[N_MODELS] == 1 and models_of(s).deliver[p] != 0
+    if ruled:
+        call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, t - lanes_of(s).delay[lane], t)
         fired = 0
     elif young:
         fired = deliver_young(s, q, u, first, last, t, t - lanes_of(s).delay[lane])
@@ -274,7 +296,7 @@ def arrive(s, k):  # type: ignore[no-untyped-def]
         call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
     for i in range(fired):
         fire(s, np.int64(qu.fired[i]), t)
-    if clock_of(s).n[N_SUPRA] == 1 and not current:
+    if clock_of(s).n[N_SUPRA] == 1 and not ruled:
         predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, last, pr.offset[q], t)
     return fired
 
@@ -305,20 +327,44 @@ def strike(s, j, S, c, t):  # type: ignore[no-untyped-def]
     fire(s, j, t)
 
 
-@rule
-def strike_current(s, j, t):  # type: ignore[no-untyped-def]
-    """Neuron `j`, with synaptic currents, crosses at `t`; its currents go on."""
+@kernel
+def strike_model(s: int, j: int, t: float) -> None:
+    """Neuron `j`, of a model with rules, spikes at `t`."""
     nn = neurons_of(s)
-    c = nn.kind[j]
-    nn.u[j] = constant_for(s, j, nn.reset[c], t) if nn.refractory[c] == 0.0 else SENTINEL
+    if nn.refractory[nn.kind[j]] == 0.0:
+        come_free(s, j, t)
+    else:
+        nn.u[j] = SENTINEL
     fire(s, j, t)
-    predict_current(s, j, t)
+    predict_model(s, j, t)
+
+
+@kernel
+def background_by_rules(s: int, b: int, stop: float) -> None:
+    """Background stream `b` onto neurons of a model with rules up to `stop`, or to the next predicted event."""
+    g, n, qu, nn, mo = background_of(s), clock_of(s).n, queue_of(s), neurons_of(s), models_of(s)
+    k, m = g.at[b], g.time.shape[1]
+    p = nn.population[g.first[b]]
+    rule, record, first = mo.kick[p], mo.record[p], nn.first[p]
+    begin = k
+    room = qu.crossing_time.shape[0]
+    while k < m and g.time[b, k] < stop and n[N_CROSSING] < room:
+        if n[N_CROSSING] > 0 and qu.crossing_time[0] < g.time[b, k]:
+            break
+        call_rule(rule, record, np.int64(g.target[b, k]) - first, 0, 0, g.jump[b, k], g.time[b, k])
+        k += 1
+    n[N_BACKGROUND] += k - begin
+    g.at[b] = k
+    if k == m:
+        bg.refill(s, b, 0.0, clock_of(s).time[T_FRAME])
+    else:
+        g.next[b] = g.time[b, k]
 
 
 @rule
 def background_until(s, limit):  # type: ignore[no-untyped-def]
     """Deliver the background up to `limit`, or until a neuron fires; returns whether one did."""
-    g, nn, f = background_of(s), neurons_of(s), clock_of(s).f
+    g, nn, f = background_of(s), neurons_of(s), clock_of(s).time
     uniform = clock_of(s).n[N_UNIFORM] == 1
     supra = clock_of(s).n[N_SUPRA] == 1
     frame_rate = nn.rate[0] if uniform else 0.0
@@ -332,8 +378,8 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
             if o != b:
                 stop = min(stop, g.next[o])
         stop = max(stop, np.nextafter(g.next[b], np.inf))  # of two streams that tie, the first goes on
-        if clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[g.first[b]]] > 0:
-            background_current(s, b, stop)
+        if clock_of(s).n[N_MODELS] == 1 and models_of(s).kick[nn.population[g.first[b]]] != 0:
+            background_by_rules(s, b, stop)
             if clock_of(s).n[N_CROSSING] > 0:
                 return True
             continue
@@ -376,7 +422,7 @@ def background_until(s, limit):  # type: ignore[no-untyped-def]
 @rule
 def background_mixed(s, time, target, jump, k, m, stop, uniform):  # type: ignore[no-untyped-def]
     """Background onto several classes, or with varying amplitudes; returns (neuron that fired or -1, position)."""
-    nn, f = neurons_of(s), clock_of(s).f
+    nn, f = neurons_of(s), clock_of(s).time
     supra = clock_of(s).n[N_SUPRA] == 1
     while k < m and time[k] < stop:
         j = np.int64(target[k])
@@ -397,10 +443,12 @@ def background_mixed(s, time, target, jump, k, m, stop, uniform):  # type: ignor
 @kernel
 def rebase(s, t):  # type: ignore[no-untyped-def]
     """Move the membrane frame to `t`; predicted crossings keep their times, their keys follow u."""
-    nn, f = neurons_of(s), clock_of(s).f
+    nn, f = neurons_of(s), clock_of(s).time
     dt = t - f[T_FRAME]
-    if clock_of(s).n[N_CURRENT] == 1:
-        rebase_currents(s, t)
+    mo = models_of(s)
+    for p in range(mo.rebase.shape[0]):
+        if mo.rebase[p] != 0:
+            call_rule(mo.rebase[p], mo.record[p], 0, 0, 0, 0.0, t)
     for j in range(nn.u.shape[0]):
         if nn.u[j] > REFRACTORY:
             nn.u[j] *= np.exp(-dt * nn.rate[nn.kind[j]])
@@ -428,9 +476,9 @@ def rebase_traces(s, t):  # type: ignore[no-untyped-def]
 @kernel
 def scan(s, t):  # type: ignore[no-untyped-def]
     """Start a block: find all crossings without input in it."""
-    f, n, nn = clock_of(s).f, clock_of(s).n, neurons_of(s)
+    f, n, nn = clock_of(s).time, clock_of(s).n, neurons_of(s)
     n[N_CROSSING] = 0
-    f[T_BLOCK] = t + n[N_BLOCK_WINDOWS] * clock_of(s).f[T_LENGTH]
+    f[T_BLOCK] = t + n[N_BLOCK_WINDOWS] * clock_of(s).length[0]
     if n[N_UNIFORM] == 1:
         S = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
         for j in range(nn.u.shape[0]):
@@ -440,16 +488,18 @@ def scan(s, t):  # type: ignore[no-untyped-def]
     if n[N_SUPRA] == 1:
         for j in range(nn.u.shape[0]):
             predict(s, j, t)
-    if n[N_CURRENT] == 1:
-        scan_currents(s, max(t, f[T_FRAME]))
+    mo = models_of(s)
+    for p in range(mo.predict.shape[0]):
+        if mo.predict[p] != 0:
+            call_rule(mo.predict[p], mo.record[p], 0, nn.size[p], 0, 0.0, max(t, f[T_FRAME]))
 
 
 @kernel
 def open_window(s):  # type: ignore[no-untyped-def]
     """Open the next window of the grid; returns a status, and leaves nothing half done when it is not DONE."""
-    f, n = clock_of(s).f, clock_of(s).n
-    start = n[N_WINDOW] * clock_of(s).f[T_LENGTH]
-    end = (n[N_WINDOW] + 1) * clock_of(s).f[T_LENGTH]
+    f, n = clock_of(s).time, clock_of(s).n
+    start = n[N_WINDOW] * clock_of(s).length[0]
+    end = (n[N_WINDOW] + 1) * clock_of(s).length[0]
     log = log_of(s)
     room = log.time.shape[1]
     tight = False
@@ -469,7 +519,7 @@ def open_window(s):  # type: ignore[no-untyped-def]
     if n[N_WINDOW] % n[N_FRAME_WINDOWS] == 0 and start > f[T_FRAME]:
         rebase(s, start)
     rebase_traces(s, start)
-    if (n[N_SUPRA] == 1 or n[N_CURRENT] == 1) and (n[N_WINDOW] % n[N_BLOCK_WINDOWS] == 0 or f[T_BLOCK] == -np.inf):
+    if (n[N_SUPRA] == 1 or n[N_MODELS] == 1) and (n[N_WINDOW] % n[N_BLOCK_WINDOWS] == 0 or f[T_BLOCK] == -np.inf):
         scan(s, start)
     n[N_OPEN] = 1
     return DONE
@@ -497,18 +547,17 @@ def cross(s):  # type: ignore[no-untyped-def]
     qu, nn = queue_of(s), neurons_of(s)
     t, j, u = qu.crossing_time[0], np.int64(qu.crossing_index[0]), qu.crossing_u[0]
     pop_crossing(s)
-    if clock_of(s).n[N_CURRENT] == 1 and currents_of(s).model[nn.population[j]] > 0:
-        cell = currents_of(s).cell[row_of(s, j)]
-        if cell[AT] == t and currents_of(s).model[nn.population[j]] == 2 and cell[ENDS] <= t:
-            end_plateaus(s, j, t)
-            predict_current(s, j, t)
-        elif cell[AT] == t and nn.u[j] > REFRACTORY:
-            strike_current(s, j, t)
+    p = nn.population[j]
+    if clock_of(s).n[N_MODELS] == 1 and models_of(s).event[p] != 0:
+        mo, i = models_of(s), j - nn.first[p]
+        noted = view2_f8(mo.state[p], nn.size[p], mo.width[p])[i, AT]
+        if noted == t and call_rule(mo.event[p], mo.record[p], i, 0, 0, 0.0, t) == 1:
+            strike_model(s, j, t)
         return
     if nn.u[j] != u:
         return
     c = np.int64(nn.kind[j])
-    S = np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
     strike(s, j, S, c, t)
     predict(s, j, t)
 
@@ -516,7 +565,7 @@ def cross(s):  # type: ignore[no-untyped-def]
 @kernel
 def run(s, stop):  # type: ignore[no-untyped-def]
     """Process every event before `stop` (ms in the epoch); returns a status and can be called again."""
-    f, n, qu = clock_of(s).f, clock_of(s).n, queue_of(s)
+    f, n, qu = clock_of(s).time, clock_of(s).n, queue_of(s)
     while True:
         if n[N_OPEN] == 0:
             status = open_window(s)

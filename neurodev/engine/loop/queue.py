@@ -15,6 +15,7 @@ from neurodev.engine.loop.state import N_AGENDA, N_AGENDA_AT, N_CROSSING, N_DUE,
 from neurodev.engine.loop.views import clock_of, lanes_of, log_of, projections_of, queue_of
 from neurodev.errors import Status
 from neurodev.jit import kernel, rule, view_u4
+from neurodev.neurons import heap
 
 DONE = int(Status.DONE)
 AGENDA_FULL = int(Status.AGENDA_FULL)
@@ -154,40 +155,18 @@ def compact_log(s):  # type: ignore[no-untyped-def]
 
 
 @rule
-def push_crossing(s, t, j, u):  # type: ignore[no-untyped-def]
-    """Push a predicted crossing on the binary heap ordered by (time, neuron); the caller sees to its room."""
-    n, queue = clock_of(s).n, queue_of(s)
-    i = n[N_CROSSING]
-    n[N_CROSSING] = i + 1
-    time, index, value = queue.crossing_time, queue.crossing_index, queue.crossing_u
-    while i > 0:
-        parent = (i - 1) >> 1
-        if time[parent] < t or (time[parent] == t and index[parent] <= j):
-            break
-        time[i], index[i], value[i] = time[parent], index[parent], value[parent]
-        i = parent
-    time[i], index[i], value[i] = t, np.uint32(j), u
+def push_crossing(s: int, t: float, j: int, u: float) -> None:
+    """Note a predicted crossing of neuron `j`; the caller sees to its room."""
+    queue = queue_of(s)
+    heap.push(
+        clock_of(s).n[N_CROSSING : N_CROSSING + 1], queue.crossing_time, queue.crossing_index, queue.crossing_u, t, j, u
+    )  # fmt: skip
 
 
 @rule
-def pop_crossing(s):  # type: ignore[no-untyped-def]
+def pop_crossing(s: int) -> None:
     """Remove the earliest predicted crossing."""
-    n, queue = clock_of(s).n, queue_of(s)
-    m = n[N_CROSSING] - 1
-    n[N_CROSSING] = m
-    time, index, value = queue.crossing_time, queue.crossing_index, queue.crossing_u
-    t, j, u = time[m], index[m], value[m]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= m:
-            break
-        right = child + 1
-        if right < m and (time[right] < time[child] or (time[right] == time[child] and index[right] < index[child])):
-            child = right
-        if t < time[child] or (t == time[child] and j <= index[child]):
-            break
-        time[i], index[i], value[i] = time[child], index[child], value[child]
-        i = child
-    if m > 0:
-        time[i], index[i], value[i] = t, j, u
+    queue = queue_of(s)
+    heap.pop(
+        clock_of(s).n[N_CROSSING : N_CROSSING + 1], queue.crossing_time, queue.crossing_index, queue.crossing_u
+    )  # fmt: skip
