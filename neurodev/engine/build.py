@@ -138,6 +138,7 @@ def write_records(s: State, cells: dict[int, Cells]) -> None:
             uid=address(pr.uid), capacity=address(pr.capacity), branch=address(pr.branch),
             inhibitory=address(pr.inhibitory), birth_count=address(pr.birth_count), birth_time=address(pr.birth_time),
             birth_uid=address(pr.birth_uid), n_birth=pr.birth_time.shape[1],
+            receive=0 if c.rules.receive is None else address_of_hook(c.rules.receive), predict=s.models.predict[p],
         )  # fmt: skip
         if c.record.size == 0:
             c.record = np.zeros(RECORD_SIZE, dtype=np.int64)

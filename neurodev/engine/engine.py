@@ -14,6 +14,7 @@ from neurodev.engine import build
 from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
 from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
+from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
     BIRTH_BATCHES,
     N_BUDGET,
@@ -385,7 +386,7 @@ class Engine:
             begin = int(s.neurons.first[population])
             self.cells[population].ask("predict", first - begin, last - begin, now)
         else:
-            loop.predict_delta(address(self._table), first, last, now)
+            predict_delta(address(self._table), first, last, now)
 
     def mark_births(self, projection: int, first_uid: int) -> None:
         """Spikes already in flight are not carried by synapses from `first_uid` on."""

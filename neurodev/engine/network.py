@@ -212,7 +212,7 @@ class Network:
         """
         if isinstance(model, type) or not isinstance(model, (NeuronModel, Drive)):
             raise ParameterError(
-                f"model must be a neuron model such as nd.LIF(...) or a drive such as nd.Poisson(...), got {model!r}"
+                f"model must be nd.LIF(...), another neuron model, or a drive such as nd.Poisson(...), got {model!r}"
             )
         role = name if name is not None else self._role(model, inhibitory)
         if not isinstance(role, str) or not role or not role.replace("_", "a").isalnum():

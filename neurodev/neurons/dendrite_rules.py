@@ -221,7 +221,6 @@ def event(m: int, i: Int, b: int, c: int, x: float, t: float) -> int:
     """A plateau ends, or the neuron spikes."""
     if cells_of(m)[i, ENDS] <= t:
         end_plateaus(m, i, t)
-        predict_one(m, i, t)
         return 0
     return 1 if is_free(m, i) else 0
 

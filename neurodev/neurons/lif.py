@@ -126,7 +126,9 @@ class LIF(NeuronModel):
         if not self.has_currents:
             return None
         rules = dendrite_rules if self.branched else current_rules
-        return Rules(rules.deliver, rules.kick, rules.predict, rules.event, rules.reset, rules.rebase)
+        return Rules(
+            rules.predict, rules.event, rules.reset, deliver=rules.deliver, kick=rules.kick, rebase=rules.rebase
+        )  # fmt: skip
 
     def columns(self) -> tuple[Column, ...]:
         """The constant of each channel, and the next end of a plateau."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import address, address_of_hook, call_rule, kernel
-from neurodev.neurons.rules import FRAME, REFRACTORY
+from neurodev.neurons.rules import FRAME, REFRACTORY, deliver_each, kick_one
 from neurodev.registry import Registered
 from neurodev.structure.places import Branches
 
@@ -51,11 +51,12 @@ class Rules(NamedTuple):
     `potential` writes the potentials (mV) of the neurons a..b into the float64 array at the address c.
     """
 
-    deliver: Any
-    kick: Any
     predict: Any
     event: Any
     reset: Any
+    receive: Any = None
+    deliver: Any = deliver_each
+    kick: Any = kick_one
     rebase: Any = None
     absorb: Any = None
     potential: Any = None

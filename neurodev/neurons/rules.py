@@ -7,15 +7,23 @@ within their population.
 =======  ============  ===========  ========  =============  ================================================
 rule     a             b            c         x              what it does; what it returns
 =======  ============  ===========  ========  =============  ================================================
+receive  neuron        projection   slot      weight         adds one input that arrives at `t`, and notes nothing
 deliver  projection    first slot   past end  emission time  a row of synapses arrives at `t`
 kick     neuron                               weight         one input from outside the tables arrives at `t`
 predict  first neuron  past end                              notes the next event of each in this block
-event    neuron                                              what was noted for `t` happens; 1: it is a spike
+event    neuron                                              what was noted for `t` happens; 1: it is a spike, 0:
+                                                             it is not, and `predict` follows
 reset    neuron                                              puts the neuron at its reset potential
 rebase                                                       moves the frame of the membranes to `t`
 absorb   neuron        inputs       times     weight         all inputs of a window that ends at `t`, at once;
                                                              1: it might cross, and nothing was changed
 =======  ============  ===========  ========  =============  ================================================
+
+A model gives `deliver` and `kick`, or `receive` alone, which then serves for both (`deliver_each`, `kick_one`: a call a
+synapse costs about a nanosecond; projection and slot are -1 for an input from outside the tables).
+
+`potential` (first, past end, address of a float64 array for the answer) looks and changes nothing: what is read of a
+run must not move its last digits.
 
 A rule notes an event with `schedule`; the event stands until another is noted or `unschedule` takes it back.  A neuron
 that is refractory, silenced, unborn or dead is not `free`: its membrane stands still (``reset`` follows when it comes
@@ -29,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.jit import rule, view2_f8, view2_u8, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import call_rule, model_rule, rule, view2_f8, view2_u8, view_f4, view_f8, view_i8, view_u4, view_u8
 from neurodev.neurons import heap
 
 Int = int | np.int64
@@ -84,6 +92,8 @@ class ModelRecord(NamedTuple):
     birth_time: int  # float64 (n_projection, n_birth)
     birth_uid: int  # uint64 (n_projection, n_birth)
     n_birth: int
+    receive: int  # addresses of two rules of the model, for `deliver_each` and `kick_one`
+    predict: int
 
 
 RECORD_SIZE = len(ModelRecord._fields)
@@ -104,6 +114,7 @@ def model_of(m: int) -> ModelRecord:
     return ModelRecord(
         r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15], r[16],
         r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24], r[25], r[26], r[27], r[28], r[29], r[30], r[31], r[32],
+        r[33], r[34],
     )  # fmt: skip
 
 
@@ -239,3 +250,35 @@ def first_young(m: int, q: Int, emitted: float) -> np.uint64:
     r = model_of(m)
     times, uids = view2_f8(r.birth_time, r.n_projection, r.n_birth), view2_u8(r.birth_uid, r.n_projection, r.n_birth)
     return first_after(view_i8(r.birth_count, r.n_projection)[q], times[q], uids[q], emitted)
+
+
+# ---------------------------------------------------------------- rules for models that give `receive` alone
+
+
+@model_rule
+def deliver_each(m: int, q: int, first: int, last: int, emitted: float, t: float) -> int:
+    """One row, synapse by synapse; every neuron that it names is predicted once."""
+    r, row, limit = model_of(m), row_of(m, q), first_young(m, q, emitted)
+    cells, listed = cells_of(m), listed_of(m)
+    found = 0
+    for k in range(first, last):
+        if row.uid[k] >= limit:
+            continue
+        i = np.int64(row.post[k])
+        call_rule(r.receive, m, i, q, k, np.float64(row.weight[k]), t)
+        if cells[i, AT] != LISTED:
+            cells[i, AT] = LISTED
+            listed[found] = np.uint32(i)
+            found += 1
+    for k in range(found):
+        call_rule(r.predict, m, np.int64(listed[k]), np.int64(listed[k]) + 1, 0, 0.0, t)
+    return 0
+
+
+@model_rule
+def kick_one(m: int, i: int, b: int, c: int, weight: float, t: float) -> int:
+    """One input from outside the tables."""
+    r = model_of(m)
+    call_rule(r.receive, m, i, -1, -1, weight, t)
+    call_rule(r.predict, m, i, i + 1, 0, 0.0, t)
+    return 0

@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple, get_args, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import Status
 from neurodev.jit import address
 from neurodev.neurons import rules
 
@@ -39,6 +40,13 @@ PLACE = "a position in another array"
 NEURON = "number of a neuron: among all, or within its population"
 WHOLE = "an identity or a key"
 TABLE = "two dimensions"
+
+# what a kernel returns, as plain numbers
+DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET = (
+    int(s)
+    for s in (Status.DONE, Status.LOG_FULL, Status.RECORD_FULL, Status.CROSSING_FULL, Status.AGENDA_FULL,
+              Status.EVENT_BUDGET)
+)  # fmt: skip
 
 # clock.time
 T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END = range(5)

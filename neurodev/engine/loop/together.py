@@ -11,18 +11,18 @@ import numpy as np
 from neurodev.engine.loop.state import N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, SENTINEL, T_FRAME
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
-from neurodev.neurons.rules import first_after
+from neurodev.neurons.rules import Int, first_after
 
 
 @rule
-def first_young(s: int, q: int, emitted: float) -> np.uint64:
+def first_young(s: int, q: Int, emitted: float) -> np.uint64:
     """The uid from which on the synapses of projection `q` were born after `emitted`."""
     pr = projections_of(s)
     return first_after(pr.birth_count[q], pr.birth_time[q], pr.birth_uid[q], emitted)
 
 
 @kernel
-def add_rows(s, k):  # type: ignore[no-untyped-def]
+def add_rows(s: int, k: Int) -> Int:
     """Add the weights of arrival `k` and of all that share its time, with their on_pre; one past the last of them."""
     n, qu, pr, nn, h = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s), hooks_of(s)
     t = qu.time[k]
@@ -45,7 +45,7 @@ def add_rows(s, k):  # type: ignore[no-untyped-def]
 
 
 @rule
-def _add_row(s, q, first, last, limit, t):  # type: ignore[no-untyped-def]
+def _add_row(s: int, q: Int, first: Int, last: Int, limit: np.uint64, t: float) -> None:
     """The weights of one row onto u, frame factors renewed where the class changes; a sentinel swallows its input."""
     pr, nn = projections_of(s), neurons_of(s)
     post, weight = view_u4(pr.post[q], pr.capacity[q]), view_f4(pr.weight[q], pr.capacity[q])
@@ -62,7 +62,7 @@ def _add_row(s, q, first, last, limit, t):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_fired(s, k, end):  # type: ignore[no-untyped-def]
+def find_fired(s: int, k: Int, end: Int) -> int:
     """Reset the targets of arrivals k .. end - 1 that are over threshold and list them in queue.fired; how many."""
     n, qu, pr, nn = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s)
     t, fired = qu.time[k], 0
