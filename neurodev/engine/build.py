@@ -274,21 +274,26 @@ def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
     )
 
 
+def buffer_room(n_cell: int) -> int:
+    """Room of a buffer of spikes or crossings to begin with: some for every cell; it grows when it is short."""
+    return 4 * n_cell + 1024
+
+
 def make_log(neurons: Neurons, room: int | None = None) -> Log:
     """Empty spike logs."""
     n = neurons.size.size
-    room = room or int(4 * neurons.size.max() + 1024)
+    room = room or buffer_room(int(neurons.size.max()))
     return Log(np.zeros((n, room)), np.zeros((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64))
 
 
 def make_queue(n_neuron: int, room: int = 4096) -> Queue:
     """An empty queue with room for `room` arrivals in a window, 18 bytes each."""
-    u4 = np.uint32
+    u4, few = np.uint32, buffer_room(n_neuron)
     return Queue(
         np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16), np.zeros(room + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
-        np.zeros(4 * n_neuron + 1024), np.zeros(4 * n_neuron + 1024, u4), np.zeros(4 * n_neuron + 1024),
+        np.zeros(few), np.zeros(few, u4), np.zeros(few),
         np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
         np.zeros(n_neuron + 1, u4),
     )  # fmt: skip

@@ -94,7 +94,7 @@ class Engine:
         clock, self.epoch_windows = build.make_clock(window, neurons, fastest, ruled, network.together)
         self.epoch_length = self.epoch_windows * window
         n_neuron = neurons.u.size
-        room = max(4 * n_neuron + 1024, 1 << 16)
+        room = max(build.buffer_room(n_neuron), 1 << 16)
         background = build.make_background(network, neurons)
         hot = find_hot(self.projections, self.tables)
         self.blocks = blocks if blocks is not None else signal_blocks(self.populations)

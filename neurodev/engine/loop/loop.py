@@ -63,6 +63,10 @@ from neurodev.engine.loop.views import (
 from neurodev.jit import call_rule, kernel, prefetch, rule, view2_f8, view_f4, view_f8, view_i8, view_u4
 from neurodev.neurons.rules import AT
 
+TRACE_SPAN = 40.0  # a trace is moved to a new base after so many of its time constants: e^40 is far from overflow
+SPIKES_SPARE = 64  # a window opens with room in each log for two spikes of every cell, and so many
+AHEAD = 4  # arrivals between a row and the one whose memory is asked for
+
 
 @kernel
 def rebase(s: int, t: float) -> None:
@@ -86,10 +90,10 @@ def rebase(s: int, t: float) -> None:
 
 @kernel
 def rebase_traces(s: int, t: float) -> None:
-    """Move the base of every trace that has grown by e^40."""
+    """Move the base of every trace that has grown by the exponential of TRACE_SPAN."""
     h = hooks_of(s)
     for k in range(h.trace.shape[0]):
-        if t - h.trace_base[k] > 40.0 * h.trace_tau[k]:
+        if t - h.trace_base[k] > TRACE_SPAN * h.trace_tau[k]:
             factor = np.exp(-(t - h.trace_base[k]) / h.trace_tau[k])
             x = view_f8(h.trace[k], h.trace_size[k])
             for i in range(x.shape[0]):
@@ -128,12 +132,12 @@ def open_window(s: int) -> int:
     room = log.time.shape[1]
     tight = False
     for p in range(log.count.shape[0]):
-        if room - log.count[p] < 2 * neurons_of(s).size[p] + 64:
+        if room - log.count[p] < 2 * neurons_of(s).size[p] + SPIKES_SPARE:
             tight = True
     if tight:
         compact_log(s)
         for p in range(log.count.shape[0]):
-            if room - log.count[p] < 2 * neurons_of(s).size[p] + 64:
+            if room - log.count[p] < 2 * neurons_of(s).size[p] + SPIKES_SPARE:
                 return LOG_FULL
     status = gather(s, start, end)
     if status != DONE:
@@ -248,8 +252,8 @@ def run_arrivals(s: int, end: float) -> None:
     room = qu.crossing_time.shape[0] - neurons_of(s).u.shape[0]
     while True:
         k = n[N_AGENDA_AT]
-        if k + 4 < n[N_AGENDA]:
-            lane, row = np.int64(qu.lane[k + 4]), np.int64(qu.row[k + 4])
+        if k + AHEAD < n[N_AGENDA]:
+            lane, row = np.int64(qu.lane[k + AHEAD]), np.int64(qu.row[k + AHEAD])
             q = lanes_of(s).projection[lane]
             begin = view_i8(pr.row_start[q], pr.n_row[q])[row]
             prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
