@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.params import check, param
+from neurodev.registry import registered
 from neurodev.structure.places import Branches
 
 F8 = NDArray[np.float64]
 CURRENT_PARAMETERS = ("tau_excitatory", "tau_inhibitory", "capacitance")
 
 
+@registered("neuron model")
 @dataclass(frozen=True)
 class LIF:
     """Leaky integrate-and-fire neurons; each parameter is a number or one number per neuron.

@@ -18,7 +18,6 @@ from neurodev.jit import call_hook, kernel
 from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
 from neurodev.noise import uniforms_of
-from neurodev.structure import weight as weight_map
 from neurodev.structure.log import LogBatch, StructuralLog, cause_code, concatenate
 from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.structure.table import Table
@@ -100,15 +99,6 @@ class Ticks:
                 for m in self.synaptic:
                     m.born(self.view, done.slots)
         return done
-
-    def weigh(self) -> None:
-        """Read the weights off the sizes, scaled by the targets."""
-        t, v = self.table, self.view
-        gain = np.exp(v.target["scaling"]) if "scaling" in v.target else np.ones(t.n_target)
-        weight_map.refresh(
-            t.slots(), t.column("log_size"), t.column("size"), t.weight, t.post, v.reference_volume, v.weight_gain,
-            v.silent_volume, gain, weight_map.transmission(t),
-        )  # fmt: skip
 
     def events(self) -> LogBatch:
         """Everything logged so far."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.params import check, param
+from neurodev.registry import Registered
 from neurodev.rng import uniform
 
 F8 = NDArray[np.float64]
@@ -79,7 +80,7 @@ def draw_places(stream, uids, n_branch, length, branch, place):  # type: ignore[
 
 
 @dataclass(frozen=True)
-class Branches:
+class Branches(Registered, kind="dendrite", word=True):
     """The dendrite of a neuron as a few straight branches; synapses sit at places along them.
 
     As the ``dendrite`` of `LIF` the branches are linear: a point neuron whose synapses have places.
