@@ -62,7 +62,7 @@ def test_sizes():
 
 def test_only_plans_change_topology():
     for path in FILES:
-        if path.name in ("plan.py", "table.py", "bench.py"):
+        if path.name in ("plan.py", "table.py") or path.parent.name == "bench":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):
