@@ -202,6 +202,15 @@ _SHOWN = {
 }  # fmt: skip
 
 
+def _needs_data(cls: Any) -> bool:
+    """Whether it has no default of its own: a list of spikes, pairs."""
+    try:
+        cls()
+    except (TypeError, ParameterError):
+        return True
+    return False
+
+
 def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
@@ -223,9 +232,11 @@ def _show(args: Any) -> None:
             raise ParameterError(
                 f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:Class'"
             )
-        one = reading.instance(registry.find(kinds, args.name), given)
+        one = registry.find(kinds, args.name)
+        if given or not _needs_data(one):
+            one = reading.instance(one, given)
     print(show.describe(one))
-    if protocol_of(type(one)) is None:
+    if isinstance(one, type) or protocol_of(type(one)) is None:
         if args.plot:
             raise ParameterError(
                 f"{args.name} has no curve to plot: write its protocol with @neurodev.protocols.protocol"

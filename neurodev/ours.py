@@ -38,7 +38,6 @@ _ours(
     dpap="DPAP", drop_and_grow="NDSNN SET RigL Static", hybrids="TracedNDSNN TrophicNDSNN", lth="LTH",
     nspdi="NSPDI STDS", sd_snn="SDSNN",
 )  # fmt: skip
-_ours("method", "learn", **{"training.reinforce": "Critic"})
 _ours(
     "layer", "learn.layers",
     adaptive="AdaptiveLIF", conv="Conv2d", dendritic="Bias Branches Dendritic", dropout="Dropout", linear="Linear",

@@ -104,6 +104,14 @@ class Registered:
         if cls.registered_as and cls._is_word:
             enter(cls.registered_as, cls)
 
+    def made_of(self) -> list[Any]:
+        """The attributes that are of a kind themselves: a wiring within a wiring, a layer's surrogate."""
+        found: list[Any] = []
+        for value in vars(self).values():
+            inside = list(value.values()) if isinstance(value, dict) else value
+            found += inside if isinstance(inside, (list, tuple)) else [inside]
+        return [x for x in found if isinstance(x, Registered)]
+
 
 def _is_abstract(thing: Any) -> bool:
     return inspect.isabstract(thing) or not getattr(thing, "_is_word", True)

@@ -81,7 +81,7 @@ def membranes(populations: list[Population]) -> Membranes:
 
 def computes(p: Population) -> bool:
     """Whether the neurons of a population have dendrites that do more than add up."""
-    return isinstance(p.model, LIF) and dendrite.KINDS.get(type(p.model.dendrite), 0) > 0
+    return isinstance(p.model, LIF) and dendrite.code_of(p.model.dendrite) > 0
 
 
 def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
@@ -154,7 +154,7 @@ def make_dendrites(network: Network, m: Membranes, neurons: Neurons) -> Dendrite
     for p in populations:
         if computes(p):
             assert isinstance(p.model, LIF) and p.model.dendrite is not None
-            kind[p.index], size[p.index] = dendrite.KINDS[type(p.model.dendrite)], p.model.dendrite.per_neuron
+            kind[p.index], size[p.index] = dendrite.code_of(p.model.dendrite), p.model.dendrite.per_neuron
             values = dendrite.parameters(p.model.dendrite)
             parameter[p.index, : len(values)] = values
     total = size * neurons.size

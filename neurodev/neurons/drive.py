@@ -367,6 +367,8 @@ class _WaveSource(Source):
 class Recorded(Drive):
     """Event-camera (or other) recordings, played one after the other in a seeded order, one per `interval`.
 
+    `neurodev.data.recordings` makes training data of such recordings; `SpikeList` plays one list of spikes.
+
     `neurodev.data.pool` makes trains and places of the recordings of a sensor, and keeps polarity.
 
     Parameters

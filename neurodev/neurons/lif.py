@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.params import check, param
-from neurodev.registry import registered
+from neurodev.registry import Registered
 from neurodev.structure.places import Branches
 
 F8 = NDArray[np.float64]
 CURRENT_PARAMETERS = ("tau_excitatory", "tau_inhibitory", "capacitance")
 
 
-@registered("neuron model")
 @dataclass(frozen=True)
-class LIF:
+class LIF(Registered, kind="neuron model", word=True):
     """Leaky integrate-and-fire neurons; each parameter is a number or one number per neuron.
+
+    Its namesake `neurodev.learn.LIF` is a layer of the trainable path, in discrete steps.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ class LIF:
             return
         if not isinstance(self.dendrite, Branches):
             raise ParameterError(f"LIF.dendrite must be e.g. nd.Branches(8) or nd.Plateau(8), got {self.dendrite!r}")
-        if type(self.dendrite) is not Branches:
+        if not self.dendrite.linear:
             word = type(self.dendrite).__name__
             if not self.has_currents:
                 raise ParameterError(

@@ -201,7 +201,7 @@ def poisson(rate_hz: float, duration: float, draw: np.random.Generator) -> F8:
 
 
 @dataclass(frozen=True)
-class Push(Mechanism):
+class Push(Mechanism, word=False):
     """Holds the set-points of synapses away from the mean: `amount` (n,) in sd, by uid from the first on."""
 
     adds: ClassVar[tuple[str, ...]] = ("drive_push",)
@@ -218,7 +218,7 @@ class Push(Mechanism):
 
 
 @dataclass(frozen=True)
-class Replacement(Mechanism):
+class Replacement(Mechanism, word=False):
     """Keeps the number of synapses: each one that died is replaced by a newborn a tick later, from a random source."""
 
     number: Any = None

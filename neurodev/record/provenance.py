@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from neurodev.errors import StudyError
-from neurodev.registry import is_ours, kind_of, load, source_hash, word_of
+from neurodev.registry import Registered, is_ours, kind_of, load, source_hash, word_of
 
 _PACKAGES = ("neurodev", "numpy", "numba", "scipy")
 
@@ -67,20 +67,9 @@ def foreign(*things: Any) -> dict[str, dict[str, str]]:
         maker = thing if hasattr(thing, "__qualname__") else type(thing)
         if not is_ours(maker) and maker.__module__ != "builtins":
             out[word_of(maker)] = {"kind": kind_of(maker), "sha256": source_hash(maker)}
-        if maker is not thing:
-            waiting += _parts(thing)
+        if isinstance(thing, Registered):
+            waiting += thing.made_of()
     return out
-
-
-def _parts(thing: Any) -> list[Any]:
-    """The attributes of a thing that are of a kind themselves."""
-    found: list[Any] = []
-    for value in getattr(thing, "__dict__", {}).values():
-        inside = (
-            value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else [value]
-        )
-        found += [x for x in inside if kind_of(type(x))]
-    return found
 
 
 def check_sources(recorded: Mapping[str, Mapping[str, str]], trust: bool = False) -> None:

@@ -83,7 +83,8 @@ def draw_places(stream, uids, n_branch, length, branch, place):  # type: ignore[
 class Branches(Registered, kind="dendrite", word=True):
     """The dendrite of a neuron as a few straight branches; synapses sit at places along them.
 
-    As the ``dendrite`` of `LIF` the branches are linear: a point neuron whose synapses have places.
+    As the ``dendrite`` of `LIF` the branches are linear: a point neuron whose synapses have places.  Its namesake
+    `neurodev.learn.Branches` is a layer of the trainable path: the somatic half of a two-layer neuron.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ class Branches(Registered, kind="dendrite", word=True):
     length : float, um
     """
 
+    linear: ClassVar[bool] = True  # nothing but a sum: a point neuron
     equation: ClassVar[str] = "soma current = sum over branches of E_b + I_b, the currents of their synapses"
 
     per_neuron: int = param(1, unit="1", low=1, high=65535, source="free")

@@ -89,13 +89,14 @@ def test_off_equals_never_named() -> None:
 def test_weights_in_the_engine_carry_the_early_phase() -> None:
     """weight = sign w0 (V - V_silent)+ / V0 (1 + e) exp(S), as of the last tick."""
     import neurodev as nd
+from neurodev.engine.simulator import Simulator
 
     net = nd.Network(seed=3)
     pre = net.add(nd.Poisson(rate_hz=20.0), 20, name="pre")
     exc = net.add(nd.LIF(drive=21.0), 10)
     q = net.connect(pre, exc, nd.AllToAll(), spines=nd.Spines(weight=1.0), delay=1.0)
     q.use(nd.STDP(), nd.SpineSize(), nd.EarlyPhase())
-    sim = nd.Simulator(net, acceleration=1.0, tick=10 * second)
+    sim = Simulator(net, acceleration=1.0, tick=10 * second)
     sim.run_until_spike(30 * second)
     t = sim.tables[q.name]
     s = t.slots()

@@ -70,6 +70,7 @@ def test_mean_drift_vanishes_at_the_target_rate(post_hz: float) -> None:
 def held_rates(extra: float, n_gaba: int, weight_max: float) -> np.ndarray:
     """Rates (Hz) of some neurons in the last minute, after inhibition has learned for forty seconds."""
     import neurodev as nd
+from neurodev.engine.simulator import Simulator
 
     net = nd.Network(seed=5)
     exc = net.add(nd.LIF(tau=20.0, threshold=20.0, drive=16.0 + extra), few(20, 3))
@@ -77,7 +78,7 @@ def held_rates(extra: float, n_gaba: int, weight_max: float) -> np.ndarray:
     net.background(exc, nd.Background(rate_hz=200.0, weight=1.0))
     q = net.connect(inh, exc, nd.AllToAll(), weight=0.025 * weight_max, delay=1.0)
     q.use(nd.InhibitorySTDP(target_hz=6.0, rate=1e-2, weight_max=weight_max))
-    sim = nd.Simulator(net, acceleration=1.0, tick=20_000.0)
+    sim = Simulator(net, acceleration=1.0, tick=20_000.0)
     sim.run_until_spike(40_000.0)
     counts: list[np.ndarray] = []
 
