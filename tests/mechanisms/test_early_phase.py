@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.early_phase import EarlyPhase, consolidated_step, time_course
 from neurodev.mechanisms.spine_size import SpineSize
@@ -89,7 +90,6 @@ def test_off_equals_never_named() -> None:
 def test_weights_in_the_engine_carry_the_early_phase() -> None:
     """weight = sign w0 (V - V_silent)+ / V0 (1 + e) exp(S), as of the last tick."""
     import neurodev as nd
-from neurodev.engine.simulator import Simulator
 
     net = nd.Network(seed=3)
     pre = net.add(nd.Poisson(rate_hz=20.0), 20, name="pre")

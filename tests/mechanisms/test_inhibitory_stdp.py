@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP, drift, window
 from neurodev.mechanisms.spine_size import SpineSize
@@ -70,7 +71,6 @@ def test_mean_drift_vanishes_at_the_target_rate(post_hz: float) -> None:
 def held_rates(extra: float, n_gaba: int, weight_max: float) -> np.ndarray:
     """Rates (Hz) of some neurons in the last minute, after inhibition has learned for forty seconds."""
     import neurodev as nd
-from neurodev.engine.simulator import Simulator
 
     net = nd.Network(seed=5)
     exc = net.add(nd.LIF(tau=20.0, threshold=20.0, drive=16.0 + extra), few(20, 3))

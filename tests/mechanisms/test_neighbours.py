@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.clustered_births import ClusteredBirths, mirrored, share_within
 from neurodev.mechanisms.heterosynaptic import Heterosynaptic
@@ -133,7 +134,6 @@ def test_mirrors() -> None:
 def test_neighbours_in_the_engine() -> None:
     """Places come from the dendrite: newborns crowd beside older synapses, and bursts shrink who stands among them."""
     import neurodev as nd
-from neurodev.engine.simulator import Simulator
 
     net = nd.Network(seed=6)
     pre = net.add(nd.RetinalWaves(), 60)
