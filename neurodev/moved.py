@@ -86,6 +86,8 @@ NAMES: dict[str, str] = {
     "neurodev.engine.loop": "engine.loop.loop",
     "neurodev.learn.kernels": "learn.kernels.rows",
 }
+# old tables of names -> the kind of the registry that they listed
+TABLES: dict[str, str] = {"neurodev.methods.METHODS": "method", "neurodev.learn.networks.NETWORKS": "network"}
 
 
 def _warn(old: str, new: str) -> None:
@@ -100,12 +102,16 @@ def name(module: str, word: str) -> Any:
     AttributeError
         If it never had that name.
     """
-    place = NAMES.get(f"{module}.{word}") or NAMES.get(module)
-    if place is not None and word[:2] != "__" and (f"{module}.{word}" in NAMES or not find_spec(f"{module}.{word}")):
+    old = f"{module}.{word}"
+    if old in TABLES:
+        _warn(old, f"neurodev.registry.ours({TABLES[old]!r})")
+        return import_module("neurodev.registry").ours(TABLES[old])
+    place = NAMES.get(old) or NAMES.get(module)
+    if place is not None and word[:2] != "__" and (old in NAMES or not find_spec(old)):
         where, _, new = place.partition(":")
         found = getattr(import_module(f"neurodev.{where}"), new or word, None)
         if found is not None:
-            _warn(f"{module}.{word}", f"neurodev.{where}.{new or word}")
+            _warn(old, f"neurodev.{where}.{new or word}")
             return found
     raise AttributeError(f"module {module!r} has no attribute {word!r}")
 

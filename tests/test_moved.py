@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 import neurodev as nd
-from neurodev import moved
+from neurodev import moved, registry
 
 
 @pytest.mark.parametrize("old", moved.MODULES)
@@ -31,6 +31,13 @@ def test_old_names_are_the_new_ones(old: str) -> None:
     with pytest.warns(DeprecationWarning, match=rf"{old} is now neurodev\.{where}\.{new}"):
         found = getattr(import_module(module), name)
     assert found is getattr(import_module(f"neurodev.{where}"), new)
+
+
+@pytest.mark.parametrize("old", moved.TABLES)
+def test_old_tables_list_what_the_registry_knows(old: str) -> None:
+    module, _, name = old.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=rf"registry.ours\('{moved.TABLES[old]}'\)"):
+        assert set(getattr(import_module(module), name)) == set(registry.OURS[moved.TABLES[old]])
 
 
 def test_packages_that_were_modules_lend_their_names() -> None:

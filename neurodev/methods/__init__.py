@@ -5,7 +5,7 @@ What is here is what the registry knows: ``nd.methods.NDSNN(sparsity=0.9)``.
 
 from typing import Any
 
-from neurodev import registry
+from neurodev import moved, registry
 
 __all__ = sorted(registry.OURS["method"])  # noqa: PLE0605
 
@@ -13,7 +13,7 @@ __all__ = sorted(registry.OURS["method"])  # noqa: PLE0605
 def __getattr__(name: str) -> Any:
     """A method by its name, imported on use."""
     if name not in registry.OURS["method"]:
-        raise AttributeError(f"module 'neurodev.methods' has no attribute {name!r}")
+        return moved.name(__name__, name)
     return registry.find("method", name)
 
 
