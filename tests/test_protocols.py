@@ -164,6 +164,10 @@ def test_show(capsys, tmp_path):
     out = capsys.readouterr().out
     assert "2 day" in out and "owns       scaling" in out and "agrees" in out and "life" in out
     assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert cli.main(["show", "Pairs"]) == 0  # needs data: told without an instance
+    assert "source     to give" in capsys.readouterr().out
+    assert cli.main(["show", "Pairs", "--plot", str(picture)]) == 2
+    assert "no curve to plot" in capsys.readouterr().err
     assert cli.main(["show", "Scalin"]) == 2
     assert "Scaling" in capsys.readouterr().err
     assert cli.main(["show", "Scaling", "--set", "tao=1"]) == 2

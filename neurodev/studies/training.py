@@ -54,7 +54,10 @@ def dataset(study: Study) -> Dataset:
     whole: Dataset = _made(study, "data set", given, ("data",))[0]
     if n is None and n_test is None:
         return whole
-    return whole.subset(n if n is not None else len(whole.y_train), int(study.table.get("seed", 0)), n_test=n_test)
+    try:
+        return whole.subset(n if n is not None else len(whole.y_train), int(study.table.get("seed", 0)), n_test=n_test)
+    except ParameterError as e:
+        raise StudyError(f"{study.where('data', 'train' if n is not None else 'test')}: {e}") from e
 
 
 def trainer(
