@@ -37,11 +37,11 @@ import numpy as np
 from analysis.common import run as guarded
 from analysis.common import table
 from analysis.methods import finished, resumed
+from neurodev import registry
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
 from neurodev.learn.training.optim import Adam, cosine
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
-from neurodev.methods import METHODS
 from neurodev.metrics import cost
 from neurodev.runs.run import Run
 from neurodev.studies import reading, training
@@ -194,7 +194,7 @@ def walker(folder: Path, epochs: int = 200, hidden: int = 64) -> Callable[[str, 
             return read(run)
         to.unlink(missing_ok=True)
         words = pruning(variant, {"kind": "NSPDI"}, displacement)
-        methods = [METHODS[words.pop("kind")](**words)] if displacement else []
+        methods = [registry.find("method", words.pop("kind"))(**words)] if displacement else []
         gated = variant in GATED
         t = PolicyTrainer(
             policy_network(maze, hidden if gated else wide, readout="currents", dendritic=gated, seed=seed), maze,

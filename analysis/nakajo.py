@@ -37,8 +37,8 @@ AGES = np.array([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
 class Look(NamedTuple):
     """What imaging says, of the fish as of a run; sessions and ages in hours."""
 
-    standing: turnover.Survival  # of those of the first session, since then
-    newborn: turnover.Survival  # of those born between sessions, since first sight
+    standing: turnover.SurvivalCurve  # of those of the first session, since then
+    newborn: turnover.SurvivalCurve  # of those born between sessions, since first sight
     at_sessions: np.ndarray  # survival of the standing at the sessions after the first
     at_ages: np.ndarray  # survival of newborns at AGES, NaN beyond what was observed
     age_error: np.ndarray  # Greenwood's standard error of the same
@@ -150,7 +150,7 @@ def verdicts(runs: dict[str, Look], data: dict[str, Look]) -> list[float]:
     return out
 
 
-def steps(ax, curve: turnover.Survival, until: float, **style) -> None:
+def steps(ax, curve: turnover.SurvivalCurve, until: float, **style) -> None:
     """A Kaplan-Meier curve."""
     ax.step([0.0, *curve.time, until], [1.0, *curve.value, *curve.value[-1:]], where="post", **style)
 

@@ -24,7 +24,7 @@ trains, places = pool(recordings, (16, 16), refractory=40.0)
 
 def develop(seed: int, shuffled: bool) -> float:
     """Mean field radius (um) at the end of a life under gestures."""
-    drive = nd.Recording(trains=trains, places=places, interval=6000.0)
+    drive = nd.Recorded(trains=trains, places=places, interval=6000.0)
     net = nd.Network(seed=seed)
     retina = net.add(nd.shuffled(drive) if shuffled else drive, len(places))
     exc = net.add(nd.LIF(), 400)

@@ -1,142 +1,78 @@
 """neurodev: exact, event-driven simulation of developing networks whose spines live and die.
 
-The trainable path is loaded when it is first used: ``nd.learn`` (layers, neurons, `Trainer`), ``nd.networks``,
-``nd.methods``, ``nd.data`` and ``nd.to_network``.
+Everything is loaded when it is first used, so that importing neurodev is cheap.  Names of mechanisms, neuron models,
+drives, wirings and the like are those of the registry, flat (``nd.STDP``) and by kind (``nd.mechanisms``,
+``nd.wiring``, ``nd.drives``, ``nd.delays``); the trainable path is ``nd.learn`` (layers, neurons, `Trainer`),
+``nd.networks``, ``nd.methods``, ``nd.data`` and ``nd.to_network``.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from neurodev.engine.network import Network, Population, Projection, Spines
-from neurodev.engine.simulator import Simulator
-from neurodev.errors import NeurodevError
-from neurodev.mechanisms import presets
-from neurodev.mechanisms.bcm import BCM
-from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity
-from neurodev.mechanisms.clustered_births import ClusteredBirths
-from neurodev.mechanisms.early_phase import EarlyPhase
-from neurodev.mechanisms.growth import Growth
-from neurodev.mechanisms.growth_curves import GaussianGrowth, LinearGrowth, SigmoidGrowth
-from neurodev.mechanisms.heterosynaptic import Heterosynaptic
-from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
-from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
-from neurodev.mechanisms.neurotrophin import Neurotrophin
-from neurodev.mechanisms.pairing import Pairing
-from neurodev.mechanisms.persistence import Persistence
-from neurodev.mechanisms.scaling import Scaling
-from neurodev.mechanisms.spine_range import SpineRange
-from neurodev.mechanisms.spine_shape import SpineShape
-from neurodev.mechanisms.spine_size import SpineSize
-from neurodev.mechanisms.spine_stage import SpineStage
-from neurodev.mechanisms.stdp import STDP
-from neurodev.mechanisms.survival import Survival
-from neurodev.mechanisms.trophic_factor import TrophicFactor
-from neurodev.mechanisms.turnover import Turnover
-from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer
-from neurodev.neurons.drive import Background, Poisson, Recording, Regular, RetinalWaves, SpikeList, shuffled
-from neurodev.neurons.lif import LIF
-from neurodev.protocols import isolate
-from neurodev.runs.run import Run
-from neurodev.simulation.interventions import (
-    AddSynapses,
-    Antagonise,
-    Block,
-    Infuse,
-    Lesion,
-    RemoveSynapses,
-    SetRate,
-    Silence,
-)
-from neurodev.simulation.simulate import Simulation, simulate
-from neurodev.structure.places import Branches, Sheet
-from neurodev.structure.wiring import AllToAll, Contacts, Degree, Fixed, Near, OneToOne, Pairs, Probability, Uniform
+from neurodev import moved, registry
+from neurodev import ours as _ours  # noqa: F401  fills the tables of the registry
 
 __version__ = "0.1.0"
 
+# kinds whose members are names of the package
+_FLAT = (
+    "mechanism", "growth curve", "neuron model", "dendrite", "drive", "background", "wiring", "delay", "intervention",
+)  # fmt: skip
+_SHELVES = {
+    "wiring": registry.Namespace("neurodev.wiring", "wiring"),
+    "drives": registry.Namespace("neurodev.drives", "drive", "background"),
+    "delays": registry.Namespace("neurodev.delays", "delay"),
+}
 _LATER = {
+    "Network": "neurodev.engine.network:Network",
+    "NeurodevError": "neurodev.errors:NeurodevError",
+    "Population": "neurodev.engine.network:Population",
+    "Projection": "neurodev.engine.network:Projection",
+    "Run": "neurodev.runs.run:Run",
+    "Sheet": "neurodev.structure.places:Sheet",
+    "Simulation": "neurodev.simulation.simulate:Simulation",
+    "Spines": "neurodev.engine.network:Spines",
     "Trainer": "neurodev.learn.training.trainer:Trainer",
     "bridge": "neurodev.bridge",
     "data": "neurodev.data",
+    "isolate": "neurodev.protocols:isolate",
     "learn": "neurodev.learn",
+    "mechanisms": "neurodev.mechanisms",
     "methods": "neurodev.methods",
     "networks": "neurodev.learn.networks",
+    "presets": "neurodev.mechanisms.presets",
+    "shuffled": "neurodev.neurons.drive:shuffled",
+    "simulate": "neurodev.simulation.simulate:simulate",
     "to_network": "neurodev.bridge:to_network",
+    "units": "neurodev.units",
 }
+_KIND_OF = {name: kind for kind in _FLAT for name in registry.OURS[kind]}
+
+__all__ = sorted({*_KIND_OF, *_SHELVES, *_LATER})  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    """Names that are loaded on first use: importing neurodev stays cheap."""
-    if name not in _LATER:
-        raise AttributeError(f"module 'neurodev' has no attribute {name!r}")
-    module, _, what = _LATER[name].partition(":")
-    found = import_module(module)
-    return getattr(found, what) if what else found
+    """Names that are loaded on first use."""
+    if name in _KIND_OF:
+        found = registry.find(_KIND_OF[name], name)
+    elif name in _SHELVES:
+        found = _SHELVES[name]
+    elif name in _LATER:
+        module, _, what = _LATER[name].partition(":")
+        found = import_module(module)
+        found = getattr(found, what) if what else found
+    else:
+        if name[0] != "_" and find_spec(f"neurodev.{name}") is not None:
+            return import_module(f"neurodev.{name}")
+        return moved.name(__name__, name)
+    globals()[name] = found
+    return found
 
 
-__all__ = [
-    "BCM",
-    "LIF",
-    "STDP",
-    "AddSynapses",
-    "AllToAll",
-    "Antagonise",
-    "Background",
-    "Bilinear",
-    "Block",
-    "Branches",
-    "CalciumPlasticity",
-    "ClusteredBirths",
-    "Contacts",
-    "Degree",
-    "EarlyPhase",
-    "Fixed",
-    "GaussianGrowth",
-    "Growth",
-    "Heterosynaptic",
-    "Infuse",
-    "InhibitorySTDP",
-    "Lesion",
-    "LinearGrowth",
-    "Near",
-    "Network",
-    "NeurodevError",
-    "Neurogenesis",
-    "NeuronDeath",
-    "Neurotrophin",
-    "OneToOne",
-    "Pairing",
-    "Pairs",
-    "Persistence",
-    "Plateau",
-    "Poisson",
-    "Population",
-    "Probability",
-    "Projection",
-    "Recording",
-    "Regular",
-    "RemoveSynapses",
-    "RetinalWaves",
-    "Run",
-    "Scaling",
-    "SetRate",
-    "Sheet",
-    "SigmoidGrowth",
-    "Silence",
-    "Simulation",
-    "Simulator",
-    "SpikeList",
-    "SpineRange",
-    "SpineShape",
-    "SpineSize",
-    "SpineStage",
-    "Spines",
-    "Survival",
-    "TrophicFactor",
-    "Turnover",
-    "TwoLayer",
-    "Uniform",
-    "isolate",
-    "presets",
-    "shuffled",
-    "simulate",
-]
+def __dir__() -> list[str]:
+    """The public names."""
+    return [*__all__, "__version__"]
+
+
+moved.install()

@@ -196,29 +196,52 @@ def _info(args: Any) -> None:
         print(f"  the log replays to the final structure: {run.verify()} synapses")
 
 
+_SHOWN = {
+    "mechanisms": "mechanism", "neurons": "neuron model", "drives": "drive", "dendrites": "dendrite",
+    "wirings": "wiring", "methods": "method",
+}  # fmt: skip
+
+
+def _needs_data(cls: Any) -> bool:
+    """Whether it has no default of its own: a list of spikes, pairs."""
+    try:
+        cls()
+    except (TypeError, ParameterError):
+        return True
+    return False
+
+
 def _show(args: Any) -> None:
+    from neurodev import registry
     from neurodev.errors import nearest
     from neurodev.mechanisms import presets
     from neurodev.protocols import isolate, protocol_of, show
-    from neurodev.studies import kinds, reading
+    from neurodev.studies import reading
 
-    groups: dict[str, dict[str, Any]] = {
-        "mechanisms": dict(kinds.MECHANISMS),
-        "neurons and drives": dict(kinds.MODELS),
-        "dendrites": dict(kinds.DENDRITES),
-        "presets": dict(presets.PRESETS),
-    }
     if args.name is None:
-        print(show.index(groups))
+        groups = {title: registry.every(kind) for title, kind in _SHOWN.items()}
+        print(show.index({**groups, "presets": dict(presets.PRESETS)}))
         return
-    known = {name: what for members in groups.values() for name, what in members.items()}
-    if args.name not in known:
-        raise ParameterError(f"nothing is called {args.name!r}{nearest(args.name, known)}; `neurodev show` lists all")
-    given = _overrides(args.set)
-    one = presets.named(args.name, given) if args.name in presets.PRESETS else reading.instance(known[args.name], given)
+    given, kinds = _overrides(args.set), tuple(_SHOWN.values())
+    if args.name in presets.PRESETS:
+        one: Any = presets.named(args.name, given)
+    else:
+        known = [*registry.names(kinds), *presets.PRESETS]
+        if ":" not in args.name and args.name not in known:
+            hint = nearest(args.name, known)
+            raise ParameterError(
+                f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:Class'"
+            )
+        one = registry.find(kinds, args.name)
+        if given or not _needs_data(one):
+            one = reading.instance(one, given)
     print(show.describe(one))
-    if protocol_of(type(one)) is None:
-        print("  no protocol: a model of neurons or of input has no curve of its own here")
+    if isinstance(one, type) or protocol_of(type(one)) is None:
+        if args.plot:
+            raise ParameterError(
+                f"{args.name} has no curve to plot: write its protocol with @neurodev.protocols.protocol"
+            )
+        print("  no protocol: it has no curve of its own here")
         return
     result = isolate(one)
     print("\n" + str(result))

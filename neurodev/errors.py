@@ -41,14 +41,9 @@ class Status(IntEnum):
     DONE = 0
     LOG_FULL = 1
     AGENDA_FULL = 2
-    RELEASE_FULL = 3
-    CROSSING_FULL = 4
-    RECORD_FULL = 5
-    PROBE_FULL = 6
-    DRIVE_EMPTY = 7
-    EVENT_BUDGET = 8
-    STORE_FULL = 9
-    NOT_FINITE = 10
+    CROSSING_FULL = 3
+    RECORD_FULL = 4
+    EVENT_BUDGET = 5
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from neurodev.errors import ParameterError
+from neurodev.registry import word_of
 
 UNITS = frozenset(
     {"ms", "mV", "um", "um3", "um/ms", "Hz", "1/ms", "1/day", "pA", "pF", "nS", "day", "1", "uM", "mM", "mV/ms", "1/mV"}
@@ -157,7 +158,7 @@ def asdict(obj: Any) -> dict[str, Any]:
             return v.tolist()
         if isinstance(v, np.generic):
             return v.item()
-        return {"kind": type(v).__name__, **asdict(v)} if is_dataclass(v) else v
+        return {"kind": word_of(type(v)), **asdict(v)} if is_dataclass(v) else v
 
     given = {f.name: getattr(obj, f.name) for f in fields(obj)}
     known = {f.name for f in fields(obj) if "unit" in f.metadata}

@@ -1,8 +1,8 @@
 """What there is of every kind, ours and theirs: whatever is defined is known by its name.
 
-Defining a class registers it (its base class calls `enter`), and so does the decorator `registered` for functions.
-Ours are found without being imported, by the table `OURS`; theirs by ``"module:Class"``, imported from the working
-folder or the path.  Lower rooms ask here by name, so that they import nothing above them.
+Defining a class registers it (its base class derives from `Registered`), and so does the decorator `registered` for
+functions.  Ours are found without being imported, by the tables of `neurodev.ours`; theirs by ``"module:Class"``,
+imported from the working folder or the path.  Lower rooms ask here by name, so that they import nothing above them.
 
 Examples
 --------
@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,37 +27,28 @@ from typing import Any, TypeVar
 from neurodev.errors import ParameterError, nearest
 
 T = TypeVar("T")
+Kinds = str | tuple[str, ...]
 
-# where ours live: kind -> name -> module.  A test compares it with what the package defines.
+# where ours live: kind -> name -> module, filled by `neurodev.ours`
 OURS: dict[str, dict[str, str]] = {}
+# what classes of a kind derive from; a kind without an entry may also be a function of one's own
+BASES: dict[str, str] = {
+    "mechanism": "neurodev.mechanisms.base.Mechanism",
+    "growth curve": "neurodev.mechanisms.growth_curves.GrowthCurve",
+    "neuron model": "neurodev.neurons.model.NeuronModel",
+    "dendrite": "neurodev.Branches",
+    "drive": "neurodev.neurons.drive.Drive",
+    "background": "neurodev.Background",
+    "wiring": "neurodev.structure.wiring.Wiring",
+    "delay": "neurodev.structure.wiring.Delay",
+    "intervention": "neurodev.simulation.interventions.Intervention",
+    "method": "neurodev.learn.Method",
+    "layer": "neurodev.learn.core.layer.Layer",
+    "surrogate": "neurodev.learn.Surrogate",
+    "encoder": "neurodev.learn.training.encode.Encoder",
+    "format": "neurodev.formats",
+}
 _known: dict[str, dict[str, Any]] = {}
-
-
-def _ours(kind: str, room: str, **modules: str) -> None:
-    table = OURS.setdefault(kind, {})
-    for module, words in modules.items():
-        table.update(dict.fromkeys(words.split(), f"neurodev.{room}.{module}" if room else f"neurodev.{module}"))
-
-
-_ours(
-    "mechanism", "mechanisms",
-    bcm="BCM", calcium_plasticity="CalciumPlasticity", clustered_births="ClusteredBirths", early_phase="EarlyPhase",
-    growth="Growth", heterosynaptic="Heterosynaptic", inhibitory_stdp="InhibitorySTDP",
-    neuron_fate="NeuronDeath Neurogenesis", neurotrophin="Neurotrophin", pairing="Pairing", persistence="Persistence",
-    scaling="Scaling", spine_range="SpineRange", spine_shape="SpineShape", spine_size="SpineSize",
-    spine_stage="SpineStage", stdp="STDP", survival="Survival", trophic_factor="TrophicFactor", turnover="Turnover",
-)  # fmt: skip
-_ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth SigmoidGrowth")
-_ours("neuron model", "neurons", lif="LIF")
-_ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
-_ours("dendrite", "structure", places="Branches")
-_ours("drive", "neurons", drive="Background Poisson Recording Regular RetinalWaves SpikeList")
-_ours("wiring", "structure", wiring="AllToAll Contacts Degree Near OneToOne Pairs Probability")
-_ours("delay", "structure", wiring="Fixed Uniform")
-_ours(
-    "intervention", "simulation",
-    interventions="AddSynapses Antagonise Block Infuse Lesion RemoveSynapses SetRate Silence",
-)  # fmt: skip
 
 
 # ---------------------------------------------------------------- entering
@@ -79,7 +72,49 @@ def enter(kind: str, thing: T, name: str = "") -> T:
 
 def registered(kind: str, name: str = "") -> Callable[[T], T]:
     """Decorator of functions (losses, data sets, networks, ...): makes them known under their name."""
-    return lambda thing: enter(kind, thing, name)
+
+    def mark(thing: T) -> T:
+        thing.registered_as = kind  # type: ignore[attr-defined]
+        return enter(kind, thing, name)
+
+    return mark
+
+
+class Registered:
+    """Base of classes that are known by being defined; the direct base of a kind says ``kind=``.
+
+    The base itself and what is defined with ``word=False`` are no words of a study.
+
+    Examples
+    --------
+    >>> class Sky(Registered, kind="sky"): ...
+    >>> class Blue(Sky): ...
+    >>> find("sky", "Blue") is Blue
+    True
+    """
+
+    registered_as: str = ""
+    _is_word: bool = False
+
+    def __init_subclass__(cls, kind: str = "", word: bool | None = None, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if kind:
+            cls.registered_as = kind
+        cls._is_word = not kind if word is None else word
+        if cls.registered_as and cls._is_word:
+            enter(cls.registered_as, cls)
+
+    def made_of(self) -> list[Any]:
+        """The attributes that are of a kind themselves: a wiring within a wiring, a layer's surrogate."""
+        found: list[Any] = []
+        for value in vars(self).values():
+            inside = list(value.values()) if isinstance(value, dict) else value
+            found += inside if isinstance(inside, (list, tuple)) else [inside]
+        return [x for x in found if isinstance(x, Registered)]
+
+
+def _is_abstract(thing: Any) -> bool:
+    return inspect.isabstract(thing) or not getattr(thing, "_is_word", True)
 
 
 # ---------------------------------------------------------------- finding
@@ -87,7 +122,8 @@ def registered(kind: str, name: str = "") -> Callable[[T], T]:
 
 @contextmanager
 def _from_here() -> Iterator[None]:
-    """Let modules be imported from the working folder."""
+    """Let modules be imported from the working folder, those that were just written too."""
+    importlib.invalidate_caches()
     here = str(Path.cwd())
     if here in sys.path or "" in sys.path:
         yield
@@ -99,6 +135,14 @@ def _from_here() -> Iterator[None]:
         sys.path.remove(here)
 
 
+def _where(error: BaseException) -> str:
+    """File and line of an error, for messages."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+
+
 def load(word: str) -> Any:
     """The thing behind ``"module:Name"``, its module imported from the working folder or the path.
 
@@ -108,63 +152,118 @@ def load(word: str) -> Any:
         If the module or the name in it does not exist, or importing it fails.
     """
     module, _, name = word.partition(":")
-    if not module or not name.isidentifier():
+    if not module or not name or not all(part.isidentifier() for part in name.split(".")):
         raise ParameterError(f"{word!r} is not a word of the form 'module:Class'")
+    if module.endswith(".py"):
+        raise ParameterError(f"{word!r} names a file: write {module[:-3]!r}, as in an import")
     try:
         with _from_here():
             found = importlib.import_module(module)
-    except Exception as e:  # whatever their module does at import
+    except ModuleNotFoundError as e:
+        if not e.name or not f"{module}.".startswith(f"{e.name}."):
+            raise ParameterError(f"{word!r}: module {module!r} imports {e.name!r}, which is not installed") from e
         raise ParameterError(
-            f"{word!r} cannot be imported ({type(e).__name__}: {e}); the module must lie in the working folder "
-            f"({Path.cwd()}) or on the path"
+            f"{word!r}: there is no module {module!r} in the working folder ({Path.cwd()}) or on the path; start from "
+            "the folder in which it lies, or name that in PYTHONPATH"
         ) from e
-    if not hasattr(found, name):
-        raise ParameterError(f"module {module!r} has no {name!r}{nearest(name, vars(found))}")
-    return getattr(found, name)
+    except (Exception, SystemExit) as e:  # whatever their module does at import
+        raise ParameterError(
+            f"{word!r}: importing module {module!r} failed with {type(e).__name__}: {e}{_where(e)}; mend it there"
+        ) from e
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ParameterError(f"{word!r}: module {module!r} has no {name!r}{nearest(name, vars(found))}")
+        found = getattr(found, part)
+    return found
 
 
-def names(kind: str) -> list[str]:
-    """All names of a kind, sorted: ours, and what was defined since."""
-    return sorted({*OURS.get(kind, {}), *_known.get(kind, {})})
+def _tuple(kind: Kinds) -> tuple[str, ...]:
+    return (kind,) if isinstance(kind, str) else kind
 
 
-def every(kind: str) -> dict[str, Any]:
+def _article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def names(kind: Kinds) -> list[str]:
+    """All names of a kind (or of several), sorted: ours, and what was defined since."""
+    known = (n for k in _tuple(kind) for n, thing in _known.get(k, {}).items() if not _is_abstract(thing))
+    return sorted({*known, *(n for k in _tuple(kind) for n in OURS.get(k, {}))})
+
+
+def every(kind: Kinds) -> dict[str, Any]:
     """Everything of a kind by name, in the order of `names`; imports what is ours."""
     return {name: find(kind, name) for name in names(kind)}
 
 
-def find(kind: str, word: str) -> Any:
-    """The class or function of a kind by its name, or by ``"module:Class"``.
+def ours(kind: Kinds) -> dict[str, Any]:
+    """What the package itself has of a kind, by name and sorted, whatever a program defined beside it."""
+    return {name: find(k, name) for name, k in sorted((n, k) for k in _tuple(kind) for n in OURS.get(k, {}))}
+
+
+def find(kind: Kinds, word: str) -> Any:
+    """The class or function of a kind (or of one of several) by its name, or by ``"module:Class"``.
 
     Raises
     ------
     ParameterError
-        For an unknown word, with the nearest; for a thing of another kind.
+        For an unknown word, with the nearest; for a thing of another kind or an abstract class; if its module cannot
+        be imported.
     """
+    kinds = _tuple(kind)
     if ":" in word:
-        thing = load(word)
-        if kind_of(thing) not in (kind, ""):
-            raise ParameterError(f"{word!r} is a {kind_of(thing)}, not a {kind}")
+        return _fitting(load(word), word, kinds)
+    for k in kinds:
+        if word in OURS.get(k, {}) and word not in _known.get(k, {}):
+            importlib.import_module(OURS[k][word])
+        if word in _known.get(k, {}):
+            return _fitting(_known[k][word], word, kinds)
+    everything = names(kinds)
+    raise ParameterError(
+        f"there is no {' or '.join(kinds)} {word!r}{nearest(word, everything)}; there are {everything}, or your own as "
+        "'module:Class'"
+    )
+
+
+def _fitting(thing: Any, word: str, kinds: tuple[str, ...]) -> Any:
+    """The thing itself, if it is one of the kinds and can be made."""
+    found, what = kind_of(thing), " or ".join(kinds)
+    if found in kinds and not _is_abstract(thing):
         return thing
-    known = _known.get(kind, {})
-    if word not in known and word in OURS.get(kind, {}):
-        importlib.import_module(OURS[kind][word])
-    if word not in known:
-        known = _known.get(kind, {})
-    if word not in known:
-        everything = names(kind)
-        raise ParameterError(
-            f"no {kind} {word!r}{nearest(word, everything)}; there are {everything}, or your own as 'module:Class'"
-        )
-    return known[word]
+    if found in kinds:
+        left = sorted(getattr(thing, "__abstractmethods__", ()))
+        cure = f"define {', '.join(left)}" if left else "derive a class from it"
+        raise ParameterError(f"{word!r} is an abstract {found}: {cure}")
+    if found:
+        raise ParameterError(f"{word!r} is {_article(found)}, not {_article(what)}")
+    if not all(k in BASES for k in kinds) and callable(thing):  # a plain function of the user's
+        return thing
+    bases = " or ".join(BASES.get(k, "a function") for k in kinds)
+    raise ParameterError(f"{word!r} is not {_article(what)}: derive a class from {bases}")
 
 
 def kind_of(thing: Any) -> str:
     """The kind that a class or function was entered as; empty if it was not."""
-    for kind, known in _known.items():
-        if any(one is thing for one in known.values()):
-            return kind
     return str(getattr(thing, "registered_as", ""))
+
+
+class Namespace:
+    """What the package has of some kinds, as attributes: ``nd.wiring.Near``."""
+
+    def __init__(self, title: str, *kinds: str) -> None:
+        self._title, self._kinds = title, kinds
+
+    def __getattr__(self, name: str) -> Any:
+        table = {n: k for k in self.__dict__.get("_kinds", ()) for n in OURS[k]}
+        if name not in table:
+            raise AttributeError(f"{self.__dict__.get('_title')} has no {name!r}{nearest(name, table)}")
+        return find(table[name], name)
+
+    def __dir__(self) -> list[str]:
+        return sorted(n for k in self._kinds for n in OURS[k])
+
+    def __repr__(self) -> str:
+        return f"<{self._title}: {', '.join(dir(self))}>"
 
 
 # ---------------------------------------------------------------- telling where a thing comes from
@@ -176,27 +275,14 @@ def word_of(thing: Any) -> str:
 
 
 def source_hash(thing: Any) -> str:
-    """SHA-256 of the source file of a class or function; empty where there is none (a notebook)."""
-    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+    """SHA-256 of the file that defines a class or function, or of its source alone where there is no file (a notebook).
 
-
-class Registered:
-    """Base of classes that are known by being defined; the direct base of a kind says ``kind=``.
-
-    Examples
-    --------
-    >>> class Sky(Registered, kind="sky"): ...
-    >>> class Blue(Sky): ...
-    >>> find("sky", "Blue") is Blue
-    True
+    Empty if neither can be read: an unknown source must not look like a known one.
     """
-
-    registered_as: str = ""
-
-    def __init_subclass__(cls, kind: str = "", abstract: bool = False, **more: Any) -> None:
-        super().__init_subclass__(**more)
-        if kind:
-            cls.registered_as = kind
-        elif cls.registered_as and not abstract:
-            enter(cls.registered_as, cls)
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
+    if file and Path(file).is_file():
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()
+    except (OSError, TypeError):
+        return ""

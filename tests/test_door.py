@@ -1,5 +1,8 @@
 """A door that speaks: every wrong call names the argument, the value and the cure."""
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import neurodev as nd
 from neurodev.cli import main
 from neurodev.errors import NeurodevError
 from neurodev.studies import development, reading
+from neurodev.studies.lines import lines_of
 from neurodev.units import day, hour
 
 
@@ -162,6 +166,100 @@ def test_several_contacts_in_a_study(tmp_path):
     path.write_text(CONTACTS)
     wiring = development.build(reading.load(path)).projections["p"].wiring
     assert wiring == nd.Contacts(nd.Degree(inputs=8), more=0.3)
+
+
+GIVEN = """
+[population.film]
+kind = "Recorded"
+n = 2
+trains = [[[1.0, 4.0], [0, 1]], [["2 ms"], [1]]]
+places = [[0.1, 0.2], [0.9, 0.5]]
+interval = "1 second"
+[population.list]
+kind = "SpikeList"
+n = 3
+times = [1.0, 2.5, "30 ms"]
+indices = [0, 2, 1]
+[population.cells]
+kind = "LIF"
+n = 4
+threshold = [20.0, 21.0, 22.0, 23.0]
+[projection.p]
+source = "list"
+target = "cells"
+wiring = {kind = "Pairs", source = [0, 1, 2], target = [3, 0, 1]}
+delay = {kind = "DelayList", delays = [1.0, 2.0, 1.5]}
+weight = 30.0
+[projection.q]
+source = "film"
+target = "cells"
+wiring = {kind = "AllToAll"}
+delay = [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+weight = 1.0
+[run]
+duration = "2 second"
+record = "all"
+"""
+
+
+def test_what_a_text_can_say_works(tmp_path):
+    """Recordings, lists of spikes, pairs and delays, by name."""
+    path = tmp_path / "s.toml"
+    path.write_text(GIVEN)
+    s = reading.load(path, {"run.acceleration": "1", "projection.p.wiring.target": "[3, 0, 2]"})
+    net = development.build(s)
+    assert net.populations["film"].model.n == 2 and net.populations["film"].positions[1].tolist() == [900.0, 500.0]
+    assert net.projections["p"].delay == nd.delays.DelayList([1.0, 2.0, 1.5])
+    assert development.build(s, shuffled=True).populations["film"].model.permutation
+    run = development.run(s, tmp_path / "r.sqlite")
+    times, cells = run.spikes("list")
+    assert times.tolist() == [1.0, 2.5, 30.0] and cells.tolist() == [0, 2, 1]
+    assert sorted(run.spikes("cells")[1]) == [0, 2, 3]  # each arrival alone is above threshold
+    path.write_text(GIVEN.replace('kind = "Recorded"', 'kind = "Recording"'))
+    with pytest.raises(NeurodevError, match="line 3: .*did you mean 'Recorded'"):
+        development.build(reading.load(path))
+
+
+def test_lines_of_every_key_of_every_study():
+    """The paths of the scan are those of the parsed table, and a key that two tables use is told apart."""
+    root = Path(__file__).parents[1]
+
+    def paths(value, path=()):
+        yield from [path] if path else []
+        entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, inner in entries:
+            yield from paths(inner, (*path, key))
+
+    odd = '"a b" = [[1, 2.5], [{x = """\ny = 1\n"""}]] # z = 1\nc.d = 1979-05-27\n'
+    odd += "[[e]]\n[[e.f]]\ng = '[h]'\n[[e]]\nd = 3\n"
+    texts = [odd, GIVEN, *(p.read_text() for d in ("examples", "neurodev") for p in (root / d).rglob("*.toml"))]
+    for text in texts:
+        assert set(lines_of(text)) == set(paths(tomllib.loads(text)))
+    found = lines_of(odd)
+    assert (found["c", "d"], found["e", 0, "f", 0, "g"], found["e", 1, "d"]) == (4, 7, 9)
+    s = reading.Study(GIVEN, {}, "s.toml", {("run", "tick"): "3"})
+    assert s.where("projection", "q", "weight").startswith("s.toml, line 28: 'weight = 1.0'")
+    assert s.where("projection", "q", "spines", "volume").startswith("s.toml, line 23: '[projection.q]'")
+    assert s.where("run", "tick") == "s.toml, --set run.tick=3" and s.where("at", 0) == "s.toml"
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"projection.p.use.STDP.gain": "1"}, "no table 'use'"),
+        (
+            {"projection.p.wiring.kind": "Pears"},
+            "--set projection.p.wiring.kind=Pears: .*mean 'Pairs'",
+        ),
+        ({"projection.p.weight.x": "1"}, "is no table that could have 'x'|no table"),
+        ({"population.cells.threshold": '"5 mW"'}, "--set population.cells.threshold.*unknown unit 'mW'"),
+    ],
+)
+def test_refused_settings(given, match, tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(GIVEN)
+    with pytest.raises(NeurodevError, match=match):
+        development.build(reading.load(path, given))
 
 
 STUDIES = {

@@ -5,6 +5,7 @@ import pytest
 
 import neurodev as nd
 from neurodev import cli
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
 from neurodev.mechanisms import presets
 from neurodev.metrics.turnover import session_changes, session_survival, slow_birth_share
@@ -120,7 +121,7 @@ def test_a_preset_runs_in_a_network():
     a, b = net.add(nd.Poisson(rate_hz=0.1), 60, name="a"), net.add(nd.LIF(), 40, name="b")
     q = net.connect(a, b, nd.Degree(30), spines=nd.Spines(weight=1.0), name="q")
     q.use(*presets.mature_cortex(), nd.SpineSize(death="none"))
-    sim = nd.Simulator(net, tick=2 * nd.units.hour, acceleration=43200.0)
+    sim = Simulator(net, tick=2 * nd.units.hour, acceleration=43200.0)
     sim.run_until_spike(20 * day / 43200)
     assert 25 < sim.tables["q"].n_synapse / 40 < 35
 

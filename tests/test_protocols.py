@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import cli
+from neurodev import cli, registry
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.protocols import Panel, Protocol, protocol, protocol_of, rules, show
-from neurodev.studies import kinds
 from neurodev.units import day
 
 VARIANTS = {
@@ -29,7 +28,10 @@ DENDRITES = [
     nd.Branches(3), nd.Bilinear(), nd.Bilinear(3, kappa_ee=0.01, across=1.0), nd.TwoLayer(), nd.TwoLayer(4, slope=0.0),
     nd.Plateau(), nd.Plateau(2, threshold=100.0, duration=30.0, magnesium=0.0),
 ]  # fmt: skip
-CASES = [(name, given) for name in kinds.MECHANISMS for given in VARIANTS.get(name, [{}])]
+MECHANISMS = registry.ours("mechanism")
+MODELS = registry.ours(("neuron model", "drive", "dendrite"))
+MADE = {n: c for n, c in (MECHANISMS | MODELS).items() if n not in ("Recorded", "SpikeList")}  # these need data
+CASES = [(name, given) for name in MECHANISMS for given in VARIANTS.get(name, [{}])]
 
 
 def is_clear(figure):
@@ -43,16 +45,16 @@ def is_clear(figure):
     return bool(figure.get_axes())
 
 
-@pytest.mark.parametrize("name", kinds.MECHANISMS)
+@pytest.mark.parametrize("name", MECHANISMS)
 def test_every_registered_mechanism_has_a_protocol(name):
     """No mechanism without a curve."""
-    assert protocol_of(kinds.MECHANISMS[name]) is not None, f"write a protocol for {name} in neurodev/protocols"
+    assert protocol_of(MECHANISMS[name]) is not None, f"write a protocol for {name} in neurodev/protocols"
 
 
 @pytest.mark.parametrize("name, given", CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])
 def test_the_curves_lie_on_their_closed_forms(name, given):
     """EX-34, EX-38, EX-41, EX-46 to EX-49 and the others, by each mechanism's own code."""
-    result = nd.isolate(kinds.MECHANISMS[name](**given))
+    result = nd.isolate(MECHANISMS[name](**given))
     assert result.passed, str(result)
     assert result.name == name and result.question and result.source
     assert "DEVIATES" not in str(result)
@@ -156,21 +158,24 @@ def test_a_mechanism_without_protocol_is_refused_and_can_be_given_one():
 def test_show(capsys, tmp_path):
     assert cli.main(["show"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in (*kinds.MECHANISMS, *kinds.MODELS, *kinds.DENDRITES))
+    assert all(name in out for name in (*MECHANISMS, *MODELS))
     picture = tmp_path / "scaling.png"
     assert cli.main(["show", "Scaling", "--set", "tau=2 day", "--plot", str(picture)]) == 0
     out = capsys.readouterr().out
     assert "2 day" in out and "owns       scaling" in out and "agrees" in out and "life" in out
     assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert cli.main(["show", "Pairs"]) == 0  # needs data: told without an instance
+    assert "source     to give" in capsys.readouterr().out
+    assert cli.main(["show", "Pairs", "--plot", str(picture)]) == 2
+    assert "no curve to plot" in capsys.readouterr().err
     assert cli.main(["show", "Scalin"]) == 2
     assert "Scaling" in capsys.readouterr().err
     assert cli.main(["show", "Scaling", "--set", "tao=1"]) == 2
     assert "tau" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [*kinds.MECHANISMS, *kinds.MODELS, *kinds.DENDRITES])
+@pytest.mark.parametrize("name", MADE)
 def test_the_words_name_every_parameter_and_source(name):
-    text = show.describe((kinds.MECHANISMS | kinds.MODELS | kinds.DENDRITES)[name]())
-    cls = (kinds.MECHANISMS | kinds.MODELS | kinds.DENDRITES)[name]
-    for info in show.params.describe(cls):
+    text = show.describe(MADE[name]())
+    for info in show.params.describe(MADE[name]):
         assert info.name in text and info.source.split()[0] in text

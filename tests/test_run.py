@@ -13,6 +13,7 @@ import pytest
 
 import neurodev as nd
 from neurodev.cli import main
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import RunFileError
 from neurodev.record.runfile import RunFile
 from neurodev.studies import development, reading
@@ -102,7 +103,7 @@ def test_switched_off_equals_never_named():
         a, b = net.add(nd.Poisson(20.0), 30), net.add(nd.LIF(), 20)
         q = net.connect(a, b, nd.Degree(10), spines=nd.Spines(weight=8))
         q.use(nd.SpineSize(), nd.Turnover(), *mechanisms)
-        sim = nd.Simulator(net, acceleration=7200)
+        sim = Simulator(net, acceleration=7200)
         sim.run_until_spike(20_000.0)
         return sim.tables[q.name].state()["weight"].tobytes()
 

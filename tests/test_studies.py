@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neurodev import registry
 from neurodev.data.dataset import Dataset, SpikeTrains
-from neurodev.methods import METHODS
 from neurodev.studies import reading, training
 
 STUDIES = Path(__file__).resolve().parent.parent / "examples" / "studies"
@@ -45,7 +45,7 @@ def methods_of(path: Path) -> list[str]:
 
 
 def test_every_method_has_a_study() -> None:
-    assert {m for p in FILES for m in methods_of(p)} == set(METHODS)
+    assert {m for p in FILES for m in methods_of(p)} == set(registry.ours("method"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)

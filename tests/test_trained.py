@@ -13,21 +13,23 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import neurodev as nd
+from neurodev import registry
 from neurodev.cli import main
 from neurodev.data import digits
 from neurodev.errors import ParameterError
 from neurodev.learn import Trainer
+from neurodev.learn.networks import fully_connected
 from neurodev.learn.training.encode import Bernoulli
 from neurodev.learn.training.optim import Adam
-from neurodev.methods import METHODS
 from neurodev.metrics import cost
 from neurodev.plot import evolution, training
 from neurodev.runs.training import DECIDED, Synapses, Training
 from neurodev.structure.log import CAUSES
-from neurodev.studies.training import fully_connected
 from neurodev.units import day
 
 pytest.importorskip("sklearn")
+
+METHODS = registry.ours("method")
 
 WORDS: dict[str, dict[str, Any]] = {
     "NDSNN": {"sparsity": 0.8, "every": 4}, "RigL": {"sparsity": 0.8, "every": 4}, "SET": {"sparsity": 0.8},

@@ -6,15 +6,13 @@ many synapses and hardly any spikes; hooks at spikes are in `brunel-stdp`.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import time
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-import neurodev.mechanisms
+from neurodev import registry
 from neurodev.bench.testbed import TICK, companions, refusal, small_network
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
@@ -34,19 +32,6 @@ _BESIDE: dict[str, tuple[type[Mechanism], ...]] = {
 }
 _PHASES = ("signals", "add", "advance", "propose", "born")
 _WARM, _TICKS = 3, 12
-
-
-def all_mechanisms() -> list[type[Mechanism]]:
-    """Every mechanism of the package, by name."""
-    for module in pkgutil.iter_modules(neurodev.mechanisms.__path__):
-        importlib.import_module(f"neurodev.mechanisms.{module.name}")
-    found, waiting = set(), [Mechanism]
-    while waiting:
-        cls = waiting.pop()
-        waiting += cls.__subclasses__()
-        if cls is not Mechanism and cls.__module__.startswith("neurodev.mechanisms."):
-            found.add(cls)
-    return sorted(found, key=lambda c: c.__name__)
 
 
 class Timed:
@@ -88,7 +73,7 @@ def cost(mechanism: Mechanism, others: list[Mechanism], scale: float = 1.0) -> d
         if found is not None:
             break
     else:
-        raise BuildError(f"no small network accepts {mechanism.name}: give it parameters in bench_mechanisms.fitting")
+        raise BuildError(f"no small network accepts {mechanism.name}: give it parameters in `fitting`")
     kind, company = found
     inputs = max(int(100 * np.sqrt(scale)), 10)
     net = small_network(
@@ -120,7 +105,7 @@ def fitting(kind: type[Mechanism]) -> Mechanism:
 
 def costs(scale: float = 1.0, names: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
     """`cost` of every mechanism of the package (or of those named), by name."""
-    kinds = all_mechanisms()
+    kinds = list(registry.ours("mechanism").values())
     return {
         c.__name__: cost(fitting(c), [fitting(k) for k in kinds], scale)
         for c in kinds

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import F8, I8, Dataset, SpikeTrains
 from neurodev.errors import ParameterError
+from neurodev.registry import registered
 
 
 def mel_filters(n_channel: int, n_fft: int, sample_rate: float, lowest: float, highest: float) -> F8:
@@ -119,6 +120,7 @@ def _integrate_and_fire(level: F8, hop: float, rate: float) -> tuple[F8, I8]:
     return t[order], channel[order]
 
 
+@registered("data set")
 def spoken_digits(
     path: str | os.PathLike[str],
     *,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neurodev.data.dataset import I8, Dataset, check_labels
 from neurodev.errors import ParameterError
+from neurodev.registry import registered
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
@@ -57,6 +58,7 @@ def read_cifar(path: str | os.PathLike[str], n_class: int = 10) -> tuple[NDArray
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels
 
 
+@registered("data set")
 def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
     """CIFAR-10 (Krizhevsky 2009): the binary batches, or a subset kept as arrays.
 
@@ -98,6 +100,7 @@ def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
     return Dataset(x, y, x_test, y_test, name=name, classes=CLASSES)
 
 
+@registered("data set")
 def cifar100(path: str | os.PathLike[str]) -> Dataset:
     """CIFAR-100 with its fine labels (Krizhevsky 2009).
 

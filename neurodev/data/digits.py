@@ -7,8 +7,10 @@ import numpy as np
 from neurodev import rng
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
+from neurodev.registry import registered
 
 
+@registered("data set")
 def digits(test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """Handwritten digits of 8 x 8 pixels (Alpaydin & Kaynak 1998, UCI, doi 10.24432/C50P49).
 

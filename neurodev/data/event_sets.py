@@ -29,6 +29,7 @@ from neurodev.data.dataset import I8, Dataset, SpikeTrains, check_labels
 from neurodev.data.events import Events, read_events, read_npz
 from neurodev.data.recordings import recordings
 from neurodev.errors import ParameterError
+from neurodev.registry import registered
 
 GESTURES = (
     "hand clapping", "right hand wave", "left hand wave", "right arm clockwise", "right arm counter clockwise",
@@ -88,6 +89,7 @@ def _read(
     return Dataset(*sets[0], *sets[1], name=name, classes=tuple(classes))
 
 
+@registered("data set")
 def nmnist(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = None, duration: float = 300.0,
     refractory: float = 0.0, n_train: int | None = None, n_test: int | None = None, seed: int = 0,
@@ -124,6 +126,7 @@ def nmnist(
     return _read("N-MNIST", digits, parts, read, (n_train, n_test), seed, cells, duration, refractory)
 
 
+@registered("data set")
 def dvs_gesture(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = (32, 32), duration: float = 1500.0,
     refractory: float = 0.0, n_train: int | None = None, n_test: int | None = None, seed: int = 0,
@@ -162,6 +165,7 @@ def _sorted(file: Path, x: I8, y: I8, p: NDArray[Any], t: I8) -> Events:
     return Events(x[order], y[order], p[order].astype(np.int64), t[order], (128, 128))
 
 
+@registered("data set")
 def cifar10_dvs(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = (32, 32), duration: float = 1300.0,
     refractory: float = 0.0, n_train: int | None = None, n_test: int | None = None, seed: int = 0,
@@ -221,6 +225,7 @@ def read_aedat(path: str | os.PathLike[str]) -> Events:
     return _sorted(path, (address >> 1) & 127, (address >> 8) & 127, address & 1, t)
 
 
+@registered("data set")
 def shd(
     path: str | os.PathLike[str], *, duration: float = 1000.0, n_train: int | None = None, n_test: int | None = None,
     seed: int = 0,
@@ -267,6 +272,7 @@ def shd(
     return Dataset(*sets[0], *sets[1], name="SHD", classes=SPOKEN)
 
 
+@registered("data set")
 def barrel_letters(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = (16, 16), duration: float = 100.0,
     refractory: float = 0.0,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neurodev.data.dataset import I8, Dataset, check_labels
 from neurodev.errors import ParameterError
+from neurodev.registry import registered
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -66,6 +67,7 @@ def _bytes(path: Path) -> bytes:
         raise ParameterError(f"{path} cannot be unpacked ({error}): was it truncated?") from None
 
 
+@registered("data set")
 def mnist(path: str | os.PathLike[str]) -> Dataset:
     """MNIST handwritten digits (LeCun et al. 1998, Proc. IEEE 86:2278).
 
@@ -87,6 +89,7 @@ def mnist(path: str | os.PathLike[str]) -> Dataset:
     return _family(path, "MNIST", tuple("0123456789"))
 
 
+@registered("data set")
 def fashion_mnist(path: str | os.PathLike[str]) -> Dataset:
     """Fashion-MNIST clothing (Xiao et al. 2017, arXiv:1708.07747); as `mnist`."""
     return _family(path, "FashionMNIST", FASHION)

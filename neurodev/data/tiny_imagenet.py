@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
+from neurodev.registry import registered
 
 SIDE = 64
 HOW = "download https://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it there"
 
 
+@registered("data set")
 def tiny_imagenet(
     path: str | os.PathLike[str], *, n_train: int | None = None, n_test: int | None = None, seed: int = 0
 ) -> Dataset:

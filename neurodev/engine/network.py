@@ -14,6 +14,7 @@ from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import param
+from neurodev.registry import word_of
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
@@ -389,7 +390,7 @@ class Network:
         """The network as plain data, for provenance."""
 
         def words(obj: Any) -> dict[str, Any]:
-            given = {"kind": type(obj).__name__, **params.asdict(obj)}
+            given = {"kind": word_of(type(obj)), **params.asdict(obj)}
             if getattr(obj, "dendrite", None) is not None:
                 given["dendrite"] = words(obj.dendrite)
             return given

@@ -13,6 +13,7 @@ name                          network                                           
 `sdsnn_cifar10`               128C3-128C3-MP2-256C3-256C3-MP2-512C3-512C3-       8      direct
                               512FC-10FC, batch norm
 `dpap_mnist`                  784-800-10                                         20     Bernoulli
+`fully_connected`             any number of hidden layers                        any    any
 `stds_cifar10`                (256C3)x3-MP2-(256C3)x3-MP2-2048FC-100FC-vote      8      direct
 `vgg16`                       13 convolutions, batch norm, one linear layer      5      direct
 `resnet19`                    stem, 8 residual blocks, 256FC                     5      direct
@@ -24,13 +25,14 @@ ResNet-19 the lottery-ticket baseline of Kim et al. 2022 (ECCV), whose 14,715,58
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Layer
-from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.core.surrogate import Surrogate, as_surrogate
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.dendritic import Dendritic
 from neurodev.learn.layers.dropout import Dropout
@@ -40,7 +42,10 @@ from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Residual, Sequential
+from neurodev.moved import names_of
+from neurodev.registry import find, registered
 
+__getattr__ = names_of(__name__)
 ARCTAN = Surrogate.from_alpha(2.0)
 TRIANGLE = Surrogate("triangle", 0.5)
 # Measured on MNIST: hidden layers 6 to 19 % active at the start.  With a last gain of 1.73
@@ -86,6 +91,7 @@ def _small(inputs: tuple[int, int, int], n_class: int, width: float, storage: st
     )  # fmt: skip
 
 
+@registered("network")
 def sdsnn_mnist(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes", **words: Any
 ) -> Sequential:
@@ -105,6 +111,7 @@ def sdsnn_mnist(
     return _small((28, 28, 1), 10, width, storage, density, readout, words)
 
 
+@registered("network")
 def sdsnn_nmnist(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
     inputs: tuple[int, int, int] = (32, 32, 2), n_class: int = 10, **words: Any,
@@ -113,6 +120,7 @@ def sdsnn_nmnist(
     return _small(inputs, n_class, width, storage, density, readout, words)
 
 
+@registered("network")
 def sdsnn_dvs_gesture(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
     inputs: tuple[int, int, int] = (128, 128, 2), n_class: int = 11, **words: Any,
@@ -121,6 +129,7 @@ def sdsnn_dvs_gesture(
     return _small(inputs, n_class, width, storage, density, readout, words)
 
 
+@registered("network")
 def dpap_mnist(
     *, storage: str = "dense", density: float = 1.0, hidden: int = 800, readout: str = "spikes",
     dendritic: bool = False, rectifiers: bool = False, **words: Any,
@@ -145,6 +154,7 @@ def dpap_mnist(
     )  # fmt: skip
 
 
+@registered("network")
 def sdsnn_cifar10(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, readout: str = "spikes",
     dendritic: bool = False, n_class: int = 10, **words: Any,
@@ -187,6 +197,7 @@ def sdsnn_cifar10(
     )  # fmt: skip
 
 
+@registered("network")
 def stds_cifar10(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, voters: int = 10,
     dropout: float = 0.5, dendritic: bool = False, **words: Any,
@@ -220,11 +231,54 @@ def stds_cifar10(
     )  # fmt: skip
 
 
+@registered("network")
+def fully_connected(
+    *, hidden: Sequence[int] = (200,), inputs: tuple[int, ...] = (784,), n_class: int = 10, leak: float = 0.2,
+    threshold: float = 0.5, storage: str = "dense", density: float = 1.0, readout: str = "spikes",
+    surrogate: str | Surrogate = "rectangle", normed: bool = False, dendritic: bool = False, gate_gain: float = 0.01,
+    seed: int = 0,
+) -> Sequential:  # fmt: skip
+    """Fully connected layers of leaky integrate-and-fire neurons.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Neurons of each hidden layer.
+    storage, density
+        Of the hidden weight tensors.
+    readout : {"spikes", "currents"}
+        Spikes of output neurons, or the currents that would drive them (with a cross-entropy).
+    surrogate : {"rectangle", "arctan"} or Surrogate
+        A rectangle as wide as the threshold, the arctan with alpha = 2, which is 0 nowhere, or one's own
+        (``"module:Class"``).
+    normed : bool
+        Batch norm of the currents of hidden neurons.
+    dendritic : bool
+        Gate every hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN).
+    gate_gain : float
+        Gain of the initial gate.
+    """
+    if readout not in ("spikes", "currents"):
+        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    slopes: dict[Any, Surrogate] = {"rectangle": Surrogate("rectangle", threshold), "arctan": ARCTAN}
+    if isinstance(surrogate, str) and ":" not in surrogate and surrogate not in slopes:
+        raise ParameterError(f"surrogate must be one of {tuple(slopes)} or your own, got {surrogate!r}")
+    slope = slopes[surrogate] if surrogate in slopes else as_surrogate(surrogate)
+    spike = lambda: LIF(leak, threshold, surrogate=slope)
+    layers: list[Any] = []
+    for k, n in enumerate(hidden):
+        layer = Linear(int(n), storage=storage, density=density, name=f"fc{k + 1}")
+        layers += [Dendritic(layer, gate_gain) if dendritic else layer, *([BatchNorm()] if normed else []), spike()]
+    layers += [Linear(n_class, name="out"), *([spike()] if readout == "spikes" else [])]
+    return Sequential(*layers, inputs=inputs, seed=seed)
+
+
 def _spike() -> LIF:
     """The neurons of the lottery-ticket baseline: tau 4/3, threshold 1, reset detached, arctan."""
     return LIF.from_tau(4 / 3, 1.0, detach=True, surrogate=ARCTAN)
 
 
+@registered("network")
 def vgg16(
     n_class: int = 10, *, inputs: tuple[int, int, int] = (32, 32, 3), steps: int = 5, width: float = 1.0,
     storage: str = "dense", density: float = 1.0, **words: Any,
@@ -257,6 +311,7 @@ def vgg16(
     return Sequential(*layers, Flatten(), Linear(n_class, name="fc"), inputs=inputs, **words)
 
 
+@registered("network")
 def resnet19(
     n_class: int = 10, *, inputs: tuple[int, int, int] = (32, 32, 3), steps: int = 5, width: float = 1.0,
     storage: str = "dense", density: float = 1.0, **words: Any,
@@ -289,27 +344,16 @@ def resnet19(
     )  # fmt: skip
 
 
-NETWORKS = {
-    f.__name__: f
-    for f in (
-        sdsnn_mnist, sdsnn_nmnist, sdsnn_dvs_gesture, sdsnn_cifar10, dpap_mnist, stds_cifar10, vgg16, resnet19,
-    )
-}  # fmt: skip
-
-
 def network(name: str, **words: Any) -> Sequential:
-    """A network by its name; `words` go to its function.
+    """A network by its name, or by ``"module:function"``; `words` go to its function.
 
     Raises
     ------
     ParameterError
         With the nearest name.
     """
-    from neurodev.errors import nearest
-
-    if name not in NETWORKS:
-        raise ParameterError(f"unknown network {name!r}{nearest(name, list(NETWORKS))}; there are {tuple(NETWORKS)}")
-    return NETWORKS[name](**words)
+    made: Sequential = find("network", name)(**words)
+    return made
 
 
 def n_weights(model: Sequential) -> int:

@@ -25,8 +25,7 @@ synapse; the event loop moves the bases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -35,6 +34,7 @@ from numpy.typing import NDArray
 from neurodev import params, rng
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
+from neurodev.registry import Registered, word_of
 
 if TYPE_CHECKING:
     from neurodev.structure.plan import NeuronPlan, Plan
@@ -227,7 +227,7 @@ class NeuronView:
 
 
 @dataclass(frozen=True)
-class Mechanism:
+class Mechanism(Registered, kind="mechanism"):
     """Base of all mechanisms; override only what your idea needs.
 
     Class attributes
@@ -299,7 +299,7 @@ class Mechanism:
 
     def describe(self) -> dict[str, Any]:
         """Kind and parameters as plain data, for provenance."""
-        return {"kind": self.name, **{k: v for k, v in params.asdict(self).items()}}
+        return {"kind": word_of(type(self)), **params.asdict(self)}
 
 
 def check_owners(where: str, mechanisms: tuple[Mechanism, ...], present: frozenset[str] = frozenset()) -> None:
@@ -343,11 +343,6 @@ def check_writers(where: str, mechanisms: tuple[Mechanism, ...], columns: frozen
         )
 
 
-def is_registered(cls: Any) -> bool:
-    """Whether `cls` is a concrete mechanism (it overrides at least one phase)."""
-    return isinstance(cls, type) and issubclass(cls, Mechanism) and cls is not Mechanism and bool(fields(cls))
-
-
 @kernel
 def sum_per_target(values, slots, post, total, count):  # type: ignore[no-untyped-def]
     """Add `values` of the live `slots` to their target neurons; `total`, `count` (n_target) are cleared first."""
@@ -366,6 +361,3 @@ def mean_per_target(view: SynapseView, column: str, slots: I8) -> tuple[F8, I8]:
     total, count = np.zeros(n), np.zeros(n, dtype=np.int64)
     sum_per_target(view.table.column(column), slots, view.table.post, total, count)
     return total / np.maximum(count, 1), count
-
-
-Hook = Callable[..., None]

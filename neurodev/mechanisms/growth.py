@@ -142,6 +142,10 @@ class Growth(Mechanism):
                 raise ParameterError(f"a kind of Growth.elements must be a word, got {kind!r}")
         self.curves()
 
+    def made_of(self) -> list[Any]:
+        """The curves, also those that a study gave as tables."""
+        return list(self.curves().values())
+
     def curves(self) -> dict[str, GrowthCurve]:
         """The curve of every kind."""
         given = self.elements if self.elements is not None else _default()

@@ -28,6 +28,7 @@ from neurodev import params
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import kernel, rule
 from neurodev.params import param
+from neurodev.registry import Registered, find, is_ours, names, ours, word_of
 from neurodev.signals.calcium import expectation
 
 F8 = NDArray[np.float64]
@@ -72,7 +73,7 @@ def growth_between(curve, centre, width, calcium, duration):  # type: ignore[no-
 
 
 @dataclass(frozen=True)
-class GrowthCurve:
+class GrowthCurve(Registered, kind="growth curve"):
     """Base of the growth curves: `nu` is the fastest growth, `epsilon` the calcium at which growth vanishes."""
 
     word: ClassVar[str] = ""
@@ -94,7 +95,7 @@ class GrowthCurve:
 
     def describe(self) -> dict[str, Any]:
         """The curve as plain words and numbers."""
-        return {"curve": self.word, **params.asdict(self)}
+        return {"curve": self.word if is_ours(type(self)) else word_of(type(self)), **params.asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -138,24 +139,26 @@ class SigmoidGrowth(GrowthCurve):
         return float(SIGMOID), self.epsilon, self.psi
 
 
-CURVES: dict[str, type[GrowthCurve]] = {c.word: c for c in (LinearGrowth, GaussianGrowth, SigmoidGrowth)}
-
-
 def as_curve(given: object, what: str) -> GrowthCurve:
-    """A curve, or the table ``{curve = "gaussian", nu = ..., epsilon = ...}`` of a study."""
+    """A curve, or the table ``{curve = "gaussian", nu = ..., epsilon = ...}`` of a study.
+
+    ``curve`` (or ``kind``) is the word of one of ours, or the name of a class, one's own as ``"module:Class"``.
+    """
     if isinstance(given, GrowthCurve):
         return given
     if not isinstance(given, Mapping):
         raise ParameterError(f"{what} must be LinearGrowth, GaussianGrowth or SigmoidGrowth, got {given!r}")
     words = dict(given)
-    kind = words.pop("curve", "gaussian")
-    if kind not in CURVES:
-        raise ParameterError(f"{what}.curve must be one of {tuple(CURVES)}, got {kind!r}{nearest(str(kind), CURVES)}")
-    known = [i.name for i in params.describe(CURVES[kind])]
+    kind = str(words.pop("kind", words.pop("curve", "gaussian")))
+    named = {c.word: c for c in ours("growth curve").values()}
+    if ":" not in kind and kind not in (*named, *names("growth curve")):
+        raise ParameterError(f"{what}.curve must be one of {tuple(named)}, got {kind!r}{nearest(kind, named)}")
+    cls: type[GrowthCurve] = named[kind] if kind in named else find("growth curve", kind)
+    known = [i.name for i in params.describe(cls)]
     for name in words:
         if name not in known:
             raise ParameterError(f"{what}: a {kind} curve has no {name!r}{nearest(str(name), known)}; it has {known}")
-    return CURVES[kind](**words)
+    return cls(**words)
 
 
 # ---------------------------------------------------------------------- closed forms

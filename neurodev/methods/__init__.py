@@ -1,25 +1,22 @@
-"""Methods: published ways to prune and grow while learning, each a page of composition over isolated mechanisms."""
+"""Methods: published ways to prune and grow while learning, each a page of composition over isolated mechanisms.
 
-from neurodev.methods.dpap import DPAP
-from neurodev.methods.drop_and_grow import NDSNN, SET, RigL, Static
-from neurodev.methods.hybrids import TracedNDSNN, TrophicNDSNN
-from neurodev.methods.lth import LTH
-from neurodev.methods.nspdi import NSPDI, STDS
-from neurodev.methods.sd_snn import SDSNN
+What is here is what the registry knows: ``nd.methods.NDSNN(sparsity=0.9)``.
+"""
 
-METHODS = {m.__name__: m for m in (SDSNN, DPAP, NDSNN, NSPDI, STDS, LTH, SET, RigL, Static, TracedNDSNN, TrophicNDSNN)}
+from typing import Any
 
-__all__ = [
-    "DPAP",
-    "LTH",
-    "METHODS",
-    "NDSNN",
-    "NSPDI",
-    "SDSNN",
-    "SET",
-    "STDS",
-    "RigL",
-    "Static",
-    "TracedNDSNN",
-    "TrophicNDSNN",
-]
+from neurodev import moved, registry
+
+__all__ = sorted(registry.OURS["method"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """A method by its name, imported on use."""
+    if name not in registry.OURS["method"]:
+        return moved.name(__name__, name)
+    return registry.find("method", name)
+
+
+def __dir__() -> list[str]:
+    """The methods."""
+    return [*__all__]

@@ -8,7 +8,7 @@ from neurodev.learn.training.trainer import Trainer
 EPOCHS = 300  # of the published runs
 
 
-class Scaled(Remembering):
+class Scaled(Remembering, word=False):
     """A method with a field ``scale``: the length of this run over `EPOCHS`, by default ``epochs / 300``."""
 
     scale: float | None

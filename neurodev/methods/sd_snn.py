@@ -18,7 +18,6 @@ parameter says which reading is the default.  Counters scale with the length of 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -245,14 +244,3 @@ class SDSNN(Scaled):
 
 def _density_deaths(name: str, gone: I8, density: F8) -> Plan:
     return rewire.deaths(name, gone, "density", density)
-
-
-def expected_units(n: int, percent: float, rate: float, n_next: int, epochs: int, late: float = 0.00075) -> list[int]:
-    """Pruned units after each pruning epoch if nothing regenerates: the slow, obvious twin of the controller."""
-    out = []
-    for k in range(epochs):
-        pruned = math.floor(n * percent / 100 + 1e-9)
-        out.append(pruned)
-        alpha = rate * math.exp(-k) if k <= 23 else late
-        percent += alpha * (n - pruned) / n_next
-    return out

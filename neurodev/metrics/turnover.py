@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.moved import names_of
 
 F8 = NDArray[np.float64]
+__getattr__ = names_of(__name__)
 
 
 def turnover_ratio(before: ArrayLike, after: ArrayLike) -> float:
@@ -260,7 +262,7 @@ def slow_birth_share(share: float, slow: float, fast: float) -> float:
     return share * slow / (share * slow + (1.0 - share) * fast)
 
 
-class Survival(NamedTuple):
+class SurvivalCurve(NamedTuple):
     """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's `error`, number `at_risk` before.
 
     All are (n_step,); `until` is the age up to which anything was observed (the last death or censoring).
@@ -302,7 +304,7 @@ class Survival(NamedTuple):
         return np.where(inner, low, self.value), np.where(inner, high, self.value)
 
 
-def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None = None) -> Survival:
+def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None = None) -> SurvivalCurve:
     """Survival with censoring and, optionally, delayed entry; Greenwood's standard error.
 
     A life censored at the age of another's death still counts as at risk there.
@@ -318,7 +320,7 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
 
     Returns
     -------
-    Survival
+    SurvivalCurve
         Without any death it has no steps: the share stays 1 up to `until`.
 
     Notes
@@ -333,7 +335,7 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
     until = float(t.max()) if t.size else float("nan")
     times = np.unique(t[d])
     if times.size == 0:
-        return Survival(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), until)
+        return SurvivalCurve(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), until)
     deaths = np.bincount(np.searchsorted(times, t[d]), minlength=times.size).astype(float)
     left_before = np.searchsorted(np.sort(t), times, side="left")
     if entry is None:
@@ -346,7 +348,7 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = deaths / (at_risk * (at_risk - deaths))
         error = value * np.sqrt(np.cumsum(np.where(np.isfinite(terms), terms, 0.0)))
-    return Survival(times, value, error, at_risk, until)
+    return SurvivalCurve(times, value, error, at_risk, until)
 
 
 def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: float) -> tuple[F8, F8, F8]:

@@ -59,6 +59,7 @@ class Bilinear(Branches):
         kappa of inputs on different branches over that of inputs on the same one.
     """
 
+    linear: ClassVar[bool] = False
     equation: ClassVar[str] = (
         "soma current = sum_j I_j + sum over pairs kappa_jk R I_j I_k (other branches: x across);  "
         "steady state V = V_j + V_k + kappa V_j V_k, kappa_jk = -(1/E_j + 1/E_k) where not set"
@@ -94,6 +95,7 @@ class TwoLayer(Branches):
         The defaults are recalled from Poirazi et al. 2003, not checked.
     """
 
+    linear: ClassVar[bool] = False
     equation: ClassVar[str] = (
         "soma current = sum over branches of unit s(E_b / unit), at an arrival unit (s(after) - s(before)), + I;  "
         "s(n) = height / (1 + exp((middle - n) / width)) + slope n + curvature n^2"
@@ -136,6 +138,7 @@ class Plateau(Branches):
         Real potential at the LIF's `rest`, and how far a branch at threshold lies above its soma.
     """
 
+    linear: ClassVar[bool] = False
     equation: ClassVar[str] = (
         "E_b reaches threshold at t0: soma current + amplitude B(V(t0) + depolarisation) / B(depolarisation) until "
         "t0 + duration, potentials from resting;  B(v) = 1 / (1 + magnesium/3.57 exp(-.062 v))"
@@ -158,6 +161,11 @@ class Plateau(Branches):
 
 
 KINDS: dict[type, int] = {Branches: 0, Bilinear: 1, TwoLayer: 2, Plateau: 3}
+
+
+def code_of(dendrite: Branches | None) -> int:
+    """Number of a dendrite's rule, for the engine: that of its nearest ancestor; 0 where there is nothing but a sum."""
+    return next((KINDS[c] for c in type(dendrite).__mro__ if c in KINDS), 0)
 
 
 def parameters(dendrite: Any) -> list[float]:

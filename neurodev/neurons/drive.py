@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.errors import ParameterError
+from neurodev.moved import names_of
 from neurodev.params import check, param
+from neurodev.registry import Registered
 from neurodev.structure.places import Sheet
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+__getattr__ = names_of(__name__)
 
 
 class Source(ABC):
@@ -34,7 +37,7 @@ class Source(ABC):
         """Spike times (ms from the start of chunk `k`, ascending, in [0, period)) and cell indices."""
 
 
-class Drive(ABC):
+class Drive(Registered, ABC, kind="drive"):
     """Base of all drives."""
 
     role: ClassVar[str] = "drive"
@@ -229,7 +232,7 @@ class _ListSource(Source):
 
 
 @dataclass(frozen=True)
-class Background:
+class Background(Registered, kind="background", word=True):
     """An independent Poisson input for every neuron of a population, without cells of its own.
 
     Use it with ``net.background(population, nd.Background(...))``.
@@ -361,10 +364,12 @@ class _WaveSource(Source):
 
 
 @dataclass(frozen=True)
-class Recording(Drive):
+class Recorded(Drive):
     """Event-camera (or other) recordings, played one after the other in a seeded order, one per `interval`.
 
-    Build it with `neurodev.data.recording`, which pools a sensor into cells and keeps polarity.
+    `neurodev.data.recordings` makes training data of such recordings; `SpikeList` plays one list of spikes.
+
+    `neurodev.data.pool` makes trains and places of the recordings of a sensor, and keeps polarity.
 
     Parameters
     ----------
@@ -387,7 +392,7 @@ class Recording(Drive):
     def __post_init__(self) -> None:
         check(self)
         if not self.trains:
-            raise ParameterError("Recording.trains is empty: give at least one recording")
+            raise ParameterError("Recorded.trains is empty: give at least one recording")
         n = self.n
         for i, (t, j) in enumerate(self.trains):
             times, cells = np.asarray(t), np.asarray(j)
@@ -414,19 +419,19 @@ class Recording(Drive):
 
     def bind(self, n: int, positions: F8, seed: int, name: str) -> Source:
         """See `Drive.bind`."""
-        return _RecordingSource(self, n, seed, name)
+        return _RecordedSource(self, n, seed, name)
 
     def mean_rate_hz(self) -> float:
         """Events over cells and time."""
         return 1e3 * float(np.mean([np.size(t) for t, _ in self.trains])) / self.n / self.interval
 
-    def shuffled(self) -> Recording:
+    def shuffled(self) -> Recorded:
         """The same trains on permuted places."""
         return replace(self, permutation=True)
 
 
-class _RecordingSource(Source):
-    def __init__(self, recording: Recording, n: int, seed: int, name: str) -> None:
+class _RecordedSource(Source):
+    def __init__(self, recording: Recorded, n: int, seed: int, name: str) -> None:
         self._r, self._seed, self._name = recording, seed, name
         self.period = float(recording.interval)
         self._trains = [(np.asarray(t, dtype=float), np.asarray(j, dtype=np.int64)) for t, j in recording.trains]

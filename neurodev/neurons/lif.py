@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import address
 from neurodev.neurons import channels, current_rules, dendrite_rules
-from neurodev.neurons.dendrite import KINDS, Plateau
+from neurodev.neurons.dendrite import Plateau, code_of
 from neurodev.neurons.dendrite import parameters as dendrite_numbers
 from neurodev.neurons.expsum import SCRATCH
 from neurodev.neurons.model import Cells, Column, Input, Membrane, NeuronModel, Rules, is_free
@@ -35,6 +35,8 @@ F8 = NDArray[np.float64]
 @dataclass(frozen=True)
 class LIF(NeuronModel):
     """Leaky integrate-and-fire neurons; each parameter is a number or one number per neuron.
+
+    Its namesake `neurodev.learn.LIF` is a layer of the trainable path, in discrete steps.
 
     Parameters
     ----------
@@ -95,7 +97,7 @@ class LIF(NeuronModel):
             return
         if not isinstance(self.dendrite, Branches):
             raise ParameterError(f"LIF.dendrite must be e.g. nd.Branches(8) or nd.Plateau(8), got {self.dendrite!r}")
-        if type(self.dendrite) is not Branches:
+        if not self.dendrite.linear:
             word = type(self.dendrite).__name__
             if not self.has_currents:
                 raise ParameterError(
@@ -112,7 +114,7 @@ class LIF(NeuronModel):
     @property
     def branched(self) -> int:
         """Which dendrite its rules compute; 0: none, or one that merely adds up."""
-        return KINDS.get(type(self.dendrite), 0)
+        return code_of(self.dendrite)
 
     @property
     def weight_unit(self) -> str:

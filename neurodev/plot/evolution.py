@@ -168,7 +168,7 @@ def raster(
     )
 
 
-def _survival_curve(ax: Any, km: turnover.Survival, shade: str, width: float, label: str) -> None:
+def _survival_curve(ax: Any, km: turnover.SurvivalCurve, shade: str, width: float, label: str) -> None:
     enough = km.at_risk >= 10
     t, v = np.concatenate([[0], km.time[enough]]), np.concatenate([[1], km.value[enough]])
     low, high = (np.concatenate([[1], edge[enough]]) for edge in km.interval())

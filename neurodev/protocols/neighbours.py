@@ -24,7 +24,7 @@ F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Places(Mechanism):
+class Places(Mechanism, word=False):
     """Puts synapses on branches: the first ones at `place` on branch 0 (by uid), newborns anywhere."""
 
     owns: ClassVar[tuple[str, ...]] = ("branch", "place")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from neurodev.errors import ParameterError, nearest
@@ -12,12 +13,6 @@ from neurodev.protocols.result import Protocol
 Maker = Callable[..., Protocol]
 
 _PROTOCOLS: dict[type, Maker] = {}
-
-# The modules of built-in protocols; each registers its own on import.
-MODULES = (
-    "rules", "sizes", "births", "competition", "homeostasis", "learning", "coincidence", "fates", "elements",
-    "stages", "neighbours", "dendrites", "preset_runs", "cells",
-)  # fmt: skip
 
 
 def protocol(*kinds: type) -> Callable[[Maker], Maker]:
@@ -32,8 +27,9 @@ def protocol(*kinds: type) -> Callable[[Maker], Maker]:
 
 
 def _load() -> None:
-    for name in MODULES:
-        import_module(f"neurodev.protocols.{name}")
+    """Import the modules of built-in protocols: each registers its own."""
+    for module in iter_modules(import_module("neurodev.protocols").__path__):
+        import_module(f"neurodev.protocols.{module.name}")
 
 
 def protocol_of(kind: type) -> Maker | None:

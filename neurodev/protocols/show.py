@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from textwrap import wrap
 from typing import Any
 
@@ -53,10 +54,10 @@ def _range(info: params.ParameterInfo) -> str:
 
 
 def table(obj: Any) -> str:
-    """Parameters of an instance: value, unit, clock, range and source, one a line."""
+    """Parameters of an instance (or of a class): value, unit, clock, range and source, one a line."""
     rows = [("parameter", "value", "clock", "range", "source")]
-    for info in params.describe(obj):
-        value = number(getattr(obj, info.name), info.unit, info.clock)
+    for info in params.describe(obj) if is_dataclass(obj) else ():
+        value = number(getattr(obj, info.name, "to give"), info.unit, info.clock)
         rows.append((info.name, value, info.clock or "", _range(info), info.source))
     width = [max(len(r[k]) for r in rows) for k in range(4)]
     lines = []
@@ -94,10 +95,10 @@ def preset(given: Preset) -> str:
 
 
 def describe(obj: Any) -> str:
-    """Everything but the curve: sentence, equation, columns and parameters of an instance."""
+    """Everything but the curve: sentence, equation, columns and parameters of an instance or a class."""
     if isinstance(obj, Preset):
         return preset(obj)
-    cls = type(obj)
+    cls = obj if isinstance(obj, type) else type(obj)
     lines = [f"{cls.__name__}: {first_line(cls)}"]
     equation = getattr(cls, "equation", "")
     if equation:
@@ -109,6 +110,8 @@ def describe(obj: Any) -> str:
         if columns:
             lines.append(f"  {word:<9}  {', '.join(columns)}")
     lines.append(table(obj))
-    if hasattr(obj, "constants"):  # what the rule really uses, its own defaults and closed forms filled in
+    if obj is not cls and hasattr(
+        obj, "constants"
+    ):  # what the rule really uses, its own defaults and closed forms filled in
         lines.append("  uses  " + ", ".join(f"{k} = {v:.6g}" for k, v in obj.constants().items()))
     return "\n".join(lines)

@@ -18,7 +18,6 @@ from neurodev.jit import call_hook, kernel
 from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
 from neurodev.noise import uniforms_of
-from neurodev.structure import weight as weight_map
 from neurodev.structure.log import LogBatch, StructuralLog, cause_code, concatenate
 from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.structure.table import Table
@@ -100,15 +99,6 @@ class Ticks:
                 for m in self.synaptic:
                     m.born(self.view, done.slots)
         return done
-
-    def weigh(self) -> None:
-        """Read the weights off the sizes, scaled by the targets."""
-        t, v = self.table, self.view
-        gain = np.exp(v.target["scaling"]) if "scaling" in v.target else np.ones(t.n_target)
-        weight_map.refresh(
-            t.slots(), t.column("log_size"), t.column("size"), t.weight, t.post, v.reference_volume, v.weight_gain,
-            v.silent_volume, gain, weight_map.transmission(t),
-        )  # fmt: skip
 
     def events(self) -> LogBatch:
         """Everything logged so far."""
@@ -211,7 +201,7 @@ def poisson(rate_hz: float, duration: float, draw: np.random.Generator) -> F8:
 
 
 @dataclass(frozen=True)
-class Push(Mechanism):
+class Push(Mechanism, word=False):
     """Holds the set-points of synapses away from the mean: `amount` (n,) in sd, by uid from the first on."""
 
     adds: ClassVar[tuple[str, ...]] = ("drive_push",)
@@ -228,7 +218,7 @@ class Push(Mechanism):
 
 
 @dataclass(frozen=True)
-class Replacement(Mechanism):
+class Replacement(Mechanism, word=False):
     """Keeps the number of synapses: each one that died is replaced by a newborn a tick later, from a random source."""
 
     number: Any = None

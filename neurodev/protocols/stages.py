@@ -23,7 +23,7 @@ F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Induce(Mechanism):
+class Induce(Mechanism, word=False):
     """Stands for STDP: in tick `when` every synapse is induced by its own `amount` (reference bursts, by uid)."""
 
     owns: ClassVar[tuple[str, ...]] = ("accumulator",)

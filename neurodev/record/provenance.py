@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import inspect
 import os
 import platform
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from neurodev.errors import StudyError
+from neurodev.registry import Registered, is_ours, kind_of, load, source_hash, word_of
 
 _PACKAGES = ("neurodev", "numpy", "numba", "scipy")
 
@@ -32,20 +35,6 @@ def environment() -> dict[str, Any]:
     }
 
 
-def source_hash(cls: type) -> str:
-    """SHA-256 of the file that defines a class, or of the class alone where there is no file (a notebook).
-
-    Empty if neither can be read: an unknown source must not look like a known one.
-    """
-    for thing in (inspect.getmodule(cls), cls):
-        try:
-            if thing is not None:
-                return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()
-        except (OSError, TypeError):
-            continue
-    return ""
-
-
 def sources(mechanisms: Iterable[object]) -> dict[str, dict[str, str]]:
     """Import path and source hash of every kind of mechanism in use.
 
@@ -57,3 +46,70 @@ def sources(mechanisms: Iterable[object]) -> dict[str, dict[str, str]]:
         name = path if cls.__name__ in out else cls.__name__
         out[name] = {"path": path, "sha256": source_hash(cls)}
     return out
+
+
+def foreign(*things: Any) -> dict[str, dict[str, str]]:
+    """What is not ours among things and their parts: kind and source hash of each class or function, by its word.
+
+    Parameters
+    ----------
+    *things
+        Instances, classes or functions; parts are parameters that are of a kind themselves (a wiring of contacts).
+    """
+    out: dict[str, dict[str, str]] = {}
+    waiting, seen = list(things), set[int]()
+    while waiting:
+        thing = waiting.pop(0)
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        thing = thing.func if isinstance(thing, partial) else thing
+        maker = thing if hasattr(thing, "__qualname__") else type(thing)
+        if not is_ours(maker) and maker.__module__ != "builtins":
+            out[word_of(maker)] = {"kind": kind_of(maker), "sha256": source_hash(maker)}
+        if isinstance(thing, Registered):
+            waiting += thing.made_of()
+    return out
+
+
+def check_sources(recorded: Mapping[str, Mapping[str, str]], trust: bool = False) -> None:
+    """Refuse to go on with a run where a class or function that is not ours is missing or has changed.
+
+    Parameters
+    ----------
+    recorded : mapping
+        What `foreign` said when the run began, ``provenance["sources"]`` of its file.
+    trust : bool
+        Import what is named there; otherwise the caller has imported it.
+
+    Raises
+    ------
+    StudyError
+        With the names.
+    """
+    for word, about in recorded.items():
+        module = word.partition(":")[0]
+        if module not in sys.modules:
+            if not trust:
+                raise StudyError(
+                    f"this run uses {word!r}, a {about['kind'] or 'function'} that is not neurodev's and is not "
+                    f"imported: import {module} first, if you trust it"
+                )
+            load(word)
+        elif not hasattr(sys.modules[module], word.partition(":")[2].split(".")[0]):
+            raise StudyError(f"this run uses {word!r}, which module {module!r} no longer has")
+    changed = [word for word, about in recorded.items() if source_hash(_behind(word)) != about["sha256"]]
+    if changed:
+        raise StudyError(
+            f"the source of {', '.join(map(repr, changed))} is not what it was when this run began: take the old "
+            "source again, or begin a new run"
+        )
+
+
+def _behind(word: str) -> Any:
+    """The class or function of a word whose module is imported; for one made within a function, that function."""
+    module, _, name = word.partition(":")
+    found: Any = sys.modules[module]
+    for part in name.split(".<locals>")[0].split("."):
+        found = getattr(found, part)
+    return found

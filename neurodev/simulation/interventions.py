@@ -13,6 +13,7 @@ import numpy as np
 
 from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.trophic_factor import TrophicFactor
+from neurodev.registry import Registered
 from neurodev.structure.log import cause_code
 from neurodev.structure.plan import Plan
 
@@ -39,7 +40,7 @@ def _projection(sim: Simulator, thing: Any) -> Projection:
     return known[name]
 
 
-class Intervention(ABC):
+class Intervention(Registered, ABC, kind="intervention"):
     """Base of all interventions."""
 
     @abstractmethod

@@ -17,7 +17,7 @@ from neurodev.engine.checks import approximations, mechanisms_of
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import ParameterError
-from neurodev.record.provenance import environment, sources
+from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
@@ -132,7 +132,12 @@ class Simulation:
     def _describe(self, study: str) -> None:
         s, f = self.simulator, self.file
         net = s.network
-        f.set_item("provenance", environment() | {"seed": net.seed, "study": study})
+        parts: list[Any] = [x for p in net.populations.values() for x in (p.model, *p.mechanisms)] + [
+            b for _, b in net.backgrounds
+        ]
+        parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
+        self._foreign = foreign(*parts)
+        f.set_item("provenance", environment() | {"seed": net.seed, "study": study, "sources": self._foreign})
         f.set_item("network", net.describe())
         f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
         f.set_item("causes", list(CAUSES))
@@ -230,6 +235,9 @@ class Simulation:
         self._schedule.sort(key=lambda x: x[:2])
         done = [f"{s:g} ms of spikes: {w}" for s, _, w in self._schedule]
         self.file.set_item("interventions", done)
+        if new := foreign(what):
+            self._foreign |= new
+            self.file.set_item("provenance", {"sources": self._foreign})
         return self
 
     def probe(self, what: Any, signal: str = "V", *, every: float = 1.0) -> Probe:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.params import check, param
+from neurodev.registry import Registered
 from neurodev.rng import uniform
 
 F8 = NDArray[np.float64]
@@ -79,10 +80,11 @@ def draw_places(stream, uids, n_branch, length, branch, place):  # type: ignore[
 
 
 @dataclass(frozen=True)
-class Branches:
+class Branches(Registered, kind="dendrite", word=True):
     """The dendrite of a neuron as a few straight branches; synapses sit at places along them.
 
-    As the ``dendrite`` of `LIF` the branches are linear: a point neuron whose synapses have places.
+    As the ``dendrite`` of `LIF` the branches are linear: a point neuron whose synapses have places.  Its namesake
+    `neurodev.learn.Branches` is a layer of the trainable path: the somatic half of a two-layer neuron.
 
     Parameters
     ----------
@@ -90,6 +92,7 @@ class Branches:
     length : float, um
     """
 
+    linear: ClassVar[bool] = True  # nothing but a sum: a point neuron
     equation: ClassVar[str] = "soma current = sum over branches of E_b + I_b, the currents of their synapses"
 
     per_neuron: int = param(1, unit="1", low=1, high=65535, source="free")

@@ -1,4 +1,4 @@
-"""One weight map for both drivers: ``weight = sign * gain * max(0, size - threshold)``, with its pullbacks.
+"""One weight map for both drivers: ``weight = sign * gain * max(0, size - threshold)``.
 
 In the engine `gain` is w0 / V0 and `threshold` the silent volume; in training `size` is the magnitude of a
 parameter and `threshold` a ramp.  An optional hard cut makes weights below it exactly zero.
@@ -15,24 +15,6 @@ from neurodev.jit import kernel
 
 F8 = NDArray[np.float64]
 NOTHING: F8 = np.zeros(0)
-
-
-def weight_of(size: F8, sign: F8 | float, gain: F8 | float, threshold: F8 | float, cut: float = 0.0) -> F8:
-    """The weight of a synapse of a given size; below `cut` (in units of size above threshold) it is 0."""
-    above = np.maximum(0.0, size - threshold)
-    return np.asarray(sign * gain * np.where(above > cut, above, 0.0), dtype=np.float64)
-
-
-def pull_true(
-    upstream: F8, size: F8, sign: F8 | float, gain: F8 | float, threshold: F8 | float, cut: float = 0.0
-) -> F8:
-    """Gradient with respect to size: zero for silent synapses."""
-    return np.asarray(upstream * sign * gain * (size - threshold > cut), dtype=np.float64)
-
-
-def pull_straight(upstream: F8, sign: F8 | float, gain: F8 | float) -> F8:
-    """Straight-through gradient: silent synapses feel the loss too."""
-    return np.asarray(upstream * sign * gain, dtype=np.float64)
 
 
 def transmission(table: Any) -> F8:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.params import check, param
+from neurodev.registry import Registered
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
-class Wiring(ABC):
+class Wiring(Registered, ABC, kind="wiring"):
     """Base of all wiring rules."""
 
     @abstractmethod
@@ -290,7 +291,7 @@ def as_wiring(rule: object) -> Wiring:
 # ---------------------------------------------------------------------- delays
 
 
-class Delay(ABC):
+class Delay(Registered, ABC, kind="delay"):
     """Base of all distributions of axonal delays."""
 
     @abstractmethod

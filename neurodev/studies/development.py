@@ -8,19 +8,11 @@ from typing import Any
 from neurodev.engine.network import Network, Spines
 from neurodev.errors import NeurodevError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
-from neurodev.neurons.drive import Background, Recording, RetinalWaves
+from neurodev.neurons.drive import Drive
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
 from neurodev.structure.places import Sheet
-from neurodev.structure.wiring import Fixed, Uniform
-from neurodev.studies.kinds import INTERVENTIONS, MECHANISMS, MODELS, WIRINGS
-from neurodev.studies.reading import (
-    Study,
-    _make,
-    check_keys,
-    kind_of,
-    quantity,
-)
+from neurodev.studies.reading import Place, Study, call, check_keys, made, quantity
 
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
@@ -40,16 +32,34 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     """
     t = study.table
     check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
-    sheet = _make(study, Sheet, t.get("sheet", {}), ("sheet",))
+    sheet = call(study, Sheet, t.get("sheet", {}), ("sheet",))
     net = Network(seed=t.get("seed", 0) if seed is None else seed, sheet=sheet)
-    extra = ("n", "inhibitory", "jitter", "room", "use")
     for name, given in t.get("population", {}).items():
-        place = ("population." + name,)
-        model = _make(study, kind_of(study, given, MODELS, place, "population"), given, place, extra)
-        if shuffled and isinstance(model, (RetinalWaves, Recording)):
-            model = model.shuffled()
-        if "n" not in given:
-            raise StudyError(f"{study.where(*place)}: a population needs n, its size")
+        _populate(study, net, name, given, shuffled, without)
+    for k, given in enumerate(t.get("background", [])):
+        place = ("background", k)
+        target = _named(study, net, given.get("target"), (*place, "target"))
+        drive = made(study, "background", given, place, ("target",), default="Background")
+        try:
+            net.background(target, drive)
+        except NeurodevError as e:
+            raise StudyError(f"{study.where(*place)}: {e}") from e
+    for name, given in t.get("projection", {}).items():
+        _connect(study, net, name, given, without)
+    return net
+
+
+def _populate(
+    study: Study, net: Network, name: str, given: dict[str, Any], shuffled: bool, without: str | None
+) -> None:
+    place: Place = ("population", name)
+    extra = ("n", "inhibitory", "jitter", "room", "use")
+    model = made(study, ("neuron model", "drive"), given, place, extra)
+    if shuffled and isinstance(model, Drive) and type(model).shuffled is not Drive.shuffled:
+        model = model.shuffled()
+    if "n" not in given:
+        raise StudyError(f"{study.where(*place)}: a population needs n, its size")
+    try:
         p = net.add(
             model,
             given["n"],
@@ -59,15 +69,11 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
             room=given.get("room", 0),
         )
         p.use(*_used(study, given, place, without))
-    for given in t.get("background", []):
-        target = _named(study, net, given.get("target"), ("background",))
-        net.background(target, _make(study, Background, given, ("background",), ("target",)))
-    for name, given in t.get("projection", {}).items():
-        _connect(study, net, name, given, without)
-    return net
+    except NeurodevError as e:
+        raise e if isinstance(e, StudyError) else StudyError(f"{study.where(*place)}: {e}") from e
 
 
-def _named(study: Study, net: Network, name: Any, place: tuple[str, ...]) -> Any:
+def _named(study: Study, net: Network, name: Any, place: Place) -> Any:
     if name not in net.populations:
         raise StudyError(
             f"{study.where(*place)}: no population {name!r}{nearest(str(name), net.populations)}; "
@@ -76,26 +82,20 @@ def _named(study: Study, net: Network, name: Any, place: tuple[str, ...]) -> Any
     return net.populations[name]
 
 
-def _used(study: Study, given: dict[str, Any], place: tuple[str, ...], without: str | None) -> list[Mechanism]:
-    out = []
-    for use in given.get("use", []):
-        cls = kind_of(study, use, MECHANISMS, place, "mechanism")
-        m = _make(study, cls, use, (*place, str(use["kind"])))
-        if m.name != without:
-            out.append(m)
-    return out
+def _used(study: Study, given: dict[str, Any], place: Place, without: str | None) -> list[Mechanism]:
+    mechanisms = (made(study, "mechanism", use, (*place, "use", k)) for k, use in enumerate(given.get("use", [])))
+    return [m for m in mechanisms if m.name != without]
 
 
 def _connect(study: Study, net: Network, name: str, given: dict[str, Any], without: str | None) -> None:
-    place = ("projection." + name,)
+    place: Place = ("projection", name)
     check_keys(study, given, _PROJECTION_KEYS, place)
-    source, target = (_named(study, net, given.get(k), place) for k in ("source", "target"))
-    rule = given.get("wiring", {})
-    wiring = _make(study, kind_of(study, rule, WIRINGS, (*place, "wiring"), "wiring"), rule, (*place, "wiring"))
+    source, target = (_named(study, net, given.get(k), (*place, k)) for k in ("source", "target"))
+    wiring = made(study, "wiring", given.get("wiring", {}), (*place, "wiring"))
     delay = given.get("delay", 1.0)
     if isinstance(delay, dict):
-        delay = _make(study, Uniform if "low" in delay else Fixed, delay, (*place, "delay"))
-    spines = _make(study, Spines, given["spines"], (*place, "spines")) if "spines" in given else None
+        delay = made(study, "delay", delay, (*place, "delay"), default="Uniform" if "low" in delay else "Fixed")
+    spines = call(study, Spines, given["spines"], (*place, "spines")) if "spines" in given else None
     try:
         q = net.connect(
             source, target, wiring, weight=quantity(given.get("weight")), delay=quantity(delay), spines=spines,
@@ -104,7 +104,7 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
         )  # fmt: skip
         q.use(*_used(study, given, place, without))
     except NeurodevError as e:
-        raise StudyError(f"{study.where(*place)}: {e}") from e
+        raise e if isinstance(e, StudyError) else StudyError(f"{study.where(*place)}: {e}") from e
 
 
 def simulation(
@@ -115,11 +115,22 @@ def simulation(
     check_keys(study, given, _RUN_KEYS, ("run",))
     settings = {k: quantity(v) for k, v in given.items() if k != "duration"} | options
     sim = Simulation(network, to=to, progress=progress, study=study.text, **settings)
-    for what in study.table.get("at", []):
-        cls = kind_of(study, what, INTERVENTIONS, ("at",), "intervention")
-        sim.at(quantity(what.get("life", what.get("spike", 0.0))), _make(study, cls, what, ("at",), ("life", "spike")),
-               clock="spike" if "spike" in what else "life")  # fmt: skip
+    try:
+        for k, what in enumerate(study.table.get("at", [])):
+            _schedule(study, sim, what, ("at", k))
+    except BaseException:
+        sim.file.discard()
+        raise
     return sim
+
+
+def _schedule(study: Study, sim: Simulation, what: dict[str, Any], place: Place) -> None:
+    done = made(study, "intervention", what, place, ("life", "spike"))
+    when = quantity(what.get("life", what.get("spike", 0.0)))
+    try:
+        sim.at(when, done, clock="spike" if "spike" in what else "life")
+    except NeurodevError as e:
+        raise StudyError(f"{study.where(*place)}: {e}") from e
 
 
 def duration(study: Study) -> float:

@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 import neurodev as nd
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.spine_size import change_sd
 from neurodev.mechanisms.turnover import birth_death_mean
@@ -102,7 +103,7 @@ def test_weights_are_read_off_sizes_after_every_structural_event() -> None:
     q = net.connect(pre, exc, nd.Degree(inputs=10), spines=nd.Spines(weight=2.0), delay=1.0)
     q.use(nd.STDP(), nd.SpineSize(), nd.EarlyPhase(), nd.SpineStage(late=3.0, conversion=2.0, hazard=0.2))
     exc.use(nd.Scaling(target_hz=2.0))
-    sim = nd.Simulator(net, acceleration=720.0, tick=7.2e6)
+    sim = Simulator(net, acceleration=720.0, tick=7.2e6)
     seen = {"born": 0, "died": 0, "filopodia": 0}
 
     class Listener:

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev import registry
 from neurodev.bench.testbed import KINDS, TICK, companions, refusal, small_network
 from neurodev.engine.simulator import Simulator
 from neurodev.mechanisms.base import Mechanism
 from neurodev.noise import uniforms_of
 from neurodev.structure.log import concatenate
 from neurodev.structure.verify import replay
-from neurodev.studies import kinds
 from neurodev.units import day
 
 ROOM = 3
@@ -41,7 +41,7 @@ LIVELY = {
 }  # fmt: skip
 # Mechanisms that act on weights or on sizes as they are told.
 ON_WEIGHTS = {"BCM": {"act": "weight"}}
-MECHANISMS = kinds.MECHANISMS
+MECHANISMS = registry.ours("mechanism")
 
 
 def make(name: str, kind: str = "spines") -> Mechanism:

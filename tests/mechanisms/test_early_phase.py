@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.early_phase import EarlyPhase, consolidated_step, time_course
 from neurodev.mechanisms.spine_size import SpineSize
@@ -95,7 +96,7 @@ def test_weights_in_the_engine_carry_the_early_phase() -> None:
     exc = net.add(nd.LIF(drive=21.0), 10)
     q = net.connect(pre, exc, nd.AllToAll(), spines=nd.Spines(weight=1.0), delay=1.0)
     q.use(nd.STDP(), nd.SpineSize(), nd.EarlyPhase())
-    sim = nd.Simulator(net, acceleration=1.0, tick=10 * second)
+    sim = Simulator(net, acceleration=1.0, tick=10 * second)
     sim.run_until_spike(30 * second)
     t = sim.tables[q.name]
     s = t.slots()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.growth_curves import mean_growth
 from neurodev.signals.calcium import calcium_at
@@ -14,14 +15,14 @@ from tests.mechanisms.drivers import few
 POISSON = nd.LIF(tau=20.0, threshold=20.0, refractory=0.0)  # every input of 25 mV is a spike
 
 
-def firing(n: int, rate_hz: float, growth: nd.Growth, tick: float, **options) -> nd.Simulator:
+def firing(n: int, rate_hz: float, growth: nd.Growth, tick: float, **options) -> Simulator:
     """Poisson neurons with elements."""
     net = nd.Network(seed=options.pop("seed", 5))
     p = net.add(POISSON, n, name="cells")
     if rate_hz > 0:
         net.background(p, nd.Background(rate_hz=rate_hz, weight=25.0))
     p.use(growth)
-    return nd.Simulator(net, tick=tick, **{"acceleration": 1.0} | options)
+    return Simulator(net, tick=tick, **{"acceleration": 1.0} | options)
 
 
 def test_equals_forward_euler_on_the_same_train() -> None:

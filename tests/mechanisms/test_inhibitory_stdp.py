@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP, drift, window
 from neurodev.mechanisms.spine_size import SpineSize
@@ -77,7 +78,7 @@ def held_rates(extra: float, n_gaba: int, weight_max: float) -> np.ndarray:
     net.background(exc, nd.Background(rate_hz=200.0, weight=1.0))
     q = net.connect(inh, exc, nd.AllToAll(), weight=0.025 * weight_max, delay=1.0)
     q.use(nd.InhibitorySTDP(target_hz=6.0, rate=1e-2, weight_max=weight_max))
-    sim = nd.Simulator(net, acceleration=1.0, tick=20_000.0)
+    sim = Simulator(net, acceleration=1.0, tick=20_000.0)
     sim.run_until_spike(40_000.0)
     counts: list[np.ndarray] = []
 

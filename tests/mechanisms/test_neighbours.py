@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.clustered_births import ClusteredBirths, mirrored, share_within
 from neurodev.mechanisms.heterosynaptic import Heterosynaptic
@@ -141,7 +142,7 @@ def test_neighbours_in_the_engine() -> None:
     rule = nd.Heterosynaptic(amount=0.1, number=2, threshold=0.2)
     clustered = nd.ClusteredBirths(clustered=1.0, spread=0.5, length=40.0)
     q.use(nd.STDP("burst"), nd.SpineSize(death="none"), nd.Turnover(early=0.0, late=6.0), rule, clustered)
-    sim = nd.Simulator(net, acceleration=120.0, tick=7.2e6)
+    sim = Simulator(net, acceleration=120.0, tick=7.2e6)
     shrunk = []
 
     class Listener:
@@ -171,4 +172,4 @@ def test_neighbours_in_the_engine() -> None:
         a = far.add(nd.LIF(), 5)
         p = far.connect(a, a, nd.Degree(inputs=2), spines=nd.Spines(weight=1.0))
         p.use(nd.STDP(), nd.SpineSize(), nd.Heterosynaptic())
-        nd.Simulator(far, acceleration=1.0, tick=minute)
+        Simulator(far, acceleration=1.0, tick=minute)

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import neurodev as nd
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import NeuronBlock
 from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch, concatenate
@@ -21,12 +22,12 @@ AXON, DENDRITE = "axonal", "dendritic_excitatory"
 class Watch:
     """Keeps the log, and checks after every tick that elements reconcile with synapses."""
 
-    def __init__(self, sim: nd.Simulator, strict: bool = True) -> None:
+    def __init__(self, sim: Simulator, strict: bool = True) -> None:
         self.batches: list[LogBatch] = []
         self.strict = strict
         sim.listeners.append(self)
 
-    def on_tick(self, sim: nd.Simulator, report) -> None:
+    def on_tick(self, sim: Simulator, report) -> None:
         self.batches += list(report.logs.values())
         reconcile(sim, self.strict)
 
@@ -34,7 +35,7 @@ class Watch:
         return concatenate(self.batches)
 
 
-def reconcile(sim: nd.Simulator, strict: bool = True) -> None:
+def reconcile(sim: Simulator, strict: bool = True) -> None:
     """ALG-9 with element totals: every synapse occupies one element on each side, and nobody has too few."""
     expected = {(p, k[10:]): np.zeros(b.n) for p, b in sim.blocks.items() for k in b.signals if k[:10] == "connected_"}
     two_sided = True
@@ -59,14 +60,14 @@ def reconcile(sim: nd.Simulator, strict: bool = True) -> None:
     assert both[0] == both[1] or not two_sided
 
 
-def rest(n: int, elements: dict, pairing: nd.Pairing, wiring, **options) -> nd.Simulator:
+def rest(n: int, elements: dict, pairing: nd.Pairing, wiring, **options) -> Simulator:
     """A silent population with recurrent synapses of `pairing`."""
     net = nd.Network(seed=options.pop("seed", 3), sheet=options.pop("sheet", None))
     p = net.add(POISSON, n, name="cells", positions=options.pop("positions", None))
     p.use(nd.Growth(elements, **options.pop("growth", {})))
     q = net.connect(p, p, wiring, weight=1.0, name="q", multapses=options.pop("multapses", False))
     q.use(pairing)
-    return nd.Simulator(net, tick=1000.0, acceleration=1.0)
+    return Simulator(net, tick=1000.0, acceleration=1.0)
 
 
 def test_all_vacant_elements_meet_and_are_logged() -> None:
@@ -95,7 +96,7 @@ def test_distances_of_new_synapses() -> None:
     b = net.add(POISSON, centre.shape[0], name="b", positions=centre)
     b.use(nd.Growth({DENDRITE: STILL}, start=4.0))  # the axons of a have no elements: plentiful
     net.connect(a, b, nd.Degree(0), weight=1.0, name="q").use(nd.Pairing(sigma=sigma))
-    sim = nd.Simulator(net, tick=1000.0)
+    sim = Simulator(net, tick=1000.0)
     watch = Watch(sim)
     sim.run_until_spike(1000.0)
     log = watch.log()
@@ -116,7 +117,7 @@ def test_deletion_follows_the_declared_rule(rule) -> None:
     net.connect(sources, targets, nd.AllToAll(), weight=draw.uniform(0.1, 1.0, 3200), name="q").use(
         nd.Pairing(deletion=rule)
     )
-    sim = nd.Simulator(net, tick=1000.0)
+    sim = Simulator(net, tick=1000.0)
     watch, t = Watch(sim), sim.tables["q"]
     slots = t.slots()
     pre, post, uid, weight = t.pre(slots), t.post[slots].copy(), t.uid[slots].copy(), t.weight[slots].copy()
@@ -141,7 +142,7 @@ def test_deletion_follows_the_declared_rule(rule) -> None:
     assert pre.size == 3200
 
 
-def two_targets(seed: int, elements: float, growth_start: float = 0.0) -> tuple[nd.Simulator, Watch]:
+def two_targets(seed: int, elements: float, growth_start: float = 0.0) -> tuple[Simulator, Watch]:
     """The axons of one population end on two others, with the same axonal elements."""
     net = nd.Network(seed=seed)
     a, b, c = (net.add(POISSON, 40, name=x) for x in "abc")
@@ -150,7 +151,7 @@ def two_targets(seed: int, elements: float, growth_start: float = 0.0) -> tuple[
         p.use(nd.Growth({DENDRITE: STILL}, start=elements))
     net.connect(a, b, nd.Degree(6), weight=1.0, name="ab").use(nd.Pairing(sigma=300.0))
     net.connect(a, c, nd.Degree(2), weight=1.0, name="ac").use(nd.Pairing(sigma=300.0))
-    sim = nd.Simulator(net, tick=1000.0)
+    sim = Simulator(net, tick=1000.0)
     return sim, Watch(sim)
 
 
@@ -200,7 +201,7 @@ def test_with_spines_and_turnover() -> None:
     t.use(nd.Growth({DENDRITE: nd.LinearGrowth(nu=1e-7)}))
     q = net.connect(s, t, nd.Degree(5), spines=nd.Spines(), name="q")
     q.use(nd.SpineSize(death="none"), nd.Turnover(early=8.0, late=8.0), nd.Pairing(deletion="youngest"))
-    sim = nd.Simulator(net, tick=7.2e6, acceleration=7200.0)
+    sim = Simulator(net, tick=7.2e6, acceleration=7200.0)
     watch = Watch(sim, strict=False)  # a synapse of Turnover may stand without an element until the next tick
     sim.run_until_spike(2e4)
     log = watch.log()
@@ -218,13 +219,13 @@ def test_what_is_refused() -> None:
     p = net.add(POISSON, 5, name="p").use(nd.Growth({"other": STILL}))
     net.connect(p, p, nd.Degree(2), weight=1.0, name="q").use(nd.Pairing())
     with pytest.raises(BuildError, match="neither 'axonal'"):
-        nd.Simulator(net, tick=1000.0)
+        Simulator(net, tick=1000.0)
 
 
 # ---------------------------------------------------------------------- with neurons that die and are born
 
 
-def mortal(seed: int = 6, n: int = 40, room: int = 12) -> nd.Simulator:
+def mortal(seed: int = 6, n: int = 40, room: int = 12) -> Simulator:
     """Cells with elements, of which some die and some are born, on a sheet; a drive without elements beside them."""
     net = nd.Network(seed=seed, sheet=nd.Sheet(300, 300))
     p = net.add(POISSON, n, name="cells", room=room)
@@ -239,7 +240,7 @@ def mortal(seed: int = 6, n: int = 40, room: int = 12) -> nd.Simulator:
     )
     net.connect(p, p, nd.Degree(4), weight=1.0, name="q").use(nd.Pairing(sigma=150.0))
     net.connect(drive, p, nd.Degree(2), weight=1.0, name="d").use(nd.Pairing(sigma=150.0))
-    return nd.Simulator(net, tick=1000.0, acceleration=1.0)
+    return Simulator(net, tick=1000.0, acceleration=1.0)
 
 
 def test_elements_go_and_come_with_their_neurons() -> None:

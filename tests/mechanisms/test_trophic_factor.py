@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 import neurodev as nd
 from neurodev import jit
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.trophic_factor import TrophicFactor, least_ligand, steady_state
 from neurodev.structure.log import BIRTH, CAUSES, DEATH
@@ -267,14 +268,14 @@ def test_two_eyes_part_unless_there_is_factor_for_everyone() -> None:
 # ---------------------------------------------------------------------- in a network
 
 
-def small(**given) -> tuple[nd.Simulator, nd.Projection]:
+def small(**given) -> tuple[Simulator, nd.Projection]:
     """Twenty Poisson axons on ten silent cells, a factor between them."""
     net = nd.Network(seed=4)
     a, b = net.add(nd.Poisson(rate_hz=2.0), 20, name="a"), net.add(nd.LIF(), 10, name="b", room=given.pop("room", 0))
     b.use(*given.pop("cells", ()))
     q = net.connect(a, b, nd.Degree(6), spines=nd.Spines(weight=0.1), name="q")
     q.use(TrophicFactor(**given), nd.SpineSize(death="none"))
-    return nd.Simulator(net, tick=2 * hour, acceleration=7200.0), q
+    return Simulator(net, tick=2 * hour, acceleration=7200.0), q
 
 
 def test_infusion_and_blockade() -> None:
@@ -309,7 +310,7 @@ def test_who_gets_no_factor_dies() -> None:
     a.use(death)
     strength = np.where(np.arange(200) < 100, 60.0, 24.0)
     net.connect(a, b, nd.Degree(40), spines=nd.Spines(), name="q").use(TrophicFactor(strength=strength, pro_share=0.3))
-    sim = nd.Simulator(net, tick=2 * hour, acceleration=7200.0)
+    sim = Simulator(net, tick=2 * hour, acceleration=7200.0)
     assert np.all(sim.blocks["b"]["ligand_trophin"][20:] == 0.0)
     sim.run_until_spike(24_000.0)
     nd.Lesion("b", [0]).apply(sim)
@@ -343,7 +344,7 @@ def test_what_is_refused() -> None:
     p = net.add(nd.LIF(), 5, name="p")
     bare = net.connect(p, p, nd.Degree(2), weight=1.0, name="bare")
     with pytest.raises(BuildError, match="does not use TrophicFactor"):
-        nd.Infuse(bare, 1.0).check(nd.Simulator(net, tick=hour))
+        nd.Infuse(bare, 1.0).check(Simulator(net, tick=hour))
     bare.use(TrophicFactor())
     with pytest.raises(BuildError, match="has no spines"):
-        nd.Simulator(net, tick=hour)
+        Simulator(net, tick=hour)

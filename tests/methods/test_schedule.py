@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neurodev.errors import ParameterError
 from neurodev.methods import rewire, schedule
-from neurodev.methods.sd_snn import expected_units
+from tests.methods.twin import expected_units
 
 VGG16 = [(3, 64, 3, 3), (64, 64, 3, 3), (64, 128, 3, 3), (128, 128, 3, 3), (128, 256, 3, 3), (256, 256, 3, 3),
          (256, 256, 3, 3), (256, 512, 3, 3), *[(512, 512, 3, 3)] * 5, (512, 10)]  # fmt: skip

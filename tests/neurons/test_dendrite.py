@@ -175,3 +175,19 @@ def test_errors_name_the_cure(call, match):
 
 def test_parameters_fit_the_engine():
     assert all(len(dendrite.parameters(kind())) <= 8 for kind in dendrite.KINDS)
+
+
+def test_a_dendrite_of_ones_own_keeps_the_rule_of_its_ancestor():
+    """With other defaults it is a plateau all the same, not a linear branch."""
+
+    class Long(nd.Plateau):
+        pass
+
+    class Many(nd.Branches):
+        pass
+
+    assert dendrite.code_of(Long()) == dendrite.code_of(nd.Plateau()) == 3
+    assert dendrite.code_of(Many()) == dendrite.code_of(None) == 0
+    with pytest.raises(ParameterError, match="branches of Long integrate synaptic currents"):
+        nd.LIF(dendrite=Long())
+    assert nd.LIF(dendrite=Many(3)).dendrite == Many(3)

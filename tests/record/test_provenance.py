@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from neurodev.record.provenance import environment, source_hash, sources
+from neurodev.record.provenance import environment, sources
+from neurodev.registry import source_hash
 
 
 def module(path: Path, name: str) -> ModuleType:

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from neurodev.errors import InvariantError, ParameterError
-from neurodev.structure import weight
 from neurodev.structure.log import CAUSES, DEATH, StructuralLog, decode, encode, fill_partners
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
@@ -121,18 +120,6 @@ def test_merge_takes_the_first_cause_and_counts_refusals():
     assert (done.n_died, done.n_born, t.n_synapse) == (2, 2, 2)
     batch = log.take()
     assert [CAUSES[c] for c in batch.cause[batch.kind == DEATH]] == ["evidence", "trophic"]
-
-
-def test_weight_map_and_pullbacks():
-    size = np.linspace(0.0, 0.2, 41)
-    gain, threshold, h = 80.0, 0.0113, 1e-7
-    w = lambda x: weight.weight_of(x, 1.0, gain, threshold)
-    smooth = np.abs(size - threshold) > 1e-5
-    numeric = (w(size + h) - w(size - h)) / (2 * h)
-    exact = weight.pull_true(np.ones_like(size), size, 1.0, gain, threshold)
-    np.testing.assert_allclose(numeric[smooth], exact[smooth], rtol=1e-6, atol=1e-6)
-    np.testing.assert_array_equal(weight.pull_straight(np.ones(3), 1.0, gain), gain)
-    assert np.all(weight.weight_of(size, 1.0, gain, threshold, cut=0.05)[size < threshold + 0.05] == 0)
 
 
 def test_near_conserves_in_degree_and_follows_its_kernel():

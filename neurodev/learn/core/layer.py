@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
@@ -155,7 +156,7 @@ class Counters:
         self.__init__()  # type: ignore[misc]
 
 
-class Layer:
+class Layer(Registered, kind="layer"):
     """Base of all layers.
 
     Attributes
@@ -217,7 +218,7 @@ class Layer:
         return other
 
 
-class Group(Layer):
+class Group(Layer, word=False):
     """A layer made of layers."""
 
     def parts(self) -> list[Layer]:

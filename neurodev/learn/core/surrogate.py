@@ -15,6 +15,7 @@ from neurodev import params
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import rule
 from neurodev.params import param
+from neurodev.registry import Registered, find, names
 
 RECTANGLE, TRIANGLE, ARCTAN, FAST_SIGMOID = 0, 1, 2, 3
 KINDS = {"rectangle": RECTANGLE, "triangle": TRIANGLE, "arctan": ARCTAN, "fast_sigmoid": FAST_SIGMOID}
@@ -38,8 +39,11 @@ def slope(kind, x, width):  # type: ignore[no-untyped-def]
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class Surrogate(Registered, kind="surrogate", word=True):
     """A surrogate derivative.
+
+    Derive from it to give one a name, with other defaults (for any neurons) or with a curve of its own in ``__call__``
+    (for a layer of one's own, which calls it).
 
     Parameters
     ----------
@@ -62,7 +66,18 @@ class Surrogate:
 
     @property
     def code(self) -> int:
-        """Number of the kind, for kernels."""
+        """Number of the kind, for kernels.
+
+        Raises
+        ------
+        ParameterError
+            For a surrogate with a curve of its own, which kernels do not know.
+        """
+        if type(self).__call__ is not Surrogate.__call__:
+            raise ParameterError(
+                f"the neurons of neurodev.learn know the curves {tuple(KINDS)}, not that of {type(self).__name__}: "
+                "call it in a layer of your own"
+            )
         return KINDS[self.kind]
 
     @property
@@ -91,9 +106,19 @@ class Surrogate:
 
 
 def as_surrogate(what: Surrogate | str) -> Surrogate:
-    """A surrogate from itself or from its name."""
+    """A surrogate from itself, from the name of its curve, or from the name of a class (``"module:Class"``).
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name, with the nearest.
+    """
     if isinstance(what, Surrogate):
         return what
-    if what not in KINDS:
-        raise ParameterError(f"unknown surrogate {what!r}{nearest(str(what), list(KINDS))}; there are {tuple(KINDS)}")
-    return Surrogate(what)
+    if what in KINDS:
+        return Surrogate(what)
+    known = [*KINDS, *names("surrogate")]
+    if not isinstance(what, str) or ":" not in what and what not in known:
+        raise ParameterError(f"unknown surrogate {what!r}{nearest(str(what), known)}; there are {tuple(known)}")
+    found: Surrogate = find("surrogate", what)()
+    return found

@@ -131,7 +131,8 @@ class Branches(Layer):
     """The somatic layer of a two-layer neuron: ``sum over k of strength[k] s(u[k])`` over a neuron's branches.
 
     ``s(u) = 1 / (1 + exp((half - u) / slope)) + linear u``: the sigmoid of thin branches with its linear part
-    (Poirazi, Brannon & Mel 2003).  Neuron j has the inputs ``j n_branch .. (j + 1) n_branch - 1``.
+    (Poirazi, Brannon & Mel 2003).  Neuron j has the inputs ``j n_branch .. (j + 1) n_branch - 1``.  Its namesake
+    `neurodev.Branches` is the dendrite of a neuron of the event engine, on which synapses have places.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def in_layout(x: Current, layout: str) -> Array:
 
 
 class LIF(Layer):
-    """Leaky integrate-and-fire.
+    """Leaky integrate-and-fire in discrete steps; its namesake `neurodev.LIF` is a neuron of the event engine.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
     return out
 
 
-class Weighted(Layer):
+class Weighted(Layer, word=False):
     """Base of layers with one weight tensor, drawn as their arguments say."""
 
     n_out: int

@@ -13,6 +13,7 @@ from neurodev.data.encode import bernoulli, intensity
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Signal
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.registry import Registered
 
 
 def _check_steps(steps: int) -> None:
@@ -20,7 +21,7 @@ def _check_steps(steps: int) -> None:
         raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
 
 
-class Encoder:
+class Encoder(Registered, kind="encoder"):
     """Makes the input of some samples; draws depend on (seed, epoch, sample) and on nothing else."""
 
     steps: int = 1

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.registry import find, registered
 
 Array = NDArray[Any]
 Loss = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]
@@ -43,6 +44,7 @@ def _softmax(z: Array) -> Array:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+@registered("loss")
 def rate_mse(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Mean over classes and samples of (mean output - one-hot)^2; returns (value, gradient, scores (B, n)).
 
@@ -55,6 +57,7 @@ def rate_mse(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tupl
     return value, _spread(y, scale * error), rate
 
 
+@registered("loss")
 def rate_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy of the softmax of the mean output."""
     score = _cube(y).mean(axis=0)
@@ -64,6 +67,7 @@ def rate_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
     return value, _spread(y, gradient), score
 
 
+@registered("loss")
 def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy at every step, averaged over steps."""
     cube = _cube(y)
@@ -73,6 +77,7 @@ def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
     return value, Current(gradient.reshape(-1, p.shape[2]), y.steps, y.batch, y.shape), cube.mean(axis=0)
 
 
+@registered("loss")
 def peak_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy of the softmax of each output's largest value over time (for `LI` readouts)."""
     cube = _cube(y)
@@ -86,6 +91,7 @@ def peak_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
     return value, Current(gradient.reshape(-1, p.shape[1]), y.steps, y.batch, y.shape), score
 
 
+@registered("loss")
 def first_spike_cross_entropy(
     y: Spikes | Current, labels: NDArray[np.int64], total: int
 ) -> tuple[float, Current, Array]:
@@ -109,19 +115,15 @@ def first_spike_cross_entropy(
     return value, Current(gradient.reshape(-1, p.shape[1]), y.steps, y.batch, y.shape), score
 
 
-LOSSES: dict[str, Loss] = {
-    "rate_mse": rate_mse,
-    "rate_cross_entropy": rate_cross_entropy,
-    "step_cross_entropy": step_cross_entropy,
-    "peak_cross_entropy": peak_cross_entropy,
-    "first_spike_cross_entropy": first_spike_cross_entropy,
-}
-
-
 def as_loss(what: str | Loss) -> Loss:
-    """A loss from its name, or the function itself."""
-    if callable(what):
-        return what
-    if what not in LOSSES:
-        raise ParameterError(f"unknown loss {what!r}{nearest(str(what), list(LOSSES))}; there are {tuple(LOSSES)}")
-    return LOSSES[what]
+    """A loss from its name or ``"module:function"``, or the function itself.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name, with the nearest.
+    """
+    loss: Loss = find("loss", what) if isinstance(what, str) else what
+    if not callable(loss):
+        raise ParameterError(f"loss must be a name or a function of (output, labels, total), got {what!r}")
+    return loss() if isinstance(loss, type) else loss

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.registry import Registered
+
 if TYPE_CHECKING:
     from neurodev.learn.training.trainer import Trainer
 
 
-class Method:
+class Method(Registered, kind="method"):
     """Base of all methods.
 
     Attributes
@@ -83,7 +85,7 @@ class Method:
         """Take up a state again."""
 
 
-class Remembering(Method):
+class Remembering(Method, word=False):
     """A method whose whole state is a dictionary of arrays, `memory`: checkpoints come for free."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.core.layer import Vector, Weights
+from neurodev.registry import Registered, registered
 
 Schedule = Callable[[float], float]
 
@@ -47,8 +49,27 @@ def _rate(value: float) -> float:
     return float(value)
 
 
+class Optimiser(Registered, ABC, kind="optimiser"):
+    """Base of all optimisers.
+
+    Attributes
+    ----------
+    rate : float
+        Learning rate, to which schedules are factors.
+    steps : int
+        Steps made so far; checkpoints keep it.
+    """
+
+    rate: float
+    steps: int
+
+    @abstractmethod
+    def step(self, parameters: Iterable[Weights | Vector], factor: float = 1.0) -> None:
+        """Move all parameters along their gradients and clear these; `factor` is the schedule's."""
+
+
 @dataclass
-class SGD:
+class SGD(Optimiser):
     """Stochastic gradient descent with momentum; `decay` is added to the gradient.
 
     Parameters
@@ -80,7 +101,7 @@ class SGD:
 
 
 @dataclass
-class Adam:
+class Adam(Optimiser):
     """Adam (Kingma & Ba 2015); with ``decoupled=True`` AdamW (Loshchilov & Hutter 2019).
 
     Parameters
@@ -119,6 +140,7 @@ class Adam:
             )  # fmt: skip
 
 
+@registered("optimiser")
 def AdamW(rate: float = 1e-3, decay: float = 0.01, **more: Any) -> Adam:  # noqa: N802
     """Adam with decoupled weight decay."""
     return Adam(rate, decay=decay, decoupled=True, **more)
@@ -127,11 +149,13 @@ def AdamW(rate: float = 1e-3, decay: float = 0.01, **more: Any) -> Adam:  # noqa
 # ---------------------------------------------------------------- schedules: progress in [0, 1] -> factor on the rate
 
 
+@registered("schedule")
 def constant() -> Schedule:
     """Always 1."""
     return lambda progress: 1.0
 
 
+@registered("schedule")
 def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
     """From 1 to `final` along half a cosine, after a linear rise over the share `warm_up` of the run."""
     if not 0 <= warm_up < 1 or not 0 <= final <= 1:
@@ -146,6 +170,7 @@ def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
     return factor
 
 
+@registered("schedule")
 def staircase(every: float, factor: float = 0.1) -> Schedule:
     """Times `factor` after each share `every` of the run."""
     if not 0 < every <= 1:

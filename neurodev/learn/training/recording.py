@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
-from neurodev.record.provenance import environment, sources
+from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.structure.log import CAUSES
@@ -72,7 +72,9 @@ class TrainingRecord:
                  "taps": taps[id(w)], "pairs": table.n_source * table.n_target}
             )  # fmt: skip
         f.set_item("kind", "training")
-        f.set_item("provenance", environment() | {"seed": t.seed, "study": "", "data": t.data.name})
+        f.set_item(
+            "provenance", environment() | {"seed": t.seed, "study": "", "data": t.data.name, "sources": self._sources()}
+        )
         f.set_item("network", {"populations": populations, "projections": projections})
         f.set_item("mechanisms", sources(t.methods))
         f.set_item("causes", list(CAUSES))
@@ -90,6 +92,11 @@ class TrainingRecord:
         self._picture()
         f.commit()
 
+    def _sources(self) -> dict[str, dict[str, str]]:
+        """What is not ours of the parts of this training."""
+        t = self.trainer
+        return foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.workers.loss, *t.methods)
+
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
         out += [line for m in self.trainer.methods for line in m.approximations(self.trainer)]
@@ -105,6 +112,7 @@ class TrainingRecord:
             If the run was begun with other settings.
         """
         with RunFile.open(self.path) as old:
+            check_sources(old.provenance().get("sources", {}))
             theirs, mine = old.item("training"), json.loads(json.dumps(self._settings()))
         for key, value in mine.items():
             if theirs.get(key) != value:

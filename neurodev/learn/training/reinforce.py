@@ -135,7 +135,7 @@ class ClippedPolicy:
 
 
 @dataclass
-class Critic(Remembering):
+class Critic(Remembering, word=False):
     """One value a cell, moved towards the returns that were found; state of the trainer, so that checkpoints keep it.
 
     Parameters

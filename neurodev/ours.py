@@ -1,0 +1,65 @@
+"""What the package has of every kind, and in which module: who adds one of ours writes its name here.
+
+A test compares these tables with what the package defines.  They stand apart from the registry because compiled kernels
+are kept under a hash of all that their modules import: a new name must not compile everything again.
+"""
+
+from neurodev.registry import OURS
+
+
+def _ours(kind: str, room: str, **modules: str) -> None:
+    table = OURS.setdefault(kind, {})
+    for module, words in modules.items():
+        table.update(dict.fromkeys(words.split(), f"neurodev.{room}.{module}"))
+
+
+_ours(
+    "mechanism", "mechanisms",
+    bcm="BCM", calcium_plasticity="CalciumPlasticity", clustered_births="ClusteredBirths", early_phase="EarlyPhase",
+    growth="Growth", heterosynaptic="Heterosynaptic", inhibitory_stdp="InhibitorySTDP",
+    neuron_fate="NeuronDeath Neurogenesis", neurotrophin="Neurotrophin", pairing="Pairing", persistence="Persistence",
+    scaling="Scaling", spine_range="SpineRange", spine_shape="SpineShape", spine_size="SpineSize",
+    spine_stage="SpineStage", stdp="STDP", survival="Survival", trophic_factor="TrophicFactor", turnover="Turnover",
+)  # fmt: skip
+_ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth SigmoidGrowth")
+_ours("neuron model", "neurons", lif="LIF")
+_ours("dendrite", "structure", places="Branches")
+_ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
+_ours("drive", "neurons", drive="Poisson Recorded Regular RetinalWaves SpikeList")
+_ours("background", "neurons", drive="Background")
+_ours("wiring", "structure", wiring="AllToAll Contacts Degree Near OneToOne Pairs Probability")
+_ours("delay", "structure", wiring="DelayList Fixed Uniform")
+_ours(
+    "intervention", "simulation",
+    interventions="AddSynapses Antagonise Block Infuse Lesion RemoveSynapses SetRate Silence",
+)  # fmt: skip
+_ours(
+    "method", "methods",
+    dpap="DPAP", drop_and_grow="NDSNN SET RigL Static", hybrids="TracedNDSNN TrophicNDSNN", lth="LTH",
+    nspdi="NSPDI STDS", sd_snn="SDSNN",
+)  # fmt: skip
+_ours(
+    "layer", "learn.layers",
+    adaptive="AdaptiveLIF", conv="Conv2d", dendritic="Bias Branches Dendritic", dropout="Dropout", linear="Linear",
+    neurons="IF LI LIF PLIF ReLU", norm="BatchNorm", pool="AveragePool2d Flatten MaxPool2d Repeat", vote="Vote",
+)  # fmt: skip
+_ours("layer", "learn", model="Recurrent Residual Sequential")
+_ours("surrogate", "learn.core", surrogate="Surrogate")
+_ours(
+    "loss", "learn.training",
+    loss="first_spike_cross_entropy peak_cross_entropy rate_cross_entropy rate_mse step_cross_entropy",
+)  # fmt: skip
+_ours("optimiser", "learn.training", optim="Adam AdamW SGD")
+_ours("schedule", "learn.training", optim="constant cosine staircase")
+_ours("encoder", "learn.training", encode="Bernoulli Binned Direct Latency")
+_ours(
+    "network", "learn",
+    networks="dpap_mnist fully_connected resnet19 sdsnn_cifar10 sdsnn_dvs_gesture sdsnn_mnist sdsnn_nmnist "
+    "stds_cifar10 vgg16",
+)  # fmt: skip
+_ours(
+    "data set", "data",
+    audio="spoken_digits", cifar="cifar10 cifar100", digits="digits", idx="fashion_mnist mnist",
+    event_sets="barrel_letters cifar10_dvs dvs_gesture nmnist shd", tiny_imagenet="tiny_imagenet",
+)  # fmt: skip
+OURS["format"] = {}

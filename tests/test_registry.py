@@ -1,0 +1,181 @@
+"""The registry: ours as they are defined, theirs by 'module:Class', and what it says to a wrong word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+
+import pytest
+
+import neurodev as nd
+from neurodev import registry
+from neurodev.errors import ParameterError, StudyError
+from neurodev.record.provenance import check_sources, foreign
+from neurodev.registry import Registered
+
+
+def test_the_tables_say_what_the_package_defines() -> None:
+    """Every public class or function that can be made, with its module; nothing else."""
+    for module in walk_packages(nd.__path__, "neurodev."):
+        import_module(module.name)
+    defined = {
+        kind: {n: t.__module__ for n, t in known.items() if registry.is_ours(t) and not registry._is_abstract(t)}
+        for kind, known in registry._known.items()
+    }
+    written = {kind: table for kind, table in registry.OURS.items() if table}
+    assert {k: v for k, v in defined.items() if v} == written
+
+
+def test_every_base_that_is_named_exists() -> None:
+    for kind, base in registry.BASES.items():
+        module, _, name = base.rpartition(".")
+        found = getattr(import_module(module), name)
+        if kind != "format":
+            assert registry.kind_of(found) == kind, kind
+
+
+def test_public_names_are_those_of_the_registry() -> None:
+    flat = {n for kind in ("mechanism", "drive", "wiring", "delay", "intervention") for n in registry.OURS[kind]}
+    assert flat <= set(nd.__all__) <= set(dir(nd))
+    assert {"learn", "methods", "data", "networks", "mechanisms", "Simulation"} <= set(dir(nd))
+    assert not {"Simulator", "Recording"} & set(dir(nd))
+    assert all(getattr(nd, name) is not None for name in nd.__all__)
+    assert nd.wiring.Near is nd.Near is registry.find("wiring", "Near")
+    assert nd.drives.Recorded is nd.Recorded and nd.delays.Uniform is nd.Uniform
+    assert nd.mechanisms.STDP is nd.STDP and "STDP" in dir(nd.mechanisms)
+    assert dir(nd.methods) == sorted(registry.OURS["method"]) and nd.methods.NDSNN.__module__.startswith("neurodev.")
+    with pytest.raises(AttributeError, match=r"did you mean 'Near'"):
+        nd.wiring.Neer  # noqa: B018
+    with pytest.raises(AttributeError, match="STPD"):
+        nd.STPD  # noqa: B018
+
+
+def test_defining_registers_and_a_second_definition_replaces() -> None:
+    class Shade(Registered, ABC, kind="shade"):
+        @abstractmethod
+        def depth(self) -> float: ...
+
+    @dataclass(frozen=True)
+    class Grey(Shade):
+        level: float = 0.5
+
+        def depth(self) -> float:
+            return self.level
+
+    first = Grey
+
+    @dataclass(frozen=True, slots=True)
+    class Grey(Shade):  # type: ignore[no-redef]
+        level: float = 0.1
+
+        def depth(self) -> float:
+            return self.level
+
+    class Half(Shade):
+        """No depth yet."""
+
+    class Draft(Grey, word=False):
+        """A base for others."""
+
+    assert registry.find("shade", "Grey") is Grey is not first and Grey().depth() == 0.1
+    assert registry.names("shade") == ["Grey"] and registry.kind_of(first) == "shade"
+    for word in ("Half", "Shade", "Draft"):
+        with pytest.raises(ParameterError, match="abstract shade|there is no shade"):
+            registry.find("shade", word)
+
+
+def test_a_name_of_ours_stays_ours() -> None:
+    ours = nd.STDP
+    theirs = type("STDP", (nd.mechanisms.Scaling,), {"__module__": "elsewhere"})
+    assert registry.find("mechanism", "STDP") is ours is not theirs
+    assert registry.word_of(theirs) == "elsewhere:STDP" and registry.word_of(ours) == "STDP"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(folder: Path, name: str, text: str) -> None:
+    (folder / f"{name}.py").write_text(text)
+    sys.modules.pop(name, None)
+
+
+def test_the_door_says_what_is_wrong(here: Path) -> None:
+    written(here, "reg_broken", "x = 1\nraise ValueError('no luck')\n")
+    written(here, "reg_syntax", "x = = 1\n")
+    written(here, "reg_needs", "import not_there_at_all\n")
+    written(
+        here, "reg_good",
+        "import neurodev as nd\nfrom neurodev.mechanisms.base import Mechanism\nclass Plain: ...\n"
+        "class Open(nd.drives.Poisson): ...\nfrom neurodev.neurons.drive import Drive\nclass Half(Drive): ...\n",
+    )  # fmt: skip
+    for word, match in {
+        "reg_none:Thing": r"no module 'reg_none' in the working folder .* PYTHONPATH",
+        "reg_broken:Thing": r"failed with ValueError: no luck \(.*reg_broken.py, line 2\)",
+        "reg_syntax:Thing": r"failed with SyntaxError.*reg_syntax.py, line 1",
+        "reg_needs:Thing": "imports 'not_there_at_all', which is not installed",
+        "reg_good:Plane": r"has no 'Plane' \(did you mean 'Plain'\?\)",
+        "reg_good:Plain": "is not a mechanism: derive a class from neurodev.mechanisms.base.Mechanism",
+        "reg_good:Open": "is a drive, not a mechanism",
+        "reg_good.py:Open": "names a file: write 'reg_good'",
+        "reg_good:": "not a word of the form 'module:Class'",
+    }.items():
+        with pytest.raises(ParameterError, match=match):
+            registry.find("mechanism", word)
+    with pytest.raises(ParameterError, match="is an abstract drive: define bind, mean_rate_hz"):
+        registry.find("drive", "reg_good:Half")
+    with pytest.raises(ParameterError, match=r"no mechanism 'STPD' \(did you mean 'STDP'\?\)"):
+        registry.find("mechanism", "STPD")
+    with pytest.raises(ParameterError, match="there is no format 'nwb'; there are"):
+        registry.find("format", "nwb")
+    assert registry.find("data set", "reg_good:Plain").__name__ == "Plain"  # any function will do
+    assert str(here) not in sys.path
+
+
+def test_a_changed_source_is_refused_by_name(here: Path) -> None:
+    text = "from neurodev import drives\nclass Mine(drives.Poisson):\n    pass\n"
+    written(here, "reg_source", text)
+    mine = registry.find("drive", "reg_source:Mine")()
+    recorded = foreign(mine, nd.Poisson(), None, len)
+    assert list(recorded) == ["reg_source:Mine"] and recorded["reg_source:Mine"]["kind"] == "drive"
+    check_sources(recorded)
+    (here / "reg_source.py").write_text(text + "# another\n")
+    with pytest.raises(StudyError, match="source of 'reg_source:Mine' is not what it was"):
+        check_sources(recorded)
+    (here / "reg_source.py").write_text(text)
+    del sys.modules["reg_source"]
+    with pytest.raises(StudyError, match="'reg_source:Mine', a drive that .* import reg_source first"):
+        check_sources(recorded)
+    check_sources(recorded, trust=True)
+    del sys.modules["reg_source"].Mine
+    with pytest.raises(StudyError, match="no longer has"):
+        check_sources(recorded)
+
+
+def test_parts_of_things_are_told() -> None:
+    """A wiring within a wiring, the curves of a mechanism, the surrogate of a layer."""
+    near = type("Closer", (nd.Near,), {"__module__": "elsewhere"})
+    curve = type("Bend", (nd.LinearGrowth,), {"__module__": "elsewhere"})
+    slope = type("Steep", (nd.learn.Surrogate,), {"__module__": "elsewhere"})
+    things = (nd.Contacts(near()), nd.Growth(elements={"a": curve()}), nd.learn.LIF(0.5, surrogate=slope()))
+    assert set(foreign(*things)) == {"elsewhere:Closer", "elsewhere:Bend", "elsewhere:Steep"}
+    assert nd.Contacts(near()).wiring is not None and "elsewhere:Bend" in str(things[1].describe())
+
+
+def test_importing_is_cheap() -> None:
+    """Not even NumPy before it is needed: modules of the ground alone."""
+    code = (
+        "import sys, neurodev\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('neurodev', 'numpy', 'numba')))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert eval(out) == [
+        "neurodev", "neurodev.errors", "neurodev.moved", "neurodev.ours", "neurodev.registry",
+    ]  # fmt: skip
