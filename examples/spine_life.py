@@ -10,7 +10,8 @@ import neurodev as nd
 from neurodev.mechanisms.early_phase import time_course
 from neurodev.mechanisms.spine_shape import LABELS, shares
 from neurodev.plot import style
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.units import day, hour
 
 days = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0

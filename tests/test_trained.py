@@ -23,7 +23,7 @@ from neurodev.methods import METHODS
 from neurodev.metrics import cost
 from neurodev.plot import evolution, training
 from neurodev.runs.training import DECIDED, Synapses, Training
-from neurodev.structure.log import CAUSES
+from neurodev.structure.cause import CAUSES
 from neurodev.studies.training import fully_connected
 from neurodev.units import day
 

@@ -25,7 +25,7 @@ synapse; the event loop moves the bases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from neurodev import params, rng
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
+from neurodev.structure.cause import Cause, declare
 
 if TYPE_CHECKING:
     from neurodev.structure.plan import NeuronPlan, Plan
@@ -69,6 +70,8 @@ R_TAU = 21  # float64 (n_pre_trace + n_post_trace): time constant of each trace,
 R_UID = 22  # uint64 (capacity)
 R_SIGNAL = 23  # int64 (n_hot_column): addresses of float64 (n_target) signals; a population's mechanisms only
 RECORD_SIZE = 24
+
+SET_POINT = "sd"  # unit of the terms that shift the set-point of size
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,13 @@ class Mechanism:
         Columns (or neuron signals) it integrates, adds to, and looks at.  A second owner is refused at build.
     equation : str
         What `neurodev show NAME` prints.
+    causes : dict of str to Cause
+        Why it lets synapses (or neurons) die and be born, by the words under which plans name it; those of its bases
+        count too.  A mechanism that adds to ``drive_x`` or ``step_x`` declares the cause ``x``: a spine whose
+        set-point it lowered most dies of it.
+    terms : dict of str to str
+        Unit of each number that a death of its plans carries (`Plan.terms`).  A column that moves sizes (``drive_x``,
+        ``step_x``) is a term ``x`` of itself.
     """
 
     level: ClassVar[str] = "synapse"
@@ -245,6 +255,12 @@ class Mechanism:
     adds: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     equation: ClassVar[str] = ""
+    causes: ClassVar[dict[str, Cause]] = {}
+    terms: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        declare(cls)
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -300,6 +316,18 @@ class Mechanism:
     def describe(self) -> dict[str, Any]:
         """Kind and parameters as plain data, for provenance."""
         return {"kind": self.name, **{k: v for k, v in params.asdict(self).items()}}
+
+
+def terms_of(mechanisms: Iterable[Mechanism], columns: Iterable[str]) -> dict[str, str]:
+    """Unit of each number that may decide a death on a projection, by its name, sorted.
+
+    What moves sizes there (a column ``drive_x`` or ``step_x``) is a term ``x`` with the unit ``"sd"``.
+    """
+    found: dict[str, str] = {}
+    for m in mechanisms:
+        found |= m.terms
+    found |= {c.partition("_")[2]: SET_POINT for c in columns if c.startswith(("drive_", "step_"))}
+    return dict(sorted(found.items()))
 
 
 def check_owners(where: str, mechanisms: tuple[Mechanism, ...], present: frozenset[str] = frozenset()) -> None:

@@ -11,7 +11,8 @@ from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.mechanisms.neuron_fate import DEATH_PRESETS, survival
 from neurodev.plot import lives, report
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.plan import NeuronPlan, merge_neurons
 from neurodev.structure.verify import replay
 from neurodev.units import day, hour

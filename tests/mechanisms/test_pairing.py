@@ -9,7 +9,8 @@ from scipy import stats
 import neurodev as nd
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import NeuronBlock
-from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch, concatenate
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, concatenate
 from neurodev.structure.verify import verify
 from tests.mechanisms.drivers import few
 

@@ -15,7 +15,7 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.spine_size import SpineSize, change_sd, mean_life, volume_correlation, volume_moments
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.params import param
-from neurodev.structure.log import CAUSES, cause_code
+from neurodev.structure.cause import CAUSES, cause_code
 from neurodev.units import day, hour
 from tests.mechanisms.drivers import World, few, sizes, star
 

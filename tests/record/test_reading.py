@@ -17,7 +17,8 @@ from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.runs import run as run_module
 from neurodev.runs.run import Run
-from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH, LogBatch
 from neurodev.units import day, hour
 
 TICK = 2 * hour

@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from neurodev.errors import InvariantError, ParameterError
 from neurodev.structure import weight
-from neurodev.structure.log import CAUSES, DEATH, StructuralLog, decode, encode, fill_partners
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import DEATH, StructuralLog, decode, encode, fill_partners
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table

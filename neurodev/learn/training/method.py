@@ -14,10 +14,12 @@ synapses do between its events, from which the trainer takes the storage:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from neurodev.structure.cause import Cause, declare
 
 if TYPE_CHECKING:
     from neurodev.learn.training.trainer import Trainer
@@ -31,10 +33,17 @@ class Method:
     dead : {"zero", "hidden", "move"}
     gradient : {"never", "at_update", "always"}
         When the gradient of absent synapses is needed.
+    causes : dict of str to Cause
+        Why it lets synapses die and grow, by the words under which its plans name it; those of its bases count too.
     """
 
     dead = "zero"
     gradient = "never"
+    causes: ClassVar[dict[str, Cause]] = {}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        declare(cls)
 
     @property
     def name(self) -> str:
