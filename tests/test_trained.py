@@ -22,8 +22,8 @@ from neurodev.learn.training.optim import Adam
 from neurodev.methods import METHODS
 from neurodev.metrics import cost
 from neurodev.plot import evolution, training
-from neurodev.runs.training import DECIDED, Synapses, Training
-from neurodev.structure.cause import CAUSES
+from neurodev.runs.training import Synapses, Training
+from neurodev.structure.cause import CAUSES, our_cause
 from neurodev.studies.training import fully_connected
 from neurodev.units import day
 
@@ -86,12 +86,16 @@ def test_every_life_tells_its_cause_and_its_number(
     for code in np.unique(spines.cause[spines.cause >= 0]):
         uid = int(spines.died_of(CAUSES[code])[0])
         life, story = spines[uid], spines[uid].story()
-        assert DECIDED[CAUSES[code]] in story and f"{life.death_value:.4g}" in story
+        assert (
+            our_cause(CAUSES[code]).decided in story
+            and our_cause(CAUSES[code]).decided
+            and f"{life.death_value:.4g}" in story
+        )
         assert "ln(V" not in story and "volume" not in story
         assert f"(step {round(spines.died[spines.uid == uid][0] / run.tick_days)})" in story
     for code in np.unique(spines.birth_cause[spines.born > 0]):
         newborn = spines[int(spines.uid[(spines.birth_cause == code) & (spines.born > 0)][0])]
-        assert (DECIDED.get(CAUSES[code], "") in newborn.story()) and "was born at epoch" in newborn.story()
+        assert our_cause(CAUSES[code]).decided in newborn.story() and "was born at epoch" in newborn.story()
     to = run.path.with_suffix(".png")
     assert main(["spine", str(run.path), "longest", "--figure", str(to)]) == 0
     assert "Synapse" in capsys.readouterr().out and to.stat().st_size > 0

@@ -1,6 +1,7 @@
 """A run of training: what it learned, what lived and died, what it cost, panel by panel and in one figure.
 
-Every function takes a *run* of training (`neurodev.structure.run_like.RunLike`); raster and survival are those of developing runs.
+Every function takes a *run* of training (`neurodev.structure.run_like.RunLike`); raster and survival are those of
+developing runs.
 """
 
 from __future__ import annotations
