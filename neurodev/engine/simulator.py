@@ -292,7 +292,8 @@ class Simulator:
         """Merge and apply plans on a projection now, log them, and start the newborns off."""
         table, view = self.tables[q.name], self.views[q.name]
         for plan in plans:
-            self.causes.check(plan.mechanism, np.concatenate([plan.death_cause, plan.birth_cause]))
+            self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
+            self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
         send = view.source.ready("axon_from", self.life)
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)

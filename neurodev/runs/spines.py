@@ -128,13 +128,14 @@ class Spines(Mapping[int, Spine]):
         births = log.kind != DEATH
         owners = np.concatenate(owner) if owner else np.zeros(0, dtype=np.int64)
         day = log.tick * run.tick_days
+        there = run.causes.code("initial")
         u = [i[0] for i in initial] + [log.uid[births]]
         self.uid: NDArray[np.uint64] = np.concatenate(u).astype(np.uint64)
         self.pre = np.concatenate([i[1] for i in initial] + [log.pre[births]]).astype(np.int64)
         self.post = np.concatenate([i[2] for i in initial] + [log.post[births]]).astype(np.int64)
         self.owner = np.concatenate([np.full(i[0].size, i[3]) for i in initial] + [owners[births]]).astype(np.int64)
         self.born = np.concatenate([np.zeros(i[0].size) for i in initial] + [day[births]])
-        self.birth_cause = np.concatenate([np.zeros(i[0].size, np.uint8) for i in initial] + [log.cause[births]])
+        self.birth_cause = np.concatenate([np.full(i[0].size, there) for i in initial] + [log.cause[births]])
         n = self.uid.size
         self.died: F8 = np.full(n, np.nan)
         self.cause: NDArray[np.int64] = np.full(n, -1)

@@ -255,7 +255,8 @@ class Causes:
                 if not _COLOUR.match(known.get("colour", "")):
                     known["colour"] = _NO_COLOUR
                 meanings[word] = Cause(**{"sentence": f"by {word}"} | {k: v for k, v in known.items() if v})
-        return cls(words, meanings)
+        # those of the start are told by the initial structure: a list that no log needs it for may lack the word
+        return cls(words if "initial" in words else [*words, "initial"], meanings)
 
     def describe(self) -> dict[str, dict[str, str]]:
         """What the run itself says of its causes, as words: sentence, colour and so on by word."""
@@ -302,14 +303,19 @@ class Causes:
         number = np.bincount(codes, minlength=len(self.words))
         return {word: int(k) for word, k in zip(self.words, number, strict=True) if k}
 
-    def check(self, who: str, codes: NDArray[Any]) -> None:
-        """Refuse codes of this process that name a cause which is not in the list.
+    def check(self, who: str, codes: NDArray[Any], n: int | None = None) -> None:
+        """Refuse codes of this process that name a cause which is not in the list, and `n` events without a cause.
 
         Raises
         ------
         ParameterError
             With the cause, and who gives it.
         """
+        if n is not None and codes.size != n:
+            raise ParameterError(
+                f"plan of {who}: {n} synapses are to die or be born with {codes.size} causes; give each one "
+                "(plan.death_cause, plan.birth_cause), as cause_code('word') of a cause that the mechanism declares"
+            )
         if codes.size and int(codes.max()) >= len(CAUSES):
             for word in map(cause_word, np.unique(codes)):
                 if word not in self.words:
