@@ -259,8 +259,8 @@ class Mechanism:
     terms: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **more: Any) -> None:
+        declare(cls)  # a class that is refused is not made known
         super().__init_subclass__(**more)
-        declare(cls)
 
     def __post_init__(self) -> None:
         params.check(self)

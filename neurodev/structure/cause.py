@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import BuildError, ParameterError, RunFileError, nearest
+from neurodev.registry import is_ours
 
 U1 = NDArray[np.uint8]
 
@@ -149,14 +150,13 @@ def declare(owner: type) -> None:
     declared = vars(owner).get("causes", {})
     if not isinstance(declared, dict):
         raise ParameterError(f"{owner.__name__}.causes must be a dictionary of Cause by word, got {declared!r}")
-    ours = owner.__module__.split(".")[0] == "neurodev"
     for word, cause in declared.items():
         if not isinstance(word, str) or not word.isidentifier() or not isinstance(cause, Cause):
             raise ParameterError(
                 f"{owner.__name__}.causes must give a Cause to a word (letters, digits, _), got {word!r}: {cause!r}"
             )
         if word in _HOMES:
-            if not ours and our_cause(word) != cause:  # a test sees to it that ours agree among themselves
+            if not is_ours(owner) and our_cause(word) != cause:  # a test sees to it that ours agree among themselves
                 home = _HOMES[word].rpartition(":")[2] or "the structure itself"
                 raise ParameterError(
                     f"{owner.__name__}.causes: {word!r} is a cause of {home} and means {our_cause(word).sentence!r}; "

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import methods
 from neurodev.errors import BuildError, ParameterError, RunFileError
 from neurodev.learn.training.method import Method
 from neurodev.mechanisms.base import Mechanism, SynapseView, terms_of
+from neurodev.methods import NDSNN
 from neurodev.plot import report, style
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
@@ -63,7 +63,7 @@ def test_ours_are_declared_once_and_alike() -> None:
     for cls in every(Mechanism) + every(Method):
         for word, cause in cls.causes.items():
             assert word == "push" or cause == our_cause(word), (cls, word)
-    assert methods.METHODS["NDSNN"].causes.keys() == {"magnitude", "gradient"}
+    assert NDSNN.causes.keys() == {"magnitude", "gradient"}
     assert nd.SpineStage.causes.keys() == {"turnover", "retraction"}  # those of its base too
 
 

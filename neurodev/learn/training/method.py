@@ -42,8 +42,8 @@ class Method:
     causes: ClassVar[dict[str, Cause]] = {}
 
     def __init_subclass__(cls, **more: Any) -> None:
+        declare(cls)  # a class that is refused is not made known
         super().__init_subclass__(**more)
-        declare(cls)
 
     @property
     def name(self) -> str:
