@@ -223,7 +223,8 @@ class SpineSize(Mechanism):
         """
         from scipy.special import ndtr, ndtri
 
-        self._check_causes(view)
+        if self.death != "none":
+            self._check_causes(view)
         slots = view.slots()
         uid = view.table.uid[slots]
         x = np.full(slots.size, self.first)
