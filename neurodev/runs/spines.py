@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,20 @@ class Spine:
     def life(self) -> float:
         """Days lived, so far if it still lives."""
         return (self.died if self.died is not None else self.end) - self.born
+
+    @property
+    def evidence(self) -> float:
+        """Old name of ``terms["evidence"]``; NaN without it."""
+        return self._old("evidence")
+
+    @property
+    def trophic(self) -> float:
+        """Old name of ``terms["trophic"]``; NaN without it."""
+        return self._old("trophic")
+
+    def _old(self, term: str) -> float:
+        warnings.warn(f"Spine.{term} is Spine.terms[{term!r}] now", DeprecationWarning, stacklevel=3)
+        return self.terms.get(term, float("nan"))
 
     def reason(self, cause: str, value: float) -> str:
         """Why it was born or died, with the number that decided."""

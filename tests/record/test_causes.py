@@ -209,6 +209,8 @@ def test_a_cause_that_no_mechanism_in_use_declares_is_refused() -> None:
     sim = nd.Simulator(net, acceleration=7200)
     with pytest.raises(ParameterError, match="Careless gives the cause 'absent_cause', which no mechanism in use"):
         sim.run_until_spike(1000.0)
+    with pytest.raises(ParameterError, match="unknown cause 'lession' .did you mean 'lesion'"):
+        nd.RemoveSynapses(q, uids=[1], cause="lession").check(sim)
     with pytest.raises(ParameterError, match="plan of x: 2 synapses are to die or be born with 0 causes"):
         sim.apply_plans(q, [Plan("x", np.array([0, 1]))])
 

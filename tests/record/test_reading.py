@@ -248,6 +248,9 @@ def test_stories(run: Run, world: World) -> None:
         f"Spine {dead} of exc {s.post} was born on day {s.born:.1f}, as contact of retina {s.pre} (map). "
     )
     assert f"It lived {s.life:.1f} days and died on day {s.died:.1f} of evidence: its activity" in stories[dead]
+    assert s.terms == {"evidence": -1.25, "trophic": 0.5}
+    with pytest.warns(DeprecationWarning, match="Spine.terms"):
+        assert s.evidence == -1.25
     assert "evidence -1.25, trophic +0.50" in stories[dead] and "ln(V/V0) was -1.70" in stories[dead]
     born_alive = next(u for u in world.alive if u <= 40)
     assert (
