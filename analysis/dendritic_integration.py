@@ -19,7 +19,7 @@ from scipy.optimize import brentq, least_squares
 from analysis import common
 from neurodev.metrics.integration import course, nonlinearity, supralinear_step
 from neurodev.neurons.dendrite import Plateau, cable_attenuation
-from neurodev.plot.style import COLOURS, INK, SOFT, legend, new_figure, plain
+from neurodev.plot.style import BLUE, INK, ORANGE, SOFT, legend, new_figure, plain
 from neurodev.protocols.dendrites import Cell, Input, exponential, responses, step
 
 FOLDER = "dendritic_integration_ca1_targets"
@@ -144,7 +144,7 @@ def draw(data: Data, seen: Look, cable: tuple[float, float]) -> object:
     left, middle, right = fig.subplots(1, 3)
     plain(left, "Synchronous inputs on one branch", "sum of single responses (mV)", "measured peak (mV)")
     left.plot(seen.expected, seen.expected, color=SOFT, linewidth=1.0, label="linear")
-    left.plot(seen.expected, seen.measured, "o-", color=COLOURS["evidence"], markersize=4, label="engine")
+    left.plot(seen.expected, seen.measured, "o-", color=BLUE, markersize=4, label="engine")
     (x, ex), (y, ey) = data.oblique["threshold"], data.oblique["amplitude"]
     left.errorbar(x, y, ey, ex, fmt="s", mfc="white", color=INK, label="Losonczy & Magee, at threshold")
     legend(left, loc="upper left")
@@ -153,18 +153,16 @@ def draw(data: Data, seen: Look, cable: tuple[float, float]) -> object:
     for k, name in enumerate(names):
         mean, error = data.oblique[name]
         middle.errorbar(k, 1.0, error / mean, fmt="none", color=SOFT, capsize=3)
-        hue = SOFT if name in (*FITTED, "amplitude") else COLOURS["hazard"]
+        hue = SOFT if name in (*FITTED, "amplitude") else ORANGE
         middle.plot(k, seen.numbers[name] / mean, "o", color=hue, markersize=6)
     middle.axhline(1.0, color=SOFT, linewidth=0.8)
     middle.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    for hue, word in ((SOFT, "fitted, or follows from it"), (COLOURS["hazard"], "predicted")):
+    for hue, word in ((SOFT, "fitted, or follows from it"), (ORANGE, "predicted")):
         middle.plot([], [], "o", color=hue, label=word)
     legend(middle, loc="lower left")
     plain(right, "EPSP on its way to the soma", "distance (um)", "somatic over local amplitude")
     d, at = np.linspace(0.0, 320.0, 200), np.array([100.0, 200.0, 300.0])
-    right.plot(
-        d, cable_attenuation(d, 320.0, *cable), color=COLOURS["evidence"], label="passive cable, fitted at 100, 300"
-    )
+    right.plot(d, cable_attenuation(d, 320.0, *cable), color=BLUE, label="passive cable, fitted at 100, 300")
     right.errorbar(at, data.attenuation[:, 0], data.attenuation[:, 1], fmt="s", mfc="white", color=INK,
                    label="Magee & Cook (sd)")  # fmt: skip
     right.set_ylim(0.0, 1.05)

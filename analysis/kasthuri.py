@@ -24,7 +24,7 @@ import numpy as np
 from analysis import common
 from neurodev.mechanisms import presets
 from neurodev.metrics import sizes, topology
-from neurodev.plot.style import COLOURS, INK, SOFT, legend, new_figure, plain
+from neurodev.plot.style import AMBER, BLUE, INK, SOFT, legend, new_figure, plain
 from neurodev.protocols.imaging import image, population
 from neurodev.studies import development, reading
 from neurodev.units import day
@@ -167,7 +167,7 @@ def figure(done: Study, within: dict[str, dict[str, Pairs]]):
     bins, x = np.linspace(-3.5, 3.5, 36), np.linspace(-3.5, 3.5, 200)
     for v, hue, name in (
         (done.data.log_psd, INK, "PSD (electron microscopy)"), (done.data.log_volume, SOFT, "spine volume"),
-        (done.mature, COLOURS["evidence"], "mature preset"),
+        (done.mature, BLUE, "mature preset"),
     ):  # fmt: skip
         left.hist(v - v.mean(), bins, density=True, histtype="step", color=hue, label=name, linewidth=1.6)
     fit = sizes.lognormal_fit(done.data.log_psd - done.data.log_psd.mean())
@@ -178,7 +178,7 @@ def figure(done: Study, within: dict[str, dict[str, Pairs]]):
     plain(middle, "One axon on one dendrite", "ln volume of one (um3)", "ln volume of the other")
     middle.plot(found[:, 0], found[:, 1], "o", color=INK, markersize=3.5)
     plain(right, "Correlation within pairs", "", "correlation of ln size")
-    hues = (INK, COLOURS["evidence"], COLOURS["fluctuation"])
+    hues = (INK, BLUE, AMBER)
     for k, ((name, each), hue) in enumerate(zip(within.items(), hues, strict=True)):
         at = np.arange(len(each)) + 0.18 * (k - 1)
         right.errorbar(

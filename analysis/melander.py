@@ -27,7 +27,7 @@ from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.metrics import sizes, turnover
-from neurodev.plot.style import COLOURS, INK, SOFT, legend, new_figure, plain
+from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, ROSE, SOFT, legend, new_figure, plain
 from neurodev.units import day, hour
 
 FOLDER, FILES = "synapse_dynamics_melander2021", ("pyr_synapse_sizes.npz",)
@@ -195,7 +195,7 @@ def figure(test: Look, train: Look, runs: dict[str, Look]):
     """Data and models together."""
     fig = new_figure(12.5, 6.6)
     axes = fig.subplots(2, 2).ravel()
-    hues = (COLOURS["evidence"], "#7FB2DA", COLOURS["fluctuation"], COLOURS["hazard"], COLOURS["trophic"])
+    hues = (BLUE, "#7FB2DA", AMBER, ORANGE, ROSE)
     age, quintile = DAYS[1:], np.arange(1, 6)
     panels = (
         ("Survival", "survival", age, "after (days)", "share still there"),

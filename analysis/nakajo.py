@@ -23,7 +23,7 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.metrics import turnover
-from neurodev.plot.style import COLOURS, INK, SOFT, legend, new_figure, plain
+from neurodev.plot.style import AMBER, BLUE, INK, ROSE, SOFT, legend, new_figure, plain
 from neurodev.units import day, hour
 
 FOLDER = "synapse_lifetimes_nakajo2025"
@@ -159,7 +159,7 @@ def figure(done: Study):
     """Survival of the standing and of newborns, long and short sessions."""
     fig = new_figure(12.5, 6.6)
     axes = fig.subplots(2, 2)
-    hues = (COLOURS["evidence"], COLOURS["trophic"], COLOURS["fluctuation"])
+    hues = (BLUE, ROSE, AMBER)
     for row, (name, until, words) in enumerate((("wt_72h", 72.0, "72 h, fitted"), ("wt_24h", 24.0, "24 h, held out"))):
         seen = done.data[name]
         sessions = LONG if name == "wt_72h" else SHORT

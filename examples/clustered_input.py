@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import neurodev as nd
-from neurodev.plot.style import COLOURS, SOFT, legend, new_figure, plain, png
+from neurodev.plot.style import BLUE, ORANGE, SOFT, legend, new_figure, plain, png
 from neurodev.protocols.dendrites import Input, responses
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(".")
@@ -59,7 +59,7 @@ rates = {w: spikes_after_volleys(d) for w, d in (("linear", nd.Branches(BRANCHES
 
 figure = new_figure(13.2, 4.0)
 left, middle, right = figure.subplots(1, 3)
-hues = {"linear": SOFT, "two-layer": COLOURS["hazard"], "plateau": COLOURS["evidence"]}
+hues = {"linear": SOFT, "two-layer": ORANGE, "plateau": BLUE}
 plain(
     left, "Ten synapses at one instant", "time (ms)", "V above rest (mV)", "full: on one branch; dashed: one a branch"
 )

@@ -10,7 +10,7 @@ import neurodev as nd
 from neurodev.mechanisms.early_phase import time_course
 from neurodev.mechanisms.spine_shape import LABELS, shares
 from neurodev.plot import style
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.units import day, hour
 
 days = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
@@ -36,7 +36,7 @@ born, dead = (np.flatnonzero(here & (log.kind == kind)) for kind in (BIRTH, DEAT
 end = {log.uid[k]: k for k in dead}
 for y, k in enumerate(born):
     last = end.get(log.uid[k])
-    cause = "alive" if last is None else CAUSES[log.cause[last]]
+    cause = "alive" if last is None else run.causes.words[log.cause[last]]
     until = run.days if last is None else log.tick[last] * tick / day
     lives.plot([log.tick[k] * tick / day, until], [y, y], color=style.colour(cause), lw=1.2)
 for cause in ("retraction", "fluctuation", "alive"):
@@ -79,11 +79,11 @@ figure.savefig(folder / "spine_life.png", dpi=120)
 
 dead = log.kind == DEATH
 born = log.uid[log.kind == BIRTH]
-retracted = np.isin(born, log.uid[dead & (log.cause == CAUSES.index("retraction"))]).mean()
+retracted = np.isin(born, log.uid[dead & (log.cause == run.causes.code("retraction"))]).mean()
 share = shares(label)
 print(
     f"{born.size} filopodia in {run.days:.0f} days: {retracted:.0%} were retracted; after that size decided, and "
-    f"{np.sum(dead & (log.cause == CAUSES.index('fluctuation')))} spines shrank away by chance."
+    f"{np.sum(dead & (log.cause == run.causes.code('fluctuation')))} spines shrank away by chance."
 )
 small, large = (time_course(rule, v, np.array([60.0]))[0] for v in (0.05, 0.3))
 print(

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import neurodev as nd
-from neurodev.plot.style import COLOURS, legend, plain
+from neurodev.plot.style import colour, legend, plain
 from neurodev.units import day, hour
 
 days = float(sys.argv[1]) if len(sys.argv) > 1 else 16.0
@@ -31,9 +31,7 @@ runs = {
     "competition: trophic share": sheet(nd.Neurotrophin(feeds=12.0)),
 }
 runs["neither"] = sheet()
-colours = dict(zip(runs, ("#16456F", COLOURS["trophic"], COLOURS["initial"]), strict=True))
-
-shades = COLOURS | {"survival": "#16456F"}  # apart from evidence
+colours = dict(zip(runs, ("#16456F", colour("trophic"), colour("initial")), strict=True))
 figure = Figure(figsize=(11.5, 3.8), layout="constrained")
 left, middle, right = figure.subplots(1, 3)
 kept, number = {}, {}
@@ -48,7 +46,8 @@ for name, run in runs.items():
     print(f"{name}: {per_neuron.mean():.1f} +- {per_neuron.std():.1f} spines a neuron; deaths {causes}")
     below = 0
     for cause, n in causes.items():
-        right.barh(list(runs).index(name), n, left=below, color=shades[cause], label=cause)
+        shade = "#16456F" if cause == "survival" else colour(cause, run.causes)  # apart from evidence
+        right.barh(list(runs).index(name), n, left=below, color=shade, label=cause)
         below += n
 
 a, b = (kept[name] for name in list(runs)[:2])

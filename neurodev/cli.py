@@ -158,7 +158,7 @@ def _demo(args: Any) -> None:
     for c in run.checks():
         low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
         mark = "inside" if c.passed else "OUTSIDE"
-        print(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs[c.name]:>9.2f}")
+        print(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
     print("\n" + run.spines.longest().story())
     print(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
           f"neurodev spine {run.path} UID")  # fmt: skip

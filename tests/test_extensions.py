@@ -30,6 +30,7 @@ import numpy as np
 from neurodev.mechanisms.base import Mechanism
 from neurodev.params import param
 from neurodev.protocols import Panel, Protocol, protocol
+from neurodev.structure.cause import Cause
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Decay(Mechanism):
     """Spines drift down at a constant rate."""
 
     adds: ClassVar[tuple[str, ...]] = ("drive_decay",)
+    causes: ClassVar[dict[str, Cause]] = {"decay": Cause("it had withered away", colour="#123456")}
     equation: ClassVar[str] = "set-point of ln(V / V0) lowered by rate"
     rate: float = param(0.1, unit="1", low=0.0, source="measured by nobody")
 
@@ -391,14 +393,67 @@ def test_a_development_of_foreign_parts(folder: Path) -> None:
     for name in MODULES:
         (folder / f"{name}.py").rename(folder / "away" / f"{name}.py")
     code = (
-        "import json, sys, neurodev as nd\nr = nd.Run('life.sqlite')\ns = r.spines.longest()\n"
-        "print(json.dumps([str(r), s.story(), r.verify(), len(r.log('map').uid) if callable(r.log) else 1, "
+        "import json, sys, neurodev as nd\nr = nd.Run('life.sqlite')\n"
+        "withered = r.spines.died_of('decay')\n"
+        "s = r.spines[int(withered[0])]\n"
+        "print(json.dumps([str(r), s.story(), r.verify(), r.log.deaths_by_cause()['decay'], s.terms['decay'], "
         f"[m for m in {MODULES} if m in sys.modules]]))"
     )
-    shown, story, n, _, loaded = json.loads(python(folder, "-c", code))
-    assert "2 days of life" in shown and "Spine" in story and n > 0 and loaded == []
+    shown, story, n, withered, term, loaded = json.loads(python(folder, "-c", code))
+    assert "2 days of life" in shown and n > 0 and loaded == []
+    # a cause of her own, with her own sentence, and the number that decided it
+    assert "of decay: it had withered away." in story and withered > 0 and term == -1.5
     assert "wrote" in neurodev(folder, "report", "life.sqlite")
-    assert (folder / "life.html").stat().st_size > 10_000
+    assert (folder / "life.html").stat().st_size > 10_000 and "decay" in (folder / "life.html").read_text()
+
+
+def test_an_ablation_leaves_out_what_is_hers(folder: Path) -> None:
+    """Each mechanism that the study has, by its own name."""
+    said = neurodev(folder, "ablate", "life.toml", "--jobs", "1", "--set", "run.duration=1 day")
+    assert "without decay:Decay" in said or "without Decay" in said
+    assert "SpineSize" in said
+
+
+def test_neuron_models_in_a_study(folder: Path) -> None:
+    """Two models from outside, exact and stepped, by ``kind = "module:Class"``; the run says which is approximate."""
+    for name in ("alpha", "adaptive"):
+        (folder / f"{name}_cells.py").write_text((ROOT / f"tests/neurons/outside/{name}.py").read_text())
+    (folder / "cells.toml").write_text("""
+[population.a]
+kind = "alpha_cells:AlphaLIF"
+n = 10
+threshold = 8.0
+[population.b]
+kind = "adaptive_cells:AdaptiveExponential"
+n = 5
+inhibitory = true
+[[background]]
+target = "a"
+rate_hz = 900.0
+weight = 120.0
+[projection.ab]
+source = "a"
+target = "b"
+wiring = {kind = "AllToAll"}
+weight = 4.0
+[run]
+duration = "2 second"
+acceleration = 1.0
+tick = "1 second"
+record = "all"
+""")
+    said = neurodev(folder, "run", "cells.toml", "--quiet", "--set", "population.a.tau=15.0")
+    assert "b: neurons integrate by steps" in said
+    code = (
+        "import json, sys, neurodev as nd\nr = nd.Run('cells.sqlite')\n"
+        "print(json.dumps([r.spikes('a')[0].size, r.spikes('b')[0].size, r.network['populations'][0]['model'], "
+        "sorted(r.provenance['sources']), [m for m in sys.modules if m.endswith('_cells')]]))"
+    )
+    n_a, n_b, model, sources, loaded = json.loads(python(folder, "-c", code))
+    assert n_a > 20 and n_b > 0 and loaded == []
+    assert model["kind"] == "alpha_cells:AlphaLIF" and model["tau"] == 15.0
+    assert sources == ["adaptive_cells:AdaptiveExponential", "alpha_cells:AlphaLIF"]
+    assert "adds w e" in neurodev(folder, "show", "alpha_cells:AlphaLIF")
 
 
 def test_the_control_of_a_foreign_drive(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib
 import numpy as np
@@ -20,11 +20,13 @@ from neurodev.errors import ParameterError
 from neurodev.learn import Trainer
 from neurodev.learn.networks import fully_connected
 from neurodev.learn.training.encode import Bernoulli
+from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import Adam
+from neurodev.methods import rewire
 from neurodev.metrics import cost
-from neurodev.plot import evolution, training
-from neurodev.runs.training import DECIDED, Synapses, Training
-from neurodev.structure.log import CAUSES
+from neurodev.plot import evolution, style, training
+from neurodev.runs.training import Synapses, Training
+from neurodev.structure.cause import CAUSES, Cause, our_cause
 from neurodev.units import day
 
 pytest.importorskip("sklearn")
@@ -88,16 +90,45 @@ def test_every_life_tells_its_cause_and_its_number(
     for code in np.unique(spines.cause[spines.cause >= 0]):
         uid = int(spines.died_of(CAUSES[code])[0])
         life, story = spines[uid], spines[uid].story()
-        assert DECIDED[CAUSES[code]] in story and f"{life.death_value:.4g}" in story
+        assert (
+            our_cause(CAUSES[code]).decided in story
+            and our_cause(CAUSES[code]).decided
+            and f"{life.death_value:.4g}" in story
+        )
         assert "ln(V" not in story and "volume" not in story
         assert f"(step {round(spines.died[spines.uid == uid][0] / run.tick_days)})" in story
     for code in np.unique(spines.birth_cause[spines.born > 0]):
         newborn = spines[int(spines.uid[(spines.birth_cause == code) & (spines.born > 0)][0])]
-        assert (DECIDED.get(CAUSES[code], "") in newborn.story()) and "was born at epoch" in newborn.story()
+        assert our_cause(CAUSES[code]).decided in newborn.story() and "was born at epoch" in newborn.story()
     to = run.path.with_suffix(".png")
     assert main(["spine", str(run.path), "longest", "--figure", str(to)]) == 0
     assert "Synapse" in capsys.readouterr().out and to.stat().st_size > 0
     assert "epoch" in words(spines.longest().plot())
+
+
+class Whim(Method):
+    """A method of a user: after the first epoch a synapse in ten goes, without a reason that ours would know."""
+
+    causes: ClassVar[dict[str, Cause]] = {"whim": Cause("it was not liked", decided="its number was", colour="#123456")}
+
+    def epoch_end(self, trainer: Any) -> None:
+        for name, w in trainer.weights().items():
+            gone = w.table.slots()[:: 10 if trainer.epoch == 0 else 10**9]
+            trainer.propose(name, [rewire.deaths(self.name, gone, "whim", gone)])
+
+
+def test_a_method_of_a_user_has_a_cause_of_its_own(tmp_path: Path) -> None:
+    data = digits().subset(60, 1, n_test=20)
+    model = fully_connected(hidden=(8,), inputs=(64,), seed=1)
+    t = Trainer(
+        model, data, encoder=Bernoulli(4), epochs=2, batch=20, seed=1, methods=[Whim()], to=tmp_path / "w.sqlite"
+    )
+    run = t.fit().close()
+    assert run.file.item("causes") == [*CAUSES, "whim"] and set(run.log.deaths_by_cause()) == {"whim"}
+    spine = run.spines[int(run.spines.died_of("whim")[1])]
+    assert f"of whim: it was not liked (its number was {spine.death_value:.4g})." in spine.story()
+    assert style.colour("whim", run.causes) == "#123456" and run.verify() > 0
+    assert "deaths: whim" in words(run.plot())
 
 
 def test_a_death_of_magnitude_is_the_smallest_weight(runs: dict[str, nd.Run]) -> None:

@@ -15,24 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine import build, fate
-from neurodev.engine.checks import check_reads, check_ticks
+from neurodev.engine.checks import check_reads, check_ticks, mechanisms_of
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError, nearest
-from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView
+from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
-from neurodev.structure.log import (
-    BIRTH,
-    DEATH,
-    LogBatch,
-    NeuronBatch,
-    NeuronLog,
-    StructuralLog,
-    cause_code,
-    check_cause,
-)
+from neurodev.structure.cause import Causes, cause_code
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, NeuronBatch, NeuronLog, StructuralLog
 from neurodev.structure.plan import Applied, NeuronPlan, Plan, apply, merge, merge_neurons, removal
 from neurodev.structure.table import Table
 from neurodev.structure.verify import verify
@@ -93,8 +85,11 @@ class Simulator:
         self.blocks = signal_blocks(list(self.network.populations.values()))
         self.engine = Engine(self.network, self.start, blocks=self.blocks)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
-        self.logs = {q.name: StructuralLog() for q in self.network.projections.values()}
         self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
+        projections = self.network.projections.values()
+        self.terms = {q.name: terms_of(q.mechanisms, self.tables[q.name].column_names) for q in projections}
+        self.logs = {name: StructuralLog(tuple(terms)) for name, terms in self.terms.items()}
+        self.causes = Causes.of(m for _, m in mechanisms_of(self.network))
         self.views = {q.name: self._view(q) for q in self.network.projections.values()}
         self.neuron_views = {
             p.name: NeuronView(p.name, self.blocks[p.name], self.clock, self.network.seed)
@@ -237,6 +232,8 @@ class Simulator:
         """Merge and apply neuron plans now, and log them; returns the removals they ask of projections."""
         if not plans:
             return []
+        for asked in plans:
+            self.causes.check(asked.mechanism, asked.death_cause)
         block, life, log = self.blocks[p.name], self.life, self.neuron_logs[p.name]
         merged = merge_neurons(plans, block.alive, block.unborn)
         out = []
@@ -267,7 +264,7 @@ class Simulator:
 
     def kill_neurons(self, p: Population, neurons: I8, cause: str) -> None:
         """Let living neurons die now, with all that belongs to them, of a named cause."""
-        code = np.full(neurons.size, check_cause(cause), dtype=np.uint8)
+        code = np.full(neurons.size, cause_code(cause), dtype=np.uint8)
         for name, plan in self._apply_neuron_plans(p, [NeuronPlan(cause, neurons, code)]):
             q = self.network.projections[name]
             self.apply_plans(q, [plan])
@@ -294,6 +291,9 @@ class Simulator:
     def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
         """Merge and apply plans on a projection now, log them, and start the newborns off."""
         table, view = self.tables[q.name], self.views[q.name]
+        for plan in plans:
+            self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
+            self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
         send = view.source.ready("axon_from", self.life)
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)

@@ -25,6 +25,7 @@ synapse; the event loop moves the bases.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +36,7 @@ from neurodev import params, rng
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.registry import Registered, word_of
+from neurodev.structure.cause import Cause, declare
 
 if TYPE_CHECKING:
     from neurodev.structure.plan import NeuronPlan, Plan
@@ -69,6 +71,8 @@ R_TAU = 21  # float64 (n_pre_trace + n_post_trace): time constant of each trace,
 R_UID = 22  # uint64 (capacity)
 R_SIGNAL = 23  # int64 (n_hot_column): addresses of float64 (n_target) signals; a population's mechanisms only
 RECORD_SIZE = 24
+
+SET_POINT = "sd"  # unit of the terms that shift the set-point of size
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,13 @@ class Mechanism(Registered, kind="mechanism"):
         Columns (or neuron signals) it integrates, adds to, and looks at.  A second owner is refused at build.
     equation : str
         What `neurodev show NAME` prints.
+    causes : dict of str to Cause
+        Why it lets synapses (or neurons) die and be born, by the words under which plans name it; those of its bases
+        count too.  A mechanism that adds to ``drive_x`` or ``step_x`` declares the cause ``x``: a spine whose
+        set-point it lowered most dies of it.
+    terms : dict of str to str
+        Unit of each number that a death of its plans carries (`Plan.terms`).  A column that moves sizes (``drive_x``,
+        ``step_x``) is a term ``x`` of itself.
     """
 
     level: ClassVar[str] = "synapse"
@@ -245,6 +256,12 @@ class Mechanism(Registered, kind="mechanism"):
     adds: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     equation: ClassVar[str] = ""
+    causes: ClassVar[dict[str, Cause]] = {}
+    terms: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        declare(cls)  # a class that is refused is not made known
+        super().__init_subclass__(**more)
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -300,6 +317,18 @@ class Mechanism(Registered, kind="mechanism"):
     def describe(self) -> dict[str, Any]:
         """Kind and parameters as plain data, for provenance."""
         return {"kind": word_of(type(self)), **params.asdict(self)}
+
+
+def terms_of(mechanisms: Iterable[Mechanism], columns: Iterable[str]) -> dict[str, str]:
+    """Unit of each number that may decide a death on a projection, by its name, sorted.
+
+    What moves sizes there (a column ``drive_x`` or ``step_x``) is a term ``x`` with the unit ``"sd"``.
+    """
+    found: dict[str, str] = {}
+    for m in mechanisms:
+        found |= m.terms
+    found |= {c.partition("_")[2]: SET_POINT for c in columns if c.startswith(("drive_", "step_"))}
+    return dict(sorted(found.items()))
 
 
 def check_owners(where: str, mechanisms: tuple[Mechanism, ...], present: frozenset[str] = frozenset()) -> None:

@@ -28,6 +28,7 @@ from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView, mean_per_target
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 from neurodev.structure.table import Table
 from neurodev.units import day
 
@@ -177,6 +178,13 @@ class BCM(Mechanism):
     )
     owns: ClassVar[tuple[str, ...]] = ("bcm", "bcm_evidence")
     adds: ClassVar[tuple[str, ...]] = ("drive_bcm",)
+    causes: ClassVar[dict[str, Cause]] = {
+        "bcm": Cause(
+            "its source had been active while the target stayed below its threshold of modification, more than its "
+            "neighbours' sources, and its set-point fell",
+            colour="#2A9D8F",
+        )
+    }
     reads: ClassVar[tuple[str, ...]] = ("rate_hz",)
 
     def columns(self) -> dict[str, float]:

@@ -24,6 +24,7 @@ from neurodev.mechanisms.base import I8, Hot, Mechanism, SynapseView
 from neurodev.mechanisms.calcium_rules import calcium_post, calcium_pre
 from neurodev.noise import uniforms_of
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 
 POTENTIALS = ("flat", "bistable")
 
@@ -83,6 +84,9 @@ class CalciumPlasticity(Mechanism):
     )
     owns: ClassVar[tuple[str, ...]] = ("efficacy", "calcium", "calcium_time", "calcium_stream")
     adds: ClassVar[tuple[str, ...]] = ("drive_calcium",)
+    causes: ClassVar[dict[str, Cause]] = {
+        "calcium": Cause("its calcium had kept it in the depressed state, and its set-point fell", colour="#9C6B98")
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -25,6 +25,7 @@ from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import I8, Mechanism, SynapseView
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 from neurodev.units import minute
 
 NOTHING = 1e-13  # an early phase that is as good as over
@@ -101,6 +102,9 @@ class EarlyPhase(Mechanism):
     )
     owns: ClassVar[tuple[str, ...]] = ("early",)
     adds: ClassVar[tuple[str, ...]] = ("step_consolidation", "induction")
+    causes: ClassVar[dict[str, Cause]] = {
+        "consolidation": Cause("repeated depression was consolidated until nothing was left of it", colour="#5B6FB5")
+    }
     reads: ClassVar[tuple[str, ...]] = ("accumulator", "log_size")
 
     def columns(self) -> dict[str, float]:

@@ -24,6 +24,7 @@ from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import I8, Mechanism, SynapseView
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 
 PLACES = ("branch", "place")
 
@@ -110,6 +111,11 @@ class Heterosynaptic(Mechanism):
         "side:  ln V <- ln V - amount"
     )
     adds: ClassVar[tuple[str, ...]] = ("step_heterosynaptic", "induction")
+    causes: ClassVar[dict[str, Cause]] = {
+        "heterosynaptic": Cause(
+            "its neighbours on the branch were potentiated, and it shrank beside them", colour="#B55B5B"
+        )
+    }
     reads: ClassVar[tuple[str, ...]] = ("accumulator", "log_size", *PLACES)
 
     def columns(self) -> dict[str, float]:

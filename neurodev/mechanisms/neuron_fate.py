@@ -35,7 +35,7 @@ from neurodev.mechanisms.turnover import MOST, draw_numbers
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.signals.rate import low_pass
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import cause_code
 from neurodev.structure.plan import NeuronPlan
 from neurodev.units import day
 

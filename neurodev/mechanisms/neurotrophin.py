@@ -19,6 +19,7 @@ from neurodev.jit import kernel
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import BLOCK, exponentials
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 
 
 @kernel
@@ -51,6 +52,9 @@ def share(slots, post, u, per_uptake, gain, clip, out):  # type: ignore[no-untyp
         out[s] += gain * min(max(t, -clip), clip)
 
 
+TROPHIC = Cause("its share of the target's trophic supply was too small to hold its size", colour="#CC79A7")
+
+
 @dataclass(frozen=True)
 class Neurotrophin(Mechanism):
     """Synapses compete for their target's trophic supply.
@@ -74,6 +78,7 @@ class Neurotrophin(Mechanism):
     """
 
     adds: ClassVar[tuple[str, ...]] = ("drive_trophic",)
+    causes: ClassVar[dict[str, Cause]] = {"trophic": TROPHIC}
     reads: ClassVar[tuple[str, ...]] = ("log_size",)
     equation: ClassVar[str] = "T = K u / sum(u) - 1,  u = V^p (alpha + coactivity),  drive = gain clip(T, +-clip)"
 

@@ -32,7 +32,7 @@ from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
 from neurodev.mechanisms.pairing_rules import choose_partners, reach
 from neurodev.noise import uniforms_of
 from neurodev.params import param
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 
 DELETION = ("random", "smallest", "oldest", "youngest")
@@ -57,6 +57,11 @@ class Pairing(Mechanism):
         Which synapses a neuron without elements loses; "smallest" goes by size (by weight where there are no spines).
     """
 
+    causes: ClassVar[dict[str, Cause]] = {
+        "elements": Cause("its two neurons had fewer synaptic elements than synapses", colour="#3C9D7E"),
+        "axonal_elements": Cause("its axon had fewer synaptic elements than synapses", colour="#4FA3B8"),
+        "dendritic_elements": Cause("its dendrite had fewer synaptic elements than synapses", colour="#8E6BAF"),
+    }
     equation: ClassVar[str] = (
         "births: vacant axonal x vacant dendritic, exp(-(d/sigma)^2);  deaths: elements < synapses"
     )

@@ -27,13 +27,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
 from neurodev.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -175,6 +175,14 @@ class SpineSize(Mechanism):
         "death: first passage below minimum, or hazard_rate exp(-hazard_slope (x - mean)) a day"
     )
 
+    causes: ClassVar[dict[str, Cause]] = {
+        "fluctuation": Cause(
+            "its size wandered below the limit by chance, although nothing had lowered its set-point",
+            colour="#E69F00",
+        ),
+        "hazard": Cause("the hazard of small spines caught it", colour="#D55E00"),
+    }
+
     sd: float = param(0.7, unit="1", low=0.0, source="free: calibrated for the default study")
     tau: float = param(2.5 * day, unit="ms", clock="life", above=0.0, source="free: calibrated for the default study")
     mean: float = param(0.0, unit="1", source="free: calibrated for the default study")
@@ -206,9 +214,17 @@ class SpineSize(Mechanism):
         return min(self.tau, self.slow_tau) if self.slow_share > 0 else self.tau
 
     def prepare(self, view: SynapseView) -> None:
-        """Draw the initial sizes: a normal above the minimum, by inversion, one uniform for each uid."""
+        """Draw the initial sizes: a normal above the minimum, by inversion, one uniform for each uid.
+
+        Raises
+        ------
+        BuildError
+            If something shifts the set-point, or moves the size, without declaring the cause that it is.
+        """
         from scipy.special import ndtr, ndtri
 
+        if self.death != "none":
+            self._check_causes(view)
         slots = view.slots()
         uid = view.table.uid[slots]
         x = np.full(slots.size, self.first)
@@ -218,6 +234,21 @@ class SpineSize(Mechanism):
             x += self.sd * ndtri(below + uniforms_of(view.key("first sizes"), uid) * (1.0 - below))
         view.table.column("log_size")[slots] = x
         self._split(view, slots, x - self.first, "first slow sizes")
+
+    @staticmethod
+    def _check_causes(view: SynapseView) -> None:
+        for column in view.table.column_names:
+            for begin in (DRIVE, STEP):
+                word = column.removeprefix(begin)
+                try:
+                    if word != column:
+                        cause_code(word)
+                except ParameterError as e:
+                    raise BuildError(
+                        f"projection {view.name!r}: {column!r} moves sizes, but nobody declares the cause {word!r} "
+                        "that its deaths are logged with; the mechanism that adds to it must say "
+                        f"causes = {{{word!r}: Cause('why it died')}} ({e})"
+                    ) from e
 
     def _split(self, view: SynapseView, slots: I8, deviation: F8, purpose: str) -> None:
         """Give the slow part its share of a deviation, and the spread that the joint stationary law has around it."""
@@ -273,13 +304,12 @@ class SpineSize(Mechanism):
         terms = {names[i][len(DRIVE) :]: table.f[i, doomed] for i in _drives(names)}
         unit = max(self.sd, 1e-12)  # steps are in units of ln V, drives in units of its sd
         terms |= {names[i][len(STEP) :]: table.f[i, doomed] / unit for i in _steps(names)}
-        nan = np.full(doomed.size, np.nan)
         return Plan(
-            self.name, doomed, self.causes(terms, doomed.size), table.column("log_size")[doomed].astype(np.float32),
-            terms.get("evidence", nan).astype(np.float32), terms.get("trophic", nan).astype(np.float32),
+            self.name, doomed, self.decide(terms, doomed.size), table.column("log_size")[doomed].astype(np.float32),
+            {name: values.astype(np.float32) for name, values in terms.items()},
         )  # fmt: skip
 
-    def causes(self, terms: dict[str, F8], n: int) -> NDArray[np.uint8]:
+    def decide(self, terms: dict[str, F8], n: int) -> NDArray[np.uint8]:
         """Cause of each of `n` deaths, from the terms of the set-point (each (n,), in sd).
 
         `fluctuation` (or `hazard`) if the set-point was not lowered, else the term that lowered it most.

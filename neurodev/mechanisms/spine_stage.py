@@ -35,7 +35,7 @@ from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -124,6 +124,9 @@ class SpineStage(Turnover):
         "retraction;  spine: gone at rate hazard;  mean numbers b/(k+m) and k b/((k+m) s)"
     )
     owns: ClassVar[tuple[str, ...]] = ("stage",)
+    causes: ClassVar[dict[str, Cause]] = {
+        "retraction": Cause("its filopodium was retracted before it became a spine", colour="#4F8A8B")
+    }
 
     hazard: float = param(0.02, unit="1/day", clock="life", low=0.0, source="free: an example")
     conversion: float = param(0.1, unit="1/day", clock="life", low=0.0, source="free: a tenth (recalled, unverified)")

@@ -35,6 +35,7 @@ from neurodev.mechanisms.base import F8, I8, Hot, Mechanism, SynapseView, mean_p
 from neurodev.mechanisms.hooks import EVIDENCE, WEIGHT
 from neurodev.mechanisms.stdp_rules import HOOKS, evidence_drive, update_evidence
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 from neurodev.units import day
 
 BOUNDS = ("hard", "multiplicative", "power")
@@ -112,6 +113,12 @@ class STDP(Mechanism):
     )
     owns: ClassVar[tuple[str, ...]] = ("evidence", "accumulator")
     adds: ClassVar[tuple[str, ...]] = ("drive_evidence", "induction")
+    causes: ClassVar[dict[str, Cause]] = {
+        "evidence": Cause(
+            "its activity had agreed less with the target's than that of its neighbours, and its set-point fell",
+            colour="#0072B2",
+        )
+    }
 
     def value(self, name: str) -> float:
         """A constant of the rule, with the rule's own default where none was given."""

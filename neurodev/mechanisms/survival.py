@@ -28,7 +28,7 @@ from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
 from neurodev.mechanisms.bcm import activity
 from neurodev.params import param
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -80,6 +80,9 @@ def significance(score_sum: ArrayLike, total_activity: ArrayLike) -> F8:
 _HAN = "Han et al. 2025, IEEE TPAMI 47:240, public code"
 
 
+SURVIVAL = Cause("its survival, fed by use, had run out", decided="its survival was", colour="#0072B2")
+
+
 @dataclass(frozen=True)
 class Survival(Mechanism):
     """Synapses (or all synapses of a neuron) die when their survival score falls below zero.
@@ -127,6 +130,8 @@ class Survival(Mechanism):
         "R <- decay R + d exp(-floor(m/eta));  dies when R < 0"
     )
     owns: ClassVar[tuple[str, ...]] = ("survival",)
+    causes: ClassVar[dict[str, Cause]] = {"survival": SURVIVAL}
+    terms: ClassVar[dict[str, str]] = {"survival": "1"}
 
     def factor(self, epoch: int) -> float:
         """The decaying step size at an epoch (counted from 0)."""
@@ -204,7 +209,7 @@ class Survival(Mechanism):
             return None
         value = t.column("log_size")[doomed] if "log_size" in t.column_names else decided
         cause = np.full(doomed.size, cause_code("survival"), dtype=np.uint8)
-        return Plan(self.name, doomed, cause, value.astype(np.float32))
+        return Plan(self.name, doomed, cause, value.astype(np.float32), {"survival": decided.astype(np.float32)})
 
     def born(self, view: SynapseView, slots: I8) -> None:
         """A newborn has the full score."""

@@ -38,11 +38,12 @@ from numpy.typing import NDArray
 
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
+from neurodev.mechanisms.neurotrophin import TROPHIC
 from neurodev.mechanisms.trophic_rules import HILL, LINEAR, MICHAELIS, advance_targets
 from neurodev.mechanisms.turnover import MOST, draw_births, tabulate
 from neurodev.noise import uniforms_of
 from neurodev.params import param
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day, hour
 
@@ -99,6 +100,7 @@ class TrophicFactor(Mechanism):
 
     owns: ClassVar[tuple[str, ...]] = ("receptor_bound", "receptor_free", "receptor_made")
     adds: ClassVar[tuple[str, ...]] = ("drive_trophic",)
+    causes: ClassVar[dict[str, Cause]] = {"trophic": TROPHIC}
     equation: ClassVar[str] = (
         "dC/dt = ka L R - (kd + rho) C,  dR/dt = phi - gam R - (ka L R - kd C),  tau dphi/dt = F(C) - phi,  "
         "dL/dt = release - del L - sum(ka L R - kd C)/v"
@@ -275,7 +277,7 @@ class TrophicFactor(Mechanism):
             dead: NDArray[np.bool_] = uniforms_of(view.key("prune"), t.uid[slots], view.clock.tick) < -np.expm1(-h)
             plan.deaths = slots[dead]
             plan.death_cause = np.full(plan.deaths.size, cause_code("trophic"), dtype=np.uint8)
-            plan.death_trophic = self.share(view, plan.deaths).astype(np.float32)
+            plan.terms = {"trophic": self.share(view, plan.deaths).astype(np.float32)}
             if "log_size" in t.column_names:
                 plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
         if self.sprout > 0:

@@ -24,7 +24,7 @@ from neurodev.mechanisms.spine_size import DEATHS_OFF
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -164,6 +164,10 @@ class Turnover(Mechanism):
     """
 
     equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau);  deaths: hazard per spine"
+
+    causes: ClassVar[dict[str, Cause]] = {
+        "turnover": Cause("it was lost at the constant rate of turnover", colour="#56B4E9")
+    }
 
     early: float = param(14.0, unit="1/day", clock="life", low=0.0, source="free: calibrated for the default study")
     late: float = param(1.4, unit="1/day", clock="life", low=0.0, source="free: calibrated for the default study")

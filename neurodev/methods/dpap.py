@@ -15,7 +15,7 @@ Source: Han et al. 2025, IEEE TPAMI 47:240 (arXiv 2211.12714), from its public c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +25,12 @@ from neurodev.errors import StudyError
 from neurodev.learn.training.traces import concatenated, final_trace, traces_of_steps
 from neurodev.learn.training.trainer import Trainer
 from neurodev.mechanisms.bcm import modulations, running_mean
-from neurodev.mechanisms.survival import Survival, minmax, significance
+from neurodev.mechanisms.survival import SURVIVAL, Survival, minmax, significance
 from neurodev.methods import rewire
 from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 
 _HAN = "Han et al. 2025, IEEE TPAMI 47:240, public code"
 F8 = NDArray[np.float64]
@@ -95,6 +96,13 @@ class DPAP(Scaled):
     offset_filters: float = param(0.65, source=f"{_HAN}: o = 0.65")
     scale: float | None = param(None, above=0.0, none=True, source="free: one factor for all counts, our reading")
 
+    causes: ClassVar[dict[str, Cause]] = {
+        "survival": SURVIVAL,
+        "unit_survival": Cause(
+            "the survival of its neuron, fed by use, had run out", decided="the survival of its unit was",
+            colour="#CC79A7",
+        ),
+    }  # fmt: skip
     gradient = "always"
 
     def __post_init__(self) -> None:

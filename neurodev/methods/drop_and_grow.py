@@ -17,7 +17,7 @@ it is, with its value and its identity.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 
 F8 = NDArray[np.float64]
 
@@ -88,6 +89,11 @@ class SET(Static):
     epsilon : float, optional
         Density ``epsilon (n_in + n_out) / (n_in n_out)`` of each tensor, as published (20), in place of `sparsity`.
     """
+
+    causes: ClassVar[dict[str, Cause]] = {
+        "magnitude": rewire.MAGNITUDE,
+        "random": Cause("it was grown at random", colour="#9CC3E0"),
+    }
 
     share: float = param(0.3, low=0.0, high=1.0, source="SET, public code (dcmocanu): zeta = 0.3")
     epsilon: float | None = param(None, above=0.0, none=True, source="SET, public code (dcmocanu): 20")
@@ -150,6 +156,13 @@ class NDSNN(Method):
         Whether a synapse that is dropped may not be grown in the same exchange.
     dense_output : bool
     """
+
+    causes: ClassVar[dict[str, Cause]] = {
+        "magnitude": rewire.MAGNITUDE,
+        "gradient": Cause(
+            "it was grown where the loss pulled hardest", decided="the |gradient| at its place was", colour="#3C9D7E"
+        ),
+    }
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
     first_sparsity: float = param(0.5, low=0.0, high=0.999, source="free: NDSNN's value not found; 0.5 to 0.7")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire
 from neurodev.methods.tensors import tensors
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 
 SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.policy)
 
@@ -40,6 +42,8 @@ class LTH(Remembering):
     output : bool
         Whether the output tensor is pruned too.
     """
+
+    causes: ClassVar[dict[str, Cause]] = {"magnitude": rewire.MAGNITUDE}
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
     share: float = param(0.25, above=0.0, high=0.99, source="Yale SNN-LTH (ECCV 2022), public code: 25 %")

@@ -15,6 +15,7 @@ code.  What the gains and the cut are in detail is our reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 from neurodev.structure.weight import refresh_hidden
 
 RAMPS = ("sine", "linear", "rate")
@@ -62,6 +64,16 @@ class NSPDI(Method):
     cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
     gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
 
+    causes: ClassVar[dict[str, Cause]] = {
+        "threshold": Cause(
+            "the strength behind it had fallen below the threshold of a visible weight",
+            decided="its strength less the threshold was", colour="#E69F00",
+        ),
+        "regrowth": Cause(
+            "the strength behind it had passed the threshold of a visible weight",
+            decided="its strength less the threshold was", colour="#8C8C00",
+        ),
+    }  # fmt: skip
     dead = "hidden"
     gradient = "always"
 

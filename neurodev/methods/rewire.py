@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import check_cause
+from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.structure.table import Table
 
@@ -98,10 +98,14 @@ def occupancy(table: Table) -> NDArray[np.bool_]:
 
 # ---------------------------------------------------------------- actuators
 
+MAGNITUDE = Cause(
+    "its weight was among the smallest when synapses were dropped", decided="its |weight| was", colour="#D55E00"
+)
+
 
 def deaths(mechanism: str, slots: I8, cause: str, value: ArrayLike | None = None) -> Plan:
     """The plan of some deaths; `value` is the number that decided each."""
-    code = np.full(slots.size, check_cause(cause), dtype=np.uint8)
+    code = np.full(slots.size, cause_code(cause), dtype=np.uint8)
     what = np.full(slots.size, np.nan) if value is None else np.asarray(value)
     return Plan(mechanism, slots.astype(np.int64), code, what.astype(np.float32))
 
@@ -114,6 +118,6 @@ def births(
     what = np.full(n, np.nan) if value is None else np.asarray(value)
     return Plan(
         mechanism, source=source.astype(np.int64), target=target.astype(np.int64), lane=np.zeros(n, dtype=np.int64),
-        birth_cause=np.full(n, check_cause(cause), dtype=np.uint8), birth_value=what.astype(np.float32),
+        birth_cause=np.full(n, cause_code(cause), dtype=np.uint8), birth_value=what.astype(np.float32),
         birth_weight=np.broadcast_to(np.asarray(weight, dtype=np.float32), (n,)).copy(),
     )  # fmt: skip

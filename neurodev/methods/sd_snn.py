@@ -19,7 +19,7 @@ parameter says which reading is the default.  Counters scale with the length of 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from neurodev.methods import rewire, schedule
 from neurodev.methods.scaled import Scaled
 from neurodev.methods.tensors import Tensor, chosen, tensors
 from neurodev.params import param
+from neurodev.structure.cause import Cause
 from neurodev.structure.plan import Plan
 
 _HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
@@ -93,6 +94,16 @@ class SDSNN(Scaled):
     frozen_conv_ranges: bool = param(False, source="free: off, our reading; frozen in the public CIFAR-10 code")
     scale: float | None = param(None, above=0.0, none=True, source="free: one factor for all counts, our reading")
 
+    causes: ClassVar[dict[str, Cause]] = {
+        "density": Cause(
+            "its neuron had the least spine density of its layer and was pruned",
+            decided="the spine density of its unit was", colour="#7B2D4F",
+        ),
+        "regeneration": Cause(
+            "it was restored because the loss kept pulling at its place",
+            decided="the |weight| learned at its place was", colour="#2F6B3A",
+        ),
+    }  # fmt: skip
     dead = "move"
     gradient = "always"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.metrics import maps, sizes, turnover
+from neurodev.metrics import maps, sizes
 
 F8 = NDArray[np.float64]
 NAN = float("nan")
@@ -38,18 +38,6 @@ class Picture(NamedTuple):
     pre: NDArray[np.integer]
     post: NDArray[np.integer]
     weight: NDArray[np.floating]
-
-
-class Maturation(NamedTuple):
-    """What became of a developing map: numbers by name, and those that have a band with their verdicts."""
-
-    numbers: dict[str, float]
-    checks: list[Check]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every number lies in its band."""
-        return all(c.passed for c in self.checks)
 
 
 def density_numbers(day: F8, number: F8) -> dict[str, float]:
@@ -107,22 +95,20 @@ def largest_rise(left: F8, rate: F8, error: F8, peak_day: float) -> float:
     return float(rise.max())
 
 
-def rising_after_peak(left: F8, rate: F8, error: F8, peak_day: float) -> bool:
-    """Whether the death rate rises by more than 4 standard errors between successive windows after the peak."""
-    return largest_rise(left, rate, error, peak_day) > 4.0
-
-
 def rate_numbers(rates: F8, target_hz: float) -> dict[str, float]:
     """Rates against their target: the last 5 days, blocks of 5 days, and single days from day 3 on.
 
     Parameters
     ----------
     rates : (n_day, n) ndarray, Hz
-        Mean rate of every cell that counts on every day; births triple the inputs on the first two days while
-        scaling is still on its way, so single days count from the third.
+        Mean rate of every cell that counts on every day (NaN while it does not live); births triple the inputs on the
+        first two days while scaling is still on its way, so single days count from the third.
     target_hz : float, Hz
     """
-    daily = np.asarray(rates, dtype=float).mean(axis=1) if rates.size else np.zeros(0)
+    seen = np.asarray(rates, dtype=float)
+    living = np.isfinite(seen)
+    with np.errstate(invalid="ignore"):  # a day on which nobody lived has no rate
+        daily = np.where(living, seen, 0.0).sum(axis=1) / living.sum(axis=1) if seen.size else np.zeros(0)
     blocks = [daily[k : k + 5].mean() for k in range(0, daily.size - 4, 5)]
     single = daily[2:]
     ratio = 1.0 / target_hz if target_hz else NAN
@@ -167,51 +153,6 @@ def mean_gap(ticks: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
     return float(np.mean(gaps)) if gaps else NAN
 
 
-def success(
-    *, day: F8, number: F8, log_size: ArrayLike, first: Picture, last: Picture, source: F8, target: F8,
-    sheet: tuple[float, float], deaths: ArrayLike | None = None, rates: F8 | None = None, target_hz: float = NAN,
-    evidence: Sequence[tuple[ArrayLike, ArrayLike]] = (), controls: Mapping[str, Mapping[str, float]] | None = None,
-) -> Maturation:  # fmt: skip
-    """All the success numbers of a developing map, from plain arrays, with pass or fail.
-
-    Parameters
-    ----------
-    day, number : (n_tick + 1,) ndarray
-        Life time (days, from 0) and spines per target then.
-    log_size : (n_synapse,) array_like
-        ln V of the living at the end; the unit of V does not count.
-    first, last : Picture
-        The projection on day 1 and at the end.
-    source, target : (n_source, 2), (n_target, 2) ndarray, um
-    sheet : (width, height), um
-    deaths : (n_tick,) array_like, optional
-        Deaths in each tick, of all targets together.
-    rates : (n_day, n_target) ndarray, Hz, optional
-        Mean rate of every target on every day; the central 70 % of the sheet counts.
-    target_hz : float, Hz
-        What scaling aims at.
-    evidence : sequence of (alive, dead), optional
-        h - hbar of the living and of the dying, one pair a day; see `mean_gap`.
-    controls : mapping, optional
-        Numbers of the controls by name, e.g. ``{"shuffled": success(...).numbers}``.
-
-    Returns
-    -------
-    Maturation
-    """
-    n = density_numbers(day, number)
-    _, n["sd"], n["skew"] = sizes.log_moments(log_size)
-    n["decade"] = sizes.central_decade(log_size)
-    n |= map_numbers(first, last, source, target, sheet)
-    if rates is not None:
-        n |= rate_numbers(rates[:, maps.central(target, *sheet)], target_hz)
-    if deaths is not None:
-        windows = turnover.death_rates(day[1:], deaths, np.asarray(number[1:]) * target.shape[0], 3.0)
-        n["death_rate_rise"] = largest_rise(*windows, n["peak_day"])
-    n["evidence_gap"] = mean_gap(evidence)
-    return Maturation(n, checks(n, controls))
-
-
 def against_control(n: Mapping[str, float], control: Mapping[str, float]) -> float:
     """Points (%) by which the fields shrank more than in a control."""
     return control["field_change"] - n["field_change"]
@@ -226,7 +167,7 @@ def checks(n: Mapping[str, float], controls: Mapping[str, Mapping[str, float]] |
     Parameters
     ----------
     n : mapping
-        Numbers by name, as of `success` or of a run's ``summary()``.
+        Numbers by name, as of a run's ``summary()``.
     controls : mapping, optional
         The numbers of controls, by name.
     """

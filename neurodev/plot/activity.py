@@ -8,25 +8,23 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurodev.metrics import maps, spikes
+from neurodev.metrics import maps
 from neurodev.plot.style import INK, POPULATIONS, SOFT, empty, legend, new_figure, plain
+from neurodev.structure.run_like import RunLike
 
 F8 = NDArray[np.float64]
 
 
-def _centre(run: Any, name: str) -> NDArray[np.bool_]:
+def _centre(run: RunLike, name: str) -> NDArray[np.bool_]:
     """Cells that count: the central 70 % of the sheet (all, if none lies there)."""
     middle = maps.central(run.positions(name), *run.network["sheet"])
     return middle if middle.any() else np.ones(middle.size, bool)
 
 
-def rates(ax: Any, run: Any) -> None:
+def rates(ax: Any, run: RunLike) -> None:
     """Mean rate of each population on each day, against the target of homeostasis and half and twice of it."""
     aim = run.file.item("target_hz", None)
-    try:
-        scaled = run.projection()["target"]
-    except ValueError:  # a run without spines has rates all the same
-        scaled = None
+    scaled = run.projection()["target"] if run.plastic else None  # a run without spines has rates all the same
     days = 0
     for p, shade in zip(run.network["populations"], POPULATIONS, strict=False):
         r = run.rates(p["name"])[:, _centre(run, p["name"])]
@@ -47,7 +45,7 @@ def rates(ax: Any, run: Any) -> None:
     plain(ax, "Rates per day", "life time (days)", "rate (Hz of spike time)", note)
 
 
-def _stretch(run: Any, day: float) -> tuple[float, float] | None:
+def _stretch(run: RunLike, day: float) -> tuple[float, float] | None:
     """Recorded stretch (ms of spike time) nearest to a day of life."""
     seen = [run.spike_windows(p["name"]) for p in run.network["populations"]]
     seen = [w for w in seen if len(w)]
@@ -59,7 +57,7 @@ def _stretch(run: Any, day: float) -> tuple[float, float] | None:
     return float(start), float(stop)
 
 
-def train(ax: Any, run: Any, day: float, most: int = 4000) -> None:
+def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
     """The spikes of one recorded stretch near a day of life, cells in order along the sheet, population by population.
 
     At most `most` cells are drawn of each population (the first ones in order); empty time at both ends is cut.
@@ -97,12 +95,7 @@ def train(ax: Any, run: Any, day: float, most: int = 4000) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def peak_rate(run: Any, population: str, width: float = 100.0) -> float:
-    """Highest rate (Hz, averaged over cells) in `width` ms of the recorded trains of a population."""
-    return spikes.highest_population_rate(run.spikes(population)[0], run.population(population)["n"], width)
-
-
-def activity_figure(run: Any) -> Figure:
+def activity_figure(run: RunLike) -> Figure:
     """Rates per day above; below, where trains were recorded, those of the first and the last day."""
     recorded = _stretch(run, 0.0) is not None
     fig = new_figure(11.0, 7.2 if recorded else 3.6)

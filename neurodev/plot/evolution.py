@@ -1,6 +1,6 @@
 """Structure over time: density, births and deaths by cause, the spine raster, survival, sizes, and all in one figure.
 
-Every function takes a *run*: anything with the methods of `neurodev.runs.run.Run` that it names.
+Every function takes a *run*: what fulfils `neurodev.structure.run_like.RunLike`, as `neurodev.runs.run.Run` does.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
 from neurodev.metrics import sizes, turnover
 from neurodev.plot import activity, fields
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
 from neurodev.plot.style import COHORTS, COLOURS, INK, clock_of, colour, empty, legend, new_figure, plain, word
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.log import BIRTH, DEATH
+from neurodev.structure.run_like import RunLike
 
 __all__ = [
     "causes", "death_rates", "death_rates_by_age", "density", "field", "field_radii", "map_figure", "neurons_to_show",
@@ -32,7 +32,7 @@ def _days(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def density(ax: Any, run: Any, control: Any = None) -> None:
+def density(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
     """Spines per neuron over life time, with the peak, beside a control."""
     day, n = run.density()
     top = float(n.max())
@@ -82,7 +82,7 @@ def bars(ax: Any, up: Bars, down: Bars) -> None:
     legend(ax, loc="best")
 
 
-def causes(ax: Any, run: Any) -> None:
+def causes(ax: Any, run: RunLike) -> None:
     """Births upwards, deaths by cause downwards, per neuron and day."""
     q = run.projection()
     log, n = run.log.batch(q["name"]), run.population(q["target"])["n"]
@@ -90,21 +90,22 @@ def causes(ax: Any, run: Any) -> None:
     births = turnover.events_per_day(when[log.kind == BIRTH], np.zeros((log.kind == BIRTH).sum()), run.days)
     deaths = turnover.events_per_day(when[died], log.cause[died], run.days)
     up = [("births", COLOURS["birth"], births.get(0, np.zeros(1)) / n)]
-    down = [(f"deaths: {word(CAUSES[c])}", colour(CAUSES[c]), count / n) for c, count in deaths.items()]
+    dead_of = {run.causes.words[c]: count / n for c, count in deaths.items()}
+    down = [(f"deaths: {word(c)}", colour(c, run.causes), count) for c, count in dead_of.items()]
     bars(ax, up, down)
     total = sum(c.sum() for c in deaths.values())
     text = f"{births.get(0, np.zeros(1)).sum() / n:.0f} born and {total / n:.0f} died per neuron"
     plain(ax, "Births (up) and deaths by cause (down)", LIFE, "per neuron and day", text)
 
 
-def _central(run: Any, neurons: int) -> Any:
+def _central(run: RunLike, neurons: int) -> Any:
     """The target neurons nearest to the middle of the sheet."""
     target = run.positions(run.projection()["target"])
     return np.argsort(((target - np.array(run.network["sheet"]) / 2) ** 2).sum(axis=1), kind="stable")[:neurons]
 
 
 def _raster_rows(
-    run: Any, chosen: Any, most: int, projection: Any, unit: float
+    run: RunLike, chosen: Any, most: int, projection: Any, unit: float
 ) -> tuple[list[Any], list[str], list[tuple[float, int]], int]:
     """Segments, colours, (middle row, neuron) of each group, and number of rows; times in units of so many days."""
     s = run.spines
@@ -119,7 +120,7 @@ def _raster_rows(
         for i in mine:
             alive = bool(np.isnan(s.died[i]))
             lines.append([(s.born[i] / unit, row), ((s.end if alive else s.died[i]) / unit, row)])
-            colours.append(COLOURS["alive"] if alive else colour(CAUSES[int(s.cause[i])]))
+            colours.append(COLOURS["alive"] if alive else colour(run.causes.words[int(s.cause[i])], run.causes))
             row += 1
         groups.append(((begin + row - 1) / 2, int(j)))
         row += 5
@@ -127,7 +128,7 @@ def _raster_rows(
 
 
 def raster(
-    ax: Any, run: Any, neurons: int = 3, most: int = 150, chosen: Any = None, projection: Any = None,
+    ax: Any, run: RunLike, neurons: int = 3, most: int = 150, chosen: Any = None, projection: Any = None,
     words: tuple[str, str] = ("spine", "neuron"),
 ) -> None:  # fmt: skip
     """One line for each spine of a few neurons, from birth to death, coloured by the cause of death.
@@ -150,10 +151,11 @@ def raster(
     ax.set_xlim(0, max(run.days / clock.days, 1e-9))
     ax.set_ylim(-2, rows + 1)
     ax.set_yticks([t for t, _ in groups], [f"{words[1]} {j}" for _, j in groups], rotation=90, va="center")
-    counts = run.log.by_cause()
+    counts = run.log.deaths_by_cause()
     for name in sorted(counts, key=lambda c: -counts[c]):
-        if colour(name) in set(colours):
-            ax.plot([], [], color=colour(name), lw=3, label=word(name))
+        shade = colour(name, run.causes)
+        if shade in set(colours):
+            ax.plot([], [], color=shade, lw=3, label=word(name))
     ax.plot([], [], color=COLOURS["alive"], lw=3, label="alive at the end")
     some = f"{len(groups)} {words[1]}{'s' * (len(groups) != 1)}"
     owner = run.spines.projections.index(run.projection(projection)["name"])
@@ -187,7 +189,7 @@ def _spread(ages: Any, apart: float) -> list[float]:
     return kept
 
 
-def survival(ax: Any, run: Any, parts: int = 3, standing: bool = False) -> None:
+def survival(ax: Any, run: RunLike, parts: int = 3, standing: bool = False) -> None:
     """Kaplan-Meier curves of newborns by when they were born, with 95 % bands; the living are censored.
 
     With `standing`, those that were there from the start have a curve too.
@@ -224,7 +226,7 @@ def survival(ax: Any, run: Any, parts: int = 3, standing: bool = False) -> None:
     plain(ax, title, clock.age, "share alive", text)
 
 
-def death_rates_by_age(ax: Any, run: Any) -> None:
+def death_rates_by_age(ax: Any, run: RunLike) -> None:
     """Deaths per spine and day against age, newborns only."""
     s = run.spines
     new = s.born > 1e-9
@@ -242,18 +244,10 @@ def death_rates_by_age(ax: Any, run: Any) -> None:
     plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", "newborns; 95 % bars")
 
 
-def windows_of_death(run: Any, width: float) -> tuple[F8, F8, F8]:
-    """As ``run.death_rates``, but empty for a run in which nothing dies by itself, which keeps no series of deaths."""
-    try:
-        left, rate, error = run.death_rates(width)
-    except ParameterError:
-        left, rate, error = np.zeros(0), np.zeros(0), np.zeros(0)
-    return left, rate, error
-
-
-def death_rates(ax: Any, run: Any, width: float = 3.0) -> None:
+def death_rates(ax: Any, run: RunLike, width: float = 3.0) -> None:
     """Deaths per spine and day in windows of life time."""
-    left, rate, error = windows_of_death(run, width)
+    dies = f"deaths/{run.projection()['name']}" in run.series_names
+    left, rate, error = run.death_rates(width) if dies else (np.zeros(0), np.zeros(0), np.zeros(0))
     ok = np.isfinite(rate)
     if not ok.any():
         empty(ax, "nothing here lives and dies by itself")
@@ -265,16 +259,13 @@ def death_rates(ax: Any, run: Any, width: float = 3.0) -> None:
     plain(ax, "Death rate over life", LIFE, "deaths per spine and day", f"windows of {width:g} days; 95 % bars")
 
 
-def _threshold(run: Any) -> float | None:
+def _threshold(run: RunLike) -> float | None:
     """Volume (um3) below which a spine is lost, if the run has a mechanism that says so."""
-    q = run.projection()
-    for use in q.get("uses", []):
-        if use.get("kind") == "SpineSize" and use.get("death", "first passage") == "first passage":
-            return float(q["spines"]["volume"] * np.exp(use["minimum"]))
-    return None
+    smallest = run.smallest_size()
+    return None if smallest is None else float(run.projection()["spines"]["volume"] * np.exp(smallest))
 
 
-def _log_volumes(run: Any, day: float) -> Any:
+def _log_volumes(run: RunLike, day: float) -> Any:
     """log10 of the volumes (um3) in the snapshot of a day; None if it has no sizes."""
     state = run.snapshot(run.projection()["name"], day)
     if "log_size" not in state or not len(state["log_size"]):
@@ -282,7 +273,7 @@ def _log_volumes(run: Any, day: float) -> Any:
     return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(run.projection()["spines"]["volume"])
 
 
-def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
+def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
     """Sizes on the first and the last day on a log axis, with the log-normal fit and the central decade."""
     early, late = fields.nearest_day(run, 1.0), fields.nearest_day(run, run.days)
     first, last = _log_volumes(run, early), _log_volumes(run, late)
@@ -324,7 +315,7 @@ def size_distribution(ax: Any, run: Any, control: Any = None) -> None:
     plain(ax, title, *axis, f"{100 * share:.0f} % lie in the central decade (shaded)")
 
 
-def run_overview(run: Any, control: Any = None) -> Figure:
+def run_overview(run: RunLike, control: RunLike | None = None) -> Figure:
     """Everything about the structure of a run in one figure.
 
     Parameters
@@ -357,12 +348,12 @@ def run_overview(run: Any, control: Any = None) -> Figure:
     return fig
 
 
-def overview(run: Any, control: Any = None) -> Figure:
+def overview(run: RunLike, control: RunLike | None = None) -> Figure:
     """The same as `run_overview`."""
     return run_overview(run, control)
 
 
-def single(draw: Any, run: Any, *args: Any, size: tuple[float, float] = (9.0, 3.4)) -> Figure:
+def single(draw: Any, run: RunLike, *args: Any, size: tuple[float, float] = (9.0, 3.4)) -> Figure:
     """One of the panels above as a figure of its own."""
     fig = new_figure(*size)
     draw(fig.add_subplot(), run, *args)

@@ -11,13 +11,14 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from neurodev.metrics import maps
-from neurodev.plot.style import COLOURS, INK, RULE, SOFT, colour, empty, legend, new_figure, plain
+from neurodev.plot.style import BLUE, COLOURS, INK, ORANGE, RULE, SOFT, empty, legend, new_figure, plain
+from neurodev.structure.run_like import RunLike
 
 F8 = NDArray[np.float64]
-CENTRE = colour("hazard")
+CENTRE = ORANGE
 
 
-def nearest_day(run: Any, wanted: float) -> float:
+def nearest_day(run: RunLike, wanted: float) -> float:
     """Day of the snapshot nearest to the one wanted."""
     return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
 
@@ -26,7 +27,7 @@ def _name(day: float) -> str:
     return f"day {day:.1f}".removesuffix(".0")
 
 
-def neurons_to_show(run: Any, n: int = 3) -> list[int]:
+def neurons_to_show(run: RunLike, n: int = 3) -> list[int]:
     """Neurons spread over the centre of the sheet."""
     target = run.positions(run.projection()["target"])
     sheet = np.array(run.network["sheet"])
@@ -39,7 +40,7 @@ def neurons_to_show(run: Any, n: int = 3) -> list[int]:
     return found
 
 
-def _inputs(run: Any, day: float, neuron: int) -> tuple[F8, F8, F8]:
+def _inputs(run: RunLike, day: float, neuron: int) -> tuple[F8, F8, F8]:
     """Positions of all sources, the weight of each onto a neuron on a day, and the position of the neuron."""
     q = run.projection()
     state, source = run.snapshot(q["name"], day), run.positions(q["source"])
@@ -50,7 +51,7 @@ def _inputs(run: Any, day: float, neuron: int) -> tuple[F8, F8, F8]:
 
 
 def field(
-    ax: Any, run: Any, day: float, neuron: int, title: str = "", largest: float | None = None,
+    ax: Any, run: RunLike, day: float, neuron: int, title: str = "", largest: float | None = None,
     reach: float | None = None,
 ) -> None:  # fmt: skip
     """The receptive field of one neuron on a day.
@@ -101,7 +102,7 @@ def _scale_bar(ax: Any, length: float = 200.0) -> None:
     )
 
 
-def _conditions(run: Any, control: Any) -> list[tuple[Any, float, str]]:
+def _conditions(run: RunLike, control: RunLike | None) -> list[tuple[RunLike, float, str]]:
     """(run, day, label) of each row of small fields."""
     early = nearest_day(run, 1.0)
     rows = [(run, early, _name(early))]
@@ -114,7 +115,7 @@ def _conditions(run: Any, control: Any) -> list[tuple[Any, float, str]]:
     return rows
 
 
-def small_fields(figure: Any, run: Any, control: Any = None, neurons: int = 5) -> None:
+def small_fields(figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5) -> None:
     """Rows of fields: the first day, the last, the control; one column for each neuron, one scale of weight."""
     rows, chosen = _conditions(run, control), neurons_to_show(run, neurons)
     seen = [[_inputs(r, day, j) for j in chosen] for r, day, _ in rows]
@@ -134,7 +135,7 @@ def small_fields(figure: Any, run: Any, control: Any = None, neurons: int = 5) -
     figure.supxlabel(how, fontsize=8.2, color=SOFT)
 
 
-def field_radii(ax: Any, run: Any, control: Any = None) -> None:
+def field_radii(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
     """Mean receptive field radius over life, beside its packing floor."""
     text = ""
     for r, shade, label in ((control, COLOURS["control"], "control"), (run, COLOURS["run"], "run")):
@@ -152,7 +153,7 @@ def field_radii(ax: Any, run: Any, control: Any = None) -> None:
     plain(ax, "Field radius over life", "life time (days)", "rms radius (um)", text)
 
 
-def radius_histogram(ax: Any, run: Any, control: Any = None) -> None:
+def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
     """Field radii of the central neurons: first day, last day, control, with the packing floor of the last."""
     q = run.projection()
     floor, styles = np.nan, (COLOURS["early"], INK, COLOURS["control"])
@@ -180,7 +181,7 @@ def radius_histogram(ax: Any, run: Any, control: Any = None) -> None:
     plain(ax, "Field radii of the central neurons", "rms radius (um)", "neurons")
 
 
-def topography(ax: Any, run: Any, day: float | None = None) -> None:
+def topography(ax: Any, run: RunLike, day: float | None = None) -> None:
     """A line from every neuron to the centroid of its inputs: short lines are a good map."""
     q = run.projection()
     when = nearest_day(run, run.days if day is None else day)
@@ -188,7 +189,7 @@ def topography(ax: Any, run: Any, day: float | None = None) -> None:
     c, _, total = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), len(target))
     has = total > 0
     lines = np.stack([target[has], c[has]], axis=1)
-    ax.add_collection(LineCollection(list(lines), colors=COLOURS["evidence"], linewidths=0.8))
+    ax.add_collection(LineCollection(list(lines), colors=BLUE, linewidths=0.8))
     ax.plot(*target[has].T, ".", ms=1.8, color=INK)
     width, height = run.network["sheet"]
     core = Rectangle(
@@ -202,7 +203,7 @@ def topography(ax: Any, run: Any, day: float | None = None) -> None:
     plain(ax, f"From neuron (dot) to field, {_name(when)}", "um", "um", text)
 
 
-def draw_map(figure: Any, run: Any, control: Any = None, neurons: int = 5, small: bool = False) -> None:
+def draw_map(figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5, small: bool = False) -> None:
     """Small fields at the left, radii at the right (and topography, unless `small`), into a figure or a part of it."""
     left, right = figure.subfigures(1, 2, width_ratios=[2.6, 1.0] if small else [2.0, 1.0])
     small_fields(left, run, control, neurons)
@@ -217,7 +218,7 @@ def draw_map(figure: Any, run: Any, control: Any = None, neurons: int = 5, small
     topography(axes[2], run)
 
 
-def map_figure(run: Any, control: Any = None) -> Figure:
+def map_figure(run: RunLike, control: RunLike | None = None) -> Figure:
     """Receptive fields on the first day, the last day, and in the control; radii, packing floor and topography."""
     rows = len(_conditions(run, control))
     fig = new_figure(14.4, 7.8)

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from neurodev.plot.style import COLOURS, INK, SOFT, colour, empty, legend, new_figure, plain, word
+from neurodev.plot.style import COLOURS, INK, ORANGE, SOFT, colour, empty, legend, new_figure, plain, word
+from neurodev.structure.run_like import SpineLike, SynapseLike
 
 
-def _span(spine: Any) -> tuple[float, float, float]:
+def _span(spine: SpineLike) -> tuple[float, float, float]:
     """Birth, last moment, and a margin, days."""
     last = float(spine.died if spine.died is not None else spine.end)
     return float(spine.born), last, max(0.06 * (last - float(spine.born)), 0.05)
@@ -40,14 +41,14 @@ def _legend_above(ax: Any) -> None:
     )
 
 
-def _size(ax: Any, spine: Any, threshold: float | None) -> None:
+def _size(ax: Any, spine: SpineLike, threshold: float | None) -> None:
     born, last, _ = _span(spine)
     days, x = np.asarray(spine.days, dtype=float), np.asarray(spine.log_size, dtype=float)
     known = min(days.size, x.size)
     days, x = days[:known], x[:known]
     died = spine.died is not None
     ended = died and np.isfinite(spine.death_log_size)
-    shade = colour(spine.cause or "") if died else COLOURS["alive"]
+    shade = colour(spine.cause, spine.causes) if spine.cause else COLOURS["alive"]
     ax.axvspan(born, last, color="#F4F6F9", lw=0, zorder=0)
     if known:
         ax.plot(days, x, "o-", color=COLOURS["run"], ms=4.5, lw=1.6, label="size in the daily pictures", zorder=3)
@@ -60,7 +61,7 @@ def _size(ax: Any, spine: Any, threshold: float | None) -> None:
     if not known and not ended:
         empty(ax, "it lived between two pictures: its size was not kept")
     if threshold is not None:
-        ax.axhline(threshold, color=colour("hazard"), lw=1.2, ls=":", label="below this a spine is lost")
+        ax.axhline(threshold, color=ORANGE, lw=1.2, ls=":", label="below this a spine is lost")
     ax.axvline(born, color=COLOURS["birth"], lw=1.5)
     ax.axvline(last, color=shade, lw=1.5, ls="-" if died else "--")
     low, high = ax.get_ylim()
@@ -76,34 +77,32 @@ def _size(ax: Any, spine: Any, threshold: float | None) -> None:
         _volume_axis(ax)
 
 
-def _terms(ax: Any, spine: Any) -> None:
+def _terms(ax: Any, spine: SpineLike) -> None:
     """The terms of the set-point from day to day, and at death."""
     _, last, _ = _span(spine)
     days = np.asarray(spine.days, dtype=float)
-    seen = False
-    total = np.zeros(days.size)
-    at_death = []
-    for term in ("evidence", "trophic"):
-        values = spine.history.get(f"drive_{term}")
-        final = float(getattr(spine, term))
-        if values is not None and len(values) == days.size and days.size:
-            ax.plot(days, values, "o-", ms=3.5, lw=1.4, color=colour(term), label=term)
+    total, drawn, at_death = np.zeros(days.size), 0, False
+    for term in (name for name, unit in spine.units.items() if unit == "sd"):
+        values, shade = spine.history.get(f"drive_{term}"), colour(term, spine.causes)
+        seen = values is not None and len(values) == days.size > 0
+        if values is not None and seen:
+            ax.plot(days, values, "o-", ms=3.5, lw=1.4, color=shade, label=word(term))
             total = total + np.asarray(values, dtype=float)
-            seen = True
-        if np.isfinite(final):
-            ax.plot(last, final, "X", color=colour(term), ms=8, mec="white", mew=0.6, zorder=5,
-                    label=None if seen else f"{term} at death")  # fmt: skip
-            at_death.append(final)
-    if seen:
-        ax.plot(days, total, "--", color=INK, lw=1.2, label="both together")
-    if not seen and not at_death:
+            drawn += 1
+        if term in spine.terms:
+            ax.plot(last, spine.terms[term], "X", color=shade, ms=8, mec="white", mew=0.6, zorder=5,
+                    label=None if seen else f"{word(term)} at death")  # fmt: skip
+            at_death = True
+    if drawn > 1:
+        ax.plot(days, total, "--", color=INK, lw=1.2, label="both together" if drawn == 2 else "all together")
+    if not drawn and not at_death:
         empty(ax, "no mechanism moved its set-point, or no picture kept it")
     ax.axhline(0, color=SOFT, lw=0.8)
     ax.margins(y=0.18)
     _legend_above(ax)
 
 
-def synapse_figure(synapse: Any) -> Figure:
+def synapse_figure(synapse: SynapseLike) -> Figure:
     """Weight of a trained synapse over epochs, from birth to death.
 
     Parameters
@@ -119,7 +118,7 @@ def synapse_figure(synapse: Any) -> Figure:
     born, last, margin = (x / unit for x in _span(synapse))
     margin = max(margin, 0.05)
     died = synapse.died is not None
-    shade = colour(synapse.cause or "") if died else COLOURS["alive"]
+    shade = colour(synapse.cause, synapse.causes) if synapse.cause else COLOURS["alive"]
     fig = new_figure(9.0, 3.6)
     ax = fig.add_subplot()
     ax.axvspan(born, last, color="#F4F6F9", lw=0, zorder=0)
@@ -141,7 +140,11 @@ def synapse_figure(synapse: Any) -> Figure:
     start = "there from the start" if synapse.birth_cause == "initial" else f"born: {word(synapse.birth_cause)}"
     _annotate(ax, start, (born, top), False, COLOURS["birth"])
     _annotate(
-        ax, f"died: {word(synapse.cause)}" if died else "alive at the end", (last, top), True, shade if died else SOFT
+        ax,
+        f"died: {word(synapse.cause)}" if synapse.cause else "alive at the end",
+        (last, top),
+        True,
+        shade if died else SOFT,
     )
     ax.set_xlim(born - margin, last + margin)
     lived = f"{'lived' if died else 'has lived'} {last - born:.2f} epochs"
@@ -149,7 +152,7 @@ def synapse_figure(synapse: Any) -> Figure:
     return fig
 
 
-def spine_figure(spine: Any, threshold: float | None = None) -> Figure:
+def spine_figure(spine: SpineLike, threshold: float | None = None) -> Figure:
     """Size over the life of a spine above, the terms that moved its set-point below.
 
     Parameters
@@ -157,13 +160,13 @@ def spine_figure(spine: Any, threshold: float | None = None) -> Figure:
     spine : Spine
         One of ``run.spines``.
     threshold : float, optional
-        ln(V / V0) below which a spine is lost; taken from ``spine.threshold`` if it has one.
+        ln(V / V0) below which a spine is lost; that of its run (``spine.threshold``) if not given.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    limit = threshold if threshold is not None else getattr(spine, "threshold", None)
+    limit = spine.threshold if threshold is None else threshold
     fig = new_figure(9.0, 5.6)
     top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[1.7, 1])
     born, last, margin = _span(spine)

@@ -8,17 +8,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from neurodev.plot.style import COLOURS, INK, POPULATIONS, colour, empty, legend, new_figure, plain, word
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.log import BIRTH, DEATH
+from neurodev.structure.run_like import RunLike
 
 LIFE = "life time (days)"
 
 
-def changing(run: Any) -> list[str]:
+def changing(run: RunLike) -> list[str]:
     """Names of the populations whose neurons were born or died, or could be born."""
     return [p["name"] for p in run.network["populations"] if run.neurons.events(p["name"])]
 
 
-def alive(ax: Any, run: Any) -> None:
+def alive(ax: Any, run: RunLike) -> None:
     """Number of living neurons of each population in which it changes."""
     names = changing(run)
     words = []
@@ -34,10 +35,10 @@ def alive(ax: Any, run: Any) -> None:
     plain(ax, "Living neurons", LIFE, "neurons", "; ".join(words[:4]))
 
 
-def fates(ax: Any, run: Any) -> None:
+def fates(ax: Any, run: RunLike) -> None:
     """Neurons born (up) and dead by cause (down) on each day, all populations together."""
     last = max(int(np.ceil(run.days - 1e-9)), 1)
-    born, dead = np.zeros(last), np.zeros((len(CAUSES), last))
+    born, dead = np.zeros(last), np.zeros((len(run.causes.words), last))
     for name in changing(run):
         b = run.neurons.batch(name)
         # an event of tick k happened at its end: the last tick of a day belongs to that day
@@ -48,8 +49,8 @@ def fates(ax: Any, run: Any) -> None:
     centre, bottom = np.arange(last) + 0.5, np.zeros(last)
     ax.bar(centre, born, 0.86, color=COLOURS["birth"], label="born")
     for code in sorted(np.flatnonzero(dead.sum(axis=1)), key=lambda c: -dead[c].sum()):
-        name = CAUSES[code]
-        ax.bar(centre, -dead[code], 0.86, bottom=bottom, color=colour(name), label=f"died: {word(name)}")
+        name = run.causes.words[code]
+        ax.bar(centre, -dead[code], 0.86, bottom=bottom, color=colour(name, run.causes), label=f"died: {word(name)}")
         bottom -= dead[code]
     ax.axhline(0, color=INK, lw=0.8)
     ax.set_xlim(0, last)
@@ -59,7 +60,7 @@ def fates(ax: Any, run: Any) -> None:
     plain(ax, "Neurons born (up) and dead (down)", LIFE, "neurons per day", text)
 
 
-def lives_figure(run: Any) -> Figure:
+def lives_figure(run: RunLike) -> Figure:
     """Living neurons, and births and deaths by cause, side by side."""
     fig = new_figure(10.5, 3.4)
     left, right = fig.subplots(1, 2)

@@ -8,11 +8,11 @@ import json
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from neurodev.plot.style import COLOURS, png
+from neurodev.structure.run_like import RunLike
 
 _STYLE = """
 :root{--ink:#22304A;--soft:#6B7280;--rule:#E3E6EB;--wash:#F6F7F9}
@@ -42,7 +42,7 @@ def image(figure: Figure, alt: str) -> str:
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
 
-def provenance(run: Any) -> str:
+def provenance(run: RunLike) -> str:
     """What was approximate, what is in the file, and the network, as a section."""
     approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in run.file.item("approximations", []) or [])
     text = f"<ul>{approximate or '<li>Nothing: life and spikes share one clock.</li>'}</ul>"
@@ -50,7 +50,7 @@ def provenance(run: Any) -> str:
     return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
 
 
-def name_of(run: Any) -> str:
+def name_of(run: RunLike) -> str:
     """The name that the study of a run gives itself; the name of its file without one."""
     try:
         study = tomllib.loads(str(run.provenance.get("study") or ""))

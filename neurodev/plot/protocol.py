@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, legend, new_figure, plain
+from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, POPULATIONS, ROSE, SOFT, legend, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HUES = (COLOURS["evidence"], COLOURS["hazard"], *POPULATIONS[2:], COLOURS["trophic"], COLOURS["fluctuation"], INK)
+HUES = (BLUE, ORANGE, *POPULATIONS[2:], ROSE, AMBER, INK)
 
 
 def figure(protocol: Any) -> Figure:
@@ -94,7 +94,7 @@ def draw_bands(ax: Any, panel: Any) -> None:
     n = len(panel.curves)
     for k, c in enumerate(panel.curves):
         inside = c.share <= 1.0
-        ax.plot(c.y, [-k], "o", color=HUES[0] if inside else COLOURS["hazard"], markersize=6, zorder=3)
+        ax.plot(c.y, [-k], "o", color=HUES[0] if inside else ORANGE, markersize=6, zorder=3)
         ax.text(-1.55, 0.28 - k, c.label, fontsize=8.5, color=INK, va="center")
     ax.set(xlim=(-1.6, 1.6), ylim=(-n + 0.4, 0.7), xticks=(-1, 0, 1), yticks=())
     ax.set_xticklabels(("low", "middle", "high"))

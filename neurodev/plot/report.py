@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from neurodev.metrics import maps, maturation
 from neurodev.plot import activity, evolution, fields, life, lives, training_report
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
+from neurodev.structure.run_like import CheckLike, RunLike
 
 
 def _map_words(n: Mapping[str, float], floor: bool) -> str:
@@ -46,43 +45,28 @@ def sentence(n: Mapping[str, float], control: Mapping[str, float] | None) -> str
     return text
 
 
-def numbers(run: Any) -> dict[str, float]:
-    """All success numbers of a run: its summary, the rates day by day, and the course of the death rate."""
-    n: dict[str, float] = dict(run.summary())
-    target = run.projection()["target"]
-    middle = maps.central(run.positions(target), *run.network["sheet"])
-    aim = run.file.item("target_hz", None)
-    rates = run.rates(target)[:, middle]
-    if aim and rates.shape[0] >= 5:
-        n |= maturation.rate_numbers(rates, float(aim))
-    if run.days >= n["peak_day"] + 6.0:  # two windows of three days after the peak
-        left, rate, error = evolution.windows_of_death(run, 3.0)
-        n["death_rate_rise"] = maturation.largest_rise(left, rate, error, n["peak_day"])
-    return n
-
-
 def _value(x: float) -> str:
     return f"{x:.2f}" if np.isfinite(x) else "n/a"
 
 
-def _band(check: maturation.Check) -> str:
+def _band(check: CheckLike) -> str:
     if check.low is None:
         return f"at most {check.high:g}"
     return f"at least {check.low:g}" if check.high is None else f"{check.low:g} to {check.high:g}"
 
 
-def _table(mine: dict[str, float], theirs: dict[str, float] | None) -> str:
-    rows = maturation.checks(mine, {"the control": theirs} if theirs is not None else None)
-    other = {c.name: c.value for c in maturation.checks(theirs)} if theirs is not None else {}
+def _table(run: RunLike, control: RunLike | None) -> str:
+    rows = run.checks(control)
+    other = {c.name: c.value for c in control.checks()} if control is not None else {}
     head = "<th>number</th><th class=n>run</th><th class=n>band</th><th></th>"
-    head += ("<th class=n>control</th>" if theirs is not None else "") + "<th>what it says</th>"
+    head += ("<th class=n>control</th>" if control is not None else "") + "<th>what it says</th>"
     body = ""
     for c in rows:
         verdict = '<span class="yes">inside</span>' if c.passed else '<span class="no">outside</span>'
         if not np.isfinite(c.value):
             verdict = '<span class="no">not measured</span>'
         beside = ""
-        if theirs is not None:
+        if control is not None:
             beside = f"<td class='n control'>{_value(other[c.name]) if c.name in other else ''}</td>"
         body += (
             f"<tr><td>{html.escape(c.name)}</td><td class=n>{_value(c.value)}</td><td class=n>{_band(c)}</td>"
@@ -96,7 +80,7 @@ def _table(mine: dict[str, float], theirs: dict[str, float] | None) -> str:
     return f"<table><tr>{head}</tr>{body}</table>{note}"
 
 
-def _density(run: Any, control: Any) -> str:
+def _density(run: RunLike, control: RunLike | None) -> str:
     fig = new_figure(10.5, 6.4)
     top, bottom = fig.subplots(2, 1)
     evolution.density(top, run, control)
@@ -104,7 +88,7 @@ def _density(run: Any, control: Any) -> str:
     return image(fig, "Spines per neuron over life; births and deaths by cause per day")
 
 
-def _raster(run: Any) -> str:
+def _raster(run: RunLike) -> str:
     longest = run.spines.longest()
     picture = image(
         evolution.single(evolution.raster, run, size=(10.5, 6.6)), "One line for each spine of a few neurons"
@@ -118,7 +102,7 @@ def _raster(run: Any) -> str:
     )
 
 
-def _survival(run: Any) -> str:
+def _survival(run: RunLike) -> str:
     fig = new_figure(11.0, 3.7)
     left, middle, right = fig.subplots(1, 3, width_ratios=[1.5, 1, 1])
     evolution.survival(left, run)
@@ -127,7 +111,7 @@ def _survival(run: Any) -> str:
     return image(fig, "Survival of newborns by cohort; death rates by age and over life")
 
 
-def _structure(run: Any, control: Any) -> list[tuple[str, str, str]]:
+def _structure(run: RunLike, control: RunLike | None) -> list[tuple[str, str, str]]:
     """(title, note, content) of the sections that need a projection on spines."""
     sizes = evolution.single(evolution.size_distribution, run, control, size=(9.5, 3.8))
     maps_title = "The map: first day, last day" + (", control" if control is not None else "")
@@ -145,7 +129,7 @@ def _structure(run: Any, control: Any) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def write(run: Any, path: str | Path, control: Any = None) -> Path:
+def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 
     Order: the success numbers; density and causes; raster; survival; sizes; map; neurons (where some were born or
@@ -161,7 +145,7 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
     -------
     Path
     """
-    if getattr(run, "is_training", False):
+    if run.is_training:
         return training_report.write(run, path)
     name = html.escape(name_of(run))
     seed = run.provenance.get("seed", "?")
@@ -169,9 +153,8 @@ def write(run: Any, path: str | Path, control: Any = None) -> Path:
     body += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
     sections: list[tuple[str, str, str]] = []
     if run.plastic:
-        mine = numbers(run)
-        theirs = numbers(control) if control is not None else None
-        body += f"<p class=lead>{html.escape(sentence(mine, theirs))}</p>{_table(mine, theirs)}"
+        theirs = control.summary() if control is not None else None
+        body += f"<p class=lead>{html.escape(sentence(run.summary(), theirs))}</p>{_table(run, control)}"
         sections = _structure(run, control)
     else:
         body += "<p class=lead>No projection of this network is on spines: there is no structure to follow.</p>"

@@ -12,19 +12,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from neurodev.structure.cause import Causes
+from neurodev.structure.run_like import RunLike
+
 INK, SOFT, RULE = "#22304A", "#6B7280", "#D5D9E0"
 
-COLOURS = {
-    "evidence": "#0072B2", "trophic": "#CC79A7", "fluctuation": "#E69F00", "hazard": "#D55E00", "turnover": "#56B4E9",
-    "shrunk": "#8C8C00", "neuron_death": "#7B2D4F", "rewire": "#2F6B3A", "drive": "#8C6D46",
-    "intervention": "#111111", "lesion": "#5A5A5A", "initial": "#9AA3AF",
-    "elements": "#3C9D7E", "axonal_elements": "#4FA3B8", "dendritic_elements": "#8E6BAF",
-    "magnitude": "#D55E00", "density": "#7B2D4F", "unit_survival": "#CC79A7", "survival": "#0072B2",
-    "threshold": "#E69F00", "gradient": "#3C9D7E", "random": "#9CC3E0", "regeneration": "#2F6B3A",
-    "regrowth": "#8C8C00",
-    "retraction": "#4F8A8B", "consolidation": "#5B6FB5", "heterosynaptic": "#B55B5B",
-    "alive": "#C3C8D0", "birth": "#3C9D7E", "run": INK, "control": "#B4703A", "early": "#4FA3B8",
-}  # fmt: skip
+BLUE, ORANGE, AMBER, ROSE = "#0072B2", "#D55E00", "#E69F00", "#CC79A7"  # of Okabe and Ito
+# what is not a cause: causes say their colours themselves (`neurodev.structure.cause`)
+COLOURS = {"alive": "#C3C8D0", "birth": "#3C9D7E", "run": INK, "control": "#B4703A", "early": "#4FA3B8"}
 
 POPULATIONS = (INK, "#C0562F", "#3C9D7E", "#8E6BAF", "#B8902B")
 COHORTS = ("#9CC3E0", "#4A8DBF", "#16456F")
@@ -44,9 +39,9 @@ class Clock:
 DAYS = Clock(1.0, "day", "days", "life time (days)", "age (days)")
 
 
-def clock_of(run: Any) -> Clock:
+def clock_of(run: RunLike) -> Clock:
     """Epochs for a run of training, days for all others."""
-    if not getattr(run, "is_training", False):
+    if not run.is_training:
         return DAYS
     return Clock(run.training.epoch_days, "epoch", "epochs", "epoch", "age (epochs)")
 
@@ -59,9 +54,9 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def colour(cause: str) -> str:
-    """The colour of a cause of death; grey-brown for one without a colour of its own."""
-    return COLOURS.get(cause, "#7A6F66")
+def colour(cause: str, causes: Causes | None = None) -> str:
+    """The colour of a cause of death, as a run (or, without one, the package) declares it."""
+    return COLOURS[cause] if cause in COLOURS else (causes or Causes())[cause].colour
 
 
 def word(cause: str) -> str:

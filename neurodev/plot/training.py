@@ -1,6 +1,7 @@
 """A run of training: what it learned, what lived and died, what it cost, panel by panel and in one figure.
 
-Every function takes a *run* of training (`neurodev.runs.run.Run`); raster and survival are those of developing runs.
+Every function takes a *run* of training (`neurodev.structure.run_like.RunLike`); raster and survival are those of
+developing runs.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from numpy.typing import NDArray
 from neurodev.metrics import sizes, turnover
 from neurodev.plot import evolution
 from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, colour, empty, legend, new_figure, plain, word
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.log import BIRTH, DEATH
+from neurodev.structure.run_like import RunLike
 
 F8 = NDArray[np.float64]
 SILENT = -19.0  # ln |weight| of a weight of 0, as it is kept, is -20
 
 
-def _epochs(run: Any) -> F8:
+def _epochs(run: RunLike) -> F8:
     return np.arange(1.0, run.training.n_epoch + 1)
 
 
-def _axis(ax: Any, run: Any) -> None:
+def _axis(ax: Any, run: RunLike) -> None:
     ax.set_xlim(0, max(run.training.n_epoch, 1))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
@@ -42,7 +44,7 @@ def _shade(k: int) -> str:
     return POPULATIONS[k % len(POPULATIONS)]
 
 
-def accuracy(ax: Any, run: Any) -> None:
+def accuracy(ax: Any, run: RunLike) -> None:
     """Share of samples classified rightly in each epoch."""
     e, test = _epochs(run), 100 * run.series("test_accuracy")
     ax.plot(
@@ -54,7 +56,7 @@ def accuracy(ax: Any, run: Any) -> None:
     plain(ax, "Accuracy", "epoch", "right (%)", f"test: {test[-1]:.2f} % at the end, {test.max():.2f} % at best")
 
 
-def loss(ax: Any, run: Any) -> None:
+def loss(ax: Any, run: RunLike) -> None:
     """Loss in each epoch."""
     e = _epochs(run)
     ax.plot(e, run.series("train_loss"), "-", lw=1.3, color=COLOURS["early"], label="training")
@@ -65,7 +67,7 @@ def loss(ax: Any, run: Any) -> None:
     plain(ax, "Loss", "epoch", str(run.training.settings["loss"]))
 
 
-def densities(ax: Any, run: Any) -> None:
+def densities(ax: Any, run: RunLike) -> None:
     """Density of each weight tensor, and of all together, from the start."""
     t = run.training
     for k, name in enumerate(t.tensors):
@@ -79,7 +81,7 @@ def densities(ax: Any, run: Any) -> None:
     plain(ax, "Density", "epoch", "synapses per pair", f"{total:,} synapses at the end")
 
 
-def exchanges(ax: Any, run: Any) -> None:
+def exchanges(ax: Any, run: RunLike) -> None:
     """Births (upwards) and deaths (downwards) of all tensors by cause in each epoch."""
     log = run.log.all
     when = run.log.days(log) / run.training.epoch_days
@@ -88,7 +90,10 @@ def exchanges(ax: Any, run: Any) -> None:
         mine = log.kind == kind
         count[kind] = turnover.events_per_day(when[mine], log.cause[mine], run.training.n_epoch)
     bars = {
-        kind: [(f"{said}: {word(CAUSES[c])}", colour(CAUSES[c]), n) for c, n in count[kind].items()]
+        kind: [
+            (f"{said}: {word(run.causes.words[c])}", colour(run.causes.words[c], run.causes), n)
+            for c, n in count[kind].items()
+        ]
         for kind, said in ((BIRTH, "births"), (DEATH, "deaths"))
     }
     for k, (label, _, n) in enumerate(bars[BIRTH]):  # one green for one cause, as in developing runs
@@ -103,7 +108,7 @@ def exchanges(ax: Any, run: Any) -> None:
     plain(ax, "Births (up) and deaths (down)", "epoch", "synapses per epoch", f"{born:,} born, {died:,} died")
 
 
-def busiest(run: Any) -> tuple[str, NDArray[np.int64]]:
+def busiest(run: RunLike) -> tuple[str, NDArray[np.int64]]:
     """The weight tensor with most births and deaths, and three of its units: at the quartiles of what they saw."""
     name = max(run.training.tensors, key=lambda n: run.log.batch(n).uid.size)
     log, n = run.log.batch(name), run.population(run.projection(name)["target"])["n"]
@@ -112,7 +117,7 @@ def busiest(run: Any) -> tuple[str, NDArray[np.int64]]:
     return name, np.unique(order[[n // 4, n // 2, (3 * n) // 4]])
 
 
-def raster(ax: Any, run: Any, most: int = 150) -> None:
+def raster(ax: Any, run: RunLike, most: int = 150) -> None:
     """One line for each synapse of a few units of the tensor with most exchanges, coloured by the cause of death."""
     name, units = busiest(run)
     taps = int(run.projection(name).get("taps", 1))
@@ -120,24 +125,24 @@ def raster(ax: Any, run: Any, most: int = 150) -> None:
     evolution.raster(ax, run, most=most, chosen=units, projection=name, words=("synapse", word_of))
 
 
-def survival(ax: Any, run: Any) -> None:
+def survival(ax: Any, run: RunLike) -> None:
     """Kaplan-Meier curves of those there from the start and of newborns, by when they were born."""
     evolution.survival(ax, run, standing=True)
 
 
-def _pictures(run: Any) -> list[tuple[float, str]]:
+def _pictures(run: RunLike) -> list[tuple[float, str]]:
     """(epoch, label) of the first and the last picture of all weights."""
     days = run.snapshot_days
     t = run.training
     return [(d / t.epoch_days, f"snapshot/{d:g}") for d in ([days[0], days[-1]] if len(days) > 1 else days)]
 
 
-def _weights(run: Any, label: str) -> F8:
+def _weights(run: RunLike, label: str) -> F8:
     parts = [run.file.read(f"{label}/{name}/weight") for name in run.training.tensors]
     return np.concatenate(parts).astype(float)
 
 
-def weights(ax: Any, run: Any) -> None:
+def weights(ax: Any, run: RunLike) -> None:
     """Weights of all living synapses, at the start and at the end."""
     seen = [(epoch, _weights(run, label)) for epoch, label in _pictures(run)]
     edge = max(float(np.quantile(np.abs(w), 0.999)) for _, w in seen if w.size) if any(w.size for _, w in seen) else 1.0
@@ -155,7 +160,7 @@ def weights(ax: Any, run: Any) -> None:
     plain(ax, "Weights", "weight", "share per unit", "the outermost 0.1 % are cut")
 
 
-def size_distribution(ax: Any, run: Any) -> None:
+def size_distribution(ax: Any, run: RunLike) -> None:
     """Sizes, |weight|, of all living synapses on a log axis, at the start and at the end."""
     seen = []
     for epoch, label in _pictures(run):
@@ -183,7 +188,7 @@ def size_distribution(ax: Any, run: Any) -> None:
     plain(ax, "Sizes", "|weight|", "share per decade", note)
 
 
-def rates(ax: Any, run: Any) -> None:
+def rates(ax: Any, run: RunLike) -> None:
     """Spikes per neuron and step of each layer, while training."""
     found = run.training.layers("rate")
     for k, (name, r) in enumerate(found.items()):
@@ -196,7 +201,7 @@ def rates(ax: Any, run: Any) -> None:
     plain(ax, "Spike rates", "epoch", "spikes per neuron and step")
 
 
-def operations(ax: Any, run: Any) -> None:
+def operations(ax: Any, run: RunLike) -> None:
     """Synaptic operations of each epoch beside those of a dense network with the same spikes."""
     e, done, dense = _epochs(run), run.series("operations"), run.series("dense_operations")
     ax.plot(e, dense, "--", lw=1.3, color=COLOURS["control"], label="dense, same spikes")
@@ -210,7 +215,7 @@ def operations(ax: Any, run: Any) -> None:
     plain(ax, "Synaptic operations", "epoch", "per epoch, forward", f"{100 * share:.3g} % of dense in the last epoch")
 
 
-def training_overview(run: Any) -> Figure:
+def training_overview(run: RunLike) -> Figure:
     """Everything about a run of training in one figure.
 
     Parameters

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import Any
 
 from neurodev.plot import evolution, life, training
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
+from neurodev.structure.run_like import RunLike
 
 
-def _learning(run: Any) -> str:
+def _learning(run: RunLike) -> str:
     fig = new_figure(11.0, 3.4)
     left, right = fig.subplots(1, 2)
     training.accuracy(left, run)
@@ -19,7 +19,7 @@ def _learning(run: Any) -> str:
     return image(fig, "Accuracy and loss in each epoch")
 
 
-def _structure(run: Any) -> str:
+def _structure(run: RunLike) -> str:
     fig = new_figure(11.0, 3.8)
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.3])
     training.densities(left, run)
@@ -27,7 +27,7 @@ def _structure(run: Any) -> str:
     return image(fig, "Density of each tensor; births and deaths by cause in each epoch")
 
 
-def _raster(run: Any) -> str:
+def _raster(run: RunLike) -> str:
     picture = image(
         evolution.single(training.raster, run, size=(10.5, 6.6)), "One line for each synapse of a few units"
     )
@@ -36,7 +36,7 @@ def _raster(run: Any) -> str:
     return picture + told + html.escape(longest.story()) + "</blockquote>" + svg(life.synapse_figure(longest))
 
 
-def _weights(run: Any) -> str:
+def _weights(run: RunLike) -> str:
     fig = new_figure(11.0, 3.6)
     left, right = fig.subplots(1, 2)
     training.weights(left, run)
@@ -44,7 +44,7 @@ def _weights(run: Any) -> str:
     return image(fig, "Weights and sizes at the start and at the end")
 
 
-def _cost(run: Any) -> str:
+def _cost(run: RunLike) -> str:
     fig = new_figure(11.0, 3.6)
     left, right = fig.subplots(1, 2)
     training.rates(left, run)
@@ -52,7 +52,7 @@ def _cost(run: Any) -> str:
     return image(fig, "Spike rates; synaptic operations beside those of a dense network")
 
 
-def _table(run: Any) -> str:
+def _table(run: RunLike) -> str:
     """Each weight tensor at the end."""
     t = run.training
     head = "".join(
@@ -69,7 +69,7 @@ def _table(run: Any) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def write(run: Any, path: str | Path) -> Path:
+def write(run: RunLike, path: str | Path) -> Path:
     """Write the report of a run of training as one HTML page that needs nothing else.
 
     Order: what came out; accuracy and loss; density, births and deaths; raster; survival; weights; rates and

@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev import jit
 from neurodev.jit import call_hook, kernel
 from neurodev.mechanisms import base
-from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView
+from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView, terms_of
 from neurodev.noise import uniforms_of
-from neurodev.structure.log import LogBatch, StructuralLog, cause_code, concatenate
+from neurodev.structure.cause import Cause, cause_code
+from neurodev.structure.log import LogBatch, StructuralLog, concatenate
 from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.units import hour
@@ -67,7 +68,7 @@ class Ticks:
             block.add("rate_hz")
         self.view = SynapseView("alone", table, source, target, self.clock, seed, **options)
         self.neurons = NeuronView("alone", target, self.clock, seed)
-        self.log = StructuralLog()
+        self.log = StructuralLog(tuple(terms_of(mechanisms, table.column_names)))
         self.batches: list[LogBatch] = []
         for m in self.neuronal:
             for name, fill in m.columns().items():
@@ -205,6 +206,7 @@ class Push(Mechanism, word=False):
     """Holds the set-points of synapses away from the mean: `amount` (n,) in sd, by uid from the first on."""
 
     adds: ClassVar[tuple[str, ...]] = ("drive_push",)
+    causes: ClassVar[dict[str, Cause]] = {"push": Cause("its set-point was held low")}
     amount: Any = None
 
     def columns(self) -> dict[str, float]:

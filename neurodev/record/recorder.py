@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, nearest
 from neurodev.record.runfile import RunFile
+from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
 from neurodev.units import day
 
@@ -34,6 +35,8 @@ class Recorder:
         Full trains of the first tick of every day, of all time, or none; counts are always kept.
     snapshot : float, ms (life)
         Interval of the snapshots of spine-bearing projections.
+    causes : Causes, optional
+        The list of the run, to which codes of this process are translated; if not given they are kept as they are.
 
     Notes
     -----
@@ -43,13 +46,16 @@ class Recorder:
     ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons.
     """
 
-    def __init__(self, file: RunFile, spikes: str = "daily", snapshot: float = day) -> None:
+    def __init__(
+        self, file: RunFile, spikes: str = "daily", snapshot: float = day, causes: Causes | None = None
+    ) -> None:
         try:
             check_recording(spikes, snapshot)
         except ParameterError:
             file.close()  # the next attempt must find it free, even while a notebook keeps this traceback
             raise
         self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
+        self.causes = causes
         self._n_snapshot = 0
         self._wanted: tuple[int, bool] = (0, False)
         self._logged: set[str] = set()
@@ -93,6 +99,8 @@ class Recorder:
     def log(self, projection: str, batch: LogBatch) -> None:
         """Keep births and deaths."""
         if batch.uid.size:
+            if self.causes is not None:
+                batch = batch._replace(cause=self.causes.written(batch.cause))
             self._logs.setdefault(projection, []).append(batch)
             self._logged.add(projection)
 
@@ -103,6 +111,8 @@ class Recorder:
     def neurons(self, population: str, batch: NeuronBatch) -> None:
         """Keep births and deaths of neurons."""
         if batch.neuron.size:
+            if self.causes is not None:
+                batch = batch._replace(cause=self.causes.written(batch.cause))
             self._neurons.setdefault(population, []).append(batch)
 
     def snapshot_due(self, life: float) -> bool:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import RunFileError, nearest
-from neurodev.structure.log import LogBatch, concatenate, decode, encode
+from neurodev.structure.log import OLD_TERMS, LogBatch, concatenate, decode, empty, encode
 
 APPLICATION_ID = 0x6E64_6576  # "ndev"
 VERSION = 2  # 1 kept the provenance among the items
@@ -438,12 +438,21 @@ class RunFile:
         """Names of all items."""
         return [r[0] for r in self._query("SELECT name FROM item ORDER BY name")]
 
+    def terms(self, projection: str) -> dict[str, str]:
+        """Unit of each term that a death in the log of a projection may carry, by name."""
+        kept = self.item("terms", None)
+        if isinstance(kept, dict):
+            return {str(name): str(unit) for name, unit in kept.get(projection, {}).items()}
+        # older files do not say; trainings had none
+        return {} if self.item("kind", None) == "training" else dict.fromkeys(OLD_TERMS, "sd")
+
     def log(self, projection: str) -> LogBatch:
-        """All births and deaths of a projection, in order of ticks; deaths without partners."""
+        """All births and deaths of a projection, in order of ticks; deaths without partners, `terms` as it says."""
+        n_term = len(self.terms(projection))
         rows = self._query(
             "SELECT data FROM log WHERE projection=? AND rowid <= ? ORDER BY tick", projection, self._bound["log"]
         )
-        return concatenate(decode(r[0]) for r in rows)
+        return concatenate([empty(n_term), *(decode(r[0], n_term) for r in rows)])
 
     def logged(self) -> list[str]:
         """Names of the projections with births or deaths."""

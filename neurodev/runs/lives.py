@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import BIRTH, CAUSES, DEATH, NeuronBatch
+from neurodev.metrics import spikes
+from neurodev.runs.reading import Reading
+from neurodev.structure.log import BIRTH, DEATH, NeuronBatch
 from neurodev.units import day as DAY
-
-if TYPE_CHECKING:
-    from neurodev.runs.run import Run
 
 F8 = NDArray[np.float64]
 B1 = NDArray[np.bool_]
@@ -27,7 +26,7 @@ class Lives:
     >>> day, alive = run.neurons.count("exc")
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Reading) -> None:
         self._run = run
 
     def __len__(self) -> int:
@@ -68,8 +67,7 @@ class Lives:
     def deaths_by_cause(self, population: Any) -> dict[str, int]:
         """Number of dead neurons by cause."""
         b = self.batch(population)
-        count = np.bincount(b.cause[b.kind == DEATH], minlength=len(CAUSES))
-        return {c: int(k) for c, k in zip(CAUSES, count, strict=True) if k}
+        return self._run.causes.count(b.cause[b.kind == DEATH])
 
     def to_pandas(self) -> Any:
         """One row for each birth or death of a neuron."""
@@ -83,8 +81,20 @@ class Lives:
                     {
                         "day": b.tick * self._run.tick_days, "tick": b.tick,
                         "event": np.where(b.kind == DEATH, "death", "birth"), "population": p["name"],
-                        "neuron": b.neuron, "cause": np.array(CAUSES)[b.cause], "value": b.value,
+                        "neuron": b.neuron, "cause": self._run.causes.names(b.cause), "value": b.value,
                     }
                 )
             )  # fmt: skip
         return pd.concat(frames).sort_values("tick", kind="stable").reset_index(drop=True)
+
+
+def rates(run: Reading, population: Any) -> F8:
+    """Mean rate of every cell on each whole day, (n_day, n), Hz of spike time; NaN where not alive all day."""
+    ticks = max(1, round(1.0 / run.tick_days))
+    hz = spikes.rates_by_window(run.counts(population).astype(np.int64), run.tick_spike, ticks)
+    lives = Lives(run)
+    if lives.events(population):
+        edges = np.arange(hz.shape[0] + 1) * ticks * run.tick_days * DAY
+        alive = np.stack([lives.alive(population, t) for t in edges])
+        hz = np.where(alive[:-1] & alive[1:], hz, np.nan)
+    return hz

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
-from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch, concatenate, fill_partners
-
-if TYPE_CHECKING:
-    from neurodev.runs.run import Run
+from neurodev.errors import ParameterError, nearest
+from neurodev.record.runfile import RunFile
+from neurodev.structure.cause import Causes
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, concatenate, fill_partners, reordered
 
 F8 = NDArray[np.float64]
 
+BY_HAND = ("intervention", "lesion")
 
-_BY_HAND = [CAUSES.index(c) for c in ("intervention", "lesion")]
+
+def name_in(thing: Any, known: Sequence[str], what: str) -> str:
+    """The name of a population or projection, given as such or as an object that bears it.
+
+    Raises
+    ------
+    ParameterError
+        For a name that is not among `known`, with the nearest.
+    """
+    word = thing if isinstance(thing, str) else str(getattr(thing, "name", thing))
+    if word not in known:
+        raise ParameterError(f"no {what} {word!r}{nearest(word, known)}; this run has {sorted(known)}")
+    return word
 
 
-def _select(batch: LogBatch, which: NDArray[np.bool_]) -> LogBatch:
+def select(batch: LogBatch, which: NDArray[np.bool_]) -> LogBatch:
+    """Some events of a batch."""
     return LogBatch._make(column[which] for column in batch)
-
-
-def _living_until(batch: LogBatch, when: F8, t: float) -> LogBatch:
-    """Events (`when`, days) up to `t`; an experimenter acts after the tick that his deeds are logged with."""
-    slack = 1e-9 * max(t, 1.0)
-    later = np.isin(batch.cause, _BY_HAND) & (when >= t - slack)
-    return _select(batch, (when <= t + slack) & ~later)
 
 
 class Log:
     """Births and deaths of a run, with their causes; `len` is their number.
+
+    Parameters
+    ----------
+    file : RunFile
+    names : sequence of str
+        The projections of the run, in its order.
+    tick_days : float, days
+        Life time of a tick.
+    causes : Causes
+        The list that the codes in the log refer to.
 
     Examples
     --------
@@ -40,15 +58,20 @@ class Log:
     >>> run.log.deaths_by_cause((10, 20))
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, file: RunFile, names: Sequence[str], tick_days: float, causes: Causes) -> None:
+        self._file, self._known, self._tick_days = file, tuple(names), tick_days
+        self.causes = causes
         self._batches: dict[str, LogBatch] = {}
+
+    def terms(self, projection: Any) -> dict[str, str]:
+        """Unit of each number that may decide a death in one projection, by its name; columns of its ``terms``."""
+        return self._file.terms(name_in(projection, self._known, "projection"))
 
     def batch(self, projection: Any) -> LogBatch:
         """All events of one projection, deaths with their partners: arrays (n_event,), see `LogBatch`."""
-        name = self._run.projection(projection)["name"]
+        name = name_in(projection, self._known, "projection")
         if name not in self._batches:
-            f = self._run.file
+            f = self._file
             raw = f.log(name)
             uid, pre, post, lane = (f.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane"))
             filled = fill_partners(raw, uid, pre, post)
@@ -58,14 +81,19 @@ class Log:
         return self._batches[name]
 
     @cached_property
+    def term_names(self) -> tuple[str, ...]:
+        """Names of the terms of all projections, sorted: the columns of ``all.terms``."""
+        return tuple(sorted({term for name in self._names for term in self.terms(name)}))
+
+    @cached_property
     def all(self) -> LogBatch:
         """All events of all projections, one projection after the other: arrays (n_event,)."""
-        return concatenate(self.batch(name) for name in self._names)
+        return concatenate(reordered(self.batch(n), tuple(self.terms(n)), self.term_names) for n in self._names)
 
     @cached_property
     def _names(self) -> list[str]:
-        logged = set(self._run.file.logged())
-        return [q["name"] for q in self._run.network["projections"] if q["name"] in logged]
+        logged = set(self._file.logged())
+        return [name for name in self._known if name in logged]
 
     @cached_property
     def projections(self) -> NDArray[np.str_]:
@@ -79,16 +107,24 @@ class Log:
     @property
     def births(self) -> LogBatch:
         """Births only."""
-        return _select(self.all, self.all.kind == BIRTH)
+        return select(self.all, self.all.kind == BIRTH)
 
     @property
     def deaths(self) -> LogBatch:
         """Deaths only."""
-        return _select(self.all, self.all.kind == DEATH)
+        return select(self.all, self.all.kind == DEATH)
 
     def days(self, batch: LogBatch) -> F8:
         """Life time of each event, days (n_event,)."""
-        return np.asarray(batch.tick * self._run.tick_days, dtype=np.float64)
+        return np.asarray(batch.tick * self._tick_days, dtype=np.float64)
+
+    def living_until(self, batch: LogBatch, t: float) -> LogBatch:
+        """Events up to `t` (days); an experimenter acts after the tick that his deeds are logged with."""
+        when = self.days(batch)
+        slack = 1e-9 * max(t, 1.0)
+        by_hand = [self.causes.code(c) for c in BY_HAND if c in self.causes]
+        later = np.isin(batch.cause, by_hand) & (when >= t - slack)
+        return select(batch, (when <= t + slack) & ~later)
 
     def deaths_by_cause(self, window: tuple[float, float] | None = None) -> dict[str, int]:
         """Number of deaths by cause, over the whole life or over `window` = (after, until) in days of life."""
@@ -98,26 +134,25 @@ class Log:
             if not after < until:
                 raise ParameterError(f"window must be (after, until) in days with after < until, got {window!r}")
             when = self.days(dead)
-            dead = _select(dead, (when > after + 1e-9) & (when <= until + 1e-9))
-        count = np.bincount(dead.cause, minlength=len(CAUSES))
-        return {c: int(k) for c, k in zip(CAUSES, count, strict=True) if k}
+            dead = select(dead, (when > after + 1e-9) & (when <= until + 1e-9))
+        return self.causes.count(dead.cause)
 
     def by_cause(self) -> dict[str, int]:
-        """Number of deaths by cause over the whole life."""
+        """Old name of `deaths_by_cause`."""
+        warnings.warn("Log.by_cause is Log.deaths_by_cause now", DeprecationWarning, stacklevel=2)
         return self.deaths_by_cause()
 
     def to_pandas(self) -> Any:
-        """The log as a data frame in order of time, one row for each birth or death."""
+        """The log as a data frame in order of time, one row for each birth or death, one column for each term."""
         import pandas as pd
 
         b = self.all
         order = np.argsort(b.tick, kind="stable")
-        names = np.array(CAUSES)
-        frame = pd.DataFrame(
-            {
-                "day": self.days(b), "tick": b.tick, "event": np.where(b.kind == DEATH, "death", "birth"), "uid": b.uid,
-                "projection": self.projections, "cause": names[b.cause], "pre": b.pre, "post": b.post, "lane": b.lane,
-                "log_size": b.value, "evidence": b.evidence, "trophic": b.trophic,
-            }
-        )  # fmt: skip
-        return frame.iloc[order].reset_index(drop=True)
+        columns: dict[str, NDArray[Any]] = {
+            "day": self.days(b), "tick": b.tick, "event": np.where(b.kind == DEATH, "death", "birth"), "uid": b.uid,
+            "projection": self.projections, "cause": self.causes.names(b.cause), "pre": b.pre, "post": b.post,
+            "lane": b.lane, "log_size": b.value,
+        }  # fmt: skip
+        for k, name in enumerate(self.term_names):
+            columns[name if name not in columns else f"term_{name}"] = b.terms[:, k]
+        return pd.DataFrame(columns).iloc[order].reset_index(drop=True)

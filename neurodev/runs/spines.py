@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import CAUSES, DEATH, check_cause, concatenate
-
-if TYPE_CHECKING:
-    from neurodev.runs.run import Run
+from neurodev.runs.reading import Reading
+from neurodev.structure.cause import Causes
+from neurodev.structure.log import DEATH, concatenate, reordered
 
 F8 = NDArray[np.float64]
-
-REASONS = {
-    "turnover": "it was lost at the constant rate of turnover",
-    "fluctuation": "its size wandered below the limit by chance, although nothing had lowered its set-point",
-    "evidence": "its activity had agreed less with the target's than that of its neighbours, and its set-point fell",
-    "trophic": "its share of the target's trophic supply was too small to hold its size",
-    "hazard": "the hazard of small spines caught it",
-    "shrunk": "its size had fallen below the limit",
-    "intervention": "the experimenter removed it",
-    "lesion": "its neuron was destroyed",
-    "neuron_death": "its neuron died",
-    "rewire": "a rule of rewiring chose it to be moved",
-    "survival": "its survival, fed by use, had run out",
-    "retraction": "its filopodium was retracted before it became a spine",
-    "elements": "its two neurons had fewer synaptic elements than synapses",
-    "magnitude": "its weight was among the smallest when synapses were dropped",
-    "density": "its neuron had the least spine density of its layer and was pruned",
-    "unit_survival": "the survival of its neuron, fed by use, had run out",
-    "threshold": "the strength behind it had fallen below the threshold of a visible weight",
-    "gradient": "it was grown where the loss pulled hardest",
-    "random": "it was grown at random",
-    "regeneration": "it was restored because the loss kept pulling at its place",
-    "regrowth": "the strength behind it had passed the threshold of a visible weight",
-    "axonal_elements": "its axon had fewer synaptic elements than synapses",
-    "dendritic_elements": "its dendrite had fewer synaptic elements than synapses",
-    "consolidation": "repeated depression was consolidated until nothing was left of it",
-    "heterosynaptic": "its neighbours on the branch were potentiated, and it shrank beside them",
-    "drive": "a term without a cause of its own had lowered its set-point most",
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +23,10 @@ class Spine:
     """One spine, from birth to death (or to the end of the run); times in days of life.
 
     `days` and `log_size` (n_snapshot,) are its sizes, ln(V/V0), in the snapshots that saw it; `history` holds every
-    column of those snapshots; `evidence` and `trophic` are the terms of its set-point at its death (sd).
+    column of those snapshots.  `death_value` is the number that its death was logged with, `death_log_size` its size
+    then (NaN in a projection without sizes); `terms` are the numbers that decided, by name, and `units` their units
+    (``"sd"``: what moved its set-point).  `causes` are those of its run.  `threshold` is the size below which a spine
+    is lost there, if a mechanism says so.
     """
 
     uid: int
@@ -65,18 +39,42 @@ class Spine:
     died: float | None
     cause: str | None
     birth_cause: str
+    birth_value: float
+    death_value: float
     death_log_size: float
-    evidence: float
-    trophic: float
+    terms: dict[str, float]
+    units: dict[str, str]
     days: F8
     log_size: F8
     history: dict[str, F8]
     end: float
+    causes: Causes
+    threshold: float | None
 
     @property
     def life(self) -> float:
         """Days lived, so far if it still lives."""
         return (self.died if self.died is not None else self.end) - self.born
+
+    @property
+    def evidence(self) -> float:
+        """Old name of ``terms["evidence"]``; NaN without it."""
+        return self._old("evidence")
+
+    @property
+    def trophic(self) -> float:
+        """Old name of ``terms["trophic"]``; NaN without it."""
+        return self._old("trophic")
+
+    def _old(self, term: str) -> float:
+        warnings.warn(f"Spine.{term} is Spine.terms[{term!r}] now", DeprecationWarning, stacklevel=3)
+        return self.terms.get(term, float("nan"))
+
+    def reason(self, cause: str, value: float) -> str:
+        """Why it was born or died, with the number that decided."""
+        meaning = self.causes[cause]
+        decided = f" ({meaning.decided} {value:.4g})" if meaning.decided and np.isfinite(value) else ""
+        return meaning.sentence + decided
 
     def story(self) -> str:
         """Its life in a few sentences."""
@@ -87,24 +85,25 @@ class Spine:
         if self.birth_cause == "initial":
             text += f"was there from the start, as {contact}. "
         else:
-            how = {"intervention": ", made by the experimenter", "rewire": ", moved there by a rule of rewiring"}
-            text += f"was born on day {self.born:.1f}{how.get(self.birth_cause, '')}, as {contact}. "
+            how = self.causes[self.birth_cause].birth
+            text += f"was born on day {self.born:.1f}{', ' if how else ''}{how}, as {contact}. "
         if self.log_size.size:
             k = int(np.argmax(self.log_size))
             text += (
                 f"Largest in the daily pictures: {np.exp(self.log_size[k]):.2f} of the reference volume on day "
                 f"{self.days[k]:g}. "
             )
-        if self.died is None:
+        if self.died is None or self.cause is None:
             return text + f"It was alive at the end, after {self.life:.1f} days."
+        sized = np.isfinite(self.death_log_size)
         text += f"It lived {self.life:.1f} days and died on day {self.died:.1f} of {self.cause}: "
-        text += REASONS.get(self.cause or "", "its set-point had been lowered") + "."
-        if np.isfinite(self.death_log_size):
+        text += self.reason(self.cause, np.nan if sized else self.death_value) + "."
+        if sized:
             text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
-            terms = [
-                f"{n} {v:+.2f}" for n, v in (("evidence", self.evidence), ("trophic", self.trophic)) if np.isfinite(v)
-            ]
-            text += f"; what moved its set-point (in sd): {', '.join(terms)}." if terms else "."
+            moved = [f"{n} {v:+.2f}" for n, v in self.terms.items() if self.units.get(n) == "sd"]
+            others = [f"; its {n} was {v:.3g}" for n, v in self.terms.items() if self.units.get(n) != "sd"]
+            text += f"; what moved its set-point (in sd): {', '.join(moved)}" if moved else ""
+            text += "".join(others) + "."
         return text
 
     def plot(self) -> Any:
@@ -117,9 +116,10 @@ class Spine:
 class Spines(Mapping[int, Spine]):
     """All spines that ever lived in a run, by uid.
 
-    Arrays, one row for each (n_spine,): `uid`, `pre`, `post`, `born` and `died` (days; NaN: alive), `cause` (code;
-    -1: alive), `owner` (index into `projections`), `birth_value` and, at death, `value` (ln(V/V0)), `evidence`,
-    `trophic`.
+    Arrays, one row for each (n_spine,): `uid`, `pre`, `post`, `born` and `died` (days; NaN: alive), `cause` (its place
+    in the list of the run's causes; -1: alive), `owner` (index into `projections`), `birth_value` and, at death,
+    `value` (ln(V/V0), or the number that decided).  `terms` holds arrays (n_spine,) of the numbers that decided a
+    death, by name.
 
     Examples
     --------
@@ -127,13 +127,14 @@ class Spines(Mapping[int, Spine]):
     >>> run.spines.longest().plot()
     """
 
-    def __init__(self, run: Run, projections: list[str]) -> None:
+    def __init__(self, run: Reading, projections: list[str]) -> None:
         self._run = run
         self.projections = projections
+        names = tuple(sorted({term for p in projections for term in run.log.terms(p)}))
         parts, owner = [], []
         initial = []
         for k, name in enumerate(projections):
-            log = run.log.batch(name)
+            log = reordered(run.log.batch(name), tuple(run.log.terms(name)), names)
             parts.append(log)
             owner.append(np.full(log.uid.size, k))
             uid = run.file.read(f"initial/{name}/uid")
@@ -142,23 +143,27 @@ class Spines(Mapping[int, Spine]):
         births = log.kind != DEATH
         owners = np.concatenate(owner) if owner else np.zeros(0, dtype=np.int64)
         day = log.tick * run.tick_days
+        there = run.causes.code("initial")
         u = [i[0] for i in initial] + [log.uid[births]]
         self.uid: NDArray[np.uint64] = np.concatenate(u).astype(np.uint64)
         self.pre = np.concatenate([i[1] for i in initial] + [log.pre[births]]).astype(np.int64)
         self.post = np.concatenate([i[2] for i in initial] + [log.post[births]]).astype(np.int64)
         self.owner = np.concatenate([np.full(i[0].size, i[3]) for i in initial] + [owners[births]]).astype(np.int64)
         self.born = np.concatenate([np.zeros(i[0].size) for i in initial] + [day[births]])
-        self.birth_cause = np.concatenate([np.zeros(i[0].size, np.uint8) for i in initial] + [log.cause[births]])
+        self.birth_cause = np.concatenate([np.full(i[0].size, there) for i in initial] + [log.cause[births]])
         n = self.uid.size
         self.died: F8 = np.full(n, np.nan)
         self.cause: NDArray[np.int64] = np.full(n, -1)
         self.birth_value: F8 = np.concatenate([np.full(i[0].size, np.nan) for i in initial] + [log.value[births]])
-        self.value, self.evidence, self.trophic = (np.full(n, np.nan) for _ in range(3))
+        self.value: F8 = np.full(n, np.nan)
+        self.terms: dict[str, F8] = {name: np.full(n, np.nan) for name in names}
         order = np.argsort(self.uid)
         dead = ~births
         at = order[np.searchsorted(self.uid[order], log.uid[dead])] if n else np.zeros(0, np.int64)
         self.died[at], self.cause[at] = day[dead], log.cause[dead]
-        self.value[at], self.evidence[at], self.trophic[at] = log.value[dead], log.evidence[dead], log.trophic[dead]
+        self.value[at] = log.value[dead]
+        for k, name in enumerate(names):
+            self.terms[name][at] = log.terms[dead, k]
         self._order = order
 
     def __len__(self) -> int:
@@ -201,11 +206,14 @@ class Spines(Mapping[int, Spine]):
         q = self._run.projection(name)
         days, history = self._history(name, int(uid))
         died = None if np.isnan(self.died[i]) else float(self.died[i])
+        words, value = self._run.causes.words, float(self.value[i])
+        sized = self._run.file.length(f"initial/{name}/log_size") > 0
+        terms = {term: float(v[i]) for term, v in self.terms.items() if np.isfinite(v[i])}
         return Spine(
             int(uid), name, q["source"], q["target"], int(self.pre[i]), int(self.post[i]), float(self.born[i]), died,
-            None if died is None else CAUSES[int(self.cause[i])], CAUSES[int(self.birth_cause[i])],
-            float(self.value[i]), float(self.evidence[i]), float(self.trophic[i]), days,
-            history.get("log_size", np.zeros(0)), history, self.end,
+            None if died is None else words[int(self.cause[i])], words[int(self.birth_cause[i])],
+            float(self.birth_value[i]), value, value if sized else np.nan, terms, self._run.log.terms(name), days,
+            history.get("log_size", np.zeros(0)), history, self.end, self._run.causes, self._run.smallest_size(name),
         )  # fmt: skip
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
@@ -236,4 +244,4 @@ class Spines(Mapping[int, Spine]):
 
     def died_of(self, cause: str) -> NDArray[np.uint64]:
         """Uids of those that died of a cause, (n,)."""
-        return self.uid[self.cause == check_cause(cause)]
+        return self.uid[self.cause == self._run.causes.code(cause)]

@@ -5,30 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError
-from neurodev.runs.spines import REASONS, Spine, Spines
-
-if TYPE_CHECKING:
-    from neurodev.runs.run import Run
+from neurodev.runs.reading import Reading
+from neurodev.runs.spines import Spine, Spines
 
 F8 = NDArray[np.float64]
-
-# what the logged number is, for each cause; causes that are not named here log no number of their own
-DECIDED = {
-    "magnitude": "its |weight| was",
-    "density": "the spine density of its unit was",
-    "unit_survival": "the survival of its unit was",
-    "survival": "its survival was",
-    "threshold": "its strength less the threshold was",
-    "gradient": "the |gradient| at its place was",
-    "regeneration": "the |weight| learned at its place was",
-    "regrowth": "its strength less the threshold was",
-}
 
 
 @dataclass(frozen=True)
@@ -39,21 +25,13 @@ class Synapse(Spine):
     ----------
     epoch_days, step_days : float
         Life time that an epoch and a step stand for, days.
-    birth_value : float
-        The number that decided its birth (see `neurodev.runs.training.DECIDED`); that of its death is `death_value`.
     taps : int
         Places of the kernel that a pair of channels is connected by; 1 in fully connected layers.
     """
 
     epoch_days: float
     step_days: float
-    birth_value: float
     taps: int
-
-    @property
-    def death_value(self) -> float:
-        """The number that decided its death."""
-        return self.death_log_size
 
     @property
     def epochs(self) -> F8:
@@ -83,14 +61,14 @@ class Synapse(Spine):
         if self.birth_cause == "initial":
             text += "was there from the start. "
         else:
-            text += f"was born at {self.when(self.born)}: {_reason(self.birth_cause, self.birth_value)}. "
+            text += f"was born at {self.when(self.born)}: {self.reason(self.birth_cause, self.birth_value)}. "
         if self.weight.size:
             k = int(np.argmax(np.abs(self.weight)))
             text += f"Strongest in the pictures: weight {self.weight[k]:+.4g} at epoch {self.epochs[k]:g}. "
-        if self.died is None:
+        if self.died is None or self.cause is None:
             return text + f"It was alive at the end, after {self.life / self.epoch_days:.2f} epochs."
         text += f"It lived {self.life / self.epoch_days:.2f} epochs and died at {self.when(self.died)} of "
-        return text + f"{self.cause}: {_reason(self.cause or '', self.death_log_size)}."
+        return text + f"{self.cause}: {self.reason(self.cause, self.death_value)}."
 
     def plot(self) -> Any:
         """The life as a figure: its weight over epochs."""
@@ -99,22 +77,14 @@ class Synapse(Spine):
         return synapse_figure(self)
 
 
-def _reason(cause: str, value: float) -> str:
-    text = REASONS.get(cause, f"by {cause}")
-    if cause in DECIDED and np.isfinite(value):
-        text += f" ({DECIDED[cause]} {value:.4g})"
-    return text
-
-
 class Synapses(Spines):
     """All synapses of a run of training, by uid; arrays as in `Spines`, of which `value` is what decided a death."""
 
     def __getitem__(self, uid: int) -> Synapse:
         spine = super().__getitem__(uid)
-        t, i = self._run.training, self._find(uid)
         return Synapse(
-            **vars(spine), epoch_days=t.epoch_days, step_days=self._run.tick_days,
-            birth_value=float(self.birth_value[i]), taps=int(self._run.projection(spine.projection).get("taps", 1)),
+            **vars(spine), epoch_days=Training(self._run).epoch_days, step_days=self._run.tick_days,
+            taps=int(self._run.projection(spine.projection).get("taps", 1)),
         )  # fmt: skip
 
 
@@ -127,7 +97,7 @@ class Training:
         If the run is one of development.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Reading) -> None:
         if not run.is_training:
             raise ParameterError(f"{run.path} is a run of development, not of training: run.series() holds its numbers")
         self._run = run

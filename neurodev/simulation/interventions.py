@@ -14,7 +14,7 @@ import numpy as np
 from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.registry import Registered
-from neurodev.structure.log import cause_code
+from neurodev.structure.cause import cause_code
 from neurodev.structure.plan import Plan
 
 if TYPE_CHECKING:
@@ -143,8 +143,9 @@ class RemoveSynapses(Intervention):
     cause: str = "intervention"
 
     def check(self, sim: Simulator) -> None:
-        """The projection exists; something is named."""
+        """The projection exists; something is named; the cause is one of this network."""
         _projection(sim, self.projection)
+        sim.causes.code(self.cause)
         if self.uids is None and self.source is None and self.target is None:
             raise ParameterError("RemoveSynapses needs uids=, source= or target=")
 

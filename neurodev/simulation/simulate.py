@@ -24,7 +24,6 @@ from neurodev.runs.run import Run
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
-from neurodev.structure.log import CAUSES
 from neurodev.units import day, hour
 
 _FLUSH_SECONDS = 2.0
@@ -118,7 +117,7 @@ class Simulation:
         check_recording(record)  # before an older run of that name makes way
         self.file = RunFile.create(to)
         try:
-            self.recorder = Recorder(self.file, record)
+            self.recorder = Recorder(self.file, record, causes=self.simulator.causes)
             self._describe(study)
         except BaseException:
             self.file.discard()
@@ -140,7 +139,9 @@ class Simulation:
         f.set_item("provenance", environment() | {"seed": net.seed, "study": study, "sources": self._foreign})
         f.set_item("network", net.describe())
         f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
-        f.set_item("causes", list(CAUSES))
+        f.set_item("causes", list(s.causes.words))
+        f.set_item("meanings", s.causes.describe())
+        f.set_item("terms", s.terms)
         f.set_item("acceleration", s.acceleration)
         f.set_item("tick", s.tick, "ms")
         f.set_item("tick_spike", s.tick_spike, "ms")

@@ -1,50 +1,34 @@
-"""The structural log: each birth and death, with its cause and the number that decided it.
+"""The structural log: each birth and death, with its cause and the numbers that decided it.
 
-The log compares the structure at successive ticks; it is written in one batch per tick and projection.  On
-disk a batch is
-a set of compressed columns: deaths carry no partners (their uid's birth tells them), births no terms.
+The log compares the structure at successive ticks; it is written in one batch per tick and projection.  On disk a
+batch is a set of compressed columns: deaths carry no partners (their uid's birth tells them), births no terms.
 """
 
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError, nearest
+from neurodev.structure import cause
 
 BIRTH, DEATH = 0, 1
 LEVEL = 2  # of compression: 4 % larger than 6, in half the time (log of a training run)
-CAUSES: tuple[str, ...] = (
-    "initial", "turnover", "fluctuation", "evidence", "trophic", "hazard", "shrunk", "intervention", "lesion",
-    "neuron_death", "drive", "rewire", "survival", "retraction", "elements", "axonal_elements", "dendritic_elements",
-    "neurogenesis",
-    "magnitude", "density", "unit_survival", "threshold", "gradient", "random", "regeneration", "regrowth",
-    "consolidation", "heterosynaptic",
-)  # fmt: skip
-
-
-def cause_code(name: str) -> int:
-    """Code of a cause; an unknown term of a set-point is logged as ``drive``."""
-    return CAUSES.index(name) if name in CAUSES else CAUSES.index("drive")
-
-
-def check_cause(name: str) -> int:
-    """Code of a cause that a caller named; unknown names are refused."""
-    if name not in CAUSES:
-        raise ParameterError(f"unknown cause {name!r}{nearest(name, CAUSES)}; causes are {CAUSES}")
-    return CAUSES.index(name)
+OLD_TERMS = ("evidence", "trophic")  # what batches with the first mark carry, whoever decided
 
 
 class LogBatch(NamedTuple):
     """Births and deaths, one row each, in the order in which they were applied (deaths first).
 
-    `value` is the log size at the event; `evidence` and `trophic` are the terms of the set-point at a
-    death (NaN where there is none); partners of a death are repeated here, not on disk.
+    `value` is the log size at the event; `terms` (n_event, k) are the numbers that decided a death, under the names
+    that the log of the projection keeps (NaN where there is none, and at births); partners of a death are repeated
+    here, not on disk.
     """
 
     tick: NDArray[np.int32]
@@ -55,31 +39,64 @@ class LogBatch(NamedTuple):
     post: NDArray[np.uint32]
     lane: NDArray[np.uint8]
     value: NDArray[np.float32]
-    evidence: NDArray[np.float32]
-    trophic: NDArray[np.float32]
+    terms: NDArray[np.float32]
 
 
-_DTYPES = ("<i4", "u1", "<u8", "u1", "<u4", "<u4", "u1", "<f4", "<f4", "<f4")
+_DTYPES = ("<i4", "u1", "<u8", "u1", "<u4", "<u4", "u1", "<f4")
 
 
-def empty() -> LogBatch:
+def empty(n_term: int = 0) -> LogBatch:
     """A batch without events."""
-    return LogBatch(*(np.zeros(0, dtype=d) for d in _DTYPES))
+    columns = [np.zeros(0, dtype=d) for d in _DTYPES]
+    return LogBatch._make([*columns, np.zeros((0, n_term), dtype=np.float32)])
 
 
 def concatenate(batches: Iterable[LogBatch]) -> LogBatch:
-    """One batch from many."""
+    """One batch from many with the same terms."""
     parts = list(batches)
     if not parts:
         return empty()
     return LogBatch(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-class StructuralLog:
-    """Gathers the batches of one projection until a recorder takes them."""
+def reordered(batch: LogBatch, terms: Sequence[str], wanted: Sequence[str]) -> LogBatch:
+    """The same events with their `terms` under other names; NaN under those that the batch does not have."""
+    if tuple(terms) == tuple(wanted):
+        return batch
+    columns = np.full((batch.uid.size, len(wanted)), np.nan, dtype=np.float32)
+    for k, name in enumerate(wanted):
+        if name in terms:
+            columns[:, k] = batch.terms[:, list(terms).index(name)]
+    return batch._replace(terms=columns)
 
-    def __init__(self) -> None:
+
+class StructuralLog:
+    """Gathers the batches of one projection until a recorder takes them.
+
+    Parameters
+    ----------
+    terms : sequence of str
+        Names of the numbers that may decide a death there, as its mechanisms declare them.
+    """
+
+    def __init__(self, terms: Sequence[str] = ()) -> None:
+        self.terms = tuple(terms)
         self._pending: list[LogBatch] = []
+
+    def check(self, who: str, terms: Iterable[str]) -> None:
+        """Refuse terms that nobody declared.
+
+        Raises
+        ------
+        ParameterError
+            With the term and the nearest.
+        """
+        for name in terms:
+            if name not in self.terms:
+                raise ParameterError(
+                    f"plan of {who}: nobody declared the term {name!r}{nearest(name, self.terms)}; declared are "
+                    f"{self.terms}: say terms = {{{name!r}: unit}} on the mechanism"
+                )
 
     def append(self, batch: LogBatch) -> None:
         """Add a batch; empty ones are dropped."""
@@ -88,7 +105,7 @@ class StructuralLog:
 
     def take(self) -> LogBatch:
         """Everything since the last call, as one batch."""
-        out = concatenate(self._pending)
+        out = concatenate(self._pending or [empty(len(self.terms))])
         self._pending = []
         return out
 
@@ -149,11 +166,16 @@ def _unshuffled(raw: bytes, dtype: str, n: int) -> NDArray[np.generic]:
     return np.frombuffer(raw, dtype=np.uint8).reshape(size, n).T.copy().view(dtype).reshape(-1)
 
 
+_HEAD = {b"ndL1": "<4sIIB", b"ndL2": "<4sIIBB"}  # mark, events, deaths, wide sources; then number of terms
+_FIRST_TERM = 8  # columns before the terms
+
+
 def encode(batch: LogBatch) -> bytes:
-    """Compress a batch (typically 10 to 20 bytes an event)."""
+    """Compress a batch (typically 10 to 20 bytes an event); a term that no death has costs nothing."""
     dead = batch.kind == DEATH
     birth = ~dead
     uid = batch.uid.astype("<u8")
+    known = np.flatnonzero(np.isfinite(batch.terms[dead]).any(axis=0))
     parts = [
         _shuffled(batch.tick.astype("<i4")),
         batch.kind.astype("u1").tobytes(),
@@ -163,51 +185,63 @@ def encode(batch: LogBatch) -> bytes:
         _shuffled(batch.post[birth].astype("<u4")),
         batch.lane[birth].astype("u1").tobytes(),
         _shuffled(batch.value.astype("<f4")),
-        _shuffled(batch.evidence[dead].astype("<f4")),
-        _shuffled(batch.trophic[dead].astype("<f4")),
+        *(_shuffled(batch.terms[dead, k].astype("<f4")) for k in known),
     ]
     wide = not (batch.pre.size and batch.pre.max() < 65536)
-    head = struct.pack("<4sIIB", b"ndL1", uid.size, int(dead.sum()), int(wide))
+    head = struct.pack(_HEAD[b"ndL2"], b"ndL2", uid.size, int(dead.sum()), int(wide), known.size)
     lengths = struct.pack(f"<{len(parts)}I", *(len(p) for p in parts))
-    return head + zlib.compress(lengths + b"".join(parts), LEVEL)
+    return head + zlib.compress(known.astype("u1").tobytes() + lengths + b"".join(parts), LEVEL)
 
 
-def decode(blob: bytes) -> LogBatch:
-    """The batch behind `encode`; partners of deaths are 0 (see `fill_partners`).
+def _parts(blob: bytes) -> tuple[int, int, bool, list[int], list[bytes]]:
+    """Events, deaths, whether sources are wide, which terms there are, and the columns of a batch of either mark."""
+    mark = blob[:4]
+    if mark not in _HEAD:
+        raise ValueError("wrong mark")
+    _, n, n_dead, wide, *rest = struct.unpack_from(_HEAD[mark], blob)
+    raw = zlib.decompress(blob[struct.calcsize(_HEAD[mark]) :])
+    n_term = rest[0] if rest else 0
+    known = list(raw[:n_term]) if rest else list(range(len(OLD_TERMS)))
+    n_column = _FIRST_TERM + len(known)
+    lengths = struct.unpack_from(f"<{n_column}I", raw, n_term)
+    at, parts = n_term + 4 * n_column, []
+    for k in lengths:
+        parts.append(raw[at : at + k])
+        at += k
+    return n, n_dead, bool(wide), known, parts
+
+
+def decode(blob: bytes, n_term: int = len(OLD_TERMS)) -> LogBatch:
+    """The batch behind `encode`, with so many terms; partners of deaths are 0 (see `fill_partners`).
 
     Raises
     ------
     RunFileError
-        If the bytes are not a batch.
+        If the bytes are not a batch, or one of more terms.
     """
     try:
-        magic, n, n_dead, wide = struct.unpack_from("<4sIIB", blob)
-        if magic != b"ndL1":
-            raise ValueError("wrong mark")
-        raw = zlib.decompress(blob[struct.calcsize("<4sIIB") :])
-        lengths = struct.unpack_from("<10I", raw)
-        at, parts = 40, []
-        for k in lengths:
-            parts.append(raw[at : at + k])
-            at += k
+        n, n_dead, wide, known, parts = _parts(blob)
+        if max(known, default=-1) >= n_term and blob[:4] != b"ndL1":
+            raise ValueError(f"term {max(known)} of {n_term}")
+        kind = np.frombuffer(parts[1], dtype="u1").copy()
+        dead = kind == DEATH
+        n_birth = n - n_dead
+        pre, post = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
+        lane = np.zeros(n, np.uint8)
+        terms = np.full((n, n_term), np.nan, np.float32)
+        pre[~dead] = _unshuffled(parts[4], "<u4" if wide else "<u2", n_birth)
+        post[~dead] = _unshuffled(parts[5], "<u4", n_birth)
+        lane[~dead] = np.frombuffer(parts[6], dtype="u1")
+        for k, part in zip(known, parts[_FIRST_TERM:], strict=True):
+            if k < n_term:  # a training of the first mark carried two columns of nothing
+                terms[dead, k] = _unshuffled(part, "<f4", n_dead)
+        return LogBatch(
+            _unshuffled(parts[0], "<i4", n).astype(np.int32), kind,
+            _unshuffled(parts[2], "<u8", n).astype(np.uint64), np.frombuffer(parts[3], dtype="u1").copy(), pre, post,
+            lane, _unshuffled(parts[7], "<f4", n).astype(np.float32), terms,
+        )  # fmt: skip
     except (struct.error, zlib.error, ValueError) as e:
         raise RunFileError(f"a batch of the structural log cannot be read ({e}); the file is damaged") from e
-    kind = np.frombuffer(parts[1], dtype="u1").copy()
-    dead = kind == DEATH
-    n_birth = n - n_dead
-    pre, post = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
-    lane = np.zeros(n, np.uint8)
-    evidence, trophic = np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32)
-    pre[~dead] = _unshuffled(parts[4], "<u4" if wide else "<u2", n_birth)
-    post[~dead] = _unshuffled(parts[5], "<u4", n_birth)
-    lane[~dead] = np.frombuffer(parts[6], dtype="u1")
-    evidence[dead] = _unshuffled(parts[8], "<f4", n_dead)
-    trophic[dead] = _unshuffled(parts[9], "<f4", n_dead)
-    return LogBatch(
-        _unshuffled(parts[0], "<i4", n).astype(np.int32), kind, _unshuffled(parts[2], "<u8", n).astype(np.uint64),
-        np.frombuffer(parts[3], dtype="u1").copy(), pre, post, lane,
-        _unshuffled(parts[7], "<f4", n).astype(np.float32), evidence, trophic,
-    )  # fmt: skip
 
 
 def fill_partners(
@@ -227,3 +261,14 @@ def fill_partners(
         pre=np.where(found, all_pre[at], batch.pre).astype(np.uint32),
         post=np.where(found, all_post[at], batch.post).astype(np.uint32),
     )
+
+
+def __getattr__(name: str) -> Any:
+    """Old names, for one release: causes have a module of their own."""
+    moved = {"CAUSES": "CAUSES", "cause_code": "cause_code", "check_cause": "cause_code"}
+    if name not in moved:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        f"neurodev.structure.log.{name} is neurodev.structure.cause.{moved[name]} now", DeprecationWarning, stacklevel=2
+    )
+    return getattr(cause, moved[name])

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog, cause_code
+from neurodev.structure.cause import cause_code
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
 from neurodev.structure.table import Table
 
 B1 = NDArray[np.bool_]
@@ -38,7 +39,9 @@ class Plan:
     ----------
     mechanism : str
     deaths : (n,) int64
-        Slots; with `death_cause` (codes), `death_value` (log size), `death_evidence`, `death_trophic`.
+        Slots; with `death_cause` (codes) and `death_value` (log size, or the number that decided).
+    terms : dict of str to (n,) float32
+        Further numbers that decided the deaths, by the names that mechanisms declare (`Mechanism.terms`).
     source, target, lane : (m,) int64
         Births, with `birth_value` (log size), `birth_cause` (codes) and `birth_weight` (mV, signed).
     """
@@ -47,8 +50,7 @@ class Plan:
     deaths: I8 = field(default_factory=_i8)
     death_cause: U1 = field(default_factory=_u1)
     death_value: F4 = field(default_factory=_f4)
-    death_evidence: F4 = field(default_factory=_f4)
-    death_trophic: F4 = field(default_factory=_f4)
+    terms: dict[str, F4] = field(default_factory=dict)
     source: I8 = field(default_factory=_i8)
     target: I8 = field(default_factory=_i8)
     lane: I8 = field(default_factory=_i8)
@@ -66,9 +68,12 @@ class Plan:
         ):
             if a.size and (a.min() < 0 or a.max() >= n):
                 raise ParameterError(f"plan of {self.mechanism}: {name} must lie in [0, {n}), got {a.min()}..{a.max()}")
-        for name in ("death_cause", "death_value", "death_evidence", "death_trophic"):
+        for name in ("death_cause", "death_value"):
             if getattr(self, name).size not in (0, self.deaths.size):
                 raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per death")
+        for name, values in self.terms.items():
+            if values.shape != self.deaths.shape:
+                raise ParameterError(f"plan of {self.mechanism}: the term {name!r} needs one value per death")
         for name in ("target", "lane"):
             if getattr(self, name).size != self.source.size:
                 raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per birth")
@@ -95,6 +100,16 @@ class Applied:
 
 def _filled(a: NDArray[np.generic], n: int, fill: float, dtype: type) -> NDArray[np.generic]:
     return a.astype(dtype) if a.size == n else np.full(n, fill, dtype=dtype)
+
+
+def _terms(plans: Sequence[Plan], keep: I8) -> dict[str, F4]:
+    """The terms of all plans for the deaths that are kept, NaN where a plan knows none of that name."""
+    names = sorted({name for p in plans for name in p.terms})
+    none = np.zeros(0, dtype=np.float32)
+    return {
+        name: np.concatenate([_filled(p.terms.get(name, none), p.deaths.size, np.nan, np.float32) for p in plans])[keep]
+        for name in names
+    }
 
 
 def merge(
@@ -136,8 +151,7 @@ def merge(
     merged = Plan(
         name, dead,
         cat("death_cause", 0, np.uint8, "deaths")[keep], cat("death_value", np.nan, np.float32, "deaths")[keep],
-        cat("death_evidence", np.nan, np.float32, "deaths")[keep],
-        cat("death_trophic", np.nan, np.float32, "deaths")[keep],
+        _terms(plans, keep),
         source[wanted], target[wanted], cat("lane", 0, np.int64, "source")[wanted],
         cat("birth_cause", 1, np.uint8, "source")[wanted], cat("birth_value", np.nan, np.float32, "source")[wanted],
         cat("birth_weight", 0.0, np.float32, "source")[wanted],
@@ -156,6 +170,8 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
         Life time, the newborns' birth date.
     """
     p = merged.plan
+    if log is not None:
+        log.check(p.mechanism, p.terms)
     n_dead, n_born = int(p.deaths.size), int(p.source.size)
     dead_uid = table.uid[p.deaths]
     dead_pre, dead_post = table.pre(p.deaths), table.post[p.deaths]
@@ -166,7 +182,9 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
     if n_born:
         slots, first = table._insert(p.source, p.target, p.lane, p.birth_weight.astype(np.float32), life)
     if log is not None and n_dead + n_born:
-        nan = np.full(n_born, np.nan, dtype=np.float32)
+        terms = np.full((n_dead + n_born, len(log.terms)), np.nan, dtype=np.float32)
+        for name, values in p.terms.items():
+            terms[:n_dead, log.terms.index(name)] = values
         log.append(
             LogBatch(
                 np.full(n_dead + n_born, tick, dtype=np.int32),
@@ -177,8 +195,7 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
                 np.concatenate([dead_post, p.target]).astype(np.uint32),
                 np.concatenate([dead_lane, p.lane]).astype(np.uint8),
                 np.concatenate([p.death_value, p.birth_value]).astype(np.float32),
-                np.concatenate([p.death_evidence, nan]).astype(np.float32),
-                np.concatenate([p.death_trophic, nan]).astype(np.float32),
+                terms,
             )
         )
     return Applied(n_born, n_dead, first, slots, merged.refused)

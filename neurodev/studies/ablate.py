@@ -1,7 +1,14 @@
-"""Ablations of a study: each mechanism off in turn, the drive shuffled, paired seeds, one table."""
+"""Ablations of a study: each mechanism that it has left out in turn, its controls, paired seeds, one table.
+
+The conditions follow from the study's own tables: every entry of a ``use``, with what reads the columns that only it
+owns; every off switch of a mechanism (a parameter whose source says so) that is on; all mechanisms that move set-points
+together; all mechanisms; and, where a drive has correlations, the drive shuffled.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -10,9 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.errors import NeurodevError
+from neurodev import params
+from neurodev.engine.network import Network
+from neurodev.errors import NeurodevError, ParameterError
+from neurodev.mechanisms.base import Mechanism
+from neurodev.runs.run import Run
 from neurodev.studies import development, reading
 
+EVENTS_PER_TICK = 100_000_000  # a runaway is reported after so many, unless the study says otherwise
 _COLUMNS = (
     ("day_1", "n day 1", "{:.1f}"), ("peak", "peak", "{:.1f}"), ("peak_day", "on day", "{:.0f}"),
     ("final", "end", "{:.1f}"), ("peak_to_final", "ratio", "{:.2f}"), ("sd", "sd ln V", "{:.2f}"),
@@ -23,90 +35,161 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Use:
+    """A mechanism of a study: the table ("population" or "projection"), its name, and its place in ``use``."""
+
+    part: str
+    where: str
+    index: int
+
+
+@dataclass(frozen=True)
 class Condition:
-    """One row: settings by (mechanism, parameter), and whether the drive is shuffled."""
+    """One row of the table: what is left out, which switches are off, and whether the drive is shuffled."""
 
     name: str
-    changes: tuple[tuple[str, str, Any], ...] = ()
+    without: tuple[Use, ...] = ()
+    off: tuple[tuple[Use, str], ...] = ()
     shuffled: bool = False
 
 
-CONDITIONS = (
-    Condition("full"),
-    Condition("drive shuffled", shuffled=True),
-    Condition("evidence off", (("STDP", "gain", 0.0),)),
-    Condition("competition off", (("Neurotrophin", "gain", 0.0),)),
-    Condition("both off", (("STDP", "gain", 0.0), ("Neurotrophin", "gain", 0.0))),
-    Condition("fluctuation off", (("SpineSize", "noise", False),)),
-    Condition("turnover off", (("Turnover", "births", False), ("SpineSize", "death", "none"))),
-    Condition("births off", (("Turnover", "births", False),)),
-    Condition("deaths off", (("SpineSize", "death", "none"),)),
-    Condition("scaling off", (("Scaling", "tau", 1e18), ("Scaling", "start", 0.0))),
-    Condition("heterosynaptic off", (("STDP", "heterosynaptic", False),)),
-)
+def used(study: reading.Study, network: Network) -> Iterator[tuple[Use, Mechanism]]:
+    """Every mechanism of a study, where it stands, beside the object that it became."""
+    for part, built in (("population", network.populations), ("projection", network.projections)):
+        for where, given in study.table.get(part, {}).items():
+            mechanisms: list[Mechanism] = built[where].mechanisms  # type: ignore[attr-defined]
+            for index, m in zip(range(len(given.get("use", []))), mechanisms, strict=True):
+                yield Use(part, where, index), m
 
 
-def applies(condition: Condition, study: reading.Study) -> bool:
-    """Whether the study uses what the condition changes."""
-    used = {
-        u["kind"]
-        for part in ("population", "projection")
-        for given in study.table.get(part, {}).values()
-        for u in given.get("use", [])
-    }
-    return all(kind in used for kind, _, _ in condition.changes)
+def dependants(use: Use, everything: dict[Use, Mechanism]) -> tuple[Use, ...]:
+    """A mechanism, and those of the same place that read what nobody owns without it, in the order of the study."""
+    here = {u: m for u, m in everything.items() if (u.part, u.where) == (use.part, use.where)}
+    gone = {use}
+    while True:
+        lost = {c for u in gone for c in here[u].owns} - {c for u, m in here.items() if u not in gone for c in m.owns}
+        more = {u for u, m in here.items() if u not in gone and lost & set(m.reads)}
+        if not more:
+            return tuple(u for u in here if u in gone)
+        gone |= more
+
+
+def conditions(study: reading.Study) -> list[Condition]:
+    """What is to be run: the whole study first.
+
+    Raises
+    ------
+    NeurodevError
+        If the study itself cannot be built.
+    """
+    network = development.build(study)
+    everything = dict(used(study, network))
+    kinds = [m.name for m in everything.values()]
+
+    def called(u: Use) -> str:
+        m = everything[u].name
+        return m if kinds.count(m) == 1 else f"{m} of {u.where}"
+
+    out = [Condition("full")]
+    if development.build(study, shuffled=True).describe() != network.describe():
+        out.append(Condition("drive shuffled", shuffled=True))
+    for u in everything:
+        gone = dependants(u, everything)
+        out.append(Condition("without " + ", ".join(called(x) for x in sorted(gone, key=lambda x: x != u)), gone))
+    moving = tuple(u for u, m in everything.items() if any(c.startswith(("drive_", "step_")) for c in m.adds))
+    if len(moving) > 1:
+        out.append(Condition("set-points stay", moving))
+    if len(everything) > 1:
+        out.append(Condition("no mechanism", tuple(everything)))
+    for u, m in everything.items():
+        for info in params.describe(m):
+            if info.source.startswith("off switch") and getattr(m, info.name) is True:
+                out.append(Condition(f"{called(u)}.{info.name} off", off=((u, info.name),)))
+    # two ways to leave out the same are one
+    seen: dict[tuple[Any, ...], Condition] = {}
+    for c in out:
+        seen.setdefault((frozenset(c.without), c.off, c.shuffled), c)
+    return list(seen.values())
 
 
 def changed(study: reading.Study, condition: Condition) -> reading.Study:
-    """The study with the condition's settings."""
-    for part in ("population", "projection"):
-        for given in study.table.get(part, {}).values():
-            for use in given.get("use", []):
-                for kind, key, value in condition.changes:
-                    if use["kind"] == kind:
-                        use[key] = value
-    return study
+    """A copy of the study under a condition."""
+    s = copy.deepcopy(study)
+    for u, key in condition.off:
+        s.table[u.part][u.where]["use"][u.index][key] = False
+    for u in sorted(condition.without, key=lambda u: -u.index):  # from the end, so that places stay
+        del s.table[u.part][u.where]["use"][u.index]
+    return s
+
+
+def numbers(run: Run) -> dict[str, float]:
+    """The success numbers; of a run without spines the rate of the last days alone."""
+    if run.plastic:
+        return run.summary()
+    projections = run.network["projections"]
+    target = projections[0]["target"] if projections else run.network["populations"][0]["name"]
+    rates = run.rates(target)[-5:]
+    living = rates[np.isfinite(rates)]
+    return {"rate_hz": float(living.mean()) if living.size else float("nan")}
 
 
 def one(path: str, overrides: dict[str, str], condition: Condition, seed: int) -> dict[str, Any]:
-    """Run one condition with one seed; a runaway is reported, not raised."""
+    """Run one condition with one seed; a runaway, or what cannot be left out, is reported and not raised."""
     s = changed(reading.load(path, overrides), condition)
-    s.table.setdefault("run", {}).setdefault("events_per_tick", 100_000_000)
+    s.table.setdefault("run", {}).setdefault("events_per_tick", EVENTS_PER_TICK)
     with TemporaryDirectory() as folder:
         try:
             run = development.run(s, f"{folder}/run.sqlite", seed=seed, shuffled=condition.shuffled)
+            return {"condition": condition.name, "seed": seed, **numbers(run)}
         except NeurodevError as e:
-            return {"condition": condition.name, "stopped": str(e)}
-        return {"condition": condition.name, **run.summary()}
+            return {"condition": condition.name, "seed": seed, "stopped": str(e)}
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """Means over seeds, one line per condition."""
-    head = f"{'condition':<20}{'seeds':>6}" + "".join(f"{title:>9}" for _, title, _ in _COLUMNS)
-    lines = [head]
-    for name in dict.fromkeys(r["condition"] for r in results):
+    names = list(dict.fromkeys(r["condition"] for r in results))
+    width = max(len(n) for n in names) + 2
+    lines = [f"{'condition':<{width}}{'seeds':>6}" + "".join(f"{title:>9}" for _, title, _ in _COLUMNS)]
+    for name in names:
         rows = [r for r in results if r["condition"] == name]
         good = [r for r in rows if "stopped" not in r]
         if not good:
-            lines.append(f"{name:<20}{len(rows):>6}  stopped: {rows[0]['stopped']}")
+            lines.append(f"{name:<{width}}{len(rows):>6}  stopped: {rows[0]['stopped']}")
             continue
         values = (np.mean([r.get(k, np.nan) for r in good]) for k, _, _ in _COLUMNS)
         cells = "".join(f"{form.format(v):>9}" for v, (_, _, form) in zip(values, _COLUMNS, strict=True))
-        lines.append(f"{name:<20}{len(good):>6}{cells}")
+        lines.append(f"{name:<{width}}{len(good):>6}{cells}")
     return "\n".join(lines)
 
 
 def main(path: str, overrides: dict[str, str], seeds: int, jobs: int) -> list[dict[str, Any]]:
-    """Run all conditions that apply and print the table."""
+    """Run all conditions of a study with the same seeds and print the table.
+
+    Raises
+    ------
+    ParameterError
+        If `seeds` or `jobs` is not a positive number.
+    NeurodevError
+        If the study itself cannot be built.
+    """
+    for name, value in (("seeds", seeds), ("jobs", jobs)):
+        if value < 1:
+            raise ParameterError(f"{name} must be at least 1, got {value!r}")
     s = reading.load(path, overrides)
     first = int(s.table.get("seed", 0))
-    development.build(s)  # complain before any process starts
-    work = [(c, first + k) for c in CONDITIONS if applies(c, s) for k in range(seeds)]
-    with ProcessPoolExecutor(max(1, jobs), mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(one, path, overrides, c, seed) for c, seed in work]
-        results = []
-        for (c, seed), f in zip(work, futures, strict=True):
-            results.append(f.result())
-            print(f"done: {c.name}, seed {seed}", flush=True)
+    work = [(c, first + k) for c in conditions(s) for k in range(seeds)]
+    results = []
+
+    def done(result: dict[str, Any]) -> None:
+        results.append(result)
+        print(f"done: {result['condition']}, seed {result['seed']}", flush=True)
+
+    if jobs == 1:
+        for c, seed in work:
+            done(one(path, overrides, c, seed))
+    else:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            for f in [pool.submit(one, path, overrides, c, seed) for c, seed in work]:
+                done(f.result())
     print(table(results))
     return results

@@ -5,7 +5,8 @@ import pytest
 
 import neurodev as nd
 from neurodev.engine.simulator import Simulator
-from neurodev.structure.log import CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import DEATH
 from neurodev.structure.verify import verify
 from neurodev.units import hour
 from tests.naive.simulator import NaiveSimulator

@@ -15,7 +15,8 @@ from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.protocols.neighbours import Places, beside, distances
 from neurodev.protocols.stages import Induce, quiet
-from neurodev.structure.log import CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import DEATH
 from neurodev.units import minute
 from tests.mechanisms.drivers import World, few, star
 

@@ -11,7 +11,8 @@ from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.mechanisms.neuron_fate import DEATH_PRESETS, survival
 from neurodev.plot import lives, report
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.plan import NeuronPlan, merge_neurons
 from neurodev.structure.verify import replay
 from neurodev.units import day, hour
@@ -478,7 +479,7 @@ def test_run_tells_the_lives_of_neurons(tmp_path):
     table = sim.simulator.tables["retina_e"]
     run = sim.close()
     assert run.verify() == sum(t.n_synapse for t in sim.simulator.tables.values())
-    assert run.log.by_cause()["neuron_death"] > 5 and len(run.neurons) == run.neurons.batch("e").neuron.size
+    assert run.log.deaths_by_cause()["neuron_death"] > 5 and len(run.neurons) == run.neurons.batch("e").neuron.size
     np.testing.assert_array_equal(run.neurons.alive("e"), b.alive)
     np.testing.assert_array_equal(run.neurons.alive("e", 0.0), np.arange(18) < 12)
     assert run.neurons.alive("retina").all()

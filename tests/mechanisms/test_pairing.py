@@ -10,7 +10,8 @@ import neurodev as nd
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import NeuronBlock
-from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch, concatenate
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, concatenate
 from neurodev.structure.verify import verify
 from tests.mechanisms.drivers import few
 

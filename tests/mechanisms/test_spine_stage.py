@@ -16,7 +16,8 @@ from neurodev.mechanisms.spine_stage import (
     stationary_means,
 )
 from neurodev.mechanisms.turnover import Turnover
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.table import Table
 from neurodev.structure.weight import transmission
 from tests.mechanisms.drivers import World, day, few, star

@@ -8,7 +8,7 @@ import pytest
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.bcm import BCM
 from neurodev.mechanisms.survival import Survival, minmax, significance
-from neurodev.structure.log import CAUSES
+from neurodev.structure.cause import CAUSES
 from neurodev.units import day, hour
 from tests.mechanisms.drivers import World, star
 

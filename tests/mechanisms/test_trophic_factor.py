@@ -13,7 +13,8 @@ from neurodev import jit
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.trophic_factor import TrophicFactor, least_ligand, steady_state
-from neurodev.structure.log import BIRTH, CAUSES, DEATH
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.table import Table
 from neurodev.units import day, hour
 from tests.mechanisms.drivers import World, few, star

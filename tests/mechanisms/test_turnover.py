@@ -9,7 +9,8 @@ from scipy import stats
 from neurodev.errors import BuildError
 from neurodev.mechanisms import turnover
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean
-from neurodev.structure.log import BIRTH, DEATH, cause_code
+from neurodev.structure.cause import cause_code
+from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.table import Table
 from neurodev.structure.wiring import Near
 from neurodev.units import day, hour

@@ -1,5 +1,6 @@
 """Every picture draws from every kind of run, says what it shows, and changes nothing outside its figure."""
 
+import html
 import io
 
 import matplotlib
@@ -8,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import neurodev as nd
+from neurodev.metrics import maturation
 from neurodev.plot import activity, evolution, fields, life, report, style
 from neurodev.plot import page as pages
 from neurodev.units import day
@@ -115,6 +117,10 @@ def test_lives(runs):
     dead = int(spines.uid[np.flatnonzero(~np.isnan(spines.died))[0]])
     text = drawn(life.spine_figure(spines[dead]))
     assert f"Spine {dead}" in text and "died on day" in text
+    # the run knows where its spines are lost, and the line stands there
+    figure = life.spine_figure(spines[dead])
+    assert "below this a spine is lost" in drawn(figure) and spines[dead].threshold == nd.SpineSize().minimum
+    assert any(list(line.get_ydata()) == [-1.6, -1.6] for line in figure.axes[0].lines)
     alive = int(spines.survivors()[0])
     assert "alive at the end" in drawn(life.spine_figure(spines[alive], threshold=-2.0))
 
@@ -128,6 +134,22 @@ def test_report(runs, tmp_path, monkeypatch):
     assert "not measured" in short and ">nan<" not in short
     bare = report.write(runs["bare"], tmp_path / "b.html").read_text()
     assert "No projection of this network is on spines" in bare and bare.count("<img") == 1
+
+
+def test_one_verdict(runs, tmp_path, capsys):
+    """Run, report and summary say the same numbers; beside a control one row more."""
+    run, control = runs["long"], runs["control"]
+    checks, n = run.checks(), run.summary()
+    assert [c.name for c in checks] == [c.name for c in maturation.checks(n)] and len(checks) > 10
+    assert {c.name: c.value for c in checks}["peak : final"] == n["peak_to_final"]
+    beside = run.checks(control)
+    assert [c.name for c in beside[:-1]] == [c.name for c in checks] and "the control" in beside[-1].name
+    page = report.write(run, tmp_path / "r.html", control).read_text()
+    for c in beside:
+        value = f"{c.value:.2f}" if np.isfinite(c.value) else "n/a"
+        assert f"<td>{html.escape(c.name)}</td><td class=n>{value}</td>" in page
+    short = {c.name for c in runs["short"].checks()}
+    assert "rise of the death rate (SE)" not in short and "peak : final" in short
 
 
 def test_report_is_named_by_its_study(runs):

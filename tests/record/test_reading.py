@@ -17,7 +17,8 @@ from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.runs import run as run_module
 from neurodev.runs.run import Run
-from neurodev.structure.log import BIRTH, CAUSES, DEATH, LogBatch
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import BIRTH, DEATH, LogBatch
 from neurodev.units import day, hour
 
 TICK = 2 * hour
@@ -54,7 +55,7 @@ class World:
         n = len(events)
         b = LogBatch(
             np.full(n, tick, np.int32), *(np.zeros(n, d) for d in ("u1", "u8", "u1", "u4", "u4", "u1", "f4")),
-            np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32),
+            np.full((n, 2), np.nan, np.float32),
         )  # fmt: skip
         for i, (kind, uid, cause) in enumerate(events):
             b.kind[i], b.uid[i], b.cause[i], b.value[i] = kind, uid, code(cause), -0.8
@@ -65,7 +66,7 @@ class World:
             else:
                 del self.alive[uid]
                 self.causes[uid] = (tick, code(cause), cause)
-                b.value[i], b.evidence[i], b.trophic[i] = -1.7, -1.25, 0.5
+                b.value[i], b.terms[i] = -1.7, (-1.25, 0.5)
         return b
 
 
@@ -140,7 +141,7 @@ def live(w: World, ticks: int) -> None:
 def lesion_of_a_static_synapse() -> dict[str, Any]:
     one = {"tick": 24, "kind": DEATH, "uid": 1001, "cause": code("lesion"), "pre": 0, "post": 0, "lane": 0}
     types = {"tick": "i4", "kind": "u1", "uid": "u8", "cause": "u1", "pre": "u4", "post": "u4", "lane": "u1"}
-    nan = {k: np.full(1, np.nan, np.float32) for k in ("value", "evidence", "trophic")}
+    nan = {"value": np.full(1, np.nan, np.float32), "terms": np.full((1, 2), np.nan, np.float32)}
     return {k: np.full(1, v, types[k]) for k, v in one.items()} | nan
 
 
@@ -182,12 +183,14 @@ def test_the_log_knows_all_events_with_their_partners(run: Run, world: World) ->
 
 def test_deaths_by_cause_over_windows_add_up(run: Run) -> None:
     whole = run.log.deaths_by_cause()
-    assert whole == {"evidence": 16, "trophic": 16, "fluctuation": 16, "lesion": 2} == run.log.by_cause()
+    assert whole == {"evidence": 16, "trophic": 16, "fluctuation": 16, "lesion": 2}
     parts = [run.log.deaths_by_cause(w) for w in ((0, 1), (1, 2.5), (2.5, 4))]
     assert {c: sum(p.get(c, 0) for p in parts) for c in whole} == whole
     assert run.log.deaths_by_cause((0, 0.25)) == {"trophic": 1, "fluctuation": 1, "evidence": 1}
     with pytest.raises(ParameterError, match="window"):
         run.log.deaths_by_cause((2, 2))
+    with pytest.warns(DeprecationWarning, match="deaths_by_cause"):
+        assert run.log.by_cause() == whole
 
 
 def test_the_log_as_a_data_frame(run: Run) -> None:
@@ -201,7 +204,7 @@ def test_the_log_as_a_data_frame(run: Run) -> None:
 def test_pandas_and_matplotlib_are_fetched_only_when_asked_for() -> None:
     late = "('pandas', 'matplotlib', 'scipy.sparse')"
     text = f"import sys, neurodev.runs.run; print([m for m in {late} if m in sys.modules])"
-    root = Path(run_module.__file__).parents[1]
+    root = Path(run_module.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", text], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr
 
@@ -245,6 +248,9 @@ def test_stories(run: Run, world: World) -> None:
         f"Spine {dead} of exc {s.post} was born on day {s.born:.1f}, as contact of retina {s.pre} (map). "
     )
     assert f"It lived {s.life:.1f} days and died on day {s.died:.1f} of evidence: its activity" in stories[dead]
+    assert s.terms == {"evidence": -1.25, "trophic": 0.5}
+    with pytest.warns(DeprecationWarning, match="Spine.terms"):
+        assert s.evidence == -1.25
     assert "evidence -1.25, trophic +0.50" in stories[dead] and "ln(V/V0) was -1.70" in stories[dead]
     born_alive = next(u for u in world.alive if u <= 40)
     assert (
@@ -254,12 +260,6 @@ def test_stories(run: Run, world: World) -> None:
     assert "made by the experimenter" in stories[made]
     assert any("of lesion: its neuron was destroyed." in t for t in stories.values())
     assert not any("nan" in t.replace("retina", "") for t in stories.values())
-
-
-def test_every_cause_has_its_sentence() -> None:
-    from neurodev.runs.spines import REASONS
-
-    assert set(REASONS) == set(CAUSES) - {"initial", "neurogenesis"}  # the last is a cause of neurons only
 
 
 # ---------------------------------------------------------------------- graphs
@@ -396,7 +396,7 @@ def test_a_run_killed_in_the_middle_is_a_shorter_run(tmp_path: Path) -> None:
     path = tmp_path / "r"
     text = "import os, sys; from pathlib import Path; from tests.record.test_reading import write; "
     text += "write(Path(sys.argv[1]), ticks=33, close=False); os._exit(3)"
-    root = Path(run_module.__file__).parents[1]
+    root = Path(run_module.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", text, str(path)], cwd=root, env=environment, timeout=120)
     assert done.returncode == 3

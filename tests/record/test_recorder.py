@@ -123,7 +123,7 @@ def life(rng: np.random.Generator, k: int, n: int) -> LogBatch:
     return LogBatch(
         np.full(n, k, np.int32), kind, uid, rng.integers(1, 5, n).astype(np.uint8),
         rng.integers(0, 400, n).astype(np.uint32), rng.integers(0, 800, n).astype(np.uint32),
-        rng.integers(0, 9, n).astype(np.uint8), x[0], x[1], x[2],
+        rng.integers(0, 9, n).astype(np.uint8), x[0], x[1:].T.copy(),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def batch(uids: list[int], tick: int, kind: int = 0) -> LogBatch:
     return LogBatch(
         np.full(n, tick, np.int32), np.full(n, kind, np.uint8), np.array(uids, np.uint64), np.full(n, 3, np.uint8),
         np.arange(n, dtype=np.uint32), np.arange(n, dtype=np.uint32), np.ones(n, np.uint8),
-        np.full(n, -0.8, np.float32), np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32),
+        np.full(n, -0.8, np.float32), np.full((n, 2), np.nan, np.float32),
     )  # fmt: skip
 
 

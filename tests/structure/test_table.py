@@ -6,8 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from neurodev.errors import InvariantError, ParameterError
-from neurodev.structure.log import CAUSES, DEATH, StructuralLog, decode, encode, fill_partners
+from neurodev.errors import InvariantError, ParameterError, RunFileError
+from neurodev.structure.cause import CAUSES
+from neurodev.structure.log import DEATH, StructuralLog, decode, encode, fill_partners
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
@@ -109,17 +110,30 @@ def test_verify_sees_damage():
 def test_merge_takes_the_first_cause_and_counts_refusals():
     t = Table.build(3, 3, [1.0], [0, 1], [1, 2], [0, 0], 1.0, columns=("a",))
     slots = t.slots()
-    a = Plan("a", slots[:1], np.array([3], np.uint8), np.array([-1.5], np.float32))
-    b = Plan("b", slots, np.array([4, 4], np.uint8), np.array([-9, -9], np.float32))
+    a = Plan("a", slots[:1], np.array([3], np.uint8), np.array([-1.5], np.float32), {"x": np.array([1.0], np.float32)})
+    b = Plan(
+        "b", slots, np.array([4, 4], np.uint8), np.array([-9, -9], np.float32), {"y": np.array([2, 3], np.float32)}
+    )
     b.source, b.target, b.lane = np.array([0, 2, 2]), np.array([1, 0, 0]), np.zeros(3, dtype=np.int64)
     m = merge([a, b], t, single_contact=True)
     assert m.plan.death_cause.tolist() == [3, 4]
     assert m.refused == {"duplicate": 1}  # the pair 0 -> 1 dies in the same tick, so it is free
-    log = StructuralLog()
+    with pytest.raises(ParameterError, match="nobody declared the term 'y'"):
+        apply(t, m, tick=1, life=0.0, log=StructuralLog(("x", "yy")))
+    assert t.n_synapse == 2  # refused before anything was done
+    log = StructuralLog(("x", "y"))
     done = apply(t, m, tick=1, life=0.0, log=log)
     assert (done.n_died, done.n_born, t.n_synapse) == (2, 2, 2)
     batch = log.take()
-    assert [CAUSES[c] for c in batch.cause[batch.kind == DEATH]] == ["evidence", "trophic"]
+    dead = batch.kind == DEATH
+    assert [CAUSES[c] for c in batch.cause[dead]] == ["evidence", "trophic"]
+    # each death carries the terms of the plan whose cause counted; births none
+    np.testing.assert_array_equal(batch.terms[dead], [[1.0, np.nan], [np.nan, 3.0]])
+    assert np.isnan(batch.terms[~dead]).all()
+    back = decode(encode(batch), 2)
+    np.testing.assert_array_equal(back.terms, batch.terms)
+    with pytest.raises(RunFileError, match="term 1 of 1"):
+        decode(encode(batch), 1)
 
 
 def test_near_conserves_in_degree_and_follows_its_kernel():

@@ -14,12 +14,13 @@ synapses do between its events, from which the trainer takes the storage:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.registry import Registered
+from neurodev.structure.cause import Cause, declare
 
 if TYPE_CHECKING:
     from neurodev.learn.training.trainer import Trainer
@@ -33,10 +34,17 @@ class Method(Registered, kind="method"):
     dead : {"zero", "hidden", "move"}
     gradient : {"never", "at_update", "always"}
         When the gradient of absent synapses is needed.
+    causes : dict of str to Cause
+        Why it lets synapses die and grow, by the words under which its plans name it; those of its bases count too.
     """
 
     dead = "zero"
     gradient = "never"
+    causes: ClassVar[dict[str, Cause]] = {}
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        declare(cls)  # a class that is refused is not made known
+        super().__init_subclass__(**more)
 
     @property
     def name(self) -> str:

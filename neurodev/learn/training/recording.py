@@ -19,7 +19,7 @@ from neurodev.errors import StudyError
 from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
-from neurodev.structure.log import CAUSES
+from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class TrainingRecord:
             self._resume()
             return
         self.file = RunFile.create(path)
-        self.recorder = Recorder(self.file, "none")
+        self.causes = Causes.of(trainer.methods)
+        self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
             self._describe()
         except BaseException:
@@ -77,7 +78,9 @@ class TrainingRecord:
         )
         f.set_item("network", {"populations": populations, "projections": projections})
         f.set_item("mechanisms", sources(t.methods))
-        f.set_item("causes", list(CAUSES))
+        f.set_item("causes", list(self.causes.words))
+        f.set_item("meanings", self.causes.describe())
+        f.set_item("terms", {})
         f.set_item("acceleration", 1.0)
         f.set_item("tick", t.life_per_epoch / t.steps_per_epoch, "ms")
         f.set_item("tick_spike", float(t.encoder.steps), "ms")
@@ -121,13 +124,23 @@ class TrainingRecord:
                     "trainer as before"
                 )
         self.file, _, data = RunFile.resume(self.path)
-        self.recorder = Recorder(self.file, "none")
+        self.causes = self._resumed_causes()
+        self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
             restore(self.trainer, unpack(data))
             self.trainer.history = self._history()
         except BaseException:
             self.file.close()
             raise
+
+    def _resumed_causes(self) -> Causes:
+        """The list that the file has, and behind it what the methods of today know beyond it."""
+        f, mine = self.file, Causes.of(self.trainer.methods)
+        old = Causes.read(f.item("causes", list(CAUSES)), f.item("meanings", {}))
+        both = Causes.read([*old.words, *(w for w in mine.words if w not in old)], mine.describe())
+        f.set_item("causes", list(both.words))
+        f.set_item("meanings", both.describe())
+        return both
 
     def _history(self) -> list[Epoch]:
         from neurodev.learn.training.epoch import Epoch

@@ -1,0 +1,91 @@
+"""Structure as it was: density over life, graphs at any time by replay of the log, and a check of the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import InvariantError, ParameterError
+from neurodev.runs.lives import Lives
+from neurodev.runs.log import F8
+from neurodev.runs.reading import Reading
+from neurodev.structure.log import BIRTH, LogBatch
+from neurodev.structure.verify import replay
+from neurodev.units import day as DAY
+
+
+def density(run: Reading, projection: Any = None) -> tuple[F8, F8]:
+    """Life time (days) and synapses per living target neuron, (n_tick + 1,) each, from the start."""
+    q = run.projection(projection)
+    n = np.maximum(Lives(run).count(q["target"])[1], 1)
+    start = run.file.length(f"initial/{q['name']}/uid")
+    if not run.n_tick:
+        return np.zeros(1), start / n
+    day = np.concatenate([[0.0], run.series("life")])
+    if not run.file.length(f"series/n_synapse/{q['name']}"):  # no mechanism: only an experimenter changes it
+        log = run.log.batch(q["name"])
+        step = np.where(log.kind == BIRTH, 1.0, -1.0)
+        change = np.bincount(np.minimum(log.tick + 1, day.size), step, minlength=day.size)[: day.size]
+        return day, (start + np.cumsum(change)) / n
+    return day, np.concatenate([[start], run.series(f"n_synapse/{q['name']}")]) / n
+
+
+def _replayed(run: Reading, name: str, batch: LogBatch) -> dict[str, NDArray[Any]]:
+    """The synapses living after `batch`, sorted by uid."""
+    uid, pre, post, lane = (run.file.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane"))
+    return dict(zip(("uid", "pre", "post", "lane"), replay(uid, pre, post, lane, batch), strict=True))
+
+
+def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
+    """The synapses alive at life time `t` (ms; the end if not given); see `Run.graph`."""
+    from scipy.sparse import csr_array
+
+    q = run.projection(projection)
+    name, batch = q["name"], run.log.batch(q["name"])
+    if t is not None:
+        if not isinstance(t, (int, float, np.number)) or not -1e-3 <= t <= run.days * DAY * (1 + 1e-9) + 1e-3:
+            raise ParameterError(
+                f"t must be a life time in ms between 0 and {run.days:g} days, got {t!r}; e.g. t=10*day"
+            )
+        batch = run.log.living_until(batch, float(t) / DAY)
+    columns = _replayed(run, name, batch)
+    columns["weight"] = run.weights(name, columns["uid"], run.days if t is None else float(t) / DAY)
+    order = np.lexsort((columns["uid"], columns["post"], columns["pre"]))
+    columns = {k: v[order] for k, v in columns.items()}
+    shape = (run.population(q["source"])["n"], run.population(q["target"])["n"])
+    ends = np.concatenate([[0], np.cumsum(np.bincount(columns["pre"].astype(np.int64), minlength=shape[0]))])
+    matrix = csr_array((columns["weight"], columns["post"].astype(np.int64), ends), shape=shape)
+    matrix.columns = columns
+    return matrix
+
+
+def verify(run: Reading) -> int:
+    """Replay the log onto the initial structure and compare with the final one; see `Run.verify`."""
+    total = 0
+    for q in run.network["projections"]:
+        name = q["name"]
+        label, batch = f"final/{name}", run.log.batch(name)
+        if not run.file.names(label + "/"):
+            if name not in run.plastic:
+                continue  # static: nothing to compare
+            last = run.snapshot_days[-1]
+            label, batch = f"snapshot/{last:g}/{name}", run.log.living_until(batch, last)
+        replayed = _replayed(run, name, batch)
+        kept = {k: run.file.read(f"{label}/{k}") for k in replayed}
+        _same(name, label, replayed, kept)
+        total += int(replayed["uid"].size)
+    return total
+
+
+def _same(name: str, label: str, replayed: dict[str, NDArray[Any]], kept: dict[str, NDArray[Any]]) -> None:
+    begin = f"replaying the log of {name!r} does not give its structure in {label!r}: "
+    odd = np.setxor1d(replayed["uid"], kept["uid"])
+    if odd.size:
+        raise InvariantError(f"{begin}{odd.size} synapses live in only one of them, uid {odd[0]} the first")
+    order = np.argsort(kept["uid"])
+    for k, a in replayed.items():
+        wrong = np.flatnonzero(kept[k][order] != a)
+        if wrong.size:
+            raise InvariantError(f"{begin}{k} of uid {replayed['uid'][wrong[0]]} differs")

@@ -1,0 +1,103 @@
+"""The success numbers of a developing map, and whether each lies where it should: one verdict for every reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.metrics import maps, maturation, sizes, turnover
+from neurodev.runs.lives import rates
+from neurodev.runs.log import F8
+from neurodev.runs.reading import Reading
+from neurodev.runs.replay import density
+from neurodev.structure.log import DEATH
+
+_WINDOW = 3.0  # days, of the death rates that are judged
+_SETTLED = 3.0  # days after which the evidence of the living is compared with that of the dying
+_ACQUAINTED = 1.0  # days after which a living spine has evidence of its own
+_NAN = float("nan")
+
+
+def field(run: Reading, day: float, projection: Any = None) -> dict[str, float]:
+    """Receptive fields on a day: mean radius, packing floor, topographic error, inputs (central 70 %)."""
+    q = run.projection(projection)
+    state = run.snapshot(q["name"], day)
+    return maps.field_summary(
+        state["pre"], state["post"], state["weight"], run.positions(q["source"]), run.positions(q["target"]),
+        *run.network["sheet"],
+    )  # fmt: skip
+
+
+def death_rates(run: Reading, width: float = _WINDOW, projection: Any = None) -> tuple[F8, F8, F8]:
+    """Deaths per spine and day in windows: left edges (days), rates, standard errors."""
+    name = run.projection(projection)["name"]
+    return turnover.death_rates(
+        run.series("life"), run.series(f"deaths/{name}"), run.series(f"n_synapse/{name}"), width
+    )
+
+
+def numbers(run: Reading, projection: Any = None) -> dict[str, float]:
+    """The success numbers of a developing map, by name.
+
+    Rates on single days and blocks of days are there if five days and a target are; the course of the death rate if
+    two of its windows lie after the peak.
+    """
+    q = run.projection(projection)
+    name = q["name"]
+    day, number = density(run, name)
+    out = maturation.density_numbers(day, number)
+    last = run.snapshot(name, run.days)
+    if "log_size" in last:
+        x = last["log_size"]
+        _, out["sd"], out["skew"] = sizes.log_moments(x)
+        out["decade"] = sizes.central_decade(x)
+    source, target, sheet = run.positions(q["source"]), run.positions(q["target"]), run.network["sheet"]
+    out |= maturation.map_numbers(_picture(run.snapshot(name, 1.0)), _picture(last), source, target, sheet)
+    out |= _rate_numbers(run, q["target"], maps.central(target, *sheet))
+    out["evidence_gap"] = _gap(run, name)
+    if f"deaths/{name}" in run.series_names and run.days >= out["peak_day"] + 2 * _WINDOW:
+        out["death_rate_rise"] = maturation.largest_rise(*death_rates(run, _WINDOW, name), out["peak_day"])
+    return out
+
+
+def _picture(state: dict[str, NDArray[Any]]) -> maturation.Picture:
+    return maturation.Picture(state["pre"], state["post"], state["weight"])
+
+
+def _rate_numbers(run: Reading, target: str, middle: Any) -> dict[str, float]:
+    seen = rates(run, target)[:, middle]
+    aim = run.file.item("target_hz", None)
+    out = maturation.rate_numbers(seen, float(aim)) if aim and seen.shape[0] >= 5 else {}
+    living = seen[-5:][np.isfinite(seen[-5:])]
+    out["rate_hz"] = float(living.mean()) if living.size else _NAN
+    out["rate_ratio"] = out["rate_hz"] / aim if aim else _NAN
+    return out
+
+
+def _gap(run: Reading, name: str) -> float:
+    """Evidence drive of the living (daily snapshots) against that of those dying, in sd within neurons."""
+    log, terms = run.log.batch(name), tuple(run.log.terms(name))
+    if "evidence" not in terms:
+        return _NAN
+    evidence = log.terms[:, terms.index("evidence")]
+    dead = (log.kind == DEATH) & np.isfinite(evidence)
+    when = run.log.days(log)
+    days = []
+    for day in run.snapshot_days:
+        if day <= _SETTLED:
+            continue
+        state = run.snapshot(name, day)
+        if "drive_evidence" not in state:
+            return _NAN
+        old = day - state["born"] > _ACQUAINTED
+        here = dead & (when > day - 1.0) & (when <= day)
+        # the drive is gain (h - hbar): already relative to the target's mean
+        days.append((state["drive_evidence"][old], evidence[here]))
+    return maturation.mean_gap(days)
+
+
+def verdict(run: Reading, control: Reading | None = None) -> list[maturation.Check]:
+    """Every success number that has a band, with the band; beside a control, also how much more the fields shrank."""
+    return maturation.checks(numbers(run), {"the control": numbers(control)} if control is not None else None)
