@@ -20,6 +20,7 @@ from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Latency
+from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
 from neurodev.learn.training.trainer import Trainer
@@ -59,5 +60,6 @@ __all__ = [
     "Vote",
     "constant",
     "cosine",
+    "keep_freed_memory",
     "staircase",
 ]

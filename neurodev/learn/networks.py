@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.conv import Conv2d
@@ -305,8 +305,6 @@ def network(name: str, **words: Any) -> Sequential:
     ParameterError
         With the nearest name.
     """
-    from neurodev.errors import nearest
-
     if name not in NETWORKS:
         raise ParameterError(f"unknown network {name!r}{nearest(name, list(NETWORKS))}; there are {tuple(NETWORKS)}")
     return NETWORKS[name](**words)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.learn.training.trainer import Trainer
+from neurodev.learn.training.course import Course
 from neurodev.methods.dpap import DPAP
 from neurodev.methods.drop_and_grow import NDSNN
 from neurodev.methods.tensors import Tensor, tensors
@@ -22,7 +22,7 @@ class TrophicNDSNN(NDSNN):
     its ratio over the geometric mean of all ratios (at most 0.9).
     """
 
-    def death_share(self, trainer: Trainer, number: int, x: float) -> float:
+    def death_share(self, trainer: Course, number: int, x: float) -> float:
         """NDSNN's share, times the relative neurotrophic ratio of the layer."""
         every = tensors(trainer)
         units = [t.table.n_target if t.output else max(int((t.living() > 0).sum()), 1) for t in every]
@@ -38,17 +38,17 @@ class TracedNDSNN(NDSNN):
     The output keeps dropping by magnitude: nobody gathers scores there.
     """
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Have DPAP's traces taken."""
         self._gather = DPAP(units=False, synapses=False)
         self._gather.start(trainer)
 
-    def after_backward(self, trainer: Trainer) -> None:
+    def after_backward(self, trainer: Course) -> bool:
         """Gather, then exchange."""
         self._gather.after_backward(trainer)
-        super().after_backward(trainer)
+        return super().after_backward(trainer)
 
-    def score(self, trainer: Trainer, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
+    def score(self, trainer: Course, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
         """BCM score of each living synapse; of the synapses of a filter, that of their pair of channels."""
         gathered = self._gather.memory.get(f"bcm/{t.name}")
         if gathered is None:

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.jit import kernel
 from neurodev.learn.core.spikes import Current
 
 Array = NDArray[Any]
-Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 
 
 @kernel
@@ -67,7 +65,7 @@ class Lazy(Current):
 
     def __init__(self, make: Callable[[], Array], steps: int, batch: int, shape: tuple[int, ...]):
         self.make, self.steps, self.batch, self.shape = make, steps, batch, shape
-        self.layout, self.wanted = "rows", True
+        self.layout, self.wanted, self.spans, self.busy = "rows", True, None, None
 
     @cached_property
     def value(self) -> Array:  # type: ignore
@@ -82,7 +80,7 @@ class Answers(Lazy):
     ----------
     make : callable
     codes : (R, lines, at least pixels of a line) uint16
-        The pattern at each pixel; see `conv_kernels.find_patterns`.
+        The pattern at each pixel; see `kernels.conv_planes.find_patterns`.
     response : (2 ** taps, whole vectors)
     steps, batch, shape
         As of any `Current`.

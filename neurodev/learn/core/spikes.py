@@ -11,6 +11,7 @@ can use a gradient: `window` lists it, and gradients elsewhere need not be compu
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections.abc import Callable
@@ -24,11 +25,12 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 
+Array = NDArray[Any]
 U1 = NDArray[np.uint8]
 U4 = NDArray[np.uint32]
 I8 = NDArray[np.int64]
+Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 RARE = 0.12  # share of flags below which reading them by words is faster
-F4 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,39 @@ def _count_units(flags, count):  # type: ignore[no-untyped-def]
         row = flags[r]
         for j in range(row.shape[0]):
             count[j] += np.int32(row[j])
+
+
+@kernel
+def _list_present(flags, start, index):  # type: ignore[no-untyped-def]
+    """The units with a count, each once; branch-free: `index` needs one place to spare."""
+    at = 0
+    for r in range(flags.shape[0]):
+        start[r] = at
+        row = flags[r]
+        for j in range(row.shape[0]):
+            index[at] = np.uint32(j)
+            at += np.int64(row[j] != 0)
+    start[flags.shape[0]] = at
+
+
+@kernel
+def _list_present_words(words, start, index):  # type: ignore[no-untyped-def]
+    """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
+    busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
+    at = 0
+    for r in range(words.shape[0]):
+        start[r] = at
+        row = words[r]
+        some = 0
+        for q in range(row.shape[0]):
+            busy[some] = np.uint32(q)
+            some += np.int64(row[q] != 0)
+        for h in range(some):
+            word, first = row[busy[h]], 4 * busy[h]
+            for byte in range(4):
+                index[at] = np.uint32(first + byte)
+                at += np.int64((word >> np.uint32(8 * byte)) & np.uint32(255) != 0)
+    start[words.shape[0]] = at
 
 
 @kernel
@@ -199,6 +234,8 @@ class Spikes:
         Whether anybody upstream can use a gradient (False for input).
     window : callable, optional
         Returns an (R, n) uint8 array: where a gradient with respect to these spikes is of use.  None: everywhere.
+    spans : (B, height, 2) int32, optional
+        For each sample and line of an image, the pixels outside of which nothing ever spikes, where that is known.
     """
 
     def __init__(
@@ -212,8 +249,9 @@ class Spikes:
         scale: float = 1.0,
         wanted: bool = True,
         window: Callable[[], U1] | None = None,
+        spans: Spans | None = None,
     ):
-        self.wanted = wanted
+        self.wanted, self.spans = wanted, spans
         self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
         self.layout, self.scale, self._window = layout, float(scale), window
         n, rows = math.prod(self.shape), self.steps * self.batch
@@ -250,6 +288,20 @@ class Spikes:
     def columns(self) -> Events:
         """For each unit, the rows in which it spiked."""
         return transposed(self.rows, self.n)
+
+    @cached_property
+    def present(self) -> Events:
+        """For each row, the units that have a count, each once however often it counts."""
+        if self.scale == 1.0:
+            return self.rows
+        flags = self.by_row
+        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
+        index = np.empty(self.n_present + 1, dtype=np.uint32)
+        if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
+            _list_present_words(flags.view(np.uint32), start, index)
+        else:
+            _list_present(flags, start, index)
+        return Events(start, index)
 
     @cached_property
     def near(self) -> U1 | None:
@@ -299,18 +351,28 @@ class Spikes:
         return (self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind)
 
     def reshaped(self, shape: tuple[int, ...]) -> Spikes:
-        """The same spikes with their units arranged otherwise; shares what was computed before."""
-        out = Spikes.__new__(Spikes)
-        out.__dict__.update(self.__dict__)
-        out.shape = tuple(shape)
-        if out.n != self.n:
+        """The same spikes with their units arranged otherwise.
+
+        Lists and counts that were made before are shared: they go by unit.  Spans go by line, and are not.
+        """
+        if math.prod(shape) != self.n:
             raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+        out = copy.copy(self)
+        out.shape, out.spans = tuple(shape), None
         return out
 
 
 @dataclass
 class Current:
-    """Input currents of neurons: float values, ``rows`` (R, n) or ``lanes`` (n, R); see `Spikes` for the layouts."""
+    """Input currents of neurons: float values, ``rows`` (R, n) or ``lanes`` (n, R); see `Spikes` for the layouts.
+
+    Attributes
+    ----------
+    spans : (B, height, 2) int32, optional
+        For each sample and line of an image, the pixels outside of which everything is 0, where that is known.
+    busy : (B,) uint8, optional
+        Of a gradient: which samples have any, where that is known.
+    """
 
     value: NDArray[Any]
     steps: int
@@ -318,6 +380,8 @@ class Current:
     shape: tuple[int, ...]
     layout: str = "rows"
     wanted: bool = True
+    spans: Spans | None = None
+    busy: U1 | None = None
 
     @property
     def n(self) -> int:
@@ -330,7 +394,7 @@ class Current:
         return self.value if self.layout == "rows" else turned(self.value)
 
     def reshaped(self, shape: tuple[int, ...]) -> Current:
-        """The same values with their units arranged otherwise."""
+        """The same values with their units arranged otherwise; spans go by line, and are dropped."""
         if math.prod(shape) != self.n:
             raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
         return Current(self.value, self.steps, self.batch, tuple(shape), self.layout, self.wanted)
@@ -357,61 +421,3 @@ def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:
     if isinstance(x, Current):
         return Current(x.by_row[rows], n, x.batch, x.shape, wanted=x.wanted)
     return Spikes(x.by_row[rows], n, x.batch, x.shape, scale=x.scale, wanted=x.wanted)
-
-
-# ---------------------------------------------------------------- units that have a count, each listed once
-
-
-@kernel
-def list_present(flags, start, index):  # type: ignore[no-untyped-def]
-    """The units with a count, each once; branch-free: `index` needs one place to spare."""
-    at = 0
-    for r in range(flags.shape[0]):
-        start[r] = at
-        row = flags[r]
-        for j in range(row.shape[0]):
-            index[at] = np.uint32(j)
-            at += np.int64(row[j] != 0)
-    start[flags.shape[0]] = at
-
-
-@kernel
-def list_present_words(words, start, index):  # type: ignore[no-untyped-def]
-    """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
-    busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
-    at = 0
-    for r in range(words.shape[0]):
-        start[r] = at
-        row = words[r]
-        some = 0
-        for q in range(row.shape[0]):
-            busy[some] = np.uint32(q)
-            some += np.int64(row[q] != 0)
-        for h in range(some):
-            word, first = row[busy[h]], 4 * busy[h]
-            for byte in range(4):
-                index[at] = np.uint32(first + byte)
-                at += np.int64((word >> np.uint32(8 * byte)) & np.uint32(255) != 0)
-    start[words.shape[0]] = at
-
-
-def present(x: Spikes) -> Events:
-    """For each row, the units that have a count; kept with the spikes."""
-    if x.scale == 1.0:
-        return x.rows
-    held: Events | None = x.__dict__.get("present")
-    if held is None:
-        flags = x.by_row
-        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-        index = np.empty(x.n_present + 1, dtype=np.uint32)
-        if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
-            list_present_words(flags.view(np.uint32), start, index)
-        else:
-            list_present(flags, start, index)
-        held = x.__dict__["present"] = Events(start, index)
-    return held
-
-
-def rows_per_unit(x: Spikes) -> NDArray[np.int64]:
-    """For each unit, the rows in which it has a count."""
-    return present(x).per_index(x.n)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.learn.core.answers import Answers, AnswersGradient, Spans, find_spans, reach
+from neurodev.learn.core.answers import Answers, AnswersGradient, find_spans, reach
 from neurodev.learn.core.layer import Pullback, Weights
-from neurodev.learn.core.spikes import Current, Events, Spikes, present
+from neurodev.learn.core.spikes import Current, Events, Spans, Spikes
 from neurodev.learn.core.vectors import LANES, aligned, padded
 from neurodev.learn.kernels import conv_planes as kernels
 from neurodev.learn.kernels import conv_synapses
@@ -62,21 +62,18 @@ def choose_for(x: Spikes | Current, table: Table, grid: Grid) -> str:
 
 def spans_through(x: Spikes, grid: Grid) -> Spans:
     """For each sample and line of the output, the pixels that any spike has reached (see `core.answers`)."""
-    spans: Spans | None = x.__dict__.get("spans")
-    if spans is None:
-        spans = np.empty((x.batch, grid.height, 2), dtype=np.int32)
-        find_spans(x.by_row.reshape(x.steps, x.batch, grid.height, -1), grid.channels, spans)
-        x.__dict__["spans"] = spans
+    if x.spans is None:
+        x.spans = np.empty((x.batch, grid.height, 2), dtype=np.int32)
+        find_spans(x.by_row.reshape(x.steps, x.batch, grid.height, -1), grid.channels, x.spans)
     out: Spans = np.empty((x.batch, grid.high, 2), dtype=np.int32)
     out[:, :, 1] = grid.wide
-    reach(spans, grid.kernel, grid.padding, out)
+    reach(x.spans, grid.kernel, grid.padding, out)
     return out
 
 
 def _busy(dy: Current) -> NDArray[np.uint8]:
     """Which samples have a gradient at all, as far as the layer above says."""
-    busy: NDArray[np.uint8] = dy.__dict__.get("busy", np.ones(dy.batch, dtype=np.uint8))
-    return busy
+    return np.ones(dy.batch, dtype=np.uint8) if dy.busy is None else dy.busy
 
 
 def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, Pullback]:
@@ -84,7 +81,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     worth = x.worth(kind)
-    events, flags = present(x), x.by_row
+    events, flags = x.present, x.by_row
     pixel, place, channel = grid.units
     size = x.n_row * grid.high * grid.wide * grid.n_out
     out = np.empty(size + LANES, dtype=kind)
@@ -119,7 +116,7 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     worth = x.worth(kind)
-    events, flags, numbers = present(x), x.by_row, grid.numbers
+    events, flags, numbers = x.present, x.by_row, grid.numbers
     w = grid.image(table, "taps", table.weight)
     out = np.zeros((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
     kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
@@ -161,7 +158,7 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     worth = x.worth(kind)
-    events, flags = present(x), x.by_row
+    events, flags = x.present, x.by_row
     _, place, channel = grid.units
     begin, where, slot = _by_channel(table, grid, grid.line, grid.n_out, 1)
     value = table.weight[slot]
@@ -196,7 +193,7 @@ def gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type) 
     if isinstance(x, Spikes):
         out: Array = np.zeros((grid.channels * taps, grid.n_out), dtype=kind)
         worth = x.worth(kind)
-        events = present(x)
+        events = x.present
         kernels.gradient_taps(events.start, events.index, x.by_row, worth, grid.numbers, delta, out)
         return out
     total: Array = np.zeros((taps * grid.channels, grid.n_out), dtype=kind)

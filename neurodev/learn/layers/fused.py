@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.answers import Answers, AnswersGradient, Spans
+from neurodev.learn.core.answers import Answers, AnswersGradient
 from neurodev.learn.core.layer import Layer, Pullback, Signal
-from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.spikes import Current, Spans, Spikes
 from neurodev.learn.core.surrogate import slope
 from neurodev.learn.core.vectors import LANES, add_row, aligned, copy_row, padded
 from neurodev.learn.layers.neurons import IF, LIF
@@ -316,12 +316,11 @@ def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:
 def _spans(neurons: LIF, x: Current) -> Spans:
     """Spans of pooled pixels, (B, H // 2, 2)."""
     out: Spans = np.zeros((x.batch, x.shape[0] // 2, 2), dtype=np.int32)
-    known: Spans | None = x.__dict__.get("spans")
     h = neurons.surrogate
-    if known is None or not h.compact or h.width > neurons.threshold:
+    if x.spans is None or not h.compact or h.width > neurons.threshold:
         out[:, :, 1] = x.shape[1] // 2
         return out
-    pairs = known.reshape(x.batch, -1, 2, 2)
+    pairs = x.spans.reshape(x.batch, -1, 2, 2)
     out[:, :, 0] = pairs[:, :, :, 0].min(axis=2) // 2
     out[:, :, 1] = (pairs[:, :, :, 1].max(axis=2) + 1) // 2
     return out
@@ -386,13 +385,10 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
             pull_patterns(x.lines, *rest, out.by_pattern.reshape(-1))
             out.by_pattern *= gain
             return out
-        d = Current(make(), x.steps, x.batch, x.shape)
-        d.__dict__["busy"] = busy
-        return d
+        return Current(make(), x.steps, x.batch, x.shape, busy=busy)
 
     y = Spikes(
         counts.reshape(n_row, -1), x.steps, x.batch, (high // 2, wide // 2, channels), scale=0.25,
-        window=window if h.compact else None,
+        window=window if h.compact else None, spans=spans,
     )  # fmt: skip
-    y.__dict__["spans"] = spans
     return y, pull_back

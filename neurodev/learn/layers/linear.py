@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.core.layer import Pullback, Vector, Weights
-from neurodev.learn.core.spikes import Current, Spikes, present, turned
+from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import LANES, aligned
 from neurodev.learn.kernels import policy
 from neurodev.learn.kernels import rows as kernels
@@ -49,7 +49,8 @@ class Linear(Weighted):
     bias : bool
     gain : float
         Standard deviation of the initial weights times sqrt(fan in).  The default of 1 keeps the hidden layer of
-        784-800-10 active; `Model.calibrate` raises the gain of layers that would be silent.
+        784-800-10 active; the trainer raises the gain of layers that would be silent
+        (`neurodev.learn.training.health.calibrate`).
     storage : {"dense", "hidden", "sparse"}
         See `make_table`.
     density : float
@@ -154,7 +155,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
     kind = w.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
     wide = w.nbytes > wide_kernels.NEAR_CACHE > n_row * n_out * w.itemsize
-    events = (present(x) if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
+    events = (x.present if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
         flat: Array = np.zeros(n_row * n_out + LANES, dtype=kind)
