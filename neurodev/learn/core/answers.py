@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
-
-from numpy.typing import NDArray
 
 from neurodev.jit import kernel
-from neurodev.learn.core.spikes import Current
-
-Array = NDArray[Any]
+from neurodev.learn.core.arrays import U1, Array, Int
+from neurodev.learn.core.spikes import Current, Spans
 
 
 @kernel
-def find_spans(flags, channels, spans):  # type: ignore[no-untyped-def]
+def find_spans(flags: U1, channels: Int, spans: Spans) -> None:
     """Spans of the pixels that ever spike; flags (T, B, H, W * C), looked through from both ends of a line."""
     n = flags.shape[3]
     spans[:, :, 0] = n // channels
@@ -37,7 +33,7 @@ def find_spans(flags, channels, spans):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reach(spans, size, padding, out):  # type: ignore[no-untyped-def]
+def reach(spans: Spans, size: Int, padding: Int, out: Spans) -> None:
     """Spans of a convolution's output with stride 1, from those of its input; `out` has its width in [0, 0, 1]."""
     wide = out[0, 0, 1]
     out[:, :, 0] = wide

@@ -24,11 +24,8 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
 
-Array = NDArray[Any]
-U1 = NDArray[np.uint8]
-U4 = NDArray[np.uint32]
-I8 = NDArray[np.int64]
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 RARE = 0.12  # share of flags below which reading them by words is faster
 
@@ -53,10 +50,10 @@ class Events:
 
 
 @kernel
-def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
+def _list_flags(flags: U1, several: bool, start: I8, index: U4) -> None:
     """The position of each byte, as often as it counts (at most 4); branch-free, so index needs 4 places to spare."""
     n_row, n = flags.shape
-    at = 0
+    at: Int = 0
     for r in range(n_row):
         start[r] = at
         row = flags[r]
@@ -75,17 +72,17 @@ def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _list_words(words, start, index):  # type: ignore[no-untyped-def]
+def _list_words(words: NDArray[np.uint64], start: I8, index: U4) -> None:
     """The same for rare flags, read eight at a time: first the words that are not silent, then their flags."""
     n_row, n = words.shape
     busy = np.empty(n + 1, dtype=np.int64)
     place = np.uint64(0x0001020304050607)  # times a flag of byte j: j in the highest byte
     one, top = np.uint64(1), np.uint64(56)
-    at = 0
+    at: Int = 0
     for r in range(n_row):
         start[r] = at
         row = words[r]
-        some = 0
+        some: Int = 0
         for q in range(n):
             busy[some] = q
             some += np.int64(row[q] != 0)
@@ -101,14 +98,14 @@ def _list_words(words, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _count_events(index, n, out):  # type: ignore[no-untyped-def]
+def _count_events(index: U4, n: Int, out: I8) -> None:
     """Add 1 to `out` for each of the first n events."""
     for k in range(n):
         out[index[k]] += 1
 
 
 @kernel
-def _count_units(flags, count):  # type: ignore[no-untyped-def]
+def _count_units(flags: U1, count: NDArray[np.int32]) -> None:
     """Add each column of bytes to `count`, a row at a time."""
     for r in range(flags.shape[0]):
         row = flags[r]
@@ -117,9 +114,9 @@ def _count_units(flags, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _list_present(flags, start, index):  # type: ignore[no-untyped-def]
+def _list_present(flags: U1, start: I8, index: U4) -> None:
     """The units with a count, each once; branch-free: `index` needs one place to spare."""
-    at = 0
+    at: Int = 0
     for r in range(flags.shape[0]):
         start[r] = at
         row = flags[r]
@@ -130,14 +127,14 @@ def _list_present(flags, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _list_present_words(words, start, index):  # type: ignore[no-untyped-def]
+def _list_present_words(words: U4, start: I8, index: U4) -> None:
     """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
     busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
-    at = 0
+    at: Int = 0
     for r in range(words.shape[0]):
         start[r] = at
         row = words[r]
-        some = 0
+        some: Int = 0
         for q in range(row.shape[0]):
             busy[some] = np.uint32(q)
             some += np.int64(row[q] != 0)
@@ -150,13 +147,13 @@ def _list_present_words(words, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no-untyped-def]
+def _transpose_events(start: I8, index: U4, n: Int, out_start: I8, out_index: U4) -> None:
     """Counting sort of (row, index) events by index."""
     out_start[:] = 0
     for k in range(start[-1]):
         out_start[np.int64(index[k]) + 2] += 1
-    for j in range(2, n + 2):
-        out_start[j] += out_start[j - 1]
+    for k in range(2, n + 2):
+        out_start[k] += out_start[k - 1]
     for r in range(start.shape[0] - 1):
         for k in range(start[r], start[r + 1]):
             j = np.int64(index[k]) + 1
@@ -165,7 +162,7 @@ def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no
 
 
 @kernel
-def _transpose(a, out):  # type: ignore[no-untyped-def]
+def _transpose(a: Array, out: Array) -> None:
     """``out = a.T`` by tiles of a cache line: several times faster than a strided copy."""
     n, m = a.shape
     whole_n, whole_m = n // 16 * 16, m // 16 * 16

@@ -29,7 +29,7 @@ class Grid:
         self.plane = (self.height + kernel - 1) * (self.width + kernel - 1)  # numbers of a padded image of one channel
 
     @property
-    def numbers(self) -> tuple[int, ...]:
+    def numbers(self) -> kernels.Numbers:
         """For the kernels that go tap by tap."""
         return (
             self.height, self.width, self.channels, self.high, self.wide, self.kernel, self.stride, self.padding,

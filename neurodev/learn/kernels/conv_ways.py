@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.learn.core.answers import Answers, AnswersGradient, find_spans, reach
+from neurodev.learn.core.arrays import U1, Array
 from neurodev.learn.core.layer import Pullback, Weights
 from neurodev.learn.core.spikes import Current, Events, Spans, Spikes
 from neurodev.learn.core.vectors import LANES, aligned, padded
@@ -21,15 +21,13 @@ from neurodev.learn.kernels.conv_grid import Grid
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
-Array = NDArray[Any]
-
 # Measured on the reference machine, AVX2
 GEMM_RATE = 0.5
 SYNAPSES_DENSITY = 0.02  # measured: .02 with 32 to 128 output channels, .06 with 512
 GEMM_BYTES = 16 << 20
 PLANES_WORK = 0.4  # numbers that planes go through, over those of matrix products, where both take as long
 PLANE_LONG = 160  # numbers of a plane that fill the registers of a sum twice
-NOWHERE: NDArray[np.uint8] = np.zeros((0, 0), dtype=np.uint8)
+NOWHERE: U1 = np.zeros((0, 0), dtype=np.uint8)
 
 
 def choose(density: float, rate: float, stride: int, sparse: bool) -> str:
@@ -71,7 +69,7 @@ def spans_through(x: Spikes, grid: Grid) -> Spans:
     return out
 
 
-def _busy(dy: Current) -> NDArray[np.uint8]:
+def _busy(dy: Current) -> U1:
     """Which samples have a gradient at all, as far as the layer above says."""
     return np.ones(dy.batch, dtype=np.uint8) if dy.busy is None else dy.busy
 
@@ -100,7 +98,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
         gradient = grid.image(table, "patches", None).reshape(-1)
         shape = (grid.channels, grid.kernel, grid.run, grid.line, grid.origin)
         kernels.pull_patches(
-            events.start, events.index, near, _busy(dy), flags, worth, place, channel,
+            (events.start, events.index), near, _busy(dy), flags, worth, (place, channel),
             grid.image(table, "patches", table.weight).reshape(-1), shape, grid.pad(kind),
             delta.reshape(x.n_row, grid.high, -1), gradient, dx[: near.shape[0]],
         )  # fmt: skip
@@ -173,7 +171,7 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
         gradient = np.zeros(slot.size, dtype=kind)
         asked = Events(np.zeros(x.n_row + 1, dtype=np.int64), events.index[:0]) if near is None else near
         conv_synapses.pull_synapses(
-            events.start, events.index, (asked.start, asked.index), flags, _busy(dy), worth, units, lists, shape,
+            (events.start, events.index), (asked.start, asked.index), flags, _busy(dy), worth, units, lists, shape,
             grid.pad(kind), delta.reshape(out.shape), gradient, dx,
         )  # fmt: skip
         weights.gradient[slot] += gradient

@@ -15,9 +15,12 @@ in an expression of float32 would turn all of it into doubles, at half the speed
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurodev.jit import kernel, sum_kernel
+from neurodev.learn.core.arrays import B1, I4, I8, U1, U4, Array, Int
 
 WIDE = 16  # a cache line of float32
 SHORT = 16  # living synapses of a row below which sparse rows go source by source
@@ -26,7 +29,7 @@ SHORT = 16  # living synapses of a row below which sparse rows go source by sour
 
 
 @sum_kernel
-def add_rows(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
+def add_rows(start: I8, index: U4, w: Array, n: Int, scale: Any, out: Array) -> None:
     """``out[r, :n] += scale * sum of w[i, :n] over the events i of row r``; eight rows share one pass over out.
 
     Forward with (rows of spikes, w, current); weight gradient with (columns of spikes, delta, gradient).  Both
@@ -54,7 +57,7 @@ def add_rows(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
 
 
 @sum_kernel
-def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def]
+def dot_rows(start: I8, index: U4, w: Array, scale: Any, delta: Array, out: Array) -> None:
     """``out[r, i] += scale * w[i] . delta[r]`` where the window (start, index) asks for it."""
     n = delta.shape[1]
     zero = w.dtype.type(0)
@@ -88,7 +91,16 @@ def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def
 
 
 @kernel
-def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+def add_sparse_by_row(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    weight: Array,
+    scale: Any,
+    out: Array,
+) -> None:
     """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices are not tested for signs."""
     one = np.uint64(1)
     for r in range(out.shape[0]):
@@ -102,7 +114,16 @@ def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, 
 
 
 @kernel
-def gradient_sparse_by_row(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+def gradient_sparse_by_row(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    scale: Any,
+    delta: Array,
+    gradient: Array,
+) -> None:
     """Weight gradient, the transpose of `add_sparse_by_row`."""
     one = np.uint64(1)
     for r in range(delta.shape[0]):
@@ -116,7 +137,16 @@ def gradient_sparse_by_row(start, index, row_start, row_length, post, scale, del
 
 
 @kernel
-def add_sparse_by_source(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+def add_sparse_by_source(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    weight: Array,
+    scale: Any,
+    out: Array,
+) -> None:
     """Forward; (start, index) list the rows in which each source spiked: four of them share a walk over its synapses.
 
     For short rows of synapses, where finding the next one costs more than reading currents that are far apart.
@@ -147,7 +177,16 @@ def add_sparse_by_source(start, index, row_start, row_length, post, weight, scal
 
 
 @kernel
-def gradient_sparse_by_source(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
+def gradient_sparse_by_source(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    scale: Any,
+    delta: Array,
+    gradient: Array,
+) -> None:
     """Weight gradient, the transpose of `add_sparse_by_source`."""
     one = np.uint64(1)
     for i in range(row_start.shape[0]):
@@ -172,7 +211,17 @@ def gradient_sparse_by_source(start, index, row_start, row_length, post, scale, 
 
 
 @kernel
-def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
+def dot_sparse_rows(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    weight: Array,
+    scale: Any,
+    delta: Array,
+    out: Array,
+) -> None:
     """Input gradient where the window asks for it."""
     for r in range(out.shape[0]):
         d = delta[r]
@@ -188,7 +237,7 @@ def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, de
 
 
 @kernel
-def _turn(lanes, some, rows, first, to_rows):  # type: ignore[no-untyped-def]
+def _turn(lanes: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> None:
     """Columns `first` and following of rows <-> lanes, by tiles of constant size: only those become vector code."""
     n_lane = rows.shape[0]
     whole = n_lane // WIDE * WIDE if some == WIDE else 0
@@ -210,7 +259,17 @@ def _turn(lanes, some, rows, first, to_rows):  # type: ignore[no-untyped-def]
 
 
 @sum_kernel
-def add_lanes(in_start, in_length, in_slot, in_row, weight, x, silent, scale, out):  # type: ignore[no-untyped-def]
+def add_lanes(
+    in_start: I8,
+    in_length: I4,
+    in_slot: U4,
+    in_row: U4,
+    weight: Array,
+    x: U1,
+    silent: B1,
+    scale: Any,
+    out: Array,
+) -> None:
     """Forward; x (n_in, R) bytes, out (R, n_out); sources that are silent in the whole batch are skipped.
 
     Sixteen targets at a time gather their lanes in a scratch that stays in the cache, and are then turned into rows.
@@ -248,7 +307,17 @@ def add_lanes(in_start, in_length, in_slot, in_row, weight, x, silent, scale, ou
 
 
 @sum_kernel
-def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta, gradient):  # type: ignore[no-untyped-def]
+def gradient_lanes(
+    in_start: I8,
+    in_length: I4,
+    in_slot: U4,
+    in_row: U4,
+    x: U1,
+    silent: B1,
+    scale: Any,
+    delta: Array,
+    gradient: Array,
+) -> None:
     """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
     n_lane, n = delta.shape
     lanes = np.empty((WIDE, n_lane), dtype=delta.dtype)
@@ -292,7 +361,7 @@ def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta
 
 
 @sum_kernel
-def dot_lanes(row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
+def dot_lanes(row_start: I8, row_length: I4, post: U4, weight: Array, scale: Any, delta: Array, out: Array) -> None:
     """Input gradient of all sources, ``out[i] += w . delta`` along the lanes."""
     n_lane = out.shape[1]
     for i in range(out.shape[0]):

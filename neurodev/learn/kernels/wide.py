@@ -10,9 +10,12 @@ columns of the weights at a time, and the backward pass the weights of some sour
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurodev.jit import kernel, rule
+from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
 from neurodev.learn.core.vectors import LANES, add_rows, dot_rows
 
 NEAR_CACHE = 1 << 19  # bytes of weights from which on it pays
@@ -21,7 +24,7 @@ SOURCES = 32  # weight rows at a time: few enough for a near cache, enough to fi
 
 
 @kernel
-def add_wide(start, index, counts, worth, w, stride, n, out):  # type: ignore[no-untyped-def]
+def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: Int, n: Int, out: Array) -> None:
     """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the units i of row r; `out` flat, a vector to spare."""
     value = np.empty(index.shape[0], dtype=w.dtype)
     for r in range(start.shape[0] - 1):
@@ -38,7 +41,19 @@ def add_wide(start, index, counts, worth, w, stride, n, out):  # type: ignore[no
 
 
 @rule
-def _rows_of_sources(index, last, counts, worth, busy, end, room, at, n, rows, value):  # type: ignore[no-untyped-def]
+def _rows_of_sources(
+    index: U4,
+    last: I8,
+    counts: U1,
+    worth: Array,
+    busy: I8,
+    end: Int,
+    room: Int,
+    at: I8,
+    n: I8,
+    rows: U4,
+    value: Array,
+) -> None:
     """For each source below `end`, its busy rows, from ``rows[room * source]`` on; `at` goes through their events."""
     n[:] = 0
     for b in range(busy.shape[0]):
@@ -54,7 +69,16 @@ def _rows_of_sources(index, last, counts, worth, busy, end, room, at, n, rows, v
 
 
 @kernel
-def gradient_wide(start, index, counts, worth, busy, delta, stride, gradient):  # type: ignore[no-untyped-def]
+def gradient_wide(
+    start: I8,
+    index: U4,
+    counts: U1,
+    worth: Array,
+    busy: I8,
+    delta: Array,
+    stride: Int,
+    gradient: Array,
+) -> None:
     """``gradient[i] += worth[counts[r, i]] * delta[r]`` over the rows r in `busy`: the transpose of `add_wide`."""
     room = busy.shape[0]
     rows, value = np.empty(SOURCES * room, dtype=np.uint32), np.empty(SOURCES * room, dtype=delta.dtype)
@@ -70,7 +94,7 @@ def gradient_wide(start, index, counts, worth, busy, delta, stride, gradient):  
 
 
 @kernel
-def dot_wide(near, busy, w, scale, delta, stride, out):  # type: ignore[no-untyped-def]
+def dot_wide(near: U1, busy: I8, w: Array, scale: Any, delta: Array, stride: Int, out: Array) -> None:
     """``out[r, i] = scale * w[i] . delta[r]`` over the rows r in `busy` where `near` (R, n_in) is 1."""
     n_source = near.shape[1]
     wanted = np.zeros(SOURCES + 4, dtype=np.int64)
@@ -78,7 +102,8 @@ def dot_wide(near, busy, w, scale, delta, stride, out):  # type: ignore[no-untyp
         some = min(SOURCES, n_source - first)
         for b in range(busy.shape[0]):
             r = busy[b]
-            flags, n = near[r], 0
+            n: Int = 0
+            flags = near[r]
             for j in range(first, first + some):
                 wanted[n] = j
                 n += np.int64(flags[j])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import I4, I8, U4, Array
 from neurodev.learn.core.layer import Pullback, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import LANES, aligned
@@ -19,11 +17,9 @@ from neurodev.learn.layers.weighted import Weighted, living_per_source
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
 
-Array = NDArray[Any]
-
 
 @kernel
-def _unpack(row_start, row_length, post, weight, image):  # type: ignore[no-untyped-def]
+def _unpack(row_start: I8, row_length: I4, post: U4, weight: Array, image: Array) -> None:
     """Sparse rows into a zeroed dense image."""
     for i in range(image.shape[0]):
         for s in range(row_start[i], row_start[i] + row_length[i]):
@@ -31,7 +27,7 @@ def _unpack(row_start, row_length, post, weight, image):  # type: ignore[no-unty
 
 
 @kernel
-def _gather(row_start, row_length, post, image, gradient):  # type: ignore[no-untyped-def]
+def _gather(row_start: I8, row_length: I4, post: U4, image: Array, gradient: Array) -> None:
     """Add a dense image to the slots of sparse rows."""
     for i in range(image.shape[0]):
         for s in range(row_start[i], row_start[i] + row_length[i]):

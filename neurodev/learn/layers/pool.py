@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import U1, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spikes
 
-Array = NDArray[Any]
 MOST_COUNTS = 4  # what a list of events can repeat, see `Spikes`
 
 
 @kernel
-def pool_sum(x, size, out):  # type: ignore[no-untyped-def]
+def pool_sum(x: NDArray[Any], size: Int, out: NDArray[Any]) -> None:
     """Sums over size x size pixels: x (R, H, W, C) -> out (R, H // size, W // size, C), bytes or floats."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -36,7 +36,7 @@ def pool_sum(x, size, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pool_any(x, size, out):  # type: ignore[no-untyped-def]
+def pool_any(x: U1, size: Int, out: U1) -> None:
     """Whether any of size x size flags is set; shapes as in `pool_sum`."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -51,7 +51,7 @@ def pool_any(x, size, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def spread(dy, size, scale, dx):  # type: ignore[no-untyped-def]
+def spread(dy: Array, size: Int, scale: Any, dx: Array) -> None:
     """The transpose of `pool_sum` times `scale`; dx zeroed before."""
     for r in range(dy.shape[0]):
         for y in range(dy.shape[1]):
@@ -65,7 +65,7 @@ def spread(dy, size, scale, dx):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pool_max(x, size, out, which):  # type: ignore[no-untyped-def]
+def pool_max(x: NDArray[Any], size: Int, out: NDArray[Any], which: U1) -> None:
     """The largest of size x size values, and which it was: the first of equals."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -84,7 +84,7 @@ def pool_max(x, size, out, which):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pick(x, size, which, out):  # type: ignore[no-untyped-def]
+def pick(x: NDArray[Any], size: Int, which: U1, out: NDArray[Any]) -> None:
     """What `x` holds at the places that `pool_max` chose."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -95,7 +95,7 @@ def pick(x, size, which, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def send(dy, size, which, dx):  # type: ignore[no-untyped-def]
+def send(dy: Array, size: Int, which: U1, dx: Array) -> None:
     """The transpose of `pick`; dx zeroed before."""
     for r in range(dy.shape[0]):
         for y in range(dy.shape[1]):

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import I8, Array
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.loss import Function, Loss, as_loss
 
-I8 = NDArray[np.int64]
 CHUNK_BYTES = 14 << 20  # of the largest signal of the samples that go through the model together
 
 
 @kernel
-def fold(mine, theirs):  # type: ignore[no-untyped-def]
+def fold(mine: Array, theirs: Array) -> None:
     """Add one array to another and clear it, in one pass."""
     for k in range(mine.shape[0]):
         mine[k] += theirs[k]
