@@ -1,8 +1,8 @@
 """DPAP: use it or lose it, gradually decay (Han et al. 2025); filters, neurons, synapses die when survival ends.
 
-Every batch: traces of the spikes of each hidden layer (`learn.traces`), and their Bienenstock-Cooper-Munro product
-with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on, the survival
-(`mechanisms.survival`) of
+Every batch: traces of the spikes of each hidden layer (`learn.training.traces`), and their Bienenstock-Cooper-Munro
+product with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on, the
+survival (`mechanisms.survival`) of
 
 * filters and hidden neurons, scored by ``minmax(sum of their synapses' BCM) minmax(their summed activity)``,
 * single synapses of fully connected layers, scored by their BCM.

@@ -13,13 +13,15 @@ from neurodev.methods.dpap import DPAP
 from neurodev.methods.drop_and_grow import NDSNN
 from neurodev.methods.tensors import Tensor, tensors
 
+MOST_DEATHS = 0.9  # share of a layer that dies in one exchange
+
 
 @dataclass
 class TrophicNDSNN(NDSNN):
     """NDSNN whose death ratio follows SD-SNN's neurotrophic ratio.
 
     A layer with many living units for each living unit above it loses more: its share of deaths is NDSNN's, times
-    its ratio over the geometric mean of all ratios (at most 0.9).
+    its ratio over the geometric mean of all ratios, at most `MOST_DEATHS`.
     """
 
     def death_share(self, trainer: Course, number: int, x: float) -> float:
@@ -28,7 +30,7 @@ class TrophicNDSNN(NDSNN):
         units = [t.table.n_target if t.output else max(int((t.living() > 0).sum()), 1) for t in every]
         above = [*units[1:], units[-1]]
         ratio = np.log(np.array(units) / np.array(above))
-        return float(min(super().death_share(trainer, number, x) * np.exp(ratio[number] - ratio.mean()), 0.9))
+        return float(min(super().death_share(trainer, number, x) * np.exp(ratio[number] - ratio.mean()), MOST_DEATHS))
 
 
 @dataclass

@@ -22,7 +22,7 @@ from neurodev.methods import rewire
 from neurodev.methods.tensors import tensors
 from neurodev.params import param
 
-SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.policy)
+SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.kernels.policy)
 
 
 @dataclass

@@ -18,7 +18,6 @@ parameter says which reading is the default.  Counters scale with the length of 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +36,7 @@ from neurodev.structure.plan import Plan
 _HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+EARLY = 24.0  # pruning epochs, of a run of 300, in which the neurotrophic rate falls exponentially
 
 
 @dataclass
@@ -111,8 +111,8 @@ class SDSNN(Scaled):
         """alpha, the rate of the neurotrophic increase, k epochs after the first pruning."""
         if filters:
             return schedule.exponential_rate(k, 5.0, scale)
-        late = max(0.0, (k + 1) / scale - max(k / scale, 24.0))
-        return self.rate * schedule.exponential_rate(k, 1.0, scale, until=24.0) + self.late_rate * late
+        late = max(0.0, (k + 1) / scale - max(k / scale, EARLY))
+        return self.rate * schedule.exponential_rate(k, 1.0, scale, until=EARLY) + self.late_rate * late
 
     # ------------------------------------------------------------------ clocks
 
@@ -245,14 +245,3 @@ class SDSNN(Scaled):
 
 def _density_deaths(name: str, gone: I8, density: F8) -> Plan:
     return rewire.deaths(name, gone, "density", density)
-
-
-def expected_units(n: int, percent: float, rate: float, n_next: int, epochs: int, late: float = 0.00075) -> list[int]:
-    """Pruned units after each pruning epoch if nothing regenerates: the slow, obvious twin of the controller."""
-    out = []
-    for k in range(epochs):
-        pruned = math.floor(n * percent / 100 + 1e-9)
-        out.append(pruned)
-        alpha = rate * math.exp(-k) if k <= 23 else late
-        percent += alpha * (n - pruned) / n_next
-    return out

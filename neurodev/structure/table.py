@@ -297,6 +297,7 @@ class Table:
         self.keep_slots(False)
         for name in names:
             setattr(self, name, arrays[name].copy())
+        self.column_type, self.weight_type = self.f.dtype.type, self.weight.dtype.type
         self.n_synapse, self.pool_end, self.in_end = (int(v) for v in arrays["numbers"])
         self.has_in_lists = self.in_end > 0
         self.column_names = [str(c) for c in arrays["columns"]]

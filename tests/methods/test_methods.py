@@ -24,9 +24,10 @@ from neurodev.learn.training.optim import Adam, cosine
 from neurodev.learn.training.traces import final_trace, traces_of_steps
 from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
-from neurodev.methods.sd_snn import expected_units
 from neurodev.methods.tensors import tensors
 from tests.learn.test_trainer import little_data
+
+from .twin import expected_units
 
 
 def model(hidden: int = 24, seed: int = 2) -> Sequential:

@@ -4,7 +4,7 @@ Neurons write one byte per neuron and step, without a branch; weights ask for wh
 by time (``rows``), event lists by source (``columns``), or the bytes themselves.  Every view is made once, on demand.
 
 A batch of B samples over T steps has ``R = T * B`` rows, ``row = t * B + b``.  Two layouts carry the same
-numbers: ``rows`` (R, n) and ``lanes`` (n, R); sparse kernels that walk along the batch want lanes.
+numbers: ``rows`` (R, n) and ``units`` (n, R); sparse kernels that walk along the batch want units.
 Where spikes come from neurons with a compact surrogate, only the *window* (the neurons near threshold)
 can use a gradient: `window` lists it, and gradients elsewhere need not be computed.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -215,12 +216,28 @@ def transposed(events: Events, n: int) -> Events:
     return Events(start[: n + 1], index)
 
 
+def _layout(word: str) -> str:
+    """A layout by its name, or by the one of the last release.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown word.
+    """
+    if word == "lanes":
+        warnings.warn("layout='lanes' is called 'units' now", DeprecationWarning, stacklevel=3)
+        return "units"
+    if word not in ("rows", "units"):
+        raise ParameterError(f"layout must be 'rows' or 'units', got {word!r}")
+    return word
+
+
 class Spikes:
     """The spikes of `n` units over a batch.
 
     Parameters
     ----------
-    flags : (R, n) uint8, or (n, R) with ``layout="lanes"``
+    flags : (R, n) uint8, or (n, R) with ``layout="units"``
         Counts per unit and row: 0 or 1, or with a `scale` other than 1 up to 4 (2 x 2 average pooling).
     steps, batch : int
     shape : tuple of int
@@ -248,6 +265,7 @@ class Spikes:
         window: Callable[[], U1] | None = None,
         spans: Spans | None = None,
     ):
+        layout = _layout(layout)
         self.wanted, self.spans = wanted, spans
         self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
         self.layout, self.scale, self._window = layout, float(scale), window
@@ -272,9 +290,9 @@ class Spikes:
         return self.flags if self.layout == "rows" else turned(self.flags)
 
     @cached_property
-    def by_lane(self) -> U1:
+    def by_unit(self) -> U1:
         """Counts as (n, R)."""
-        return self.flags if self.layout == "lanes" else turned(self.flags)
+        return self.flags if self.layout == "units" else turned(self.flags)
 
     @cached_property
     def rows(self) -> Events:
@@ -318,7 +336,7 @@ class Spikes:
             return start[1:] - start[:-1]
         if "rows" in self.__dict__:
             return self.rows.per_index(self.n)
-        if self.layout == "lanes":
+        if self.layout == "units":
             return np.asarray(self.flags.sum(axis=1, dtype=np.int64))
         count = np.zeros(self.n, dtype=np.int32)
         _count_units(self.flags, count)
@@ -361,7 +379,7 @@ class Spikes:
 
 @dataclass
 class Current:
-    """Input currents of neurons: float values, ``rows`` (R, n) or ``lanes`` (n, R); see `Spikes` for the layouts.
+    """Input currents of neurons: float values, ``rows`` (R, n) or ``units`` (n, R); see `Spikes` for the layouts.
 
     Attributes
     ----------
@@ -379,6 +397,9 @@ class Current:
     wanted: bool = True
     spans: Spans | None = None
     busy: U1 | None = None
+
+    def __post_init__(self) -> None:
+        self.layout = _layout(self.layout)
 
     @property
     def n(self) -> int:
@@ -401,9 +422,9 @@ class Current:
         return Current(value, self.steps, self.batch, self.shape, self.layout)
 
     @cached_property
-    def by_lane(self) -> NDArray[Any]:
+    def by_unit(self) -> NDArray[Any]:
         """Values as (n, R)."""
-        return self.value if self.layout == "lanes" else turned(self.value)
+        return self.value if self.layout == "units" else turned(self.value)
 
 
 def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from neurodev.jit import ENABLED, intrinsic, rule, types  # type: ignore[attr-defined]
 from neurodev.learn.core.arrays import Array, Int
 
-LANES = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
+WIDTH = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
 ALIGN = 64  # bytes
 
 
 def padded(n: int) -> int:
-    """The next multiple of LANES."""
-    return -(-n // LANES) * LANES
+    """The next multiple of `WIDTH`."""
+    return -(-n // WIDTH) * WIDTH
 
 
 def aligned(shape: tuple[int, ...], kind: type) -> NDArray[Any]:
@@ -38,7 +38,7 @@ def _add_rows(
     int, last: int,
 ) -> None:  # fmt: skip
     """``out[at:at + n] += value[k] * rows[p:p + n]``, ``p = base + stride * index[k]``, for first <= k < last."""
-    n = n_vector * LANES
+    n = n_vector * WIDTH
     for k in range(first, last):
         p = base + stride * int(index[k])
         out[at : at + n] += value[k] * rows[p : p + n]
@@ -46,18 +46,18 @@ def _add_rows(
 
 def _copy_row(n_vector: int, out: Array, at: int, rows: Array, base: int) -> None:
     """``out[at:at + n] = rows[base:base + n]``."""
-    n = n_vector * LANES
+    n = n_vector * WIDTH
     out[at : at + n] = rows[base : base + n]
 
 
 def _add_row(n_vector: int, out: Array, at: int, rows: Array, base: int) -> None:
     """``out[at:at + n] += rows[base:base + n]``."""
-    n = n_vector * LANES
+    n = n_vector * WIDTH
     out[at : at + n] += rows[base : base + n]
 
 
 def _dot_rows(a: Array, at: int, rows: Array, p: int, q: int, r: int, s: int, n: int) -> tuple[Any, ...]:
-    """Four products of ``a[at:at + n]`` with the rows that begin at p, q, r, s; n a multiple of LANES."""
+    """Four products of ``a[at:at + n]`` with the rows that begin at p, q, r, s; n a multiple of WIDTH."""
     x = a[at : at + n]
     return tuple((x * rows[k : k + n]).sum() for k in (p, q, r, s))
 
@@ -82,18 +82,18 @@ if ENABLED:
         def __init__(self, context: Any, builder: Any, kind: Any) -> None:
             self.context, self.builder = context, builder
             self.kind = context.get_value_type(kind)
-            self.vector = ir.VectorType(self.kind, LANES)
+            self.vector = ir.VectorType(self.kind, WIDTH)
             self.bytes = kind.bitwidth // 8
 
         def data(self, array_type: Any, value: Any) -> Any:
             return self.context.make_array(array_type)(self.context, self.builder, value).data
 
         def load(self, pointer: Any, k: Any) -> Any:
-            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * LANES)])
+            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * WIDTH)])
             return self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
 
         def store(self, v: Any, pointer: Any, k: Any) -> Any:
-            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * LANES)])
+            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * WIDTH)])
             self.builder.store(v, self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
 
         def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
@@ -105,7 +105,7 @@ if ENABLED:
 
         def splat(self, x: Any) -> Any:
             one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), x, ir.IntType(32)(0))
-            return self.pick(one, one, [0] * LANES)
+            return self.pick(one, one, [0] * WIDTH)
 
         def loop(self, first: Any, last: Any, step: Any, start: Any, body: Any) -> Any:
             """Carry the values `start` through ``body(k, values)`` for k = first, first + step, .. < last."""
@@ -131,7 +131,7 @@ if ENABLED:
             """The sums of the numbers of each of four vectors."""
             b = self.builder
             add = lambda x, y: b.fadd(x, y, flags=SUMS)
-            low, high = range(LANES // 2), range(LANES // 2, LANES)
+            low, high = range(WIDTH // 2), range(WIDTH // 2, WIDTH)
             v = [add(self.pick(x, x, low), self.pick(x, x, high)) for x in v]
             pairs = [add(self.pick(x, y, (0, 4, 1, 5)), self.pick(x, y, (2, 6, 3, 7))) for x, y in (v[:2], v[2:])]
             total = add(self.pick(pairs[0], pairs[1], (0, 1, 4, 5)), self.pick(pairs[0], pairs[1], (2, 3, 6, 7)))
@@ -180,7 +180,7 @@ if ENABLED:
                 rows = builder.gep(code.data(signature.args[3], args[3]), [args[4]])
 
                 def body(k: Any, _: Any) -> Any:
-                    place = builder.mul(k, ir.IntType(64)(LANES))
+                    place = builder.mul(k, ir.IntType(64)(WIDTH))
                     to = builder.gep(out, [place])
                     v = code.load(builder.gep(rows, [place]), 0)
                     code.store(builder.fadd(v, code.load(to, 0)) if add else v, to, 0)
@@ -201,7 +201,7 @@ if ENABLED:
         rows = code.data(signature.args[2], args[2])
         shared = builder.gep(code.data(signature.args[0], args[0]), [args[1]])
         pointers = [builder.gep(rows, [place]) for place in args[3:-1]]
-        count, zero, word = len(pointers), ir.Constant(code.vector, [0.0] * LANES), ir.IntType(64)
+        count, zero, word = len(pointers), ir.Constant(code.vector, [0.0] * WIDTH), ir.IntType(64)
 
         def turn(vectors: Any) -> Any:
             def body(j: Any, sums: Any) -> Any:
@@ -214,9 +214,9 @@ if ENABLED:
 
             return body
 
-        even = builder.and_(args[-1], word(-most * LANES))
-        sums = code.loop(word(0), even, word(most * LANES), [zero] * (count * most), turn(most))
-        sums = code.loop(even, args[-1], word(LANES), sums, turn(1))
+        even = builder.and_(args[-1], word(-most * WIDTH))
+        sums = code.loop(word(0), even, word(most * WIDTH), [zero] * (count * most), turn(most))
+        sums = code.loop(even, args[-1], word(WIDTH), sums, turn(1))
         total = sums[:count]
         for k in range(1, most):
             total = [builder.fadd(x, y, flags=SUMS) for x, y in zip(total, sums[count * k :], strict=False)]
@@ -257,18 +257,18 @@ def add_rows(
     left = n_vector
     while left >= 10:
         _add_10(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 10, at + 10 * LANES, base + 10 * LANES
+        left, at, base = left - 10, at + 10 * WIDTH, base + 10 * WIDTH
     if left >= 8:
         _add_8(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 8, at + 8 * LANES, base + 8 * LANES
+        left, at, base = left - 8, at + 8 * WIDTH, base + 8 * WIDTH
     if left >= 5:
         _add_5(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 5, at + 5 * LANES, base + 5 * LANES
+        left, at, base = left - 5, at + 5 * WIDTH, base + 5 * WIDTH
     if left >= 4:
         _add_4(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 4, at + 4 * LANES, base + 4 * LANES
+        left, at, base = left - 4, at + 4 * WIDTH, base + 4 * WIDTH
     if left >= 2:
         _add_2(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 2, at + 2 * LANES, base + 2 * LANES
+        left, at, base = left - 2, at + 2 * WIDTH, base + 2 * WIDTH
     if left == 1:
         _add_1(out, at, rows, base, stride, index, value, first, last)

@@ -16,6 +16,7 @@ from neurodev.errors import ParameterError
 from neurodev.learn.training.loss import softmax
 
 F8 = NDArray[np.float64]
+LEAST = 1e-300  # probability below which its logarithm stays where it is
 
 
 class Push(NamedTuple):
@@ -54,7 +55,7 @@ def cross_entropy(scores: ArrayLike, labels: ArrayLike, gain: float = 1.0) -> tu
     y = check_labels(labels, z.shape[1], "labels")
     p = softmax(z)
     rows = np.arange(y.size)
-    value = -float(np.log(np.maximum(p[rows, y], 1e-300)).mean())
+    value = -float(np.log(np.maximum(p[rows, y], LEAST)).mean())
     p[rows, y] -= 1.0
     return value, gain * p / y.size
 
@@ -107,7 +108,7 @@ def first_spike_cross_entropy(
     n, rows = len(spikes), np.arange(len(spikes))
     t = np.minimum(time, spikes.duration)
     p = softmax(-t / tau0)
-    value = -np.log(np.maximum(p[rows, y], 1e-300)) + alpha * np.expm1(t[rows, y] / tau1)
+    value = -np.log(np.maximum(p[rows, y], LEAST)) + alpha * np.expm1(t[rows, y] / tau1)
     d = -p / tau0
     d[rows, y] += 1.0 / tau0 + alpha / tau1 * np.exp(t[rows, y] / tau1)
     d_times = np.zeros(spikes.times.size)

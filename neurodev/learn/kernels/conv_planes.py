@@ -24,7 +24,7 @@ import numpy as np
 
 from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core.arrays import I4, I8, U1, U2, U4, Array, Int
-from neurodev.learn.core.vectors import LANES, add_rows, copy_row, dot_rows, dot_two_rows
+from neurodev.learn.core.vectors import WIDTH, add_rows, copy_row, dot_rows, dot_two_rows
 
 # height, width, channels, out height, out width, kernel, stride, padding
 Numbers = tuple[int, int, int, int, int, int, int, int]
@@ -90,7 +90,7 @@ def add_patches(
                     if e > a:
                         base = (i * size - (line + x - padding)) * channels * deep
                         at = ((r * high + y) * wide + x) * n_out
-                        add_rows(deep // LANES, out, at, w, base, deep, events, value, a, e)
+                        add_rows(deep // WIDTH, out, at, w, base, deep, events, value, a, e)
 
 
 @rule
@@ -164,7 +164,7 @@ def _dot_patches(
             continue
         at = np.int64(place[p * channels])
         for e in range(size):
-            copy_row(run // LANES, patch, e * run, pad, at + e * line)
+            copy_row(run // WIDTH, patch, e * run, pad, at + e * line)
         _dot_pixel(n, wanted, scale, patch, w, dx[p * channels : (p + 1) * channels])
 
 
@@ -199,7 +199,7 @@ def pull_patches(
             if count[c] > begin:
                 for e in range(size):
                     at = (c * size + e) * run
-                    add_rows(run // LANES, gradient, at, pad, e * line, 1, where, value, begin, count[c])
+                    add_rows(run // WIDTH, gradient, at, pad, e * line, 1, where, value, begin, count[c])
             begin = count[c]
         if dx.shape[0]:
             _dot_patches(near[r], channels, worth[1], place, w, size, run, line, pad, patch, wanted, dx[r])
@@ -332,9 +332,9 @@ def find_patterns(flags: U1, size: Int, padding: Int, out: U2) -> None:
     """
     n_row, height, width = flags.shape
     wide, n_code = width + 2 * padding, out.shape[1] * out.shape[2]
-    vectors = (n_code + LANES - 1) // LANES
-    pad = np.zeros((height + 2 * padding) * wide + size + LANES, dtype=np.float32)
-    total = np.empty(vectors * LANES, dtype=np.float32)
+    vectors = (n_code + WIDTH - 1) // WIDTH
+    pad = np.zeros((height + 2 * padding) * wide + size + WIDTH, dtype=np.float32)
+    total = np.empty(vectors * WIDTH, dtype=np.float32)
     tap = np.arange(size * size)
     shift, worth = tap // size * wide + tap % size, (1 << tap).astype(np.float32)
     for r in range(n_row):

@@ -17,7 +17,7 @@ import numpy as np
 
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.arrays import I4, I8, U1, U4, Array, Int
-from neurodev.learn.core.vectors import LANES, add_rows
+from neurodev.learn.core.vectors import WIDTH, add_rows
 
 
 @kernel
@@ -151,6 +151,6 @@ def push_planes(
             _to_planes(delta[r + g], wide, stride, g * image + origin, line, group * image, planes)
         sums[:] = 0
         for c in range(channels):
-            add_rows(size // LANES, sums, c * size, planes, 0, 1, where, value, begin[c], begin[c + 1])
+            add_rows(size // WIDTH, sums, c * size, planes, 0, 1, where, value, begin[c], begin[c + 1])
         for g in range(some):
             _from_planes(sums, width, line, g * image, size, dx[r + g])

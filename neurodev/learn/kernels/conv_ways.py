@@ -14,7 +14,7 @@ from neurodev.learn.core.answers import Answers, AnswersGradient, find_spans, re
 from neurodev.learn.core.arrays import U1, Array
 from neurodev.learn.core.layer import Pullback, Weights
 from neurodev.learn.core.spikes import Current, Events, Spans, Spikes
-from neurodev.learn.core.vectors import LANES, aligned, padded
+from neurodev.learn.core.vectors import WIDTH, aligned, padded
 from neurodev.learn.kernels import conv_planes as kernels
 from neurodev.learn.kernels import conv_synapses
 from neurodev.learn.kernels.conv_grid import Grid
@@ -82,7 +82,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
     events, flags = x.present, x.by_row
     pixel, place, channel = grid.units
     size = x.n_row * grid.high * grid.wide * grid.n_out
-    out = np.empty(size + LANES, dtype=kind)
+    out = np.empty(size + WIDTH, dtype=kind)
     shape = (grid.height, grid.width, grid.channels, grid.kernel, grid.padding, grid.n_out, grid.deep)
     w = grid.image(table, "under", table.weight).reshape(-1)
     kernels.add_patches(events.start, events.index, flags, worth, pixel, w, shape, out)
@@ -286,7 +286,7 @@ def _push_planes(delta: Array, table: Table, grid: Grid) -> Array:
     origin = (k - 1 - grid.padding) * (line + 1)
     shape = (grid.width, grid.wide, grid.stride, line, origin, image, group)
     size = padded((group - 1) * image + grid.height * line)
-    planes = aligned((grid.n_out * group * image + padded(k) + LANES,), kind)
+    planes = aligned((grid.n_out * group * image + padded(k) + WIDTH,), kind)
     sums = aligned((grid.channels * size,), kind)
     conv_synapses.push_planes(
         delta.reshape(dx.shape[0], -1, grid.n_out), begin, where, table.weight[slot], shape, planes, sums, dx

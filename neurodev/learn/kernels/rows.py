@@ -3,11 +3,11 @@
 All kernels read the synapse table as it lies (rows by source).  Names: `w` (n_in, stride) dense rows, `x` spikes,
 `delta` (R, n_out) the gradient of the currents.  ``scale`` is the worth of one event.  Every kernel adds to its output.
 
-==============  ==========================================  ================================
-dense rows      an event adds one weight row                cost = events x n_out
-sparse rows     an event adds the living synapses of a row  cost = events x n_out x density
-lanes           a synapse adds one lane of the batch        cost = synapses x rows of the batch
-==============  ==========================================  ================================
+===============  ==========================================  ================================
+dense rows       an event adds one weight row                cost = events x n_out
+sparse rows      an event adds the living synapses of a row  cost = events x n_out x density
+along the batch  a synapse goes through all its rows         cost = synapses x rows of the batch
+===============  ==========================================  ================================
 
 The crossovers between them are in `neurodev.learn.kernels.policy`.  Constants take the type of the arrays: an integer
 in an expression of float32 would turn all of it into doubles, at half the speed.
@@ -233,33 +233,33 @@ def dot_sparse_rows(
             out[r, i] += scale * total
 
 
-# ---------------------------------------------------------------- lanes: along the batch, by the targets' in-lists
+# ---------------------------------------------------------------- along the batch, by the targets' in-lists
 
 
 @kernel
-def _turn(lanes: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> None:
-    """Columns `first` and following of rows <-> lanes, by tiles of constant size: only those become vector code."""
-    n_lane = rows.shape[0]
-    whole = n_lane // WIDE * WIDE if some == WIDE else 0
+def _turn(units: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> None:
+    """Columns `first` and following of rows <-> units, by tiles of constant size: only those become vector code."""
+    n_row = rows.shape[0]
+    whole = n_row // WIDE * WIDE if some == WIDE else 0
     for r in range(0, whole, WIDE):
         if to_rows:
             for p in range(WIDE):
                 for m in range(WIDE):
-                    rows[r + p, first + m] = lanes[m, r + p]
+                    rows[r + p, first + m] = units[m, r + p]
         else:
             for p in range(WIDE):
                 for m in range(WIDE):
-                    lanes[p, r + m] = rows[r + m, first + p]
-    for r in range(whole, n_lane):
+                    units[p, r + m] = rows[r + m, first + p]
+    for r in range(whole, n_row):
         for m in range(some):
             if to_rows:
-                rows[r, first + m] = lanes[m, r]
+                rows[r, first + m] = units[m, r]
             else:
-                lanes[m, r] = rows[r, first + m]
+                units[m, r] = rows[r, first + m]
 
 
 @sum_kernel
-def add_lanes(
+def add_along_batch(
     in_start: I8,
     in_length: I4,
     in_slot: U4,
@@ -272,16 +272,16 @@ def add_lanes(
 ) -> None:
     """Forward; x (n_in, R) bytes, out (R, n_out); sources that are silent in the whole batch are skipped.
 
-    Sixteen targets at a time gather their lanes in a scratch that stays in the cache, and are then turned into rows.
+    Sixteen targets at a time gather their rows in a scratch that stays in the cache, and are then turned into rows.
     """
-    n_lane, n = out.shape
-    lanes = np.empty((WIDE, n_lane), dtype=out.dtype)
+    n_row, n = out.shape
+    units = np.empty((WIDE, n_row), dtype=out.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
     for first in range(0, n, WIDE):
         some = min(WIDE, n - first)
         for m in range(some):
-            o = lanes[m]
+            o = units[m]
             o[:] = 0
             j = first + m
             held = 0
@@ -297,17 +297,17 @@ def add_lanes(
                     a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
                     wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
                     wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
-                    for k in range(n_lane):
+                    for k in range(n_row):
                         o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
             for h in range(held):
                 a, wa = x[source[h]], scale * weight[slot[h]]
-                for k in range(n_lane):
+                for k in range(n_row):
                     o[k] += wa * a[k]
-        _turn(lanes, some, out, first, True)
+        _turn(units, some, out, first, True)
 
 
 @sum_kernel
-def gradient_lanes(
+def gradient_along_batch(
     in_start: I8,
     in_length: I4,
     in_slot: U4,
@@ -319,16 +319,16 @@ def gradient_lanes(
     gradient: Array,
 ) -> None:
     """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
-    n_lane, n = delta.shape
-    lanes = np.empty((WIDE, n_lane), dtype=delta.dtype)
+    n_row, n = delta.shape
+    units = np.empty((WIDE, n_row), dtype=delta.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
     zero = delta.dtype.type(0)
     for first in range(0, n, WIDE):
         some = min(WIDE, n - first)
-        _turn(lanes, some, delta, first, False)
+        _turn(units, some, delta, first, False)
         for m in range(some):
-            e = lanes[m]
+            e = units[m]
             j = first + m
             held = 0
             for q in range(in_start[j], in_start[j] + in_length[j]):
@@ -342,7 +342,7 @@ def gradient_lanes(
                     held = 0
                     a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
                     sa = sb = sc = sd = zero
-                    for k in range(n_lane):
+                    for k in range(n_row):
                         y = e[k]
                         sa += a[k] * y
                         sb += b[k] * y
@@ -355,26 +355,28 @@ def gradient_lanes(
             for h in range(held):
                 a = x[source[h]]
                 sa = zero
-                for k in range(n_lane):
+                for k in range(n_row):
                     sa += a[k] * e[k]
                 gradient[slot[h]] += scale * sa
 
 
 @sum_kernel
-def dot_lanes(row_start: I8, row_length: I4, post: U4, weight: Array, scale: Any, delta: Array, out: Array) -> None:
-    """Input gradient of all sources, ``out[i] += w . delta`` along the lanes."""
-    n_lane = out.shape[1]
+def dot_along_batch(
+    row_start: I8, row_length: I4, post: U4, weight: Array, scale: Any, delta: Array, out: Array
+) -> None:
+    """Input gradient of all sources, ``out[i] += w . delta`` along the batch."""
+    n_row = out.shape[1]
     for i in range(out.shape[0]):
         o = out[i]
         s, last = row_start[i], row_start[i] + row_length[i]
         while s + 4 <= last:
             a, b, c, d = delta[post[s]], delta[post[s + 1]], delta[post[s + 2]], delta[post[s + 3]]
             wa, wb, wc, wd = weight[s], weight[s + 1], weight[s + 2], weight[s + 3]
-            for k in range(n_lane):
+            for k in range(n_row):
                 o[k] += scale * ((wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]))
             s += 4
         while s < last:
             a, wa = delta[post[s]], weight[s]
-            for k in range(n_lane):
+            for k in range(n_row):
                 o[k] += scale * wa * a[k]
             s += 1

@@ -1,6 +1,6 @@
 """Products of spikes with weight matrices that are larger than a core's own cache, block by block.
 
-The kernels of `neurodev.learn.kernels` go through the rows of the batch, and each row reads the weights of all its
+The kernels of `neurodev.learn.kernels.rows` go through the rows of the batch, and each row reads the weights of all its
 spikes.  Where the weights do not fit the cache, every read comes from far away.  Here the forward pass takes some
 columns of the weights at a time, and the backward pass the weights of some sources; the sums stay in registers (see
 `neurodev.learn.core.vectors`).  The same sums in another order: for 1960 x 300 weights two to three times faster.
@@ -16,7 +16,7 @@ import numpy as np
 
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
-from neurodev.learn.core.vectors import LANES, add_rows, dot_rows
+from neurodev.learn.core.vectors import WIDTH, add_rows, dot_rows
 
 NEAR_CACHE = 1 << 19  # bytes of weights from which on it pays
 COLUMNS = 10  # vectors of a weight row at a time: of some two thousand rows, they fit the cache
@@ -31,9 +31,9 @@ def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: I
         row = counts[r]
         for k in range(start[r], start[r + 1]):
             value[k] = worth[row[index[k]]]
-    vectors = stride // LANES
+    vectors = stride // WIDTH
     for first in range(0, vectors, COLUMNS):
-        at = first * LANES
+        at = first * WIDTH
         for r in range(start.shape[0] - 1):
             add_rows(
                 min(COLUMNS, vectors - first), out, r * n + at, w, at, stride, index, value, start[r], start[r + 1]
@@ -89,7 +89,7 @@ def gradient_wide(
         for j in range(end - first):
             a = room * j
             add_rows(
-                stride // LANES, gradient, (first + j) * stride, delta, 0, stride, rows, value, a, a + n[j]
+                stride // WIDTH, gradient, (first + j) * stride, delta, 0, stride, rows, value, a, a + n[j]
             )  # fmt: skip
 
 

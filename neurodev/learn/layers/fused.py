@@ -19,7 +19,7 @@ from neurodev.learn.core.answers import Answers, AnswersGradient
 from neurodev.learn.core.arrays import U1, U2, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spans, Spikes
-from neurodev.learn.core.vectors import LANES, add_row, aligned, copy_row, padded
+from neurodev.learn.core.vectors import WIDTH, add_row, aligned, copy_row, padded
 from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step, step_back
 from neurodev.learn.layers.pool import AveragePool2d
 
@@ -53,7 +53,7 @@ def _answers(code: U2, response: Array, place: _Place, drive: Array) -> None:
         row = code[corner // 2]
         for p in range(n):
             pattern = np.int64(row[2 * (first + p) + corner % 2])
-            copy_row(deep // LANES, drive, (corner * n + p) * deep, response, pattern * deep)
+            copy_row(deep // WIDTH, drive, (corner * n + p) * deep, response, pattern * deep)
 
 
 @rule
@@ -61,7 +61,7 @@ def _put_closer(n: Int, channels: Int, deep: Int, padded: NDArray[Any], out: NDA
     """Pixels without the padding of their channels: what is too much of a pixel is overwritten by the next."""
     whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
     for p in range(whole):
-        copy_row(deep // LANES, out, p * channels, padded, p * deep)
+        copy_row(deep // WIDTH, out, p * channels, padded, p * deep)
     for p in range(whole, n):
         for c in range(channels):
             out[p * channels + c] = padded[p * deep + c]
@@ -72,7 +72,7 @@ def _put_apart(n: Int, channels: Int, deep: Int, closer: NDArray[Any], out: NDAr
     """The reverse; the padding holds anything."""
     whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
     for p in range(whole):
-        copy_row(deep // LANES, out, p * deep, closer, p * channels)
+        copy_row(deep // WIDTH, out, p * deep, closer, p * channels)
     for p in range(whole, n):
         for c in range(channels):
             out[p * deep + c] = closer[p * channels + c]
@@ -272,7 +272,7 @@ def pull_patterns(
                     for p in range(n):
                         pattern = np.int64(codes[t, b, 2 * y + corner // 2, 2 * (first + p) + corner % 2])
                         source = t % 2 * back.shape[1] + (corner * n + p) * deep
-                        add_row(deep // LANES, gradient, pattern * deep, flat, source)
+                        add_row(deep // WIDTH, gradient, pattern * deep, flat, source)
 
 
 def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:

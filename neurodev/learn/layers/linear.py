@@ -9,7 +9,7 @@ from neurodev.jit import kernel
 from neurodev.learn.core.arrays import I4, I8, U4, Array
 from neurodev.learn.core.layer import Pullback, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes, turned
-from neurodev.learn.core.vectors import LANES, aligned
+from neurodev.learn.core.vectors import WIDTH, aligned
 from neurodev.learn.kernels import policy
 from neurodev.learn.kernels import rows as kernels
 from neurodev.learn.kernels import wide as wide_kernels
@@ -96,7 +96,7 @@ class Linear(Weighted):
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
-        run = _lanes if chosen == "lanes" else _sparse_rows if chosen == "sparse_rows" else _dense
+        run = _along_batch if chosen == "along_batch" else _sparse_rows if chosen == "sparse_rows" else _dense
         y, pull_weights = run(x, weights, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
@@ -154,7 +154,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
     events = (x.present if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
-        flat: Array = np.zeros(n_row * n_out + LANES, dtype=kind)
+        flat: Array = np.zeros(n_row * n_out + WIDTH, dtype=kind)
         out = flat[: n_row * n_out].reshape(n_row, n_out)
         if isinstance(x, Spikes) and wide:
             args = x.by_row, x.worth(kind), w.reshape(-1), w.shape[1], n_out, flat
@@ -216,9 +216,9 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
         if not x.wanted:
             return None
         if x.window is None:
-            lanes = np.zeros((table.n_source, x.n_row), dtype=kind)
-            kernels.dot_lanes(*rows, table.weight, scale, dy.by_lane, lanes)
-            return Current(turned(lanes), x.steps, x.batch, x.shape)
+            units = np.zeros((table.n_source, x.n_row), dtype=kind)
+            kernels.dot_along_batch(*rows, table.weight, scale, dy.by_unit, units)
+            return Current(turned(units), x.steps, x.batch, x.shape)
         dx = np.zeros((x.n_row, table.n_source), dtype=kind)
         kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
         return Current(dx, x.steps, x.batch, x.shape)
@@ -237,24 +237,24 @@ def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
         image += x.by_row.T @ dy.by_row
 
 
-def _lanes(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+def _along_batch(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
     """Synapse by synapse, each along the whole batch; returned by row, as neurons go through it faster."""
     table = weights.table
     kind = table.weight.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
-    lanes = x.by_lane
+    units = x.by_unit
     silent = x.per_unit == 0 if isinstance(x, Spikes) else np.zeros(table.n_source, dtype=bool)
     into = table.in_start, table.in_length, table.in_slot, table.in_row
     out: Array = np.empty((x.steps * x.batch, table.n_target), dtype=kind)
-    kernels.add_lanes(*into, table.weight, lanes, silent, scale, out)
+    kernels.add_along_batch(*into, table.weight, units, silent, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        kernels.gradient_lanes(*into, lanes, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
+        kernels.gradient_along_batch(*into, units, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
         if not x.wanted:
             return None
-        delta = dy.by_lane
+        delta = dy.by_unit
         dx = np.zeros((table.n_source, delta.shape[1]), dtype=kind)
-        kernels.dot_lanes(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
+        kernels.dot_along_batch(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
         return Current(turned(dx), x.steps, x.batch, x.shape)
 
     return _current(x, out, table.n_target), pull

@@ -17,6 +17,7 @@ from neurodev.learn.core.arrays import U1, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spikes
 
+LARGEST = 15  # a byte tells which of size x size pixels was the largest
 MOST_COUNTS = 4  # what a list of events can repeat, see `Spikes`
 
 
@@ -121,8 +122,8 @@ class _Pool(Layer):
 
     def __init__(self, size: int = 2):
         super().__init__()
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= 15:
-            raise ParameterError(f"size must be a whole number from 1 to 15, got {size!r}")
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= LARGEST:
+            raise ParameterError(f"size must be a whole number from 1 to {LARGEST}, got {size!r}")
         self.size = int(size)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from neurodev.errors import ParameterError, nearest
 from neurodev.learn.core.spikes import Current, Spikes
 
 Array = NDArray[Any]
+LEAST = 1e-30  # probability below which its logarithm stays where it is
 Function = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]
 
 
@@ -111,7 +112,7 @@ def rate_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
     """Cross-entropy of the softmax of the mean output."""
     score = cube_of(y).mean(axis=0)
     p = softmax(score)
-    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], 1e-30)).sum()) / total
+    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], LEAST)).sum()) / total
     gradient = (p - one_hot(labels, p.shape[1], p.dtype.type)) / p.dtype.type(total)
     return value, spread_evenly(y, gradient), score
 
@@ -120,7 +121,7 @@ def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
     """Cross-entropy at every step, averaged over steps."""
     cube = cube_of(y)
     p = softmax(cube)
-    value = -float(np.log(np.maximum(p[:, np.arange(labels.size), labels], 1e-30)).sum()) / (total * y.steps)
+    value = -float(np.log(np.maximum(p[:, np.arange(labels.size), labels], LEAST)).sum()) / (total * y.steps)
     gradient = (p - one_hot(labels, p.shape[2], p.dtype.type)) / p.dtype.type(total * y.steps)
     return value, Current(gradient.reshape(-1, p.shape[2]), y.steps, y.batch, y.shape), cube.mean(axis=0)
 
@@ -131,7 +132,7 @@ def peak_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
     at = cube.argmax(axis=0)
     score = np.take_along_axis(cube, at[None], axis=0)[0]
     p = softmax(score)
-    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], 1e-30)).sum()) / total
+    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], LEAST)).sum()) / total
     gradient = np.zeros_like(cube)
     push = (p - one_hot(labels, p.shape[1], p.dtype.type)) / p.dtype.type(total)
     np.put_along_axis(gradient, at[None], push[None], axis=0)
@@ -153,7 +154,7 @@ def first_spike_cross_entropy(
     first = np.where(any_fired, fired.argmax(axis=0), steps)
     score = (-first / steps).astype(cube.dtype)
     p = softmax(score)
-    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], 1e-30)).sum()) / total
+    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], LEAST)).sum()) / total
     push = (p - one_hot(labels, p.shape[1], p.dtype.type)) / p.dtype.type(total)
     t = np.arange(steps)[:, None, None]
     sensitivity = ((steps - t) / steps) * np.where(any_fired, t == first, True)

@@ -29,7 +29,7 @@ from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli
-from neurodev.learn.training.loss import Array, Loss, cube_of, one_hot, softmax, spread_evenly
+from neurodev.learn.training.loss import LEAST, Array, Loss, cube_of, one_hot, softmax, spread_evenly
 from neurodev.learn.training.method import Remembering
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
@@ -37,6 +37,7 @@ from neurodev.params import param
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+EVEN = 1e-8  # where all advantages are equal, none is scaled up
 
 
 @dataclass(eq=False)
@@ -66,7 +67,7 @@ class Experience:
     def empty(cls, maze: Maze, n: int) -> Experience:
         """Before the first step: every cell in turn."""
         cell = np.arange(n) % len(maze.cells)
-        return cls(maze, n, cell, np.zeros(n, dtype=np.int64), np.full(n, 0.25), np.zeros(n))
+        return cls(maze, n, cell, np.zeros(n, dtype=np.int64), np.full(n, 1 / len(ACTIONS)), np.zeros(n))
 
     @property
     def x_train(self) -> NDArray[np.uint8]:
@@ -122,7 +123,7 @@ class ClippedPolicy(Loss):
         e = self.experience
         rate = cube_of(y).mean(axis=0)
         p = softmax(self.sharpness * rate.astype(np.float64))
-        logp = np.log(np.maximum(p, 1e-30))
+        logp = np.log(np.maximum(p, LEAST))
         taken = one_hot(e.action[labels], p.shape[1], np.float64)
         a = e.advantage[labels]
         ratio = (p * taken).sum(axis=1) / e.chance[labels]
@@ -263,7 +264,7 @@ class PolicyTrainer(Trainer):
         e.chance[:] = p[e.cell, e.action]
         advantage = self.critic.advantages(walks)
         self.critic.learn(e.cell, advantage)
-        e.advantage[:] = advantage / (advantage.std() + 1e-8)
+        e.advantage[:] = advantage / (advantage.std() + EVEN)
 
     def _one_epoch(self, bar: Any) -> None:
         self.gather()

@@ -42,6 +42,7 @@ from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.units import day
 
 I8 = NDArray[np.int64]
+TEST_BATCHES = 10  # batches that are tested at a time
 FEWEST_NEAR = 1e-3  # share of potentials near threshold below which training stalls (a tenth of what small nets show)
 
 
@@ -435,8 +436,8 @@ class Trainer:
         """
         x, y = (self.data.x_train, self.data.y_train) if train else (self.data.x_test, self.data.y_test)
         done, scores = Outcome(), np.zeros((y.size, self.data.n_class), dtype=np.float32)
-        for a in range(0, y.size, 10 * self.batch):
-            samples = np.arange(a, min(a + 10 * self.batch, y.size))
+        for a in range(0, y.size, TEST_BATCHES * self.batch):
+            samples = np.arange(a, min(a + TEST_BATCHES * self.batch, y.size))
             out = scores[a : a + samples.size]
             done.add(self.workers.run(lambda ids: self._encode(x, ids, -2), samples, y[samples], False, out))
         self.evaluated = self._counters()
