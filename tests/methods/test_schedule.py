@@ -97,7 +97,7 @@ def test_rates_add_up_in_short_runs() -> None:
 
 def test_lottery_rounds() -> None:
     golden = [0, 25, 43.75, 57.81, 68.36, 76.27, 82.20, 86.65, 89.99, 92.49, 94.37, 95.78, 96.83, 97.62, 98.22]
-    method = methods.LTH(sparsity=0.9822)
+    method = methods.LTH(sparsity=1 - 0.75**14)
     found = [100 * (1 - method.density_after(k)) for k in range(15)]
     np.testing.assert_allclose(found, golden, atol=5.1e-3)
     assert method.prunings == 14

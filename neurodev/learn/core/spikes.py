@@ -74,7 +74,7 @@ def _list_flags(flags: U1, several: bool, start: I8, index: U4) -> None:
 
 @kernel
 def _list_words(words: NDArray[np.uint64], start: I8, index: U4) -> None:
-    """The same for rare flags, read eight at a time: first the words that are not silent, then their flags."""
+    """The same for rare flags, words (n_row, n / 8) of eight: first those that are not silent, then their flags."""
     n_row, n = words.shape
     busy = np.empty(n + 1, dtype=np.int64)
     place = np.uint64(0x0001020304050607)  # times a flag of byte j: j in the highest byte
@@ -100,14 +100,14 @@ def _list_words(words: NDArray[np.uint64], start: I8, index: U4) -> None:
 
 @kernel
 def _count_events(index: U4, n: Int, out: I8) -> None:
-    """Add 1 to `out` for each of the first n events."""
+    """Add 1 to `out` (n_unit,) for each of the first n events."""
     for k in range(n):
         out[index[k]] += 1
 
 
 @kernel
 def _count_units(flags: U1, count: NDArray[np.int32]) -> None:
-    """Add each column of bytes to `count`, a row at a time."""
+    """Add each column of bytes, flags (R, n), to `count` (n,), a row at a time."""
     for r in range(flags.shape[0]):
         row = flags[r]
         for j in range(row.shape[0]):
@@ -116,7 +116,7 @@ def _count_units(flags: U1, count: NDArray[np.int32]) -> None:
 
 @kernel
 def _list_present(flags: U1, start: I8, index: U4) -> None:
-    """The units with a count, each once; branch-free: `index` needs one place to spare."""
+    """The units of flags (R, n) with a count, each once; branch-free: `index` needs one place to spare."""
     at: Int = 0
     for r in range(flags.shape[0]):
         start[r] = at
@@ -164,7 +164,7 @@ def _transpose_events(start: I8, index: U4, n: Int, out_start: I8, out_index: U4
 
 @kernel
 def _transpose(a: Array, out: Array) -> None:
-    """``out = a.T`` by tiles of a cache line: several times faster than a strided copy."""
+    """``out = a.T``, a (n, m), by tiles of a cache line: several times faster than a strided copy."""
     n, m = a.shape
     whole_n, whole_m = n // 16 * 16, m // 16 * 16
     for i in range(0, whole_n, 16):

@@ -53,7 +53,7 @@ class _Adjoint(NamedTuple):
 
 @rule
 def _count_arrivals(cells: I8, first: int, last: int, rows: Rows) -> int:
-    """Arrivals of the spikes first .. last - 1: one a synapse, or one a row if all of a row arrive together."""
+    """Arrivals of the spikes first .. last - 1 of cells (n_spike,): one a synapse, or one a row together."""
     total = 0
     for k in range(first, last):
         for lane in range(rows.delays.shape[0]):

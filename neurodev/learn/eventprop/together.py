@@ -49,7 +49,7 @@ class _Adjoint(NamedTuple):
 
 @rule
 def _group_end(times: F8, k: Int, end: Int) -> Int:
-    """One past the last input that arrives together with input k."""
+    """One past the last input that arrives together with input k; times (n_input,) ascending."""
     j = k + 1
     while j < end and times[j] == times[k]:
         j += 1
@@ -72,7 +72,7 @@ def _add_row(current: Array, row: Int, rows: Rows, grid: bool) -> None:
 
 @rule
 def _flag(v: Array, i: Array, scratch: _Scratch, dt: float, flow: Flow) -> Int:
-    """List the neurons that may cross; exact up to rounding for tau_m = 2 tau_s, otherwise those with I above it."""
+    """List the neurons (n,) that may cross: exact up to rounding for tau_m = 2 tau_s, else those with I above it."""
     margin, flags, hits, _, _ = scratch
     kind = v.dtype.type
     theta, zero = kind(flow.threshold), kind(0.0)
@@ -172,7 +172,7 @@ def _interval(
     v: Array, i: Array, area: Array, scratch: _Scratch, begin: float, dt: float, group: Int, flow: Flow, integral:
     bool, record: Record, count: Int,
 ) -> Int:  # fmt: skip
-    """All neurons over one interval; returns the new count of spikes, or -1 if the record is full."""
+    """All neurons (n,) over one interval; returns the new count of spikes, or -1 if the record is full."""
     _, _, hits, end_v, end_i = scratch
     first = count
     hit = _flag(v, i, scratch, dt, flow)

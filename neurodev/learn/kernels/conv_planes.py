@@ -29,25 +29,6 @@ from neurodev.learn.core.vectors import WIDTH, add_rows, copy_row, dot_rows, dot
 # height, width, channels, out height, out width, kernel, stride, padding
 Numbers = tuple[int, int, int, int, int, int, int, int]
 
-# ---------------------------------------------------------------- events and images
-
-
-@kernel
-def pack(base: I8, row_start: I8, row_length: I4, post: U4, weight: Array, image: Array) -> None:
-    """Rows of a table into a flat image; the row of source i begins at ``base[i]``."""
-    for i in range(base.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            image[base[i] + np.int64(post[s])] = weight[s]
-
-
-@kernel
-def unpack(base: I8, row_start: I8, row_length: I4, post: U4, image: Array, gradient: Array) -> None:
-    """Add a flat image to the rows of a table: the transpose of `pack`."""
-    for i in range(base.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            gradient[s] += image[base[i] + np.int64(post[s])]
-
-
 # ---------------------------------------------------------------- stride 1: patches
 
 
@@ -105,7 +86,7 @@ def _any(delta: Array) -> bool:
 
 @rule
 def _put(pad: Array, origin: Int, line: Int, delta: Array) -> None:
-    """The gradient of one row of the batch into the inner part of `pad`."""
+    """The gradient of one row of the batch, (lines, pixels * n_out), into the inner part of `pad`, flat."""
     for y in range(delta.shape[0]):
         p, d = pad[origin + y * line : origin + y * line + delta.shape[1]], delta[y]
         for q in range(d.shape[0]):
@@ -117,7 +98,9 @@ def _by_channel(
     first: Int, last: Int, index: U4, flags: U1, worth: Array, place: I4, channel: I4, count: I8, where: I8, value:
     Array,
 ) -> None:  # fmt: skip
-    """Counting sort of one row's events by channel: places and worths; afterwards ``count[c]`` is the end of c."""
+    """Counting sort of one row's events by channel: places and worths (n_event,); count (channels + 1,).
+
+    Afterwards ``count[c]`` is the end of c."""
     count[:] = 0
     for k in range(first, last):
         count[channel[index[k]] + 1] += 1
@@ -133,7 +116,7 @@ def _by_channel(
 
 @rule
 def _dot_pixel(n: Int, wanted: I8, scale: Any, patch: Array, w: Array, dx: Array) -> None:
-    """Input gradient of the `n` channels of one pixel that are `wanted`; four share the load of the patch."""
+    """Input gradient dx (channels,) of the `n` channels of a pixel that are `wanted`; four share a patch."""
     long = patch.shape[0]
     wanted[n] = wanted[n - 1]
     k = 0
@@ -153,7 +136,7 @@ def _dot_patches(
     near: U1, channels: Int, scale: Any, place: I4, w: Array, size: Int, run: Int, line: Int, pad: Array, patch: Array,
     wanted: I8, dx: Array,
 ) -> None:  # fmt: skip
-    """Input gradient of one row of the batch where the window `near` asks for it."""
+    """Input gradient dx (n_in,) of one row of the batch where the window `near` (n_in,) asks for it."""
     for p in range(near.shape[0] // channels):
         flags = near[p * channels : (p + 1) * channels]
         n: Int = 0
@@ -244,7 +227,7 @@ def add_taps(start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, w: Ar
 
 @sum_kernel
 def gradient_taps(start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, delta: Array, gradient: Array) -> None:
-    """Weight gradient by dense rows; the transpose of `add_taps`."""
+    """Weight gradient by dense rows; the transpose of `add_taps`, and its twin: as one kernel they lose a twentieth."""
     _, width, channels, high, wide, size, stride, padding = grid
     n_out = delta.shape[2]
     for r in range(delta.shape[0]):
@@ -306,7 +289,7 @@ def columns(x: Array, grid: Numbers, out: Array) -> None:
 
 @kernel
 def add_columns(columns: Array, grid: Numbers, out: Array) -> None:
-    """The transpose of `columns`: adds each patch to the pixels it came from."""
+    """The transpose of `columns`, of the same shapes: adds each patch to the pixels it came from."""
     height, width, channels, high, wide, size, stride, padding = grid
     for r in range(out.shape[0]):
         for oy in range(high):

@@ -18,6 +18,7 @@ from neurodev.learn.core.vectors import WIDTH, aligned, padded
 from neurodev.learn.kernels import conv_planes as kernels
 from neurodev.learn.kernels import conv_synapses
 from neurodev.learn.kernels.conv_grid import Grid
+from neurodev.learn.kernels.rows import unpack
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
@@ -103,7 +104,7 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
             delta.reshape(x.n_row, grid.high, -1), gradient, dx[: near.shape[0]],
         )  # fmt: skip
         rows = table.row_start, table.row_length, table.post
-        kernels.unpack(grid.bases["patches"], *rows, gradient, weights.gradient)
+        unpack(grid.bases["patches"], *rows, gradient, weights.gradient)
         return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
 
     return Current(out[:size].reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
@@ -124,7 +125,7 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
         cube, gradient = delta.reshape(out.shape), grid.image(table, "taps", None)
         kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
         rows = table.row_start, table.row_length, table.post
-        kernels.unpack(grid.bases["taps"], *rows, gradient.reshape(-1), weights.gradient)
+        unpack(grid.bases["taps"], *rows, gradient.reshape(-1), weights.gradient)
         if not x.wanted:
             return None
         near = x.window
@@ -241,7 +242,7 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
             by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
             kernels.gradient_patterns(codes, delta, by_pattern)
         rows = table.row_start, table.row_length, table.post
-        kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
+        unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
         return None
 
     shape = (grid.high, grid.wide, grid.n_out)
@@ -320,7 +321,7 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
         gradient = grid.image(table, "gemm", None)
         for part in parts:
             gradient += patches(part).T @ delta[part].reshape(-1, grid.n_out)
-        kernels.unpack(
+        unpack(
             grid.bases["gemm"], table.row_start, table.row_length, table.post, gradient.reshape(-1), weights.gradient
         )  # fmt: skip
         if not x.wanted:

@@ -19,11 +19,33 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.jit import kernel, sum_kernel
+from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core.arrays import B1, I4, I8, U1, U4, Array, Int
 
 WIDE = 16  # a cache line of float32
 SHORT = 16  # living synapses of a row below which sparse rows go source by source
+
+# in_start, in_length, in_slot, in_row of a table
+InLists = tuple[I8, I4, U4, U4]
+
+# ---------------------------------------------------------------- a table as an image of its weights
+
+
+@kernel
+def pack(base: I8, row_start: I8, row_length: I4, post: U4, weight: Array, image: Array) -> None:
+    """Rows of a table, weight (capacity,), into a flat image; the row of source i begins at ``base[i]``."""
+    for i in range(base.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            image[base[i] + np.int64(post[s])] = weight[s]
+
+
+@kernel
+def unpack(base: I8, row_start: I8, row_length: I4, post: U4, image: Array, gradient: Array) -> None:
+    """Add a flat image to the rows of a table, gradient (capacity,): the transpose of `pack`."""
+    for i in range(base.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            gradient[s] += image[base[i] + np.int64(post[s])]
+
 
 # ---------------------------------------------------------------- dense rows
 
@@ -124,7 +146,7 @@ def gradient_sparse_by_row(
     delta: Array,
     gradient: Array,
 ) -> None:
-    """Weight gradient, the transpose of `add_sparse_by_row`."""
+    """Weight gradient (capacity,), the transpose of `add_sparse_by_row`; delta (R, n_out)."""
     one = np.uint64(1)
     for r in range(delta.shape[0]):
         d = delta[r]
@@ -187,7 +209,7 @@ def gradient_sparse_by_source(
     delta: Array,
     gradient: Array,
 ) -> None:
-    """Weight gradient, the transpose of `add_sparse_by_source`."""
+    """Weight gradient (capacity,), the transpose of `add_sparse_by_source`; delta (R, n_out)."""
     one = np.uint64(1)
     for i in range(row_start.shape[0]):
         first = np.uint64(row_start[i])
@@ -222,7 +244,7 @@ def dot_sparse_rows(
     delta: Array,
     out: Array,
 ) -> None:
-    """Input gradient where the window asks for it."""
+    """Input gradient, out (R, n_in), where the window (start, index) asks for it; delta (R, n_out)."""
     for r in range(out.shape[0]):
         d = delta[r]
         for k in range(start[r], start[r + 1]):
@@ -238,7 +260,9 @@ def dot_sparse_rows(
 
 @kernel
 def _turn(units: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> None:
-    """Columns `first` and following of rows <-> units, by tiles of constant size: only those become vector code."""
+    """Columns `first` and following of rows (R, n) <-> the first `some` of units (WIDE, R), by tiles of constant size.
+
+    Only those become vector code."""
     n_row = rows.shape[0]
     whole = n_row // WIDE * WIDE if some == WIDE else 0
     for r in range(0, whole, WIDE):
@@ -258,22 +282,30 @@ def _turn(units: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> No
                 units[m, r] = rows[r, first + m]
 
 
+@rule
+def _next_four(q: Int, end: Int, in_slot: U4, in_row: U4, silent: B1, slot: I8, source: I8) -> tuple[Int, Int]:
+    """The next synapses of an in-list, four at most, whose source is not silent, into slot, source (4,).
+
+    Returns where to go on, and how many there are.
+    """
+    held = 0
+    while q < end and held < 4:
+        i = np.int64(in_row[q])
+        if not silent[i]:
+            slot[held] = in_slot[q]
+            source[held] = i
+            held += 1
+        q += 1
+    return q, held
+
+
 @sum_kernel
-def add_along_batch(
-    in_start: I8,
-    in_length: I4,
-    in_slot: U4,
-    in_row: U4,
-    weight: Array,
-    x: U1,
-    silent: B1,
-    scale: Any,
-    out: Array,
-) -> None:
-    """Forward; x (n_in, R) bytes, out (R, n_out); sources that are silent in the whole batch are skipped.
+def add_along_batch(in_lists: InLists, weight: Array, x: U1, silent: B1, scale: Any, out: Array) -> None:
+    """Forward; x (n_in, R) bytes, out (R, n_out); sources `silent` (n_in,) in the whole batch are skipped.
 
     Sixteen targets at a time gather their rows in a scratch that stays in the cache, and are then turned into rows.
     """
+    in_start, in_length, in_slot, in_row = in_lists
     n_row, n = out.shape
     units = np.empty((WIDE, n_row), dtype=out.dtype)
     slot = np.empty(4, dtype=np.int64)
@@ -283,42 +315,28 @@ def add_along_batch(
         for m in range(some):
             o = units[m]
             o[:] = 0
-            j = first + m
-            held = 0
-            for q in range(in_start[j], in_start[j] + in_length[j]):
-                i = np.int64(in_row[q])
-                if silent[i]:
-                    continue
-                slot[held] = in_slot[q]
-                source[held] = i
-                held += 1
+            held: Int = 4
+            q, end = in_start[first + m], in_start[first + m] + in_length[first + m]
+            while held == 4:
+                q, held = _next_four(q, end, in_slot, in_row, silent, slot, source)
                 if held == 4:
-                    held = 0
                     a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
                     wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
                     wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
                     for k in range(n_row):
                         o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
-            for h in range(held):
-                a, wa = x[source[h]], scale * weight[slot[h]]
-                for k in range(n_row):
-                    o[k] += wa * a[k]
+                else:
+                    for h in range(held):
+                        a, wa = x[source[h]], scale * weight[slot[h]]
+                        for k in range(n_row):
+                            o[k] += wa * a[k]
         _turn(units, some, out, first, True)
 
 
 @sum_kernel
-def gradient_along_batch(
-    in_start: I8,
-    in_length: I4,
-    in_slot: U4,
-    in_row: U4,
-    x: U1,
-    silent: B1,
-    scale: Any,
-    delta: Array,
-    gradient: Array,
-) -> None:
+def gradient_along_batch(in_lists: InLists, x: U1, silent: B1, scale: Any, delta: Array, gradient: Array) -> None:
     """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
+    in_start, in_length, in_slot, in_row = in_lists
     n_row, n = delta.shape
     units = np.empty((WIDE, n_row), dtype=delta.dtype)
     slot = np.empty(4, dtype=np.int64)
@@ -329,17 +347,11 @@ def gradient_along_batch(
         _turn(units, some, delta, first, False)
         for m in range(some):
             e = units[m]
-            j = first + m
-            held = 0
-            for q in range(in_start[j], in_start[j] + in_length[j]):
-                i = np.int64(in_row[q])
-                if silent[i]:
-                    continue
-                slot[held] = in_slot[q]
-                source[held] = i
-                held += 1
+            held: Int = 4
+            q, end = in_start[first + m], in_start[first + m] + in_length[first + m]
+            while held == 4:
+                q, held = _next_four(q, end, in_slot, in_row, silent, slot, source)
                 if held == 4:
-                    held = 0
                     a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
                     sa = sb = sc = sd = zero
                     for k in range(n_row):
@@ -352,19 +364,20 @@ def gradient_along_batch(
                     gradient[slot[1]] += scale * sb
                     gradient[slot[2]] += scale * sc
                     gradient[slot[3]] += scale * sd
-            for h in range(held):
-                a = x[source[h]]
-                sa = zero
-                for k in range(n_row):
-                    sa += a[k] * e[k]
-                gradient[slot[h]] += scale * sa
+                else:
+                    for h in range(held):
+                        a = x[source[h]]
+                        sa = zero
+                        for k in range(n_row):
+                            sa += a[k] * e[k]
+                        gradient[slot[h]] += scale * sa
 
 
 @sum_kernel
 def dot_along_batch(
     row_start: I8, row_length: I4, post: U4, weight: Array, scale: Any, delta: Array, out: Array
 ) -> None:
-    """Input gradient of all sources, ``out[i] += w . delta`` along the batch."""
+    """Input gradient of all sources, ``out[i] += w . delta`` along the batch; out (n_in, R), delta (n_out, R)."""
     n_row = out.shape[1]
     for i in range(out.shape[0]):
         o = out[i]

@@ -25,7 +25,10 @@ SOURCES = 32  # weight rows at a time: few enough for a near cache, enough to fi
 
 @kernel
 def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: Int, n: Int, out: Array) -> None:
-    """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the units i of row r; `out` flat, a vector to spare."""
+    """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the units i of row r.
+
+    counts (R, n_in); `out` flat, a vector to spare.
+    """
     value = np.empty(index.shape[0], dtype=w.dtype)
     for r in range(start.shape[0] - 1):
         row = counts[r]
@@ -54,7 +57,9 @@ def _rows_of_sources(
     rows: U4,
     value: Array,
 ) -> None:
-    """For each source below `end`, its busy rows, from ``rows[room * source]`` on; `at` goes through their events."""
+    """For each source below `end`, its busy rows and their worths, from ``rows[room * source]`` on, `n` (SOURCES,).
+
+    `at` (n_busy,) goes through the events of each busy row, up to `last` (R,)."""
     n[:] = 0
     for b in range(busy.shape[0]):
         r, k = busy[b], at[b]
@@ -79,7 +84,7 @@ def gradient_wide(
     stride: Int,
     gradient: Array,
 ) -> None:
-    """``gradient[i] += worth[counts[r, i]] * delta[r]`` over the rows r in `busy`: the transpose of `add_wide`."""
+    """``gradient[i] += worth[counts[r, i]] * delta[r]`` over the rows r in `busy` (n_busy,), as in `add_wide`."""
     room = busy.shape[0]
     rows, value = np.empty(SOURCES * room, dtype=np.uint32), np.empty(SOURCES * room, dtype=delta.dtype)
     n, at = np.zeros(SOURCES, dtype=np.int64), start[busy]

@@ -36,7 +36,7 @@ _Scratch = tuple[Array, Array, Array, U1]
 
 @rule
 def _currents(x: Array, at: Int, wide: Int, channels: Int, place: _Place, drive: Array) -> None:
-    """Currents of two lines, which begin at x[at] and a line of `wide` numbers later, into scratch."""
+    """Currents of two lines, which begin at x[at] (x flat) and a line of `wide` numbers later, into scratch."""
     first, n, deep = place
     for corner in range(4):
         source = at + corner // 2 * wide + (2 * first + corner % 2) * channels
@@ -47,7 +47,7 @@ def _currents(x: Array, at: Int, wide: Int, channels: Int, place: _Place, drive:
 
 @rule
 def _answers(code: U2, response: Array, place: _Place, drive: Array) -> None:
-    """The same where currents are responses to patterns of spikes, of two lines in `code`."""
+    """The same where currents are responses to patterns of spikes, of two lines in `code` (2, pixels)."""
     first, n, deep = place
     for corner in range(4):
         row = code[corner // 2]
@@ -58,7 +58,7 @@ def _answers(code: U2, response: Array, place: _Place, drive: Array) -> None:
 
 @rule
 def _put_closer(n: Int, channels: Int, deep: Int, padded: NDArray[Any], out: NDArray[Any]) -> None:
-    """Pixels without the padding of their channels: what is too much of a pixel is overwritten by the next."""
+    """Pixels, flat, without the padding of their channels: what is too much of one is overwritten by the next."""
     whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
     for p in range(whole):
         copy_row(deep // WIDTH, out, p * channels, padded, p * deep)
@@ -80,7 +80,7 @@ def _put_apart(n: Int, channels: Int, deep: Int, closer: NDArray[Any], out: NDAr
 
 @rule
 def _give_bytes(n: Int, channels: Int, deep: Int, line: Array, bytes_: U1, out: U1) -> Int:
-    """Numbers of pooled pixels, padded, into the bytes of their line of the output; returns their sum."""
+    """Numbers of pooled pixels, (n * deep,), into the bytes of their line of the output; returns their sum."""
     total = np.int64(0)
     for k in range(n * deep):
         bytes_[k] = np.uint8(line[k])
@@ -92,7 +92,7 @@ def _give_bytes(n: Int, channels: Int, deep: Int, line: Array, bytes_: U1, out: 
 
 @rule
 def _counts(u: Array, channels: Int, place: _Place, threshold: Any, line: Array, bytes_: U1, out: U1) -> Int:
-    """Spikes per pooled pixel, as bytes; returns how many there are."""
+    """Spikes per pooled pixel, bytes (n * channels,), of potentials u (4 * n * deep,); returns how many there are."""
     _, n, deep = place
     q = n * deep
     zero, one = u.dtype.type(0), u.dtype.type(1)
@@ -106,7 +106,7 @@ def _counts(u: Array, channels: Int, place: _Place, threshold: Any, line: Array,
 
 @rule
 def _near(u: Array, channels: Int, place: _Place, threshold: Any, width: Any, line: Array, bytes_: U1, out: U1) -> None:
-    """Whether any of the four neurons of a pooled pixel is inside the window."""
+    """Whether any of the four neurons of a pooled pixel is inside the window; shapes as in `_counts`."""
     _, n, deep = place
     q = n * deep
     zero, one = u.dtype.type(0), u.dtype.type(1)
@@ -130,7 +130,7 @@ def _adjoint(
     push: Array,
     d: Array,
 ) -> None:
-    """Gradient of the currents at step t into d[t % 2]; that of step t + 1 is in the other row."""
+    """Gradient of the currents at step t into d[t % 2], d (2, room); that of step t + 1 is in the other row."""
     q = place[1] * place[2]
     for corner in range(4):
         a, e = corner * q, (corner + 1) * q

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.errors import ParameterError
-from neurodev.jit import kernel
-from neurodev.learn.core.arrays import I4, I8, U4, Array
+from neurodev.learn.core.arrays import Array
 from neurodev.learn.core.layer import Pullback, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import WIDTH, aligned
@@ -16,22 +15,6 @@ from neurodev.learn.kernels import wide as wide_kernels
 from neurodev.learn.layers.weighted import Weighted, living_per_source
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
-
-
-@kernel
-def _unpack(row_start: I8, row_length: I4, post: U4, weight: Array, image: Array) -> None:
-    """Sparse rows into a zeroed dense image."""
-    for i in range(image.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            image[i, post[s]] = weight[s]
-
-
-@kernel
-def _gather(row_start: I8, row_length: I4, post: U4, image: Array, gradient: Array) -> None:
-    """Add a dense image to the slots of sparse rows."""
-    for i in range(image.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            gradient[s] += image[i, post[s]]
 
 
 class Linear(Weighted):
@@ -147,7 +130,8 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         w = table.grid(table.weight)
     else:
         w = np.zeros((table.n_source, -(-n_out // LINE) * LINE), dtype=table.weight.dtype)
-        _unpack(table.row_start, table.row_length, table.post, table.weight, w)
+        base = np.arange(table.n_source) * w.shape[1]
+        kernels.pack(base, table.row_start, table.row_length, table.post, table.weight, w.reshape(-1))
     kind = w.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
     wide = w.nbytes > wide_kernels.NEAR_CACHE > n_row * n_out * w.itemsize
@@ -180,7 +164,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         else:
             target[:, :n_out] += values.T @ delta
         if sparse:
-            _gather(table.row_start, table.row_length, table.post, target, gradient)
+            kernels.unpack(base, table.row_start, table.row_length, table.post, target.reshape(-1), gradient)
         if not x.wanted:
             return None
         if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
@@ -246,10 +230,10 @@ def _along_batch(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     silent = x.per_unit == 0 if isinstance(x, Spikes) else np.zeros(table.n_source, dtype=bool)
     into = table.in_start, table.in_length, table.in_slot, table.in_row
     out: Array = np.empty((x.steps * x.batch, table.n_target), dtype=kind)
-    kernels.add_along_batch(*into, table.weight, units, silent, scale, out)
+    kernels.add_along_batch(into, table.weight, units, silent, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        kernels.gradient_along_batch(*into, units, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
+        kernels.gradient_along_batch(into, units, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
         if not x.wanted:
             return None
         delta = dy.by_unit

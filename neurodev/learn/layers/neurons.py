@@ -117,7 +117,7 @@ def adjoint(u: Array, g: Array, neuron: Neuron, slopes: Slopes, d: Array) -> Non
 
 @sum_kernel
 def leak_gradient(u: Array, d: Array, gain: Any, threshold: Any, subtract: bool) -> float:
-    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du."""
+    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du; (outer, T, inner)."""
     total = 0.0
     zero = u.dtype.type(0)
     for o in range(u.shape[0]):

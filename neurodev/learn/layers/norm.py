@@ -60,7 +60,7 @@ def column_spread(a: Array, shift: Array, out: F8) -> None:
 
 @sum_kernel
 def scale_shift(x: Array, scale: Array, shift: Array, out: Array) -> None:
-    """``out = scale x + shift`` by column."""
+    """``out = scale x + shift`` by column; x, out (N, C), the rest (C,)."""
     for r in range(x.shape[0]):
         a, o = x[r], out[r]
         for c in range(a.shape[0]):
@@ -69,7 +69,7 @@ def scale_shift(x: Array, scale: Array, shift: Array, out: Array) -> None:
 
 @sum_kernel
 def through_moments(dy: Array, x: Array, by_dy: Array, by_x: Array, shift: Array, out: Array) -> None:
-    """``out = by_dy dy + by_x x + shift`` by column."""
+    """``out = by_dy dy + by_x x + shift`` by column; dy, x, out (N, C), the rest (C,)."""
     for r in range(x.shape[0]):
         a, d, o = x[r], dy[r], out[r]
         for c in range(a.shape[0]):

@@ -53,7 +53,7 @@ def pool_any(x: U1, size: Int, out: U1) -> None:
 
 @kernel
 def spread(dy: Array, size: Int, scale: Any, dx: Array) -> None:
-    """The transpose of `pool_sum` times `scale`; dx zeroed before."""
+    """The transpose of `pool_sum` times `scale`: dy as its `out`, dx as its `x`, zeroed before."""
     for r in range(dy.shape[0]):
         for y in range(dy.shape[1]):
             for z in range(dy.shape[2]):
@@ -67,7 +67,7 @@ def spread(dy: Array, size: Int, scale: Any, dx: Array) -> None:
 
 @kernel
 def pool_max(x: NDArray[Any], size: Int, out: NDArray[Any], which: U1) -> None:
-    """The largest of size x size values, and which it was: the first of equals."""
+    """The largest of size x size values, and which it was, the first of equals; shapes as in `pool_sum`."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
             for z in range(out.shape[2]):
@@ -86,7 +86,7 @@ def pool_max(x: NDArray[Any], size: Int, out: NDArray[Any], which: U1) -> None:
 
 @kernel
 def pick(x: NDArray[Any], size: Int, which: U1, out: NDArray[Any]) -> None:
-    """What `x` holds at the places that `pool_max` chose."""
+    """What `x` holds at the places that `pool_max` chose; shapes as in `pool_sum`."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
             for z in range(out.shape[2]):
@@ -97,7 +97,7 @@ def pick(x: NDArray[Any], size: Int, which: U1, out: NDArray[Any]) -> None:
 
 @kernel
 def send(dy: Array, size: Int, which: U1, dx: Array) -> None:
-    """The transpose of `pick`; dx zeroed before."""
+    """The transpose of `pick`: dy as its `out`, dx as its `x`, zeroed before."""
     for r in range(dy.shape[0]):
         for y in range(dy.shape[1]):
             for z in range(dy.shape[2]):

@@ -26,7 +26,7 @@ CHUNK_BYTES = 14 << 20  # of the largest signal of the samples that go through t
 
 @kernel
 def fold(mine: Array, theirs: Array) -> None:
-    """Add one array to another and clear it, in one pass."""
+    """Add one array (n,) to another and clear it, in one pass."""
     for k in range(mine.shape[0]):
         mine[k] += theirs[k]
         theirs[k] = 0
