@@ -207,11 +207,17 @@ def _meets(y: Int, tap: Int, stride: Int, padding: Int, n: Int) -> Int:
 
 
 @sum_kernel
-def add_taps(start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, w: Array, out: Array) -> None:
-    """Forward by dense rows; `w` (channels * taps, n_out), `out` (R, pixels, n_out)."""
+def through_taps(
+    start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, rows: Array, images: Array, forward: bool
+) -> None:
+    """Each event meets the dense rows of its taps and the output pixels that they reach.
+
+    `forward` adds rows (channels * taps, n_out) to pixels, `images` (R, pixels, n_out): the currents.  Its transpose
+    adds pixels, then the gradient of the currents, to rows: the gradient of the weights.
+    """
     _, width, channels, high, wide, size, stride, padding = grid
-    n_out = out.shape[2]
-    for r in range(out.shape[0]):
+    n_out = images.shape[2]
+    for r in range(images.shape[0]):
         for k in range(start[r], start[r + 1]):
             y, x, c = _unit(np.int64(index[k]), width, channels)
             v = worth[flags[r, index[k]]]
@@ -220,28 +226,13 @@ def add_taps(start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, w: Ar
                 for j in range(size):
                     ox = _meets(x, j, stride, padding, wide)
                     if oy >= 0 and ox >= 0:
-                        o, a = out[r, oy * wide + ox], w[(c * size + i) * size + j]
-                        for q in range(n_out):
-                            o[q] += v * a[q]
-
-
-@sum_kernel
-def gradient_taps(start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, delta: Array, gradient: Array) -> None:
-    """Weight gradient by dense rows; the transpose of `add_taps`, and its twin: as one kernel they lose a twentieth."""
-    _, width, channels, high, wide, size, stride, padding = grid
-    n_out = delta.shape[2]
-    for r in range(delta.shape[0]):
-        for k in range(start[r], start[r + 1]):
-            y, x, c = _unit(np.int64(index[k]), width, channels)
-            v = worth[flags[r, index[k]]]
-            for i in range(size):
-                oy = _meets(y, i, stride, padding, high)
-                for j in range(size):
-                    ox = _meets(x, j, stride, padding, wide)
-                    if oy >= 0 and ox >= 0:
-                        d, g = delta[r, oy * wide + ox], gradient[(c * size + i) * size + j]
-                        for q in range(n_out):
-                            g[q] += v * d[q]
+                        pixel, row = images[r, oy * wide + ox], rows[(c * size + i) * size + j]
+                        if forward:
+                            for q in range(n_out):
+                                pixel[q] += v * row[q]
+                        else:
+                            for q in range(n_out):
+                                row[q] += v * pixel[q]
 
 
 @sum_kernel

@@ -118,12 +118,12 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
     events, flags, numbers = x.present, x.by_row, grid.numbers
     w = grid.image(table, "taps", table.weight)
     out = np.zeros((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
-    kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
+    kernels.through_taps(events.start, events.index, flags, worth, numbers, w, out, True)
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
         cube, gradient = delta.reshape(out.shape), grid.image(table, "taps", None)
-        kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
+        kernels.through_taps(events.start, events.index, flags, worth, numbers, gradient, cube, False)
         rows = table.row_start, table.row_length, table.post
         unpack(grid.bases["taps"], *rows, gradient.reshape(-1), weights.gradient)
         if not x.wanted:
@@ -193,7 +193,7 @@ def gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type) 
         out: Array = np.zeros((grid.channels * taps, grid.n_out), dtype=kind)
         worth = x.worth(kind)
         events = x.present
-        kernels.gradient_taps(events.start, events.index, x.by_row, worth, grid.numbers, delta, out)
+        kernels.through_taps(events.start, events.index, x.by_row, worth, grid.numbers, out, delta, False)
         return out
     total: Array = np.zeros((taps * grid.channels, grid.n_out), dtype=kind)
     patches: Array = np.empty((1, delta.shape[1], taps, grid.channels), dtype=kind)
