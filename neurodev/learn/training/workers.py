@@ -7,6 +7,7 @@ caches, unless a layer couples the samples of a batch.
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -134,7 +135,9 @@ class Workers:
         one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, 0))
         two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, half))
         if self._pool is not None:
-            later = self._pool.submit(self._part, *two)
+            # the caller's context goes along: NumPy keeps there how it treats overflow
+            context = contextvars.copy_context()
+            later = self._pool.submit(lambda: context.run(self._part, *two))
             done = self._part(*one)
             done.add(later.result())
         else:
