@@ -390,7 +390,7 @@ def _in_steps(folded: Sequential, x: Spikes, first: int, report: Agreement) -> l
         cube = current.by_row.reshape(1, x.steps, -1)
         u, s = np.empty_like(cube), np.empty(cube.shape, dtype=np.uint8)
         leak, gain = neurons.constants()
-        integrate(cube, leak, gain, neurons.threshold, False, u, s)
+        integrate(cube, (leak, gain, neurons.threshold, False), u, s)
         distance = np.abs(u - neurons.threshold).reshape(x.steps, x.batch, -1)
         report.closest = min(report.closest, float(distance.min()))
         for t, b, k in zip(*np.nonzero(distance < NEAR), strict=True):

@@ -104,6 +104,7 @@ def _run(args: Any) -> None:
 
 
 def _train(args: Any) -> None:
+    from neurodev.learn import keep_freed_memory
     from neurodev.studies import reading, training
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
@@ -112,6 +113,7 @@ def _train(args: Any) -> None:
     if args.seeds < 1:
         raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
     first, data = int(s.table.get("seed", 0)), training.dataset(s)
+    keep_freed_memory()
     for seed in range(first, first + args.seeds):
         path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{seed}{base.suffix}")
         t = training.trainer(

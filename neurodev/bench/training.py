@@ -18,6 +18,7 @@ from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training.loss import rate_mse
+from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.optim import Adam
 from neurodev.learn.training.workers import Workers
 
@@ -38,6 +39,7 @@ def flat_input(rate: float, steps: int, batch: int, n: int) -> np.ndarray[Any, n
 
 def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads: int) -> Callable[[], None]:
     """A call that runs forward, backward and Adam on one batch."""
+    keep_freed_memory()
     workers = Workers(model, rate_mse, threads, steps)
     optimiser = Adam(1e-3)
     cube = flags.reshape(steps, batch, -1)

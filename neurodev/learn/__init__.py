@@ -7,6 +7,7 @@ model = Sequential(Linear(200), LIF(0.2, 0.5), Linear(10), LIF(0.2, 0.5), inputs
 trainer = Trainer(model, nd.data.digits(), methods=[nd.methods.NDSNN(sparsity=0.9, every=20)]).fit()
 """
 
+from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.adaptive import AdaptiveLIF
@@ -19,7 +20,10 @@ from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
-from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Latency
+from neurodev.learn.training.course import Course
+from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Latency
+from neurodev.learn.training.loss import Loss
+from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
 from neurodev.learn.training.trainer import Trainer
@@ -39,13 +43,17 @@ __all__ = [
     "Binned",
     "Branches",
     "Conv2d",
+    "Course",
     "Current",
     "Dendritic",
     "Direct",
     "Dropout",
+    "Encoder",
     "Flatten",
     "Latency",
+    "Layer",
     "Linear",
+    "Loss",
     "MaxPool2d",
     "Method",
     "ReLU",
@@ -59,5 +67,6 @@ __all__ = [
     "Vote",
     "constant",
     "cosine",
+    "keep_freed_memory",
     "staircase",
 ]

@@ -12,7 +12,7 @@ from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, 
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers import fused
 from neurodev.learn.layers.linear import Linear
-from neurodev.learn.layers.neurons import LIF
+from neurodev.learn.layers.neurons import LIF, step_adjoint, step_forward
 from neurodev.rng import check_seed
 from neurodev.structure.table import UidSource
 
@@ -49,8 +49,7 @@ class Sequential(Group):
             self.outputs = self.out_shape(tuple(inputs))
             name_layers(self)
             for layer in self.layers():
-                if hasattr(layer, "build"):
-                    layer.build(self.seed, self.uids, kind)
+                layer.build(self.seed, self.uids, kind)
 
     def parts(self) -> list[Layer]:
         """The layers, in order."""
@@ -213,8 +212,6 @@ class Recurrent(Group):
 
     def __call__(self, x: Signal) -> tuple[Spikes, Pullback]:
         """Spikes, and their pullback through time."""
-        from neurodev.learn.layers.neurons import step_adjoint, step_forward
-
         drive, pull_feed = self.feed.through(x)
         cube = drive.by_row.reshape(drive.steps, drive.batch, -1)
         u, s = np.empty_like(cube), np.zeros(cube.shape, dtype=np.uint8)

@@ -1,8 +1,8 @@
 """DPAP: use it or lose it, gradually decay (Han et al. 2025); filters, neurons, synapses die when survival ends.
 
-Every batch: traces of the spikes of each hidden layer (`learn.traces`), and their Bienenstock-Cooper-Munro product
-with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on, the survival
-(`mechanisms.survival`) of
+Every batch: traces of the spikes of each hidden layer (`learn.training.traces`), and their Bienenstock-Cooper-Munro
+product with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on, the
+survival (`mechanisms.survival`) of
 
 * filters and hidden neurons, scored by ``minmax(sum of their synapses' BCM) minmax(their summed activity)``,
 * single synapses of fully connected layers, scored by their BCM.
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from neurodev import params
 from neurodev.errors import StudyError
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.traces import concatenated, final_trace, traces_of_steps
-from neurodev.learn.training.trainer import Trainer
 from neurodev.mechanisms.bcm import modulations, running_mean
 from neurodev.mechanisms.survival import SURVIVAL, Survival, minmax, significance
 from neurodev.methods import rewire
@@ -124,7 +124,7 @@ class DPAP(Scaled):
         what["offset"] = self.offset_filters if kind == "filter" else self.offset
         return Survival(first=self.first, **what)  # type: ignore[arg-type]
 
-    def _move(self, trainer: Trainer, kind: str, score: F8, left: F8) -> None:
+    def _move(self, trainer: Course, kind: str, score: F8, left: F8) -> None:
         """Survival after the epochs of the published run that this epoch stands for."""
         rule, rows, scale = self.survival(kind), np.arange(score.size), self.scale_of(trainer)
         for e in range(round(trainer.epoch / scale), round((trainer.epoch + 1) / scale)):
@@ -132,7 +132,7 @@ class DPAP(Scaled):
 
     # ------------------------------------------------------------------ clocks
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Have traces taken, and begin all sums at 0."""
         for t in chosen(trainer, self.layers, self.name):
             rows, n = t.table.n_source // t.taps, t.table.n_target
@@ -154,7 +154,7 @@ class DPAP(Scaled):
             self.memory |= {"step": np.full(n, self.survival("neuron").start), "step_trace": np.zeros(n)}
             self.memory["living_steps"] = np.ones(n, dtype=bool)
 
-    def after_backward(self, trainer: Trainer) -> None:
+    def after_backward(self, trainer: Course) -> None:
         """Add the batch to the BCM products and to the activities."""
         seen: dict[str, F4] = {}
 
@@ -184,7 +184,7 @@ class DPAP(Scaled):
         n += 1
         m[key][:used] = running_mean(threshold, post, int(n[0]))
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def epoch_end(self, trainer: Course) -> None:
         """Move survival; what is below 0 dies; then the mask."""
         for t in chosen(trainer, self.layers, self.name):
             if self.units:
@@ -196,7 +196,7 @@ class DPAP(Scaled):
         if self.temporal:
             self._steps(trainer)
 
-    def _steps(self, trainer: Trainer) -> None:
+    def _steps(self, trainer: Course) -> None:
         left, living = self.memory["step"], self.memory["living_steps"]
         some = left[living]
         self._move(trainer, "neuron", minmax(self.memory["step_trace"][living]), some)
@@ -209,7 +209,7 @@ class DPAP(Scaled):
         """The steps that are left."""
         return self.memory.get("living_steps")
 
-    def _units(self, trainer: Trainer, t: Tensor) -> None:
+    def _units(self, trainer: Course, t: Tensor) -> None:
         m, table = self.memory, t.table
         worth = significance(m[f"bcm/{t.name}"].sum(axis=0), m[f"activity/{t.name}"])
         left = m[f"unit/{t.name}"]
@@ -220,7 +220,7 @@ class DPAP(Scaled):
             value = left[table.post[gone]]
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "unit_survival", value)])
 
-    def _synapses(self, trainer: Trainer, t: Tensor) -> None:
+    def _synapses(self, trainer: Course, t: Tensor) -> None:
         m, table = self.memory, t.table
         left, score = m[f"synapse/{t.name}"], m[f"bcm/{t.name}"].reshape(-1)
         self._move(trainer, "synapse", score, left)
@@ -230,7 +230,7 @@ class DPAP(Scaled):
         if gone.size:
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "survival", value[value < 0])])
 
-    def series(self, trainer: Trainer) -> dict[str, float]:
+    def series(self, trainer: Course) -> dict[str, float]:
         """Living units of each tensor."""
         every = chosen(trainer, self.layers, self.name)
         out = {f"living_units/{t.name}": float((t.living() > 0).sum()) for t in every}

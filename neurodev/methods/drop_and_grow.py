@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from neurodev import params, rng
 from neurodev.errors import StudyError
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Method
-from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
@@ -34,7 +34,7 @@ from neurodev.structure.cause import Cause
 F8 = NDArray[np.float64]
 
 
-def erdos_renyi_start(trainer: Trainer, density: F8, name: str) -> None:
+def erdos_renyi_start(trainer: Course, density: F8, name: str) -> None:
     """Give every tensor its density, at random, in sparse storage (dense tensors stay dense)."""
     for t, d in zip(tensors(trainer), density, strict=True):
         size = t.table.n_source * t.table.n_target
@@ -47,7 +47,7 @@ def erdos_renyi_start(trainer: Trainer, density: F8, name: str) -> None:
         )
 
 
-def layer_densities(trainer: Trainer, density: float, dense_output: bool) -> F8:
+def layer_densities(trainer: Course, density: float, dense_output: bool) -> F8:
     """Densities by the Erdos-Renyi-kernel rule."""
     every = tensors(trainer)
     return schedule.erdos_renyi([t.shape for t in every], density, dense=[t.output and dense_output for t in every])
@@ -72,7 +72,7 @@ class Static(Method):
     def __post_init__(self) -> None:
         params.check(self)
 
-    def prepare(self, trainer: Trainer) -> None:
+    def prepare(self, trainer: Course) -> None:
         """Sparse from the first step."""
         density = layer_densities(trainer, 1 - self.sparsity, self.dense_output)
         erdos_renyi_start(trainer, density, self.name)
@@ -99,7 +99,7 @@ class SET(Static):
     epsilon: float | None = param(None, above=0.0, none=True, source="SET, public code (dcmocanu): 20")
     dense_output: bool = param(True, source="SET, public code (dcmocanu)")
 
-    def prepare(self, trainer: Trainer) -> None:
+    def prepare(self, trainer: Course) -> None:
         """Sparse from the first step."""
         if self.epsilon is None:
             super().prepare(trainer)
@@ -111,7 +111,7 @@ class SET(Static):
         ]  # fmt: skip
         erdos_renyi_start(trainer, np.array(density), self.name)
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def epoch_end(self, trainer: Course) -> None:
         """Drop the weakest of each sign and what is exactly 0 (grown, and never reached by a gradient); grow as many.
 
         Without the zeros, synapses of silent inputs would gather: they have no sign and would stay for good.
@@ -188,7 +188,7 @@ class NDSNN(Method):
 
     # ------------------------------------------------------------------ when
 
-    def rounds(self, trainer: Trainer) -> int:
+    def rounds(self, trainer: Course) -> int:
         """Number of exchanges in the run.
 
         Raises
@@ -204,54 +204,54 @@ class NDSNN(Method):
             )
         return n
 
-    def round_of(self, trainer: Trainer) -> int | None:
+    def round_of(self, trainer: Course) -> int | None:
         """Number (from 1) of the exchange that this step is, or None."""
         first = int(self.begin * trainer.epochs * trainer.steps_per_epoch)
         q, rest = divmod(trainer.step - first, self.every)
         return q if rest == 0 and 1 <= q <= self.rounds(trainer) else None
 
-    def count(self, trainer: Trainer, number: int, x: float) -> int:
+    def count(self, trainer: Course, number: int, x: float) -> int:
         """Living synapses of tensor `number` after the exchange at the share `x` of the schedule."""
         t = tensors(trainer)[number]
         size = t.table.n_source * t.table.n_target
         first, last = self._first[number], self._last[number]
         return round((1 - schedule.cubic(x, 1 - first, 1 - last)) * size)
 
-    def death_share(self, trainer: Trainer, number: int, x: float) -> float:
+    def death_share(self, trainer: Course, number: int, x: float) -> float:
         """Share of the living of tensor `number` that dies."""
         return schedule.cosine(x, self.death, self.last_death)
 
     # ------------------------------------------------------------------ what
 
-    def prepare(self, trainer: Trainer) -> None:
+    def prepare(self, trainer: Course) -> None:
         """Densities at both ends; sparse from the first step."""
         self._first = layer_densities(trainer, 1 - self.first_sparsity, self.dense_output)
         self._last = np.minimum(layer_densities(trainer, 1 - self.sparsity, self.dense_output), self._first)
         self.rounds(trainer)
         erdos_renyi_start(trainer, self._first, self.name)
 
-    def score(self, trainer: Trainer, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
+    def score(self, trainer: Course, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
         """Worth of each living synapse: those of the smallest are dropped."""
         return np.abs(t.table.weight[slots])
 
-    def before_forward(self, trainer: Trainer) -> None:
+    def before_forward(self, trainer: Course) -> None:
         """Ask for the gradient of all pairs where an exchange is due."""
         if self.round_of(trainer) is not None:
             for t in tensors(trainer):
                 trainer.probe(t.name)
 
-    def after_backward(self, trainer: Trainer) -> None:
+    def after_backward(self, trainer: Course) -> bool:
         """Exchange, in place of this step's update."""
         q = self.round_of(trainer)
         if q is None:
-            return
+            return False
         x = q / self.rounds(trainer)
         for number, t in enumerate(tensors(trainer)):
             share = self.death_share(trainer, number, x)
             self._exchange(trainer, t, trainer.probed(t.name), self.count(trainer, number, x), share)
-        trainer.skip_update = True
+        return True
 
-    def _exchange(self, trainer: Trainer, t: Tensor, gradient: NDArray[Any], n_next: int, share: float) -> None:
+    def _exchange(self, trainer: Course, t: Tensor, gradient: NDArray[Any], n_next: int, share: float) -> None:
         if t.output and self.dense_output:
             return
         table, slots = t.table, t.table.slots()
@@ -287,7 +287,7 @@ class RigL(NDSNN):
 
 
 def exchange(
-    trainer: Trainer, t: Tensor, gone: NDArray[np.int64], pair: NDArray[np.int64], cause: str, value: NDArray[Any]
+    trainer: Course, t: Tensor, gone: NDArray[np.int64], pair: NDArray[np.int64], cause: str, value: NDArray[Any]
 ) -> None:
     """Drop the synapses in slots `gone` (by magnitude) and grow on `pair` (source x n_target + target) at weight 0.
 

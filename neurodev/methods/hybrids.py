@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.learn.training.trainer import Trainer
+from neurodev.learn.training.course import Course
 from neurodev.methods.dpap import DPAP
 from neurodev.methods.drop_and_grow import NDSNN
 from neurodev.methods.tensors import Tensor, tensors
+
+MOST_DEATHS = 0.9  # share of a layer that dies in one exchange
 
 
 @dataclass
@@ -19,16 +21,16 @@ class TrophicNDSNN(NDSNN):
     """NDSNN whose death ratio follows SD-SNN's neurotrophic ratio.
 
     A layer with many living units for each living unit above it loses more: its share of deaths is NDSNN's, times
-    its ratio over the geometric mean of all ratios (at most 0.9).
+    its ratio over the geometric mean of all ratios, at most `MOST_DEATHS`.
     """
 
-    def death_share(self, trainer: Trainer, number: int, x: float) -> float:
+    def death_share(self, trainer: Course, number: int, x: float) -> float:
         """NDSNN's share, times the relative neurotrophic ratio of the layer."""
         every = tensors(trainer)
         units = [t.table.n_target if t.output else max(int((t.living() > 0).sum()), 1) for t in every]
         above = [*units[1:], units[-1]]
         ratio = np.log(np.array(units) / np.array(above))
-        return float(min(super().death_share(trainer, number, x) * np.exp(ratio[number] - ratio.mean()), 0.9))
+        return float(min(super().death_share(trainer, number, x) * np.exp(ratio[number] - ratio.mean()), MOST_DEATHS))
 
 
 @dataclass
@@ -38,17 +40,17 @@ class TracedNDSNN(NDSNN):
     The output keeps dropping by magnitude: nobody gathers scores there.
     """
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Have DPAP's traces taken."""
         self._gather = DPAP(units=False, synapses=False)
         self._gather.start(trainer)
 
-    def after_backward(self, trainer: Trainer) -> None:
+    def after_backward(self, trainer: Course) -> bool:
         """Gather, then exchange."""
         self._gather.after_backward(trainer)
-        super().after_backward(trainer)
+        return super().after_backward(trainer)
 
-    def score(self, trainer: Trainer, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
+    def score(self, trainer: Course, t: Tensor, slots: NDArray[np.int64]) -> NDArray[Any]:
         """BCM score of each living synapse; of the synapses of a filter, that of their pair of channels."""
         gathered = self._gather.memory.get(f"bcm/{t.name}")
         if gathered is None:

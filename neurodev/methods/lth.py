@@ -17,14 +17,14 @@ from neurodev import params
 from neurodev.errors import StudyError
 from neurodev.learn.core.layer import Vector
 from neurodev.learn.core.storage import dense_image
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Remembering
-from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire
 from neurodev.methods.tensors import tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 
-SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.policy)
+SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.kernels.policy)
 
 
 @dataclass
@@ -59,7 +59,7 @@ class LTH(Remembering):
         """Number of times that synapses are pruned; there is one round more."""
         return math.ceil(math.log(1 - self.sparsity) / math.log(1 - self.share) - 1e-9) if self.sparsity else 0
 
-    def epochs_per_round(self, trainer: Trainer) -> int:
+    def epochs_per_round(self, trainer: Course) -> int:
         """Epochs of one round.
 
         Raises
@@ -79,29 +79,29 @@ class LTH(Remembering):
         """Density after pruning number `pruning` (from 1)."""
         return max((1 - self.share) ** pruning, 1 - self.sparsity)
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Keep the very beginning, if that is what the rounds return to."""
         if round(self.rewind * self.epochs_per_round(trainer)) == 0:
             self._keep(trainer)
 
-    def progress(self, trainer: Trainer) -> float:
+    def progress(self, trainer: Course) -> float:
         """Every round has the whole schedule of the learning rate."""
         steps = self.epochs_per_round(trainer) * trainer.steps_per_epoch
         return (trainer.step % steps) / steps
 
-    def before_forward(self, trainer: Trainer) -> None:
+    def before_forward(self, trainer: Course) -> None:
         """Before the first step of a new round, prune and rewind: the ticket has been tested by then."""
         pruning, rest = divmod(trainer.step, self.epochs_per_round(trainer) * trainer.steps_per_epoch)
         if rest == 0 and 1 <= pruning <= self.prunings:
             self._prune(trainer, self.density_after(pruning))
             self._rewind(trainer)
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def epoch_end(self, trainer: Course) -> None:
         """Keep the values to return to."""
         if trainer.epoch + 1 == round(self.rewind * self.epochs_per_round(trainer)):
             self._keep(trainer)
 
-    def _keep(self, trainer: Trainer) -> None:
+    def _keep(self, trainer: Course) -> None:
         for t in tensors(trainer):
             self.memory[f"weight/{t.name}"] = dense_image(t.table)
         for layer in trainer.model.layers():
@@ -109,7 +109,7 @@ class LTH(Remembering):
                 if isinstance(p, Vector):
                     self.memory[f"vector/{layer.name}/{key}"] = p.value.copy()
 
-    def _prune(self, trainer: Trainer, density: float) -> None:
+    def _prune(self, trainer: Course, density: float) -> None:
         every = [t for t in tensors(trainer) if self.output or not t.output]
         slots = [t.table.slots() for t in every]
         size = np.concatenate([np.abs(t.table.weight[s]) for t, s in zip(every, slots, strict=True)])
@@ -124,7 +124,7 @@ class LTH(Remembering):
             if t.table.n_synapse < SPARSE_BELOW * t.table.n_source * t.table.n_target:
                 trainer.store(t.name, "sparse")
 
-    def _rewind(self, trainer: Trainer) -> None:
+    def _rewind(self, trainer: Course) -> None:
         for t in tensors(trainer):
             table = t.table
             slots = table.slots()

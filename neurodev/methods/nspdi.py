@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from neurodev import params, rng
 from neurodev.learn.core.layer import Vector
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Method
-from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
@@ -82,7 +82,7 @@ class NSPDI(Method):
 
     # ------------------------------------------------------------------ the map
 
-    def threshold(self, trainer: Trainer) -> float:
+    def threshold(self, trainer: Course) -> float:
         """d at this step."""
         x, top = trainer.progress_share, self.displacement * self._travel[-1]
         if self.ramp == "sine":
@@ -91,7 +91,7 @@ class NSPDI(Method):
             return schedule.linear(x, 0.0, top)
         return self.displacement * float(self._travel[min(trainer.step, self._travel.size - 1)])
 
-    def threshold_of(self, trainer: Trainer, t: Tensor) -> float:
+    def threshold_of(self, trainer: Course, t: Tensor) -> float:
         """d of a tensor at this step."""
         return self.threshold(trainer) * (self.gate if t.layer.gates else 1.0)
 
@@ -106,7 +106,7 @@ class NSPDI(Method):
         part = next(k for k, p in t.layer.parameters.items() if p is t.weights)
         return f"gain_of_{part}"
 
-    def _refresh(self, trainer: Trainer) -> None:
+    def _refresh(self, trainer: Course) -> None:
         for t in tensors(trainer):
             table, d = t.dense, self.threshold_of(trainer, t)
             kind = table.weight.dtype.type
@@ -117,7 +117,7 @@ class NSPDI(Method):
 
     # ------------------------------------------------------------------ clocks
 
-    def prepare(self, trainer: Trainer) -> None:
+    def prepare(self, trainer: Course) -> None:
         """Hidden storage, and the gains."""
         self._gain: dict[str, F4] = {}
         for t in tensors(trainer):
@@ -131,17 +131,17 @@ class NSPDI(Method):
                 t.layer.parameters[self._key(t)] = Vector(raw)
                 trainer.share(t.layer.name, self._key(t))
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Sum of the learning rates of the run."""
         n = trainer.epochs * trainer.steps_per_epoch
         rates = [trainer.optimiser.rate * trainer.schedule(k / n) for k in range(n)]
         self._travel = np.concatenate([[0.0], np.cumsum(rates)])
 
-    def before_forward(self, trainer: Trainer) -> None:
+    def before_forward(self, trainer: Course) -> None:
         """Weights from parameters."""
         self._refresh(trainer)
 
-    def after_backward(self, trainer: Trainer) -> None:
+    def after_backward(self, trainer: Course) -> None:
         """Gradient of the parameters from that of the weights."""
         for t in tensors(trainer):
             table, d = t.dense, self.threshold_of(trainer, t)
@@ -157,7 +157,7 @@ class NSPDI(Method):
             if self.gated:
                 upstream *= table.grid(table.weight)[:, :n] != 0
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def epoch_end(self, trainer: Course) -> None:
         """Weights for the evaluation, and the log of who became silent and who came back."""
         self._refresh(trainer)
         for t in tensors(trainer):
@@ -174,7 +174,7 @@ class NSPDI(Method):
             ]
             trainer.propose(t.name, plans)
 
-    def series(self, trainer: Trainer) -> dict[str, float]:
+    def series(self, trainer: Course) -> dict[str, float]:
         """d at the end of the epoch."""
         return {"threshold": self.threshold(trainer)}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Remembering
-from neurodev.learn.training.trainer import Trainer
 
 EPOCHS = 300  # of the published runs
 
@@ -13,11 +13,11 @@ class Scaled(Remembering, word=False):
 
     scale: float | None
 
-    def scale_of(self, trainer: Trainer) -> float:
+    def scale_of(self, trainer: Course) -> float:
         """Length of this run over the published one."""
         return trainer.epochs / EPOCHS if self.scale is None else self.scale
 
-    def approximations(self, trainer: Trainer) -> list[str]:
+    def approximations(self, trainer: Course) -> list[str]:
         """How the published counts of epochs were scaled."""
         scale = self.scale_of(trainer)
         return [f"{self.name}: an epoch stands for {1 / scale:.3g} of the published run of {EPOCHS}."]

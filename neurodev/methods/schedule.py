@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 
@@ -126,8 +126,3 @@ def fewest_deaths(n_now: int, n_next: int, ratio: float) -> int:
     """
     wanted = int(math.floor(ratio * n_now + 1e-9))
     return min(max(wanted, n_now - n_next, 0), n_now)
-
-
-def remaining(rounds: ArrayLike, share: float = 0.25) -> F8:
-    """Density after each of `rounds` of iterative pruning of a `share` of what is left (LTH)."""
-    return np.asarray((1.0 - share) ** np.asarray(rounds, dtype=float))

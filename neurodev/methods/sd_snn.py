@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.learn.training.trainer import Trainer
+from neurodev.learn.training.course import Course
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
 from neurodev.methods import rewire, schedule
 from neurodev.methods.scaled import Scaled
@@ -37,6 +37,7 @@ from neurodev.structure.plan import Plan
 _HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+EARLY = 24.0  # pruning epochs, of a run of 300, in which the neurotrophic rate falls exponentially
 
 
 @dataclass
@@ -113,7 +114,7 @@ class SDSNN(Scaled):
 
     # ------------------------------------------------------------------ counters of this run
 
-    def scaled(self, trainer: Trainer, epochs: int) -> int:
+    def scaled(self, trainer: Course, epochs: int) -> int:
         """A count of epochs in this run."""
         return max(1, round(epochs * self.scale_of(trainer)))
 
@@ -121,12 +122,12 @@ class SDSNN(Scaled):
         """alpha, the rate of the neurotrophic increase, k epochs after the first pruning."""
         if filters:
             return schedule.exponential_rate(k, 5.0, scale)
-        late = max(0.0, (k + 1) / scale - max(k / scale, 24.0))
-        return self.rate * schedule.exponential_rate(k, 1.0, scale, until=24.0) + self.late_rate * late
+        late = max(0.0, (k + 1) / scale - max(k / scale, EARLY))
+        return self.rate * schedule.exponential_rate(k, 1.0, scale, until=EARLY) + self.late_rate * late
 
     # ------------------------------------------------------------------ clocks
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Ranges as columns, counters and percentages as memory."""
         for t in chosen(trainer, self.layers, self.name, first=False):
             for column, fill in SpineRange().columns().items():
@@ -139,7 +140,7 @@ class SDSNN(Scaled):
             if t.output:
                 self.memory["band"] = np.zeros(1)
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def epoch_end(self, trainer: Course) -> None:
         """The four rules, in their published order, then the mask."""
         e, count = trainer.epoch, self.scaled(trainer, self.count)
         mine = chosen(trainer, self.layers, self.name, first=False)
@@ -174,7 +175,7 @@ class SDSNN(Scaled):
         slots = table.slots()
         table.weight[slots] = masked[slots]
 
-    def _clip_output(self, trainer: Trainer, epoch: int, count: int) -> None:
+    def _clip_output(self, trainer: Course, epoch: int, count: int) -> None:
         """The output's weights stay in the constant band of epoch 0."""
         for t in tensors(trainer):
             if t.output:
@@ -184,7 +185,7 @@ class SDSNN(Scaled):
                     band = abs(float(self.memory["band"][0]))
                     np.clip(t.table.weight, -band, band, out=t.table.weight)
 
-    def _regenerate(self, trainer: Trainer, t: Tensor, k: int) -> None:
+    def _regenerate(self, trainer: Course, t: Tensor, k: int) -> None:
         table = t.dense
         n, taps = table.n_target, t.taps
         weight = table.grid(table.weight)[:, :n].reshape(-1, taps, n).astype(np.float64)
@@ -208,7 +209,7 @@ class SDSNN(Scaled):
         rank = np.repeat(value.reshape(-1)[back], taps)
         trainer.propose(t.name, [rewire.births(self.name, source, target, "regeneration", values, rank)])
 
-    def _prune(self, trainer: Trainer, t: Tensor) -> None:
+    def _prune(self, trainer: Course, t: Tensor) -> None:
         table, slots, ever = t.dense, t.table.slots(), self.memory[f"ever/{t.name}"]
         low, high = table.column(COLUMNS[0]), table.column(COLUMNS[1])
         pairs = t.pairs()
@@ -224,7 +225,7 @@ class SDSNN(Scaled):
         if gone.size:
             trainer.propose(t.name, [_density_deaths(self.name, gone, density[table.post[gone]])])
 
-    def _raise_percentages(self, trainer: Trainer, mine: list[Tensor], k: int) -> None:
+    def _raise_percentages(self, trainer: Course, mine: list[Tensor], k: int) -> None:
         every = tensors(trainer)
         place = {t.name: i for i, t in enumerate(every)}
         scale = self.scale_of(trainer)
@@ -239,7 +240,7 @@ class SDSNN(Scaled):
             rate = self.increase(k, scale, t.convolution)
             percent[0] = min(schedule.neurotrophic(percent[0], rate, alive, max(n_next, 1)), 100.0)
 
-    def series(self, trainer: Trainer) -> dict[str, float]:
+    def series(self, trainer: Course) -> dict[str, float]:
         """Cumulative percentage and living units of each tensor."""
         out = {}
         for t in chosen(trainer, self.layers, self.name, first=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from neurodev.errors import StudyError
 from neurodev.learn.core.layer import Layer, Weights
 from neurodev.learn.layers.neurons import LIF, ReLU
+from neurodev.learn.training.course import Course
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
-
-if TYPE_CHECKING:
-    from neurodev.learn.training.trainer import Trainer
 
 I8 = NDArray[np.int64]
 
@@ -27,7 +24,7 @@ class Tensor:
     Attributes
     ----------
     name : str
-        As in `Trainer.weights`.
+        As in `Course.weights`.
     layer : Layer
     weights : Weights
     neurons : str
@@ -81,7 +78,7 @@ class Tensor:
         return np.bincount(t.post[t.slots()], minlength=t.n_target).astype(np.int64)
 
 
-def tensors(trainer: Trainer) -> list[Tensor]:
+def tensors(trainer: Course) -> list[Tensor]:
     """All weight tensors, from input to output."""
     layers = list(trainer.model.layers())
     by_weights = {id(w): name for name, w in trainer.weights().items()}
@@ -90,13 +87,12 @@ def tensors(trainer: Trainer) -> list[Tensor]:
         for p in layer.parameters.values():
             if isinstance(p, Weights):
                 after = next((one.name for one in layers[at + 1 :] if isinstance(one, (LIF, ReLU))), "")
-                kernel = int(getattr(layer, "kernel", 1))
-                found.append(Tensor(by_weights[id(p)], layer, p, after, kernel * kernel, False))
+                found.append(Tensor(by_weights[id(p)], layer, p, after, layer.taps, False))
     last = found[-1].layer
     return [Tensor(t.name, t.layer, t.weights, t.neurons, t.taps, t.layer is last) for t in found]
 
 
-def chosen(trainer: Trainer, names: tuple[str, ...] | None, method: str, *, first: bool = True) -> list[Tensor]:
+def chosen(trainer: Course, names: tuple[str, ...] | None, method: str, *, first: bool = True) -> list[Tensor]:
     """The tensors a method works on: those named, or all but the output (and but the first, without `first`).
 
     Raises

@@ -75,6 +75,55 @@ class DenseTable(Table):
         table.n_synapse = w.size
         return table
 
+    @classmethod
+    def of(cls, table: Table) -> DenseTable:
+        """The synapses of a table, each in the slot of its pair; identities, birth dates and columns go along."""
+        kind, slots = table.weight.dtype.type, table.slots()
+        out = cls(table.n_source, table.n_target, tuple(table.column_names), UidSource(), kind, kind)
+        new = out.slot(table.pre(slots), table.post[slots].astype(np.int64))
+        out.alive[new] = 1
+        out.n_synapse = slots.size
+        out._take_over(table, slots, new)
+        return out
+
+    def sparse(self) -> Table:
+        """A table of the living synapses only; identities, birth dates and columns go along.
+
+        The values of absent synapses, if they have any, are lost.
+        """
+        kind, slots = self.weight.dtype.type, self.slots()
+        out = Table.build(
+            self.n_source, self.n_target, [1.0], self.pre(slots), self.post[slots].astype(np.int64),
+            np.zeros(slots.size, dtype=np.int64), self.weight[slots], columns=tuple(self.column_names),
+            uids=UidSource(), column_type=kind, weight_type=kind,
+        )  # fmt: skip
+        new = out.slots()
+        out.ensure_in_lists()
+        out._take_over(self, slots, new)
+        return out
+
+    def keep_only(self, alive: NDArray[np.bool_]) -> None:
+        """Let a freshly drawn table hold only some pairs, before anything is logged; the weights of the others are 0.
+
+        Parameters
+        ----------
+        alive : (n_source, n_target) bool
+
+        Raises
+        ------
+        ParameterError
+            If the shape is another.
+        """
+        n = self.n_target
+        if alive.shape != (self.n_source, n):
+            raise ParameterError(f"alive must have shape {(self.n_source, n)}, got {alive.shape}")
+        self.grid(self.weight)[:, :n][~alive] = 0
+        self.grid(self.alive)[:, :n] = alive
+        self.n_synapse = int(alive.sum())
+
+    def _array_names(self) -> tuple[str, ...]:
+        return (*super()._array_names(), "alive")
+
     def grid(self, a: NDArray[Any]) -> NDArray[Any]:
         """A view of a slot array as (n_source, stride)."""
         return a.reshape(self.n_source, self.stride)

@@ -14,17 +14,25 @@ Only `structure/plan.py` changes topology.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]
+
+
+_ARRAYS = (
+    "post", "weight", "row", "pos_in", "uid", "born", "f", "row_start", "row_length", "row_room", "in_start",
+    "in_length", "in_room", "in_slot", "in_row",
+)  # fmt: skip
+_NUMBERS = ("n_synapse", "pool_end", "in_end")
 
 
 class UidSource:
@@ -194,8 +202,6 @@ class Table:
         try:
             view: F8 = self.f[self.column_names.index(name)]
         except ValueError:
-            from neurodev.errors import nearest
-
             raise ParameterError(
                 f"no column {name!r} in this table; it has {self.column_names}{nearest(name, self.column_names)}"
             ) from None
@@ -258,6 +264,48 @@ class Table:
             out[name] = self.column(name)[slots]
         return out
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that the table consists of, slack included, by name: what `load` takes (not copies)."""
+        out: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in self._array_names()}
+        out["numbers"] = np.array([getattr(self, name) for name in _NUMBERS], dtype=np.int64)
+        out["columns"] = np.array(self.column_names, dtype=np.str_)
+        return out
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become the table that `arrays` was taken of; only the loading of a checkpoint calls this.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            Of a table of the same kind and numbers of units; they are copied.
+
+        Raises
+        ------
+        ParameterError
+            If arrays are missing, or belong to a table of other numbers of units.
+        """
+        names = self._array_names()
+        missing = [name for name in (*names, "numbers", "columns") if name not in arrays]
+        if missing:
+            raise ParameterError(f"arrays of a {type(self).__name__} must hold {missing[0]!r}, got {sorted(arrays)}")
+        for name in ("row_start", "in_start"):
+            if arrays[name].shape != getattr(self, name).shape:
+                raise ParameterError(
+                    f"{name} must have shape {getattr(self, name).shape}, got {arrays[name].shape}: build the table "
+                    "between the same numbers of units"
+                )
+        self.keep_slots(False)
+        for name in names:
+            setattr(self, name, arrays[name].copy())
+        self.column_type, self.weight_type = self.f.dtype.type, self.weight.dtype.type
+        self.n_synapse, self.pool_end, self.in_end = (int(v) for v in arrays["numbers"])
+        self.has_in_lists = self.in_end > 0
+        self.column_names = [str(c) for c in arrays["columns"]]
+        self.version += 1
+
+    def _array_names(self) -> tuple[str, ...]:
+        return _ARRAYS
+
     def memory(self) -> float:
         """Bytes per living synapse, slack included."""
         arrays: list[NDArray[Any]] = [self.post, self.weight, self.row, self.uid, self.born, self.f]
@@ -299,6 +347,13 @@ class Table:
             source, target, dead, self.in_start, self.in_length, self.in_slot, self.in_row, self.n_source, out
         )
         return out
+
+    def _take_over(self, other: Table, theirs: I8, mine: I8) -> None:
+        """Weights, identities, birth dates and columns of another table's slots, and its source of identities."""
+        self.uids = other.uids
+        self.weight[mine] = other.weight[theirs]
+        self.uid[mine], self.born[mine] = other.uid[theirs], other.born[theirs]
+        self.f[:, mine] = other.f[:, theirs]
 
     # ------------------------------------------------------------------ topology: called by plan.py only
 

@@ -53,10 +53,12 @@ def ours(x, y):
     from neurodev.learn.networks import sdsnn_mnist
     from neurodev.learn.training.encode import Bernoulli
     from neurodev.learn.training.loss import rate_mse
+    from neurodev.learn.training.memory import keep_freed_memory
     from neurodev.learn.training.optim import Adam
     from neurodev.learn.training.workers import Workers
 
     model, encoder, optimiser = sdsnn_mnist(seed=1), Bernoulli(T), Adam(1e-3)
+    keep_freed_memory()
     workers = Workers(model, rate_mse, 1, T)
     x, labels = x[..., None], y.astype(np.int64)
 

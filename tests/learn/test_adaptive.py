@@ -47,7 +47,7 @@ def test_gradients(reset, detach, kind):
     gradient = np.array([[d for _, d in row] for row in want]).transpose(2, 0, 1)
     assert 0.1 < spikes.mean() < 0.9
     for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
-        for layout in ("rows", "lanes"):
+        for layout in ("rows", "units"):
             flat = [a.reshape(18, 6).astype(dtype) for a in (x, g)]
             value, push = flat if layout == "rows" else [np.ascontiguousarray(a.T) for a in flat]
             y, pull = neuron(Current(value, 9, 2, (6,), layout))

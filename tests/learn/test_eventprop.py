@@ -38,10 +38,10 @@ def table(n_source, n_target, seed, mean, spread, delays=(0.0,), density=0.8):
 def make(kind, neuron=None, seed=5, **more):
     """A layer of 5 neurons on 6 inputs; `kind` is a path, with delays and recurrence where the path can do them."""
     neuron = neuron or EventNeuron(20.0, 7.0)
-    if kind == "lanes":
+    if kind == "together":
         draw = np.random.default_rng(seed)
         return EventLayer(
-            DenseTable.full(draw.normal(0.8, 0.5, (6, 5))), neuron, duration=DURATION, path="lanes", clip=0.0, **more
+            DenseTable.full(draw.normal(0.8, 0.5, (6, 5))), neuron, duration=DURATION, path="together", clip=0.0, **more
         )
     inner = table(5, 5, seed + 1, 0.1, 0.4, [1.0, 2.5], 0.9) if kind == "recurrent" else None
     return EventLayer(
@@ -65,7 +65,7 @@ def sample(spikes, k):
     return list(zip(spikes.times[a:b], spikes.cells[a:b], strict=True))
 
 
-@pytest.mark.parametrize("kind", ["lanes", "queue", "recurrent"])
+@pytest.mark.parametrize("kind", ["together", "queue", "recurrent"])
 def test_spikes_equal_those_of_the_slow_twin(kind):
     """Same cells, times to 1e-9 ms, final potentials to 1e-9, by dense grid and root finder."""
     layer, x = make(kind), trains(6, 3, 2)
@@ -81,7 +81,7 @@ def test_spikes_equal_those_of_the_slow_twin(kind):
         np.testing.assert_allclose(pull.final[k], v, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["lanes", "recurrent"])
+@pytest.mark.parametrize("kind", ["together", "recurrent"])
 def test_a_stepped_simulation_converges_to_the_spike_times(kind):
     """The error of a forward pass on a grid falls with dt, to first order, towards our spike times."""
     layer, x = make(kind), trains(6, 1, 2)
@@ -138,7 +138,7 @@ def check_gradients(layer, evaluate, tolerances):
     return d_in
 
 
-@pytest.mark.parametrize("kind", ["lanes", "queue", "recurrent"])
+@pytest.mark.parametrize("kind", ["together", "queue", "recurrent"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("tau", [(20.0, 7.0), (20.0, 10.0), (10.0, 10.0)])
 def test_gradients_equal_central_differences(kind, seed, tau):
@@ -221,7 +221,7 @@ def test_rate_penalty_pushes_towards_its_bounds():
     """A step down the kicks lowers the count of a cell that fires too much, and wakes one that is silent."""
     x = trains(6, 20, 3)
     for low, high, sign in ((0.0, 0.3, -1), (3.0, 9.0, 1)):
-        layer = make("lanes")
+        layer = make("together")
         before, pull = layer(x)
         push = losses.rate_penalty(before, low, high, 1.0)
         pull(**push.pull_arguments())
@@ -249,7 +249,7 @@ def test_crossings_of_all_solvers(tau):
     assert found > 20
 
 
-@pytest.mark.parametrize("kind", ["lanes", "queue", "recurrent"])
+@pytest.mark.parametrize("kind", ["together", "queue", "recurrent"])
 def test_the_order_of_ties_does_not_matter(kind):
     """Inputs of equal time shuffled: the same spikes and gradients to 1e-12."""
     x = trains(6, 2, 6, per_sample=40, ties=True)
@@ -275,7 +275,7 @@ def test_both_paths_agree_and_records_grow():
     """Lanes and queue give the same spikes and gradients, also where spikes outnumber the first guess by far."""
     w = np.random.default_rng(2).normal(6.0, 2.0, (6, 5))
     x, out = trains(6, 3, 2, per_sample=60), []
-    for path in ("lanes", "queue"):
+    for path in ("together", "queue"):
         layer = EventLayer(DenseTable.full(w), EventNeuron(20.0, 10.0), duration=DURATION, clip=0.0, path=path)
         y, pull = layer(x)
         d_in = pull(np.cos(y.times), d_final=np.ones((3, 5)))
@@ -299,7 +299,7 @@ def test_float32_as_shipped():
     assert np.abs(out[0][1] - out[1][1]).max() < 1e-4 * np.abs(out[0][1]).max()
 
 
-@pytest.mark.parametrize("kind", ["lanes", "queue", "recurrent"])
+@pytest.mark.parametrize("kind", ["together", "queue", "recurrent"])
 def test_empty_input_and_a_batch_of_one(kind):
     """Samples without a spike give none and no gradient; a sample alone gives what it gives in a batch."""
     layer, x = make(kind), trains(6, 3, 2)
@@ -432,7 +432,7 @@ def test_bad_input_is_refused_by_name():
     with pytest.raises(BuildError, match="5 x 5"):
         EventLayer(t, duration=10.0, recurrent=t)
     with pytest.raises(BuildError, match="use 'auto'"):
-        EventLayer(t, duration=10.0, train_delays=True, path="lanes")
+        EventLayer(t, duration=10.0, train_delays=True, path="together")
     with pytest.raises(ParameterError, match="takes 6 cells"):
         EventLayer(t, duration=10.0)(trains(4, 1, 1))
     t.weight[0] = np.nan

@@ -78,7 +78,7 @@ def rate_mse_double(y, labels):
     return float((error**2).mean()), dy, score
 
 
-KERNELS = ["rows", "gemm", "lanes", "sparse_rows"]
+KERNELS = ["rows", "gemm", "along_batch", "sparse_rows"]
 
 
 @pytest.mark.parametrize("storage, kernel", [("dense", k) for k in KERNELS[:2]] + [("sparse", k) for k in KERNELS])

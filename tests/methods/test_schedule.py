@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neurodev import methods
 from neurodev.errors import ParameterError
 from neurodev.methods import rewire, schedule
 from tests.methods.twin import expected_units
@@ -95,7 +96,10 @@ def test_rates_add_up_in_short_runs() -> None:
 
 def test_lottery_rounds() -> None:
     golden = [0, 25, 43.75, 57.81, 68.36, 76.27, 82.20, 86.65, 89.99, 92.49, 94.37, 95.78, 96.83, 97.62, 98.22]
-    np.testing.assert_allclose(100 * (1 - schedule.remaining(np.arange(15))), golden, atol=5.1e-3)
+    method = methods.LTH(sparsity=1 - 0.75**14)
+    found = [100 * (1 - method.density_after(k)) for k in range(15)]
+    np.testing.assert_allclose(found, golden, atol=5.1e-3)
+    assert method.prunings == 14
 
 
 @given(st.lists(st.integers(-5, 5), min_size=1, max_size=40), st.data())

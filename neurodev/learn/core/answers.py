@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.jit import kernel
-from neurodev.learn.core.spikes import Current
-
-Array = NDArray[Any]
-Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
+from neurodev.learn.core.arrays import U1, Array, Int
+from neurodev.learn.core.spikes import Current, Spans
 
 
 @kernel
-def find_spans(flags, channels, spans):  # type: ignore[no-untyped-def]
+def find_spans(flags: U1, channels: Int, spans: Spans) -> None:
     """Spans of the pixels that ever spike; flags (T, B, H, W * C), looked through from both ends of a line."""
     n = flags.shape[3]
     spans[:, :, 0] = n // channels
@@ -39,7 +33,7 @@ def find_spans(flags, channels, spans):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reach(spans, size, padding, out):  # type: ignore[no-untyped-def]
+def reach(spans: Spans, size: Int, padding: Int, out: Spans) -> None:
     """Spans of a convolution's output with stride 1, from those of its input; `out` has its width in [0, 0, 1]."""
     wide = out[0, 0, 1]
     out[:, :, 0] = wide
@@ -67,7 +61,7 @@ class Lazy(Current):
 
     def __init__(self, make: Callable[[], Array], steps: int, batch: int, shape: tuple[int, ...]):
         self.make, self.steps, self.batch, self.shape = make, steps, batch, shape
-        self.layout, self.wanted = "rows", True
+        self.layout, self.wanted, self.spans, self.busy = "rows", True, None, None
 
     @cached_property
     def value(self) -> Array:  # type: ignore
@@ -82,7 +76,7 @@ class Answers(Lazy):
     ----------
     make : callable
     codes : (R, lines, at least pixels of a line) uint16
-        The pattern at each pixel; see `conv_kernels.find_patterns`.
+        The pattern at each pixel; see `kernels.conv_planes.find_patterns`.
     response : (2 ** taps, whole vectors)
     steps, batch, shape
         As of any `Current`.

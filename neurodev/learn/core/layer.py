@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
-from neurodev.structure.table import Table
+from neurodev.structure.table import Table, UidSource
 
 Signal = Spikes | Current
 Pullback = Callable[[Current], Current | None]
@@ -74,12 +74,9 @@ class Weights:
     decay = True
 
     def __init__(self, table: Table, hidden: bool = False):
-        self.table, self.hidden = table, hidden
-        table.add_column("gradient")
-        if hidden:
-            table.add_column("theta")[:] = table.weight
         self._own: Array | None = None
         self.probe: Array | None = None
+        self.put(table, hidden)
 
     @property
     def storage(self) -> str:
@@ -116,8 +113,12 @@ class Weights:
         return other
 
     def put(self, table: Table, hidden: bool = False) -> None:
-        """Take another table of the same pairs, as after a change of storage."""
-        Weights.__init__(self, table, hidden)
+        """Take another table of the same pairs, as after a change of storage; its column is the gradient."""
+        self.table, self.hidden = table, hidden
+        table.add_column("gradient")
+        if hidden:
+            table.add_column("theta")[:] = table.weight
+        self._own, self.probe = None, None
 
     def put_like(self, other: Weights) -> None:
         """The same for a replica, whose gradient stays its own."""
@@ -146,14 +147,20 @@ class Counters:
 
     def add(self, other: Counters) -> None:
         """Add the counts of a replica."""
-        for name in ("operations", "dense", "multiplied", "spikes", "near", "looked", "sites"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.operations += other.operations
+        self.dense += other.dense
+        self.multiplied += other.multiplied
+        self.spikes += other.spikes
+        self.near += other.near
+        self.looked += other.looked
+        self.sites += other.sites
         for name, k in other.kernels.items():
             self.kernels[name] = self.kernels.get(name, 0) + k
 
     def clear(self) -> None:
         """Start again from zero."""
-        self.__init__()  # type: ignore[misc]
+        self.operations = self.dense = self.multiplied = self.spikes = self.near = self.looked = self.sites = 0
+        self.kernels = {}
 
 
 class Layer(Registered, kind="layer"):
@@ -204,6 +211,34 @@ class Layer(Registered, kind="layer"):
             If the layer cannot take such an input.
         """
         return shape
+
+    def build(self, seed: int, uids: UidSource, kind: type) -> None:
+        """Draw weights and make vectors, once, when shapes and names are known; nothing by default.
+
+        Parameters
+        ----------
+        seed : int
+            Of the model; a layer draws from a stream named after itself.
+        uids : UidSource
+            Identities of synapses.
+        kind : {numpy.float32, numpy.float64}
+            Type of weights and currents.
+        """
+
+    def at(self, step: int, first: int) -> None:
+        """Told before each call in a training step: its number, and the place in the batch of the first sample.
+
+        For layers that draw (`Dropout`), so that draws depend on neither threads nor pieces; nothing by default.
+        """
+
+    def buffers(self) -> dict[str, Array]:
+        """Arrays beside the parameters that a checkpoint must keep, as they are (not copies); none by default."""
+        return {}
+
+    @property
+    def taps(self) -> int:
+        """Weights between one unit, or channel, of the input and one of the output: the area of a kernel."""
+        return 1
 
     def layers(self) -> Iterator[Layer]:
         """This layer and those inside it, in order."""

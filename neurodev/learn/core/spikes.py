@@ -4,15 +4,17 @@ Neurons write one byte per neuron and step, without a branch; weights ask for wh
 by time (``rows``), event lists by source (``columns``), or the bytes themselves.  Every view is made once, on demand.
 
 A batch of B samples over T steps has ``R = T * B`` rows, ``row = t * B + b``.  Two layouts carry the same
-numbers: ``rows`` (R, n) and ``lanes`` (n, R); sparse kernels that walk along the batch want lanes.
+numbers: ``rows`` (R, n) and ``units`` (n, R); sparse kernels that walk along the batch want units.
 Where spikes come from neurons with a compact surrogate, only the *window* (the neurons near threshold)
 can use a gradient: `window` lists it, and gradients elsewhere need not be computed.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,12 +25,10 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
 
-U1 = NDArray[np.uint8]
-U4 = NDArray[np.uint32]
-I8 = NDArray[np.int64]
+Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 RARE = 0.12  # share of flags below which reading them by words is faster
-F4 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Events:
 
 
 @kernel
-def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
+def _list_flags(flags: U1, several: bool, start: I8, index: U4) -> None:
     """The position of each byte, as often as it counts (at most 4); branch-free, so index needs 4 places to spare."""
     n_row, n = flags.shape
-    at = 0
+    at: Int = 0
     for r in range(n_row):
         start[r] = at
         row = flags[r]
@@ -73,17 +73,17 @@ def _list_flags(flags, several, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _list_words(words, start, index):  # type: ignore[no-untyped-def]
-    """The same for rare flags, read eight at a time: first the words that are not silent, then their flags."""
+def _list_words(words: NDArray[np.uint64], start: I8, index: U4) -> None:
+    """The same for rare flags, words (n_row, n / 8) of eight: first those that are not silent, then their flags."""
     n_row, n = words.shape
     busy = np.empty(n + 1, dtype=np.int64)
     place = np.uint64(0x0001020304050607)  # times a flag of byte j: j in the highest byte
     one, top = np.uint64(1), np.uint64(56)
-    at = 0
+    at: Int = 0
     for r in range(n_row):
         start[r] = at
         row = words[r]
-        some = 0
+        some: Int = 0
         for q in range(n):
             busy[some] = q
             some += np.int64(row[q] != 0)
@@ -99,15 +99,15 @@ def _list_words(words, start, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _count_events(index, n, out):  # type: ignore[no-untyped-def]
-    """Add 1 to `out` for each of the first n events."""
+def _count_events(index: U4, n: Int, out: I8) -> None:
+    """Add 1 to `out` (n_unit,) for each of the first n events."""
     for k in range(n):
         out[index[k]] += 1
 
 
 @kernel
-def _count_units(flags, count):  # type: ignore[no-untyped-def]
-    """Add each column of bytes to `count`, a row at a time."""
+def _count_units(flags: U1, count: NDArray[np.int32]) -> None:
+    """Add each column of bytes, flags (R, n), to `count` (n,), a row at a time."""
     for r in range(flags.shape[0]):
         row = flags[r]
         for j in range(row.shape[0]):
@@ -115,13 +115,46 @@ def _count_units(flags, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no-untyped-def]
+def _list_present(flags: U1, start: I8, index: U4) -> None:
+    """The units of flags (R, n) with a count, each once; branch-free: `index` needs one place to spare."""
+    at: Int = 0
+    for r in range(flags.shape[0]):
+        start[r] = at
+        row = flags[r]
+        for j in range(row.shape[0]):
+            index[at] = np.uint32(j)
+            at += np.int64(row[j] != 0)
+    start[flags.shape[0]] = at
+
+
+@kernel
+def _list_present_words(words: U4, start: I8, index: U4) -> None:
+    """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
+    busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
+    at: Int = 0
+    for r in range(words.shape[0]):
+        start[r] = at
+        row = words[r]
+        some: Int = 0
+        for q in range(row.shape[0]):
+            busy[some] = np.uint32(q)
+            some += np.int64(row[q] != 0)
+        for h in range(some):
+            word, first = row[busy[h]], 4 * busy[h]
+            for byte in range(4):
+                index[at] = np.uint32(first + byte)
+                at += np.int64((word >> np.uint32(8 * byte)) & np.uint32(255) != 0)
+    start[words.shape[0]] = at
+
+
+@kernel
+def _transpose_events(start: I8, index: U4, n: Int, out_start: I8, out_index: U4) -> None:
     """Counting sort of (row, index) events by index."""
     out_start[:] = 0
     for k in range(start[-1]):
         out_start[np.int64(index[k]) + 2] += 1
-    for j in range(2, n + 2):
-        out_start[j] += out_start[j - 1]
+    for k in range(2, n + 2):
+        out_start[k] += out_start[k - 1]
     for r in range(start.shape[0] - 1):
         for k in range(start[r], start[r + 1]):
             j = np.int64(index[k]) + 1
@@ -130,8 +163,8 @@ def _transpose_events(start, index, n, out_start, out_index):  # type: ignore[no
 
 
 @kernel
-def _transpose(a, out):  # type: ignore[no-untyped-def]
-    """``out = a.T`` by tiles of a cache line: several times faster than a strided copy."""
+def _transpose(a: Array, out: Array) -> None:
+    """``out = a.T``, a (n, m), by tiles of a cache line: several times faster than a strided copy."""
     n, m = a.shape
     whole_n, whole_m = n // 16 * 16, m // 16 * 16
     for i in range(0, whole_n, 16):
@@ -183,12 +216,28 @@ def transposed(events: Events, n: int) -> Events:
     return Events(start[: n + 1], index)
 
 
+def _layout(word: str) -> str:
+    """A layout by its name, or by the one of the last release.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown word.
+    """
+    if word == "lanes":
+        warnings.warn("layout='lanes' is called 'units' now", DeprecationWarning, stacklevel=3)
+        return "units"
+    if word not in ("rows", "units"):
+        raise ParameterError(f"layout must be 'rows' or 'units', got {word!r}")
+    return word
+
+
 class Spikes:
     """The spikes of `n` units over a batch.
 
     Parameters
     ----------
-    flags : (R, n) uint8, or (n, R) with ``layout="lanes"``
+    flags : (R, n) uint8, or (n, R) with ``layout="units"``
         Counts per unit and row: 0 or 1, or with a `scale` other than 1 up to 4 (2 x 2 average pooling).
     steps, batch : int
     shape : tuple of int
@@ -199,6 +248,8 @@ class Spikes:
         Whether anybody upstream can use a gradient (False for input).
     window : callable, optional
         Returns an (R, n) uint8 array: where a gradient with respect to these spikes is of use.  None: everywhere.
+    spans : (B, height, 2) int32, optional
+        For each sample and line of an image, the pixels outside of which nothing ever spikes, where that is known.
     """
 
     def __init__(
@@ -212,8 +263,10 @@ class Spikes:
         scale: float = 1.0,
         wanted: bool = True,
         window: Callable[[], U1] | None = None,
+        spans: Spans | None = None,
     ):
-        self.wanted = wanted
+        layout = _layout(layout)
+        self.wanted, self.spans = wanted, spans
         self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
         self.layout, self.scale, self._window = layout, float(scale), window
         n, rows = math.prod(self.shape), self.steps * self.batch
@@ -237,9 +290,9 @@ class Spikes:
         return self.flags if self.layout == "rows" else turned(self.flags)
 
     @cached_property
-    def by_lane(self) -> U1:
+    def by_unit(self) -> U1:
         """Counts as (n, R)."""
-        return self.flags if self.layout == "lanes" else turned(self.flags)
+        return self.flags if self.layout == "units" else turned(self.flags)
 
     @cached_property
     def rows(self) -> Events:
@@ -250,6 +303,20 @@ class Spikes:
     def columns(self) -> Events:
         """For each unit, the rows in which it spiked."""
         return transposed(self.rows, self.n)
+
+    @cached_property
+    def present(self) -> Events:
+        """For each row, the units that have a count, each once however often it counts."""
+        if self.scale == 1.0:
+            return self.rows
+        flags = self.by_row
+        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
+        index = np.empty(self.n_present + 1, dtype=np.uint32)
+        if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
+            _list_present_words(flags.view(np.uint32), start, index)
+        else:
+            _list_present(flags, start, index)
+        return Events(start, index)
 
     @cached_property
     def near(self) -> U1 | None:
@@ -269,7 +336,7 @@ class Spikes:
             return start[1:] - start[:-1]
         if "rows" in self.__dict__:
             return self.rows.per_index(self.n)
-        if self.layout == "lanes":
+        if self.layout == "units":
             return np.asarray(self.flags.sum(axis=1, dtype=np.int64))
         count = np.zeros(self.n, dtype=np.int32)
         _count_units(self.flags, count)
@@ -299,18 +366,28 @@ class Spikes:
         return (self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind)
 
     def reshaped(self, shape: tuple[int, ...]) -> Spikes:
-        """The same spikes with their units arranged otherwise; shares what was computed before."""
-        out = Spikes.__new__(Spikes)
-        out.__dict__.update(self.__dict__)
-        out.shape = tuple(shape)
-        if out.n != self.n:
+        """The same spikes with their units arranged otherwise.
+
+        Lists and counts that were made before are shared: they go by unit.  Spans go by line, and are not.
+        """
+        if math.prod(shape) != self.n:
             raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+        out = copy.copy(self)
+        out.shape, out.spans = tuple(shape), None
         return out
 
 
 @dataclass
 class Current:
-    """Input currents of neurons: float values, ``rows`` (R, n) or ``lanes`` (n, R); see `Spikes` for the layouts."""
+    """Input currents of neurons: float values, ``rows`` (R, n) or ``units`` (n, R); see `Spikes` for the layouts.
+
+    Attributes
+    ----------
+    spans : (B, height, 2) int32, optional
+        For each sample and line of an image, the pixels outside of which everything is 0, where that is known.
+    busy : (B,) uint8, optional
+        Of a gradient: which samples have any, where that is known.
+    """
 
     value: NDArray[Any]
     steps: int
@@ -318,6 +395,11 @@ class Current:
     shape: tuple[int, ...]
     layout: str = "rows"
     wanted: bool = True
+    spans: Spans | None = None
+    busy: U1 | None = None
+
+    def __post_init__(self) -> None:
+        self.layout = _layout(self.layout)
 
     @property
     def n(self) -> int:
@@ -330,7 +412,7 @@ class Current:
         return self.value if self.layout == "rows" else turned(self.value)
 
     def reshaped(self, shape: tuple[int, ...]) -> Current:
-        """The same values with their units arranged otherwise."""
+        """The same values with their units arranged otherwise; spans go by line, and are dropped."""
         if math.prod(shape) != self.n:
             raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
         return Current(self.value, self.steps, self.batch, tuple(shape), self.layout, self.wanted)
@@ -340,9 +422,9 @@ class Current:
         return Current(value, self.steps, self.batch, self.shape, self.layout)
 
     @cached_property
-    def by_lane(self) -> NDArray[Any]:
+    def by_unit(self) -> NDArray[Any]:
         """Values as (n, R)."""
-        return self.value if self.layout == "lanes" else turned(self.value)
+        return self.value if self.layout == "units" else turned(self.value)
 
 
 def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:
@@ -357,61 +439,3 @@ def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:
     if isinstance(x, Current):
         return Current(x.by_row[rows], n, x.batch, x.shape, wanted=x.wanted)
     return Spikes(x.by_row[rows], n, x.batch, x.shape, scale=x.scale, wanted=x.wanted)
-
-
-# ---------------------------------------------------------------- units that have a count, each listed once
-
-
-@kernel
-def list_present(flags, start, index):  # type: ignore[no-untyped-def]
-    """The units with a count, each once; branch-free: `index` needs one place to spare."""
-    at = 0
-    for r in range(flags.shape[0]):
-        start[r] = at
-        row = flags[r]
-        for j in range(row.shape[0]):
-            index[at] = np.uint32(j)
-            at += np.int64(row[j] != 0)
-    start[flags.shape[0]] = at
-
-
-@kernel
-def list_present_words(words, start, index):  # type: ignore[no-untyped-def]
-    """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
-    busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
-    at = 0
-    for r in range(words.shape[0]):
-        start[r] = at
-        row = words[r]
-        some = 0
-        for q in range(row.shape[0]):
-            busy[some] = np.uint32(q)
-            some += np.int64(row[q] != 0)
-        for h in range(some):
-            word, first = row[busy[h]], 4 * busy[h]
-            for byte in range(4):
-                index[at] = np.uint32(first + byte)
-                at += np.int64((word >> np.uint32(8 * byte)) & np.uint32(255) != 0)
-    start[words.shape[0]] = at
-
-
-def present(x: Spikes) -> Events:
-    """For each row, the units that have a count; kept with the spikes."""
-    if x.scale == 1.0:
-        return x.rows
-    held: Events | None = x.__dict__.get("present")
-    if held is None:
-        flags = x.by_row
-        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-        index = np.empty(x.n_present + 1, dtype=np.uint32)
-        if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
-            list_present_words(flags.view(np.uint32), start, index)
-        else:
-            list_present(flags, start, index)
-        held = x.__dict__["present"] = Events(start, index)
-    return held
-
-
-def rows_per_unit(x: Spikes) -> NDArray[np.int64]:
-    """For each unit, the rows in which it has a count."""
-    return present(x).per_index(x.n)

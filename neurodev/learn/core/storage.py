@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.structure.dense import DenseTable
-from neurodev.structure.table import Table, UidSource
+from neurodev.structure.table import Table
 
 Array = NDArray[Any]
 
@@ -30,41 +30,6 @@ def stored(table: Table, storage: str) -> Table:
 
     The values of absent synapses in dense storage, if they have any, do not survive becoming sparse.
     """
-    dense = isinstance(table, DenseTable)
-    if dense == (storage != "sparse"):
-        return table
-    kind, slots, names = table.weight.dtype.type, table.slots(), tuple(table.column_names)
-    source, target = table.pre(slots), table.post[slots].astype(np.int64)
-    if storage == "sparse":
-        out = Table.build(
-            table.n_source, table.n_target, [1.0], source, target, np.zeros(slots.size, dtype=np.int64),
-            table.weight[slots], columns=names, uids=UidSource(), column_type=kind, weight_type=kind,
-        )  # fmt: skip
-        new = out.slots()
-        out.ensure_in_lists()
-    else:
-        wide = DenseTable(table.n_source, table.n_target, names, UidSource(), kind, kind)
-        new = wide.slot(source, target)
-        wide.alive[new] = 1
-        wide.weight[new] = table.weight[slots]
-        wide.n_synapse = slots.size
-        out = wide
-    out.uids = table.uids
-    out.uid[new], out.born[new] = table.uid[slots], table.born[slots]
-    out.f[:, new] = table.f[:, slots]
-    return out
-
-
-def remove_at_start(table: Table, alive: NDArray[np.bool_]) -> None:
-    """Make a freshly drawn dense table hold only some pairs, before anything was logged.
-
-    Parameters
-    ----------
-    alive : (n_source, n_target) bool
-    """
-    assert isinstance(table, DenseTable)
-    n = table.n_target
-    grid, weight = table.grid(table.alive)[:, :n], table.grid(table.weight)[:, :n]
-    weight[~alive] = 0
-    grid[...] = alive
-    table.n_synapse = int(alive.sum())
+    if isinstance(table, DenseTable):
+        return table.sparse() if storage == "sparse" else table
+    return table if storage == "sparse" else DenseTable.of(table)

@@ -7,6 +7,7 @@ the backward pass touches only neurons near threshold; the others never are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from neurodev import params
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import rule
+from neurodev.learn.core.arrays import Int
 from neurodev.params import param
 from neurodev.registry import Registered, find, names
 
@@ -23,7 +25,7 @@ COMPACT = ("rectangle", "triangle")
 
 
 @rule
-def slope(kind, x, width):  # type: ignore[no-untyped-def]
+def slope(kind: Int, x: Any, width: Any) -> Any:
     """The surrogate derivative at x = V - threshold."""
     # an integer here would turn a vector of float32 into one of doubles
     a, zero, one = abs(x), width - width, width / width

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.jit import ENABLED, intrinsic, rule, types  # type: ignore[attr-defined]
+from neurodev.learn.core.arrays import Array, Int
 
-LANES = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
+WIDTH = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
 ALIGN = 64  # bytes
 
 
 def padded(n: int) -> int:
-    """The next multiple of LANES."""
-    return -(-n // LANES) * LANES
+    """The next multiple of `WIDTH`."""
+    return -(-n // WIDTH) * WIDTH
 
 
 def aligned(shape: tuple[int, ...], kind: type) -> NDArray[Any]:
@@ -32,33 +33,36 @@ def aligned(shape: tuple[int, ...], kind: type) -> NDArray[Any]:
     return raw[first : first + size].view(kind).reshape(shape)
 
 
-def _add_rows(n_vector, out, at, rows, base, stride, index, value, first, last):  # type: ignore[no-untyped-def]
+def _add_rows(
+    n_vector: int, out: Array, at: int, rows: Array, base: int, stride: int, index: NDArray[Any], value: Array, first:
+    int, last: int,
+) -> None:  # fmt: skip
     """``out[at:at + n] += value[k] * rows[p:p + n]``, ``p = base + stride * index[k]``, for first <= k < last."""
-    n = n_vector * LANES
+    n = n_vector * WIDTH
     for k in range(first, last):
         p = base + stride * int(index[k])
         out[at : at + n] += value[k] * rows[p : p + n]
 
 
-def _copy_row(n_vector, out, at, rows, base):  # type: ignore[no-untyped-def]
+def _copy_row(n_vector: int, out: Array, at: int, rows: Array, base: int) -> None:
     """``out[at:at + n] = rows[base:base + n]``."""
-    n = n_vector * LANES
+    n = n_vector * WIDTH
     out[at : at + n] = rows[base : base + n]
 
 
-def _add_row(n_vector, out, at, rows, base):  # type: ignore[no-untyped-def]
+def _add_row(n_vector: int, out: Array, at: int, rows: Array, base: int) -> None:
     """``out[at:at + n] += rows[base:base + n]``."""
-    n = n_vector * LANES
+    n = n_vector * WIDTH
     out[at : at + n] += rows[base : base + n]
 
 
-def _dot_rows(a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
-    """Four products of ``a[at:at + n]`` with the rows that begin at p, q, r, s; n a multiple of LANES."""
+def _dot_rows(a: Array, at: int, rows: Array, p: int, q: int, r: int, s: int, n: int) -> tuple[Any, ...]:
+    """Four products of ``a[at:at + n]`` with the rows that begin at p, q, r, s; n a multiple of WIDTH."""
     x = a[at : at + n]
     return tuple((x * rows[k : k + n]).sum() for k in (p, q, r, s))
 
 
-def _dot_two_rows(a, at, rows, p, q, n):  # type: ignore[no-untyped-def]
+def _dot_two_rows(a: Array, at: int, rows: Array, p: int, q: int, n: int) -> tuple[Any, ...]:
     """The same with two rows."""
     return _dot_rows(a, at, rows, p, q, p, q, n)[:2]
 
@@ -68,38 +72,42 @@ if ENABLED:
 
     SUMS = ("contract", "reassoc", "nsz")
 
+    def _intrinsic(make: Any) -> Any:
+        """Numba's own type of an intrinsic counts the typing context among the arguments of a call."""
+        return intrinsic(make)
+
     class _Code:
         """What these loops share: typed pointers into flat arrays, and vectors."""
 
-        def __init__(self, context, builder, kind):  # type: ignore[no-untyped-def]
+        def __init__(self, context: Any, builder: Any, kind: Any) -> None:
             self.context, self.builder = context, builder
             self.kind = context.get_value_type(kind)
-            self.vector = ir.VectorType(self.kind, LANES)
+            self.vector = ir.VectorType(self.kind, WIDTH)
             self.bytes = kind.bitwidth // 8
 
-        def data(self, array_type, value):  # type: ignore[no-untyped-def]
+        def data(self, array_type: Any, value: Any) -> Any:
             return self.context.make_array(array_type)(self.context, self.builder, value).data
 
-        def load(self, pointer, k):  # type: ignore[no-untyped-def]
-            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * LANES)])
+        def load(self, pointer: Any, k: Any) -> Any:
+            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * WIDTH)])
             return self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
 
-        def store(self, v, pointer, k):  # type: ignore[no-untyped-def]
-            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * LANES)])
+        def store(self, v: Any, pointer: Any, k: Any) -> Any:
+            place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * WIDTH)])
             self.builder.store(v, self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
 
-        def multiply_add(self, a, b, c):  # type: ignore[no-untyped-def]
+        def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
             return self.builder.fadd(self.builder.fmul(a, b, flags=SUMS), c, flags=SUMS)
 
-        def pick(self, a, b, lanes):  # type: ignore[no-untyped-def]
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+        def pick(self, a: Any, b: Any, places: Any) -> Any:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
             return self.builder.shuffle_vector(a, b, mask)
 
-        def splat(self, x):  # type: ignore[no-untyped-def]
+        def splat(self, x: Any) -> Any:
             one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), x, ir.IntType(32)(0))
-            return self.pick(one, one, [0] * LANES)
+            return self.pick(one, one, [0] * WIDTH)
 
-        def loop(self, first, last, step, start, body):  # type: ignore[no-untyped-def]
+        def loop(self, first: Any, last: Any, step: Any, start: Any, body: Any) -> Any:
             """Carry the values `start` through ``body(k, values)`` for k = first, first + step, .. < last."""
             b = self.builder
             entry = b.block
@@ -119,29 +127,32 @@ if ENABLED:
             b.position_at_end(after)
             return carried
 
-        def four_sums(self, v):  # type: ignore[no-untyped-def]
-            """The sums of the lanes of four vectors."""
+        def four_sums(self, v: Any) -> Any:
+            """The sums of the numbers of each of four vectors."""
             b = self.builder
             add = lambda x, y: b.fadd(x, y, flags=SUMS)
-            low, high = range(LANES // 2), range(LANES // 2, LANES)
+            low, high = range(WIDTH // 2), range(WIDTH // 2, WIDTH)
             v = [add(self.pick(x, x, low), self.pick(x, x, high)) for x in v]
             pairs = [add(self.pick(x, y, (0, 4, 1, 5)), self.pick(x, y, (2, 6, 3, 7))) for x, y in (v[:2], v[2:])]
-            total = add(self.pick(*pairs, (0, 1, 4, 5)), self.pick(*pairs, (2, 3, 6, 7)))
+            total = add(self.pick(pairs[0], pairs[1], (0, 1, 4, 5)), self.pick(pairs[0], pairs[1], (2, 3, 6, 7)))
             return [b.extract_element(total, ir.IntType(32)(k)) for k in range(4)]
 
-    def _make_add_rows(n_vector):  # type: ignore[no-untyped-def]
-        @intrinsic
-        def add_rows_in_registers(typingctx, out, at, rows, base, stride, index, value, first, last):  # type: ignore[no-untyped-def]
+    def _make_add_rows(n_vector: Any) -> Any:
+        @_intrinsic
+        def add_rows_in_registers(
+            typingctx: Any, out: Any, at: Any, rows: Any, base: Any, stride: Any, index: Any, value: Any, first: Any,
+            last: Any,
+        ) -> Any:  # fmt: skip
             n = types.intp
             sig = types.void(out, n, rows, n, n, index, value, n, n)
 
-            def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 code = _Code(context, builder, signature.args[0].dtype)
                 pointers = [code.data(signature.args[k], args[k]) for k in (0, 2, 5, 6)]
                 out, rows, index, value = pointers
                 out, rows = builder.gep(out, [args[1]]), builder.gep(rows, [args[3]])
 
-                def body(k, sums):  # type: ignore[no-untyped-def]
+                def body(k: Any, sums: Any) -> Any:
                     row = builder.load(builder.gep(index, [k]))
                     if row.type.width < 64:
                         row = builder.zext(row, ir.IntType(64))
@@ -158,18 +169,18 @@ if ENABLED:
 
         return add_rows_in_registers
 
-    def _make_one_row(add):  # type: ignore[no-untyped-def]
-        @intrinsic
-        def one_row(typingctx, n_vector, out, at, rows, base):  # type: ignore[no-untyped-def]
+    def _make_one_row(add: Any) -> Any:
+        @_intrinsic
+        def one_row(typingctx: Any, n_vector: Any, out: Any, at: Any, rows: Any, base: Any) -> Any:
             n = types.intp
 
-            def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 code = _Code(context, builder, signature.args[1].dtype)
                 out = builder.gep(code.data(signature.args[1], args[1]), [args[2]])
                 rows = builder.gep(code.data(signature.args[3], args[3]), [args[4]])
 
-                def body(k, _):  # type: ignore[no-untyped-def]
-                    place = builder.mul(k, ir.IntType(64)(LANES))
+                def body(k: Any, _: Any) -> Any:
+                    place = builder.mul(k, ir.IntType(64)(WIDTH))
                     to = builder.gep(out, [place])
                     v = code.load(builder.gep(rows, [place]), 0)
                     code.store(builder.fadd(v, code.load(to, 0)) if add else v, to, 0)
@@ -184,16 +195,16 @@ if ENABLED:
 
     copy_row, add_row = _make_one_row(False), _make_one_row(True)
 
-    def _dots(context, builder, signature, args, most):  # type: ignore[no-untyped-def]
+    def _dots(context: Any, builder: Any, signature: Any, args: Any, most: Any) -> Any:
         """Products of a[at:at + n] with rows; `most` vectors of each a turn: no sum waits for the one before."""
         code = _Code(context, builder, signature.args[0].dtype)
         rows = code.data(signature.args[2], args[2])
         shared = builder.gep(code.data(signature.args[0], args[0]), [args[1]])
         pointers = [builder.gep(rows, [place]) for place in args[3:-1]]
-        count, zero, word = len(pointers), ir.Constant(code.vector, [0.0] * LANES), ir.IntType(64)
+        count, zero, word = len(pointers), ir.Constant(code.vector, [0.0] * WIDTH), ir.IntType(64)
 
-        def turn(vectors):  # type: ignore[no-untyped-def]
-            def body(j, sums):  # type: ignore[no-untyped-def]
+        def turn(vectors: Any) -> Any:
+            def body(j: Any, sums: Any) -> Any:
                 out = []
                 for k in range(vectors):
                     x = code.load(builder.gep(shared, [j]), k)
@@ -203,22 +214,22 @@ if ENABLED:
 
             return body
 
-        even = builder.and_(args[-1], word(-most * LANES))
-        sums = code.loop(word(0), even, word(most * LANES), [zero] * (count * most), turn(most))
-        sums = code.loop(even, args[-1], word(LANES), sums, turn(1))
+        even = builder.and_(args[-1], word(-most * WIDTH))
+        sums = code.loop(word(0), even, word(most * WIDTH), [zero] * (count * most), turn(most))
+        sums = code.loop(even, args[-1], word(WIDTH), sums, turn(1))
         total = sums[:count]
         for k in range(1, most):
             total = [builder.fadd(x, y, flags=SUMS) for x, y in zip(total, sums[count * k :], strict=False)]
         return context.make_tuple(builder, signature.return_type, code.four_sums((total * 2)[:4])[:count])
 
-    @intrinsic
-    def dot_rows(typingctx, a, at, rows, p, q, r, s, n):  # type: ignore[no-untyped-def]
+    @_intrinsic
+    def dot_rows(typingctx: Any, a: Any, at: Any, rows: Any, p: Any, q: Any, r: Any, s: Any, n: Any) -> Any:
         """As `_dot_rows`."""
         sig = types.UniTuple(a.dtype, 4)(a, types.intp, rows, *[types.intp] * 5)
         return sig, lambda context, builder, signature, args: _dots(context, builder, signature, args, 2)
 
-    @intrinsic
-    def dot_two_rows(typingctx, a, at, rows, p, q, n):  # type: ignore[no-untyped-def]
+    @_intrinsic
+    def dot_two_rows(typingctx: Any, a: Any, at: Any, rows: Any, p: Any, q: Any, n: Any) -> Any:
         """As `_dot_two_rows`."""
         sig = types.UniTuple(a.dtype, 2)(a, types.intp, rows, *[types.intp] * 3)
         return sig, lambda context, builder, signature, args: _dots(context, builder, signature, args, 4)
@@ -229,7 +240,7 @@ else:
     dot_rows: Any = _dot_rows  # type: ignore[no-redef]
     dot_two_rows: Any = _dot_two_rows  # type: ignore[no-redef]
 
-    def _make_add_rows(n_vector):  # type: ignore[no-untyped-def]
+    def _make_add_rows(n_vector: Any) -> Any:
         return lambda *args: _add_rows(n_vector, *args)
 
 
@@ -238,23 +249,26 @@ _add_5, _add_8, _add_10 = (_make_add_rows(n) for n in (5, 8, 10))
 
 
 @rule
-def add_rows(n_vector, out, at, rows, base, stride, index, value, first, last):  # type: ignore[no-untyped-def]
+def add_rows(
+    n_vector: Int, out: Array, at: Int, rows: Array, base: Int, stride: Int, index: NDArray[Any], value: Array, first:
+    Int, last: Int,
+) -> None:  # fmt: skip
     """As `_add_rows`, for any number of vectors: some at a time, as many as there are registers for."""
     left = n_vector
     while left >= 10:
         _add_10(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 10, at + 10 * LANES, base + 10 * LANES
+        left, at, base = left - 10, at + 10 * WIDTH, base + 10 * WIDTH
     if left >= 8:
         _add_8(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 8, at + 8 * LANES, base + 8 * LANES
+        left, at, base = left - 8, at + 8 * WIDTH, base + 8 * WIDTH
     if left >= 5:
         _add_5(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 5, at + 5 * LANES, base + 5 * LANES
+        left, at, base = left - 5, at + 5 * WIDTH, base + 5 * WIDTH
     if left >= 4:
         _add_4(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 4, at + 4 * LANES, base + 4 * LANES
+        left, at, base = left - 4, at + 4 * WIDTH, base + 4 * WIDTH
     if left >= 2:
         _add_2(out, at, rows, base, stride, index, value, first, last)
-        left, at, base = left - 2, at + 2 * LANES, base + 2 * LANES
+        left, at, base = left - 2, at + 2 * WIDTH, base + 2 * WIDTH
     if left == 1:
         _add_1(out, at, rows, base, stride, index, value, first, last)

@@ -60,7 +60,7 @@ class EventNeuron:
 
 
 @rule
-def decays(dt, tau_m, tau_s):
+def decays(dt: float, tau_m: float, tau_s: float) -> tuple[float, float, float]:
     """(a, b, p): ``V <- a V + p I``, ``I <- b I`` after dt; backwards ``u <- a u``, ``m <- b m + p tau_m / tau_s u``.
 
     The two exponentials are never subtracted where they are nearly equal, so that any pair of time constants works.
@@ -77,7 +77,7 @@ def decays(dt, tau_m, tau_s):
 
 
 @kernel
-def crossing(v, i, dt, flow):
+def crossing(v: float, i: float, dt: float, flow: Flow) -> float:
     """Time to the first upward crossing of the threshold within (0, dt], or -1.  `dt` may be infinite.
 
     A crossing needs I above threshold.  A state that rounding has put just above threshold fires at once.
@@ -99,7 +99,7 @@ def crossing(v, i, dt, flow):
 
 
 @rule
-def _crossing_double(v, i, tau_m, theta):
+def _crossing_double(v: float, i: float, tau_m: float, theta: float) -> float:
     """tau_m = 2 tau_s: with x = exp(-s / tau_m), I x^2 - (V + I) x + theta = 0; 1 - x without cancellation."""
     d = (i - v) * (i - v) - 4.0 * i * (theta - v)
     s = -1.0
@@ -109,7 +109,7 @@ def _crossing_double(v, i, tau_m, theta):
 
 
 @rule
-def _crossing_equal(v, i, tau, theta):
+def _crossing_equal(v: float, i: float, tau: float, theta: float) -> float:
     """tau_m = tau_s: u exp(-u) = y with u = s / tau + V / I, the branch below 1 (Lambert's W0)."""
     s = -1.0
     r = v / i
@@ -133,7 +133,7 @@ def _crossing_equal(v, i, tau, theta):
 
 
 @kernel
-def crossing_bracket(v, i, dt, tau_m, tau_s, theta):
+def crossing_bracket(v: float, i: float, dt: float, tau_m: float, tau_s: float, theta: float) -> float:
     """Any pair: V rises from below threshold to its only maximum; Newton's steps within that bracket."""
     k = 1.0 / tau_s - 1.0 / tau_m
     bottom = i + k * tau_m * v

@@ -10,26 +10,24 @@ What the exact gradient cannot see, a spike that is not there, is the business o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.eventprop import lanes, queue
+from neurodev.learn.core.arrays import F8, Array, Int
+from neurodev.learn.eventprop import queue, together
 from neurodev.learn.eventprop.flow import EventNeuron, Flow
-from neurodev.learn.eventprop.lanes import Record
-from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, is_grid, rows_of
+from neurodev.learn.eventprop.tables import Column, Inputs, Pushes, Rows, clear_dead, is_grid, rows_of
+from neurodev.learn.eventprop.together import Record
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
-Array = NDArray[Any]
-F8 = NDArray[np.float64]
-
-# below this share of all pairs, one event at a time is faster than all lanes at once (measured on 784 x 350)
+# below this share of all pairs, one event at a time is faster than all neurons at once (measured on 784 x 350)
 SPARSE = 0.02
 
 
@@ -51,13 +49,13 @@ class EventLayer:
     clip : float, mV
         Smallest value used for I - threshold, the slope at a spike, by which the gradient is divided.  0 keeps the
         gradient exact; near-grazing spikes then make it explode.  `Pullback.clip_rate` tells how often it acts.
-    path : {"auto", "lanes", "queue"}
-        `lanes` advances all neurons at once (no recurrence, one delay), `queue` handles one event at a time.
+    path : {"auto", "together", "queue"}
+        `together` advances all neurons at once (no recurrence, one delay), `queue` handles one event at a time.
 
     Raises
     ------
     ParameterError, BuildError
-        If tables do not fit each other, or `lanes` cannot do what is asked.
+        If tables do not fit each other, or `together` cannot do what is asked.
     """
 
     def __init__(
@@ -75,8 +73,11 @@ class EventLayer:
             raise ParameterError(f"duration must be above 0 ms, got {duration!r}")
         if not (np.isfinite(clip) and clip >= 0):
             raise ParameterError(f"clip must be 0 or more, got {clip!r}")
-        if path not in ("auto", "lanes", "queue"):
-            raise ParameterError(f"path must be 'auto', 'lanes' or 'queue', got {path!r}")
+        if path == "lanes":
+            warnings.warn("path='lanes' is called 'together' now", DeprecationWarning, stacklevel=2)
+            path = "together"
+        if path not in ("auto", "together", "queue"):
+            raise ParameterError(f"path must be 'auto', 'together' or 'queue', got {path!r}")
         n = inputs.n_target
         if recurrent is not None and (recurrent.n_source, recurrent.n_target) != (n, n):
             raise BuildError(f"the recurrent table must be {n} x {n}, got {recurrent.n_source} x {recurrent.n_target}")
@@ -92,10 +93,12 @@ class EventLayer:
             self.parameters[name] = Column(table, "weight", "gradient")
             if train_delays:
                 self.parameters[f"{name}_delay"] = Column(table, "delay_shift", "gradient_delay")
-        if path == "lanes" and not self._lanes_possible():
-            raise BuildError("path='lanes' needs one delay lane, no recurrent table and no trained delays: use 'auto'")
+        if path == "together" and not self._together_possible():
+            raise BuildError(
+                "path='together' needs one delay lane, no recurrent table and no trained delays: use 'auto'"
+            )
 
-    def _lanes_possible(self) -> bool:
+    def _together_possible(self) -> bool:
         return self.recurrent is None and "inputs_delay" not in self.parameters and self.inputs.n_lane == 1
 
     @property
@@ -103,9 +106,9 @@ class EventLayer:
         """Number of neurons."""
         return self.inputs.n_target
 
-    def _use_lanes(self) -> bool:
-        if self.path != "auto" or not self._lanes_possible():
-            return self.path == "lanes"
+    def _use_together(self) -> bool:
+        if self.path != "auto" or not self._together_possible():
+            return self.path == "together"
         return self.inputs.n_synapse >= SPARSE * self.inputs.n_source * self.inputs.n_target
 
     def _rows(self, name: str) -> Rows:
@@ -141,26 +144,25 @@ class EventLayer:
         n_sample = len(spikes)
         final, area = np.zeros((n_sample, self.n)), np.zeros((n_sample, self.n))
         record = _record(max(n_sample * self.n, 64), n_sample)
-        use_lanes, grid, flow = self._use_lanes(), is_grid(self.inputs), self.neuron.flow()
-        done = 0
+        at_once, grid, flow = self._use_together(), is_grid(self.inputs), self.neuron.flow()
+        given = Inputs(spikes.times, spikes.cells, spikes.offsets)
+        done: Int = 0
         while True:
-            if use_lanes:
-                done = lanes.forward(
-                    spikes.times, spikes.cells, spikes.offsets, rows, grid, flow, self.duration, bool(integral), done,
-                    record, final, area,
+            if at_once:
+                done = together.forward(
+                    given, rows, grid, flow, self.duration, bool(integral), done, record, final, area
                 )  # fmt: skip
             else:
                 done = queue.forward(
-                    spikes.times, spikes.cells, spikes.offsets, rows, inner, self.recurrent is not None, flow,
-                    self.duration, done, record, final, area,
-                )  # fmt: skip
+                    given, rows, inner, self.recurrent is not None, flow, self.duration, done, record, final, area
+                )
             if done == n_sample:
                 break
             record = _larger(record)
         n = int(record.offsets[-1])
         record = _each(record, lambda a: a[:n])
         out = SpikeTrains(record.time, record.cell, record.offsets, self.n, self.duration)
-        pull = Pullback(self, spikes, record, flow, use_lanes, grid, final, area if integral else None)
+        pull = Pullback(self, spikes, record, flow, at_once, grid, final, area if integral else None)
         return out, pull
 
     def project(self) -> None:
@@ -202,7 +204,7 @@ class Pullback:
     spikes: SpikeTrains
     record: Record
     flow: Flow
-    use_lanes: bool
+    together: bool
     grid: bool
     final: F8
     integral: F8 | None
@@ -241,17 +243,12 @@ class Pullback:
         d_area, d_last = _given(d_integral, shape, "d_integral"), _given(d_final, shape, "d_final")
         d_in = np.zeros(x.times.size)
         rows, inner = layer._rows("inputs"), layer._rows("recurrent")
-        ends = (record, d_time, kick, d_area, d_last)
-        if self.use_lanes:
-            clipped = lanes.backward(
-                x.times, x.cells, x.offsets, rows, self.grid, self.flow, layer.duration, layer.clip, *ends,
-                bool(inputs), d_in,
-            )  # fmt: skip
+        given, pushes = Inputs(x.times, x.cells, x.offsets), Pushes(d_time, kick, d_area, d_last)
+        how = self.flow, layer.duration, layer.clip, record, pushes
+        if self.together:
+            clipped = together.backward(given, rows, self.grid, *how, bool(inputs), d_in)
         else:
-            clipped = queue.backward(
-                x.times, x.cells, x.offsets, rows, inner, layer.recurrent is not None, self.flow, layer.duration,
-                layer.clip, *ends, d_in,
-            )  # fmt: skip
+            clipped = queue.backward(given, rows, inner, layer.recurrent is not None, *how, d_in)
         for table in (layer.inputs, layer.recurrent):
             if table is not None:
                 clear_dead(table, table.column("gradient"))

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import I8, SpikeTrains, check_labels
 from neurodev.errors import ParameterError
+from neurodev.learn.training.loss import softmax
 
 F8 = NDArray[np.float64]
+LEAST = 1e-300  # probability below which its logarithm stays where it is
 
 
 class Push(NamedTuple):
@@ -40,11 +42,6 @@ class Push(NamedTuple):
         return {"d_times": self.d_times, "d_final": self.d_final, "kicks": self.kicks}
 
 
-def _softmax(z: F8) -> F8:
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
-
-
 def cross_entropy(scores: ArrayLike, labels: ArrayLike, gain: float = 1.0) -> tuple[float, F8]:
     """Cross-entropy of the softmax of ``gain * scores``: (value, d_scores).
 
@@ -56,9 +53,9 @@ def cross_entropy(scores: ArrayLike, labels: ArrayLike, gain: float = 1.0) -> tu
     """
     z = gain * np.asarray(scores, dtype=np.float64)
     y = check_labels(labels, z.shape[1], "labels")
-    p = _softmax(z)
+    p = softmax(z)
     rows = np.arange(y.size)
-    value = -float(np.log(np.maximum(p[rows, y], 1e-300)).mean())
+    value = -float(np.log(np.maximum(p[rows, y], LEAST)).mean())
     p[rows, y] -= 1.0
     return value, gain * p / y.size
 
@@ -110,8 +107,8 @@ def first_spike_cross_entropy(
     time, at = first_spikes(spikes)
     n, rows = len(spikes), np.arange(len(spikes))
     t = np.minimum(time, spikes.duration)
-    p = _softmax(-t / tau0)
-    value = -np.log(np.maximum(p[rows, y], 1e-300)) + alpha * np.expm1(t[rows, y] / tau1)
+    p = softmax(-t / tau0)
+    value = -np.log(np.maximum(p[rows, y], LEAST)) + alpha * np.expm1(t[rows, y] / tau1)
     d = -p / tau0
     d[rows, y] += 1.0 / tau0 + alpha / tau1 * np.exp(t[rows, y] / tau1)
     d_times = np.zeros(spikes.times.size)

@@ -11,25 +11,24 @@ No time is stepped: the cost is spikes times fan-out, and for `max` the interval
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
+from neurodev.learn.core.arrays import F8, I8
 from neurodev.learn.eventprop.flow import decays
-from neurodev.learn.eventprop.tables import Column, clear_dead, rows_of
+from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, rows_of
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 
-F8 = NDArray[np.float64]
 KINDS = ("mean", "weighted", "max")
 
 
 @rule
-def _score(t, duration, tau_m, tau_s, tau_w):
+def _score(t: float, duration: float, tau_m: float, tau_s: float, tau_w: float) -> tuple[float, float]:
     """Contribution of a unit weight whose spike arrives at t to the integral of exp(-t / tau_w) V, and its slope in t.
 
     With J the integral of exp(-s / tau_w) I, ``tau_m V' = -V + I`` gives F (1 + tau_m / tau_w) = J - tau_m e V(end).
@@ -43,7 +42,10 @@ def _score(t, duration, tau_m, tau_s, tau_w):
 
 
 @kernel
-def _integrals(times, cells, offsets, rows, duration, tau_m, tau_s, tau_w, unit, out, value, slope):
+def _integrals(
+    times: F8, cells: I8, offsets: I8, rows: Rows, duration: float, tau_m: float, tau_s: float, tau_w: float, unit:
+    float, out: F8, value: F8, slope: F8,
+) -> None:  # fmt: skip
     """Scores of all samples; `value` and `slope` (n_spike, n_lane) keep what the way back needs."""
     for sample in range(offsets.shape[0] - 1):
         total = out[sample]
@@ -61,7 +63,8 @@ def _integrals(times, cells, offsets, rows, duration, tau_m, tau_s, tau_w, unit,
 
 
 @kernel
-def _integrals_back(cells, offsets, rows, value, slope, d_out, d_in):
+def _integrals_back(cells: I8, offsets: I8, rows: Rows, value: F8, slope: F8, d_out: F8, d_in: F8) -> None:
+    """Adds to ``rows.gradient`` and `d_in` (n_spike,) what `d_out` (n_sample, n) asks for."""
     for sample in range(offsets.shape[0] - 1):
         push = d_out[sample]
         for k in range(offsets[sample], offsets[sample + 1]):
@@ -76,7 +79,7 @@ def _integrals_back(cells, offsets, rows, value, slope, d_out, d_in):
 
 
 @rule
-def _peak(v, i, dt, tau_m, tau_s):
+def _peak(v: float, i: float, dt: float, tau_m: float, tau_s: float) -> tuple[float, float]:
     """Time within [0, dt] and value of the largest voltage of one interval."""
     # the extremum, where V = I: a maximum if V rises at the start
     k = 1.0 / tau_s - 1.0 / tau_m
@@ -99,8 +102,21 @@ def _peak(v, i, dt, tau_m, tau_s):
 
 
 @kernel
-def _largest(when, code, offsets, rows, duration, tau_m, tau_s, out, at):
-    """Largest voltage of each output and when; `when` and `code` (row) are arrivals, ascending within a sample."""
+def _largest(
+    when: F8,
+    code: I8,
+    offsets: I8,
+    rows: Rows,
+    duration: float,
+    tau_m: float,
+    tau_s: float,
+    out: F8,
+    at: F8,
+) -> None:
+    """Largest voltage `out` of each output (n_sample, n), and when, `at`.
+
+    `when` and `code` (row), both (n_arrival,), are arrivals, ascending within a sample.
+    """
     n = out.shape[1]
     v, i, last = np.empty(n), np.empty(n), np.empty(n)
     for sample in range(offsets.shape[0] - 1):
@@ -126,7 +142,18 @@ def _largest(when, code, offsets, rows, duration, tau_m, tau_s, out, at):
 
 
 @kernel
-def _largest_back(times, cells, offsets, rows, tau_m, tau_s, at, d_out, d_in):
+def _largest_back(
+    times: F8,
+    cells: I8,
+    offsets: I8,
+    rows: Rows,
+    tau_m: float,
+    tau_s: float,
+    at: F8,
+    d_out: F8,
+    d_in: F8,
+) -> None:
+    """The same for the largest voltages, which were at `at` (n_sample, n)."""
     for sample in range(offsets.shape[0] - 1):
         for k in range(offsets[sample], offsets[sample + 1]):
             for lane in range(rows.delays.shape[0]):
@@ -189,7 +216,7 @@ class Readout:
         """Absent synapses back to 0; call it after each step of the optimiser."""
         clear_dead(self.table, self.table.weight)
 
-    def _rows(self) -> Any:
+    def _rows(self) -> Rows:
         fixed = 0.0 if isinstance(self.table, DenseTable) else None
         return rows_of(self.table, self.parameters["weight"], None, fixed)
 

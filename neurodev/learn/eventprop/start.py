@@ -8,6 +8,9 @@ from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.learn.eventprop.layer import EventLayer
 
+SMALLEST, LARGEST = 1e-3, 1e3  # factors that are tried
+TRIES = 60
+
 
 def calibrate(layer: EventLayer, spikes: SpikeTrains, rate: float = 0.7, *, tolerance: float = 0.1) -> float:
     """Scale the input weights until a neuron fires `rate` times a trial on average.
@@ -36,8 +39,8 @@ def calibrate(layer: EventLayer, spikes: SpikeTrains, rate: float = 0.7, *, tole
         raise ParameterError(f"rate must be above 0 spikes a trial, got {rate!r}")
     weight = layer.parameters["inputs"].value
     start = weight.copy()
-    low, high, factor = 1e-3, 1e3, 1.0
-    for _ in range(60):
+    low, high, factor = SMALLEST, LARGEST, 1.0
+    for _ in range(TRIES):
         weight[:] = start * factor
         out, _ = layer(spikes)
         mean = out.times.size / max(len(spikes) * layer.n, 1)
@@ -48,9 +51,12 @@ def calibrate(layer: EventLayer, spikes: SpikeTrains, rate: float = 0.7, *, tole
         else:
             high = factor
         # away from the bounds double or halve, then close in on a logarithmic scale
-        factor = (
-            min(2 * low, high) if high == 1e3 else max(high / 2, low) if low == 1e-3 else float(np.sqrt(low * high))
-        )
+        if high == LARGEST:
+            factor = min(2 * low, high)
+        elif low == SMALLEST:
+            factor = max(high / 2, low)
+        else:
+            factor = float(np.sqrt(low * high))
         if high / low < 1 + 1e-9:
             break
     weight[:] = start

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.learn.core.arrays import F8, I4, I8, U4, Array
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
-
-Array = NDArray[Any]
 
 
 class Rows(NamedTuple):
     """A table as kernels see it; rows are numbered ``lane * n_source + source``."""
 
-    start: Array
-    length: Array
-    post: Array
+    start: I8  # (n_row,)
+    length: I4
+    post: U4  # (capacity,)
     weight: Array
     gradient: Array
-    delays: Array  # of each lane
-    delay: Array  # of each slot, added to that of its lane; empty if lanes decide
+    delays: F8  # (n_lane,) ms
+    delay: Array  # (capacity,) added to that of its lane; empty if lanes decide
     delay_gradient: Array
     n_source: int
+
+
+class Inputs(NamedTuple):
+    """The spikes that reach a layer, as kernels see them."""
+
+    times: F8  # (n_spike,) ms, ascending within a sample
+    cells: I8
+    offsets: I8  # (n_sample + 1,)
+
+
+class Pushes(NamedTuple):
+    """What a loss asks of a layer, as kernels see it; see `Pullback`."""
+
+    d_time: F8  # (n_spike,)
+    kick: F8
+    d_area: F8  # (n_sample, n)
+    d_final: F8
 
 
 class Column:

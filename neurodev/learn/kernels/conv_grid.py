@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.core.vectors import aligned, padded
-from neurodev.learn.kernels import conv_planes as kernels
+from neurodev.learn.kernels.conv_planes import Numbers
+from neurodev.learn.kernels.rows import pack
 from neurodev.structure.table import Table
 
 Array = NDArray[Any]
@@ -29,7 +30,7 @@ class Grid:
         self.plane = (self.height + kernel - 1) * (self.width + kernel - 1)  # numbers of a padded image of one channel
 
     @property
-    def numbers(self) -> tuple[int, ...]:
+    def numbers(self) -> Numbers:
         """For the kernels that go tap by tap."""
         return (
             self.height, self.width, self.channels, self.high, self.wide, self.kernel, self.stride, self.padding,
@@ -82,5 +83,5 @@ class Grid:
         out = aligned(shape, table.weight.dtype.type)
         if column is not None:
             rows = table.row_start, table.row_length, table.post
-            kernels.pack(self.bases[chosen], *rows, column, out.reshape(-1))
+            pack(self.bases[chosen], *rows, column, out.reshape(-1))
         return out

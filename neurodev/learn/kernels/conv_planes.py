@@ -18,35 +18,22 @@ whole vectors (`neurodev.learn.core.vectors`), over zero weights where the chann
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.core.vectors import LANES, add_rows, copy_row, dot_rows, dot_two_rows
+from neurodev.learn.core.arrays import I4, I8, U1, U2, U4, Array, Int
+from neurodev.learn.core.vectors import WIDTH, add_rows, copy_row, dot_rows, dot_two_rows
 
-# ---------------------------------------------------------------- events and images
-
-
-@kernel
-def pack(base, row_start, row_length, post, weight, image):  # type: ignore[no-untyped-def]
-    """Rows of a table into a flat image; the row of source i begins at ``base[i]``."""
-    for i in range(base.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            image[base[i] + np.int64(post[s])] = weight[s]
-
-
-@kernel
-def unpack(base, row_start, row_length, post, image, gradient):  # type: ignore[no-untyped-def]
-    """Add a flat image to the rows of a table: the transpose of `pack`."""
-    for i in range(base.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            gradient[s] += image[base[i] + np.int64(post[s])]
-
+# height, width, channels, out height, out width, kernel, stride, padding
+Numbers = tuple[int, int, int, int, int, int, int, int]
 
 # ---------------------------------------------------------------- stride 1: patches
 
 
 @rule
-def _by_pixel(first, last, index, flags, worth, pixel, begin, value):  # type: ignore[no-untyped-def]
+def _by_pixel(first: Int, last: Int, index: U4, flags: U1, worth: Array, pixel: I4, begin: I8, value: Array) -> None:
     """Where the events of each pixel begin in one row's list (the first at 0), and what each is worth."""
     begin[:] = 0
     for k in range(first, last):
@@ -58,7 +45,10 @@ def _by_pixel(first, last, index, flags, worth, pixel, begin, value):  # type: i
 
 
 @kernel
-def add_patches(start, index, flags, worth, pixel, w, shape, out):  # type: ignore[no-untyped-def]
+def add_patches(
+    start: I8, index: U4, flags: U1, worth: Array, pixel: I4, w: Array, shape: tuple[Int, Int, Int, Int, Int, Int,
+    Int], out: Array,
+) -> None:  # fmt: skip
     """Forward: each output pixel adds up the weights of the events under it, a few runs of the list.
 
     `w` flat, (kernel, kernel, channels, deep); `shape` = (height, width, channels, kernel, padding, n_out, deep); `out`
@@ -81,11 +71,11 @@ def add_patches(start, index, flags, worth, pixel, w, shape, out):  # type: igno
                     if e > a:
                         base = (i * size - (line + x - padding)) * channels * deep
                         at = ((r * high + y) * wide + x) * n_out
-                        add_rows(deep // LANES, out, at, w, base, deep, events, value, a, e)
+                        add_rows(deep // WIDTH, out, at, w, base, deep, events, value, a, e)
 
 
 @rule
-def _any(delta):  # type: ignore[no-untyped-def]
+def _any(delta: Array) -> bool:
     """Whether one row of the batch has a gradient (also one that is not a number)."""
     for y in range(delta.shape[0]):
         for q in range(delta.shape[1]):
@@ -95,8 +85,8 @@ def _any(delta):  # type: ignore[no-untyped-def]
 
 
 @rule
-def _put(pad, origin, line, delta):  # type: ignore[no-untyped-def]
-    """The gradient of one row of the batch into the inner part of `pad`."""
+def _put(pad: Array, origin: Int, line: Int, delta: Array) -> None:
+    """The gradient of one row of the batch, (lines, pixels * n_out), into the inner part of `pad`, flat."""
     for y in range(delta.shape[0]):
         p, d = pad[origin + y * line : origin + y * line + delta.shape[1]], delta[y]
         for q in range(d.shape[0]):
@@ -104,8 +94,13 @@ def _put(pad, origin, line, delta):  # type: ignore[no-untyped-def]
 
 
 @rule
-def _by_channel(first, last, index, flags, worth, place, channel, count, where, value):  # type: ignore[no-untyped-def]
-    """Counting sort of one row's events by channel: places and worths; afterwards ``count[c]`` is the end of c."""
+def _by_channel(
+    first: Int, last: Int, index: U4, flags: U1, worth: Array, place: I4, channel: I4, count: I8, where: I8, value:
+    Array,
+) -> None:  # fmt: skip
+    """Counting sort of one row's events by channel: places and worths (n_event,); count (channels + 1,).
+
+    Afterwards ``count[c]`` is the end of c."""
     count[:] = 0
     for k in range(first, last):
         count[channel[index[k]] + 1] += 1
@@ -120,8 +115,8 @@ def _by_channel(first, last, index, flags, worth, place, channel, count, where, 
 
 
 @rule
-def _dot_pixel(n, wanted, scale, patch, w, dx):  # type: ignore[no-untyped-def]
-    """Input gradient of the `n` channels of one pixel that are `wanted`; four share the load of the patch."""
+def _dot_pixel(n: Int, wanted: I8, scale: Any, patch: Array, w: Array, dx: Array) -> None:
+    """Input gradient dx (channels,) of the `n` channels of a pixel that are `wanted`; four share a patch."""
     long = patch.shape[0]
     wanted[n] = wanted[n - 1]
     k = 0
@@ -137,11 +132,14 @@ def _dot_pixel(n, wanted, scale, patch, w, dx):  # type: ignore[no-untyped-def]
 
 
 @rule
-def _dot_patches(near, channels, scale, place, w, size, run, line, pad, patch, wanted, dx):  # type: ignore[no-untyped-def]
-    """Input gradient of one row of the batch where the window `near` asks for it."""
+def _dot_patches(
+    near: U1, channels: Int, scale: Any, place: I4, w: Array, size: Int, run: Int, line: Int, pad: Array, patch: Array,
+    wanted: I8, dx: Array,
+) -> None:  # fmt: skip
+    """Input gradient dx (n_in,) of one row of the batch where the window `near` (n_in,) asks for it."""
     for p in range(near.shape[0] // channels):
         flags = near[p * channels : (p + 1) * channels]
-        n = 0
+        n: Int = 0
         for c in range(channels):
             wanted[n] = c
             n += np.int64(flags[c])
@@ -149,20 +147,23 @@ def _dot_patches(near, channels, scale, place, w, size, run, line, pad, patch, w
             continue
         at = np.int64(place[p * channels])
         for e in range(size):
-            copy_row(run // LANES, patch, e * run, pad, at + e * line)
+            copy_row(run // WIDTH, patch, e * run, pad, at + e * line)
         _dot_pixel(n, wanted, scale, patch, w, dx[p * channels : (p + 1) * channels])
 
 
 @kernel
-def pull_patches(  # type: ignore[no-untyped-def]
-    start, index, near, busy, flags, worth, place, channel, w, shape, pad, delta, gradient, dx
-):
+def pull_patches(
+    events: tuple[I8, U4], near: U1, busy: U1, flags: U1, worth: Array, units: tuple[I4, I4], w: Array, shape:
+    tuple[Int, Int, Int, Int, Int], pad: Array, delta: Array, gradient: Array, dx: Array,
+) -> None:  # fmt: skip
     """Backward: adds to `gradient` (flat, like w) and writes `dx` (R, n_in), zero where `near` (R, n_in) is.
 
-    `w` flat, (channels, kernel, run), each patch as it lies in `pad`, the gradient of one row of the batch with zeros
-    around; `shape` = (channels, kernel, run, line, origin).  Rows of samples that are not `busy` (B,) cost nothing.
-    An empty `dx` is left alone.
+    `events` = (start, index); `units` = (place, channel); `w` flat, (channels, kernel, run), each patch as it lies in
+    `pad`, the gradient of one row of the batch with zeros around; `shape` = (channels, kernel, run, line, origin).
+    Rows of samples that are not `busy` (B,) cost nothing.  An empty `dx` is left alone.
     """
+    start, index = events
+    place, channel = units
     channels, size, run, line, origin = shape
     count = np.zeros(channels + 1, dtype=np.int64)
     where = np.empty(flags.shape[1], dtype=np.int64)
@@ -181,36 +182,42 @@ def pull_patches(  # type: ignore[no-untyped-def]
             if count[c] > begin:
                 for e in range(size):
                     at = (c * size + e) * run
-                    add_rows(run // LANES, gradient, at, pad, e * line, 1, where, value, begin, count[c])
+                    add_rows(run // WIDTH, gradient, at, pad, e * line, 1, where, value, begin, count[c])
             begin = count[c]
         if dx.shape[0]:
             _dot_patches(near[r], channels, worth[1], place, w, size, run, line, pad, patch, wanted, dx[r])
 
 
 # ---------------------------------------------------------------- any stride: tap by tap
-# `grid` = (height, width, channels, out height, out width, kernel, stride, padding); row of a tap = (c k + i) k + j
+# `grid` as `Numbers`; row of a tap = (c k + i) k + j
 
 
 @rule
-def _unit(i, width, channels):  # type: ignore[no-untyped-def]
+def _unit(i: Int, width: Int, channels: Int) -> tuple[Int, Int, Int]:
     """(y, x, channel) of a unit."""
     pixel = i // channels
     return pixel // width, pixel % width, i % channels
 
 
 @rule
-def _meets(y, tap, stride, padding, n):  # type: ignore[no-untyped-def]
+def _meets(y: Int, tap: Int, stride: Int, padding: Int, n: Int) -> Int:
     """The output line that tap `tap` of input line y belongs to, or -1."""
     o = y + padding - tap
     return o // stride if o >= 0 and o % stride == 0 and o // stride < n else -1
 
 
 @sum_kernel
-def add_taps(start, index, flags, worth, grid, w, out):  # type: ignore[no-untyped-def]
-    """Forward by dense rows; `w` (channels * taps, n_out), `out` (R, pixels, n_out)."""
+def through_taps(
+    start: I8, index: U4, flags: U1, worth: Array, grid: Numbers, rows: Array, images: Array, forward: bool
+) -> None:
+    """Each event meets the dense rows of its taps and the output pixels that they reach.
+
+    `forward` adds rows (channels * taps, n_out) to pixels, `images` (R, pixels, n_out): the currents.  Its transpose
+    adds pixels, then the gradient of the currents, to rows: the gradient of the weights.
+    """
     _, width, channels, high, wide, size, stride, padding = grid
-    n_out = out.shape[2]
-    for r in range(out.shape[0]):
+    n_out = images.shape[2]
+    for r in range(images.shape[0]):
         for k in range(start[r], start[r + 1]):
             y, x, c = _unit(np.int64(index[k]), width, channels)
             v = worth[flags[r, index[k]]]
@@ -219,32 +226,17 @@ def add_taps(start, index, flags, worth, grid, w, out):  # type: ignore[no-untyp
                 for j in range(size):
                     ox = _meets(x, j, stride, padding, wide)
                     if oy >= 0 and ox >= 0:
-                        o, a = out[r, oy * wide + ox], w[(c * size + i) * size + j]
-                        for q in range(n_out):
-                            o[q] += v * a[q]
+                        pixel, row = images[r, oy * wide + ox], rows[(c * size + i) * size + j]
+                        if forward:
+                            for q in range(n_out):
+                                pixel[q] += v * row[q]
+                        else:
+                            for q in range(n_out):
+                                row[q] += v * pixel[q]
 
 
 @sum_kernel
-def gradient_taps(start, index, flags, worth, grid, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient by dense rows; the transpose of `add_taps`."""
-    _, width, channels, high, wide, size, stride, padding = grid
-    n_out = delta.shape[2]
-    for r in range(delta.shape[0]):
-        for k in range(start[r], start[r + 1]):
-            y, x, c = _unit(np.int64(index[k]), width, channels)
-            v = worth[flags[r, index[k]]]
-            for i in range(size):
-                oy = _meets(y, i, stride, padding, high)
-                for j in range(size):
-                    ox = _meets(x, j, stride, padding, wide)
-                    if oy >= 0 and ox >= 0:
-                        d, g = delta[r, oy * wide + ox], gradient[(c * size + i) * size + j]
-                        for q in range(n_out):
-                            g[q] += v * d[q]
-
-
-@sum_kernel
-def dot_taps(start, index, scale, grid, w, delta, dx):  # type: ignore[no-untyped-def]
+def dot_taps(start: I8, index: U4, scale: Any, grid: Numbers, w: Array, delta: Array, dx: Array) -> None:
     """Input gradient by dense rows where the window (start, index) asks for it."""
     _, width, channels, high, wide, size, stride, padding = grid
     n_out = delta.shape[2]
@@ -268,7 +260,7 @@ def dot_taps(start, index, scale, grid, w, delta, dx):  # type: ignore[no-untype
 
 
 @kernel
-def columns(x, grid, out):  # type: ignore[no-untyped-def]
+def columns(x: Array, grid: Numbers, out: Array) -> None:
     """The patch under every output pixel: x (R, pixels, channels) -> out (R, out pixels, taps, channels)."""
     height, width, channels, high, wide, size, stride, padding = grid
     for r in range(x.shape[0]):
@@ -287,8 +279,8 @@ def columns(x, grid, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_columns(columns, grid, out):  # type: ignore[no-untyped-def]
-    """The transpose of `columns`: adds each patch to the pixels it came from."""
+def add_columns(columns: Array, grid: Numbers, out: Array) -> None:
+    """The transpose of `columns`, of the same shapes: adds each patch to the pixels it came from."""
     height, width, channels, high, wide, size, stride, padding = grid
     for r in range(out.shape[0]):
         for oy in range(high):
@@ -307,16 +299,16 @@ def add_columns(columns, grid, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def find_patterns(flags, size, padding, out):  # type: ignore[no-untyped-def]
+def find_patterns(flags: U1, size: Int, padding: Int, out: U2) -> None:
     """The pattern above each output pixel: flags (R, H, W) of 0 and 1 -> out (R, high, W + 2 padding) uint16.
 
     Whole images at once, in lines of the padded image: what stands beyond the width of the output means nothing.
     """
     n_row, height, width = flags.shape
     wide, n_code = width + 2 * padding, out.shape[1] * out.shape[2]
-    vectors = (n_code + LANES - 1) // LANES
-    pad = np.zeros((height + 2 * padding) * wide + size + LANES, dtype=np.float32)
-    total = np.empty(vectors * LANES, dtype=np.float32)
+    vectors = (n_code + WIDTH - 1) // WIDTH
+    pad = np.zeros((height + 2 * padding) * wide + size + WIDTH, dtype=np.float32)
+    total = np.empty(vectors * WIDTH, dtype=np.float32)
     tap = np.arange(size * size)
     shift, worth = tap // size * wide + tap % size, (1 << tap).astype(np.float32)
     for r in range(n_row):
@@ -332,7 +324,7 @@ def find_patterns(flags, size, padding, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_patterns(codes, wide, response, n_out, out):  # type: ignore[no-untyped-def]
+def add_patterns(codes: U2, wide: Int, response: Array, n_out: Int, out: Array) -> None:
     """Forward: codes by `find_patterns`, response (2 ** taps, whole vectors), out flat with a vector to spare.
 
     A whole vector is copied for each pixel: what is too much is overwritten by the next.
@@ -349,7 +341,7 @@ def add_patterns(codes, wide, response, n_out, out):  # type: ignore[no-untyped-
 
 
 @kernel
-def gradient_patterns(codes, delta, gradient):  # type: ignore[no-untyped-def]
+def gradient_patterns(codes: U2, delta: Array, gradient: Array) -> None:
     """Weight gradient by pattern: delta (R, high, wide, n_out), gradient (2 ** taps, n_out); nothing for silence."""
     for r in range(delta.shape[0]):
         for y in range(delta.shape[1]):

@@ -16,11 +16,21 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.vectors import LANES, add_rows
+from neurodev.learn.core.arrays import I4, I8, U1, U4, Array, Int
+from neurodev.learn.core.vectors import WIDTH, add_rows
 
 
 @kernel
-def list_by_channel(row_start, row_length, post, shift, size, begin, where, slot):  # type: ignore[no-untyped-def]
+def list_by_channel(
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    shift: I8,
+    size: Int,
+    begin: I8,
+    where: U4,
+    slot: I8,
+) -> None:
     """The living synapses of each input channel: the place that each reaches, and its slot in the table.
 
     Rows of the table go by channel and tap; `shift` (taps,) is the place of a tap, `size` the distance of channels.
@@ -42,7 +52,10 @@ def list_by_channel(row_start, row_length, post, shift, size, begin, where, slot
 
 
 @kernel
-def add_synapses(start, index, flags, worth, units, lists, shape, pad, out):  # type: ignore[no-untyped-def]
+def add_synapses(
+    start: I8, index: U4, flags: U1, worth: Array, units: tuple[I4, I4], lists: tuple[I8, U4, Array], shape: tuple[Int,
+    Int, Int, Int], pad: Array, out: Array,
+) -> None:  # fmt: skip
     """Forward: `out` (R, out pixels, n_out); `units` = (place, channel), `lists` = (begin, where, value)."""
     place, channel = units
     begin, where, value = lists
@@ -62,11 +75,16 @@ def add_synapses(start, index, flags, worth, units, lists, shape, pad, out):  # 
 
 
 @kernel
-def pull_synapses(  # type: ignore[no-untyped-def]
-    start, index, near, flags, busy, worth, units, lists, shape, pad, delta, gradient, dx
-):
-    """Backward: adds to `gradient` (n_synapse,) in the order of the lists, and writes `dx` (R, n_in) at the events
-    `near` (start, index) that can use it; `pad` is zero at the start.  Samples not `busy` (B,) cost nothing."""
+def pull_synapses(
+    events: tuple[I8, U4], near: tuple[I8, U4], flags: U1, busy: U1, worth: Array, units: tuple[I4, I4], lists:
+    tuple[I8, U4, Array], shape: tuple[Int, Int, Int, Int], pad: Array, delta: Array, gradient: Array, dx: Array,
+) -> None:  # fmt: skip
+    """Backward: adds to `gradient` (n_synapse,) in the order of the lists, and writes `dx` (R, n_in) where of use.
+
+    `events` and `near` = (start, index): the spikes, and the units that can use a gradient; `pad` is zero at the start.
+    Samples not `busy` (B,) cost nothing.
+    """
+    start, index = events
     near_start, near_index = near
     place, channel = units
     begin, where, value = lists
@@ -97,7 +115,7 @@ def pull_synapses(  # type: ignore[no-untyped-def]
 
 
 @rule
-def _to_planes(delta, wide, stride, first, line, size, planes):  # type: ignore[no-untyped-def]
+def _to_planes(delta: Array, wide: Int, stride: Int, first: Int, line: Int, size: Int, planes: Array) -> None:
     """One row of the batch, (pixels, channels), into its place in the planes of all channels."""
     for p in range(delta.shape[0]):
         at, d = first + (p // wide * line + p % wide) * stride, delta[p]
@@ -106,7 +124,7 @@ def _to_planes(delta, wide, stride, first, line, size, planes):  # type: ignore[
 
 
 @rule
-def _from_planes(sums, width, line, first, size, dx):  # type: ignore[no-untyped-def]
+def _from_planes(sums: Array, width: Int, line: Int, first: Int, size: Int, dx: Array) -> None:
     """One row of the batch out of the planes of all channels, to (pixels, channels)."""
     for p in range(dx.shape[0]):
         at, x = first + p // width * line + p % width, dx[p]
@@ -115,7 +133,10 @@ def _from_planes(sums, width, line, first, size, dx):  # type: ignore[no-untyped
 
 
 @kernel
-def push_planes(delta, begin, where, value, shape, planes, sums, dx):  # type: ignore[no-untyped-def]
+def push_planes(
+    delta: Array, begin: I8, where: U4, value: Array, shape: tuple[Int, Int, Int, Int, Int, Int, Int], planes: Array,
+    sums: Array, dx: Array,
+) -> None:  # fmt: skip
     """``dx`` (R, pixels, channels) from `delta` (R, out pixels, n_out).
 
     `shape` = (width, out width, stride, line of a plane, its origin, numbers of one image in it, group); `planes` flat,
@@ -130,6 +151,6 @@ def push_planes(delta, begin, where, value, shape, planes, sums, dx):  # type: i
             _to_planes(delta[r + g], wide, stride, g * image + origin, line, group * image, planes)
         sums[:] = 0
         for c in range(channels):
-            add_rows(size // LANES, sums, c * size, planes, 0, 1, where, value, begin[c], begin[c + 1])
+            add_rows(size // WIDTH, sums, c * size, planes, 0, 1, where, value, begin[c], begin[c + 1])
         for g in range(some):
             _from_planes(sums, width, line, g * image, size, dx[r + g])

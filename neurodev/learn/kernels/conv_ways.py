@@ -9,19 +9,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neurodev.learn.core.answers import Answers, AnswersGradient, Spans, find_spans, reach
+from neurodev.learn.core.answers import Answers, AnswersGradient, find_spans, reach
+from neurodev.learn.core.arrays import U1, Array
 from neurodev.learn.core.layer import Pullback, Weights
-from neurodev.learn.core.spikes import Current, Events, Spikes, present
-from neurodev.learn.core.vectors import LANES, aligned, padded
+from neurodev.learn.core.spikes import Current, Events, Spans, Spikes
+from neurodev.learn.core.vectors import WIDTH, aligned, padded
 from neurodev.learn.kernels import conv_planes as kernels
 from neurodev.learn.kernels import conv_synapses
 from neurodev.learn.kernels.conv_grid import Grid
+from neurodev.learn.kernels.rows import unpack
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
-
-Array = NDArray[Any]
 
 # Measured on the reference machine, AVX2
 GEMM_RATE = 0.5
@@ -29,7 +28,7 @@ SYNAPSES_DENSITY = 0.02  # measured: .02 with 32 to 128 output channels, .06 wit
 GEMM_BYTES = 16 << 20
 PLANES_WORK = 0.4  # numbers that planes go through, over those of matrix products, where both take as long
 PLANE_LONG = 160  # numbers of a plane that fill the registers of a sum twice
-NOWHERE: NDArray[np.uint8] = np.zeros((0, 0), dtype=np.uint8)
+NOWHERE: U1 = np.zeros((0, 0), dtype=np.uint8)
 
 
 def choose(density: float, rate: float, stride: int, sparse: bool) -> str:
@@ -62,21 +61,18 @@ def choose_for(x: Spikes | Current, table: Table, grid: Grid) -> str:
 
 def spans_through(x: Spikes, grid: Grid) -> Spans:
     """For each sample and line of the output, the pixels that any spike has reached (see `core.answers`)."""
-    spans: Spans | None = x.__dict__.get("spans")
-    if spans is None:
-        spans = np.empty((x.batch, grid.height, 2), dtype=np.int32)
-        find_spans(x.by_row.reshape(x.steps, x.batch, grid.height, -1), grid.channels, spans)
-        x.__dict__["spans"] = spans
+    if x.spans is None:
+        x.spans = np.empty((x.batch, grid.height, 2), dtype=np.int32)
+        find_spans(x.by_row.reshape(x.steps, x.batch, grid.height, -1), grid.channels, x.spans)
     out: Spans = np.empty((x.batch, grid.high, 2), dtype=np.int32)
     out[:, :, 1] = grid.wide
-    reach(spans, grid.kernel, grid.padding, out)
+    reach(x.spans, grid.kernel, grid.padding, out)
     return out
 
 
-def _busy(dy: Current) -> NDArray[np.uint8]:
+def _busy(dy: Current) -> U1:
     """Which samples have a gradient at all, as far as the layer above says."""
-    busy: NDArray[np.uint8] = dy.__dict__.get("busy", np.ones(dy.batch, dtype=np.uint8))
-    return busy
+    return np.ones(dy.batch, dtype=np.uint8) if dy.busy is None else dy.busy
 
 
 def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, Pullback]:
@@ -84,10 +80,10 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     worth = x.worth(kind)
-    events, flags = present(x), x.by_row
+    events, flags = x.present, x.by_row
     pixel, place, channel = grid.units
     size = x.n_row * grid.high * grid.wide * grid.n_out
-    out = np.empty(size + LANES, dtype=kind)
+    out = np.empty(size + WIDTH, dtype=kind)
     shape = (grid.height, grid.width, grid.channels, grid.kernel, grid.padding, grid.n_out, grid.deep)
     w = grid.image(table, "under", table.weight).reshape(-1)
     kernels.add_patches(events.start, events.index, flags, worth, pixel, w, shape, out)
@@ -103,12 +99,12 @@ def _patches(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current
         gradient = grid.image(table, "patches", None).reshape(-1)
         shape = (grid.channels, grid.kernel, grid.run, grid.line, grid.origin)
         kernels.pull_patches(
-            events.start, events.index, near, _busy(dy), flags, worth, place, channel,
+            (events.start, events.index), near, _busy(dy), flags, worth, (place, channel),
             grid.image(table, "patches", table.weight).reshape(-1), shape, grid.pad(kind),
             delta.reshape(x.n_row, grid.high, -1), gradient, dx[: near.shape[0]],
         )  # fmt: skip
         rows = table.row_start, table.row_length, table.post
-        kernels.unpack(grid.bases["patches"], *rows, gradient, weights.gradient)
+        unpack(grid.bases["patches"], *rows, gradient, weights.gradient)
         return Current(dx, x.steps, x.batch, x.shape) if x.wanted else None
 
     return Current(out[:size].reshape(x.n_row, -1), x.steps, x.batch, (grid.high, grid.wide, grid.n_out)), pull
@@ -119,17 +115,17 @@ def _taps(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     worth = x.worth(kind)
-    events, flags, numbers = present(x), x.by_row, grid.numbers
+    events, flags, numbers = x.present, x.by_row, grid.numbers
     w = grid.image(table, "taps", table.weight)
     out = np.zeros((x.n_row, grid.high * grid.wide, grid.n_out), dtype=kind)
-    kernels.add_taps(events.start, events.index, flags, worth, numbers, w, out)
+    kernels.through_taps(events.start, events.index, flags, worth, numbers, w, out, True)
 
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
         cube, gradient = delta.reshape(out.shape), grid.image(table, "taps", None)
-        kernels.gradient_taps(events.start, events.index, flags, worth, numbers, cube, gradient)
+        kernels.through_taps(events.start, events.index, flags, worth, numbers, gradient, cube, False)
         rows = table.row_start, table.row_length, table.post
-        kernels.unpack(grid.bases["taps"], *rows, gradient.reshape(-1), weights.gradient)
+        unpack(grid.bases["taps"], *rows, gradient.reshape(-1), weights.gradient)
         if not x.wanted:
             return None
         near = x.window
@@ -161,7 +157,7 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
     assert isinstance(x, Spikes)
     table, kind = weights.table, weights.table.weight.dtype.type
     worth = x.worth(kind)
-    events, flags = present(x), x.by_row
+    events, flags = x.present, x.by_row
     _, place, channel = grid.units
     begin, where, slot = _by_channel(table, grid, grid.line, grid.n_out, 1)
     value = table.weight[slot]
@@ -176,7 +172,7 @@ def _synapses(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
         gradient = np.zeros(slot.size, dtype=kind)
         asked = Events(np.zeros(x.n_row + 1, dtype=np.int64), events.index[:0]) if near is None else near
         conv_synapses.pull_synapses(
-            events.start, events.index, (asked.start, asked.index), flags, _busy(dy), worth, units, lists, shape,
+            (events.start, events.index), (asked.start, asked.index), flags, _busy(dy), worth, units, lists, shape,
             grid.pad(kind), delta.reshape(out.shape), gradient, dx,
         )  # fmt: skip
         weights.gradient[slot] += gradient
@@ -196,8 +192,8 @@ def gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type) 
     if isinstance(x, Spikes):
         out: Array = np.zeros((grid.channels * taps, grid.n_out), dtype=kind)
         worth = x.worth(kind)
-        events = present(x)
-        kernels.gradient_taps(events.start, events.index, x.by_row, worth, grid.numbers, delta, out)
+        events = x.present
+        kernels.through_taps(events.start, events.index, x.by_row, worth, grid.numbers, out, delta, False)
         return out
     total: Array = np.zeros((taps * grid.channels, grid.n_out), dtype=kind)
     patches: Array = np.empty((1, delta.shape[1], taps, grid.channels), dtype=kind)
@@ -246,7 +242,7 @@ def _patterns(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Curren
             by_pattern = np.zeros((bits.shape[0], grid.n_out), dtype=kind)
             kernels.gradient_patterns(codes, delta, by_pattern)
         rows = table.row_start, table.row_length, table.post
-        kernels.unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
+        unpack(grid.bases["taps"], *rows, (bits.T @ by_pattern).reshape(-1), weights.gradient)
         return None
 
     shape = (grid.high, grid.wide, grid.n_out)
@@ -291,7 +287,7 @@ def _push_planes(delta: Array, table: Table, grid: Grid) -> Array:
     origin = (k - 1 - grid.padding) * (line + 1)
     shape = (grid.width, grid.wide, grid.stride, line, origin, image, group)
     size = padded((group - 1) * image + grid.height * line)
-    planes = aligned((grid.n_out * group * image + padded(k) + LANES,), kind)
+    planes = aligned((grid.n_out * group * image + padded(k) + WIDTH,), kind)
     sums = aligned((grid.channels * size,), kind)
     conv_synapses.push_planes(
         delta.reshape(dx.shape[0], -1, grid.n_out), begin, where, table.weight[slot], shape, planes, sums, dx
@@ -325,7 +321,7 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
         gradient = grid.image(table, "gemm", None)
         for part in parts:
             gradient += patches(part).T @ delta[part].reshape(-1, grid.n_out)
-        kernels.unpack(
+        unpack(
             grid.bases["gemm"], table.row_start, table.row_length, table.post, gradient.reshape(-1), weights.gradient
         )  # fmt: skip
         if not x.wanted:

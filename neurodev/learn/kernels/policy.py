@@ -7,7 +7,7 @@ of sources that spike in a row, on the reference machine (AVX2, 512 KB of second
 ===============  ==============  ==================================================================================
 ``gemm``         .027            a matrix product
 ``rows``         .075 r          events add dense rows
-``lanes``        .085 d          every synapse adds a lane of the batch
+``along_batch``  .085 d          every synapse goes along the batch
 ``sparse_rows``  .95 d r         events add the living synapses of their rows
 ===============  ==============  ==================================================================================
 
@@ -16,12 +16,12 @@ A sparse table that is multiplied by rows or as a matrix is unpacked for the cal
 
 from __future__ import annotations
 
-GEMM, ROWS, LANES, SPARSE_ROWS = 0.027, 0.075, 0.085, 0.95
+GEMM, ROWS, ALONG_BATCH, SPARSE_ROWS = 0.027, 0.075, 0.085, 0.95
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 
 
 def choose(density: float, rate: float, sparse: bool) -> str:
-    """Name of the kernel: ``rows``, ``gemm``, ``lanes`` or ``sparse_rows``.
+    """Name of the kernel: ``rows``, ``gemm``, ``along_batch`` or ``sparse_rows``.
 
     Parameters
     ----------
@@ -34,5 +34,5 @@ def choose(density: float, rate: float, sparse: bool) -> str:
     """
     cost = {"rows": ROWS * rate, "gemm": GEMM}
     if sparse:
-        cost |= {"lanes": LANES * density, "sparse_rows": SPARSE_ROWS * density * rate}
+        cost |= {"along_batch": ALONG_BATCH * density, "sparse_rows": SPARSE_ROWS * density * rate}
     return min(cost, key=lambda name: cost[name])

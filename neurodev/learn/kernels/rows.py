@@ -3,11 +3,11 @@
 All kernels read the synapse table as it lies (rows by source).  Names: `w` (n_in, stride) dense rows, `x` spikes,
 `delta` (R, n_out) the gradient of the currents.  ``scale`` is the worth of one event.  Every kernel adds to its output.
 
-==============  ==========================================  ================================
-dense rows      an event adds one weight row                cost = events x n_out
-sparse rows     an event adds the living synapses of a row  cost = events x n_out x density
-lanes           a synapse adds one lane of the batch        cost = synapses x rows of the batch
-==============  ==========================================  ================================
+===============  ==========================================  ================================
+dense rows       an event adds one weight row                cost = events x n_out
+sparse rows      an event adds the living synapses of a row  cost = events x n_out x density
+along the batch  a synapse goes through all its rows         cost = synapses x rows of the batch
+===============  ==========================================  ================================
 
 The crossovers between them are in `neurodev.learn.kernels.policy`.  Constants take the type of the arrays: an integer
 in an expression of float32 would turn all of it into doubles, at half the speed.
@@ -15,18 +15,43 @@ in an expression of float32 would turn all of it into doubles, at half the speed
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from neurodev.jit import kernel, sum_kernel
+from neurodev.jit import kernel, rule, sum_kernel
+from neurodev.learn.core.arrays import B1, I4, I8, U1, U4, Array, Int
 
 WIDE = 16  # a cache line of float32
 SHORT = 16  # living synapses of a row below which sparse rows go source by source
+
+# in_start, in_length, in_slot, in_row of a table
+InLists = tuple[I8, I4, U4, U4]
+
+# ---------------------------------------------------------------- a table as an image of its weights
+
+
+@kernel
+def pack(base: I8, row_start: I8, row_length: I4, post: U4, weight: Array, image: Array) -> None:
+    """Rows of a table, weight (capacity,), into a flat image; the row of source i begins at ``base[i]``."""
+    for i in range(base.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            image[base[i] + np.int64(post[s])] = weight[s]
+
+
+@kernel
+def unpack(base: I8, row_start: I8, row_length: I4, post: U4, image: Array, gradient: Array) -> None:
+    """Add a flat image to the rows of a table, gradient (capacity,): the transpose of `pack`."""
+    for i in range(base.shape[0]):
+        for s in range(row_start[i], row_start[i] + row_length[i]):
+            gradient[s] += image[base[i] + np.int64(post[s])]
+
 
 # ---------------------------------------------------------------- dense rows
 
 
 @sum_kernel
-def add_rows(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
+def add_rows(start: I8, index: U4, w: Array, n: Int, scale: Any, out: Array) -> None:
     """``out[r, :n] += scale * sum of w[i, :n] over the events i of row r``; eight rows share one pass over out.
 
     Forward with (rows of spikes, w, current); weight gradient with (columns of spikes, delta, gradient).  Both
@@ -54,7 +79,7 @@ def add_rows(start, index, w, n, scale, out):  # type: ignore[no-untyped-def]
 
 
 @sum_kernel
-def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def]
+def dot_rows(start: I8, index: U4, w: Array, scale: Any, delta: Array, out: Array) -> None:
     """``out[r, i] += scale * w[i] . delta[r]`` where the window (start, index) asks for it."""
     n = delta.shape[1]
     zero = w.dtype.type(0)
@@ -88,7 +113,16 @@ def dot_rows(start, index, w, scale, delta, out):  # type: ignore[no-untyped-def
 
 
 @kernel
-def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+def add_sparse_by_row(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    weight: Array,
+    scale: Any,
+    out: Array,
+) -> None:
     """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices are not tested for signs."""
     one = np.uint64(1)
     for r in range(out.shape[0]):
@@ -102,8 +136,17 @@ def add_sparse_by_row(start, index, row_start, row_length, post, weight, scale, 
 
 
 @kernel
-def gradient_sparse_by_row(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient, the transpose of `add_sparse_by_row`."""
+def gradient_sparse_by_row(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    scale: Any,
+    delta: Array,
+    gradient: Array,
+) -> None:
+    """Weight gradient (capacity,), the transpose of `add_sparse_by_row`; delta (R, n_out)."""
     one = np.uint64(1)
     for r in range(delta.shape[0]):
         d = delta[r]
@@ -116,7 +159,16 @@ def gradient_sparse_by_row(start, index, row_start, row_length, post, scale, del
 
 
 @kernel
-def add_sparse_by_source(start, index, row_start, row_length, post, weight, scale, out):  # type: ignore[no-untyped-def]
+def add_sparse_by_source(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    weight: Array,
+    scale: Any,
+    out: Array,
+) -> None:
     """Forward; (start, index) list the rows in which each source spiked: four of them share a walk over its synapses.
 
     For short rows of synapses, where finding the next one costs more than reading currents that are far apart.
@@ -147,8 +199,17 @@ def add_sparse_by_source(start, index, row_start, row_length, post, weight, scal
 
 
 @kernel
-def gradient_sparse_by_source(start, index, row_start, row_length, post, scale, delta, gradient):  # type: ignore[no-untyped-def]
-    """Weight gradient, the transpose of `add_sparse_by_source`."""
+def gradient_sparse_by_source(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    scale: Any,
+    delta: Array,
+    gradient: Array,
+) -> None:
+    """Weight gradient (capacity,), the transpose of `add_sparse_by_source`; delta (R, n_out)."""
     one = np.uint64(1)
     for i in range(row_start.shape[0]):
         first = np.uint64(row_start[i])
@@ -172,8 +233,18 @@ def gradient_sparse_by_source(start, index, row_start, row_length, post, scale, 
 
 
 @kernel
-def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
-    """Input gradient where the window asks for it."""
+def dot_sparse_rows(
+    start: I8,
+    index: U4,
+    row_start: I8,
+    row_length: I4,
+    post: U4,
+    weight: Array,
+    scale: Any,
+    delta: Array,
+    out: Array,
+) -> None:
+    """Input gradient, out (R, n_in), where the window (start, index) asks for it; delta (R, n_out)."""
     for r in range(out.shape[0]):
         d = delta[r]
         for k in range(start[r], start[r + 1]):
@@ -184,96 +255,106 @@ def dot_sparse_rows(start, index, row_start, row_length, post, weight, scale, de
             out[r, i] += scale * total
 
 
-# ---------------------------------------------------------------- lanes: along the batch, by the targets' in-lists
+# ---------------------------------------------------------------- along the batch, by the targets' in-lists
 
 
 @kernel
-def _turn(lanes, some, rows, first, to_rows):  # type: ignore[no-untyped-def]
-    """Columns `first` and following of rows <-> lanes, by tiles of constant size: only those become vector code."""
-    n_lane = rows.shape[0]
-    whole = n_lane // WIDE * WIDE if some == WIDE else 0
+def _turn(units: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> None:
+    """Columns `first` and following of rows (R, n) <-> the first `some` of units (WIDE, R), by tiles of constant size.
+
+    Only those become vector code."""
+    n_row = rows.shape[0]
+    whole = n_row // WIDE * WIDE if some == WIDE else 0
     for r in range(0, whole, WIDE):
         if to_rows:
             for p in range(WIDE):
                 for m in range(WIDE):
-                    rows[r + p, first + m] = lanes[m, r + p]
+                    rows[r + p, first + m] = units[m, r + p]
         else:
             for p in range(WIDE):
                 for m in range(WIDE):
-                    lanes[p, r + m] = rows[r + m, first + p]
-    for r in range(whole, n_lane):
+                    units[p, r + m] = rows[r + m, first + p]
+    for r in range(whole, n_row):
         for m in range(some):
             if to_rows:
-                rows[r, first + m] = lanes[m, r]
+                rows[r, first + m] = units[m, r]
             else:
-                lanes[m, r] = rows[r, first + m]
+                units[m, r] = rows[r, first + m]
+
+
+@rule
+def _next_four(q: Int, end: Int, in_slot: U4, in_row: U4, silent: B1, slot: I8, source: I8) -> tuple[Int, Int]:
+    """The next synapses of an in-list, four at most, whose source is not silent, into slot, source (4,).
+
+    Returns where to go on, and how many there are.
+    """
+    held = 0
+    while q < end and held < 4:
+        i = np.int64(in_row[q])
+        if not silent[i]:
+            slot[held] = in_slot[q]
+            source[held] = i
+            held += 1
+        q += 1
+    return q, held
 
 
 @sum_kernel
-def add_lanes(in_start, in_length, in_slot, in_row, weight, x, silent, scale, out):  # type: ignore[no-untyped-def]
-    """Forward; x (n_in, R) bytes, out (R, n_out); sources that are silent in the whole batch are skipped.
+def add_along_batch(in_lists: InLists, weight: Array, x: U1, silent: B1, scale: Any, out: Array) -> None:
+    """Forward; x (n_in, R) bytes, out (R, n_out); sources `silent` (n_in,) in the whole batch are skipped.
 
-    Sixteen targets at a time gather their lanes in a scratch that stays in the cache, and are then turned into rows.
+    Sixteen targets at a time gather their rows in a scratch that stays in the cache, and are then turned into rows.
     """
-    n_lane, n = out.shape
-    lanes = np.empty((WIDE, n_lane), dtype=out.dtype)
+    in_start, in_length, in_slot, in_row = in_lists
+    n_row, n = out.shape
+    units = np.empty((WIDE, n_row), dtype=out.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
     for first in range(0, n, WIDE):
         some = min(WIDE, n - first)
         for m in range(some):
-            o = lanes[m]
+            o = units[m]
             o[:] = 0
-            j = first + m
-            held = 0
-            for q in range(in_start[j], in_start[j] + in_length[j]):
-                i = np.int64(in_row[q])
-                if silent[i]:
-                    continue
-                slot[held] = in_slot[q]
-                source[held] = i
-                held += 1
+            held: Int = 4
+            q, end = in_start[first + m], in_start[first + m] + in_length[first + m]
+            while held == 4:
+                q, held = _next_four(q, end, in_slot, in_row, silent, slot, source)
                 if held == 4:
-                    held = 0
                     a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
                     wa, wb = scale * weight[slot[0]], scale * weight[slot[1]]
                     wc, wd = scale * weight[slot[2]], scale * weight[slot[3]]
-                    for k in range(n_lane):
+                    for k in range(n_row):
                         o[k] += (wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k])
-            for h in range(held):
-                a, wa = x[source[h]], scale * weight[slot[h]]
-                for k in range(n_lane):
-                    o[k] += wa * a[k]
-        _turn(lanes, some, out, first, True)
+                else:
+                    for h in range(held):
+                        a, wa = x[source[h]], scale * weight[slot[h]]
+                        for k in range(n_row):
+                            o[k] += wa * a[k]
+        _turn(units, some, out, first, True)
 
 
 @sum_kernel
-def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta, gradient):  # type: ignore[no-untyped-def]
+def gradient_along_batch(in_lists: InLists, x: U1, silent: B1, scale: Any, delta: Array, gradient: Array) -> None:
     """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
-    n_lane, n = delta.shape
-    lanes = np.empty((WIDE, n_lane), dtype=delta.dtype)
+    in_start, in_length, in_slot, in_row = in_lists
+    n_row, n = delta.shape
+    units = np.empty((WIDE, n_row), dtype=delta.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
     zero = delta.dtype.type(0)
     for first in range(0, n, WIDE):
         some = min(WIDE, n - first)
-        _turn(lanes, some, delta, first, False)
+        _turn(units, some, delta, first, False)
         for m in range(some):
-            e = lanes[m]
-            j = first + m
-            held = 0
-            for q in range(in_start[j], in_start[j] + in_length[j]):
-                i = np.int64(in_row[q])
-                if silent[i]:
-                    continue
-                slot[held] = in_slot[q]
-                source[held] = i
-                held += 1
+            e = units[m]
+            held: Int = 4
+            q, end = in_start[first + m], in_start[first + m] + in_length[first + m]
+            while held == 4:
+                q, held = _next_four(q, end, in_slot, in_row, silent, slot, source)
                 if held == 4:
-                    held = 0
                     a, b, c, d = x[source[0]], x[source[1]], x[source[2]], x[source[3]]
                     sa = sb = sc = sd = zero
-                    for k in range(n_lane):
+                    for k in range(n_row):
                         y = e[k]
                         sa += a[k] * y
                         sb += b[k] * y
@@ -283,29 +364,32 @@ def gradient_lanes(in_start, in_length, in_slot, in_row, x, silent, scale, delta
                     gradient[slot[1]] += scale * sb
                     gradient[slot[2]] += scale * sc
                     gradient[slot[3]] += scale * sd
-            for h in range(held):
-                a = x[source[h]]
-                sa = zero
-                for k in range(n_lane):
-                    sa += a[k] * e[k]
-                gradient[slot[h]] += scale * sa
+                else:
+                    for h in range(held):
+                        a = x[source[h]]
+                        sa = zero
+                        for k in range(n_row):
+                            sa += a[k] * e[k]
+                        gradient[slot[h]] += scale * sa
 
 
 @sum_kernel
-def dot_lanes(row_start, row_length, post, weight, scale, delta, out):  # type: ignore[no-untyped-def]
-    """Input gradient of all sources, ``out[i] += w . delta`` along the lanes."""
-    n_lane = out.shape[1]
+def dot_along_batch(
+    row_start: I8, row_length: I4, post: U4, weight: Array, scale: Any, delta: Array, out: Array
+) -> None:
+    """Input gradient of all sources, ``out[i] += w . delta`` along the batch; out (n_in, R), delta (n_out, R)."""
+    n_row = out.shape[1]
     for i in range(out.shape[0]):
         o = out[i]
         s, last = row_start[i], row_start[i] + row_length[i]
         while s + 4 <= last:
             a, b, c, d = delta[post[s]], delta[post[s + 1]], delta[post[s + 2]], delta[post[s + 3]]
             wa, wb, wc, wd = weight[s], weight[s + 1], weight[s + 2], weight[s + 3]
-            for k in range(n_lane):
+            for k in range(n_row):
                 o[k] += scale * ((wa * a[k] + wb * b[k]) + (wc * c[k] + wd * d[k]))
             s += 4
         while s < last:
             a, wa = delta[post[s]], weight[s]
-            for k in range(n_lane):
+            for k in range(n_row):
                 o[k] += scale * wa * a[k]
             s += 1

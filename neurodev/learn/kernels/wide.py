@@ -1,6 +1,6 @@
 """Products of spikes with weight matrices that are larger than a core's own cache, block by block.
 
-The kernels of `neurodev.learn.kernels` go through the rows of the batch, and each row reads the weights of all its
+The kernels of `neurodev.learn.kernels.rows` go through the rows of the batch, and each row reads the weights of all its
 spikes.  Where the weights do not fit the cache, every read comes from far away.  Here the forward pass takes some
 columns of the weights at a time, and the backward pass the weights of some sources; the sums stay in registers (see
 `neurodev.learn.core.vectors`).  The same sums in another order: for 1960 x 300 weights two to three times faster.
@@ -10,10 +10,13 @@ columns of the weights at a time, and the backward pass the weights of some sour
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.vectors import LANES, add_rows, dot_rows
+from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
+from neurodev.learn.core.vectors import WIDTH, add_rows, dot_rows
 
 NEAR_CACHE = 1 << 19  # bytes of weights from which on it pays
 COLUMNS = 10  # vectors of a weight row at a time: of some two thousand rows, they fit the cache
@@ -21,16 +24,19 @@ SOURCES = 32  # weight rows at a time: few enough for a near cache, enough to fi
 
 
 @kernel
-def add_wide(start, index, counts, worth, w, stride, n, out):  # type: ignore[no-untyped-def]
-    """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the units i of row r; `out` flat, a vector to spare."""
+def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: Int, n: Int, out: Array) -> None:
+    """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the units i of row r.
+
+    counts (R, n_in); `out` flat, a vector to spare.
+    """
     value = np.empty(index.shape[0], dtype=w.dtype)
     for r in range(start.shape[0] - 1):
         row = counts[r]
         for k in range(start[r], start[r + 1]):
             value[k] = worth[row[index[k]]]
-    vectors = stride // LANES
+    vectors = stride // WIDTH
     for first in range(0, vectors, COLUMNS):
-        at = first * LANES
+        at = first * WIDTH
         for r in range(start.shape[0] - 1):
             add_rows(
                 min(COLUMNS, vectors - first), out, r * n + at, w, at, stride, index, value, start[r], start[r + 1]
@@ -38,8 +44,22 @@ def add_wide(start, index, counts, worth, w, stride, n, out):  # type: ignore[no
 
 
 @rule
-def _rows_of_sources(index, last, counts, worth, busy, end, room, at, n, rows, value):  # type: ignore[no-untyped-def]
-    """For each source below `end`, its busy rows, from ``rows[room * source]`` on; `at` goes through their events."""
+def _rows_of_sources(
+    index: U4,
+    last: I8,
+    counts: U1,
+    worth: Array,
+    busy: I8,
+    end: Int,
+    room: Int,
+    at: I8,
+    n: I8,
+    rows: U4,
+    value: Array,
+) -> None:
+    """For each source below `end`, its busy rows and their worths, from ``rows[room * source]`` on, `n` (SOURCES,).
+
+    `at` (n_busy,) goes through the events of each busy row, up to `last` (R,)."""
     n[:] = 0
     for b in range(busy.shape[0]):
         r, k = busy[b], at[b]
@@ -54,8 +74,17 @@ def _rows_of_sources(index, last, counts, worth, busy, end, room, at, n, rows, v
 
 
 @kernel
-def gradient_wide(start, index, counts, worth, busy, delta, stride, gradient):  # type: ignore[no-untyped-def]
-    """``gradient[i] += worth[counts[r, i]] * delta[r]`` over the rows r in `busy`: the transpose of `add_wide`."""
+def gradient_wide(
+    start: I8,
+    index: U4,
+    counts: U1,
+    worth: Array,
+    busy: I8,
+    delta: Array,
+    stride: Int,
+    gradient: Array,
+) -> None:
+    """``gradient[i] += worth[counts[r, i]] * delta[r]`` over the rows r in `busy` (n_busy,), as in `add_wide`."""
     room = busy.shape[0]
     rows, value = np.empty(SOURCES * room, dtype=np.uint32), np.empty(SOURCES * room, dtype=delta.dtype)
     n, at = np.zeros(SOURCES, dtype=np.int64), start[busy]
@@ -65,12 +94,12 @@ def gradient_wide(start, index, counts, worth, busy, delta, stride, gradient):  
         for j in range(end - first):
             a = room * j
             add_rows(
-                stride // LANES, gradient, (first + j) * stride, delta, 0, stride, rows, value, a, a + n[j]
+                stride // WIDTH, gradient, (first + j) * stride, delta, 0, stride, rows, value, a, a + n[j]
             )  # fmt: skip
 
 
 @kernel
-def dot_wide(near, busy, w, scale, delta, stride, out):  # type: ignore[no-untyped-def]
+def dot_wide(near: U1, busy: I8, w: Array, scale: Any, delta: Array, stride: Int, out: Array) -> None:
     """``out[r, i] = scale * w[i] . delta[r]`` over the rows r in `busy` where `near` (R, n_in) is 1."""
     n_source = near.shape[1]
     wanted = np.zeros(SOURCES + 4, dtype=np.int64)
@@ -78,7 +107,8 @@ def dot_wide(near, busy, w, scale, delta, stride, out):  # type: ignore[no-untyp
         some = min(SOURCES, n_source - first)
         for b in range(busy.shape[0]):
             r = busy[b]
-            flags, n = near[r], 0
+            n: Int = 0
+            flags = near[r]
             for j in range(first, first + some):
                 wanted[n] = j
                 n += np.int64(flags[j])

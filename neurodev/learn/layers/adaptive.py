@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import U1, Array
 from neurodev.learn.core.layer import Pullback
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import slope
-from neurodev.learn.layers.neurons import LIF, in_layout
+from neurodev.learn.layers.neurons import LIF, Slopes, in_layout
 
-Array = NDArray[Any]
+# leak, gain, threshold, boost, hold, whether the reset subtracts
+_Neuron = tuple[Any, Any, Any, Any, Any, bool]
 
 
 @kernel
-def integrate_adaptive(x, leak, gain, threshold, boost, hold, subtract, u, over, s):  # type: ignore[no-untyped-def]
+def integrate_adaptive(x: Array, neuron: _Neuron, u: Array, over: Array, s: U1) -> None:
     """Potentials, what they are above threshold, and spikes; all (outer, T, inner)."""
+    leak, gain, threshold, boost, hold, subtract = neuron
     zero = x.dtype.type(0)
     rise = zero + 1 - hold
     a = np.empty(x.shape[2], dtype=x.dtype)
@@ -49,10 +52,13 @@ def integrate_adaptive(x, leak, gain, threshold, boost, hold, subtract, u, over,
 
 
 @kernel
-def adjoint_adaptive(  # type: ignore[no-untyped-def]
-    u, over, g, leak, gain, boost, hold, subtract, attached, kind, width, height, d
-):
-    """Gradient of the input current from that of the spikes; the adjoint of the adaptation runs along."""
+def adjoint_adaptive(u: Array, over: Array, g: Array, neuron: _Neuron, slopes: Slopes, d: Array) -> None:
+    """Gradient `d` of the input current from that of the spikes; the adjoint of the adaptation runs along.
+
+    All arrays (outer, T, inner).
+    """
+    leak, gain, _, boost, hold, subtract = neuron
+    kind, width, height, attached = slopes
     zero = u.dtype.type(0)
     rise = zero + 1 - hold
     keep = zero + 1 if attached else zero
@@ -109,8 +115,8 @@ class AdaptiveLIF(LIF):
         rows = x.by_row.reshape(1, x.steps, -1)
         u, over, s = np.empty_like(rows), np.empty_like(rows), np.empty(rows.shape, dtype=np.uint8)
         leak, gain = (kind(c) for c in self.constants())
-        boost, hold, subtract = kind(self.boost), kind(self.hold), self.reset == "subtract"
-        integrate_adaptive(rows, leak, gain, kind(self.threshold), boost, hold, subtract, u, over, s)
+        neuron = leak, gain, kind(self.threshold), kind(self.boost), kind(self.hold), self.reset == "subtract"
+        integrate_adaptive(rows, neuron, u, over, s)
         n_row = x.steps * x.batch
         width = self.surrogate.width
         self.counters.spikes += int(np.count_nonzero(s))
@@ -122,9 +128,7 @@ class AdaptiveLIF(LIF):
         def pull(dy: Current) -> Current:
             g = in_layout(dy, "rows").reshape(rows.shape)
             d, h = np.empty_like(u), self.surrogate
-            adjoint_adaptive(
-                u, over, g, leak, gain, boost, hold, subtract, not self.detach, h.code, kind(h.width), kind(h.height), d
-            )  # fmt: skip
+            adjoint_adaptive(u, over, g, neuron, (h.code, kind(h.width), kind(h.height), not self.detach), d)
             return Current(d.reshape(n_row, -1), x.steps, x.batch, x.shape)
 
         seen = window if self.surrogate.compact else None

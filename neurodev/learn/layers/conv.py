@@ -10,7 +10,7 @@ import numpy as np
 
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Pullback, Vector
-from neurodev.learn.core.spikes import Current, Spikes, rows_per_unit
+from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.kernels import conv_ways as ways
 from neurodev.learn.kernels.conv_grid import Grid
 from neurodev.learn.layers.weighted import Weighted, living_per_source
@@ -90,6 +90,11 @@ class Conv2d(Weighted):
         assert self.grid is not None
         self.draw(self.grid.channels * self.kernel**2, seed, uids, kind)
 
+    @property
+    def taps(self) -> int:
+        """Area of the kernel."""
+        return self.kernel**2
+
     # ------------------------------------------------------------------ running
 
     def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
@@ -104,7 +109,7 @@ class Conv2d(Weighted):
             y.value.reshape(-1, self.n_out)[...] += bias.value
             y = Current(y.value, y.steps, y.batch, y.shape)
         elif chosen != "gemm" and self.stride == 1 and isinstance(x, Spikes):
-            y.__dict__["spans"] = ways.spans_through(x, self.grid)
+            y.spans = ways.spans_through(x, self.grid)
         grid = self.grid
 
         def pull(dy: Current) -> Current | None:
@@ -123,7 +128,7 @@ class Conv2d(Weighted):
         c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
         shape = (grid.height, grid.width, grid.channels)
         if isinstance(x, Spikes):
-            events = rows_per_unit(x).reshape(shape)
+            events = x.present.per_index(x.n).reshape(shape)
         else:
             events = np.full(shape, x.steps * x.batch)
         by_line = grid.lines @ events.reshape(grid.height, -1)

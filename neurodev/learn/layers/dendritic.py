@@ -17,6 +17,8 @@ from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.linear import Linear
 from neurodev.structure.table import UidSource
 
+STEEPEST = 80.0  # exponent beyond which the sigmoid of a branch is 0 or 1 in float32; exp does not overflow
+
 
 class Bias(Layer):
     """Adds a constant current to every unit, one per output channel; starts at 0."""
@@ -167,7 +169,7 @@ class Branches(Layer):
         assert isinstance(strength, Vector)
         u = x.by_row.reshape(-1, self.channels, self.n_branch)
         kind = u.dtype.type
-        sigmoid = 1 / (1 + np.exp(np.clip((kind(self.half) - u) / kind(self.slope), -80, 80)))
+        sigmoid = 1 / (1 + np.exp(np.clip((kind(self.half) - u) / kind(self.slope), -STEEPEST, STEEPEST)))
         branch = sigmoid + kind(self.linear) * u
         y = (branch * strength.value).sum(axis=2).reshape(x.steps * x.batch, -1)
 

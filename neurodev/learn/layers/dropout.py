@@ -9,13 +9,14 @@ import numpy as np
 from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import U1, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.structure.table import UidSource
 
 
 @kernel
-def _draw(stream, step, first, share, keep):  # type: ignore[no-untyped-def]
+def _draw(stream: np.uint64, step: np.uint64, first: Int, share: float, keep: U1) -> None:
     """keep (B, n): 1 with probability 1 - share; a draw depends on (stream, step, sample of the batch, unit) only."""
     n = keep.shape[1]
     for b in range(keep.shape[0]):

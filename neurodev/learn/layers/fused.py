@@ -15,48 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.answers import Answers, AnswersGradient, Spans
+from neurodev.learn.core.answers import Answers, AnswersGradient
+from neurodev.learn.core.arrays import U1, U2, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
-from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.core.surrogate import slope
-from neurodev.learn.core.vectors import LANES, add_row, aligned, copy_row, padded
-from neurodev.learn.layers.neurons import IF, LIF
+from neurodev.learn.core.spikes import Current, Spans, Spikes
+from neurodev.learn.core.vectors import WIDTH, add_row, aligned, copy_row, padded
+from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step, step_back
 from neurodev.learn.layers.pool import AveragePool2d
-
-Array = NDArray[Any]
-
 
 # ---------------------------------------------------------------- a line of pooled pixels, step by step
 # Scratch holds the four neurons of each pooled pixel as four stretches of `q` numbers (up left, up right, low left, low
 # right), with channels padded to whole vectors: what is done to neurons is one long loop, pooling a sum of four.
 # Potentials stay in scratch: the backward pass makes them again, which costs less than a way to memory and back.
-# `place` = (first, n, deep): first pooled pixel, their number, channels with padding;
-# `neuron` = (leak, gain, threshold, subtract)
+
+# first pooled pixel, their number, channels with padding
+_Place = tuple[Int, Int, Int]
+# potentials by step, currents, a number and a byte a pooled unit; see `_scratch`
+_Scratch = tuple[Array, Array, Array, U1]
 
 
 @rule
-def _step(now, before, drive, first, neuron):  # type: ignore[no-untyped-def]
-    """One step of neurons; as `neurons.integrate`."""
-    leak, gain, threshold, subtract = neuron
-    zero = now.dtype.type(0)
-    if first:
-        for k in range(now.shape[0]):
-            now[k] = gain * drive[k]
-    elif subtract:
-        for k in range(now.shape[0]):
-            v = before[k]
-            v = v - threshold if v >= threshold else v
-            now[k] = leak * v + gain * drive[k]
-    else:
-        for k in range(now.shape[0]):
-            v = before[k]
-            v = zero if v >= threshold else v
-            now[k] = leak * v + gain * drive[k]
-
-
-@rule
-def _currents(x, at, wide, channels, place, drive):  # type: ignore[no-untyped-def]
-    """Currents of two lines, which begin at x[at] and a line of `wide` numbers later, into scratch."""
+def _currents(x: Array, at: Int, wide: Int, channels: Int, place: _Place, drive: Array) -> None:
+    """Currents of two lines, which begin at x[at] (x flat) and a line of `wide` numbers later, into scratch."""
     first, n, deep = place
     for corner in range(4):
         source = at + corner // 2 * wide + (2 * first + corner % 2) * channels
@@ -66,41 +46,41 @@ def _currents(x, at, wide, channels, place, drive):  # type: ignore[no-untyped-d
 
 
 @rule
-def _answers(code, response, place, drive):  # type: ignore[no-untyped-def]
-    """The same where currents are responses to patterns of spikes, of two lines in `code`."""
+def _answers(code: U2, response: Array, place: _Place, drive: Array) -> None:
+    """The same where currents are responses to patterns of spikes, of two lines in `code` (2, pixels)."""
     first, n, deep = place
     for corner in range(4):
         row = code[corner // 2]
         for p in range(n):
             pattern = np.int64(row[2 * (first + p) + corner % 2])
-            copy_row(deep // LANES, drive, (corner * n + p) * deep, response, pattern * deep)
+            copy_row(deep // WIDTH, drive, (corner * n + p) * deep, response, pattern * deep)
 
 
 @rule
-def _put_closer(n, channels, deep, padded, out):  # type: ignore[no-untyped-def]
-    """Pixels without the padding of their channels: what is too much of a pixel is overwritten by the next."""
+def _put_closer(n: Int, channels: Int, deep: Int, padded: NDArray[Any], out: NDArray[Any]) -> None:
+    """Pixels, flat, without the padding of their channels: what is too much of one is overwritten by the next."""
     whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
     for p in range(whole):
-        copy_row(deep // LANES, out, p * channels, padded, p * deep)
+        copy_row(deep // WIDTH, out, p * channels, padded, p * deep)
     for p in range(whole, n):
         for c in range(channels):
             out[p * channels + c] = padded[p * deep + c]
 
 
 @rule
-def _put_apart(n, channels, deep, closer, out):  # type: ignore[no-untyped-def]
+def _put_apart(n: Int, channels: Int, deep: Int, closer: NDArray[Any], out: NDArray[Any]) -> None:
     """The reverse; the padding holds anything."""
     whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
     for p in range(whole):
-        copy_row(deep // LANES, out, p * deep, closer, p * channels)
+        copy_row(deep // WIDTH, out, p * deep, closer, p * channels)
     for p in range(whole, n):
         for c in range(channels):
             out[p * deep + c] = closer[p * channels + c]
 
 
 @rule
-def _give_bytes(n, channels, deep, line, bytes_, out):  # type: ignore[no-untyped-def]
-    """Numbers of pooled pixels, padded, into the bytes of their line of the output; returns their sum."""
+def _give_bytes(n: Int, channels: Int, deep: Int, line: Array, bytes_: U1, out: U1) -> Int:
+    """Numbers of pooled pixels, (n * deep,), into the bytes of their line of the output; returns their sum."""
     total = np.int64(0)
     for k in range(n * deep):
         bytes_[k] = np.uint8(line[k])
@@ -111,8 +91,8 @@ def _give_bytes(n, channels, deep, line, bytes_, out):  # type: ignore[no-untype
 
 
 @rule
-def _counts(u, channels, place, threshold, line, bytes_, out):  # type: ignore[no-untyped-def]
-    """Spikes per pooled pixel, as bytes; returns how many there are."""
+def _counts(u: Array, channels: Int, place: _Place, threshold: Any, line: Array, bytes_: U1, out: U1) -> Int:
+    """Spikes per pooled pixel, bytes (n * channels,), of potentials u (4 * n * deep,); returns how many there are."""
     _, n, deep = place
     q = n * deep
     zero, one = u.dtype.type(0), u.dtype.type(1)
@@ -125,8 +105,8 @@ def _counts(u, channels, place, threshold, line, bytes_, out):  # type: ignore[n
 
 
 @rule
-def _near(u, channels, place, threshold, width, line, bytes_, out):  # type: ignore[no-untyped-def]
-    """Whether any of the four neurons of a pooled pixel is inside the window."""
+def _near(u: Array, channels: Int, place: _Place, threshold: Any, width: Any, line: Array, bytes_: U1, out: U1) -> None:
+    """Whether any of the four neurons of a pooled pixel is inside the window; shapes as in `_counts`."""
     _, n, deep = place
     q = n * deep
     zero, one = u.dtype.type(0), u.dtype.type(1)
@@ -140,38 +120,25 @@ def _near(u, channels, place, threshold, width, line, bytes_, out):  # type: ign
 
 
 @rule
-def _adjoint(t, n_step, place, neuron, slopes, u, push, d):  # type: ignore[no-untyped-def]
-    """Gradient of the currents at step t into d[t % 2]; that of step t + 1 is in the other row.
-
-    As `neurons.adjoint`; `slopes` = (kind, width, height, attached).
-    """
-    leak, _, threshold, subtract = neuron
-    kind, width, height, attached = slopes
-    zero = u.dtype.type(0)
-    hold = u.dtype.type(1) if attached else zero
+def _adjoint(
+    t: Int,
+    n_step: Int,
+    place: _Place,
+    neuron: Neuron,
+    slopes: Slopes,
+    u: Array,
+    push: Array,
+    d: Array,
+) -> None:
+    """Gradient of the currents at step t into d[t % 2], d (2, room); that of step t + 1 is in the other row."""
     q = place[1] * place[2]
     for corner in range(4):
         a, e = corner * q, (corner + 1) * q
-        now, out, later = u[t, a:e], d[t % 2, a:e], d[(t + 1) % 2, a:e]
-        if t == n_step - 1:
-            for k in range(q):
-                h = height * slope(kind, now[k] - threshold, width)
-                out[k] = h * push[k] if h != zero else zero
-        elif subtract:
-            for k in range(q):
-                carry = leak * later[k]
-                h = height * slope(kind, now[k] - threshold, width)
-                out[k] = carry + (h * (push[k] - hold * carry * threshold) if h != zero else zero)
-        else:
-            for k in range(q):
-                v = now[k]
-                carry = leak * later[k]
-                h = height * slope(kind, v - threshold, width)
-                out[k] = (zero if v >= threshold else carry) + (h * (push[k] - hold * carry * v) if h != zero else zero)
+        step_back(u[t, a:e], push[:q], d[(t + 1) % 2, a:e], d[t % 2, a:e], t == n_step - 1, neuron, slopes)
 
 
 @rule
-def _find_busy(g, busy):  # type: ignore[no-untyped-def]
+def _find_busy(g: Array, busy: U1) -> None:
     """Which samples have any gradient, one that is not a number included; g (T, B, lines, n)."""
     for b in range(busy.shape[0]):
         busy[b] = 0
@@ -193,7 +160,10 @@ def _find_busy(g, busy):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fire(x, spans, channels, deep, neuron, width, scratch, counts, near):  # type: ignore[no-untyped-def]
+def fire(
+    x: Array, spans: Spans, channels: Int, deep: Int, neuron: Neuron, width: Any, scratch: _Scratch, counts: U1, near:
+    U1,
+) -> Int:  # fmt: skip
     """Counts, and the window; returns the number of spikes."""
     u, drive, line, bytes_ = scratch
     n_step, batch, high, wide = counts.shape[0], counts.shape[1], 2 * counts.shape[2], 2 * counts.shape[3]
@@ -207,7 +177,7 @@ def fire(x, spans, channels, deep, neuron, width, scratch, counts, near):  # typ
             for t in range(n_step):
                 _currents(x, ((t * batch + b) * high + 2 * y) * wide, wide, channels, place, drive)
                 now = u[t % 2, :m]
-                _step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
+                step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
                 total += _counts(now, channels, place, neuron[2], line, bytes_, counts[t, b, y, a:e])
                 if near.shape[0]:
                     _near(now, channels, place, neuron[2], width, line, bytes_, near[t, b, y, a:e])
@@ -215,7 +185,10 @@ def fire(x, spans, channels, deep, neuron, width, scratch, counts, near):  # typ
 
 
 @kernel
-def fire_patterns(lines, spans, channels, deep, neuron, width, scratch, counts, near):  # type: ignore[no-untyped-def]
+def fire_patterns(
+    lines: tuple[U2, Array], spans: Spans, channels: Int, deep: Int, neuron: Neuron, width: Any, scratch: _Scratch,
+    counts: U1, near: U1,
+) -> Int:  # fmt: skip
     """The same with currents that are responses to patterns; `lines` = (codes, flat responses)."""
     codes, response = lines
     u, drive, line, bytes_ = scratch
@@ -229,7 +202,7 @@ def fire_patterns(lines, spans, channels, deep, neuron, width, scratch, counts, 
             for t in range(counts.shape[0]):
                 _answers(codes[t, b, 2 * y : 2 * y + 2], response, place, drive)
                 now = u[t % 2, :m]
-                _step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
+                step(now, u[(t + 1) % 2, :m], drive[:m], t == 0, neuron)
                 total += _counts(now, channels, place, neuron[2], line, bytes_, counts[t, b, y, a:e])
                 if near.shape[0]:
                     _near(now, channels, place, neuron[2], width, line, bytes_, near[t, b, y, a:e])
@@ -237,7 +210,10 @@ def fire_patterns(lines, spans, channels, deep, neuron, width, scratch, counts, 
 
 
 @kernel
-def pull(x, g, spans, channels, deep, neuron, slopes, scratch, back, busy, d):  # type: ignore[no-untyped-def]
+def pull(
+    x: Array, g: Array, spans: Spans, channels: Int, deep: Int, neuron: Neuron, slopes: Slopes, scratch: _Scratch,
+    back: Array, busy: U1, d: Array,
+) -> None:  # fmt: skip
     """Gradient `d` of the currents from that of the counts; samples without any, marked in `busy` (B,), cost little.
 
     `back` is scratch for two steps of the gradient.
@@ -252,7 +228,7 @@ def pull(x, g, spans, channels, deep, neuron, slopes, scratch, back, busy, d):  
             m = 4 * n * deep
             for t in range(n_step if n > 0 else 0):
                 _currents(x, ((t * batch + b) * high + 2 * y) * wide, wide, channels, place, drive)
-                _step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
+                step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
             for t in range(n_step - 1, -1, -1):
                 at = ((t * batch + b) * high + 2 * y) * wide
                 d[at : at + 2 * wide] = 0
@@ -269,9 +245,10 @@ def pull(x, g, spans, channels, deep, neuron, slopes, scratch, back, busy, d):  
 
 
 @kernel
-def pull_patterns(  # type: ignore[no-untyped-def]
-    lines, g, spans, channels, deep, neuron, slopes, scratch, back, busy, gradient
-):
+def pull_patterns(
+    lines: tuple[U2, Array], g: Array, spans: Spans, channels: Int, deep: Int, neuron: Neuron, slopes: Slopes, scratch:
+    _Scratch, back: Array, busy: U1, gradient: Array,
+) -> None:  # fmt: skip
     """The same for responses to patterns: adds to their `gradient`, flat (2 ** taps, deep)."""
     codes, response = lines
     u, drive, push, _ = scratch
@@ -287,7 +264,7 @@ def pull_patterns(  # type: ignore[no-untyped-def]
             m = 4 * n * deep
             for t in range(n_step):
                 _answers(codes[t, b, 2 * y : 2 * y + 2], response, place, drive)
-                _step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
+                step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
             for t in range(n_step - 1, -1, -1):
                 _put_apart(n, channels, deep, g[t, b, y, first * channels :], push)
                 _adjoint(t, n_step, place, neuron, slopes, u, push, back)
@@ -295,7 +272,7 @@ def pull_patterns(  # type: ignore[no-untyped-def]
                     for p in range(n):
                         pattern = np.int64(codes[t, b, 2 * y + corner // 2, 2 * (first + p) + corner % 2])
                         source = t % 2 * back.shape[1] + (corner * n + p) * deep
-                        add_row(deep // LANES, gradient, pattern * deep, flat, source)
+                        add_row(deep // WIDTH, gradient, pattern * deep, flat, source)
 
 
 def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:
@@ -316,18 +293,17 @@ def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:
 def _spans(neurons: LIF, x: Current) -> Spans:
     """Spans of pooled pixels, (B, H // 2, 2)."""
     out: Spans = np.zeros((x.batch, x.shape[0] // 2, 2), dtype=np.int32)
-    known: Spans | None = x.__dict__.get("spans")
     h = neurons.surrogate
-    if known is None or not h.compact or h.width > neurons.threshold:
+    if x.spans is None or not h.compact or h.width > neurons.threshold:
         out[:, :, 1] = x.shape[1] // 2
         return out
-    pairs = known.reshape(x.batch, -1, 2, 2)
+    pairs = x.spans.reshape(x.batch, -1, 2, 2)
     out[:, :, 0] = pairs[:, :, :, 0].min(axis=2) // 2
     out[:, :, 1] = (pairs[:, :, :, 1].max(axis=2) + 1) // 2
     return out
 
 
-def _scratch(n_step: int, n: int, kind: type) -> tuple[Array, Array, Array, NDArray[np.uint8]]:
+def _scratch(n_step: int, n: int, kind: type) -> _Scratch:
     """Potentials of `n_step` steps, currents, a number and a byte a pooled unit; n pooled units with padding."""
     u: Array = np.empty((n_step, 4 * n), dtype=kind)
     drive: Array = np.zeros(4 * n, dtype=kind)
@@ -344,10 +320,10 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     theta, h = kind(neurons.threshold), neurons.surrogate
     neuron, spans = (leak, gain, theta, neurons.reset == "subtract"), _spans(neurons, x)
     shape = (x.steps, x.batch, high // 2, wide // 2 * channels)
-    nothing: NDArray[np.uint8] = np.empty((0, 0, 0, 0), dtype=np.uint8)
+    nothing: U1 = np.empty((0, 0, 0, 0), dtype=np.uint8)
 
-    def run(near: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-        counts: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+    def run(near: U1) -> tuple[U1, int]:
+        counts: U1 = np.zeros(shape, dtype=np.uint8)
         rest = spans, channels, deep, neuron, kind(h.width), _scratch(2, wide // 2 * deep, kind), counts, near
         n = fire_patterns(x.lines, *rest) if isinstance(x, Answers) else fire(x.value.reshape(-1), *rest)
         return counts, int(n)
@@ -357,7 +333,7 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     neurons.counters.spikes += n_spike
     neurons.counters.sites += n_row * high * wide * channels
 
-    def window() -> NDArray[np.uint8]:
+    def window() -> U1:
         near = ready
         if not ready.size:
             near = np.zeros(shape, dtype=np.uint8)
@@ -367,7 +343,7 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
         return near.reshape(n_row, -1)
 
     def pull_back(dy: Current) -> Current:
-        busy: NDArray[np.uint8] = np.empty(x.batch, dtype=np.uint8)
+        busy: U1 = np.empty(x.batch, dtype=np.uint8)
         g: Array = np.ascontiguousarray(dy.by_row, dtype=kind).reshape(shape)
         slopes = h.code, kind(h.width), kind(h.height), not neurons.detach
         scratch, back = _scratch(x.steps, wide // 2 * deep, kind), aligned((2, 2 * wide * deep), kind)
@@ -386,13 +362,10 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
             pull_patterns(x.lines, *rest, out.by_pattern.reshape(-1))
             out.by_pattern *= gain
             return out
-        d = Current(make(), x.steps, x.batch, x.shape)
-        d.__dict__["busy"] = busy
-        return d
+        return Current(make(), x.steps, x.batch, x.shape, busy=busy)
 
     y = Spikes(
         counts.reshape(n_row, -1), x.steps, x.batch, (high // 2, wide // 2, channels), scale=0.25,
-        window=window if h.compact else None,
+        window=window if h.compact else None, spans=spans,
     )  # fmt: skip
-    y.__dict__["spans"] = spans
     return y, pull_back

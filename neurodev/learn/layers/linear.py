@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.jit import kernel
+from neurodev.learn.core.arrays import Array
 from neurodev.learn.core.layer import Pullback, Vector, Weights
-from neurodev.learn.core.spikes import Current, Spikes, present, turned
-from neurodev.learn.core.vectors import LANES, aligned
+from neurodev.learn.core.spikes import Current, Spikes, turned
+from neurodev.learn.core.vectors import WIDTH, aligned
 from neurodev.learn.kernels import policy
 from neurodev.learn.kernels import rows as kernels
 from neurodev.learn.kernels import wide as wide_kernels
 from neurodev.learn.layers.weighted import Weighted, living_per_source
 from neurodev.structure.dense import LINE, DenseTable
 from neurodev.structure.table import Table, UidSource
-
-Array = NDArray[Any]
-
-
-@kernel
-def _unpack(row_start, row_length, post, weight, image):  # type: ignore[no-untyped-def]
-    """Sparse rows into a zeroed dense image."""
-    for i in range(image.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            image[i, post[s]] = weight[s]
-
-
-@kernel
-def _gather(row_start, row_length, post, image, gradient):  # type: ignore[no-untyped-def]
-    """Add a dense image to the slots of sparse rows."""
-    for i in range(image.shape[0]):
-        for s in range(row_start[i], row_start[i] + row_length[i]):
-            gradient[s] += image[i, post[s]]
 
 
 class Linear(Weighted):
@@ -49,7 +28,8 @@ class Linear(Weighted):
     bias : bool
     gain : float
         Standard deviation of the initial weights times sqrt(fan in).  The default of 1 keeps the hidden layer of
-        784-800-10 active; `Model.calibrate` raises the gain of layers that would be silent.
+        784-800-10 active; the trainer raises the gain of layers that would be silent
+        (`neurodev.learn.training.health.calibrate`).
     storage : {"dense", "hidden", "sparse"}
         See `make_table`.
     density : float
@@ -99,7 +79,7 @@ class Linear(Weighted):
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
-        run = _lanes if chosen == "lanes" else _sparse_rows if chosen == "sparse_rows" else _dense
+        run = _along_batch if chosen == "along_batch" else _sparse_rows if chosen == "sparse_rows" else _dense
         y, pull_weights = run(x, weights, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
@@ -150,14 +130,15 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         w = table.grid(table.weight)
     else:
         w = np.zeros((table.n_source, -(-n_out // LINE) * LINE), dtype=table.weight.dtype)
-        _unpack(table.row_start, table.row_length, table.post, table.weight, w)
+        base = np.arange(table.n_source) * w.shape[1]
+        kernels.pack(base, table.row_start, table.row_length, table.post, table.weight, w.reshape(-1))
     kind = w.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
     wide = w.nbytes > wide_kernels.NEAR_CACHE > n_row * n_out * w.itemsize
-    events = (present(x) if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
+    events = (x.present if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
-        flat: Array = np.zeros(n_row * n_out + LANES, dtype=kind)
+        flat: Array = np.zeros(n_row * n_out + WIDTH, dtype=kind)
         out = flat[: n_row * n_out].reshape(n_row, n_out)
         if isinstance(x, Spikes) and wide:
             args = x.by_row, x.worth(kind), w.reshape(-1), w.shape[1], n_out, flat
@@ -183,7 +164,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         else:
             target[:, :n_out] += values.T @ delta
         if sparse:
-            _gather(table.row_start, table.row_length, table.post, target, gradient)
+            kernels.unpack(base, table.row_start, table.row_length, table.post, target.reshape(-1), gradient)
         if not x.wanted:
             return None
         if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
@@ -219,9 +200,9 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
         if not x.wanted:
             return None
         if x.window is None:
-            lanes = np.zeros((table.n_source, x.n_row), dtype=kind)
-            kernels.dot_lanes(*rows, table.weight, scale, dy.by_lane, lanes)
-            return Current(turned(lanes), x.steps, x.batch, x.shape)
+            units = np.zeros((table.n_source, x.n_row), dtype=kind)
+            kernels.dot_along_batch(*rows, table.weight, scale, dy.by_unit, units)
+            return Current(turned(units), x.steps, x.batch, x.shape)
         dx = np.zeros((x.n_row, table.n_source), dtype=kind)
         kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
         return Current(dx, x.steps, x.batch, x.shape)
@@ -240,24 +221,24 @@ def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
         image += x.by_row.T @ dy.by_row
 
 
-def _lanes(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+def _along_batch(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
     """Synapse by synapse, each along the whole batch; returned by row, as neurons go through it faster."""
     table = weights.table
     kind = table.weight.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
-    lanes = x.by_lane
+    units = x.by_unit
     silent = x.per_unit == 0 if isinstance(x, Spikes) else np.zeros(table.n_source, dtype=bool)
     into = table.in_start, table.in_length, table.in_slot, table.in_row
     out: Array = np.empty((x.steps * x.batch, table.n_target), dtype=kind)
-    kernels.add_lanes(*into, table.weight, lanes, silent, scale, out)
+    kernels.add_along_batch(into, table.weight, units, silent, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        kernels.gradient_lanes(*into, lanes, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
+        kernels.gradient_along_batch(into, units, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
         if not x.wanted:
             return None
-        delta = dy.by_lane
+        delta = dy.by_unit
         dx = np.zeros((table.n_source, delta.shape[1]), dtype=kind)
-        kernels.dot_lanes(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
+        kernels.dot_along_batch(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
         return Current(turned(dx), x.steps, x.batch, x.shape)
 
     return _current(x, out, table.n_target), pull

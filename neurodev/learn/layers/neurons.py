@@ -19,37 +19,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.jit import kernel, sum_kernel
+from neurodev.jit import kernel, rule, sum_kernel
+from neurodev.learn.core.arrays import U1, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Vector
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope
 
-Array = NDArray[Any]
 LOOK_EVERY = 4  # steps: how many potentials are near threshold is a statistic
 
 
+# leak, gain, threshold, whether the reset subtracts; the first three of the type of the arrays
+Neuron = tuple[Any, Any, Any, bool]
+# kind of the surrogate, its width and height, whether the gradient goes through the reset
+Slopes = tuple[int, Any, Any, bool]
+
+
+@rule
+def step(now: Array, before: Array, drive: Array, first: bool, neuron: Neuron) -> None:
+    """Potentials `now` (n,) from those of the step before; one loop a purpose."""
+    leak, gain, threshold, subtract = neuron
+    zero = now.dtype.type(0)
+    if first:
+        for k in range(now.shape[0]):
+            now[k] = gain * drive[k]
+    elif subtract:
+        for k in range(now.shape[0]):
+            v = before[k]
+            v = v - threshold if v >= threshold else v
+            now[k] = leak * v + gain * drive[k]
+    else:
+        for k in range(now.shape[0]):
+            v = before[k]
+            v = zero if v >= threshold else v
+            now[k] = leak * v + gain * drive[k]
+
+
+@rule
+def step_back(now: Array, up: Array, later: Array, out: Array, last: bool, neuron: Neuron, slopes: Slopes) -> None:
+    """Gradient `out` (n,) of the currents at a step, over gain, from that of the spikes, `up`, and of the next step.
+
+    `up` is read only where the slope is not zero: elsewhere it may hold anything.
+    """
+    leak, _, threshold, subtract = neuron
+    kind, width, height, attached = slopes
+    zero = now.dtype.type(0)
+    hold = now.dtype.type(1) if attached else zero
+    if last:
+        for k in range(now.shape[0]):
+            h = height * slope(kind, now[k] - threshold, width)
+            out[k] = h * up[k] if h != zero else zero
+    elif subtract:
+        for k in range(now.shape[0]):
+            carry = leak * later[k]
+            h = height * slope(kind, now[k] - threshold, width)
+            out[k] = carry + (h * (up[k] - hold * carry * threshold) if h != zero else zero)
+    else:
+        for k in range(now.shape[0]):
+            v = now[k]
+            carry = leak * later[k]
+            h = height * slope(kind, v - threshold, width)
+            out[k] = (zero if v >= threshold else carry) + (h * (up[k] - hold * carry * v) if h != zero else zero)
+
+
 @kernel
-def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-untyped-def]
+def integrate(x: Array, neuron: Neuron, u: Array, s: U1) -> None:
     """Potentials before reset and spikes; x, u (outer, T, inner), s the same in bytes.
 
     One loop a purpose: bytes and floats in one loop, a test that never changes, or a step that may be its own
     predecessor keep it from becoming vector code.
     """
-    zero = x.dtype.type(0)
+    threshold = neuron[2]
     for o in range(x.shape[0]):
-        now, drive = u[o, 0], x[o, 0]
-        for k in range(now.shape[0]):
-            now[k] = gain * drive[k]
-        for t in range(1, x.shape[1]):
-            now, drive, before = u[o, t], x[o, t], u[o, t - 1]
-            if subtract:
-                for k in range(now.shape[0]):
-                    v = before[k]
-                    now[k] = leak * (v - threshold if v >= threshold else v) + gain * drive[k]
-            else:
-                for k in range(now.shape[0]):
-                    v = before[k]
-                    now[k] = leak * (zero if v >= threshold else v) + gain * drive[k]
+        for t in range(x.shape[1]):
+            step(u[o, t], u[o, max(t - 1, 0)], x[o, t], t == 0, neuron)
         for t in range(x.shape[1]):
             now, spike = u[o, t], s[o, t]
             for k in range(now.shape[0]):
@@ -57,35 +99,15 @@ def integrate(x, leak, gain, threshold, subtract, u, s):  # type: ignore[no-unty
 
 
 @kernel
-def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height, d):  # type: ignore[no-untyped-def]
-    """Gradient of the input current from that of the spikes; d may not be g.
+def adjoint(u: Array, g: Array, neuron: Neuron, slopes: Slopes, d: Array) -> None:
+    """Gradient `d` of the input current from that of the spikes; u, g, d (outer, T, inner); d may not be g.
 
-    `g` is read only where the slope is not zero: elsewhere it may hold anything.  The carry is read from the row of
-    t + 1, never from a running array, which the compiler would not vectorise.
+    The carry is read from the row of t + 1, never from a running array, which the compiler would not vectorise.
     """
-    zero = u.dtype.type(0)
-    hold = u.dtype.type(1) if attached else zero
-    last = u.shape[1] - 1
+    gain, last = neuron[1], u.shape[1] - 1
     for o in range(u.shape[0]):
-        now, out, up = u[o, last], d[o, last], g[o, last]
-        for k in range(now.shape[0]):
-            h = height * slope(kind, now[k] - threshold, width)
-            out[k] = h * up[k] if h != zero else zero
-        for t in range(last - 1, -1, -1):
-            now, out, up, later = u[o, t], d[o, t], g[o, t], d[o, t + 1]
-            if subtract:
-                for k in range(now.shape[0]):
-                    carry = leak * later[k]
-                    h = height * slope(kind, now[k] - threshold, width)
-                    out[k] = carry + (h * (up[k] - hold * carry * threshold) if h != zero else zero)
-            else:
-                for k in range(now.shape[0]):
-                    y = now[k]
-                    carry = leak * later[k]
-                    h = height * slope(kind, y - threshold, width)
-                    out[k] = (zero if y >= threshold else carry) + (
-                        h * (up[k] - hold * carry * y) if h != zero else zero
-                    )
+        for t in range(last, -1, -1):
+            step_back(u[o, t], g[o, t], d[o, min(t + 1, last)], d[o, t], t == last, neuron, slopes)
     if gain != 1:
         for o in range(u.shape[0]):
             for t in range(u.shape[1]):
@@ -94,8 +116,8 @@ def adjoint(u, g, leak, gain, threshold, subtract, attached, kind, width, height
 
 
 @sum_kernel
-def leak_gradient(u, d, gain, threshold, subtract):  # type: ignore[no-untyped-def]
-    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du."""
+def leak_gradient(u: Array, d: Array, gain: Any, threshold: Any, subtract: bool) -> float:
+    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du; (outer, T, inner)."""
     total = 0.0
     zero = u.dtype.type(0)
     for o in range(u.shape[0]):
@@ -110,13 +132,13 @@ def leak_gradient(u, d, gain, threshold, subtract):  # type: ignore[no-untyped-d
 
 
 @kernel
-def count_near(u, threshold, width, every):  # type: ignore[no-untyped-def]
+def count_near(u: Array, threshold: Any, width: Any, every: Int) -> Int:
     """How many lie inside the open window around threshold at every so many-th step; u (outer, T, inner)."""
-    total = 0
+    total: Int = 0
     for o in range(u.shape[0]):
         for t in range(0, u.shape[1], every):
             now = u[o, t]
-            near = np.int32(0)  # as wide as a float: a wider counter would halve the vectors
+            near: Any = np.int32(0)  # as wide as a float: a wider counter would halve the vectors
             for k in range(now.shape[0]):
                 near += np.int32(abs(now[k] - threshold) < width)
             total += near
@@ -124,7 +146,7 @@ def count_near(u, threshold, width, every):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def flag_near(u, threshold, width, flags):  # type: ignore[no-untyped-def]
+def flag_near(u: Array, threshold: Any, width: Any, flags: U1) -> None:
     """Bytes that are 1 inside the open window around threshold; all arrays flat."""
     for k in range(u.shape[0]):
         flags[k] = np.uint8(abs(u[k] - threshold) < width)
@@ -204,7 +226,8 @@ class LIF(Layer):
         leak, gain = self.constants()
         subtract = self.reset == "subtract"
         theta = kind(self.threshold)
-        integrate(cube, kind(leak), kind(gain), theta, subtract, u, s)
+        neuron = kind(leak), kind(gain), theta, subtract
+        integrate(cube, neuron, u, s)
         flags = s.reshape(x.value.shape)
         width = kind(self.surrogate.width)
 
@@ -224,9 +247,7 @@ class LIF(Layer):
             g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
             d = np.empty_like(u)
             h = self.surrogate
-            adjoint(
-                u, g, kind(leak), kind(gain), theta, subtract, not self.detach, h.code, width, kind(h.height), d
-            )  # fmt: skip
+            adjoint(u, g, neuron, (h.code, width, kind(h.height), not self.detach), d)
             if h.compact:
                 c.near += count_near(u, theta, width, LOOK_EVERY)
                 c.looked += u[:, ::LOOK_EVERY].size

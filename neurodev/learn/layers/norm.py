@@ -6,20 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import sum_kernel
+from neurodev.learn.core.arrays import F8, Array
 from neurodev.learn.core.layer import Layer, Pullback, Vector
 from neurodev.learn.core.spikes import Current
 from neurodev.structure.table import UidSource
 
-Array = NDArray[Any]
 BLOCK = 256
 
 
 @sum_kernel
-def column_sums(a, b, shift, out):  # type: ignore[no-untyped-def]
+def column_sums(a: Array, b: Array, shift: Array, out: F8) -> None:
     """``out[0] = sum of b``, ``out[1] = sum of (a - shift) b`` over rows; a, b (N, C), out (2, C) float64.
 
     Blocks of rows are summed in the type of `a`, the blocks in float64.
@@ -41,7 +40,7 @@ def column_sums(a, b, shift, out):  # type: ignore[no-untyped-def]
 
 
 @sum_kernel
-def column_spread(a, shift, out):  # type: ignore[no-untyped-def]
+def column_spread(a: Array, shift: Array, out: F8) -> None:
     """``out[0] = sum of (a - shift)``, ``out[1] = sum of its square``; shapes as in `column_sums`."""
     plain, square = np.empty_like(shift), np.empty_like(shift)
     out[:] = 0
@@ -60,8 +59,8 @@ def column_spread(a, shift, out):  # type: ignore[no-untyped-def]
 
 
 @sum_kernel
-def scale_shift(x, scale, shift, out):  # type: ignore[no-untyped-def]
-    """``out = scale x + shift`` by column."""
+def scale_shift(x: Array, scale: Array, shift: Array, out: Array) -> None:
+    """``out = scale x + shift`` by column; x, out (N, C), the rest (C,)."""
     for r in range(x.shape[0]):
         a, o = x[r], out[r]
         for c in range(a.shape[0]):
@@ -69,8 +68,8 @@ def scale_shift(x, scale, shift, out):  # type: ignore[no-untyped-def]
 
 
 @sum_kernel
-def through_moments(dy, x, by_dy, by_x, shift, out):  # type: ignore[no-untyped-def]
-    """``out = by_dy dy + by_x x + shift`` by column."""
+def through_moments(dy: Array, x: Array, by_dy: Array, by_x: Array, shift: Array, out: Array) -> None:
+    """``out = by_dy dy + by_x x + shift`` by column; dy, x, out (N, C), the rest (C,)."""
     for r in range(x.shape[0]):
         a, d, o = x[r], dy[r], out[r]
         for c in range(a.shape[0]):

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import U1, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spikes
 
-Array = NDArray[Any]
+LARGEST = 15  # a byte tells which of size x size pixels was the largest
 MOST_COUNTS = 4  # what a list of events can repeat, see `Spikes`
 
 
 @kernel
-def pool_sum(x, size, out):  # type: ignore[no-untyped-def]
+def pool_sum(x: NDArray[Any], size: Int, out: NDArray[Any]) -> None:
     """Sums over size x size pixels: x (R, H, W, C) -> out (R, H // size, W // size, C), bytes or floats."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -36,7 +37,7 @@ def pool_sum(x, size, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pool_any(x, size, out):  # type: ignore[no-untyped-def]
+def pool_any(x: U1, size: Int, out: U1) -> None:
     """Whether any of size x size flags is set; shapes as in `pool_sum`."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
@@ -51,8 +52,8 @@ def pool_any(x, size, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def spread(dy, size, scale, dx):  # type: ignore[no-untyped-def]
-    """The transpose of `pool_sum` times `scale`; dx zeroed before."""
+def spread(dy: Array, size: Int, scale: Any, dx: Array) -> None:
+    """The transpose of `pool_sum` times `scale`: dy as its `out`, dx as its `x`, zeroed before."""
     for r in range(dy.shape[0]):
         for y in range(dy.shape[1]):
             for z in range(dy.shape[2]):
@@ -65,8 +66,8 @@ def spread(dy, size, scale, dx):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pool_max(x, size, out, which):  # type: ignore[no-untyped-def]
-    """The largest of size x size values, and which it was: the first of equals."""
+def pool_max(x: NDArray[Any], size: Int, out: NDArray[Any], which: U1) -> None:
+    """The largest of size x size values, and which it was, the first of equals; shapes as in `pool_sum`."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
             for z in range(out.shape[2]):
@@ -84,8 +85,8 @@ def pool_max(x, size, out, which):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pick(x, size, which, out):  # type: ignore[no-untyped-def]
-    """What `x` holds at the places that `pool_max` chose."""
+def pick(x: NDArray[Any], size: Int, which: U1, out: NDArray[Any]) -> None:
+    """What `x` holds at the places that `pool_max` chose; shapes as in `pool_sum`."""
     for r in range(out.shape[0]):
         for y in range(out.shape[1]):
             for z in range(out.shape[2]):
@@ -95,8 +96,8 @@ def pick(x, size, which, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def send(dy, size, which, dx):  # type: ignore[no-untyped-def]
-    """The transpose of `pick`; dx zeroed before."""
+def send(dy: Array, size: Int, which: U1, dx: Array) -> None:
+    """The transpose of `pick`: dy as its `out`, dx as its `x`, zeroed before."""
     for r in range(dy.shape[0]):
         for y in range(dy.shape[1]):
             for z in range(dy.shape[2]):
@@ -121,8 +122,8 @@ class _Pool(Layer):
 
     def __init__(self, size: int = 2):
         super().__init__()
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= 15:
-            raise ParameterError(f"size must be a whole number from 1 to 15, got {size!r}")
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= LARGEST:
+            raise ParameterError(f"size must be a whole number from 1 to {LARGEST}, got {size!r}")
         self.size = int(size)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Layer, Vector, Weights
-from neurodev.learn.core.storage import remove_at_start
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -40,7 +39,7 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
     if storage in ("dense", "hidden"):
         table = DenseTable.full(weight, ("gradient",), uids)
         if alive is not None:
-            remove_at_start(table, np.asarray(alive, dtype=bool))
+            table.keep_only(np.asarray(alive, dtype=bool))
         return table
     if storage != "sparse":
         raise ParameterError(f"storage must be 'dense', 'hidden' or 'sparse', got {storage!r}")

@@ -1,6 +1,9 @@
 """Losses: a function of the output and the labels that returns its value and the gradient at the output.
 
+    value, gradient, scores = loss(y, labels, total)
+
 Values and gradients are means over `total` samples, the size of the whole batch, of which the output may be a part.
+A plain function will do; a loss whose labels are not classes derives from `Loss` and says which samples are right.
 """
 
 from __future__ import annotations
@@ -13,19 +16,72 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.registry import find, registered
+from neurodev.registry import Registered, find, registered
 
 Array = NDArray[Any]
-Loss = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]
+LEAST = 1e-30  # probability below which its logarithm stays where it is
+Function = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]
 
 
-def _cube(y: Spikes | Current) -> Array:
+class Loss(Registered, kind="loss"):
+    """Base of losses that are more than a function.
+
+    Attributes
+    ----------
+    name : str
+        As the run file calls it.
+    """
+
+    name = "custom"
+
+    def __call__(self, y: Any, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
+        """Value, gradient and scores of some samples.
+
+        Parameters
+        ----------
+        y : Spikes or Current
+            Output of the model for B samples.
+        labels : (B,) int64
+        total : int
+            Samples of the whole batch, over which value and gradient are means.
+
+        Returns
+        -------
+        value : float
+        gradient : Current
+            In the arrangement of `y`.
+        scores : (B, n_class)
+            What a sample is classified by.
+        """
+        raise NotImplementedError
+
+    def right(self, scores: Array, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which samples are right, (B,): those whose largest score is that of their label."""
+        return np.asarray(scores.argmax(axis=1) == labels)
+
+
+class _Plain(Loss, word=False):
+    """A function as a loss."""
+
+    def __init__(self, function: Function):
+        self.function = function
+        self.name = getattr(function, "__name__", Loss.name)  # a partial has none
+
+    def __call__(self, y: Any, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
+        return self.function(y, labels, total)
+
+    def made_of(self) -> list[Any]:
+        """The function."""
+        return [self.function]
+
+
+def cube_of(y: Spikes | Current) -> Array:
     """(T, B, n) values."""
     values = y.dense() if isinstance(y, Spikes) else y.by_row
     return values.reshape(y.steps, y.batch, -1)
 
 
-def _spread(y: Spikes | Current, per_sample: Array) -> Current:
+def spread_evenly(y: Spikes | Current, per_sample: Array) -> Current:
     """The same gradient at every step."""
     n = per_sample.shape[1]
     value = np.broadcast_to(per_sample / y.steps, (y.steps, *per_sample.shape)).reshape(-1, n)
@@ -39,7 +95,8 @@ def one_hot(labels: NDArray[np.int64], n: int, kind: type = np.float32) -> Array
     return out
 
 
-def _softmax(z: Array) -> Array:
+def softmax(z: Array) -> Array:
+    """Softmax along the last axis."""
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
@@ -50,29 +107,29 @@ def rate_mse(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tupl
 
     A sample whose rates equal its target has an exactly zero gradient.
     """
-    rate = _cube(y).mean(axis=0)
+    rate = cube_of(y).mean(axis=0)
     error = rate - one_hot(labels, rate.shape[1], rate.dtype.type)
     scale = rate.dtype.type(2 / (rate.shape[1] * total))
     value = float((error.astype(np.float64) ** 2).sum()) / (rate.shape[1] * total)
-    return value, _spread(y, scale * error), rate
+    return value, spread_evenly(y, scale * error), rate
 
 
 @registered("loss")
 def rate_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy of the softmax of the mean output."""
-    score = _cube(y).mean(axis=0)
-    p = _softmax(score)
-    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], 1e-30)).sum()) / total
+    score = cube_of(y).mean(axis=0)
+    p = softmax(score)
+    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], LEAST)).sum()) / total
     gradient = (p - one_hot(labels, p.shape[1], p.dtype.type)) / p.dtype.type(total)
-    return value, _spread(y, gradient), score
+    return value, spread_evenly(y, gradient), score
 
 
 @registered("loss")
 def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy at every step, averaged over steps."""
-    cube = _cube(y)
-    p = _softmax(cube)
-    value = -float(np.log(np.maximum(p[:, np.arange(labels.size), labels], 1e-30)).sum()) / (total * y.steps)
+    cube = cube_of(y)
+    p = softmax(cube)
+    value = -float(np.log(np.maximum(p[:, np.arange(labels.size), labels], LEAST)).sum()) / (total * y.steps)
     gradient = (p - one_hot(labels, p.shape[2], p.dtype.type)) / p.dtype.type(total * y.steps)
     return value, Current(gradient.reshape(-1, p.shape[2]), y.steps, y.batch, y.shape), cube.mean(axis=0)
 
@@ -80,11 +137,11 @@ def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
 @registered("loss")
 def peak_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy of the softmax of each output's largest value over time (for `LI` readouts)."""
-    cube = _cube(y)
+    cube = cube_of(y)
     at = cube.argmax(axis=0)
     score = np.take_along_axis(cube, at[None], axis=0)[0]
-    p = _softmax(score)
-    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], 1e-30)).sum()) / total
+    p = softmax(score)
+    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], LEAST)).sum()) / total
     gradient = np.zeros_like(cube)
     push = (p - one_hot(labels, p.shape[1], p.dtype.type)) / p.dtype.type(total)
     np.put_along_axis(gradient, at[None], push[None], axis=0)
@@ -100,14 +157,14 @@ def first_spike_cross_entropy(
     The derivative of the first spike time with respect to a spike flag at t is taken as ``-(T - t) / T`` at the first
     spike, and at every step for a silent output (so that it can learn to fire): a surrogate, not an exact gradient.
     """
-    cube = _cube(y)
+    cube = cube_of(y)
     steps = cube.shape[0]
     fired = cube > 0
     any_fired = fired.any(axis=0)
     first = np.where(any_fired, fired.argmax(axis=0), steps)
     score = (-first / steps).astype(cube.dtype)
-    p = _softmax(score)
-    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], 1e-30)).sum()) / total
+    p = softmax(score)
+    value = -float(np.log(np.maximum(p[np.arange(labels.size), labels], LEAST)).sum()) / total
     push = (p - one_hot(labels, p.shape[1], p.dtype.type)) / p.dtype.type(total)
     t = np.arange(steps)[:, None, None]
     sensitivity = ((steps - t) / steps) * np.where(any_fired, t == first, True)
@@ -115,15 +172,18 @@ def first_spike_cross_entropy(
     return value, Current(gradient.reshape(-1, p.shape[1]), y.steps, y.batch, y.shape), score
 
 
-def as_loss(what: str | Loss) -> Loss:
-    """A loss from its name or ``"module:function"``, or the function itself.
+def as_loss(what: str | Loss | Function) -> Loss:
+    """A loss from its name or ``"module:name"``, from a function of (output, labels, total), or itself.
 
     Raises
     ------
     ParameterError
-        For an unknown name, with the nearest.
+        For an unknown name, with the nearest; for what cannot be called.
     """
-    loss: Loss = find("loss", what) if isinstance(what, str) else what
-    if not callable(loss):
+    made = find("loss", what) if isinstance(what, str) else what
+    made = made() if isinstance(made, type) else made
+    if isinstance(made, Loss):
+        return made
+    if not callable(made):
         raise ParameterError(f"loss must be a name or a function of (output, labels, total), got {what!r}")
-    return loss() if isinstance(loss, type) else loss
+    return _Plain(made)

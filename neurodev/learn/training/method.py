@@ -1,7 +1,8 @@
 """What a method is: a way to change structure while a network learns.
 
-A method overrides the clocks it needs and changes structure only through `Trainer.propose`.  It says what absent
-synapses do between its events, from which the trainer takes the storage:
+A method overrides the clocks it needs; each gets the `Course` of the training, which tells what a method may read and
+do.  Structure changes only through `Course.propose`.  A method says what absent synapses do between its events, from
+which the trainer takes the storage:
 
 ==========  =================================================  ==================================
 `dead`      absent synapses                                    storage
@@ -14,16 +15,14 @@ synapses do between its events, from which the trainer takes the storage:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.learn.training.course import Course
 from neurodev.registry import Registered
 from neurodev.structure.cause import Cause, declare
-
-if TYPE_CHECKING:
-    from neurodev.learn.training.trainer import Trainer
 
 
 class Method(Registered, kind="method"):
@@ -51,25 +50,25 @@ class Method(Registered, kind="method"):
         """The word by which logs and studies call this method."""
         return type(self).__name__
 
-    def prepare(self, trainer: Trainer) -> None:
+    def prepare(self, trainer: Course) -> None:
         """Once, before weights are scaled and before anything is recorded: storage and structure to begin with."""
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """Once, before the first step."""
 
-    def before_forward(self, trainer: Trainer) -> None:
+    def before_forward(self, trainer: Course) -> None:
         """At every step, before the forward pass."""
 
-    def after_backward(self, trainer: Trainer) -> None:
-        """At every step, with the gradients complete; may set ``trainer.skip_update``."""
+    def after_backward(self, trainer: Course) -> bool | None:
+        """At every step, with the gradients complete; returns True if the optimiser is to leave this step out."""
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: Course) -> None:
         """At every step, after the optimiser."""
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def epoch_end(self, trainer: Course) -> None:
         """After the last step of an epoch, before evaluation."""
 
-    def progress(self, trainer: Trainer) -> float | None:
+    def progress(self, trainer: Course) -> float | None:
         """Share of the schedule of the learning rate that has passed; None for that of the whole run."""
         return None
 
@@ -77,11 +76,11 @@ class Method(Registered, kind="method"):
         """Which time steps of the input a net still sees, (steps,); None for all."""
         return None
 
-    def approximations(self, trainer: Trainer) -> list[str]:
+    def approximations(self, trainer: Course) -> list[str]:
         """What a reader of the run must know that the published method does otherwise."""
         return []
 
-    def series(self, trainer: Trainer) -> dict[str, float]:
+    def series(self, trainer: Course) -> dict[str, float]:
         """Numbers of the epoch for the run file."""
         return {}
 

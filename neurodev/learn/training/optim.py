@@ -12,6 +12,7 @@ import numpy as np
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import Array
 from neurodev.learn.core.layer import Vector, Weights
 from neurodev.registry import Registered, registered
 
@@ -19,7 +20,8 @@ Schedule = Callable[[float], float]
 
 
 @kernel
-def _sgd(value, gradient, velocity, rate, momentum, decay):  # type: ignore[no-untyped-def]
+def _sgd(value: Array, gradient: Array, velocity: Array, rate: Any, momentum: Any, decay: Any) -> None:
+    """One step; all arrays flat, (n,); clears the gradient."""
     for k in range(value.shape[0]):
         g = gradient[k] + decay * value[k]
         v = momentum * velocity[k] + g
@@ -29,7 +31,11 @@ def _sgd(value, gradient, velocity, rate, momentum, decay):  # type: ignore[no-u
 
 
 @kernel
-def _adam(value, gradient, first, second, rate, b1, b2, e, c1, c2, coupled, decoupled):  # type: ignore[no-untyped-def]
+def _adam(
+    value: Array, gradient: Array, first: Array, second: Array, rate: Any, b1: Any, b2: Any, e: Any, c1: Any, c2: Any,
+    coupled: Any, decoupled: Any,
+) -> None:  # fmt: skip
+    """One step; all arrays flat, (n,); c1, c2 correct the bias of the moments; clears the gradient."""
     one = value.dtype.type(1)
     a1, a2 = one - b1, one - b2
     for k in range(value.shape[0]):

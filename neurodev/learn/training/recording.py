@@ -10,22 +10,20 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
+from neurodev.learn.training.checkpoint import pack, restore, state_of, unpack
+from neurodev.learn.training.course import Course
+from neurodev.learn.training.epoch import Epoch
 from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day
-
-if TYPE_CHECKING:
-    from neurodev.learn.training.epoch import Epoch
-    from neurodev.learn.training.trainer import Trainer
-from neurodev.learn.training.checkpoint import pack, restore, state_of, unpack
 
 PICTURE_SYNAPSES = 300_000  # in all pictures of a run together, about
 SMALLEST = -20.0  # ln of a weight of 0, as it is written
@@ -36,12 +34,12 @@ class TrainingRecord:
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : Course
     to : path, optional
         A temporary file if not given.
     """
 
-    def __init__(self, trainer: Trainer, to: str | Path | None, resume: bool = False):
+    def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False):
         self.trainer = trainer
         path = Path(to) if to is not None else Path(tempfile.mkdtemp(prefix="neurodev-")) / "training.sqlite"
         self.path = path
@@ -61,10 +59,7 @@ class TrainingRecord:
     def _describe(self) -> None:
         t, f = self.trainer, self.file
         populations, projections = [], []
-        taps = {
-            id(p): int(getattr(layer, "kernel", 1)) ** 2 for layer in t.model.layers()
-            for p in layer.parameters.values()
-        }  # fmt: skip
+        taps = {id(p): layer.taps for layer in t.model.layers() for p in layer.parameters.values()}
         for name, w in t.weights().items():
             table = w.table
             populations += [{"name": f"{name}.in", "n": table.n_source}, {"name": f"{name}.out", "n": table.n_target}]
@@ -98,7 +93,7 @@ class TrainingRecord:
     def _sources(self) -> dict[str, dict[str, str]]:
         """What is not ours of the parts of this training."""
         t = self.trainer
-        return foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.workers.loss, *t.methods)
+        return foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
 
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
@@ -143,8 +138,6 @@ class TrainingRecord:
         return both
 
     def _history(self) -> list[Epoch]:
-        from neurodev.learn.training.epoch import Epoch
-
         names = [n.removeprefix("series/") for n in self.file.names("series/") if n != "series/snapshot_day"]
         columns = {n: self.file.read(f"series/{n}") for n in names}
         return [Epoch(k + 1, {n: float(c[k]) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
@@ -154,7 +147,7 @@ class TrainingRecord:
         return {
             "data": t.data.name, "n_train": len(t.data.y_train), "n_test": len(t.data.y_test), "epochs": t.epochs,
             "batch": t.batch, "seed": t.seed, "encoder": repr(t.encoder), "optimiser": repr(t.optimiser),
-            "loss": getattr(t.workers.loss, "__name__", "custom"), "methods": [m.name for m in t.methods],
+            "loss": t.loss.name, "methods": [m.name for m in t.methods],
             "layers": [f"{layer.name}: {type(layer).__name__}" for layer in t.model.layers()],
             "calibrated_gains": t.gains,
         }  # fmt: skip
@@ -210,6 +203,3 @@ class TrainingRecord:
         self.file.set_item("events", 0)
         self.recorder.flush(self.trainer.step + 1)
         self.file.close()
-
-
-# ---------------------------------------------------------------- checkpoints: named arrays, no pickle

@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from neurodev import params, rng
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
-from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.spikes import Current
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.dendritic import Dendritic
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli
-from neurodev.learn.training.loss import Array, _cube, _softmax, _spread, one_hot
+from neurodev.learn.training.loss import LEAST, Array, Loss, cube_of, one_hot, softmax, spread_evenly
 from neurodev.learn.training.method import Remembering
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
@@ -36,6 +37,7 @@ from neurodev.params import param
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+EVEN = 1e-8  # where all advantages are equal, none is scaled up
 
 
 @dataclass(eq=False)
@@ -65,7 +67,7 @@ class Experience:
     def empty(cls, maze: Maze, n: int) -> Experience:
         """Before the first step: every cell in turn."""
         cell = np.arange(n) % len(maze.cells)
-        return cls(maze, n, cell, np.zeros(n, dtype=np.int64), np.full(n, 0.25), np.zeros(n))
+        return cls(maze, n, cell, np.zeros(n, dtype=np.int64), np.full(n, 1 / len(ACTIONS)), np.zeros(n))
 
     @property
     def x_train(self) -> NDArray[np.uint8]:
@@ -89,7 +91,7 @@ class Experience:
 
 
 @dataclass
-class ClippedPolicy:
+class ClippedPolicy(Loss):
     """The loss of proximal policies: value and gradient at the output for some transitions.
 
     ``-mean(min(r A, clip(r, 1 - c, 1 + c) A)) - entropy * mean(H)``, with r the policy's probability of the action
@@ -108,20 +110,20 @@ class ClippedPolicy:
     entropy: float = 0.01
     experience: Experience | None = None
 
-    __name__ = "clipped_policy"
+    name = "clipped_policy"
 
-    def right(self, score: Array, labels: I8) -> NDArray[np.bool_]:
+    def right(self, scores: Array, labels: I8) -> NDArray[np.bool_]:
         """Whether the greedy action is the one that was taken."""
         assert self.experience is not None
-        return np.asarray(score.argmax(axis=1) == self.experience.action[labels])
+        return np.asarray(scores.argmax(axis=1) == self.experience.action[labels])
 
-    def __call__(self, y: Spikes | Current, labels: I8, total: int) -> tuple[float, Current, Array]:
+    def __call__(self, y: Any, labels: I8, total: int) -> tuple[float, Current, Array]:
         """Value, gradient and scores (rates)."""
         assert self.experience is not None
         e = self.experience
-        rate = _cube(y).mean(axis=0)
-        p = _softmax(self.sharpness * rate.astype(np.float64))
-        logp = np.log(np.maximum(p, 1e-30))
+        rate = cube_of(y).mean(axis=0)
+        p = softmax(self.sharpness * rate.astype(np.float64))
+        logp = np.log(np.maximum(p, LEAST))
         taken = one_hot(e.action[labels], p.shape[1], np.float64)
         a = e.advantage[labels]
         ratio = (p * taken).sum(axis=1) / e.chance[labels]
@@ -131,7 +133,7 @@ class ClippedPolicy:
         moves = ratio * a <= bounded * a  # beyond the bound the gradient is 0
         push = -(moves * ratio * a)[:, None] * (taken - p) + self.entropy * p * (logp + h[:, None])
         gradient = (self.sharpness * push / total).astype(rate.dtype)
-        return value, _spread(y, gradient), rate
+        return value, spread_evenly(y, gradient), rate
 
 
 @dataclass
@@ -156,7 +158,7 @@ class Critic(Remembering, word=False):
         params.check(self)
         super().__init__()
 
-    def start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Course) -> None:
         """All values 0."""
         self.memory["value"] = np.zeros(trainer.data.x_test.shape[1])
 
@@ -221,8 +223,8 @@ class PolicyTrainer(Trainer):
         self.policy.experience = Experience.empty(maze, int(transitions))
         methods = [self.critic, *options.pop("methods", ())]
         super().__init__(
-            model, self.policy.experience, encoder=Bernoulli(steps), loss=self.policy, methods=methods, **options  # type: ignore[arg-type]
-        )  # fmt: skip
+            model, self.policy.experience, encoder=Bernoulli(steps), loss=self.policy, methods=methods, **options
+        )
 
     def rates(self) -> NDArray[np.float32]:
         """Rates of the four output neurons at every place, (n_free, 4)."""
@@ -236,7 +238,7 @@ class PolicyTrainer(Trainer):
 
     def chances(self) -> F8:
         """The policy: probability of each action at every place, (n_free, 4)."""
-        return np.asarray(_softmax(self.policy.sharpness * self.rates().astype(np.float64)))
+        return np.asarray(softmax(self.policy.sharpness * self.rates().astype(np.float64)))
 
     def gather(self) -> None:
         """Walk under the policy, from all starts in a random order, until the epoch's transitions are there."""
@@ -262,7 +264,7 @@ class PolicyTrainer(Trainer):
         e.chance[:] = p[e.cell, e.action]
         advantage = self.critic.advantages(walks)
         self.critic.learn(e.cell, advantage)
-        e.advantage[:] = advantage / (advantage.std() + 1e-8)
+        e.advantage[:] = advantage / (advantage.std() + EVEN)
 
     def _one_epoch(self, bar: Any) -> None:
         self.gather()

@@ -12,16 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import F4, U1
 from neurodev.learn.core.spikes import Current, Spikes
-
-F4 = NDArray[np.float32]
 
 
 @kernel
-def _fold(flags, decay, trace):  # type: ignore[no-untyped-def]
+def _fold(flags: U1, decay: np.float32, trace: F4) -> None:
     """trace (n,) after all steps; flags (T, n)."""
     for t in range(flags.shape[0]):
         row = flags[t]

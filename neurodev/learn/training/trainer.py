@@ -2,7 +2,7 @@
 
 Clocks of a step:  before_forward -> forward and backward -> after_backward -> optimiser -> after_step;
 of an epoch: epoch_end (before evaluation, as the published methods have it) -> evaluation -> recording.
-A method is a `Method` with any of these calls; it changes structure only through `Trainer.propose`.
+A method is a `Method` with any of these calls; what it may read and do is a `Course`, which the trainer is.
 """
 
 from __future__ import annotations
@@ -21,24 +21,28 @@ from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
-from neurodev.learn.core.storage import remove_at_start, stored
+from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import BatchNorm, settle
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.training.course import Optimiser, Samples
 from neurodev.learn.training.encode import Bernoulli, Encoder
 from neurodev.learn.training.epoch import Epoch
 from neurodev.learn.training.health import calibrate
-from neurodev.learn.training.loss import Loss, as_loss
+from neurodev.learn.training.loss import Function, Loss, as_loss
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, Schedule, constant
+from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
 from neurodev.rng import check_seed
+from neurodev.runs.run import Run
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.units import day
 
 I8 = NDArray[np.int64]
+TEST_BATCHES = 10  # batches that are tested at a time
 FEWEST_NEAR = 1e-3  # share of potentials near threshold below which training stalls (a tenth of what small nets show)
 
 
@@ -58,7 +62,7 @@ class Trainer:
         Built, that is made with ``inputs=``.
     data : Dataset
     encoder : Encoder
-    loss : str or callable
+    loss : str, Loss or callable
         See `neurodev.learn.training.loss.LOSSES`.
     optimiser : SGD or Adam
     schedule : callable
@@ -99,10 +103,10 @@ class Trainer:
     def __init__(
         self,
         model: Sequential,
-        data: Dataset,
+        data: Dataset | Samples,
         *,
         encoder: Encoder | None = None,
-        loss: str | Loss = "rate_mse",
+        loss: str | Loss | Function = "rate_mse",
         optimiser: SGD | Adam | None = None,
         schedule: Schedule | None = None,
         epochs: int = 10,
@@ -120,11 +124,9 @@ class Trainer:
         callbacks: Sequence[Callable[[Trainer], Any]] = (),
         resume: bool = False,
     ):
-        from neurodev.learn.training.recording import TrainingRecord
-
         self.model, self.data = model, data
         self.encoder = encoder if encoder is not None else Bernoulli(20)
-        self.optimiser = optimiser if optimiser is not None else Adam(1e-3)
+        self.optimiser: Optimiser = optimiser if optimiser is not None else Adam(1e-3)
         self.schedule = schedule if schedule is not None else constant()
         _check_whole(epochs=(epochs, 1), batch=(batch, 1), settle=(settle, 0))
         self.epochs, self.batch, self.seed = int(epochs), int(batch), check_seed(seed)
@@ -136,7 +138,8 @@ class Trainer:
         if resume and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
         self._check_data()
-        self.workers = Workers(model, as_loss(loss), threads, self.encoder.steps)
+        self.loss = as_loss(loss)
+        self.workers = Workers(model, self.loss, threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self._warned: set[str] = set()
         self.confusion = np.zeros((data.n_class, data.n_class), dtype=np.int64)
@@ -144,7 +147,7 @@ class Trainer:
         self.steps_per_epoch = -(-len(data.y_train) // self.batch)
         self.logs = {name: StructuralLog() for name in model.weights_of()}
         self.births = {name: [0, 0] for name in self.logs}
-        self.skip_update = False
+        self._skip = False
         for m in self.methods:
             m.prepare(self)
         self._check_storage()
@@ -152,7 +155,7 @@ class Trainer:
         self.gains = calibrate(model, self._input(np.arange(min(self.batch, len(data.y_train)))))
         for m in self.methods:
             m.start(self)
-        self.workers.clear()
+        self.clear_gradients()
         self.record = TrainingRecord(self, to, resume)
 
     # ------------------------------------------------------------------ the door
@@ -236,7 +239,8 @@ class Trainer:
         w = self.weights()[name]
         if alive is not None:
             dense = stored(w.table, "dense")
-            remove_at_start(dense, alive)
+            assert isinstance(dense, DenseTable)
+            dense.keep_only(alive)
             dense.weight *= dense.weight.dtype.type(np.sqrt(alive.size / max(int(alive.sum()), 1)))
             w.table = dense
         self.store(name, storage if storage is not None else "hidden" if w.hidden else "dense")
@@ -292,6 +296,20 @@ class Trainer:
         for other in others:
             other.parameters[key] = mine.parameters[key].replica()
 
+    @property
+    def skip_update(self) -> bool:
+        """Former way of a method to leave out the update of a step: `Method.after_backward` now returns True."""
+        return self._skip
+
+    @skip_update.setter
+    def skip_update(self, skip: bool) -> None:
+        warnings.warn("return True from after_backward in place of skip_update", DeprecationWarning, stacklevel=2)
+        self._skip = bool(skip)
+
+    def clear_gradients(self) -> None:
+        """Set all gradients to 0, those of the replica too."""
+        self.workers.clear()
+
     def _hold_the_dead(self) -> None:
         """Absent synapses that must not move get no gradient."""
         if any(m.dead == "move" for m in self.methods):
@@ -338,10 +356,8 @@ class Trainer:
             bar.close()
         return self
 
-    def close(self) -> Any:
+    def close(self) -> Run:
         """Seal the run file and return the run."""
-        from neurodev.runs.run import Run
-
         self.record.close(True)
         self.workers.close()
         return Run(self.record.path)
@@ -396,12 +412,11 @@ class Trainer:
         done = self.workers.run(make, samples, self.data.y_train[samples], learn=True, step=self.step)
         if not np.isfinite(done.loss):
             raise ParameterError(f"the loss became {done.loss} at step {self.step}: lower the optimiser's rate")
-        for m in self.methods:
-            m.after_backward(self)
+        left_out = [m.after_backward(self) is True for m in self.methods]
         self._hold_the_dead()
-        if self.skip_update:
-            self.workers.clear()
-            self.skip_update = False
+        if any(left_out) or self._skip:
+            self._skip = False
+            self.clear_gradients()
         else:
             self.optimiser.step(self.model.parameters_of(), self.schedule(self._schedule_share()))
         self.step += 1
@@ -421,8 +436,8 @@ class Trainer:
         """
         x, y = (self.data.x_train, self.data.y_train) if train else (self.data.x_test, self.data.y_test)
         done, scores = Outcome(), np.zeros((y.size, self.data.n_class), dtype=np.float32)
-        for a in range(0, y.size, 10 * self.batch):
-            samples = np.arange(a, min(a + 10 * self.batch, y.size))
+        for a in range(0, y.size, TEST_BATCHES * self.batch):
+            samples = np.arange(a, min(a + TEST_BATCHES * self.batch, y.size))
             out = scores[a : a + samples.size]
             done.add(self.workers.run(lambda ids: self._encode(x, ids, -2), samples, y[samples], False, out))
         self.evaluated = self._counters()

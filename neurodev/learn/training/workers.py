@@ -7,7 +7,7 @@ caches, unless a layer couples the samples of a batch.
 
 from __future__ import annotations
 
-import ctypes
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.arrays import I8, Array
 from neurodev.learn.model import Sequential
-from neurodev.learn.training.loss import Loss
+from neurodev.learn.training.loss import Function, Loss, as_loss
 
-I8 = NDArray[np.int64]
-CHUNK_BYTES = 14 << 20
+CHUNK_BYTES = 14 << 20  # of the largest signal of the samples that go through the model together
 
 
 @kernel
-def fold(mine, theirs):  # type: ignore[no-untyped-def]
-    """Add one array to another and clear it, in one pass."""
+def fold(mine: Array, theirs: Array) -> None:
+    """Add one array (n,) to another and clear it, in one pass."""
     for k in range(mine.shape[0]):
         mine[k] += theirs[k]
         theirs[k] = 0
@@ -48,21 +48,6 @@ class Outcome:
         self.n += other.n
 
 
-def keep_freed_memory() -> None:
-    """Ask the C library (glibc; others are left alone) to keep what a step frees for the next step.
-
-    By default large arrays go back to the system and are faulted in again, page by page, at every step: a tenth of
-    the time of a step of the small convolutional net.
-    """
-    m_trim_threshold, m_mmap_threshold = -1, -3
-    try:
-        libc = ctypes.CDLL(None)
-        libc.mallopt(m_mmap_threshold, 32 << 20)
-        libc.mallopt(m_trim_threshold, 1 << 30)
-    except (OSError, AttributeError, TypeError):
-        return
-
-
 def largest_layer(model: Sequential, steps: int) -> int:
     """Bytes of the largest signal of one sample."""
     shape = tuple(model.inputs or (1,))
@@ -79,23 +64,20 @@ class Workers:
     Parameters
     ----------
     model : Sequential
-    loss : Loss
+    loss : str, Loss or callable
     threads : {1, 2}
     steps : int
         Steps of a sample, to choose the chunk.
     """
 
-    def __init__(self, model: Sequential, loss: Loss, threads: int = 1, steps: int = 20):
+    def __init__(self, model: Sequential, loss: str | Loss | Function, threads: int = 1, steps: int = 20):
         if threads not in (1, 2):
             raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
-        keep_freed_memory()
-        self.model, self.loss = model, loss
+        self.model, self.loss = model, as_loss(loss)
         self.whole = model.coupled
         self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]
         self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
         self._pool = ThreadPoolExecutor(1) if threads == 2 and not self.whole else None
-        # a loss whose labels are not classes says itself which samples are right
-        self._right = getattr(loss, "right", lambda score, labels: score.argmax(axis=1) == labels)
 
     def close(self) -> None:
         """End the second thread."""
@@ -107,17 +89,17 @@ class Workers:
         """Some samples of a batch; `place` is the step of training and the place of the first of them in the batch."""
         done = Outcome()
         step, first = place
-        drawing = [layer for layer in model.layers() if hasattr(layer, "at")]
+        layers = list(model.layers())
         size = samples.size if self.whole and learn else self.chunk
         for a in range(0, samples.size, size):
             part = slice(a, a + size)
-            for layer in drawing:
+            for layer in layers:
                 layer.at(step, first + a)
             y, pull = model(make(samples[part]))
             value, dy, score = self.loss(y, labels[part], total)
             if learn and dy.value.any():
                 pull(dy)
-            done.add(Outcome(value * total, int(self._right(score, labels[part]).sum()), score.shape[0]))
+            done.add(Outcome(value * total, int(self.loss.right(score, labels[part]).sum()), score.shape[0]))
             if out is not None:
                 out[part] = score
         return done
@@ -153,7 +135,9 @@ class Workers:
         one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, 0))
         two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, half))
         if self._pool is not None:
-            later = self._pool.submit(self._part, *two)
+            # the caller's context goes along: NumPy keeps there how it treats overflow
+            context = contextvars.copy_context()
+            later = self._pool.submit(lambda: context.run(self._part, *two))
             done = self._part(*one)
             done.add(later.result())
         else:
