@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from neurodev import registry
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.training.loss import LOSSES, Loss, as_loss, first_spike_cross_entropy
+from neurodev.learn.training.loss import Loss, as_loss, first_spike_cross_entropy
+
+LOSSES = registry.ours("loss")
 
 T, B, N = 6, 5, 4
 DRAW = np.random.default_rng(8)

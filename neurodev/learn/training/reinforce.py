@@ -91,7 +91,7 @@ class Experience:
 
 
 @dataclass
-class ClippedPolicy(Loss):
+class ClippedPolicy(Loss, word=False):
     """The loss of proximal policies: value and gradient at the output for some transitions.
 
     ``-mean(min(r A, clip(r, 1 - c, 1 + c) A)) - entropy * mean(H)``, with r the policy's probability of the action
