@@ -12,13 +12,10 @@ as scalar code.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8, U8
 from neurodev.jit import kernel
 from neurodev.rng import _STEP, GOLDEN, mix, normal, uniform
-
-F8 = NDArray[np.float64]
-U8 = NDArray[np.uint64]
 
 BLOCK = 256
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10

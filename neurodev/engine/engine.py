@@ -171,7 +171,7 @@ class Engine:
             self._write_addresses(self.state.projections, i, t)
             self.state.dendrites.branch[i] = build.branch_address(t)
             for h in self.hot:
-                if h.projection == i:
+                if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
 
     def choose_hooks(self, blocked: Collection[tuple[str, str]]) -> None:

@@ -22,17 +22,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F4, F8, I8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView, mean_per_target
+from neurodev.mechanisms.base import Mechanism, SynapseView, mean_per_target
 from neurodev.params import param
 from neurodev.structure.table import Table
 from neurodev.units import day
-
-F4 = NDArray[np.float32]
-
 
 # ---------------------------------------------------------------------- shared by both drivers
 

@@ -17,9 +17,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.heterosynaptic import PLACES, require_places
 from neurodev.noise import normals_of, uniforms_of
 from neurodev.params import param

@@ -21,9 +21,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev.arrays import I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.params import param
 from neurodev.units import minute
 

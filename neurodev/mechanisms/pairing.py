@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
-from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
+from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
 from neurodev.mechanisms.pairing_rules import choose_partners, reach
 from neurodev.noise import uniforms_of
 from neurodev.params import param

@@ -24,9 +24,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.survival import epoch_ended, minmax
 from neurodev.params import param
 from neurodev.units import day

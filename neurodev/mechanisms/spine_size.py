@@ -27,9 +27,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform

@@ -28,9 +28,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
-from neurodev.mechanisms.base import F8, I8, SynapseView
+from neurodev.mechanisms.base import SynapseView
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
 from neurodev.noise import uniforms_of
 from neurodev.params import param

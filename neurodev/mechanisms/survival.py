@@ -23,9 +23,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.bcm import activity
 from neurodev.params import param
 from neurodev.structure.log import cause_code

@@ -36,8 +36,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
-from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
+from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
 from neurodev.mechanisms.trophic_rules import HILL, LINEAR, MICHAELIS, advance_targets
 from neurodev.mechanisms.turnover import MOST, draw_births, tabulate
 from neurodev.noise import uniforms_of

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
-
-F8 = NDArray[np.float64]
 
 
 def turnover_ratio(before: ArrayLike, after: ArrayLike) -> float:

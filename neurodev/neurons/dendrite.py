@@ -22,14 +22,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.jit import rule
 from neurodev.params import param
 from neurodev.structure.places import Branches
-
-F8 = NDArray[np.float64]
 
 
 @rule

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import C16, F8
 from neurodev.jit import rule
-
-F8 = NDArray[np.float64]
-C16 = NDArray[np.complex128]
 
 
 @rule

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import F4
 from neurodev.errors import ParameterError
-
-F4 = NDArray[np.float32]
 
 
 class Episodes:

@@ -8,11 +8,10 @@ moves `base` before X overflows.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.jit import rule
-
-F8 = NDArray[np.float64]
 
 
 @rule

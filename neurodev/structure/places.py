@@ -8,12 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.params import check, param
 from neurodev.rng import uniform
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

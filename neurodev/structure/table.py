@@ -19,12 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8, U4
 from neurodev.errors import ParameterError
 from neurodev.structure import store
-
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
-U4 = NDArray[np.uint32]
 
 
 class UidSource:

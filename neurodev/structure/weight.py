@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.jit import kernel
 
-F8 = NDArray[np.float64]
 NOTHING: F8 = np.zeros(0)
 
 
