@@ -25,3 +25,5 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Integers: TypeAlias = NDArray[np.integer[Any]]
 Int: TypeAlias = int | np.integer[Any]
 """A whole number in a kernel, where it may come out of an array."""
+Float: TypeAlias = float | np.floating[Any]
+"""A number in a kernel, of either precision."""

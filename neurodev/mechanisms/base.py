@@ -26,7 +26,7 @@ synapse; the event loop moves the bases.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -34,10 +34,14 @@ from neurodev import jit, params, rng
 from neurodev.arrays import B1, F8, I8, U4
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
+from neurodev.units import hour, minute
 
 if TYPE_CHECKING:
     from neurodev.structure.plan import NeuronPlan, Plan
     from neurodev.structure.table import Table
+
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -140,8 +144,8 @@ class Clock:
     tick: int = 0
     life: float = 0.0
     spike: float = 0.0
-    tick_life: float = 7.2e6
-    tick_spike: float = 6e4
+    tick_life: float = 2 * hour
+    tick_spike: float = 1 * minute
 
 
 @dataclass
@@ -165,9 +169,9 @@ class SynapseView:
     source_positions, target_positions : (n, 2) float64, um
     wiring : object
         The wiring rule of the projection (births ask it for partners).
-    notes : dict
-        What mechanisms keep from one phase to a later one (tables made in `prepare`, the doomed of this
-        tick); rebuilt with the view, never saved.
+    mortal : bool
+        Whether sizes may decide deaths; the build says no where a mechanism forbids them
+        (`Mechanism.forbids_deaths`).
     """
 
     name: str
@@ -184,11 +188,22 @@ class SynapseView:
     wiring: Any = None
     same_population: bool = False
     multapses: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
+    mortal: bool = True
+    _kept: dict[type, Any] = field(default_factory=dict, repr=False)
 
     def key(self, mechanism: str) -> np.uint64:
         """Stream key of a mechanism's counter-based draws on this projection."""
         return rng.key(self.seed, self.name, mechanism)
+
+    def kept(self, kind: type[Kept]) -> Kept:
+        """What mechanisms keep on this projection from one phase to a later one: the one object of a class of theirs.
+
+        It is made by ``kind()`` on first use, rebuilt with the view and never saved.
+        """
+        if kind not in self._kept:
+            self._kept[kind] = kind()
+        found: Kept = self._kept[kind]
+        return found
 
     def slots(self) -> I8:
         """All live slots, in row order."""
@@ -256,6 +271,14 @@ class Mechanism:
     def writes_weight(self, columns: frozenset[str]) -> bool:
         """Whether it integrates the weight itself, given the names of all columns of the projection; one may."""
         return "weight" in self.owns
+
+    def forbids_deaths(self) -> bool:
+        """Whether, while it is used, sizes on its projection must not decide deaths."""
+        return False
+
+    def birth_size(self) -> float:
+        """Mean ln(V/V0) of a newborn, for the log; of the mechanism that owns ``log_size``."""
+        return 0.0
 
     def wants(self) -> tuple[str, ...]:
         """Signals of the own population that must exist once everything is prepared, whoever provides them."""
@@ -347,3 +370,13 @@ def mean_per_target(view: SynapseView, column: str, slots: I8) -> tuple[F8, I8]:
     total, count = np.zeros(n), np.zeros(n, dtype=np.int64)
     sum_per_target(view.table.column(column), slots, view.table.post, total, count)
     return total / np.maximum(count, 1), count
+
+
+def start_at_mean(view: SynapseView, column: str, slots: I8) -> None:
+    """Give the newborn `slots` the mean of a column over the other synapses of their targets; 0 where there is none."""
+    values, post = view.table.column(column), view.table.post[slots]
+    values[slots] = 0.0
+    mean, count = mean_per_target(view, column, view.slots())
+    others = count - np.bincount(post, minlength=view.target.n)
+    # newborns hold 0 so far: only the count must leave them out
+    values[slots] = (mean * count / np.maximum(others, 1))[post]

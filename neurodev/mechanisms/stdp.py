@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
-from neurodev.mechanisms.base import Hot, Mechanism, SynapseView, mean_per_target
+from neurodev.mechanisms.base import Hot, Mechanism, SynapseView, mean_per_target, start_at_mean
 from neurodev.mechanisms.hooks import EVIDENCE, HARD, MULTIPLICATIVE, POWER, WEIGHT, Writing
 from neurodev.mechanisms.stdp_rules import (
     HOOKS,
@@ -250,12 +250,7 @@ class STDP(Mechanism):
         t = view.table
         if self.newborn == "zero" or "log_size" not in t.column_names:
             return
-        evidence = t.column("evidence")
-        evidence[slots] = 0.0
-        mean, count = mean_per_target(view, "evidence", view.slots())
-        others = count - np.bincount(t.post[slots], minlength=t.n_target)
-        # newborns hold 0 so far: only the count must leave them out
-        evidence[slots] = (mean * count / np.maximum(others, 1))[t.post[slots]]
+        start_at_mean(view, "evidence", slots)
 
 
 # ---------------------------------------------------------------------- closed forms

@@ -64,6 +64,7 @@ class Ticks:
         source, target = NeuronBlock(table.n_source), NeuronBlock(table.n_target)
         for block in (source, target):
             block.add("rate_hz")
+        options.setdefault("mortal", not any(m.forbids_deaths() for m in self.synaptic))
         self.view = SynapseView("alone", table, source, target, self.clock, seed, **options)
         self.neurons = NeuronView("alone", target, self.clock, seed)
         self.log = StructuralLog()

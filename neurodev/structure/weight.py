@@ -1,4 +1,4 @@
-"""One weight map for both drivers: ``weight = sign * gain * max(0, size - threshold)``, with its pullbacks.
+"""One weight map for both drivers: ``weight = sign * gain * max(0, size - threshold)``.
 
 In the engine `gain` is w0 / V0 and `threshold` the silent volume; in training `size` is the magnitude of a
 parameter and `threshold` a ramp.  An optional hard cut makes weights below it exactly zero.
@@ -6,35 +6,16 @@ parameter and `threshold` a ramp.  An optional hard cut makes weights below it e
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from neurodev.arrays import F8
+from neurodev.arrays import F4, F8, I8, U4, Float, Floats
 from neurodev.jit import kernel
+from neurodev.structure.table import Table
 
 NOTHING: F8 = np.zeros(0)
 
 
-def weight_of(size: F8, sign: F8 | float, gain: F8 | float, threshold: F8 | float, cut: float = 0.0) -> F8:
-    """The weight of a synapse of a given size; below `cut` (in units of size above threshold) it is 0."""
-    above = np.maximum(0.0, size - threshold)
-    return np.asarray(sign * gain * np.where(above > cut, above, 0.0), dtype=np.float64)
-
-
-def pull_true(
-    upstream: F8, size: F8, sign: F8 | float, gain: F8 | float, threshold: F8 | float, cut: float = 0.0
-) -> F8:
-    """Gradient with respect to size: zero for silent synapses."""
-    return np.asarray(upstream * sign * gain * (size - threshold > cut), dtype=np.float64)
-
-
-def pull_straight(upstream: F8, sign: F8 | float, gain: F8 | float) -> F8:
-    """Straight-through gradient: silent synapses feel the loss too."""
-    return np.asarray(upstream * sign * gain, dtype=np.float64)
-
-
-def transmission(table: Any) -> F8:
+def transmission(table: Table) -> F8:
     """What the weight of each slot is multiplied by, (capacity,): 1 + its early phase, and 0 on a filopodium.
 
     Empty where no mechanism keeps an early phase (column ``early``) or a stage (``stage``: 0 is a filopodium).
@@ -51,10 +32,14 @@ def transmission(table: Any) -> F8:
 
 
 @kernel
-def refresh(slots, log_size, size, weight, post, reference, gain, threshold, factor, share):  # type: ignore[no-untyped-def]
+def refresh(
+    slots: I8, log_size: F8, size: F8, weight: F4, post: U4, reference: float, gain: float, threshold: float,
+    factor: F8, share: F8,
+) -> None:  # fmt: skip
     """Write ``size = V0 exp(log_size)`` and the weight of every slot.
 
-    factor : (n_target,), exp(S);  share : (capacity,) or empty, see `transmission`
+    log_size, size, weight, post : (capacity,);  factor : (n_target,), exp(S)
+    share : (capacity,) or empty, see `transmission`
     """
     shared = share.shape[0] > 0
     for k in range(slots.shape[0]):
@@ -66,15 +51,15 @@ def refresh(slots, log_size, size, weight, post, reference, gain, threshold, fac
 
 
 @kernel
-def refresh_from_size(slots, size, weight, post, gain, threshold, factor):  # type: ignore[no-untyped-def]
-    """Write the weight of every slot from its size."""
+def refresh_from_size(slots: I8, size: F8, weight: F4, post: U4, gain: float, threshold: float, factor: F8) -> None:
+    """Write the weight of every slot from its size; arrays as in `refresh`."""
     for k in range(slots.shape[0]):
         s = slots[k]
         weight[s] = np.float32(gain * max(0.0, size[s] - threshold) * factor[post[s]])
 
 
 @kernel
-def refresh_hidden(theta, gain, threshold, cut, weight):  # type: ignore[no-untyped-def]
+def refresh_hidden(theta: Floats, gain: Floats, threshold: Float, cut: Float, weight: Floats) -> None:
     """Write ``sign(theta) max(0, gain (|theta| - threshold))``, 0 where not above `cut`.
 
     theta, weight : (n_source, stride);  gain : (n_target,), one for each column

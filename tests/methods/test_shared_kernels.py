@@ -14,9 +14,10 @@ from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions
 from neurodev.mechanisms.survival import Survival, significance
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
-from neurodev.structure.weight import pull_straight, refresh, refresh_hidden, weight_of
+from neurodev.structure.weight import refresh, refresh_hidden
 from neurodev.units import day
 from tests.mechanisms.drivers import World
+from tests.naive.weight_map import pull_straight, weight_of
 
 N_SOURCE, N_TARGET, EPISODES = 12, 5, 16
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

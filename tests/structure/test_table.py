@@ -14,6 +14,7 @@ from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.structure.verify import replay, verify
 from neurodev.structure.wiring import Degree, DelayList, Near, Pairs, Probability, Uniform
+from tests.naive.weight_map import weight_of
 
 N = 6
 
@@ -123,16 +124,14 @@ def test_merge_takes_the_first_cause_and_counts_refusals():
     assert [CAUSES[c] for c in batch.cause[batch.kind == DEATH]] == ["evidence", "trophic"]
 
 
-def test_weight_map_and_pullbacks():
-    size = np.linspace(0.0, 0.2, 41)
-    gain, threshold, h = 80.0, 0.0113, 1e-7
-    w = lambda x: weight.weight_of(x, 1.0, gain, threshold)
-    smooth = np.abs(size - threshold) > 1e-5
-    numeric = (w(size + h) - w(size - h)) / (2 * h)
-    exact = weight.pull_true(np.ones_like(size), size, 1.0, gain, threshold)
-    np.testing.assert_allclose(numeric[smooth], exact[smooth], rtol=1e-6, atol=1e-6)
-    np.testing.assert_array_equal(weight.pull_straight(np.ones(3), 1.0, gain), gain)
-    assert np.all(weight.weight_of(size, 1.0, gain, threshold, cut=0.05)[size < threshold + 0.05] == 0)
+def test_weights_are_read_off_sizes():
+    """As the map is written, to single precision: silent up to the threshold, then linear, scaled by target."""
+    size, post = np.linspace(0.0, 0.2, 41), np.arange(41, dtype=np.uint32) % 3
+    gain, threshold, factor = -80.0, 0.0113, np.array([1.0, 0.5, 2.0])
+    found = np.full(41, np.nan, dtype=np.float32)
+    weight.refresh_from_size(np.arange(41), size, found, post, gain, threshold, factor)
+    np.testing.assert_array_equal(found, (weight_of(size, 1.0, gain, threshold) * factor[post]).astype(np.float32))
+    assert np.all(found[size <= threshold] == 0) and np.all(found[size > threshold] < 0)
 
 
 def test_near_conserves_in_degree_and_follows_its_kernel():
