@@ -91,11 +91,12 @@ def cache_path(source: str) -> Path:
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
 
 import numba  # noqa: E402
-from numba import carray, cfunc, njit, types  # noqa: E402
+from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]  # noqa: E402
 from numba.core import cgutils  # noqa: E402
-from numba.core import config as _config  # noqa: E402
+from numba.core import config as _numba_config  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
+_config: Any = _numba_config  # its settings are made as it is imported
 ENABLED: bool = not _config.DISABLE_JIT
 numba_version: str = numba.__version__
 
@@ -165,7 +166,7 @@ class CompiledHook:
     def address(self) -> int:
         """The address of the C function."""
         if self._compiled is None:
-            make = cfunc(self._signature, cache=CACHE, nopython=True, error_model="numpy")
+            make: Any = cfunc(self._signature, cache=CACHE, nopython=True, error_model="numpy")  # type: ignore[call-arg]
             self._compiled = _decorate(self.py_func, make)
         return int(self._compiled.address)
 
@@ -201,7 +202,7 @@ if TYPE_CHECKING or not ENABLED:
 
     def call_hook(function: Int, record: int, a: int, b: int, c: int, d: int, t: float) -> None:
         """Call the hook registered under a key (compiled: the hook at an address)."""
-        _python_hooks[function](record, a, b, c, d, t)
+        _python_hooks[int(function)](record, a, b, c, d, t)
 
     def prefetch(array: NDArray[Any], index: Int) -> None:
         """Ask for the cache line of ``array[index]``; never faults."""

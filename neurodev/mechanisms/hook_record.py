@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import InvariantError
+from neurodev.errors import BuildError, InvariantError
 from neurodev.jit import address
 from neurodev.mechanisms.base import Hot
 from neurodev.structure.table import Table
@@ -102,6 +102,11 @@ class HookArrays:
     pre_trace, post_trace : (n_trace, n_row) and (n_trace, n_target) float64
         At least one row each, used or not.
     tau : (n_pre_trace + n_post_trace,) float64, ms
+
+    Raises
+    ------
+    BuildError
+        If the table lacks a column that the hooks ask for.
     """
 
     who: str
@@ -115,7 +120,10 @@ class HookArrays:
         self.record: I8 = np.zeros(len(HookRecord._fields), dtype=np.int64)
         self.parameters: F8 = np.array([*hot.parameters, *(x for k in hot.kinds for x in k)], dtype=np.float64)
         names = t.column_names if t is not None else []
-        self.columns: I8 = np.array([names.index(c) for c in hot.columns if c in names], dtype=np.int64)
+        absent = [c for c in hot.columns if t is not None and c not in names]
+        if absent:
+            raise BuildError(f"hooks of {self.who} ask for columns {absent}, which the table lacks; it has {names}")
+        self.columns: I8 = np.array([names.index(c) for c in hot.columns if t is not None], dtype=np.int64)
         self.addresses: I8 = np.zeros(len(self.signals), dtype=np.int64)
         self.n_row = t.n_row if t is not None else 0
         self.pre_trace: F8 = np.zeros((max(len(hot.pre_traces), 1), self.n_row))

@@ -31,7 +31,7 @@ from neurodev.arrays import F8, I8, U8
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView
-from neurodev.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
+from neurodev.noise import BLOCK, STEEPEST, exponentials, normals, normals_of, uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.log import cause_code
@@ -44,7 +44,6 @@ ALIVE, PASSAGE, HAZARD = 0, 1, 2
 DEATHS = {"none": ALIVE, "first passage": PASSAGE, "hazard": HAZARD}
 _ROWS = 8  # scratch rows of `advance_sizes`: five of its own, and what `normals` and `exponentials` want
 _CERTAIN = 30.0  # minus the logarithm of a probability that counts as none
-_STEEPEST = 600.0  # exponents are cut here, far from overflow
 
 
 @dataclass
@@ -177,8 +176,8 @@ def doom_by_hazard(
     work, bits = scratch.work, scratch.bits
     m = block.shape[0]
     for k in range(m):
-        old[k] = max(min(-q.slope * (old[k] - q.mean), _STEEPEST), -_STEEPEST)
-        new[k] = max(min(-q.slope * (new[k] - q.mean), _STEEPEST), -_STEEPEST)
+        old[k] = max(min(-q.slope * (old[k] - q.mean), STEEPEST), -STEEPEST)
+        new[k] = max(min(-q.slope * (new[k] - q.mean), STEEPEST), -STEEPEST)
     exponentials(old, work[5, :m], bits[5, :m])
     exponentials(new, work[5, :m], bits[5, :m])
     for k in range(m):

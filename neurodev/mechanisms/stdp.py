@@ -194,7 +194,7 @@ class STDP(Mechanism):
         parameters: PairParameters | TripletParameters | BurstParameters
         if self.rule == "burst":
             loss = self.value("burst_loss")
-            parameters = BurstParameters(*writing, gain=self.burst_gain, loss_at_arrival=loss, loss_at_spike=loss)
+            parameters = BurstParameters(*writing, burst_gain=self.burst_gain, loss_at_arrival=loss, loss_at_spike=loss)
             x, y = [self.burst_tau], [self.burst_tau]
         else:
             pair = PairParameters(

@@ -54,7 +54,7 @@ class BurstParameters(NamedTuple):
     bounds: float
     weight_max: float
     power: float
-    gain: float
+    burst_gain: float
     loss_at_arrival: float
     loss_at_spike: float
 
@@ -124,7 +124,7 @@ def burst_pre(record: int, source: int, lane: int, first: int, last: int, t: flo
     """Coincidence minus a constant at an arrival."""
     p = parameters_of(record, BurstParameters)
     to = Writing(p.mode, p.bounds, p.weight_max, p.power)
-    change_row(record, to, first, last, -p.loss_at_arrival, p.gain / growth(record, 1, t), 0)
+    change_row(record, to, first, last, -p.loss_at_arrival, p.burst_gain / growth(record, 1, t), 0)
     raise_pre(record, source, lane, 0, growth(record, 0, t), False)
 
 
@@ -133,7 +133,7 @@ def burst_post(record: int, j: int, b: int, c: int, d: int, t: float) -> None:
     """Coincidence minus a constant at a spike."""
     p = parameters_of(record, BurstParameters)
     to = Writing(p.mode, p.bounds, p.weight_max, p.power)
-    change_inputs(record, to, j, -p.loss_at_spike, p.gain / growth(record, 0, t), 0)
+    change_inputs(record, to, j, -p.loss_at_spike, p.burst_gain / growth(record, 0, t), 0)
     raise_post(record, j, 0, growth(record, 1, t), False)
 
 

@@ -18,7 +18,7 @@ from neurodev.jit import rule
 
 
 @rule
-def decayed(calcium, duration, tau):  # type: ignore[no-untyped-def]
+def decayed(calcium: float, duration: float, tau: float) -> float:
     """Calcium after `duration` (ms) without a spike."""
     return calcium * np.exp(-duration / tau)
 
