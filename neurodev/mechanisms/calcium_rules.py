@@ -92,7 +92,7 @@ def time_above(calcium: float, threshold: float, dt: float, tau: float) -> float
     return min(tau * np.log(calcium / threshold), dt)
 
 
-@kernel
+@rule
 def advance(
     rho: float, calcium: float, dt: float, p: CalciumParameters, stream: np.uint64, uid: np.uint64, step: np.uint64
 ) -> float:

@@ -225,22 +225,3 @@ def epoch_ended(view: SynapseView, epoch: float) -> int | None:
     done = int(np.floor(c.tick * c.tick_life / epoch + 1e-9))
     before = int(np.floor((c.tick - 1) * c.tick_life / epoch + 1e-9))
     return done - 1 if done > before else None
-
-
-# ---------------------------------------------------------------------- closed forms
-
-
-def epoch_of_death(u: float, survival: Survival, last: int = 1000) -> int | None:
-    """Epoch at which a row with constant usage `u` dies, or None: the slow, obvious twin of `survive`."""
-    r = survival.start
-    for e in range(survival.first, last):
-        d = 2.0 * u - survival.offset
-        r = survival.decay * r + (d + survival.boost if d > 0 else d) * survival.factor(e)
-        if r < 0:
-            return e
-    return None
-
-
-def total_step(survival: Survival) -> float:
-    """Sum of all step sizes with the staircase, ``eta / (1 - 1/e)``: 18.98 for eta 12, 20.57 for eta 13."""
-    return float(survival.eta / (1.0 - np.exp(-1.0)))

@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurodev.arrays import B1, F8, I8, U4, Int
+from neurodev.arrays import F8, I8, U1, U4, Int
 from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView
@@ -30,6 +30,7 @@ from neurodev.structure.store import InLists
 from neurodev.units import day
 
 MOST = 1000  # births of one target in a tick: the Poisson law by inversion needs exp(-mean) > 0
+FREE, TAKEN, UNABLE = 0, 1, 2  # states of a source as a partner of one target
 _ROOM = np.uint64(1024)  # draws of a target in a tick: one for the number, one for each birth (more than MOST)
 _LANE = np.uint64(64)  # the draws of lanes are those of a stream that differs in this bit
 _DENSE = 1 << 22  # entries of the kernel matrix that are kept whole
@@ -81,36 +82,42 @@ def draw_numbers(stream: np.uint64, tick: np.uint64, mean: F8, number: I8) -> No
 
 
 @rule
-def source_of(source: U4 | None, k: Int, first: Int) -> Int:
-    """The source of entry k of a target whose entries begin at `first`; without a list every source has its entry."""
+def part(source: U4 | None, first: Int, last: Int) -> U4 | None:
+    """The sources of the entries ``first <= k < last``; None where every source has its entry."""
     if source is None:
-        return k - first
+        return None
+    return source[first:last]
+
+
+@rule
+def source_of(source: U4 | None, k: Int) -> Int:
+    """The source of the k-th entry of a target."""
+    if source is None:
+        return k
     return np.int64(source[k])
 
 
 @rule
-def pick(source: U4 | None, affinity: F8, first: Int, last: Int, able: B1, taken: B1, u: float) -> Int:
-    """Draw a partner of one target from its entries ``first <= k < last``, or -1 if no source is possible at all.
+def pick(source: U4 | None, affinity: F8, state: U1, u: float) -> Int:
+    """Draw a partner of one target, or -1 if no source is possible at all.
 
     Taken sources come last: one of them is drawn only where no other is left.
 
-    source, affinity : (n_entry,);  able, taken : (n_source,);  u : a uniform
+    source, affinity : (n_entry,), of this target;  state : (n_source,), FREE, TAKEN or UNABLE;  u : a uniform
     """
     free, all_of_them = 0.0, 0.0
-    for k in range(first, last):
-        a = source_of(source, k, first)
-        if able[a]:
-            all_of_them += affinity[k]
-            if not taken[a]:
-                free += affinity[k]
+    for k in range(affinity.shape[0]):
+        a = source_of(source, k)
+        all_of_them += affinity[k] if state[a] < UNABLE else 0.0
+        free += affinity[k] if state[a] == FREE else 0.0
     chosen: Int = -1
     if all_of_them <= 0.0:
         return chosen
     full = free <= 0.0
-    left = u * (all_of_them if full else free)
-    for k in range(first, last):
-        a = source_of(source, k, first)
-        if able[a] and affinity[k] > 0.0 and (full or not taken[a]):
+    left, most = u * (all_of_them if full else free), TAKEN if full else FREE
+    for k in range(affinity.shape[0]):
+        a = source_of(source, k)
+        if state[a] <= most and affinity[k] > 0.0:
             chosen = a
             left -= affinity[k]
             if left <= 0.0:
@@ -120,8 +127,8 @@ def pick(source: U4 | None, affinity: F8, first: Int, last: Int, able: B1, taken
 
 @kernel
 def draw_partners(
-    stream: np.uint64, tick: np.uint64, number: I8, entries: I8, source: U4 | None, affinity: F8, able: B1, n_lane: int,
-    single: bool, lists: InLists, taken: B1, out: Births,
+    stream: np.uint64, tick: np.uint64, number: I8, entries: I8, source: U4 | None, affinity: F8, state: U1,
+    n_lane: int, single: bool, lists: InLists, out: Births,
 ) -> int:  # fmt: skip
     """Draw the partners of the births of some targets; returns how many births there are.
 
@@ -133,36 +140,39 @@ def draw_partners(
         Which targets they are, and where the entries of each begin and end.
     source, affinity : (n_entry,)
         Without `source`, every source has an entry of every target.
-    able, taken : (n_source,) bool
-        Who may have a new synapse; scratch, all false.
+    state : (n_source,)
+        UNABLE where a source may have no new synapse, else FREE; TAKEN in between.
     single : bool
         One contact a pair.
     out : Births
         Filled.
     """
-    n, n_source = 0, taken.shape[0]
+    n, n_source = 0, state.shape[0]
     for i in range(number.shape[0]):
-        j, begin = entries[0, i], n
+        j, begin, first, last = entries[0, i], n, entries[1, i], entries[2, i]
+        mine, near = part(source, first, last), affinity[first:last]
         if single:
             for k in range(lists.start[j], lists.start[j] + lists.length[j]):
-                taken[lists.row[k] % n_source] = True
+                a = lists.row[k] % n_source
+                state[a] = max(state[a], TAKEN)
         for b in range(number[i]):
             key = np.uint64(j) * _ROOM + np.uint64(b + 1)
             u = uniform(stream, key, tick)
-            chosen = pick(source, affinity, entries[1, i], entries[2, i], able, taken, u)
+            chosen = pick(mine, near, state, u)
             if chosen < 0:
                 break
             if single:
-                taken[chosen] = True
+                state[chosen] = TAKEN
             out.source[n] = chosen
             out.target[n] = j
             out.lane[n] = min(int(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
             n += 1
         if single:
             for k in range(lists.start[j], lists.start[j] + lists.length[j]):
-                taken[lists.row[k] % n_source] = False
+                a = lists.row[k] % n_source
+                state[a] = state[a] if state[a] == UNABLE else FREE
             for k in range(begin, n):
-                taken[out.source[k]] = False
+                state[out.source[k]] = FREE
     return n
 
 
@@ -302,7 +312,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     number = np.zeros(t.n_target, dtype=np.int64)
     draw_numbers(stream, tick, mean, number)
     busy = np.flatnonzero(number)
-    able = view.source.ready("axon_from", c.life)
+    state = np.where(view.source.ready("axon_from", c.life), FREE, UNABLE).astype(np.uint8)
     partners = view.kept(Partners)
     whole, lists = partners.whole, partners.lists
     parts: list[Births] = []
@@ -317,8 +327,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
             entries, source = np.stack([some, first, first + t.n_source]), None
             affinity = (whole[some] if whole is not None else _affinity(view, some)).ravel()
         n = draw_partners(
-            stream, tick, number[some], entries, source, affinity, able, t.n_lane, not view.multapses, t.in_lists,
-            np.zeros(t.n_source, dtype=np.bool_), out,
+            stream, tick, number[some], entries, source, affinity, state, t.n_lane, not view.multapses, t.in_lists, out
         )  # fmt: skip
         parts.append(Births(*(a[:n] for a in out)))
     if parts:

@@ -16,6 +16,7 @@ from neurodev import jit
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import Hot, Mechanism
 from neurodev.studies import development, reading
+from neurodev.units import day
 from tests.mechanisms.beds import (
     MECHANISMS,
     ROOM,
@@ -300,7 +301,7 @@ def test_deaths_are_forbidden_as_long_as_who_forbids_them_acts():
     """With Turnover(deaths=False) sizes fall below the minimum unpunished; blocked, it forbids nothing."""
 
     def run(blocked):
-        size = MECHANISMS["SpineSize"](mean=-3.0)
+        size = MECHANISMS["SpineSize"](mean=-3.0, tau=0.5 * day)
         used = [MECHANISMS["Turnover"](births=False, deaths=False), size]
         sim, _ = start(used, "spines", blocked={("p", "Turnover")} if blocked else ())
         sim.run_until_spike(20.0 * 12)

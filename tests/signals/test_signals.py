@@ -1,12 +1,10 @@
-"""Traces (EX-43 to EX-45), rates and episodes."""
+"""Traces (EX-43 to EX-45) and rates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from neurodev.errors import ParameterError
-from neurodev.signals.episodes import Episodes
 from neurodev.signals.rate import low_pass, rate_hz
 from neurodev.signals.trace import autocovariance, frame, mean_and_variance, periodic, raised, trace_at
 
@@ -84,16 +82,3 @@ def test_rates() -> None:
     assert one == pytest.approx(two, rel=1e-13)
     assert one == pytest.approx([3 - 2 * np.exp(-0.4), 2 * np.exp(-0.4)])
     assert low_pass(r, np.array([7.0, 8.0]), 1.0, 0.0) == pytest.approx([7.0, 8.0])
-
-
-def test_episodes_are_handed_over_once() -> None:
-    e = Episodes(2, 3)
-    assert [a.shape for a in e.take()] == [(0, 2), (0, 3)]
-    e.append(np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]))
-    e.append(np.array([0.0, 1.0]), np.array([0.0, 0.0, 1.0]))
-    pre, post = e.take()
-    assert pre.dtype == post.dtype == np.float32
-    assert pre.tolist() == [[1, 2], [0, 1]] and post.tolist() == [[3, 4, 5], [0, 0, 1]]
-    assert e.take()[0].size == 0
-    with pytest.raises(ParameterError, match=r"post must have shape \(3,\)"):
-        e.append(np.zeros(2), np.zeros(2))
