@@ -145,11 +145,11 @@ def rule(fn: F) -> F:
 
 Hook: TypeAlias = Callable[[int, int, int, int, int, float], None]
 _HOOK_TYPES = (types.int64,) * 5 + (types.float64,)
-_python_hooks: dict[int, Hook] = {}
+_python_hooks: dict[int, Callable[..., Any]] = {}
 
 
 class CompiledHook:
-    """A hook that compiles on first use, so that importing neurodev compiles nothing.
+    """A hook, or a rule of a neuron model, that compiles on first use, so that importing neurodev compiles nothing.
 
     Attributes
     ----------
@@ -180,8 +180,20 @@ def hook(fn: Hook) -> Hook | CompiledHook:
     return made
 
 
-def address_of_hook(h: Hook | CompiledHook | None) -> int:
-    """The number by which the event loop calls a hook; 0 where there is none."""
+# A rule of a neuron model is called with (m, a, b, c, x, t) and returns an integer: see neurons/rules.py.
+_RULE_TYPES = (types.int64,) * 4 + (types.float64,) * 2
+
+
+def model_rule(fn: F) -> F:
+    """Compile a rule of a neuron model ``fn(m, a, b, c, x, t)``, reached by its address as a hook is."""
+    if not ENABLED:
+        return fn
+    signature = types.int64(*_RULE_TYPES)
+    return _decorate(fn, lambda f: CompiledHook(f, signature))  # type: ignore[no-any-return]
+
+
+def address_of_hook(h: Callable[..., Any] | CompiledHook | None) -> int:
+    """The number by which the event loop calls a hook, or a rule of a neuron model; 0 where there is none."""
     if h is None:
         return 0
     if isinstance(h, CompiledHook):
@@ -203,6 +215,10 @@ if TYPE_CHECKING or not ENABLED:
     def call_hook(function: Int, record: int, a: int, b: int, c: int, d: int, t: float) -> None:
         """Call the hook registered under a key (compiled: the hook at an address)."""
         _python_hooks[int(function)](record, a, b, c, d, t)
+
+    def call_rule(rule: Int, m: Int, a: Int, b: Int, c: Int, x: float, t: float) -> int:
+        """Call the rule of a neuron model registered under a key (compiled: the rule at an address)."""
+        return _python_hooks[int(rule)](m, a, b, c, x, t)  # type: ignore[no-any-return]
 
     def prefetch(array: NDArray[Any], index: Int) -> None:
         """Ask for the cache line of ``array[index]``; never faults."""
@@ -275,6 +291,20 @@ else:
             pointer = builder.inttoptr(args[0], fnty.as_pointer())
             builder.call(pointer, args[1:])
             return context.get_dummy_value()
+
+        return sig, codegen
+
+    @intrinsic
+    def call_rule(typingctx, rule, m, a, b, c, x, t):
+        """Call the compiled rule of a neuron model at an address."""
+        sig = types.int64(types.int64, *_RULE_TYPES)
+
+        def codegen(context, builder, signature, args):
+            from llvmlite import ir
+
+            i8, f8 = ir.IntType(64), ir.DoubleType()
+            fnty = ir.FunctionType(i8, [i8, i8, i8, i8, f8, f8])
+            return builder.call(builder.inttoptr(args[0], fnty.as_pointer()), args[1:])
 
         return sig, codegen
 

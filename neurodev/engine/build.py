@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,30 +12,30 @@ from neurodev.engine.loop.background import BATCH
 from neurodev.engine.loop.state import (
     N_BLOCK_WINDOWS,
     N_BUDGET,
-    N_CURRENT,
+    N_CROSSING,
     N_FRAME_WINDOWS,
+    N_MODELS,
     N_SUPRA,
     N_TOGETHER,
     N_UNIFORM,
     SENTINEL,
-    T_LENGTH,
     Background,
     Clock,
-    Currents,
-    Dendrites,
     Lanes,
     Log,
+    Models,
     Neurons,
     Queue,
     Record,
+    State,
 )
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError
-from neurodev.jit import address
+from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import check_writers
-from neurodev.neurons import dendrite
-from neurodev.neurons.expsum import SCRATCH
-from neurodev.neurons.lif import CURRENT_PARAMETERS, LIF
+from neurodev.neurons.channels import FRAME
+from neurodev.neurons.model import Cells, Membrane, NeuronModel
+from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
 from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
@@ -45,43 +44,27 @@ MAX_LANES = 64
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 _LONGEST_WINDOW = 16.0  # ms
-FRAME = 20.0  # length of a membrane frame, in the fastest time constants
 
 
 @dataclass
 class Membranes:
-    """Per-neuron parameters of all populations, concatenated, and the classes they fall into."""
+    """What the loop keeps of the neurons of all populations, concatenated, and the classes they fall into."""
 
-    parameters: dict[str, F8]
+    initial: F8  # (n_neuron,) mV
+    v_inf: F8  # (n_neuron,) mV
     kind: NDArray[np.uint32]
-    classes: F8  # (n_class, 9): tau, V_inf, threshold, reset, refractory, tau_exc, tau_inh, C, dendrite or not
-    v_inf: F8  # (n_neuron,)
+    classes: F8  # (n_class, 5): 1 / tau; threshold and reset relative to V_inf; refractory period; (V_inf)
 
 
 def membranes(populations: list[Population]) -> Membranes:
-    """Concatenate the neurons of all LIF populations and group equal ones into classes."""
-    parts: dict[str, list[F8]] = {}
-    for p in populations:
-        if isinstance(p.model, LIF):
-            given = p.model.expand(p.n, p.name)
-            if not p.model.has_currents:
-                given |= dict.fromkeys(CURRENT_PARAMETERS, np.zeros(p.n))  # delta synapses
-            given["dendrite"] = np.full(p.n, float(computes(p)))
-            for k, v in given.items():
-                parts.setdefault(k, []).append(v)
+    """Concatenate the membranes of all populations of neurons and group equal ones into classes."""
+    parts = [p.model.membrane(p.n, p.name) for p in populations if isinstance(p.model, NeuronModel)]
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
-    q = {k: np.concatenate(v) for k, v in parts.items()}
-    v_inf = np.where(np.isinf(q["tau"]), 0.0, q["rest"] + q["drive"])
-    names = ("threshold", "reset", "refractory", *CURRENT_PARAMETERS, "dendrite")
-    rows = np.column_stack([q["tau"], v_inf, *(q[k] for k in names)])
+    all_of = Membrane(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    rows = np.column_stack([all_of.rate, all_of.v_inf, all_of.threshold, all_of.reset, all_of.refractory])
     classes, kind = np.unique(rows, axis=0, return_inverse=True)
-    return Membranes(q, kind.reshape(-1).astype(np.uint32), classes, v_inf)
-
-
-def computes(p: Population) -> bool:
-    """Whether the neurons of a population have dendrites that do more than add up."""
-    return isinstance(p.model, LIF) and dendrite.KINDS.get(type(p.model.dendrite), 0) > 0
+    return Membranes(all_of.initial, all_of.v_inf, kind.reshape(-1).astype(np.uint32), classes)
 
 
 def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
@@ -98,74 +81,69 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
             at += p.n
     unborn = np.concatenate([np.arange(p.n) >= p.n - p.room for p in populations if not p.is_drive])
     c = m.classes
-    with np.errstate(divide="ignore"):
-        rate = np.where(np.isinf(c[:, 0]), 0.0, 1.0 / c[:, 0])
     return Neurons(
-        u=np.where(unborn, SENTINEL, m.parameters["initial"] - m.v_inf),
+        u=np.where(unborn, SENTINEL, m.initial - m.v_inf),
         kind=m.kind,
         population=np.concatenate(owner),
         first=first,
         size=size,
-        rate=rate,
-        threshold=np.where(c[:, 7] > 0, np.inf, c[:, 2] - c[:, 1]),  # with currents: see make_currents
+        rate=c[:, 0].copy(),
+        threshold=c[:, 2] - c[:, 1],
         reset=c[:, 3] - c[:, 1],
         refractory=c[:, 4].copy(),
         silenced=np.zeros(n_population, dtype=np.int64),
     )
 
 
-def make_currents(network: Network, m: Membranes, neurons: Neurons) -> Currents:
-    """Kernel state of the synaptic currents at time 0: none flow."""
-    populations = list(network.populations.values())
-    model = np.array([isinstance(p.model, LIF) and p.model.has_currents for p in populations], dtype=np.int64)
-    model += [computes(p) for p in populations]
-    sizes = np.where(model > 0, neurons.size, 0)
-    c = m.classes
-    on = c[:, 7] > 0
-    rate, anchored = np.zeros((c.shape[0], 8)), np.zeros((c.shape[0], 8))
-    rate[on, :2] = 1.0 / c[on, 5:7]
-    branched = c[:, 8] > 0  # products of two currents decay with the sum of their rates; plateaus do not decay
-    rate[branched, 2:5] = rate[branched][:, [0, 0, 1]] + rate[branched][:, [0, 1, 1]]
-    n_channel = np.where(branched, 6, np.where(on, 2, 0))
-    # the frame lasts FRAME of the fastest time constants: a difference of rates below its inverse needs the anchor
-    fastest = max(float(neurons.rate.max()), float(rate.max()))
-    anchored[on] = np.abs(rate[on] - neurons.rate[on, None]) * FRAME < fastest
-    cell = np.zeros((max(int(sizes.sum()), 1), 8 if branched.any() else 4))
-    cell[:, 0] = np.inf
-    cell[:, 4:][:, -1:] = np.inf
-    return Currents(
-        model=model,
-        first=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
-        channel=np.array([int(q.source.inhibitory) for q in network.projections.values()], dtype=np.int64),
-        n_channel=n_channel.astype(np.int64),
-        rate=rate,
-        anchored=anchored,
-        inverse=np.divide(1.0, c[:, 7], out=np.zeros(c.shape[0]), where=on),
-        threshold=c[:, 2] - c[:, 1],
-        cell=cell,
-    )
+def fastest_rate(populations: list[Population], neurons: Neurons) -> float:
+    """The highest rate (1/ms) of any membrane or current: the frame of the membranes must be short for it."""
+    rates = [p.model.fastest_rate(p.n, p.name) for p in populations if isinstance(p.model, NeuronModel)]
+    return max(float(neurons.rate.max()), *rates)
 
 
-def make_dendrites(network: Network, m: Membranes, neurons: Neurons) -> Dendrites:
-    """Kernel state of the branches at time 0; `Engine` fills in where the tables keep the branch of each synapse."""
-    populations = list(network.populations.values())
-    kind, size = np.zeros(len(populations), dtype=np.int64), np.zeros(len(populations), dtype=np.int64)
-    parameter = np.zeros((len(populations), 8))
-    for p in populations:
-        if computes(p):
-            assert isinstance(p.model, LIF) and p.model.dendrite is not None
-            kind[p.index], size[p.index] = dendrite.KINDS[type(p.model.dendrite)], p.model.dendrite.per_neuron
-            values = dendrite.parameters(p.model.dendrite)
-            parameter[p.index, : len(values)] = values
-    total = size * neurons.size
-    local = np.zeros((max(int(total.sum()), 1), 4))
-    local[:, 2] = np.inf
-    offset = np.zeros(m.classes.shape[0])
-    offset[m.kind] = m.v_inf - m.parameters["rest"]
-    return Dendrites(
-        kind, np.concatenate([[0], np.cumsum(total)[:-1]]).astype(np.int64), size, parameter,
-        np.zeros(max(len(network.projections), 1), dtype=np.int64), offset, local, np.zeros(SCRATCH),
-    )  # fmt: skip
+def make_cells(populations: list[Population], fastest: float, now: float) -> dict[int, Cells]:
+    """The neurons of every population whose model has rules, by the population's index."""
+    return {
+        p.index: Cells(p.model, p.n, p.name, fastest, now)
+        for p in populations
+        if isinstance(p.model, NeuronModel) and p.model.rules() is not None
+    }
+
+
+def make_models(n_population: int, cells: dict[int, Cells]) -> Models:
+    """Addresses of the rules of each population; their records are written once the state stands."""
+    out = Models(*(np.zeros(n_population, dtype=np.int64) for _ in Models._fields))
+    for p, c in cells.items():
+        for rule in ("deliver", "kick", "predict", "event", "reset", "rebase"):
+            function = getattr(c.rules, rule)
+            getattr(out, rule)[p] = 0 if function is None else address_of_hook(function)
+        out.state[p], out.width[p] = address(c.state), c.state.shape[1]
+    return out
+
+
+def write_records(s: State, cells: dict[int, Cells]) -> None:
+    """Tell the rules of every model where everything is; to be repeated whenever an array of the state has moved."""
+    pr, q = s.projections, s.queue
+    for p, c in cells.items():
+        first = int(s.neurons.first[p])
+        c.u, c.clock = s.neurons.u[first : first + c.n], s.clock.time
+        record = ModelRecord(
+            first=first, n=c.n, u=address(s.neurons.u), n_neuron=s.neurons.u.size, kind=address(c.kind),
+            classes=address(c.classes), n_class=c.classes.shape[0], n_value=c.classes.shape[1],
+            cells=address(c.state), n_column=c.state.shape[1], places=address(c.places), per_neuron=c.per_neuron,
+            n_place_column=c.places.shape[1], scratch=address(c.scratch), n_scratch=c.scratch.size,
+            clock=address(s.clock.time), n_event=address(s.clock.n[N_CROSSING:]), event_time=address(q.crossing_time),
+            event_index=address(q.crossing_index), event_key=address(q.crossing_u), room=q.crossing_time.size,
+            listed=address(q.fired), n_projection=pr.post.size, post=address(pr.post), weight=address(pr.weight),
+            uid=address(pr.uid), capacity=address(pr.capacity), branch=address(pr.branch),
+            inhibitory=address(pr.inhibitory), birth_count=address(pr.birth_count), birth_time=address(pr.birth_time),
+            birth_uid=address(pr.birth_uid), n_birth=pr.birth_time.shape[1],
+            receive=0 if c.rules.receive is None else address_of_hook(c.rules.receive), predict=s.models.predict[p],
+        )  # fmt: skip
+        if c.record.size == 0:
+            c.record = np.zeros(RECORD_SIZE, dtype=np.int64)
+        c.record[:] = record
+        s.models.record[p] = address(c.record)
 
 
 def branch_address(table: Table) -> int:
@@ -180,22 +158,20 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     return max(np.floor(shortest / _GRID), 1.0) * _GRID
 
 
-def make_clock(window: float, neurons: Neurons, currents: Currents, together: bool) -> tuple[Clock, int]:
-    """The clock at time 0, and the number of windows in an epoch."""
-    f, n = np.zeros(6), np.zeros(22, dtype=np.int64)
-    f[T_LENGTH] = window
-    fastest = max(float(np.max(neurons.rate)), float(np.max(currents.rate)))
+def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, together: bool) -> tuple[Clock, int]:
+    """The clock at time 0, and the number of windows in an epoch; `ruled`: some population has rules of its own."""
+    n = np.zeros(22, dtype=np.int64)
     frame = max(1, int(FRAME / (fastest * window))) if fastest > 0 else 1 << 40
     block = max(1, round(1.0 / window))
     n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
     n[N_BUDGET] = np.iinfo(np.int64).max
-    n[N_CURRENT] = int(np.any(currents.model > 0))
+    n[N_MODELS] = int(ruled)
     n[N_TOGETHER] = int(together)
-    n[N_UNIFORM] = int(neurons.rate.size == 1 and n[N_CURRENT] == 0)
+    n[N_UNIFORM] = int(neurons.rate.size == 1 and not ruled)
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
     common = np.lcm(frame if fastest > 0 else 1, block)
     epoch = int(common * max(1, np.ceil(8192.0 / (common * window))))
-    return Clock(f, n), epoch
+    return Clock(np.zeros(5), np.array([window]), n), epoch
 
 
 def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
@@ -298,21 +274,26 @@ def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
     )
 
 
+def buffer_room(n_cell: int) -> int:
+    """Room of a buffer of spikes or crossings to begin with: some for every cell; it grows when it is short."""
+    return 4 * n_cell + 1024
+
+
 def make_log(neurons: Neurons, room: int | None = None) -> Log:
     """Empty spike logs."""
     n = neurons.size.size
-    room = room or int(4 * neurons.size.max() + 1024)
+    room = room or buffer_room(int(neurons.size.max()))
     return Log(np.zeros((n, room)), np.zeros((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64))
 
 
 def make_queue(n_neuron: int, room: int = 4096) -> Queue:
     """An empty queue with room for `room` arrivals in a window, 18 bytes each."""
-    u4 = np.uint32
+    u4, few = np.uint32, buffer_room(n_neuron)
     return Queue(
         np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16), np.zeros(room + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
-        np.zeros(4 * n_neuron + 1024), np.zeros(4 * n_neuron + 1024, u4), np.zeros(4 * n_neuron + 1024),
+        np.zeros(few), np.zeros(few, u4), np.zeros(few),
         np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
         np.zeros(n_neuron + 1, u4),
     )  # fmt: skip
@@ -353,8 +334,3 @@ def make_record(populations: list[Population], room: int) -> Record:
         np.zeros(total, dtype=np.int64), first, np.zeros(n, dtype=np.int64),
         np.zeros(room), np.zeros(room, dtype=np.uint32), np.zeros(room, dtype=np.uint32),
     )  # fmt: skip
-
-
-def describe_lanes(lanes: Lanes) -> dict[str, Any]:
-    """What `print(simulation)` says of delays."""
-    return {"lanes": int(lanes.delay.size), "shortest": float(lanes.delay.min()) if lanes.delay.size else None}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from neurodev.engine.network import Network, Projection
 from neurodev.errors import BuildError, nearest
 from neurodev.mechanisms.base import Mechanism, SynapseView
-from neurodev.neurons.dendrite import Plateau
 from neurodev.neurons.drive import Drive
+from neurodev.neurons.model import NeuronModel
 from neurodev.units import day, hour
 
 
@@ -80,12 +80,8 @@ def approximations(network: Network, tick: float, acceleration: float) -> list[s
             f"{tick / hour:g} h with the mean signals of {tick / acceleration / 1000:g} s of spikes."
         )
     for p in network.populations.values():
-        dendrite = getattr(p.model, "dendrite", None)
-        if isinstance(dendrite, Plateau) and dendrite.magnesium > 0.0:
-            out.append(
-                f"{p.name}: a plateau keeps for its {dendrite.duration:g} ms the amplitude that the potential allowed "
-                "at its onset."
-            )
+        if isinstance(p.model, NeuronModel):
+            out += [f"{p.name}: {sentence}" for sentence in p.model.approximations()]
     for where, m in mechanisms_of(network):
         if m.name == "SpineSize":
             out.append(

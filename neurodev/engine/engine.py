@@ -14,9 +14,9 @@ from neurodev.engine import build
 from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
 from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
-from neurodev.engine.loop.channels import synaptic_part
-from neurodev.engine.loop.currents import predict_all
+from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
+    BIRTH_BATCHES,
     N_BUDGET,
     N_CROSSING,
     N_DRIVE,
@@ -31,21 +31,20 @@ from neurodev.engine.loop.state import (
     REFRACTORY,
     SENTINEL,
     T_BLOCK,
-    T_END,
     T_FRAME,
-    T_LENGTH,
     T_NOW,
-    T_WINDOW,
+    TIMES,
     Log,
     Projections,
     State,
+    pack,
 )
-from neurodev.engine.loop.views import pack
 from neurodev.engine.network import Network
 from neurodev.errors import BuildError, SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
 from neurodev.neurons.drive import Drive
+from neurodev.neurons.model import NeuronModel
 from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
@@ -83,20 +82,19 @@ class Engine:
         self.uids = UidSource()
         self.tables = [build.draw_table(network, q, self.uids) for q in self.projections]
         m = build.membranes(self.populations)
-        self.v_inf = m.v_inf
+        self.v_inf, self.initial_u = m.v_inf, m.initial - m.v_inf
         neurons = build.make_neurons(self.populations, m)
-        self.initial_u = m.parameters["initial"] - m.v_inf
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
         lanes = build.make_lanes(self.projections, self.tables)
         self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
         window = build.window_length(lanes.delay.tolist(), neurons)
-        currents = build.make_currents(network, m, neurons)
-        dendrites = build.make_dendrites(network, m, neurons)
-        clock, self.epoch_windows = build.make_clock(window, neurons, currents, network.together)
+        fastest = build.fastest_rate(self.populations, neurons)
+        ruled = any(isinstance(p.model, NeuronModel) and p.model.rules() is not None for p in self.populations)
+        clock, self.epoch_windows = build.make_clock(window, neurons, fastest, ruled, network.together)
         self.epoch_length = self.epoch_windows * window
         n_neuron = neurons.u.size
-        room = max(4 * n_neuron + 1024, 1 << 16)
+        room = max(build.buffer_room(n_neuron), 1 << 16)
         background = build.make_background(network, neurons)
         hot = find_hot(self.projections, self.tables)
         self.blocks = blocks if blocks is not None else signal_blocks(self.populations)
@@ -106,14 +104,14 @@ class Engine:
         self.start = float(start)
         # the first epoch begins at the last exact window boundary before the start
         self.epoch_start = float(np.floor(start / self.epoch_length) * self.epoch_length)
+        self.cells = build.make_cells(self.populations, fastest, start - self.epoch_start)
         self.state = State(
             clock, neurons, build.make_log(neurons), lanes,
             self._addresses(hook_first, post_first, neurons.first), hooks,
-            build.make_queue(n_neuron), background, build.make_record(self.populations, room), currents, dendrites,
+            build.make_queue(n_neuron), background, build.make_record(self.populations, room),
+            build.make_models(len(self.populations), self.cells),
         )  # fmt: skip
-        for i, t in enumerate(self.tables):
-            dendrites.branch[i] = build.branch_address(t)
-        self._table = pack(self.state)
+        self._bind()
         self._versions = [t.version for t in self.tables]
         self._begin(start - self.epoch_start)
         self._bind_drives()
@@ -123,12 +121,12 @@ class Engine:
     def _begin(self, offset: float) -> None:
         """Put the clocks at `offset` within the first epoch."""
         s = self.state
-        window = s.clock.f[T_LENGTH]
+        window = float(s.clock.length[0])
         index = int(np.floor(offset / window))
         s.clock.n[N_WINDOW] = index
         for t in (T_NOW, T_FRAME):
-            s.clock.f[t] = offset
-        s.clock.f[T_BLOCK] = -np.inf
+            s.clock.time[t] = offset
+        s.clock.time[T_BLOCK] = -np.inf
         s.hooks.trace_base[:] = offset
         s.background.clock[:] = offset
         rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
@@ -148,11 +146,11 @@ class Engine:
         n = len(self.tables)
         z = lambda: np.zeros(n, dtype=np.int64)  # noqa: E731
         p = Projections(
-            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
-            np.zeros((n, 32)), np.zeros((n, 32), dtype=np.uint64), hook_first, post_first,
+            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
+            np.zeros((n, BIRTH_BATCHES)), np.zeros((n, BIRTH_BATCHES), dtype=np.uint64), hook_first, post_first,
         )  # fmt: skip
         for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
-            p.offset[i] = first[q.target.index]
+            p.offset[i], p.inhibitory[i] = first[q.target.index], int(q.source.inhibitory)
             self._write_addresses(p, i, t)
         return p
 
@@ -161,6 +159,7 @@ class Engine:
         p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.uid)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
+        p.branch[i] = build.branch_address(t)
 
     def refresh_addresses(self) -> None:
         """After plans were applied: tables may have moved."""
@@ -169,7 +168,6 @@ class Engine:
                 continue
             self._versions[i] = t.version
             self._write_addresses(self.state.projections, i, t)
-            self.state.dendrites.branch[i] = build.branch_address(t)
             for h in self.hot:
                 if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
@@ -191,6 +189,11 @@ class Engine:
     def _replace(self, **groups: object) -> None:
         """Exchange groups of arrays, and tell the kernels where they are now."""
         self.state = self.state._replace(**groups)  # type: ignore[arg-type]
+        self._bind()
+
+    def _bind(self) -> None:
+        """Tell the kernels where the arrays are now."""
+        build.write_records(self.state, self.cells)
         self._table = pack(self.state)
 
     # ------------------------------------------------------------------ running
@@ -198,7 +201,7 @@ class Engine:
     @property
     def now(self) -> float:
         """Spike time, ms."""
-        return self.epoch_start + float(self.state.clock.f[T_NOW])
+        return self.epoch_start + float(self.state.clock.time[T_NOW])
 
     @property
     def events(self) -> int:
@@ -266,19 +269,11 @@ class Engine:
     def _new_epoch(self) -> None:
         """Move every stored time back by one epoch; exact, since an epoch is a whole number of windows."""
         s, by = self.state, self.epoch_length
-        s.log.time[:] -= by
-        f, n, q = s.clock.f, s.clock.n, s.queue
-        f[[T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK]] -= by
-        n[N_WINDOW] -= self.epoch_windows
-        q.release_time[: n[N_RELEASE]] -= by
-        q.crossing_time[: n[N_CROSSING]] -= by
-        q.drive_time[:] -= by
-        s.currents.cell[:, 0] -= by
-        s.currents.cell[:, 4:][:, -1:] -= by  # where there are dendrites: the next end of a plateau
-        s.dendrites.local[:, 2] -= by
-        s.hooks.trace_base[:] -= by
-        s.projections.birth_time[:] -= by
-        bg.shift(address(self._table), by)
+        for held in TIMES:
+            getattr(getattr(s, held.group), held.field)[...] -= by
+        for cells in self.cells.values():
+            cells.move_epoch(by)
+        s.clock.n[N_WINDOW] -= self.epoch_windows
         self.flush_spikes()
         self.epoch_start += by
 
@@ -335,14 +330,15 @@ class Engine:
     def potential(self, population: str) -> F8:
         """Membrane potentials (mV) of a population now; reset while refractory, NaN where no neuron lives."""
         p = self.network.populations[population]
-        if p.is_drive:
+        if not isinstance(p.model, NeuronModel):
             raise BuildError(f"{population!r} is a drive and has no membrane")
         s = self.state
+        if p.index in self.cells:
+            v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))
+            return np.where(self.alive[p.index], v, np.nan)
         here = slice(int(s.neurons.first[p.index]), int(s.neurons.first[p.index]) + p.n)
         u, kind = s.neurons.u[here], s.neurons.kind[here]
-        dt = s.clock.f[T_NOW] - s.clock.f[T_FRAME]
-        if s.currents.model[p.index]:
-            u = u + synaptic_part(address(self._table), here.start, here.stop)
+        dt = s.clock.time[T_NOW] - s.clock.time[T_FRAME]
         v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
         v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
         return np.where(self.alive[p.index], v, np.nan)
@@ -359,36 +355,49 @@ class Engine:
         here = slice(first, first + int(s.neurons.size[population]))
         if on:
             s.neurons.u[here] = SENTINEL
+            return
+        pending = set(s.queue.release_index[: s.clock.n[N_RELEASE]].tolist())
+        free = np.array([j not in pending for j in range(here.start, here.stop)])
+        free &= self.alive[population]
+        if population in self.cells:
+            self._come_free(population, np.flatnonzero(free))
         else:
             kind = s.neurons.kind[here]
-            grow = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[kind])
-            pending = set(s.queue.release_index[: s.clock.n[N_RELEASE]].tolist())
-            free = np.array([j not in pending for j in range(here.start, here.stop)])
-            free &= self.alive[population]
-            u = s.neurons.u[here]
-            u[free] = (s.neurons.reset[kind] * grow)[free]
-            if s.currents.model[population]:
-                u[free] -= synaptic_part(address(self._table), here.start, here.stop)[free]
-            self.predict(population, here.start, here.stop)
+            grow = np.exp((s.clock.time[T_NOW] - s.clock.time[T_FRAME]) * s.neurons.rate[kind])
+            s.neurons.u[here][free] = (s.neurons.reset[kind] * grow)[free]
+        self.predict(population, here.start, here.stop)
+
+    def _come_free(self, population: int, neurons: I8) -> None:
+        """Neurons of a model with rules stand at their reset potential now."""
+        cells = self.cells[population]
+        cells.u[neurons] = 0.0
+        for i in neurons.tolist():
+            cells.ask("reset", i, i + 1, float(self.state.clock.time[T_NOW]))
 
     def predict(self, population: int, first: int, last: int) -> None:
         """Note the coming crossings of neurons `first`..`last` of a population, set to new potentials from outside."""
         s = self.state
-        if s.clock.f[T_BLOCK] == -np.inf:
+        if s.clock.time[T_BLOCK] == -np.inf:
             return  # nothing ran yet: the first window looks at everybody
         while s.clock.n[N_CROSSING] + (last - first) + s.neurons.u.size >= self.state.queue.crossing_time.size:
             self._grow(Status.CROSSING_FULL)
-        note = predict_all if s.currents.model[population] else loop.predict_delta
-        note(address(self._table), first, last, float(s.clock.f[T_NOW]))
+        now = float(s.clock.time[T_NOW])
+        if population in self.cells:
+            begin = int(s.neurons.first[population])
+            self.cells[population].ask("predict", first - begin, last - begin, now)
+        else:
+            predict_delta(address(self._table), first, last, now)
 
     def mark_births(self, projection: int, first_uid: int) -> None:
         """Spikes already in flight are not carried by synapses from `first_uid` on."""
-        p, t = self.state.projections, self.state.clock.f[T_NOW]
+        p, t = self.state.projections, self.state.clock.time[T_NOW]
         k = int(p.birth_count[projection])
         keep = [b for b in range(k) if p.birth_time[projection, b] > t - self.longest_delay]
         times, uids = p.birth_time[projection, keep], p.birth_uid[projection, keep]
         if len(keep) + 1 > p.birth_time.shape[1]:
-            raise SimulationError("more than 31 batches of births within one axonal delay: apply them in one batch")
+            raise SimulationError(
+                f"more than {BIRTH_BATCHES - 1} batches of births within one axonal delay: apply them in one batch"
+            )
         p.birth_time[projection, : len(keep)] = times
         p.birth_uid[projection, : len(keep)] = uids
         p.birth_time[projection, len(keep)] = t
@@ -399,6 +408,6 @@ class Engine:
         """Change the rate of a background stream from now on (the batch in hand is drawn anew)."""
         g, s = self.state.background, self.state
         g.rate[index] = rate_hz * n / 1e3
-        g.clock[index] = s.clock.f[T_NOW]
+        g.clock[index] = s.clock.time[T_NOW]
         rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        bg.refill(address(self._table), index, rate, float(s.clock.f[T_FRAME]))
+        bg.refill(address(self._table), index, rate, float(s.clock.time[T_FRAME]))

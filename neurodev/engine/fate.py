@@ -8,31 +8,23 @@ of it happens between two events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine.loop.channels import AT
-from neurodev.engine.loop.dendrites import END, ENDS
+from neurodev.engine.engine import Engine
 from neurodev.engine.loop.state import (
+    LISTS,
     N_AGENDA,
     N_AGENDA_AT,
-    N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
-    N_DUE,
-    N_DUE_AT,
-    N_RELEASE,
     REFRACTORY,
     SENTINEL,
     T_FRAME,
     T_NOW,
 )
 from neurodev.errors import InvariantError
-
-if TYPE_CHECKING:
-    from neurodev.engine.engine import Engine
+from neurodev.neurons.rules import AT
 
 I8 = NDArray[np.int64]
 B1 = NDArray[np.bool_]
@@ -72,32 +64,21 @@ def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:
     s.neurons.u[first : first + dead.size][dead] = SENTINEL
     gone = np.zeros(s.neurons.u.size, dtype=bool)
     gone[first : first + dead.size] = dead
-    k = int(n[N_RELEASE])
-    n[N_RELEASE] = _keep(~gone[q.release_index[:k]], 0, q.release_time, q.release_index)
-    at, k = int(n[N_DUE_AT]), int(n[N_DUE])
-    n[N_DUE] = _keep(~gone[q.due_index[at:k]], at, q.due_time, q.due_index)
-    k = int(n[N_CROSSING])
-    k = _keep(~gone[q.crossing_index[:k]], 0, q.crossing_time, q.crossing_index, q.crossing_u)
-    n[N_CROSSING] = k
-    order = np.lexsort((q.crossing_index[:k], q.crossing_time[:k]))  # a sorted list is a heap
-    for a in (q.crossing_time, q.crossing_index, q.crossing_u):
-        a[:k] = a[:k][order]
-    _forget_currents(engine, population, np.flatnonzero(dead))
+    for listed in LISTS:
+        at, k = int(n[listed.at]) if listed.at >= 0 else 0, int(n[listed.count])
+        arrays = [getattr(q, name) for name in listed.arrays]
+        n[listed.count] = k = _keep(~gone[getattr(q, listed.index)[at:k]], at, *arrays)
+        if listed.heap:
+            order = np.lexsort((q.crossing_index[:k], q.crossing_time[:k]))  # a sorted list is a heap
+            for a in arrays:
+                a[:k] = a[:k][order]
+    _forget_cells(engine, population, np.flatnonzero(dead))
 
 
-def _forget_currents(engine: Engine, population: int, neurons: I8) -> None:
+def _forget_cells(engine: Engine, population: int, neurons: I8) -> None:
     """No current flows in these neurons and their branches, and no event of theirs is predicted."""
-    c, d = engine.state.currents, engine.state.dendrites
-    if c.model[population]:
-        rows = c.first[population] + neurons
-        c.cell[rows] = 0.0
-        c.cell[rows, AT] = np.inf
-    if d.kind[population]:
-        c.cell[rows, ENDS] = np.inf
-        of_each = d.size[population]
-        branches = (d.first[population] + neurons[:, None] * of_each + np.arange(of_each)).ravel()
-        d.local[branches] = 0.0
-        d.local[branches, END] = np.inf
+    if population in engine.cells:
+        engine.cells[population].forget(neurons, float(engine.state.clock.time[T_NOW]))
 
 
 def _forget_spikes(engine: Engine, population: int, dead: B1) -> None:
@@ -127,11 +108,11 @@ def wake(engine: Engine, population: int, neurons: I8) -> None:
     s = engine.state
     first = int(s.neurons.first[population])
     engine.alive[population][neurons] = True
-    _forget_currents(engine, population, neurons)  # background falls also on places that nobody has yet
+    _forget_cells(engine, population, neurons)  # background falls also on places that nobody has yet
     if s.neurons.silenced[population] == 1:
         return
     j = first + neurons
-    growth = np.exp((s.clock.f[T_NOW] - s.clock.f[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
+    growth = np.exp((s.clock.time[T_NOW] - s.clock.time[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
     s.neurons.u[j] = engine.initial_u[j] * growth
     engine.predict(population, int(j.min()), int(j.max()) + 1)
 
@@ -155,11 +136,10 @@ def verify(engine: Engine) -> None:
         if first >= 0:
             found |= bool(np.any(s.neurons.u[first : first + p.n][absent] > REFRACTORY))
             j = np.flatnonzero(absent) + first
-            found |= bool(np.isin(q.release_index[: int(n[N_RELEASE])], j).any())
-            found |= bool(np.isin(q.due_index[int(n[N_DUE_AT]) : int(n[N_DUE])], j).any())
-            found |= bool(np.isin(q.crossing_index[: int(n[N_CROSSING])], j).any())
-            if s.currents.model[p.index]:
-                rows = s.currents.first[p.index] + np.flatnonzero(absent)
-                found |= bool(np.isfinite(s.currents.cell[rows, AT]).any())
+            for listed in LISTS:
+                at = int(n[listed.at]) if listed.at >= 0 else 0
+                found |= bool(np.isin(getattr(q, listed.index)[at : int(n[listed.count])], j).any())
+            if p.index in engine.cells:
+                found |= bool(np.isfinite(engine.cells[p.index].state[absent, AT]).any())
         if found:
             raise InvariantError(f"population {p.name!r}: a neuron that does not live has an event on its way")

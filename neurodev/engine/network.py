@@ -12,7 +12,7 @@ from neurodev import params, rng
 from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.drive import Background, Drive
-from neurodev.neurons.lif import LIF, siegert_hz
+from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import param
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
@@ -66,7 +66,7 @@ class Population:
     """
 
     name: str
-    model: LIF | Drive
+    model: NeuronModel | Drive
     n: int
     index: int
     inhibitory: bool
@@ -132,7 +132,7 @@ class Projection:
     @property
     def branches(self) -> Branches | None:
         """The dendrite of a target neuron; None where synapses have no place."""
-        return self.target.model.dendrite if isinstance(self.target.model, LIF) else None
+        return self.target.model.dendrite if isinstance(self.target.model, NeuronModel) else None
 
     def use(self, *mechanisms: Mechanism) -> Projection:
         """Let synapse-level mechanisms act on this projection, in this order."""
@@ -184,7 +184,7 @@ class Network:
 
     def add(
         self,
-        model: LIF | Drive,
+        model: NeuronModel | Drive,
         n: int,
         *,
         name: str | None = None,
@@ -197,7 +197,7 @@ class Network:
 
         Parameters
         ----------
-        model : LIF or a drive
+        model : neuron model or drive
             What the cells are.
         n : int
             How many.
@@ -210,8 +210,10 @@ class Network:
         room : int
             Places for neurons still to be born (`Neurogenesis`), at random on the sheet; they follow the `n` others.
         """
-        if isinstance(model, type) or not isinstance(model, (LIF, Drive)):
-            raise ParameterError(f"model must be nd.LIF(...) or a drive such as nd.Poisson(...), got {model!r}")
+        if isinstance(model, type) or not isinstance(model, (NeuronModel, Drive)):
+            raise ParameterError(
+                f"model must be nd.LIF(...), another neuron model, or a drive such as nd.Poisson(...), got {model!r}"
+            )
         role = name if name is not None else self._role(model, inhibitory)
         if not isinstance(role, str) or not role or not role.replace("_", "a").isalnum():
             raise ParameterError(f"name must be a word of letters, digits and _, got {name!r}")
@@ -222,13 +224,13 @@ class Network:
         if room:
             where = np.concatenate([where, self._places(model, room, role)])
             n += room
-        if isinstance(model, LIF):
+        if isinstance(model, NeuronModel):
             model.expand(n, role)
         population = Population(role, model, n, len(self.populations), bool(inhibitory), where, room=int(room))
         self.populations[role] = population
         return population
 
-    def _positions(self, model: LIF | Drive, n: int, role: str, positions: Any, jitter: float) -> F8:
+    def _positions(self, model: NeuronModel | Drive, n: int, role: str, positions: Any, jitter: float) -> F8:
         draw = rng.generator(self.seed, role, "positions")
         if positions is None and isinstance(model, Drive):
             own = model.positions(n, self.sheet, draw)
@@ -241,7 +243,7 @@ class Network:
             raise ParameterError(f"positions of {role!r} must be finite with shape ({n}, 2), got shape {where.shape}")
         return where
 
-    def _places(self, model: LIF | Drive, room: object, role: str) -> F8:
+    def _places(self, model: NeuronModel | Drive, room: object, role: str) -> F8:
         """Places of neurons still to be born."""
         if isinstance(room, bool) or not isinstance(room, (int, np.integer)) or room < 0:
             raise ParameterError(f"room of {role!r} must be a number of places >= 0, got {room!r}")
@@ -250,8 +252,8 @@ class Network:
         draw = rng.generator(self.seed, role, "positions of the unborn")
         return draw.uniform(0.0, [self.sheet.width, self.sheet.height], (int(room), 2))
 
-    def _role(self, model: LIF | Drive, inhibitory: bool) -> str:
-        word = ("inh" if inhibitory else "exc") if isinstance(model, LIF) else model.role
+    def _role(self, model: NeuronModel | Drive, inhibitory: bool) -> str:
+        word = ("inh" if inhibitory else "exc") if isinstance(model, NeuronModel) else model.role
         name, k = word, 2
         while name in self.populations:
             name, k = f"{word}{k}", k + 1
@@ -338,30 +340,27 @@ class Network:
 
     # ------------------------------------------------------------------ telling what it is
 
-    def mean_input(self, population: Population) -> tuple[float, float]:
-        """Mean and noise amplitude (mV, Brunel's sigma) that the drives alone give a neuron of `population`."""
-        model = population.model
-        assert isinstance(model, LIF)
-        p = model.expand(population.n, population.name)
-        tau = float(np.mean(p["tau"]))
-        mu, variance = float(np.mean(p["drive"])), 0.0
+    def inputs(self, population: Population) -> list[Input]:
+        """What the drives give a neuron of `population`: an entry for each background and projection."""
+        out = []
         for target, b in self.backgrounds:
             if target is population:
                 rate = float(np.mean(b.rate_hz)) / 1e3
-                square = 2.0 if b.amplitudes == "exponential" else 1.0
-                w, share = model.as_jump(b.weight)
-                mu += w * rate * tau
-                variance += square * w * w * share * rate * tau
+                out.append(Input(b.weight, rate, 2.0 if b.amplitudes == "exponential" else 1.0))
         for q in self.projections.values():
             if q.target is not population or not isinstance(q.source.model, Drive):
                 continue
-            rate = q.source.model.mean_rate_hz() / 1e3
             w = q.spines.weight if q.spines is not None else float(np.mean(q.weight))
-            w, share = model.as_jump(-w if q.source.inhibitory else w)
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
-            mu += w * k * rate * tau
-            variance += w * w * share * k * rate * tau
-        return mu, float(np.sqrt(variance))
+            out.append(Input(-w if q.source.inhibitory else w, k * (q.source.model.mean_rate_hz() / 1e3)))
+        return out
+
+    def mean_input(self, population: Population) -> tuple[float, float]:
+        """Mean and noise amplitude (mV, Brunel's sigma) that the drives alone give a neuron of `population`."""
+        self._mine(population, "population")
+        if not isinstance(population.model, NeuronModel):
+            raise BuildError(f"{population.name!r} is a drive and takes no input")
+        return population.model.mean_drive(population.n, population.name, self.inputs(population))
 
     def __repr__(self) -> str:
         lines = [f"Network(seed={self.seed}) on a sheet of {self.sheet.width:g} x {self.sheet.height:g} um"]
@@ -370,24 +369,17 @@ class Network:
                 rate = p.model.mean_rate_hz()
                 lines.append(f"  {p.name:<10} {p.n:>6} cells    {type(p.model).__name__}, mean {rate:.3g} Hz")
                 continue
-            mu, sigma = self.mean_input(p)
-            c = {k: float(np.mean(v)) for k, v in p.model.expand(p.n, p.name).items()}
-            guess = siegert_hz(mu, sigma, c["tau"], c["threshold"] - c["rest"], c["reset"] - c["rest"], c["refractory"])
             sign = "inhibitory" if p.inhibitory else "excitatory"
             used = f", uses {', '.join(m.name for m in p.mechanisms)}" if p.mechanisms else ""
             d = p.model.dendrite
             if d is not None:
                 used = f", {d.per_neuron:g} branches ({type(d).__name__}){used}"
-            about = "silent" if guess < 1e-3 else f"about {guess:.2g} Hz"
-            lines.append(
-                f"  {p.name:<10} {p.n:>6} neurons  {sign}, mean drive {mu:.3g} mV of {c['threshold'] - c['rest']:g}, "
-                f"noise {sigma:.2g} mV: {about} from the drives alone{used}"
-            )
-            if guess < 0.01 and mu < 0.5 * (c["threshold"] - c["rest"]):
-                lines.append("             (silent on average: it fires only if its drive comes in bursts)")
+            about, *more = p.model.outlook(p.n, p.name, self.inputs(p))
+            lines.append(f"  {p.name:<10} {p.n:>6} neurons  {sign}, {about}{used}")
+            lines += more
         for q in self.projections.values():
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
-            unit = "pA" if isinstance(q.target.model, LIF) and q.target.model.has_currents else "mV"
+            unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
             kind = f"spines of {q.spines.weight:g} {unit}" if q.spines else f"{float(np.mean(q.weight)):g} {unit}"
             used = f", uses {', '.join(m.name for m in q.mechanisms)}" if q.mechanisms else ""
             lines.append(f"  {q.name:<18} {k * q.target.n:>8.0f} synapses, {k:.3g} inputs each, {kind}{used}")

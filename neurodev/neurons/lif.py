@@ -12,22 +12,28 @@ With exponential synaptic currents (`current.py`) a weight is a current in pA th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.jit import address
+from neurodev.neurons import channels, current_rules, dendrite_rules
+from neurodev.neurons.dendrite import KINDS, Plateau
+from neurodev.neurons.dendrite import parameters as dendrite_numbers
+from neurodev.neurons.expsum import SCRATCH
+from neurodev.neurons.model import Cells, Column, Input, Membrane, NeuronModel, Rules, is_free
 from neurodev.params import check, param
 from neurodev.structure.places import Branches
 
 F8 = NDArray[np.float64]
-CURRENT_PARAMETERS = ("tau_excitatory", "tau_inhibitory", "capacitance")
 
 
 @dataclass(frozen=True)
-class LIF:
+class LIF(NeuronModel):
     """Leaky integrate-and-fire neurons; each parameter is a number or one number per neuron.
 
     Parameters
@@ -103,6 +109,101 @@ class LIF:
         """Whether synapses give exponential currents (weights in pA) rather than jumps of V (weights in mV)."""
         return self.tau_excitatory is not None
 
+    @property
+    def branched(self) -> int:
+        """Which dendrite its rules compute; 0: none, or one that merely adds up."""
+        return KINDS.get(type(self.dendrite), 0)
+
+    @property
+    def weight_unit(self) -> str:
+        """pA with synaptic currents, mV with delta synapses."""
+        return "pA" if self.has_currents else "mV"
+
+    # ------------------------------------------------------------------ as a model (see `neurons/model.py`)
+
+    def rules(self) -> Rules | None:
+        """None with delta synapses; those of its currents, or of its dendrite."""
+        if not self.has_currents:
+            return None
+        rules = dendrite_rules if self.branched else current_rules
+        return Rules(
+            rules.predict, rules.event, rules.reset, deliver=rules.deliver, kick=rules.kick, rebase=rules.rebase
+        )  # fmt: skip
+
+    def columns(self) -> tuple[Column, ...]:
+        """The constant of each channel, and the next end of a plateau."""
+        n_channel = dendrite_rules.N_CHANNEL if self.branched else current_rules.N_CHANNEL
+        constants = tuple(Column(f"b_{k}") for k in range(n_channel))
+        return (*constants, Column("ends", np.inf, True)) if self.branched else constants
+
+    def place_columns(self) -> tuple[Column, ...]:
+        """The constants of excitation and inhibition of a branch, and the end and the size of its plateau."""
+        return (Column("b_e"), Column("b_i"), Column("end", np.inf, True), Column("size")) if self.branched else ()
+
+    def n_scratch(self) -> int:
+        """Room to isolate the zeros of a sum of exponentials."""
+        return int(np.prod(SCRATCH)) if self.branched else 0
+
+    def _rates(self, values: dict[str, F8]) -> tuple[F8, F8]:
+        """1 / tau (n,) and the decay of each channel (n, WIDTH), 1/ms."""
+        rate = np.zeros((values["tau"].size, channels.WIDTH))
+        rate[:, 0], rate[:, 1] = 1.0 / values["tau_excitatory"], 1.0 / values["tau_inhibitory"]
+        if self.branched:  # products of two currents decay with the sum of their rates; plateaus do not decay
+            rate[:, 2:5] = rate[:, [0, 0, 1]] + rate[:, [0, 1, 1]]
+        return _leak(values["tau"]), rate
+
+    def fastest_rate(self, n: int, name: str) -> float:
+        """Of its currents."""
+        return float(self._rates(self.expand(n, name))[1].max()) if self.has_currents else 0.0
+
+    def table(self, values: dict[str, F8], fastest: float) -> F8:
+        """The columns of `neurons/channels.py`, and those of a dendrite."""
+        rate, decay = self._rates(values)
+        v_inf = _v_inf(values)
+        # a frame lasts FRAME of the fastest time constants: a difference of rates below its inverse needs the anchor
+        anchored = np.abs(decay - rate[:, None]) * channels.FRAME < fastest
+        common = [rate, values["threshold"] - v_inf, values["reset"] - v_inf, 1.0 / values["capacitance"]]
+        out = np.column_stack([*common, v_inf - values["rest"], decay, anchored])
+        if not self.branched:
+            return out
+        numbers = np.zeros(1 + channels.WIDTH)
+        given = dendrite_numbers(self.dendrite)
+        numbers[0], numbers[1 : 1 + len(given)] = self.branched, given
+        return np.column_stack([out, np.broadcast_to(numbers, (out.shape[0], numbers.size))])
+
+    def membrane(self, n: int, name: str) -> Membrane:
+        """The leak of the membrane; with currents, crossings are predicted by the rules."""
+        q = self.expand(n, name)
+        threshold = np.full(n, np.inf) if self.has_currents else q["threshold"]
+        return Membrane(_leak(q["tau"]), _v_inf(q), threshold, q["reset"], q["refractory"], q["initial"])
+
+    def expand(self, n: int, name: str) -> dict[str, F8]:
+        """Every parameter as an (n,) array; wrong lengths are refused by name."""
+        out = super().expand(n, name)
+        if "initial" not in out:
+            out["initial"] = np.where(out["rest"] < out["threshold"], out["rest"], out["reset"])
+        return out
+
+    def potentials(self, cells: Cells, t: float) -> F8:
+        """V of membranes with currents at the present time `t`."""
+        c = cells.classes[cells.kind]
+        n_channel = dendrite_rules.N_CHANNEL if self.branched else current_rules.N_CHANNEL
+        u = cells.u + channels.synaptic_part(address(cells.record), 0, cells.n, n_channel)
+        v_inf = _v_inf(self.expand(cells.n, ""))
+        v = v_inf + u * np.exp(-(t - cells.frame) * c[:, channels.R])
+        return np.where(is_free(cells.u), v, v_inf + c[:, channels.RESET])
+
+    def approximations(self) -> list[str]:
+        """What plateaus leave out."""
+        if not isinstance(self.dendrite, Plateau) or self.dendrite.magnesium == 0.0:
+            return []
+        return [
+            f"a plateau keeps for its {self.dendrite.duration:g} ms the amplitude that the potential allowed at its "
+            "onset."
+        ]
+
+    # ------------------------------------------------------------------ what to expect of it
+
     def as_jump(self, weight: float) -> tuple[float, float]:
         """The jump of V (mV) with the same area as an input of `weight`, and its variance of V over the jump's."""
         if not self.has_currents:
@@ -111,22 +212,39 @@ class LIF:
         tau = float(np.mean(self.tau))
         return weight * tau_current / float(np.mean(self.capacitance)), 1.0 / (1.0 + tau_current / tau)
 
-    def expand(self, n: int, name: str) -> dict[str, F8]:
-        """Every parameter as an (n,) array; wrong lengths are refused by name."""
-        out: dict[str, F8] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value is None or "unit" not in f.metadata:
-                continue
-            array = np.asarray(value, dtype=float)
-            if array.ndim and array.shape != (n,):
-                raise ParameterError(
-                    f"LIF.{f.name} of {name!r} must be a number or have shape ({n},), got shape {array.shape}"
-                )
-            out[f.name] = np.broadcast_to(array, (n,)).copy()
-        if "initial" not in out:
-            out["initial"] = np.where(out["rest"] < out["threshold"], out["rest"], out["reset"])
+    def mean_drive(self, n: int, name: str, inputs: Sequence[Input]) -> tuple[float, float]:
+        """Mean and noise amplitude (mV, Brunel's sigma) that some inputs give a neuron."""
+        p = self.expand(n, name)
+        tau = float(np.mean(p["tau"]))
+        mu, variance = float(np.mean(p["drive"])), 0.0
+        for given in inputs:
+            w, share = self.as_jump(given.weight)
+            mu += w * given.rate * tau
+            variance += given.square * w * w * share * given.rate * tau
+        return mu, float(np.sqrt(variance))
+
+    def outlook(self, n: int, name: str, inputs: Sequence[Input]) -> list[str]:
+        """Its mean drive and the rate that follows from it alone."""
+        mu, sigma = self.mean_drive(n, name, inputs)
+        c = {k: float(np.mean(v)) for k, v in self.expand(n, name).items()}
+        gap = c["threshold"] - c["rest"]
+        guess = siegert_hz(mu, sigma, c["tau"], gap, c["reset"] - c["rest"], c["refractory"])
+        about = "silent" if guess < 1e-3 else f"about {guess:.2g} Hz"
+        out = [f"mean drive {mu:.3g} mV of {gap:g}, noise {sigma:.2g} mV: {about} from the drives alone"]
+        if guess < 0.01 and mu < 0.5 * gap:
+            out.append("             (silent on average: it fires only if its drive comes in bursts)")
         return out
+
+
+def _leak(tau: F8) -> F8:
+    """1 / tau, 1/ms; 0 without leak."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isinf(tau), 0.0, 1.0 / tau)
+
+
+def _v_inf(values: dict[str, F8]) -> F8:
+    """Where V goes without synaptic input, mV; potentials without leak are counted from 0."""
+    return np.where(np.isinf(values["tau"]), 0.0, values["rest"] + values["drive"])
 
 
 def crossing_time(v: float, v_inf: float, threshold: float, tau: float) -> float:

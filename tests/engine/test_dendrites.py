@@ -217,7 +217,7 @@ def everything():
     out = []
     for dendrite in (nd.Bilinear(3, across=0.4), nd.TwoLayer(3), nd.Plateau(3, threshold=70.0, duration=20.0)):
         sim, spikes = trains(branched_net(2, dendrite), [25.0])
-        out += [spikes[:, 0], sim.engine.potential("e"), sim.engine.state.dendrites.local[:, :2].ravel()]
+        out += [spikes[:, 0], sim.engine.potential("e"), sim.engine.cells[1].places[:, :2].ravel()]
     return np.concatenate(out)
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.engine.loop.views import background_of
-from neurodev.jit import kernel, rule
+from neurodev.engine.loop.spiking import predict, strike
+from neurodev.engine.loop.state import N_BACKGROUND, N_CROSSING, N_MODELS, N_SUPRA, N_UNIFORM, REFRACTORY, T_FRAME
+from neurodev.engine.loop.views import background_of, clock_of, models_of, neurons_of, queue_of
+from neurodev.jit import call_rule, kernel, rule
+from neurodev.neurons.rules import F8, U4, U8, Int
 from neurodev.noise import exponentials, minus_logarithms
 from neurodev.rng import GOLDEN, mix
 
@@ -23,7 +26,7 @@ _AMPLITUDE = np.uint64(0x9FB21C651E98DF25)
 
 
 @kernel
-def fill_minus_log(stream, counter, out, bits, scratch):  # type: ignore[no-untyped-def]
+def fill_minus_log(stream: np.uint64, counter: np.uint64, out: F8, bits: U8, scratch: F8) -> None:
     """Write ``-log(U)`` of the uniforms numbered counter, counter + 1, ... to `out`; `bits` views its memory."""
     for k in range(out.shape[0]):
         h = mix(stream + GOLDEN * (counter + np.uint64(k) + np.uint64(1)))
@@ -32,7 +35,7 @@ def fill_minus_log(stream, counter, out, bits, scratch):  # type: ignore[no-unty
 
 
 @kernel
-def refill(s, b, frame_rate, t_frame):  # type: ignore[no-untyped-def]
+def refill(s: int, b: Int, frame_rate: float, t_frame: float) -> None:
     """Draw the next batch of stream `b`; `frame_rate` > 0 folds the membrane's frame factor into the jumps."""
     g = background_of(s)
     stream, counter = g.key[b], g.counter[b]
@@ -68,7 +71,7 @@ def refill(s, b, frame_rate, t_frame):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rebase_jumps(s, factor):  # type: ignore[no-untyped-def]
+def rebase_jumps(s: int, factor: float) -> None:
     """Move the jumps still to come into a new membrane frame."""
     g = background_of(s)
     for b in range(g.at.shape[0]):
@@ -77,7 +80,7 @@ def rebase_jumps(s, factor):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def shift(s, by):  # type: ignore[no-untyped-def]
+def shift(s: int, by: float) -> None:
     """Move all times back by `by` ms (a new epoch)."""
     g = background_of(s)
     for b in range(g.at.shape[0]):
@@ -88,7 +91,7 @@ def shift(s, by):  # type: ignore[no-untyped-def]
 
 
 @rule
-def earliest(s):  # type: ignore[no-untyped-def]
+def earliest(s: int) -> int:
     """Stream with the next event, or -1."""
     g = background_of(s)
     best = -1
@@ -98,3 +101,106 @@ def earliest(s):  # type: ignore[no-untyped-def]
             t = g.next[b]
             best = b
     return best
+
+
+@kernel
+def background_by_rules(s: int, b: int, stop: float) -> None:
+    """Background stream `b` onto neurons of a model with rules up to `stop`, or to the next predicted event."""
+    g, n, qu, nn, mo = background_of(s), clock_of(s).n, queue_of(s), neurons_of(s), models_of(s)
+    k, m = g.at[b], g.time.shape[1]
+    p = nn.population[g.first[b]]
+    rule, record, first = mo.kick[p], mo.record[p], nn.first[p]
+    begin = k
+    room = qu.crossing_time.shape[0]
+    while k < m and g.time[b, k] < stop and n[N_CROSSING] < room:
+        if n[N_CROSSING] > 0 and qu.crossing_time[0] < g.time[b, k]:
+            break
+        call_rule(rule, record, np.int64(g.target[b, k]) - first, 0, 0, g.jump[b, k], g.time[b, k])
+        k += 1
+    n[N_BACKGROUND] += k - begin
+    g.at[b] = k
+    if k == m:
+        refill(s, b, 0.0, clock_of(s).time[T_FRAME])
+    else:
+        g.next[b] = g.time[b, k]
+
+
+@rule
+def background_until(s: int, limit: float) -> bool:
+    """Deliver the background up to `limit`, or until a neuron fires; returns whether one did."""
+    g, nn, f = background_of(s), neurons_of(s), clock_of(s).time
+    uniform = clock_of(s).n[N_UNIFORM] == 1
+    supra = clock_of(s).n[N_SUPRA] == 1
+    frame_rate = nn.rate[0] if uniform else 0.0
+    u = nn.u
+    while True:
+        b = earliest(s)
+        if b < 0 or g.next[b] >= limit:
+            return False
+        stop = limit
+        for o in range(g.next.shape[0]):
+            if o != b:
+                stop = min(stop, g.next[o])
+        stop = max(stop, np.nextafter(g.next[b], np.inf))  # of two streams that tie, the first goes on
+        if clock_of(s).n[N_MODELS] == 1 and models_of(s).kick[nn.population[g.first[b]]] != 0:
+            background_by_rules(s, b, stop)
+            if clock_of(s).n[N_CROSSING] > 0:
+                return True
+            continue
+        k, m = g.at[b], g.time.shape[1]
+        begin = k
+        hit: Int = np.int64(-1)
+        time, target, jump = g.time[b], g.target[b], g.jump[b]
+        if uniform and not supra and g.exponential[b] == 0 and g.weight[b] > 0.0:
+            level = nn.threshold[0] / g.weight[b]
+            i, n_batch = np.uint64(k), np.uint64(m)
+            while i < n_batch and time[i] < stop:
+                j = target[i]
+                x = u[j] + jump[i]
+                u[j] = x
+                if x >= level * jump[i]:
+                    hit = np.int64(j)
+                    break
+                i += np.uint64(1)
+            k = np.int64(i)
+        else:
+            hit, k = background_mixed(s, time, target, jump, k, m, stop, uniform)
+        done = k + (1 if hit >= 0 else 0)
+        clock_of(s).n[N_BACKGROUND] += done - begin
+        t_hit = time[k] if hit >= 0 else 0.0
+        g.at[b] = done
+        if done == m:
+            refill(s, b, frame_rate, f[T_FRAME])
+        else:
+            g.next[b] = time[done]
+        if hit >= 0:
+            c = np.int64(nn.kind[hit])
+            strike(s, hit, np.exp((t_hit - f[T_FRAME]) * nn.rate[c]), c, t_hit)
+            if supra:
+                predict(s, hit, t_hit)
+            return True
+        if supra and clock_of(s).n[N_CROSSING] > 0 and queue_of(s).crossing_time[0] < limit:
+            return True  # a crossing that was just predicted comes first
+
+
+@rule
+def background_mixed(
+    s: int, time: F8, target: U4, jump: F8, k: Int, m: int, stop: float, uniform: bool
+) -> tuple[Int, Int]:
+    """Background onto several classes, or with varying amplitudes; returns (neuron that fired or -1, position)."""
+    nn, f = neurons_of(s), clock_of(s).time
+    supra = clock_of(s).n[N_SUPRA] == 1
+    while k < m and time[k] < stop:
+        j = np.int64(target[k])
+        c = np.int64(nn.kind[j])
+        S = np.exp((time[k] - f[T_FRAME]) * nn.rate[c])
+        x = nn.u[j] + (jump[k] if uniform else jump[k] * S)
+        nn.u[j] = x
+        if x >= nn.threshold[c] * S and x > REFRACTORY:
+            return j, k
+        if supra:
+            predict(s, j, time[k])
+            k += 1
+            return np.int64(-1), k  # a new crossing may come before the next event
+        k += 1
+    return np.int64(-1), k

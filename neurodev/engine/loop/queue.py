@@ -11,24 +11,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.engine.loop.state import N_AGENDA, N_AGENDA_AT, N_CROSSING, N_DUE, N_DUE_AT, N_NEED, N_RELEASE
+from neurodev.engine.loop.state import (
+    AGENDA_FULL,
+    DONE,
+    N_AGENDA,
+    N_AGENDA_AT,
+    N_CROSSING,
+    N_DUE,
+    N_DUE_AT,
+    N_NEED,
+    N_RELEASE,
+)
 from neurodev.engine.loop.views import clock_of, lanes_of, log_of, projections_of, queue_of
-from neurodev.errors import Status
 from neurodev.jit import kernel, rule, view_u4
+from neurodev.neurons import heap
+from neurodev.neurons.rules import Int
 
-DONE = int(Status.DONE)
-AGENDA_FULL = int(Status.AGENDA_FULL)
 FEW = 24  # so many arrivals are ordered by insertion alone
 
 
 @rule
-def bucket_of(t, start, scale, buckets):  # type: ignore[no-untyped-def]
+def bucket_of(t: float, start: float, scale: float, buckets: Int) -> Int:
     """Bucket of an arrival at `t`: no later arrival has an earlier one."""
-    return min(max(np.int64((t - start) * scale), 0), buckets - 1)
+    return min(max(np.int64((t - start) * scale), np.int64(0)), np.int64(buckets) - np.int64(1))
 
 
 @kernel
-def gather(s, start, end):  # type: ignore[no-untyped-def]
+def gather(s: int, start: float, end: float) -> int:
     """Collect the arrivals before `end` of all lanes in order of time; static rows without synapses are skipped."""
     n, log, lanes, queue = clock_of(s).n, log_of(s), lanes_of(s), queue_of(s)
     total = 0
@@ -57,7 +66,7 @@ def gather(s, start, end):  # type: ignore[no-untyped-def]
 
 
 @rule
-def sweep(s, start, end, scale, buckets, place):  # type: ignore[no-untyped-def]
+def sweep(s: int, start: float, end: float, scale: float, buckets: Int, place: bool) -> None:
     """Count the arrivals of each bucket or, the second time, place them; the cursors then move on."""
     log, lanes, projections, queue = log_of(s), lanes_of(s), projections_of(s), queue_of(s)
     first = queue.bucket
@@ -87,7 +96,7 @@ def sweep(s, start, end, scale, buckets, place):  # type: ignore[no-untyped-def]
 
 
 @rule
-def insert_in_order(s):  # type: ignore[no-untyped-def]
+def insert_in_order(s: int) -> None:
     """Order what shares a bucket by one stable insertion pass."""
     queue = queue_of(s)
     for k in range(1, clock_of(s).n[N_AGENDA]):
@@ -107,7 +116,7 @@ def insert_in_order(s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gather_releases(s, end):  # type: ignore[no-untyped-def]
+def gather_releases(s: int, end: float) -> None:
     """Move the releases before `end` to the sorted list of those due."""
     n, queue = clock_of(s).n, queue_of(s)
     due = 0
@@ -133,7 +142,7 @@ def gather_releases(s, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def compact_log(s):  # type: ignore[no-untyped-def]
+def compact_log(s: int) -> None:
     """Forget the spikes that every lane has delivered."""
     log, lanes = log_of(s), lanes_of(s)
     for p in range(log.count.shape[0]):
@@ -154,40 +163,18 @@ def compact_log(s):  # type: ignore[no-untyped-def]
 
 
 @rule
-def push_crossing(s, t, j, u):  # type: ignore[no-untyped-def]
-    """Push a predicted crossing on the binary heap ordered by (time, neuron); the caller sees to its room."""
-    n, queue = clock_of(s).n, queue_of(s)
-    i = n[N_CROSSING]
-    n[N_CROSSING] = i + 1
-    time, index, value = queue.crossing_time, queue.crossing_index, queue.crossing_u
-    while i > 0:
-        parent = (i - 1) >> 1
-        if time[parent] < t or (time[parent] == t and index[parent] <= j):
-            break
-        time[i], index[i], value[i] = time[parent], index[parent], value[parent]
-        i = parent
-    time[i], index[i], value[i] = t, np.uint32(j), u
+def push_crossing(s: int, t: float, j: Int, u: float) -> None:
+    """Note a predicted crossing of neuron `j`; the caller sees to its room."""
+    queue = queue_of(s)
+    heap.push(
+        clock_of(s).n[N_CROSSING : N_CROSSING + 1], queue.crossing_time, queue.crossing_index, queue.crossing_u, t, j, u
+    )  # fmt: skip
 
 
 @rule
-def pop_crossing(s):  # type: ignore[no-untyped-def]
+def pop_crossing(s: int) -> None:
     """Remove the earliest predicted crossing."""
-    n, queue = clock_of(s).n, queue_of(s)
-    m = n[N_CROSSING] - 1
-    n[N_CROSSING] = m
-    time, index, value = queue.crossing_time, queue.crossing_index, queue.crossing_u
-    t, j, u = time[m], index[m], value[m]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= m:
-            break
-        right = child + 1
-        if right < m and (time[right] < time[child] or (time[right] == time[child] and index[right] < index[child])):
-            child = right
-        if t < time[child] or (t == time[child] and j <= index[child]):
-            break
-        time[i], index[i], value[i] = time[child], index[child], value[child]
-        i = child
-    if m > 0:
-        time[i], index[i], value[i] = t, j, u
+    queue = queue_of(s)
+    heap.pop(
+        clock_of(s).n[N_CROSSING : N_CROSSING + 1], queue.crossing_time, queue.crossing_index, queue.crossing_u
+    )  # fmt: skip

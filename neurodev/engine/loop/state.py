@@ -1,25 +1,57 @@
-"""The state of the event loop: plain arrays in a few module-level tuples.
+"""The state of the event loop: plain arrays in a few module-level tuples, each field marked with what it holds.
 
-All times are float64 ms relative to the current *epoch*; the simulator moves the epoch at fixed multiples of
-the window, so that times stay small and a run shifted by thirty days keeps its last digits.
+All times are float64 ms relative to the current *epoch*; the simulator moves the epoch at fixed multiples of the
+window, so that times stay small and a run shifted by thirty days keeps its last digits.  The marks say what must move
+with it (`TIME`), what lists neurons (`LISTS`), and what is rebuilt rather than kept (`ADDRESS`, `SCRATCH`); moving the
+epoch, forgetting a dead neuron and checkpoints go by the marks.  The views of `views.py` are written from these tuples.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import Status
+from neurodev.jit import address
+from neurodev.neurons import rules
+
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+U2 = NDArray[np.uint16]
 U4 = NDArray[np.uint32]
+U8 = NDArray[np.uint64]
 
-SENTINEL = -1e30  # u of a refractory neuron: swallows every input without a test
-REFRACTORY = -1e29  # u below this is a sentinel
+SENTINEL, REFRACTORY = rules.SENTINEL, rules.REFRACTORY
 
-# clock.f
-T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK, T_LENGTH = range(6)  # T_LENGTH: length of a window, ms
+# ---------------------------------------------------------------- marks of fields
+
+TIME = "ms of the epoch: moves with it"
+DURATION = "ms"
+RATE = "1/ms"
+POTENTIAL = "mV"
+MEMBRANE = "mV in the frame of the membranes"
+KEY = "mV in the frame, of a predicted crossing"
+ADDRESS = "address: written anew when an array moves"
+SCRATCH = "kept by nobody"
+COUNT = "a number of things, or a switch"
+PLACE = "a position in another array"
+NEURON = "number of a neuron: among all, or within its population"
+WHOLE = "an identity or a key"
+TABLE = "two dimensions"
+
+# what a kernel returns, as plain numbers
+DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET = (
+    int(s)
+    for s in (Status.DONE, Status.LOG_FULL, Status.RECORD_FULL, Status.CROSSING_FULL, Status.AGENDA_FULL,
+              Status.EVENT_BUDGET)
+)  # fmt: skip
+
+# clock.time
+T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END = range(5)
+assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
+
 # clock.n
 (
     N_WINDOW,  # index of the open window within the epoch
@@ -29,7 +61,7 @@ T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK, T_LENGTH = range(6)  # T_LENGTH: lengt
     N_RELEASE,  # pending releases from refractoriness
     N_DUE,  # releases due in the open window
     N_DUE_AT,
-    N_CROSSING,  # size of the heap of predicted crossings
+    N_CROSSING,  # size of the heap of predicted events
     N_DRIVE,  # drive spikes at hand
     N_DRIVE_AT,
     N_RECORD,  # spikes recorded and not yet fetched
@@ -39,167 +71,153 @@ T_NOW, T_FRAME, T_WINDOW, T_END, T_BLOCK, T_LENGTH = range(6)  # T_LENGTH: lengt
     N_BUDGET,  # stop when N_EVENTS exceeds it
     N_NEED,  # capacity wanted by a status
     N_FRAME_WINDOWS,  # windows between two rebases of the membrane frame
-    N_BLOCK_WINDOWS,  # windows in a block of predicted crossings
+    N_BLOCK_WINDOWS,  # windows in a block of predicted events
     N_UNIFORM,  # 1 if all neurons are of one class
     N_SUPRA,  # 1 if some class crosses its threshold without input
-    N_CURRENT,  # 1 if some population has synaptic currents
+    N_MODELS,  # 1 if some population has rules of its own
     N_TOGETHER,  # 1 if simultaneous arrivals are summed before the threshold test
 ) = range(22)
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (6,) and counters (22,)."""
+    """Scalars that survive a pause: times (5,), the length of a window (1,), and counters (22,)."""
 
-    f: F8
-    n: I8
+    time: Annotated[F8, TIME]
+    length: Annotated[F8, DURATION]
+    n: Annotated[I8, COUNT]
 
 
 class Neurons(NamedTuple):
     """Membranes in one moving frame: u = (V - V_inf) exp((t - T_FRAME) / tau)."""
 
-    u: F8  # (n_neuron,)
-    kind: U4  # (n_neuron,) class of parameters
-    population: U4  # (n_neuron,)
-    first: I8  # (n_population,) global index of the first neuron; -1 for a drive
-    size: I8  # (n_population,)
-    rate: F8  # (n_class,) 1 / tau, 1/ms
-    threshold: F8  # (n_class,) relative to V_inf, mV
-    reset: F8  # (n_class,) relative to V_inf, mV
-    refractory: F8  # (n_class,) ms
-    silenced: I8  # (n_population,)
+    u: Annotated[F8, MEMBRANE]  # (n_neuron,)
+    kind: Annotated[U4, PLACE]  # (n_neuron,) class of parameters
+    population: Annotated[U4, PLACE]  # (n_neuron,)
+    first: Annotated[I8, NEURON]  # (n_population,) global index of the first neuron; -1 for a drive
+    size: Annotated[I8, COUNT]  # (n_population,)
+    rate: Annotated[F8, RATE]  # (n_class,) 1 / tau
+    threshold: Annotated[F8, POTENTIAL]  # (n_class,) relative to V_inf
+    reset: Annotated[F8, POTENTIAL]  # (n_class,) relative to V_inf
+    refractory: Annotated[F8, DURATION]  # (n_class,)
+    silenced: Annotated[I8, COUNT]  # (n_population,)
 
 
 class Log(NamedTuple):
     """Spikes of each population in order of time, as long as some lane has still to deliver them."""
 
-    time: F8  # (n_population, room)
-    index: U4  # (n_population, room) local index
-    count: I8  # (n_population,)
+    time: Annotated[F8, TIME, TABLE]  # (n_population, room)
+    index: Annotated[U4, NEURON, TABLE]  # (n_population, room) local index
+    count: Annotated[I8, COUNT]  # (n_population,)
 
 
 class Lanes(NamedTuple):
     """One entry for each (projection, delay), in the order that breaks ties."""
 
-    population: I8  # source population
-    projection: I8
-    lane: I8  # number of the lane within the projection
-    delay: F8  # ms
-    cursor: I8  # next spike of the source population's log
+    population: Annotated[I8, PLACE]  # source population
+    projection: Annotated[I8, PLACE]
+    lane: Annotated[I8, PLACE]  # number of the lane within the projection
+    delay: Annotated[F8, DURATION]
+    cursor: Annotated[I8, PLACE]  # next spike of the source population's log
 
 
 class Projections(NamedTuple):
-    """Addresses and sizes of the synapse tables."""
+    """Addresses and sizes of the synapse tables, (n_projection,) where nothing else is said."""
 
-    post: I8  # addresses
-    weight: I8
-    row_start: I8
-    row_length: I8
-    uid: I8
-    capacity: I8
-    n_row: I8
-    n_source: I8
-    offset: I8  # global index of target 0
-    birth_count: I8  # (n_projection,) births younger than the longest delay
-    birth_time: F8  # (n_projection, k) their times
-    birth_uid: NDArray[np.uint64]  # (n_projection, k) first uid of each batch
-    hook_first: I8  # (n_projection + 1,) hooks called on arrival
-    post_first: I8  # (n_population + 1,) hooks called on a spike, by target population
+    post: Annotated[I8, ADDRESS]
+    weight: Annotated[I8, ADDRESS]
+    row_start: Annotated[I8, ADDRESS]
+    row_length: Annotated[I8, ADDRESS]
+    uid: Annotated[I8, ADDRESS]
+    capacity: Annotated[I8, COUNT]
+    n_row: Annotated[I8, COUNT]
+    n_source: Annotated[I8, COUNT]
+    offset: Annotated[I8, NEURON]  # global index of target 0
+    branch: Annotated[I8, ADDRESS]  # of the branch of each synapse (float64); 0: none
+    inhibitory: Annotated[I8, COUNT]  # 1 where the source is
+    birth_count: Annotated[I8, COUNT]  # births younger than the longest delay
+    birth_time: Annotated[F8, TIME, TABLE]  # (n_projection, BIRTH_BATCHES)
+    birth_uid: Annotated[U8, WHOLE, TABLE]  # (n_projection, BIRTH_BATCHES) first uid of each batch
+    hook_first: Annotated[I8, PLACE]  # (n_projection + 1,) hooks called on arrival
+    post_first: Annotated[I8, PLACE]  # (n_population + 1,) hooks called on a spike, by target population
 
 
 class Hooks(NamedTuple):
     """Compiled hooks of mechanisms, by address."""
 
-    pre: I8
-    pre_record: I8
-    post: I8
-    post_record: I8
-    trace: I8  # addresses of traces
-    trace_size: I8
-    trace_tau: F8
-    trace_base: F8
+    pre: Annotated[I8, ADDRESS]
+    pre_record: Annotated[I8, ADDRESS]
+    post: Annotated[I8, ADDRESS]
+    post_record: Annotated[I8, ADDRESS]
+    trace: Annotated[I8, ADDRESS]
+    trace_size: Annotated[I8, COUNT]
+    trace_tau: Annotated[F8, DURATION]
+    trace_base: Annotated[F8, TIME]
 
 
 class Queue(NamedTuple):
-    """The agenda of the open window, releases, predicted crossings and drive spikes."""
+    """The agenda of the open window, releases, predicted events and drive spikes."""
 
-    time: F8  # (room,) arrivals of the window
-    row: U4
-    lane: NDArray[np.uint16]
-    bucket: U4  # (room + 1,) first place of each bucket of the counting sort
-    release_time: F8  # (n_neuron,) pending releases
-    release_index: U4
-    due_time: F8
-    due_index: U4
-    crossing_time: F8
-    crossing_index: U4
-    crossing_u: F8
-    drive_time: F8
-    drive_population: U4
-    drive_index: U4
-    fired: U4  # (n_neuron,) neurons fired by one row
+    time: Annotated[F8, TIME]  # (room,) arrivals of the window
+    row: Annotated[U4, PLACE]
+    lane: Annotated[U2, PLACE]
+    bucket: Annotated[U4, SCRATCH]  # (room + 1,) first place of each bucket of the counting sort
+    release_time: Annotated[F8, TIME]  # (n_neuron + 1,) pending releases
+    release_index: Annotated[U4, NEURON]
+    due_time: Annotated[F8, TIME]
+    due_index: Annotated[U4, NEURON]
+    crossing_time: Annotated[F8, TIME]
+    crossing_index: Annotated[U4, NEURON]
+    crossing_u: Annotated[F8, KEY]
+    drive_time: Annotated[F8, TIME]
+    drive_population: Annotated[U4, PLACE]
+    drive_index: Annotated[U4, NEURON]
+    fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons fired, or changed, by one row
 
 
 class Background(NamedTuple):
     """Independent Poisson inputs, each a superposition over a range of neurons, generated in batches."""
 
-    rate: F8  # (n_background,) events per ms over the whole range
-    weight: F8  # mV
-    exponential: I8  # 1 if amplitudes are exponentially distributed
-    first: I8
-    size: I8
-    key: NDArray[np.uint64]
-    counter: NDArray[np.uint64]  # events drawn so far
-    clock: F8  # time of the last event drawn
-    at: I8  # next event of the batch
-    next: F8  # its time
-    time: F8  # (n_background, batch)
-    target: U4  # (n_background, batch)
-    jump: F8  # (n_background, batch) amplitude times the frame factor (uniform class) or the bare amplitude
-    work: F8  # (batch,)
-    work_bits: NDArray[np.uint64]  # (batch,) the same memory as `work`
-    scratch: F8  # (batch,)
+    rate: Annotated[F8, RATE]  # (n_background,) events per ms over the whole range
+    weight: Annotated[F8, POTENTIAL]
+    exponential: Annotated[I8, COUNT]  # 1 if amplitudes are exponentially distributed
+    first: Annotated[I8, NEURON]
+    size: Annotated[I8, COUNT]
+    key: Annotated[U8, WHOLE]
+    counter: Annotated[U8, WHOLE]  # events drawn so far
+    clock: Annotated[F8, TIME]  # time of the last event drawn
+    at: Annotated[I8, PLACE]  # next event of the batch
+    next: Annotated[F8, TIME]  # its time
+    time: Annotated[F8, TIME, TABLE]  # (n_background, batch)
+    target: Annotated[U4, NEURON, TABLE]  # (n_background, batch)
+    jump: Annotated[F8, MEMBRANE, TABLE]  # (n_background, batch) amplitude, times the frame factor (uniform class)
+    work: Annotated[F8, SCRATCH]  # (batch,)
+    work_bits: Annotated[U8, SCRATCH]  # (batch,) the same memory as `work`
+    scratch: Annotated[F8, SCRATCH]  # (batch,)
 
 
 class Record(NamedTuple):
     """Spike counts of every cell and, where wanted, full trains."""
 
-    count: I8  # (n_cell,) all populations, drives included
-    first: I8  # (n_population,) position of each population in `count`
-    wanted: I8  # (n_population,) 1 to keep full trains
-    time: F8
-    population: U4
-    index: U4
+    count: Annotated[I8, COUNT]  # (n_cell,) all populations, drives included
+    first: Annotated[I8, PLACE]  # (n_population,) position of each population in `count`
+    wanted: Annotated[I8, COUNT]  # (n_population,) 1 to keep full trains
+    time: Annotated[F8, SCRATCH]  # fetched before the epoch moves
+    population: Annotated[U4, SCRATCH]
+    index: Annotated[U4, SCRATCH]
 
 
-class Currents(NamedTuple):
-    """Neurons with synaptic currents: one row each, in the same frame as u, which holds their other constant.
+class Models(NamedTuple):
+    """Rules of neuron models by address, (n_population,); 0 for drives and for membranes that the loop has inlined."""
 
-    With i_k the current of channel k over C, ``x = V - V_inf = exp(-r s) (u + sum_k b_k place_k(s))``, s = t - T_FRAME,
-    and ``i_k = b_k exp(-l_k s)``: u and b_k are constant between events.
-    """
-
-    model: I8  # (n_population,) 0: delta synapses, 1: currents, 2: currents and a dendrite
-    first: I8  # (n_population,) row of the first neuron
-    channel: I8  # (n_projection,) channel that its weights enter
-    n_channel: I8  # (n_class,)
-    rate: F8  # (n_class, 8) decay of each channel, 1/ms
-    anchored: F8  # (n_class, 8) 1 where the decay is close to that of the membrane
-    inverse: F8  # (n_class,) 1 / C
-    threshold: F8  # (n_class,) relative to V_inf, mV
-    cell: F8  # (n_row, 4 or 8) time of the predicted event (inf: none), b of each channel, next end of a plateau
-
-
-class Dendrites(NamedTuple):
-    """Branches of the neurons whose dendrites compute; channels E, I, E-E, E-I, I-I and one that does not decay."""
-
-    kind: I8  # (n_population,) 1: bilinear, 2: two-layer, 3: plateau
-    first: I8  # (n_population,) row of `local` of the first neuron's first branch
-    size: I8  # (n_population,) branches of a neuron
-    parameter: F8  # (n_population, 8)
-    branch: I8  # (n_projection,) address of the branch of each synapse (float64); 0: none
-    offset: F8  # (n_class,) V_inf above rest, mV
-    local: F8  # (n_branch, 4) b of E and I, end and size of the plateau (inf and 0: none)
-    scratch: F8  # for the crossing
+    deliver: Annotated[I8, ADDRESS]
+    kick: Annotated[I8, ADDRESS]
+    predict: Annotated[I8, ADDRESS]
+    event: Annotated[I8, ADDRESS]
+    reset: Annotated[I8, ADDRESS]
+    rebase: Annotated[I8, ADDRESS]
+    record: Annotated[I8, ADDRESS]
+    state: Annotated[I8, ADDRESS]  # of the model's columns, the time of the noted event first
+    width: Annotated[I8, COUNT]  # number of these columns
 
 
 class State(NamedTuple):
@@ -214,5 +232,59 @@ class State(NamedTuple):
     queue: Queue
     background: Background
     record: Record
-    currents: Currents
-    dendrites: Dendrites
+    models: Models
+
+
+BIRTH_BATCHES = 32  # batches of births that may fall within one axonal delay, and one
+
+
+class NeuronList(NamedTuple):
+    """Parallel arrays of the queue that list neurons: `index` names them, from clock.n[at] (or 0) to clock.n[count]."""
+
+    arrays: tuple[str, ...]
+    index: str
+    count: int
+    at: int = -1
+    heap: bool = False
+
+
+LISTS = (
+    NeuronList(("release_time", "release_index"), "release_index", N_RELEASE),
+    NeuronList(("due_time", "due_index"), "due_index", N_DUE, N_DUE_AT),
+    NeuronList(("crossing_time", "crossing_index", "crossing_u"), "crossing_index", N_CROSSING, heap=True),
+)
+
+
+class Held(NamedTuple):
+    """What is known of one array of the state: its group and field, element type, dimensions, and its mark."""
+
+    group: str
+    field: str
+    type: type
+    n_dim: int
+    mark: str
+
+
+def _held() -> tuple[Held, ...]:
+    out = []
+    for group, kind in get_type_hints(State).items():
+        for field, hint in get_type_hints(kind, include_extras=True).items():
+            element = get_args(get_args(get_args(hint)[0])[1])[0]
+            out.append(Held(group, field, element, 2 if TABLE in hint.__metadata__ else 1, hint.__metadata__[0]))
+    return tuple(out)
+
+
+FIELDS = _held()  # in order of declaration, which is that of the table of addresses
+TIMES = tuple(f for f in FIELDS if f.mark == TIME)
+
+
+def pack(state: State) -> I8:
+    """The table of (address, length, second length) of all arrays of `state`, in order of declaration."""
+    table = np.ones((len(FIELDS), 3), dtype=np.int64)
+    arrays = (array for group in state for array in group)
+    for row, held, array in zip(table, FIELDS, arrays, strict=True):
+        fits = array.dtype == held.type and array.ndim == held.n_dim and array.flags.c_contiguous
+        assert fits, f"{held.group}.{held.field} is {array.dtype} with {array.ndim} dimensions"
+        row[0] = address(array)
+        row[1 : 1 + held.n_dim] = array.shape
+    return table.reshape(-1)

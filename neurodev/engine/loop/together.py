@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.engine.loop.currents import deliver_current
-from neurodev.engine.loop.state import N_AGENDA, N_CURRENT, N_EVENTS, REFRACTORY, SENTINEL, T_FRAME
-from neurodev.engine.loop.views import clock_of, currents_of, hooks_of, lanes_of, neurons_of, projections_of, queue_of
-from neurodev.jit import call_hook, kernel, rule, view_f4, view_i8, view_u4, view_u8
+from neurodev.engine.loop.state import N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, SENTINEL, T_FRAME
+from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
+from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
+from neurodev.neurons.rules import Int, first_after
 
 
 @rule
-def first_young(s, q, emitted):  # type: ignore[no-untyped-def]
+def first_young(s: int, q: Int, emitted: float) -> np.uint64:
     """The uid from which on the synapses of projection `q` were born after `emitted`."""
     pr = projections_of(s)
-    limit = np.uint64(0xFFFFFFFFFFFFFFFF)
-    for b in range(pr.birth_count[q]):
-        if pr.birth_time[q, b] > emitted:
-            limit = min(limit, pr.birth_uid[q, b])
-    return limit
+    return first_after(pr.birth_count[q], pr.birth_time[q], pr.birth_uid[q], emitted)
 
 
 @kernel
-def add_rows(s, k):  # type: ignore[no-untyped-def]
+def add_rows(s: int, k: Int) -> Int:
     """Add the weights of arrival `k` and of all that share its time, with their on_pre; one past the last of them."""
     n, qu, pr, nn, h = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s), hooks_of(s)
     t = qu.time[k]
@@ -36,8 +32,9 @@ def add_rows(s, k):  # type: ignore[no-untyped-def]
         first = view_i8(pr.row_start[q], pr.n_row[q])[row]
         last = first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])
         limit = first_young(s, q, t - lanes_of(s).delay[lane])
-        if n[N_CURRENT] == 1 and currents_of(s).model[nn.population[pr.offset[q]]] > 0:
-            deliver_current(s, q, first, last, limit, t)
+        mo, p = models_of(s), nn.population[pr.offset[q]]
+        if n[N_MODELS] == 1 and mo.deliver[p] != 0:
+            call_rule(mo.deliver[p], mo.record[p], q, first, last, t - lanes_of(s).delay[lane], t)
         else:
             _add_row(s, q, first, last, limit, t)
         n[N_EVENTS] += last - first
@@ -48,7 +45,7 @@ def add_rows(s, k):  # type: ignore[no-untyped-def]
 
 
 @rule
-def _add_row(s, q, first, last, limit, t):  # type: ignore[no-untyped-def]
+def _add_row(s: int, q: Int, first: Int, last: Int, limit: np.uint64, t: float) -> None:
     """The weights of one row onto u, frame factors renewed where the class changes; a sentinel swallows its input."""
     pr, nn = projections_of(s), neurons_of(s)
     post, weight = view_u4(pr.post[q], pr.capacity[q]), view_f4(pr.weight[q], pr.capacity[q])
@@ -60,18 +57,18 @@ def _add_row(s, q, first, last, limit, t):  # type: ignore[no-untyped-def]
         j = pr.offset[q] + np.int64(post[i])
         c = np.int64(nn.kind[j])
         if c != kind:
-            kind, S = c, np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+            kind, S = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
         nn.u[j] += weight[i] * S
 
 
 @kernel
-def find_fired(s, k, end):  # type: ignore[no-untyped-def]
+def find_fired(s: int, k: Int, end: Int) -> int:
     """Reset the targets of arrivals k .. end - 1 that are over threshold and list them in queue.fired; how many."""
     n, qu, pr, nn = clock_of(s).n, queue_of(s), projections_of(s), neurons_of(s)
     t, fired = qu.time[k], 0
     for e in range(k, end):
         row, q = np.int64(qu.row[e]), lanes_of(s).projection[qu.lane[e]]
-        if n[N_CURRENT] == 1 and currents_of(s).model[nn.population[pr.offset[q]]] > 0:
+        if n[N_MODELS] == 1 and models_of(s).deliver[nn.population[pr.offset[q]]] != 0:
             continue  # crossings are predicted
         first = view_i8(pr.row_start[q], pr.n_row[q])[row]
         post = view_u4(pr.post[q], pr.capacity[q])
@@ -80,7 +77,7 @@ def find_fired(s, k, end):  # type: ignore[no-untyped-def]
             j = pr.offset[q] + np.int64(post[i])
             c = np.int64(nn.kind[j])
             if c != kind:
-                kind, S = c, np.exp((t - clock_of(s).f[T_FRAME]) * nn.rate[c])
+                kind, S = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
             x = nn.u[j]
             if x >= nn.threshold[c] * S and x > REFRACTORY:
                 nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL

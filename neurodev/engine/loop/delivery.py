@@ -1,0 +1,165 @@
+"""Arrivals: one row of synapses onto its targets, the hooks of mechanisms, and the spikes that it causes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.engine.loop.spiking import fire, predict
+from neurodev.engine.loop.state import (
+    N_AGENDA_AT,
+    N_EVENTS,
+    N_MODELS,
+    N_SUPRA,
+    N_UNIFORM,
+    REFRACTORY,
+    SENTINEL,
+    T_BLOCK,
+    T_FRAME,
+)
+from neurodev.engine.loop.together import add_rows, find_fired, first_young
+from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
+from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
+from neurodev.neurons.rules import F4, F8, U4, Int
+
+
+@rule
+def deliver_uniform(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, offset: Int, t: float) -> int:
+    """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
+    nn = neurons_of(s)
+    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
+    threshold = nn.threshold[0] * S
+    after = nn.reset[0] * S if nn.refractory[0] == 0.0 else SENTINEL
+    fired = 0
+    here = u[offset:]
+    # unsigned indices: signed ones cost a test for negative values at every access
+    for k in range(np.uint64(first), np.uint64(last)):
+        j = post[k]
+        x = here[j] + weight[k] * S
+        here[j] = x
+        if x >= threshold:
+            here[j] = after
+            queue_of(s).fired[fired] = np.uint32(offset + np.int64(j))
+            fired += 1
+    return fired
+
+
+@rule
+def deliver_mixed(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, offset: Int, t: float) -> int:
+    """One row onto neurons of several classes: the frame factor is renewed when the class changes."""
+    nn = neurons_of(s)
+    dt = t - clock_of(s).time[T_FRAME]
+    fired = 0
+    kind = np.int64(-1)
+    S = threshold = after = 0.0
+    for k in range(first, last):
+        j = offset + np.int64(post[k])
+        c = np.int64(nn.kind[j])
+        if c != kind:
+            kind = c
+            S = np.exp(dt * nn.rate[c])
+            threshold = nn.threshold[c] * S
+            after = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+        x = u[j] + weight[k] * S
+        u[j] = x
+        if x >= threshold and x > REFRACTORY:
+            u[j] = after
+            queue_of(s).fired[fired] = np.uint32(j)
+            fired += 1
+    return fired
+
+
+@kernel
+def deliver_young(s: int, q: Int, u: F8, first: Int, last: Int, t: float, emitted: float) -> int:
+    """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
+    pr = projections_of(s)
+    uid = view_u8(pr.uid[q], pr.capacity[q])
+    post = view_u4(pr.post[q], pr.capacity[q])
+    weight = view_f4(pr.weight[q], pr.capacity[q])
+    limit = first_young(s, q, emitted)
+    nn = neurons_of(s)
+    fired = 0
+    for k in range(first, last):
+        if uid[k] >= limit:
+            continue
+        j = pr.offset[q] + np.int64(post[k])
+        c = nn.kind[j]
+        S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
+        x = u[j] + weight[k] * S
+        u[j] = x
+        if x >= nn.threshold[c] * S and x > REFRACTORY:
+            u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+            queue_of(s).fired[fired] = np.uint32(j)
+            fired += 1
+    return fired
+
+
+@rule
+def predict_row(s: int, post: U4, first: Int, last: Int, offset: Int, t: float) -> None:
+    """After a row: note the crossings that now fall into the block; one comparison for most targets."""
+    nn, f = neurons_of(s), clock_of(s).time
+    if clock_of(s).n[N_UNIFORM] == 1:
+        level = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
+        here = nn.u[offset:]
+        for i in range(np.uint64(first), np.uint64(last)):
+            if here[post[i]] >= level:
+                predict(s, offset + np.int64(post[i]), t)
+        return
+    for i in range(first, last):
+        predict(s, offset + np.int64(post[i]), t)
+
+
+@rule
+def arrive(s: int, k: Int) -> int:
+    """Deliver arrival `k` of the agenda: weights as they stand, on_pre, then the spikes it caused."""
+    qu, pr, nn = queue_of(s), projections_of(s), neurons_of(s)
+    t, row, lane = qu.time[k], np.int64(qu.row[k]), np.int64(qu.lane[k])
+    q = lanes_of(s).projection[lane]
+    n_row = pr.n_row[q]
+    first = view_i8(pr.row_start[q], n_row)[row]
+    last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
+    u = nn.u
+    young = False
+    if pr.birth_count[q] > 0:
+        emitted = t - lanes_of(s).delay[lane]
+        young = pr.birth_time[q, pr.birth_count[q] - 1] > emitted
+    p = nn.population[pr.offset[q]]
+    ruled = clock_of(s).n[N_MODELS] == 1 and models_of(s).deliver[p] != 0
+    if ruled:
+        call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, t - lanes_of(s).delay[lane], t)
+        fired = 0
+    elif young:
+        fired = deliver_young(s, q, u, first, last, t, t - lanes_of(s).delay[lane])
+    else:
+        post = view_u4(pr.post[q], pr.capacity[q])
+        weight = view_f4(pr.weight[q], pr.capacity[q])
+        if clock_of(s).n[N_UNIFORM] == 1:
+            fired = deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
+        else:
+            fired = deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t)
+    clock_of(s).n[N_EVENTS] += last - first
+    h = hooks_of(s)
+    for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
+        call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
+    for i in range(fired):
+        fire(s, np.int64(qu.fired[i]), t)
+    if clock_of(s).n[N_SUPRA] == 1 and not ruled:
+        predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, last, pr.offset[q], t)
+    return fired
+
+
+@kernel
+def arrive_together(s: int) -> None:
+    """Deliver all arrivals of the earliest time at once, then test every target, then let the spikes follow."""
+    n, qu, pr = clock_of(s).n, queue_of(s), projections_of(s)
+    k = n[N_AGENDA_AT]
+    t = qu.time[k]
+    last = add_rows(s, k)
+    n[N_AGENDA_AT] = last
+    for i in range(find_fired(s, k, last)):
+        fire(s, np.int64(qu.fired[i]), t)
+    if clock_of(s).n[N_SUPRA] == 1:
+        for i in range(k, last):
+            row, q = np.int64(qu.row[i]), lanes_of(s).projection[qu.lane[i]]
+            first = view_i8(pr.row_start[q], pr.n_row[q])[row]
+            end = first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])
+            predict_row(s, view_u4(pr.post[q], pr.capacity[q]), first, end, pr.offset[q], t)

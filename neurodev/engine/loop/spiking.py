@@ -1,0 +1,146 @@
+"""How a neuron spikes: the log, the record, the reset, the release, and the crossings that are predicted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.engine.loop.queue import push_crossing
+from neurodev.engine.loop.state import (
+    N_MODELS,
+    N_RECORD,
+    N_RELEASE,
+    N_SPIKES,
+    N_SUPRA,
+    REFRACTORY,
+    SENTINEL,
+    T_BLOCK,
+    T_FRAME,
+)
+from neurodev.engine.loop.views import (
+    clock_of,
+    hooks_of,
+    log_of,
+    models_of,
+    neurons_of,
+    projections_of,
+    queue_of,
+    record_of,
+)
+from neurodev.jit import call_hook, call_rule, kernel, rule
+from neurodev.neurons.rules import Int
+
+
+@rule
+def emit(s: int, p: Int, local: Int, t: float) -> None:
+    """A cell of population `p` spikes at `t`: into its log, the counts and the record."""
+    k = log_of(s).count[p]
+    log_of(s).time[p, k] = t
+    log_of(s).index[p, k] = np.uint32(local)
+    log_of(s).count[p] = k + 1
+    r = record_of(s)
+    r.count[r.first[p] + local] += 1
+    clock_of(s).n[N_SPIKES] += 1
+    if r.wanted[p] == 1:
+        i = clock_of(s).n[N_RECORD]
+        r.time[i] = t
+        r.population[i] = np.uint32(p)
+        r.index[i] = np.uint32(local)
+        clock_of(s).n[N_RECORD] = i + 1
+
+
+@rule
+def fire(s: int, j: Int, t: float) -> None:
+    """Neuron `j`, over threshold at `t`: log, on_post of the mechanisms on its synapses, reset."""
+    nn = neurons_of(s)
+    p = nn.population[j]
+    local = j - nn.first[p]
+    emit(s, p, local, t)
+    h = hooks_of(s)
+    for k in range(projections_of(s).post_first[p], projections_of(s).post_first[p + 1]):
+        call_hook(h.post[k], h.post_record[k], local, 0, 0, 0, t)
+    c = nn.kind[j]
+    if nn.refractory[c] > 0.0:
+        nn.u[j] = SENTINEL
+        i = clock_of(s).n[N_RELEASE]
+        queue_of(s).release_time[i] = t + nn.refractory[c]
+        queue_of(s).release_index[i] = np.uint32(j)
+        clock_of(s).n[N_RELEASE] = i + 1
+    elif nn.silenced[p] == 1:
+        nn.u[j] = SENTINEL
+
+
+@rule
+def predict(s: int, j: Int, t: float) -> None:
+    """After a change of u[j]: note a crossing that falls into the current block."""
+    nn = neurons_of(s)
+    c = nn.kind[j]
+    g = -nn.threshold[c]
+    u = nn.u[j]
+    if g <= 0.0 or u < REFRACTORY:
+        return
+    f = clock_of(s).time
+    if u >= -g * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[c]):
+        at = f[T_FRAME] + np.log(-u / g) / nn.rate[c]
+        push_crossing(s, max(at, t), j, u)
+
+
+@kernel
+def predict_delta(s: int, first: Int, last: Int, t: float) -> None:
+    """`predict` for the neurons first..last, whose potentials were set from outside."""
+    if clock_of(s).n[N_SUPRA] == 1:
+        for j in range(first, last):
+            predict(s, j, t)
+
+
+@kernel
+def come_free(s: int, j: Int, t: float) -> None:
+    """Neuron `j`, of a model with rules, stands at its reset potential and integrates from `t` on."""
+    nn, mo = neurons_of(s), models_of(s)
+    p = nn.population[j]
+    nn.u[j] = 0.0
+    call_rule(mo.reset[p], mo.record[p], j - nn.first[p], 0, 0, 0.0, t)
+
+
+@kernel
+def predict_model(s: int, j: Int, t: float) -> None:
+    """Have the model of neuron `j` note its next event."""
+    nn, mo = neurons_of(s), models_of(s)
+    p = nn.population[j]
+    i = j - nn.first[p]
+    call_rule(mo.predict[p], mo.record[p], i, i + 1, 0, 0.0, t)
+
+
+@rule
+def release(s: int, j: Int, t: float) -> None:
+    """End of refractoriness: V = V_reset."""
+    nn = neurons_of(s)
+    if nn.silenced[nn.population[j]] == 1:
+        return
+    c = nn.kind[j]
+    if clock_of(s).n[N_MODELS] == 1 and models_of(s).reset[nn.population[j]] != 0:
+        come_free(s, j, t)
+        predict_model(s, j, t)
+        return
+    nn.u[j] = nn.reset[c] * np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
+    if clock_of(s).n[N_SUPRA] == 1:
+        predict(s, j, t)
+
+
+@rule
+def strike(s: int, j: Int, S: float, c: Int, t: float) -> None:
+    """Neuron `j` crossed at `t` by background or by itself: fire it."""
+    nn = neurons_of(s)
+    nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+    fire(s, j, t)
+
+
+@kernel
+def strike_model(s: int, j: Int, t: float) -> None:
+    """Neuron `j`, of a model with rules, spikes at `t`."""
+    nn = neurons_of(s)
+    if nn.refractory[nn.kind[j]] == 0.0:
+        come_free(s, j, t)
+    else:
+        nn.u[j] = SENTINEL
+    fire(s, j, t)
+    predict_model(s, j, t)

@@ -1,0 +1,277 @@
+"""The contract of a neuron model: one idea, its parameters, its columns, a few compiled rules.
+
+A model says how a soma takes an arrival, where it stands at a time, and when it crosses.  The event loop knows it by
+the addresses of its rules (`neurons/rules.py` has their signature), so that a new model compiles itself and nothing
+else; leaky neurons with delta synapses are the one model that the loop has inlined.
+
+A model that has no closed form between events integrates itself: its `predict` looks one step ahead and notes the
+crossing it finds, or the end of the step as an event that is no spike.  It says so in `approximations`, and stands in
+the same network as exact ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.errors import BuildError, ParameterError
+from neurodev.jit import address, address_of_hook, call_rule, kernel
+from neurodev.neurons.rules import FRAME, REFRACTORY, deliver_each, kick_one
+from neurodev.registry import Registered
+from neurodev.structure.places import Branches
+
+F8 = NDArray[np.float64]
+U4 = NDArray[np.uint32]
+
+
+class Column(NamedTuple):
+    """One number of each neuron (or place) that lasts from event to event.
+
+    Attributes
+    ----------
+    name : str
+    fill : float or None
+        Its value at the start and after a birth; None: the present time.
+    time : bool
+        Whether it is a time (ms of the present epoch), which moves with the epoch.
+    """
+
+    name: str
+    fill: float | None = 0.0
+    time: bool = False
+
+
+class Rules(NamedTuple):
+    """The compiled rules of a model, each decorated with `neurodev.jit.model_rule`; see `neurons/rules.py`.
+
+    `potential` writes the potentials (mV) of the neurons a..b into the float64 array at the address c.
+    """
+
+    predict: Any
+    event: Any
+    reset: Any
+    receive: Any = None
+    deliver: Any = deliver_each
+    kick: Any = kick_one
+    rebase: Any = None
+    absorb: Any = None
+    potential: Any = None
+
+
+class Membrane(NamedTuple):
+    """What the loop itself keeps of each neuron, (n,) each: ``u = (V - v_inf) exp(rate (t - frame))``.
+
+    Only leaky membranes use more than `refractory`; to the others the loop is told that they never cross.
+    """
+
+    rate: F8  # 1/ms
+    v_inf: F8  # mV
+    threshold: F8  # mV; inf: crossings are the model's own affair
+    reset: F8  # mV
+    refractory: F8  # ms
+    initial: F8  # mV
+
+
+class Input(NamedTuple):
+    """One kind of input to a neuron: weight, events per ms, and mean square over squared mean of the weight."""
+
+    weight: float
+    rate: float
+    square: float = 1.0
+
+
+class Cells:
+    """The neurons of one population in the event loop: their state, and what their model needs to be asked.
+
+    Attributes
+    ----------
+    state : (n, 1 + n_column) float64
+        Column 0 is the time of the event that was noted; then the columns that the model declares.
+    places : (n * per_neuron, n_place_column) float64
+    u : (n,) float64
+        View of the loop's own; below REFRACTORY where a neuron is not free.
+    frame : float, ms
+        Where the frame of the membranes stands.
+    """
+
+    def __init__(self, model: NeuronModel, n: int, name: str, fastest: float, now: float) -> None:
+        rules = model.rules()
+        assert rules is not None
+        self.model, self.n, self.rules, self.fastest = model, n, rules, fastest
+        values = model.expand(n, name)
+        rows = np.ascontiguousarray(model.table(values, fastest), dtype=np.float64)
+        self.classes, kind = np.unique(rows, axis=0, return_inverse=True)
+        self.kind: U4 = kind.reshape(-1).astype(np.uint32)
+        self.per_neuron = int(model.dendrite.per_neuron) if model.dendrite is not None else 0
+        self.columns = (Column("event", np.inf, True), *model.columns())
+        self.place_columns = model.place_columns() if self.per_neuron else ()
+        self._first = self._filled(n, self.columns, now)
+        for word, start in model.start(values).items():
+            self._first[:, [c.name for c in self.columns].index(word)] = start
+        self.state = self._first.copy()
+        self.places = self._filled(n * self.per_neuron, self.place_columns, now)
+        self.scratch = np.zeros(max(model.n_scratch(), 1))
+        self.record = np.zeros(0, dtype=np.int64)
+        self.u: F8 = np.zeros(n)
+        self.clock: F8 = np.zeros(3)
+
+    @property
+    def frame(self) -> float:
+        """Where the frame of the membranes stands, ms."""
+        return float(self.clock[FRAME])
+
+    @staticmethod
+    def _filled(n: int, columns: Sequence[Column], now: float) -> F8:
+        fill = np.array([now if c.fill is None else c.fill for c in columns], dtype=np.float64)
+        return np.broadcast_to(fill, (n, len(columns))).copy()
+
+    def forget(self, neurons: NDArray[np.int64], now: float) -> None:
+        """These neurons stand as at their beginning, at the time `now`: nothing flows, nothing is predicted."""
+        self.state[neurons] = self._first[neurons]
+        for k, c in enumerate(self.columns):
+            if c.fill is None:
+                self.state[neurons, k] = now
+        if self.per_neuron:
+            rows = (neurons[:, None] * self.per_neuron + np.arange(self.per_neuron)).ravel()
+            self.places[rows] = self._filled(rows.size, self.place_columns, now)
+
+    def move_epoch(self, by: float) -> None:
+        """Every time that is kept lies `by` ms earlier."""
+        for table, columns in ((self.state, self.columns), (self.places, self.place_columns)):
+            for k, c in enumerate(columns):
+                if c.time:
+                    table[:, k] -= by
+
+    def column(self, name: str) -> F8:
+        """A column of the neurons by its name, (n,)."""
+        known = [c.name for c in self.columns]
+        if name not in known:
+            raise ParameterError(f"{type(self.model).__name__} has no column {name!r}; it has {known[1:]}")
+        return self.state[:, known.index(name)]
+
+    def ask(self, rule: str, first: int, last: int, t: float, where: int = 0) -> None:
+        """Call one of the rules for the neurons first..last at `t`."""
+        function = getattr(self.rules, rule)
+        if rule in ("predict", "potential"):
+            call(address_of_hook(function), address(self.record), first, last, where, 0.0, t)
+            return
+        for i in range(first, last):
+            call(address_of_hook(function), address(self.record), i, 0, 0, 0.0, t)
+
+
+@kernel
+def call(rule: int, m: int, a: int, b: int, c: int, x: float, t: float) -> int:
+    """Call a rule from outside the loop."""
+    return call_rule(rule, m, a, b, c, x, t)  # type: ignore[no-any-return]
+
+
+class NeuronModel(Registered, kind="neuron model"):
+    """Base of all neuron models: a frozen dataclass whose parameters are `neurodev.params.param` fields.
+
+    Class attributes
+    ----------------
+    equation : str
+        What `neurodev show NAME` prints.
+    weight_unit : str
+        Of the synapses onto such a neuron.
+    """
+
+    equation: ClassVar[str] = ""
+    dendrite: Branches | None = None
+
+    @property
+    def weight_unit(self) -> str:
+        """Unit of the weights of synapses onto such a neuron."""
+        return "mV"
+
+    # ------------------------------------------------------------------ what a model declares
+
+    def rules(self) -> Rules | None:
+        """Its compiled rules; None for leaky neurons with delta synapses, which the loop has inlined."""
+        raise NotImplementedError(f"{type(self).__name__} must name its rules")
+
+    def columns(self) -> tuple[Column, ...]:
+        """State of each neuron, found by the rules from column 1 of `cells_of` on."""
+        return ()
+
+    def place_columns(self) -> tuple[Column, ...]:
+        """State of each branch of each neuron."""
+        return ()
+
+    def n_scratch(self) -> int:
+        """Numbers that the rules find in `scratch_of`."""
+        return 0
+
+    def start(self, values: dict[str, F8]) -> dict[str, F8]:
+        """Columns that begin otherwise than at their fill value, (n,) each, given the parameters of each neuron."""
+        return {}
+
+    def table(self, values: dict[str, F8], fastest: float) -> F8:
+        """What the rules find in `classes_of`, (n, n_value): by default the parameters in order of declaration.
+
+        Equal rows are kept once.  `fastest` is the highest rate (1/ms) of any membrane or current in the network: the
+        frame of the membranes lasts `neurons.channels.FRAME` of its time constants.
+        """
+        return np.column_stack(list(values.values()))
+
+    def fastest_rate(self, n: int, name: str) -> float:
+        """The highest rate (1/ms) that the frame of the membranes must be short for; 0 if it uses none."""
+        return 0.0
+
+    def membrane(self, n: int, name: str) -> Membrane:
+        """What the loop keeps of each neuron."""
+        zero, values = np.zeros(n), self.expand(n, name)
+        return Membrane(zero, zero, zero + np.inf, zero, values.get("refractory", zero), zero)
+
+    # ------------------------------------------------------------------ what follows
+
+    def expand(self, n: int, name: str) -> dict[str, F8]:
+        """Every parameter that is a number as an (n,) array; wrong lengths are refused by name."""
+        out: dict[str, F8] = {}
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            if value is None or "unit" not in f.metadata or isinstance(value, str):
+                continue
+            array = np.asarray(value, dtype=float)
+            if array.ndim and array.shape != (n,):
+                raise ParameterError(
+                    f"{type(self).__name__}.{f.name} of {name!r} must be a number or have shape ({n},), "
+                    f"got shape {array.shape}"
+                )
+            out[f.name] = np.broadcast_to(array, (n,)).copy()
+        return out
+
+    def potentials(self, cells: Cells, t: float) -> F8:
+        """Membrane potentials (mV) at the present time `t`, (n,)."""
+        if cells.rules.potential is None:
+            raise BuildError(f"{type(self).__name__} has no rule for its potential")
+        out = np.zeros(cells.n)
+        cells.ask("potential", 0, cells.n, t, address(out))
+        return out
+
+    def approximations(self) -> list[str]:
+        """One sentence for everything that is not exact about such neurons."""
+        return []
+
+    def mean_drive(self, n: int, name: str, inputs: Sequence[Input]) -> tuple[float, float]:
+        """Mean and noise amplitude (mV) that some inputs give a neuron, where the model has a closed form.
+
+        Raises
+        ------
+        BuildError
+            Where it has none.
+        """
+        raise BuildError(f"{type(self).__name__} has no closed form for its mean input")
+
+    def outlook(self, n: int, name: str, inputs: Sequence[Input]) -> list[str]:
+        """What can be said of a population before it runs: words that follow its sign, then further lines."""
+        return [f"{type(self).__name__}" + ("" if not self.approximations() else ", approximate")]
+
+
+def is_free(u: F8) -> NDArray[np.bool_]:
+    """Who integrates, given `u`: not refractory, silenced, unborn or dead."""
+    return u > REFRACTORY
