@@ -19,11 +19,15 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.arrays import F4, F8, I8, U2, U4, U8, Int
 
 F = TypeVar("F", bound=Callable[..., Any])
+Form = TypeVar("Form")  # a NamedTuple
 
 
 PACKAGE = Path(__file__).parent
@@ -87,11 +91,12 @@ def cache_path(source: str) -> Path:
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
 
 import numba  # noqa: E402
-from numba import carray, cfunc, njit, types  # noqa: E402
+from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]  # noqa: E402
 from numba.core import cgutils  # noqa: E402
-from numba.core import config as _config  # noqa: E402
+from numba.core import config as _numba_config  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
+_config: Any = _numba_config  # its settings are made as it is imported
 ENABLED: bool = not _config.DISABLE_JIT
 numba_version: str = numba.__version__
 
@@ -138,16 +143,41 @@ def rule(fn: F) -> F:
 # ---------------------------------------------------------------- addresses and hooks
 # A hook is called with (record, a, b, c, d, t): see mechanisms/base.py for what they mean.
 
+Hook: TypeAlias = Callable[[int, int, int, int, int, float], None]
 _HOOK_TYPES = (types.int64,) * 5 + (types.float64,)
-_python_hooks: dict[int, Callable[..., None]] = {}
+_python_hooks: dict[int, Callable[..., Any]] = {}
 
 
-def hook(fn: Callable[..., None]) -> Any:
-    """Compile a hot hook ``fn(record, a, b, c, d, t)``; `address` of the result goes to the engine."""
+class CompiledHook:
+    """A hook, or a rule of a neuron model, that compiles on first use, so that importing neurodev compiles nothing.
+
+    Attributes
+    ----------
+    py_func : callable
+        The Python function.
+    """
+
+    def __init__(self, fn: Hook, signature: Any) -> None:
+        self.py_func = fn
+        self._signature = signature
+        self._compiled: Any = None
+
+    @property
+    def address(self) -> int:
+        """The address of the C function."""
+        if self._compiled is None:
+            make: Any = cfunc(self._signature, cache=CACHE, nopython=True, error_model="numpy")  # type: ignore[call-arg]
+            self._compiled = _decorate(self.py_func, make)
+        return int(self._compiled.address)
+
+
+def hook(fn: Hook) -> Hook | CompiledHook:
+    """Compile a hot hook ``fn(record, a, b, c, d, t)``; `address_of_hook` of the result goes to the engine."""
     if not ENABLED:
         return fn
     signature = types.void(*_HOOK_TYPES)
-    return _decorate(fn, lambda f: _LazyHook(f, signature))
+    made: CompiledHook = _decorate(fn, lambda f: CompiledHook(f, signature))
+    return made
 
 
 # A rule of a neuron model is called with (m, a, b, c, x, t) and returns an integer: see neurons/rules.py.
@@ -159,47 +189,100 @@ def model_rule(fn: F) -> F:
     if not ENABLED:
         return fn
     signature = types.int64(*_RULE_TYPES)
-    return _decorate(fn, lambda f: _LazyHook(f, signature))  # type: ignore[no-any-return]
+    return _decorate(fn, lambda f: CompiledHook(f, signature))  # type: ignore[no-any-return]
 
 
-class _LazyHook:
-    """Compile on first use, so that importing neurodev compiles nothing."""
-
-    def __init__(self, fn: Callable[..., None], signature: Any) -> None:
-        self.py_func = fn
-        self._signature = signature
-        self._compiled: Any = None
-
-    @property
-    def address(self) -> int:
-        if self._compiled is None:
-            make = cfunc(self._signature, cache=CACHE, nopython=True, error_model="numpy")
-            self._compiled = _decorate(self.py_func, make)
-        return int(self._compiled.address)
-
-
-def address_of_hook(h: Any) -> int:
-    """The number by which the event loop calls a hook."""
-    if isinstance(h, _LazyHook):
+def address_of_hook(h: Callable[..., Any] | CompiledHook | None) -> int:
+    """The number by which the event loop calls a hook, or a rule of a neuron model; 0 where there is none."""
+    if h is None:
+        return 0
+    if isinstance(h, CompiledHook):
         return h.address
     key = id(h)
     _python_hooks[key] = h
     return key
 
 
-def address(array: np.ndarray[Any, Any]) -> int:
+def address(array: NDArray[Any]) -> int:
     """The memory address of a contiguous array; the caller keeps the array alive."""
     return int(array.ctypes.data)
 
 
-if ENABLED:
+# The doors to memory, twice: as Python, which is also what a type checker reads, and for the compiler.
+if TYPE_CHECKING or not ENABLED:
+    np.seterr(over="ignore")  # hashes wrap around on purpose; compiled code never warns
+
+    def call_hook(function: Int, record: int, a: int, b: int, c: int, d: int, t: float) -> None:
+        """Call the hook registered under a key (compiled: the hook at an address)."""
+        _python_hooks[int(function)](record, a, b, c, d, t)
+
+    def call_rule(rule: Int, m: Int, a: Int, b: Int, c: Int, x: float, t: float) -> int:
+        """Call the rule of a neuron model registered under a key (compiled: the rule at an address)."""
+        return _python_hooks[int(rule)](m, a, b, c, x, t)  # type: ignore[no-any-return]
+
+    def prefetch(array: NDArray[Any], index: Int) -> None:
+        """Ask for the cache line of ``array[index]``; never faults."""
+
+    def _wrap(number: Int, n: Int, ctype: Any) -> Any:
+        return np.ctypeslib.as_array((ctype * int(n)).from_address(int(number)))
+
+    def view_f8(number: Int, n: Int) -> F8:
+        """The `n` float64 at an address."""
+        return _wrap(number, n, ctypes.c_double)  # type: ignore[no-any-return]
+
+    def view_f4(number: Int, n: Int) -> F4:
+        """The `n` float32 at an address."""
+        return _wrap(number, n, ctypes.c_float)  # type: ignore[no-any-return]
+
+    def view_u4(number: Int, n: Int) -> U4:
+        """The `n` uint32 at an address."""
+        return _wrap(number, n, ctypes.c_uint32)  # type: ignore[no-any-return]
+
+    def view_u8(number: Int, n: Int) -> U8:
+        """The `n` uint64 at an address."""
+        return _wrap(number, n, ctypes.c_uint64)  # type: ignore[no-any-return]
+
+    def view_u2(number: Int, n: Int) -> U2:
+        """The `n` uint16 at an address."""
+        return _wrap(number, n, ctypes.c_uint16)  # type: ignore[no-any-return]
+
+    def view_i8(number: Int, n: Int) -> I8:
+        """The `n` int64 at an address."""
+        return _wrap(number, n, ctypes.c_int64)  # type: ignore[no-any-return]
+
+    def view2_f8(number: Int, n: Int, m: Int) -> F8:
+        """The (n, m) float64 at an address."""
+        return view_f8(number, n * m).reshape(int(n), int(m))
+
+    def view2_u4(number: Int, n: Int, m: Int) -> U4:
+        """The (n, m) uint32 at an address."""
+        return view_u4(number, n * m).reshape(int(n), int(m))
+
+    def view2_u8(number: Int, n: Int, m: Int) -> U8:
+        """The (n, m) uint64 at an address."""
+        return view_u8(number, n * m).reshape(int(n), int(m))
+
+    def read_i8(number: Int, k: Int, form: type[Form]) -> Form:
+        """The k-th NamedTuple `form` of those that lie one after the other at an address, its fields int64."""
+        n = _width(form)
+        return form(*view_i8(number + 8 * n * k, n).tolist())
+
+    def read_f8(number: Int, k: Int, form: type[Form]) -> Form:
+        """The k-th NamedTuple `form` of those that lie one after the other at an address, its fields float64."""
+        n = _width(form)
+        return form(*view_f8(number + 8 * n * k, n).copy())
+
+    def _width(form: Any) -> int:
+        return len(form._fields)
+
+else:
 
     @intrinsic
-    def call_hook(typingctx, function, record, a, b, c, d, t):  # type: ignore[no-untyped-def]
+    def call_hook(typingctx, function, record, a, b, c, d, t):
         """Call the compiled hook at an address."""
         sig = types.void(types.int64, *_HOOK_TYPES)
 
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):
             from llvmlite import ir
 
             i8, f8 = ir.IntType(64), ir.DoubleType()
@@ -212,11 +295,11 @@ if ENABLED:
         return sig, codegen
 
     @intrinsic
-    def call_rule(typingctx, rule, m, a, b, c, x, t):  # type: ignore[no-untyped-def]
+    def call_rule(typingctx, rule, m, a, b, c, x, t):
         """Call the compiled rule of a neuron model at an address."""
         sig = types.int64(types.int64, *_RULE_TYPES)
 
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):
             from llvmlite import ir
 
             i8, f8 = ir.IntType(64), ir.DoubleType()
@@ -226,15 +309,40 @@ if ENABLED:
         return sig, codegen
 
     @intrinsic
-    def _pointer(typingctx, number):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def _pointer(typingctx, number):
+        def codegen(context, builder, signature, args):
             return builder.inttoptr(args[0], cgutils.voidptr_t)
 
         return types.voidptr(types.int64), codegen
 
+    def _reader(typingctx, number, k, form, kind):
+        cls = form.instance_class
+        n = len(cls._fields)
+
+        def codegen(context, builder, signature, args):
+            from llvmlite import ir
+
+            i8 = ir.IntType(64)
+            where = builder.inttoptr(args[0], context.get_value_type(kind).as_pointer())
+            first = builder.mul(args[1], i8(n))
+            values = [builder.load(builder.gep(where, [builder.add(first, i8(i))])) for i in range(n)]
+            return context.make_tuple(builder, signature.return_type, values)
+
+        return types.NamedUniTuple(kind, n, cls)(types.int64, types.int64, form), codegen
+
     @intrinsic
-    def _prefetch(typingctx, array, index):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def read_i8(typingctx, number, k, form):
+        """The k-th NamedTuple `form` of those that lie one after the other at an address, its fields int64."""
+        return _reader(typingctx, number, k, form, types.int64)
+
+    @intrinsic
+    def read_f8(typingctx, number, k, form):
+        """The k-th NamedTuple `form` of those that lie one after the other at an address, its fields float64."""
+        return _reader(typingctx, number, k, form, types.float64)
+
+    @intrinsic
+    def _prefetch(typingctx, array, index):
+        def codegen(context, builder, signature, args):
             from llvmlite import ir
             from numba.np.arrayobj import make_array
 
@@ -250,104 +358,51 @@ if ENABLED:
         return types.void(array, types.intp), codegen
 
     @njit(forceinline=True)
-    def prefetch(array, index):  # type: ignore[no-untyped-def]
+    def prefetch(array, index):
         """Ask for the cache line of ``array[index]``; never faults."""
         _prefetch(array, index)
 
     @njit(forceinline=True)
-    def view_f8(number, n):  # type: ignore[no-untyped-def]
+    def view_f8(number, n):
         """The `n` float64 at an address."""
         return carray(_pointer(number), (n,), np.float64)
 
     @njit(forceinline=True)
-    def view_f4(number, n):  # type: ignore[no-untyped-def]
+    def view_f4(number, n):
         """The `n` float32 at an address."""
         return carray(_pointer(number), (n,), np.float32)
 
     @njit(forceinline=True)
-    def view_u4(number, n):  # type: ignore[no-untyped-def]
+    def view_u4(number, n):
         """The `n` uint32 at an address."""
         return carray(_pointer(number), (n,), np.uint32)
 
     @njit(forceinline=True)
-    def view_u2(number, n):  # type: ignore[no-untyped-def]
-        """The `n` uint16 at an address."""
-        return carray(_pointer(number), (n,), np.uint16)
-
-    @njit(forceinline=True)
-    def view2_f8(number, n, m):  # type: ignore[no-untyped-def]
-        """The (n, m) float64 at an address."""
-        return carray(_pointer(number), (n, m), np.float64)
-
-    @njit(forceinline=True)
-    def view2_u4(number, n, m):  # type: ignore[no-untyped-def]
-        """The (n, m) uint32 at an address."""
-        return carray(_pointer(number), (n, m), np.uint32)
-
-    @njit(forceinline=True)
-    def view2_u8(number, n, m):  # type: ignore[no-untyped-def]
-        """The (n, m) uint64 at an address."""
-        return carray(_pointer(number), (n, m), np.uint64)
-
-    @njit(forceinline=True)
-    def view_u8(number, n):  # type: ignore[no-untyped-def]
+    def view_u8(number, n):
         """The `n` uint64 at an address."""
         return carray(_pointer(number), (n,), np.uint64)
 
     @njit(forceinline=True)
-    def view_i8(number, n):  # type: ignore[no-untyped-def]
+    def view_u2(number, n):
+        """The `n` uint16 at an address."""
+        return carray(_pointer(number), (n,), np.uint16)
+
+    @njit(forceinline=True)
+    def view_i8(number, n):
         """The `n` int64 at an address."""
         return carray(_pointer(number), (n,), np.int64)
 
-else:
-    np.seterr(over="ignore")  # hashes wrap around on purpose; compiled code never warns
-
-    def call_hook(function, record, a, b, c, d, t):  # type: ignore[no-untyped-def]
-        """Call the Python hook registered under a key."""
-        _python_hooks[function](record, a, b, c, d, t)
-
-    def call_rule(rule, m, a, b, c, x, t):  # type: ignore[no-untyped-def]
-        """Call the Python rule registered under a key."""
-        return _python_hooks[rule](m, a, b, c, x, t)
-
-    def prefetch(array, index):  # type: ignore[no-untyped-def]
-        """Nothing to do without the compiler."""
-
-    def _wrap(number, n, ctype):  # type: ignore[no-untyped-def]
-        return np.ctypeslib.as_array((ctype * int(n)).from_address(int(number)))
-
-    def view_f8(number, n):  # type: ignore[no-untyped-def]
-        """The `n` float64 at an address."""
-        return _wrap(number, n, ctypes.c_double)
-
-    def view_f4(number, n):  # type: ignore[no-untyped-def]
-        """The `n` float32 at an address."""
-        return _wrap(number, n, ctypes.c_float)
-
-    def view_u4(number, n):  # type: ignore[no-untyped-def]
-        """The `n` uint32 at an address."""
-        return _wrap(number, n, ctypes.c_uint32)
-
-    def view_u8(number, n):  # type: ignore[no-untyped-def]
-        """The `n` uint64 at an address."""
-        return _wrap(number, n, ctypes.c_uint64)
-
-    def view_u2(number, n):  # type: ignore[no-untyped-def]
-        """The `n` uint16 at an address."""
-        return _wrap(number, n, ctypes.c_uint16)
-
-    def view2_f8(number, n, m):  # type: ignore[no-untyped-def]
+    @njit(forceinline=True)
+    def view2_f8(number, n, m):
         """The (n, m) float64 at an address."""
-        return view_f8(number, n * m).reshape(int(n), int(m))
+        return carray(_pointer(number), (n, m), np.float64)
 
-    def view2_u4(number, n, m):  # type: ignore[no-untyped-def]
+    @njit(forceinline=True)
+    def view2_u4(number, n, m):
         """The (n, m) uint32 at an address."""
-        return view_u4(number, n * m).reshape(int(n), int(m))
+        return carray(_pointer(number), (n, m), np.uint32)
 
-    def view2_u8(number, n, m):  # type: ignore[no-untyped-def]
+    @njit(forceinline=True)
+    def view2_u8(number, n, m):
         """The (n, m) uint64 at an address."""
-        return view_u8(number, n * m).reshape(int(n), int(m))
-
-    def view_i8(number, n):  # type: ignore[no-untyped-def]
-        """The `n` int64 at an address."""
-        return _wrap(number, n, ctypes.c_int64)
+        return carray(_pointer(number), (n, m), np.uint64)

@@ -12,15 +12,13 @@ as scalar code.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8, U8
 from neurodev.jit import kernel
 from neurodev.rng import _STEP, GOLDEN, mix, normal, uniform
 
-F8 = NDArray[np.float64]
-U8 = NDArray[np.uint64]
-
 BLOCK = 256
+STEEPEST = 600.0  # where callers cut the arguments of `exponentials`, far from overflow
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
 _ONE = np.uint64(0x3FF0000000000000)
@@ -29,8 +27,8 @@ _U1, _U2 = np.uint64(1), np.uint64(2)
 
 
 @kernel
-def exponentials(x, power, power_bits):  # type: ignore[no-untyped-def]
-    """Replace `x` by exp(x), for abs(x) < 700; `power_bits` views the memory of the scratch `power`."""
+def exponentials(x: F8, power: F8, power_bits: U8) -> None:
+    """Replace `x` by exp(x), for abs(x) < 700; `power_bits` views the memory of the scratch `power`; (n,) each."""
     n = x.shape[0]
     for k in range(n):
         # the power of two waits in `power` as a whole number, the rest r of the argument in `x`
@@ -61,8 +59,8 @@ def exponentials(x, power, power_bits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def minus_logarithms(x, bits, exponent):  # type: ignore[no-untyped-def]
-    """Replace `x` (positive, normal) by -log(x); `bits` views the memory of `x`, `exponent` is scratch."""
+def minus_logarithms(x: F8, bits: U8, exponent: F8) -> None:
+    """Replace `x` (positive, normal) by -log(x); `bits` views the memory of `x`, `exponent` is scratch; (n,) each."""
     n = x.shape[0]
     for k in range(n):
         exponent[k] = np.float64(np.int64(bits[k] >> _S52) - 1023)
@@ -90,8 +88,11 @@ def minus_logarithms(x, bits, exponent):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normals(stream, counter, step, out, bits, work):  # type: ignore[no-untyped-def]
-    """Write ``rng.normal(stream, counter[k], step)``, to rounding, to `out` (viewed by `bits`); `work` is (2, >= n)."""
+def normals(stream: np.uint64, counter: U8, step: np.uint64, out: F8, bits: U8, work: F8) -> None:
+    """Write ``rng.normal(stream, counter[k], step)``, to rounding, to `out` (viewed by `bits`).
+
+    counter, out, bits : (n,);  work : (2, >= n), scratch
+    """
     n = out.shape[0]
     angle, exponent = work[0], work[1]
     first = _STEP * (_U2 * step + _U1)
@@ -119,13 +120,13 @@ def normals(stream, counter, step, out, bits, work):  # type: ignore[no-untyped-
 
 
 @kernel
-def _fill_uniform(stream, counter, step, out):  # type: ignore[no-untyped-def]
+def _fill_uniform(stream: np.uint64, counter: U8, step: np.uint64, out: F8) -> None:
     for k in range(out.shape[0]):
         out[k] = uniform(stream, counter[k], step)
 
 
 @kernel
-def _fill_normal(stream, counter, step, out):  # type: ignore[no-untyped-def]
+def _fill_normal(stream: np.uint64, counter: U8, step: np.uint64, out: F8) -> None:
     for k in range(out.shape[0]):
         out[k] = normal(stream, counter[k], step)
 

@@ -43,7 +43,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 @rule
-def mix(z):  # type: ignore[no-untyped-def]
+def mix(z: np.uint64) -> np.uint64:
     """SplitMix64's finaliser; works on uint64 scalars and arrays."""
     z = (z ^ (z >> _S30)) * _M1
     z = (z ^ (z >> _S27)) * _M2
@@ -51,19 +51,19 @@ def mix(z):  # type: ignore[no-untyped-def]
 
 
 @rule
-def bits(stream, counter, step):  # type: ignore[no-untyped-def]
+def bits(stream: np.uint64, counter: np.uint64, step: np.uint64) -> np.uint64:
     """64 random bits for (stream key, counter, step), all uint64."""
     return mix(mix(stream + GOLDEN * (counter + np.uint64(1))) + _STEP * (step + np.uint64(1)))
 
 
 @rule
-def uniform(stream, counter, step):  # type: ignore[no-untyped-def]
+def uniform(stream: np.uint64, counter: np.uint64, step: np.uint64) -> float:
     """A float64 uniform in the open interval (0, 1)."""
     return (np.float64(bits(stream, counter, step) >> _S11) + 0.5) * 1.1102230246251565e-16
 
 
 @rule
-def normal(stream, counter, step):  # type: ignore[no-untyped-def]
+def normal(stream: np.uint64, counter: np.uint64, step: np.uint64) -> float:
     """A standard normal (Box-Muller, cosine branch) for (stream key, counter, step)."""
     two = np.uint64(2)
     u = uniform(stream, counter, two * step)

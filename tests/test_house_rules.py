@@ -54,6 +54,20 @@ def test_kernels():
                     assert inner.attr != "random", where
 
 
+def test_kernels_say_what_they_take():
+    """Annotated, described, and no more than twelve arguments: more are a tuple with names."""
+    for path in FILES:
+        relative = path.relative_to(ROOT).as_posix()
+        if relative.startswith(("engine/loop/", "learn/")):
+            continue
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and decorators(node) & {"kernel", "sum_kernel", "rule", "hook"}:
+                where = f"{relative}:{node.name}"
+                assert all(a.annotation for a in node.args.args) and node.returns, where
+                assert len(node.args.args) <= 12, where
+                assert ast.get_docstring(node) or node.name.startswith("_"), where
+
+
 def test_sizes():
     for path in FILES:
         text = path.read_text()

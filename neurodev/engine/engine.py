@@ -169,7 +169,7 @@ class Engine:
             self._versions[i] = t.version
             self._write_addresses(self.state.projections, i, t)
             for h in self.hot:
-                if h.projection == i:
+                if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
 
     def choose_hooks(self, blocked: Collection[tuple[str, str]]) -> None:

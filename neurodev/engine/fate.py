@@ -46,14 +46,14 @@ def kill(engine: Engine, population: int, neurons: I8) -> None:
     _forget_membranes(engine, population, dead)
     _forget_spikes(engine, population, dead)
     for h in engine.hot:
-        q, t = engine.projections[h.projection], h.table
+        q, t = engine.projections[h.place], engine.tables[h.place]
         if q.source.index == population:
-            h.pre_trace.reshape(-1, t.n_lane, t.n_source)[:, :, dead] = 0.0
+            h.arrays.pre_trace.reshape(-1, t.n_lane, t.n_source)[:, :, dead] = 0.0
         if q.target.index == population:
-            h.post_trace.reshape(-1, t.n_target)[:, dead] = 0.0
+            h.arrays.post_trace[:, dead] = 0.0
     for own in engine.hot_populations:
-        if own.population == population:
-            own.post_trace.reshape(-1, own.n_target)[:, dead] = 0.0
+        if own.place == population:
+            own.arrays.post_trace[:, dead] = 0.0
 
 
 def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:

@@ -113,11 +113,13 @@ class Simulator:
         )  # fmt: skip
 
     def _prepare(self) -> None:
+        self.integrated: dict[str, bool] = {}  # by projection: a mechanism moves the weights, sizes do not tell them
         self._unprepared = set(self.blocked)  # what is blocked from the start is as if it were never named
         for p in self.network.populations.values():
             for m in self._active(p.name, p.mechanisms):
                 m.prepare(self.neuron_views[p.name])
         for q in self.network.projections.values():
+            self._decide(q)
             for m in self._active(q.name, q.mechanisms):
                 m.prepare(self.views[q.name])
             check_reads(q, self.views[q.name])
@@ -177,8 +179,17 @@ class Simulator:
                 if m.name == mechanism:
                     m.prepare(view)
             if isinstance(place, Projection):
+                self._decide(place)
                 self.refresh_weights(place)
+        elif where in self.network.projections:
+            self._decide(self.network.projections[where])
         self.engine.choose_hooks(self.blocked)
+
+    def _decide(self, q: Projection) -> None:
+        """What mechanisms settle for a projection together: whether sizes may kill, and who moves the weights."""
+        columns = frozenset(self.tables[q.name].column_names)
+        self.views[q.name].mortal = not any(m.forbids_deaths() for m in self._active(q.name, q.mechanisms))
+        self.integrated[q.name] = any(m.writes_weight(columns) for m in q.mechanisms if self._prepared(q.name, m))
 
     def _do_tick(self) -> None:
         self.n_tick += 1
@@ -298,12 +309,13 @@ class Simulator:
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
         n_born = merged.plan.source.size
-        if n_born and q.spines is None and not np.any(merged.plan.birth_weight):
-            sign = -1.0 if q.source.inhibitory else 1.0
-            merged.plan.birth_weight = np.full(n_born, sign * float(np.mean(q.weight)), dtype=np.float32)
+        if n_born and (q.spines is None or self.integrated[q.name]) and not np.any(merged.plan.birth_weight):
+            sign = -1.0 if q.source.inhibitory else 1.0  # newborns begin as the first synapses did
+            weight = float(np.mean(q.weight)) if q.spines is None else q.spines.weight
+            merged.plan.birth_weight = np.full(n_born, sign * weight, dtype=np.float32)
         if n_born and "log_size" in table.column_names:
             newborn = [m for m in q.mechanisms if "log_size" in m.owns]
-            merged.plan.birth_value = np.full(n_born, getattr(newborn[0], "newborn", 0.0), dtype=np.float32)
+            merged.plan.birth_value = np.full(n_born, newborn[0].birth_size(), dtype=np.float32)
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
         if done.n_born:
             if "size" in table.column_names:
@@ -320,7 +332,7 @@ class Simulator:
         return done
 
     def refresh_weights(self, q: Projection) -> None:
-        """Read the weights of a projection with spines off their sizes."""
+        """Read the weights of a projection with spines off their sizes, unless a mechanism integrates them."""
         if q.spines is None:
             return
         table, view, block = self.tables[q.name], self.views[q.name], self.blocks[q.target.name]
@@ -331,7 +343,7 @@ class Simulator:
                 slots, table.column("log_size"), table.column("size"), table.weight, table.post,
                 view.reference_volume, view.weight_gain, view.silent_volume, gain, weight_map.transmission(table),
             )  # fmt: skip
-        elif not any(m.hot(frozenset(table.column_names)) for m in q.mechanisms if self._prepared(q.name, m)):
+        elif not self.integrated[q.name]:
             weight_map.refresh_from_size(
                 slots, table.column("size"), table.weight, table.post, view.weight_gain, view.silent_volume, gain
             )

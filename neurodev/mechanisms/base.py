@@ -7,15 +7,15 @@ calls, for all mechanisms, one phase after the other::
     signals -> add -> advance -> propose -> (merged plan, `born`) -> weights refreshed -> recording
 
 Between ticks a mechanism with hot hooks sees every arrival and every spike (`Hot`).  A hook is a
-C function ``hook(record, a, b, c, d, t)``; `record` is the address of an int64 array whose entries are
-named by the constants below, so that every hook has one signature for ever:
+C function ``hook(record, a, b, c, d, t)``, so that every hook has one signature for ever; `record` is an address, by
+which it finds everything through the doors of `mechanisms/hooks.py`:
 
 =========  ==========================================================================
 on_pre     a = source, b = lane, slots c <= slot < d of that row, t = arrival time
 on_post    a = target neuron, t = its spike time (b, c, d unused)
 =========  ==========================================================================
 
-A mechanism of a population has `on_post` only: it finds its signals at ``R_SIGNAL`` and no synapses.  Times are
+A mechanism of a population has `on_post` only: it finds its signals and no synapses.  Times are
 relative to an epoch that the engine moves; ``t - base`` of a trace with an infinite time constant is the spike time
 since the start.
 
@@ -27,50 +27,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neurodev import params, rng
+from neurodev import jit, params, rng
+from neurodev.arrays import B1, F8, I8, U4
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
 from neurodev.registry import Registered, word_of
 from neurodev.structure.cause import Cause, declare
+from neurodev.units import hour, minute
 
 if TYPE_CHECKING:
     from neurodev.structure.plan import NeuronPlan, Plan
     from neurodev.structure.table import Table
 
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 
-# entries of a hook's record: addresses and sizes
-R_F = 0  # float64 (n_column * capacity), column k of slot s at k * capacity + s
-R_CAPACITY = 1
-R_POST = 2  # uint32 (capacity)
-R_WEIGHT = 3  # float32 (capacity)
-R_IN_START = 4  # int64 (n_target)
-R_IN_LENGTH = 5  # int32 (n_target), viewed as uint32
-R_IN_SLOT = 6  # uint32 (n_in)
-R_IN_ROW = 7  # uint32 (n_in)
-R_N_IN = 8
-R_N_SOURCE = 9
-R_N_ROW = 10
-R_N_TARGET = 11
-R_PARAMETERS = 12  # float64 (n_parameter)
-R_N_PARAMETER = 13
-R_COLUMNS = 14  # int64 (n_hot_column): positions in f
-R_N_COLUMN = 15  # number of columns of f
-R_PRE_TRACE = 16  # float64 (n_pre_trace * n_row)
-R_N_PRE_TRACE = 17
-R_POST_TRACE = 18  # float64 (n_post_trace * n_target)
-R_N_POST_TRACE = 19
-R_BASE = 20  # float64 (n_pre_trace + n_post_trace): base time of each trace, ms
-R_TAU = 21  # float64 (n_pre_trace + n_post_trace): time constant of each trace, ms
-R_UID = 22  # uint64 (capacity)
-R_SIGNAL = 23  # int64 (n_hot_column): addresses of float64 (n_target) signals; a population's mechanisms only
-RECORD_SIZE = 24
+Kept = TypeVar("Kept")
 
 SET_POINT = "sd"  # unit of the terms that shift the set-point of size
 
@@ -83,20 +57,34 @@ class Hot:
     ----------
     on_pre, on_post : hook or None
         Functions decorated with `neurodev.jit.hook`.
-    parameters : tuple of float
-        What the hooks find at ``R_PARAMETERS``.
+    parameters : NamedTuple of float
+        What the hooks read by name (``hooks.parameters_of(record, type)``): the order of its fields is the layout.
     columns : tuple of str
-        The table columns whose positions the hooks find at ``R_COLUMNS``.
+        The table columns that the hooks know by number (``hooks.column_of``); all must exist.  Of a population: its
+        signals (``hooks.signal_of``).
     pre_traces, post_traces : tuple of float
         Time constants (ms) of the traces per (source, lane) and per target neuron.
+    kinds : tuple of NamedTuple of float
+        Parameters that come several times, all of one type (``hooks.kind_of(record, k, type)``).
     """
 
-    on_pre: Any
-    on_post: Any
+    on_pre: jit.Hook | jit.CompiledHook | None
+    on_post: jit.Hook | jit.CompiledHook | None
     parameters: tuple[float, ...]
     columns: tuple[str, ...]
     pre_traces: tuple[float, ...] = ()
     post_traces: tuple[float, ...] = ()
+    kinds: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        for given in (self.parameters, *self.kinds):
+            if not hasattr(given, "_fields"):
+                raise BuildError(
+                    f"the parameters of hooks must be a NamedTuple, whose fields they read by name, got {given!r}"
+                )
+        types = sorted({type(k).__name__ for k in self.kinds})
+        if len(types) > 1:
+            raise BuildError(f"the kinds of a Hot must be of one type, got {types}")
 
 
 @dataclass
@@ -139,7 +127,7 @@ class NeuronBlock:
         return self.signals[name]
 
     @property
-    def unborn(self) -> NDArray[np.bool_]:
+    def unborn(self) -> B1:
         """Places that no neuron has had yet, (n,)."""
         return np.isnan(self.born)
 
@@ -149,7 +137,7 @@ class NeuronBlock:
             for name, values in self.signals.items():
                 values[~self.alive] = self._fill.get(name, 0.0)
 
-    def ready(self, signal: str, life: float) -> NDArray[np.bool_]:
+    def ready(self, signal: str, life: float) -> B1:
         """Who lives and, where the signal (a life time, ms) exists, has reached it: (n,)."""
         return self.alive & (self.signals[signal] <= life) if signal in self.signals else self.alive
 
@@ -161,8 +149,8 @@ class Clock:
     tick: int = 0
     life: float = 0.0
     spike: float = 0.0
-    tick_life: float = 7.2e6
-    tick_spike: float = 6e4
+    tick_life: float = 2 * hour
+    tick_spike: float = 1 * minute
 
 
 @dataclass
@@ -186,9 +174,9 @@ class SynapseView:
     source_positions, target_positions : (n, 2) float64, um
     wiring : object
         The wiring rule of the projection (births ask it for partners).
-    notes : dict
-        What mechanisms keep from one phase to a later one (tables made in `prepare`, the doomed of this
-        tick); rebuilt with the view, never saved.
+    mortal : bool
+        Whether sizes may decide deaths; the build says no where a mechanism forbids them
+        (`Mechanism.forbids_deaths`).
     """
 
     name: str
@@ -205,11 +193,22 @@ class SynapseView:
     wiring: Any = None
     same_population: bool = False
     multapses: bool = False
-    notes: dict[str, Any] = field(default_factory=dict)
+    mortal: bool = True
+    _kept: dict[type, Any] = field(default_factory=dict, repr=False)
 
     def key(self, mechanism: str) -> np.uint64:
         """Stream key of a mechanism's counter-based draws on this projection."""
         return rng.key(self.seed, self.name, mechanism)
+
+    def kept(self, kind: type[Kept]) -> Kept:
+        """What mechanisms keep on this projection from one phase to a later one: the one object of a class of theirs.
+
+        It is made by ``kind()`` on first use, rebuilt with the view and never saved.
+        """
+        if kind not in self._kept:
+            self._kept[kind] = kind()
+        found: Kept = self._kept[kind]
+        return found
 
     def slots(self) -> I8:
         """All live slots, in row order."""
@@ -290,6 +289,14 @@ class Mechanism(Registered, kind="mechanism"):
     def writes_weight(self, columns: frozenset[str]) -> bool:
         """Whether it integrates the weight itself, given the names of all columns of the projection; one may."""
         return "weight" in self.owns
+
+    def forbids_deaths(self) -> bool:
+        """Whether, while it is used, sizes on its projection must not decide deaths."""
+        return False
+
+    def birth_size(self) -> float:
+        """Mean ln(V/V0) of a newborn, for the log; of the mechanism that owns ``log_size``."""
+        return 0.0
 
     def wants(self) -> tuple[str, ...]:
         """Signals of the own population that must exist once everything is prepared, whoever provides them."""
@@ -373,8 +380,11 @@ def check_writers(where: str, mechanisms: tuple[Mechanism, ...], columns: frozen
 
 
 @kernel
-def sum_per_target(values, slots, post, total, count):  # type: ignore[no-untyped-def]
-    """Add `values` of the live `slots` to their target neurons; `total`, `count` (n_target) are cleared first."""
+def sum_per_target(values: F8, slots: I8, post: U4, total: F8, count: I8) -> None:
+    """Add `values` (capacity,) of the live `slots` to their target neurons.
+
+    post : (capacity,);  total, count : (n_target,), cleared first
+    """
     total[:] = 0.0
     count[:] = 0
     for k in range(slots.shape[0]):
@@ -390,3 +400,13 @@ def mean_per_target(view: SynapseView, column: str, slots: I8) -> tuple[F8, I8]:
     total, count = np.zeros(n), np.zeros(n, dtype=np.int64)
     sum_per_target(view.table.column(column), slots, view.table.post, total, count)
     return total / np.maximum(count, 1), count
+
+
+def start_at_mean(view: SynapseView, column: str, slots: I8) -> None:
+    """Give the newborn `slots` the mean of a column over the other synapses of their targets; 0 where there is none."""
+    values, post = view.table.column(column), view.table.post[slots]
+    values[slots] = 0.0
+    mean, count = mean_per_target(view, column, view.slots())
+    others = count - np.bincount(post, minlength=view.target.n)
+    # newborns hold 0 so far: only the count must leave them out
+    values[slots] = (mean * count / np.maximum(others, 1))[post]

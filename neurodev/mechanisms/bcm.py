@@ -22,31 +22,33 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F4, F8, I8, U4
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView, mean_per_target
+from neurodev.mechanisms.base import Mechanism, SynapseView, mean_per_target, start_at_mean
 from neurodev.params import param
 from neurodev.structure.cause import Cause
+from neurodev.structure.store import Rows
 from neurodev.structure.table import Table
 from neurodev.units import day
-
-F4 = NDArray[np.float32]
-
 
 # ---------------------------------------------------------------------- shared by both drivers
 
 
 @rule
-def bcm(x, y, threshold):  # type: ignore[no-untyped-def]
+def bcm(x: float, y: float, threshold: float) -> float:
     """The rule: positive above the threshold, negative below, nothing without input or response."""
     return x * y * (y - threshold)
 
 
 @kernel
-def modulations(post, threshold, out):  # type: ignore[no-untyped-def]
-    """``y (y - theta)`` of every episode and target; `threshold` has one row, or one for each episode."""
+def modulations(post: F4, threshold: F8, out: F8) -> None:
+    """``y (y - theta)`` of every episode and target, post and out (n_episode, n_target).
+
+    threshold : (1, n_target), or (n_episode, n_target)
+    """
     last = threshold.shape[0] - 1
     for e in range(post.shape[0]):
         for j in range(post.shape[1]):
@@ -54,11 +56,14 @@ def modulations(post, threshold, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_products(row_start, row_length, n_source, target, pre, modulation, scale, out):  # type: ignore[no-untyped-def]
-    """``out[slot] += scale pre[e, source] modulation[e, target]`` over all episodes e; silent sources cost nothing."""
-    for r in range(row_start.shape[0]):
+def add_products(rows: Rows, n_source: int, target: U4, pre: F4, modulation: F8, scale: float, out: F8) -> None:
+    """``out[slot] += scale pre[e, source] modulation[e, target]`` over all episodes e; silent sources cost nothing.
+
+    target, out : (capacity,);  pre : (n_episode, n_source);  modulation : (n_episode, n_target)
+    """
+    for r in range(rows.start.shape[0]):
         i = r % n_source
-        first, last = row_start[r], row_start[r] + row_length[r]
+        first, last = rows.start[r], rows.start[r] + rows.length[r]
         for e in range(pre.shape[0]):
             x = scale * np.float64(pre[e, i])
             if x == 0.0:
@@ -68,11 +73,11 @@ def add_products(row_start, row_length, n_source, target, pre, modulation, scale
 
 
 @kernel
-def gather_products(row_start, row_length, n_source, target, product, out):  # type: ignore[no-untyped-def]
-    """``out[slot] += product[source, target]``."""
-    for r in range(row_start.shape[0]):
+def gather_products(rows: Rows, n_source: int, target: U4, product: F8, out: F8) -> None:
+    """``out[slot] += product[source, target]``; target, out (capacity,), product (n_source, n_target)."""
+    for r in range(rows.start.shape[0]):
         i = r % n_source
-        for s in range(row_start[r], row_start[r] + row_length[r]):
+        for s in range(rows.start[r], rows.start[r] + rows.length[r]):
             out[s] += product[i, target[s]]
 
 
@@ -110,11 +115,11 @@ def accumulate(
         )
     modulation = np.empty(post.shape)
     modulations(post, threshold, modulation)
-    rows = (table.row_start, table.row_length, table.n_source, table.post)
+    where = (table.rows, table.n_source, table.post)
     if dense:
-        gather_products(*rows, scale * (pre.T.astype(np.float64) @ modulation), out)
+        gather_products(*where, scale * (pre.T.astype(np.float64) @ modulation), out)
     else:
-        add_products(*rows, np.ascontiguousarray(pre), modulation, float(scale), out)
+        add_products(*where, np.ascontiguousarray(pre), modulation, float(scale), out)
 
 
 def running_mean(threshold: F8, post: F4, n: int) -> F8:
@@ -253,14 +258,8 @@ class BCM(Mechanism):
 
     def born(self, view: SynapseView, slots: I8) -> None:
         """A newborn starts with the mean low-passed score of its target's other synapses, as with STDP."""
-        if self.act != "size":
-            return
-        t = view.table
-        evidence = t.column("bcm_evidence")
-        evidence[slots] = 0.0
-        mean, count = mean_per_target(view, "bcm_evidence", view.slots())
-        others = count - np.bincount(t.post[slots], minlength=t.n_target)
-        evidence[slots] = (mean * count / np.maximum(others, 1))[t.post[slots]]
+        if self.act == "size":
+            start_at_mean(view, "bcm_evidence", slots)
 
 
 def _signal(name: str, view: SynapseView) -> str:
@@ -283,8 +282,8 @@ def activity(view: SynapseView) -> F8:
 
 
 @kernel
-def change_weights(slots, weight, change, limit):  # type: ignore[no-untyped-def]
-    """Add a change to magnitudes and keep them within 0 and `limit`; signs stay."""
+def change_weights(slots: I8, weight: F4, change: F8, limit: float) -> None:
+    """Add a change to magnitudes and keep them within 0 and `limit`; signs stay.  weight, change : (capacity,)"""
     for k in range(slots.shape[0]):
         s = slots[k]
         w = np.float64(weight[s])

@@ -19,14 +19,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev.arrays import I8
 from neurodev.errors import BuildError, ParameterError, SimulationError
-from neurodev.mechanisms.base import I8, Hot, Mechanism, SynapseView
-from neurodev.mechanisms.calcium_rules import calcium_post, calcium_pre
+from neurodev.mechanisms.base import Hot, Mechanism, SynapseView
+from neurodev.mechanisms.calcium_rules import BISTABLE, FLAT, CalciumParameters, calcium_post, calcium_pre
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 
-POTENTIALS = ("flat", "bistable")
+POTENTIALS = {"flat": FLAT, "bistable": BISTABLE}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class CalciumPlasticity(Mechanism):
     up: float = param(321.808, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
     tau: float = param(150_000.0, unit="ms", clock="spike", above=0.0, source="Graupner & Brunel 2012, public code")
     sigma: float = param(2.8284, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")
-    potential: str = param("bistable", choices=POTENTIALS, source="Graupner & Brunel 2012")
+    potential: str = param("bistable", choices=tuple(POTENTIALS), source="Graupner & Brunel 2012")
     initially_up: float = param(0.5, unit="1", low=0.0, high=1.0, source="Graupner & Brunel 2012, beta")
     top: float = param(1.0, unit="mV", above=0.0, source="free")
     ratio: float = param(5.0, unit="1", above=0.0, source="Graupner & Brunel 2012, b")
@@ -104,14 +105,14 @@ class CalciumPlasticity(Mechanism):
 
     def hot(self, columns: frozenset[str]) -> Hot:
         """The hooks; rings of waiting arrivals travel as pre traces that never decay."""
-        writes = float("log_size" not in columns)
-        numbers = (
-            self.calcium_tau, self.pre, self.post, self.delay, self.low, self.high, self.down, self.up, self.tau,
-            self.sigma, float(self.potential == "bistable"), self.top / self.ratio, self.top, writes,
-            float(self.waiting),
+        parameters = CalciumParameters(
+            calcium_tau=self.calcium_tau, pre=self.pre, post=self.post, delay=self.delay, low=self.low, high=self.high,
+            down=self.down, up=self.up, tau=self.tau, sigma=self.sigma, potential=float(POTENTIALS[self.potential]),
+            bottom=self.top / self.ratio, top=self.top, writes_weight=float("log_size" not in columns),
+            waiting=float(self.waiting),
         )  # fmt: skip
         names = ("efficacy", "calcium", "calcium_time") + (("calcium_stream",) if self.sigma > 0 else ())
-        return Hot(calcium_pre, calcium_post, numbers, names, (float("inf"),) * (int(self.waiting) + 1), ())
+        return Hot(calcium_pre, calcium_post, parameters, names, (float("inf"),) * (int(self.waiting) + 1), ())
 
     def prepare(self, view: SynapseView) -> None:
         """Draw the initial states, and write their weights.

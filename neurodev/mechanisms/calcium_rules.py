@@ -13,24 +13,56 @@ infinite time constant, which the event loop never rescales.  A full ring marks 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from neurodev.jit import hook, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
-from neurodev.mechanisms import base
-from neurodev.mechanisms.hooks import parameter
+from neurodev.arrays import F8, Int
+from neurodev.jit import hook, kernel, rule
+from neurodev.mechanisms.hooks import (
+    column_of,
+    inputs_of,
+    parameters_of,
+    pre_traces_of,
+    row_of,
+    since_start,
+    uids_of,
+    weights_of,
+)
 from neurodev.rng import normal
 
-# positions in the parameter vector
-(
-    P_TAU_CA, P_PRE, P_POST, P_DELAY, P_LOW, P_HIGH, P_DOWN, P_UP, P_TAU, P_SIGMA, P_BISTABLE, P_BOTTOM, P_TOP,
-    P_WRITES, P_RING,
-) = range(15)  # fmt: skip
-C_EFFICACY, C_CALCIUM, C_TIME, C_STREAM = range(4)
+FLAT, BISTABLE = 0, 1  # potentials, which travel as floats
+C_EFFICACY, C_CALCIUM, C_TIME, C_STREAM = range(4)  # columns of the hooks
 _TICKS = 1048576.0  # draws are keyed by time in units of 2^-20 ms
+_STREAMS = 9007199254740992.0  # 2^53: a stream is a uniform in this many steps
+
+
+class CalciumParameters(NamedTuple):
+    """Of the hooks; times in ms."""
+
+    calcium_tau: float
+    pre: float
+    post: float
+    delay: float
+    low: float
+    high: float
+    down: float
+    up: float
+    tau: float
+    sigma: float
+    potential: float
+    """FLAT or BISTABLE."""
+    bottom: float
+    """Weight at efficacy 0, mV."""
+    top: float
+    writes_weight: float
+    """1 where the weight follows the efficacy, else 0."""
+    waiting: float
+    """Places of a ring."""
 
 
 @rule
-def potential_step(rho, dt, tau):  # type: ignore[no-untyped-def]
+def potential_step(rho: float, dt: float, tau: float) -> float:
     """Exact flow of tau drho/dt = -rho (1 - rho) (1/2 - rho), a Bernoulli equation in rho - 1/2."""
     u = rho - 0.5
     if u == 0.0:
@@ -40,7 +72,9 @@ def potential_step(rho, dt, tau):  # type: ignore[no-untyped-def]
 
 
 @rule
-def plastic_step(rho, up, down, dt, tau, sigma, n_above, z):  # type: ignore[no-untyped-def]
+def plastic_step(
+    rho: float, up: float, down: float, dt: float, tau: float, sigma: float, n_above: float, z: float
+) -> float:
     """Exact step of tau drho = (up (1 - rho) - down rho) dt + sigma sqrt(n_above tau) dW; `z` is a standard normal."""
     total = up + down
     if total <= 0.0:
@@ -51,26 +85,28 @@ def plastic_step(rho, up, down, dt, tau, sigma, n_above, z):  # type: ignore[no-
 
 
 @rule
-def time_above(calcium, threshold, dt, tau):  # type: ignore[no-untyped-def]
+def time_above(calcium: float, threshold: float, dt: float, tau: float) -> float:
     """How long decaying calcium stays above a threshold within the next `dt`."""
     if calcium <= threshold:
         return 0.0
     return min(tau * np.log(calcium / threshold), dt)
 
 
-@kernel
-def advance(rho, calcium, dt, p, stream, uid, step):  # type: ignore[no-untyped-def]
-    """Efficacy after `dt` ms without events; `p` is the parameter vector."""
-    tau, bistable, sigma = p[P_TAU], p[P_BISTABLE] > 0.0, p[P_SIGMA]
-    low = time_above(calcium, p[P_LOW], dt, p[P_TAU_CA])
-    high = time_above(calcium, p[P_HIGH], dt, p[P_TAU_CA])
+@rule
+def advance(
+    rho: float, calcium: float, dt: float, p: CalciumParameters, stream: np.uint64, uid: np.uint64, step: np.uint64
+) -> float:
+    """Efficacy after `dt` ms without events; draws are keyed by stream, uid and step."""
+    tau, bistable, sigma = p.tau, p.potential == BISTABLE, p.sigma
+    low = time_above(calcium, p.low, dt, p.calcium_tau)
+    high = time_above(calcium, p.high, dt, p.calcium_tau)
     both, longest = min(low, high), max(low, high)
     for piece in range(2):
         span = both if piece == 0 else longest - both
         if span <= 0.0:
             continue
-        up = p[P_UP] if piece == 0 or high > low else 0.0
-        down = p[P_DOWN] if piece == 0 or low > high else 0.0
+        up = p.up if piece == 0 or high > low else 0.0
+        down = p.down if piece == 0 or low > high else 0.0
         z = normal(stream, uid, np.uint64(2) * step + np.uint64(piece)) if sigma > 0.0 else 0.0
         if bistable:
             rho = potential_step(rho, 0.5 * span, tau)
@@ -83,83 +119,68 @@ def advance(rho, calcium, dt, p, stream, uid, step):  # type: ignore[no-untyped-
 
 
 @rule
-def column(r, k):  # type: ignore[no-untyped-def]
-    """The k-th hot column of a record."""
-    at = view_i8(r[base.R_COLUMNS], k + 1)[k]
-    return view_f8(r[base.R_F] + 8 * at * r[base.R_CAPACITY], r[base.R_CAPACITY])
-
-
-@rule
-def ring(r, k):  # type: ignore[no-untyped-def]
+def ring(record: int, k: Int) -> F8:
     """The k-th place of all rings, (n_row,); the last one counts arrivals."""
-    return view_f8(r[base.R_PRE_TRACE] + 8 * k * r[base.R_N_ROW], r[base.R_N_ROW])
+    return pre_traces_of(record, k)
 
 
 @kernel
-def touch(record, s, row, t):  # type: ignore[no-untyped-def]
+def touch(record: int, s: Int, row: Int, t: float) -> None:
     """Bring slot `s` of `row` up to time `t` (ms since the start), arrivals whose calcium is due included."""
-    r = view_i8(record, base.RECORD_SIZE)
-    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
-    efficacy, level, time = column(r, C_EFFICACY), column(r, C_CALCIUM), column(r, C_TIME)
-    uid = view_u8(r[base.R_UID], r[base.R_CAPACITY])[s]
+    p = parameters_of(record, CalciumParameters)
+    efficacy, level, time = column_of(record, C_EFFICACY), column_of(record, C_CALCIUM), column_of(record, C_TIME)
+    uid = uids_of(record)[s]
     stream = np.uint64(0)
-    if p[P_SIGMA] > 0.0:
-        stream = np.uint64(column(r, C_STREAM)[s] * 9007199254740992.0)
-    size = np.int64(p[P_RING])
-    count = np.int64(ring(r, size)[row])
+    if p.sigma > 0.0:
+        stream = np.uint64(column_of(record, C_STREAM)[s] * _STREAMS)
+    size = np.int64(p.waiting)
+    count = np.int64(ring(record, size)[row])
     rho, ca, last = efficacy[s], level[s], time[s]
     if last < 0.0:  # newborn: no calcium yet
         last, ca = t, 0.0
     k = count
-    while k > 0 and count - k < size and ring(r, (k - 1) % size)[row] + p[P_DELAY] > last:
+    while k > 0 and count - k < size and ring(record, (k - 1) % size)[row] + p.delay > last:
         k -= 1
     while k < count:
-        due = ring(r, k % size)[row] + p[P_DELAY]
+        due = ring(record, k % size)[row] + p.delay
         if due > t:
             break
         rho = advance(rho, ca, due - last, p, stream, uid, np.uint64(due * _TICKS))
-        ca = ca * np.exp(-(due - last) / p[P_TAU_CA]) + p[P_PRE]
+        ca = ca * np.exp(-(due - last) / p.calcium_tau) + p.pre
         last = due
         k += 1
     rho = advance(rho, ca, t - last, p, stream, uid, np.uint64(t * _TICKS))
-    level[s] = ca * np.exp(-(t - last) / p[P_TAU_CA])
+    level[s] = ca * np.exp(-(t - last) / p.calcium_tau)
     efficacy[s], time[s] = rho, t
-    if p[P_WRITES] > 0.0:
-        weight = view_f4(r[base.R_WEIGHT], r[base.R_CAPACITY])
-        weight[s] = np.float32(max(p[P_BOTTOM] + rho * (p[P_TOP] - p[P_BOTTOM]), 0.0))
+    if p.writes_weight > 0.0:
+        weights_of(record)[s] = np.float32(max(p.bottom + rho * (p.top - p.bottom), 0.0))
 
 
 @hook
-def calcium_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+def calcium_pre(record: int, source: int, lane: int, first: int, last: int, t: float) -> None:
     """An arrival: integrate its row, then let its calcium wait."""
-    r = view_i8(record, base.RECORD_SIZE)
-    row = lane * r[base.R_N_SOURCE] + source
-    now = t - view_f8(r[base.R_BASE], 1)[0]
+    p = parameters_of(record, CalciumParameters)
+    row, now = row_of(record, source, lane), since_start(record, t)
     for s in range(first, last):
         touch(record, s, row, now)
-    size = np.int64(parameter(record, P_RING))
-    counter = ring(r, size)
+    size = np.int64(p.waiting)
+    counter = ring(record, size)
     count = np.int64(counter[row])
-    place = ring(r, count % size)
-    if count >= size and place[row] + parameter(record, P_DELAY) > now:
+    place = ring(record, count % size)
+    if count >= size and place[row] + p.delay > now:
         for s in range(first, last):
-            column(r, C_CALCIUM)[s] = np.nan
+            column_of(record, C_CALCIUM)[s] = np.nan
     place[row] = now
     counter[row] = count + 1
 
 
 @hook
-def calcium_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+def calcium_post(record: int, j: int, b: int, c: int, d: int, t: float) -> None:
     """A spike: integrate all inputs of the target, then raise their calcium."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_target, n_in = r[base.R_N_TARGET], r[base.R_N_IN]
-    begin = view_i8(r[base.R_IN_START], n_target)[j]
-    end = begin + np.int64(view_u4(r[base.R_IN_LENGTH], n_target)[j])
-    slot, row = view_u4(r[base.R_IN_SLOT], n_in), view_u4(r[base.R_IN_ROW], n_in)
-    now = t - view_f8(r[base.R_BASE], 1)[0]
-    jump = parameter(record, P_POST)
-    level = column(r, C_CALCIUM)
-    for k in range(begin, end):
+    slot, row = inputs_of(record, j)
+    now, jump = since_start(record, t), parameters_of(record, CalciumParameters).post
+    level = column_of(record, C_CALCIUM)
+    for k in range(slot.shape[0]):
         s = np.int64(slot[k])
         touch(record, s, np.int64(row[k]), now)
         level[s] += jump

@@ -17,20 +17,21 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.heterosynaptic import PLACES, require_places
 from neurodev.noise import normals_of, uniforms_of
 from neurodev.params import param
 
 
 @kernel
-def choose_parents(targets, pick, post, slots, affinity, total, parent):  # type: ignore[no-untyped-def]
+def choose_parents(targets: I8, pick: F8, post: I8, slots: I8, affinity: F8, total: F8, parent: I8) -> None:
     """The older synapse beside which each newborn grows: a slot, or -1 where its target has none.
 
-    targets, pick : (n_born,), the newborns' targets and a uniform each;  slots : (n_old,), ordered by target
-    affinity : (n_old,);  total : (n_target,), its sums
+    targets, pick, parent : (n_born,), the newborns' targets and a uniform each, and what is found
+    post, slots, affinity : (n_old,), of the older synapses, ordered by target;  total : (n_target,), sums of affinity
     """
     for b in range(targets.shape[0]):
         left = pick[b] * total[targets[b]]
@@ -116,7 +117,7 @@ class ClusteredBirths(Mechanism):
         affinity = np.ones(old.size)
         if self.attraction != 0.0 and "log_size" in t.column_names:
             affinity = np.exp(self.attraction * t.column("log_size")[old])
-        total = np.bincount(post, weights=affinity, minlength=t.n_target)
+        total: F8 = np.asarray(np.bincount(post, weights=affinity, minlength=t.n_target), dtype=np.float64)
         parent = np.empty(near.size, dtype=np.int64)
         choose_parents(
             t.post[near].astype(np.int64), uniforms_of(view.key("parent"), t.uid[near]), post, old, affinity, total,

@@ -17,24 +17,39 @@ the weight stays: a tick may be at most a fifth of `tau` of spike time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.units import minute
 
 NOTHING = 1e-13  # an early phase that is as good as over
-# entries of the number vector of `advance_early`
-Q_GAIN, Q_KEEP, Q_SPREAD, Q_LOW, Q_HIGH, Q_SHARE, Q_POWER, Q_SCALE = range(8)
+
+
+class Early(NamedTuple):
+    """The constants of a tick."""
+
+    gain: float
+    keep: float
+    """exp(-T/tau)"""
+    spread: float
+    """What is left of an induction spread evenly over the tick."""
+    lowest: float
+    highest: float
+    consolidated: float
+    power: float
+    scale: float
+    """ln(V0 / half)"""
 
 
 @rule
-def consolidated_step(e, load, power):  # type: ignore[no-untyped-def]
+def consolidated_step(e: float, load: float, power: float) -> float:
     """The root y of ``y + load (exp(power y) - 1) / power = e``.
 
     The left side is increasing and convex, so the root of its tangent at 0 lies right of the root, and Newton's method
@@ -53,19 +68,19 @@ def consolidated_step(e, load, power):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance_early(slots, early, induction, log_size, step, q):  # type: ignore[no-untyped-def]
-    """Advance e over a tick and add what is consolidated to `step`; `q` is the number vector."""
+def advance_early(slots: I8, early: F8, induction: F8, log_size: F8, step: F8, q: Early) -> None:
+    """Advance e of `slots` over a tick and add what is consolidated to `step`; columns are (capacity,)."""
     for k in range(slots.shape[0]):
         s = slots[k]
-        e, new = early[s], q[Q_GAIN] * induction[s]
+        e, new = early[s], q.gain * induction[s]
         if e == 0.0 and new == 0.0:
             continue
-        passed = e * (1.0 - q[Q_KEEP]) + new * (1.0 - q[Q_SPREAD])
-        left = min(max(e * q[Q_KEEP] + new * q[Q_SPREAD], q[Q_LOW]), q[Q_HIGH])
+        passed = e * (1.0 - q.keep) + new * (1.0 - q.spread)
+        left = min(max(e * q.keep + new * q.spread, q.lowest), q.highest)
         early[s] = left if abs(left) > NOTHING else 0.0
-        if q[Q_SHARE] > 0.0:
-            load = np.exp(q[Q_POWER] * (log_size[s] + q[Q_SCALE]))
-            step[s] += consolidated_step(q[Q_SHARE] * passed, load, q[Q_POWER])
+        if q.consolidated > 0.0:
+            load = np.exp(q.power * (log_size[s] + q.scale))
+            step[s] += consolidated_step(q.consolidated * passed, load, q.power)
 
 
 @dataclass(frozen=True)
@@ -135,13 +150,13 @@ class EarlyPhase(Mechanism):
         t = view.table
         aged = view.clock.tick_spike / self.tau
         keep = float(np.exp(-aged))
-        q = np.array([
-            self.gain, keep, -np.expm1(-aged) / aged, self.lowest, self.highest, self.consolidated, self.power,
-            np.log(view.reference_volume / self.half),
-        ])  # fmt: skip
+        q = Early(
+            gain=self.gain, keep=keep, spread=-np.expm1(-aged) / aged, lowest=self.lowest, highest=self.highest,
+            consolidated=self.consolidated, power=self.power, scale=np.log(view.reference_volume / self.half),
+        )  # fmt: skip
         advance_early(
             view.slots(), t.column("early"), t.column("induction"), t.column("log_size"),
-            t.column("step_consolidation"), q,
+            t.column("step_consolidation"), Early(*(float(x) for x in q)),
         )  # fmt: skip
 
     def advance(self, view: SynapseView) -> None:

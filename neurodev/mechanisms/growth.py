@@ -20,67 +20,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
-from neurodev.jit import hook, kernel, rule, view_f8, view_i8
-from neurodev.mechanisms.base import (
-    I8,
-    R_BASE,
-    R_N_COLUMN,
-    R_N_PARAMETER,
-    R_N_TARGET,
-    R_PARAMETERS,
-    R_SIGNAL,
-    RECORD_SIZE,
-    Hot,
-    Mechanism,
-    NeuronView,
-)
-from neurodev.mechanisms.growth_curves import GaussianGrowth, GrowthCurve, as_curve, growth_between
+from neurodev.jit import hook, kernel, rule
+from neurodev.mechanisms.base import Hot, Mechanism, NeuronView
+from neurodev.mechanisms.growth_curves import CurveShape, GaussianGrowth, GrowthCurve, as_curve, growth_between
+from neurodev.mechanisms.hooks import fields_of, kind_of, parameters_of, signal_of, since_start
 from neurodev.params import param
 from neurodev.signals.calcium import decayed
 
-P_TAU, P_BETA, P_FIRST = 0, 1, 2  # parameters of the hook; then code, centre and width of every kind
 S_CALCIUM, S_TIME, S_FIRST = 0, 1, 2  # signals of the hook; then the growth of every kind
 _SHARED = ("connected", "vacant", "undealt", "offer", "users")
 
 
+class GrowthParameters(NamedTuple):
+    """Of the hook."""
+
+    tau: float
+    beta: float
+
+
 @rule
-def grow(calcium, last, growth, j, now, q, n_kind):  # type: ignore[no-untyped-def]
-    """Bring neuron j from its last update to `now` (ms): growth of every kind, then calcium."""
-    span = max(now - last[j], 0.0)
-    for k in range(n_kind):
-        i = P_FIRST + 3 * k
-        growth[k, j] += q[P_TAU] * growth_between(q[i], q[i + 1], q[i + 2], calcium[j], span / q[P_TAU])
-    calcium[j] = decayed(calcium[j], span, q[P_TAU])
-    last[j] = now
+def grown(curve: CurveShape, calcium: float, span: float, tau: float) -> float:
+    """Growth of one kind within `span` ms without a spike, in units of nu."""
+    return tau * growth_between(curve.code, curve.centre, curve.width, calcium, span / tau)
 
 
 @hook
-def on_post(record, a, b, c, d, t):  # type: ignore[no-untyped-def]
+def on_post(record: int, a: int, b: int, c: int, d: int, t: float) -> None:
     """A spike of neuron a: growth up to now, then calcium jumps."""
-    r = view_i8(record, RECORD_SIZE)
-    q = view_f8(r[R_PARAMETERS], r[R_N_PARAMETER])
-    at, n = view_i8(r[R_SIGNAL], r[R_N_COLUMN]), r[R_N_TARGET]
-    now = t - view_f8(r[R_BASE], 1)[0]  # the trace of infinite time constant: spike time since the start
-    calcium, last = view_f8(at[S_CALCIUM], n), view_f8(at[S_TIME], n)
+    p = parameters_of(record, GrowthParameters)
+    now = since_start(record, t)
+    calcium, last = signal_of(record, S_CALCIUM), signal_of(record, S_TIME)
     span = max(now - last[a], 0.0)
-    for k in range(at.shape[0] - S_FIRST):
-        i = P_FIRST + 3 * k
-        growth = view_f8(at[S_FIRST + k], n)
-        growth[a] += q[P_TAU] * growth_between(q[i], q[i + 1], q[i + 2], calcium[a], span / q[P_TAU])
-    calcium[a] = decayed(calcium[a], span, q[P_TAU]) + q[P_BETA]
+    for k in range(fields_of(record).n_kind):
+        signal_of(record, S_FIRST + k)[a] += grown(kind_of(record, k, CurveShape), calcium[a], span, p.tau)
+    calcium[a] = decayed(calcium[a], span, p.tau) + p.beta
     last[a] = now
 
 
 @kernel
-def settle(calcium, last, growth, now, q):  # type: ignore[no-untyped-def]
-    """Bring all neurons to `now` (ms); growth (n_kind, n)."""
+def settle(calcium: F8, last: F8, growth: F8, now: float, tau: float, curves: F8) -> None:
+    """Bring all neurons from their last update to `now` (ms): growth of every kind, then calcium.
+
+    calcium, last : (n,);  growth : (n_kind, n);  curves : (n_kind, 3), a `CurveShape` each
+    """
     for j in range(calcium.shape[0]):
-        grow(calcium, last, growth, j, now, q, growth.shape[0])
+        span = max(now - last[j], 0.0)
+        for k in range(growth.shape[0]):
+            curve = CurveShape(curves[k, 0], curves[k, 1], curves[k, 2])
+            growth[k, j] += grown(curve, calcium[j], span, tau)
+        calcium[j] = decayed(calcium[j], span, tau)
+        last[j] = now
 
 
 def _default() -> dict[str, GrowthCurve]:
@@ -170,23 +165,24 @@ class Growth(Mechanism):
         fastest = max(c.nu for c in self.curves().values())
         return 5.0 / fastest if fastest > 0 else float("inf")
 
-    def _numbers(self) -> tuple[float, ...]:
-        return (self.tau, self.beta, *(x for c in self.curves().values() for x in c.shape()))
+    def _shapes(self) -> tuple[CurveShape, ...]:
+        return tuple(c.shape() for c in self.curves().values())
 
     def hot(self, columns: frozenset[str]) -> Hot | None:
         """Calcium and growth at every spike."""
         signals = ("calcium", "calcium_time", *(f"growth_{kind}" for kind in self.curves()))
-        return Hot(None, on_post, self._numbers(), signals, post_traces=(float("inf"),))
+        parameters = GrowthParameters(tau=self.tau, beta=self.beta)
+        return Hot(None, on_post, parameters, signals, post_traces=(float("inf"),), kinds=self._shapes())
 
     def signals(self, view: NeuronView) -> None:
         """Bring calcium to the tick's end, and turn the tick's growth into elements."""
         b, c, curves = view.block, view.clock, self.curves()
         growth = np.array([b[f"growth_{kind}"] for kind in curves])
-        settle(b["calcium"], b["calcium_time"], growth, c.tick * c.tick_spike, np.array(self._numbers()))
+        settle(b["calcium"], b["calcium_time"], growth, c.tick * c.tick_spike, self.tau, np.array(self._shapes()))
         growing = b.alive & (b["growth_tick"] == c.tick - 1)
-        for (kind, curve), grown in zip(curves.items(), growth, strict=True):
+        for (kind, curve), integral in zip(curves.items(), growth, strict=True):
             z = b[f"elements_{kind}"]
-            z[growing] = np.maximum(z + curve.nu * (c.tick_life / c.tick_spike) * grown, 0.0)[growing]
+            z[growing] = np.maximum(z + curve.nu * (c.tick_life / c.tick_spike) * integral, 0.0)[growing]
             b[f"growth_{kind}"][:] = 0.0
         b["growth_tick"][b.alive] = c.tick
 

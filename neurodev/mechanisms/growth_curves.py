@@ -19,26 +19,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from neurodev import params
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import kernel, rule
 from neurodev.params import param
 from neurodev.registry import Registered, find, is_ours, names, ours, word_of
 from neurodev.signals.calcium import expectation
 
-F8 = NDArray[np.float64]
 LINEAR, GAUSSIAN, SIGMOID = 0, 1, 2
 _NODES = np.array([0.1834346424956498, 0.525532409916329, 0.7966664774136267, 0.9602898564975363])
 _WEIGHTS = np.array([0.362683783378362, 0.3137066458778873, 0.2223810344533745, 0.1012285362903763])
 
 
+class CurveShape(NamedTuple):
+    """A growth curve as the kernels want it: (epsilon, -), (xi, zeta) or (epsilon, psi)."""
+
+    code: float
+    """LINEAR, GAUSSIAN or SIGMOID."""
+    centre: float
+    width: float
+
+
 @rule
-def growth_rate(curve, centre, width, calcium):  # type: ignore[no-untyped-def]
+def growth_rate(curve: float, centre: float, width: float, calcium: float) -> float:
     """dz/dt in units of nu; (centre, width) is (epsilon, -), (xi, zeta) or (epsilon, psi)."""
     if curve == LINEAR:
         return 1.0 - calcium / centre
@@ -49,7 +58,7 @@ def growth_rate(curve, centre, width, calcium):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def growth_between(curve, centre, width, calcium, duration):  # type: ignore[no-untyped-def]
+def growth_between(curve: float, centre: float, width: float, calcium: float, duration: float) -> float:
     """Integral of `growth_rate` while calcium decays from `calcium` for `duration`; both in units of tau."""
     if curve == LINEAR:
         return duration + calcium / centre * np.expm1(-duration)
@@ -83,15 +92,15 @@ class GrowthCurve(Registered, kind="growth curve"):
     def __post_init__(self) -> None:
         params.check(self)
 
-    def shape(self) -> tuple[float, float, float]:
+    def shape(self) -> CurveShape:
         """Code, centre and width, as the kernels want them."""
         raise NotImplementedError
 
     def __call__(self, calcium: ArrayLike) -> F8:
         """dz/dt (elements per ms of life) at levels of calcium."""
         curve, centre, width = self.shape()
-        rate = getattr(growth_rate, "py_func", growth_rate)
-        return np.asarray(self.nu * rate(int(curve), centre, width, np.asarray(calcium, dtype=np.float64)))
+        rate: Any = getattr(growth_rate, "py_func", growth_rate)  # as it is written, on arrays
+        return np.asarray(self.nu * rate(curve, centre, width, np.asarray(calcium, dtype=np.float64)))
 
     def describe(self) -> dict[str, Any]:
         """The curve as plain words and numbers."""
@@ -104,9 +113,9 @@ class LinearGrowth(GrowthCurve):
 
     word: ClassVar[str] = "linear"
 
-    def shape(self) -> tuple[float, float, float]:
+    def shape(self) -> CurveShape:
         """See `GrowthCurve.shape`."""
-        return float(LINEAR), self.epsilon, 1.0
+        return CurveShape(float(LINEAR), self.epsilon, 1.0)
 
 
 @dataclass(frozen=True)
@@ -121,10 +130,10 @@ class GaussianGrowth(GrowthCurve):
         if self.eta >= self.epsilon:
             raise ParameterError(f"GaussianGrowth.eta={self.eta} must lie below GaussianGrowth.epsilon={self.epsilon}")
 
-    def shape(self) -> tuple[float, float, float]:
+    def shape(self) -> CurveShape:
         """See `GrowthCurve.shape`."""
         width = (self.epsilon - self.eta) / (2.0 * np.sqrt(np.log(2.0)))
-        return float(GAUSSIAN), 0.5 * (self.eta + self.epsilon), float(width)
+        return CurveShape(float(GAUSSIAN), 0.5 * (self.eta + self.epsilon), float(width))
 
 
 @dataclass(frozen=True)
@@ -134,9 +143,9 @@ class SigmoidGrowth(GrowthCurve):
     word: ClassVar[str] = "sigmoid"
     psi: float = param(0.1, unit="1", above=0.0, source="NEST's default")
 
-    def shape(self) -> tuple[float, float, float]:
+    def shape(self) -> CurveShape:
         """See `GrowthCurve.shape`."""
-        return float(SIGMOID), self.epsilon, self.psi
+        return CurveShape(float(SIGMOID), self.epsilon, self.psi)
 
 
 def as_curve(given: object, what: str) -> GrowthCurve:

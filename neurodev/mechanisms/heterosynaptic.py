@@ -20,9 +20,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
-from neurodev.mechanisms.base import I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 
@@ -55,7 +56,10 @@ def along_branches(view: SynapseView, slots: I8) -> tuple[I8, I8]:
 
 
 @kernel
-def shrink_beside(slots, group, place, induction, step, threshold, number, radius, inside, amount):  # type: ignore[no-untyped-def]
+def shrink_beside(
+    slots: I8, group: I8, place: F8, induction: F8, step: F8, threshold: float, number: int, radius: float,
+    inside: bool, amount: float,
+) -> int:  # fmt: skip
     """Lower the steps of unpotentiated spines among potentiated ones; returns how many.
 
     slots, group : (n,), ordered by group (a branch) and place;  place, induction, step : (capacity,)

@@ -1,25 +1,176 @@
-"""What a hook sees of its projection, and the walks over rows and in-lists that hooks share.
+"""What a hook sees of its projection or population, and the walks over rows and in-lists that hooks share.
 
-Walks write either the float64 `accumulator` (evidence) or the float32 weight with its bounds.  Hooks find everything
-through their record (`mechanisms/base.py`).
+Every door takes the record's address, as the hook got it, and reads the record by name (`hook_record.HookRecord`); no
+hook reckons with addresses.  Doors are inlined, and what a hook does not use of the record is never loaded.
+
+Walks write either the float64 column that the mechanism named first (evidence) or the float32 weight with its bounds.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from neurodev.jit import kernel, prefetch, rule, view_f4, view_f8, view_i8, view_u4
-from neurodev.mechanisms import base
+from neurodev.arrays import F4, F8, U4, U8, Int
+from neurodev.jit import Form, kernel, prefetch, read_f8, read_i8, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.mechanisms.hook_record import HookRecord
 from neurodev.signals.trace import frame, raised
 
-# positions in the parameter vector
-P_MODE, P_BOUNDS, P_MAX, P_POWER, P_A, P_B, P_C, P_D = range(8)
+F8_BYTES, U4_BYTES = 8, 4
+AHEAD = 32  # slots between the prefetch and the use of a synapse in an in-list
+
+# what a walk writes, and how it bounds weights: `Writing.mode` and `Writing.bounds`, which travel as floats
 EVIDENCE, WEIGHT = 0, 1
 HARD, MULTIPLICATIVE, POWER = 0, 1, 2
 
 
+class Writing(NamedTuple):
+    """What a walk writes to."""
+
+    mode: float
+    """EVIDENCE or WEIGHT."""
+    bounds: float
+    """HARD, MULTIPLICATIVE or POWER."""
+    weight_max: float
+    """mV; changes of weights are in units of it."""
+    power: float
+    """mu of the power law."""
+
+
+# ---------------------------------------------------------------------- doors
+
+
 @rule
-def bounded(w, dw, limit, kind, power):  # type: ignore[no-untyped-def]
+def fields_of(record: int) -> HookRecord:
+    """The entries of the record by name: addresses and sizes."""
+    return read_i8(record, 0, HookRecord)
+
+
+@rule
+def parameters_of(record: int, form: type[Form]) -> Form:
+    """The mechanism's parameters by name; `form` is the type of its `Hot.parameters`."""
+    return read_f8(fields_of(record).parameters, 0, form)
+
+
+@rule
+def kind_of(record: int, k: int, form: type[Form]) -> Form:
+    """The k-th of the mechanism's `Hot.kinds` by name; `form` is their type."""
+    return read_f8(fields_of(record).kinds, k, form)
+
+
+@rule
+def column_of(record: int, k: Int) -> F8:
+    """The k-th column that the mechanism named, (capacity,)."""
+    r = fields_of(record)
+    at = view_i8(r.hot_column, r.n_hot_column)[k]
+    return view_f8(r.f + F8_BYTES * at * r.capacity, r.capacity)
+
+
+@rule
+def weights_of(record: int) -> F4:
+    """Weights of all slots, (capacity,), mV, signed."""
+    r = fields_of(record)
+    return view_f4(r.weight, r.capacity)
+
+
+@rule
+def targets_of(record: int) -> U4:
+    """Target of every slot, (capacity,)."""
+    r = fields_of(record)
+    return view_u4(r.post, r.capacity)
+
+
+@rule
+def uids_of(record: int) -> U8:
+    """Identity of every slot, (capacity,)."""
+    r = fields_of(record)
+    return view_u8(r.uid, r.capacity)
+
+
+@rule
+def row_of(record: int, source: int, lane: int) -> int:
+    """The row of a source and a delay lane."""
+    return lane * fields_of(record).n_source + source
+
+
+@rule
+def inputs_of(record: int, j: int) -> tuple[U4, U4]:
+    """Slots and rows of all inputs of target `j`, (n_input,) each."""
+    r = fields_of(record)
+    begin = view_i8(r.in_start, r.n_target)[j]
+    n = np.int64(view_u4(r.in_length, r.n_target)[j])
+    return view_u4(r.in_slot + U4_BYTES * begin, n), view_u4(r.in_row + U4_BYTES * begin, n)
+
+
+@rule
+def signal_of(record: int, k: int) -> F8:
+    """The k-th signal that a population's mechanism named, (n_target,)."""
+    r = fields_of(record)
+    return view_f8(view_i8(r.signal, r.n_signal)[k], r.n_target)
+
+
+@rule
+def pre_traces_of(record: int, trace: Int) -> F8:
+    """Pre trace number `trace` of every row, rescaled, (n_row,)."""
+    r = fields_of(record)
+    return view_f8(r.pre_trace + F8_BYTES * trace * r.n_row, r.n_row)
+
+
+@rule
+def post_traces_of(record: int, trace: int) -> F8:
+    """Post trace number `trace` of every target, rescaled, (n_target,)."""
+    r = fields_of(record)
+    return view_f8(r.post_trace + F8_BYTES * trace * r.n_target, r.n_target)
+
+
+@rule
+def growth(record: int, trace: int, t: float) -> float:
+    """Factor between trace number `trace` (pre traces first) and its rescaled value at `t`."""
+    r = fields_of(record)
+    n = r.n_pre_trace + r.n_post_trace
+    return frame(t, view_f8(r.base, n)[trace], view_f8(r.tau, n)[trace])
+
+
+@rule
+def since_start(record: int, t: float) -> float:
+    """Spike time since the start, ms, by the first trace, whose time constant must be infinite."""
+    r = fields_of(record)
+    return t - view_f8(r.base, 1)[0]
+
+
+@rule
+def raise_pre(record: int, source: int, lane: int, trace: int, g: float, saturating: bool) -> None:
+    """An arrival raises pre trace `trace` of (source, lane) by one, or to one; `g` is its `growth`."""
+    x = pre_traces_of(record, trace)
+    row = row_of(record, source, lane)
+    x[row] = raised(x[row], g, saturating)
+
+
+@rule
+def raise_post(record: int, j: int, trace: int, g: float, saturating: bool) -> None:
+    """A spike raises post trace `trace` of target `j` by one, or to one; `g` is its `growth`."""
+    y = post_traces_of(record, trace)
+    y[j] = raised(y[j], g, saturating)
+
+
+@rule
+def pre_value(record: int, source: int, lane: int, trace: int) -> float:
+    """Rescaled pre trace of (source, lane)."""
+    return pre_traces_of(record, trace)[row_of(record, source, lane)]
+
+
+@rule
+def post_value(record: int, j: int, trace: int) -> float:
+    """Rescaled post trace of target `j`."""
+    return post_traces_of(record, trace)[j]
+
+
+# ---------------------------------------------------------------------- walks
+
+
+@rule
+def bounded(w: float, dw: float, limit: float, kind: Int, power: float) -> float:
     """Weight after a change `dw` (in units of `limit`): hard, multiplicative LTD, or Guetig's power law."""
     if kind == MULTIPLICATIVE:
         w = w + (dw * limit if dw > 0.0 else dw * w)
@@ -32,113 +183,49 @@ def bounded(w, dw, limit, kind, power):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def change_row(record, first, last, constant, factor, trace):  # type: ignore[no-untyped-def]
-    """Change the slots of one row by ``constant + factor * Y[target]``."""
-    r = view_i8(record, base.RECORD_SIZE)
-    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
-    capacity = r[base.R_CAPACITY]
-    post = view_u4(r[base.R_POST], capacity)
-    n_target = r[base.R_N_TARGET]
-    y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
-    if p[P_MODE] == EVIDENCE:
-        c = view_i8(r[base.R_COLUMNS], 1)[0]
-        a = view_f8(r[base.R_F] + 8 * c * capacity, capacity)
+def change_row(record: int, to: Writing, first: int, last: int, constant: float, factor: float, trace: int) -> None:
+    """Change slots `first` to `last` - 1, of one row, by ``constant + factor * Y[target]``, Y post trace `trace`."""
+    post, y = targets_of(record), post_traces_of(record, trace)
+    if to.mode == EVIDENCE:
+        a = column_of(record, 0)
         for s in range(first, last):
             a[s] += constant + factor * y[post[s]]
         return
-    weight = view_f4(r[base.R_WEIGHT], capacity)
-    limit = p[P_MAX]
-    if p[P_BOUNDS] == HARD:
+    weight, limit = weights_of(record), to.weight_max
+    if to.bounds == HARD:
         for s in range(first, last):
             w = weight[s] + limit * (constant + factor * y[post[s]])
             weight[s] = np.float32(min(max(w, 0.0), limit))
         return
-    kind, power = np.int64(p[P_BOUNDS]), p[P_POWER]
+    kind, power = np.int64(to.bounds), to.power
     for s in range(first, last):
         dw = constant + factor * y[post[s]]
         weight[s] = np.float32(bounded(np.float64(weight[s]), dw, limit, kind, power))
 
 
 @kernel
-def change_inputs(record, j, constant, factor, trace):  # type: ignore[no-untyped-def]
-    """Change all inputs of target `j` by ``constant + factor * X[row]``; slots are prefetched 32 ahead."""
-    r = view_i8(record, base.RECORD_SIZE)
-    p = view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])
-    capacity, n_target, n_in = r[base.R_CAPACITY], r[base.R_N_TARGET], r[base.R_N_IN]
-    begin = view_i8(r[base.R_IN_START], n_target)[j]
-    end = begin + np.int64(view_u4(r[base.R_IN_LENGTH], n_target)[j])
-    slot, row = view_u4(r[base.R_IN_SLOT], n_in), view_u4(r[base.R_IN_ROW], n_in)
-    n_row = r[base.R_N_ROW]
-    x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
-    if p[P_MODE] == EVIDENCE:
-        c = view_i8(r[base.R_COLUMNS], 1)[0]
-        a = view_f8(r[base.R_F] + 8 * c * capacity, capacity)
-        for k in range(begin, end):
-            if k + 32 < end:
-                prefetch(a, np.int64(slot[k + 32]))
+def change_inputs(record: int, to: Writing, j: int, constant: float, factor: float, trace: int) -> None:
+    """Change all inputs of target `j` by ``constant + factor * X[row]``, X pre trace `trace`."""
+    slot, row = inputs_of(record, j)
+    n, x = slot.shape[0], pre_traces_of(record, trace)
+    if to.mode == EVIDENCE:
+        a = column_of(record, 0)
+        for k in range(n):
+            if k + AHEAD < n:
+                prefetch(a, np.int64(slot[k + AHEAD]))
             a[slot[k]] += constant + factor * x[row[k]]
         return
-    weight = view_f4(r[base.R_WEIGHT], capacity)
-    limit, kind, power = p[P_MAX], np.int64(p[P_BOUNDS]), p[P_POWER]
+    weight = weights_of(record)
+    limit, kind, power = to.weight_max, np.int64(to.bounds), to.power
     if kind == HARD:
-        for k in range(begin, end):
-            if k + 32 < end:
-                prefetch(weight, np.int64(slot[k + 32]))
+        for k in range(n):
+            if k + AHEAD < n:
+                prefetch(weight, np.int64(slot[k + AHEAD]))
             w = weight[slot[k]] + limit * (constant + factor * x[row[k]])
             weight[slot[k]] = np.float32(min(max(w, 0.0), limit))
         return
-    for k in range(begin, end):
-        if k + 32 < end:
-            prefetch(weight, np.int64(slot[k + 32]))
+    for k in range(n):
+        if k + AHEAD < n:
+            prefetch(weight, np.int64(slot[k + AHEAD]))
         s = slot[k]
         weight[s] = np.float32(bounded(np.float64(weight[s]), constant + factor * x[row[k]], limit, kind, power))
-
-
-@rule
-def growth(record, trace, t):  # type: ignore[no-untyped-def]
-    """Factor between trace number `trace` (pre traces first) and its rescaled value at `t`."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n = r[base.R_N_PRE_TRACE] + r[base.R_N_POST_TRACE]
-    return frame(t, view_f8(r[base.R_BASE], n)[trace], view_f8(r[base.R_TAU], n)[trace])
-
-
-@rule
-def parameter(record, k):  # type: ignore[no-untyped-def]
-    """Entry `k` of the parameter vector."""
-    r = view_i8(record, base.RECORD_SIZE)
-    return view_f8(r[base.R_PARAMETERS], r[base.R_N_PARAMETER])[k]
-
-
-@rule
-def raise_pre(record, source, lane, trace, g, saturating):  # type: ignore[no-untyped-def]
-    """An arrival raises pre trace `trace` of (source, lane) by one, or to one."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_row = r[base.R_N_ROW]
-    x = view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)
-    row = lane * r[base.R_N_SOURCE] + source
-    x[row] = raised(x[row], g, saturating)
-
-
-@rule
-def raise_post(record, j, trace, g, saturating):  # type: ignore[no-untyped-def]
-    """A spike raises post trace `trace` of target `j` by one, or to one."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_target = r[base.R_N_TARGET]
-    y = view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)
-    y[j] = raised(y[j], g, saturating)
-
-
-@rule
-def pre_value(record, source, lane, trace):  # type: ignore[no-untyped-def]
-    """Rescaled pre trace of (source, lane)."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_row = r[base.R_N_ROW]
-    return view_f8(r[base.R_PRE_TRACE] + 8 * trace * n_row, n_row)[lane * r[base.R_N_SOURCE] + source]
-
-
-@rule
-def post_value(record, j, trace):  # type: ignore[no-untyped-def]
-    """Rescaled post trace of target `j`."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_target = r[base.R_N_TARGET]
-    return view_f8(r[base.R_POST_TRACE] + 8 * trace * n_target, n_target)[j]

@@ -11,32 +11,45 @@ spikes strictly before it, a spike the arrivals up to its own time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.errors import BuildError
-from neurodev.jit import hook, view_f4, view_f8, view_i8, view_u4
-from neurodev.mechanisms import base
-from neurodev.mechanisms.base import F8, Hot, Mechanism, SynapseView
-from neurodev.mechanisms.hooks import growth, parameter, raise_post, raise_pre
+from neurodev.jit import hook
+from neurodev.mechanisms.base import Hot, Mechanism, SynapseView
+from neurodev.mechanisms.hooks import (
+    growth,
+    inputs_of,
+    parameters_of,
+    post_traces_of,
+    pre_traces_of,
+    raise_post,
+    raise_pre,
+    targets_of,
+    weights_of,
+)
 from neurodev.params import param
 
-P_STEP, P_LOSS, P_MAX = range(3)
+
+class InhibitoryParameters(NamedTuple):
+    """Of the hooks.  Traces: x = 0 (pre), y = 1 (post 0)."""
+
+    rate: float
+    loss: float
+    weight_max: float
 
 
 @hook
-def inhibitory_pre(record, source, lane, first, last, t):  # type: ignore[no-untyped-def]
+def inhibitory_pre(record: int, source: int, lane: int, first: int, last: int, t: float) -> None:
     """Grow with the target's recent spikes, shrink by the constant."""
-    r = view_i8(record, base.RECORD_SIZE)
-    capacity, n_target = r[base.R_CAPACITY], r[base.R_N_TARGET]
-    post = view_u4(r[base.R_POST], capacity)
-    weight = view_f4(r[base.R_WEIGHT], capacity)
-    y = view_f8(r[base.R_POST_TRACE], n_target)
-    limit = parameter(record, P_MAX)
-    step = parameter(record, P_STEP) * limit
-    factor, loss = step / growth(record, 1, t), step * parameter(record, P_LOSS)
+    p = parameters_of(record, InhibitoryParameters)
+    post, weight, y = targets_of(record), weights_of(record), post_traces_of(record, 0)
+    limit = p.weight_max
+    step = p.rate * limit
+    factor, loss = step / growth(record, 1, t), step * p.loss
     for s in range(first, last):
         w = -np.float64(weight[s]) + factor * y[post[s]] - loss
         weight[s] = np.float32(-min(max(w, 0.0), limit))
@@ -44,18 +57,14 @@ def inhibitory_pre(record, source, lane, first, last, t):  # type: ignore[no-unt
 
 
 @hook
-def inhibitory_post(record, j, b, c, d, t):  # type: ignore[no-untyped-def]
+def inhibitory_post(record: int, j: int, b: int, c: int, d: int, t: float) -> None:
     """Grow with the recent arrivals."""
-    r = view_i8(record, base.RECORD_SIZE)
-    n_target, n_in, n_row = r[base.R_N_TARGET], r[base.R_N_IN], r[base.R_N_ROW]
-    begin = view_i8(r[base.R_IN_START], n_target)[j]
-    end = begin + np.int64(view_u4(r[base.R_IN_LENGTH], n_target)[j])
-    slot, row = view_u4(r[base.R_IN_SLOT], n_in), view_u4(r[base.R_IN_ROW], n_in)
-    weight = view_f4(r[base.R_WEIGHT], r[base.R_CAPACITY])
-    x = view_f8(r[base.R_PRE_TRACE], n_row)
-    limit = parameter(record, P_MAX)
-    factor = parameter(record, P_STEP) * limit / growth(record, 0, t)
-    for k in range(begin, end):
+    p = parameters_of(record, InhibitoryParameters)
+    slot, row = inputs_of(record, j)
+    weight, x = weights_of(record), pre_traces_of(record, 0)
+    limit = p.weight_max
+    factor = p.rate * limit / growth(record, 0, t)
+    for k in range(slot.shape[0]):
         w = -np.float64(weight[slot[k]]) + factor * x[row[k]]
         weight[slot[k]] = np.float32(-min(max(w, 0.0), limit))
     raise_post(record, j, 0, growth(record, 1, t), False)
@@ -97,8 +106,8 @@ class InhibitorySTDP(Mechanism):
         """Hooks on the weights; none when switched off."""
         if self.rate == 0.0:
             return None
-        numbers = (self.rate, self.loss, self.weight_max)
-        return Hot(inhibitory_pre, inhibitory_post, numbers, (), (self.tau,), (self.tau,))
+        parameters = InhibitoryParameters(rate=self.rate, loss=self.loss, weight_max=self.weight_max)
+        return Hot(inhibitory_pre, inhibitory_post, parameters, (), (self.tau,), (self.tau,))
 
     def prepare(self, view: SynapseView) -> None:
         """Refuse synapses that excite, or whose weights are read off sizes.

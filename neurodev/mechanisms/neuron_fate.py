@@ -29,8 +29,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError, nearest
-from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronView
+from neurodev.mechanisms.base import Mechanism, NeuronView
 from neurodev.mechanisms.turnover import MOST, draw_numbers
 from neurodev.noise import uniforms_of
 from neurodev.params import param

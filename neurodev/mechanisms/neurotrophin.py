@@ -15,18 +15,22 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev.arrays import F8, I8, U4, U8
 from neurodev.jit import kernel
 from neurodev.mechanisms.base import Mechanism, SynapseView
-from neurodev.noise import BLOCK, exponentials
+from neurodev.noise import BLOCK, STEEPEST, exponentials
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 
 
 @kernel
-def uptake_sums(slots, log_size, post, exponent, factor, u, total, work, bits):  # type: ignore[no-untyped-def]
+def uptake_sums(
+    slots: I8, log_size: F8, post: U4, exponent: float, factor: F8, u: F8, total: F8, work: F8, bits: U8
+) -> None:
     """Uptake of the k-th slot into ``u[k]``, and the sum over each target into `total`.
 
-    factor : float64 (n_slot,) or (0,), multiplies V^p;  work : float64 (BLOCK,), viewed by `bits`
+    slots, u : (n_slot,);  log_size, post : (capacity,);  total : (n_target,)
+    factor : (n_slot,) or (0,), multiplies V^p;  work : (BLOCK,), viewed by `bits`
     """
     total[:] = 0.0
     for first in range(0, slots.shape[0], BLOCK):
@@ -34,7 +38,7 @@ def uptake_sums(slots, log_size, post, exponent, factor, u, total, work, bits): 
         m = last - first
         block, mine = slots[first:last], u[first:last]
         for k in range(m):
-            mine[k] = max(min(exponent * log_size[block[k]], 600.0), -600.0)
+            mine[k] = max(min(exponent * log_size[block[k]], STEEPEST), -STEEPEST)
         exponentials(mine, work[:m], bits[:m])
         if factor.shape[0] > 0:
             for k in range(m):
@@ -44,8 +48,11 @@ def uptake_sums(slots, log_size, post, exponent, factor, u, total, work, bits): 
 
 
 @kernel
-def share(slots, post, u, per_uptake, gain, clip, out):  # type: ignore[no-untyped-def]
-    """Add the trophic drive of every slot; `per_uptake` (n_target) is K over the sum of uptakes."""
+def share(slots: I8, post: U4, u: F8, per_uptake: F8, gain: float, clip: float, out: F8) -> None:
+    """Add the trophic drive of every slot; `per_uptake` (n_target) is K over the sum of uptakes.
+
+    slots, u : (n_slot,);  post, out : (capacity,)
+    """
     for k in range(slots.shape[0]):
         s = slots[k]
         t = per_uptake[post[s]] * u[k] - 1.0

@@ -20,26 +20,36 @@ the elements of their partners in the same tick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
-from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
-from neurodev.mechanisms.pairing_rules import choose_partners, reach
+from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
+from neurodev.mechanisms.pairing_rules import Choice, choose_partners, reach
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 
 DELETION = ("random", "smallest", "oldest", "youngest")
-_DOOMED = "elements doomed"
-_COUNTED = ("target elements counted", "source elements counted")  # notes, by whether it is the source
-_SHARE = ("target elements share", "source elements share")
 _MOST = 1 << 20  # more draws than one neuron can need in a tick
+
+
+@dataclass
+class Elements:
+    """What pairing keeps of a projection; each side's by whether it is the source."""
+
+    counted: dict[bool, F8] = field(default_factory=dict)
+    """Elements that the projection's synapses occupy, (n_neuron,), as last counted."""
+    share: dict[bool, tuple[F8, F8]] = field(default_factory=dict)
+    """Where this projection's part of each neuron's offer begins and ends, (n_neuron,), in this tick."""
+    doomed: I8 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Slots that die for want of axonal elements in this tick."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class Pairing(Mechanism):
             mine = self._count(view, source)
             block[f"connected_{kind}"][:] += mine
             block[f"elements_{kind}"][:] += mine
-            view.notes[_COUNTED[source]] = mine
+            view.kept(Elements).counted[source] = mine
 
     @staticmethod
     def _ends(view: SynapseView, slots: I8, source: bool) -> I8:
@@ -114,10 +124,10 @@ class Pairing(Mechanism):
     def signals(self, view: SynapseView) -> None:
         """Count the synapses anew: interventions and other mechanisms may have changed them."""
         for block, kind, source in self.sides(view):
-            mine, before = self._count(view, source), view.notes[_COUNTED[source]]
+            mine, before = self._count(view, source), view.kept(Elements).counted[source]
             before[~block.alive] = 0.0  # what the dead occupied went with them
             block[f"connected_{kind}"][:] += mine - before
-            view.notes[_COUNTED[source]] = mine
+            view.kept(Elements).counted[source] = mine
             block[f"offer_{kind}"][:] = 0.0
 
     def add(self, view: SynapseView) -> None:
@@ -150,7 +160,7 @@ class Pairing(Mechanism):
             wanting = np.flatnonzero(self._vacant(view, source))
             reach(wanting, own, others, self._vacant(view, not source), self.sigma, view.same_population, mine)
             begin = block[f"offer_{kind}"].copy()
-            view.notes[_SHARE[source]] = (begin, begin + mine)
+            view.kept(Elements).share[source] = (begin, begin + mine)
             block[f"offer_{kind}"][:] += mine
 
     @staticmethod
@@ -163,7 +173,7 @@ class Pairing(Mechanism):
 
     def advance(self, view: SynapseView) -> None:
         """Choose who dies for want of axonal elements."""
-        view.notes[_DOOMED] = self._break(view, True, np.zeros(0, dtype=np.int64))
+        view.kept(Elements).doomed = self._break(view, True, np.zeros(0, dtype=np.int64))
 
     def _break(self, view: SynapseView, source: bool, dying: I8) -> I8:
         """Slots that die for want of elements on one side; those `dying` already are not counted twice."""
@@ -190,7 +200,7 @@ class Pairing(Mechanism):
         for block, kind, source in self.sides(view):
             lost = np.where(block.alive, np.bincount(self._ends(view, gone, source), minlength=block.n), 0)
             block[f"connected_{kind}"][:] -= lost
-            view.notes[_COUNTED[source]] -= lost
+            view.kept(Elements).counted[source] -= lost
             if source != dealt:
                 block[f"undealt_{kind}"][:] -= lost
 
@@ -231,7 +241,8 @@ class Pairing(Mechanism):
 
     def propose(self, view: SynapseView) -> Plan | None:
         """Deaths for want of elements, and births where vacant elements meet."""
-        before = view.notes.pop(_DOOMED, np.zeros(0, dtype=np.int64))
+        kept = view.kept(Elements)
+        before, kept.doomed = kept.doomed, np.zeros(0, dtype=np.int64)
         orphans = self._orphans(view, before)
         self._free(view, orphans)
         after = self._break(view, False, np.concatenate([before, orphans]))
@@ -249,7 +260,7 @@ class Pairing(Mechanism):
         vacant = block[f"vacant_{kind}"].astype(np.int64)
         if block[f"users_{kind}"].max() <= 1:
             return vacant
-        begin, end = view.notes[_SHARE[source]]
+        begin, end = view.kept(Elements).share[source]
         total = block[f"offer_{kind}"]
         out = np.zeros(block.n, dtype=np.int64)
         # every element falls to one of the projections; keyed by kind and neuron, not by projection, so that all agree
@@ -274,9 +285,9 @@ class Pairing(Mechanism):
         u = uniforms_of(view.key("partner"), index, tick)
         chosen = np.full(who.size, -1, dtype=np.int64)
         choose_partners(
-            who, u, self._places(view, chooser), self._places(view, not chooser), room, plenty, self.sigma,
-            view.same_population, not view.multapses, chooser, t.row_start, t.row_length, t.post, t.n_source, t.n_lane,
-            t.in_start, t.in_length, t.in_row, chosen,
+            who, u, self._places(view, chooser), self._places(view, not chooser), room,
+            Choice(plenty, float(self.sigma), view.same_population, not view.multapses, chooser), t.n_source, t.rows,
+            t.post, t.in_lists, chosen,
         )  # fmt: skip
         met = chosen >= 0
         mine, theirs = who[met], chosen[met]
@@ -290,4 +301,4 @@ class Pairing(Mechanism):
         for block, kind, source in self.sides(view):
             more = np.bincount(self._ends(view, slots, source), minlength=block.n)
             block[f"connected_{kind}"][:] += more
-            view.notes[_COUNTED[source]] += more
+            view.kept(Elements).counted[source] += more

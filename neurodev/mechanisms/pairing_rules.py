@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from neurodev.arrays import B1, F8, I8, U4, Int
 from neurodev.jit import kernel, rule
+from neurodev.structure.store import InLists, Rows
+
+
+class Choice(NamedTuple):
+    """How elements choose."""
+
+    plenty: bool
+    """The others' elements are never used up."""
+    sigma: float
+    """um, range of the kernel."""
+    same: bool
+    """One population on both sides."""
+    single: bool
+    """One contact a pair."""
+    from_source: bool
+    """Sources choose targets, not the other way round."""
 
 
 @rule
-def affinity(a, b, here, there, sigma):  # type: ignore[no-untyped-def]
+def affinity(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
     """K of the distance between neuron a of `here` and b of `there` (each (n, 2), um): ``exp(-(d / sigma)^2)``."""
     x, y = here[a, 0] - there[b, 0], here[a, 1] - there[b, 1]
     return np.exp(-(x * x + y * y) / (sigma * sigma))
 
 
 @kernel
-def reach(wanting, here, there, vacant, sigma, same, out):  # type: ignore[no-untyped-def]
-    """Kernel-weighted vacancies around each neuron of `wanting`, into `out` (n_here)."""
+def reach(wanting: I8, here: F8, there: F8, vacant: F8, sigma: float, same: bool, out: F8) -> None:
+    """Kernel-weighted vacancies (n_there,) around each neuron of `wanting`, into `out` (n_here,)."""
     for k in range(wanting.shape[0]):
         a, total = wanting[k], 0.0
         for b in range(there.shape[0]):
@@ -26,53 +45,50 @@ def reach(wanting, here, there, vacant, sigma, same, out):  # type: ignore[no-un
 
 
 @rule
-def mark_partners(a, from_source, row_start, row_length, post, n_source, n_lane, in_start, in_length, in_row, taken):  # type: ignore[no-untyped-def]
-    """Mark the living partners of neuron a: targets of a source, or sources of a target."""
+def mark_partners(a: Int, from_source: bool, n_source: int, rows: Rows, post: U4, lists: InLists, taken: B1) -> None:
+    """Mark the living partners of neuron a in `taken` (n_there,): targets of a source, or sources of a target."""
     if from_source:
-        for lane in range(n_lane):
-            row = lane * n_source + a
-            for s in range(row_start[row], row_start[row] + row_length[row]):
+        for row in range(a, rows.start.shape[0], n_source):
+            for s in range(rows.start[row], rows.start[row] + rows.length[row]):
                 taken[post[s]] = True
     else:
-        for i in range(in_start[a], in_start[a] + in_length[a]):
-            taken[in_row[i] % n_source] = True
+        for i in range(lists.start[a], lists.start[a] + lists.length[a]):
+            taken[lists.row[i] % n_source] = True
 
 
 @kernel
 def choose_partners(
-    who, u, here, there, room, plenty, sigma, same, single, from_source, row_start, row_length, post, n_source, n_lane,
-    in_start, in_length, in_row, chosen,
-):  # type: ignore[no-untyped-def] # fmt: skip
-    """Partner of every element, or -1.
+    who: I8, u: F8, here: F8, there: F8, room: I8, how: Choice, n_source: int, rows: Rows, post: U4, lists: InLists,
+    chosen: I8,
+) -> None:  # fmt: skip
+    """Partner of every element, or -1, into `chosen` (n,), which is all -1 before.
 
     Parameters
     ----------
-    who : (n,) int64
+    who : (n,)
         Neuron of each choosing element, in the order in which they choose.
-    u : (n,) float64
+    u : (n,)
         Their uniforms.
-    room : (n_there,) int64
-        Vacant elements of the others; used up, unless `plenty`.
-    same, single, from_source : bool
-        One population on both sides; one contact a pair; sources (not targets) choose.
+    here, there : (n_here, 2) and (n_there, 2), um
+    room : (n_there,)
+        Vacant elements of the others; used up, unless they are plentiful.
+    post : (capacity,)
     """
     taken, weight = np.zeros(there.shape[0], dtype=np.bool_), np.empty(there.shape[0])
     newest, before = np.full(here.shape[0], -1, dtype=np.int64), np.full(who.shape[0], -1, dtype=np.int64)
     for e in range(who.shape[0]):
         a, total = who[e], 0.0
-        if single:
+        if how.single:
             taken[:] = False
-            mark_partners(
-                a, from_source, row_start, row_length, post, n_source, n_lane, in_start, in_length, in_row, taken
-            )
+            mark_partners(a, how.from_source, n_source, rows, post, lists, taken)
             k = newest[a]  # partners that this neuron found a moment ago
             while k >= 0:
                 taken[chosen[k]] = True
                 k = before[k]
         for b in range(there.shape[0]):
             weight[b] = 0.0
-            if room[b] > 0 and not (taken[b] or (same and a == b)):
-                weight[b] = room[b] * affinity(a, b, here, there, sigma)
+            if room[b] > 0 and not (taken[b] or (how.same and a == b)):
+                weight[b] = room[b] * affinity(a, b, here, there, how.sigma)
                 total += weight[b]
         left = u[e] * total
         for b in range(there.shape[0]):
@@ -82,7 +98,7 @@ def choose_partners(
                 if left <= 0.0:
                     break
         if chosen[e] >= 0:
-            if not plenty:
+            if not how.plenty:
                 room[chosen[e]] -= 1
             before[e] = newest[a]
             newest[a] = e

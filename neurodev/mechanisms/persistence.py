@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from neurodev.arrays import I8
 from neurodev.errors import ParameterError
-from neurodev.mechanisms.base import I8, SynapseView
+from neurodev.mechanisms.base import SynapseView
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.noise import uniforms_of
 from neurodev.params import param

@@ -14,8 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from neurodev.arrays import I8
 from neurodev.errors import ParameterError
-from neurodev.mechanisms.base import I8, Mechanism, NeuronView
+from neurodev.mechanisms.base import Mechanism, NeuronView
 from neurodev.params import param
 from neurodev.signals.rate import low_pass
 from neurodev.units import day

@@ -24,9 +24,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8, Floats
 from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.survival import epoch_ended, minmax
 from neurodev.params import param
 from neurodev.units import day
@@ -40,13 +41,13 @@ LOW, HIGH, UNDER, OVER, DEFICIT, EXCESS, WEAK, LAST = range(8)
 
 
 @rule
-def counted(counter, now):  # type: ignore[no-untyped-def]
+def counted(counter: float, now: bool) -> float:
     """Consecutive epochs after the first one; -1 when the run is broken."""
     return counter + 1.0 if now else -1.0
 
 
 @kernel
-def move_ranges(slots, weight, f, at, count, shrink):  # type: ignore[no-untyped-def]
+def move_ranges(slots: I8, weight: Floats, f: Floats, at: I8, count: float, shrink: float) -> None:
     """One epoch of all ranges.
 
     weight : (capacity,), at the end of the epoch;  f : (n_column, capacity);  at : (8,) positions of `COLUMNS` in f
@@ -78,8 +79,8 @@ def move_ranges(slots, weight, f, at, count, shrink):  # type: ignore[no-untyped
 
 
 @kernel
-def clip_to_ranges(slots, weight, f, at):  # type: ignore[no-untyped-def]
-    """Clip every weight to its range; returns how many moved."""
+def clip_to_ranges(slots: I8, weight: Floats, f: Floats, at: I8) -> int:
+    """Clip every weight to its range; returns how many moved.  Arrays as in `move_ranges`."""
     n = 0
     for k in range(slots.shape[0]):
         s = slots[k]
@@ -131,12 +132,12 @@ class SpineRange(Mechanism):
     )
     owns: ClassVar[tuple[str, ...]] = COLUMNS
 
-    def begin(self, slots: I8, weight: np.ndarray, f: F8, at: I8) -> None:
+    def begin(self, slots: I8, weight: Floats, f: Floats, at: I8) -> None:
         """Start all ranges from the weights at the end of epoch 0: plus and minus the largest weight."""
         top = float(weight[slots].max()) if slots.size else 0.0
         start(slots, weight, f, at, -top, top)
 
-    def update(self, slots: I8, weight: np.ndarray, f: F8, at: I8, epoch: int) -> None:
+    def update(self, slots: I8, weight: Floats, f: Floats, at: I8, epoch: int) -> None:
         """The end of an epoch (counted from 0), ranges and weights in place; both drivers call this.
 
         Parameters
@@ -201,8 +202,8 @@ class SpineRange(Mechanism):
 
 
 @kernel
-def start(slots, weight, f, at, low, high):  # type: ignore[no-untyped-def]
-    """Give slots a range and no history."""
+def start(slots: I8, weight: Floats, f: Floats, at: I8, low: float, high: float) -> None:
+    """Give slots a range and no history.  Arrays as in `move_ranges`."""
     for k in range(slots.shape[0]):
         s = slots[k]
         f[at[LOW], s] = low

@@ -17,7 +17,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.mechanisms.base import I8, Mechanism, SynapseView
+from neurodev.arrays import I8
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import normals_of
 from neurodev.params import param
 

@@ -21,16 +21,17 @@ set-point was not lowered (m >= mean), else the drive that lowered it most.  A s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8, U8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
-from neurodev.noise import BLOCK, exponentials, normals, normals_of, uniforms_of
+from neurodev.mechanisms.base import Mechanism, SynapseView
+from neurodev.noise import BLOCK, STEEPEST, exponentials, normals, normals_of, uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.cause import Cause, cause_code
@@ -40,24 +41,57 @@ from neurodev.units import day
 DRIVE = "drive_"
 STEP = "step_"
 ALIVE, PASSAGE, HAZARD = 0, 1, 2
-DEATHS = ("none", "first passage", "hazard")
-_DOOMED = "doomed"
-DEATHS_OFF = "deaths off"  # note by which `Turnover(deaths=False)` keeps the whole projection alive
+DEATHS = {"none": ALIVE, "first passage": PASSAGE, "hazard": HAZARD}
+_ROWS = 8  # scratch rows of `advance_sizes`: five of its own, and what `normals` and `exponentials` want
+_CERTAIN = 30.0  # minus the logarithm of a probability that counts as none
 
-# entries of the number vector of `advance_sizes`
-(
-    Q_MEAN, Q_SD, Q_KEEP, Q_KICK, Q_SLOW_KEEP, Q_SLOW_KICK, Q_BOUND, Q_SCALE, Q_HAZARD, Q_SLOPE
-) = range(10)  # fmt: skip
+
+@dataclass
+class Doomed:
+    """Who must die of its size in this tick, found when sizes advance and asked for when plans are made."""
+
+    slots: I8 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+class Motion(NamedTuple):
+    """The constants of a tick."""
+
+    mean: float
+    sd: float
+    keep: float
+    """exp(-T/tau)"""
+    kick: float
+    """Standard deviation of what the tick adds."""
+    slow_keep: float
+    slow_kick: float
+    bound: float
+    """Where a spine vanishes."""
+    scale: float
+    """1 / variance of the path within the tick; infinite without noise."""
+    hazard: float
+    """Expected deaths in the tick at the mean size."""
+    slope: float
+
+
+class Scratch(NamedTuple):
+    """Working memory of `advance_sizes`."""
+
+    work: F8
+    """(_ROWS, BLOCK)"""
+    bits: U8
+    """(_ROWS, BLOCK), a view of `work`"""
+    counter: U8
+    """(BLOCK,)"""
 
 
 @rule
-def ou_step(x, mean, keep, kick, z):  # type: ignore[no-untyped-def]
+def ou_step(x: float, mean: float, keep: float, kick: float, z: float) -> float:
     """Exact OU update: `keep` = exp(-T/tau), `kick` = sd sqrt(1 - keep^2), `z` a standard normal."""
     return mean + (x - mean) * keep + kick * z
 
 
 @rule
-def bridge_crossing(x, y, bound, scale):  # type: ignore[no-untyped-def]
+def bridge_crossing(x: float, y: float, bound: float, scale: float) -> float:
     """Probability that the path from `x` to `y` went below `bound`; `scale` = tau / (sd^2 T)."""
     if x <= bound or y <= bound:
         return 1.0
@@ -65,17 +99,29 @@ def bridge_crossing(x, y, bound, scale):  # type: ignore[no-untyped-def]
 
 
 @rule
-def clear_of(x, y, bound, scale):  # type: ignore[no-untyped-def]
+def clear_of(x: float, y: float, bound: float, scale: float) -> bool:
     """Whether a crossing is so improbable (below 1e-13) that no uniform need be drawn."""
-    return x > bound and y > bound and (x - bound) * (y - bound) * scale > 30.0
+    return x > bound and y > bound and (x - bound) * (y - bound) * scale > _CERTAIN
 
 
 @kernel
-def advance_sizes(slots, uid, f, x_at, slow_at, drives, streams, tick, q, mode, doomed, work, bits, counter):  # type: ignore[no-untyped-def]
+def advance_sizes(
+    slots: I8, uid: U8, f: F8, x_at: int, slow_at: int, drives: I8, streams: U8, tick: np.uint64, q: Motion, mode: int,
+    doomed: I8, scratch: Scratch,
+) -> int:  # fmt: skip
     """Advance x (and the slow part) of every slot by a tick, and list the doomed; returns their number.
 
-    streams : uint64 (3,), of the size, the slow part and death;  work : float64 (8, BLOCK), viewed by `bits`
+    Parameters
+    ----------
+    slots, doomed : (n_synapse,)
+    uid : (capacity,)
+    f : (n_column, capacity)
+        With x in row `x_at`, the slow part in row `slow_at` (-1: none) and the drives in rows `drives`.
+    streams : (3,)
+        Of the size, the slow part and death.
+    mode : {ALIVE, PASSAGE, HAZARD}
     """
+    work, bits, counter = scratch
     n_doomed, n = 0, slots.shape[0]
     for first in range(0, n, BLOCK):
         m = min(BLOCK, n - first)
@@ -84,51 +130,58 @@ def advance_sizes(slots, uid, f, x_at, slow_at, drives, streams, tick, q, mode, 
         for k in range(m):
             uids[k] = uid[block[k]]
             old[k] = f[x_at, block[k]]
-            mean[k] = q[Q_MEAN]
+            mean[k] = q.mean
             slow[k] = 0.0
             z[k] = 0.0
         for d in range(drives.shape[0]):
             for k in range(m):
-                mean[k] += q[Q_SD] * f[drives[d], block[k]]
+                mean[k] += q.sd * f[drives[d], block[k]]
         if slow_at >= 0:
             for k in range(m):
                 slow[k] = f[slow_at, block[k]]
-        if q[Q_KICK] > 0.0:
+        if q.kick > 0.0:
             normals(streams[0], uids, tick, z, z_bits, work[5:])
         for k in range(m):
-            new[k] = ou_step(old[k] - slow[k], mean[k], q[Q_KEEP], q[Q_KICK], z[k])
+            new[k] = ou_step(old[k] - slow[k], mean[k], q.keep, q.kick, z[k])
         if slow_at >= 0:
-            if q[Q_SLOW_KICK] > 0.0:
+            if q.slow_kick > 0.0:
                 normals(streams[1], uids, tick, z, z_bits, work[5:])
             for k in range(m):
-                slow[k] = ou_step(slow[k], 0.0, q[Q_SLOW_KEEP], q[Q_SLOW_KICK], z[k])
+                slow[k] = ou_step(slow[k], 0.0, q.slow_keep, q.slow_kick, z[k])
                 f[slow_at, block[k]] = slow[k]
                 new[k] += slow[k]
         for k in range(m):
             f[x_at, block[k]] = new[k]
         if mode == PASSAGE:
             for k in range(m):
-                if not clear_of(old[k], new[k], q[Q_BOUND], q[Q_SCALE]):
-                    p = bridge_crossing(old[k], new[k], q[Q_BOUND], q[Q_SCALE])
+                if not clear_of(old[k], new[k], q.bound, q.scale):
+                    p = bridge_crossing(old[k], new[k], q.bound, q.scale)
                     if p >= 1.0 or uniform(streams[2], uids[k], tick) < p:
                         doomed[n_doomed] = block[k]
                         n_doomed += 1
         elif mode == HAZARD:
-            n_doomed = doom_by_hazard(block, uids, old, new, streams[2], tick, q, doomed, n_doomed, work, bits)
+            n_doomed = doom_by_hazard(block, uids, old, new, streams[2], tick, q, doomed, n_doomed, scratch)
     return n_doomed
 
 
 @kernel
-def doom_by_hazard(block, uids, old, new, stream, tick, q, doomed, n_doomed, work, bits):  # type: ignore[no-untyped-def]
-    """Deaths of one block at the mean of the hazards at both ends of the tick; overwrites `old` and `new`."""
+def doom_by_hazard(
+    block: I8, uids: U8, old: F8, new: F8, stream: np.uint64, tick: np.uint64, q: Motion, doomed: I8, n_doomed: int,
+    scratch: Scratch,
+) -> int:  # fmt: skip
+    """Deaths of one block at the mean of the hazards at both ends of the tick; overwrites `old` and `new`.
+
+    block, uids, old, new : (m,);  doomed : (n_synapse,), of which `n_doomed` are listed; returns how many are then
+    """
+    work, bits = scratch.work, scratch.bits
     m = block.shape[0]
     for k in range(m):
-        old[k] = max(min(-q[Q_SLOPE] * (old[k] - q[Q_MEAN]), 600.0), -600.0)
-        new[k] = max(min(-q[Q_SLOPE] * (new[k] - q[Q_MEAN]), 600.0), -600.0)
+        old[k] = max(min(-q.slope * (old[k] - q.mean), STEEPEST), -STEEPEST)
+        new[k] = max(min(-q.slope * (new[k] - q.mean), STEEPEST), -STEEPEST)
     exponentials(old, work[5, :m], bits[5, :m])
     exponentials(new, work[5, :m], bits[5, :m])
     for k in range(m):
-        h = 0.5 * q[Q_HAZARD] * (old[k] + new[k])
+        h = 0.5 * q.hazard * (old[k] + new[k])
         u = uniform(stream, uids[k], tick)
         if u < h and u < -np.expm1(-h):
             doomed[n_doomed] = block[k]
@@ -191,7 +244,7 @@ class SpineSize(Mechanism):
     newborn_sd: float = param(0.0, unit="1", low=0.0, source="free; mature preset: Melander 2021")
     first: float = param(-0.2, unit="1", source="free: calibrated for the default study")
     noise: bool = param(True, source="off switch")
-    death: str = param("first passage", choices=DEATHS, source="free: our model, first passage or graded hazard")
+    death: str = param("first passage", choices=tuple(DEATHS), source="free: our model, first passage or graded hazard")
     hazard_rate: float = param(0.0074, unit="1/day", clock="life", low=0.0, source="fitted to Melander 2021")
     hazard_slope: float = param(2.34, unit="1", low=0.0, source="chosen on Melander 2021: 2.2 per sd of .94")
     slow_share: float = param(0.0, unit="1", low=0.0, high=1.0, source="free: off; two parts: Loewenstein 2011")
@@ -269,34 +322,40 @@ class SpineSize(Mechanism):
         slots = view.slots()
         for i in _steps(names):
             table.column("log_size")[slots] += table.f[i, slots]
-        doomed = np.empty(slots.size, dtype=np.int64)
-        work = np.empty((8, BLOCK))
-        mode = DEATHS.index(self.death) if DEATHS_OFF not in view.notes else ALIVE
+        doomed, work = np.empty(slots.size, dtype=np.int64), np.empty((_ROWS, BLOCK))
         streams = np.array([view.key("size"), view.key("slow size"), view.key("death")], dtype=np.uint64)
         n = advance_sizes(
             slots, table.uid, table.f, names.index("log_size"),
             names.index("slow_size") if self.slow_share > 0 else -1, _drives(names), streams,
-            np.uint64(view.clock.tick), self._numbers(view.clock.tick_life), mode, doomed,
-            work, work.view(np.uint64), np.empty(BLOCK, dtype=np.uint64),
+            np.uint64(view.clock.tick), self._motion(view.clock.tick_life),
+            DEATHS[self.death] if view.mortal else ALIVE, doomed,
+            Scratch(work, work.view(np.uint64), np.empty(BLOCK, dtype=np.uint64)),
         )  # fmt: skip
-        view.notes[_DOOMED] = doomed[:n].copy()
+        view.kept(Doomed).slots = doomed[:n].copy()
 
-    def _numbers(self, t: float) -> F8:
-        """The number vector of `advance_sizes` for a tick of `t` ms."""
+    def birth_size(self) -> float:
+        """The mean of newborns."""
+        return self.newborn
+
+    def _motion(self, t: float) -> Motion:
+        """The constants of a tick of `t` ms."""
         fast, slow = self.sd * np.sqrt(1.0 - self.slow_share), self.sd * np.sqrt(self.slow_share)
         keep, slow_keep = np.exp(-t / self.tau), np.exp(-t / self.slow_tau)
         # without noise the path between two ticks is smooth: it crossed only if an end did
         variance = fast**2 * t / self.tau + slow**2 * t / self.slow_tau if self.noise else 0.0
         on = float(self.noise)
-        return np.array([
-            self.mean, self.sd, keep, on * fast * np.sqrt(1.0 - keep**2), slow_keep,
-            on * slow * np.sqrt(1.0 - slow_keep**2), self.minimum, 1.0 / variance if variance > 0 else np.inf,
-            self.hazard_rate * t / day, self.hazard_slope,
-        ])  # fmt: skip
+        motion = Motion(
+            mean=self.mean, sd=self.sd, keep=keep, kick=on * fast * np.sqrt(1.0 - keep**2), slow_keep=slow_keep,
+            slow_kick=on * slow * np.sqrt(1.0 - slow_keep**2), bound=self.minimum,
+            scale=1.0 / variance if variance > 0 else np.inf, hazard=self.hazard_rate * t / day,
+            slope=self.hazard_slope,
+        )  # fmt: skip
+        return Motion(*(float(x) for x in motion))
 
     def propose(self, view: SynapseView) -> Plan | None:
         """The deaths noted by `advance`, with their causes."""
-        doomed: I8 = view.notes.pop(_DOOMED, np.zeros(0, dtype=np.int64))
+        kept = view.kept(Doomed)
+        doomed, kept.slots = kept.slots, np.zeros(0, dtype=np.int64)
         if not doomed.size:
             return None
         table = view.table

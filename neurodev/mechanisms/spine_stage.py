@@ -21,16 +21,17 @@ With `SpineSize` on the same projection sizes decide deaths as well: ``hazard`` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8, U8
 from neurodev.errors import BuildError
 from neurodev.jit import kernel
-from neurodev.mechanisms.base import F8, I8, SynapseView
+from neurodev.mechanisms.base import SynapseView
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
 from neurodev.noise import uniforms_of
 from neurodev.params import param
@@ -41,7 +42,26 @@ from neurodev.units import day
 
 STAGES = ("filopodium", "shaft", "spine")
 FILOPODIUM, SHAFT, SPINE, RETRACTED, LOST = range(5)
-_FATES = "stage fates"
+
+
+@dataclass
+class Gone:
+    """Who leaves the chain in this tick, found when it advances and asked for when plans are made, (n,) each."""
+
+    slots: I8 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    state: I8 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """RETRACTED or LOST."""
+
+
+class Conversion(NamedTuple):
+    """What a filopodium does with a rate of its own; rates times the tick."""
+
+    gain: float
+    """Of conversion by the drive."""
+    leave: float
+    """Conversion without the drive."""
+    retract: float
+
 
 POSTNATAL_CA1 = {
     "early": 0.0, "late": 4.0, "conversion": 0.72, "retraction": 0.24, "shaft_share": 1.0, "outgrowth": 0.11,
@@ -54,11 +74,14 @@ shares do not tell the number of births, nor retraction from conversion: those a
 
 
 @kernel
-def step_stages(slots, uid, stage, up_to, stream, tick, drive, gain, leave, retract, gone, fate):  # type: ignore[no-untyped-def]
+def step_stages(
+    slots: I8, uid: U8, stage: F8, up_to: F8, stream: np.uint64, tick: np.uint64, drive: F8, own: Conversion,
+    gone: I8, fate: I8,
+) -> int:  # fmt: skip
     """Take every synapse through the chain over a tick; returns how many are gone (`gone`, and the state in `fate`).
 
-    up_to : (5, 5), cumulated transition probabilities over the tick;  drive : (capacity,) or empty
-    leave, retract : conversion and retraction of a filopodium, times the tick;  gain : of conversion by the drive
+    slots, gone, fate : (n_synapse,);  uid, stage : (capacity,);  drive : (capacity,) or empty
+    up_to : (5, 5), cumulated transition probabilities over the tick
     """
     n = 0
     for k in range(slots.shape[0]):
@@ -67,11 +90,11 @@ def step_stages(slots, uid, stage, up_to, stream, tick, drive, gain, leave, retr
         u = uniform(stream, uid[s], tick)
         if row == FILOPODIUM and drive.shape[0] > 0:
             # with its own rate of conversion it stays, converts or is retracted; the converted go where the others go
-            own = leave * np.exp(gain * drive[s])
-            stay = np.exp(-own - retract)
+            leave = own.leave * np.exp(own.gain * drive[s])
+            stay = np.exp(-leave - own.retract)
             if u <= stay:
                 continue
-            turned = (1.0 - stay) * own / (own + retract)
+            turned = (1.0 - stay) * leave / (leave + own.retract)
             if u > stay + turned:
                 gone[n], fate[n] = s, RETRACTED
                 n += 1
@@ -194,15 +217,18 @@ class SpineStage(Turnover):
         drive = t.column("drive_evidence") if self.evidence_gain != 0.0 else np.zeros(0)
         n = step_stages(
             slots, t.uid, t.column("stage"), up_to, view.key("stage"), np.uint64(view.clock.tick), drive,
-            self.evidence_gain, self.conversion * ticks, self.retraction * ticks * self.deaths, gone, fate,
+            Conversion(float(self.evidence_gain), self.conversion * ticks, self.retraction * ticks * self.deaths),
+            gone, fate,
         )  # fmt: skip
-        view.notes[_FATES] = gone[:n], fate[:n]
+        kept = view.kept(Gone)
+        kept.slots, kept.state = gone[:n], fate[:n]
 
     def propose(self, view: SynapseView) -> Plan | None:
         """The births of this tick, the retractions and the losses."""
         plan, t = Plan(self.name), view.table
-        nobody: I8 = np.zeros(0, dtype=np.int64)
-        slots, state = view.notes.pop(_FATES, (nobody, nobody))
+        kept = view.kept(Gone)
+        slots, state = kept.slots, kept.state
+        kept.slots = kept.state = np.zeros(0, dtype=np.int64)
         plan.deaths = slots
         codes = np.where(state == RETRACTED, cause_code("retraction"), cause_code("turnover"))
         plan.death_cause = codes.astype(np.uint8)

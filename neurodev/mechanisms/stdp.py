@@ -30,15 +30,23 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
-from neurodev.mechanisms.base import F8, I8, Hot, Mechanism, SynapseView, mean_per_target
-from neurodev.mechanisms.hooks import EVIDENCE, WEIGHT
-from neurodev.mechanisms.stdp_rules import HOOKS, evidence_drive, update_evidence
+from neurodev.mechanisms.base import Hot, Mechanism, SynapseView, mean_per_target, start_at_mean
+from neurodev.mechanisms.hooks import EVIDENCE, HARD, MULTIPLICATIVE, POWER, WEIGHT, Writing
+from neurodev.mechanisms.stdp_rules import (
+    HOOKS,
+    BurstParameters,
+    PairParameters,
+    TripletParameters,
+    evidence_drive,
+    update_evidence,
+)
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.units import day
 
-BOUNDS = ("hard", "multiplicative", "power")
+BOUNDS = {"hard": HARD, "multiplicative": MULTIPLICATIVE, "power": POWER}
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ class STDP(Mechanism):
     clip: float = param(2.0, unit="1", above=0.0, source="free: our model")
     heterosynaptic: bool = param(True, source="off switch")
     newborn: str = param("mean", choices=("mean", "zero"), source="free: calibrated for the default study")
-    bounds: str = param("hard", choices=BOUNDS, source="Song 2000; van Rossum 2000 (recalled); Guetig 2003")
+    bounds: str = param("hard", choices=tuple(BOUNDS), source="Song 2000; van Rossum 2000 (recalled); Guetig 2003")
     weight_max: float = param(1.0, unit="mV", above=0.0, source="free")
     power: float = param(1.0, unit="1", low=0.0, source="Guetig 2003")
 
@@ -185,22 +193,27 @@ class STDP(Mechanism):
 
     def hot(self, columns: frozenset[str]) -> Hot:
         """Hooks of the rule; to evidence where spines have sizes, else to the weight."""
-        mode = EVIDENCE if "log_size" in columns else WEIGHT
-        head = (float(mode), float(BOUNDS.index(self.bounds)), self.weight_max, self.power)
-        pre, post = HOOKS[self.rule]
+        sized = "log_size" in columns
+        writing = Writing(
+            mode=float(EVIDENCE if sized else WEIGHT), bounds=float(BOUNDS[self.bounds]), weight_max=self.weight_max,
+            power=self.power,
+        )  # fmt: skip
+        parameters: PairParameters | TripletParameters | BurstParameters
         if self.rule == "burst":
             loss = self.value("burst_loss")
-            tail: tuple[float, ...] = (self.burst_gain, loss, loss, 0.0)
-            traces: tuple[tuple[float, ...], tuple[float, ...]] = ((self.burst_tau,), (self.burst_tau,))
-        elif self.rule == "triplet":
-            tail = (
-                self.value("potentiation"), self.value("depression"), self.triplet_potentiation, self.triplet_depression
-            )  # fmt: skip
-            traces = ((self.value("tau_plus"), self.tau_x), (self.value("tau_minus"), self.tau_y))
+            parameters = BurstParameters(*writing, burst_gain=self.burst_gain, loss_at_arrival=loss, loss_at_spike=loss)
+            x, y = [self.burst_tau], [self.burst_tau]
         else:
-            tail = (self.value("potentiation"), self.value("depression"), 0.0, 0.0)
-            traces = ((self.value("tau_plus"),), (self.value("tau_minus"),))
-        return Hot(pre, post, head + tail, ("accumulator",), *traces)
+            pair = PairParameters(
+                *writing, potentiation=self.value("potentiation"), depression=self.value("depression")
+            )  # fmt: skip
+            parameters, x, y = pair, [self.value("tau_plus")], [self.value("tau_minus")]
+            if self.rule == "triplet":
+                parameters = TripletParameters(
+                    *pair, triplet_potentiation=self.triplet_potentiation, triplet_depression=self.triplet_depression
+                )
+                x, y = [*x, self.tau_x], [*y, self.tau_y]
+        return Hot(*HOOKS[self.rule], parameters, ("accumulator",) if sized else (), tuple(x), tuple(y))
 
     def prepare(self, view: SynapseView) -> None:
         """Refuse constants by which a coincident burst would count as nothing, or against itself.
@@ -244,12 +257,7 @@ class STDP(Mechanism):
         t = view.table
         if self.newborn == "zero" or "log_size" not in t.column_names:
             return
-        evidence = t.column("evidence")
-        evidence[slots] = 0.0
-        mean, count = mean_per_target(view, "evidence", view.slots())
-        others = count - np.bincount(t.post[slots], minlength=t.n_target)
-        # newborns hold 0 so far: only the count must leave them out
-        evidence[slots] = (mean * count / np.maximum(others, 1))[t.post[slots]]
+        start_at_mean(view, "evidence", slots)
 
 
 # ---------------------------------------------------------------------- closed forms

@@ -23,9 +23,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.bcm import activity
 from neurodev.params import param
 from neurodev.structure.cause import Cause, cause_code
@@ -36,7 +37,7 @@ from neurodev.units import day
 
 
 @rule
-def usage(score, low, high):  # type: ignore[no-untyped-def]
+def usage(score: float, low: float, high: float) -> float:
     """u: place of a score between the smallest and the reference, within 0 and 1."""
     if high > low:
         return min(max((score - low) / (high - low), 0.0), 1.0)
@@ -44,7 +45,7 @@ def usage(score, low, high):  # type: ignore[no-untyped-def]
 
 
 @rule
-def next_survival(survival, u, offset, boost, decay, factor):  # type: ignore[no-untyped-def]
+def next_survival(survival: float, u: float, offset: float, boost: float, decay: float, factor: float) -> float:
     """R after one epoch."""
     d = 2.0 * u - offset
     if d > 0.0:
@@ -53,8 +54,14 @@ def next_survival(survival, u, offset, boost, decay, factor):  # type: ignore[no
 
 
 @kernel
-def survive(rows, score, low, high, offset, boost, decay, factor, survival, doomed):  # type: ignore[no-untyped-def]
-    """One epoch of every row (a slot or a neuron); lists those below 0 in `doomed` and returns their number."""
+def survive(
+    rows: I8, score: F8, low: float, high: float, offset: float, boost: float, decay: float, factor: float,
+    survival: F8, doomed: I8,
+) -> int:  # fmt: skip
+    """One epoch of every row (a slot or a neuron); lists those below 0 in `doomed` and returns their number.
+
+    rows, doomed : (n,);  score, survival : (capacity,) or (n_neuron,)
+    """
     n = 0
     for k in range(rows.shape[0]):
         r = rows[k]

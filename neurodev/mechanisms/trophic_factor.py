@@ -36,10 +36,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
-from neurodev.mechanisms.base import F8, I8, Mechanism, NeuronBlock, SynapseView
+from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
 from neurodev.mechanisms.neurotrophin import TROPHIC
-from neurodev.mechanisms.trophic_rules import HILL, LINEAR, MICHAELIS, advance_targets
+from neurodev.mechanisms.trophic_rules import HILL, LINEAR, MICHAELIS, Kinetics, Receptors, Targets, advance_targets
 from neurodev.mechanisms.turnover import MOST, draw_births, tabulate
 from neurodev.noise import uniforms_of
 from neurodev.params import param
@@ -172,12 +173,14 @@ class TrophicFactor(Mechanism):
         """Of pruning; the receptors have a solver of their own within the tick."""
         return day / self.prune if self.prune > 0 else float("inf")
 
-    def numbers(self) -> F8:
-        """The number vector of the kernels: 1/day and days."""
-        return np.array([
-            self.dissociation, self.internalisation, self.turnover, self.production_tau / day, self.loss, self.volume,
-            CURVES[self.growth], self.half, self.exponent, self.pro_share, self.pro_loss,
-        ])  # fmt: skip
+    def kinetics(self) -> Kinetics:
+        """The constants as the kernels want them: 1/day and days."""
+        q = Kinetics(
+            off=self.dissociation, internal=self.internalisation, turnover=self.turnover,
+            lag=self.production_tau / day, loss=self.loss, volume=self.volume, curve=CURVES[self.growth],
+            half=self.half, exponent=self.exponent, pro_share=self.pro_share, pro_loss=self.pro_loss,
+        )  # fmt: skip
+        return Kinetics(*(float(x) for x in q))
 
     # ------------------------------------------------------------------ build
 
@@ -253,10 +256,13 @@ class TrophicFactor(Mechanism):
         cleavage = self.cleavage + self.cleavage_activity * b["rate_hz"] / self.activity_hz
         association = self.association * self._activity(view.source, self.uptake_activity, self.axon_hz)
         strength = self.strength * self._activity(view.source, self.growth_activity, self.axon_hz)
+        targets = Targets(
+            alive=b.alive, ligand=b[f"ligand_{x}"], pro=b[f"pro_{x}"], release=release, infused=b[f"infused_{x}"],
+            cleavage=cleavage, blocked=b[f"blocked_{x}"],
+        )  # fmt: skip
+        receptors = Receptors(*(t.column(c) for c in self.owns))
         advance_targets(
-            t.in_start, t.in_length.astype(np.int64), t.in_slot, t.in_row, t.n_source, t.column("receptor_bound"),
-            t.column("receptor_free"), t.column("receptor_made"), b[f"ligand_{x}"], b[f"pro_{x}"], b.alive, release,
-            b[f"infused_{x}"], cleavage, b[f"blocked_{x}"], association, strength, self.numbers(), n_step,
+            t.in_lists, t.n_source, receptors, targets, association, strength, self.kinetics(), n_step,
             life / day / n_step,
         )  # fmt: skip
         slots = view.slots()

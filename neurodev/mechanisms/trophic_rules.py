@@ -14,20 +14,74 @@ by three for every synapse with one common row and column for the ligand, so a s
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from neurodev.arrays import B1, F8
 from neurodev.jit import kernel, rule
+from neurodev.structure.store import InLists
 
 LINEAR, MICHAELIS, HILL = 0, 1, 2
 GAMMA = 1.0 + np.sqrt(0.5)
 
-# the number vector: rates in 1/day, times in days
-Q_OFF, Q_INTERNAL, Q_TURNOVER, Q_LAG, Q_LOSS, Q_VOLUME = 0, 1, 2, 3, 4, 5
-Q_CURVE, Q_HALF, Q_EXPONENT, Q_PRO_SHARE, Q_PRO_LOSS = 6, 7, 8, 9, 10
+
+class Kinetics(NamedTuple):
+    """The constants of a factor; rates in 1/day, times in days."""
+
+    off: float
+    internal: float
+    turnover: float
+    lag: float
+    loss: float
+    volume: float
+    curve: float
+    """LINEAR, MICHAELIS or HILL."""
+    half: float
+    exponent: float
+    pro_share: float
+    pro_loss: float
+
+
+class Receptors(NamedTuple):
+    """Columns of the table, (capacity,) each."""
+
+    bound: F8
+    free: F8
+    made: F8
+
+
+class Targets(NamedTuple):
+    """What belongs to each target, (n_target,) each."""
+
+    alive: B1
+    ligand: F8
+    """Free mature factor; moved."""
+    pro: F8
+    """Free pro-form; moved."""
+    release: F8
+    """1/day"""
+    infused: F8
+    """1/day"""
+    cleavage: F8
+    """1/day"""
+    blocked: F8
+    """Share of receptors."""
+
+
+class Step(NamedTuple):
+    """Scratch of a step for one target of n synapses."""
+
+    k: F8
+    """(2, 3, n)"""
+    z: F8
+    """(3, n)"""
+    slope: F8
+    """(n,)"""
 
 
 @rule
-def receptor_growth(curve, strength, half, exponent, c):  # type: ignore[no-untyped-def]
+def receptor_growth(curve: float, strength: float, half: float, exponent: float, c: float) -> float:
     """F(c), production of receptors where c are occupied."""
     if curve == LINEAR:
         return strength * c
@@ -38,7 +92,7 @@ def receptor_growth(curve, strength, half, exponent, c):  # type: ignore[no-unty
 
 
 @rule
-def receptor_slope(curve, strength, half, exponent, c):  # type: ignore[no-untyped-def]
+def receptor_slope(curve: float, strength: float, half: float, exponent: float, c: float) -> float:
     """dF/dc."""
     if curve == LINEAR:
         return strength
@@ -51,12 +105,14 @@ def receptor_slope(curve, strength, half, exponent, c):  # type: ignore[no-untyp
 
 
 @rule
-def solve_synapse(s, on, slope, q, right_c, right_r, right_p):  # type: ignore[no-untyped-def]
+def solve_synapse(
+    s: float, on: float, slope: float, q: Kinetics, right_c: float, right_r: float, right_p: float
+) -> tuple[float, float, float]:
     """Solve (1 - s J) k = right for the block of one synapse, the ligand held; returns k of c, r and p."""
-    late = 1.0 + s / q[Q_LAG]
-    feed = s * slope / (q[Q_LAG] * late)  # p = right_p / late + feed * c
-    a, b = 1.0 + s * (q[Q_OFF] + q[Q_INTERNAL]), 1.0 + s * (q[Q_TURNOVER] + on)
-    both, back = right_r + s * right_p / late, s * (q[Q_OFF] + feed)
+    late = 1.0 + s / q.lag
+    feed = s * slope / (q.lag * late)  # p = right_p / late + feed * c
+    a, b = 1.0 + s * (q.off + q.internal), 1.0 + s * (q.turnover + on)
+    both, back = right_r + s * right_p / late, s * (q.off + feed)
     determinant = a * b - s * on * back
     c = (b * right_c + s * on * both) / determinant
     r = (a * both + back * right_c) / determinant
@@ -64,20 +120,23 @@ def solve_synapse(s, on, slope, q, right_c, right_r, right_p):  # type: ignore[n
 
 
 @kernel
-def rosenbrock(u, ligand, association, strength, supply, h, q, k, z, slope):  # type: ignore[no-untyped-def]
-    """One step of `h` days; `u` (3, n) holds c, r, p and is moved; returns the new ligand.
+def rosenbrock(
+    u: F8, ligand: float, association: F8, strength: F8, supply: float, h: float, q: Kinetics, scratch: Step
+) -> float:
+    """One step of `h` days of one target; returns the new ligand.
 
-    k (2, 3, n), z (3, n), slope (n) : scratch
+    u : (3, n), c, r and p of its synapses, moved;  association, strength : (n,)
     """
-    s, n, share = GAMMA * h, u.shape[1], 1.0 / q[Q_VOLUME]
+    k, z, slope = scratch
+    s, n, share = GAMMA * h, u.shape[1], 1.0 / q.volume
     takes, back = 0.0, 0.0
     for i in range(n):
         on, pull = association[i] * ligand, association[i] * u[1, i]
-        slope[i] = receptor_slope(q[Q_CURVE], strength[i], q[Q_HALF], q[Q_EXPONENT], u[0, i])
+        slope[i] = receptor_slope(q.curve, strength[i], q.half, q.exponent, u[0, i])
         z[0, i], z[1, i], z[2, i] = solve_synapse(s, on, slope[i], q, s * pull, -s * pull, 0.0)
         takes += pull
-        back += q[Q_OFF] * z[0, i] - on * z[1, i]
-    denominator = 1.0 + s * (q[Q_LOSS] + takes * share) - s * share * back
+        back += q.off * z[0, i] - on * z[1, i]
+    denominator = 1.0 + s * (q.loss + takes * share) - s * share * back
     before, move = 0.0, 0.0
     for stage in range(2):
         now, bound, gain = ligand + before, 0.0, 0.0
@@ -87,17 +146,17 @@ def rosenbrock(u, ligand, association, strength, supply, h, q, k, z, slope):  # 
             if stage == 1:
                 old_c, old_r, old_p = k[0, 0, i], k[0, 1, i], k[0, 2, i]
                 c, r, p = c + old_c, r + old_r, p + old_p
-            binding = association[i] * now * r - q[Q_OFF] * c
-            made = receptor_growth(q[Q_CURVE], strength[i], q[Q_HALF], q[Q_EXPONENT], max(c, 0.0))
-            right_c = h * (binding - q[Q_INTERNAL] * c) - 2.0 * old_c
-            right_r = h * (p - q[Q_TURNOVER] * r - binding) - 2.0 * old_r
-            right_p = h * (made - p) / q[Q_LAG] - 2.0 * old_p
+            binding = association[i] * now * r - q.off * c
+            made = receptor_growth(q.curve, strength[i], q.half, q.exponent, max(c, 0.0))
+            right_c = h * (binding - q.internal * c) - 2.0 * old_c
+            right_r = h * (p - q.turnover * r - binding) - 2.0 * old_r
+            right_p = h * (made - p) / q.lag - 2.0 * old_p
             on = association[i] * ligand
             y_c, y_r, y_p = solve_synapse(s, on, slope[i], q, right_c, right_r, right_p)
             k[stage, 0, i], k[stage, 1, i], k[stage, 2, i] = y_c, y_r, y_p
             bound += binding
-            gain += q[Q_OFF] * y_c - on * y_r
-        right = h * (supply - q[Q_LOSS] * now - bound * share) - 2.0 * before
+            gain += q.off * y_c - on * y_r
+        right = h * (supply - q.loss * now - bound * share) - 2.0 * before
         step = (right + s * share * gain) / denominator
         for i in range(n):
             for m in range(3):
@@ -112,43 +171,39 @@ def rosenbrock(u, ligand, association, strength, supply, h, q, k, z, slope):  # 
 
 @kernel
 def advance_targets(
-    in_start, in_length, in_slot, in_row, n_source, bound, free, made, ligand, pro, alive, release, infused, cleavage,
-    block, association, strength, q, n_step, h,
-):  # type: ignore[no-untyped-def] # fmt: skip
-    """Advance all receptors and the ligand of every target by `n_step` steps of `h` days.
+    lists: InLists, n_source: int, receptors: Receptors, targets: Targets, association: F8, strength: F8, q: Kinetics,
+    n_step: int, h: float,
+) -> None:  # fmt: skip
+    """Advance all receptors and the ligand of every living target by `n_step` steps of `h` days.
 
-    Parameters
-    ----------
-    bound, free, made : columns of the table (capacity,)
-    ligand, pro, release, infused, cleavage, block : (n_target,)
-        Free mature ligand and pro-form (both moved); release, infusion, cleavage (1/day); share of receptors blocked.
-    association, strength : (n_source,)
-        Of the axons, at their activity.
+    association, strength : (n_source,), of the axons, at their activity
     """
+    bound, free, made = receptors
+    alive, ligand, pro, release, infused, cleavage, blocked = targets
     most = 1
     for j in range(ligand.shape[0]):
-        most = max(most, in_length[j])
+        most = max(most, lists.length[j])
     u_all, k_all, z_all = np.empty((3, most)), np.empty((2, 3, most)), np.empty((3, most))
     a_all, f_all, slope_all = np.empty(most), np.empty(most), np.empty(most)
     for j in range(ligand.shape[0]):
         if not alive[j]:
             continue
-        n, first = in_length[j], in_start[j]
-        u, k, z = u_all[:, :n], k_all[:, :, :n], z_all[:, :n]
-        a, f, slope = a_all[:n], f_all[:n], slope_all[:n]
+        n, first = lists.length[j], lists.start[j]
+        u, scratch = u_all[:, :n], Step(k_all[:, :, :n], z_all[:, :n], slope_all[:n])
+        a, f = a_all[:n], f_all[:n]
         for i in range(n):
-            e, source = in_slot[first + i], in_row[first + i] % n_source
+            e, source = lists.slot[first + i], lists.row[first + i] % n_source
             u[0, i], u[1, i], u[2, i] = bound[e], free[e], made[e]
-            a[i], f[i] = association[source] * (1.0 - block[j]), strength[source]
-        leaves = q[Q_PRO_LOSS] + cleavage[j]
+            a[i], f[i] = association[source] * (1.0 - blocked[j]), strength[source]
+        leaves = q.pro_loss + cleavage[j]
         keep = np.exp(-leaves * h)
         for _ in range(n_step):
-            supply = (1.0 - q[Q_PRO_SHARE]) * release[j] + infused[j]
-            if q[Q_PRO_SHARE] > 0.0:  # exact: the pro-form follows a linear equation of its own
-                rest = q[Q_PRO_SHARE] * release[j] / leaves
+            supply = (1.0 - q.pro_share) * release[j] + infused[j]
+            if q.pro_share > 0.0:  # exact: the pro-form follows a linear equation of its own
+                rest = q.pro_share * release[j] / leaves
                 supply += cleavage[j] * (rest + (pro[j] - rest) * (1.0 - keep) / (leaves * h))
                 pro[j] = rest + (pro[j] - rest) * keep
-            ligand[j] = rosenbrock(u, ligand[j], a, f, supply, h, q, k, z, slope)
+            ligand[j] = rosenbrock(u, ligand[j], a, f, supply, h, q, scratch)
         for i in range(n):
-            e = in_slot[first + i]
+            e = lists.slot[first + i]
             bound[e], free[e], made[e] = u[0, i], u[1, i], u[2, i]

@@ -12,34 +12,63 @@ merge counts the refusal.  Draws are keyed by (target, tick).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8, U1, U4, Int
 from neurodev.errors import BuildError
-from neurodev.jit import kernel
-from neurodev.mechanisms.base import F8, I8, Mechanism, SynapseView
-from neurodev.mechanisms.spine_size import DEATHS_OFF
+from neurodev.jit import kernel, rule
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
+from neurodev.structure.store import InLists
 from neurodev.units import day
 
 MOST = 1000  # births of one target in a tick: the Poisson law by inversion needs exp(-mean) > 0
-_ROOM = np.uint64(1024)
-_LANE = np.uint64(64)
+FREE, TAKEN, UNABLE = 0, 1, 2  # states of a source as a partner of one target
+_ROOM = np.uint64(1024)  # draws of a target in a tick: one for the number, one for each birth (more than MOST)
+_LANE = np.uint64(64)  # the draws of lanes are those of a stream that differs in this bit
 _DENSE = 1 << 22  # entries of the kernel matrix that are kept whole
 _LISTED = 1 << 25  # entries of its lists of candidates that are kept (12 bytes each); beyond, blocks are computed anew
 _NEGLIGIBLE = 1e-12  # of a target's best source: less likely sources are left out of its list (beyond 7.4 sigma)
-_AFFINITY, _CANDIDATES = "affinity", "candidates"
+
+
+class Candidates(NamedTuple):
+    """Possible partners of each target: those of target j are the entries ``start[j] <= k < start[j + 1]``."""
+
+    start: I8
+    """(n_target + 1,)"""
+    source: U4
+    """(n_entry,)"""
+    affinity: F8
+    """(n_entry,), relative probabilities"""
+
+
+@dataclass
+class Partners:
+    """The wiring kernel of a projection as births keep it: whole, as lists, or (both None) computed when wanted."""
+
+    whole: F8 | None = None
+    """(n_target, n_source)"""
+    lists: Candidates | None = None
+
+
+class Births(NamedTuple):
+    """The births of a tick, (n,) each."""
+
+    source: I8
+    target: I8
+    lane: I8
 
 
 @kernel
-def draw_numbers(stream, tick, mean, number):  # type: ignore[no-untyped-def]
-    """Poisson numbers of births, (n_target,) int64, of the given means (n_target,), by inversion."""
+def draw_numbers(stream: np.uint64, tick: np.uint64, mean: F8, number: I8) -> None:
+    """Poisson numbers of births, (n_target,), of the given means (n_target,), by inversion."""
     for j in range(number.shape[0]):
         u = uniform(stream, np.uint64(j) * _ROOM, tick)
         p = np.exp(-mean[j])
@@ -52,96 +81,98 @@ def draw_numbers(stream, tick, mean, number):  # type: ignore[no-untyped-def]
         number[j] = m
 
 
+@rule
+def part(source: U4 | None, first: Int, last: Int) -> U4 | None:
+    """The sources of the entries ``first <= k < last``; None where every source has its entry."""
+    if source is None:
+        return None
+    return source[first:last]
+
+
+@rule
+def source_of(source: U4 | None, k: Int) -> Int:
+    """The source of the k-th entry of a target."""
+    if source is None:
+        return k
+    return np.int64(source[k])
+
+
+@rule
+def pick(source: U4 | None, affinity: F8, state: U1, u: float) -> Int:
+    """Draw a partner of one target, or -1 if no source is possible at all.
+
+    Taken sources come last: one of them is drawn only where no other is left.
+
+    source, affinity : (n_entry,), of this target;  state : (n_source,), FREE, TAKEN or UNABLE;  u : a uniform
+    """
+    free, all_of_them = 0.0, 0.0
+    for k in range(affinity.shape[0]):
+        a = source_of(source, k)
+        all_of_them += affinity[k] if state[a] < UNABLE else 0.0
+        free += affinity[k] if state[a] == FREE else 0.0
+    chosen: Int = -1
+    if all_of_them <= 0.0:
+        return chosen
+    full = free <= 0.0
+    left, most = u * (all_of_them if full else free), TAKEN if full else FREE
+    for k in range(affinity.shape[0]):
+        a = source_of(source, k)
+        if state[a] <= most and affinity[k] > 0.0:
+            chosen = a
+            left -= affinity[k]
+            if left <= 0.0:
+                break
+    return chosen
+
+
 @kernel
 def draw_partners(
-    stream, tick, targets, number, affinity, n_lane, single, in_start, in_length, in_row, n_source, taken,
-    source, target, lane,
-):  # type: ignore[no-untyped-def] # fmt: skip
-    """Draw the partners of the births of some `targets`; returns how many births there are.
+    stream: np.uint64, tick: np.uint64, number: I8, entries: I8, source: U4 | None, affinity: F8, state: U1,
+    n_lane: int, single: bool, lists: InLists, out: Births,
+) -> int:  # fmt: skip
+    """Draw the partners of the births of some targets; returns how many births there are.
 
-    affinity : (n_targets_here, n_source);  number : births of each of them;  taken : (n_source,) bool scratch
+    Parameters
+    ----------
+    number : (n,) int64
+        Births of each of them.
+    entries : (3, n) int64
+        Which targets they are, and where the entries of each begin and end.
+    source, affinity : (n_entry,)
+        Without `source`, every source has an entry of every target.
+    state : (n_source,)
+        UNABLE where a source may have no new synapse, else FREE; TAKEN in between.
+    single : bool
+        One contact a pair.
+    out : Births
+        Filled.
     """
-    n = 0
-    for i in range(targets.shape[0]):
-        j = targets[i]
-        taken[:] = False
+    n, n_source = 0, state.shape[0]
+    for i in range(number.shape[0]):
+        j, begin, first, last = entries[0, i], n, entries[1, i], entries[2, i]
+        mine, near = part(source, first, last), affinity[first:last]
         if single:
-            for k in range(in_start[j], in_start[j] + in_length[j]):
-                taken[in_row[k] % n_source] = True
+            for k in range(lists.start[j], lists.start[j] + lists.length[j]):
+                a = lists.row[k] % n_source
+                state[a] = max(state[a], TAKEN)
         for b in range(number[i]):
-            free, all_of_them = 0.0, 0.0
-            for a in range(n_source):
-                all_of_them += affinity[i, a]
-                if not taken[a]:
-                    free += affinity[i, a]
-            if all_of_them <= 0.0:
-                break  # this target has no possible partner at all
-            full = free <= 0.0
             key = np.uint64(j) * _ROOM + np.uint64(b + 1)
-            left = uniform(stream, key, tick) * (all_of_them if full else free)
-            chosen = -1
-            for a in range(n_source):
-                if (full or not taken[a]) and affinity[i, a] > 0.0:
-                    chosen = a
-                    left -= affinity[i, a]
-                    if left <= 0.0:
-                        break
-            if single:
-                taken[chosen] = True
-            source[n] = chosen
-            target[n] = j
-            lane[n] = min(np.int64(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
-            n += 1
-    return n
-
-
-@kernel
-def draw_listed(
-    stream, tick, targets, number, start, candidate, affinity, able, n_lane, single, in_start, in_length, in_row,
-    taken, source, target, lane,
-):  # type: ignore[no-untyped-def] # fmt: skip
-    """As `draw_partners`, from lists: target j may have candidate[k], start[j] <= k < start[j + 1], cost follows them.
-
-    candidate, affinity : (n_entry,);  able : (n_source,) bool;  taken : (n_source,) bool scratch, all false
-    """
-    n, n_source = 0, taken.shape[0]
-    for i in range(targets.shape[0]):
-        j = targets[i]
-        begin = n
-        if single:
-            for k in range(in_start[j], in_start[j] + in_length[j]):
-                taken[in_row[k] % n_source] = True
-        for b in range(number[i]):
-            free, all_of_them = 0.0, 0.0
-            for k in range(start[j], start[j + 1]):
-                if able[candidate[k]]:
-                    all_of_them += affinity[k]
-                    if not taken[candidate[k]]:
-                        free += affinity[k]
-            if all_of_them <= 0.0:
+            u = uniform(stream, key, tick)
+            chosen = pick(mine, near, state, u)
+            if chosen < 0:
                 break
-            full = free <= 0.0
-            key = np.uint64(j) * _ROOM + np.uint64(b + 1)
-            left = uniform(stream, key, tick) * (all_of_them if full else free)
-            chosen = -1
-            for k in range(start[j], start[j + 1]):
-                a = candidate[k]
-                if able[a] and (full or not taken[a]):
-                    chosen = np.int64(a)
-                    left -= affinity[k]
-                    if left <= 0.0:
-                        break
             if single:
-                taken[chosen] = True
-            source[n] = chosen
-            target[n] = j
-            lane[n] = min(np.int64(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
+                state[chosen] = TAKEN
+            out.source[n] = chosen
+            out.target[n] = j
+            out.lane[n] = min(int(uniform(stream ^ _LANE, key, tick) * n_lane), n_lane - 1)
             n += 1
         if single:
-            for k in range(in_start[j], in_start[j] + in_length[j]):
-                taken[in_row[k] % n_source] = False
+            for k in range(lists.start[j], lists.start[j] + lists.length[j]):
+                a = lists.row[k] % n_source
+                state[a] = state[a] if state[a] == UNABLE else FREE
             for k in range(begin, n):
-                taken[source[k]] = False
+                state[out.source[k]] = FREE
     return n
 
 
@@ -196,10 +227,9 @@ class Turnover(Mechanism):
             )
         tabulate(view)
 
-    def signals(self, view: SynapseView) -> None:
-        """Tell whoever decides deaths that they are switched off."""
-        if not self.deaths:
-            view.notes[DEATHS_OFF] = True
+    def forbids_deaths(self) -> bool:
+        """With ``deaths=False`` nobody dies on this projection."""
+        return not self.deaths
 
     def expected(self, begin: float, end: float) -> float:
         """Expected births of a target between two life times (ms) that are still alive at the end.
@@ -257,7 +287,7 @@ def tabulate(view: SynapseView) -> None:
     table = view.table
     table.ensure_in_lists()
     if table.n_target * table.n_source <= _DENSE:
-        view.notes[_AFFINITY] = _affinity(view, np.arange(table.n_target))
+        view.kept(Partners).whole = _affinity(view, np.arange(table.n_target))
         return
     counts, sources, values, total = [], [], [], 0
     for some in _blocks(np.arange(table.n_target), table.n_source):
@@ -270,7 +300,7 @@ def tabulate(view: SynapseView) -> None:
         sources.append(source.astype(np.uint32))
         values.append(a[row, source])
     start = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-    view.notes[_CANDIDATES] = (start, np.concatenate(sources), np.concatenate(values))
+    view.kept(Partners).lists = Candidates(start, np.concatenate(sources), np.concatenate(values))
 
 
 def _blocks(targets: I8, n_source: int) -> list[I8]:
@@ -286,28 +316,24 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     number = np.zeros(t.n_target, dtype=np.int64)
     draw_numbers(stream, tick, mean, number)
     busy = np.flatnonzero(number)
-    able = view.source.ready("axon_from", c.life)
-    whole, lists = view.notes.get(_AFFINITY), view.notes.get(_CANDIDATES)
-    parts: list[tuple[I8, I8, I8]] = []
+    state = np.where(view.source.ready("axon_from", c.life), FREE, UNABLE).astype(np.uint8)
+    partners = view.kept(Partners)
+    whole, lists = partners.whole, partners.lists
+    parts: list[Births] = []
     for some in [busy] if whole is not None or lists is not None else _blocks(busy, t.n_source):
         room = int(number[some].sum())
-        source, target, lane = (np.empty(room, dtype=np.int64) for _ in range(3))
-        taken = np.zeros(t.n_source, dtype=np.bool_)
+        out = Births(*(np.empty(room, dtype=np.int64) for _ in range(3)))
         if lists is not None:
-            start, candidate, value = lists
-            n = draw_listed(
-                stream, tick, some, number[some], start, candidate, value, able, t.n_lane, not view.multapses,
-                t.in_start, t.in_length, t.in_row, taken, source, target, lane,
-            )  # fmt: skip
+            entries = np.stack([some, lists.start[some], lists.start[some + 1]])
+            source, affinity = lists.source, lists.affinity
         else:
-            affinity = whole[some] if whole is not None else _affinity(view, some)
-            if not able.all():
-                affinity = affinity * able
-            n = draw_partners(
-                stream, tick, some, number[some], affinity, t.n_lane, not view.multapses, t.in_start, t.in_length,
-                t.in_row, t.n_source, taken, source, target, lane,
-            )  # fmt: skip
-        parts.append((source[:n], target[:n], lane[:n]))
+            first = np.arange(some.size) * t.n_source
+            entries, source = np.stack([some, first, first + t.n_source]), None
+            affinity = (whole[some] if whole is not None else _affinity(view, some)).ravel()
+        n = draw_partners(
+            stream, tick, number[some], entries, source, affinity, state, t.n_lane, not view.multapses, t.in_lists, out
+        )  # fmt: skip
+        parts.append(Births(*(a[:n] for a in out)))
     if parts:
         plan.source, plan.target, plan.lane = (np.concatenate(x) for x in zip(*parts, strict=True))
         plan.birth_cause = np.full(plan.source.size, cause_code(cause), dtype=np.uint8)

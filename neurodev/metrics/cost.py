@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
 
-F8 = NDArray[np.float64]
-
 ADDITION = 0.9e-12  # J, 32-bit floating point addition, 45 nm, 0.9 V: Horowitz 2014, ISSCC, p. 10
 MULTIPLICATION = 3.7e-12  # J, the same source
 

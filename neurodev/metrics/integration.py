@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
-
-F8 = NDArray[np.float64]
 
 
 class Course(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-F8 = NDArray[np.float64]
+from neurodev.arrays import F8
+
 NAN = float("nan")
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.metrics import maps, sizes
 
-F8 = NDArray[np.float64]
 NAN = float("nan")
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 
-F8 = NDArray[np.float64]
 DECADE = float(np.log(10.0))
 NAN = float("nan")
 

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 NAN = float("nan")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
+from neurodev.arrays import F8, I8
+
 NAN = float("nan")
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.moved import names_of
 
-F8 = NDArray[np.float64]
 __getattr__ = names_of(__name__)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Int
 from neurodev.jit import kernel, rule
 from neurodev.neurons.current import phi
-from neurodev.neurons.rules import Int, cells_of, classes_of, frame, kinds_of, membranes_of, now
+from neurodev.neurons.rules import cells_of, classes_of, frame, kinds_of, membranes_of, now
 
 F8 = NDArray[np.float64]
 WIDTH = 8  # most channels

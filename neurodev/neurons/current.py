@@ -23,7 +23,7 @@ CLOSE = 1e-10  # ms; a Newton step this short has converged: the next would be i
 
 
 @rule
-def phi(delta, s):  # type: ignore[no-untyped-def]
+def phi(delta: float, s: float) -> float:
     """``(1 - exp(-delta s)) / delta``, continuous at delta = 0."""
     z = delta * s
     if abs(z) < 1e-8:
@@ -32,25 +32,25 @@ def phi(delta, s):  # type: ignore[no-untyped-def]
 
 
 @rule
-def response(r, rate, s):  # type: ignore[no-untyped-def]
+def response(r: float, rate: float, s: float) -> float:
     """Potential at `s` per unit of a current (over C) with decay `rate`; symmetric in the rates, never overflows."""
     return np.exp(-min(r, rate) * s) * phi(abs(rate - r), s)
 
 
 @rule
-def value(x, i1, i2, r, l1, l2, s):  # type: ignore[no-untyped-def]
+def value(x: float, i1: float, i2: float, r: float, l1: float, l2: float, s: float) -> float:
     """Potential relative to V_inf, `s` ms on."""
     return x * np.exp(-r * s) + i1 * response(r, l1, s) + i2 * response(r, l2, s)
 
 
 @rule
-def slope(x, i1, i2, r, l1, l2, s):  # type: ignore[no-untyped-def]
+def slope(x: float, i1: float, i2: float, r: float, l1: float, l2: float, s: float) -> float:
     """dV/dt, `s` ms on."""
     return i1 * np.exp(-l1 * s) + i2 * np.exp(-l2 * s) - r * value(x, i1, i2, r, l1, l2, s)
 
 
 @rule
-def turning(i1, i2, l1, l2):  # type: ignore[no-untyped-def]
+def turning(i1: float, i2: float, l1: float, l2: float) -> float:
     """The only time at which the slope times exp(r s) can turn round; inf if it never does."""
     a, b = l1 * i1, l2 * i2
     if l1 == l2 or a * b >= 0.0:
@@ -59,7 +59,9 @@ def turning(i1, i2, l1, l2):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def upward(x, i1, i2, r, l1, l2, threshold, low, high):  # type: ignore[no-untyped-def]
+def upward(
+    x: float, i1: float, i2: float, r: float, l1: float, l2: float, threshold: float, low: float, high: float
+) -> float:
     """Time in [low, high], where the potential rises through `threshold`: Newton, kept within its bracket."""
     s = low
     for _ in range(200):
@@ -80,7 +82,7 @@ def upward(x, i1, i2, r, l1, l2, threshold, low, high):  # type: ignore[no-untyp
 
 
 @kernel
-def level_point(x, i1, i2, r, l1, l2, low, high):  # type: ignore[no-untyped-def]
+def level_point(x: float, i1: float, i2: float, r: float, l1: float, l2: float, low: float, high: float) -> float:
     """The zero of the slope in [low, high], where it changes sign once."""
     rising = slope(x, i1, i2, r, l1, l2, low) > 0.0
     s = 0.5 * (low + high)
@@ -102,7 +104,9 @@ def level_point(x, i1, i2, r, l1, l2, low, high):  # type: ignore[no-untyped-def
 
 
 @kernel
-def first_crossing(x, i1, i2, r, l1, l2, threshold, horizon):  # type: ignore[no-untyped-def]
+def first_crossing(
+    x: float, i1: float, i2: float, r: float, l1: float, l2: float, threshold: float, horizon: float
+) -> float:
     """First time (ms) within `horizon` at which the potential reaches `threshold`; -1 if it does not.
 
     `x` and `threshold` are relative to V_inf (mV); currents are divided by C (mV/ms); rates in 1/ms.

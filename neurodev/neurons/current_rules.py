@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.jit import kernel, model_rule
 from neurodev.neurons.channels import (
     ANCHORED,
@@ -26,7 +27,6 @@ from neurodev.neurons.rules import (
     EVERYBODY,
     LISTED,
     NONE,
-    Int,
     block_end,
     cells_of,
     classes_of,

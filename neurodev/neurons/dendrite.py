@@ -22,24 +22,23 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.jit import rule
 from neurodev.params import param
 from neurodev.structure.places import Branches
 
-F8 = NDArray[np.float64]
-
 
 @rule
-def sigmoid(n, height, middle, width, slope, curvature):  # type: ignore[no-untyped-def]
+def sigmoid(n: F8 | float, height: float, middle: float, width: float, slope: float, curvature: float) -> F8 | float:
     """Output of a branch for `n` synapses' worth of excitation, in synapses."""
     return height / (1.0 + np.exp((middle - n) / width)) + slope * n + curvature * n * n
 
 
 @rule
-def magnesium_block(v, magnesium):  # type: ignore[no-untyped-def]
+def magnesium_block(v: F8 | float, magnesium: float) -> F8 | float:
     """Share of NMDA conductance that is open at `v` mV under `magnesium` mM (Jahr & Stevens 1990)."""
     return 1.0 / (1.0 + magnesium / 3.57 * np.exp(-0.062 * v))
 

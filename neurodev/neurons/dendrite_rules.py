@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.jit import kernel, model_rule, rule, view2_f8
 from neurodev.neurons.channels import (
     ANCHORED,
@@ -32,7 +33,6 @@ from neurodev.neurons.rules import (
     AT,
     LISTED,
     NONE,
-    Int,
     block_end,
     branches_of,
     cells_of,

@@ -258,6 +258,9 @@ class Background(Registered, kind="background", word=True):
 # ---------------------------------------------------------------------- waves
 
 
+_WHOLE_SHEET = 1100.0  # um: the extent from which a wave hits every cell of a sheet of 1 mm
+
+
 @dataclass(frozen=True)
 class RetinalWaves(Drive):
     """Stage II retinal waves: straight fronts that cross the sheet in any direction, one per `interval`.
@@ -309,7 +312,7 @@ class RetinalWaves(Drive):
 
     def mean_rate_hz(self) -> float:
         """One burst an interval, for the share of the cells that a wave hits (about two thirds on 1 mm)."""
-        return self.rate_hz * self.burst / self.interval * min(1.0, self.extent / 1100.0)
+        return self.rate_hz * self.burst / self.interval * min(1.0, self.extent / _WHOLE_SHEET)
 
     def shuffled(self) -> RetinalWaves:
         """Waves of one cell each."""

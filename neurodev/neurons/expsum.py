@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import F8
 from neurodev.jit import kernel, rule
 from neurodev.neurons.current import CLOSE, response
 
@@ -22,8 +23,8 @@ RATES, ZEROS, FOUND = WIDTH, WIDTH + 1, WIDTH + 2  # rows of the scratch after t
 
 
 @rule
-def value_of_sum(x, currents, rates, n, r, s):  # type: ignore[no-untyped-def]
-    """Potential relative to V_inf, `s` ms on."""
+def value_of_sum(x: float, currents: F8, rates: F8, n: int, r: float, s: float) -> float:
+    """Potential relative to V_inf, `s` ms on; currents and rates (n,)."""
     out = x * np.exp(-r * s)
     for k in range(n):
         if currents[k] != 0.0:
@@ -32,8 +33,8 @@ def value_of_sum(x, currents, rates, n, r, s):  # type: ignore[no-untyped-def]
 
 
 @rule
-def flow_of_sum(currents, rates, n, s):  # type: ignore[no-untyped-def]
-    """Total current over C, `s` ms on."""
+def flow_of_sum(currents: F8, rates: F8, n: int, s: float) -> float:
+    """Total current over C, `s` ms on; currents and rates (n,)."""
     out = 0.0
     for k in range(n):
         if currents[k] != 0.0:
@@ -42,8 +43,11 @@ def flow_of_sum(currents, rates, n, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def collect(currents, rates, n, constant, scratch):  # type: ignore[no-untyped-def]
-    """Terms of h in order of their rates, equal rates added up; returns how many there are."""
+def collect(currents: F8, rates: F8, n: int, constant: float, scratch: F8) -> int:
+    """Terms of h in order of their rates, equal rates added up, into `scratch`; returns how many.
+
+    currents, rates : (n,);  scratch : SCRATCH
+    """
     coefficient, rate = scratch[0], scratch[RATES]
     m = 0
     for k in range(n + 1):
@@ -65,7 +69,7 @@ def collect(currents, rates, n, constant, scratch):  # type: ignore[no-untyped-d
 
 
 @kernel
-def level(scratch, d, m, s):  # type: ignore[no-untyped-def]
+def level(scratch: F8, d: int, m: int, s: float) -> float:
     """The sum after `d` differentiations, its slowest term factored out, at `s`."""
     coefficient, rate = scratch[d], scratch[RATES]
     out = coefficient[d]
@@ -75,7 +79,7 @@ def level(scratch, d, m, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def level_zero(scratch, d, m, low, high, rising):  # type: ignore[no-untyped-def]
+def level_zero(scratch: F8, d: int, m: int, low: float, high: float, rising: bool) -> float:
     """The zero of a level in [low, high], where it is monotone and changes sign: Newton, kept within its bracket."""
     lag = scratch[RATES, d + 1] - scratch[RATES, d]
     s = 0.5 * (low + high)
@@ -97,7 +101,7 @@ def level_zero(scratch, d, m, low, high, rising):  # type: ignore[no-untyped-def
 
 
 @kernel
-def turning_points(currents, rates, n, constant, horizon, scratch):  # type: ignore[no-untyped-def]
+def turning_points(currents: F8, rates: F8, n: int, constant: float, horizon: float, scratch: F8) -> int:
     """The zeros of h in (0, horizon), ascending, into row ZEROS of the scratch; returns how many."""
     m = collect(currents, rates, n, constant, scratch)
     rate, zeros, found = scratch[RATES], scratch[ZEROS], scratch[FOUND]
@@ -123,7 +127,9 @@ def turning_points(currents, rates, n, constant, horizon, scratch):  # type: ign
 
 
 @kernel
-def upward_in_sum(x, currents, rates, n, r, threshold, low, high):  # type: ignore[no-untyped-def]
+def upward_in_sum(
+    x: float, currents: F8, rates: F8, n: int, r: float, threshold: float, low: float, high: float
+) -> float:
     """Time in [low, high] at which the potential rises through `threshold`: Newton, kept within its bracket."""
     s = low
     for _ in range(200):
@@ -144,7 +150,9 @@ def upward_in_sum(x, currents, rates, n, r, threshold, low, high):  # type: igno
 
 
 @kernel
-def first_crossing_of_sum(x, currents, rates, n, r, threshold, horizon, scratch):  # type: ignore[no-untyped-def]
+def first_crossing_of_sum(
+    x: float, currents: F8, rates: F8, n: int, r: float, threshold: float, horizon: float, scratch: F8
+) -> float:
     """First time (ms) within `horizon` at which the potential reaches `threshold`; -1 if it does not.
 
     `x` and `threshold` are relative to V_inf (mV), `currents` (n,) over C (mV/ms), `rates` (n,) and `r` in 1/ms; n is

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Int
 from neurodev.jit import rule
 
-Int = int | np.int64
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]

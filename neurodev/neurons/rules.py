@@ -37,10 +37,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Int
 from neurodev.jit import call_rule, model_rule, rule, view2_f8, view2_u8, view_f4, view_f8, view_i8, view_u4, view_u8
 from neurodev.neurons import heap
 
-Int = int | np.int64
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]

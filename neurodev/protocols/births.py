@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean
 from neurodev.metrics.turnover import two_class_survival
@@ -15,8 +15,6 @@ from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks
 from neurodev.structure.table import Table
 from neurodev.units import day
-
-F8 = NDArray[np.float64]
 
 OVERSHOOT = {"early": 0.203764, "late": 0.03, "early_tau": 10.0 * day, "hazard": 0.03}
 """Constants of EX-34: a peak of 5/3 on day 23, and a final number of 1."""

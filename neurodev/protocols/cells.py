@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator
 from neurodev.neurons.drive import Drive, Poisson, Regular, RetinalWaves, SpikeList
@@ -15,9 +15,6 @@ from neurodev.neurons.lif import LIF, rate_constant_hz
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.wiring import OneToOne
-
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 
 
 def one(value: Any) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms import inhibitory_stdp
 from neurodev.mechanisms.calcium_plasticity import CalciumPlasticity, share_above, strength_change, transition
 from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
@@ -16,7 +16,6 @@ from neurodev.protocols.rules import mean_and_error, partners
 from neurodev.protocols.stage import Ticks, Trains, poisson
 from neurodev.structure.table import Table
 
-F8 = NDArray[np.float64]
 PERIOD, PAIRS = 1000.0, 60
 
 

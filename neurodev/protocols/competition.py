@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.neurotrophin import Neurotrophin, feedback_slope
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.trophic_factor import TrophicFactor, steady_state
@@ -16,7 +16,6 @@ from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks, star
 from neurodev.units import day, hour
 
-F8 = NDArray[np.float64]
 SIZED = ("size", "log_size")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator
 from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer, cable_attenuation, chain, kappa, magnesium_block
@@ -17,7 +18,6 @@ from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.places import Branches
 from neurodev.structure.wiring import Pairs
 
-F8 = NDArray[np.float64]
 ROUNDING = 1e-9  # mV: float32 weights are given as multiples of 2^-10 pA, so only rounding is left
 UNIT = 30.0  # pA, one synapse
 CONSTANT = 250.0  # um, length constant of the passive branch that is drawn

@@ -6,21 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev import jit
-from neurodev.mechanisms import base
+from neurodev.arrays import F8
 from neurodev.mechanisms.base import Clock, NeuronBlock, NeuronView
 from neurodev.mechanisms.growth import Growth
 from neurodev.mechanisms.growth_curves import GrowthCurve, LinearGrowth, growth_between, mean_growth
+from neurodev.mechanisms.hook_record import HookArrays
 from neurodev.mechanisms.pairing import Pairing
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
-from neurodev.protocols.stage import Ticks, play, poisson
+from neurodev.protocols.stage import SPIKE, Events, Ticks, Traces, play, poisson
 from neurodev.structure.table import Table
 from neurodev.units import day, second
-
-F8 = NDArray[np.float64]
 
 
 class Firing:
@@ -35,16 +33,9 @@ class Firing:
             self.block.add(name, fill)
         self.view = NeuronView("alone", self.block, self.clock, 1)
         growth.prepare(self.view)
-        self.base, self.tau = np.zeros(1), np.array(hot.post_traces)
-        self.signals = np.array([jit.address(self.block[s]) for s in hot.columns], dtype=np.int64)
-        self.numbers = np.array(hot.parameters)
-        self.record = np.zeros(base.RECORD_SIZE, dtype=np.int64)
-        for entry, value in (
-            (base.R_BASE, jit.address(self.base)), (base.R_PARAMETERS, jit.address(self.numbers)),
-            (base.R_N_PARAMETER, self.numbers.size), (base.R_SIGNAL, jit.address(self.signals)),
-            (base.R_N_COLUMN, self.signals.size), (base.R_N_TARGET, n),
-        ):  # fmt: skip
-            self.record[entry] = value
+        self.base = np.zeros(1)
+        self.arrays = HookArrays(growth.name, hot, n, signals=[self.block[s] for s in hot.columns])
+        self.arrays.fill(self.base)
 
     def run(self, trains: list[F8], ticks: int) -> None:
         """Play `ticks` ticks of the spikes (one array of times per neuron, ms since the start)."""
@@ -52,14 +43,13 @@ class Firing:
         neuron = np.repeat(np.arange(len(trains)), [t.size for t in trains])
         order = np.argsort(time, kind="stable")
         time, neuron, c = time[order], neuron[order], self.clock
-        none = np.zeros(0, dtype=np.int64)
+        no_row, no_length = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
+        traces = Traces(np.zeros((0, 0)), self.arrays.post_trace, self.base, self.arrays.tau)
         for _ in range(ticks):
             some = slice(*np.searchsorted(time, [c.spike, c.spike + c.tick_spike]))
-            post = np.ones(time[some].size, dtype=np.int64)
-            play(
-                0, self.hook, jit.address(self.record), time[some], post, neuron[some], post, none, none, 0,
-                np.zeros((0, 0)), np.zeros((1, self.block.n)), self.base, self.tau, np.inf,
-            )  # type: ignore[call-arg]  # fmt: skip
+            spikes = np.full(time[some].size, SPIKE, dtype=np.int64)
+            events = Events(time[some], spikes, neuron[some], np.zeros_like(spikes))
+            play(0, self.hook, jit.address(self.arrays.record), events, no_row, no_length, 0, traces, np.inf)
             c.tick += 1
             c.life = c.spike = c.tick * c.tick_spike
             self.growth.signals(self.view)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath, survival
@@ -13,8 +12,6 @@ from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.plan import NeuronPlan, merge_neurons
 from neurodev.units import day, hour
-
-F8 = NDArray[np.float64]
 
 
 class Cohort:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.scaling import Scaling, step_response
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks, star
 from neurodev.units import day, hour
-
-F8 = NDArray[np.float64]
 
 
 def responses(scaling: Scaling, rates: F8, ticks: int, tick: float, loop: bool = False) -> tuple[F8, F8, F8]:

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
+from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.noise import normals_of
 from neurodev.protocols.stage import Replacement, Ticks
 from neurodev.structure.table import Table
 from neurodev.units import day, hour
-
-F8 = NDArray[np.float64]
 
 
 def population(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.mechanisms.bcm import BCM, change_per_episode, selective_response
 from neurodev.mechanisms.spine_range import SpineRange
 from neurodev.mechanisms.survival import Survival
@@ -15,9 +15,6 @@ from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks, star
 from neurodev.structure.table import Table
 from neurodev.units import day, hour
-
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 
 # ---------------------------------------------------------------------- BCM
 

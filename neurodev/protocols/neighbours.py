@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neurodev.mechanisms.base import I8, Mechanism, SynapseView
+from neurodev.arrays import F8, I8
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.clustered_births import ClusteredBirths, share_within
 from neurodev.mechanisms.heterosynaptic import Heterosynaptic
 from neurodev.mechanisms.turnover import Turnover
@@ -19,8 +19,6 @@ from neurodev.protocols.stage import Ticks
 from neurodev.protocols.stages import Induce, quiet
 from neurodev.structure.table import Table
 from neurodev.units import day, minute
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

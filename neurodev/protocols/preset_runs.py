@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.neuron_fate import Neurogenesis, NeuronDeath
 from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.presets import Preset
@@ -22,7 +23,6 @@ from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.units import day, hour
 
-F8 = NDArray[np.float64]
 _OVER = re.compile(r"(survival|lost|gained|turnover ratio) (?:over|in) ([\d.]+) d")
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-F8 = NDArray[np.float64]
+from neurodev.arrays import F8
 
 
 def _array(values: ArrayLike | None) -> F8:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.stdp import STDP, drift, window
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
@@ -12,7 +12,6 @@ from neurodev.protocols.stage import Ticks, Trains, poisson, star
 from neurodev.structure.table import Table
 from neurodev.units import day
 
-F8 = NDArray[np.float64]
 EVIDENCE = ("log_size", "accumulator")  # columns by which a rule adds up its changes instead of writing weights
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.spine_size import SpineSize, mean_first_passage
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Push, Ticks, star
 from neurodev.structure.log import DEATH
 from neurodev.units import day
-
-F8 = NDArray[np.float64]
 
 
 def still(size: SpineSize) -> SpineSize:

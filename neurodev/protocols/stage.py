@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from neurodev import jit
+from neurodev.arrays import F8, I4, I8
+from neurodev.errors import ParameterError
 from neurodev.jit import call_hook, kernel
-from neurodev.mechanisms import base
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView, terms_of
+from neurodev.mechanisms.hook_record import HookArrays
 from neurodev.noise import uniforms_of
 from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.log import LogBatch, StructuralLog, concatenate
 from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.units import hour
-
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 
 
 def star(n: int, n_target: int = 1, columns: tuple[str, ...] = ("size",), delays: ArrayLike = (1.0,)) -> Table:
@@ -66,6 +65,7 @@ class Ticks:
         source, target = NeuronBlock(table.n_source), NeuronBlock(table.n_target)
         for block in (source, target):
             block.add("rate_hz")
+        options.setdefault("mortal", not any(m.forbids_deaths() for m in self.synaptic))
         self.view = SynapseView("alone", table, source, target, self.clock, seed, **options)
         self.neurons = NeuronView("alone", target, self.clock, seed)
         self.log = StructuralLog(tuple(terms_of(mechanisms, table.column_names)))
@@ -112,87 +112,102 @@ class Ticks:
         return np.asarray(self.table.column(column)[slots][np.argsort(self.table.uid[slots])])
 
 
+class Events(NamedTuple):
+    """Events in order of time, (n,) each."""
+
+    time: F8
+    """ms"""
+    kind: I8
+    """ARRIVAL or SPIKE."""
+    cell: I8
+    """Source of an arrival, target of a spike."""
+    lane: I8
+
+
+class Traces(NamedTuple):
+    """The traces of a hook, rescaled."""
+
+    pre: F8
+    """(n_pre_trace, n_row)"""
+    post: F8
+    """(n_post_trace, n_target)"""
+    base: F8
+    """(n_trace,), ms, pre traces first."""
+    tau: F8
+    """(n_trace,), ms"""
+
+
+ARRIVAL, SPIKE = 0, 1
+
+
 @kernel
 def play(
-    pre_hook, post_hook, record, time, kind, index, lane, row_start, row_length, n_source, x, y, base_time, tau, span
-):  # type: ignore[no-untyped-def]
-    """Call the hooks of all events in order, moving a trace's base whenever it is `span` time constants old."""
-    n_pre = x.shape[0]
-    for e in range(time.shape[0]):
-        t = time[e]
-        for k in range(tau.shape[0]):
-            age = (t - base_time[k]) / tau[k]
+    pre_hook: int, post_hook: int, record: int, events: Events, row_start: I8, row_length: I4, n_source: int,
+    traces: Traces, span: float,
+) -> None:  # fmt: skip
+    """Call the hooks of all events in order, moving a trace's base whenever it is `span` time constants old.
+
+    row_start, row_length : (n_row,);  a hook of 0 is none
+    """
+    n_pre = traces.pre.shape[0]
+    for e in range(events.time.shape[0]):
+        t = events.time[e]
+        for k in range(traces.tau.shape[0]):
+            age = (t - traces.base[k]) / traces.tau[k]
             if age > span:
                 if k < n_pre:
-                    x[k] *= np.exp(-age)
+                    traces.pre[k] *= np.exp(-age)
                 else:
-                    y[k - n_pre] *= np.exp(-age)
-                base_time[k] = t
-        if kind[e] == 0:
+                    traces.post[k - n_pre] *= np.exp(-age)
+                traces.base[k] = t
+        if events.kind[e] == ARRIVAL:
             if pre_hook != 0:
-                row = lane[e] * n_source + index[e]
+                row = events.lane[e] * n_source + events.cell[e]
                 first = row_start[row]
-                call_hook(pre_hook, record, index[e], lane[e], first, first + row_length[row], t)  # type: ignore[call-arg]
+                call_hook(pre_hook, record, events.cell[e], events.lane[e], first, first + row_length[row], t)
         elif post_hook != 0:
-            call_hook(post_hook, record, index[e], 0, 0, 0, t)  # type: ignore[call-arg]
+            call_hook(post_hook, record, events.cell[e], 0, 0, 0, t)
 
 
 class Trains:
     """The hot hooks of one mechanism on one table, fed with emissions of the sources and spikes of the targets.
 
     A trace's base moves when it is `span` time constants old, as in the event loop.
+
+    Raises
+    ------
+    ParameterError
+        If the mechanism has no hot hooks.
     """
 
     def __init__(self, mechanism: Mechanism, table: Table, span: float = 50.0) -> None:
         hot = mechanism.hot(frozenset(table.column_names))
         if hot is None:
-            raise ValueError(f"{mechanism.name} has no hot hooks")
+            raise ParameterError(f"{mechanism.name} has no hot hooks: play it in Ticks")
         table.ensure_in_lists()
         self.hot, self.table, self.span = hot, table, span
-        self.x = np.zeros((len(hot.pre_traces), table.n_row))
-        self.y = np.zeros((len(hot.post_traces), table.n_target))
-        self.tau = np.array(hot.pre_traces + hot.post_traces)
-        self.base = np.zeros(self.tau.size)
-        self.parameters = np.array(hot.parameters, dtype=np.float64)
-        names = table.column_names
-        self.columns = np.array([names.index(c) for c in hot.columns if c in names] or [0], dtype=np.int64)
-        self.record = np.zeros(base.RECORD_SIZE, dtype=np.int64)
-        self._fill()
-
-    def _fill(self) -> None:
-        r, t = self.record, self.table
-        for entry, array in (
-            (base.R_F, t.f), (base.R_POST, t.post), (base.R_WEIGHT, t.weight), (base.R_IN_START, t.in_start),
-            (base.R_IN_LENGTH, t.in_length), (base.R_IN_SLOT, t.in_slot), (base.R_IN_ROW, t.in_row),
-            (base.R_PARAMETERS, self.parameters), (base.R_COLUMNS, self.columns), (base.R_PRE_TRACE, self.x),
-            (base.R_POST_TRACE, self.y), (base.R_BASE, self.base), (base.R_TAU, self.tau), (base.R_UID, t.uid),
-        ):  # fmt: skip
-            r[entry] = jit.address(array)
-        for entry, number in (
-            (base.R_CAPACITY, t.capacity), (base.R_N_IN, t.in_slot.size), (base.R_N_SOURCE, t.n_source),
-            (base.R_N_ROW, t.n_row), (base.R_N_TARGET, t.n_target), (base.R_N_PARAMETER, self.parameters.size),
-            (base.R_N_COLUMN, t.f.shape[0]), (base.R_N_PRE_TRACE, len(self.hot.pre_traces)),
-            (base.R_N_POST_TRACE, len(self.hot.post_traces)),
-        ):  # fmt: skip
-            r[entry] = number
+        self.arrays = HookArrays(mechanism.name, hot, table.n_target, table)
+        n_pre, n_post = len(hot.pre_traces), len(hot.post_traces)
+        self.x, self.y = self.arrays.pre_trace[:n_pre], self.arrays.post_trace[:n_post]
+        self.base, self.tau = np.zeros(n_pre + n_post), self.arrays.tau
+        self.arrays.fill(self.base)
 
     def run(self, emissions: Sequence[ArrayLike], spikes: Sequence[ArrayLike]) -> None:
         """Play all emissions (one array of times per source, ms) and spikes (one per target)."""
         rows: list[tuple[F8, int, int, int]] = []
         for i, times in enumerate(emissions):
-            rows += [(np.asarray(times, dtype=float) + d, 0, i, k) for k, d in enumerate(self.table.delays)]
-        rows += [(np.asarray(times, dtype=float), 1, j, 0) for j, times in enumerate(spikes)]
+            rows += [(np.asarray(times, dtype=float) + d, ARRIVAL, i, k) for k, d in enumerate(self.table.delays)]
+        rows += [(np.asarray(times, dtype=float), SPIKE, j, 0) for j, times in enumerate(spikes)]
         time = np.concatenate([r[0] for r in rows])
         kind, index, lane = (
             np.concatenate([np.full(r[0].size, r[c], dtype=np.int64) for r in rows]) for c in (1, 2, 3)
         )
         order = np.lexsort((index, lane, kind, time))
         t = self.table
-        hooks = [0 if h is None else jit.address_of_hook(h) for h in (self.hot.on_pre, self.hot.on_post)]
-        run: Any = play  # Numba's business
-        run(
-            *hooks, jit.address(self.record), time[order], kind[order], index[order], lane[order], t.row_start,
-            t.row_length, t.n_source, self.x, self.y, self.base, self.tau, self.span,
+        pre, post = jit.address_of_hook(self.hot.on_pre), jit.address_of_hook(self.hot.on_post)
+        play(
+            pre, post, jit.address(self.arrays.record), Events(time[order], kind[order], index[order], lane[order]),
+            t.row_start, t.row_length, t.n_source, Traces(self.x, self.y, self.base, self.tau), self.span,
         )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.early_phase import EarlyPhase, time_course
 from neurodev.mechanisms.spine_shape import SpineShape, share_of_stubby, shares
@@ -18,8 +18,6 @@ from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.protocols.stage import Ticks, star
 from neurodev.units import day, minute
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

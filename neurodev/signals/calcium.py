@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import C16, F8
 from neurodev.jit import rule
-
-F8 = NDArray[np.float64]
-C16 = NDArray[np.complex128]
 
 
 @rule
-def decayed(calcium, duration, tau):  # type: ignore[no-untyped-def]
+def decayed(calcium: float, duration: float, tau: float) -> float:
     """Calcium after `duration` (ms) without a spike."""
     return calcium * np.exp(-duration / tau)
 

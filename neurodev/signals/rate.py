@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-F8 = NDArray[np.float64]
+from neurodev.arrays import F8
 
 
 def rate_hz(count: NDArray[np.int64], duration: float) -> F8:

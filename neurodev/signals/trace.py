@@ -8,21 +8,20 @@ moves `base` before X overflows.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8
 from neurodev.jit import rule
-
-F8 = NDArray[np.float64]
 
 
 @rule
-def frame(t, base, tau):  # type: ignore[no-untyped-def]
+def frame(t: float, base: float, tau: float) -> float:
     """Factor between a trace and its rescaled value: ``X = x frame``."""
     return np.exp((t - base) / tau)
 
 
 @rule
-def raised(rescaled, factor, saturating):  # type: ignore[no-untyped-def]
+def raised(rescaled: float, factor: float, saturating: bool) -> float:
     """The rescaled trace after an event, at which `frame` is `factor`."""
     return factor if saturating else rescaled + factor
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import I8
 from neurodev.errors import ParameterError
 from neurodev.structure.table import Table, UidSource
 
-I8 = NDArray[np.int64]
 LINE = 16
 
 

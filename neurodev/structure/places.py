@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8, U8
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.params import check, param
 from neurodev.registry import Registered
 from neurodev.rng import uniform
 
-F8 = NDArray[np.float64]
+MOST_OBLONG = 2.5  # longer over shorter side of a grid's cell, from which on a larger grid is thinned instead
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
     columns, rows = grid_shape(n, sheet.width, sheet.height)
     ratio = (sheet.width / columns) / (sheet.height / rows)
     keep = None
-    if not 0.4 < ratio < 2.5:
+    if not 1.0 / MOST_OBLONG < ratio < MOST_OBLONG:
         rows = int(np.ceil(np.sqrt(n * sheet.height / sheet.width)))
         columns = int(np.ceil(n / rows))
         keep = np.sort(draw.choice(columns * rows, n, replace=False))
@@ -72,8 +72,8 @@ def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
 
 
 @kernel
-def draw_places(stream, uids, n_branch, length, branch, place):  # type: ignore[no-untyped-def]
-    """Branch and place of the synapses `uids`: each a function of (stream, uid) alone."""
+def draw_places(stream: np.uint64, uids: U8, n_branch: float, length: float, branch: F8, place: F8) -> None:
+    """Branch and place of the synapses `uids`, (n,) each: functions of (stream, uid) alone."""
     for k in range(uids.shape[0]):
         branch[k] = np.floor(n_branch * uniform(stream, uids[k], np.uint64(0)))
         place[k] = length * uniform(stream, uids[k], np.uint64(1))
@@ -103,7 +103,7 @@ class Branches(Registered, kind="dendrite", word=True):
         if int(self.per_neuron) != self.per_neuron:
             raise ParameterError(f"{type(self).__name__}.per_neuron must be a whole number, got {self.per_neuron!r}")
 
-    def draw(self, stream: np.uint64, uids: NDArray[np.uint64]) -> tuple[F8, F8]:
+    def draw(self, stream: np.uint64, uids: U8) -> tuple[F8, F8]:
         """Branch and place (um from its root) of synapses, each (n,), uniform: spine positions are mostly random.
 
         Source: Poisson-like positions along human cortical dendrites (PMC4107399, abstract).

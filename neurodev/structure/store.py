@@ -7,29 +7,64 @@ times faster than one at a time.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from neurodev.arrays import B1, F8, I4, I8, U4, U8, Floats, Int
 from neurodev.jit import kernel, prefetch
 
 
+class Rows(NamedTuple):
+    """Where the synapses of each (source, lane) lie among the slots, (n_row,) each."""
+
+    start: I8
+    length: I4
+    room: I4
+
+
+class Slots(NamedTuple):
+    """What belongs to each synapse, (capacity,) each."""
+
+    post: U4
+    weight: Floats
+    row: U4
+    pos_in: U4
+    uid: U8
+    born: F8
+    f: Floats
+    """(n_column, capacity)"""
+
+
+class InLists(NamedTuple):
+    """The synapses of each target: where they are listed, (n_target,) each, and the lists, (n_in,) each."""
+
+    start: I8
+    length: I4
+    room: I4
+    slot: U4
+    row: U4
+
+
 @kernel
-def fill(row, target, weight, first_uid, born, row_start, row_length, post, w, row_of, uid, born_at):  # type: ignore[no-untyped-def]
-    """Counting sort of a list of synapses into their rows, in the given order."""
-    row_length[:] = 0
+def fill(row: I8, target: I8, weight: Floats, first_uid: np.uint64, born: float, rows: Rows, slots: Slots) -> None:
+    """Counting sort of a list of synapses, (n,) each, into their rows, in the given order."""
+    length = rows.length
+    length[:] = 0
     for k in range(row.shape[0]):
         r = row[k]
-        s = row_start[r] + row_length[r]
-        row_length[r] += 1
-        post[s] = np.uint32(target[k])
-        w[s] = weight[k]
-        row_of[s] = np.uint32(r)
-        uid[s] = first_uid + np.uint64(k)
-        born_at[s] = born
+        s = rows.start[r] + length[r]
+        length[r] += 1
+        slots.post[s] = np.uint32(target[k])
+        slots.weight[s] = weight[k]
+        slots.row[s] = np.uint32(r)
+        slots.uid[s] = first_uid + np.uint64(k)
+        slots.born[s] = born
 
 
 @kernel
-def live_slots(row_start, row_length, out):  # type: ignore[no-untyped-def]
-    """List the live slots in row order."""
+def live_slots(row_start: I8, row_length: I4, out: I8) -> None:
+    """List the live slots in row order, into `out` (n_synapse,)."""
     at = 0
     for r in range(row_start.shape[0]):
         for s in range(row_start[r], row_start[r] + row_length[r]):
@@ -38,77 +73,80 @@ def live_slots(row_start, row_length, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_in_lists(slots, post, row, in_start, in_length, in_slot, in_row, pos_in):  # type: ignore[no-untyped-def]
-    """Link every live slot into the list of its target."""
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        j = post[s]
-        q = in_start[j] + in_length[j]
-        in_length[j] += 1
-        in_slot[q] = np.uint32(s)
-        in_row[q] = row[s]
-        pos_in[s] = np.uint32(q)
+def fill_in_lists(live: I8, slots: Slots, lists: InLists) -> None:
+    """Link every live slot, (n_synapse,), into the list of its target."""
+    for k in range(live.shape[0]):
+        s = live[k]
+        j = slots.post[s]
+        q = lists.start[j] + lists.length[j]
+        lists.length[j] += 1
+        lists.slot[q] = np.uint32(s)
+        lists.row[q] = slots.row[s]
+        slots.pos_in[s] = np.uint32(q)
 
 
 @kernel
-def move_in_lists(old_start, old_length, old_slot, renumber, row, in_start, in_length, in_slot, in_row, pos_in):  # type: ignore[no-untyped-def]
-    """Copy the in-lists to new places, with slots renumbered and in the old order."""
-    for j in range(old_start.shape[0]):
-        for k in range(old_length[j]):
-            s = renumber[old_slot[old_start[j] + k]]
-            q = in_start[j] + k
-            in_slot[q] = s
-            in_row[q] = row[s]
-            pos_in[s] = np.uint32(q)
-        in_length[j] = old_length[j]
+def move_in_lists(old: InLists, renumber: U4, slots: Slots, lists: InLists) -> None:
+    """Copy the in-lists to new places, in the old order; ``renumber[old slot]`` (old capacity,) is the new slot."""
+    for j in range(old.start.shape[0]):
+        for k in range(old.length[j]):
+            s = renumber[old.slot[old.start[j] + k]]
+            q = lists.start[j] + k
+            lists.slot[q] = s
+            lists.row[q] = slots.row[s]
+            slots.pos_in[s] = np.uint32(q)
+        lists.length[j] = old.length[j]
 
 
 @kernel
-def delete(
-    victims, row_start, row_length, post, weight, row, pos_in, uid, born, f, in_start, in_length, in_slot, in_row
-):  # type: ignore[no-untyped-def]
+def delete(victims: I8, rows: Rows, slots: Slots, lists: InLists) -> None:
     """Unlink `victims` (slots in descending order) on both sides; the last of a list moves into the hole."""
     n = victims.shape[0]
+    post, weight, row, pos_in, uid, born, f = slots
     n_column = f.shape[0]
     for k in range(n):
         if k + 12 < n:
             prefetch(pos_in, victims[k + 12])
             prefetch(post, victims[k + 12])
         if k + 6 < n:
-            prefetch(in_slot, np.int64(pos_in[victims[k + 6]]))
-            prefetch(in_length, np.int64(post[victims[k + 6]]))
+            prefetch(lists.slot, np.int64(pos_in[victims[k + 6]]))
+            prefetch(lists.length, np.int64(post[victims[k + 6]]))
         p = victims[k]
         j = np.int64(post[p])
         q = np.int64(pos_in[p])
-        last = in_start[j] + in_length[j] - 1
-        moved = in_slot[last]
-        in_slot[q] = moved
-        in_row[q] = in_row[last]
+        last = lists.start[j] + lists.length[j] - 1
+        moved = lists.slot[last]
+        lists.slot[q] = moved
+        lists.row[q] = lists.row[last]
         pos_in[moved] = np.uint32(q)
-        in_length[j] -= 1
+        lists.length[j] -= 1
         r = np.int64(row[p])
-        e = row_start[r] + row_length[r] - 1
-        row_length[r] -= 1
+        e = rows.start[r] + rows.length[r] - 1
+        rows.length[r] -= 1
         if e != p:
             post[p] = post[e]
             weight[p] = weight[e]
             uid[p] = uid[e]
             born[p] = born[e]
             pos_in[p] = pos_in[e]
-            in_slot[np.int64(pos_in[p])] = np.uint32(p)
+            lists.slot[np.int64(pos_in[p])] = np.uint32(p)
             for c in range(n_column):
                 f[c, p] = f[c, e]
 
 
 @kernel
-def grow_row(r, state, row_start, row_length, row_room, post, weight, row, pos_in, uid, born, f, in_slot):  # type: ignore[no-untyped-def]
-    """Move a full row to the end of the pool, with half as much room again; returns False if the pool is full."""
-    length = np.int64(row_length[r])
-    room = length + max(length // 2, 2)
-    start = state[0]
+def grow_row(r: Int, ends: I8, rows: Rows, slots: Slots, in_slot: U4) -> bool:
+    """Move a full row to the end of the pool, with half as much room again; returns False if the pool is full.
+
+    ends : (2,), the first free slot and the first free place of the in-lists
+    """
+    post, weight, row, pos_in, uid, born, f = slots
+    length = np.int64(rows.length[r])
+    room = length + max(int(length) // 2, 2)
+    start = ends[0]
     if start + room > post.shape[0]:
         return False
-    old = row_start[r]
+    old = rows.start[r]
     for k in range(length):
         a, b = old + k, start + k
         post[b] = post[a]
@@ -120,88 +158,87 @@ def grow_row(r, state, row_start, row_length, row_room, post, weight, row, pos_i
         in_slot[np.int64(pos_in[b])] = np.uint32(b)
         for c in range(f.shape[0]):
             f[c, b] = f[c, a]
-    row_start[r] = start
-    row_room[r] = room
-    state[0] = start + room
+    rows.start[r] = start
+    rows.room[r] = room
+    ends[0] = start + room
     return True
 
 
 @kernel
-def grow_in_list(j, state, in_start, in_length, in_room, in_slot, in_row, pos_in):  # type: ignore[no-untyped-def]
-    """Move a full in-list to the end of its pool; returns False if that is full."""
-    length = np.int64(in_length[j])
-    room = length + max(length // 2, 2)
-    start = state[1]
-    if start + room > in_slot.shape[0]:
+def grow_in_list(j: Int, ends: I8, lists: InLists, pos_in: U4) -> bool:
+    """Move a full in-list to the end of its pool (`ends` as in `grow_row`); returns False if that is full."""
+    length = np.int64(lists.length[j])
+    room = length + max(int(length) // 2, 2)
+    start = ends[1]
+    if start + room > lists.slot.shape[0]:
         return False
-    old = in_start[j]
+    old = lists.start[j]
     for k in range(length):
-        in_slot[start + k] = in_slot[old + k]
-        in_row[start + k] = in_row[old + k]
-        pos_in[np.int64(in_slot[start + k])] = np.uint32(start + k)
-    in_start[j] = start
-    in_room[j] = room
-    state[1] = start + room
+        lists.slot[start + k] = lists.slot[old + k]
+        lists.row[start + k] = lists.row[old + k]
+        pos_in[np.int64(lists.slot[start + k])] = np.uint32(start + k)
+    lists.start[j] = start
+    lists.room[j] = room
+    ends[1] = start + room
     return True
 
 
 @kernel
 def insert(
-    new_row, target, new_weight, first_uid, born_at, done, state, row_start, row_length, row_room, post, weight, row,
-    pos_in, uid, born, f, in_start, in_length, in_room, in_slot, in_row,
-):  # type: ignore[no-untyped-def] # fmt: skip
-    """Append synapses from number `done` on; returns how many are done (fewer than asked when a pool is full)."""
+    new_row: I8, target: I8, new_weight: Floats, first_uid: np.uint64, born_at: float, done: int, ends: I8, rows: Rows,
+    slots: Slots, lists: InLists,
+) -> int:  # fmt: skip
+    """Append synapses, (n,), from number `done` on; returns how many are done, fewer than asked when a pool is full.
+
+    `ends` as in `grow_row`.
+    """
     n = new_row.shape[0]
     for k in range(done, n):
         if k + 8 < n:
-            prefetch(row_length, new_row[k + 8])
-            prefetch(in_length, target[k + 8])
+            prefetch(rows.length, new_row[k + 8])
+            prefetch(lists.length, target[k + 8])
         if k + 4 < n:
-            prefetch(post, row_start[new_row[k + 4]] + row_length[new_row[k + 4]])
-            prefetch(in_slot, in_start[target[k + 4]] + in_length[target[k + 4]])
+            prefetch(slots.post, rows.start[new_row[k + 4]] + rows.length[new_row[k + 4]])
+            prefetch(lists.slot, lists.start[target[k + 4]] + lists.length[target[k + 4]])
         r, j = new_row[k], target[k]
-        if row_length[r] == row_room[r] and not grow_row(
-            r, state, row_start, row_length, row_room, post, weight, row, pos_in, uid, born, f, in_slot
-        ):
+        if rows.length[r] == rows.room[r] and not grow_row(r, ends, rows, slots, lists.slot):
             return k
-        if in_length[j] == in_room[j] and not grow_in_list(
-            j, state, in_start, in_length, in_room, in_slot, in_row, pos_in
-        ):
+        if lists.length[j] == lists.room[j] and not grow_in_list(j, ends, lists, slots.pos_in):
             return k
-        s = row_start[r] + row_length[r]
-        q = in_start[j] + in_length[j]
-        row_length[r] += 1
-        in_length[j] += 1
-        post[s] = np.uint32(j)
-        weight[s] = new_weight[k]
-        row[s] = np.uint32(r)
-        uid[s] = first_uid + np.uint64(k)
-        born[s] = born_at
-        pos_in[s] = np.uint32(q)
-        in_slot[q] = np.uint32(s)
-        in_row[q] = np.uint32(r)
-        for c in range(f.shape[0]):
-            f[c, s] = 0.0
+        s = rows.start[r] + rows.length[r]
+        q = lists.start[j] + lists.length[j]
+        rows.length[r] += 1
+        lists.length[j] += 1
+        slots.post[s] = np.uint32(j)
+        slots.weight[s] = new_weight[k]
+        slots.row[s] = np.uint32(r)
+        slots.uid[s] = first_uid + np.uint64(k)
+        slots.born[s] = born_at
+        slots.pos_in[s] = np.uint32(q)
+        lists.slot[q] = np.uint32(s)
+        lists.row[q] = np.uint32(r)
+        for c in range(slots.f.shape[0]):
+            slots.f[c, s] = 0.0
     return n
 
 
 @kernel
-def find_newborn(new_row, wanted, row_start, row_length, uid, out):  # type: ignore[no-untyped-def]
-    """Slots of the synapses just inserted: they lie at the end of their rows."""
+def find_newborn(new_row: I8, wanted: U8, rows: Rows, uid: U8, out: I8) -> None:
+    """Slots of the synapses just inserted, (n,), by the uids `wanted`: they lie at the end of their rows."""
     for k in range(wanted.shape[0]):
         r = new_row[k]
-        s = row_start[r] + row_length[r] - 1
+        s = rows.start[r] + rows.length[r] - 1
         while uid[s] != wanted[k]:
             s -= 1
         out[k] = s
 
 
 @kernel
-def find_occupied(source, target, gone, in_start, in_length, in_slot, in_row, n_source, out):  # type: ignore[no-untyped-def]
-    """Mark the wanted pairs that already have a synapse which is not `gone` (capacity,)."""
+def find_occupied(source: I8, target: I8, gone: B1, lists: InLists, n_source: int, out: B1) -> None:
+    """Mark the wanted pairs, (n,), that already have a synapse which is not `gone` (capacity,)."""
     for k in range(source.shape[0]):
         j = target[k]
-        for q in range(in_start[j], in_start[j] + in_length[j]):
-            if np.int64(in_row[q]) % n_source == source[k] and not gone[in_slot[q]]:
+        for q in range(lists.start[j], lists.start[j] + lists.length[j]):
+            if np.int64(lists.row[q]) % n_source == source[k] and not gone[lists.slot[q]]:
                 out[k] = True
                 break

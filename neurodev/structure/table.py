@@ -20,13 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, I8, U4
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
-
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
-U4 = NDArray[np.uint32]
-
+from neurodev.structure.store import InLists, Rows, Slots
 
 _ARRAYS = (
     "post", "weight", "row", "pos_in", "uid", "born", "f", "row_start", "row_length", "row_room", "in_start",
@@ -173,10 +170,7 @@ class Table:
         table.row_room[:] = room
         table.pool_end = int(start[-1])
         first = table.uids.take(s.size)
-        store.fill(
-            row, t, np.ascontiguousarray(w), np.uint64(first), float(born),
-            table.row_start, table.row_length, table.post, table.weight, table.row, table.uid, table.born,
-        )  # fmt: skip
+        store.fill(row, t, np.ascontiguousarray(w), np.uint64(first), float(born), table.rows, table.slot_arrays)
         table.n_synapse = int(s.size)
         return table
 
@@ -194,6 +188,23 @@ class Table:
     def capacity(self) -> int:
         """Number of slots, used or not."""
         return int(self.post.size)
+
+    # ------------------------------------------------------------------ what kernels are given
+
+    @property
+    def rows(self) -> Rows:
+        """Where rows lie, for kernels; not to be kept across births."""
+        return Rows(self.row_start, self.row_length, self.row_room)
+
+    @property
+    def slot_arrays(self) -> Slots:
+        """All arrays of slots, for kernels; not to be kept across births."""
+        return Slots(self.post, self.weight, self.row, self.pos_in, self.uid, self.born, self.f)
+
+    @property
+    def in_lists(self) -> InLists:
+        """The in-lists (see `ensure_in_lists`), for kernels; not to be kept across births."""
+        return InLists(self.in_start, self.in_length, self.in_room, self.in_slot, self.in_row)
 
     # ------------------------------------------------------------------ looking
 
@@ -322,9 +333,7 @@ class Table:
         slots = self.slots()
         length = np.bincount(self.post[slots], minlength=self.n_target).astype(np.int64)
         self._lay_out_in_lists(length)
-        store.fill_in_lists(
-            slots, self.post, self.row, self.in_start, self.in_length, self.in_slot, self.in_row, self.pos_in
-        )
+        store.fill_in_lists(slots, self.slot_arrays, self.in_lists)
         self.has_in_lists = True
 
     def _lay_out_in_lists(self, length: I8) -> None:
@@ -343,9 +352,7 @@ class Table:
         dead = np.zeros(self.capacity, dtype=np.bool_)
         dead[gone] = True
         out = np.zeros(source.size, dtype=np.bool_)
-        store.find_occupied(
-            source, target, dead, self.in_start, self.in_length, self.in_slot, self.in_row, self.n_source, out
-        )
+        store.find_occupied(source, target, dead, self.in_lists, self.n_source, out)
         return out
 
     def _take_over(self, other: Table, theirs: I8, mine: I8) -> None:
@@ -363,10 +370,7 @@ class Table:
         self.ensure_in_lists()
         # from the back of each row, so that a victim never moves before its turn
         order = np.sort(slots)[::-1].copy()
-        store.delete(
-            order, self.row_start, self.row_length, self.post, self.weight, self.row, self.pos_in, self.uid, self.born,
-            self.f, self.in_start, self.in_length, self.in_slot, self.in_row,
-        )  # fmt: skip
+        store.delete(order, self.rows, self.slot_arrays, self.in_lists)
         self.n_synapse -= int(slots.size)
 
     def _insert(self, source: I8, target: I8, lane: I8, weight: NDArray[np.float32], born: float) -> tuple[I8, int]:
@@ -377,23 +381,22 @@ class Table:
         first = self.uids.take(n)
         row = lane * self.n_source + source
         done = 0
-        state = np.array([self.pool_end, self.in_end], dtype=np.int64)
+        ends = np.array([self.pool_end, self.in_end], dtype=np.int64)
         while True:
             done = store.insert(
-                row, target, weight, np.uint64(first), float(born), done, state,
-                self.row_start, self.row_length, self.row_room, self.post, self.weight, self.row, self.pos_in,
-                self.uid, self.born, self.f, self.in_start, self.in_length, self.in_room, self.in_slot, self.in_row,
+                row, target, weight, np.uint64(first), float(born), done, ends, self.rows, self.slot_arrays,
+                self.in_lists,
             )  # fmt: skip
-            self.pool_end, self.in_end = int(state[0]), int(state[1])
+            self.pool_end, self.in_end = int(ends[0]), int(ends[1])
             if done >= n:
                 break
             self._compact(n - done)
-            state[:] = self.pool_end, self.in_end
+            ends[:] = self.pool_end, self.in_end
         self.n_synapse += n
         # a later row may have moved an earlier newborn: find them by their back-pointers at the end
         wanted = np.arange(first, first + n, dtype=np.uint64)
         out = np.empty(n, dtype=np.int64)
-        store.find_newborn(row, wanted, self.row_start, self.row_length, self.uid, out)
+        store.find_newborn(row, wanted, self.rows, self.uid, out)
         return out, first
 
     def _compact(self, more: int) -> None:
@@ -417,11 +420,8 @@ class Table:
         self.pool_end = int(new[-1])
         count = np.bincount(self.post[moved], minlength=self.n_target).astype(np.int64)
         # keep the order of the in-lists: it decides the order of additions in the last digit
-        old_start, old_length, old_slot = self.in_start, self.in_length, self.in_slot
+        old_lists = self.in_lists
         renumber = np.zeros(f.shape[1], dtype=np.uint32)
         renumber[live] = moved
         self._lay_out_in_lists(count + max(more // max(self.n_target, 1), 0))
-        store.move_in_lists(
-            old_start, old_length, old_slot, renumber, self.row, self.in_start, self.in_length, self.in_slot,
-            self.in_row, self.pos_in,
-        )  # fmt: skip
+        store.move_in_lists(old_lists, renumber, self.slot_arrays, self.in_lists)

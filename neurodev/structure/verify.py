@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import B1, U4, U8
 from neurodev.errors import InvariantError
 from neurodev.structure.log import BIRTH, LogBatch
 from neurodev.structure.table import Table
-
-B1 = NDArray[np.bool_]
-U8 = NDArray[np.uint64]
-U4 = NDArray[np.uint32]
 
 
 def _fail(what: str) -> None:

@@ -6,18 +6,16 @@ parameter and `threshold` a ramp.  An optional hard cut makes weights below it e
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F4, F8, I8, U4, Float, Floats
 from neurodev.jit import kernel
+from neurodev.structure.table import Table
 
-F8 = NDArray[np.float64]
 NOTHING: F8 = np.zeros(0)
 
 
-def transmission(table: Any) -> F8:
+def transmission(table: Table) -> F8:
     """What the weight of each slot is multiplied by, (capacity,): 1 + its early phase, and 0 on a filopodium.
 
     Empty where no mechanism keeps an early phase (column ``early``) or a stage (``stage``: 0 is a filopodium).
@@ -34,10 +32,14 @@ def transmission(table: Any) -> F8:
 
 
 @kernel
-def refresh(slots, log_size, size, weight, post, reference, gain, threshold, factor, share):  # type: ignore[no-untyped-def]
+def refresh(
+    slots: I8, log_size: F8, size: F8, weight: F4, post: U4, reference: float, gain: float, threshold: float,
+    factor: F8, share: F8,
+) -> None:  # fmt: skip
     """Write ``size = V0 exp(log_size)`` and the weight of every slot.
 
-    factor : (n_target,), exp(S);  share : (capacity,) or empty, see `transmission`
+    log_size, size, weight, post : (capacity,);  factor : (n_target,), exp(S)
+    share : (capacity,) or empty, see `transmission`
     """
     shared = share.shape[0] > 0
     for k in range(slots.shape[0]):
@@ -49,15 +51,15 @@ def refresh(slots, log_size, size, weight, post, reference, gain, threshold, fac
 
 
 @kernel
-def refresh_from_size(slots, size, weight, post, gain, threshold, factor):  # type: ignore[no-untyped-def]
-    """Write the weight of every slot from its size."""
+def refresh_from_size(slots: I8, size: F8, weight: F4, post: U4, gain: float, threshold: float, factor: F8) -> None:
+    """Write the weight of every slot from its size; arrays as in `refresh`."""
     for k in range(slots.shape[0]):
         s = slots[k]
         weight[s] = np.float32(gain * max(0.0, size[s] - threshold) * factor[post[s]])
 
 
 @kernel
-def refresh_hidden(theta, gain, threshold, cut, weight):  # type: ignore[no-untyped-def]
+def refresh_hidden(theta: Floats, gain: Floats, threshold: Float, cut: Float, weight: Floats) -> None:
     """Write ``sign(theta) max(0, gain (|theta| - threshold))``, 0 where not above `cut`.
 
     theta, weight : (n_source, stride);  gain : (n_target,), one for each column

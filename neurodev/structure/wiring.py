@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 from neurodev.params import check, param
 from neurodev.registry import Registered
-
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 
 
 class Wiring(Registered, ABC, kind="wiring"):

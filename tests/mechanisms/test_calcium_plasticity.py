@@ -14,7 +14,7 @@ from neurodev.mechanisms.calcium_plasticity import (
     strength_ratio,
     transition,
 )
-from neurodev.mechanisms.calcium_rules import advance, potential_step
+from neurodev.mechanisms.calcium_rules import CalciumParameters, advance, potential_step
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.structure.table import Table
 from tests.mechanisms.drivers import Trains, World, few, star
@@ -42,8 +42,8 @@ def test_share_above_is_a_fraction_of_time(lag: float) -> None:
         assert share_above(m, threshold, lag, period) == pytest.approx(np.mean(ca > threshold), abs=2e-4)
 
 
-def numbers(m: CalciumPlasticity) -> np.ndarray:
-    return np.array(m.hot(frozenset()).parameters)
+def numbers(m: CalciumPlasticity) -> CalciumParameters:
+    return m.hot(frozenset()).parameters
 
 
 def test_potential_is_exact() -> None:

@@ -6,14 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from neurodev import jit
 from neurodev.errors import BuildError, ParameterError
+from neurodev.mechanisms.base import Hot, Mechanism
 from neurodev.studies import development, reading
+from neurodev.units import day
 from tests.mechanisms.beds import (
     MECHANISMS,
     ROOM,
@@ -231,3 +234,86 @@ def test_compiled_equals_interpreted(tmp_path):
     interpreted = np.load(path)
     assert set(interpreted.files) == set(compiled)
     near(compiled, {k: interpreted[k] for k in interpreted.files})
+
+
+# ---------------------------------------------------------------------- who moves the weights of spines
+
+
+@dataclass(frozen=True)
+class Reader(Mechanism):
+    """Sees every arrival and writes nothing."""
+
+    def hot(self, columns):
+        return Hot(look, None, Nothing(0.0), ())
+
+
+class Nothing(NamedTuple):
+    nothing: float
+
+
+@jit.hook
+def look(record, source, lane, first, last, t):
+    """Only looks."""
+
+
+INTEGRATORS = {
+    "BCM": lambda: MECHANISMS["BCM"](act="weight", reference_hz=20.0, rate=5.0),
+    "STDP": lambda: MECHANISMS["STDP"]("pair", weight_max=5.0),
+    "CalciumPlasticity": lambda: MECHANISMS["CalciumPlasticity"](),
+}
+
+
+def read_off(sim) -> np.ndarray:
+    """Weights of "p" as sizes tell them."""
+    v, slots = sim.views["p"], sim.tables["p"].slots()
+    size = sim.tables["p"].column("size")[slots]
+    return (v.weight_gain * np.maximum(size - v.silent_volume, 0.0)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", INTEGRATORS)
+def test_who_integrates_the_weight_moves_it_on_spines_too(name):
+    """Sizes that nobody moves do not undo it, and newborns begin at the weight of the first synapses."""
+    sim, _ = start([INTEGRATORS[name](), MECHANISMS["Turnover"](late=3.0)], "spines")
+    t = sim.tables["p"]
+    first, moved = float(t.weight[t.slots()[0]]), 0
+    for tick in range(1, 16):
+        before = int(t.uid.max())
+        sim.run_until_spike(20.0 * tick)
+        slots = t.slots()
+        new = t.uid[slots] > before
+        if name != "CalciumPlasticity":  # which gives newborns a weight of its own
+            np.testing.assert_array_equal(t.weight[slots[new]], np.float32(1.5))
+        moved += np.sum(t.weight[slots[~new]] != first)
+    assert moved > 20 and t.uid[t.slots()].max() > 40
+    assert np.any(t.weight[t.slots()] != read_off(sim))
+
+
+def test_who_only_reads_leaves_the_weights_to_the_sizes():
+    sim, _ = start([Reader()], "spines")
+    t = sim.tables["p"]
+    t.column("size")[t.slots()] *= np.linspace(0.1, 2.0, t.n_synapse)
+    sim.run_until_spike(20.0)
+    np.testing.assert_array_equal(t.weight[t.slots()], read_off(sim))
+    assert np.unique(t.weight[t.slots()]).size > 10
+
+
+def test_deaths_are_forbidden_as_long_as_who_forbids_them_acts():
+    """With Turnover(deaths=False) sizes fall below the minimum unpunished; blocked, it forbids nothing."""
+
+    def run(blocked):
+        size = MECHANISMS["SpineSize"](mean=-3.0, tau=0.5 * day)
+        used = [MECHANISMS["Turnover"](births=False, deaths=False), size]
+        sim, _ = start(used, "spines", blocked={("p", "Turnover")} if blocked else ())
+        sim.run_until_spike(20.0 * 12)
+        return sim
+
+    spared, not_spared = run(False), run(True)
+    n = spared.tables["p"].n_synapse
+    assert n == 30 and not_spared.tables["p"].n_synapse < 10
+    spared.block("p", "Turnover")
+    spared.run_until_spike(20.0 * 14)
+    assert spared.tables["p"].n_synapse < 15
+    spared.block("p", "Turnover", on=False)
+    left = spared.tables["p"].n_synapse
+    spared.run_until_spike(20.0 * 30)
+    assert spared.tables["p"].n_synapse == left

@@ -7,6 +7,7 @@ import pytest
 
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import check_owners
+from neurodev.mechanisms.hooks import EVIDENCE, WEIGHT
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
 from neurodev.units import day, hour
@@ -134,6 +135,6 @@ def test_a_second_owner_is_refused() -> None:
 
 
 def test_hooks_choose_their_column() -> None:
-    assert STDP("pair").hot(frozenset({"log_size"})).parameters[0] == 0.0
-    assert STDP("pair").hot(frozenset()).parameters[0] == 1.0
+    assert STDP("pair").hot(frozenset({"log_size"})).parameters.mode == EVIDENCE
+    assert STDP("pair").hot(frozenset()).parameters.mode == WEIGHT
     assert STDP("burst").fastest_life_time() == day

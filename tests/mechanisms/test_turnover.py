@@ -177,8 +177,9 @@ def test_lists_and_blocks_equal_the_whole_table(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setattr(turnover, "_LISTED", listed)
         w = near_world(Turnover(early=0.0, late=2.0, hazard=0.1), n_target=9, multapses=multapses)
         w.step(10)
-        assert (turnover._AFFINITY in w.view.notes) == (most > 60)
-        assert (turnover._CANDIDATES in w.view.notes) == (listed > 0)
+        kept = w.view.kept(turnover.Partners)
+        assert (kept.whole is not None) == (most > 60)
+        assert (kept.lists is not None) == (listed > 0)
         slots = w.table.slots()
         out.append(np.stack([w.table.uid[slots], w.table.pre(slots), w.table.post[slots], w.table.lane(slots)]))
     assert np.array_equal(out[0], out[1]) and np.array_equal(out[0], out[2])
@@ -188,7 +189,7 @@ def test_lists_hold_the_sources_in_reach(monkeypatch: pytest.MonkeyPatch) -> Non
     """7.4 standard deviations of the kernel and no more: the cost of a birth does not grow with the sheet."""
     monkeypatch.setattr(turnover, "_DENSE", 60)
     w = near_world(Turnover(), n_target=9)
-    start, candidate, affinity = w.view.notes[turnover._CANDIDATES]
+    start, candidate, affinity = w.view.kept(turnover.Partners).lists
     whole = turnover._affinity(w.view, np.arange(9))
     for j in range(9):
         kept = whole[j] > 1e-12 * whole[j].max()

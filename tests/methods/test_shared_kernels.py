@@ -17,7 +17,7 @@ from neurodev.structure.table import Table
 from neurodev.structure.weight import refresh, refresh_hidden
 from neurodev.units import day
 from tests.mechanisms.drivers import World
-from tests.naive.weight import weight_of
+from tests.naive.weight_map import weight_of
 
 N_SOURCE, N_TARGET, EPISODES = 12, 5, 16
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

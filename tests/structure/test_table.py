@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from neurodev.errors import InvariantError, ParameterError, RunFileError
+from neurodev.structure import weight
 from neurodev.structure.cause import CAUSES
 from neurodev.structure.log import DEATH, StructuralLog, decode, encode, fill_partners
 from neurodev.structure.places import Branches, Sheet, grid
@@ -14,6 +15,7 @@ from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.structure.verify import replay, verify
 from neurodev.structure.wiring import Degree, DelayList, Near, Pairs, Probability, Uniform
+from tests.naive.weight_map import weight_of
 
 N = 6
 
@@ -134,6 +136,16 @@ def test_merge_takes_the_first_cause_and_counts_refusals():
     np.testing.assert_array_equal(back.terms, batch.terms)
     with pytest.raises(RunFileError, match="term 1 of 1"):
         decode(encode(batch), 1)
+
+
+def test_weights_are_read_off_sizes():
+    """As the map is written, to single precision: silent up to the threshold, then linear, scaled by target."""
+    size, post = np.linspace(0.0, 0.2, 41), np.arange(41, dtype=np.uint32) % 3
+    gain, threshold, factor = -80.0, 0.0113, np.array([1.0, 0.5, 2.0])
+    found = np.full(41, np.nan, dtype=np.float32)
+    weight.refresh_from_size(np.arange(41), size, found, post, gain, threshold, factor)
+    np.testing.assert_array_equal(found, (weight_of(size, 1.0, gain, threshold) * factor[post]).astype(np.float32))
+    assert np.all(found[size <= threshold] == 0) and np.all(found[size > threshold] < 0)
 
 
 def test_near_conserves_in_degree_and_follows_its_kernel():

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.engine.loop.spiking import predict, strike
 from neurodev.engine.loop.state import N_BACKGROUND, N_CROSSING, N_MODELS, N_SUPRA, N_UNIFORM, REFRACTORY, T_FRAME
 from neurodev.engine.loop.views import background_of, clock_of, models_of, neurons_of, queue_of
 from neurodev.jit import call_rule, kernel, rule
-from neurodev.neurons.rules import F8, U4, U8, Int
+from neurodev.neurons.rules import F8, U4, U8
 from neurodev.noise import exponentials, minus_logarithms
 from neurodev.rng import GOLDEN, mix
 

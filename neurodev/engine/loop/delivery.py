@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.engine.loop.spiking import fire, predict
 from neurodev.engine.loop.state import (
     N_AGENDA_AT,
@@ -19,7 +20,7 @@ from neurodev.engine.loop.state import (
 from neurodev.engine.loop.together import add_rows, find_fired, first_young
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
-from neurodev.neurons.rules import F4, F8, U4, Int
+from neurodev.neurons.rules import F4, F8, U4
 
 
 @rule

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.engine.loop.state import (
     AGENDA_FULL,
     DONE,
@@ -25,7 +26,6 @@ from neurodev.engine.loop.state import (
 from neurodev.engine.loop.views import clock_of, lanes_of, log_of, projections_of, queue_of
 from neurodev.jit import kernel, rule, view_u4
 from neurodev.neurons import heap
-from neurodev.neurons.rules import Int
 
 FEW = 24  # so many arrivals are ordered by insertion alone
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.engine.loop.queue import push_crossing
 from neurodev.engine.loop.state import (
     N_MODELS,
@@ -27,7 +28,6 @@ from neurodev.engine.loop.views import (
     record_of,
 )
 from neurodev.jit import call_hook, call_rule, kernel, rule
-from neurodev.neurons.rules import Int
 
 
 @rule

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.engine.loop.state import N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, SENTINEL, T_FRAME
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
-from neurodev.neurons.rules import Int, first_after
+from neurodev.neurons.rules import first_after
 
 
 @rule

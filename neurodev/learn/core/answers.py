@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 
+from neurodev.arrays import U1, Array, Int
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import U1, Array, Int
 from neurodev.learn.core.spikes import Current, Spans
 
 

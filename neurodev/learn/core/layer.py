@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import Array
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
@@ -25,7 +25,6 @@ from neurodev.structure.table import Table, UidSource
 
 Signal = Spikes | Current
 Pullback = Callable[[Current], Current | None]
-Array = NDArray[Any]
 
 
 class Vector:

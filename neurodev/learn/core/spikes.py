@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import I8, U1, U4, Array, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
 
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 RARE = 0.12  # share of flags below which reading them by words is faster

@@ -5,15 +5,11 @@ Identities, birth dates and columns go along, so that the log of a run does not 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from neurodev.arrays import Array
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
-
-Array = NDArray[Any]
 
 
 def dense_image(table: Table, column: Array | None = None) -> Array:

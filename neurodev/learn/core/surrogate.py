@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
+from neurodev.arrays import Int
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import rule
-from neurodev.learn.core.arrays import Int
 from neurodev.params import param
 from neurodev.registry import Registered, find, names
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Array, Int
 from neurodev.jit import ENABLED, intrinsic, rule, types  # type: ignore[attr-defined]
-from neurodev.learn.core.arrays import Array, Int
 
 WIDTH = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
 ALIGN = 64  # bytes

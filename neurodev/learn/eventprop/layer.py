@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev.arrays import F8, Array, Int
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.core.arrays import F8, Array, Int
 from neurodev.learn.eventprop import queue, together
 from neurodev.learn.eventprop.flow import EventNeuron, Flow
 from neurodev.learn.eventprop.tables import Column, Inputs, Pushes, Rows, clear_dead, is_grid, rows_of

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurodev.arrays import F8, I8, Int
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.arrays import F8, I8, Int
 from neurodev.learn.eventprop.flow import Flow, crossing, decays
 from neurodev.learn.eventprop.tables import Inputs, Pushes, Rows
 from neurodev.learn.eventprop.together import Record, jump

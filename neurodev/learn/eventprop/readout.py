@@ -15,10 +15,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev.arrays import F8, I8
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.arrays import F8, I8
 from neurodev.learn.eventprop.flow import decays
 from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, rows_of
 from neurodev.structure.dense import DenseTable

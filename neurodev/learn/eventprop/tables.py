@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurodev.learn.core.arrays import F8, I4, I8, U4, Array
+from neurodev.arrays import F8, I4, I8, U4, Array
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurodev.arrays import F8, I8, U1, Array, Int
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.arrays import F8, I8, U1, Array, Int
 from neurodev.learn.eventprop.flow import DOUBLE, Flow, crossing, decays
 from neurodev.learn.eventprop.tables import Inputs, Pushes, Rows
 

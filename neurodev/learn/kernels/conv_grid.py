@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Array
 from neurodev.learn.core.vectors import aligned, padded
 from neurodev.learn.kernels.conv_planes import Numbers
 from neurodev.learn.kernels.rows import pack
 from neurodev.structure.table import Table
-
-Array = NDArray[Any]
 
 
 class Grid:

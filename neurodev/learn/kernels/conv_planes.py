@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import I4, I8, U1, U2, U4, Array, Int
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.core.arrays import I4, I8, U1, U2, U4, Array, Int
 from neurodev.learn.core.vectors import WIDTH, add_rows, copy_row, dot_rows, dot_two_rows
 
 # height, width, channels, out height, out width, kernel, stride, padding

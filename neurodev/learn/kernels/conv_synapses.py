@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import I4, I8, U1, U4, Array, Int
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.arrays import I4, I8, U1, U4, Array, Int
 from neurodev.learn.core.vectors import WIDTH, add_rows
 
 

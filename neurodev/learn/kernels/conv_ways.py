@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import U1, Array
 from neurodev.learn.core.answers import Answers, AnswersGradient, find_spans, reach
-from neurodev.learn.core.arrays import U1, Array
 from neurodev.learn.core.layer import Pullback, Weights
 from neurodev.learn.core.spikes import Current, Events, Spans, Spikes
 from neurodev.learn.core.vectors import WIDTH, aligned, padded

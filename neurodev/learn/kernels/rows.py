@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import B1, I4, I8, U1, U4, Array, Int
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.core.arrays import B1, I4, I8, U1, U4, Array, Int
 
 WIDE = 16  # a cache line of float32
 SHORT = 16  # living synapses of a row below which sparse rows go source by source

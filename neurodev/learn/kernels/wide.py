@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import I8, U1, U4, Array, Int
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.arrays import I8, U1, U4, Array, Int
 from neurodev.learn.core.vectors import WIDTH, add_rows, dot_rows
 
 NEAR_CACHE = 1 << 19  # bytes of weights from which on it pays

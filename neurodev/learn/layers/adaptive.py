@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import U1, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import U1, Array
 from neurodev.learn.core.layer import Pullback
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import slope

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from neurodev import rng
+from neurodev.arrays import U1, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import U1, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.structure.table import UidSource

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import U1, U2, Array, Int
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import Answers, AnswersGradient
-from neurodev.learn.core.arrays import U1, U2, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spans, Spikes
 from neurodev.learn.core.vectors import WIDTH, add_row, aligned, copy_row, padded

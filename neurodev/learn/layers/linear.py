@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Array
 from neurodev.errors import ParameterError
-from neurodev.learn.core.arrays import Array
 from neurodev.learn.core.layer import Pullback, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import WIDTH, aligned

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import U1, Array, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.core.arrays import U1, Array, Int
 from neurodev.learn.core.layer import Layer, Pullback, Vector
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import F8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import sum_kernel
-from neurodev.learn.core.arrays import F8, Array
 from neurodev.learn.core.layer import Layer, Pullback, Vector
 from neurodev.learn.core.spikes import Current
 from neurodev.structure.table import UidSource

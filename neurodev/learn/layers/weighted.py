@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
+from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
-
-Array = NDArray[Any]
 
 
 def initial_weights(n_in: int, n_out: int, fan_in: float, gain: float, seed: int, name: str, kind: type) -> Array:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Array
 from neurodev.learn.core.layer import Vector, Weights
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.encode import Encoder
@@ -21,8 +22,6 @@ from neurodev.learn.training.optim import Schedule
 from neurodev.structure.cause import Cause
 from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Applied, Plan
-
-Array = NDArray[Any]
 
 
 class Samples(Protocol):

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.registry import Registered, find, registered
 
-Array = NDArray[Any]
 LEAST = 1e-30  # probability below which its logarithm stays where it is
 Function = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import Array
 from neurodev.learn.core.layer import Vector, Weights
 from neurodev.registry import Registered, registered
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import F4, U1
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import F4, U1
 from neurodev.learn.core.spikes import Current, Spikes
 
 

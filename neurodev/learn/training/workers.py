@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import I8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.arrays import I8, Array
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.loss import Function, Loss, as_loss
 

@@ -1,0 +1,31 @@
+"""Names of array types: a letter for the kind of number, a digit for its bytes.
+
+Shapes are told where an array is used.  Numba infers types by itself and ignores these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+F4: TypeAlias = NDArray[np.float32]
+F8: TypeAlias = NDArray[np.float64]
+C16: TypeAlias = NDArray[np.complex128]
+I4: TypeAlias = NDArray[np.int32]
+I8: TypeAlias = NDArray[np.int64]
+U1: TypeAlias = NDArray[np.uint8]
+U2: TypeAlias = NDArray[np.uint16]
+U4: TypeAlias = NDArray[np.uint32]
+U8: TypeAlias = NDArray[np.uint64]
+B1: TypeAlias = NDArray[np.bool_]
+Array: TypeAlias = NDArray[Any]
+"""Arrays of layers: floats of the type of the model, or anything."""
+Floats: TypeAlias = NDArray[np.floating[Any]]
+"""Of either precision: weights and columns are float32 in training, and float64 where a test asks for it."""
+Integers: TypeAlias = NDArray[np.integer[Any]]
+Int: TypeAlias = int | np.integer[Any]
+"""A whole number in a kernel, where it may come out of an array."""
+Float: TypeAlias = float | np.floating[Any]
+"""A number in a kernel, of either precision."""
