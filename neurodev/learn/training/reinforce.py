@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
+from neurodev.arrays import F8, Array
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current
@@ -29,13 +30,12 @@ from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli
-from neurodev.learn.training.loss import LEAST, Array, Loss, cube_of, one_hot, softmax, spread_evenly
+from neurodev.learn.training.loss import LEAST, Loss, cube_of, one_hot, softmax, spread_evenly
 from neurodev.learn.training.method import Remembering
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
 from neurodev.params import param
 
-F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 EVEN = 1e-8  # where all advantages are equal, none is scaled up
 
