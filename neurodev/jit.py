@@ -68,14 +68,20 @@ def source_hash(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _flags() -> str:
+    """What of Numba's settings changes the code that it makes: its own cache does not look at them."""
+    flags = {"bounds": _config.BOUNDSCHECK, "debug": _config.DEBUGINFO_DEFAULT}
+    return "".join(f"-{word}" for word, on in flags.items() if on)
+
+
 @cache
 def cache_path(source: str) -> Path:
-    """Folder of the compiled kernels of one source file."""
+    """Folder of the compiled kernels of one source file, checked and ordinary ones apart."""
     base = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     file = Path(source)
     code = source_hash(file) if file.is_file() else "interactive"
     for root in (Path(base) if base else Path.home() / ".cache", Path(tempfile.gettempdir())):
-        path = root / "neurodev" / f"{file.stem}-{code}"
+        path = root / "neurodev" / f"{file.stem}-{code}{_flags()}"
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError:

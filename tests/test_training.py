@@ -84,7 +84,7 @@ def test_new_writes_a_training_study(tmp_path: Path, capsys: pytest.CaptureFixtu
     ],
 )
 def test_doors(little: Path, change: dict[str, str], message: str) -> None:
-    with pytest.raises((StudyError, Exception), match=message):
+    with pytest.raises((ParameterError, StudyError), match=message):
         training.trainer(reading.load(little, change))
 
 
