@@ -17,7 +17,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -289,7 +289,9 @@ else:
     def prefetch(array, index):  # type: ignore[no-untyped-def]
         """Nothing to do without the compiler."""
 
+    @lru_cache(maxsize=1 << 16)
     def _wrap(number, n, ctype):  # type: ignore[no-untyped-def]
+        # a view of an address owns nothing, so that one made before is as good as a new one, and a hundred times faster
         return np.ctypeslib.as_array((ctype * int(n)).from_address(int(number)))
 
     def view_f8(number, n):  # type: ignore[no-untyped-def]
