@@ -9,6 +9,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]  # the pages are about this checkout, whatever is installed
 
+import examples_of  # noqa: E402
 import names  # noqa: E402
 
 import neurodev  # noqa: E402
@@ -23,10 +24,10 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx_gallery.load_style",
+    "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "README.md"]
+exclude_patterns = ["_build", "_examples"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
@@ -40,6 +41,21 @@ maximum_signature_line_length = 80
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the template of classes lists what is the class's own
 default_role = "code"  # a word in single backticks is a name of the code, not a link
+
+# ------------------------------------------------------------------ the gallery
+examples_of.write(HERE / "_examples")
+sphinx_gallery_conf = {
+    "examples_dirs": "_examples",
+    "gallery_dirs": "gallery",
+    "plot_gallery": False,  # shown, not run
+    "filename_pattern": r"$^",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+    "within_subsection_order": "FileNameSortKey",
+}
 
 # ------------------------------------------------------------------ the page
 html_theme = "pydata_sphinx_theme"

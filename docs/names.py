@@ -55,7 +55,10 @@ def page() -> str:
         tables = [n for n in names if isinstance(_resolve(n), dict)]
         parts.append(f"{heading}\n{'-' * len(heading)}\n")
         if plain + rooms:
-            parts.append(".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n" + "".join(f"   ~{n}\n" for n in plain + rooms))
+            parts.append(
+                ".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n"
+                + "".join(f"   ~{n}\n" for n in plain + rooms)
+            )
         parts += [f"``{n}`` is a dictionary: {', '.join(sorted(_resolve(n)))}.\n" for n in tables]  # type: ignore[call-overload]
     return "\n".join(parts)
 
