@@ -1,4 +1,4 @@
-"""The scripts of `examples/` as sphinx-gallery wants them: with a heading, and with the picture that is kept beside them.
+"""The scripts of `examples/` as sphinx-gallery wants them: with a heading, and with the picture kept beside them.
 
 They are shown and not run: some take minutes, some need data.  `tests/test_examples.py` looks after them.
 """
@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 HEAD = """Gallery
 =======
 
-Each is one script that ends in a picture. From a checkout: ``python examples/five_axons.py``. Most take a length of life
-and a folder for their output as arguments; their first lines say which.
+Each is one script that ends in a picture. From a checkout: ``python examples/five_axons.py``. Most take a length of
+life and a folder for their output as arguments; their first lines say which.
 """
 
 

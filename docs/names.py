@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from pathlib import Path
 
 import neurodev as nd
@@ -50,16 +49,11 @@ def page() -> str:
     """The page in reStructuredText."""
     parts = [HEAD]
     for heading, names in groups().items():
-        plain = [n for n in names if not isinstance(_resolve(n), types.ModuleType | dict | str)]
-        rooms = [n for n in names if isinstance(_resolve(n), types.ModuleType)]
-        tables = [n for n in names if isinstance(_resolve(n), dict)]
         parts.append(f"{heading}\n{'-' * len(heading)}\n")
-        if plain + rooms:
-            parts.append(
-                ".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n"
-                + "".join(f"   ~{n}\n" for n in plain + rooms)
-            )
-        parts += [f"``{n}`` is a dictionary: {', '.join(sorted(_resolve(n)))}.\n" for n in tables]  # type: ignore[call-overload]
+        tables = {n: thing for n in names if isinstance(thing := _resolve(n), dict)}
+        pages = "".join(f"   ~{n}\n" for n in names if n not in tables)
+        parts.append(f".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n{pages}")
+        parts += [f"``{n}`` is a dictionary: {', '.join(sorted(words))}.\n" for n, words in tables.items()]
     return "\n".join(parts)
 
 

@@ -48,7 +48,7 @@ print(sum(reading.element.stats.cache_hits.values()), seen, int(room.sum()))
 
 @pytest.mark.skipif(not jit.ENABLED, reason="kernels are compiled")
 def test_checked_kernels_and_ordinary_ones_are_kept_apart(tmp_path: Path) -> None:
-    """An ordinary kernel in the cache does not hide a fault from a checked run, and a checked one is never met later."""
+    """An ordinary kernel in the cache hides no fault from a checked run, and a checked one is never met later."""
     (tmp_path / "reading.py").write_text(MODULE)
 
     def look(k: int, bounds: str) -> str:
@@ -66,7 +66,7 @@ def test_checked_kernels_and_ordinary_ones_are_kept_apart(tmp_path: Path) -> Non
 
 
 def test_views_of_an_address_are_the_memory_itself() -> None:
-    """Written through one, read through the next, compiled or not; also when the memory is given away and taken again."""
+    """Written through one, read through the next, compiled or not, also in memory that is taken again."""
     for _ in range(3):
         room = np.arange(6.0)
         at = jit.address(room)

@@ -182,6 +182,7 @@ def same_bytes(whole, cut, least):
     assert whole.sim.engine.events == cut.sim.engine.events
 
 
+@pytest.mark.compiled
 def test_cut_anywhere_gives_the_same_bytes():
     """Times, populations and indices of all spikes, potentials, weights and events, within a window and at its edge."""
     whole = Bytes(random_net(6)).run([20000.0])
@@ -201,6 +202,7 @@ def test_cut_anywhere_while_spines_live_and_die():
     same_bytes(whole, cut, 500)
 
 
+@pytest.mark.compiled
 def test_shifted_by_thirty_days():
     """ALG-5: intervals agree to 1e-9 ms."""
 

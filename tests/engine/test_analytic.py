@@ -80,6 +80,7 @@ def test_no_leak():
     assert abs(cv - 1 / np.sqrt(20)) < 4 * cv / np.sqrt(2 * gaps.size)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("rate", "inhibition", "reset", "refractory", "expected"),
     [(1000.0, 0.0, 10.0, 0.0, 28.9073728), (800.0, 0.0, 0.0, 0.0, 11.3846054), (1000.0, 250.0, 0.0, 2.0, 11.5391230)],

@@ -57,8 +57,8 @@ def test_the_rate_is_the_new_one_from_its_moment_on(tmp_path: Path, rate_hz: flo
 
 @pytest.mark.xfail(
     strict=True,
-    reason="SetRate takes the place in the list of backgrounds for a stream: a background with a rate a cell, described "
-    "before, has several streams, and the rate of another population is changed",
+    reason="SetRate takes the place in the list of backgrounds for a stream: a background with a rate a cell, "
+    "described before, has several streams, and the rate of another population is changed",
 )
 def test_behind_a_background_of_many_rates(tmp_path: Path) -> None:
     _, after = counts(trains(tmp_path / "a.sqlite", 300.0, spread=True), "changed")
