@@ -17,7 +17,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,10 +116,21 @@ def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
         _config.CACHE_DIR = before
 
 
+def _interpreted(fn: F) -> F:
+    """A kernel as plain Python: hashes wrap around on purpose, in every thread, and compiled code never warns."""
+
+    @wraps(fn)
+    def call(*arguments: Any) -> Any:
+        with np.errstate(over="ignore"):
+            return fn(*arguments)
+
+    return call  # type: ignore[return-value]
+
+
 def kernel(fn: F) -> F:
     """Compile a kernel (lazily, cached, without the GIL)."""
     if not ENABLED:
-        return fn
+        return _interpreted(fn)
     return _decorate(fn, njit(cache=CACHE, **_OPTIONS))  # type: ignore[no-any-return]
 
 
@@ -129,7 +140,7 @@ def sum_kernel(fn: F) -> F:
     The result is the same for the same machine and build; it differs from a left-to-right sum by rounding.
     """
     if not ENABLED:
-        return fn
+        return _interpreted(fn)
     options = {**_OPTIONS, "fastmath": {"reassoc", "contract", "nsz"}}
     return _decorate(fn, njit(cache=CACHE, **options))  # type: ignore[no-any-return]
 
@@ -280,7 +291,7 @@ if ENABLED:
         return carray(_pointer(number), (n,), np.int64)
 
 else:
-    np.seterr(over="ignore")  # hashes wrap around on purpose; compiled code never warns
+    np.seterr(over="ignore")  # for rules that are called by themselves; a thread of its own does not inherit it
 
     def call_hook(function, record, a, b, c, d, t):  # type: ignore[no-untyped-def]
         """Call the Python hook registered under a key."""

@@ -80,3 +80,32 @@ def test_views_of_an_address_are_the_memory_itself() -> None:
 def looked_at(at):  # type: ignore[no-untyped-def]
     """The third number of six."""
     return jit.view_f8(at, 6)[2]
+
+
+THREAD = """
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from neurodev import jit, rng
+
+@jit.kernel
+def draws(key, out):
+    for k in range(out.size):
+        out[k] = rng.uniform(key, np.uint64(k), np.uint64(2))
+
+def draw():
+    out = np.zeros(50)
+    draws(rng.key(1, "thread"), out)
+    return out
+
+warnings.simplefilter("error")
+with ThreadPoolExecutor(1) as pool:
+    print(draw().tobytes() == pool.submit(draw).result().tobytes() and 0.3 < draw().mean() < 0.7)
+"""
+
+
+def test_hashes_wrap_around_in_every_thread_without_the_compiler() -> None:
+    """NumPy's way with overflow belongs to a thread: worker threads warned, where compiled code is silent."""
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", THREAD], env=env, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
