@@ -121,7 +121,7 @@ def living_net(seed):
     return net, q
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(k, marks=pytest.mark.compiled) for k in (2, 3))])
 def test_everything_on(seed):
     """All mechanisms of the default study: spikes, sizes, evidence, weights, uids, causes and ticks."""
     net, q = living_net(seed)
@@ -192,6 +192,7 @@ def test_cut_anywhere_gives_the_same_bytes():
     assert other.trains()[0].tobytes() != Bytes(random_net(6)).run([500.0]).trains()[0].tobytes()
 
 
+@pytest.mark.compiled
 def test_cut_anywhere_while_spines_live_and_die():
     """The same with all mechanisms on: every column and every entry of the log too, cut before, at and after ticks."""
     options = {"acceleration": 2 * hour / 500.0}

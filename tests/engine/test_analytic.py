@@ -59,6 +59,7 @@ def rate_and_error(times, n, duration):
     return 1e3 * count / n / duration, 1e3 * cv * np.sqrt(count) / n / duration
 
 
+@pytest.mark.compiled
 def test_every_input_fires():
     """EX-23: rate lam / (1 + lam t_ref)."""
     net = nd.Network(seed=3)
@@ -68,6 +69,7 @@ def test_every_input_fires():
     assert abs(rate - 83.3333) < 4 * error
 
 
+@pytest.mark.compiled
 def test_no_leak():
     """EX-24: Gamma(20) intervals."""
     net = nd.Network(seed=4)
