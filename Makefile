@@ -2,26 +2,42 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: demo test lint types arch verify bench clean
+# What is worth a look with bounds checks or without the compiler: everything whose errors would touch memory.
+CHECKED := tests/engine tests/mechanisms tests/structure tests/neurons tests/signals tests/learn tests/methods
+INTERPRETED := tests/engine tests/mechanisms tests/structure tests/neurons tests/signals tests/learn tests/methods
+
+.PHONY: demo test lint types arch bounds interpreted verify docs bench clean
 
 $(BIN)/.plain: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("neurodev needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing neurodev into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(PIP) -e .
 	@touch $@
 
 $(BIN)/.full: $(BIN)/.plain
 	@echo "installing the tools for tests"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[data,test,dev]'
+	@$(PIP) -e '.[data,test,dev]'
+	@touch $@
+
+$(BIN)/.twins: $(BIN)/.full
+	@echo "installing the peers that the tests compare with"
+	@$(PIP) -e '.[twins]' || echo "torch is not to be had here: its twins will be named among the skipped"
+	@touch $@
+
+$(BIN)/.docs: $(BIN)/.plain
+	@echo "installing what builds the manual"
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 demo: $(BIN)/.plain
 	$(BIN)/neurodev demo --to demo
 
 test: $(BIN)/.full
-	$(BIN)/python -m pytest -q -n 2
+	$(PYTEST) -n 2
 
 lint: $(BIN)/.full
 	$(BIN)/ruff check .
@@ -33,11 +49,25 @@ types: $(BIN)/.full
 arch: $(BIN)/.full
 	$(BIN)/lint-imports
 
-verify: $(BIN)/.full
-	$(BIN)/python -m pytest -q -m slow
+# Kernels with bounds checks are other kernels: they are kept apart from the ordinary ones (neurodev/jit.py).
+bounds: $(BIN)/.full
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -n 2 $(CHECKED)
+
+# Without the compiler, with the share of lines that these tests run.
+interpreted: $(BIN)/.full
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -n 2 -m 'not slow and not compiled' --cov --cov-report=term:skip-covered $(INTERPRETED)
+
+# Ends with the names of all tests that had no data: those files run again, in which some need data.
+verify: $(BIN)/.twins
+	$(PYTEST) -m slow --name-skipped
+	$(PYTEST) --name-skipped tests/learn/test_torch.py $$(grep -rl '"no data: ' tests --include='test_*.py')
+
+docs: $(BIN)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
+	@echo "the manual is docs/_build/html/index.html"
 
 bench: $(BIN)/.plain
 	@for b in brunel brunel-stdp vogels-abbott vogels-abbott-current rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo build docs/_build docs/reference/api.rst docs/reference/generated docs/_examples docs/gallery *.egg-info

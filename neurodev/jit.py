@@ -17,7 +17,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -72,14 +72,20 @@ def source_hash(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _flags() -> str:
+    """What of Numba's settings changes the code that it makes: its own cache does not look at them."""
+    flags = {"bounds": _config.BOUNDSCHECK, "debug": _config.DEBUGINFO_DEFAULT}
+    return "".join(f"-{word}" for word, on in flags.items() if on)
+
+
 @cache
 def cache_path(source: str) -> Path:
-    """Folder of the compiled kernels of one source file."""
+    """Folder of the compiled kernels of one source file, checked and ordinary ones apart."""
     base = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     file = Path(source)
     code = source_hash(file) if file.is_file() else "interactive"
     for root in (Path(base) if base else Path.home() / ".cache", Path(tempfile.gettempdir())):
-        path = root / "neurodev" / f"{file.stem}-{code}"
+        path = root / "neurodev" / f"{file.stem}-{code}{_flags()}"
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError:
@@ -115,10 +121,21 @@ def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
         _config.CACHE_DIR = before
 
 
+def _interpreted(fn: F) -> F:
+    """A kernel as plain Python: hashes wrap around on purpose, in every thread, and compiled code never warns."""
+
+    @wraps(fn)
+    def call(*arguments: Any) -> Any:
+        with np.errstate(over="ignore"):
+            return fn(*arguments)
+
+    return call  # type: ignore[return-value]
+
+
 def kernel(fn: F) -> F:
     """Compile a kernel (lazily, cached, without the GIL)."""
     if not ENABLED:
-        return fn
+        return _interpreted(fn)
     return _decorate(fn, njit(cache=CACHE, **_OPTIONS))  # type: ignore[no-any-return]
 
 
@@ -128,7 +145,7 @@ def sum_kernel(fn: F) -> F:
     The result is the same for the same machine and build; it differs from a left-to-right sum by rounding.
     """
     if not ENABLED:
-        return fn
+        return _interpreted(fn)
     options = {**_OPTIONS, "fastmath": {"reassoc", "contract", "nsz"}}
     return _decorate(fn, njit(cache=CACHE, **options))  # type: ignore[no-any-return]
 
@@ -210,7 +227,7 @@ def address(array: NDArray[Any]) -> int:
 
 # The doors to memory, twice: as Python, which is also what a type checker reads, and for the compiler.
 if TYPE_CHECKING or not ENABLED:
-    np.seterr(over="ignore")  # hashes wrap around on purpose; compiled code never warns
+    np.seterr(over="ignore")  # for rules that are called by themselves; a thread of its own does not inherit it
 
     def call_hook(function: Int, record: int, a: int, b: int, c: int, d: int, t: float) -> None:
         """Call the hook registered under a key (compiled: the hook at an address)."""
@@ -223,7 +240,9 @@ if TYPE_CHECKING or not ENABLED:
     def prefetch(array: NDArray[Any], index: Int) -> None:
         """Ask for the cache line of ``array[index]``; never faults."""
 
+    @lru_cache(maxsize=1 << 16)
     def _wrap(number: Int, n: Int, ctype: Any) -> Any:
+        # a view of an address owns nothing, so that one made before is as good as a new one, and a hundred times faster
         return np.ctypeslib.as_array((ctype * int(n)).from_address(int(number)))
 
     def view_f8(number: Int, n: Int) -> F8:

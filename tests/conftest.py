@@ -1,8 +1,42 @@
-"""Subprocesses that tests start import this checkout, wherever they run: a relative PYTHONPATH would lose it."""
+"""Subprocesses import this checkout wherever they run; every session ends with what was skipped for want of data.
+
+A relative PYTHONPATH would lose the checkout.  Data that are not in the repository are looked for at run time; a test
+that does not find them is skipped, and a green session must not hide that.
+"""
 
 import os
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _given = [str(Path(p).resolve()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
 os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(ROOT), *_given]))
+
+NO_DATA = re.compile(r"^no data: ")  # how the reason of such a skip begins (test_house_rules.py)
+NO_PACKAGE = re.compile(r"^could not import ")
+
+
+def pytest_addoption(parser):
+    """`make verify` wants the whole list."""
+    parser.addoption("--name-skipped", action="store_true", help="name every test that was skipped for want of data")
+
+
+def _reasons(reports):
+    """(test, reason) of every skip."""
+    for report in reports:
+        words = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        yield report.nodeid, words.removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Tests without their data, and tests without a package that an extra brings."""
+    skipped = list(_reasons(terminalreporter.stats.get("skipped", [])))
+    for what, sort in (("data", NO_DATA), ("a package", NO_PACKAGE)):
+        mine = [(test, why) for test, why in skipped if sort.search(why)]
+        if not mine:
+            continue
+        hint = "" if config.getoption("--name-skipped") else " (--name-skipped lists them)"
+        terminalreporter.write_line(f"{len(mine)} skipped for want of {what}{hint}")
+        if config.getoption("--name-skipped"):
+            for test, why in sorted(mine):
+                terminalreporter.write_line(f"    {test}: {why}")

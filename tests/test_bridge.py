@@ -215,7 +215,7 @@ def trained_mnist(n_train, epochs):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not here")
+@pytest.mark.skipif(not MNIST.exists(), reason="no data: MNIST is not here")
 def test_a_thousand_mnist_images():
     """784-100-10 trained on MNIST: identical spikes in both layers on 1,000 test images; close calls counted."""
     model, x, accuracy = trained_mnist(10_000, 3)
@@ -228,7 +228,7 @@ def test_a_thousand_mnist_images():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not here")
+@pytest.mark.skipif(not MNIST.exists(), reason="no data: MNIST is not here")
 def test_the_convolutional_mnist_network():
     """The SD-SNN net (two convolutions, two poolings, two full layers) on 20 images: every spike of every layer."""
     x = data.mnist(MNIST).x_test[:20]
@@ -240,7 +240,7 @@ def test_the_convolutional_mnist_network():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LETTERS.exists(), reason="the letters before an event camera are not here")
+@pytest.mark.skipif(not LETTERS.exists(), reason="no data: the letters before an event camera are not here")
 def test_a_trained_and_pruned_convolutional_net_on_recordings():
     """26 letters, SD-SNN's net and rule: all 30 test recordings are read, and fire the same spikes in the engine."""
     model = nd.networks.network("sdsnn_nmnist", inputs=(16, 16, 2), n_class=26, seed=1)

@@ -11,7 +11,7 @@ from analysis import dendritic_integration as ca1
 DATA = Path(os.environ.get("NEURODEV_DATA", Path(__file__).parents[2] / "shared/data")) / ca1.FOLDER
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no {ca1.FOLDER}")
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no data: {ca1.FOLDER} is not here")
 def test_against_the_targets():
     """The targets of dendritic integration in CA1."""
     data = ca1.load(str(DATA))

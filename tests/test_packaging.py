@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DISTRIBUTION = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where the name to import is not the name to install
-BROUGHT = {"gymnasium"}  # whoever asks for an environment of its kind has it: no extra installs it
+BROUGHT = {"gymnasium"}  # whoever asks for an environment of its kind has it: only the tests install it
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 
 

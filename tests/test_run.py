@@ -266,7 +266,7 @@ def test_clustered_input(tmp_path):
     assert plateau[0] > plateau[1] + 0.5 and abs(linear[0] - linear[1]) < 0.25 and plateau[2] < 0.5
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="shared/data/dvs128_gesture is not here")
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no data: shared/data/dvs128_gesture is not here")
 def test_event_camera(tmp_path):
     from neurodev.data.events import pool, read_events
 

@@ -74,7 +74,7 @@ def test_a_study_finds_its_data(path: Path) -> None:
     name = s.table["data"]["path"]
     places = [Path(name), Path(os.environ.get("NEURODEV_DATA", ".")) / name]
     if not any(p.is_dir() for p in places):
-        pytest.skip(f"no folder {name!r}: set NEURODEV_DATA")
+        pytest.skip(f"no data: no folder {name!r}, set NEURODEV_DATA")
     s.table["data"] |= {"train": 20, "test": 20}
     data, kind = training.dataset(s), s.table["data"]["kind"]
     shape, n_class = IMAGES[kind] if kind in IMAGES else TRAINS[kind]

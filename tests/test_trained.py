@@ -131,13 +131,26 @@ def test_a_method_of_a_user_has_a_cause_of_its_own(tmp_path: Path) -> None:
     assert "deaths: whim" in words(run.plot())
 
 
-def test_a_death_of_magnitude_is_the_smallest_weight(runs: dict[str, nd.Run]) -> None:
-    """The logged number is the |weight| at the drop: below every weight that the exchange kept."""
-    log = runs["LTH"].log.deaths
-    first = log.value[log.tick == log.tick.min()]
-    kept = log.value[log.tick > log.tick.min()]
-    assert first.size and np.isfinite(first).all() and (first >= 0).all()
-    assert np.median(first) < np.median(kept)
+def test_a_death_of_magnitude_is_the_smallest_weight(
+    runs: dict[str, nd.Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The logged numbers are the n smallest |weight| of all that lived, over all tensors, at the moment of the drop."""
+    seen: list[np.ndarray] = []
+
+    def look(self: Any, trainer: Any, density: float, before: Any = METHODS["LTH"]._prune) -> None:
+        tables = [w.table for w in trainer.model.weights_of().values()]
+        seen.append(np.sort(np.concatenate([np.abs(t.weight[t.slots()]) for t in tables])))
+        before(self, trainer, density)
+
+    monkeypatch.setattr(METHODS["LTH"], "_prune", look)
+    log = trained(tmp_path / "watched.sqlite", "LTH").log.deaths
+    assert np.array_equal(log.value, runs["LTH"].log.deaths.value)  # watching changed nothing
+    ticks = np.unique(log.tick)
+    assert len(ticks) == len(seen) > 1
+    for tick, living in zip(ticks, seen, strict=True):
+        gone = np.sort(log.value[log.tick == tick])
+        assert 0 < gone.size < living.size
+        np.testing.assert_array_equal(gone, living[: gone.size].astype(gone.dtype))
 
 
 def test_info_says_data_methods_and_accuracy(runs: dict[str, nd.Run]) -> None:

@@ -1,5 +1,7 @@
 """Presets: sets of mechanisms whose numbers were taken from measurements, each number with its source.
 
+::
+
     projection.use(*nd.presets.mature_cortex(window="thinned skull"))
     print(nd.presets.mature_cortex())
 

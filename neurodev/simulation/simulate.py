@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from neurodev.errors import ParameterError
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
+from neurodev.record.scratch import scratch_file
 from neurodev.runs.run import Run
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
@@ -69,7 +69,7 @@ class Simulation:
     tick : float, ms (life)
         Period of the slow mechanisms.
     to : path, optional
-        Run file; a temporary file if not given.
+        Run file; if not given, a temporary one that goes when the program ends.
     record : {"daily", "all", "none"}
         Which full spike trains to keep; counts are always kept.
     progress : bool
@@ -102,11 +102,7 @@ class Simulation:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {network!r}")
         self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
-        if to is None:
-            handle, name = tempfile.mkstemp(prefix="neurodev-", suffix=".sqlite")
-            os.close(handle)
-            os.unlink(name)
-            to = name
+        to = scratch_file() if to is None else to
         self._progress = progress
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []

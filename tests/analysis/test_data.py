@@ -17,7 +17,7 @@ def need(folder, files, source):
     try:
         common.find(folder, None, files, source)
     except ParameterError as e:
-        pytest.skip(str(e))
+        pytest.skip(f"no data: {e}")
 
 
 def test_least_squares_finds_the_minimum():

@@ -106,9 +106,8 @@ def test_plastic_weights(rule, delay):
         assert abs(ours[syn["uid"]] - syn["weight"]) <= 4 * np.spacing(np.float32(6.0))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_everything_on(seed):
-    """All mechanisms of the default study: spikes, sizes, evidence, weights, uids, causes and ticks."""
+def living_net(seed):
+    """All mechanisms of the default study; returns the projection on spines too."""
     net = nd.Network(seed=seed, sheet=nd.Sheet(300, 300))
     r = net.add(nd.Poisson(20.0), 25, name="retina")
     e = net.add(nd.LIF(), 12, name="e")
@@ -120,6 +119,13 @@ def test_everything_on(seed):
     net.connect(i, e, nd.Near(120, 2), weight=1.0, delay=delay)
     q.use(nd.STDP("burst", period=500.0, burst_loss=1.0), nd.SpineSize(), nd.Neurotrophin(feeds=10), nd.Turnover())
     e.use(nd.Scaling(target_hz=5.0))
+    return net, q
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(k, marks=pytest.mark.compiled) for k in (2, 3))])
+def test_everything_on(seed):
+    """All mechanisms of the default study: spikes, sizes, evidence, weights, uids, causes and ticks."""
+    net, q = living_net(seed)
     sim, naive, spikes, log = both(net, 500.0 * 12 + 100, acceleration=2 * hour / 500.0)
     same_spikes(spikes, naive.spikes, 500)
     assert sorted(log) == sorted(naive.log)
@@ -135,24 +141,70 @@ def test_everything_on(seed):
     verify(sim.tables[q.name])
 
 
-def test_cut_anywhere_gives_the_same_bytes():
-    def run(pieces):
-        net = random_net(6)
-        sim = Simulator(net)
-        out = []
+class Bytes:
+    """Every spike as it left the engine, and every entry of the log, in their order."""
+
+    def __init__(self, net, **options):
+        self.sim, self.net = Simulator(net, **options), net
+        self.spikes, self.log = [], []
         for p in net.populations.values():
-            sim.engine.record_trains(p.index, True)
-        sim.engine.sink = lambda e, t, p, i: out.append((e + t).tobytes() + p.tobytes() + i.tobytes())
+            self.sim.engine.record_trains(p.index, True)
+        self.sim.engine.sink = lambda e, t, p, i: self.spikes.append((e + t, p.copy(), i.copy()))
+        self.sim.listeners.append(self)
+
+    def on_tick(self, simulator, report):
+        for name, batch in report.logs.items():
+            self.log += [name, *(np.asarray(x).tobytes() for x in batch)]
+
+    def run(self, pieces):
         for stop in pieces:
-            sim.run_until_spike(stop)
-        return sim, b"".join(sorted(out)) if len(pieces) == 1 else None
+            self.sim.run_until_spike(stop)
+        self.sim.engine.flush_spikes()
+        return self
 
-    whole, _ = run([20000.0])
-    cut, _ = run([0.3, 17.77, 17.770001, 8191.9, 8192.0, 12345.6, 20000.0])
-    assert whole.engine.potential("e").tobytes() == cut.engine.potential("e").tobytes()
-    assert whole.engine.events == cut.engine.events
+    def trains(self):
+        return [np.concatenate(part) for part in zip(*self.spikes, strict=True)]
+
+    def state(self):
+        """Potentials of all cells and all columns of all synapses."""
+        cells = [p.name for p in self.net.populations.values() if isinstance(p.model, nd.LIF)]
+        columns = {(q, k): v for q, t in self.sim.tables.items() for k, v in t.state().items()}
+        return {p: self.sim.engine.potential(p) for p in cells} | columns
 
 
+def same_bytes(whole, cut, least):
+    for ours, theirs in zip(whole.trains(), cut.trains(), strict=True):
+        assert ours.size >= least and ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes()
+    ours, theirs = whole.state(), cut.state()
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        assert np.asarray(ours[key]).tobytes() == np.asarray(theirs[key]).tobytes(), key
+    assert whole.log == cut.log
+    assert whole.sim.engine.events == cut.sim.engine.events
+
+
+@pytest.mark.compiled
+def test_cut_anywhere_gives_the_same_bytes():
+    """Times, populations and indices of all spikes, potentials, weights and events, within a window and at its edge."""
+    whole = Bytes(random_net(6)).run([20000.0])
+    cut = Bytes(random_net(6)).run([0.3, 17.77, 17.770001, 8191.9, 8192.0, 12345.6, 20000.0])
+    same_bytes(whole, cut, 20_000)
+    other = Bytes(random_net(60)).run([500.0])
+    assert other.trains()[0].tobytes() != Bytes(random_net(6)).run([500.0]).trains()[0].tobytes()
+
+
+@pytest.mark.compiled
+def test_cut_anywhere_while_spines_live_and_die():
+    """The same with all mechanisms on: every column and every entry of the log too, cut before, at and after ticks."""
+    options = {"acceleration": 2 * hour / 500.0}
+    end = 500.0 * 12 + 100
+    whole = Bytes(living_net(1)[0], **options).run([end])
+    cut = Bytes(living_net(1)[0], **options).run([0.3, 499.9, 500.0, 500.1, 2741.23, 3000.0, 5999.99, end])
+    assert len(whole.log) > 24
+    same_bytes(whole, cut, 500)
+
+
+@pytest.mark.compiled
 def test_shifted_by_thirty_days():
     """ALG-5: intervals agree to 1e-9 ms."""
 

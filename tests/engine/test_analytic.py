@@ -59,6 +59,7 @@ def rate_and_error(times, n, duration):
     return 1e3 * count / n / duration, 1e3 * cv * np.sqrt(count) / n / duration
 
 
+@pytest.mark.compiled
 def test_every_input_fires():
     """EX-23: rate lam / (1 + lam t_ref)."""
     net = nd.Network(seed=3)
@@ -68,6 +69,7 @@ def test_every_input_fires():
     assert abs(rate - 83.3333) < 4 * error
 
 
+@pytest.mark.compiled
 def test_no_leak():
     """EX-24: Gamma(20) intervals."""
     net = nd.Network(seed=4)
@@ -80,6 +82,7 @@ def test_no_leak():
     assert abs(cv - 1 / np.sqrt(20)) < 4 * cv / np.sqrt(2 * gaps.size)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("rate", "inhibition", "reset", "refractory", "expected"),
     [(1000.0, 0.0, 10.0, 0.0, 28.9073728), (800.0, 0.0, 0.0, 0.0, 11.3846054), (1000.0, 250.0, 0.0, 2.0, 11.5391230)],

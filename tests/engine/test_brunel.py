@@ -42,6 +42,7 @@ def rate_and_cv(t, cell, n, span):
     return t.size / n / span * 1e3, float(np.mean(cv)) if ok.any() else np.nan
 
 
+@pytest.mark.compiled
 def test_same_input_gives_the_spikes_of_nest_precise():
     """Same connections, same external spikes, V = 0: the train of NEST 3.10 `iaf_psc_delta_ps` to 1e-9 ms.
 
@@ -74,6 +75,7 @@ def test_simultaneous_arrivals_act_as_their_sum(inhibitory_spikes, fires):
     assert (engine.take_counts()[target.index] == int(fires)).all()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("jump", "rate", "se", "cv"),
     [pytest.param(0.1, 9.347, 0.014, 0.8184, marks=pytest.mark.slow), (0.5, 9.088, 0.012, 0.8213)],
@@ -149,6 +151,7 @@ def test_states_of_the_network(name):
     assert low <= engine.take_counts()[0].mean() / seconds <= high
 
 
+@pytest.mark.compiled
 def test_a_small_network_leaves_the_first_volley():
     """EX-30c at a fifth of the neurons, V = 0 at first: asynchronous irregular, no volleys at the refractory rate."""
     t, cell = trains(brunel(5, 2, scale=0.2), 250.0, after=50.0)

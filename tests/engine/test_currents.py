@@ -77,6 +77,7 @@ def trains(net, stops, least=200):
     return sim, spikes
 
 
+@pytest.mark.compiled
 def test_cut_anywhere_gives_the_same_bytes():
     whole, a = trains(mixed_net(6), [9000.0])
     cut, b = trains(mixed_net(6), [0.3, 17.77, 17.770001, 8191.9, 8192.0, 8500.1, 9000.0])
@@ -84,6 +85,7 @@ def test_cut_anywhere_gives_the_same_bytes():
     assert whole.engine.potential("e").tobytes() == cut.engine.potential("e").tobytes()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("seed", [1, 4])
 def test_inputs_of_no_weight(seed):
     """EX-31h: events that carry nothing change no spike time."""
@@ -100,6 +102,7 @@ def test_inputs_of_no_weight(seed):
     np.testing.assert_allclose(neurons[0], neurons[1], rtol=1e-12)
 
 
+@pytest.mark.compiled
 def test_shifted_by_thirty_days():
     """ALG-5."""
     window = Simulator(mixed_net(7)).engine.epoch_length

@@ -4,6 +4,7 @@ import heapq
 import math
 
 import numpy as np
+import pytest
 
 import neurodev as nd
 from neurodev.engine.engine import Engine
@@ -69,6 +70,7 @@ def one_event_per_synapse(engine, drive_times, drive_cells, duration):
     return spikes, events
 
 
+@pytest.mark.compiled
 def test_cursors_deliver_what_one_event_per_synapse_does():
     """ALG-3: the same spikes at the same times, bit for bit, in the same order."""
     net, got = network(5), []

@@ -78,6 +78,7 @@ LINEAR = [
 ]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dendrite", LINEAR)
 def test_linear_branches_are_a_point_neuron(dendrite):
     """The same spikes whatever the branches, if they only add up."""
@@ -101,6 +102,7 @@ def test_branches_of_delta_synapses():
     assert trains(net(None), [500.0])[1].tobytes() == trains(net(nd.Branches(3)), [500.0])[1].tobytes()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("dendrite", [nd.Bilinear(3), nd.TwoLayer(3), nd.Plateau(3, threshold=70.0, duration=500.0)])
 def test_cut_anywhere_gives_the_same_bytes(dendrite):
     whole, a = trains(branched_net(6, dendrite), [9000.0])
@@ -109,6 +111,7 @@ def test_cut_anywhere_gives_the_same_bytes(dendrite):
     assert whole.engine.potential("e").tobytes() == cut.engine.potential("e").tobytes()
 
 
+@pytest.mark.compiled
 def test_shifted_by_thirty_days():
     """ALG-5, with plateaus that outlast an epoch's end."""
 
@@ -184,6 +187,7 @@ def test_branches_at_random_and_given():
         net.connect(a, i, nd.Degree(50), weight=1.0, branch=0)
 
 
+@pytest.mark.compiled
 def test_births_lie_on_branches_and_a_run_tells_them(tmp_path):
     """Newborn synapses have branch and place of their own, the run file keeps them, a spine's story tells them."""
     from neurodev.units import day

@@ -3,6 +3,7 @@
 import bisect
 
 import numpy as np
+import pytest
 
 import neurodev as nd
 from neurodev.engine.engine import Engine
@@ -29,6 +30,7 @@ def drive_heap(s, is_push, time, index, room, out_time, out_index):
     return done
 
 
+@pytest.mark.compiled
 def test_predicted_crossings_leave_in_order():
     """ALG-1: 1e6 random pushes and pops, many of equal time: the order of a sorted list of (time, neuron)."""
     net = nd.Network(seed=1)
@@ -108,6 +110,7 @@ def test_an_agenda_holds_the_arrivals_of_its_window_in_order_and_in_24_bytes():
     assert grown > 0
 
 
+@pytest.mark.compiled
 def test_the_log_holds_a_spike_once_however_many_synapses_it_has():
     """ALG-4: pending memory does not depend on the fan-out: 12 bytes a spike in the log, 18 an arrival of a window."""
     held = []

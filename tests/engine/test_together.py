@@ -69,6 +69,7 @@ def test_only_the_sum_counts():
     assert pair(True, [2.5, 2.5], [2.0, 2.0]) == [3.0] and pair(False, [2.5, 2.5], [2.0, 2.0]) == [3.0, 3.0]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     "cell", [{"drive": 25.0}, {"refractory": 0.0}, {"tau_excitatory": 5.0, "tau_inhibitory": 10.0}]
 )

@@ -138,7 +138,7 @@ def check_gradients(layer, evaluate, tolerances):
     return d_in
 
 
-@pytest.mark.parametrize("kind", ["together", "queue", "recurrent"])
+@pytest.mark.parametrize("kind", ["together", "queue", pytest.param("recurrent", marks=pytest.mark.compiled)])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("tau", [(20.0, 7.0), (20.0, 10.0), (10.0, 10.0)])
 def test_gradients_equal_central_differences(kind, seed, tau):
@@ -402,6 +402,7 @@ def model_of(seed, scale=0.5):
     return EventModel(layer, readout=out)
 
 
+@pytest.mark.compiled
 def test_training_learns_and_repeats():
     """A toy task is learned to 95 %, with the same bytes from the same seed."""
     x, y = toy(200, 1)

@@ -10,7 +10,7 @@ MNIST = Path(__file__).parents[3] / "shared/data/mnist"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not MNIST.exists(), reason="MNIST is not here")
+@pytest.mark.skipif(not MNIST.exists(), reason="no data: MNIST is not here")
 def test_784_350_10_in_five_epochs():
     """At least 96 % at the last of 5 epochs (96.7 measured; 97.8 at the last of the 20 epochs of the script)."""
     options = eventprop_mnist.options([str(MNIST), "--epochs", "5", "--drop", "0.1"])

@@ -67,6 +67,7 @@ def test_critic_moves_to_the_mean_return() -> None:
     assert critic.memory["value"][:3].tolist() == [2.0, 0.0, 2.0]
 
 
+@pytest.mark.compiled
 def test_learns_while_pruned_and_resumes(tmp_path) -> None:
     """A little maze is solved at 80 % sparsity; a broken run goes on to the same weights, the critic's memory too."""
     options = {"methods": [NDSNN(sparsity=0.8, every=10)], "to": tmp_path / "a.sqlite"}

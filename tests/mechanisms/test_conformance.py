@@ -116,6 +116,7 @@ def test_switched_off_equals_never_named(name):
         same(a, b)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_has_an_effect_or_says_what_it_owns(name):
     """Not a stub: something of what it owns, adds to or reads off moves within two days."""

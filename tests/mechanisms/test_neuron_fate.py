@@ -243,6 +243,7 @@ KINDS = {
 }
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("seed", "kind"), enumerate(KINDS, 1))
 def test_lives_against_the_naive_simulator(seed, kind):
     """Same spikes, same deaths and births of neurons and of everything on them, same columns."""
@@ -266,6 +267,7 @@ def test_lives_against_the_naive_simulator(seed, kind):
     sim.verify()
 
 
+@pytest.mark.compiled
 def test_everything_goes_with_the_cell():
     """BIO-24, ALG-9: counts reconcile after every tick, the dead are silent, signals are cleared, the log replays."""
     sim = Simulator(circuit(3, room=6, death=DYING, growth=GROWING), **FAST)
@@ -437,6 +439,7 @@ def test_lesion_of_cells_of_a_drive():
     assert batch.neuron.tolist() == [1, 3] and set(batch.cause) == {CAUSES.index("lesion")}
 
 
+@pytest.mark.compiled
 def test_cut_anywhere_gives_the_same_bytes():
     def run(pieces):
         sim = Simulator(circuit(4, room=6, death=DYING, growth=GROWING), **FAST)

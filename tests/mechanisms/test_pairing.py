@@ -195,6 +195,7 @@ def test_interventions_and_other_mechanisms_are_counted() -> None:
     assert lost.size and set(lost) <= {CAUSES.index("axonal_elements"), CAUSES.index("dendritic_elements")}
 
 
+@pytest.mark.compiled
 def test_with_spines_and_turnover() -> None:
     """On a projection with spines: sizes of the dead are logged, other births are taken back for want of elements."""
     net = nd.Network(seed=1)
@@ -244,6 +245,7 @@ def mortal(seed: int = 6, n: int = 40, room: int = 12) -> Simulator:
     return Simulator(net, tick=1000.0, acceleration=1.0)
 
 
+@pytest.mark.compiled
 def test_elements_go_and_come_with_their_neurons() -> None:
     """ALG-9 with element totals while neurons die and are born: the dead and unborn have no elements and no calcium."""
     sim = mortal()

@@ -65,6 +65,7 @@ FAST = {p for i, p in enumerate(PAIRS) if i % 5 == 0} | set(REFUSED)
 CASES = [pytest.param(*p, id="+".join(p), marks=() if p in FAST else pytest.mark.slow) for p in PAIRS]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("a", "b"), CASES)
 def test_a_pair_lives_together(a, b):
     """No NaN, no leak, no broken invariant after any tick; the log replays.  A refusal is the listed one."""

@@ -163,7 +163,7 @@ def test_postnatal_hippocampus() -> None:
         1: ((22, 5.5), (53, 11), (4.9, 4.3)), 4: ((19, 5.9), (53, 11), None), 6: ((20, 8.0), (53, 11), None),
         12: ((7.2, 4.7), (32, 12), (37, 14)),
     }  # fmt: skip
-    n = few(400, 60)
+    n = few(400, 150)
     w = World((SpineStage(**POSTNATAL_CA1),), bare(n), tick=0.5 * day, options=dict(multapses=True))
     for age, bands in published.items():
         w.step(round((age + POSTNATAL_START) / 0.5) - w.clock.tick)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurodev.errors import BuildError, ParameterError
-from neurodev.mechanisms.base import check_owners
+from neurodev.mechanisms.base import Mechanism, SynapseView, check_owners
 from neurodev.mechanisms.hooks import EVIDENCE, WEIGHT
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
@@ -90,14 +90,24 @@ def test_off_switches(switch: dict, expected: float) -> None:
     assert w.of("drive_evidence") == pytest.approx(expected, abs=1e-12)
 
 
-def test_two_terms_add_and_are_cleared_each_tick() -> None:
-    w = World((STDP("burst"), STDP("burst", gain=2.0), STILL), star(4))
+def test_the_drive_adds_to_what_is_there_and_is_cleared_each_tick() -> None:
+    """Another mechanism's term of the same column stays beside it; nothing piles up from tick to tick."""
+
+    class _Push(Mechanism):
+        adds = ("drive_evidence",)
+
+        def add(self, view: SynapseView) -> None:
+            view.table.column("drive_evidence")[view.slots()] += 0.25
+
+    m = STDP("burst", gain=3.0)
+    check_owners("p", (m, _Push()))
+    w = World((m, _Push(), STILL), star(4))
     w.table.column("evidence")[w.table.slots()] = [1.0, 2.0, 3.0, 4.0]
+    once = 3.0 * np.exp(-2 / 24) * (np.array([1.0, 2.0, 3.0, 4.0]) - 2.5)
     w.step()
-    once = np.exp(-2 / 24 * 2) * (np.array([1.0, 2.0, 3.0, 4.0]) - 2.5)  # the second instance low-passes again
-    assert w.of("drive_evidence") == pytest.approx(6.0 * once)
+    assert w.of("drive_evidence") == pytest.approx(once + 0.25)
     w.step()
-    assert w.of("drive_evidence") == pytest.approx(6.0 * once * np.exp(-2 / 24 * 2))
+    assert w.of("drive_evidence") == pytest.approx(once * np.exp(-2 / 24) + 0.25)
 
 
 def test_newborns_start_at_the_mean_of_their_target() -> None:

@@ -180,6 +180,7 @@ def test_trace_is_the_sum_written_out() -> None:
     np.testing.assert_allclose(final_trace(x, channels=2), (expected / 5).reshape(3, 4, 2).sum(axis=1), rtol=1e-6)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("strict", [False, True])
 def test_dpap_never_brings_anything_back(strict: bool) -> None:
     t = trainer(methods.DPAP(strict=strict), image_model(), epochs=6)
@@ -439,6 +440,7 @@ def test_learned_gains_get_the_gradient_of_the_map() -> None:
 # ---------------------------------------------------------------- hybrids, storage
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", [methods.TrophicNDSNN, methods.TracedNDSNN])
 def test_hybrids_end_at_their_sparsity(kind: type) -> None:
     t = trainer(kind(sparsity=0.8, every=4), image_model(), epochs=8)

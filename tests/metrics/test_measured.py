@@ -9,7 +9,7 @@ import pytest
 from neurodev.metrics import sizes, turnover
 
 DATA = Path(__file__).parents[3] / "shared/data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="shared/data is not here")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no data: shared/data is not here")
 
 
 def table(path):

@@ -60,6 +60,7 @@ def test_normalisation():
     assert potential(t, 0, 1, **A) == pytest.approx(3.149802624737183, rel=1e-12)
 
 
+@pytest.mark.compiled
 def test_random_states():
     """EX-31g: 1e5 random states against a dense grid and bisection: the same verdict, the same time."""
     n, horizon, points = 100_000, 30.0, 240

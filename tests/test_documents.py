@@ -1,0 +1,107 @@
+"""Every block of code in the manual, in CONTRIBUTING and (slow) in README runs, and the manual names every public name.
+
+Blocks of one page are one program.  A block that begins with a comment that is a file name is written to that file;
+lines of a console block that begin with ``$ neurodev`` are given to the command line.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import neurodev as nd
+from neurodev import jit, registry
+from neurodev.cli import main
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# ([\w.]+\.\w+)\n")
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)]
+WITH_CODE = [p for p in PAGES if BLOCK.search(p.read_text(encoding="utf-8"))]
+
+
+def play(page: Path, folder: Path) -> int:
+    """Run the blocks of a page in a folder; returns how many."""
+    text = page.read_text(encoding="utf-8")
+    module = types.ModuleType(f"page_{page.stem}".replace("-", "_"))
+    sys.modules[module.__name__] = module  # dataclasses look for the module of a class
+    played = 0
+    for block in BLOCK.finditer(text):
+        language, code = block.groups()
+        if named := FILE.match(code):
+            (folder / named[1]).write_text(code, encoding="utf-8")
+        if language == "python":
+            where = f"{page.relative_to(ROOT)}, the block at line {text[: block.start()].count(chr(10)) + 1}"
+            linecache.cache[where] = (len(code), None, code.splitlines(keepends=True), where)  # for tracebacks
+            exec(compile(code, where, "exec", dont_inherit=True), vars(module))
+        elif language == "console":
+            for line in code.splitlines():
+                program, *words = shlex.split(line.removeprefix("$ "))
+                assert line.startswith("$ neurodev ") and program == "neurodev", line
+                assert main(words) == 0, line
+        elif language not in ("toml", "text"):
+            raise AssertionError(f"{page}: nobody runs a block of {language}")
+        played += 1
+    return played
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run in; what a page defines is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_known", {kind: dict(known) for kind, known in registry._known.items()})
+    return tmp_path
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="whole runs")
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_the_blocks_of_a_page_run(page: Path, alone: Path) -> None:
+    assert play(page, alone)
+
+
+@pytest.mark.slow
+def test_the_blocks_of_the_readme_run(alone: Path) -> None:
+    assert play(ROOT / "README.md", alone) == 2
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        file, _, anchor = link.partition("#")
+        if file.startswith("http"):
+            continue
+        target = page.parent / file if file else page
+        assert target.is_file() or target.is_dir(), link
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in heads}, link
+
+
+def test_every_public_name_has_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each, under a heading; what is made by hand of the list would forget the next name."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    sys.modules.pop("names", None)
+    import names
+
+    listed = [n for group in names.groups().values() for n in group]
+    assert len(listed) == len(set(listed))
+    assert {f"neurodev.{n}" for n in nd.__all__ if n not in names.ROOMS and not n.startswith("__")} <= set(listed)
+    for room in names.ROOMS:
+        assert {f"neurodev.{room}.{n}" for n in getattr(nd, room).__all__} <= set(listed)
+    text = names.page()
+    assert all(n in text for n in listed)
+
+
+def test_policies_name_tests_that_are_there() -> None:
+    page = (ROOT / "docs/explanation/policies.md").read_text(encoding="utf-8")
+    tests = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 3
+    for name in named:
+        assert f"def {name}(" in tests, name

@@ -1,0 +1,111 @@
+"""Kernels with bounds checks and ordinary ones: what the first see, and that neither is ever taken for the other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurodev import jit
+
+MODULE = """
+import sys
+import numpy as np
+from neurodev import jit
+
+@jit.kernel
+def element(values, k):
+    return values[k]
+
+@jit.hook
+def beyond(record, a, b, c, d, t):
+    jit.view_f8(record, 3)[a] = t
+
+@jit.kernel
+def call(hook, record, a):
+    jit.call_hook(hook, record, a, 0, 0, 0, 1.0)
+"""
+LOOK = """
+import sys
+import numpy as np
+from neurodev import jit
+import reading
+seen = []
+sys.unraisablehook = lambda u: seen.append(u.exc_type.__name__)
+try:
+    reading.element(np.zeros(3), int(sys.argv[1]))
+except IndexError:
+    seen.append("kernel")
+room = np.zeros(1000)
+reading.call(jit.address_of_hook(reading.beyond), jit.address(room), int(sys.argv[1]))
+print(sum(reading.element.stats.cache_hits.values()), seen, int(room.sum()))
+"""
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="kernels are compiled")
+def test_checked_kernels_and_ordinary_ones_are_kept_apart(tmp_path: Path) -> None:
+    """An ordinary kernel in the cache hides no fault from a checked run, and a checked one is never met later."""
+    (tmp_path / "reading.py").write_text(MODULE)
+
+    def look(k: int, bounds: str) -> str:
+        env = os.environ | {"NEURODEV_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_BOUNDSCHECK": bounds}
+        env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+        done = subprocess.run([sys.executable, "-c", LOOK, str(k)], env=env, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert look(1, "0") == "0 [] 1"  # compiled, in range
+    assert look(7, "1") == "0 ['kernel', 'IndexError'] 0"  # compiled anew, with checks, in kernel and hook
+    assert look(1, "1") == "1 [] 1"  # from its own folder
+    assert look(1, "0") == "1 [] 1"  # and so is the ordinary one
+    folders = sorted(p.name for p in (tmp_path / "cache" / "neurodev").iterdir() if p.name.startswith("reading"))
+    assert len(folders) == 2 and folders[1] == folders[0] + "-bounds"
+
+
+def test_views_of_an_address_are_the_memory_itself() -> None:
+    """Written through one, read through the next, compiled or not, also in memory that is taken again."""
+    for _ in range(3):
+        room = np.arange(6.0)
+        at = jit.address(room)
+        first = looked_at(at)
+        room[2] = 7.0
+        assert first == 2.0 and looked_at(at) == 7.0
+        del room
+
+
+@jit.kernel
+def looked_at(at):  # type: ignore[no-untyped-def]
+    """The third number of six."""
+    return jit.view_f8(at, 6)[2]
+
+
+THREAD = """
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from neurodev import jit, rng
+
+@jit.kernel
+def draws(key, out):
+    for k in range(out.size):
+        out[k] = rng.uniform(key, np.uint64(k), np.uint64(2))
+
+def draw():
+    out = np.zeros(50)
+    draws(rng.key(1, "thread"), out)
+    return out
+
+warnings.simplefilter("error")
+with ThreadPoolExecutor(1) as pool:
+    print(draw().tobytes() == pool.submit(draw).result().tobytes() and 0.3 < draw().mean() < 0.7)
+"""
+
+
+def test_hashes_wrap_around_in_every_thread_without_the_compiler() -> None:
+    """NumPy's way with overflow belongs to a thread: worker threads warned, where compiled code is silent."""
+    env = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", THREAD], env=env, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
