@@ -109,9 +109,14 @@ numba_version: str = numba.__version__
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 
+def _kept(fn: Any) -> bool:
+    """Whether what is compiled of a function is kept: what was typed at a prompt or in a notebook has no file."""
+    return CACHE and Path(fn.__code__.co_filename).is_file()
+
+
 def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
     """Apply a Numba decorator with our cache folder, then restore Numba's own setting."""
-    if not CACHE:
+    if not _kept(fn):
         return make(fn)
     before = _config.CACHE_DIR
     _config.CACHE_DIR = str(cache_path(fn.__code__.co_filename))
@@ -136,7 +141,7 @@ def kernel(fn: F) -> F:
     """Compile a kernel (lazily, cached, without the GIL)."""
     if not ENABLED:
         return _interpreted(fn)
-    return _decorate(fn, njit(cache=CACHE, **_OPTIONS))  # type: ignore[no-any-return]
+    return _decorate(fn, njit(cache=_kept(fn), **_OPTIONS))  # type: ignore[no-any-return]
 
 
 def sum_kernel(fn: F) -> F:
@@ -147,14 +152,14 @@ def sum_kernel(fn: F) -> F:
     if not ENABLED:
         return _interpreted(fn)
     options = {**_OPTIONS, "fastmath": {"reassoc", "contract", "nsz"}}
-    return _decorate(fn, njit(cache=CACHE, **options))  # type: ignore[no-any-return]
+    return _decorate(fn, njit(cache=_kept(fn), **options))  # type: ignore[no-any-return]
 
 
 def rule(fn: F) -> F:
     """Compile a small function that LLVM always inlines: tuples of arrays then cost nothing to pass."""
     if not ENABLED:
         return fn
-    return _decorate(fn, njit(cache=CACHE, forceinline=True, **_OPTIONS))  # type: ignore[no-any-return]
+    return _decorate(fn, njit(cache=_kept(fn), forceinline=True, **_OPTIONS))  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------- addresses and hooks
@@ -183,7 +188,7 @@ class CompiledHook:
     def address(self) -> int:
         """The address of the C function."""
         if self._compiled is None:
-            make: Any = cfunc(self._signature, cache=CACHE, nopython=True, error_model="numpy")  # type: ignore[call-arg]
+            make: Any = cfunc(self._signature, cache=_kept(self.py_func), nopython=True, error_model="numpy")  # type: ignore[call-arg]
             self._compiled = _decorate(self.py_func, make)
         return int(self._compiled.address)
 

@@ -44,7 +44,7 @@ def together(a: str, b: str, kind: str, *more: str) -> list[Mechanism]:
 
 
 def settle(a: str, b: str) -> tuple[str, list[Mechanism]] | str:
-    """The first kind of projection and order in which a pair is accepted, or why it is refused at the home of `a`.
+    """The first kind of projection and order in which a pair is accepted, or all that is said where it is refused.
 
     Two rules that would both write weights are also tried on spines with sizes.
     """
@@ -57,7 +57,7 @@ def settle(a: str, b: str) -> tuple[str, list[Mechanism]] | str:
                 if why is None:
                     return kind, everyone
                 reasons.append(why)
-    return reasons[0]
+    return "; ".join(dict.fromkeys(reasons))
 
 
 # one pair in five in `make test`, and the refused ones; all of them in `make verify`
