@@ -456,6 +456,7 @@ def test_cut_anywhere_gives_the_same_bytes():
     assert (~np.isnan(sim.blocks["e"].died)).any() and (sim.blocks["e"].born > 0).any()
 
 
+@pytest.mark.compiled
 def test_switched_off_equals_never_named():
     """Blocked from the start, or with fraction 0: bit for bit, and nobody's stream moves."""
 
@@ -474,6 +475,7 @@ def test_switched_off_equals_never_named():
 # ---------------------------------------------------------------------- the run
 
 
+@pytest.mark.compiled
 def test_run_tells_the_lives_of_neurons(tmp_path):
     """Log replay gives the final structure, also of static projections; metrics count the living."""
     sim = nd.Simulation(circuit(3, room=6, death=DYING, growth=GROWING), to=tmp_path / "r.sqlite", **FAST)

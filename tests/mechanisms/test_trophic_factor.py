@@ -279,6 +279,7 @@ def small(**given) -> tuple[Simulator, nd.Projection]:
     return Simulator(net, tick=2 * hour, acceleration=7200.0), q
 
 
+@pytest.mark.compiled
 def test_infusion_and_blockade() -> None:
     """Infused factor is there from the next tick on; without receptors uptake and level fall, all of it reversible."""
     sim, q = small()
@@ -301,6 +302,7 @@ def test_infusion_and_blockade() -> None:
             wrong.check(sim)
 
 
+@pytest.mark.compiled
 def test_who_gets_no_factor_dies() -> None:
     """BIO-25, trophic side: neurons whose axons win factor survive; a dead target has neither ligand nor pro-form."""
     net = nd.Network(seed=2)
