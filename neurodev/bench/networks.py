@@ -256,9 +256,9 @@ def startup(scale: float) -> dict[str, Any]:
         return time.perf_counter() - begin
 
     first = (
-        "import neurodev as nd; from neurodev import study; from importlib.resources import files; "
-        "s = study.load(str(files('neurodev.studies').joinpath('map.toml'))); "
-        "sim = study.simulation(s, study.build(s)); sim.simulator.run_until_spike(100.0)"
+        "from neurodev.studies import development, reading; from importlib.resources import files; "
+        "s = reading.load(str(files('neurodev.studies').joinpath('map.toml'))); "
+        "sim = development.simulation(s, development.build(s)); sim.simulator.run_until_spike(100.0)"
     )
     wall(first)
     base = [wall("import numpy, numba") for _ in range(5)]
@@ -270,12 +270,17 @@ def startup(scale: float) -> dict[str, Any]:
     return out
 
 
+def _of_steps(name: str, measured: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The result of a benchmark of training steps, from what `bench.training` measured."""
+    again = {k: v for k, v in measured.items() if k not in ("all", "seconds", "spread")}
+    return _result(name, measured["all"], measured["operations"], **(again | more))
+
+
 def train_fc(scale: float) -> dict[str, Any]:
     """A step of 784-800-10 with dense weights at 5 % input; `scale` multiplies the repeats."""
     from neurodev.bench import training as bench_training
 
-    m = bench_training.measure(1.0, 0.05, repeats=max(3, round(15 * scale)))
-    return _result("train-fc", m.pop("all"), m["operations"], **m)
+    return _of_steps("train-fc", bench_training.measure(1.0, 0.05, repeats=max(3, round(15 * scale))))
 
 
 def train_sparse(scale: float) -> dict[str, Any]:
@@ -283,16 +288,14 @@ def train_sparse(scale: float) -> dict[str, Any]:
     from neurodev.bench import training as bench_training
 
     steps = bench_training.scaling(repeats=max(3, round(9 * scale)))
-    last = steps[-1]
-    return _result("train-sparse", last.pop("all"), last["operations"], steps=[*steps[:-1], last])
+    return _of_steps("train-sparse", steps[-1], steps=steps)
 
 
 def train_conv(scale: float) -> dict[str, Any]:
     """A step of the SD-SNN net for MNIST on 100 samples; `scale` multiplies the repeats."""
     from neurodev.bench import training as bench_training
 
-    m = bench_training.measure_conv(repeats=max(3, round(7 * scale)))
-    return _result("train-conv", m.pop("all"), m["operations"], **m)
+    return _of_steps("train-conv", bench_training.measure_conv(repeats=max(3, round(7 * scale))))
 
 
 _BENCHMARKS: dict[str, Callable[[float], dict[str, Any]]] = {
