@@ -19,8 +19,9 @@ from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import Answers, AnswersGradient
 from neurodev.learn.core.layer import Layer, Pullback, Signal
 from neurodev.learn.core.spikes import Current, Spans, Spikes
+from neurodev.learn.core.surrogate import slope
 from neurodev.learn.core.vectors import WIDTH, add_row, aligned, copy_row, padded
-from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step, step_back
+from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step
 from neurodev.learn.layers.pool import AveragePool2d
 
 # ---------------------------------------------------------------- a line of pooled pixels, step by step
@@ -130,11 +131,33 @@ def _adjoint(
     push: Array,
     d: Array,
 ) -> None:
-    """Gradient of the currents at step t into d[t % 2], d (2, room); that of step t + 1 is in the other row."""
+    """Gradient of the currents at step t into d[t % 2], d (2, room); that of step t + 1 is in the other row.
+
+    As `neurons.step_back`, written out: called, the loops are an eighth slower.
+    """
+    leak, _, threshold, subtract = neuron
+    kind, width, height, attached = slopes
+    zero = u.dtype.type(0)
+    hold = u.dtype.type(1) if attached else zero
     q = place[1] * place[2]
     for corner in range(4):
         a, e = corner * q, (corner + 1) * q
-        step_back(u[t, a:e], push[:q], d[(t + 1) % 2, a:e], d[t % 2, a:e], t == n_step - 1, neuron, slopes)
+        now, out, later = u[t, a:e], d[t % 2, a:e], d[(t + 1) % 2, a:e]
+        if t == n_step - 1:
+            for k in range(q):
+                h = height * slope(kind, now[k] - threshold, width)
+                out[k] = h * push[k] if h != zero else zero
+        elif subtract:
+            for k in range(q):
+                carry = leak * later[k]
+                h = height * slope(kind, now[k] - threshold, width)
+                out[k] = carry + (h * (push[k] - hold * carry * threshold) if h != zero else zero)
+        else:
+            for k in range(q):
+                v = now[k]
+                carry = leak * later[k]
+                h = height * slope(kind, v - threshold, width)
+                out[k] = (zero if v >= threshold else carry) + (h * (push[k] - hold * carry * v) if h != zero else zero)
 
 
 @rule
