@@ -40,6 +40,7 @@ from analysis.methods import finished, resumed
 from neurodev import registry
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
+from neurodev.learn import keep_freed_memory
 from neurodev.learn.training.optim import Adam, cosine
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.metrics import cost
@@ -252,6 +253,7 @@ def loaded(path: str, settings: dict[str, str]) -> Study:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train what is missing, then print."""
+    keep_freed_memory()
     p = argparse.ArgumentParser(description="NSPDI-SNN against linear neurons under STDS, at equal sparsity and size.")
     p.add_argument("study", help="a training study (TOML) of a gated fully_connected net under NSPDI, or maze")
     p.add_argument("--sparsity", type=float, nargs="+", default=[0.9, 0.95])

@@ -24,6 +24,7 @@ from analysis.common import run as guarded
 from analysis.common import save
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
+from neurodev.learn import keep_freed_memory
 from neurodev.metrics import cost
 from neurodev.plot.style import INK, SOFT, legend, new_figure, plain
 from neurodev.record.runfile import RunFile
@@ -258,6 +259,7 @@ def figure(every: Sequence[Trained]) -> Any:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train what is missing, then print and draw."""
+    keep_freed_memory()
     p = argparse.ArgumentParser(description="One table and one figure from many runs of training.")
     p.add_argument("studies", nargs="+", help="training studies (TOML)")
     p.add_argument("--seeds", type=int, default=3)

@@ -1,1 +1,1 @@
-"""neurodev.signals"""
+"""What mechanisms may know of the recent past: traces, calcium, rates."""

@@ -1,1 +1,1 @@
-"""Studies that ship with the package, as TOML."""
+"""Networks and trainings as TOML: reading, development, training, ablations; and those that ship with the package."""
