@@ -44,6 +44,7 @@ class Status(IntEnum):
     CROSSING_FULL = 3
     RECORD_FULL = 4
     EVENT_BUDGET = 5
+    STUCK = 6
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -35,16 +35,22 @@ PACKAGE = Path(__file__).parent
 
 _IMPORT = re.compile(rb"^\s*(?:from|import) +(neurodev[\w.]*)(?: +import +(\([^)]*\)|[^\n]*))?", re.MULTILINE)
 
+_ANY_IMPORT = re.compile(rb"^\s*(?:from|import) +([A-Za-z_][\w.]*)", re.MULTILINE)
+
 
 @cache
 def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
-    """Digest of a source file, and the files of this package that it imports."""
+    """Digest of a source file, and the files that it imports, of this package or (outside it) from its own folder."""
     text = path.read_bytes()
     names = []
     for module, imported in _IMPORT.findall(text):
         names += [module.decode(), *(f"{module.decode()}.{word.decode()}" for word in re.findall(rb"\w+", imported))]
     files = (PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in dict.fromkeys(names))
-    return hashlib.sha256(text).digest(), frozenset(file for file in files if file in _files())
+    found = frozenset(file for file in files if file in _files())
+    if PACKAGE not in path.parents:  # a user's own file: what it imports from beside it counts as well
+        beside = (path.parent.joinpath(*m.decode().split(".")).with_suffix(".py") for m in _ANY_IMPORT.findall(text))
+        found |= frozenset(file for file in beside if file.is_file())
+    return hashlib.sha256(text).digest(), found
 
 
 @cache
@@ -54,7 +60,7 @@ def _files() -> frozenset[Path]:
 
 @cache
 def source_hash(path: Path) -> str:
-    """Hash of a source file and of all it imports, directly or not, from this package.
+    """Hash of a source file and of all it imports, directly or not, from this package or from beside it.
 
     Numba's own cache misses changes in imported helpers; hashing the whole package would recompile the engine
     for a change in a plot.
@@ -177,10 +183,12 @@ class CompiledHook:
     ----------
     py_func : callable
         The Python function.
+    kind : {"hook", "rule"}
+        Hooks of mechanisms and rules of neuron models have signatures of their own.
     """
 
-    def __init__(self, fn: Hook, signature: Any) -> None:
-        self.py_func = fn
+    def __init__(self, fn: Hook, signature: Any, kind: str) -> None:
+        self.py_func, self.kind = fn, kind
         self._signature = signature
         self._compiled: Any = None
 
@@ -198,7 +206,7 @@ def hook(fn: Hook) -> Hook | CompiledHook:
     if not ENABLED:
         return fn
     signature = types.void(*_HOOK_TYPES)
-    made: CompiledHook = _decorate(fn, lambda f: CompiledHook(f, signature))
+    made: CompiledHook = _decorate(fn, lambda f: CompiledHook(f, signature, "hook"))
     return made
 
 
@@ -211,7 +219,7 @@ def model_rule(fn: F) -> F:
     if not ENABLED:
         return fn
     signature = types.int64(*_RULE_TYPES)
-    return _decorate(fn, lambda f: CompiledHook(f, signature))  # type: ignore[no-any-return]
+    return _decorate(fn, lambda f: CompiledHook(f, signature, "rule"))  # type: ignore[no-any-return]
 
 
 def address_of_hook(h: Callable[..., Any] | CompiledHook | None) -> int:

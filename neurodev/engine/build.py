@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,12 @@ from neurodev.engine.loop.background import BATCH
 from neurodev.engine.loop.state import (
     N_BLOCK_WINDOWS,
     N_BUDGET,
+    N_COUNTER,
     N_CROSSING,
     N_FRAME_WINDOWS,
     N_MODELS,
     N_SUPRA,
+    N_TIME,
     N_TOGETHER,
     N_UNIFORM,
     SENTINEL,
@@ -32,10 +35,12 @@ from neurodev.engine.loop.state import (
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address, address_of_hook
-from neurodev.mechanisms.base import check_writers
+from neurodev.mechanisms.base import Mechanism, check_writers
 from neurodev.neurons.channels import FRAME
+from neurodev.neurons.door import Door
 from neurodev.neurons.model import Cells, Membrane, NeuronModel
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
+from neurodev.structure.store import Slots
 from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
@@ -44,6 +49,7 @@ MAX_LANES = 64
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 _LONGEST_WINDOW = 16.0  # ms
+EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
 
 
 @dataclass
@@ -58,7 +64,13 @@ class Membranes:
 
 def membranes(populations: list[Population]) -> Membranes:
     """Concatenate the membranes of all populations of neurons and group equal ones into classes."""
-    parts = [p.model.membrane(p.n, p.name) for p in populations if isinstance(p.model, NeuronModel)]
+    parts = []
+    for p in populations:
+        if isinstance(p.model, NeuronModel):
+            door = Door(p.model, p.n, p.name)
+            parts.append(door.membrane(p.model.membrane(p.n, p.name), Membrane))
+            if p.model.rules() is None and not p.model.inlined:
+                door.refuse("rules() returned None: it must name the compiled rules of the model")
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
     all_of = Membrane(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -97,7 +109,11 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
 
 def fastest_rate(populations: list[Population], neurons: Neurons) -> float:
     """The highest rate (1/ms) of any membrane or current: the frame of the membranes must be short for it."""
-    rates = [p.model.fastest_rate(p.n, p.name) for p in populations if isinstance(p.model, NeuronModel)]
+    rates = [
+        Door(p.model, p.n, p.name).rate(p.model.fastest_rate(p.n, p.name))
+        for p in populations
+        if isinstance(p.model, NeuronModel)
+    ]
     return max(float(neurons.rate.max()), *rates)
 
 
@@ -160,7 +176,7 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
 
 def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, together: bool) -> tuple[Clock, int]:
     """The clock at time 0, and the number of windows in an epoch; `ruled`: some population has rules of its own."""
-    n = np.zeros(22, dtype=np.int64)
+    n = np.zeros(N_COUNTER, dtype=np.int64)
     frame = max(1, int(FRAME / (fastest * window))) if fastest > 0 else 1 << 40
     block = max(1, round(1.0 / window))
     n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
@@ -170,8 +186,30 @@ def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, tog
     n[N_UNIFORM] = int(neurons.rate.size == 1 and not ruled)
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
     common = np.lcm(frame if fastest > 0 else 1, block)
-    epoch = int(common * max(1, np.ceil(8192.0 / (common * window))))
-    return Clock(np.zeros(5), np.array([window]), n), epoch
+    epoch = int(common * max(1, np.ceil(EPOCH / (common * window))))
+    return Clock(np.zeros(N_TIME), np.array([window]), n), epoch
+
+
+RESERVED = frozenset(Slots._fields) | {"weight", "pre", "lane"}  # not for mechanisms to create
+
+
+def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any) -> None:
+    """Add the columns that a mechanism asks for, with their fill values.
+
+    Raises
+    ------
+    BuildError
+        For what is not a dictionary of finite numbers, a name that the table keeps for itself, and a second fill.
+    """
+    if not isinstance(given, dict):
+        raise BuildError(f"{where}: {m.name}.columns() must return a dictionary of fill values, got {given!r:.60}")
+    for name, fill in given.items():
+        if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
+            raise BuildError(f"{where}: {m.name} cannot make a column {name!r}: choose another word")
+        if isinstance(fill, bool) or not isinstance(fill, (int, float, np.number)) or not np.isfinite(fill):
+            raise BuildError(f"{where}: {m.name}.columns()[{name!r}] must be a finite number, got {fill!r}")
+        if columns.setdefault(name, float(fill)) != fill:
+            raise BuildError(f"{where}: {m.name} fills column {name!r} with {fill!r}, another with {columns[name]!r}")
 
 
 def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
@@ -201,7 +239,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     if q.spines is not None:
         columns["size"] = q.spines.volume
     for m in q.mechanisms:
-        columns.update(m.plain_columns() if q.spines is None else m.columns())
+        add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine import build
+from neurodev.engine.drives import bound, chunk_of
 from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
 from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
@@ -24,8 +25,10 @@ from neurodev.engine.loop.state import (
     N_EVENTS,
     N_NEED,
     N_OPEN,
+    N_OVERFLOW,
     N_RECORD,
     N_RELEASE,
+    N_STUCK,
     N_UNIFORM,
     N_WINDOW,
     REFRACTORY,
@@ -45,6 +48,7 @@ from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
 from neurodev.neurons.drive import Drive
 from neurodev.neurons.model import NeuronModel
+from neurodev.neurons.rules import AT
 from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
@@ -134,11 +138,7 @@ class Engine:
             bg.refill(address(self._table), b, rate, offset)
 
     def _bind_drives(self) -> None:
-        self._sources = [
-            (p, p.model.bind(p.n, p.positions, self.network.seed, p.name))
-            for p in self.populations
-            if isinstance(p.model, Drive)
-        ]
+        self._sources = [(p, bound(p, self.network.seed)) for p in self.populations if isinstance(p.model, Drive)]
         self._next_chunk = [0 for _ in self._sources]
         self._drive_until = self.start
 
@@ -233,12 +233,24 @@ class Engine:
                     f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
                     "lower its excitation or raise events_per_tick"
                 )
+            if status == Status.STUCK:
+                raise SimulationError(self._stuck())
             if status != Status.DONE:
                 self._grow(Status(status))
                 continue
             if target == edge and n[N_OPEN] == 0:
                 self._new_epoch()
         self.flush_spikes()
+
+    def _stuck(self) -> str:
+        """What to say of a neuron model that notes events which are past, or the same for ever."""
+        j = int(self.state.clock.n[N_STUCK]) - 1
+        p = self.populations[int(self.state.neurons.population[j])]
+        return (
+            f"population {p.name!r}: the rules of {type(p.model).__name__} note an event of neuron "
+            f"{j - int(self.state.neurons.first[p.index])} at {self.now:.6g} ms that is past, or the same again and "
+            "again: `predict` must note a later one (max(at, t)), and what it reads must have moved on"
+        )
 
     def _grow(self, status: Status) -> None:
         """Make room for what the loop could not store; it goes on where it stopped."""
@@ -259,12 +271,31 @@ class Engine:
             fresh_log.index[:, : old.time.shape[1]] = old.index
             self._replace(log=fresh_log)
         elif status is Status.CROSSING_FULL:
-            q = s.queue
-            double = {k: np.concatenate([getattr(q, k), np.zeros_like(getattr(q, k))])
-                      for k in ("crossing_time", "crossing_index", "crossing_u")}  # fmt: skip
-            self._replace(queue=q._replace(**double))
+            self._more_crossings()
         else:
             raise SimulationError(f"the event loop stopped with status {status.name}")
+
+    def _more_crossings(self) -> None:
+        """Double the heap of predicted events; where one found no room, build it anew from what the neurons note."""
+        q, n = self.state.queue, self.state.clock.n
+        double = {k: np.concatenate([getattr(q, k), np.zeros_like(getattr(q, k))])
+                  for k in ("crossing_time", "crossing_index", "crossing_u")}  # fmt: skip
+        self._replace(queue=q._replace(**double))
+        if not n[N_OVERFLOW]:
+            return
+        n[N_OVERFLOW] = n[N_CROSSING] = 0
+        predict_delta(address(self._table), 0, self.state.neurons.u.size, float(self.state.clock.time[T_NOW]))
+        k, q = int(n[N_CROSSING]), self.state.queue
+        parts = [(q.crossing_time[:k].copy(), q.crossing_index[:k].copy(), q.crossing_u[:k].copy())]
+        for p, cells in self.cells.items():
+            noted = np.flatnonzero(np.isfinite(cells.state[:, AT]))
+            index = (int(self.state.neurons.first[p]) + noted).astype(np.uint32)
+            parts.append((cells.state[noted, AT], index, np.zeros(noted.size)))
+        time, index, key = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((index, time))  # a sorted list is a heap
+        m = order.size
+        q.crossing_time[:m], q.crossing_index[:m], q.crossing_u[:m] = time[order], index[order], key[order]
+        n[N_CROSSING] = m
 
     def _new_epoch(self) -> None:
         """Move every stored time back by one epoch; exact, since an epoch is a whole number of windows."""
@@ -289,7 +320,7 @@ class Engine:
         for i, (p, source) in enumerate(self._sources):
             while self.start + self._next_chunk[i] * source.period < until:
                 k = self._next_chunk[i]
-                t, j = source.chunk(k)
+                t, j = chunk_of(source, k, p)
                 if not self.alive[p.index].all():
                     living = self.alive[p.index][j]
                     t, j = t[living], j[living]

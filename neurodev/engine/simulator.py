@@ -9,7 +9,7 @@ for each projection, weights refreshed, recording.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from neurodev.engine.checks import check_reads, check_ticks, mechanisms_of
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
-from neurodev.errors import BuildError, InvariantError, ParameterError, nearest
+from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
@@ -32,6 +32,9 @@ from neurodev.units import day, hour
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+
+
+P = TypeVar("P", Plan, NeuronPlan)
 
 
 @dataclass
@@ -212,8 +215,8 @@ class Simulator:
         applied = {}
         for q in projections:
             if q.mechanisms or q.name in gone:
-                asked = [m.propose(self.views[q.name]) for m in self._active(q.name, q.mechanisms)]
-                plans = gone.get(q.name, []) + [x for x in asked if isinstance(x, Plan)]
+                asked = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name, q.mechanisms)]
+                plans = gone.get(q.name, []) + [x for x in asked if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:
                     self.refresh_weights(q)
@@ -234,8 +237,8 @@ class Simulator:
         gone: dict[str, list[Plan]] = {}
         for p in self.network.populations.values():
             self.blocks[p.name].clear_absent()
-            plans = [m.propose(self.neuron_views[p.name]) for m in self._active(p.name, p.mechanisms)]
-            for name, plan in self._apply_neuron_plans(p, [x for x in plans if isinstance(x, NeuronPlan)]):
+            plans = [proposed(m, self.neuron_views[p.name], NeuronPlan) for m in self._active(p.name, p.mechanisms)]
+            for name, plan in self._apply_neuron_plans(p, [x for x in plans if x is not None]):
                 gone.setdefault(name, []).append(plan)
         return gone
 
@@ -347,3 +350,19 @@ class Simulator:
             weight_map.refresh_from_size(
                 slots, table.column("size"), table.weight, table.post, view.weight_gain, view.silent_volume, gain
             )
+
+
+def proposed(m: Mechanism, view: Any, form: type[P]) -> P | None:
+    """What a mechanism proposes: a plan of the kind that its level asks for, or None.
+
+    Raises
+    ------
+    SimulationError
+        For anything else.
+    """
+    plan = m.propose(view)
+    if plan is not None and not isinstance(plan, form):
+        raise SimulationError(
+            f"{m.name}.propose on {view.name!r} must return a {form.__name__} or None, got {plan!r:.60}"
+        )
+    return plan

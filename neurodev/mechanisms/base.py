@@ -82,6 +82,13 @@ class Hot:
                 raise BuildError(
                     f"the parameters of hooks must be a NamedTuple, whose fields they read by name, got {given!r}"
                 )
+        for hook in (self.on_pre, self.on_post):
+            compiled = isinstance(hook, jit.CompiledHook) and hook.kind == "hook"
+            if hook is not None and not (compiled if jit.ENABLED else callable(hook)):
+                raise BuildError(f"a hook must be a function decorated with neurodev.jit.hook, got {hook!r:.60}")
+        for tau in (*self.pre_traces, *self.post_traces):
+            if not isinstance(tau, (int, float)) or not tau > 0:
+                raise BuildError(f"a trace needs a time constant > 0 ms (inf: it never decays), got {tau!r}")
         types = sorted({type(k).__name__ for k in self.kinds})
         if len(types) > 1:
             raise BuildError(f"the kinds of a Hot must be of one type, got {types}")

@@ -1,4 +1,6 @@
-"""Predicted events: a binary heap in parallel arrays, ordered by (time, neuron); its room is the caller's business."""
+"""Predicted events: a binary heap in parallel arrays, ordered by (time, neuron).
+
+Where an event finds no room, a mark is left, and the engine builds the heap anew with more of it."""
 
 from __future__ import annotations
 
@@ -15,8 +17,11 @@ U4 = NDArray[np.uint32]
 
 @rule
 def push(count: I8, time: F8, index: U4, value: F8, t: float, j: Int, u: float) -> None:
-    """Put in the event of neuron `j` at `t` with its key `u`; `count` (1,), the others (room,)."""
+    """Put in the event of neuron `j` at `t` with its key `u`; `count` (2,): events, and 1 if one found no room."""
     i = count[0]
+    if i >= time.shape[0]:
+        count[1] = 1
+        return
     count[0] = i + 1
     while i > 0:
         parent = (i - 1) >> 1

@@ -59,6 +59,7 @@ class LIF(NeuronModel):
         Branches on which the synapses sit (`dendrite.py`); all but linear `Branches` need synaptic currents.
     """
 
+    inlined: ClassVar[bool] = True  # with delta synapses
     equation: ClassVar[str] = (
         "tau dV/dt = rest + drive - V (+ R I);  at threshold a spike, V = reset for the refractory period;  an input "
         "jumps V by its weight, or I by its weight where tau_excitatory and tau_inhibitory are given"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import address, address_of_hook, call_rule, kernel
+from neurodev.neurons.door import Door
 from neurodev.neurons.rules import FRAME, REFRACTORY, deliver_each, kick_one
 from neurodev.registry import Registered
 from neurodev.structure.places import Branches
@@ -99,22 +100,26 @@ class Cells:
     """
 
     def __init__(self, model: NeuronModel, n: int, name: str, fastest: float, now: float) -> None:
-        rules = model.rules()
+        door, rules = Door(model, n, name), model.rules()
+        door.rules(rules, Rules)
         assert rules is not None
         self.model, self.n, self.rules, self.fastest = model, n, rules, fastest
         values = model.expand(n, name)
-        rows = np.ascontiguousarray(model.table(values, fastest), dtype=np.float64)
+        rows = door.table(model.table(values, fastest))
         self.classes, kind = np.unique(rows, axis=0, return_inverse=True)
         self.kind: U4 = kind.reshape(-1).astype(np.uint32)
         self.per_neuron = int(model.dendrite.per_neuron) if model.dendrite is not None else 0
-        self.columns = (Column("event", np.inf, True), *model.columns())
-        self.place_columns = model.place_columns() if self.per_neuron else ()
+        self.columns = (Column("event", np.inf, True), *door.columns(model.columns(), Column, "columns"))
+        self.place_columns = door.columns(model.place_columns(), Column, "place_columns")
+        if self.place_columns and not self.per_neuron:
+            door.refuse("place_columns() without a dendrite: give the model one (dendrite = nd.Branches(8))")
         self._first = self._filled(n, self.columns, now)
-        for word, start in model.start(values).items():
-            self._first[:, [c.name for c in self.columns].index(word)] = start
+        names = [c.name for c in self.columns[1:]]
+        for word, start in door.start(model.start(values), names).items():
+            self._first[:, 1 + names.index(word)] = start
         self.state = self._first.copy()
         self.places = self._filled(n * self.per_neuron, self.place_columns, now)
-        self.scratch = np.zeros(max(model.n_scratch(), 1))
+        self.scratch = np.zeros(max(door.count(model.n_scratch(), "n_scratch"), 1))
         self.record = np.zeros(0, dtype=np.int64)
         self.u: F8 = np.zeros(n)
         self.clock: F8 = np.zeros(3)
@@ -181,6 +186,7 @@ class NeuronModel(Registered, kind="neuron model"):
     """
 
     equation: ClassVar[str] = ""
+    inlined: ClassVar[bool] = False  # only membranes that the loop computes itself may have no rules
     dendrite: Branches | None = None
 
     @property
@@ -216,7 +222,7 @@ class NeuronModel(Registered, kind="neuron model"):
         Equal rows are kept once.  `fastest` is the highest rate (1/ms) of any membrane or current in the network: the
         frame of the membranes lasts `neurons.channels.FRAME` of its time constants.
         """
-        return np.column_stack(list(values.values()))
+        return np.column_stack(list(values.values())) if values else np.zeros((0, 0))
 
     def fastest_rate(self, n: int, name: str) -> float:
         """The highest rate (1/ms) that the frame of the membranes must be short for; 0 if it uses none."""
@@ -231,6 +237,7 @@ class NeuronModel(Registered, kind="neuron model"):
 
     def expand(self, n: int, name: str) -> dict[str, F8]:
         """Every parameter that is a number as an (n,) array; wrong lengths are refused by name."""
+        Door(self, n, name).kind()
         out: dict[str, F8] = {}
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)

@@ -38,7 +38,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import Int
-from neurodev.jit import call_rule, model_rule, rule, view2_f8, view2_u8, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import (
+    call_rule,
+    model_rule,
+    read_i8,
+    rule,
+    view2_f8,
+    view2_u8,
+    view_f4,
+    view_f8,
+    view_i8,
+    view_u4,
+    view_u8,
+)
 from neurodev.neurons import heap
 
 F4 = NDArray[np.float32]
@@ -75,7 +87,7 @@ class ModelRecord(NamedTuple):
     scratch: int  # float64 (n_scratch)
     n_scratch: int
     clock: int  # float64: NOW, FRAME, BLOCK
-    n_event: int  # int64 (1): events in the heap
+    n_event: int  # int64 (2): events in the heap, and 1 if one found no room
     event_time: int  # float64 (room), and of the same length
     event_index: int  # uint32
     event_key: int  # float64
@@ -110,12 +122,7 @@ class Row(NamedTuple):
 @rule
 def model_of(m: int) -> ModelRecord:
     """The record by name."""
-    r = view_i8(m, RECORD_SIZE)
-    return ModelRecord(
-        r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15], r[16],
-        r[17], r[18], r[19], r[20], r[21], r[22], r[23], r[24], r[25], r[26], r[27], r[28], r[29], r[30], r[31], r[32],
-        r[33], r[34],
-    )  # fmt: skip
+    return read_i8(m, 0, ModelRecord)
 
 
 @rule
@@ -198,7 +205,7 @@ def schedule(m: int, i: Int, t: float) -> None:
     cells_of(m)[i, AT] = t
     if t < NONE:
         heap.push(
-            view_i8(r.n_event, 1), view_f8(r.event_time, r.room), view_u4(r.event_index, r.room),
+            view_i8(r.n_event, 2), view_f8(r.event_time, r.room), view_u4(r.event_index, r.room),
             view_f8(r.event_key, r.room), t, r.first + i, 0.0,
         )  # fmt: skip
 

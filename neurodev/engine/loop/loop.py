@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import Int
 from neurodev.engine.loop import background as bg
 from neurodev.engine.loop.background import background_until
 from neurodev.engine.loop.delivery import arrive, arrive_together
@@ -35,15 +36,20 @@ from neurodev.engine.loop.state import (
     N_FRAME_WINDOWS,
     N_MODELS,
     N_OPEN,
+    N_OVERFLOW,
     N_RECORD,
+    N_SAME,
+    N_STUCK,
     N_SUPRA,
     N_TOGETHER,
     N_UNIFORM,
     N_WINDOW,
     RECORD_FULL,
     REFRACTORY,
+    STUCK,
     T_BLOCK,
     T_END,
+    T_EVENT,
     T_FRAME,
     T_NOW,
     T_WINDOW,
@@ -65,6 +71,8 @@ from neurodev.neurons.rules import AT
 
 TRACE_SPAN = 40.0  # a trace is moved to a new base after so many of its time constants: e^40 is far from overflow
 SPIKES_SPARE = 64  # a window opens with room in each log for two spikes of every cell, and so many
+BACKWARDS = 1e-6  # ms; by so much rounding may put an event before the last
+MOST_AT_ONCE = 64  # events of models at one instant, for each neuron: more are one that never moves on
 AHEAD = 4  # arrivals between a row and the one whose memory is asked for
 
 
@@ -164,9 +172,23 @@ def full(s: int) -> int:
         return RECORD_FULL
     if queue_of(s).crossing_time.shape[0] - n[N_CROSSING] <= neurons_of(s).u.shape[0]:
         return CROSSING_FULL
+    if n[N_OVERFLOW] == 1:
+        return CROSSING_FULL
+    if n[N_STUCK] > 0:
+        return STUCK
     if n[N_EVENTS] > n[N_BUDGET]:
         return EVENT_BUDGET
     return DONE
+
+
+@rule
+def watch(s: int, j: Int, t: float) -> None:
+    """Mark neuron `j` as stuck if its model goes back in time, or stays at one instant for ever."""
+    f, n = clock_of(s).time, clock_of(s).n
+    n[N_SAME] = n[N_SAME] + 1 if t == f[T_EVENT] else 0
+    if t < f[T_EVENT] - BACKWARDS or n[N_SAME] > MOST_AT_ONCE * (neurons_of(s).u.shape[0] + 1):
+        n[N_STUCK] = j + 1
+    f[T_EVENT] = t
 
 
 @rule
@@ -180,6 +202,7 @@ def cross(s: int) -> None:
         mo, i = models_of(s), j - nn.first[p]
         noted = view2_f8(mo.state[p], nn.size[p], mo.width[p])[i, AT]
         if noted == t:
+            watch(s, j, t)
             if call_rule(mo.event[p], mo.record[p], i, 0, 0, 0.0, t) == 1:
                 strike_model(s, j, t)
             else:

@@ -167,7 +167,7 @@ def push_crossing(s: int, t: float, j: Int, u: float) -> None:
     """Note a predicted crossing of neuron `j`; the caller sees to its room."""
     queue = queue_of(s)
     heap.push(
-        clock_of(s).n[N_CROSSING : N_CROSSING + 1], queue.crossing_time, queue.crossing_index, queue.crossing_u, t, j, u
+        clock_of(s).n[N_CROSSING : N_CROSSING + 2], queue.crossing_time, queue.crossing_index, queue.crossing_u, t, j, u
     )  # fmt: skip
 
 
@@ -176,5 +176,5 @@ def pop_crossing(s: int) -> None:
     """Remove the earliest predicted crossing."""
     queue = queue_of(s)
     heap.pop(
-        clock_of(s).n[N_CROSSING : N_CROSSING + 1], queue.crossing_time, queue.crossing_index, queue.crossing_u
+        clock_of(s).n[N_CROSSING : N_CROSSING + 2], queue.crossing_time, queue.crossing_index, queue.crossing_u
     )  # fmt: skip

@@ -42,14 +42,15 @@ WHOLE = "an identity or a key"
 TABLE = "two dimensions"
 
 # what a kernel returns, as plain numbers
-DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET = (
+DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK = (
     int(s)
     for s in (Status.DONE, Status.LOG_FULL, Status.RECORD_FULL, Status.CROSSING_FULL, Status.AGENDA_FULL,
-              Status.EVENT_BUDGET)
+              Status.EVENT_BUDGET, Status.STUCK)
 )  # fmt: skip
 
 # clock.time
-T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END = range(5)
+T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT = range(6)  # T_EVENT: of the last event of a model with rules
+N_TIME = 6
 assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
 
 # clock.n
@@ -62,6 +63,7 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_DUE,  # releases due in the open window
     N_DUE_AT,
     N_CROSSING,  # size of the heap of predicted events
+    N_OVERFLOW,  # 1 if an event that was noted did not fit into the heap (next to its size: `rules.schedule`)
     N_DRIVE,  # drive spikes at hand
     N_DRIVE_AT,
     N_RECORD,  # spikes recorded and not yet fetched
@@ -76,11 +78,14 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_SUPRA,  # 1 if some class crosses its threshold without input
     N_MODELS,  # 1 if some population has rules of its own
     N_TOGETHER,  # 1 if simultaneous arrivals are summed before the threshold test
-) = range(22)
+    N_SAME,  # events of models at T_EVENT, one after the other
+    N_STUCK,  # 1 + the neuron whose model notes events that are past, or the same for ever
+) = range(25)
+N_COUNTER = 25
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (5,), the length of a window (1,), and counters (22,)."""
+    """Scalars that survive a pause: times (N_TIME,), the length of a window (1,), and counters (N_COUNTER,)."""
 
     time: Annotated[F8, TIME]
     length: Annotated[F8, DURATION]
