@@ -7,7 +7,8 @@ from neurodev.errors import BuildError, nearest
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.neurons.drive import Drive
 from neurodev.neurons.model import NeuronModel
-from neurodev.units import day, hour
+from neurodev.params import describe
+from neurodev.units import hour
 
 
 def check_reads(q: Projection, view: SynapseView) -> None:
@@ -55,14 +56,15 @@ def check_ticks(network: Network, tick: float, acceleration: float) -> None:
                 f"{fastest / hour:g} h: a tick may be at most a fifth of it; use tick<={fastest / 5 / hour:g} h"
             )
     for q in network.projections.values():
-        names = {m.name for m in q.mechanisms}
-        if "STDP" in names and q.source.inhibitory and q.spines is None:
-            raise BuildError(f"STDP on {q.name!r} without spines needs an excitatory source")
+        for m in q.mechanisms:
+            why = m.refusal(q.source.inhibitory, q.spines is not None)
+            if why:
+                raise BuildError(f"{m.name} on {q.name!r} {why}")
     if acceleration == 1.0 or not used:
         return
     for p in network.populations.values():
-        interval = getattr(p.model, "interval", None)
-        if isinstance(p.model, Drive) and interval is not None and p.model.role == "retina":
+        interval = p.model.episode() if isinstance(p.model, Drive) else None
+        if interval is not None:
             if tick / acceleration < interval * (1 - 1e-9):
                 raise BuildError(
                     f"a tick of {tick / hour:g} h at acceleration {acceleration:g} holds {tick / acceleration:g} ms of "
@@ -83,17 +85,9 @@ def approximations(network: Network, tick: float, acceleration: float) -> list[s
         if isinstance(p.model, NeuronModel):
             out += [f"{p.name}: {sentence}" for sentence in p.model.approximations()]
     for where, m in mechanisms_of(network):
-        if m.name == "SpineSize":
-            out.append(
-                f"{where}: the set-point is taken as constant over a tick ({tick / day:.3g} d against tau "
-                f"{getattr(m, 'tau', 0.0) / day:g} d) in the bridge probability of first passage."
-            )
-        if m.name == "Scaling":
-            out.append(f"{where}: scaling takes one Euler step a tick.")
+        out += [f"{where}: {sentence}" for sentence in m.approximations(tick)]
     spike_tick = tick / acceleration
     between = []
-    from neurodev.params import describe
-
     for where, m in mechanisms_of(network):
         for info in describe(m):
             value = getattr(m, info.name)

@@ -328,6 +328,18 @@ class Mechanism(Registered, kind="mechanism"):
     def born(self, view: Any, slots: I8) -> None:
         """After births were applied: give owned columns (or signals) of the newborn synapses (neurons) their values."""
 
+    def approximations(self, tick: float) -> list[str]:
+        """One sentence for everything that is not exact about it, with ticks of `tick` ms of life."""
+        return []
+
+    def aims_hz(self) -> float | None:
+        """The rate that it holds its neurons to, Hz; None where it holds none."""
+        return None
+
+    def refusal(self, inhibitory: bool, spines: bool) -> str:
+        """Why it cannot act on a projection whose source is inhibitory, or which has no spines; empty if it can."""
+        return ""
+
     def describe(self) -> dict[str, Any]:
         """Kind and parameters as plain data, for provenance."""
         return {"kind": word_of(type(self)), **params.asdict(self)}

@@ -71,6 +71,14 @@ class Scaling(Mechanism):
         """S of a newborn."""
         view.block["scaling"][slots] = self.start
 
+    def approximations(self, tick: float) -> list[str]:
+        """A step of Euler's."""
+        return ["scaling takes one Euler step a tick."]
+
+    def aims_hz(self) -> float:
+        """Its target."""
+        return self.target_hz
+
     def fastest_life_time(self) -> float:
         """The faster of the two."""
         return min(self.tau, self.average) if self.average > 0 else self.tau

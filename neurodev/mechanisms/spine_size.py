@@ -262,6 +262,13 @@ class SpineSize(Mechanism):
         """log_size, and the slow part where there is one."""
         return {"log_size": 0.0} | ({"slow_size": 0.0} if self.slow_share > 0 else {})
 
+    def approximations(self, tick: float) -> list[str]:
+        """The set-point within a tick."""
+        return [
+            f"the set-point is taken as constant over a tick ({tick / day:.3g} d against tau {self.tau / day:g} d) in the "
+            "bridge probability of first passage."
+        ]
+
     def fastest_life_time(self) -> float:
         """The fast component's; a slow component is slower only if its time constant says so."""
         return min(self.tau, self.slow_tau) if self.slow_share > 0 else self.tau

@@ -183,6 +183,10 @@ class STDP(Mechanism):
         """None: without spines the weight itself moves."""
         return {}
 
+    def refusal(self, inhibitory: bool, spines: bool) -> str:
+        """Weights of inhibitory synapses, negative, are not its business."""
+        return "without spines needs an excitatory source" if inhibitory and not spines else ""
+
     def fastest_life_time(self) -> float:
         """Of the evidence."""
         return self.evidence_tau

@@ -50,6 +50,10 @@ class Drive(Registered, ABC, kind="drive"):
     def mean_rate_hz(self) -> float:
         """Mean rate of a cell, Hz; what `print(network)` reckons with."""
 
+    def episode(self) -> float | None:
+        """Length of what a tick must hold at least one of (ms of spikes): an episode, where the drive comes in such."""
+        return None
+
     def positions(self, n: int, sheet: Sheet, draw: np.random.Generator) -> F8 | None:
         """Positions of the cells, or None for the default grid."""
         return None
@@ -301,6 +305,10 @@ class RetinalWaves(Drive):
     def __post_init__(self) -> None:
         check(self)
 
+    def episode(self) -> float:
+        """Its interval."""
+        return self.interval
+
     @property
     def burst(self) -> float:
         """Duration of a burst, ms."""
@@ -408,6 +416,10 @@ class Recorded(Drive):
                 )
             if cells.size and (cells.min() < 0 or cells.max() >= n):
                 raise ParameterError(f"recording {i} names cell {int(cells.max())} of {n}")
+
+    def episode(self) -> float:
+        """Its interval."""
+        return self.interval
 
     @property
     def n(self) -> int:

@@ -144,7 +144,7 @@ class Simulation:
         f.set_item("approximations", approximations(net, s.tick, s.acceleration))
         f.set_item("interventions", [])
         f.set_item("finished", False)
-        targets = {m.target_hz for _, m in mechanisms_of(net) if m.name == "Scaling"}  # type: ignore[attr-defined]
+        targets = {aim for _, m in mechanisms_of(net) if (aim := m.aims_hz()) is not None}
         f.set_item("target_hz", min(targets) if targets else None, "Hz")
         for p in net.populations.values():
             f.append(f"positions/{p.name}", p.positions)

@@ -1,4 +1,4 @@
-"""What a drive of a user gives is looked at before the loop reads it: a cell too many would be memory that is not there."""
+"""What a drive of a user gives is looked at before the loop reads it: a cell too many would be foreign memory."""
 
 from dataclasses import dataclass
 from typing import Any
