@@ -265,8 +265,8 @@ class SpineSize(Mechanism):
     def approximations(self, tick: float) -> list[str]:
         """The set-point within a tick."""
         return [
-            f"the set-point is taken as constant over a tick ({tick / day:.3g} d against tau {self.tau / day:g} d) in the "
-            "bridge probability of first passage."
+            f"the set-point is taken as constant over a tick ({tick / day:.3g} d against tau "
+            f"{self.tau / day:g} d) in the bridge probability of first passage."
         ]
 
     def fastest_life_time(self) -> float:
