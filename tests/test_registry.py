@@ -192,8 +192,8 @@ def test_bases_and_what_they_import_are_part_of_the_source(here: Path) -> None:
     recorded = foreign(*things)
     check_sources(recorded)
     for file, word in {
-        "reg_deep.py": "reg_child:Child", "reg_helper.py": "reg_child:Child", "reg_pack/blue.py": "reg_pack.thing:Thing",
-        "reg_pack/__init__.py": "reg_pack.thing:Thing",
+        "reg_deep.py": "reg_child:Child", "reg_helper.py": "reg_child:Child",
+        "reg_pack/blue.py": "reg_pack.thing:Thing", "reg_pack/__init__.py": "reg_pack.thing:Thing",
     }.items():  # fmt: skip
         old = (here / file).read_text()
         (here / file).write_text(old + "# another\n")

@@ -28,9 +28,7 @@ def index(groups: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append(f"{group}:")
         width = max((len(n) for n in members), default=0)
         lines += [f"  {name:<{width}}  {first_line(cls)}" for name, cls in sorted(members.items())]
-    lines.append(
-        "neurodev show NAME (or module:name, of your own): equation, parameters, sources, and the curve beside its theory"
-    )
+    lines.append("neurodev show NAME, or module:name: equation, parameters, sources, and the curve beside its theory")
     return "\n".join(lines)
 
 
@@ -108,7 +106,7 @@ def group(kind: str) -> str:
 
 
 def signature(thing: Any) -> str:
-    """A class or function without declared parameters, a layer or a loss: its call, and what its docstring says first."""
+    """What has no declared parameters (a layer, a loss): its call, and what its docstring says first."""
     lines = [f"{thing.__name__}: {first_line(thing)}"]
     call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", f"{thing.__name__}{inspect.signature(thing)}").removesuffix(" -> None")
     lines += wrap(call, WIDTH, initial_indent="  call       ", subsequent_indent=" " * 13)

@@ -119,11 +119,12 @@ def check_sources(recorded: Mapping[str, Mapping[str, str]], trust: bool = False
 
 def _told(word: str, about: Any) -> tuple[str, str]:
     """Kind and hash that a run file gives of a source."""
-    told = [about.get(key) for key in ("kind", "sha256")] if isinstance(about, Mapping) else [None]
-    if not all(isinstance(x, str) for x in told):
-        raise StudyError(f"what this run says of the source {word!r} is {about!r}, without its kind and hash; "
-                         "the file is damaged")  # fmt: skip
-    return told[0], told[1]
+    kind, sha256 = (about.get("kind"), about.get("sha256")) if isinstance(about, Mapping) else (None, None)
+    if not isinstance(kind, str) or not isinstance(sha256, str):
+        raise StudyError(
+            f"what this run says of the source {word!r} is {about!r}, without its kind and hash; the file is damaged"
+        )
+    return kind, sha256
 
 
 def _behind(word: str) -> Any:
