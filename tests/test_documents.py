@@ -55,6 +55,8 @@ def play(page: Path, folder: Path) -> int:
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to run in; what a page defines is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
+    for kind in registry.OURS:  # ours are entered when they are first imported, which must not be forgotten
+        registry.ours(kind)
     monkeypatch.setattr(registry, "_known", {kind: dict(known) for kind, known in registry._known.items()})
     return tmp_path
 
