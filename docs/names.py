@@ -20,19 +20,23 @@ HEADINGS = {
     "dendrite": "Dendrites", "drive": "Drives", "wiring": "Wirings", "delay": "Delays",
     "intervention": "Interventions",
 }  # fmt: skip
+_WITH_THEM = ("neurodev.Cause", "neurodev.param")  # what a class of one's own is written with
+OWN = "What your own derives from"
 ROOMS = {"learn": "Layers, neurons, training", "methods": "Methods", "data": "Data"}
 
 
 def groups() -> dict[str, list[str]]:
     """Heading -> full names, in the order of the page; each public name stands once."""
     left = [n for n in nd.__all__ if not n.startswith("__") and n not in ROOMS]
-    out: dict[str, list[str]] = {"Networks, simulations, runs": []}
+    out: dict[str, list[str]] = {"Networks, simulations, runs": [], OWN: []}
     for kind in registry.OURS:
         mine = [n for n in left if n in registry.OURS[kind]]
         left = [n for n in left if n not in mine]
         if mine:
             out[HEADINGS.get(kind, kind.capitalize())] = [f"neurodev.{n}" for n in mine]
-    out["Networks, simulations, runs"] = [f"neurodev.{n}" for n in left]
+    bases = {f"neurodev.{n}" for n in left} & {*registry.BASES.values(), *_WITH_THEM}
+    out[OWN] = sorted(bases)
+    out["Networks, simulations, runs"] = [f"neurodev.{n}" for n in left if f"neurodev.{n}" not in bases]
     for room, heading in ROOMS.items():
         out[heading] = [f"neurodev.{room}.{n}" for n in getattr(nd, room).__all__]
     return out

@@ -51,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     a = sub.add_parser("info", help="what is in a run file")
     a.add_argument("run")
     a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
-    a = sub.add_parser("show", help="a mechanism alone: equation, parameters, sources, its curve beside the theory")
-    a.add_argument("name", nargs="?", help="a mechanism, neuron model or preset (default: list them all)")
+    a = sub.add_parser("show", help="one thing alone: equation, parameters, sources, its curve beside the theory")
+    a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
     a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
     a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
@@ -198,12 +198,6 @@ def _info(args: Any) -> None:
         print(f"  the log replays to the final structure: {run.verify()} synapses")
 
 
-_SHOWN = {
-    "mechanisms": "mechanism", "neurons": "neuron model", "drives": "drive", "dendrites": "dendrite",
-    "wirings": "wiring", "methods": "method",
-}  # fmt: skip
-
-
 def _needs_data(cls: Any) -> bool:
     """Whether it has no default of its own: a list of spikes, pairs."""
     try:
@@ -220,25 +214,29 @@ def _show(args: Any) -> None:
     from neurodev.protocols import isolate, protocol_of, show
     from neurodev.studies import reading
 
+    kinds = tuple(registry.OURS)
     if args.name is None:
-        groups = {title: registry.every(kind) for title, kind in _SHOWN.items()}
+        groups = {show.group(kind): members for kind in kinds if (members := registry.every(kind))}
         print(show.index({**groups, "presets": dict(presets.PRESETS)}))
         return
-    given, kinds = _overrides(args.set), tuple(_SHOWN.values())
+    given, bearers = _overrides(args.set), [k for k in kinds if args.name in registry.names(k)]
     if args.name in presets.PRESETS:
         one: Any = presets.named(args.name, given)
-    else:
-        known = [*registry.names(kinds), *presets.PRESETS]
-        if ":" not in args.name and args.name not in known:
-            hint = nearest(args.name, known)
-            raise ParameterError(
-                f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:Class'"
-            )
+    elif ":" in args.name or bearers:
         one = registry.find(kinds, args.name)
-        if given or not _needs_data(one):
+        if not show.has_parameters(one) and given:
+            raise ParameterError(f"{args.name} declares no parameters: --set has nothing to set")
+        if given or (show.has_parameters(one) and not _needs_data(one)):
             one = reading.instance(one, given)
+    else:
+        hint = nearest(args.name, [*registry.names(kinds), *presets.PRESETS])
+        raise ParameterError(
+            f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:name'"
+        )
     print(show.describe(one))
-    if isinstance(one, type) or protocol_of(type(one)) is None:
+    for kind in bearers[1:]:
+        print(f"\nalso a {kind}:\n{show.describe(registry.find(kind, args.name))}")
+    if hasattr(one, "__qualname__") or protocol_of(type(one)) is None:
         if args.plot:
             raise ParameterError(
                 f"{args.name} has no curve to plot: write its protocol with @neurodev.protocols.protocol"

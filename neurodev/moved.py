@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 # old module -> where its names are now, all under neurodev
@@ -50,6 +50,7 @@ MODULES: dict[str, str] = {
     "learn.dendritic": "learn.layers.dendritic",
     "learn.dropout": "learn.layers.dropout",
     "learn.encode": "learn.training.encode",
+    "learn.eventprop.lanes": "learn.eventprop.together",
     "learn.fused": "learn.layers.fused learn.core.answers",
     "learn.health": "learn.training.health",
     "learn.layer": "learn.core.layer",
@@ -71,7 +72,7 @@ MODULES: dict[str, str] = {
     "learn.vectors": "learn.core.vectors",
     "learn.vote": "learn.layers.vote",
     "learn.wide_kernels": "learn.kernels.wide",
-    "learn.workers": "learn.training.workers",
+    "learn.workers": "learn.training.workers learn.training.memory",
     "mechanisms.noise": "noise",
     "mechanisms.rewire": "methods.rewire",
     "mechanisms.schedule": "methods.schedule",
@@ -81,6 +82,7 @@ NAMES: dict[str, str] = {
     "neurodev.Recording": "neurons.drive:Recorded",
     "neurodev.Simulator": "engine.simulator:Simulator",
     "neurodev.metrics.turnover.Survival": "metrics.turnover:SurvivalCurve",
+    "neurodev.plot.report.numbers": "runs.verdict:numbers",
     "neurodev.neurons.drive.Recording": "neurons.drive:Recorded",
     "neurodev.bench": "bench.networks",
     "neurodev.engine.loop": "engine.loop.loop",
@@ -90,8 +92,22 @@ NAMES: dict[str, str] = {
 TABLES: dict[str, str] = {"neurodev.methods.METHODS": "method", "neurodev.learn.networks.NETWORKS": "network"}
 
 
+_PASSED = ("neurodev", __name__, "importlib", "importlib._bootstrap", "_frozen_importlib")
+
+
 def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{old} is now {new}; the old name goes with the next release", DeprecationWarning, stacklevel=3)
+    """Warn whoever used the old name: frames of this module, of the package's own lookup and of imports are passed."""
+    frame: FrameType = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "") in _PASSED:
+        frame = frame.f_back
+    warnings.warn_explicit(
+        f"{old} is now {new}; the old name goes with the next release",
+        DeprecationWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__", ""),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
 def name(module: str, word: str) -> Any:

@@ -4,7 +4,7 @@ A test compares these tables with what the package defines.  They stand apart fr
 are kept under a hash of all that their modules import: a new name must not compile everything again.
 """
 
-from neurodev.registry import OURS
+from neurodev.registry import CAUSES, OURS
 
 
 def _ours(kind: str, room: str, **modules: str) -> None:
@@ -63,3 +63,40 @@ _ours(
     event_sets="barrel_letters cifar10_dvs dvs_gesture nmnist shd", tiny_imagenet="tiny_imagenet",
 )  # fmt: skip
 OURS["format"] = {}
+
+# Causes of death and birth in the order of their codes, each with the class that declares it (none: the structure).
+# Codes are bytes of run files: a new cause is appended, and none is ever taken away.
+CAUSES.update(
+    {
+        "initial": "",
+        "turnover": "mechanisms.turnover:Turnover",
+        "fluctuation": "mechanisms.spine_size:SpineSize",
+        "evidence": "mechanisms.stdp:STDP",
+        "trophic": "mechanisms.neurotrophin:Neurotrophin",
+        "hazard": "mechanisms.spine_size:SpineSize",
+        "shrunk": "",
+        "intervention": "",
+        "lesion": "",
+        "neuron_death": "",
+        "drive": "",
+        "rewire": "",
+        "survival": "mechanisms.survival:Survival",
+        "retraction": "mechanisms.spine_stage:SpineStage",
+        "elements": "mechanisms.pairing:Pairing",
+        "axonal_elements": "mechanisms.pairing:Pairing",
+        "dendritic_elements": "mechanisms.pairing:Pairing",
+        "neurogenesis": "",
+        "magnitude": "methods.lth:LTH",
+        "density": "methods.sd_snn:SDSNN",
+        "unit_survival": "methods.dpap:DPAP",
+        "threshold": "methods.nspdi:NSPDI",
+        "gradient": "methods.drop_and_grow:NDSNN",
+        "random": "methods.drop_and_grow:SET",
+        "regeneration": "methods.sd_snn:SDSNN",
+        "regrowth": "methods.nspdi:NSPDI",
+        "consolidation": "mechanisms.early_phase:EarlyPhase",
+        "heterosynaptic": "mechanisms.heterosynaptic:Heterosynaptic",
+        "bcm": "mechanisms.bcm:BCM",
+        "calcium": "mechanisms.calcium_plasticity:CalciumPlasticity",
+    }
+)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.registry import word_of
 
 UNITS = frozenset(
@@ -117,8 +117,6 @@ def check(obj: Any) -> None:
     ParameterError
         Naming the parameter, its value and what would be accepted.
     """
-    from neurodev.errors import nearest
-
     owner = type(obj).__name__
     for f in fields(obj):
         if "unit" not in f.metadata:

@@ -14,7 +14,6 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import sys
@@ -33,22 +32,25 @@ Kinds = str | tuple[str, ...]
 OURS: dict[str, dict[str, str]] = {}
 # what classes of a kind derive from; a kind without an entry may also be a function of one's own
 BASES: dict[str, str] = {
-    "mechanism": "neurodev.mechanisms.base.Mechanism",
+    "mechanism": "neurodev.Mechanism",
     "growth curve": "neurodev.mechanisms.growth_curves.GrowthCurve",
-    "neuron model": "neurodev.neurons.model.NeuronModel",
+    "neuron model": "neurodev.NeuronModel",
     "dendrite": "neurodev.Branches",
-    "drive": "neurodev.neurons.drive.Drive",
+    "drive": "neurodev.Drive",
     "background": "neurodev.Background",
-    "wiring": "neurodev.structure.wiring.Wiring",
+    "wiring": "neurodev.Wiring",
     "delay": "neurodev.structure.wiring.Delay",
-    "intervention": "neurodev.simulation.interventions.Intervention",
+    "intervention": "neurodev.Intervention",
     "method": "neurodev.learn.Method",
     "layer": "neurodev.learn.core.layer.Layer",
     "surrogate": "neurodev.learn.Surrogate",
     "encoder": "neurodev.learn.training.encode.Encoder",
-    "format": "neurodev.formats",
+    "format": "neurodev.formats.base.Format",
 }
-_known: dict[str, dict[str, Any]] = {}
+# our causes, in the order of their codes -> "module:Class" that declares each, filled by `neurodev.ours`
+CAUSES: dict[str, str] = {}
+# kind -> name -> what bears it, one a module, the latest last
+_known: dict[str, dict[str, tuple[Any, ...]]] = {}
 
 
 # ---------------------------------------------------------------- entering
@@ -60,13 +62,15 @@ def is_ours(thing: Any) -> bool:
 
 
 def enter(kind: str, thing: T, name: str = "") -> T:
-    """Make a class or function known under its name; who defines it again (in a notebook) replaces it.
+    """Make a class or function known under its name; who defines it again in the same module replaces it.
 
-    A thing of a user's that bears the name of one of ours is known by ``"module:Class"`` alone.
+    A thing of a user's that bears the name of one of ours is known by ``"module:Class"`` alone, and so are two of one
+    name from two modules.
     """
     name = name or thing.__name__  # type: ignore[attr-defined]
     if not name.startswith("_") and (is_ours(thing) or name not in OURS.get(kind, {})):
-        _known.setdefault(kind, {})[name] = thing
+        bearers = _known.setdefault(kind, {})
+        bearers[name] = (*(t for t in bearers.get(name, ()) if t.__module__ != thing.__module__), thing)
     return thing
 
 
@@ -143,6 +147,30 @@ def _where(error: BaseException) -> str:
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
 
+def imported(module: str, word: str) -> Any:
+    """The module of a word, imported from the working folder or the path.
+
+    Raises
+    ------
+    ParameterError
+        If there is none, or importing it fails.
+    """
+    try:
+        with _from_here():
+            return importlib.import_module(module)
+    except ModuleNotFoundError as e:
+        if not e.name or not f"{module}.".startswith(f"{e.name}."):
+            raise ParameterError(f"{word!r}: module {module!r} imports {e.name!r}, which is not installed") from e
+        raise ParameterError(
+            f"{word!r}: there is no module {module!r} in the working folder ({Path.cwd()}) or on the path; start from "
+            "the folder in which it lies, or name that in PYTHONPATH"
+        ) from e
+    except (Exception, SystemExit) as e:  # whatever their module does at import
+        raise ParameterError(
+            f"{word!r}: importing module {module!r} failed with {type(e).__name__}: {e}{_where(e)}; mend it there"
+        ) from e
+
+
 def load(word: str) -> Any:
     """The thing behind ``"module:Name"``, its module imported from the working folder or the path.
 
@@ -156,20 +184,7 @@ def load(word: str) -> Any:
         raise ParameterError(f"{word!r} is not a word of the form 'module:Class'")
     if module.endswith(".py"):
         raise ParameterError(f"{word!r} names a file: write {module[:-3]!r}, as in an import")
-    try:
-        with _from_here():
-            found = importlib.import_module(module)
-    except ModuleNotFoundError as e:
-        if not e.name or not f"{module}.".startswith(f"{e.name}."):
-            raise ParameterError(f"{word!r}: module {module!r} imports {e.name!r}, which is not installed") from e
-        raise ParameterError(
-            f"{word!r}: there is no module {module!r} in the working folder ({Path.cwd()}) or on the path; start from "
-            "the folder in which it lies, or name that in PYTHONPATH"
-        ) from e
-    except (Exception, SystemExit) as e:  # whatever their module does at import
-        raise ParameterError(
-            f"{word!r}: importing module {module!r} failed with {type(e).__name__}: {e}{_where(e)}; mend it there"
-        ) from e
+    found = imported(module, word)
     for part in name.split("."):
         if not hasattr(found, part):
             raise ParameterError(f"{word!r}: module {module!r} has no {name!r}{nearest(name, vars(found))}")
@@ -185,15 +200,24 @@ def _article(word: str) -> str:
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
+def _made(kind: str) -> dict[str, Any]:
+    """What was defined of a kind and can be made, by name, or by ``"module:Class"`` where several share the name."""
+    out: dict[str, Any] = {}
+    for name, bearers in _known.get(kind, {}).items():
+        made = [t for t in bearers if not _is_abstract(t)]
+        out |= {name if len(made) == 1 else word_of(t): t for t in made}
+    return out
+
+
 def names(kind: Kinds) -> list[str]:
     """All names of a kind (or of several), sorted: ours, and what was defined since."""
-    known = (n for k in _tuple(kind) for n, thing in _known.get(k, {}).items() if not _is_abstract(thing))
-    return sorted({*known, *(n for k in _tuple(kind) for n in OURS.get(k, {}))})
+    return sorted({n for k in _tuple(kind) for n in (*_made(k), *OURS.get(k, {}))})
 
 
 def every(kind: Kinds) -> dict[str, Any]:
     """Everything of a kind by name, in the order of `names`; imports what is ours."""
-    return {name: find(kind, name) for name in names(kind)}
+    made = {n: thing for k in reversed(_tuple(kind)) for n, thing in _made(k).items()}
+    return {name: made[name] if name in made else find(kind, name) for name in names(kind)}
 
 
 def ours(kind: Kinds) -> dict[str, Any]:
@@ -207,8 +231,8 @@ def find(kind: Kinds, word: str) -> Any:
     Raises
     ------
     ParameterError
-        For an unknown word, with the nearest; for a thing of another kind or an abstract class; if its module cannot
-        be imported.
+        For an unknown word, with the nearest; for a name that several modules have given; for a thing of another kind
+        or an abstract class; if its module cannot be imported.
     """
     kinds = _tuple(kind)
     if ":" in word:
@@ -217,7 +241,12 @@ def find(kind: Kinds, word: str) -> Any:
         if word in OURS.get(k, {}) and word not in _known.get(k, {}):
             importlib.import_module(OURS[k][word])
         if word in _known.get(k, {}):
-            return _fitting(_known[k][word], word, kinds)
+            bearers = _known[k][word]
+            made = [t for t in bearers if not _is_abstract(t)]
+            if len(made) > 1:
+                words = " or ".join(repr(word_of(t)) for t in made)
+                raise ParameterError(f"{word!r} is the name of more than one {k}: say which, {words}")
+            return _fitting(made[0] if made else bearers[-1], word, kinds)
     everything = names(kinds)
     raise ParameterError(
         f"there is no {' or '.join(kinds)} {word!r}{nearest(word, everything)}; there are {everything}, or your own as "
@@ -272,17 +301,3 @@ class Namespace:
 def word_of(thing: Any) -> str:
     """The word by which a study names a class or function: its name if it is ours, else ``"module:Class"``."""
     return str(thing.__name__) if is_ours(thing) else f"{thing.__module__}:{thing.__qualname__}"
-
-
-def source_hash(thing: Any) -> str:
-    """SHA-256 of the file that defines a class or function, or of its source alone where there is no file (a notebook).
-
-    Empty if neither can be read: an unknown source must not look like a known one.
-    """
-    file = getattr(sys.modules.get(thing.__module__), "__file__", None)
-    if file and Path(file).is_file():
-        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    try:
-        return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()
-    except (OSError, TypeError):
-        return ""

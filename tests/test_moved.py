@@ -17,7 +17,7 @@ def test_old_modules_are_the_new_ones(old: str) -> None:
     sys.modules.pop(f"neurodev.{old}", None)
     with pytest.warns(DeprecationWarning, match=rf"neurodev\.{old} is now neurodev\.") as seen:
         found = import_module(f"neurodev.{old}")
-    assert seen[0].filename != moved.__file__
+    assert seen[0].filename == __file__  # who is told is who used it
     for place in moved.MODULES[old].split():
         new = import_module(f"neurodev.{place}")
         for name in (n for n in dir(new) if n[0] != "_" and getattr(vars(new)[n], "__module__", "") == new.__name__):
@@ -28,9 +28,10 @@ def test_old_modules_are_the_new_ones(old: str) -> None:
 def test_old_names_are_the_new_ones(old: str) -> None:
     module, _, name = old.rpartition(".")
     where, _, new = moved.NAMES[old].partition(":")
-    with pytest.warns(DeprecationWarning, match=rf"{old} is now neurodev\.{where}\.{new}"):
+    with pytest.warns(DeprecationWarning, match=rf"{old} is now neurodev\.{where}\.{new}") as seen:
         found = getattr(import_module(module), name)
     assert found is getattr(import_module(f"neurodev.{where}"), new)
+    assert seen[0].filename == __file__
 
 
 @pytest.mark.parametrize("old", moved.TABLES)

@@ -158,7 +158,7 @@ def test_a_mechanism_without_protocol_is_refused_and_can_be_given_one():
 def test_show(capsys, tmp_path):
     assert cli.main(["show"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in (*MECHANISMS, *MODELS))
+    assert all(name in out for name in (*MECHANISMS, *MODELS, "Adam", "rate_mse", "digits", "Surrogate", "losses:"))
     picture = tmp_path / "scaling.png"
     assert cli.main(["show", "Scaling", "--set", "tau=2 day", "--plot", str(picture)]) == 0
     out = capsys.readouterr().out
@@ -172,6 +172,32 @@ def test_show(capsys, tmp_path):
     assert "Scaling" in capsys.readouterr().err
     assert cli.main(["show", "Scaling", "--set", "tao=1"]) == 2
     assert "tau" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.OURS if registry.OURS[kind]])
+def test_show_tells_of_every_kind(kind, capsys):
+    """Each name of ours with its first sentence, and what it is called with."""
+    for name in registry.OURS[kind]:
+        thing = registry.find(kind, name)
+        if not isinstance(thing, type) or protocol_of(thing) is None:  # curves have tests of their own
+            assert cli.main(["show", name]) == 0, name
+            assert show.first_line(thing) in (out := capsys.readouterr().out), name
+            assert "parameter  " in out or f"{name}(" in out, name
+
+
+def test_show_tells_of_her_own(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "show_mine.py").write_text(
+        'import neurodev as nd\ndef hinge(y, labels, total):\n    """How far a class comes."""\n'
+        'class Gain(nd.learn.Layer):\n    """Multiply."""\n    def __init__(self, factor=2.0, way=\'up\'): ...\n'
+    )
+    assert cli.main(["show", "show_mine:hinge"]) == 0
+    assert "hinge(y, labels, total)" in capsys.readouterr().out
+    assert cli.main(["show", "show_mine:Gain"]) == 0
+    assert "Gain(factor=2.0, way='up')" in capsys.readouterr().out
+    assert cli.main(["show", "show_mine:Gain", "--set", "factor=3"]) == 2
+    assert "declares no parameters" in capsys.readouterr().err
+    registry._known["layer"].pop("Gain")
 
 
 @pytest.mark.parametrize("name", MADE)

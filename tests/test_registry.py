@@ -16,6 +16,7 @@ import neurodev as nd
 from neurodev import registry
 from neurodev.errors import ParameterError, StudyError
 from neurodev.record.provenance import check_sources, foreign
+from neurodev.record.sources import source_hash
 from neurodev.registry import Registered
 
 
@@ -24,8 +25,8 @@ def test_the_tables_say_what_the_package_defines() -> None:
     for module in walk_packages(nd.__path__, "neurodev."):
         import_module(module.name)
     defined = {
-        kind: {n: t.__module__ for n, t in known.items() if registry.is_ours(t) and not registry._is_abstract(t)}
-        for kind, known in registry._known.items()
+        kind: {n: t.__module__ for n, t in registry._made(kind).items() if registry.is_ours(t)}
+        for kind in registry._known
     }
     written = {kind: table for kind, table in registry.OURS.items() if table}
     assert {k: v for k, v in defined.items() if v} == written
@@ -35,13 +36,13 @@ def test_every_base_that_is_named_exists() -> None:
     for kind, base in registry.BASES.items():
         module, _, name = base.rpartition(".")
         found = getattr(import_module(module), name)
-        if kind != "format":
-            assert registry.kind_of(found) == kind, kind
+        assert registry.kind_of(found) == kind, kind
 
 
 def test_public_names_are_those_of_the_registry() -> None:
     flat = {n for kind in ("mechanism", "drive", "wiring", "delay", "intervention") for n in registry.OURS[kind]}
     assert flat <= set(nd.__all__) <= set(dir(nd))
+    assert {"Mechanism", "NeuronModel", "Drive", "Wiring", "Intervention", "Cause", "param"} <= set(nd.__all__)
     assert {"learn", "methods", "data", "networks", "mechanisms", "Simulation"} <= set(dir(nd))
     assert not {"Simulator", "Recording"} & set(dir(nd))
     assert all(getattr(nd, name) is not None for name in nd.__all__)
@@ -122,7 +123,7 @@ def test_the_door_says_what_is_wrong(here: Path) -> None:
         "reg_syntax:Thing": r"failed with SyntaxError.*reg_syntax.py, line 1",
         "reg_needs:Thing": "imports 'not_there_at_all', which is not installed",
         "reg_good:Plane": r"has no 'Plane' \(did you mean 'Plain'\?\)",
-        "reg_good:Plain": "is not a mechanism: derive a class from neurodev.mechanisms.base.Mechanism",
+        "reg_good:Plain": "is not a mechanism: derive a class from neurodev.Mechanism",
         "reg_good:Open": "is a drive, not a mechanism",
         "reg_good.py:Open": "names a file: write 'reg_good'",
         "reg_good:": "not a word of the form 'module:Class'",
@@ -157,6 +158,100 @@ def test_a_changed_source_is_refused_by_name(here: Path) -> None:
     del sys.modules["reg_source"].Mine
     with pytest.raises(StudyError, match="no longer has"):
         check_sources(recorded)
+
+
+def test_two_modules_may_give_one_name(here: Path) -> None:
+    """The bare word is refused with both; a second definition in the same module still replaces the first."""
+    for name in ("reg_one", "reg_two"):
+        written(here, name, "import neurodev as nd\nclass Twin(nd.drives.Poisson):\n    pass\n")
+    first = registry.find("drive", "reg_one:Twin")
+    assert registry.find("drive", "Twin") is first
+    second = registry.find("drive", "reg_two:Twin")
+    with pytest.raises(ParameterError, match="more than one drive: say which, 'reg_one:Twin' or 'reg_two:Twin'"):
+        registry.find("drive", "Twin")
+    told = registry.every("drive")
+    assert "Twin" not in told and told["reg_one:Twin"] is first and told["reg_two:Twin"] is second
+    del sys.modules["reg_two"]
+    again = registry.find("drive", "reg_two:Twin")
+    assert again is not second and registry.every("drive")["reg_two:Twin"] is again
+    registry._known["drive"].pop("Twin")
+
+
+def test_bases_and_what_they_import_are_part_of_the_source(here: Path) -> None:
+    """Her class, the base in a module beside it, what that imports, and a package with imports of its own."""
+    written(here, "reg_deep", "RATE = 1.0\n")
+    written(here, "reg_helper", "import numpy\nimport reg_deep\nimport neurodev as nd\nclass Base(nd.Poisson): ...\n")
+    written(here, "reg_child", "import reg_helper\nclass Child(reg_helper.Base): ...\n")
+    (here / "reg_pack").mkdir()
+    for name, text in {
+        "__init__": "from . import sky\n", "sky": "from .blue import depth\n", "blue": "depth = 1\n",
+        "thing": "import neurodev as nd\nfrom reg_pack.sky import depth\nclass Thing(nd.Poisson): ...\n",
+    }.items():  # fmt: skip
+        (here / "reg_pack" / f"{name}.py").write_text(text)
+    things = registry.find("drive", "reg_child:Child")(), registry.find("drive", "reg_pack.thing:Thing")()
+    recorded = foreign(*things)
+    check_sources(recorded)
+    for file, word in {
+        "reg_deep.py": "reg_child:Child", "reg_helper.py": "reg_child:Child",
+        "reg_pack/blue.py": "reg_pack.thing:Thing", "reg_pack/__init__.py": "reg_pack.thing:Thing",
+    }.items():  # fmt: skip
+        old = (here / file).read_text()
+        (here / file).write_text(old + "# another\n")
+        with pytest.raises(StudyError, match=f"source of '{word}' is not what it was"):
+            check_sources(recorded, trust=True)
+        (here / file).write_text(old)
+    (here / "reg_other.py").write_text("stranger = 1\n")
+    check_sources(recorded)
+    for name in [m for m in sys.modules if m.startswith("reg_")]:
+        del sys.modules[name]
+
+
+def test_an_unknown_source_is_not_an_unchanged_one(here: Path) -> None:
+    written(here, "reg_inner", "class Outer:\n    class Inner: ...\n")
+    registry.imported("reg_inner", "reg_inner:Outer")
+    word = "reg_inner:Outer.Inner"
+    recorded = {word: {"kind": "drive", "sha256": source_hash(sys.modules["reg_inner"].Outer.Inner)}}
+    check_sources(recorded)
+    unread = {word: {"kind": "drive", "sha256": ""}}
+    with pytest.raises(StudyError, match=f"source of '{word}' could not be read"):
+        check_sources(unread)
+    check_sources(unread, trust=True)
+    (here / "reg_inner.py").unlink()
+    with pytest.raises(StudyError, match="could not be read"):
+        check_sources(recorded)
+    del sys.modules["reg_inner"].Outer.Inner
+    with pytest.raises(StudyError, match=f"{word}', which module 'reg_inner' no longer has"):
+        check_sources(recorded)
+    for damaged in ({}, {"kind": "drive"}, {"sha256": "x"}, {"kind": None, "sha256": "x"}, "x", None):
+        with pytest.raises(StudyError, match="without its kind and hash; the file is damaged"):
+            check_sources({word: damaged})  # type: ignore[dict-item]
+
+
+def test_a_format_of_her_own(here: Path) -> None:
+    """Found by its name and by its word, refuses by name what it cannot say, reads what it wrote."""
+    written(
+        here, "reg_format",
+        "import json\nfrom pathlib import Path\nfrom neurodev.formats.base import Format\n"
+        "class Numbers(Format):\n    suffix = '.json'\n"
+        "    def write(self, what, path):\n"
+        "        if strange := [k for k, v in what.items() if not isinstance(v, float)]:\n"
+        "            self.refuse(strange, 'numbers alone')\n"
+        "        Path(path).write_text(json.dumps(what))\n"
+        "    def read(self, path):\n        return json.loads(Path(path).read_text())\n"
+        "class Half(Format):\n    def write(self, what, path): ...\n",
+    )  # fmt: skip
+    numbers = registry.find("format", "reg_format:Numbers")
+    assert registry.find("format", "Numbers") is numbers and numbers.suffix == ".json"
+    numbers().write({"a": 0.5}, "a.json")
+    assert numbers().read("a.json") == {"a": 0.5}
+    with pytest.raises(ParameterError, match="Numbers cannot say 'b', 'c': it has words for numbers alone"):
+        numbers().write({"a": 0.5, "b": None, "c": "x"}, "b.json")
+    assert not Path("b.json").exists()
+    with pytest.raises(ParameterError, match="is an abstract format: define read"):
+        registry.find("format", "reg_format:Half")
+    with pytest.raises(ParameterError, match="is not a format: derive a class from neurodev.formats.base.Format"):
+        registry.find("format", "reg_format:Path")
+    registry._known["format"].clear()
 
 
 def test_parts_of_things_are_told() -> None:

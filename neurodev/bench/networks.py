@@ -276,6 +276,7 @@ def _of_steps(name: str, measured: dict[str, Any], **more: Any) -> dict[str, Any
     return _result(name, measured["all"], measured["operations"], **(again | more))
 
 
+# The benchmarks of training import `learn` when they are called: those of the engine need none of it.
 def train_fc(scale: float) -> dict[str, Any]:
     """A step of 784-800-10 with dense weights at 5 % input; `scale` multiplies the repeats."""
     from neurodev.bench import training as bench_training

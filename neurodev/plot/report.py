@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from neurodev.moved import names_of
 from neurodev.plot import activity, evolution, fields, life, lives, training_report
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
 from neurodev.structure.run_like import CheckLike, RunLike
+
+__getattr__ = names_of(__name__)
 
 
 def _map_words(n: Mapping[str, float], floor: bool) -> str:

@@ -19,7 +19,7 @@ from neurodev.metrics.turnover import session_changes, survival_fraction, two_cl
 from neurodev.protocols.births import numbers
 from neurodev.protocols.fates import Cohort, neurogenesis_protocol
 from neurodev.protocols.imaging import image, population
-from neurodev.protocols.registry import protocol
+from neurodev.protocols.registry import isolate, protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.units import day, hour
 
@@ -126,8 +126,6 @@ def preset_protocol(preset: Preset, *, n: int = 5000, seed: int = 1) -> Protocol
     """A run of the preset: its curve, and the numbers it must give against their bands."""
     first, panels = preset.mechanisms[0], []
     if isinstance(first, NeuronDeath | Neurogenesis):
-        from neurodev.protocols.registry import isolate
-
         panels += isolate(first).panels
     elif isinstance(first, Turnover) and preset.bands[0].name == "peak over adult":
         days, run, law = overshoot(first, n, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from textwrap import wrap
@@ -27,7 +28,7 @@ def index(groups: Mapping[str, Mapping[str, Any]]) -> str:
         lines.append(f"{group}:")
         width = max((len(n) for n in members), default=0)
         lines += [f"  {name:<{width}}  {first_line(cls)}" for name, cls in sorted(members.items())]
-    lines.append("neurodev show NAME: equation, parameters, sources, and the curve beside its theory")
+    lines.append("neurodev show NAME, or module:name: equation, parameters, sources, and the curve beside its theory")
     return "\n".join(lines)
 
 
@@ -94,11 +95,39 @@ def preset(given: Preset) -> str:
     return "\n".join(lines)
 
 
+def has_parameters(cls: Any) -> bool:
+    """Whether a class declares parameters with units, as mechanisms and models do."""
+    return is_dataclass(cls) and bool(params.describe(cls))
+
+
+def group(kind: str) -> str:
+    """The heading of a kind: ``"growth curves"``."""
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+
+
+def signature(thing: Any) -> str:
+    """What has no declared parameters (a layer, a loss): its call, and what its docstring says first."""
+    lines = [f"{thing.__name__}: {first_line(thing)}"]
+    call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", f"{thing.__name__}{inspect.signature(thing)}").removesuffix(" -> None")
+    lines += wrap(call, WIDTH, initial_indent="  call       ", subsequent_indent=" " * 13)
+    said = inspect.cleandoc(inspect.getdoc(thing) or "").split("\n")[1:]
+    for k, line in enumerate(said):  # up to the end of the section of parameters, or of the prose before any section
+        heads = said[k + 1 : k + 2] and set(said[k + 1]) == {"-"}
+        if heads and line != "Parameters":
+            break
+        lines.append(f"  {line}".rstrip())
+    while not lines[-1]:
+        lines.pop()
+    return "\n".join(lines)
+
+
 def describe(obj: Any) -> str:
     """Everything but the curve: sentence, equation, columns and parameters of an instance or a class."""
     if isinstance(obj, Preset):
         return preset(obj)
-    cls = obj if isinstance(obj, type) else type(obj)
+    cls = obj if isinstance(obj, type) or inspect.isfunction(obj) else type(obj)
+    if not has_parameters(cls) and not hasattr(cls, "equation"):
+        return signature(cls)
     lines = [f"{cls.__name__}: {first_line(cls)}"]
     equation = getattr(cls, "equation", "")
     if equation:

@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from neurodev.errors import StudyError
-from neurodev.registry import Registered, is_ours, kind_of, load, source_hash, word_of
+from neurodev.record.sources import source_hash
+from neurodev.registry import Registered, imported, is_ours, kind_of, word_of
 
 _PACKAGES = ("neurodev", "numpy", "numba", "scipy")
 
@@ -80,36 +81,64 @@ def check_sources(recorded: Mapping[str, Mapping[str, str]], trust: bool = False
     recorded : mapping
         What `foreign` said when the run began, ``provenance["sources"]`` of its file.
     trust : bool
-        Import what is named there; otherwise the caller has imported it.
+        Import what is named there, and go on with what has no source that can be read (typed into a session);
+        otherwise the caller has imported it.
 
     Raises
     ------
     StudyError
-        With the names.
+        With the names; also if the record is damaged.
     """
+    unknown, changed = [], []
     for word, about in recorded.items():
+        kind, sha256 = _told(word, about)
         module = word.partition(":")[0]
         if module not in sys.modules:
             if not trust:
                 raise StudyError(
-                    f"this run uses {word!r}, a {about['kind'] or 'function'} that is not neurodev's and is not "
+                    f"this run uses {word!r}, a {kind or 'function'} that is not neurodev's and is not "
                     f"imported: import {module} first, if you trust it"
                 )
-            load(word)
-        elif not hasattr(sys.modules[module], word.partition(":")[2].split(".")[0]):
-            raise StudyError(f"this run uses {word!r}, which module {module!r} no longer has")
-    changed = [word for word, about in recorded.items() if source_hash(_behind(word)) != about["sha256"]]
+            imported(module, word)
+        now = source_hash(_behind(word))
+        if not (now and sha256):
+            unknown.append(word)
+        elif now != sha256:
+            changed.append(word)
     if changed:
         raise StudyError(
             f"the source of {', '.join(map(repr, changed))} is not what it was when this run began: take the old "
             "source again, or begin a new run"
         )
+    if unknown and not trust:
+        raise StudyError(
+            f"the source of {', '.join(map(repr, unknown))} could not be read, now or when this run began, so that "
+            "nobody knows whether it has changed: define it in a file and begin a new run"
+        )
+
+
+def _told(word: str, about: Any) -> tuple[str, str]:
+    """Kind and hash that a run file gives of a source."""
+    kind, sha256 = (about.get("kind"), about.get("sha256")) if isinstance(about, Mapping) else (None, None)
+    if not isinstance(kind, str) or not isinstance(sha256, str):
+        raise StudyError(
+            f"what this run says of the source {word!r} is {about!r}, without its kind and hash; the file is damaged"
+        )
+    return kind, sha256
 
 
 def _behind(word: str) -> Any:
-    """The class or function of a word whose module is imported; for one made within a function, that function."""
+    """The class or function of a word whose module is imported; for one made within a function, that function.
+
+    Raises
+    ------
+    StudyError
+        If the module does not have it any more.
+    """
     module, _, name = word.partition(":")
     found: Any = sys.modules[module]
     for part in name.split(".<locals>")[0].split("."):
+        if not hasattr(found, part):
+            raise StudyError(f"this run uses {word!r}, which module {module!r} no longer has")
         found = getattr(found, part)
     return found

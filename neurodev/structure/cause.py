@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import BuildError, ParameterError, RunFileError, nearest
+from neurodev.registry import CAUSES as HOMES
 from neurodev.registry import is_ours
 
 U1 = NDArray[np.uint8]
@@ -92,46 +93,14 @@ STRUCTURE: dict[str, Cause] = {
     "drive": Cause("a term without a cause of its own had lowered its set-point most", colour="#8C6D46"),
 }
 
-# Our words in the order of their codes, each with the class that declares it; new ones are appended.
-_HOMES: dict[str, str] = {
-    "initial": "",
-    "turnover": "mechanisms.turnover:Turnover",
-    "fluctuation": "mechanisms.spine_size:SpineSize",
-    "evidence": "mechanisms.stdp:STDP",
-    "trophic": "mechanisms.neurotrophin:Neurotrophin",
-    "hazard": "mechanisms.spine_size:SpineSize",
-    "shrunk": "",
-    "intervention": "",
-    "lesion": "",
-    "neuron_death": "",
-    "drive": "",
-    "rewire": "",
-    "survival": "mechanisms.survival:Survival",
-    "retraction": "mechanisms.spine_stage:SpineStage",
-    "elements": "mechanisms.pairing:Pairing",
-    "axonal_elements": "mechanisms.pairing:Pairing",
-    "dendritic_elements": "mechanisms.pairing:Pairing",
-    "neurogenesis": "",
-    "magnitude": "methods.lth:LTH",
-    "density": "methods.sd_snn:SDSNN",
-    "unit_survival": "methods.dpap:DPAP",
-    "threshold": "methods.nspdi:NSPDI",
-    "gradient": "methods.drop_and_grow:NDSNN",
-    "random": "methods.drop_and_grow:SET",
-    "regeneration": "methods.sd_snn:SDSNN",
-    "regrowth": "methods.nspdi:NSPDI",
-    "consolidation": "mechanisms.early_phase:EarlyPhase",
-    "heterosynaptic": "mechanisms.heterosynaptic:Heterosynaptic",
-    "bcm": "mechanisms.bcm:BCM",
-    "calcium": "mechanisms.calcium_plasticity:CalciumPlasticity",
-}
-CAUSES: tuple[str, ...] = tuple(_HOMES)
+# Our words in the order of their codes (`neurodev.ours`); in a run file codes are places in this list.
+CAUSES: tuple[str, ...] = tuple(HOMES)
 _theirs: list[str] = []  # words of others, in the order in which they were defined
 
 
 def our_cause(word: str) -> Cause:
     """The cause behind one of our words; imports the class that declares it."""
-    home = _HOMES[word]
+    home = HOMES[word]
     if not home:
         return STRUCTURE[word]
     module, _, name = home.partition(":")
@@ -155,9 +124,9 @@ def declare(owner: type) -> None:
             raise ParameterError(
                 f"{owner.__name__}.causes must give a Cause to a word (letters, digits, _), got {word!r}: {cause!r}"
             )
-        if word in _HOMES:
+        if word in HOMES:
             if not is_ours(owner) and our_cause(word) != cause:  # a test sees to it that ours agree among themselves
-                home = _HOMES[word].rpartition(":")[2] or "the structure itself"
+                home = HOMES[word].rpartition(":")[2] or "the structure itself"
                 raise ParameterError(
                     f"{owner.__name__}.causes: {word!r} is a cause of {home} and means {our_cause(word).sentence!r}; "
                     "use another word, or the same Cause"
@@ -269,7 +238,7 @@ class Causes:
         """What a word means; one of which nothing is known is told by its name."""
         if word in self._meanings:
             return self._meanings[word]
-        return our_cause(word) if word in _HOMES else Cause(f"by {word}")
+        return our_cause(word) if word in HOMES else Cause(f"by {word}")
 
     def code(self, word: str) -> int:
         """Code of a cause in the log of this run.

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from neurodev.record.provenance import environment, sources
-from neurodev.registry import source_hash
+from neurodev.record.sources import source_hash
 
 
 def module(path: Path, name: str) -> ModuleType:
