@@ -83,6 +83,7 @@ NAMES: dict[str, str] = {
     "neurodev.Simulator": "engine.simulator:Simulator",
     "neurodev.metrics.turnover.Survival": "metrics.turnover:SurvivalCurve",
     "neurodev.plot.report.numbers": "runs.verdict:numbers",
+    "neurodev.engine.simulator.approximations": "engine.checks:approximations",
     "neurodev.neurons.drive.Recording": "neurons.drive:Recorded",
     "neurodev.bench": "bench.networks",
     "neurodev.engine.loop": "engine.loop.loop",

@@ -21,6 +21,7 @@ from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
+from neurodev.moved import names_of
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
 from neurodev.structure.cause import Causes, cause_code
@@ -33,6 +34,7 @@ from neurodev.units import day, hour
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
+__getattr__ = names_of(__name__)
 
 P = TypeVar("P", Plan, NeuronPlan)
 

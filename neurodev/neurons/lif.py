@@ -100,6 +100,11 @@ class LIF(NeuronModel):
             raise ParameterError(f"LIF.dendrite must be e.g. nd.Branches(8) or nd.Plateau(8), got {self.dendrite!r}")
         if not self.dendrite.linear:
             word = type(self.dendrite).__name__
+            if not self.branched:
+                raise ParameterError(
+                    f"LIF.dendrite: nothing here computes what branches of {word} do with their currents: derive "
+                    f"{word} from nd.Bilinear, nd.TwoLayer or nd.Plateau, or write a neuron model whose rules do it"
+                )
             if not self.has_currents:
                 raise ParameterError(
                     f"the branches of {word} integrate synaptic currents: give LIF tau_excitatory= and tau_inhibitory="

@@ -6,7 +6,7 @@ import pytest
 from neurodev import registry
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.training.loss import Loss, as_loss, first_spike_cross_entropy
+from neurodev.learn.training.loss import Loss, as_loss, first_spike_cross_entropy, judged, rate_mse
 
 LOSSES = registry.ours("loss")
 
@@ -110,3 +110,43 @@ def test_losses_by_name_and_of_ones_own():
     np.testing.assert_array_equal(plain.right(scores, np.array([1, 2])), [True, False])
     with pytest.raises(ParameterError, match="did you mean 'peak_cross_entropy'"):
         as_loss("peak_crossentropy")
+
+
+def narrow(y, labels, total):
+    value, gradient, scores = rate_mse(y, labels, total)
+    return value, Current(gradient.by_row[:, 1:], T, B, (N - 1,)), scores
+
+
+def short(y, labels, total):
+    value, gradient, scores = rate_mse(y, labels, total)
+    gradient.value = gradient.by_row[1:]
+    return value, gradient, scores
+
+
+def few_scores(y, labels, total):
+    value, gradient, scores = rate_mse(y, labels, total)
+    return value, gradient, scores[1:]
+
+
+class OneVerdict(Loss, word=False):
+    def __call__(self, y, labels, total):
+        return rate_mse(y, labels, total)
+
+    def right(self, scores, labels):
+        return np.array([True])
+
+
+@pytest.mark.parametrize(
+    ("loss", "match"),
+    [
+        (narrow, r"narrow: the gradient must be a Current of .* \(6, 5, 4\) like y, got \(6, 5, 3\)"),
+        (short, r"short: .* values of shape \(29, 4\)"),
+        (lambda y, labels, total: (0.0, y.by_row, y.by_row), "Current of .* got ndarray"),
+        (few_scores, r"scores need one row per sample, 5, got \(4, 4\)"),
+        (OneVerdict(), r"right must say \(5,\) True or False, got \(1,\)"),
+    ],
+)
+def test_a_loss_of_ones_own_is_looked_at(loss, match):
+    """Its gradient goes to kernels that trust their arrays."""
+    with pytest.raises(ParameterError, match=match):
+        judged(as_loss(loss), current(VALUES), LABELS, B)

@@ -191,3 +191,13 @@ def test_a_dendrite_of_ones_own_keeps_the_rule_of_its_ancestor():
     with pytest.raises(ParameterError, match="branches of Long integrate synaptic currents"):
         nd.LIF(dendrite=Long())
     assert nd.LIF(dendrite=Many(3)).dendrite == Many(3)
+
+
+def test_branches_that_nothing_computes_are_refused():
+    """A class that says it is not linear, and derives from none of ours that are not, would merely add up."""
+
+    class Squares(nd.Branches):
+        linear = False
+
+    with pytest.raises(ParameterError, match="nothing here computes what branches of Squares do .* nd.Plateau"):
+        nd.LIF(dendrite=Squares(3), tau_excitatory=2.0, tau_inhibitory=5.0)

@@ -60,6 +60,30 @@ class Loss(Registered, kind="loss"):
         return np.asarray(scores.argmax(axis=1) == labels)
 
 
+def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array, int]:
+    """What a loss says of some samples, looked at: value, gradient, scores, and how many samples are right.
+
+    Raises
+    ------
+    ParameterError
+        If its gradient is not in the arrangement of `y`, or there is not one row of scores, or one verdict, per sample.
+    """
+    value, gradient, scores = loss(y, labels, total)
+    wanted = (y.steps, y.batch, y.n)
+    got = (gradient.steps, gradient.batch, gradient.n) if isinstance(gradient, Current) else None
+    if got != wanted or gradient.value.size != y.steps * y.batch * y.n:
+        said = type(gradient).__name__ if got is None else f"{got} with values of shape {gradient.value.shape}"
+        raise ParameterError(
+            f"loss {loss.name}: the gradient must be a Current of (steps, samples, units) {wanted} like y, got {said}"
+        )
+    if len(scores) != labels.size:
+        raise ParameterError(f"loss {loss.name}: scores need one row per sample, {labels.size}, got {np.shape(scores)}")
+    right = np.asarray(loss.right(scores, labels))
+    if right.shape != labels.shape:
+        raise ParameterError(f"loss {loss.name}: right must say {labels.shape} True or False, got {right.shape}")
+    return value, gradient, scores, int(right.sum())
+
+
 class _Plain(Loss, word=False):
     """A function as a loss."""
 

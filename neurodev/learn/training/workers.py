@@ -20,7 +20,7 @@ from neurodev.arrays import I8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.model import Sequential
-from neurodev.learn.training.loss import Function, Loss, as_loss
+from neurodev.learn.training.loss import Function, Loss, as_loss, judged
 
 CHUNK_BYTES = 14 << 20  # of the largest signal of the samples that go through the model together
 
@@ -96,10 +96,10 @@ class Workers:
             for layer in layers:
                 layer.at(step, first + a)
             y, pull = model(make(samples[part]))
-            value, dy, score = self.loss(y, labels[part], total)
+            value, dy, score, right = judged(self.loss, y, labels[part], total)
             if learn and dy.value.any():
                 pull(dy)
-            done.add(Outcome(value * total, int(self.loss.right(score, labels[part]).sum()), score.shape[0]))
+            done.add(Outcome(value * total, right, score.shape[0]))
             if out is not None:
                 out[part] = score
         return done
