@@ -157,6 +157,7 @@ def everything(net, stops, look=False):
     return np.array(found).tobytes(), v.tobytes(), {k: a.tobytes() for k, a in state.items()}, len(found)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("room", [0, 10])
 def test_whole_and_cut_and_looked_at_are_the_same_bytes(room):
     """In one network with ours, on spines that are born and die, neurons too; probes change nothing."""
@@ -166,6 +167,7 @@ def test_whole_and_cut_and_looked_at_are_the_same_bytes(room):
     assert whole[:3] == cut[:3]
 
 
+@pytest.mark.compiled
 def test_epochs_and_starts_shift_nothing():
     """A run that begins deep in life fires at the same times after its start, to rounding of the start itself."""
     found = []
