@@ -183,6 +183,7 @@ def test_epochs_and_starts_shift_nothing():
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.compiled
 def test_silence_and_release():
     """A silenced population of a model with rules is silent, and comes back from its reset potential."""
     net = mixed()
