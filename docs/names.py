@@ -38,7 +38,12 @@ def groups() -> dict[str, list[str]]:
     out[OWN] = sorted(bases)
     out["Networks, simulations, runs"] = [f"neurodev.{n}" for n in left if f"neurodev.{n}" not in bases]
     for room, heading in ROOMS.items():
-        out[heading] = [f"neurodev.{room}.{n}" for n in getattr(nd, room).__all__]
+        shown = [getattr(nd, n) for n in nd.__all__ if n not in ROOMS]
+        out[heading] = [
+            f"neurodev.{room}.{n}"
+            for n in getattr(nd, room).__all__
+            if not any(getattr(getattr(nd, room), n) is thing for thing in shown)
+        ]
     return out
 
 
