@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 import neurodev as nd
@@ -37,21 +38,12 @@ def groups() -> dict[str, list[str]]:
     bases = {f"neurodev.{n}" for n in left} & {*registry.BASES.values(), *_WITH_THEM}
     out[OWN] = sorted(bases)
     out["Networks, simulations, runs"] = [f"neurodev.{n}" for n in left if f"neurodev.{n}" not in bases]
-    for room, heading in ROOMS.items():
-        shown = [getattr(nd, n) for n in nd.__all__ if n not in ROOMS]
-        out[heading] = [
-            f"neurodev.{room}.{n}"
-            for n in getattr(nd, room).__all__
-            if not any(getattr(getattr(nd, room), n) is thing for thing in shown)
-        ]
+    shown = [getattr(nd, n) for n in nd.__all__ if n not in ROOMS]
+    for name, heading in ROOMS.items():
+        room = getattr(nd, name)
+        new = [n for n in room.__all__ if not any(getattr(room, n) is thing for thing in shown)]
+        out[heading] = [f"neurodev.{name}.{n}" for n in new]
     return out
-
-
-def _resolve(name: str) -> object:
-    thing: object = nd
-    for word in name.split(".")[1:]:
-        thing = getattr(thing, word)
-    return thing
 
 
 def page() -> str:
@@ -59,7 +51,7 @@ def page() -> str:
     parts = [HEAD]
     for heading, names in groups().items():
         parts.append(f"{heading}\n{'-' * len(heading)}\n")
-        tables = {n: thing for n in names if isinstance(thing := _resolve(n), dict)}
+        tables = {n: thing for n in names if isinstance(thing := attrgetter(n.removeprefix("neurodev."))(nd), dict)}
         pages = "".join(f"   ~{n}\n" for n in names if n not in tables)
         parts.append(f".. autosummary::\n   :toctree: generated\n   :nosignatures:\n\n{pages}")
         parts += [f"``{n}`` is a dictionary: {', '.join(sorted(words))}.\n" for n, words in tables.items()]
