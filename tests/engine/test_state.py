@@ -10,7 +10,7 @@ import neurodev as nd
 from neurodev.engine.loop import emit, state, views
 from neurodev.engine.loop.state import FIELDS, TIME, TIMES, State, pack
 from neurodev.engine.simulator import Simulator
-from neurodev.jit import address, kernel
+from neurodev.jit import address
 from neurodev.neurons import rules
 from neurodev.neurons.rules import ModelRecord, model_of
 
@@ -46,62 +46,12 @@ def arrays() -> State:
     return State(*groups)
 
 
-@kernel
-def read_clock(s):
-    return views.clock_of(s)
-
-
-@kernel
-def read_neurons(s):
-    return views.neurons_of(s)
-
-
-@kernel
-def read_log(s):
-    return views.log_of(s)
-
-
-@kernel
-def read_lanes(s):
-    return views.lanes_of(s)
-
-
-@kernel
-def read_projections(s):
-    return views.projections_of(s)
-
-
-@kernel
-def read_hooks(s):
-    return views.hooks_of(s)
-
-
-@kernel
-def read_queue(s):
-    return views.queue_of(s)
-
-
-@kernel
-def read_background(s):
-    return views.background_of(s)
-
-
-@kernel
-def read_record(s):
-    return views.record_of(s)
-
-
-@kernel
-def read_models(s):
-    return views.models_of(s)
-
-
 def test_every_view_finds_its_array():
     """A sentinel in every field comes back through every view, shape and all."""
     given = arrays()
     table = pack(given)
     for name, mine in zip(State._fields, given, strict=True):
-        found = globals()[f"read_{name}"](address(table))
+        found = getattr(views, f"{name}_of")(address(table))
         assert type(found)._fields == type(mine)._fields
         for field, a, b in zip(mine._fields, mine, found, strict=True):
             assert a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b), f"{name}.{field}"
@@ -118,15 +68,10 @@ def test_an_array_of_another_type_does_not_get_in():
         pack(flat)
 
 
-@kernel
-def read_model(m):
-    return model_of(m)
-
-
 def test_every_entry_of_a_model_record_comes_back_by_name():
     """Distinct numbers in, the same numbers out under the same names."""
     given = np.arange(1, len(ModelRecord._fields) + 1, dtype=np.int64)
-    assert tuple(read_model(address(given))) == tuple(range(1, given.size + 1))
+    assert tuple(model_of(address(given))) == tuple(range(1, given.size + 1))
     assert rules.RECORD_SIZE == given.size
 
 
