@@ -136,7 +136,7 @@ def growth(record: int, trace: int, t: float) -> float:
 def since_start(record: int, t: float) -> float:
     """Spike time since the start, ms, by the first trace, whose time constant must be infinite."""
     r = fields_of(record)
-    return t - view_f8(r.base, 1)[0]
+    return t - view_f8(r.base, 1)[0]  # type: ignore[no-any-return]
 
 
 @rule
@@ -157,13 +157,13 @@ def raise_post(record: int, j: int, trace: int, g: float, saturating: bool) -> N
 @rule
 def pre_value(record: int, source: int, lane: int, trace: int) -> float:
     """Rescaled pre trace of (source, lane)."""
-    return pre_traces_of(record, trace)[row_of(record, source, lane)]
+    return pre_traces_of(record, trace)[row_of(record, source, lane)]  # type: ignore[no-any-return]
 
 
 @rule
 def post_value(record: int, j: int, trace: int) -> float:
     """Rescaled post trace of target `j`."""
-    return post_traces_of(record, trace)[j]
+    return post_traces_of(record, trace)[j]  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------------- walks
