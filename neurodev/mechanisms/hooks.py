@@ -13,7 +13,20 @@ from typing import NamedTuple
 import numpy as np
 
 from neurodev.arrays import F4, F8, U4, U8, Int
-from neurodev.jit import Form, kernel, prefetch, read_f8, read_i8, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import (
+    Form,
+    kernel,
+    open_rule,
+    prefetch,
+    read_f8,
+    read_i8,
+    rule,
+    view_f4,
+    view_f8,
+    view_i8,
+    view_u4,
+    view_u8,
+)
 from neurodev.mechanisms.hook_record import HookRecord
 from neurodev.signals.trace import frame, raised
 
@@ -47,13 +60,13 @@ def fields_of(record: int) -> HookRecord:
     return read_i8(record, 0, HookRecord)
 
 
-@rule
+@open_rule
 def parameters_of(record: int, form: type[Form]) -> Form:
     """The mechanism's parameters by name; `form` is the type of its `Hot.parameters`."""
     return read_f8(fields_of(record).parameters, 0, form)
 
 
-@rule
+@open_rule
 def kind_of(record: int, k: int, form: type[Form]) -> Form:
     """The k-th of the mechanism's `Hot.kinds` by name; `form` is their type."""
     return read_f8(fields_of(record).kinds, k, form)
