@@ -47,11 +47,14 @@ class Spines:
         params.check(self)
 
 
+_MOST = 2**62  # of what is counted
 _CELL, _SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the very least, with what is queued for them
 
 
 def _check_count(n: object, what: str) -> int:
-    count = as_count(n, f"n, the size of population {what!r},", low=1, cure="a population needs at least 1 cell")
+    count = as_count(
+        n, f"n, the size of population {what!r},", low=1, high=_MOST, cure="a population needs at least 1 cell"
+    )
     check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
     return count
 
@@ -63,10 +66,10 @@ def _check_name(name: Any) -> str:
     return str(name)
 
 
-def _check_numbers(value: Any, argument: str) -> Any:
+def _check_numbers(value: Any, argument: str, unit: str = "") -> Any:
     """A number, or a list of numbers as an array of its own that nobody can write to."""
-    if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
-        return as_number(value, argument)
+    if not hasattr(value, "__len__") or isinstance(value, (str, bytes, dict)):
+        return as_number(value, argument, unit)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError):
@@ -76,6 +79,13 @@ def _check_numbers(value: Any, argument: str) -> Any:
     own = np.array(given, dtype=np.float64)
     own.setflags(write=False)
     return own if own.ndim else float(own)
+
+
+def _check_delay(value: Any) -> Delay:
+    """A number of ms, a list of them, or a distribution."""
+    if isinstance(value, Delay):
+        return value
+    return as_delay(_check_numbers(value, "delay", "ms, or nd.Uniform(low, high)"))
 
 
 class _Part:
@@ -313,7 +323,7 @@ class Network:
         inhibitory = as_flag(inhibitory, "inhibitory")
         role = _check_name(name) if name is not None else self._role(model, inhibitory)
         n = _check_count(n, role)
-        room = as_count(room, f"room of {role!r}")
+        room = as_count(room, f"room of {role!r}", high=_MOST)
         check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
         if role in self.populations or role in self.projections:
             kind = "population" if role in self.populations else "projection"
@@ -436,7 +446,7 @@ class Network:
         number = float(rule.mean_inputs(source.n, target.n)) * target.n
         check_memory(_SYNAPSE * number, f"projection {label!r} of {number:.3g} synapses", "connect fewer")
         projection = Projection(
-            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
+            label, source, target, rule, weight, _check_delay(delay), spines, multapses, branch, signed=signed,
         )  # fmt: skip
         _check_branch(branch, projection)
         projection._home = self

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.record.runfile import RunFile
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
@@ -19,8 +19,9 @@ _SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "weight": 
 
 def check_recording(spikes: Any, snapshot: Any = day) -> None:
     """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
-    if spikes not in SPIKES:
-        raise ParameterError(f"record must be one of {SPIKES}, got {spikes!r}{nearest(str(spikes), SPIKES)}")
+    if not isinstance(spikes, str) or spikes not in SPIKES:
+        hint = nearest(spikes, SPIKES) if isinstance(spikes, str) else ""
+        raise ParameterError(f"record must be one of {SPIKES}, got {shown(spikes)}{hint}")
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
         raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.params import check, param
 from neurodev.registry import Registered
 
@@ -281,7 +281,9 @@ def as_wiring(rule: object) -> Wiring:
     if isinstance(rule, type) and issubclass(rule, Wiring):
         raise ParameterError(f"wiring was given the class {rule.__name__}; give an instance: {rule.__name__}(...)")
     if not isinstance(rule, Wiring):
-        raise ParameterError(f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {rule!r}")
+        raise ParameterError(
+            f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {shown(rule)}"
+        )
     return rule
 
 
