@@ -282,13 +282,13 @@ def activity(view: SynapseView) -> F8:
 
 
 @kernel
-def change_weights(slots: I8, weight: F4, change: F8, limit: float) -> None:
+def change_weights(slots: I8, weight: F8, change: F8, limit: float) -> None:
     """Add a change to magnitudes and keep them within 0 and `limit`; signs stay.  weight, change : (capacity,)"""
     for k in range(slots.shape[0]):
         s = slots[k]
-        w = np.float64(weight[s])
+        w = weight[s]
         sign = -1.0 if w < 0.0 else 1.0
-        weight[s] = np.float32(sign * min(max(sign * w + change[s], 0.0), limit))
+        weight[s] = sign * min(max(sign * w + change[s], 0.0), limit)
 
 
 # ---------------------------------------------------------------------- closed forms

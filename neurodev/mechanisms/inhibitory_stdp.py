@@ -51,8 +51,8 @@ def inhibitory_pre(record: int, source: int, lane: int, first: int, last: int, t
     step = p.rate * limit
     factor, loss = step / growth(record, 1, t), step * p.loss
     for s in range(first, last):
-        w = -np.float64(weight[s]) + factor * y[post[s]] - loss
-        weight[s] = np.float32(-min(max(w, 0.0), limit))
+        w = -weight[s] + factor * y[post[s]] - loss
+        weight[s] = -min(max(w, 0.0), limit)
     raise_pre(record, source, lane, 0, growth(record, 0, t), False)
 
 
@@ -65,8 +65,8 @@ def inhibitory_post(record: int, j: int, b: int, c: int, d: int, t: float) -> No
     limit = p.weight_max
     factor = p.rate * limit / growth(record, 0, t)
     for k in range(slot.shape[0]):
-        w = -np.float64(weight[slot[k]]) + factor * x[row[k]]
-        weight[slot[k]] = np.float32(-min(max(w, 0.0), limit))
+        w = -weight[slot[k]] + factor * x[row[k]]
+        weight[slot[k]] = -min(max(w, 0.0), limit)
     raise_post(record, j, 0, growth(record, 1, t), False)
 
 
