@@ -19,6 +19,7 @@ from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
 F8 = NDArray[np.float64]
+PRECISIONS: dict[str, type] = {"double": np.float64, "single": np.float32}
 COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what a mechanism may read without an owner
 
 
@@ -129,6 +130,7 @@ class Projection:
     branch: Any = None
     mechanisms: list[Mechanism] = field(default_factory=list)
     signed: bool = False
+    weight_precision: str = "double"
 
     @property
     def branches(self) -> Branches | None:
@@ -288,6 +290,7 @@ class Network:
         multapses: bool = False,
         signed: bool = False,
         branch: Any = None,
+        weight_precision: str = "double",
     ) -> Projection:
         """Connect two populations.
 
@@ -308,6 +311,10 @@ class Network:
         branch : int or (n_synapse,) array of int, optional
             Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
             order of the wiring; at random if not given.
+        weight_precision : {"double", "single"}
+            How weights are kept.  Single halves what an arrival reads of them and rounds each to 6e-8 of itself, which
+            the run names among its approximations; it is for synapses onto delta-current `LIF` neurons on which no
+            mechanism changes the weight or sees single spikes.
         """
         self._mine(source, "source")
         self._mine(target, "target")
@@ -328,12 +335,15 @@ class Network:
                     f"weight must not be negative, got {weight!r}: the sign comes from the source population; "
                     f"make {source.name!r} inhibitory=True instead (or connect with signed=True)"
                 )
+        if not isinstance(weight_precision, str) or weight_precision not in PRECISIONS:
+            hint = nearest(str(weight_precision), PRECISIONS)
+            raise ParameterError(f"weight_precision must be 'double' or 'single', got {weight_precision!r}{hint}")
         label = name if name is not None else f"{source.name}_{target.name}"
         if label in self.projections:
             raise BuildError(f"there is already a projection named {label!r}; give another name=")
         projection = Projection(
             label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses, branch,
-            signed=bool(signed),
+            signed=bool(signed), weight_precision=weight_precision,
         )  # fmt: skip
         _check_branch(branch, projection)
         self.projections[label] = projection
@@ -414,7 +424,7 @@ class Network:
                     "delay": words(q.delay), "multapses": q.multapses,
                     "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
                     else "array", "spines": words(q.spines) if q.spines else None,
-                    "signed": q.signed,
+                    "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }
                 for q in self.projections.values()

@@ -24,10 +24,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurodev.arrays import F4, F8, I8, U4
+from neurodev.arrays import F4, F8, I8, U4, Floats
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView, mean_per_target, start_at_mean
+from neurodev.mechanisms.hooks import within
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.store import Rows
@@ -157,7 +158,7 @@ class BCM(Mechanism):
     rate : float, 1/day
         Learning rate of weights, in units of `weight_max`; 0 is the off switch.
     weight_max : float, mV
-        Weights stay within 0 and this.
+        Weights grow up to this and fall down to 0; one that was given above it is kept, and can only fall.
     evidence_tau : float, ms (life)
         Low-pass of the score before it moves set-points.
     gain : float
@@ -282,13 +283,16 @@ def activity(view: SynapseView) -> F8:
 
 
 @kernel
-def change_weights(slots: I8, weight: F8, change: F8, limit: float) -> None:
-    """Add a change to magnitudes and keep them within 0 and `limit`; signs stay.  weight, change : (capacity,)"""
+def change_weights(slots: I8, weight: Floats, change: F8, limit: float) -> None:
+    """Add a change to magnitudes, which fall to 0 and grow to `limit` at most; signs stay.
+
+    weight, change : (capacity,)
+    """
     for k in range(slots.shape[0]):
         s = slots[k]
-        w = weight[s]
+        w = np.float64(weight[s])
         sign = -1.0 if w < 0.0 else 1.0
-        weight[s] = sign * min(max(sign * w + change[s], 0.0), limit)
+        weight[s] = sign * within(sign * w, change[s], limit)
 
 
 # ---------------------------------------------------------------------- closed forms

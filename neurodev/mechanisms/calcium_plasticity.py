@@ -103,6 +103,10 @@ class CalciumPlasticity(Mechanism):
         """Where there are no sizes to move."""
         return "log_size" not in columns
 
+    def sets_weight(self, columns: frozenset[str]) -> bool:
+        """They follow the efficacy, where there are no sizes to move."""
+        return self.writes_weight(columns)
+
     def hot(self, columns: frozenset[str]) -> Hot:
         """The hooks; rings of waiting arrivals travel as pre traces that never decay."""
         parameters = CalciumParameters(

@@ -171,16 +171,20 @@ def post_value(record: int, j: int, trace: int) -> float:
 
 
 @rule
+def within(w: float, change: float, limit: float) -> float:
+    """A magnitude after a change: it falls to 0 and grows to `limit` at most; one above that is not cut."""
+    return min(max(w + change, 0.0), max(w, limit))
+
+
+@rule
 def bounded(w: float, dw: float, limit: float, kind: Int, power: float) -> float:
     """Weight after a change `dw` (in units of `limit`): hard, multiplicative LTD, or Guetig's power law."""
     if kind == MULTIPLICATIVE:
-        w = w + (dw * limit if dw > 0.0 else dw * w)
-    elif kind == POWER:
+        return within(w, dw * limit if dw > 0.0 else dw * w, limit)
+    if kind == POWER:
         r = min(max(w / limit, 0.0), 1.0)
-        w = w + limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power)
-    else:
-        w = w + dw * limit
-    return min(max(w, 0.0), limit)
+        return within(w, limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power), limit)
+    return within(w, dw * limit, limit)
 
 
 @kernel
@@ -195,8 +199,7 @@ def change_row(record: int, to: Writing, first: int, last: int, constant: float,
     weight, limit = weights_of(record), to.weight_max
     if to.bounds == HARD:
         for s in range(first, last):
-            w = weight[s] + limit * (constant + factor * y[post[s]])
-            weight[s] = min(max(w, 0.0), limit)
+            weight[s] = within(weight[s], limit * (constant + factor * y[post[s]]), limit)
         return
     kind, power = np.int64(to.bounds), to.power
     for s in range(first, last):
@@ -222,8 +225,7 @@ def change_inputs(record: int, to: Writing, j: int, constant: float, factor: flo
         for k in range(n):
             if k + AHEAD < n:
                 prefetch(weight, np.int64(slot[k + AHEAD]))
-            w = weight[slot[k]] + limit * (constant + factor * x[row[k]])
-            weight[slot[k]] = min(max(w, 0.0), limit)
+            weight[slot[k]] = within(weight[slot[k]], limit * (constant + factor * x[row[k]]), limit)
         return
     for k in range(n):
         if k + AHEAD < n:

@@ -217,8 +217,8 @@ class AddSynapses(Intervention):
         plan = Plan("intervention", source=source, target=target, lane=np.zeros(n, dtype=np.int64))
         plan.birth_cause = np.full(n, cause_code("intervention"), dtype=np.uint8)
         if self.weight is not None:
-            sign = -1.0 if q.source.inhibitory else 1.0
-            plan.birth_weight = np.full(n, sign * self.weight, dtype=np.float32)
+            sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
+            plan.birth_weight = np.full(n, sign * self.weight, dtype=np.float64)
         sim.apply_plans(q, [plan])
         sim.refresh_weights(q)
 

@@ -131,7 +131,7 @@ class Table:
             raise ParameterError(f"delays must be finite and ascending, got {self.delays}")
         for name, n in (("n_source times the number of lanes", self.n_row), ("n_target", self.n_target)):
             if not 0 <= n <= _MOST:
-                raise ParameterError(f"{name} must lie in [0, {_MOST}], got {n}: numbers of rows and targets are 32 bits")
+                raise ParameterError(f"{name} must lie in [0, {_MOST}], got {n}: rows and targets have 32 bits")
         self.column_names: list[str] = list(columns)
         self.uids = uids
         self.version = 0
