@@ -24,7 +24,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurodev.arrays import F4, F8, I8, U4, Floats
+from neurodev.arrays import F8, I8, U4, Floats
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView, mean_per_target, start_at_mean
@@ -45,7 +45,7 @@ def bcm(x: float, y: float, threshold: float) -> float:
 
 
 @kernel
-def modulations(post: F4, threshold: F8, out: F8) -> None:
+def modulations(post: Floats, threshold: F8, out: F8) -> None:
     """``y (y - theta)`` of every episode and target, post and out (n_episode, n_target).
 
     threshold : (1, n_target), or (n_episode, n_target)
@@ -57,7 +57,7 @@ def modulations(post: F4, threshold: F8, out: F8) -> None:
 
 
 @kernel
-def add_products(rows: Rows, n_source: int, target: U4, pre: F4, modulation: F8, scale: float, out: F8) -> None:
+def add_products(rows: Rows, n_source: int, target: U4, pre: Floats, modulation: F8, scale: float, out: F8) -> None:
     """``out[slot] += scale pre[e, source] modulation[e, target]`` over all episodes e; silent sources cost nothing.
 
     target, out : (capacity,);  pre : (n_episode, n_source);  modulation : (n_episode, n_target)
@@ -83,14 +83,14 @@ def gather_products(rows: Rows, n_source: int, target: U4, product: F8, out: F8)
 
 
 def accumulate(
-    table: Table, pre: F4, post: F4, threshold: F8, out: F8, *, scale: float = 1.0, dense: bool = False
+    table: Table, pre: Floats, post: Floats, threshold: F8, out: F8, *, scale: float = 1.0, dense: bool = False
 ) -> None:
     """Add ``scale * sum over episodes of x y (y - theta)`` to the column `out` of every living synapse.
 
     Parameters
     ----------
-    pre : (n_episode, n_source) float32
-    post : (n_episode, n_target) float32
+    pre : (n_episode, n_source) float
+    post : (n_episode, n_target) float
     threshold : (1, n_target) or (n_episode, n_target) float64
         One threshold a target, or one for each position in the batch.
     out : (capacity,) float64
@@ -123,7 +123,7 @@ def accumulate(
         add_products(*where, np.ascontiguousarray(pre), modulation, float(scale), out)
 
 
-def running_mean(threshold: F8, post: F4, n: int) -> F8:
+def running_mean(threshold: F8, post: Floats, n: int) -> F8:
     """Threshold after the `n`-th batch (counted from 1): ``(theta (n - 1) + c) / n``.
 
     With `threshold` of shape (1, n_target), c is the batch's mean activity; with (n_episode, n_target) each batch
@@ -225,9 +225,9 @@ class BCM(Mechanism):
     def signals(self, view: SynapseView) -> None:
         """Take the tick's mean rates as one episode: score, weights, then the threshold."""
         t, c = view.table, view.clock
-        pre = (view.source["rate_hz"] / self.reference_hz).astype(np.float32)[None]
+        pre = (view.source["rate_hz"] / self.reference_hz)[None]
         y = view.target["rate_hz"] / self.reference_hz
-        post = y.astype(np.float32)[None]
+        post = y[None]
         theta = view.target[_signal("threshold", view)]
         score = t.column("bcm")
         if self.act == "size":

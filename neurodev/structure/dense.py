@@ -9,6 +9,7 @@ alive and its weight stays zero.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.arrays import B1, I8, Floats
 from neurodev.errors import ParameterError
 from neurodev.structure.index import as_uids
+from neurodev.structure.loading import check_grid
 from neurodev.structure.table import Table, UidSource
 
 LINE = 16
@@ -125,6 +127,9 @@ class DenseTable(Table):
     def _array_names(self) -> tuple[str, ...]:
         return (*super()._array_names(), "alive")
 
+    def _check_loaded(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        check_grid(self, arrays)
+
     def grid(self, a: NDArray[Any]) -> NDArray[Any]:
         """A view of a slot array as (n_source, stride)."""
         return a.reshape(self.n_source, self.stride)
@@ -151,7 +156,8 @@ class DenseTable(Table):
 
     def is_live(self, slots: I8) -> B1:
         """Which of the slots, all below the capacity, hold a living synapse."""
-        return self.alive[slots] != 0
+        found: B1 = self.alive[slots] != 0
+        return found
 
     def ensure_in_lists(self) -> None:
         """Nothing to do: the synapses of a target are a column of the grid."""

@@ -27,6 +27,7 @@ from neurodev.arrays import B1, F8, I8, U4, Floats
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
 from neurodev.structure.index import UidIndex, as_uids
+from neurodev.structure.loading import check_rows, check_shapes
 from neurodev.structure.store import InLists, Rows, Slots
 
 _ARRAYS = (
@@ -354,7 +355,7 @@ class Table:
         Raises
         ------
         ParameterError
-            If arrays are missing, or belong to a table of other numbers of units.
+            If arrays are missing, belong to a table of other numbers of units, or are damaged: nothing is loaded then.
         """
         names = self._array_names()
         missing = [name for name in (*names, "numbers", "columns") if name not in arrays]
@@ -366,6 +367,8 @@ class Table:
                     f"{name} must have shape {getattr(self, name).shape}, got {arrays[name].shape}: build the table "
                     "between the same numbers of units"
                 )
+        check_shapes(self, names, arrays)
+        self._check_loaded(arrays)
         self.keep_slots(False)
         self._index = None
         for name in names:
@@ -378,6 +381,9 @@ class Table:
 
     def _array_names(self) -> tuple[str, ...]:
         return _ARRAYS
+
+    def _check_loaded(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        check_rows(self, arrays)
 
     def memory(self) -> float:
         """Bytes per living synapse, slack included."""
