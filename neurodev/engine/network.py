@@ -20,6 +20,7 @@ from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
 F8 = NDArray[np.float64]
+PRECISIONS: dict[str, type] = {"double": np.float64, "single": np.float32}
 COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what a mechanism may read without an owner
 
 
@@ -185,6 +186,7 @@ class Projection(_Part):
     branch: Any = None
     mechanisms: tuple[Mechanism, ...] = ()
     signed: bool = False
+    weight_precision: str = "double"
 
     _cures: ClassVar[dict[str, str]] = {
         "weight": "nd.AddSynapses(..., weight=...) and nd.RemoveSynapses change synapses, mechanisms their weights",
@@ -410,6 +412,7 @@ class Network:
         multapses: bool = False,
         signed: bool = False,
         branch: Any = None,
+        weight_precision: str = "double",
     ) -> Projection:
         """Connect two populations.
 
@@ -430,6 +433,10 @@ class Network:
         branch : int or (n_synapse,) array of int, optional
             Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
             order of the wiring; at random if not given.
+        weight_precision : {"double", "single"}
+            How weights are kept.  Single halves what an arrival reads of them and rounds each to 6e-8 of itself, which
+            the run names among its approximations; it is for synapses onto delta-current `LIF` neurons on which no
+            mechanism changes the weight or sees single spikes.
         """
         self._open("net.connect(...)", "nd.AddSynapses adds synapses to a projection that is there")
         self._mine(source, "source")
@@ -445,8 +452,12 @@ class Network:
         rule = as_wiring(wiring)
         number = float(rule.mean_inputs(source.n, target.n)) * target.n
         check_memory(_SYNAPSE * number, f"projection {label!r} of {number:.3g} synapses", "connect fewer")
+        if not isinstance(weight_precision, str) or weight_precision not in PRECISIONS:
+            hint = nearest(weight_precision, PRECISIONS) if isinstance(weight_precision, str) else ""
+            raise ParameterError(f"weight_precision must be 'double' or 'single', got {shown(weight_precision)}{hint}")
         projection = Projection(
             label, source, target, rule, weight, _check_delay(delay), spines, multapses, branch, signed=signed,
+            weight_precision=weight_precision,
         )  # fmt: skip
         _check_branch(branch, projection)
         projection._home = self
@@ -546,7 +557,7 @@ class Network:
                     "delay": words(q.delay), "multapses": q.multapses,
                     "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
                     else "array", "spines": words(q.spines) if q.spines else None,
-                    "signed": q.signed,
+                    "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }
                 for q in self.projections.values()

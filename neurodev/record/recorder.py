@@ -14,7 +14,7 @@ from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatena
 from neurodev.units import day
 
 SPIKES = ("daily", "all", "none")
-_SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "weight": "<f4", "born": "<f4"}
+_SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "born": "<f4"}
 
 
 def check_recording(spikes: Any, snapshot: Any = day) -> None:
@@ -133,10 +133,15 @@ class Recorder:
         return True
 
     def snapshot(self, projection: str, label: str, state: dict[str, NDArray[Any]]) -> None:
-        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days."""
+        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days.
+
+        Weights keep their precision, which is what arrives; columns that are looked at only take four bytes.
+        """
         with self.file.together():
             for name, a in state.items():
                 dtype = _SNAPSHOT.get(name, "<f4")
+                if name == "weight":
+                    dtype = "<f4" if a.dtype == np.float32 else "<f8"
                 if dtype == "<u2" and a.size and a.max() > 65535:
                     dtype = "<u4"
                 scaled = a / day if name == "born" else a

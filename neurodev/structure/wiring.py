@@ -43,10 +43,13 @@ class Wiring(Registered, ABC, kind="wiring"):
         return a
 
 
+def _whole(inputs: float, what: str) -> None:
+    if int(inputs) != inputs:
+        raise ParameterError(f"{what}.inputs must be a whole number of synapses per target, got {inputs!r}")
+
+
 def _enough(inputs: float, candidates: int, what: str) -> int:
     k = int(inputs)
-    if k != inputs:
-        raise ParameterError(f"{what}.inputs must be a whole number of synapses per target, got {inputs!r}")
     if k > candidates:
         raise ParameterError(
             f"{what}.inputs={k} exceeds the {candidates} sources a target can have without several contacts per pair: "
@@ -73,6 +76,7 @@ class Near(Wiring):
 
     def __post_init__(self) -> None:
         check(self)
+        _whole(self.inputs, "Near")
 
     def affinity(self, source: F8, target: F8, same: bool) -> F8:
         """Gaussian of distance, (n_target, n_source)."""
@@ -116,6 +120,7 @@ class Degree(Wiring):
 
     def __post_init__(self) -> None:
         check(self)
+        _whole(self.inputs, "Degree")
 
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
@@ -332,16 +337,19 @@ class Uniform(Delay):
         check(self)
         if self.high < self.low:
             raise ParameterError(f"Uniform.high must be >= Uniform.low, got {self.low}..{self.high}")
-        if self.lanes().size > 64:
+        if self._n_lane() > 64:
             raise ParameterError(
-                f"Uniform({self.low}, {self.high}, step={self.step}) makes {self.lanes().size} delay lanes; "
+                f"Uniform({self.low}, {self.high}, step={self.step}) makes {self._n_lane():.0f} delay lanes; "
                 "at most 64: use a wider step="
             )
 
+    def _n_lane(self) -> float:
+        # the slack is for a high that is meant to be one of them
+        return float(np.floor((self.high - self.low) / self.step + 1e-9)) + 1.0
+
     def lanes(self) -> F8:
         """low, low + step, ..., high."""
-        n = int(np.floor((self.high - self.low) / self.step + 1e-9)) + 1
-        return np.asarray(self.low + self.step * np.arange(n), dtype=np.float64)
+        return np.asarray(self.low + self.step * np.arange(int(self._n_lane())), dtype=np.float64)
 
     def draw(self, n: int, draw: np.random.Generator) -> I8:
         """Uniform over the lanes."""
@@ -350,14 +358,18 @@ class Uniform(Delay):
 
 @dataclass(frozen=True)
 class DelayList(Delay):
-    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones."""
+    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones.
+
+    Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
+    """
 
     delays: Any = param(unit="ms", clock="spike", array=True, source="given")
 
     def __post_init__(self) -> None:
+        check(self)
         d = np.asarray(self.delays, dtype=float)
         if d.ndim != 1 or not np.all(np.isfinite(d)) or np.any(d <= 0):
-            raise ParameterError("delay must be a list of positive, finite numbers of ms")
+            raise ParameterError(f"delay must be a list of positive, finite numbers of ms, got {self.delays!r:.60}")
         if np.unique(d).size > 64:
             raise ParameterError(
                 f"delay has {np.unique(d).size} distinct values, that many delay lanes; at most 64: round them "
@@ -366,7 +378,8 @@ class DelayList(Delay):
 
     def lanes(self) -> F8:
         """The distinct values."""
-        return np.unique(np.asarray(self.delays, dtype=float))
+        d = np.asarray(self.delays, dtype=float)
+        return np.unique(d) if d.size else np.ones(1)
 
     def draw(self, n: int, draw: np.random.Generator) -> I8:
         """The lane of each value."""
@@ -383,5 +396,5 @@ def as_delay(delay: object) -> Delay:
     if isinstance(delay, (int, float, np.integer, np.floating)) and not isinstance(delay, bool):
         return Fixed(float(delay))
     if isinstance(delay, (list, tuple, np.ndarray)):
-        return DelayList(np.asarray(delay, dtype=float))
+        return DelayList(delay)
     raise ParameterError(f"delay must be a number of ms, a list, or nd.Uniform(low, high), got {delay!r}")
