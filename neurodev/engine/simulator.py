@@ -20,7 +20,7 @@ from neurodev.engine.checks import check_clocks, check_given, check_reads, check
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
-from neurodev.errors import BuildError, InvariantError, SimulationError, nearest
+from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
 from neurodev.params import as_count, as_number
@@ -83,6 +83,8 @@ class Simulator:
     blocked: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.network, Network):
+            raise ParameterError(f"network must be an nd.Network, got {shown(self.network)}")
         self.tick, self.acceleration = check_clocks(self.tick, self.acceleration)
         self.start = as_number(self.start, "start", "ms of spikes")
         if self.events_per_tick is not None:
@@ -111,7 +113,7 @@ class Simulator:
         self.neuron_logs = {p.name: NeuronLog() for p in self.network.populations.values()}
         self.n_tick = 0
         self.listeners: list[TickListener] = []
-        self.coming: list[Any] = []  # what somebody plans to do to this network
+        self.coming: Sequence[Any] = ()  # what somebody plans to do to this network
         self.moments = {q.name: Moments() for q in projections}
         self.neuron_moments = {name: Moments() for name in self.blocks}
         self._ticking = False

@@ -311,7 +311,7 @@ class AddSynapses(Intervention):
             return None
         given = self.weight if np.ndim(self.weight) else [self.weight]
         low = -np.inf if q.signed else 0.0
-        cure = "the sign comes from the source population" if not q.signed else ""
+        cure = "synapses have the sign of their source population" if not q.signed else ""
         unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
         values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, cure=cure) for w in given])
         if values.size not in (1, n):

@@ -122,7 +122,9 @@ class Simulation:
         to = scratch_file() if to is None else to
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
+        self.simulator.coming = self._schedule
         self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
+        self._untold = False
         self._closed = False
         self._busy = threading.RLock()
         self._running = False
@@ -226,7 +228,14 @@ class Simulation:
             for name, noted in moments.items():
                 self.recorder.moments(what, name, noted.take())
 
+    def _tell(self) -> None:
+        """Write down what was scheduled since the last time."""
+        if self._untold:
+            self.file.set_item("interventions", self._asked)
+            self._untold = False
+
     def _flush(self) -> None:
+        self._tell()
         self.recorder.flush(self.simulator.n_tick)
         self._last_flush = time.perf_counter()
 
@@ -285,9 +294,8 @@ class Simulation:
             what.check(self.simulator)
             self._schedule.append((spike, len(self._asked), what))
             self._schedule.sort(key=lambda x: x[:2])
-            self.simulator.coming = [w for _, _, w in self._schedule]
             self._asked.append(f"{spike:g} ms of spikes: {what}")
-            self.file.set_item("interventions", self._asked)
+            self._untold = True
             if new := foreign(what):
                 self._foreign |= new
                 self.file.set_item("provenance", {"sources": self._foreign})
@@ -333,6 +341,7 @@ class Simulation:
                 self._running = False
 
     def _run(self, duration: float) -> Simulation:
+        self._tell()
         s = self.simulator
         end = s.spike + duration / s.acceleration
         bar = Progress(s, end) if self._progress else None
@@ -350,9 +359,7 @@ class Simulation:
                 s.run_until_spike(stop)
                 self._sample(stop)
                 while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
-                    what = self._schedule.pop(0)[2]
-                    s.coming = [w for _, _, w in self._schedule]
-                    what.apply(s)
+                    self._schedule.pop(0)[2].apply(s)
                 if bar is not None:
                     bar.update()
             patience.check()
@@ -385,6 +392,7 @@ class Simulation:
         for name, neurons in s.neuron_logs.items():
             self.recorder.neurons(name, neurons.take())
         self._record_moments()
+        self._tell()
         self.file.set_item("finished", finished)
         self.file.set_item("life", s.life, "ms")
         self.file.set_item("events", s.engine.events)

@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[Callable[[], nd.Network], Callable[[nd.Network], Any], 
     "add where one is": (network, lambda n: nd.AddSynapses("q", [0], [0]), r"the pair \(0, 0\) has a synapse already"),
     "add nan": (network, lambda n: nd.AddSynapses("q", [0], [1], weight=NAN), "AddSynapses.weight .*got nan"),
     "add inf": (network, lambda n: nd.AddSynapses("q", [0], [1], weight=INF), "AddSynapses.weight .*got inf"),
-    "add a wrong sign": (network, lambda n: nd.AddSynapses("q", [0], [1], weight=-2.0), "sign comes from the source"),
+    "add a wrong sign": (network, lambda n: nd.AddSynapses("q", [0], [1], weight=-2.0), "sign of their source"),
     "add text": (network, lambda n: nd.AddSynapses("q", [0], [1], weight="3"), "AddSynapses.weight .*got '3'"),
     "add weights of another number": (
         network, lambda n: nd.AddSynapses("q", [0, 1], [1, 2], weight=[1.0] * 3), "a list of 2, got 3 values"),
