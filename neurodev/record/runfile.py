@@ -103,8 +103,6 @@ class RunFile(Reader):
             file, or one that another simulation is writing.
         """
         path = absolute(path)
-        if not path.parent.is_dir():
-            raise RunFileError(f"the folder {str(path.parent)!r} does not exist: make it, or choose another to=")
         place = Place(path)
         place.take(overwrite)
         run = uuid4().hex
