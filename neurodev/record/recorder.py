@@ -52,7 +52,7 @@ class Recorder:
         try:
             check_recording(spikes, snapshot)
         except ParameterError:
-            file.close()  # the next attempt must find it free, even while a notebook keeps this traceback
+            file.discard()  # the next attempt must find it free, even while a notebook keeps this traceback
             raise
         self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
         self.causes = causes
@@ -68,6 +68,7 @@ class Recorder:
         self._counts: dict[str, list[NDArray[np.uint32]]] = {}
         self._logs: dict[str, list[LogBatch]] = {}
         self._neurons: dict[str, list[NeuronBatch]] = {}
+        self.pending = 0  # bytes of spikes that wait for a flush
 
     def wants_trains(self, life: float, tick: float) -> bool:
         """Whether the tick that begins at `life` (ms) and lasts `tick` (ms of life) is to be kept spike by spike."""
@@ -81,6 +82,7 @@ class Recorder:
     def trains(self, population: str, times: NDArray[np.float64], indices: NDArray[np.uint32]) -> None:
         """Keep spikes: times (n,) ms of spike time since the start, and neurons (n,)."""
         self._trains.setdefault(population, []).append((times, indices))
+        self.pending += times.nbytes + indices.nbytes
 
     def counts(self, counts: dict[str, NDArray[np.int64]]) -> None:
         """Keep the spike counts (n,) of each population in the tick that just ended."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.metrics import spikes
+from neurodev.runs import described
 from neurodev.runs.reading import Reading
 from neurodev.structure.log import BIRTH, DEATH, NeuronBatch
 from neurodev.units import day as DAY
@@ -37,7 +38,12 @@ class Lives:
         name, f = self._run.population(population)["name"], self._run.file
         if not f.length(f"neurons/{name}/neuron"):
             return NeuronBatch(*(np.zeros(0, dtype=d) for d in ("<i4", "u1", "<u4", "u1", "<f4")))
-        return NeuronBatch(*(f.read(f"neurons/{name}/{column}") for column in NeuronBatch._fields))
+        out, what = NeuronBatch(*(f.read(f"neurons/{name}/{c}") for c in NeuronBatch._fields)), f"the log of {name!r}"
+        if len({a.shape for a in out}) > 1 or out.tick.ndim != 1 or (out.tick < 0).any():
+            raise f.damaged(what, "its columns do not fit each other")
+        described.check_index(f, what, "neurons", out.neuron, int(self._run.population(name)["n"]))
+        described.check_index(f, what, "causes", out.cause, len(self._run.causes.words))
+        return out
 
     def events(self, population: Any) -> bool:
         """Whether neurons of the population were born or died, or can be born."""
