@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,32 @@ from numpy.typing import NDArray
 
 from neurodev.learn.core.layer import Vector
 from neurodev.learn.training.course import Course
+from neurodev.learn.training.kept import keep, plain_of, put
+from neurodev.registry import word_of
+
+
+def _parts(t: Course) -> dict[str, Any]:
+    """The parts of a training whose attributes may change while it runs, by name; callbacks by their kind."""
+    parts = {
+        "optimiser": t.optimiser,
+        "encoder": t.encoder,
+        "loss": t.loss,
+        "schedule": t.schedule,
+        "augment": t.augment,
+    }
+    for callback in t.callbacks:
+        word, k = word_of(callback if hasattr(callback, "__qualname__") else type(callback)), 1
+        while f"callback/{word}/{k}" in parts:
+            k += 1
+        parts[f"callback/{word}/{k}"] = callback
+    return parts
 
 
 def state_of(t: Course) -> dict[str, NDArray[Any]]:
     """Everything that the rest of a training run depends on."""
-    out = {"trainer": np.array([t.epoch, t.step, t.optimiser.steps, t.model.uids.next], dtype=np.int64)}
+    out = {"trainer": np.array([t.epoch, t.step, t.model.uids.next], dtype=np.int64)}
+    for name, part in _parts(t).items():
+        out |= {f"part/{name}/{key}": a for key, a in keep(part).items()}
     for name, w in t.weights().items():
         out |= {f"table/{name}/{key}": a for key, a in w.table.arrays().items()}
         out[f"table/{name}/storage"] = np.array(w.storage)
@@ -24,6 +46,7 @@ def state_of(t: Course) -> dict[str, NDArray[Any]]:
                 out[f"vector/{layer.name}/{key}"] = p.value
                 out |= {f"moment/{layer.name}/{key}/{m}": a for m, a in p.moments.items()}
         out |= {f"buffer/{layer.name}/{key}": a for key, a in layer.buffers().items()}
+        out |= {f"layer/{layer.name}/{key}": a for key, a in keep(SimpleNamespace(**plain_of(layer))).items()}
     for k, method in enumerate(t.methods):
         out |= {f"method/{k}/{key}": a for key, a in method.state().items()}
     return out
@@ -36,7 +59,9 @@ def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any
 
 def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
     """Put a trainer where `state_of` found one; the model must have been built alike."""
-    t.epoch, t.step, t.optimiser.steps, t.model.uids.next = (int(v) for v in state["trainer"])
+    t.epoch, t.step, t.model.uids.next = (int(v) for v in state["trainer"])
+    for name, part in _parts(t).items():
+        put(part, _under(state, f"part/{name}/"))
     for name, w in t.weights().items():
         t.store(name, str(state[f"table/{name}/storage"]))
         w.table.load(_under(state, f"table/{name}/"))
@@ -47,6 +72,7 @@ def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
                 p.moments = {m: a.copy() for m, a in _under(state, f"moment/{layer.name}/{key}/").items()}
         for key, a in layer.buffers().items():
             a[...] = state[f"buffer/{layer.name}/{key}"]
+        put(layer, _under(state, f"layer/{layer.name}/"))
     for k, method in enumerate(t.methods):
         method.restore(_under(state, f"method/{k}/"))
     t.clear_gradients()

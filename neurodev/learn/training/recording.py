@@ -7,8 +7,6 @@ a class (row) was taken for another (column) after each epoch; operations are th
 
 from __future__ import annotations
 
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,12 @@ from numpy.typing import NDArray
 from neurodev.errors import StudyError
 from neurodev.learn.training.checkpoint import pack, restore, state_of, unpack
 from neurodev.learn.training.course import Course
+from neurodev.learn.training.description import differences, told
 from neurodev.learn.training.epoch import Epoch
 from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
+from neurodev.record.scratch import scratch_file
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day
 
@@ -41,8 +41,8 @@ class TrainingRecord:
 
     def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False):
         self.trainer = trainer
-        path = Path(to) if to is not None else Path(tempfile.mkdtemp(prefix="neurodev-")) / "training.sqlite"
-        self.path = path
+        self.path = path = Path(to) if to is not None else scratch_file("training")
+        self._lengths: dict[str, int] = {}  # epochs that each series has
         self._closed = False
         if resume:
             self._resume()
@@ -85,6 +85,7 @@ class TrainingRecord:
         f.set_item("finished", False)
         f.set_item("target_hz", None, "Hz")
         f.set_item("training", self._settings())
+        f.set_item("description", t.description)
         for name in t.weights():
             self._snapshot(name, "initial")
         self._picture()
@@ -93,7 +94,8 @@ class TrainingRecord:
     def _sources(self) -> dict[str, dict[str, str]]:
         """What is not ours of the parts of this training."""
         t = self.trainer
-        return foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
+        found = foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
+        return {word: about for word, about in found.items() if "<lambda>" not in word}  # described by their code
 
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
@@ -111,13 +113,15 @@ class TrainingRecord:
         """
         with RunFile.open(self.path) as old:
             check_sources(old.provenance().get("sources", {}))
-            theirs, mine = old.item("training"), json.loads(json.dumps(self._settings()))
-        for key, value in mine.items():
-            if theirs.get(key) != value:
-                raise StudyError(
-                    f"cannot resume {str(self.path)!r}: {key} was {theirs.get(key)!r} and is {value!r} now; build the "
-                    "trainer as before"
-                )
+            theirs = old.item("description", None)
+        if not isinstance(theirs, dict):
+            raise StudyError(
+                f"cannot resume {str(self.path)!r}: it was begun by an older neurodev, which did not describe the "
+                "whole training; begin a new run"
+            )
+        found = differences(self.trainer.description, theirs)
+        if found:
+            raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
         self.file, _, data = RunFile.resume(self.path)
         self.causes = self._resumed_causes()
         self.recorder = Recorder(self.file, "none", causes=self.causes)
@@ -140,7 +144,9 @@ class TrainingRecord:
     def _history(self) -> list[Epoch]:
         names = [n.removeprefix("series/") for n in self.file.names("series/") if n != "series/snapshot_day"]
         columns = {n: self.file.read(f"series/{n}") for n in names}
-        return [Epoch(k + 1, {n: float(c[k]) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
+        self._lengths = {n: c.size for n, c in columns.items()}
+        at = lambda c, k: float(c[k]) if k < c.size else float("nan")
+        return [Epoch(k + 1, {n: at(c, k) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
 
     def _settings(self) -> dict[str, Any]:
         t = self.trainer
@@ -181,6 +187,11 @@ class TrainingRecord:
     def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
         """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
         t = self.trainer
+        for name in series:  # one that begins later has no number for the epochs before
+            late = t.epoch - 1 - self._lengths.get(name, 0)
+            if late > 0:
+                self.file.append(f"series/{name}", np.full(late, np.nan))
+            self._lengths[name] = t.epoch
         self.recorder.series(series)
         self.file.append("confusion", confusion.astype("<u4"))
         for name, log in t.logs.items():
