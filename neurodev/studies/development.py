@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from neurodev.engine.network import Network, Spines
-from neurodev.errors import StudyError, nearest
+from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
 from neurodev.neurons.drive import Drive
 from neurodev.runs.run import Run
@@ -183,8 +183,12 @@ def simulation(
     at = tables_at(study, study.table.get("at", []), ("at",), "[[at]]")
     planned = [_planned(study, what, ("at", k)) for k, what in enumerate(at)]
     kept = _kept(study, network, options)
-    with told_at(study, "run"):
-        sim = Simulation(network, to=to, progress=progress, study=kept.text, **settings)
+    with told_at(study):
+        try:
+            sim = Simulation(network, to=to, progress=progress, study=kept.text, **settings)
+        except ParameterError as e:  # of [run], or of a part that is made only now
+            key = next((k for k in _RUN_KEYS if str(e).startswith(f"{k} must")), None)
+            raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
         for k, (when, clock, done) in enumerate(planned):
             with told_at(study, "at", k):

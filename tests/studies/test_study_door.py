@@ -84,8 +84,8 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "", '[[at]]\nkind = "SetRate"\npopulation = "exc"\nrate_hz = "3 ms"\nlife = 5\n', "line 20.*but a rate"
     ),
     "intervention of nobody": ("", LESION.replace("exc", "exx") + "life = 5\n", "line 17.*did you mean 'exc'"),
-    "needed parameter": (", inputs = 5", "", "line 11.*Degree needs 'inputs'"),
-    "option of a run": ('"100 ms"', '"100 ms"\nrecord = "dayly"', "line 14.*did you mean 'daily'"),
+    "needed parameter": ('"Degree", inputs = 5', '"Probability"', "line 11.*Probability needs 'p'"),
+    "option of a run": ('"100 ms"', '"100 ms"\nrecord = "dayly"', "line 17.*did you mean 'daily'"),
     "key of a run": ("tick =", "tik =", "line 16.*did you mean 'tick'"),
     "section": ("[run]", "[rum]", "line 14.*did you mean 'run'"),
     "key of a projection": ("delay = 1.0", "dealy = 1.0", "line 13.*did you mean 'delay'"),
@@ -174,7 +174,7 @@ def test_every_unit_has_a_dimension() -> None:
 
 
 def test_a_key_of_the_table_and_of_the_part(tmp_path: Path) -> None:
-    """RetinalWaves has a jitter of its own, in ms, and so have the places of cells, in um: neither swallows the other."""
+    """RetinalWaves has a jitter of its own, in ms, and so have places, in um: neither swallows the other."""
     path = tmp_path / "s.toml"
     wave = '[population.w]\nkind = "RetinalWaves"\nn = 9\njitter = 5.0\n'
     path.write_text(wave)
