@@ -6,9 +6,9 @@ Every study is trained with every seed; a run file of the same study that is the
 one that was broken off goes on.  A file of that name that holds a run of another study, or of other settings, stays
 as it is: the new run gets a name of its own.  Then the table is printed and written (`methods.txt`) and the figure
 drawn (`methods.png`).  A row is a study; means over seeds with 95 % intervals (Student's t).  Operations, energy and
-information are those of one test sample after the last epoch: a synaptic operation is a living weight read because a spike arrived, the energy 0.9 pJ an
-addition and 3.7 pJ a multiplication (45 nm, arithmetic alone: Horowitz 2014, ISSCC, p. 10), the information that of
-the decision about the label, from the table of decisions, corrected for bias (`neurodev.metrics.cost`).
+information are those of one test sample after the last epoch: a synaptic operation is a living weight read because a
+spike arrived, the energy 0.9 pJ an addition and 3.7 pJ a multiplication (45 nm, arithmetic alone: Horowitz 2014,
+ISSCC, p. 10), the information that of the decision about the label, from the table of decisions, corrected for bias (`neurodev.metrics.cost`).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "", '[[at]]\nkind = "SetRate"\npopulation = "exc"\nrate_hz = "3 ms"\nlife = 5\n', "line 20.*but a rate"
     ),
     "intervention of nobody": ("", LESION.replace("exc", "exx") + "life = 5\n", "line 17.*did you mean 'exc'"),
-    "needed parameter": ('"Degree", inputs = 5', '"Probability"', "line 11.*Probability needs 'p'"),
+    "needed parameter": ('"Degree", inputs = 5', '"Contacts"', "line 11.*Contacts needs 'wiring'"),
     "option of a run": ('"100 ms"', '"100 ms"\nrecord = "dayly"', "line 17.*did you mean 'daily'"),
     "key of a run": ("tick =", "tik =", "line 16.*did you mean 'tick'"),
     "section": ("[run]", "[rum]", "line 14.*did you mean 'run'"),
