@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +20,7 @@ from neurodev.errors import NeurodevError, ParameterError
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    p.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     a = sub.add_parser("new", help="write a study to start from")
     a.add_argument("name")
     a.add_argument("--training", action="store_true", help="a study that trains by gradient")
@@ -67,39 +69,42 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
-def _overrides(words: list[str]) -> dict[str, str]:
-    out = {}
-    for w in words:
-        key, equals, value = w.partition("=")
-        if not equals or not key:
-            raise ParameterError(f"--set needs KEY=VALUE, got {w!r}")
-        out[key] = value
-    return out
-
-
 def _new(args: Any) -> None:
-    path = Path(args.name).with_suffix(".toml")
+    from neurodev.plot import output
+
+    if not Path(args.name).name:
+        raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
+    path = Path(args.name if args.name.endswith(".toml") else f"{args.name}.toml")
     if path.exists():
         raise ParameterError(f"{path} exists already: choose another name")
     name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
-    path.write_text(files("neurodev.studies").joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
+    output.write(path, files("neurodev.studies").joinpath(name).read_bytes())
     print(f"wrote {path}; run it with: neurodev {verb} {path}")
+
+
+def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
+    """Each seed and its run file."""
+    if args.seeds < 1:
+        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
+    if args.seeds == 1:
+        return [(first, base)]
+    return [(k, base.with_name(f"{base.stem}-seed{k}{base.suffix}")) for k in range(first, first + args.seeds)]
 
 
 def _run(args: Any) -> None:
     from neurodev.studies import development, reading
 
-    s = reading.load(args.study, _overrides(args.set))
+    s = reading.load(args.study, reading.settings(args.set))
+    if args.shuffled:
+        s = s.resolved(shuffled=True)
     base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
-    if args.seeds < 1:
-        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
-    first = int(s.table.get("seed", 0))
-    for k in range(args.seeds):
-        path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{first + k}{base.suffix}")
-        network = development.build(s, first + k, args.shuffled)
+    for k, (seed, path) in enumerate(_seeds(args, s.seed, base)):
+        network, life = development.build(s, seed), development.duration(s)
         if k == 0 and not args.quiet:
             print(network)
-        run = development.simulation(s, network, path, not args.quiet).run(development.duration(s)).close()
+        simulation = development.simulation(s, network, path, not args.quiet)
+        args.begun = path
+        run = simulation.run(life).close()
         print(run.info() if args.seeds == 1 else f"{path}: {run}")
 
 
@@ -108,17 +113,15 @@ def _train(args: Any) -> None:
     from neurodev.studies import reading, training
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
-    s = reading.load(source, _overrides(args.set))
+    s = reading.load(source, reading.settings(args.set))
     base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
-    if args.seeds < 1:
-        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
-    first, data = int(s.table.get("seed", 0)), training.dataset(s)
+    each, data = _seeds(args, s.seed, base), training.dataset(s)
     keep_freed_memory()
-    for seed in range(first, first + args.seeds):
-        path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{seed}{base.suffix}")
+    for seed, path in each:
         t = training.trainer(
             s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet
         )
+        args.begun = path
         t.fit()
         t.close()
         print(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
@@ -126,27 +129,29 @@ def _train(args: Any) -> None:
 
 def _demo(args: Any) -> None:
     """The study here, its control in a second process with the same seed."""
-    from neurodev.plot import report
+    from neurodev.plot import output, report
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
     folder = Path(args.to)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "map.toml"
-    path.write_text(files("neurodev.studies").joinpath("map.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    settings = [] if args.days is None else ["--set", f'run.duration="{args.days} day"']
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ParameterError(f"--to {args.to!r} cannot be a folder: {e.strerror}") from e
+    path = output.write(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
+    settings = [] if args.days is None else ["--set", f'run.duration="{args.days:g} day"']
     begin = time.perf_counter()
-    s = reading.load(path, _overrides(settings[1:]))
-    network = development.build(s)
+    s = reading.load(path, reading.settings(settings[1:]))
+    network, life = development.build(s), development.duration(s)
     print(network)
-    simulation = development.simulation(s, network, folder / "map.sqlite", True, events_per_tick=100_000_000)
+    simulation = development.simulation(s, network, folder / "map.sqlite", True)
+    args.begun = folder / "map.sqlite"
     print("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
     control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
     try:
-        rest = development.duration(s) - simulation.life
-        run = simulation.run(rest).close()
+        run = simulation.run(life - simulation.life).close()
         if control.wait():
             raise NeurodevError("the control run failed; its message stands above")
     finally:
@@ -167,26 +172,28 @@ def _demo(args: Any) -> None:
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import report
+    from neurodev.plot import output, report
     from neurodev.runs.run import Run
 
+    to = output.checked(args.to or Path(args.run).with_suffix(".html"))
     run = Run(args.run)
-    to = args.to or Path(args.run).with_suffix(".html")
     print(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
 
 def _spine(args: Any) -> None:
+    from neurodev.plot import output
     from neurodev.plot.style import png
     from neurodev.runs.run import Run
 
-    run = Run(args.run)
-    if args.uid != "longest" and not args.uid.isdigit():
+    if args.uid != "longest" and not args.uid.isdecimal():
         raise ParameterError(f"UID must be a number or 'longest', got {args.uid!r}")
+    if args.figure:
+        output.checked(args.figure)
+    run = Run(args.run)
     spine = run.spines.longest() if args.uid == "longest" else run.spines[int(args.uid)]
     print(spine.story())
-    to = Path(args.figure) if args.figure else Path(args.run).with_name(f"spine-{spine.uid}.png")
-    to.write_bytes(png(spine.plot()))
-    print(f"wrote {to}")
+    to = args.figure or Path(args.run).with_name(f"spine-{spine.uid}.png")
+    print(f"wrote {output.write(to, png(spine.plot()))}")
 
 
 def _info(args: Any) -> None:
@@ -211,15 +218,20 @@ def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
     from neurodev.mechanisms import presets
+    from neurodev.plot import output
     from neurodev.protocols import isolate, protocol_of, show
     from neurodev.studies import reading
 
     kinds = tuple(registry.OURS)
+    if args.plot:
+        output.checked(args.plot)
     if args.name is None:
+        if args.plot or args.set:
+            raise ParameterError("--plot and --set need the name of what is to be shown")
         groups = {show.group(kind): members for kind in kinds if (members := registry.every(kind))}
         print(show.index({**groups, "presets": dict(presets.PRESETS)}))
         return
-    given, bearers = _overrides(args.set), [k for k in kinds if args.name in registry.names(k)]
+    given, bearers = reading.settings(args.set), [k for k in kinds if args.name in registry.names(k)]
     if args.name in presets.PRESETS:
         one: Any = presets.named(args.name, given)
     elif ":" in args.name or bearers:
@@ -248,14 +260,13 @@ def _show(args: Any) -> None:
     if args.plot:
         from neurodev.plot.style import png
 
-        Path(args.plot).write_bytes(png(result.plot()))
-        print(f"wrote {args.plot}")
+        print(f"wrote {output.write(args.plot, png(result.plot()))}")
 
 
 def _ablate(args: Any) -> None:
-    from neurodev.studies import ablate
+    from neurodev.studies import ablate, reading
 
-    ablate.main(args.study, _overrides(args.set), args.seeds, args.jobs)
+    ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs)
 
 
 def _bench(args: Any) -> None:
@@ -276,17 +287,39 @@ _COMMANDS = {
 }  # fmt: skip
 
 
+def _interrupted(path: Any) -> str:
+    """What an interrupt left, as the file itself says it."""
+    from neurodev.runs.run import Run
+
+    if path is None:
+        return "interrupted"
+    try:
+        return f"interrupted; {Run(path).info().splitlines()[0]}"
+    except NeurodevError as e:
+        return f"interrupted; {e}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Entry point; returns the exit status: 2 for what the user can mend, with one message."""
+    from neurodev.studies import blame
+
     args = _parser().parse_args(argv)
+    args.begun = None
     try:
         _COMMANDS[args.command](args)
-    except NeurodevError as e:
-        print(f"neurodev: {e}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        print("neurodev: interrupted; the run file is sealed and readable", file=sys.stderr)
+        print(f"neurodev: {_interrupted(args.begun)}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read our words has enough of them
+        return 1
+    except Exception as e:
+        ours = isinstance(e, (NeurodevError, OSError, MemoryError))
+        if not ours and not blame.place_of(e):
+            raise  # a fault of neurodev's own: its traceback is what we need to see
+        if args.debug:
+            traceback.print_exc()
+        print(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", file=sys.stderr)
+        return 2
     return 0
 
 
