@@ -401,6 +401,10 @@ class Reader:
         RunFileError
             If there is no such array, or its bytes are damaged.
         """
+        with self.held():
+            return self._read(name, start, stop)
+
+    def _read(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
         what = f"array {name!r}"
         self._trust(what)
         if name not in self._arrays:

@@ -217,6 +217,10 @@ class Spines(Mapping[int, Spine]):
         )  # fmt: skip
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
+        with self._run.file.held():
+            return self._seen(name, uid)
+
+    def _seen(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
         file, days, rows = self._run.file, [], []
         i = self._find(uid)
         for day in self._run.snapshot_days:

@@ -20,7 +20,6 @@ from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import ParameterError, SimulationError, nearest, shown
 from neurodev.params import as_flag, as_number, check_memory, door
 from neurodev.record.patience import Patience
-from neurodev.record.place import check_new
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
@@ -100,7 +99,6 @@ class Simulation:
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
         self._progress, overwrite = as_flag(progress, "progress"), as_flag(overwrite, "overwrite")
         self.path = absolute(scratch_file() if to is None else to)
-        check_new(self.path, overwrite)  # before a network is built that has no place to go
         self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []

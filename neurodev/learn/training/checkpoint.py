@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.core.layer import Vector
+from neurodev.learn.training.checked import check_arrays, check_weights, unpacked
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.kept import keep, plain_of, put
 from neurodev.registry import word_of
@@ -87,6 +88,24 @@ def pack(state: dict[str, NDArray[Any]]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays behind `pack`; nothing is executed (no pickle)."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as z:
-        return {k.replace("|", "/"): z[k] for k in z.files}
+    """The arrays behind `pack`; nothing is executed (no pickle).
+
+    Raises
+    ------
+    RunFileError
+        If they are damaged.
+    """
+    return {k.replace("|", "/"): a for k, a in unpacked(data).items()}
+
+
+def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
+    """Refuse what does not fit this training, before anything is changed.
+
+    Raises
+    ------
+    RunFileError
+        With what is missing, or leads where there is nothing.
+    """
+    check_arrays(state, state_of(t))
+    for name, w in t.weights().items():
+        check_weights(name, w, state, int(state["trainer"][-1]))

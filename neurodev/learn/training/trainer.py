@@ -39,6 +39,7 @@ from neurodev.learn.training.progress import Progress
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
+from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
 from neurodev.structure.cause import Causes
@@ -96,6 +97,8 @@ class Trainer:
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
+    overwrite : bool
+        Replace a run file of that name, when the first epoch is written; otherwise it is refused.
 
     Raises
     ------
@@ -135,6 +138,7 @@ class Trainer:
         callbacks: Sequence[Callable[[Trainer], Any]] = (),
         resume: bool = False,
         calibrate: bool = True,
+        overwrite: bool = False,
     ):
         self.model = door.instance("model", model, Sequential, "a Sequential of layers")
         self.encoder: Encoder = door.instance(
@@ -163,6 +167,8 @@ class Trainer:
         self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
         if door.flag("resume", resume) and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
+        if resume and overwrite:
+            raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
         door.check_methods(self.methods)
@@ -182,7 +188,7 @@ class Trainer:
         self._skip = False
         door.take(self.optimiser, *self.methods)
         self._prepare()
-        self.record = TrainingRecord(self, to, resume)
+        self.record = TrainingRecord(self, to, resume, door.flag("overwrite", overwrite))
         self._claim = self.model.claim = object()  # type: ignore[attr-defined]
 
     # ------------------------------------------------------------------ the door
@@ -427,16 +433,18 @@ class Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
         last = self.epochs if epochs is None else self.epoch + door.whole("epochs", epochs, 0)
         bar = Progress((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress)
-        try:
-            while self.epoch < last:
-                self._one_epoch(bar)
-                if self._enough():
-                    break
-        except BaseException as e:
-            self.record.close("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
-            raise
-        finally:
-            bar.close()
+        with Patience() as self._signals:  # what is recorded of a step is all of it or nothing
+            try:
+                while self.epoch < last:
+                    self._one_epoch(bar)
+                    if self._enough():
+                        break
+            except BaseException as e:
+                asked = isinstance(e, (KeyboardInterrupt, SystemExit))
+                self.record.close("interrupted" if asked else f"stopped: {e}")
+                raise
+            finally:
+                bar.close()
         return self
 
     def close(self) -> Run:
@@ -459,6 +467,7 @@ class Trainer:
         for a in range(0, n, self.batch):
             done.add(self.train_step(order[a : a + self.batch]))
             bar.step(self.epoch + 1, done.loss / done.n)
+            self._signals.check()
         alarms.stop_if_broken(self)
         for m in self.methods:
             m.epoch_end(self)
