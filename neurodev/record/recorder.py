@@ -55,7 +55,7 @@ class Recorder:
         try:
             check_recording(spikes, snapshot)
         except ParameterError:
-            file.close()  # the next attempt must find it free, even while a notebook keeps this traceback
+            file.discard()  # the next attempt must find it free, even while a notebook keeps this traceback
             raise
         self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
         self.causes = causes
@@ -71,6 +71,7 @@ class Recorder:
         self._counts: dict[str, list[NDArray[np.uint32]]] = {}
         self._logs: dict[str, list[LogBatch]] = {}
         self._neurons: dict[str, list[NeuronBatch]] = {}
+        self.pending = 0  # bytes of spikes that wait for a flush
         self._moments: dict[str, list[dict[str, NDArray[Any]]]] = {}
 
     def wants_trains(self, life: float, tick: float) -> bool:
@@ -85,6 +86,7 @@ class Recorder:
     def trains(self, population: str, times: NDArray[np.float64], indices: NDArray[np.uint32]) -> None:
         """Keep spikes: times (n,) ms of spike time since the start, and neurons (n,)."""
         self._trains.setdefault(population, []).append((times, indices))
+        self.pending += times.nbytes + indices.nbytes
 
     def counts(self, counts: dict[str, NDArray[np.int64]]) -> None:
         """Keep the spike counts (n,) of each population in the tick that just ended."""
