@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurodev import params, rng
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism, check_owners
+from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import as_count, as_flag, as_number, check_memory, door, param
@@ -40,7 +41,7 @@ class Spines:
         ln(V_silent / V0): spines up to this size transmit nothing.
     """
 
-    weight: float = param(4.0, unit="mV", low=0.0, source="free: calibrated for the default study")
+    weight: float = param(4.0, unit="mV", low=0.0, high=LARGEST, source="free: calibrated for the default study")
     volume: float = param(0.05, unit="um3", above=0.0, source="free: calibrated for the default study")
     silent: float = param(-1.6, unit="1", source="free: x_min of the default study")
 
@@ -475,6 +476,8 @@ class Network:
                 raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
             return None
         values = _check_numbers(weight, "weight")
+        if np.any(np.abs(values) > LARGEST):
+            raise ParameterError(f"weight must not be beyond {LARGEST:g} mV, got {shown(weight)}")
         if np.any(values < 0) and not signed:
             raise ParameterError(
                 f"weight must not be negative, got {shown(weight)}: the sign comes from the source population; "
@@ -486,6 +489,7 @@ class Network:
 
     def inputs(self, population: Population) -> list[Input]:
         """What the drives give a neuron of `population`: an entry for each background and projection."""
+        self._mine(population, "population")
         out = []
         for target, b in self.backgrounds:
             if target is population:

@@ -154,7 +154,8 @@ class Log:
     @cached_property
     def _moments(self) -> tuple[NDArray[np.uint64], F8]:
         """Who was born or died by hand (twice the uid, and one more at a death), ascending, and when, days."""
-        found = [moments_of(self._file, "synapses", name) for name in self._known]
+        names = {n.split("/")[2] for n in self._file.names("moments/synapses/") if n.count("/") == 3}
+        found = [moments_of(self._file, "synapses", name) for name in self._known if name in names]
         if not found:
             return np.zeros(0, dtype=np.uint64), np.zeros(0)
         who, died, day = (np.concatenate(column) for column in zip(*found, strict=True))

@@ -19,6 +19,7 @@ from neurodev.engine.checks import check_given, usual_weight
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.trophic_factor import TrophicFactor
+from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import HIGHEST_RATE
 from neurodev.neurons.model import NeuronModel
 from neurodev.params import as_flag, as_number, check_call
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 
 def _name(thing: Any) -> str:
-    return thing if isinstance(thing, str) else str(getattr(thing, "name", thing))
+    name = thing if isinstance(thing, str) else getattr(thing, "name", None)
+    return name if isinstance(name, str) else shown(thing, 40)
 
 
 def _known(thing: Any, known: dict[str, Any], what: str) -> Any:
@@ -212,6 +214,8 @@ class RemoveSynapses(Intervention):
     def check(self, sim: Simulator) -> None:
         """The projection exists; living synapses or cells are named; the cause is one of this network."""
         q = _projection(sim, self.projection)
+        if not isinstance(self.cause, str):
+            raise ParameterError(f"RemoveSynapses.cause must be a word such as 'lesion', got {shown(self.cause)}")
         sim.causes.code(self.cause)
         if self.uids is None and self.source is None and self.target is None:
             raise ParameterError("RemoveSynapses needs uids=, source= or target=")
@@ -310,15 +314,12 @@ class AddSynapses(Intervention):
             usual_weight(q)  # there is one
             return None
         given = self.weight if np.ndim(self.weight) else [self.weight]
-        low = -np.inf if q.signed else 0.0
+        low = -LARGEST if q.signed else 0.0
         cure = "synapses have the sign of their source population" if not q.signed else ""
         unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
-        values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, cure=cure) for w in given])
+        values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, high=LARGEST, cure=cure) for w in given])
         if values.size not in (1, n):
             raise ParameterError(f"AddSynapses.weight must be a number or a list of {n}, got {values.size} values")
-        most = float(np.finfo(sim.tables[q.name].weight.dtype).max)
-        if np.abs(values).max(initial=0.0) > most:
-            raise ParameterError(f"AddSynapses.weight must not exceed {most:.3g} {unit}, got {shown(self.weight)}")
         sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
         weights = np.asarray(sign * np.broadcast_to(values, n))
         check_given(q, weights, frozenset(sim.tables[q.name].column_names))

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import neurodev as nd
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError, ParameterError
 
 NAN, INF = float("nan"), float("inf")
@@ -259,3 +260,27 @@ def test_what_no_memory_holds_and_what_never_ends(tmp_path: Path, case: str) -> 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19  # KiB: half a GiB
     assert time.perf_counter() - begun < 5.0
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("size", [1e13, 1e30, 1e300, 1.7e308])
+def test_potentials_that_would_free_a_refractory_neuron_and_write_beyond_its_list(tmp_path: Path, size: float) -> None:
+    given = Given(tmp_path / "a.sqlite")
+    for call, match in (
+        (lambda: given.connect(weight=size), "weight must not be beyond"),
+        (lambda: given.connect(weight=[-size], signed=True), "weight must not be beyond"),
+        (lambda: nd.Background(weight=size), "Background.weight must be <="),
+        (lambda: nd.Background(weight=-size), "Background.weight must be >="),
+        (lambda: nd.Spines(weight=size), "Spines.weight must be <="),
+        (lambda: refuses(nd.LIF(threshold=size)), "its threshold must lie within"),
+        (lambda: refuses(nd.LIF(reset=-size)), "its reset must lie within"),
+        (lambda: refuses(nd.LIF(drive=size)), "its v_inf must lie within"),
+        (lambda: refuses(nd.LIF(tau=1 / size)), "its time constants must be at least 1e-06 ms"),
+    ):
+        with pytest.raises(NeurodevError, match=match):
+            call()
+
+
+def refuses(model: Any) -> None:
+    net = nd.Network()
+    net.add(model, 3)
+    Simulator(net)
