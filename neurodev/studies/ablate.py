@@ -176,7 +176,7 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int) -> list[di
         if value < 1:
             raise ParameterError(f"{name} must be at least 1, got {value!r}")
     s = reading.load(path, overrides)
-    first = int(s.table.get("seed", 0))
+    first = reading.seed_of(s)
     work = [(c, first + k) for c in conditions(s) for k in range(seeds)]
     results = []
 

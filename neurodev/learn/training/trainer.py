@@ -25,7 +25,7 @@ from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import BatchNorm, settle
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training.course import Optimiser, Samples
-from neurodev.learn.training.encode import Bernoulli, Encoder
+from neurodev.learn.training.encode import Encoder, encoder_for
 from neurodev.learn.training.epoch import Epoch
 from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import Function, Loss, as_loss
@@ -125,7 +125,7 @@ class Trainer:
         resume: bool = False,
     ):
         self.model, self.data = model, data
-        self.encoder = encoder if encoder is not None else Bernoulli(20)
+        self.encoder = encoder if encoder is not None else encoder_for(getattr(data, "x_train", None), model.inputs)
         self.optimiser: Optimiser = optimiser if optimiser is not None else Adam(1e-3)
         self.schedule = schedule if schedule is not None else constant()
         _check_whole(epochs=(epochs, 1), batch=(batch, 1), settle=(settle, 0))
