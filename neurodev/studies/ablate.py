@@ -57,7 +57,7 @@ def used(study: reading.Study, network: Network) -> Iterator[tuple[Use, Mechanis
     """Every mechanism of a study, where it stands, beside the object that it became."""
     for part, built in (("population", network.populations), ("projection", network.projections)):
         for where, given in study.table.get(part, {}).items():
-            mechanisms: list[Mechanism] = built[where].mechanisms  # type: ignore[attr-defined]
+            mechanisms: list[Mechanism] = built[where].mechanisms
             for index, m in zip(range(len(given.get("use", []))), mechanisms, strict=True):
                 yield Use(part, where, index), m
 
@@ -176,7 +176,7 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int) -> list[di
         if value < 1:
             raise ParameterError(f"{name} must be at least 1, got {value!r}")
     s = reading.load(path, overrides)
-    first = reading.seed_of(s)
+    first = int(s.table.get("seed", 0))
     work = [(c, first + k) for c in conditions(s) for k in range(seeds)]
     results = []
 

@@ -12,7 +12,7 @@ from neurodev.neurons.drive import Drive
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
 from neurodev.structure.places import Sheet
-from neurodev.studies.reading import Place, Study, call, check_keys, made, measured, seed_of
+from neurodev.studies.reading import Place, Study, call, check_keys, made, quantity
 
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
@@ -33,7 +33,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     t = study.table
     check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
     sheet = call(study, Sheet, t.get("sheet", {}), ("sheet",))
-    net = Network(seed=seed_of(study) if seed is None else seed, sheet=sheet)
+    net = Network(seed=t.get("seed", 0) if seed is None else seed, sheet=sheet)
     for name, given in t.get("population", {}).items():
         _populate(study, net, name, given, shuffled, without)
     for k, given in enumerate(t.get("background", [])):
@@ -65,7 +65,7 @@ def _populate(
             given["n"],
             name=name,
             inhibitory=given.get("inhibitory", False),
-            jitter=measured(study, given.get("jitter", 0.0), "um", *place, "jitter"),
+            jitter=quantity(given.get("jitter", 0.0)),
             room=given.get("room", 0),
         )
         p.use(*_used(study, given, place, without))
@@ -95,13 +95,11 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
     delay = given.get("delay", 1.0)
     if isinstance(delay, dict):
         delay = made(study, "delay", delay, (*place, "delay"), default="Uniform" if "low" in delay else "Fixed")
-    weight = given.get("weight")  # a current where the target has synaptic currents
-    unit = "pA" if isinstance(weight, str) and weight.rstrip().endswith("A") else "mV"
     spines = call(study, Spines, given["spines"], (*place, "spines")) if "spines" in given else None
     try:
         q = net.connect(
-            source, target, wiring, weight=measured(study, weight, unit, *place, "weight"),
-            delay=measured(study, delay, "ms", *place, "delay"), spines=spines, name=name,
+            source, target, wiring, weight=quantity(given.get("weight")), delay=quantity(delay), spines=spines,
+            name=name,
             multapses=given.get("multapses", False), branch=given.get("branch"),
         )  # fmt: skip
         q.use(*_used(study, given, place, without))
@@ -115,10 +113,7 @@ def simulation(
     """A simulation of a study's network, with its interventions scheduled."""
     given = study.table.get("run", {})
     check_keys(study, given, _RUN_KEYS, ("run",))
-    units = {"acceleration": "1", "tick": "ms", "events_per_tick": "1"}
-    settings = {
-        k: measured(study, v, units.get(k, ""), "run", k) for k, v in given.items() if k != "duration"
-    } | options
+    settings = {k: quantity(v) for k, v in given.items() if k != "duration"} | options
     sim = Simulation(network, to=to, progress=progress, study=study.text, **settings)
     try:
         for k, what in enumerate(study.table.get("at", [])):
@@ -131,20 +126,17 @@ def simulation(
 
 def _schedule(study: Study, sim: Simulation, what: dict[str, Any], place: Place) -> None:
     done = made(study, "intervention", what, place, ("life", "spike"))
-    if "life" in what and "spike" in what:
-        raise StudyError(f"{study.where(*place)}: give life or spike, the time of one clock, not both")
-    clock = "spike" if "spike" in what else "life"
-    when = measured(study, what.get(clock, 0.0), "ms", *place, clock)
+    when = quantity(what.get("life", what.get("spike", 0.0)))
     try:
-        sim.at(when, done, clock=clock)
+        sim.at(when, done, clock="spike" if "spike" in what else "life")
     except NeurodevError as e:
         raise StudyError(f"{study.where(*place)}: {e}") from e
 
 
 def duration(study: Study) -> float:
     """Life time of the run, ms."""
-    value = measured(study, study.table.get("run", {}).get("duration", 0.0), "ms", "run", "duration")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+    value = quantity(study.table.get("run", {}).get("duration", 0.0))
+    if not isinstance(value, (int, float)) or value <= 0:
         raise StudyError(f'{study.where("run", "duration")}: [run] needs duration = "30 day", a positive life time')
     return float(value)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,13 @@ from typing import Any
 import neurodev.units as units
 from neurodev import registry
 from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
-from neurodev.quantity import in_unit, parts
 from neurodev.registry import Kinds
-from neurodev.rng import check_seed
 from neurodev.studies.lines import lines_of
 
 Place = tuple[str | int, ...]
 
 _UNIT = {k: v for k, v in vars(units).items() if isinstance(v, float)}
+_QUANTITY = re.compile(r"^\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z]\w*)\s*$")
 # parameters that are things themselves, each a table with a kind (or a list of such tables)
 _NESTED = {
     "dendrite": "dendrite", "wiring": "wiring", "delay": "delay", "curve": "growth curve", "surrogate": "surrogate",
@@ -30,52 +30,15 @@ _NESTED = {
 _ALWAYS_NESTED = ("dendrite", "wiring")
 
 
-def quantity(value: Any, unit: str = "", where: str = "this") -> Any:
-    """``"30 day"`` as a number in neurodev's units, in lists too; anything else as it is.
-
-    Parameters
-    ----------
-    unit : str
-        In which the number is wanted; a quantity of another dimension is refused then.
-    where : str
-        What it is for, as the refusal names it.
-    """
+def quantity(value: Any) -> Any:
+    """``"30 day"`` as a number in neurodev's units, in lists too; anything else as it is."""
     if isinstance(value, list):
-        return [quantity(v, unit, where) for v in value]
-    if not isinstance(value, str) or (found := parts(value)) is None:
-        return value
-    if unit:
-        try:
-            return in_unit(value, unit, where)
-        except ParameterError as e:
-            raise StudyError(str(e)) from None
-    if found[1] not in _UNIT:
-        raise StudyError(f"unknown unit {found[1]!r} in {value!r}{nearest(found[1], _UNIT)}; units are {sorted(_UNIT)}")
-    return found[0] * _UNIT[found[1]]
-
-
-def _unit_for(make: Any, key: str) -> str:
-    """Unit of a parameter of numbers; empty where it is not known."""
-    for f in fields(make) if isinstance(make, type) and is_dataclass(make) else ():
-        if f.name == key and "unit" in f.metadata:
-            return "" if f.metadata["choices"] or isinstance(f.default, str) else str(f.metadata["unit"])
-    return "Hz" if key.endswith("_hz") else "ms" if key in ("duration", "refractory") else ""
-
-
-def measured(study: Study, value: Any, unit: str, *place: str | int) -> Any:
-    """`quantity` of the value that stands at a place, whose file and line a refusal tells."""
-    try:
-        return quantity(value, unit, str(place[-1]))
-    except StudyError as e:
-        raise StudyError(f"{study.where(*place)}: {e}") from None
-
-
-def seed_of(study: Study) -> int:
-    """The seed that a study names, 0 if none."""
-    try:
-        return check_seed(study.table.get("seed", 0))
-    except ParameterError as e:
-        raise StudyError(f"{study.where('seed')}: {e}") from None
+        return [quantity(v) for v in value]
+    if isinstance(value, str) and (m := _QUANTITY.match(value)):
+        if m[2] not in _UNIT:
+            raise StudyError(f"unknown unit {m[2]!r} in {value!r}{nearest(m[2], _UNIT)}; units are {sorted(_UNIT)}")
+        return float(m[1]) * _UNIT[m[2]]
+    return value
 
 
 @dataclass
@@ -193,7 +156,7 @@ def call(
                 f"{nearest(key, allowed)}; it has {allowed}"
             )
         try:
-            arguments[key] = _argument(study, key, value, (*place, key), _unit_for(make, key))
+            arguments[key] = _argument(study, key, value, (*place, key))
         except StudyError as e:
             at = study.where(*place, key)
             raise e if str(e).startswith(study.path) else StudyError(f"{at}: {e}") from e
@@ -207,7 +170,7 @@ def call(
         raise StudyError(f"{study.where(*place)}: {make.__name__} refused this with {type(e).__name__}: {e}") from e
 
 
-def _argument(study: Study, key: str, value: Any, place: Place, unit: str = "") -> Any:
+def _argument(study: Study, key: str, value: Any, place: Place) -> Any:
     """A value of a table as an argument: a number in our units, or a thing made of a table of its own."""
     if key in _NESTED and isinstance(value, dict):
         return made(study, _NESTED[key], value, place)
@@ -215,7 +178,7 @@ def _argument(study: Study, key: str, value: Any, place: Place, unit: str = "") 
         return [made(study, _NESTED[key], v, (*place, k)) for k, v in enumerate(value)]
     if key in _ALWAYS_NESTED:
         raise StudyError(f"{study.where(*place)}: {key} needs a table with a kind, got {value!r}")
-    return quantity(value, unit, key)
+    return quantity(value)
 
 
 def made(

@@ -25,7 +25,7 @@ from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.training.trainer import Trainer
 from neurodev.record.provenance import foreign
 from neurodev.registry import Kinds
-from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, seed_of
+from neurodev.studies.reading import Place, Study, call, check_keys, kind_of
 
 SECTIONS = ("kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method")
 TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle")
@@ -55,7 +55,7 @@ def dataset(study: Study) -> Dataset:
     if n is None and n_test is None:
         return whole
     try:
-        return whole.subset(n if n is not None else len(whole.y_train), seed_of(study), n_test=n_test)
+        return whole.subset(n if n is not None else len(whole.y_train), int(study.table.get("seed", 0)), n_test=n_test)
     except ParameterError as e:
         raise StudyError(f"{study.where('data', 'train' if n is not None else 'test')}: {e}") from e
 
@@ -84,7 +84,7 @@ def trainer(
     """
     table = study.table
     check_keys(study, table, SECTIONS, ())
-    seed = seed_of(study) if seed is None else seed
+    seed = int(table.get("seed", 0)) if seed is None else seed
     data = dataset(study) if data is None else data
     given = dict(table.get("network", {"kind": "fully_connected"}))
     make = kind_of(study, given, "network", ("network",))

@@ -270,7 +270,7 @@ def test_who_is_far_draws_as_who_is_near(gap: float) -> None:
     q.use(nd.SpineSize(), nd.Turnover(early=2.0, late=2.0, deaths=False))
     sim = nd.Simulation(net, acceleration=5000.0)
     table = sim.simulator.tables[q.name]
-    assert table.pre[table.slots()].tolist() == [3, 3]  # the first wiring drew in logarithms already
+    assert table.pre(table.slots()).tolist() == [3, 3]  # the first wiring drew in logarithms already
     sim.run(8 * day)
     run = sim.close()
     born = run.log.births
