@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.data.dataset import F8, I8, Dataset, SpikeTrains
 from neurodev.data.events import npz
 from neurodev.data.recordings import length_of
-from neurodev.errors import ParameterError
-from neurodev.params import affordable, number, shown, whole, wholes
+from neurodev.errors import ParameterError, shown
+from neurodev.params import check_memory, number, whole, wholes
 from neurodev.registry import registered
 
 
@@ -99,7 +99,9 @@ def cochlea(
         )
     n_frame = x.size / max(hop * sample_rate / 1e3, 1e-300)
     memory = n_frame * (8 * window * sample_rate / 1e3 + 16 * n_channel) + x.size * 1e-3 * max_rate * n_channel
-    affordable(memory, f"a sound of {x.size} samples in frames every {hop} ms", "use a longer hop or a shorter window")
+    check_memory(
+        memory, f"a sound of {x.size} samples in frames every {hop} ms", "use a longer hop or a shorter window"
+    )
     level = _levels(x, sample_rate, (n_channel, lowest, top), (window, hop), dynamic_range)
     return _integrate_and_fire(level, hop, max_rate * 1e-3)
 

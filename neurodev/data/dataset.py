@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
-from neurodev.errors import ParameterError
-from neurodev.params import affordable, number, numbers, shown, whole, wholes
+from neurodev.errors import ParameterError, shown
+from neurodev.params import check_memory, number, numbers, whole, wholes
 from neurodev.registry import Spoken
 
 F8 = NDArray[np.float64]
@@ -120,7 +120,7 @@ class SpikeTrains(metaclass=Spoken):
 
     def counts(self) -> I8:
         """Spikes of each cell in each sample, (n_sample, n_cell)."""
-        affordable(16.0 * len(self) * self.n_cell, f"{len(self)} samples of {self.n_cell} cells", "take some samples")
+        check_memory(16.0 * len(self) * self.n_cell, f"{len(self)} samples of {self.n_cell} cells", "take some samples")
         sample = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         flat = np.bincount(sample * self.n_cell + self.cells, minlength=len(self) * self.n_cell)
         return flat.reshape(len(self), self.n_cell).astype(np.int64)
@@ -129,7 +129,7 @@ class SpikeTrains(metaclass=Spoken):
         """Spikes in `n_step` equal bins of the duration, (n_sample, n_step, n_cell) uint8, at most 255 each."""
         n_step = whole(n_step, "n_step", 1)
         what = f"{len(self)} samples of {self.n_cell} cells in {n_step} steps"
-        affordable(8.0 * len(self) * n_step * self.n_cell, what, "take some samples, or fewer steps")
+        check_memory(8.0 * len(self) * n_step * self.n_cell, what, "take some samples, or fewer steps")
         sample = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         step = np.minimum((self.times * (n_step / self.duration)).astype(np.int64), n_step - 1)
         flat = (sample * n_step + step) * self.n_cell + self.cells

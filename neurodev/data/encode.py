@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import I8, SpikeTrains
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
-from neurodev.params import affordable, number, shown, whole, wholes
+from neurodev.params import check_memory, number, whole, wholes
 
 F4 = NDArray[np.float32]
 
@@ -83,7 +83,7 @@ def bernoulli(
     which: I8 = np.arange(f.shape[0], dtype=np.int64) if samples is None else wholes(samples, "samples")
     if which.shape != (f.shape[0],):
         raise ParameterError(f"samples must have shape {(f.shape[0],)}, got {which.shape}")
-    affordable(float(flat.size) * n_step, f"{flat.size} values in {n_step} steps", "take fewer samples or steps")
+    check_memory(float(flat.size) * n_step, f"{flat.size} values in {n_step} steps", "take fewer samples or steps")
     out = np.zeros((f.shape[0], n_step, flat.shape[1]), dtype=np.uint8)
     stream = rng.key(rng.check_seed(seed), "bernoulli", whole(epoch, "epoch"))
     _bernoulli(flat, np.float64(gain), stream, which, out)

@@ -11,7 +11,7 @@ from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import floats, metric, positive
 from neurodev.metrics.given import indices as places
-from neurodev.params import affordable, whole
+from neurodev.params import check_memory, whole
 
 NAN = float("nan")
 
@@ -122,7 +122,7 @@ def population_rate(times: ArrayLike, n_cells: int, start: float, stop: float, w
     if not -np.inf < start <= stop < np.inf:
         raise ParameterError(f"start and stop must be finite times, start first, got {start!r} and {stop!r}")
     n = max(int(np.ceil((stop - start) / width - 1e-9)), 1)
-    affordable(32.0 * n, f"{n} bins of {width} ms", "use a greater width")
+    check_memory(32.0 * n, f"{n} bins of {width} ms", "use a greater width")
     edges = start + width * np.arange(n + 1)
     count = np.histogram(np.asarray(times, dtype=float), edges)[0]
     return 0.5 * (edges[1:] + edges[:-1]), count * 1e3 / (width * max(n_cells, 1))

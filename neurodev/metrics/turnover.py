@@ -16,7 +16,7 @@ from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import flags, floats, identities, metric
 from neurodev.moved import names_of
-from neurodev.params import affordable, wholes
+from neurodev.params import check_memory, wholes
 
 __getattr__ = names_of(__name__)
 
@@ -474,7 +474,7 @@ def events_per_day(day: ArrayLike, cause: ArrayLike, until: float) -> dict[int, 
     if not 0 <= until < np.inf:
         raise ParameterError(f"until must be finite and >= 0 days, got {until!r}")
     n = max(int(np.ceil(until - 1e-9)), 1)
-    affordable(8.0 * n, f"a count for each of {n} days", "give until in days")
+    check_memory(8.0 * n, f"a count for each of {n} days", "give until in days")
     code = wholes(cause, "cause")
     bins = np.clip(np.ceil(np.asarray(day, dtype=float) - 1e-9).astype(np.int64) - 1, 0, n - 1)
     return {int(c): np.bincount(bins[code == c], minlength=n).astype(float) for c in np.unique(code)}

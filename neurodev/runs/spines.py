@@ -142,7 +142,7 @@ class Spines(Mapping[int, Spine]):
         log = concatenate(parts)
         births = log.kind != DEATH
         owners = np.concatenate(owner) if owner else np.zeros(0, dtype=np.int64)
-        day = log.tick * run.tick_days
+        day = run.log.days(log)
         there = run.causes.code("initial")
         u = [i[0] for i in initial] + [log.uid[births]]
         self.uid: NDArray[np.uint64] = np.concatenate(u).astype(np.uint64)

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
-from neurodev.params import affordable, check, numbers, param, wholes
+from neurodev.params import check, check_memory, numbers, param, wholes
 from neurodev.registry import Registered
 
 
@@ -59,7 +59,7 @@ def _inputs(k: int, n_source: int, n_target: int, same: bool, multapses: bool, w
         cure = "lower it or connect with multapses=True" if candidates > 0 else "a cell makes no synapse onto itself"
         several = " without several contacts per pair" if candidates > 0 else ""
         raise ParameterError(f"{what}.inputs={k} exceeds the {candidates} sources a target can have{several}: {cure}")
-    affordable(float(k) * n_target * SYNAPSE, f"{what}(inputs={k}) onto {n_target} cells", "lower inputs")
+    check_memory(float(k) * n_target * SYNAPSE, f"{what}(inputs={k}) onto {n_target} cells", "lower inputs")
     return k
 
 
@@ -168,7 +168,7 @@ class Probability(Wiring):
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
         expected = self.p * n_source * n_target
-        affordable(expected * SYNAPSE, f"Probability(p={self.p}) of {n_source} x {n_target} pairs", "lower p")
+        check_memory(expected * SYNAPSE, f"Probability(p={self.p}) of {n_source} x {n_target} pairs", "lower p")
         out_source, out_target = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
         for block in _blocks(n_target, n_source):
             hit = draw.random((block.stop - block.start, n_source)) < self.p
@@ -193,7 +193,7 @@ class AllToAll(Wiring):
         """See `Wiring.draw`."""
         pairs = source.shape[0] * target.shape[0]
         what = f"AllToAll of {source.shape[0]} x {target.shape[0]} cells"
-        affordable(float(pairs) * SYNAPSE, what, "use Degree or Probability")
+        check_memory(float(pairs) * SYNAPSE, what, "use Degree or Probability")
         t, s = np.divmod(np.arange(source.shape[0] * target.shape[0]), source.shape[0])
         return (s[s != t], t[s != t]) if same else (s, t)
 
