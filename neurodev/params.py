@@ -48,6 +48,7 @@ def param(
     choices: Sequence[Any] | None = None,
     array: bool = False,
     none: bool = False,
+    init: bool = True,
 ) -> Any:
     """A dataclass field that knows its unit, clock, range and source.
 
@@ -71,6 +72,8 @@ def param(
         Whether a per-neuron array is accepted as well as a scalar.
     none : bool
         Whether None is accepted.
+    init : bool
+        Whether it can be given; False for what a subclass derives from its other parameters.
     """
     if unit not in UNITS:
         raise ParameterError(f"unit {unit!r} is not one of {sorted(UNITS)}")
@@ -79,10 +82,11 @@ def param(
     meta = {
         "unit": unit, "clock": clock, "low": low, "high": high, "above": above, "source": source,
         "doc": doc, "choices": tuple(choices) if choices else None, "array": array, "none": none,
+        "given": default is ...,
     }  # fmt: skip
     if default is ...:
-        return field(metadata=meta)
-    return field(default=default, metadata=meta)
+        return field(metadata=meta, init=init)
+    return field(default=default, metadata=meta, init=init)
 
 
 def _scalar(value: Any) -> Any:
@@ -111,7 +115,10 @@ def number(value: Any, where: str, unit: str = "1") -> float:
         raise ParameterError(f"{where} must be finite, got {shown(value)}; unit {unit}") from None
 
 
-def whole(value: Any, where: str, low: int | None = None, high: int | None = None) -> int:
+_LARGEST = 2**63 - 1  # that arrays can hold
+
+
+def whole(value: Any, where: str, low: int | None = None, high: int = _LARGEST) -> int:
     """A whole number as an int, ``3.0`` too; fractions, texts and flags are refused.
 
     Raises
@@ -131,7 +138,7 @@ def whole(value: Any, where: str, low: int | None = None, high: int | None = Non
         raise ParameterError(f"{where} must be {wanted}, got {shown(value)}: fractions are not cut off")
     if low is not None and found < low:
         raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
-    if high is not None and found > high:
+    if found > high or found < -_LARGEST:
         raise ParameterError(f"{where} must be <= {high}, got {shown(value)}")
     return int(found)
 
@@ -207,6 +214,10 @@ def _check_range(where: str, meta: Mapping[str, Any], value: Any) -> None:
     import numpy as np
 
     values = np.asarray(value, dtype=float)
+    if values.ndim > 1:
+        raise ParameterError(f"{where} must be a number or a list of them, got an array of shape {values.shape}")
+    if not values.size and not meta["given"]:
+        raise ParameterError(f"{where} must be a number, or a list with one a cell, got {shown(value)}")
     if not np.all(np.isfinite(values)):
         # an infinite time constant is a legitimate limit (no leak); NaN never is
         allowed = meta["high"] is not None and math.isinf(meta["high"]) and not np.any(np.isnan(values))
@@ -231,7 +242,7 @@ def _checked(where: str, f: Field[Any], value: Any) -> Any:
             raise ParameterError(f"{where} must be one of {meta['choices']}, got {shown(value)}{hint}")
         return plain
     if isinstance(f.default, bool) or kind == "bool":
-        return as_flag(value, where)
+        return as_flag(_scalar(value), where)
     if isinstance(f.default, str) or kind == "str":
         plain = _scalar(value)
         if not isinstance(plain, str):

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from neurodev.errors import NeurodevError, ParameterError, nearest
+from neurodev.errors import NeurodevError, ParameterError, nearest, shown
 
 T = TypeVar("T")
 Kinds = str | tuple[str, ...]
@@ -103,7 +103,7 @@ def _refusal(make: Any, args: Sequence[Any], given: dict[str, Any], error: Excep
         return ParameterError(f"{make.__name__} is abstract: derive a class that defines {left}")
     if not is_ours(make):
         return None
-    told = ", ".join([*(f"{a!r:.80}" for a in args), *(f"{k}={v!r:.80}" for k, v in given.items())])
+    told = ", ".join([*map(shown, args), *(f"{k}={shown(v)}" for k, v in given.items())])
     return ParameterError(f"{make.__qualname__}({told}) does not fit: {type(error).__name__}: {error}")
 
 

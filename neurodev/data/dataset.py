@@ -236,7 +236,7 @@ def as_times(times: ArrayLike, where: str) -> F8:
 
 def as_shape(shape: Any, where: str) -> tuple[int, ...]:
     """A shape as a tuple of whole numbers above 0."""
-    if not isinstance(shape, (tuple, list, np.ndarray)):
+    if not isinstance(shape, (tuple, list, np.ndarray)) or not len(shape):
         raise ParameterError(f"{where} must be a tuple of whole numbers, got {shown(shape)}")
     return tuple(whole(n, where, 1) for n in shape)
 

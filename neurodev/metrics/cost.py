@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import indices, metric
 from neurodev.params import number, whole
 
@@ -100,7 +100,7 @@ def mean_and_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, fl
     if x.ndim != 1 or x.size == 0:
         raise ParameterError("values must be a list with one number a seed")
     if not 0.0 < number(level, "level") < 1.0:
-        raise ParameterError(f"level must lie inside (0, 1), got {level!r}")
+        raise ParameterError(f"level must lie inside (0, 1), got {shown(level)}")
     if x.size == 1:
         return float(x[0]), float("nan")
     return float(x.mean()), float(t.ppf(0.5 + level / 2, x.size - 1) * x.std(ddof=1) / np.sqrt(x.size))

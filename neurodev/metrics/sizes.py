@@ -227,7 +227,7 @@ def change_by_size(before: ArrayLike, after: ArrayLike, groups: int = 5) -> Chan
     x, y = x[both], y[both]
     groups = whole(groups, "groups")
     if groups < 2 or x.size < 2 * groups:
-        raise ParameterError(f"groups must be at least 2 and leave two pairs each, got {groups!r} for {x.size} pairs")
+        raise ParameterError(f"groups must be at least 2 and leave two pairs each, got {groups} for {x.size} pairs")
     parts = np.array_split(np.argsort(x, kind="stable"), groups)
     size = np.array([x[k].mean() for k in parts])
     change = np.array([(y[k] - x[k]).mean() for k in parts])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import floats, metric, positive
 from neurodev.metrics.given import indices as places
 from neurodev.params import check_memory, whole
@@ -120,7 +120,7 @@ def population_rate(times: ArrayLike, n_cells: int, start: float, stop: float, w
     """Rate (Hz, averaged over cells) in bins of `width` ms between `start` and `stop`: centres (ms) and rates."""
     width = positive(width, "width")
     if not -np.inf < start <= stop < np.inf:
-        raise ParameterError(f"start and stop must be finite times, start first, got {start!r} and {stop!r}")
+        raise ParameterError(f"start and stop must be finite times, start first, got {shown(start)} and {stop!r}")
     n = max(int(np.ceil((stop - start) / width - 1e-9)), 1)
     check_memory(32.0 * n, f"{n} bins of {width} ms", "use a greater width")
     edges = start + width * np.arange(n + 1)
@@ -240,7 +240,7 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
                 f"width is not given and {t.size} spikes of times have no positive mean interval: give width in ms"
             )
     if not width > 0 or not np.isfinite(width):
-        raise ParameterError(f"width must be a positive number of ms, got {width!r}")
+        raise ParameterError(f"width must be a positive number of ms, got {shown(width)}")
     n_bin = np.ceil((stretches[:, 1] - stretches[:, 0]) / width - 1e-9).astype(np.int64)
     offset = np.concatenate([[0], np.cumsum(n_bin + 2)]).astype(np.int64)  # a gap, so that stretches never touch
     local = np.floor((t - stretches[where, 0]) / width + 1e-9).astype(np.int64)
@@ -302,7 +302,7 @@ def branching_ratio(found: Avalanches, how: str = "all") -> float:
     Where avalanches overlap, or only some of the cells are seen, both are biased.
     """
     if how not in ("all", "first"):
-        raise ParameterError(f"how must be 'all' or 'first', got {how!r}")
+        raise ParameterError(f"how must be 'all' or 'first', got {shown(how)}")
     if not found.size.size:
         return NAN
     if how == "first":
@@ -349,7 +349,7 @@ def power_law_fit(values: ArrayLike, xmin: int = 1) -> PowerLaw:
     """
     x = np.asarray(values, dtype=float)
     if xmin < 1 or xmin != int(xmin):
-        raise ParameterError(f"xmin must be a whole number of at least 1, got {xmin!r}")
+        raise ParameterError(f"xmin must be a whole number of at least 1, got {shown(xmin)}")
     if np.any(x != np.floor(x)):
         raise ParameterError("values must be whole numbers: sizes and durations are counts")
     x = np.sort(x[x >= xmin])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import flags, floats, identities, metric
 from neurodev.moved import names_of
 from neurodev.params import check_memory, wholes
@@ -232,9 +232,9 @@ def lives_from_sightings(first: ArrayLike, last: ArrayLike, sessions: ArrayLike,
     known = np.isfinite(a) & np.isfinite(b)
     a, b = a[known], b[known]
     if not 0.0 <= place <= 1.0:
-        raise ParameterError(f"place must lie between 0 and 1, got {place!r}")
+        raise ParameterError(f"place must lie between 0 and 1, got {shown(place)}")
     if at.size < 2 or np.any(np.diff(at) <= 0):
-        raise ParameterError(f"sessions must be at least two rising times, got {sessions!r}")
+        raise ParameterError(f"sessions must be at least two rising times, got {shown(sessions)}")
     if not np.isin(np.concatenate([a, b]), at).all() or np.any(b < a):
         raise ParameterError("first and last must be times of sessions, and last not before first")
     i, j = np.searchsorted(at, a), np.searchsorted(at, b)
@@ -404,7 +404,7 @@ def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: flo
         Left edges of the windows, rates, and their Poisson standard errors; NaN without exposure.
     """
     if not width > 0:
-        raise ParameterError(f"width must be a positive number of days, got {width!r}")
+        raise ParameterError(f"width must be a positive number of days, got {shown(width)}")
     t, d, n = (np.asarray(a, dtype=float) for a in (day, deaths, number))
     if t.size == 0:
         return np.zeros(0), np.zeros(0), np.zeros(0)
@@ -438,7 +438,7 @@ def death_rates_by_age(
     t, d, entered = _lives(duration, died, entry)
     e = floats(edges, "edges", 1)
     if e.size < 2 or np.any(np.diff(e) <= 0):
-        raise ParameterError(f"edges must be at least two rising ages, got {edges!r}")
+        raise ParameterError(f"edges must be at least two rising ages, got {shown(edges)}")
     first = np.zeros_like(t) if entered is None else entered
     lived = np.array(
         [np.clip(np.minimum(t, b) - np.maximum(first, a), 0, None).sum() for a, b in zip(e[:-1], e[1:], strict=True)]
@@ -472,7 +472,7 @@ def events_per_day(day: ArrayLike, cause: ArrayLike, until: float) -> dict[int, 
         From code to counts (n_day,), codes rising.
     """
     if not 0 <= until < np.inf:
-        raise ParameterError(f"until must be finite and >= 0 days, got {until!r}")
+        raise ParameterError(f"until must be finite and >= 0 days, got {shown(until)}")
     n = max(int(np.ceil(until - 1e-9)), 1)
     check_memory(8.0 * n, f"a count for each of {n} days", "give until in days")
     code = wholes(cause, "cause")

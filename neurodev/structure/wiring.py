@@ -362,16 +362,20 @@ class Uniform(Delay):
         check(self)
         if self.high < self.low:
             raise ParameterError(f"Uniform.high must be >= Uniform.low, got {self.low}..{self.high}")
-        if self.lanes().size > 64:
+        n = self._number()
+        if n > 64:
             raise ParameterError(
-                f"Uniform({self.low}, {self.high}, step={self.step}) makes too many delay lanes; at most 64: "
-                "use a wider step="
+                f"Uniform({self.low}, {self.high}, step={self.step}) makes {n:.6g} delay lanes; at most 64: use a "
+                "wider step="
             )
+
+    def _number(self) -> float:
+        """How many lanes there are, which may be more than there can be."""
+        return float(np.floor((self.high - self.low) / self.step + 1e-9)) + 1.0
 
     def lanes(self) -> F8:
         """low, low + step, ..., high."""
-        n = int(min(np.floor((self.high - self.low) / self.step + 1e-9), 64)) + 1
-        return np.asarray(self.low + self.step * np.arange(n), dtype=np.float64)
+        return np.asarray(self.low + self.step * np.arange(int(self._number())), dtype=np.float64)
 
     def draw(self, n: int, draw: np.random.Generator) -> I8:
         """Uniform over the lanes."""

@@ -14,7 +14,7 @@ from neurodev.data.encode import bernoulli, gain_of, intensity
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Signal
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.params import number, whole
+from neurodev.params import check_memory, number, whole
 from neurodev.registry import Registered
 
 
@@ -90,6 +90,7 @@ class Latency(Encoder):
         """Spikes (T * B, n)."""
         part = intensity(_images(x, self)[samples]).reshape(samples.size, math.prod(x.shape[1:]))
         at = np.minimum(((1 - part) * self.steps).astype(np.int64), self.steps - 1)
+        _check_memory(self, part.size)
         flags = np.zeros((self.steps, *part.shape), dtype=np.uint8)
         sample, unit = np.nonzero(part > self.threshold)
         flags[at[sample, unit], sample, unit] = 1
@@ -132,6 +133,7 @@ class Binned(Encoder):
         unit = np.arange(x.n_cell)
         if len(shape) == 3:
             unit = unit.reshape(-1, shape[2]).T.reshape(-1)
+        _check_memory(self, samples.size * x.n_cell)
         flags = np.zeros((self.steps, samples.size, x.n_cell), dtype=np.uint8)
         for k, sample in enumerate(samples):
             a, b = x.offsets[sample], x.offsets[sample + 1]
@@ -181,6 +183,13 @@ def _images(x: Any, encoder: Encoder) -> Any:
     if isinstance(x, SpikeTrains):
         raise ParameterError(f"{type(encoder).__name__} takes images, got SpikeTrains; use Binned for them")
     return samples_of(x, f"x of {type(encoder).__name__}")
+
+
+def _check_memory(encoder: Encoder, n: int) -> None:
+    """Refuse flags of n units that no memory holds."""
+    check_memory(
+        2.0 * n * encoder.steps, f"{type(encoder).__name__} of {n} units", "take fewer steps, or a smaller batch"
+    )
 
 
 def encoder_for(x: Any, inputs: tuple[int, ...] | None) -> Encoder:
