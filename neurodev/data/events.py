@@ -74,11 +74,15 @@ def checked(events: Events, where: str = "events") -> Events:
 def unrolled(t: I8, bits: int) -> I8:
     """Times of a counter of so many bits, in order of the file, without its returns to 0.
 
-    A fall by more than half of its range is a return; a smaller one is an event that was written late.
+    A fall by more than a sixteenth of its range is a return (half a second of 23 bits of microseconds); a smaller one
+    is an event that was written a little late, also across a return.
     """
-    returns = np.cumsum(np.concatenate([[0], np.diff(t) < -(1 << (bits - 1))])) if t.size else t
-    late = np.cumsum(np.concatenate([[0], np.diff(t) > (1 << (bits - 1))])) if t.size else t
-    return np.asarray(t + ((returns - late) << bits), dtype=np.int64)
+    if not t.size:
+        return t
+    little, step = 1 << (bits - 4), np.diff(t, prepend=t[:1])
+    returns, late = step < -little, step > (1 << bits) - little
+    late &= np.cumsum(returns) > 0
+    return np.asarray(t + (np.cumsum(returns.astype(np.int64) - late) << bits), dtype=np.int64)
 
 
 def _five_bytes(path: Path) -> I8:
@@ -275,11 +279,15 @@ def npz(path: str | os.PathLike[str]) -> Any:
         If it is missing, damaged, or no such file.
     """
     try:
-        found = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise ParameterError(f"there is no file {str(path)!r}") from None
+        file = open(path, "rb")  # noqa: SIM115  closed with the arrays
+    except OSError as e:
+        raise ParameterError(f"{str(path)!r} cannot be read ({e.strerror})") from None
+    try:
+        found = np.load(file, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            raise ParameterError("it holds one array, not named ones; np.savez saves such")
+        found.fid = file  # type: ignore[assignment]
     except Exception as e:  # zipfile, zlib and numpy each have errors of their own
+        file.close()
         raise ParameterError(f"{path} cannot be read as arrays ({type(e).__name__}: {e}): is it damaged?") from None
-    if not isinstance(found, np.lib.npyio.NpzFile):
-        raise ParameterError(f"{path} holds one array, not named ones: save it with np.savez")
     return found
