@@ -19,6 +19,7 @@ import pytest
 import neurodev as nd
 from neurodev import metrics, registry
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.learn.eventprop.flow import EventNeuron
 from neurodev.metrics import cost, integration, maps, sizes, spikes, topology, turnover
 from neurodev.params import number, numbers, whole, wholes
 
@@ -45,7 +46,7 @@ WITH_PARAMETERS = [
     for kind in registry.OURS
     for name, thing in registry.ours(kind).items()
     if dataclasses.is_dataclass(thing) and any("unit" in f.metadata for f in dataclasses.fields(thing))
-]
+] + [nd.Sheet, nd.Spines, EventNeuron]
 OTHERS = [
     pytest.param(thing, id=f"{kind}-{name}")
     for kind in ("wiring", "drive", "delay", "intervention", "method", "encoder", "optimiser", "schedule", "data set")
@@ -212,6 +213,21 @@ def test_every_room_of_metrics_is_walked() -> None:
 
     rooms = {m.name for m in iter_modules(metrics.__path__)}
     assert rooms == {m.__name__.rpartition(".")[2] for m in MODULES} | {"given", "maturation"}
+
+
+def test_everything_with_parameters_is_walked() -> None:
+    """In every module of the package."""
+    from importlib import import_module
+    from pkgutil import walk_packages
+
+    walked = {p.values[0] if hasattr(p, "values") else p for p in WITH_PARAMETERS}
+    for m in walk_packages(nd.__path__, "neurodev."):
+        for thing in vars(import_module(m.name)).values():
+            ours = isinstance(thing, type) and dataclasses.is_dataclass(thing) and thing.__module__ == m.name
+            if ours and any("unit" in f.metadata for f in dataclasses.fields(thing)) and thing.__name__[0] != "_":
+                is_word = getattr(thing, "_is_word", True) and not inspect.isabstract(thing)
+                assert thing in walked or not is_word, thing
+                assert isinstance(thing, registry.Spoken), thing
 
 
 def test_whole_numbers_are_never_cut_off() -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
-from neurodev.params import number, whole, wholes
+from neurodev.params import check_memory, number, whole, wholes
 
 I8 = NDArray[np.int64]
 
@@ -286,7 +286,13 @@ def npz(path: str | os.PathLike[str]) -> Any:
         found = np.load(file, allow_pickle=False)
         if not isinstance(found, np.lib.npyio.NpzFile):
             raise ParameterError("it holds one array, not named ones; np.savez saves such")
+        parts: Any = found.zip
+        size = sum(part.file_size for part in parts.infolist())
+        check_memory(2.0 * size, f"{path}, unpacked,", "is it damaged?")
         found.fid = file  # type: ignore[assignment]
+    except ParameterError:
+        file.close()
+        raise
     except Exception as e:  # zipfile, zlib and numpy each have errors of their own
         file.close()
         raise ParameterError(f"{path} cannot be read as arrays ({type(e).__name__}: {e}): is it damaged?") from None
