@@ -298,10 +298,10 @@ def asdict(obj: Any) -> dict[str, Any]:
     import numpy as np
 
     def plain(v: Any) -> Any:
-        if isinstance(v, np.ndarray):
-            return v.tolist()
         if isinstance(v, np.generic):
             return v.item()
+        if hasattr(v, "__array__"):  # an array, or a column of a table
+            return np.asarray(v).tolist()
         return {"kind": word_of(type(v)), **asdict(v)} if is_dataclass(v) else v
 
     given = {f.name: getattr(obj, f.name) for f in fields(obj)}
@@ -334,11 +334,11 @@ def as_number(
     """
     import numpy as np
 
-    of = f" {unit}" if unit else ""
+    of, unit_of = (f" {unit}", f" of {unit}") if unit else ("", "")
     if above > -math.inf:
-        wanted = "a positive number" + of if above == 0.0 else f"a number > {above:g}{of}"
+        wanted = "a positive number" + unit_of if above == 0.0 else f"a number > {above:g}{of}"
     else:
-        wanted = f"a number >= {low:g}{of}" if low > -math.inf else "a finite number" + of
+        wanted = f"a number >= {low:g}{of}" if low > -math.inf else "a finite number" + unit_of
     if high < math.inf:
         wanted += f" and <= {high:g}"
     what = f"{argument} must be {wanted}, got {shown(value)}" + (f"; {cure}" if cure else "")

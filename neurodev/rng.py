@@ -14,7 +14,7 @@ import hashlib
 
 import numpy as np
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import rule
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -27,7 +27,7 @@ _STEP = np.uint64(0xD1B54A32D192ED03)
 def check_seed(seed: object) -> int:
     """Return `seed` as an int, or raise a ParameterError."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= int(seed) < 2**63:
-        raise ParameterError(f"seed must be an integer in [0, 2**63), got {seed!r}")
+        raise ParameterError(f"seed must be an integer in [0, 2**63), got {shown(seed)}")
     return int(seed)
 
 
@@ -68,4 +68,4 @@ def normal(stream: np.uint64, counter: np.uint64, step: np.uint64) -> float:
     two = np.uint64(2)
     u = uniform(stream, counter, two * step)
     v = uniform(stream, counter, two * step + np.uint64(1))
-    return np.sqrt(-2.0 * np.log(u)) * np.cos(6.283185307179586 * v)
+    return np.sqrt(-2.0 * np.log(u)) * np.cos(6.283185307179586 * v)  # type: ignore[no-any-return]

@@ -20,6 +20,7 @@ from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
 F8 = NDArray[np.float64]
+PRECISIONS: dict[str, type] = {"double": np.float64, "single": np.float32}
 COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what a mechanism may read without an owner
 
 
@@ -47,11 +48,14 @@ class Spines(metaclass=Spoken):
         params.check(self)
 
 
+_MOST = 2**62  # of what is counted
 _CELL, _SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the very least, with what is queued for them
 
 
 def _check_count(n: object, what: str) -> int:
-    count = as_count(n, f"n, the size of population {what!r},", low=1, cure="a population needs at least 1 cell")
+    count = as_count(
+        n, f"n, the size of population {what!r},", low=1, high=_MOST, cure="a population needs at least 1 cell"
+    )
     check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
     return count
 
@@ -63,10 +67,10 @@ def _check_name(name: Any) -> str:
     return str(name)
 
 
-def _check_numbers(value: Any, argument: str) -> Any:
+def _check_numbers(value: Any, argument: str, unit: str = "") -> Any:
     """A number, or a list of numbers as an array of its own that nobody can write to."""
-    if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
-        return as_number(value, argument)
+    if not hasattr(value, "__len__") or isinstance(value, (str, bytes, dict)):
+        return as_number(value, argument, unit)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError):
@@ -76,6 +80,13 @@ def _check_numbers(value: Any, argument: str) -> Any:
     own = np.array(given, dtype=np.float64)
     own.setflags(write=False)
     return own if own.ndim else float(own)
+
+
+def _check_delay(value: Any) -> Delay:
+    """A number of ms, a list of them, or a distribution."""
+    if isinstance(value, Delay):
+        return value
+    return as_delay(_check_numbers(value, "delay", "ms, or nd.Uniform(low, high)"))
 
 
 class _Part:
@@ -175,6 +186,7 @@ class Projection(_Part):
     branch: Any = None
     mechanisms: tuple[Mechanism, ...] = ()
     signed: bool = False
+    weight_precision: str = "double"
 
     _cures: ClassVar[dict[str, str]] = {
         "weight": "nd.AddSynapses(..., weight=...) and nd.RemoveSynapses change synapses, mechanisms their weights",
@@ -313,7 +325,7 @@ class Network:
         inhibitory = as_flag(inhibitory, "inhibitory")
         role = _check_name(name) if name is not None else self._role(model, inhibitory)
         n = _check_count(n, role)
-        room = as_count(room, f"room of {role!r}")
+        room = as_count(room, f"room of {role!r}", high=_MOST)
         check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
         if role in self.populations or role in self.projections:
             kind = "population" if role in self.populations else "projection"
@@ -400,6 +412,7 @@ class Network:
         multapses: bool = False,
         signed: bool = False,
         branch: Any = None,
+        weight_precision: str = "double",
     ) -> Projection:
         """Connect two populations.
 
@@ -420,6 +433,10 @@ class Network:
         branch : int or (n_synapse,) array of int, optional
             Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
             order of the wiring; at random if not given.
+        weight_precision : {"double", "single"}
+            How weights are kept.  Single halves what an arrival reads of them and rounds each to 6e-8 of itself, which
+            the run names among its approximations; it is for synapses onto delta-current `LIF` neurons on which no
+            mechanism changes the weight or sees single spikes.
         """
         self._open("net.connect(...)", "nd.AddSynapses adds synapses to a projection that is there")
         self._mine(source, "source")
@@ -435,8 +452,12 @@ class Network:
         rule = as_wiring(wiring)
         number = float(rule.mean_inputs(source.n, target.n)) * target.n
         check_memory(_SYNAPSE * number, f"projection {label!r} of {number:.3g} synapses", "connect fewer")
+        if not isinstance(weight_precision, str) or weight_precision not in PRECISIONS:
+            hint = nearest(weight_precision, PRECISIONS) if isinstance(weight_precision, str) else ""
+            raise ParameterError(f"weight_precision must be 'double' or 'single', got {shown(weight_precision)}{hint}")
         projection = Projection(
-            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
+            label, source, target, rule, weight, _check_delay(delay), spines, multapses, branch, signed=signed,
+            weight_precision=weight_precision,
         )  # fmt: skip
         _check_branch(branch, projection)
         projection._home = self
@@ -536,7 +557,7 @@ class Network:
                     "delay": words(q.delay), "multapses": q.multapses,
                     "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
                     else "array", "spines": words(q.spines) if q.spines else None,
-                    "signed": q.signed,
+                    "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }
                 for q in self.projections.values()

@@ -18,6 +18,7 @@ from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, InvariantError
 from neurodev.jit import address
 from neurodev.mechanisms.base import Hot
+from neurodev.mechanisms.hook_check import check_hooks
 from neurodev.structure.table import Table
 
 
@@ -36,7 +37,7 @@ class HookRecord(NamedTuple):
     post: int
     """uint32 (capacity,): target of each slot."""
     weight: int
-    """float32 (capacity,), mV, signed."""
+    """float64 (capacity,), mV, signed."""
     uid: int
     """uint64 (capacity,)."""
     in_start: int
@@ -106,7 +107,7 @@ class HookArrays:
     Raises
     ------
     BuildError
-        If the table lacks a column that the hooks ask for.
+        If the table lacks a column that the hooks ask for, or a hook asks for more than `hot` names.
     """
 
     who: str
@@ -117,6 +118,7 @@ class HookArrays:
 
     def __post_init__(self) -> None:
         hot, t = self.hot, self.table
+        check_hooks(self.who, hot)
         self.record: I8 = np.zeros(len(HookRecord._fields), dtype=np.int64)
         self.parameters: F8 = np.array([*hot.parameters, *(x for k in hot.kinds for x in k)], dtype=np.float64)
         names = t.column_names if t is not None else []
@@ -171,7 +173,7 @@ class HookArrays:
         capacity, n_in, at = t.f.shape[1], t.in_slot.size, self._at
         return {
             "f": at("f", t.f, np.float64, t.f.shape[0] * capacity), "n_column": t.f.shape[0], "capacity": capacity,
-            "post": at("post", t.post, np.uint32, capacity), "weight": at("weight", t.weight, np.float32, capacity),
+            "post": at("post", t.post, np.uint32, capacity), "weight": at("weight", t.weight, np.float64, capacity),
             "uid": at("uid", t.uid, np.uint64, capacity),
             "in_start": at("in_start", t.in_start, np.int64, self.n_target),
             "in_length": at("in_length", t.in_length, np.int32, self.n_target),

@@ -3,7 +3,8 @@
 Every door takes the record's address, as the hook got it, and reads the record by name (`hook_record.HookRecord`); no
 hook reckons with addresses.  Doors are inlined, and what a hook does not use of the record is never loaded.
 
-Walks write either the float64 column that the mechanism named first (evidence) or the float32 weight with its bounds.
+Walks write either the column that the mechanism named first (evidence) or the weight with its bounds, both float64: a
+step that is small against the weight adds up.  A projection whose weights are kept in single precision has no hooks.
 """
 
 from __future__ import annotations
@@ -12,8 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurodev.arrays import F4, F8, U4, U8, Int
-from neurodev.jit import Form, kernel, prefetch, read_f8, read_i8, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.arrays import F8, U4, U8, Int
+from neurodev.jit import (
+    Form,
+    kernel,
+    open_rule,
+    prefetch,
+    read_f8,
+    read_i8,
+    rule,
+    view_f8,
+    view_i8,
+    view_u4,
+    view_u8,
+)
 from neurodev.mechanisms.hook_record import HookRecord
 from neurodev.signals.trace import frame, raised
 
@@ -47,13 +60,13 @@ def fields_of(record: int) -> HookRecord:
     return read_i8(record, 0, HookRecord)
 
 
-@rule
+@open_rule
 def parameters_of(record: int, form: type[Form]) -> Form:
     """The mechanism's parameters by name; `form` is the type of its `Hot.parameters`."""
     return read_f8(fields_of(record).parameters, 0, form)
 
 
-@rule
+@open_rule
 def kind_of(record: int, k: int, form: type[Form]) -> Form:
     """The k-th of the mechanism's `Hot.kinds` by name; `form` is their type."""
     return read_f8(fields_of(record).kinds, k, form)
@@ -68,10 +81,10 @@ def column_of(record: int, k: Int) -> F8:
 
 
 @rule
-def weights_of(record: int) -> F4:
+def weights_of(record: int) -> F8:
     """Weights of all slots, (capacity,), mV, signed."""
     r = fields_of(record)
-    return view_f4(r.weight, r.capacity)
+    return view_f8(r.weight, r.capacity)
 
 
 @rule
@@ -136,7 +149,7 @@ def growth(record: int, trace: int, t: float) -> float:
 def since_start(record: int, t: float) -> float:
     """Spike time since the start, ms, by the first trace, whose time constant must be infinite."""
     r = fields_of(record)
-    return t - view_f8(r.base, 1)[0]
+    return t - view_f8(r.base, 1)[0]  # type: ignore[no-any-return]
 
 
 @rule
@@ -157,29 +170,33 @@ def raise_post(record: int, j: int, trace: int, g: float, saturating: bool) -> N
 @rule
 def pre_value(record: int, source: int, lane: int, trace: int) -> float:
     """Rescaled pre trace of (source, lane)."""
-    return pre_traces_of(record, trace)[row_of(record, source, lane)]
+    return pre_traces_of(record, trace)[row_of(record, source, lane)]  # type: ignore[no-any-return]
 
 
 @rule
 def post_value(record: int, j: int, trace: int) -> float:
     """Rescaled post trace of target `j`."""
-    return post_traces_of(record, trace)[j]
+    return post_traces_of(record, trace)[j]  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------------- walks
 
 
 @rule
+def within(w: float, change: float, limit: float) -> float:
+    """A magnitude after a change: it falls to 0 and grows to `limit` at most; one above that is not cut."""
+    return min(max(w + change, 0.0), max(w, limit))
+
+
+@rule
 def bounded(w: float, dw: float, limit: float, kind: Int, power: float) -> float:
     """Weight after a change `dw` (in units of `limit`): hard, multiplicative LTD, or Guetig's power law."""
     if kind == MULTIPLICATIVE:
-        w = w + (dw * limit if dw > 0.0 else dw * w)
-    elif kind == POWER:
-        r = min(max(w / limit, 0.0), 1.0)  # float32 may round a weight at its bound to just above it
-        w = w + limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power)
-    else:
-        w = w + dw * limit
-    return min(max(w, 0.0), limit)
+        return within(w, dw * limit if dw > 0.0 else dw * w, limit)
+    if kind == POWER:
+        r = min(max(w / limit, 0.0), 1.0)
+        return within(w, limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power), limit)
+    return within(w, dw * limit, limit)
 
 
 @kernel
@@ -194,13 +211,12 @@ def change_row(record: int, to: Writing, first: int, last: int, constant: float,
     weight, limit = weights_of(record), to.weight_max
     if to.bounds == HARD:
         for s in range(first, last):
-            w = weight[s] + limit * (constant + factor * y[post[s]])
-            weight[s] = np.float32(min(max(w, 0.0), limit))
+            weight[s] = within(weight[s], limit * (constant + factor * y[post[s]]), limit)
         return
     kind, power = np.int64(to.bounds), to.power
     for s in range(first, last):
         dw = constant + factor * y[post[s]]
-        weight[s] = np.float32(bounded(np.float64(weight[s]), dw, limit, kind, power))
+        weight[s] = bounded(weight[s], dw, limit, kind, power)
 
 
 @kernel
@@ -221,11 +237,10 @@ def change_inputs(record: int, to: Writing, j: int, constant: float, factor: flo
         for k in range(n):
             if k + AHEAD < n:
                 prefetch(weight, np.int64(slot[k + AHEAD]))
-            w = weight[slot[k]] + limit * (constant + factor * x[row[k]])
-            weight[slot[k]] = np.float32(min(max(w, 0.0), limit))
+            weight[slot[k]] = within(weight[slot[k]], limit * (constant + factor * x[row[k]]), limit)
         return
     for k in range(n):
         if k + AHEAD < n:
             prefetch(weight, np.int64(slot[k + AHEAD]))
         s = slot[k]
-        weight[s] = np.float32(bounded(np.float64(weight[s]), constant + factor * x[row[k]], limit, kind, power))
+        weight[s] = bounded(weight[s], constant + factor * x[row[k]], limit, kind, power)

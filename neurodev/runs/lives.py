@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.metrics import spikes
+from neurodev.runs import described
+from neurodev.runs.log import moments_of
 from neurodev.runs.reading import Reading
 from neurodev.structure.log import BIRTH, DEATH, NeuronBatch
 from neurodev.units import day as DAY
@@ -37,18 +39,22 @@ class Lives:
         name, f = self._run.population(population)["name"], self._run.file
         if not f.length(f"neurons/{name}/neuron"):
             return NeuronBatch(*(np.zeros(0, dtype=d) for d in ("<i4", "u1", "<u4", "u1", "<f4")))
-        return NeuronBatch(*(f.read(f"neurons/{name}/{column}") for column in NeuronBatch._fields))
+        out, what = NeuronBatch(*(f.read(f"neurons/{name}/{c}") for c in NeuronBatch._fields)), f"the log of {name!r}"
+        if len({a.shape for a in out}) > 1 or out.tick.ndim != 1 or (out.tick < 0).any():
+            raise f.damaged(what, "its columns do not fit each other")
+        described.check_index(f, what, "neurons", out.neuron, int(self._run.population(name)["n"]))
+        described.check_index(f, what, "causes", out.cause, len(self._run.causes.words))
+        return out
 
     def days(self, population: Any) -> F8:
         """Life time of each event of `batch`, days (n_event,): that of its tick, and of an experimenter's its own."""
         b, f = self.batch(population), self._run.file
         day = np.asarray(b.tick * self._run.tick_days, dtype=np.float64)
-        name = f"moments/neurons/{self._run.population(population)['name']}"
-        if f.length(f"{name}/who"):
-            who, kind, life = (f.read(f"{name}/{column}") for column in ("who", "kind", "life"))
-            when = dict(zip(zip(who.tolist(), kind.tolist(), strict=True), (life / DAY).tolist(), strict=True))
-            events = zip(b.neuron.tolist(), b.kind.tolist(), day.tolist(), strict=True)
-            day = np.array([when.get((i, k), d) for i, k, d in events])
+        who, died, when = moments_of(f, "neurons", self._run.population(population)["name"])
+        if who.size:
+            by_hand = dict(zip(zip(who.tolist(), died.tolist(), strict=True), when.tolist(), strict=True))
+            events = zip(b.neuron.tolist(), (b.kind == DEATH).tolist(), day.tolist(), strict=True)
+            day = np.array([by_hand.get((i, dead), d) for i, dead, d in events])
         return day
 
     def events(self, population: Any) -> bool:

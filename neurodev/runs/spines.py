@@ -137,8 +137,8 @@ class Spines(Mapping[int, Spine]):
             log = reordered(run.log.batch(name), tuple(run.log.terms(name)), names)
             parts.append(log)
             owner.append(np.full(log.uid.size, k))
-            uid = run.file.read(f"initial/{name}/uid")
-            initial.append((uid, run.file.read(f"initial/{name}/pre"), run.file.read(f"initial/{name}/post"), k))
+            uid, pre, post, _ = run.synapses("initial", name)
+            initial.append((uid, pre, post, k))
         log = concatenate(parts)
         births = log.kind != DEATH
         owners = np.concatenate(owner) if owner else np.zeros(0, dtype=np.int64)
@@ -180,7 +180,7 @@ class Spines(Mapping[int, Spine]):
     @property
     def life(self) -> F8:
         """Days lived by each, up to the end of the run."""
-        return np.where(np.isnan(self.died), self.end, self.died) - self.born
+        return np.asarray(np.where(np.isnan(self.died), self.end, self.died) - self.born)
 
     def _find(self, uid: object) -> int:
         """Row of a uid; -1 if there is none."""
@@ -217,6 +217,10 @@ class Spines(Mapping[int, Spine]):
         )  # fmt: skip
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
+        with self._run.file.held():
+            return self._seen(name, uid)
+
+    def _seen(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
         file, days, rows = self._run.file, [], []
         i = self._find(uid)
         for day in self._run.snapshot_days:
@@ -244,4 +248,4 @@ class Spines(Mapping[int, Spine]):
 
     def died_of(self, cause: str) -> NDArray[np.uint64]:
         """Uids of those that died of a cause, (n,)."""
-        return self.uid[self.cause == self._run.causes.code(cause)]
+        return np.asarray(self.uid[self.cause == self._run.causes.code(cause)])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from neurodev.arrays import F8, I8
+from neurodev.engine.checks import check_given, usual_weight
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.trophic_factor import TrophicFactor
@@ -279,9 +280,8 @@ class AddSynapses(Intervention):
     """Add synapses: one from each of `source` to the `target` at the same place of its list.
 
     `weight` (mV, or pA onto currents; one, or one for each) is not negative, the sign comes from the source population;
-    if not given, they begin as the first of the projection did.  On spines the weight is read off the size, so that
-    none can be given.  `delay` (ms, one or one for each) is one of those that the projection has; the shortest if not
-    given.
+    if not given, they begin as the first of the projection did.  On spines a newborn has the size that has this weight.
+    `delay` (ms, one or one for each) is one of those that the projection has; the shortest if not given.
     """
 
     projection: Any
@@ -307,19 +307,11 @@ class AddSynapses(Intervention):
     def _weights(self, sim: Simulator, q: Projection, n: int) -> F8 | None:
         """Signed weights, (n,); None: as the first ones."""
         if self.weight is None:
-            if q.spines is None and not np.size(q.weight):
-                raise ParameterError(
-                    f"AddSynapses needs weight=: {q.name!r} began without synapses, so that it has none"
-                )
+            usual_weight(q)  # there is one
             return None
-        if q.spines is not None and not sim.integrated[q.name]:
-            raise ParameterError(
-                f"AddSynapses.weight={shown(self.weight)}: {q.name!r} has spines, whose weight is read off their size; "
-                "leave out weight=, the newborns begin as the first ones did"
-            )
         given = self.weight if np.ndim(self.weight) else [self.weight]
         low = -np.inf if q.signed else 0.0
-        cure = "the sign comes from the source population" if not q.signed else ""
+        cure = "synapses have the sign of their source population" if not q.signed else ""
         unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
         values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, cure=cure) for w in given])
         if values.size not in (1, n):
@@ -328,7 +320,9 @@ class AddSynapses(Intervention):
         if np.abs(values).max(initial=0.0) > most:
             raise ParameterError(f"AddSynapses.weight must not exceed {most:.3g} {unit}, got {shown(self.weight)}")
         sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
-        return np.asarray(sign * np.broadcast_to(values, n))
+        weights = np.asarray(sign * np.broadcast_to(values, n))
+        check_given(q, weights, frozenset(sim.tables[q.name].column_names))
+        return weights
 
     def _lanes(self, sim: Simulator, q: Projection, n: int) -> I8:
         """The lane of each, (n,)."""
@@ -375,7 +369,7 @@ class AddSynapses(Intervention):
         plan.birth_cause = np.full(n, cause_code("intervention"), dtype=np.uint8)
         weight = self._weights(sim, q, n)
         if weight is not None:
-            plan.birth_weight = weight.astype(sim.tables[q.name].weight.dtype)
+            plan.birth_weight = weight
         done = sim.apply_plans(q, [plan])
         if done.refused:
             told = {"occupied": "on pairs that have one already", "absent": "on neurons that are dead or not yet born"}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
-import signal
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import ParameterError, SimulationError, nearest, shown
 from neurodev.params import as_flag, as_number, check_memory, door
+from neurodev.record.patience import Patience
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
@@ -30,39 +29,16 @@ from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
 from neurodev.units import day, hour, slack
+from neurodev.writing import absolute
 
 _FLUSH_SECONDS = 2.0
+_FLUSH_BYTES = 1 << 26  # of spikes that are gathered at most
 _STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
 _CLOCKS = ("life", "spike")
 _SHORTEST_PROBE = 1e-3  # ms between two samples of a probe
-_PIECE = 2000.0  # ms of spikes between two looks at the keyboard and the progress bar, in a tick of a minute
-
-
-class _Patience:
-    """Ctrl-C waits for the end of the tick: what is recorded of a tick is all of it or nothing.
-
-    Only the main thread of a program may handle signals; elsewhere nothing is changed.
-    """
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
-
-    def _note(self, number: int, frame: Any) -> None:
-        self._asked = True
-
-    def check(self) -> None:
-        """Raise what was held back."""
-        if self._asked:
-            self._asked = False
-            raise KeyboardInterrupt
-
-    def end(self) -> None:
-        """Let Ctrl-C act at once again."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+_PIECE = 2000.0  # ms of spikes between two looks at keyboard, clock and progress bar, in a tick of a minute
+_LEAST_PIECE = 1.0  # ms
+_QUICK, _SLOW = 0.25, 1.0  # s that a piece takes before pieces grow or shrink
 
 
 class Simulation:
@@ -76,7 +52,10 @@ class Simulation:
     tick : float, ms (life)
         Period of the slow mechanisms.
     to : path, optional
-        Run file; if not given, a temporary one that goes when the program ends.
+        Run file; if not given, a temporary one that goes when the program ends.  A relative path means the folder of
+        this moment.
+    overwrite : bool
+        Replace a run file of that name, as soon as the new run is on its way; otherwise it is refused.
     record : {"daily", "all", "none"}
         Which full spike trains to keep; counts are always kept.
     progress : bool
@@ -111,25 +90,32 @@ class Simulation:
         events_per_tick: int | None = None,
         start: float = 0.0,
         study: str = "",
+        overwrite: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
         check_recording(record)  # before an older run of that name makes way
         if not isinstance(study, str):
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
-        self._progress = as_flag(progress, "progress")
+        self._progress, overwrite = as_flag(progress, "progress"), as_flag(overwrite, "overwrite")
+        self.path = absolute(scratch_file() if to is None else to)
         self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
-        to = scratch_file() if to is None else to
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
+        self.simulator.coming = self._schedule
         self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
+        self._untold = False
         self._closed = False
         self._busy = threading.RLock()
         self._running = False
         self._last_flush = time.perf_counter()
         self._open_tick = -1
-        self.path = Path(to)
-        self.file = RunFile.create(to)
+        self._piece = _PIECE
+        try:
+            self.file = RunFile.create(self.path, overwrite=overwrite)
+        except BaseException:
+            network.end(self.simulator)
+            raise
         try:
             self.recorder = Recorder(self.file, record, causes=self.simulator.causes)
             self._describe(study)
@@ -189,6 +175,8 @@ class Simulation:
             mine = population == p.index
             if mine.any():
                 self.recorder.trains(p.name, base + t[mine], index[mine])
+        if self.recorder.pending > _FLUSH_BYTES:
+            self._flush()
 
     def on_tick(self, simulator: Simulator, report: TickReport) -> None:
         """Record a tick (called by the simulator)."""
@@ -217,6 +205,10 @@ class Simulation:
                     r.snapshot(q.name, f"snapshot/{label}", simulator.tables[q.name].state())
             self.file.append("series/snapshot_day", np.array([report.life / day]))
         self._want_trains()
+        self._flush_in_time()
+
+    def _flush_in_time(self) -> None:
+        """Flush by the clock on the wall, wherever in a tick."""
         if time.perf_counter() - self._last_flush > _FLUSH_SECONDS:
             self._flush()
 
@@ -226,7 +218,14 @@ class Simulation:
             for name, noted in moments.items():
                 self.recorder.moments(what, name, noted.take())
 
+    def _tell(self) -> None:
+        """Write down what was scheduled since the last time."""
+        if self._untold:
+            self.file.set_item("interventions", self._asked)
+            self._untold = False
+
     def _flush(self) -> None:
+        self._tell()
         self.recorder.flush(self.simulator.n_tick)
         self._last_flush = time.perf_counter()
 
@@ -285,9 +284,8 @@ class Simulation:
             what.check(self.simulator)
             self._schedule.append((spike, len(self._asked), what))
             self._schedule.sort(key=lambda x: x[:2])
-            self.simulator.coming = [w for _, _, w in self._schedule]
             self._asked.append(f"{spike:g} ms of spikes: {what}")
-            self.file.set_item("interventions", self._asked)
+            self._untold = True
             if new := foreign(what):
                 self._foreign |= new
                 self.file.set_item("provenance", {"sources": self._foreign})
@@ -333,37 +331,57 @@ class Simulation:
                 self._running = False
 
     def _run(self, duration: float) -> Simulation:
-        s = self.simulator
-        end = s.spike + duration / s.acceleration
-        bar = Progress(s, end) if self._progress else None
-        patience = _Patience()
-        try:
-            while s.spike < end - slack(end):
+        self._tell()
+        end = self.simulator.spike + duration / self.simulator.acceleration
+        bar = Progress(self.simulator, end) if self._progress else None
+        with Patience() as patience:  # what is recorded of a tick is all of it or nothing
+            try:
+                while self.simulator.spike < end - slack(end):
+                    patience.check()
+                    self._one_piece(end)
+                    self.file.begin()  # it goes: an older run of that name need not come back
+                    if bar is not None:
+                        bar.update()
                 patience.check()
-                stop = min(end, (s.n_tick + 1) * s.tick_spike)
-                if s.tick_spike > _PIECE:
-                    stop = min(stop, s.spike + _PIECE * max(1.0, s.tick_spike / 6e4))
-                if self._schedule:
-                    stop = min(stop, max(self._schedule[0][0], s.spike))
-                if self._probes:
-                    stop = min(stop, min(p[0] for p in self._probes))
-                s.run_until_spike(stop)
-                self._sample(stop)
-                while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
-                    what = self._schedule.pop(0)[2]
-                    s.coming = [w for _, _, w in self._schedule]
-                    what.apply(s)
+            except BaseException as e:
+                raise self._stopped(e) from (None if isinstance(e, KeyboardInterrupt) else e.__cause__)
+            finally:
                 if bar is not None:
-                    bar.update()
-            patience.check()
-        except BaseException as e:
-            self._seal("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
-            raise
-        finally:
-            patience.end()
-            if bar is not None:
-                bar.close()
+                    bar.close()
         return self
+
+    def _one_piece(self, end: float) -> None:
+        """Run to the next tick, intervention or probe, or for about half a second of this computer."""
+        s, begin = self.simulator, time.perf_counter()
+        stop = min(end, (s.n_tick + 1) * s.tick_spike)
+        # cuts change nothing in what comes out; on a grid, they are the same wherever a piece began
+        stop = min(stop, (s.spike // self._piece + 1) * self._piece)
+        if self._schedule:
+            stop = min(stop, max(self._schedule[0][0], s.spike))
+        if self._probes:
+            stop = min(stop, min(p[0] for p in self._probes))
+        s.run_until_spike(stop)
+        self._sample(stop)
+        while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
+            self._schedule.pop(0)[2].apply(s)
+        took = time.perf_counter() - begin
+        if took > _SLOW and self._piece > _LEAST_PIECE:
+            self._piece /= 2
+        elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
+            self._piece *= 2
+        self._flush_in_time()
+
+    def _stopped(self, why: BaseException) -> BaseException:
+        """Seal what there is, and say what became of it; a run that never got going leaves an older one in place."""
+        if self.file.older_waits:
+            self._closed = True
+            self.simulator.network.end(self.simulator)
+            self.file.discard()
+            done = f"{str(self.path)!r} is the older run still: the new one had not begun"
+        else:
+            self._seal("interrupted" if isinstance(why, (KeyboardInterrupt, SystemExit)) else f"stopped: {why}")
+            done = f"{str(self.path)!r} is sealed and readable, up to day {self.life / day:.4g}"
+        return KeyboardInterrupt(f"interrupted; {done}") if isinstance(why, KeyboardInterrupt) else why
 
     def _sample(self, now: float) -> None:
         for i, (when, every, p) in enumerate(self._probes):
@@ -377,22 +395,29 @@ class Simulation:
         self._closed = True
         s = self.simulator
         s.network.end(s)
-        s.engine.flush_spikes()
-        for q in s.network.projections.values():
-            self.recorder.log(q.name, s.logs[q.name].take())
-            if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):
-                self.recorder.snapshot(q.name, "final", s.tables[q.name].state())
-        for name, neurons in s.neuron_logs.items():
-            self.recorder.neurons(name, neurons.take())
-        self._record_moments()
-        self.file.set_item("finished", finished)
-        self.file.set_item("life", s.life, "ms")
-        self.file.set_item("events", s.engine.events)
-        self.recorder.flush(s.n_tick + 1)
-        self.file.close()
+        if self.file.failed:  # nothing can be written that would fit what is there
+            self.file.abandon()
+            return
+        try:
+            s.engine.flush_spikes()
+            for q in s.network.projections.values():
+                self.recorder.log(q.name, s.logs[q.name].take())
+                if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):
+                    self.recorder.snapshot(q.name, "final", s.tables[q.name].state())
+            for name, neurons in s.neuron_logs.items():
+                self.recorder.neurons(name, neurons.take())
+            self._record_moments()
+            self._tell()
+            self.file.set_item("finished", finished)
+            self.file.set_item("life", s.life, "ms")
+            self.file.set_item("events", s.engine.events)
+            self.recorder.flush(s.n_tick + 1)
+            self.file.close()
+        finally:
+            self.file.abandon()  # nothing, where it was sealed
 
     def close(self) -> Run:
-        """Seal the run file and return the run.
+        """Seal the run file and return the run; Ctrl-C waits until it is sealed.
 
         Warns
         -----
@@ -400,7 +425,7 @@ class Simulation:
             If interventions were scheduled for times that the run did not reach.
         """
         if not self._closed:
-            with self._alone("close"):
+            with self._alone("close"), Patience():
                 if self._schedule:
                     late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
                     warnings.warn(

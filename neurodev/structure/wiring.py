@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.params import check, check_memory, numbers, param, wholes
 from neurodev.registry import Registered
 
@@ -313,7 +313,9 @@ def as_wiring(rule: object) -> Wiring:
     if isinstance(rule, type) and issubclass(rule, Wiring):
         raise ParameterError(f"wiring was given the class {rule.__name__}; give an instance: {rule.__name__}(...)")
     if not isinstance(rule, Wiring):
-        raise ParameterError(f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {rule!r}")
+        raise ParameterError(
+            f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {shown(rule)}"
+        )
     return rule
 
 
@@ -384,7 +386,10 @@ class Uniform(Delay):
 
 @dataclass(frozen=True)
 class DelayList(Delay):
-    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones."""
+    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones.
+
+    Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
+    """
 
     delays: Any = param(unit="ms", clock="spike", above=0.0, array=True, source="given")
 

@@ -79,12 +79,12 @@ def signals(record, out):
 def write(record):
     """By each door that is written through."""
     hooks.column_of(record, 0)[3] = -1.0
-    hooks.weights_of(record)[4] = np.float32(-2.0)
+    hooks.weights_of(record)[4] = -2.1
     hooks.raise_pre(record, 1, 1, 0, 16.0, False)
     hooks.raise_post(record, 0, 0, 32.0, True)
 
 
-def table(weight_type: type = np.float32) -> Table:
+def table(weight_type: type = np.float64) -> Table:
     """Three sources, two targets, two lanes; every column and weight its own number."""
     s, t, k = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1]), np.array([0, 1, 0, 1, 1])
     out = Table.build(
@@ -118,7 +118,7 @@ def test_every_door_opens_onto_its_array() -> None:
     t = table()
     a = filled(t)
     record, n = jit.address(a.record), t.capacity
-    column, weight, post, uid = np.zeros(n), np.zeros(n, np.float32), np.zeros(n, np.uint32), np.zeros(n, np.uint64)
+    column, weight, post, uid = np.zeros(n), np.zeros(n), np.zeros(n, np.uint32), np.zeros(n, np.uint64)
     pre, later = np.zeros(t.n_row), np.zeros(t.n_target)
     row, values, growth, since = doors(record, 310.0, column, weight, post, uid, pre, later)
     for ours, theirs in ((column, t.column("d")), (weight, t.weight), (post, t.post), (uid, t.uid)):
@@ -140,7 +140,7 @@ def test_doors_are_written_through() -> None:
     a = filled(t)
     before = a.pre_trace.copy()
     write(jit.address(a.record))
-    assert t.column("b")[3] == -1.0 and t.weight[4] == -2.0
+    assert t.column("b")[3] == -1.0 and t.weight[4] == -2.1
     before[0, 1 * 3 + 1] += 16.0
     np.testing.assert_array_equal(a.pre_trace, before)
     assert a.post_trace[0, 0] == 32.0
@@ -170,8 +170,8 @@ def test_parameters_come_back_by_name() -> None:
 
 
 def test_arrays_that_a_hook_would_misread_are_refused() -> None:
-    with pytest.raises(InvariantError, match=r"Test: 'weight' is float64 of .*float32"):
-        filled(table(np.float64))
+    with pytest.raises(InvariantError, match=r"Test: 'weight' is float32 of .*float64"):
+        filled(table(np.float32))
     t = table()
     t.f = np.zeros((8, t.capacity))[::2]
     with pytest.raises(InvariantError, match=r"'f' .*not contiguous"):
@@ -259,3 +259,67 @@ def test_stdp_fills_in_the_defaults_of_its_rule() -> None:
     p = STDP("burst", burst_gain=2.0, burst_loss=3.0, bounds="power", weight_max=4.0, power=0.5).hot(frozenset())
     assert p.parameters == (hooks.WEIGHT, hooks.POWER, 4.0, 0.5, 2.0, 3.0, 3.0)
     assert InhibitorySTDP(target_hz=10.0, tau=20.0).hot(frozenset()).parameters.loss == pytest.approx(0.4)
+
+
+COUNT, TOO_FAR = 0, 2
+
+
+class Wide(NamedTuple):
+    a: float
+    b: float
+    c: float
+
+
+@jit.hook
+def asks_for_a_column_too_many(record, source, lane, first, last, t):
+    hooks.column_of(record, TOO_FAR)[first] = 0.0
+
+
+@jit.hook
+def counts_from_the_end(record, source, lane, first, last, t):
+    for s in range(first, last):
+        hooks.column_of(record, -1)[s] = 0.0
+
+
+@jit.hook
+def reads_a_field_too_many(record, source, lane, first, last, t):
+    hooks.column_of(record, COUNT)[first] = hooks.parameters_of(record, Wide).c
+
+
+@jit.rule
+def helper(record, j, t):
+    hooks.raise_post(record, j, trace=1, g=1.0, saturating=False)
+
+
+@jit.hook
+def slips_in_a_helper(record, i, unused, none, never, t):
+    helper(record, i, t)
+
+
+@jit.hook
+def asks_on_a_condition(record, source, lane, first, last, t):
+    p = hooks.parameters_of(record, Narrow)
+    if p.a > 0.0:
+        hooks.column_of(record, TOO_FAR)[first] = 0.0
+
+
+class Narrow(NamedTuple):
+    a: float
+    b: float
+
+
+@pytest.mark.parametrize("hook, where, said", [
+    (asks_for_a_column_too_many, "on_pre", "column_of for number 2, but its Hot names 2 columns"),
+    (counts_from_the_end, "on_pre", "number -1"),
+    (reads_a_field_too_many, "on_pre", r"3 fields by parameters_of\(record, Wide\), but its Hot.parameters hold 2"),
+    (slips_in_a_helper, "on_post", "raise_post for number 1, but its Hot names 1 post traces"),
+])  # fmt: skip
+def test_a_slip_in_a_hook_is_seen_before_it_is_compiled(hook, where: str, said: str) -> None:
+    both = {"on_pre": None, "on_post": None} | {where: hook}
+    asked = Hot(parameters=Narrow(1.0, 2.0), columns=("a", "b"), post_traces=(20.0,), **both)
+    with pytest.raises(BuildError, match=said):
+        HookArrays("Slip", asked, 2, table())
+
+
+def test_what_a_hook_asks_for_on_a_condition_is_its_own_affair() -> None:
+    HookArrays("Careful", Hot(asks_on_a_condition, None, Narrow(-1.0, 0.0), ("a",)), 2, table())
