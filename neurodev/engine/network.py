@@ -16,7 +16,7 @@ from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import as_count, as_flag, as_number, check_memory, door, param
-from neurodev.registry import word_of
+from neurodev.registry import Spoken, word_of
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
@@ -26,7 +26,7 @@ COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what 
 
 
 @dataclass(frozen=True)
-class Spines:
+class Spines(metaclass=Spoken):
     """The synapses of a projection sit on spines, and their weight is read off the spine's size.
 
     ``weight = w0 * max(0, V - V_silent) / V0`` with ``V_silent = V0 exp(silent)``.

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev.errors import NeurodevError, RunFileError
 from neurodev.data.dataset import Dataset
+from neurodev.errors import NeurodevError, RunFileError
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential
