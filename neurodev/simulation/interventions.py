@@ -390,6 +390,9 @@ def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, s
     return q.target.name, used[0].factor, _cells(targets, q.target, f"{what}.targets")
 
 
+_MOST_INFUSED = 1e9  # 1/day
+
+
 @dataclass
 class Infuse(Intervention):
     """Infuse the trophic factor of a projection around its targets (all, or the given ones); 0 ends it.
@@ -405,7 +408,7 @@ class Infuse(Intervention):
         """The projection has a factor; the rate is not negative."""
         _, _, targets = _factor(sim, self.projection, self.targets, "Infuse")
         self.targets = None if self.targets is None else targets
-        self.rate = as_number(self.rate, "Infuse.rate", "1/day", low=0.0)
+        self.rate = as_number(self.rate, "Infuse.rate", "1/day", low=0.0, high=_MOST_INFUSED)
 
     def apply(self, sim: Simulator) -> None:
         """From the next tick on."""

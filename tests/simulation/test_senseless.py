@@ -99,6 +99,64 @@ def test_senseless_values(tmp_path: Path, function: str, argument: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+INTERVENTIONS: list[tuple[type, dict[str, Any]]] = [
+    (nd.Silence, {"population": "e", "on": True}),
+    (nd.Block, {"where": "q", "mechanism": "TrophicFactor", "on": True}),
+    (nd.SetRate, {"population": "e", "rate_hz": 3.0}),
+    (nd.RemoveSynapses, {"projection": "q", "uids": [1]}),
+    (nd.RemoveSynapses, {"projection": "q", "source": [0], "target": [0], "cause": "lesion"}),
+    (nd.Lesion, {"population": "e", "neurons": [1]}),
+    (nd.AddSynapses, {"projection": "q", "source": [0], "target": [1], "weight": 1.0, "delay": 1.0}),
+    (nd.Infuse, {"projection": "q", "rate": 1.0, "targets": [1]}),
+    (nd.Antagonise, {"projection": "q", "share": 0.5, "targets": [1]}),
+]
+
+
+@pytest.mark.parametrize("k", range(len(INTERVENTIONS)), ids=lambda k: INTERVENTIONS[k][0].__name__)
+def test_senseless_interventions(tmp_path: Path, k: int) -> None:
+    kind, fine = INTERVENTIONS[k]
+    given = Given(tmp_path / "a.sqlite")
+    given.background()
+    given.connect_spines(name="q").use(nd.SpineSize(death="none"), nd.TrophicFactor())
+    sim = Simulator(given.net)
+    kind(**fine).check(sim)
+    for argument in fine:
+        for case, value in SENSELESS.items():
+            if argument in ("source", "target") and case == "a mask" and kind is nd.RemoveSynapses:
+                continue  # a mask of four cells is one
+            if argument in ("neurons", "targets") and case == "a mask":
+                continue
+            with pytest.raises(NeurodevError) as e:
+                what = kind(**fine | {argument: value})
+                what.check(sim)
+            assert len(str(e.value)) < 900, case
+
+
+DRIVES: list[tuple[type, dict[str, Any]]] = [
+    (nd.Poisson, {"rate_hz": 5.0}),
+    (nd.Regular, {"interval": 5.0, "phase": 1.0}),
+    (nd.SpikeList, {"times": [1.0], "indices": [0], "repeat": 5.0}),
+    (nd.Background, {"rate_hz": 5.0, "amplitudes": "fixed"}),
+    (nd.RetinalWaves, dict(nd.RetinalWaves().__dict__)),
+    (nd.Recorded, {"trains": [([1.0], [0])], "places": [[0.5, 0.5]] * 4, "interval": 50.0, "permutation": False}),
+]
+
+
+@pytest.mark.parametrize("k", range(len(DRIVES)), ids=lambda k: DRIVES[k][0].__name__)
+def test_senseless_drives(tmp_path: Path, k: int) -> None:
+    kind, fine = DRIVES[k]
+    for argument in fine:
+        for case, value in SENSELESS.items():
+            given = Given(tmp_path / "a.sqlite")
+            with pytest.raises(NeurodevError) as e:
+                drive = kind(**fine | {argument: value})
+                if kind is nd.Background:
+                    given.background(drive=drive)
+                else:
+                    Simulator(given.add_drive(model=drive) and given.net).run_until_spike(20.0)
+            assert len(str(e.value)) < 900, case
+
+
 def test_lists_of_another_length_than_the_synapses(tmp_path: Path) -> None:
     for argument in ("weight", "delay", "branch"):
         for values in ([1.0, 2.0, 3.0], np.ones(5), []):
