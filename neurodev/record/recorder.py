@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.record.runfile import RunFile
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
 from neurodev.units import day
 
 SPIKES = ("daily", "all", "none")
-_SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "weight": "<f4", "born": "<f4"}
+_SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "born": "<f4"}
 
 
 def check_recording(spikes: Any, snapshot: Any = day) -> None:
     """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
-    if spikes not in SPIKES:
-        raise ParameterError(f"record must be one of {SPIKES}, got {spikes!r}{nearest(str(spikes), SPIKES)}")
+    if not isinstance(spikes, str) or spikes not in SPIKES:
+        hint = nearest(spikes, SPIKES) if isinstance(spikes, str) else ""
+        raise ParameterError(f"record must be one of {SPIKES}, got {shown(spikes)}{hint}")
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
         raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
 
@@ -43,7 +44,9 @@ class Recorder:
     Arrays written: ``counts/<population>`` (n_tick, n); ``spikes/<population>/time`` (ms of spike time since the
     start) and ``/index``, ``/tick`` naming the ticks (0 is the first) that are complete in them;
     ``<label>/<projection>/<column>`` for the labels ``initial``, ``snapshot/<day>`` and ``final``;
-    ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons.
+    ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons;
+    ``moments/synapses/<projection>/<field>`` and ``moments/neurons/<population>/<field>`` when those happened that an
+    experimenter made between ticks.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Recorder:
         try:
             check_recording(spikes, snapshot)
         except ParameterError:
-            file.close()  # the next attempt must find it free, even while a notebook keeps this traceback
+            file.discard()  # the next attempt must find it free, even while a notebook keeps this traceback
             raise
         self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
         self.causes = causes
@@ -68,6 +71,8 @@ class Recorder:
         self._counts: dict[str, list[NDArray[np.uint32]]] = {}
         self._logs: dict[str, list[LogBatch]] = {}
         self._neurons: dict[str, list[NeuronBatch]] = {}
+        self.pending = 0  # bytes of spikes that wait for a flush
+        self._moments: dict[str, list[dict[str, NDArray[Any]]]] = {}
 
     def wants_trains(self, life: float, tick: float) -> bool:
         """Whether the tick that begins at `life` (ms) and lasts `tick` (ms of life) is to be kept spike by spike."""
@@ -81,6 +86,7 @@ class Recorder:
     def trains(self, population: str, times: NDArray[np.float64], indices: NDArray[np.uint32]) -> None:
         """Keep spikes: times (n,) ms of spike time since the start, and neurons (n,)."""
         self._trains.setdefault(population, []).append((times, indices))
+        self.pending += times.nbytes + indices.nbytes
 
     def counts(self, counts: dict[str, NDArray[np.int64]]) -> None:
         """Keep the spike counts (n,) of each population in the tick that just ended."""
@@ -115,6 +121,11 @@ class Recorder:
                 batch = batch._replace(cause=self.causes.written(batch.cause))
             self._neurons.setdefault(population, []).append(batch)
 
+    def moments(self, what: str, name: str, columns: dict[str, NDArray[Any]]) -> None:
+        """Keep when an experimenter's births and deaths of ``"synapses"`` or ``"neurons"`` happened (see `Moments`)."""
+        if columns:
+            self._moments.setdefault(f"{what}/{name}", []).append(columns)
+
     def snapshot_due(self, life: float) -> bool:
         """Whether a snapshot is due at `life` (ms); asking for it schedules the next."""
         # counted, not summed: no drift over a long life
@@ -124,10 +135,15 @@ class Recorder:
         return True
 
     def snapshot(self, projection: str, label: str, state: dict[str, NDArray[Any]]) -> None:
-        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days."""
+        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days.
+
+        Weights keep their precision, which is what arrives; columns that are looked at only take four bytes.
+        """
         with self.file.together():
             for name, a in state.items():
                 dtype = _SNAPSHOT.get(name, "<f4")
+                if name == "weight":
+                    dtype = "<f4" if a.dtype == np.float32 else "<f8"
                 if dtype == "<u2" and a.size and a.max() > 65535:
                     dtype = "<u4"
                 scaled = a / day if name == "born" else a
@@ -153,6 +169,9 @@ class Recorder:
             for name, events in self._neurons.items():
                 for column, values in concatenate_neurons(events)._asdict().items():
                     self.file.append(f"neurons/{name}/{column}", values)
+            for name, parts_of in self._moments.items():
+                for column in parts_of[0]:
+                    self.file.append(f"moments/{name}/{column}", np.concatenate([m[column] for m in parts_of]))
             if checkpoint is not None:
                 self.file.checkpoint(tick, checkpoint)
         # before the commit: an interrupt in between must not write the same rows twice

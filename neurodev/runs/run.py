@@ -7,12 +7,13 @@ from typing import Any, Self
 
 from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
-from neurodev.runs import lives, replay, verdict
+from neurodev.runs import described, lives, replay, verdict
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import F8
 from neurodev.runs.reading import Reading
 from neurodev.runs.spines import Spines
 from neurodev.runs.training import Synapses, Training
+from neurodev.writing import printable
 
 
 class Run(Reading):
@@ -111,6 +112,8 @@ class Run(Reading):
 
         Raises
         ------
+        RunFileError
+            If any byte of the file does not fit its checksum.
         InvariantError
             If they differ, naming the projection, the column and a uid.
         """
@@ -155,20 +158,24 @@ class Run(Reading):
     def info(self) -> str:
         """What is in the file, in a few lines."""
         p = self.provenance
-        versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
+        versions = ", ".join(f"{k} {v}" for k, v in p.get("versions", {}).items())
         n, size = self.file.log_bytes()
         megabytes = self.path.stat().st_size / 1e6
         lines = [
             f"{self.path}: {self.days:g} days of life, {self._state()}",
-            f"  written {p['date']} with {versions}; seed {p['seed']}",
+            f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}",
         ]
         if self.is_training:
             lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"
             lines += self.training.lines()
         else:
+            fast, events = (
+                described.number(self.file, "acceleration", low=0.0),
+                described.number(self.file, "events", 0),
+            )
             lines.append(
-                f"  acceleration {self.file.item('acceleration'):g}, tick {self.tick_days * 24:g} h of life = "
-                f"{self.tick_spike / 1000:g} s of spikes, {self.file.item('events', 0) / 1e6:.1f} M synaptic events"
+                f"  acceleration {fast:g}, tick {self.tick_days * 24:g} h of life = "
+                f"{self.tick_spike / 1000:g} s of spikes, {events / 1e6:.1f} M synaptic events"
             )
         lines += [
             "  populations: " + ", ".join(f"{q['name']} ({q['n']})" for q in self.network["populations"]),
@@ -176,6 +183,6 @@ class Run(Reading):
             f"  {megabytes:.1f} MB; log: {n} births and deaths, {size / max(n, 1):.1f} bytes each"
             + (f"; deaths by cause: {self.log.deaths_by_cause()}" if self.plastic else ""),
         ]
-        lines += [f"  intervention at {w}" for w in self.file.item("interventions", [])]
-        lines += [f"  approximate: {a}" for a in self.file.item("approximations", [])]
-        return "\n".join(lines)
+        lines += [f"  intervention at {w}" for w in described.words(self.file, "interventions")]
+        lines += [f"  approximate: {a}" for a in described.words(self.file, "approximations")]
+        return "\n".join(printable(line, lines=False) for line in lines)

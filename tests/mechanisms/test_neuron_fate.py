@@ -161,9 +161,9 @@ def test_bad_input():
         nd.NeuronDeath(begin=5 * day, end=5 * day)
     with pytest.raises(ParameterError, match="fraction"):
         nd.NeuronDeath(fraction=0.96)
-    with pytest.raises(ParameterError, match="neurons must lie"):
+    with pytest.raises(ParameterError, match="deaths of neurons must lie"):
         merge_neurons([NeuronPlan("x", np.array([7]))], np.ones(5, bool), np.zeros(5, bool))
-    with pytest.raises(ParameterError, match="one value per death"):
+    with pytest.raises(ParameterError, match="one value for each of 1"):
         merge_neurons([NeuronPlan("x", np.array([1]), np.zeros(2, np.uint8))], np.ones(5, bool), np.zeros(5, bool))
     net = nd.Network()
     e = net.add(nd.LIF(), 3)

@@ -1,0 +1,54 @@
+"""What goes out of a program: paths that stay what they were, and text that is fit for a terminal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from neurodev.errors import ParameterError
+
+
+def printable(text: str, lines: bool = True) -> str:
+    """Text for a terminal: what would move the cursor, change colours or turn words round is spelled out.
+
+    Parameters
+    ----------
+    text : str
+    lines : bool
+        Whether new lines and tabs may stay.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[2Jb"))
+    a\\x1b[2Jb
+    """
+    kept = "\n\t" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else ascii(c)[1:-1] for c in text)
+
+
+def absolute(path: Any, name: str = "to") -> Path:
+    """A path as it stands in the folder of this moment: a later ``chdir`` does not move it.
+
+    Parameters
+    ----------
+    path : str or path
+    name : str
+        The argument, for the message.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a path, empty, or holds a character that no file can have in its name.
+
+    Examples
+    --------
+    >>> absolute("map.sqlite").is_absolute()
+    True
+    """
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise ParameterError(f"{name} must be the path of a file, such as 'map.sqlite', got {path!r}")
+    words = os.fspath(path)
+    if not words or "\0" in words:
+        raise ParameterError(f"{name} must be the path of a file, such as 'map.sqlite', got {words!r}")
+    return Path(os.path.abspath(words))
