@@ -285,7 +285,7 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
             f"{where}: labels must be whole numbers, class numbers from 0, got {y.dtype}; numbers to be met as such "
             "(regression) are not trained on: sort them into classes"
         )
-    y = wholes(y, where)
+    y = np.asarray(wholes(y, where), dtype=np.int64)
     wrong = (y < 0) | (y >= n_class)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
