@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, shown
-from neurodev.metrics.given import floats, metric, positive
+from neurodev.metrics.given import couples, floats, metric, positive
 from neurodev.metrics.given import indices as places
 from neurodev.params import check_memory, whole
 
@@ -59,7 +59,7 @@ def _intervals(
     t, i = t[order], i[order]
     same = i[1:] == i[:-1]
     if windows is not None:
-        w = np.asarray(windows, dtype=float).reshape(-1, 2)
+        w = couples(windows, "windows")
         w = w[np.argsort(w[:, 0])]
         # two stretches that touch are one: what counts is whether anything is missing in between
         gap = np.cumsum(np.concatenate([[0], w[1:, 0] > w[:-1, 1] + _slack(w[:-1, 1])])) if w.shape[0] else np.zeros(0)
@@ -179,7 +179,7 @@ def _grouped(bins: I8, count: I8) -> tuple[I8, I8, I8, I8, I8]:
 
 def _stretches(windows: ArrayLike) -> F8:
     """Stretches (n, 2) in order of time, those that touch or overlap made one."""
-    w = np.asarray(windows, dtype=float).reshape(-1, 2)
+    w = couples(windows, "windows")
     w = w[np.argsort(w[:, 0])]
     if not w.shape[0]:
         return w
@@ -190,7 +190,9 @@ def _stretches(windows: ArrayLike) -> F8:
 
 def _placed(times: ArrayLike, windows: ArrayLike | None) -> tuple[F8, I8, F8]:
     """Spikes within stretches in order of time, the stretch of each, and the stretches (n, 2); one if not given."""
-    t = np.sort(np.asarray(times, dtype=float))
+    t = np.sort(floats(times, "times", 1))
+    if not np.all(np.isfinite(t)):
+        raise ParameterError("times must be finite: they hold NaN or infinity")
     if windows is not None:
         stretches = _stretches(windows)
     else:
