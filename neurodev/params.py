@@ -89,7 +89,7 @@ def param(
     return field(default=default, metadata=meta, init=init)
 
 
-def _scalar(value: Any) -> Any:
+def scalar(value: Any) -> Any:
     """What a NumPy, pandas or 0-d array scalar holds, as Python has it; anything else as it is."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
@@ -104,7 +104,7 @@ def number(value: Any, where: str, unit: str = "1") -> float:
     ParameterError
         Naming `where`, the value and the unit.
     """
-    plain = _scalar(value)
+    plain = scalar(value)
     if isinstance(plain, str):
         return in_unit(plain, unit, where)
     if isinstance(plain, bool) or not isinstance(plain, Real):
@@ -126,7 +126,7 @@ def whole(value: Any, where: str, low: int | None = None, high: int = _LARGEST) 
     ParameterError
         Naming `where`, the value and the range.
     """
-    plain = _scalar(value)
+    plain = scalar(value)
     wanted = "a whole number" if low is None else f"a whole number of at least {low}"
     if isinstance(plain, bool) or not isinstance(plain, Real):
         raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
@@ -181,16 +181,16 @@ def numbers(value: Any, where: str, unit: str = "1") -> Any:
     """
     import numpy as np
 
-    if isinstance(_scalar(value), (str, bool)):
-        plain = _scalar(value)
+    if isinstance(scalar(value), (str, bool)):
+        plain = scalar(value)
         if isinstance(plain, str):
             return in_unit(plain, unit, where) if parts(plain) else _refuse_numbers(where, unit, value)
         _refuse_numbers(where, unit, value)
     try:
         values = np.asarray(value)
         fits = values.dtype.kind in "iuf" or values.size == 0 and values.dtype.kind != "b"
-        if not fits and values.dtype.kind == "O" and all(isinstance(_scalar(v), Real) for v in values.ravel()):
-            values, fits = values.astype(np.float64), not any(isinstance(_scalar(v), bool) for v in values.ravel())
+        if not fits and values.dtype.kind == "O" and all(isinstance(scalar(v), Real) for v in values.ravel()):
+            values, fits = values.astype(np.float64), not any(isinstance(scalar(v), bool) for v in values.ravel())
         if not fits:
             _refuse_numbers(where, unit, value)
     except ParameterError:
@@ -236,15 +236,15 @@ def _checked(where: str, f: Field[Any], value: Any) -> Any:
     """The value of one parameter as it is kept, or an error."""
     meta, kind = f.metadata, str(getattr(f.type, "__name__", f.type)).partition(" ")[0]
     if meta["choices"] is not None:
-        plain = _scalar(value)
+        plain = scalar(value)
         if not isinstance(plain, (str, int, float)) or plain not in meta["choices"]:
             hint = nearest(str(plain), [str(c) for c in meta["choices"]])
             raise ParameterError(f"{where} must be one of {meta['choices']}, got {shown(value)}{hint}")
         return plain
     if isinstance(f.default, bool) or kind == "bool":
-        return as_flag(_scalar(value), where)
+        return as_flag(scalar(value), where)
     if isinstance(f.default, str) or kind == "str":
-        plain = _scalar(value)
+        plain = scalar(value)
         if not isinstance(plain, str):
             raise ParameterError(f"{where} must be a word, got {shown(value)}")
         return plain

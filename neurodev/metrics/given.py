@@ -38,6 +38,22 @@ def floats(values: ArrayLike, where: str, ndim: int | None = None) -> F8:
     return a
 
 
+def couples(values: ArrayLike, where: str) -> F8:
+    """Numbers (n, 2); an empty list is none of them.  Other shapes with as many numbers are refused.
+
+    Raises
+    ------
+    ParameterError
+        With the shape.
+    """
+    a = floats(values, where)
+    if not a.size:
+        return np.zeros((0, 2))
+    if a.ndim != 2 or a.shape[1] != 2:
+        raise ParameterError(f"{where} must be (n, 2), got shape {a.shape}")
+    return a
+
+
 def positive(value: Any, where: str) -> float:
     """A finite number above 0."""
     found = number(value, where)
