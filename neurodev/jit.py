@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import pickle
 import re
 import stat
 import sys
@@ -157,6 +156,9 @@ numba_version: str = numba.__version__
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 
+_unpickled: Any = caching.pickle.loads  # type: ignore[attr-defined]  # as Numba does itself; never before a look
+
+
 class _Files(caching.IndexDataCacheFile):
     """Numba's two files of a kernel, each behind its hash: what was damaged is never unpickled, nor run."""
 
@@ -169,7 +171,7 @@ class _Files(caching.IndexDataCacheFile):
         data = Path(path).read_bytes()
         if hashlib.sha256(data[32:]).digest() != data[:32]:
             raise ValueError(f"{Path(path).name} is damaged")
-        return pickle.loads(data[32:])
+        return _unpickled(data[32:])
 
     def _save_index(self, overloads: Any) -> None:
         self._save(self._index_path, (self._version, self._source_stamp, overloads))
@@ -221,6 +223,14 @@ class _Kept(caching.FunctionCache):
             self.disable()
 
 
+def _cache_of(fn: Any) -> Any:
+    try:
+        return _Kept(fn)
+    except (RuntimeError, OSError) as e:
+        _say("folder", f"compiled kernels cannot be kept in {_config.CACHE_DIR!r} ({e})")
+        return caching.NullCache()
+
+
 def _kept(fn: Any) -> bool:
     """Whether what is compiled of a function is kept: what was typed at a prompt or in a notebook has no file."""
     name = fn.__code__.co_filename
@@ -235,7 +245,7 @@ def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
     called: Any = ccallback
     before = _config.CACHE_DIR, jitted.FunctionCache, called.FunctionCache
     _config.CACHE_DIR = str(cache_path(fn.__code__.co_filename))
-    jitted.FunctionCache = called.FunctionCache = _Kept
+    jitted.FunctionCache = called.FunctionCache = _cache_of
     try:
         return make(fn)
     finally:

@@ -49,6 +49,7 @@ CREATE TABLE log (projection TEXT NOT NULL, tick INTEGER NOT NULL, events INTEGE
                   proof INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (projection, tick));
 CREATE TABLE checkpoint (tick INTEGER PRIMARY KEY, hash INTEGER NOT NULL, proof INTEGER NOT NULL, data BLOB NOT NULL);
 """
+_STALE = "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
 _SEAL_SECONDS = 3.0
 
 
@@ -185,7 +186,7 @@ class RunFile(Reader):
         except sqlite3.Error:
             pass
 
-    def _insert(self, table: str, fields: tuple[Any, ...], data: bytes | None = None) -> None:
+    def _put_row(self, table: str, fields: tuple[Any, ...], data: bytes | None = None) -> None:
         """A new row, with its checksums."""
         if data is not None:
             fields = (*fields, hash_of(self._run_id, data))
@@ -194,7 +195,7 @@ class RunFile(Reader):
         self._write(f"INSERT INTO {table} VALUES ({','.join('?' * len(values))})", *values)
         self._tally.add([proof])
 
-    def _delete(self, table: str, where: str, *args: Any) -> None:
+    def _drop_rows(self, table: str, where: str, *args: Any) -> None:
         """Rows that go, and their checksums with them."""
         if self._db is None or self._failed:
             return  # what is written next says so
@@ -221,11 +222,11 @@ class RunFile(Reader):
         if a.shape[0] == 0 and name in self._length:
             return
         if name in self._length and first == 0:
-            self._delete("chunk", "name=? AND first=0", name)  # it was empty
+            self._drop_rows("chunk", "name=? AND first=0", name)  # it was empty
         step = max(1, PIECE // (a.itemsize * max(columns, 1)))
         for k in range(0, max(a.shape[0], 1), step):
             part = a[k : k + step]
-            self._insert(
+            self._put_row(
                 "chunk", (name, first + k, int(part.shape[0]), dtype, columns), squeeze(part.reshape(-1))
             )  # fmt: skip
         self._length[name] = first + int(a.shape[0])
@@ -235,24 +236,26 @@ class RunFile(Reader):
         if name == "provenance":
             for key, entry in value.items():
                 words = json.dumps(entry, default=_plain)
-                self._delete("provenance", "name=?", key)
-                self._insert("provenance", (key, words))
+                self._drop_rows("provenance", "name=?", key)
+                self._put_row("provenance", (key, words))
             return
         words = json.dumps(value, default=_plain)
-        self._delete("item", "name=?", name)
-        self._insert("item", (name, unit, words))
+        self._drop_rows("item", "name=?", name)
+        self._put_row("item", (name, unit, words))
 
     def append_log(self, projection: str, tick: int, batch: LogBatch) -> None:
         """Write the births and deaths of some ticks, `tick` being the last."""
-        self._insert("log", (projection, int(tick), int(batch.uid.size)), encode(batch))
+        self._put_row("log", (projection, int(tick), int(batch.uid.size)), encode(batch))
 
     def checkpoint(self, tick: int, data: bytes) -> None:
         """Keep a checkpoint, and the one before it, in the transaction of the data up to it."""
-        self._delete("checkpoint", "tick=?", int(tick))
-        self._insert("checkpoint", (int(tick),), bytes(data))
-        self._delete("checkpoint", "tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2)")
+        self._drop_rows("checkpoint", "tick=?", int(tick))
+        self._put_row("checkpoint", (int(tick),), bytes(data))
+        self._drop_rows("checkpoint", "tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2)")
         self.set_item(f"checkpoint/{int(tick)}", self._length)
-        self._delete("item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)")
+        self._drop_rows(
+            "item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
+        )
 
     @classmethod
     def resume(
@@ -300,17 +303,19 @@ class RunFile(Reader):
         file._run_id, file._session, file._version = known[0], session + 1, VERSION
         file._tally = Tally(n_row, total % 2**64)
         for name, dtype, columns in db.execute("SELECT DISTINCT name, dtype, columns FROM chunk").fetchall():
-            file._delete("chunk", "name=? AND first>=?", name, lengths.get(name, 0))
+            file._drop_rows("chunk", "name=? AND first>=?", name, lengths.get(name, 0))
             if name in lengths:
                 file._form[name] = (dtype, int(columns))
         for name, rows in lengths.items():
             if rows == 0 and name in file._form:  # an array that had no row yet
-                file._insert("chunk", (name, 0, 0, *file._form[name]), squeeze(np.zeros(0, file._form[name][0])))
+                file._put_row("chunk", (name, 0, 0, *file._form[name]), squeeze(np.zeros(0, file._form[name][0])))
         file._length = dict(lengths)
-        file._delete("log", "tick>?", tick)
-        file._delete("checkpoint", "tick>?", tick)
-        file._delete("item", "name='sealed'")
-        file._delete("item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)")
+        file._drop_rows("log", "tick>?", tick)
+        file._drop_rows("checkpoint", "tick>?", tick)
+        file._drop_rows("item", "name='sealed'")
+        file._drop_rows(
+            "item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
+        )
         file.commit()
         return file, tick, data
 

@@ -191,8 +191,8 @@ def _all_tried(whole: dict[str, Path], path: Path, number: int) -> dict[str, int
 
 
 def test_random_damage_is_clear_or_without_consequence(whole: dict[str, Path], tmp_path: Path) -> None:
-    found = _all_tried(whole, tmp_path / "damaged.sqlite", 60)
-    assert found["clear"] + found["correct"] == 60 and found["clear"] > 30
+    found = _all_tried(whole, tmp_path / "damaged.sqlite", 40)
+    assert found["clear"] + found["correct"] == 40 and found["clear"] > 20
 
 
 @pytest.mark.slow
@@ -285,12 +285,12 @@ def test_files_made_to_harm_are_refused(what: str, whole: dict[str, Path], tmp_p
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MOST_MEMORY
 
 
-def test_a_hundred_thousand_projections_take_a_moment(whole: dict[str, Path], tmp_path: Path) -> None:
+def test_tens_of_thousands_of_projections_take_a_moment(whole: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "many.sqlite"
     shutil.copy(whole["development"], path)
 
     def many(net: dict[str, Any]) -> None:
-        net["projections"] += [net["projections"][1] | {"name": f"p{k}"} for k in range(100_000)]
+        net["projections"] += [net["projections"][1] | {"name": f"p{k}"} for k in range(30_000)]
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         _network(many)(db)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import StudyError
+from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.training.checkpoint import check_state, pack, restore, state_of, unpack
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.description import differences, told
@@ -49,6 +49,8 @@ class TrainingRecord:
         self.path = absolute(to if to is not None else scratch_file("training"))
         self._lengths: dict[str, int] = {}  # epochs that each series has
         self._closed = False
+        if resume and overwrite:
+            raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         if resume:
             self._resume()
             return

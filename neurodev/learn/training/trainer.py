@@ -168,8 +168,6 @@ class Trainer:
         self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
         if door.flag("resume", resume) and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
-        if resume and overwrite:
-            raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
         door.check_methods(self.methods)
