@@ -19,52 +19,6 @@ from neurodev.structure.dense import DenseTable
 DEAD = {"move": "act until the next event", "hidden": "have a hidden parameter", "zero": "do not exist"}
 
 
-def number(
-    name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, above: float = -math.inf,
-    below: float = math.inf,
-) -> float:  # fmt: skip
-    """A finite number within bounds, `low` and `high` included.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument, its value and the bounds.
-    """
-    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if real and math.isfinite(value) and low <= value <= high and above < value < below:
-        return float(value)
-    first = f"({above:g}" if above > -math.inf else f"[{low:g}" if low > -math.inf else "(-inf"
-    last = f"{below:g})" if below < math.inf else f"{high:g}]" if high < math.inf else "inf)"
-    kind = "" if real else ": give a number"
-    raise ParameterError(f"{name} must lie in {first}, {last}, got {value!r}{kind}")
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number of at least `least`.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and its value.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
-
-
-def flag(name: str, value: Any) -> bool:
-    """True or False; words and numbers that would count as one of them are refused.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and its value.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise ParameterError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
-
-
 def instance(name: str, value: Any, kind: type, wanted: str) -> Any:
     """An instance of a class, not the class itself, its name, or something else.
 
@@ -132,6 +86,26 @@ def check_data(data: Any, outputs: tuple[int, ...]) -> None:
     n_out = int(np.prod(outputs))
     if n_out != data.n_class:
         raise ParameterError(f"the model has {n_out} outputs, but {data.name} has {data.n_class} classes")
+
+
+MOST_STEPS = 2**31 - 1  # the log counts steps in 32 bits
+
+
+def steps_per_epoch(n: int, batch: int, epochs: int) -> int:
+    """Steps of an epoch of `n` samples.
+
+    Raises
+    ------
+    ParameterError
+        If the steps of all epochs are more than the log can count.
+    """
+    steps = -(-n // batch)
+    if steps * epochs > MOST_STEPS:
+        raise ParameterError(
+            f"epochs={epochs} of {steps} steps are {steps * epochs:.3g} steps, more than the {MOST_STEPS} that a log "
+            "counts, and years of training: lower epochs"
+        )
+    return steps
 
 
 def encoded(encoder: Any, x: Any, samples: Any, *given: Any, of: str) -> Spikes | Current:

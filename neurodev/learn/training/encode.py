@@ -13,12 +13,25 @@ from neurodev.data.encode import bernoulli, intensity
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Signal
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.training.numbers import number, whole
 from neurodev.registry import Registered
 
+MOST_STEPS = 1_000_000  # of a sample: far more than anybody trains through
 
-def _check_steps(steps: int) -> None:
+
+def _check_steps(steps: Any) -> None:
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
+    if steps > MOST_STEPS:
+        raise ParameterError(f"steps={steps} of a sample are more than any training goes through: at most {MOST_STEPS}")
+
+
+def _images(x: Any, who: str) -> Any:
+    """Samples that are arrays, as encoders of values take them."""
+    if not isinstance(x, np.ndarray):
+        cure = "use Binned for recordings" if isinstance(x, SpikeTrains) else "give an array, samples first"
+        raise ParameterError(f"{who} takes an array of values, got {type(x).__name__}: {cure}")
+    return x
 
 
 class Encoder(Registered, kind="encoder"):
@@ -46,10 +59,11 @@ class Bernoulli(Encoder):
 
     def __post_init__(self) -> None:
         _check_steps(self.steps)
+        number("gain", self.gain, low=0.0)
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
-        part = x[samples]
+        part = _images(x, "Bernoulli")[samples]
         flags = bernoulli(part, self.steps, seed, epoch=epoch, samples=samples, gain=self.gain)
         rows = np.ascontiguousarray(flags.reshape(part.shape[0], self.steps, -1).swapaxes(0, 1))
         return Spikes(
@@ -63,7 +77,7 @@ class Direct(Encoder):
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Current:
         """Current (B, n), one step."""
-        part = intensity(x[samples])
+        part = intensity(_images(x, "Direct")[samples])
         return Current(part.reshape(part.shape[0], -1), 1, part.shape[0], part.shape[1:], wanted=False)
 
 
@@ -83,12 +97,11 @@ class Latency(Encoder):
 
     def __post_init__(self) -> None:
         _check_steps(self.steps)
-        if not 0 <= self.threshold < 1:
-            raise ParameterError(f"threshold must lie in [0, 1), got {self.threshold!r}")
+        number("threshold", self.threshold, low=0.0, below=1.0)
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
-        part = intensity(x[samples]).reshape(samples.size, -1)
+        part = intensity(_images(x, "Latency")[samples]).reshape(samples.size, -1)
         at = np.minimum(((1 - part) * self.steps).astype(np.int64), self.steps - 1)
         flags = np.zeros((self.steps, *part.shape), dtype=np.uint8)
         sample, unit = np.nonzero(part > self.threshold)
@@ -113,12 +126,18 @@ class Binned(Encoder):
 
     def __post_init__(self) -> None:
         _check_steps(self.steps)
+        if self.shape is not None:
+            if not isinstance(self.shape, (tuple, list)) or len(self.shape) not in (1, 3):
+                raise ParameterError(f"shape must be (height, width, channels), got {self.shape!r}")
+            object.__setattr__(self, "shape", tuple(whole("shape", n, 1) for n in self.shape))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
         if not isinstance(x, SpikeTrains):
             raise ParameterError(f"Binned takes SpikeTrains, got {type(x).__name__}; use Bernoulli for images")
         shape = self.shape or x.grid or (x.n_cell,)
+        if not x.duration > 0:
+            raise ParameterError(f"recordings of {x.duration:g} ms cannot be cut into {self.steps} steps")
         if np.prod(shape) != x.n_cell:
             raise ParameterError(f"shape {shape} does not hold the {x.n_cell} cells of these trains")
         unit = np.arange(x.n_cell)

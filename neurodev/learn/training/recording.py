@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
-from neurodev.learn.training.checkpoint import pack, restore, state_of, unpack
+from neurodev.learn.training.checkpoint import check, pack, restore, state_of, unpack
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.description import differences, told
 from neurodev.learn.training.epoch import Epoch
@@ -24,6 +24,7 @@ from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day
+from neurodev.writing import absolute
 
 PICTURE_SYNAPSES = 300_000  # in all pictures of a run together, about
 SMALLEST = -20.0  # ln of a weight of 0, as it is written
@@ -36,24 +37,26 @@ class TrainingRecord:
     ----------
     trainer : Course
     to : path, optional
-        A temporary file if not given.
+        A temporary file if not given; a relative path means the folder of this moment.
+    resume, overwrite : bool
+        Go on with the file, or replace it as soon as an epoch is done.
     """
 
-    def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False):
+    def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False, overwrite: bool = False):
         self.trainer = trainer
-        self.path = path = Path(to) if to is not None else scratch_file("training")
+        self.path = path = absolute(scratch_file("training") if to is None else to)
         self._lengths: dict[str, int] = {}  # epochs that each series has
         self._closed = False
         if resume:
             self._resume()
             return
-        self.file = RunFile.create(path)
+        self.file = RunFile.create(path, overwrite=overwrite)
         self.causes = Causes.of(trainer.methods)
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
             self._describe()
         except BaseException:
-            self.file.close()
+            self.file.discard()
             raise
 
     def _describe(self) -> None:
@@ -122,7 +125,7 @@ class TrainingRecord:
         found = differences(self.trainer.description, theirs)
         if found:
             raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
-        self.file, _, data = RunFile.resume(self.path)
+        self.file, _, data = RunFile.resume(self.path, lambda data: check(self.trainer, unpack(data)))
         self.causes = self._resumed_causes()
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
@@ -187,6 +190,7 @@ class TrainingRecord:
     def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
         """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
         t = self.trainer
+        self.file.begin()  # an older run of that name need not come back
         for name in series:  # one that begins later has no number for the epochs before
             late = t.epoch - 1 - self._lengths.get(name, 0)
             if late > 0:
@@ -201,16 +205,34 @@ class TrainingRecord:
         due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
 
+    def stop(self, why: str) -> str:
+        """Seal the file of a training that broke off, and say what became of it.
+
+        One that had not finished an epoch leaves an older run of its name in place.
+        """
+        if self.file.older_waits:
+            self._closed = True
+            self.file.discard()
+            return f"{str(self.path)!r} is the older run still: the new one had not finished an epoch"
+        self.close(why)
+        return f"{str(self.path)!r} is sealed and readable, up to epoch {self.trainer.epoch}"
+
     def close(self, finished: Any) -> None:
         """Seal the file."""
         if self._closed:
             return
         self._closed = True
-        for name, log in self.trainer.logs.items():
-            self.recorder.log(name, log.take())
-            self._snapshot(name, "final")
-        self.file.set_item("finished", finished)
-        self.file.set_item("life", self.trainer.life, "ms")
-        self.file.set_item("events", 0)
-        self.recorder.flush(self.trainer.step + 1)
-        self.file.close()
+        if self.file.failed:  # nothing can be written that would fit what is there
+            self.file.abandon()
+            return
+        try:
+            for name, log in self.trainer.logs.items():
+                self.recorder.log(name, log.take())
+                self._snapshot(name, "final")
+            self.file.set_item("finished", finished)
+            self.file.set_item("life", self.trainer.life, "ms")
+            self.file.set_item("events", 0)
+            self.recorder.flush(self.trainer.step + 1)
+            self.file.close()
+        finally:
+            self.file.abandon()  # nothing, where it was sealed

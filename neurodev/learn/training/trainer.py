@@ -25,7 +25,7 @@ from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import BatchNorm, settle
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.training import alarms, description, door
+from neurodev.learn.training import alarms, description, door, numbers
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
 from neurodev.learn.training.encode import Bernoulli, Encoder
@@ -35,10 +35,11 @@ from neurodev.learn.training.loss import Function, Loss, as_loss
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import Adam, Schedule, constant
 from neurodev.learn.training.optim import Optimiser as OptimiserBase
-from neurodev.learn.training.progress import Progress
+from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
+from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
 from neurodev.structure.cause import Causes
@@ -93,6 +94,8 @@ class Trainer:
         Called with the trainer at the end of every epoch; one that returns True ends the training.
     resume : bool
         Go on from the last checkpoint of the run file `to`, to the same bytes as without the break.
+    overwrite : bool
+        Replace a run file of the name `to`, as soon as an epoch is done; otherwise it is refused.
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
@@ -134,9 +137,10 @@ class Trainer:
         patience: int | None = None,
         callbacks: Sequence[Callable[[Trainer], Any]] = (),
         resume: bool = False,
+        overwrite: bool = False,
         calibrate: bool = True,
     ):
-        self.model = door.instance("model", model, Sequential, "a Sequential of layers")
+        self.model: Sequential = door.instance("model", model, Sequential, "a Sequential of layers")
         self.encoder: Encoder = door.instance(
             "encoder", encoder if encoder is not None else Bernoulli(20), Encoder, "an encoder, such as Bernoulli(20)"
         )
@@ -148,12 +152,12 @@ class Trainer:
             "schedule", schedule if schedule is not None else constant(),
             "a function of the share of the run, such as cosine()",
         )  # fmt: skip
-        self.epochs, self.batch = door.whole("epochs", epochs, 1), door.whole("batch", batch, 1)
-        self.seed, self.settle = check_seed(seed), door.whole("settle", settle, 0)
-        self.checkpoint_every = door.whole("checkpoint", checkpoint, 0)
-        self.patience = None if patience is None else door.whole("patience", patience, 1)
-        self.life_per_epoch = door.number("life_per_epoch", life_per_epoch, above=0.0)
-        self.progress, self.calibrate = door.flag("progress", progress), door.flag("calibrate", calibrate)
+        self.epochs, self.batch = numbers.whole("epochs", epochs, 1), numbers.whole("batch", batch, 1)
+        self.seed, self.settle = check_seed(seed), numbers.whole("settle", settle, 0)
+        self.checkpoint_every = numbers.whole("checkpoint", checkpoint, 0)
+        self.patience = None if patience is None else numbers.whole("patience", patience, 1)
+        self.life_per_epoch = numbers.number("life_per_epoch", life_per_epoch, above=0.0)
+        self.progress, self.calibrate = numbers.flag("progress", progress), numbers.flag("calibrate", calibrate)
         self.methods: list[Method] = door.several(
             "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
         )
@@ -161,8 +165,10 @@ class Trainer:
             "callbacks", callbacks, callable, "functions of the trainer"
         )
         self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
-        if door.flag("resume", resume) and to is None:
+        if numbers.flag("resume", resume) and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
+        if numbers.flag("overwrite", overwrite) and resume:
+            raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
         door.check_methods(self.methods)
@@ -175,15 +181,16 @@ class Trainer:
         self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
         self.confusion = np.zeros((data.n_class, data.n_class), dtype=np.int64)
         self.evaluated: dict[str, Counters] = {}
-        self.steps_per_epoch = -(-len(data.y_train) // self.batch)
+        self.steps_per_epoch = door.steps_per_epoch(len(data.y_train), self.batch, self.epochs)
         self.logs = {name: StructuralLog() for name in model.weights_of()}
         self.births = {name: [0, 0] for name in self.logs}
         self.causes = Causes.of(self.methods)
         self._skip = False
         door.take(self.optimiser, *self.methods)
         self._prepare()
-        self.record = TrainingRecord(self, to, resume)
-        self._claim = self.model.claim = object()  # type: ignore[attr-defined]
+        self.record = TrainingRecord(self, to, resume, overwrite)
+        self._claim = object()
+        vars(self.model)["claim"] = self._claim
 
     # ------------------------------------------------------------------ the door
 
@@ -425,23 +432,26 @@ class Trainer:
 
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
-        last = self.epochs if epochs is None else self.epoch + door.whole("epochs", epochs, 0)
-        bar = Progress((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress)
-        try:
-            while self.epoch < last:
-                self._one_epoch(bar)
-                if self._enough():
-                    break
-        except BaseException as e:
-            self.record.close("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
-            raise
-        finally:
-            bar.close()
+        last = self.epochs if epochs is None else self.epoch + numbers.whole("epochs", epochs, 0)
+        with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
+            try:
+                while self.epoch < last:
+                    self._one_epoch(pace)
+                    if self._enough():
+                        break
+            except BaseException as e:
+                done = self.record.stop(
+                    "interrupted" if isinstance(e, (KeyboardInterrupt, SystemExit)) else f"stopped: {e}"
+                )
+                if isinstance(e, KeyboardInterrupt):
+                    raise KeyboardInterrupt(f"interrupted; {done}") from None
+                raise
         return self
 
     def close(self) -> Run:
-        """Seal the run file and return the run."""
-        self.record.close(True)
+        """Seal the run file and return the run; Ctrl-C waits until it is sealed."""
+        with Patience():
+            self.record.close(True)
         self.workers.close()
         return Run(self.record.path)
 
@@ -451,14 +461,14 @@ class Trainer:
         waited = len(self.history) - 1 - best
         return any(asked) or (self.patience is not None and waited >= self.patience)
 
-    def _one_epoch(self, bar: Progress) -> None:
+    def _one_epoch(self, pace: Pace) -> None:
         begin = time.perf_counter()
         n = len(self.data.y_train)
         order = rng.generator(self.seed, "order", self.epoch).permutation(n).astype(np.int64)
         done = Outcome()
         for a in range(0, n, self.batch):
             done.add(self.train_step(order[a : a + self.batch]))
-            bar.step(self.epoch + 1, done.loss / done.n)
+            pace.step(self.epoch + 1, done.loss / done.n)
         alarms.stop_if_broken(self)
         for m in self.methods:
             m.epoch_end(self)
@@ -475,7 +485,6 @@ class Trainer:
         self.history.append(Epoch(self.epoch, series))
         complete(self.history)
         self.record.epoch(series, self.confusion)
-        bar.epoch(self.history[-1])
 
     def train_step(self, samples: I8) -> Outcome:
         """One batch: forward, backward, optimiser, with the clocks of the methods.
@@ -485,7 +494,7 @@ class Trainer:
         ParameterError
             If the loss or the learning rate is no number; if another trainer has taken the model over.
         """
-        if self.model.claim is not self._claim:  # type: ignore[attr-defined]
+        if vars(self.model).get("claim") is not self._claim:
             raise ParameterError(
                 "another trainer has taken this model over since: go on with that one, or make a new one"
             )
