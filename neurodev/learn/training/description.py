@@ -188,7 +188,7 @@ def training(t: Any) -> dict[str, Any]:
     return dict(json.loads(json.dumps(whole)))
 
 
-_SECTIONS = ("network", "layers", "methods")  # words of the description itself, not of a user
+_SECTIONS = (("network", "layers"), ("network",), ("methods",))  # words of the description itself, not of a user
 
 
 def differences(mine: Any, theirs: Any, place: tuple[str, ...] = ()) -> list[str]:
@@ -207,7 +207,8 @@ def differences(mine: Any, theirs: Any, place: tuple[str, ...] = ()) -> list[str
 
 
 def _different(mine: Any, theirs: Any, place: tuple[str, ...]) -> str:
-    words = [w for w in place if w not in _SECTIONS] or list(place)
+    section = next((s for s in _SECTIONS if place[: len(s)] == s and len(place) > len(s)), ())
+    words = place[len(section) :] or ("training",)
     owner = " of ".join(reversed(words[:-1]))
     if words[-1] == "sha256":
         return f"{owner} holds other values than the file tells of"

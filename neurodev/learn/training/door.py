@@ -58,7 +58,7 @@ def function(name: str, value: Any, wanted: str) -> Any:
     ParameterError
         Naming the argument and its value.
     """
-    if not callable(value) or kind_of(value) == name:
+    if not callable(value) or isinstance(value, type) or kind_of(value) == name:
         cure = f"; call it: {value.__name__}(...)" if callable(value) else ""
         raise ParameterError(f"{name} must be {wanted}, got {value!r:.80}{cure}")
     return value

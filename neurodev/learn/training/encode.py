@@ -28,7 +28,7 @@ def _check_steps(steps: Any) -> None:
 
 def _images(x: Any, who: str) -> Any:
     """Samples that are arrays, as encoders of values take them."""
-    if not isinstance(x, np.ndarray):
+    if isinstance(x, SpikeTrains) or getattr(x, "shape", None) is None:
         cure = "use Binned for recordings" if isinstance(x, SpikeTrains) else "give an array, samples first"
         raise ParameterError(f"{who} takes an array of values, got {type(x).__name__}: {cure}")
     return x

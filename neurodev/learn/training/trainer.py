@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
-from neurodev.data.dataset import Dataset
+from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
@@ -28,7 +28,7 @@ from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training import alarms, description, door, numbers
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
-from neurodev.learn.training.encode import Bernoulli, Encoder
+from neurodev.learn.training.encode import Bernoulli, Binned, Encoder
 from neurodev.learn.training.epoch import Epoch, complete
 from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import Function, Loss, as_loss
@@ -186,6 +186,7 @@ class Trainer:
         self.births = {name: [0, 0] for name in self.logs}
         self.causes = Causes.of(self.methods)
         self._skip = False
+        self._asked: list[bool] = []
         door.take(self.optimiser, *self.methods)
         self._prepare()
         self.record = TrainingRecord(self, to, resume, overwrite)
@@ -456,10 +457,9 @@ class Trainer:
         return Run(self.record.path)
 
     def _enough(self) -> bool:
-        asked = [callback(self) is True for callback in self.callbacks]
         best = int(np.argmax([e.test_accuracy for e in self.history]))
         waited = len(self.history) - 1 - best
-        return any(asked) or (self.patience is not None and waited >= self.patience)
+        return any(self._asked) or (self.patience is not None and waited >= self.patience)
 
     def _one_epoch(self, pace: Pace) -> None:
         begin = time.perf_counter()
@@ -484,7 +484,10 @@ class Trainer:
         self.alarms.look(self.epoch, counters)
         self.history.append(Epoch(self.epoch, series))
         complete(self.history)
-        self.record.epoch(series, self.confusion)
+        try:  # the checkpoint keeps what callbacks change
+            self._asked = [callback(self) is True for callback in self.callbacks]
+        finally:
+            self.record.epoch(series, self.confusion)
 
     def train_step(self, samples: I8) -> Outcome:
         """One batch: forward, backward, optimiser, with the clocks of the methods.
@@ -535,8 +538,9 @@ class Trainer:
 
     def _encode_part(self, part: Any, samples: I8) -> Any:
         """Encode augmented samples under the streams of their identities."""
-        full = Picked(part, samples)
-        return self._encode(full, samples, self.epoch)
+        if isinstance(part, SpikeTrains) and isinstance(self.encoder, Binned):  # which draws nothing
+            return self._encode(part, np.arange(samples.size), self.epoch)
+        return self._encode(Picked(part, samples), samples, self.epoch)
 
     def evaluate(self, train: bool = False) -> Outcome:
         """Loss and accuracy on the test set (or the training set), as one pass without learning.

@@ -72,7 +72,7 @@ class Workers:
     """
 
     def __init__(self, model: Sequential, loss: str | Loss | Function, threads: int = 1, steps: int = 20):
-        if threads not in (1, 2):
+        if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads not in (1, 2):
             raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
         self.model, self.loss = model, as_loss(loss)
         self.whole = model.coupled
