@@ -28,29 +28,3 @@ def number(
     last = f"{below:g})" if below < math.inf else f"{high:g}]" if high < math.inf else "inf)"
     kind = "" if real else ": give a number"
     raise ParameterError(f"{name} must lie in {first}, {last}, got {value!r}{kind}")
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number of at least `least`.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and its value.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
-
-
-def flag(name: str, value: Any) -> bool:
-    """True or False; words and numbers that would count as one of them are refused.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and its value.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise ParameterError(f"{name} must be True or False, got {value!r}")
-    return bool(value)

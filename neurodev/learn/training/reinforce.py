@@ -33,11 +33,10 @@ from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli
 from neurodev.learn.training.loss import LEAST, Loss, cube_of, one_hot, softmax, spread_evenly
 from neurodev.learn.training.method import Method, Remembering
-from neurodev.learn.training.numbers import whole
 from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
-from neurodev.params import param
+from neurodev.params import param, whole
 
 I8 = NDArray[np.int64]
 MOST_TRANSITIONS = 10**8  # of an epoch; each is a sample
@@ -230,7 +229,7 @@ class PolicyTrainer(Trainer):
         loss: ClippedPolicy | None = None, critic: Critic | None = None, **options: Any,
     ):  # fmt: skip
         self.maze = door.instance("maze", maze, Maze, "a maze, such as Maze()")
-        transitions = whole("transitions", transitions, 1)
+        transitions = whole(transitions, "transitions", 1)
         if transitions > MOST_TRANSITIONS:
             raise ParameterError(f"transitions={transitions} an epoch are too many: at most {MOST_TRANSITIONS}")
         given = door.instance("loss", loss if loss is not None else ClippedPolicy(), ClippedPolicy, "a ClippedPolicy")

@@ -28,7 +28,7 @@ from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training import alarms, description, door, numbers
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
-from neurodev.learn.training.encode import Bernoulli, Binned, Encoder
+from neurodev.learn.training.encode import Binned, Encoder, encoder_for
 from neurodev.learn.training.epoch import Epoch, complete
 from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import Function, Loss, as_loss
@@ -39,6 +39,7 @@ from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
+from neurodev.params import flag, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -141,9 +142,8 @@ class Trainer:
         calibrate: bool = True,
     ):
         self.model: Sequential = door.instance("model", model, Sequential, "a Sequential of layers")
-        self.encoder: Encoder = door.instance(
-            "encoder", encoder if encoder is not None else Bernoulli(20), Encoder, "an encoder, such as Bernoulli(20)"
-        )
+        given = encoder if encoder is not None else encoder_for(getattr(data, "x_train", None), self.model.inputs)
+        self.encoder: Encoder = door.instance("encoder", given, Encoder, "an encoder, such as Bernoulli(20)")
         self.optimiser: Any = door.instance(
             "optimiser", optimiser if optimiser is not None else Adam(1e-3), OptimiserBase,
             "an optimiser, such as Adam(1e-3)",
@@ -152,12 +152,12 @@ class Trainer:
             "schedule", schedule if schedule is not None else constant(),
             "a function of the share of the run, such as cosine()",
         )  # fmt: skip
-        self.epochs, self.batch = numbers.whole("epochs", epochs, 1), numbers.whole("batch", batch, 1)
-        self.seed, self.settle = check_seed(seed), numbers.whole("settle", settle, 0)
-        self.checkpoint_every = numbers.whole("checkpoint", checkpoint, 0)
-        self.patience = None if patience is None else numbers.whole("patience", patience, 1)
+        self.epochs, self.batch = whole(epochs, "epochs", 1), whole(batch, "batch", 1)
+        self.seed, self.settle = check_seed(seed), whole(settle, "settle", 0)
+        self.checkpoint_every = whole(checkpoint, "checkpoint", 0)
+        self.patience = None if patience is None else whole(patience, "patience", 1)
         self.life_per_epoch = numbers.number("life_per_epoch", life_per_epoch, above=0.0)
-        self.progress, self.calibrate = numbers.flag("progress", progress), numbers.flag("calibrate", calibrate)
+        self.progress, self.calibrate = flag(progress, "progress"), flag(calibrate, "calibrate")
         self.methods: list[Method] = door.several(
             "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
         )
@@ -165,9 +165,9 @@ class Trainer:
             "callbacks", callbacks, callable, "functions of the trainer"
         )
         self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
-        if numbers.flag("resume", resume) and to is None:
+        if flag(resume, "resume") and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
-        if numbers.flag("overwrite", overwrite) and resume:
+        if flag(overwrite, "overwrite") and resume:
             raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
@@ -433,7 +433,7 @@ class Trainer:
 
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
-        last = self.epochs if epochs is None else self.epoch + numbers.whole("epochs", epochs, 0)
+        last = self.epochs if epochs is None else self.epoch + whole(epochs, "epochs", 0)
         with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
             try:
                 while self.epoch < last:
