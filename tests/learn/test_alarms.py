@@ -45,7 +45,7 @@ def quiet(storage: str = "dense", **more: Any) -> Sequential:
 
 def filters() -> Sequential:
     return Sequential(
-        Conv2d(4, 3, gain=0.1, name="fc"), LIF(0.2, 0.5, surrogate=WIDE), Flatten(), Linear(3, name="out", gain=0.1),
+        Conv2d(4, 3, gain=0.1, name="fc"), LIF(0.2, 0.5, surrogate=WIDE), Flatten(), Linear(3, name="out", gain=0.02),
         LIF(0.2, 0.5, surrogate=NARROW), inputs=(2, 3, 1),
     )  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_weights_that_were_given_are_left(make: Callable[[], Sequential], capsys
         assert all(np.array_equal(a, b) for a, b in zip(before, weights(model), strict=True))
     assert not capsys.readouterr().err
     half = make()
-    half.weights_of()["fc"].table.weight[:] *= half.weights_of()["fc"].table.weight.dtype.type(2)
+    half.weights_of()["fc"].table.weight[:] *= half.weights_of()["fc"].table.weight.dtype.type(12)
     assert set(Trainer(half, data, epochs=1).gains) == {"out"}
 
 
