@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
 from neurodev.learn.core.layer import Layer, Weights
-from neurodev.learn.layers.neurons import LIF, ReLU
 from neurodev.learn.training.course import Course
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
@@ -86,8 +85,10 @@ def tensors(trainer: Course) -> list[Tensor]:
     for at, layer in enumerate(layers):
         for p in layer.parameters.values():
             if isinstance(p, Weights):
-                after = next((one.name for one in layers[at + 1 :] if isinstance(one, (LIF, ReLU))), "")
+                after = next((one.name for one in layers[at + 1 :] if one.neuronal), "")
                 found.append(Tensor(by_weights[id(p)], layer, p, after, layer.taps, False))
+    if not found:
+        raise StudyError("the model has no weights: methods work on Linear, Conv2d and layers made of them")
     last = found[-1].layer
     return [Tensor(t.name, t.layer, t.weights, t.neurons, t.taps, t.layer is last) for t in found]
 

@@ -15,26 +15,25 @@ from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Group, Layer, Signal, Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.dendritic import Dendritic
-from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Recurrent, Residual, Sequential
 
 STEP = 1.25
 TRIES = 24
 
 
-def _near(neurons: LIF, y: Spikes) -> np.ndarray:
+def _near(neurons: Layer, y: Spikes) -> np.ndarray:
     """Share of (row, sample) at which each unit was in the window of the surrogate."""
     if y.window is None:
         return np.ones(y.n)
     return np.bincount(y.window.index[: y.window.n], minlength=y.n) / y.n_row
 
 
-def _within_reach(neurons: LIF, y: Spikes) -> int:
+def _within_reach(neurons: Layer, y: Spikes) -> int:
     """Number of units that have been in the window."""
     return int(np.count_nonzero(_near(neurons, y)))
 
 
-def _active(neurons: LIF, y: Spikes, rate: float, last: bool) -> bool:
+def _active(neurons: Layer, y: Spikes, rate: float, last: bool) -> bool:
     if last:
         return bool(np.all(_near(neurons, y) > 0))
     return y.rate >= rate
@@ -57,8 +56,7 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02) -> dict[str, 
     parts = model.parts()
     weighted: list[tuple[Layer, Signal]] = []
     for k, layer in enumerate(parts):
-        if isinstance(layer, LIF):
-            assert isinstance(x, Current)
+        if layer.neuronal and layer.gives == "spikes" and isinstance(x, Current):
             y, _ = layer(x)
             last = not any(_has_weights(p) or isinstance(p, Group) for p in parts[k + 1 :])
             factor, best = 1.0, (_within_reach(layer, y), 1.0)
