@@ -56,6 +56,7 @@ class Sequential(Group):
             self.kind_after("either")
             name_layers(self)
             for layer in self.layers():
+                layer.float_type = kind
                 layer.build(self.seed, self.uids, kind)
 
     def parts(self) -> list[Layer]:
@@ -112,7 +113,7 @@ class Sequential(Group):
                 x, pull = fused.fire_and_pool(layer, x)  # type: ignore[arg-type]
                 k += 2
             else:
-                x, pull = _through(layer, x)
+                x, pull = layer.through(x)
                 k += 1
             pulls.append(pull)
 
@@ -189,14 +190,14 @@ class Residual(Group):
     def __call__(self, x: Signal) -> tuple[Current, Pullback]:
         """The sum, and its pullback."""
         expect(self, x)
-        a, pull_a = _through(self.body, x)
+        a, pull_a = self.body.through(x)
         if not isinstance(a, Current):
             raise BuildError("the body of a Residual must end in currents: put its neurons after the Residual")
         if self.shortcut is None:
             b: Any = x.dense(a.value.dtype.type) if isinstance(x, Spikes) else x.by_row
             pull_b: Any = None
         else:
-            y, pull_b = _through(self.shortcut, x)
+            y, pull_b = self.shortcut.through(x)
             b = y.dense(a.value.dtype.type) if isinstance(y, Spikes) else y.by_row
         if a.by_row.shape != b.shape:
             raise ParameterError(f"body gives {a.by_row.shape}, shortcut gives {b.shape}; both must have one shape")
@@ -276,7 +277,7 @@ class Recurrent(Group):
     def __call__(self, x: Signal) -> tuple[Spikes, Pullback]:
         """Spikes, and their pullback through time."""
         expect(self, x)
-        drive, pull_feed = _through(self.feed, x)
+        drive, pull_feed = self.feed.through(x)
         if not isinstance(drive, Current):
             raise BuildError("the feed of a Recurrent must end in currents, its neurons are given apart")
         cube = drive.by_row.reshape(drive.steps, drive.batch, -1)
@@ -326,22 +327,6 @@ class Recurrent(Group):
             neurons.watched.append(neurons.watch(many(totals), out))
 
 
-def _through(layer: Layer, x: Signal) -> tuple[Signal, Pullback]:
-    """The call of a layer, whoever wrote it, with what it returns looked at.
-
-    Raises
-    ------
-    ParameterError
-        If that is not a signal of as many steps and samples, and a pullback.
-    """
-    y = layer.through(x)
-    if not (isinstance(y, tuple) and len(y) == 2 and isinstance(y[0], (Spikes, Current)) and callable(y[1])):
-        raise ParameterError(
-            f"{layer.name or type(layer).__name__} must return (Spikes or Current, pullback), got {type(y).__name__}"
-        )
-    return y
-
-
 def arranged(x: Signal, shape: tuple[int, ...]) -> Signal:
     """A signal in the shape that a model takes, where that only flattens it or adds and drops axes of one.
 
@@ -360,7 +345,7 @@ def arranged(x: Signal, shape: tuple[int, ...]) -> Signal:
 
 def _float_type(kind: Any) -> type:
     try:
-        found = np.dtype(kind).type
+        found = None if kind is None else np.dtype(kind).type
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):

@@ -12,7 +12,18 @@ import numpy as np
 from neurodev.errors import ParameterError, nearest
 
 PAIR_BYTES = 64  # weight, gradient, two moments, identity, date and flag of a pair, and what drawing it takes
+LONGEST = (1 << 63) - 1  # what kernels can count
+SHOWN = 80  # letters of a value in an error
 ELSEWHERE = 1 << 36  # bytes of memory where the system does not say
+
+
+def shown(value: Any) -> str:
+    """A value as errors show it: not longer than a line, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # of an object of somebody's, or a number of too many digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def number(
@@ -27,8 +38,12 @@ def number(
         Naming the argument, its value and the bounds.
     """
     good = not isinstance(value, (bool, np.bool_)) and isinstance(value, (int, float, np.integer, np.floating))
-    if good and math.isfinite(value) and low <= value <= high and above < value < below:
-        return float(value)
+    try:
+        x = float(value) if good else math.nan
+    except OverflowError:  # of a whole number
+        x = math.inf
+    if math.isfinite(x) and low <= x <= high and above < x < below:
+        return x
     if above == 0 and high == below == math.inf:
         must = "be positive"
     elif high == below == math.inf:
@@ -39,7 +54,7 @@ def number(
         must = (
             f"lie in {f'({above:g}' if above > low else f'[{low:g}'}, {f'{below:g})' if below < high else f'{high:g}]'}"
         )
-    raise ParameterError(f"{what} must {must}, got {value!r}{'' if good else ': give a number'}")
+    raise ParameterError(f"{what} must {must}, got {shown(value)}{'' if good else ': give a number'}")
 
 
 def whole(what: str, value: Any, least: int = 1, most: int | None = None) -> int:
@@ -51,10 +66,10 @@ def whole(what: str, value: Any, least: int = 1, most: int | None = None) -> int
         Naming the argument, its value and the bounds.
     """
     good = not isinstance(value, (bool, np.bool_)) and isinstance(value, (int, np.integer))
-    if good and least <= value and (most is None or value <= most):
+    if good and least <= value <= (LONGEST if most is None else most):
         return int(value)
     bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-    raise ParameterError(f"{what} must be a whole number {bounds}, got {value!r}")
+    raise ParameterError(f"{what} must be a whole number {bounds}, got {shown(value)}")
 
 
 def yes_or_no(what: str, value: Any) -> bool:
@@ -67,7 +82,7 @@ def yes_or_no(what: str, value: Any) -> bool:
     """
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise ParameterError(f"{what} must be True or False, got {value!r}")
+    raise ParameterError(f"{what} must be True or False, got {shown(value)}")
 
 
 def one_of(what: str, value: Any, choices: Sequence[str]) -> str:
@@ -81,7 +96,7 @@ def one_of(what: str, value: Any, choices: Sequence[str]) -> str:
     if isinstance(value, str) and value in choices:
         return value
     said = ", ".join(repr(c) for c in choices[:-1]) + f" or {choices[-1]!r}"
-    raise ParameterError(f"{what} must be {said}, got {value!r}{nearest(str(value), choices)}")
+    raise ParameterError(f"{what} must be {said}, got {shown(value)}{nearest(str(value), choices)}")
 
 
 def a_name(value: Any) -> str:
@@ -94,7 +109,7 @@ def a_name(value: Any) -> str:
     """
     if isinstance(value, str) and (not value or value.isprintable() and "/" not in value):
         return value
-    raise ParameterError(f"name must be a word without '/', got {value!r}")
+    raise ParameterError(f"name must be a word without '/', got {shown(value)}")
 
 
 def shape_of(what: str, value: Any) -> tuple[int, ...]:
@@ -110,7 +125,7 @@ def shape_of(what: str, value: Any) -> tuple[int, ...]:
     whole_ones = good and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in given)
     if not whole_ones:
         raise ParameterError(
-            f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {value!r}"
+            f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {shown(value)}"
         )
     return tuple(int(n) for n in given)
 

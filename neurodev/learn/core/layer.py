@@ -280,6 +280,8 @@ class Layer(Registered, kind="layer"):
     neuronal : bool
         Whether it is a layer of neurons, which the weights before it drive: methods ask for their activity, and
         `training.health` keeps those that spike awake.
+    float_type : type
+        Of the weights and currents of the model that it is part of.
     watch : callable, optional
         ``watch(x, y)`` of every call in training; what it returns is kept in `watched`, in order of the batch.
     """
@@ -290,6 +292,7 @@ class Layer(Registered, kind="layer"):
     takes: ClassVar[str] = "either"
     gives: ClassVar[str] = "either"
     neuronal: ClassVar[bool] = False
+    float_type: type = np.float32
     name = ""
     watch: Callable[[Any, Any], Any] | None = None
 
@@ -303,8 +306,22 @@ class Layer(Registered, kind="layer"):
         raise NotImplementedError
 
     def through(self, x: Any) -> tuple[Any, Pullback]:
-        """The call as groups make it: watched, where somebody watches."""
-        y, pull = self(x)
+        """The call as groups make it: looked at, whoever wrote the layer, and watched, where somebody watches.
+
+        Raises
+        ------
+        ParameterError
+            If it does not return a signal and a pullback.
+        """
+        made = self(x)
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (Spikes, Current))):
+            what = f"({', '.join(type(m).__name__ for m in made)})" if isinstance(made, tuple) else type(made).__name__
+            raise ParameterError(
+                f"{self.name or type(self).__name__} must return (Spikes or Current, pullback), got {what}"
+            )
+        y, pull = made
+        if not callable(pull):
+            raise ParameterError(f"{self.name or type(self).__name__} must return a pullback to call, got {pull!r}")
         if self.watch is not None and self.training:
             self.watched.append(self.watch(x, y))
         return y, pull

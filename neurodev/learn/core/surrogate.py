@@ -84,8 +84,8 @@ class Surrogate(Registered, kind="surrogate", word=True):
         """
         if self.own:
             raise ParameterError(
-                f"kernels know the curves {tuple(KINDS)}, not that of {type(self).__name__}: call it in a layer of your "
-                "own, as LIF does"
+                f"kernels know {tuple(KINDS)}, not that of {type(self).__name__}: call it in a layer of your own, "
+                "as LIF does"
             )
         return KINDS[self.kind]
 

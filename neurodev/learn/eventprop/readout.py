@@ -19,6 +19,7 @@ from neurodev.arrays import F8, I8
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
+from neurodev.learn.core import doors
 from neurodev.learn.eventprop.flow import decays
 from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, rows_of
 from neurodev.structure.dense import DenseTable
@@ -216,18 +217,22 @@ class Readout:
         tau_s: float = 10.0,
         tau_w: float | None = None,
     ):
-        if kind not in KINDS:
-            raise ParameterError(f"kind must be one of {KINDS}, got {kind!r}")
-        self.table, self.kind = table, kind
-        self.duration, self.tau_m, self.tau_s = float(duration), float(tau_m), float(tau_s)
-        self.tau_w = np.inf if kind != "weighted" else float(duration / 2 if tau_w is None else tau_w)
-        for name in ("duration", "tau_m", "tau_s", "tau_w"):
-            if not getattr(self, name) > 0 or (name != "tau_w" and not np.isfinite(getattr(self, name))):
-                raise ParameterError(f"{name} must be above 0 ms, got {getattr(self, name)}")
+        if not isinstance(table, Table):
+            raise ParameterError(f"table must be a Table or DenseTable of synapses, got {type(table).__name__}")
+        self.table, self.kind = table, doors.one_of("kind", kind, KINDS)
+        self.duration = doors.number("duration", duration, above=0)
+        self.tau_m, self.tau_s = doors.number("tau_m", tau_m, above=0), doors.number("tau_s", tau_s, above=0)
+        self.tau_w = np.inf
+        if kind == "weighted":
+            self.tau_w = doors.number("tau_w", self.duration / 2 if tau_w is None else tau_w, above=0)
+        elif tau_w is not None:
+            raise ParameterError(f"tau_w is of kind='weighted' only, got tau_w={tau_w!r} with kind={kind!r}")
         self.parameters = {"weight": Column(table, "weight", "gradient")}
 
     def __call__(self, spikes: SpikeTrains) -> tuple[F8, Callable[[ArrayLike], F8]]:
         """Scores (n_sample, n), mV, and the pullback ``pull(d_scores) -> d_times``."""
+        if not isinstance(spikes, SpikeTrains):
+            raise ParameterError(f"the readout takes SpikeTrains, got {type(spikes).__name__}")
         if spikes.n_cell != self.table.n_source:
             raise ParameterError(f"the readout takes {self.table.n_source} cells, the spikes have {spikes.n_cell}")
         return self._max(spikes) if self.kind == "max" else self._mean(spikes)

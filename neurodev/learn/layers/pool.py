@@ -165,9 +165,9 @@ class AveragePool2d(_Pool):
             )  # fmt: skip
             back = 1.0
         else:
-            kind = np.float32 if isinstance(x, Spikes) else x.value.dtype.type
+            kind = self.float_type if isinstance(x, Spikes) else x.value.dtype.type
             worth = x.scale * share if isinstance(x, Spikes) else share
-            total = np.empty(shape, dtype=kind)
+            total: Array = np.empty(shape, dtype=kind)
             pool_sum(cube, size, total)
             total *= kind(worth)
             y = Current(total.reshape(shape[0], -1), x.steps, x.batch, shape[1:], wanted=x.wanted)

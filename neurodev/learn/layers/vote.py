@@ -36,7 +36,7 @@ class Vote(Layer):
         """Mean votes (R, n_class), and their pullback."""
         expect(self, x)
         shape = self.out_shape(x.shape)
-        values = x.dense() if isinstance(x, Spikes) else x.by_row
+        values = x.dense(self.float_type) if isinstance(x, Spikes) else x.by_row
         kind = values.dtype.type
         y = values.reshape(values.shape[0], -1, self.voters).mean(axis=2, dtype=kind)
         worth = (x.scale if isinstance(x, Spikes) else 1.0) / self.voters

@@ -22,6 +22,7 @@ from neurodev import params, rng
 from neurodev.arrays import F8, Array
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.core.spikes import Current
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.dendritic import Dendritic
@@ -112,6 +113,11 @@ class ClippedPolicy(Loss, word=False):
 
     name = "clipped_policy"
 
+    def __post_init__(self) -> None:
+        doors.number("sharpness", self.sharpness, above=0)
+        doors.number("clip", self.clip, above=0, below=1)
+        doors.number("entropy", self.entropy, low=0)
+
     def right(self, scores: Array, labels: I8) -> NDArray[np.bool_]:
         """Whether the greedy action is the one that was taken."""
         assert self.experience is not None
@@ -192,6 +198,12 @@ class Critic(Remembering, word=False):
         value += np.minimum(self.rate * visits, 1.0) * mean
 
 
+def _is_maze(maze: Any) -> Maze:
+    if not isinstance(maze, Maze):
+        raise ParameterError(f"maze must be a Maze, got {type(maze).__name__}")
+    return maze
+
+
 class PolicyTrainer(Trainer):
     """Trains a spiking policy in a maze; everything else is the `Trainer`'s.
 
@@ -217,10 +229,14 @@ class PolicyTrainer(Trainer):
         self, model: Sequential, maze: Maze, *, transitions: int = 1000, steps: int = 10,
         loss: ClippedPolicy | None = None, critic: Critic | None = None, **options: Any,
     ):  # fmt: skip
-        self.maze = maze
+        self.maze = _is_maze(maze)
+        if loss is not None and not isinstance(loss, ClippedPolicy):
+            raise ParameterError(f"loss must be a ClippedPolicy, got {loss!r}")
+        if critic is not None and not isinstance(critic, Critic):
+            raise ParameterError(f"critic must be a Critic, got {critic!r}")
         self.policy = loss if loss is not None else ClippedPolicy()
         self.critic = critic if critic is not None else Critic()
-        self.policy.experience = Experience.empty(maze, int(transitions))
+        self.policy.experience = Experience.empty(maze, doors.whole("transitions", transitions))
         methods = [self.critic, *options.pop("methods", ())]
         super().__init__(
             model, self.policy.experience, encoder=Bernoulli(steps), loss=self.policy, methods=methods, **options
@@ -296,8 +312,8 @@ def policy_network(
     dendritic : bool
         Gate the hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN), of gain `gate_gain`.
     """
-    if readout not in ("spikes", "currents"):
-        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    _is_maze(maze)
+    doors.one_of("readout", readout, ("spikes", "currents"))
     spike = lambda: LIF(0.5, 0.5, surrogate=Surrogate("arctan", 2.0))
     layer = Linear(hidden, storage=storage, name="hidden")
     return Sequential(
