@@ -167,6 +167,27 @@ class Weights:
         other.probe = None
         return other
 
+    def sound(self, n_source: int, n_target: int) -> Table:
+        """The table, for kernels, which read it without a look.
+
+        Raises
+        ------
+        ParameterError
+            If it is between other numbers of units, or somebody has given it weights or a probe of another size.
+        """
+        table, shape = self.table, (n_source, n_target)
+        if (table.n_source, table.n_target) != shape:
+            raise ParameterError(f"the layer has {shape} pairs, its table {(table.n_source, table.n_target)}")
+        weight = table.weight
+        if weight.shape != table.post.shape or weight.dtype not in (np.float32, np.float64):
+            raise ParameterError(
+                f"table.weight must hold {table.post.size} numbers by slot, got {weight.dtype} {weight.shape}: "
+                "put_matrix takes an (n_in, n_out) array"
+            )
+        if self.probe is not None and self.probe.shape != shape:
+            raise ParameterError(f"probe must have shape {shape}, got {self.probe.shape}")
+        return table
+
     def put(self, table: Table, hidden: bool = False) -> None:
         """Take another table of the same pairs, as after a change of storage; its column is the gradient."""
         self.table, self.hidden = table, hidden

@@ -234,6 +234,15 @@ def _layout(word: str) -> str:
     return word
 
 
+def _check_spans(spans: Any, batch: int, shape: tuple[int, ...]) -> None:
+    if spans is None:
+        return
+    if len(shape) != 3 or np.shape(spans) != (batch, shape[0], 2) or spans.dtype != np.int32:
+        raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {doors.shown(spans)}")
+    if spans.min() < 0 or spans.max() > shape[1]:
+        raise ParameterError(f"spans must be pixels in [0, {shape[1]}], got {spans.min()} to {spans.max()}")
+
+
 class Spikes:
     """The spikes of `n` units over a batch.
 
@@ -293,10 +302,7 @@ class Spikes:
                 "hand them over as a Current"
             )
         self.counts = most > 1
-        if spans is not None and (len(shape) != 3 or spans.shape != (batch, shape[0], 2) or spans.dtype != np.int32):
-            raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {spans.dtype} {spans.shape}")
-        if spans is not None and not (spans.min() >= 0 and spans.max() <= shape[1]):
-            raise ParameterError(f"spans must be pixels in [0, {shape[1]}], got {spans.min()} to {spans.max()}")
+        _check_spans(spans, batch, shape)
 
     def _take(
         self, flags: U1, steps: int, batch: int, shape: tuple[int, ...], layout: str, scale: float, wanted: bool,
@@ -460,6 +466,9 @@ class Current:
         if not fits or value.dtype not in (np.float32, np.float64):
             got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
             raise ParameterError(f"value must be float32 or float64 of shape {want} ({self.layout}), got {got}")
+        _check_spans(self.spans, self.batch, self.shape)
+        if self.busy is not None and (np.shape(self.busy) != (self.batch,) or self.busy.dtype != np.uint8):
+            raise ParameterError(f"busy must be uint8 ({self.batch},), got {doors.shown(self.busy)}")
 
     @property
     def n(self) -> int:

@@ -95,9 +95,10 @@ class Conv2d(Weighted):
 
     def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
         """Currents (R, pixels * n_out), and their pullback."""
-        weights, table = self.weights, self.weights.table
+        weights = self.weights
         assert self.grid is not None
         expect(self, x, shape=(self.grid.height, self.grid.width, self.grid.channels))
+        table = weights.sound(self.grid.channels * self.kernel**2, self.n_out)
         chosen = ways.choose_for(x, table, self.grid)
         y, pull_weights = ways.WAYS[chosen](x, weights, self.grid)
         self._count(x, table, chosen)

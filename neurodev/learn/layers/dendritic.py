@@ -60,7 +60,7 @@ def _again(layer: Linear | Conv2d, gain: float) -> Linear | Conv2d:
     """An unbuilt layer like `layer`, with another gain and name."""
     other = copy.copy(layer)
     other.parameters = {}
-    other.counters = type(layer.counters)()
+    other.counters, other.watched = type(layer.counters)(), []
     other.gain, other.gates = gain, True
     other.name = f"{layer.name}_gate" if layer.name else ""
     return other

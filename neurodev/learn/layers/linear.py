@@ -74,8 +74,9 @@ class Linear(Weighted):
 
     def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
         """Currents (R, n_out), and their pullback."""
-        weights, table = self.weights, self.weights.table
-        expect(self, x, n=table.n_source)
+        weights, n_in = self.weights, self.n_in
+        expect(self, x, n=n_in)
+        table = weights.sound(n_in or 0, self.n_out)
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
