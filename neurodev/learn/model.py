@@ -26,8 +26,8 @@ class Sequential(Group):
     Parameters
     ----------
     *layers : Layer
-    inputs : int or tuple of int, optional
-        Shape of one sample's input: n, (n,) or (height, width, channels).  Given for a whole model: it is then built at
+    inputs : tuple of int, optional
+        Shape of one sample's input: (n,) or (height, width, channels).  Given for a whole model: it is then built at
         once, every shape checked, every weight drawn.
     seed : int
         Of the initial weights; each layer draws from a stream named after it.
@@ -40,9 +40,7 @@ class Sequential(Group):
         Naming the layer that does not fit, is there twice, or shares its name with another.
     """
 
-    def __init__(
-        self, *layers: Layer, inputs: int | tuple[int, ...] | None = None, seed: int = 0, kind: type = np.float32
-    ):
+    def __init__(self, *layers: Layer, inputs: tuple[int, ...] | None = None, seed: int = 0, kind: type = np.float32):
         super().__init__()
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise BuildError(f"Sequential needs one or more layers, got {layers!r}")

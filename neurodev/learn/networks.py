@@ -25,12 +25,13 @@ ResNet-19 the lottery-ticket baseline of Kim et al. 2022 (ECCV), whose 14,715,58
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate
@@ -44,7 +45,7 @@ from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Residual, Sequential
 from neurodev.moved import names_of
-from neurodev.registry import find, registered
+from neurodev.registry import find, is_ours, registered
 
 __getattr__ = names_of(__name__)
 ARCTAN = Surrogate.from_alpha(2.0)
@@ -144,6 +145,7 @@ def dpap_mnist(
     storage, density, readout, **words
         As in `sdsnn_mnist`.
     """
+    doors.yes_or_no("dendritic", dendritic), doors.yes_or_no("rectifiers", rectifiers)
     layer = Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1")
     if rectifiers:
         readout = "currents"
@@ -178,7 +180,7 @@ def sdsnn_cifar10(
         Of `Sequential`: ``seed``, ``kind``.
     """
     how: dict[str, Any] = {"storage": storage, "density": density}
-    gate = Dendritic if dendritic else lambda layer: layer
+    gate = Dendritic if doors.yes_or_no("dendritic", dendritic) else lambda layer: layer
 
     def block(n: int, number: int) -> list[Layer]:
         repeat = [Repeat(steps)] if number == 1 else []
@@ -213,7 +215,7 @@ def stds_cifar10(
         As in `sdsnn_cifar10`.
     """
     how: dict[str, Any] = {"storage": storage, "density": density}
-    gate = Dendritic if dendritic else lambda layer: layer
+    gate = Dendritic if doors.yes_or_no("dendritic", dendritic) else lambda layer: layer
     spike = lambda: LIF.from_tau(2.0, 1.0, detach=True, surrogate=ARCTAN)
 
     def block(number: int) -> list[Layer]:
@@ -259,6 +261,7 @@ def fully_connected(
     """
     doors.one_of("readout", readout, READOUTS)
     doors.number("threshold", threshold, above=0)
+    doors.yes_or_no("normed", normed), doors.yes_or_no("dendritic", dendritic)
     if isinstance(hidden, str) or not isinstance(hidden, (Sequence, np.ndarray)):
         raise ParameterError(f"hidden must be a list of numbers of neurons, got {hidden!r}")
     slopes: dict[Any, Surrogate] = {"rectangle": Surrogate("rectangle", threshold), "arctan": ARCTAN}
@@ -338,7 +341,7 @@ def resnet19(
     for stage, (channels, count) in enumerate(((128, 3), (256, 3), (512, 2)), 1):
         for k in range(count):
             layers += block(_wide(channels, width), 2 if k == 0 else 1, f"stage{stage}block{k + 1}")
-    if len(inputs) != 3 or min(inputs[:2]) < 8:
+    if len(doors.shape_of("inputs", inputs)) != 3 or min(inputs[:2]) < 8:
         raise ParameterError(f"inputs must be (height, width, channels) of at least 8 pixels, got {inputs!r}")
     size = min(inputs[:2]) // 8
     return Sequential(
@@ -355,7 +358,17 @@ def network(name: str, **words: Any) -> Sequential:
     ParameterError
         With the nearest name.
     """
-    made: Sequential = find("network", name)(**words)
+    if not isinstance(name, str):
+        raise ParameterError(f"name must be that of a network, got {name!r}")
+    make = find("network", name)
+    known = inspect.signature(make).parameters
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in known.values())
+    allowed = [*known, *(("seed", "kind") if open_ended else ())]
+    wrong = [] if open_ended and not is_ours(make) else [word for word in words if word not in allowed]
+    if wrong:
+        there = [word for word in allowed if word != "words"]
+        raise ParameterError(f"{name} has no {wrong[0]!r}{nearest(wrong[0], there)}; it takes {', '.join(there)}")
+    made: Sequential = make(**words)
     return made
 
 

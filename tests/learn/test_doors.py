@@ -86,15 +86,17 @@ def test_numbers_of_numpy_are_numbers():
 
 
 @pytest.mark.parametrize(
-    "inputs", ["six", (), (0,), (-3,), (2.5,), (1, 2, 3, 4), (True,), [[1]], float("nan"), (None,)]
+    "inputs", ["six", 6, (), (0,), (-3,), (2.5,), (1, 2, 3, 4), (True,), [[1]], float("nan"), (None,)]
 )
 def test_inputs_of_a_model(inputs):
     with pytest.raises(ParameterError, match="inputs"):
         Sequential(Linear(3), inputs=inputs)
 
 
-def test_one_number_is_a_vector():
-    assert Sequential(Linear(3), inputs=6).inputs == (6,) == Sequential(Linear(3), inputs=[np.int64(6)]).inputs
+def test_inputs_of_a_model_may_be_a_list():
+    assert Sequential(Linear(3), inputs=[np.int64(6)]).inputs == (6,)
+    with pytest.raises(ParameterError, match=r"got 6: write \(6,\)"):
+        Sequential(Linear(3), inputs=6)
 
 
 @pytest.mark.parametrize("kind", [int, "float16", None, "nothing", 3])

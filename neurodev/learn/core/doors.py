@@ -113,21 +113,20 @@ def a_name(value: Any) -> str:
 
 
 def shape_of(what: str, value: Any) -> tuple[int, ...]:
-    """A shape: whole numbers of at least 1, or one of them for (n,).
+    """A shape: one to three whole numbers of at least 1.
 
     Raises
     ------
     ParameterError
         Naming the argument and its value.
     """
-    given = (value,) if isinstance(value, (int, np.integer)) else value
-    good = isinstance(given, (tuple, list, np.ndarray)) and 0 < len(given) <= 3
-    whole_ones = good and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in given)
-    if not whole_ones:
-        raise ParameterError(
-            f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {shown(value)}"
-        )
-    return tuple(int(n) for n in given)
+    good = isinstance(value, (tuple, list, np.ndarray)) and 0 < len(value) <= 3
+    if good and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in value):
+        return tuple(int(n) for n in value)
+    hint = f": write ({int(value)},)" if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else ""
+    raise ParameterError(
+        f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {shown(value)}{hint}"
+    )
 
 
 def memory() -> int:

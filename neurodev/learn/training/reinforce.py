@@ -313,6 +313,7 @@ def policy_network(
         Gate the hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN), of gain `gate_gain`.
     """
     _is_maze(maze)
+    doors.yes_or_no("dendritic", dendritic)
     doors.one_of("readout", readout, ("spikes", "currents"))
     spike = lambda: LIF(0.5, 0.5, surrogate=Surrogate("arctan", 2.0))
     layer = Linear(hidden, storage=storage, name="hidden")
