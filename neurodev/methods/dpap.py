@@ -136,6 +136,10 @@ class DPAP(Scaled):
     def start(self, trainer: Course) -> None:
         """Have traces taken, and begin all sums at 0."""
         for t in chosen(trainer, self.layers, self.name):
+            if not t.neurons:
+                raise StudyError(
+                    f"{self.name}: {t.name!r} drives no neurons, whose use decides; leave it out with layers="
+                )
             rows, n = t.table.n_source // t.taps, t.table.n_target
             pre, post = (rows, n) if t.convolution else (0, 0)
             trainer.watch(t.layer.name, _Look(self.trace_decay, pre, of_input=True))

@@ -167,7 +167,7 @@ class SDSNN(Scaled):
     def _move_range(self, t: Tensor, ranges: SpineRange, epoch: int) -> None:
         table, pairs = t.dense, t.pairs()
         at = positions(table.column_names)
-        masked = table.weight * table.alive
+        masked: NDArray[Any] = table.weight * table.alive
         frozen = t.convolution and self.frozen_conv_ranges and epoch > 0
         if not frozen:
             ranges.update(pairs, masked, table.f, at, epoch)

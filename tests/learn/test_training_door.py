@@ -317,16 +317,27 @@ def test_methods_that_get_on() -> None:
     assert len(trained(methods=[methods.Static(0.5), methods.LTH(0.5, share=0.3)]).methods) == 2
 
 
+class Watcher(Method):
+    """Watches a layer that there is not."""
+
+    def start(self, trainer: Any) -> None:
+        trainer.watch("lif7", lambda x, y: y)
+
+
 def test_layers_that_cannot_be_watched_are_named() -> None:
+    with pytest.raises(StudyError, match=r"Watcher wants to watch the layer 'lif7', .*\(did you mean 'lif"):
+        trained(methods=[Watcher()])
+    bare = Sequential(Linear(12, name="fc"), Linear(3), inputs=(6,))
+    with pytest.raises(StudyError, match="drives no neurons"):
+        trained(bare, methods=[methods.DPAP(layers=("fc",))])
+
+
+def test_layers_inside_are_watched() -> None:
     inside = lambda: Sequential(
         Recurrent(Linear(12, name="in"), Linear(12, name="back"), LIF(0.2, 0.5)), Linear(3), LIF(0.2, 0.5), inputs=(6,)
     )
     for method in (methods.DPAP(), methods.TracedNDSNN(0.8, every=3)):
-        with pytest.raises(StudyError, match="feeds back on itself"):
-            trained(inside(), methods=[method])
-    bare = Sequential(Linear(12, name="fc"), Linear(3), inputs=(6,))
-    with pytest.raises(StudyError, match="a layer without neurons behind it"):
-        trained(bare, methods=[methods.DPAP(layers=("fc",))])
+        assert trained(inside(), methods=[method], epochs=2, batch=8).fit().epoch == 2
 
 
 def test_what_nobody_would_train_is_refused() -> None:

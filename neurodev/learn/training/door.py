@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.errors import NeurodevError, ParameterError, StudyError
+from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.model import Recurrent, Sequential
+from neurodev.learn.model import Sequential
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 
@@ -249,7 +249,7 @@ def check_storage(model: Sequential, methods: Sequence[Any]) -> None:
 
 
 def check_watch(model: Sequential, layer: str, method: str) -> None:
-    """Refuse to watch a layer that there is not, or one that is called step by step.
+    """Refuse to watch a layer that there is not.
 
     Raises
     ------
@@ -258,14 +258,8 @@ def check_watch(model: Sequential, layer: str, method: str) -> None:
     """
     names = [one.name for one in model.layers()]
     if layer not in names:
-        what = "a layer without neurons behind it" if not layer else f"the layer {layer!r}"
-        raise StudyError(f"{method} wants to watch {what}, which the model does not have; its layers are {names}")
-    waiting = list(model.parts())
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Recurrent) and layer in [inner.name for inner in (one.back, one.neurons)]:
-            raise StudyError(
-                f"{method} cannot watch {layer!r}: it feeds back on itself (Recurrent), step by step; "
-                "leave its tensors out with layers=, or take another method"
-            )
-        waiting += one.parts() if hasattr(one, "parts") else []
+        what = "neurons behind a tensor that drives none" if not layer else f"the layer {layer!r}"
+        raise StudyError(
+            f"{method} wants to watch {what}, which the model does not have{nearest(str(layer), names)}; its layers "
+            f"are {names}"
+        )

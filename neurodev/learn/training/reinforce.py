@@ -22,6 +22,7 @@ from neurodev import params, rng
 from neurodev.arrays import F8, Array
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.core.spikes import Current
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.dendritic import Dendritic
@@ -114,7 +115,7 @@ class ClippedPolicy(Loss, word=False):
     """
 
     sharpness: float = param(8.0, above=0.0, source="free")
-    clip: float = param(0.2, above=0.0, source="arXiv:1707.06347: 0.1 to 0.3")
+    clip: float = param(0.2, above=0.0, high=1.0, source="arXiv:1707.06347: 0.1 to 0.3")
     entropy: float = param(0.01, low=0.0, source="free")
     experience: Experience | None = None
 
@@ -323,8 +324,8 @@ def policy_network(
         Gate the hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN), of gain `gate_gain`.
     """
     door.instance("maze", maze, Maze, "a maze, such as Maze()")
-    if readout not in ("spikes", "currents"):
-        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    doors.yes_or_no("dendritic", dendritic)
+    doors.one_of("readout", readout, ("spikes", "currents"))
     spike = lambda: LIF(0.5, 0.5, surrogate=Surrogate("arctan", 2.0))
     layer = Linear(hidden, storage=storage, name="hidden")
     return Sequential(
