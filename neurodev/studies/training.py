@@ -28,7 +28,7 @@ from neurodev.registry import Kinds
 from neurodev.studies.reading import Place, Study, call, check_keys, kind_of
 
 SECTIONS = ("kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method")
-TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle")
+TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate")
 
 
 def _made(study: Study, kind: Kinds, given: dict[str, Any], place: Place, **more: Any) -> tuple[Any, Any]:

@@ -27,7 +27,7 @@ from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import Adam, cosine, staircase
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.learn.training.trainer import Trainer
-from neurodev.methods import rewire
+from neurodev.methods import rewire, schedule
 from tests.learn.small import WIDE, net, patterns, trained
 
 SENSELESS: dict[str, Any] = {
@@ -364,7 +364,20 @@ MASK = np.array([True, False, True])
         (lambda: rewire.smallest(np.arange(3.0), 1.5), "n must be a whole number"),
         (lambda: rewire.smallest(np.arange(3.0), -1), "n must be a whole number"),
         (lambda: rewire.some(3, -1, np.random.default_rng(0)), "n must be a whole number"),
+        (lambda: schedule.cubic(np.nan, 0.0, 1.0), "x must be a share"),
+        (lambda: schedule.sine("a", 1.0), "x must be"),
+        (lambda: schedule.exponential_rate(1, 0.0), "tau must be a positive number"),
+        (lambda: schedule.exponential_rate(1, 1.0, 0.0), "scale must be a positive number"),
+        (lambda: schedule.erdos_renyi([], 0.5), "shapes must be those of weight tensors"),
+        (lambda: schedule.erdos_renyi([(3, 0)], 0.5), "shapes must be those"),
+        (lambda: schedule.erdos_renyi([(3, 4)], np.nan), r"density must lie in \(0, 1\]"),
+        (lambda: schedule.erdos_renyi([(3, 4)], 0.5, dense=[True, False]), "dense must say of each of 1"),
+        (lambda: schedule.fewest_deaths(10, 5, np.nan), r"ratio must lie in \[0, 1\]"),
+        (lambda: schedule.neurotrophic(1.0, 1.0, 3, np.nan), "no living unit"),
         (lambda: trained().propose("fx", []), r"no weight tensor 'fx' \(did you mean 'fc'\?\)"),
+        (lambda: trained().begin_with("fc", np.ones((6, 12), bool)), "is for Method.prepare alone"),
+        (lambda: trained().probe("fx"), "no weight tensor 'fx'"),
+        (lambda: trained().probed("fc"), "without probe"),
         (lambda: trained().store("fx", "dense"), "no weight tensor 'fx'"),
     ],
 )

@@ -136,6 +136,7 @@ CHANGES: dict[str, tuple[dict[str, Callable[[], Any]], Callable[[Trainer], Any]]
     "generator of an augmentation": ({"augment": Noise}, lambda t: None),
     "calls of a schedule": ({"schedule": Falling}, lambda t: None),
     "count of a callback": ({"callbacks": lambda: [Plateau()]}, lambda t: None),
+    "object behind a callback": ({"callbacks": lambda: [Plateau().__call__]}, lambda t: None),
     "weights": ({}, lambda t: t.weights()["fc"].table.weight.__imul__(1.1)),
 }  # fmt: skip
 
@@ -378,6 +379,25 @@ NUMBER = 2.0
 
 def halved_by_a_number(x: Any, generator: Any) -> Any:
     return x / NUMBER
+
+
+class Slotted:
+    """Keeps what it is in a slot, and in an attribute that it calls private."""
+
+    __slots__ = ("by", "_more")
+
+    def __init__(self, by: float, more: float) -> None:
+        self.by, self._more = by, more
+
+
+def test_slots_private_attributes_and_long_lists_are_described() -> None:
+    for one, other in (
+        (Slotted(1, 2), Slotted(1, 3)), (Slotted(1, 2), Slotted(2, 2)), (list(range(5000)), [*range(4999), 0]),
+        ({k: k for k in range(3000)}, {k: -k for k in range(3000)}),
+        (np.random.default_rng(1), np.random.default_rng(2)),
+    ):  # fmt: skip
+        assert differences(described(other), described(one))
+        assert not differences(described(one), described(one))
 
 
 def test_a_lambda_can_be_gone_on_with(tmp_path: Path) -> None:

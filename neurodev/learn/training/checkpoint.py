@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Mapping
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 from zipfile import BadZipFile
 
@@ -21,19 +21,15 @@ from neurodev.registry import word_of
 
 def _parts(t: Course) -> dict[str, Any]:
     """The parts of a training whose attributes may change while it runs, by name; callbacks by their kind."""
-    parts = {
-        "optimiser": t.optimiser,
-        "encoder": t.encoder,
-        "loss": t.loss,
-        "schedule": t.schedule,
-        "augment": t.augment,
-    }
+    parts = {name: getattr(t, name) for name in ("optimiser", "encoder", "loss", "schedule", "augment")}
     for callback in t.callbacks:
         word, k = word_of(callback if hasattr(callback, "__qualname__") else type(callback)), 1
         while f"callback/{word}/{k}" in parts:
             k += 1
         parts[f"callback/{word}/{k}"] = callback
-    return parts
+    # the state of a method of an object is that of the object
+    owners = {name: part.__self__ if isinstance(part, MethodType) else part for name, part in parts.items()}
+    return {name: owner for name, owner in owners.items() if owner is not t}
 
 
 def state_of(t: Course) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Sequential
+from neurodev.learn.training.kept import MARK
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 
@@ -202,7 +205,7 @@ def own(part: Any) -> Any:
     StudyError
         If it is no dataclass, and nobody knows how to make it anew.
     """
-    begun = getattr(part, "_in_training", None)
+    begun = getattr(part, MARK, None)
     who = type(part).__name__
     if begun is None:
         if getattr(part, "steps", 0):
@@ -214,14 +217,17 @@ def own(part: Any) -> Any:
         raise StudyError(
             f"this {who} holds the state of another training: make a new one for each training: {who}(...)"
         )
-    return dataclasses.replace(part, **begun)  # type: ignore[type-var]
+    try:
+        return dataclasses.replace(part, **begun)  # type: ignore[type-var]
+    except (TypeError, ValueError) as e:
+        raise StudyError(f"this {who} belongs to another training, and a copy of it cannot be made: {e}") from e
 
 
 def take(*parts: Any) -> None:
     """Mark parts as those of a training, with what they begin with, so that `own` gives others a copy."""
     for part in parts:
         known = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
-        object.__setattr__(part, "_in_training", {f.name: getattr(part, f.name) for f in known if f.init})
+        object.__setattr__(part, MARK, {f.name: getattr(part, f.name) for f in known if f.init})
 
 
 def check_storage(model: Sequential, methods: Sequence[Any]) -> None:
@@ -262,4 +268,15 @@ def check_watch(model: Sequential, layer: str, method: str) -> None:
         raise StudyError(
             f"{method} wants to watch {what}, which the model does not have{nearest(str(layer), names)}; its layers "
             f"are {names}"
+        )
+
+
+def check_norms(model: Sequential, methods: Sequence[Any], settle: int) -> None:
+    """Warn where batch norm would be tested with the means of another net."""
+    moving = [m.name for m in methods if m.dead == "move"]
+    if moving and not settle and any(isinstance(layer, BatchNorm) for layer in model.layers()):
+        warnings.warn(
+            f"under {moving[0]} absent synapses act until the epoch ends, so that batch norm's running means are "
+            "those of another net than the one that is tested; settle=20 takes them anew before every test",
+            stacklevel=5,
         )

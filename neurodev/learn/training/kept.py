@@ -18,6 +18,7 @@ from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate
 
+MARK = "_in_training"  # attribute of what a training has taken for itself
 TEXT = "attributes"  # name of the array that holds all but the arrays, as JSON
 _PLAIN = (bool, int, float, str, Surrogate)
 _BITS = {b.__name__: b for b in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox,
@@ -36,9 +37,11 @@ def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
     dict of str to array
         No array at all if it has no such attributes.
     """
+    if isinstance(owner, type):
+        return {}
     words, arrays = {}, dict[str, Array]()
     for name, value in getattr(owner, "__dict__", {}).items():
-        if name in skip or name == "_in_training":
+        if name in skip or name == MARK:
             continue
         found: dict[str, Array] = {}
         try:

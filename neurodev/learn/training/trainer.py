@@ -23,7 +23,7 @@ from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
-from neurodev.learn.layers.norm import BatchNorm, settle
+from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training import alarms, description, door, numbers
 from neurodev.learn.training.augment import Picked, augmented
@@ -92,7 +92,8 @@ class Trainer:
     patience : int, optional
         Stop after this many epochs without a better accuracy on the test set.
     callbacks : sequence of callable
-        Called with the trainer at the end of every epoch; one that returns True ends the training.
+        Called with the trainer at the end of every epoch; one that returns True ends the training.  Checkpoints keep
+        the attributes of callbacks that are objects, not the variables of functions.
     resume : bool
         Go on from the last checkpoint of the run file `to`, to the same bytes as without the break.
     overwrite : bool
@@ -210,13 +211,14 @@ class Trainer:
         drawn = {name for name, w in self.weights().items() if w.drawn == w.fingerprint()}
         self.workers.forget()
         self._by: Method | None = None
-        self._begun: dict[str, str] = {}
+        self._begun: dict[str, str] | None = {}  # until all is prepared
         self._watching: dict[str, str] = {}
         for m in self.methods:
             self._by = m
             m.prepare(self)
+        self._begun = None
         door.check_storage(self.model, self.methods)
-        self._check_norms()
+        door.check_norms(self.model, self.methods, self.settle)
         some = self._input(np.arange(min(self.batch, len(self.data.y_train))))
         given = {name for name in self.weights() if name not in drawn}
         self.gains = calibrate(self.model, some, given=given) if self.calibrate else {}
@@ -238,15 +240,6 @@ class Trainer:
         ):
             if len(said) > 1:
                 raise StudyError(f"{said[0]} and {said[1]} exclude each other: both decide on the {what}")
-
-    def _check_norms(self) -> None:
-        moving = [m.name for m in self.methods if m.dead == "move"]
-        if moving and not self.settle and any(isinstance(layer, BatchNorm) for layer in self.model.layers()):
-            warnings.warn(
-                f"under {moving[0]} absent synapses act until the epoch ends, so that batch norm's running means are "
-                "those of another net than the one that is tested; settle=20 takes them anew before every test",
-                stacklevel=3,
-            )
 
     def _input(self, samples: I8, train: bool = True, epoch: int = -1) -> Any:
         x = self.data.x_train if train else self.data.x_test
@@ -297,6 +290,10 @@ class Trainer:
         storage : {"dense", "hidden", "sparse"}, optional
         """
         w = self.tensor(name)
+        if self._begun is None:
+            raise StudyError(
+                f"begin_with({name!r}) is for Method.prepare alone: later, structure changes through propose"
+            )
         if self._by is not None:
             first = self._begun.setdefault(name, self._by.name)
             if first != self._by.name:
@@ -349,16 +346,19 @@ class Trainer:
 
     def probe(self, name: str) -> None:
         """Have this step add up the gradient of every pair of a weight tensor; see `probed`."""
+        self.tensor(name)
         for model in self.models():
             w = model.weights_of()[name]
             w.probe = np.zeros((w.table.n_source, w.table.n_target), dtype=w.table.weight.dtype)
 
     def probed(self, name: str) -> NDArray[Any]:
         """(n_source, n_target) gradients asked for by `probe`; forgotten afterwards."""
+        self.tensor(name)
         parts = []
         for model in self.models():
             w = model.weights_of()[name]
-            assert w.probe is not None, "probe() comes before the forward pass"
+            if w.probe is None:
+                raise StudyError(f"probed({name!r}) without probe({name!r}) before the forward pass of this step")
             parts.append(w.probe)
             w.probe = None
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
