@@ -24,6 +24,7 @@ from neurodev.learn.model import Residual, Sequential
 from neurodev.learn.training.checkpoint import check, pack, state_of, unpack
 from neurodev.learn.training.description import described, differences
 from neurodev.learn.training.encode import Bernoulli, Direct
+from neurodev.learn.training.kept import TEXT, put
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, cosine, staircase
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
@@ -472,6 +473,15 @@ def test_a_damaged_checkpoint_is_refused() -> None:
             check(t, unpack(bytes(cut[: draw.integers(1, len(cut))])))
         except NeurodevError:
             continue
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["{", "[]", '{"__class__": 1}', '{"n": {"array": "x"}}', '{"n": {"generator": {"dict": ["bit_generator", "os"]}}}'],
+)
+def test_attributes_that_nobody_kept_are_refused(word: str) -> None:
+    with pytest.raises(RunFileError, match="Counts"):
+        put(Counts(), {TEXT: np.frombuffer(word.encode(), dtype=np.uint8)})
 
 
 def test_names_of_layers_may_hold_any_sign(tmp_path: Path) -> None:

@@ -58,10 +58,16 @@ def put(owner: Any, state: Mapping[str, Array]) -> None:
     """Give an object the attributes that `keep` found."""
     if TEXT not in state:
         return
-    for name, word in json.loads(bytes(state[TEXT]).decode()).items():
+    who = type(owner).__name__
+    try:
+        words = json.loads(bytes(state[TEXT]).decode())
+        found = {name: _read(word, state) for name, word in words.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise RunFileError(f"what a checkpoint keeps of {who} cannot be read: {type(e).__name__}: {e}") from e
+    for name, value in found.items():
         if name.startswith("__"):
-            raise RunFileError(f"a checkpoint gives {type(owner).__name__} an attribute {name!r}; the file is damaged")
-        object.__setattr__(owner, name, _read(word, state))  # frozen dataclasses too
+            raise RunFileError(f"a checkpoint gives {who} an attribute {name!r}; the file is damaged")
+        object.__setattr__(owner, name, value)  # frozen dataclasses too
 
 
 def plain_of(layer: Layer) -> dict[str, Any]:
