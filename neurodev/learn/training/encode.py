@@ -17,6 +17,8 @@ from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.params import check_memory, number, whole
 from neurodev.registry import Registered
 
+MOST_STEPS = 1_000_000  # of a sample: far more than anybody trains through
+
 
 class Encoder(Registered, kind="encoder"):
     """Makes the input of some samples; draws depend on (seed, epoch, sample) and on nothing else."""
@@ -42,7 +44,7 @@ class Bernoulli(Encoder):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", whole(self.steps, "Bernoulli.steps", 1))
+        object.__setattr__(self, "steps", whole(self.steps, "Bernoulli.steps", 1, MOST_STEPS))
         object.__setattr__(self, "gain", gain_of(self.gain))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
@@ -81,7 +83,7 @@ class Latency(Encoder):
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", whole(self.steps, "Latency.steps", 1))
+        object.__setattr__(self, "steps", whole(self.steps, "Latency.steps", 1, MOST_STEPS))
         object.__setattr__(self, "threshold", number(self.threshold, "Latency.threshold"))
         if not 0 <= self.threshold < 1:
             raise ParameterError(f"threshold must lie in [0, 1), got {self.threshold!r}")
@@ -115,7 +117,7 @@ class Binned(Encoder):
     shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", whole(self.steps, "Binned.steps", 1))
+        object.__setattr__(self, "steps", whole(self.steps, "Binned.steps", 1, MOST_STEPS))
         if self.shape is not None:
             object.__setattr__(self, "shape", as_shape(self.shape, "Binned.shape"))
 
@@ -160,7 +162,7 @@ class Frames(Encoder):
     steps: int = 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", whole(self.steps, "Frames.steps", 1))
+        object.__setattr__(self, "steps", whole(self.steps, "Frames.steps", 1, MOST_STEPS))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Signal:
         """Spikes or current (T * B, n)."""
@@ -182,6 +184,8 @@ def _images(x: Any, encoder: Encoder) -> Any:
     """Samples as an array."""
     if isinstance(x, SpikeTrains):
         raise ParameterError(f"{type(encoder).__name__} takes images, got SpikeTrains; use Binned for them")
+    if getattr(x, "shape", None) is not None:  # what is read sample by sample is not read as a whole here
+        return x
     return samples_of(x, f"x of {type(encoder).__name__}")
 
 
