@@ -37,7 +37,8 @@ class Sequential(Group):
     Raises
     ------
     ParameterError, BuildError
-        Naming the layer that does not fit, is there twice, or shares its name with another.
+        Naming the layer that does not fit, is there twice, is part of another model, or shares its
+        name with another.
     """
 
     def __init__(self, *layers: Layer, inputs: tuple[int, ...] | None = None, seed: int = 0, kind: type = np.float32):
@@ -64,7 +65,6 @@ class Sequential(Group):
     def _with(self, parts: list[Layer]) -> Sequential:
         other = copy.copy(self)
         other._parts = parts
-        other.counters = Counters()
         return other
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -165,7 +165,9 @@ class Residual(Group):
         return [self.body] if self.shortcut is None else [self.body, self.shortcut]
 
     def _with(self, parts: list[Layer]) -> Residual:
-        return Residual(parts[0], parts[1] if len(parts) > 1 else None)
+        other = copy.copy(self)
+        other.body, other.shortcut = parts[0], parts[1] if len(parts) > 1 else None
+        return other
 
     gives = "currents"
 
@@ -255,9 +257,9 @@ class Recurrent(Group):
         return [self.feed, self.back, self.neurons]
 
     def _with(self, parts: list[Layer]) -> Recurrent:
-        feed, back, neurons = parts
-        assert isinstance(back, Linear) and isinstance(neurons, LIF)
-        return Recurrent(feed, back, neurons)
+        other = copy.copy(self)
+        other.feed, other.back, other.neurons = parts  # type: ignore[assignment]
+        return other
 
     def kind_after(self, given: str) -> str:
         """Spikes, of a feed that must not end in neurons."""
@@ -352,12 +354,16 @@ def _float_type(kind: Any) -> type:
 
 
 def _refuse_twins(model: Group) -> None:
-    """Refuse a layer that is there twice: its weights and counters would be shared silently."""
+    """Refuse a layer that is there twice, or has the weights of another model: they would be shared silently."""
     seen: set[int] = set()
     for layer in model.layers():
+        who = layer.name or type(layer).__name__
         if id(layer) in seen:
-            who = layer.name or type(layer).__name__
             raise BuildError(f"the layer {who!r} is there twice: make one for each place")
+        if any(isinstance(p, Weights) for p in layer.parameters.values()):
+            raise BuildError(
+                f"the layer {who!r} is part of another model, whose weights would be drawn anew: make one for each"
+            )
         seen.add(id(layer))
 
 

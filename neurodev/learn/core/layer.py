@@ -433,4 +433,6 @@ class Group(Layer, word=False):
 
     def replica(self) -> Group:
         """The same group with gradients and counters of its own."""
-        return self._with([p.replica() for p in self.parts()])
+        other = self._with([p.replica() for p in self.parts()])
+        other.counters, other.watched = Counters(), []
+        return other

@@ -70,6 +70,7 @@ class Weighted(Layer, word=False):
     def keep_words(self, n_out: Any, bias: Any, gain: Any, storage: Any, density: Any, name: Any) -> None:
         """Look at the arguments that all of them share, and keep them."""
         self.n_out, self.bias = doors.whole("n_out", n_out), doors.yes_or_no("bias", bias)
+        doors.room(f"a layer of {self.n_out} units", doors.PAIR_BYTES * float(self.n_out), "n_out must be smaller")
         self.gain, self.density = doors.number("gain", gain, above=0), doors.number("density", density, above=0, high=1)
         self.storage, self.name = doors.one_of("storage", storage, STORAGES), doors.a_name(name)
 
