@@ -75,17 +75,7 @@ class Weighted(Layer, word=False):
         self.storage, self.name = doors.one_of("storage", storage, STORAGES), doors.a_name(name)
 
     def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
-        """Draw the weights of `n_in` rows; streams are named after the layer.
-
-        Raises
-        ------
-        ParameterError
-            If no memory holds them.
-        """
-        doors.room(
-            f"{self.name or type(self).__name__} ({n_in} x {self.n_out} weights)",
-            doors.PAIR_BYTES * float(n_in) * self.n_out, "n_out must be smaller",
-        )  # fmt: skip
+        """Draw the weights of `n_in` rows; streams are named after the layer."""
         w = initial_weights(n_in, self.n_out, n_in * self.density, self.gain, seed, self.name, kind)
         alive = None
         if self.density < 1:
