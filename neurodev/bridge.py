@@ -56,7 +56,7 @@ _FORGET = math.exp(-200.0)  # a leak of 0: what is left of a potential after one
 
 def _parts(layer: Any) -> Iterator[Layer]:
     for part in layer.parts():
-        if isinstance(part, Sequential):
+        if type(part) is Sequential:
             yield from _parts(part)
         else:
             yield part
@@ -70,7 +70,7 @@ def _stages(model: Sequential) -> list[tuple[list[Layer], LIF]]:
     BuildError
         Naming a layer that cannot be bridged, and why.
     """
-    if not isinstance(model, Sequential) or model.inputs is None:
+    if not isinstance(model, Sequential) or type(model).__call__ is not Sequential.__call__ or model.inputs is None:
         raise BuildError("to_network takes a built model: a Sequential made with inputs=(...)")
     stages: list[tuple[list[Layer], LIF]] = []
     linear: list[Layer] = []

@@ -15,7 +15,7 @@ from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, 
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers import fused
 from neurodev.learn.layers.linear import Linear
-from neurodev.learn.layers.neurons import LIF, step_adjoint, step_forward
+from neurodev.learn.layers.neurons import LIF
 from neurodev.rng import check_seed
 from neurodev.structure.table import UidSource
 
@@ -37,7 +37,8 @@ class Sequential(Group):
     Raises
     ------
     ParameterError, BuildError
-        Naming the layer that does not fit, is there twice, or shares its name with another.
+        Naming the layer that does not fit, is there twice, is part of another model, or shares its
+        name with another.
     """
 
     def __init__(self, *layers: Layer, inputs: tuple[int, ...] | None = None, seed: int = 0, kind: type = np.float32):
@@ -53,6 +54,7 @@ class Sequential(Group):
             self.outputs = self.out_shape(self.inputs)
             self.kind_after("either")
             name_layers(self)
+            _check_room(self)
             for layer in self.layers():
                 layer.float_type = kind
                 layer.build(self.seed, self.uids, kind)
@@ -66,7 +68,6 @@ class Sequential(Group):
     def _with(self, parts: list[Layer]) -> Sequential:
         other = copy.copy(self)
         other._parts = parts
-        other.counters = Counters()
         return other
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -167,7 +168,9 @@ class Residual(Group):
         return [self.body] if self.shortcut is None else [self.body, self.shortcut]
 
     def _with(self, parts: list[Layer]) -> Residual:
-        return Residual(parts[0], parts[1] if len(parts) > 1 else None)
+        other = copy.copy(self)
+        other.body, other.shortcut = parts[0], parts[1] if len(parts) > 1 else None
+        return other
 
     gives = "currents"
 
@@ -226,7 +229,14 @@ class Recurrent(Group):
         From input to currents.
     back : Linear
         From the neurons to themselves.
-    neurons : LIF
+    neurons : LIF, IF or AdaptiveLIF
+        Or a class of one's own derived from them: with other equations in its ``__call__`` it gives them as
+        ``in_steps`` too.
+
+    Raises
+    ------
+    BuildError
+        If a part is of another kind, or the neurons learn constants or cannot go step by step.
 
     Notes
     -----
@@ -242,13 +252,15 @@ class Recurrent(Group):
         if not isinstance(back, Linear):
             raise BuildError(f"back must be a Linear, from the neurons to themselves, got {back!r}")
         if not isinstance(neurons, LIF):
-            raise BuildError(f"neurons must be LIF or IF, got {neurons!r}")
+            raise BuildError(f"neurons must be LIF, IF or AdaptiveLIF, got {neurons!r}")
         kind = type(neurons)
         if neurons.parameters or kind.learn_constants is not LIF.learn_constants:
             raise BuildError(f"{kind.__name__} learns constants of its own, which Recurrent does not; use LIF")
-        if kind.__call__ is not LIF.__call__:
+        whose = [next(k for k, c in enumerate(kind.__mro__) if word in vars(c)) for word in ("in_steps", "__call__")]
+        if whose[0] > whose[1]:
             raise BuildError(
-                f"Recurrent steps neurons by the equation of LIF, and {kind.__name__} has one of its own: use LIF or IF"
+                f"{kind.__name__} has equations of its own in __call__, which Recurrent cannot step: give it in_steps "
+                "too, or use LIF, IF or AdaptiveLIF"
             )
         self.feed, self.back, self.neurons = feed, back, neurons
 
@@ -257,9 +269,9 @@ class Recurrent(Group):
         return [self.feed, self.back, self.neurons]
 
     def _with(self, parts: list[Layer]) -> Recurrent:
-        feed, back, neurons = parts
-        assert isinstance(back, Linear) and isinstance(neurons, LIF)
-        return Recurrent(feed, back, neurons)
+        other = copy.copy(self)
+        other.feed, other.back, other.neurons = parts  # type: ignore[assignment]
+        return other
 
     def kind_after(self, given: str) -> str:
         """Spikes, of a feed that must not end in neurons."""
@@ -281,7 +293,8 @@ class Recurrent(Group):
         if not isinstance(drive, Current):
             raise BuildError("the feed of a Recurrent must end in currents, its neurons are given apart")
         cube = drive.by_row.reshape(drive.steps, drive.batch, -1)
-        u, s = np.empty_like(cube), np.zeros(cube.shape, dtype=np.uint8)
+        cells = self.neurons.in_steps(cube.shape, cube.dtype.type)
+        s = cells.s
         pulls: list[Pullback | None] = [None]
         totals, feedbacks = [], []
         for t in range(drive.steps):
@@ -293,13 +306,13 @@ class Recurrent(Group):
                 pulls.append(pull_t)
                 feedbacks.append(feedback.by_row)
             totals.append(total)
-            step_forward(self.neurons, u, s, t, total)
+            cells.forward(t, total)
         self.neurons.counters.spikes += int(np.count_nonzero(s))
         self.neurons.counters.sites += s.size
 
         def pull(dy: Current) -> Current | None:
             g = dy.by_row.reshape(cube.shape)
-            d = np.zeros_like(cube)
+            d = cells.d = np.zeros_like(cube)
             for t in range(drive.steps - 1, -1, -1):
                 push = g[t]
                 pull_next = pulls[t + 1] if t + 1 < drive.steps else None
@@ -307,7 +320,7 @@ class Recurrent(Group):
                     back = pull_next(Current(d[t + 1], 1, drive.batch, drive.shape))
                     assert back is not None
                     push = push + back.by_row
-                step_adjoint(self.neurons, u, push, t, d)
+                cells.backward(t, push)
             return pull_feed(Current(d.reshape(-1, d.shape[2]), drive.steps, drive.batch, drive.shape))
 
         out = Spikes.made(s.reshape(-1, s.shape[2]), drive.steps, drive.batch, drive.shape)
@@ -353,13 +366,25 @@ def _float_type(kind: Any) -> type:
     return found
 
 
+def _check_room(model: Group) -> None:
+    """Refuse weights that no memory holds, before any of them is drawn."""
+    pairs = {layer.name: float(layer.pairs) for layer in model.layers()}
+    most = max(pairs, key=lambda name: pairs[name])
+    what = f"the model ({sum(pairs.values()):.3g} weights, {pairs[most]:.3g} of them in {most!r})"
+    doors.room(what, doors.PAIR_BYTES * sum(pairs.values()), "n_out must be smaller")
+
+
 def _refuse_twins(model: Group) -> None:
-    """Refuse a layer that is there twice: its weights and counters would be shared silently."""
+    """Refuse a layer that is there twice, or has the weights of another model: they would be shared silently."""
     seen: set[int] = set()
     for layer in model.layers():
+        who = layer.name or type(layer).__name__
         if id(layer) in seen:
-            who = layer.name or type(layer).__name__
             raise BuildError(f"the layer {who!r} is there twice: make one for each place")
+        if any(isinstance(p, Weights) for p in layer.parameters.values()):
+            raise BuildError(
+                f"the layer {who!r} is part of another model, whose weights would be drawn anew: make one for each"
+            )
         seen.add(id(layer))
 
 

@@ -148,27 +148,32 @@ def recurrent(layer, x, steps, gradients):
     drive, pull_feed = run(layer.feed, x, steps, gradients)
     n = layer.neurons
     back, leak, gain = dense_image(layer.back.weights.table).astype(float), *n.constants()
+    boost, hold, subtract = getattr(n, "boost", 0.0), getattr(n, "hold", 0.0), n.reset == "subtract"
     cube = drive.reshape(steps, -1, drive.shape[-1])
-    u, s, v = np.zeros_like(cube), np.zeros_like(cube), np.zeros_like(cube[0])
+    u, s, theta = np.zeros_like(cube), np.zeros_like(cube), np.zeros_like(cube)
+    v, a = np.zeros_like(cube[0]), np.zeros_like(cube[0])
     for t in range(steps):
         u[t] = leak * v + gain * (cube[t] + (s[t - 1] @ back if t else 0))
-        s[t] = u[t] >= n.threshold
-        v = u[t] - n.threshold * s[t] if n.reset == "subtract" else u[t] * (1 - s[t])
+        theta[t] = n.threshold + boost * a
+        s[t] = u[t] >= theta[t]
+        v = u[t] - theta[t] * s[t] if subtract else u[t] * (1 - s[t])
+        a = hold * a + (1 - hold) * s[t]
 
     def pull(d):
         d, out = d.reshape(cube.shape), np.zeros_like(cube)
-        dv, later, grown = np.zeros_like(cube[0]), np.zeros_like(cube[0]), np.zeros_like(back)
+        dv, da, later, grown = np.zeros_like(v), np.zeros_like(v), np.zeros_like(v), np.zeros_like(back)
         for t in range(steps - 1, -1, -1):
-            ds = d[t] + later @ back.T
+            ds = d[t] + later @ back.T + (1 - hold) * da
             grown += s[t].T @ later
             if not n.detach:
-                ds = ds - dv * (n.threshold if n.reset == "subtract" else u[t])
-            du = (dv if n.reset == "subtract" else dv * (1 - s[t])) + ds * n.surrogate(u[t] - n.threshold)
+                ds = ds - dv * (theta[t] if subtract else u[t])
+            h = n.surrogate(u[t] - theta[t])
+            da = hold * da - boost * (ds * h + (dv * s[t] if subtract and not n.detach else 0))
+            du = (dv if subtract else dv * (1 - s[t])) + ds * h
             out[t] = later = gain * du
             dv = leak * du
-        gradients[layer.back.name] = grown * (
-            dense_image(layer.back.weights.table, layer.back.weights.table.weight) != 0
-        )
+        alive = dense_image(layer.back.weights.table, np.ones(layer.back.weights.table.capacity))
+        gradients[layer.back.name] = grown * alive
         return pull_feed(out.reshape(drive.shape))
 
     return s.reshape(drive.shape), pull

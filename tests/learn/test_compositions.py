@@ -55,7 +55,7 @@ def weights_of(g, image):
 def neurons_of(g, plain=False):
     how = {"detach": (g.random() < 0.5), "surrogate": g.choice(SURROGATES)}
     reset = g.choice(["zero", "subtract"])
-    kind = g.choice(["lif", "if"] if plain else ["lif", "lif", "if", "plif", "adaptive"])
+    kind = g.choice(["lif", "if", "adaptive"] if plain else ["lif", "lif", "if", "plif", "adaptive"])
     if kind == "if":
         return IF(0.5, reset=reset, **how)
     if kind == "plif":

@@ -85,9 +85,7 @@ def test_numbers_of_numpy_are_numbers():
     assert LIF(np.float32(0.5), np.int64(1)).threshold == 1.0
 
 
-@pytest.mark.parametrize(
-    "inputs", ["six", 6, (), (0,), (-3,), (2.5,), (1, 2, 3, 4), (True,), [[1]], float("nan"), (None,)]
-)
+@pytest.mark.parametrize("inputs", ["six", 6, (), (0,), (-3,), (2.5,), (True,), [[1]], float("nan"), (None,)])
 def test_inputs_of_a_model(inputs):
     with pytest.raises(ParameterError, match="inputs"):
         Sequential(Linear(3), inputs=inputs)
@@ -105,10 +103,18 @@ def test_kind_of_a_model(kind):
         Sequential(Linear(3), inputs=(4,), kind=kind)
 
 
-@pytest.mark.parametrize("layer", [Linear(10**12), Conv2d(10**12, 3)])
-def test_what_no_memory_holds_is_refused_with_an_estimate(layer):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Linear(10**12), lambda: Conv2d(10**12, 3), lambda: Repeat(10**15), lambda: Dendritic(Linear(10**14)),
+        lambda: Sequential(Linear(10**6), inputs=(10**6,)), lambda: Sequential(Conv2d(10**5, 99), inputs=(99, 99, 99)),
+        lambda: Sequential(Recurrent(Linear(10**7), Linear(10**7), LIF()), inputs=(3,)),
+    ],
+)  # fmt: skip
+def test_what_no_memory_holds_is_refused_with_an_estimate(make):
+    """Before any of it is made."""
     with pytest.raises(ParameterError, match="would take about .* GiB, this machine has"):
-        Sequential(layer, inputs=(8, 8, 1))
+        make()
 
 
 WRONG = {
@@ -146,6 +152,12 @@ def test_names_and_layers_are_there_once():
     shared = Linear(3)
     with pytest.raises(BuildError, match="is there twice"):
         Sequential(Recurrent(shared, shared, LIF()), inputs=(3,))
+    mine = Linear(3)
+    Sequential(mine, inputs=(4,))
+    before = mine.weights.matrix()
+    with pytest.raises(BuildError, match="part of another model"):
+        Sequential(mine, inputs=(4,), seed=1)
+    np.testing.assert_array_equal(mine.weights.matrix(), before)
     for name in (5, "a/b", "a\n"):
         with pytest.raises(ParameterError, match="name must be"):
             Linear(3, name=name)
@@ -153,6 +165,13 @@ def test_names_and_layers_are_there_once():
 
 class OwnNeurons(LIF):
     """An equation of its own."""
+
+    def __call__(self, x):
+        return super().__call__(x.like(x.value * 2))
+
+
+class OwnAdaptive(AdaptiveLIF):
+    """An equation of its own, beside inherited steps."""
 
     def __call__(self, x):
         return super().__call__(x.like(x.value * 2))
@@ -172,7 +191,7 @@ class Slower(LIF):
         return 0.1, 2.0
 
 
-@pytest.mark.parametrize("neurons", [AdaptiveLIF(), OwnNeurons(), OwnConstants(), learn.PLIF(), LI(), None, LIF])
+@pytest.mark.parametrize("neurons", [OwnNeurons(), OwnAdaptive(), OwnConstants(), learn.PLIF(), LI(), None, LIF])
 def test_recurrent_takes_neurons_that_it_steps_rightly(neurons):
     with pytest.raises(BuildError, match="Recurrent|neurons must be"):
         Recurrent(Linear(3), Linear(3), neurons)
@@ -307,7 +326,42 @@ def test_a_layer_of_ones_own_that_pulls_something_else():
 
 def test_repeat_that_no_memory_holds():
     with pytest.raises(ParameterError, match="GiB"):
-        Repeat(10**12)(current((4,), steps=1))
+        Repeat(10**9)(current((10**4,), steps=1))
+
+
+class Doubled(Residual):
+    """A group of one's own."""
+
+    def __call__(self, x):
+        y, pull = super().__call__(x)
+        return y.like(2 * y.value), lambda dy: pull(dy.like(2 * dy.value))
+
+
+class Twice(Recurrent):
+    """A group of one's own."""
+
+    def __call__(self, x):
+        y, pull = super().__call__(x)
+        return Spikes(2 * y.flags, y.steps, y.batch, y.shape), pull
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Doubled(Sequential(Linear(3)), Linear(3)), lambda: Twice(Linear(3, gain=5.0), Linear(3), LIF(0.5, 0.1))],
+)
+def test_a_replica_of_a_group_is_of_its_class(make):
+    """The second half of every batch goes through it."""
+    group = make()
+    group.mark = "mine"
+    model = Sequential(group, inputs=(4,))
+    twin = model.replica()
+    (copied,) = twin.parts()
+    assert type(copied) is type(group) and copied.mark == "mine" and copied is not group
+    assert copied.watched is not group.watched and copied.counters is not group.counters
+    one, two = model(spikes((4,)))[0], twin(spikes((4,)))[0]
+    np.testing.assert_array_equal(one.by_row, two.by_row)
+    assert one.by_row.any()
+    assert [p is not q for p, q in zip(model.parameters_of(), twin.parameters_of(), strict=True)] == [True, True]
 
 
 # ---------------------------------------------------------------- event by event

@@ -113,14 +113,14 @@ def a_name(value: Any) -> str:
 
 
 def shape_of(what: str, value: Any) -> tuple[int, ...]:
-    """A shape: one to three whole numbers of at least 1.
+    """A shape: one or more whole numbers of at least 1.
 
     Raises
     ------
     ParameterError
         Naming the argument and its value.
     """
-    good = isinstance(value, (tuple, list, np.ndarray)) and 0 < len(value) <= 3
+    good = isinstance(value, (tuple, list, np.ndarray)) and len(value) > 0
     if good and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in value):
         return tuple(int(n) for n in value)
     hint = f": write ({int(value)},)" if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else ""

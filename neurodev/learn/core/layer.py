@@ -415,6 +415,11 @@ class Layer(Registered, kind="layer"):
         return {}
 
     @property
+    def pairs(self) -> int:
+        """Pairs that its weights may join, once its input is known: what it takes in memory; 0 without weights."""
+        return 0
+
+    @property
     def taps(self) -> int:
         """Weights between one unit, or channel, of the input and one of the output: the area of a kernel."""
         return 1
@@ -455,4 +460,6 @@ class Group(Layer, word=False):
 
     def replica(self) -> Group:
         """The same group with gradients and counters of its own."""
-        return self._with([p.replica() for p in self.parts()])
+        other = self._with([p.replica() for p in self.parts()])
+        other.counters, other.watched = Counters(), []
+        return other

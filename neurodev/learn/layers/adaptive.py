@@ -17,7 +17,7 @@ from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Pullback, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import slope, slopes_of
-from neurodev.learn.layers.neurons import LIF, Slopes, in_layout
+from neurodev.learn.layers.neurons import LIF, Slopes, Steps, in_layout
 
 # leak, gain, threshold, boost, hold, whether the reset subtracts
 _Neuron = tuple[Any, Any, Any, Any, Any, bool]
@@ -102,6 +102,41 @@ def adjoint_adaptive_with(h: Array, u: Array, over: Array, g: Array, neuron: _Ne
         d[:, t] = gain * later
 
 
+class AdaptiveSteps(Steps):
+    """The equations of `AdaptiveLIF` one step at a time; parameters as `Steps`."""
+
+    neurons: AdaptiveLIF
+
+    def __init__(self, neurons: AdaptiveLIF, shape: tuple[int, int, int], kind: type):
+        super().__init__(neurons, shape, kind)
+        self.over: Array = np.empty(shape, dtype=kind)
+        self.a = self.da = self.later = np.zeros(shape[1:], dtype=kind)
+
+    def forward(self, t: int, x: Array) -> None:
+        """As `Steps.forward`."""
+        (leak, gain), n, v = self.neurons.constants(), self.neurons, np.zeros_like(x)
+        self.a = n.hold * self.a + (1 - n.hold) * self.s[t - 1] if t else np.zeros_like(x)
+        if t:
+            v = np.where(self.s[t - 1], self.over[t - 1] if self.subtract else 0, self.u[t - 1])
+        self.u[t] = leak * v + gain * x
+        self.over[t] = self.u[t] - (n.threshold + n.boost * self.a)
+        self.s[t] = self.over[t] >= 0
+
+    def backward(self, t: int, g: Array) -> None:
+        """As `Steps.backward`."""
+        if t + 1 == self.u.shape[0]:
+            self.da = self.later = np.zeros_like(g)
+        (leak, gain), n, fired, attached = self.neurons.constants(), self.neurons, self.s[t], not self.neurons.detach
+        carry = leak * self.later
+        drop = self.u[t] - self.over[t] if self.subtract else self.u[t]
+        up = g + (1 - n.hold) * self.da - (carry * drop if attached else 0)
+        above = slopes_of(n.surrogate, self.over[t]) * up
+        raised = -above - (np.where(fired, carry, 0) if self.subtract and attached else 0)
+        self.da = n.hold * self.da + n.boost * raised
+        self.later = (carry if self.subtract else np.where(fired, 0, carry)) + above
+        self.d[t] = gain * self.later
+
+
 class AdaptiveLIF(LIF):
     """LIF whose threshold rises with each spike; further parameters as `LIF`.
 
@@ -118,6 +153,10 @@ class AdaptiveLIF(LIF):
     ):
         super().__init__(leak, threshold, **more)
         self.boost, self.hold = doors.number("boost", boost, low=0), doors.number("hold", hold, low=0, below=1)
+
+    def in_steps(self, shape: tuple[int, int, int], kind: type) -> Steps:
+        """The same equations one step at a time."""
+        return AdaptiveSteps(self, shape, kind)
 
     def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
         """Spikes of the same units, and their pullback."""

@@ -81,6 +81,11 @@ class Conv2d(Weighted):
         self.grid = Grid((shape[0], shape[1], shape[2]), self.n_out, self.kernel, self.stride, self.padding)
         return self.grid.high, self.grid.wide, self.n_out
 
+    @property
+    def pairs(self) -> int:
+        """Channels of the input, area of the kernel and channels of the output, multiplied."""
+        return 0 if self.grid is None else self.grid.channels * self.kernel**2 * self.n_out
+
     def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
         """Draw the weights; streams are named after the layer."""
         assert self.grid is not None

@@ -65,6 +65,11 @@ class Linear(Weighted):
         self.n_in = n
         return (self.n_out,)
 
+    @property
+    def pairs(self) -> int:
+        """Inputs times units."""
+        return (self.n_in or 0) * self.n_out
+
     def build(self, seed: int, uids: UidSource, kind: type = np.float32) -> None:
         """Draw the weights; streams are named after the layer."""
         assert self.n_in is not None

@@ -176,6 +176,52 @@ def in_layout(x: Current, layout: str) -> Array:
     return x.value if x.layout == layout else turned(x.value)
 
 
+class Steps:
+    """The equations of `LIF` one step at a time, for neurons that feed back on themselves.
+
+    A class of neurons with other equations has an ``in_steps`` of its own beside its ``__call__``.
+
+    Parameters
+    ----------
+    neurons : LIF
+    shape : (T, B, n)
+    kind : type
+        Of potentials and currents.
+
+    Attributes
+    ----------
+    s : (T, B, n) uint8
+        Spikes, as far as `forward` has come.
+    d : (T, B, n)
+        Gradient of the currents, as far as `backward` has come.
+    """
+
+    def __init__(self, neurons: LIF, shape: tuple[int, int, int], kind: type):
+        self.neurons, self.subtract = neurons, neurons.reset == "subtract"
+        self.u: Array = np.empty(shape, dtype=kind)
+        self.d: Array = np.zeros(shape, dtype=kind)
+        self.s: U1 = np.zeros(shape, dtype=np.uint8)
+
+    def forward(self, t: int, x: Array) -> None:
+        """Potentials and spikes of step t, after those before; x (B, n)."""
+        (leak, gain), u, s = self.neurons.constants(), self.u, self.s
+        threshold, v = self.neurons.threshold, np.zeros_like(x)
+        if t:
+            v = u[t - 1] - threshold * s[t - 1] if self.subtract else np.where(s[t - 1], 0, u[t - 1])
+        u[t] = leak * v + gain * x
+        s[t] = u[t] >= threshold
+
+    def backward(self, t: int, g: Array) -> None:
+        """Gradient of the currents of step t, after those that follow, from that of the spikes, g (B, n)."""
+        (leak, gain), u, d = self.neurons.constants(), self.u, self.d
+        threshold = self.neurons.threshold
+        carry = leak * d[t + 1] / gain if t + 1 < u.shape[0] else np.zeros_like(g)
+        h = slopes_of(self.neurons.surrogate, u[t] - threshold)
+        push = g if self.neurons.detach else g - carry * (threshold if self.subtract else u[t])
+        kept = carry if self.subtract else np.where(u[t] >= threshold, 0, carry)
+        d[t] = gain * (kept + h * push)
+
+
 class LIF(Layer):
     """Leaky integrate-and-fire in discrete steps; its namesake `neurodev.LIF` is a neuron of the event engine.
 
@@ -279,6 +325,10 @@ class LIF(Layer):
     def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
         """Gradients of the neuron's own parameters; none here."""
 
+    def in_steps(self, shape: tuple[int, int, int], kind: type) -> Steps:
+        """The same equations one step at a time, for (T, B, n) currents: what `Recurrent` asks for."""
+        return Steps(self, shape, kind)
+
 
 class IF(LIF):
     """Integrate-and-fire without leak; parameters as `LIF`."""
@@ -357,24 +407,3 @@ class ReLU(Layer):
         y = x.like(np.maximum(x.value, 0))
         pull = lambda dy: x.like(np.where(x.value > 0, in_layout(dy, x.layout), 0).astype(x.value.dtype))
         return y, guarded(self, y, pull)
-
-
-def step_forward(neurons: LIF, u: Array, s: NDArray[np.uint8], t: int, x: Array) -> None:
-    """One step of `integrate` for neurons that feed back on themselves; u, s (T, B, n), x (B, n)."""
-    leak, gain = neurons.constants()
-    v = np.zeros_like(x)
-    if t:
-        v = u[t - 1] - neurons.threshold * s[t - 1] if neurons.reset == "subtract" else np.where(s[t - 1], 0, u[t - 1])
-    u[t] = leak * v + gain * x
-    s[t] = u[t] >= neurons.threshold
-
-
-def step_adjoint(neurons: LIF, u: Array, g: Array, t: int, d: Array) -> None:
-    """One step of `adjoint`; d (T, B, n) holds later steps, with the gain applied."""
-    leak, gain = neurons.constants()
-    subtract = neurons.reset == "subtract"
-    carry = leak * d[t + 1] / gain if t + 1 < u.shape[0] else np.zeros_like(g)
-    h = slopes_of(neurons.surrogate, u[t] - neurons.threshold)
-    push = g if neurons.detach else g - carry * (neurons.threshold if subtract else u[t])
-    kept = carry if subtract else np.where(u[t] >= neurons.threshold, 0, carry)
-    d[t] = gain * (kept + h * push)

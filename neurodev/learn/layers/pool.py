@@ -256,6 +256,7 @@ class Repeat(Layer):
     def __init__(self, steps: int):
         super().__init__()
         self.steps = doors.whole("steps", steps)
+        doors.room(f"Repeat({self.steps})", 4.0 * self.steps, "lower steps")
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Currents (steps * B, n), and their pullback.

@@ -70,21 +70,12 @@ class Weighted(Layer, word=False):
     def keep_words(self, n_out: Any, bias: Any, gain: Any, storage: Any, density: Any, name: Any) -> None:
         """Look at the arguments that all of them share, and keep them."""
         self.n_out, self.bias = doors.whole("n_out", n_out), doors.yes_or_no("bias", bias)
+        doors.room(f"a layer of {self.n_out} units", doors.PAIR_BYTES * float(self.n_out), "n_out must be smaller")
         self.gain, self.density = doors.number("gain", gain, above=0), doors.number("density", density, above=0, high=1)
         self.storage, self.name = doors.one_of("storage", storage, STORAGES), doors.a_name(name)
 
     def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
-        """Draw the weights of `n_in` rows; streams are named after the layer.
-
-        Raises
-        ------
-        ParameterError
-            If no memory holds them.
-        """
-        doors.room(
-            f"{self.name or type(self).__name__} ({n_in} x {self.n_out} weights)",
-            doors.PAIR_BYTES * float(n_in) * self.n_out, "n_out must be smaller",
-        )  # fmt: skip
+        """Draw the weights of `n_in` rows; streams are named after the layer."""
         w = initial_weights(n_in, self.n_out, n_in * self.density, self.gain, seed, self.name, kind)
         alive = None
         if self.density < 1:
