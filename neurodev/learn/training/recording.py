@@ -18,8 +18,8 @@ from neurodev.learn.training.checkpoint import check_state, pack, restore, state
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.description import differences, told
 from neurodev.learn.training.epoch import Epoch
-from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.patience import Patience
+from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
