@@ -43,6 +43,9 @@ class Wiring(Registered, ABC, kind="wiring"):
         return a
 
 
+_FAR = 600.0  # in the exponent of a Gaussian: near 745 it is 0 in float64, and nobody would be found
+
+
 def _whole(inputs: float, what: str) -> None:
     if int(inputs) != inputs:
         raise ParameterError(f"{what}.inputs must be a whole number of synapses per target, got {inputs!r}")
@@ -79,11 +82,13 @@ class Near(Wiring):
         _whole(self.inputs, "Near")
 
     def affinity(self, source: F8, target: F8, same: bool) -> F8:
-        """Gaussian of distance, (n_target, n_source)."""
+        """Gaussian of distance, (n_target, n_source); of a target far from all sources, relative to its nearest."""
         d2 = ((target[:, None, :] - source[None, :, :]) ** 2).sum(axis=2)
-        a: F8 = np.exp(-d2 / (2.0 * self.sigma**2))
         if same:
-            np.fill_diagonal(a, 0.0)
+            np.fill_diagonal(d2, np.inf)
+        nearest = d2.min(axis=1, keepdims=True, initial=np.inf)
+        far = (nearest > _FAR * 2.0 * self.sigma**2) & np.isfinite(nearest)
+        a: F8 = np.exp(-(d2 - np.where(far, nearest, 0.0)) / (2.0 * self.sigma**2))
         return a
 
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
@@ -100,7 +105,8 @@ class Near(Wiring):
             if multapses:
                 p = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
                 u = draw.random((block.stop - first, k)) * p[:, -1:]
-                chosen[block] = (u[:, :, None] >= p[:, None, :]).sum(axis=2)
+                for row, below, at in zip(chosen[block], p, u, strict=True):
+                    row[:] = np.searchsorted(below, at, side="right")
             else:
                 # the k largest of log p + Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006)
                 noisy = log_p + draw.gumbel(size=log_p.shape)
