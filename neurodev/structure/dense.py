@@ -162,7 +162,7 @@ class DenseTable(Table):
         return (*super()._array_names(), "alive")
 
     def _check_loaded(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        check_grid(self, arrays)
+        check_grid(self.arrays(), self.n_target, self.stride, arrays)
 
     def grid(self, a: NDArray[Any]) -> NDArray[Any]:
         """A view of a slot array as (n_source, stride)."""

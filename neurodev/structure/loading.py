@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,6 @@ from numpy.typing import NDArray
 from neurodev.arrays import B1, I8
 from neurodev.errors import ParameterError
 from neurodev.structure import store
-
-if TYPE_CHECKING:
-    from neurodev.structure.dense import DenseTable
-    from neurodev.structure.table import Table
 
 Arrays = Mapping[str, NDArray[Any]]
 SLOTS = ("post", "weight", "row", "pos_in", "uid", "born")
@@ -25,8 +21,8 @@ def _refuse(what: str) -> None:
     raise ParameterError(f"arrays of a table are damaged: {what}")
 
 
-def check_shapes(table: Table, names: tuple[str, ...], arrays: Arrays) -> None:
-    """Refuse arrays of other types or shapes than a table between these numbers of units has.
+def check_shapes(own: Arrays, arrays: Arrays) -> None:
+    """Refuse arrays of other types or shapes than a table between these numbers of units has, whose are `own`.
 
     Raises
     ------
@@ -37,14 +33,16 @@ def check_shapes(table: Table, names: tuple[str, ...], arrays: Arrays) -> None:
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SLOTS, (capacity,))
     shapes |= {"alive": (capacity,), "f": (arrays["columns"].size, capacity), "numbers": (3,)}
     shapes |= dict.fromkeys(("in_slot", "in_row"), (arrays["in_slot"].size,))
-    for name in (*names, "numbers"):
-        own, a = getattr(table, name, arrays["numbers"]), arrays[name]
-        wanted = shapes.get(name, own.shape if name.startswith(("row_", "in_st", "in_le", "in_ro")) else a.shape)
+    for name in own:
+        if name == "columns":
+            continue
+        a = arrays[name]
+        wanted = shapes.get(name, own[name].shape)
         if a.shape != wanted:
             _refuse(f"{name} must have shape {wanted}, got {a.shape}")
-        kinds = (np.float32, np.float64) if name in FLOATS else (np.int64 if name == "numbers" else own.dtype,)
+        kinds = [np.dtype(np.float32), np.dtype(np.float64)] if name in FLOATS else [own[name].dtype]
         if a.dtype not in kinds:
-            _refuse(f"{name} must be {np.dtype(kinds[-1])}, got {a.dtype}")
+            _refuse(f"{name} must be {kinds[-1]}, got {a.dtype}")
     if arrays["columns"].dtype.kind != "U" or np.unique(arrays["columns"]).size != arrays["columns"].size:
         _refuse("columns must be distinct words")
 
@@ -59,7 +57,7 @@ def _lie_apart(start: I8, length: NDArray[Any], room: NDArray[Any], end: int) ->
     return not np.any(start[used[:-1]] + room[used[:-1]] > start[used[1:]])
 
 
-def check_rows(table: Table, arrays: Arrays) -> None:
+def check_rows(n_row: int, n_target: int, arrays: Arrays) -> None:
     """Refuse rows, targets and in-lists that point anywhere but at each other.
 
     Raises
@@ -78,9 +76,9 @@ def check_rows(table: Table, arrays: Arrays) -> None:
         _refuse(f"{n} synapses are counted, {int(length.sum(dtype=np.int64))} lie in rows")
     live = np.empty(n, dtype=np.int64)
     store.live_slots(start.copy(), length.copy(), live)
-    if n and int(arrays["post"][live].max()) >= table.n_target:
-        _refuse(f"a synapse points at target {int(arrays['post'][live].max())} of {table.n_target}")
-    if np.any(arrays["row"][live] != np.repeat(np.arange(table.n_row), length)):
+    if n and int(arrays["post"][live].max()) >= n_target:
+        _refuse(f"a synapse points at target {int(arrays['post'][live].max())} of {n_target}")
+    if np.any(arrays["row"][live] != np.repeat(np.arange(n_row), length)):
         _refuse("a synapse carries the number of another row")
     if np.unique(arrays["uid"][live]).size != n:
         _refuse("two synapses share a uid")
@@ -98,8 +96,8 @@ def _check_in_lists(arrays: Arrays, live: I8, in_end: int) -> None:
         _refuse("an in-list and the rows disagree")
 
 
-def check_grid(table: DenseTable, arrays: Arrays) -> None:
-    """Refuse a dense table whose slots are not those of its pairs, or whose flags are no flags.
+def check_grid(own: Arrays, n_target: int, stride: int, arrays: Arrays) -> None:
+    """Refuse a dense table whose slots are not those of its pairs (as in `own`), or whose flags are no flags.
 
     Raises
     ------
@@ -107,10 +105,10 @@ def check_grid(table: DenseTable, arrays: Arrays) -> None:
         Saying what does not hold.
     """
     for name in ("post", "row", "row_start", "row_length", "row_room"):
-        if not np.array_equal(arrays[name], getattr(table, name)):
-            _refuse(f"{name} is not that of a dense table of {table.n_source} x {table.n_target}")
+        if not np.array_equal(arrays[name], own[name]):
+            _refuse(f"{name} is not that of a dense table of {own['row_start'].size} x {n_target}")
     alive = arrays["alive"]
-    if np.any(alive > 1) or np.any(table.grid(alive)[:, table.n_target :]):
+    if np.any(alive > 1) or np.any(alive.reshape(-1, stride)[:, n_target:]):
         _refuse("alive must be 0 or 1, and 0 beyond the targets")
     if int(alive.sum(dtype=np.int64)) != int(arrays["numbers"][0]):
         _refuse(f"{int(arrays['numbers'][0])} synapses are counted, {int(alive.sum(dtype=np.int64))} are alive")

@@ -76,7 +76,7 @@ def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
 def draw_places(stream: np.uint64, uids: U8, n_branch: float, length: float, branch: F8, place: F8) -> None:
     """Branch and place of the synapses `uids`, (n,) each: functions of (stream, uid) alone."""
     for k in range(uids.shape[0]):
-        branch[k] = np.floor(n_branch * uniform(stream, uids[k], np.uint64(0)))
+        branch[k] = min(np.floor(n_branch * uniform(stream, uids[k], np.uint64(0))), n_branch - 1.0)  # u may round to 1
         place[k] = length * uniform(stream, uids[k], np.uint64(1))
 
 

@@ -367,7 +367,7 @@ class Table:
                     f"{name} must have shape {getattr(self, name).shape}, got {arrays[name].shape}: build the table "
                     "between the same numbers of units"
                 )
-        check_shapes(self, names, arrays)
+        check_shapes(self.arrays(), arrays)
         self._check_loaded(arrays)
         self.keep_slots(False)
         self._index = None
@@ -383,7 +383,7 @@ class Table:
         return _ARRAYS
 
     def _check_loaded(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        check_rows(self, arrays)
+        check_rows(self.n_row, self.n_target, arrays)
 
     def memory(self) -> float:
         """Bytes per living synapse, slack included."""

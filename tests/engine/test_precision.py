@@ -88,6 +88,7 @@ def pairs(rule, step, n=400, inhibitory=False):
     return abs(float(sim.tables[q.name].weight[0])) - 0.5, n * step
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("bounds", ["hard", "multiplicative", "power"])
 def test_small_steps_of_pairs_add_up(bounds, step):
@@ -99,6 +100,7 @@ def test_small_steps_of_pairs_add_up(bounds, step):
     assert got == pytest.approx(expected, rel=1e-5, abs=1e-14)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("step", STEPS[:2])
 def test_small_steps_of_other_hooks_add_up(step):
     """At an arrival (losses of bursts), at a spike (triplets), and of inhibition."""
@@ -112,6 +114,7 @@ def test_small_steps_of_other_hooks_add_up(step):
     assert got == pytest.approx(sum_of * np.exp(-2.0 / 20.0), rel=1e-5)
 
 
+@pytest.mark.compiled
 def test_small_steps_of_ticks_add_up():
     """BCM on weights: the change is proportional to its rate over six decades."""
 
@@ -131,6 +134,7 @@ def test_small_steps_of_ticks_add_up():
 # ---------------------------------------------------------------------- single precision, where it is asked for
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("kind", ["uniform", "mixed"])
 def test_single_precision_is_that_of_rounded_weights(kind, together):
