@@ -48,6 +48,7 @@ I8 = NDArray[np.int64]
 MAX_LANES = 64
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
+LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
 _LONGEST_WINDOW = 16.0  # ms
 EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
 
@@ -289,27 +290,55 @@ def put_on_branches(network: Network, q: Projection, table: Table, slots: I8, fi
     table.column("branch")[slots], table.column("place")[slots] = branch, place
 
 
-def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
-    """One lane for each projection and delay, inhibitory sources first: of equal times, the first lane comes first.
+def _signs(q: Projection, together: bool) -> tuple[int, ...]:
+    """The lanes of a projection for each delay: of both signs (0), or first the negative weights and then the others.
+
+    Where simultaneous arrivals are summed, or their crossing is predicted, nothing is tested between two of them.
+    """
+    model = q.target.model
+    tested = isinstance(model, NeuronModel) and model.rules() is None
+    return (-1, 1) if q.signed and tested and not together else (0,)
+
+
+def make_lanes(projections: list[Projection], tables: list[Table], together: bool) -> Lanes:
+    """One lane for each projection and delay, inhibition first: of equal times, the first lane comes first.
 
     One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
-    a neuron that is tested after each of them fires if and only if their sum reaches threshold.
+    a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
+    signs leave one source, a spike travels in two lanes.
     """
-    population, projection, lane, delay = [], [], [], []
-    for i in sorted(range(len(projections)), key=lambda i: not projections[i].source.inhibitory):
+    population, projection, lane, delay, sign = [], [], [], [], []
+    lanes = [(i, one) for i, q in enumerate(projections) for one in _signs(q, together)]
+    for i, one in sorted(lanes, key=lambda x: not (x[1] < 0 or (x[1] == 0 and projections[x[0]].source.inhibitory))):
         q, table = projections[i], tables[i]
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
             projection.append(i)
             lane.append(k)
             delay.append(float(d))
+            sign.append(one)
     return Lanes(
         np.array(population, dtype=np.int64),
         np.array(projection, dtype=np.int64),
         np.array(lane, dtype=np.int64),
         np.array(delay, dtype=np.float64),
         np.zeros(len(delay), dtype=np.int64),
+        np.array(sign, dtype=np.int64),
     )
+
+
+def check_start(start: Any) -> float:
+    """The spike time at which a run begins, ms.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number, or so far from zero that windows no longer lie on their grid.
+    """
+    number = isinstance(start, (int, float, np.number)) and not isinstance(start, bool)
+    if not number or not abs(start) <= LATEST:
+        raise ParameterError(f"start must be a spike time in ms, not beyond {LATEST:.3g}, got {start!r}")
+    return float(start)
 
 
 def buffer_room(n_cell: int) -> int:
@@ -333,19 +362,17 @@ def make_queue(n_neuron: int, room: int = 4096) -> Queue:
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(few), np.zeros(few, u4), np.zeros(few),
         np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
-        np.zeros(n_neuron + 1, u4),
+        np.zeros(n_neuron + 1, u4), np.zeros(n_neuron + 1, u4), np.zeros(n_neuron, u4),
     )  # fmt: skip
 
 
 def make_background(network: Network, neurons: Neurons) -> Background:
-    """One stream for each range of equal rates."""
+    """One stream for each range of equal rates, those at rest included: their rate may be raised."""
     rate, weight, exponential, first, size, key = [], [], [], [], [], []
     for i, (p, b) in enumerate(network.backgrounds):
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
         edges = np.flatnonzero(np.diff(rates)) + 1
         for k, piece in enumerate(np.split(np.arange(p.n), edges)):
-            if rates[piece[0]] <= 0:
-                continue
             rate.append(rates[piece[0]] * piece.size / 1e3)
             weight.append(b.weight)
             exponential.append(int(b.amplitudes == "exponential"))

@@ -29,7 +29,7 @@ from neurodev.structure.log import BIRTH, DEATH, LogBatch, NeuronBatch, NeuronLo
 from neurodev.structure.plan import Applied, NeuronPlan, Plan, apply, merge, merge_neurons, removal
 from neurodev.structure.table import Table
 from neurodev.structure.verify import verify
-from neurodev.units import day, hour
+from neurodev.units import day, hour, slack
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -146,7 +146,7 @@ class Simulator:
     @property
     def spike(self) -> float:
         """Spike time since the start, ms."""
-        return self.engine.now - self.start
+        return self.engine.elapsed
 
     @property
     def life(self) -> float:
@@ -157,13 +157,13 @@ class Simulator:
         """Run to spike time `stop` (ms since the start), ticks included."""
         while True:
             next_tick = (self.n_tick + 1) * self.tick_spike
-            # 1e-9 ms of slack: a stop meant to be a tick is a tick
-            if next_tick > stop + 1e-9:
+            # a stop meant to be a tick is a tick
+            if next_tick > stop + min(slack(stop), 1e-3 * self.tick_spike):
                 break
-            self.engine.run_until(self.start + next_tick)
+            self.engine.run_until(next_tick)
             self._do_tick()
         if stop > self.spike:
-            self.engine.run_until(self.start + stop)
+            self.engine.run_until(stop)
 
     # ------------------------------------------------------------------ a tick
 

@@ -119,7 +119,8 @@ class Plateau(Branches):
     """NMDA-like plateaus: a branch excited over its threshold adds a current that lasts.
 
     It begins with the arrival that lifts the excitation of the branch to `threshold` and ends `duration` later,
-    whatever comes; then the next such arrival begins another.  Onset and end are events, in closed form.
+    whatever comes; the next such arrival begins another, also at the instant of the end.  Onset and end are events, in
+    closed form.
 
     Parameters
     ----------

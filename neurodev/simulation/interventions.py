@@ -103,7 +103,10 @@ class Block(Intervention):
 
 @dataclass
 class SetRate(Intervention):
-    """Change the rate (Hz) of a population's background."""
+    """Change the rate (Hz) of a population's background, for all of its neurons; 0 stops it.
+
+    A population with several backgrounds has them all at this rate.
+    """
 
     population: Any
     rate_hz: float
@@ -111,22 +114,14 @@ class SetRate(Intervention):
     def check(self, sim: Simulator) -> None:
         """The population has a background, the rate is not negative."""
         p = _population(sim, self.population)
-        if not np.isfinite(self.rate_hz) or self.rate_hz <= 0:
-            raise ParameterError(
-                f"rate_hz must be a positive number, got {self.rate_hz!r}; to stop a drive use Silence"
-            )
-        owners = [q for q, b in sim.network.backgrounds if np.ndim(b.rate_hz) == 0]
-        if p not in owners:
-            raise BuildError(
-                f"{p.name!r} has no background with one rate: net.background({p.name}, nd.Background(...))"
-            )
+        if not np.isfinite(self.rate_hz) or self.rate_hz < 0:
+            raise ParameterError(f"rate_hz must be a number of Hz >= 0, got {self.rate_hz!r}")
+        if all(q is not p for q, _ in sim.network.backgrounds):
+            raise BuildError(f"{p.name!r} has no background: net.background({p.name}, nd.Background(...))")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
-        p = _population(sim, self.population)
-        for i, (q, b) in enumerate(sim.network.backgrounds):
-            if q is p and np.ndim(b.rate_hz) == 0:
-                sim.engine.set_background_rate(i, self.rate_hz, p.n)
+        sim.engine.set_background_rate(_population(sim, self.population).index, self.rate_hz)
 
 
 @dataclass

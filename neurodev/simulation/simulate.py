@@ -24,7 +24,7 @@ from neurodev.runs.run import Run
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
-from neurodev.units import day, hour
+from neurodev.units import day, hour, slack
 
 _FLUSH_SECONDS = 2.0
 _STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
@@ -223,7 +223,7 @@ class Simulation:
         if clock not in ("life", "spike"):
             raise ParameterError(f"clock must be 'life' or 'spike', got {clock!r}")
         spike = when / self.simulator.acceleration if clock == "life" else when
-        if not np.isfinite(spike) or spike < self.spike - 1e-9:
+        if not np.isfinite(spike) or spike < self.spike - slack(self.spike):
             raise ParameterError(
                 f"when={when!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes"
             )
@@ -256,7 +256,7 @@ class Simulation:
         bar = Progress(s, end) if self._progress else None
         patience = _Patience()
         try:
-            while s.spike < end - 1e-9:
+            while s.spike < end - slack(end):
                 patience.check()
                 stop = min(end, (s.n_tick + 1) * s.tick_spike)
                 if s.tick_spike > _PIECE:
@@ -267,7 +267,7 @@ class Simulation:
                     stop = min(stop, min(p[0] for p in self._probes))
                 s.run_until_spike(stop)
                 self._sample(stop)
-                while self._schedule and self._schedule[0][0] <= s.spike + 1e-9:
+                while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
                     self._schedule.pop(0)[2].apply(s)
                 if bar is not None:
                     bar.update()
@@ -283,7 +283,7 @@ class Simulation:
 
     def _sample(self, now: float) -> None:
         for i, (when, every, p) in enumerate(self._probes):
-            if when <= now + 1e-9:
+            if when <= now + slack(now):
                 p.sample(now)
                 self._probes[i] = (when + every, every, p)
 

@@ -70,8 +70,8 @@ def deliver_mixed(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, of
 
 
 @kernel
-def deliver_young(s: int, q: Int, u: F8, first: Int, last: Int, t: float, emitted: float) -> int:
-    """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
+def deliver_some(s: int, q: Int, u: F8, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
+    """The synapses of one row that were not born after `emitted` and have weights of a sign; how many fired."""
     pr = projections_of(s)
     uid = view_u8(pr.uid[q], pr.capacity[q])
     post = view_u4(pr.post[q], pr.capacity[q])
@@ -80,7 +80,7 @@ def deliver_young(s: int, q: Int, u: F8, first: Int, last: Int, t: float, emitte
     nn = neurons_of(s)
     fired = 0
     for k in range(first, last):
-        if uid[k] >= limit:
+        if uid[k] >= limit or sign * weight[k] < 0.0:
             continue
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
@@ -119,6 +119,7 @@ def arrive(s: int, k: Int) -> int:
     first = view_i8(pr.row_start[q], n_row)[row]
     last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
     u = nn.u
+    sign = lanes_of(s).sign[lane]
     young = False
     if pr.birth_count[q] > 0:
         emitted = t - lanes_of(s).delay[lane]
@@ -128,8 +129,8 @@ def arrive(s: int, k: Int) -> int:
     if ruled:
         call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, t - lanes_of(s).delay[lane], t)
         fired = 0
-    elif young:
-        fired = deliver_young(s, q, u, first, last, t, t - lanes_of(s).delay[lane])
+    elif young or sign != 0:
+        fired = deliver_some(s, q, u, first, last, t, t - lanes_of(s).delay[lane], sign)
     else:
         post = view_u4(pr.post[q], pr.capacity[q])
         weight = view_f4(pr.weight[q], pr.capacity[q])
@@ -137,7 +138,8 @@ def arrive(s: int, k: Int) -> int:
             fired = deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
         else:
             fired = deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t)
-    clock_of(s).n[N_EVENTS] += last - first
+    if sign >= 0:  # a row of both signs comes twice
+        clock_of(s).n[N_EVENTS] += last - first
     h = hooks_of(s)
     for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
         call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
