@@ -1,9 +1,8 @@
 """The simulator: two clocks, ticks with fixed phases, plans, recording.
 
 Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks,
-absolute multiples of a
-period of life time.  Phases of a tick: signals, additions, integration, proposals (neurons first), one merged plan
-for each projection, weights refreshed, recording.
+absolute multiples of a period of life time.  Phases of a tick: signals, additions, integration, proposals (neurons
+first), one merged plan for each projection, weights refreshed, what follows from it, recording.
 """
 
 from __future__ import annotations
@@ -196,6 +195,15 @@ class Simulator:
         self.views[q.name].mortal = not any(m.forbids_deaths() for m in self._active(q.name, q.mechanisms))
         self.integrated[q.name] = any(m.writes_weight(columns) for m in q.mechanisms if self._prepared(q.name, m))
 
+    def _phase(self, name: str) -> None:
+        """One phase of all mechanisms, those of populations first."""
+        for p in self.network.populations.values():
+            for m in self._active(p.name, p.mechanisms):
+                getattr(m, name)(self.neuron_views[p.name])
+        for q in self.network.projections.values():
+            for m in self._active(q.name, q.mechanisms):
+                getattr(m, name)(self.views[q.name])
+
     def _do_tick(self) -> None:
         self.n_tick += 1
         c = self.clock
@@ -203,16 +211,11 @@ class Simulator:
         counts = dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
         for name, k in counts.items():
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
-        populations, projections = self.network.populations.values(), self.network.projections.values()
+        projections = self.network.projections.values()
         for q in projections:
             self.tables[q.name].keep_slots(bool(q.mechanisms))  # listed once for all phases
-        for phase in ("signals", "add", "advance"):
-            for p in populations:
-                for m in self._active(p.name, p.mechanisms):
-                    getattr(m, phase)(self.neuron_views[p.name])
-            for q in projections:
-                for m in self._active(q.name, q.mechanisms):
-                    getattr(m, phase)(self.views[q.name])
+        for name in ("signals", "add", "advance"):
+            self._phase(name)
         gone = self._decide_fates()
         applied = {}
         for q in projections:
@@ -223,6 +226,7 @@ class Simulator:
                 if q.spines is not None:
                     self.refresh_weights(q)
             self.tables[q.name].keep_slots(False)
+        self._phase("settle")
         self.engine.refresh_addresses()
         self.engine.set_budget(self.events_per_tick)
         report = TickReport(

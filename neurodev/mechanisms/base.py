@@ -4,7 +4,7 @@ A mechanism *owns* columns (it integrates them), *adds* to drive columns that so
 and *reads* columns and signals.  It never edits the structure: it proposes a `Plan`.  At a tick every driver
 calls, for all mechanisms, one phase after the other::
 
-    signals -> add -> advance -> propose -> (merged plan, `born`) -> weights refreshed -> recording
+    signals -> add -> advance -> propose -> (merged plan, `born`, weights refreshed) -> settle -> recording
 
 Between ticks a mechanism with hot hooks sees every arrival and every spike (`Hot`).  A hook is a
 C function ``hook(record, a, b, c, d, t)``, so that every hook has one signature for ever; `record` is an address, by
@@ -324,6 +324,9 @@ class Mechanism(Registered, kind="mechanism"):
     def propose(self, view: Any) -> Plan | NeuronPlan | None:
         """Fourth phase: ask for deaths and births (of neurons, where the mechanism is used on a population)."""
         return None
+
+    def settle(self, view: Any) -> None:
+        """Last phase of a tick: what follows once deaths and births were applied, everywhere."""
 
     def born(self, view: Any, slots: I8) -> None:
         """After births were applied: give owned columns (or signals) of the newborn synapses (neurons) their values."""

@@ -11,8 +11,8 @@ the life clock: a tick adds ``nu`` times the mean of g times the tick's life tim
 acceleration 1 both clocks are one and nothing is averaged.
 
 Signals of a kind k: ``elements_k`` (z), ``growth_k`` (integral of g since the last tick, ms of spike time),
-``connected_k``, ``vacant_k``, and what projections need to share them fairly (``undealt_k``, ``offer_k``,
-``users_k``).
+``connected_k``, ``vacant_k`` (before a tick pairs them), ``freed_k`` (in that tick), and what projections need to share
+them fairly (``undealt_k``, ``offer_k``, ``users_k``).
 Sources: Butz & van Ooyen 2013; the public code of NEST and RELeARN.
 """
 
@@ -34,7 +34,7 @@ from neurodev.params import param
 from neurodev.signals.calcium import decayed
 
 S_CALCIUM, S_TIME, S_FIRST = 0, 1, 2  # signals of the hook; then the growth of every kind
-_SHARED = ("connected", "vacant", "undealt", "offer", "users")
+_SHARED = ("connected", "vacant", "freed", "undealt", "offer", "users")
 
 
 class GrowthParameters(NamedTuple):
@@ -100,8 +100,9 @@ class Growth(Mechanism):
     calcium : float
         Calcium at the beginning.
     vacancy_tau : float, ms (life)
-        Whole vacant elements decay with this time constant; infinite: not at all.  (NEST's `tau_vacant` is the
-        fraction lost at an update: ``tick / vacancy_tau`` where that is small.)
+        Whole elements that are still vacant when a tick has made its synapses decay with this time constant;
+        infinite: not at all.  (NEST's `tau_vacant` is the fraction lost at an update, in the same order:
+        ``tick / vacancy_tau`` where that is small.)
 
     Notes
     -----
@@ -186,14 +187,18 @@ class Growth(Mechanism):
             b[f"growth_{kind}"][:] = 0.0
         b["growth_tick"][b.alive] = c.tick
 
-    def add(self, view: NeuronView) -> None:
-        """Vacant elements decay (the projections have counted their synapses)."""
+    def settle(self, view: NeuronView) -> None:
+        """What is still vacant decays: elements that became whole in this tick have had their chance to pair.
+
+        Those that a synapse left in this tick have theirs at the next one.
+        """
         if np.isinf(self.vacancy_tau):
             return
         lost = -np.expm1(-view.clock.tick_life / self.vacancy_tau)
         for kind in self.curves():
             z = view.block[f"elements_{kind}"]
-            z -= lost * np.maximum(np.floor(z) - view.block[f"connected_{kind}"], 0.0)
+            busy = view.block[f"connected_{kind}"] + view.block[f"freed_{kind}"]
+            z -= lost * np.maximum(np.floor(z) - busy, 0.0)
 
     def born(self, view: NeuronView, slots: I8) -> None:
         """A newborn neuron has `start` elements of every kind, and no calcium."""
