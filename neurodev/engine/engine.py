@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from neurodev.engine import build
 from neurodev.engine.drives import bound, chunk_of
-from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
+from neurodev.engine.hooks import (
+    bring_up,
+    brought_up,
+    find_hot,
+    find_hot_populations,
+    list_hooks,
+    make_hooks,
+    signal_blocks,
+)
 from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
 from neurodev.engine.loop.spiking import predict_delta
@@ -392,21 +400,40 @@ class Engine:
         r.count[:] = 0
         return out
 
-    def potential(self, population: str) -> F8:
-        """Membrane potentials (mV) of a population now; reset while refractory, NaN where no neuron lives."""
+    def catch_up(self, place: int, mechanism: str, neurons: bool = False) -> None:
+        """Bring what a mechanism of a projection (or of `neurons`) keeps as of the last event to the present."""
+        for h in self.hot_populations if neurons else self.hot:
+            if h.place == place and h.mechanism.name == mechanism and h.hot.catch_up is not None:
+                bring_up(h, float(self.state.clock.time[T_NOW]))
+
+    def kept_lazily(self, place: int, column: str, neurons: bool = False) -> F8 | None:
+        """A column of a projection (or signal of `neurons`) now, if it is kept as of the last event, else None.
+
+        Nothing of it is changed.
+        """
+        for h in self.hot_populations if neurons else self.hot:
+            if h.place == place and h.hot.catch_up is not None and column in h.hot.columns:
+                return brought_up(h, column, float(self.state.clock.time[T_NOW]))
+        return None
+
+    def potential(self, population: str, neurons: I8 | None = None) -> F8:
+        """Membrane potentials (mV) of a population, or of some of its neurons, now.
+
+        Reset while refractory, NaN where no neuron lives.
+        """
         p = self.network.populations[population]
         if not isinstance(p.model, NeuronModel):
             raise BuildError(f"{population!r} is a drive and has no membrane")
-        s = self.state
+        s, which = self.state, np.arange(p.n) if neurons is None else neurons
         if p.index in self.cells:
-            v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))
-            return np.where(self.alive[p.index], v, np.nan)
-        here = slice(int(s.neurons.first[p.index]), int(s.neurons.first[p.index]) + p.n)
+            v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))[which]
+            return np.where(self.alive[p.index][which], v, np.nan)
+        here = int(s.neurons.first[p.index]) + which
         u, kind = s.neurons.u[here], s.neurons.kind[here]
         dt = s.clock.time[T_NOW] - s.clock.time[T_FRAME]
         v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
         v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
-        return np.where(self.alive[p.index], v, np.nan)
+        return np.where(self.alive[p.index][which], v, np.nan)
 
     def silence(self, population: int, on: bool) -> None:
         """Silence a population (or let it fire again, from reset)."""

@@ -8,6 +8,7 @@ first), one merged plan for each projection, weights refreshed, what follows fro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -114,6 +115,7 @@ class Simulator:
             self.network.seed, volume, sign * spines.weight / volume if spines else 0.0,
             volume * float(np.exp(spines.silent)) if spines else 0.0, q.source.positions, q.target.positions,
             q.wiring, q.source is q.target, q.multapses,
+            catch_up=partial(self.engine.catch_up, list(self.network.projections).index(q.name)),
         )  # fmt: skip
 
     def _prepare(self) -> None:
@@ -235,6 +237,38 @@ class Simulator:
         )  # fmt: skip
         for listener in self.listeners:
             listener.on_tick(self, report)
+
+    # ------------------------------------------------------------------ looking
+
+    def sampled(self, population: str, signal: str, cells: I8) -> F8:
+        """A signal of some cells of a population as it stands now, (n,); ``"V"`` is the potential, mV.
+
+        What is kept as of the last spike is brought to the present, and nothing of it is changed; what ticks compute
+        (rates, elements) is that of the last whole tick.
+        """
+        if signal == "V":
+            return self.engine.potential(population, cells)
+        index = self.network.populations[population].index
+        now = self.engine.kept_lazily(index, signal, neurons=True)
+        return np.asarray((self.blocks[population][signal] if now is None else now)[cells])
+
+    def sampled_synapses(self, projection: str, column: str, slots: I8) -> F8:
+        """A column, or the ``"weight"``, of some synapses of a projection as it stands now, (n,)."""
+        table, index = self.tables[projection], list(self.network.projections).index(projection)
+        if column == "weight":
+            return np.asarray(table.weight[slots], dtype=np.float64)
+        now = self.engine.kept_lazily(index, column)
+        return np.asarray((table.column(column) if now is None else now)[slots])
+
+    def state(self, projection: str) -> dict[str, NDArray[Any]]:
+        """All columns of the living synapses as they are now, for a snapshot."""
+        table = self.tables[projection]
+        out, here = table.state(), list(self.network.projections).index(projection)
+        for name in table.column_names:
+            now = self.engine.kept_lazily(here, name)
+            if now is not None:
+                out[name] = now[table.slots()]
+        return out
 
     # ------------------------------------------------------------------ neurons
 

@@ -63,6 +63,20 @@ def on_post(record: int, a: int, b: int, c: int, d: int, t: float) -> None:
     last[a] = now
 
 
+@hook
+def catch_up(record: int, a: int, b: int, c: int, d: int, t: float) -> None:
+    """Bring all neurons to the present, as `settle` does at a tick."""
+    p = parameters_of(record, GrowthParameters)
+    now = since_start(record, t)
+    calcium, last = signal_of(record, S_CALCIUM), signal_of(record, S_TIME)
+    for j in range(calcium.shape[0]):
+        span = max(now - last[j], 0.0)
+        for k in range(fields_of(record).n_kind):
+            signal_of(record, S_FIRST + k)[j] += grown(kind_of(record, k, CurveShape), calcium[j], span, p.tau)
+        calcium[j] = decayed(calcium[j], span, p.tau)
+        last[j] = now
+
+
 @kernel
 def settle(calcium: F8, last: F8, growth: F8, now: float, tau: float, curves: F8) -> None:
     """Bring all neurons from their last update to `now` (ms): growth of every kind, then calcium.
@@ -173,7 +187,9 @@ class Growth(Mechanism):
         """Calcium and growth at every spike."""
         signals = ("calcium", "calcium_time", *(f"growth_{kind}" for kind in self.curves()))
         parameters = GrowthParameters(tau=self.tau, beta=self.beta)
-        return Hot(None, on_post, parameters, signals, post_traces=(float("inf"),), kinds=self._shapes())
+        return Hot(
+            None, on_post, parameters, signals, post_traces=(float("inf"),), kinds=self._shapes(), catch_up=catch_up
+        )
 
     def signals(self, view: NeuronView) -> None:
         """Bring calcium to the tick's end, and turn the tick's growth into elements."""

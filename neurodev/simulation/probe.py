@@ -24,17 +24,12 @@ class Probe:
     def _read(self) -> NDArray[np.float64]:
         s = self._simulator
         if self._name in s.network.populations:
-            if self._signal == "V":
-                return s.engine.potential(self._name)
-            if self._signal not in s.blocks[self._name]:
-                known = ["V", *s.blocks[self._name].signals]
+            known = ["V", *s.blocks[self._name].signals]
+            if self._signal not in known:
                 raise ParameterError(f"{self._name!r} has no signal {self._signal!r}; it has {known}")
-            return s.blocks[self._name][self._signal].copy()
+            return s.sampled(self._name, self._signal, np.arange(s.network.populations[self._name].n))
         if self._name in s.tables:
-            table = s.tables[self._name]
-            if self._signal == "weight":
-                return table.weight[table.slots()].astype(float)
-            return table.column(self._signal)[table.slots()].copy()
+            return s.sampled_synapses(self._name, self._signal, s.tables[self._name].slots())
         raise ParameterError(f"nothing named {self._name!r} to probe")
 
     def sample(self, now: float) -> None:
