@@ -197,6 +197,10 @@ class Simulator:
         self.views[q.name].mortal = not any(m.forbids_deaths() for m in self._active(q.name, q.mechanisms))
         self.integrated[q.name] = any(m.writes_weight(columns) for m in q.mechanisms if self._prepared(q.name, m))
 
+    def take_counts(self) -> dict[str, I8]:
+        """Spike counts of every cell since the last tick, by population; they begin anew."""
+        return dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
+
     def _phase(self, name: str) -> None:
         """One phase of all mechanisms, those of populations first."""
         for p in self.network.populations.values():
@@ -210,7 +214,7 @@ class Simulator:
         self.n_tick += 1
         c = self.clock
         c.tick, c.life, c.spike = self.n_tick, self.n_tick * self.tick, self.start + self.n_tick * self.tick_spike
-        counts = dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
+        counts = self.take_counts()
         for name, k in counts.items():
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
         projections = self.network.projections.values()

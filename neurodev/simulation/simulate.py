@@ -293,6 +293,8 @@ class Simulation:
         self._closed = True
         s = self.simulator
         s.engine.flush_spikes()
+        if s.spike - s.n_tick * s.tick_spike > slack(s.spike):  # what came after the last whole tick
+            self.recorder.counts(s.take_counts())
         for q in s.network.projections.values():
             self.recorder.log(q.name, s.logs[q.name].take())
             if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):

@@ -303,7 +303,11 @@ def test_whole_elements_pair_before_the_vacant_decay(lost: float, tick: float) -
 def test_what_a_synapse_leaves_has_a_tick_to_pair_again() -> None:
     """A freed element is vacant from the next tick on: it pairs there, or decays, and not before."""
     sim = rest(
-        2, {AXON: STILL, DENDRITE: STILL}, nd.Pairing(sigma=np.inf), nd.Pairs([0, 1], [1, 0]), growth={"vacancy_tau": 1e3}
+        2,
+        {AXON: STILL, DENDRITE: STILL},
+        nd.Pairing(sigma=np.inf),
+        nd.Pairs([0, 1], [1, 0]),
+        growth={"vacancy_tau": 1e3},
     )
     b = sim.blocks["cells"]
     b[f"elements_{AXON}"][0] = 0.5  # its synapse goes; the dendrite of neuron 1 keeps its element over this tick
