@@ -32,12 +32,14 @@ from neurodev.engine.loop.state import (
     Record,
     State,
 )
-from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.network import Network, Population, Projection, Spines
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import Mechanism, check_writers
 from neurodev.neurons.channels import FRAME
-from neurodev.neurons.door import Door
+from neurodev.neurons.dendrite import check_dendrite
+from neurodev.neurons.door import Door, check_subclass
+from neurodev.neurons.drive import Background as PoissonInput
 from neurodev.neurons.model import Cells, Membrane, NeuronModel
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
 from neurodev.structure.store import Slots
@@ -46,6 +48,8 @@ from neurodev.structure.table import Table, UidSource
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 MAX_LANES = 64
+# what the loop does not ask of a membrane that it has inlined
+_UNCALLED = ("columns", "place_columns", "n_scratch", "start", "table", "potentials")
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
@@ -70,8 +74,13 @@ def membranes(populations: list[Population]) -> Membranes:
         if isinstance(p.model, NeuronModel):
             door = Door(p.model, p.n, p.name)
             parts.append(door.membrane(p.model.membrane(p.n, p.name), Membrane))
-            if p.model.rules() is None and not p.model.inlined:
+            inlined = p.model.rules() is None
+            if inlined and not p.model.inlined:
                 door.refuse("rules() returned None: it must name the compiled rules of the model")
+            author = next(c for c in type(p.model).__mro__ if "rules" in vars(c))
+            check_subclass(p.model, author, f"population {p.name!r}", _UNCALLED if inlined else ())
+            if p.model.dendrite is not None:
+                check_dendrite(p.model.dendrite, f"population {p.name!r}")
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
     all_of = Membrane(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -215,6 +224,8 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
 
 def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     """Draw the initial synapses of a projection."""
+    if q.spines is not None:
+        check_subclass(q.spines, Spines, f"projection {q.name!r}")
     draw = rng.generator(network.seed, q.name, "wiring")
     same = q.source is q.target
     here, there = (p.positions[: p.n - p.room] for p in (q.source, q.target))  # the unborn have no synapses
@@ -370,6 +381,7 @@ def make_background(network: Network, neurons: Neurons) -> Background:
     """One stream for each range of equal rates, those at rest included: their rate may be raised."""
     rate, weight, exponential, first, size, key = [], [], [], [], [], []
     for i, (p, b) in enumerate(network.backgrounds):
+        check_subclass(b, PoissonInput, f"background of {p.name!r}")
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
         edges = np.flatnonzero(np.diff(rates)) + 1
         for k, piece in enumerate(np.split(np.arange(p.n), edges)):

@@ -28,7 +28,14 @@ from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 from neurodev.jit import hook, kernel, rule
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronView
-from neurodev.mechanisms.growth_curves import CurveShape, GaussianGrowth, GrowthCurve, as_curve, growth_between
+from neurodev.mechanisms.growth_curves import (
+    CurveShape,
+    GaussianGrowth,
+    GrowthCurve,
+    as_curve,
+    check_curve,
+    growth_between,
+)
 from neurodev.mechanisms.hooks import fields_of, kind_of, parameters_of, signal_of, since_start
 from neurodev.params import param
 from neurodev.signals.calcium import decayed
@@ -150,7 +157,8 @@ class Growth(Mechanism):
         for kind in self.elements or ():
             if not isinstance(kind, str) or not kind.isidentifier():
                 raise ParameterError(f"a kind of Growth.elements must be a word, got {kind!r}")
-        self.curves()
+        for kind, curve in self.curves().items():
+            check_curve(curve, f"Growth.elements[{kind!r}]")
 
     def made_of(self) -> list[Any]:
         """The curves, also those that a study gave as tables."""
