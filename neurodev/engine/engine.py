@@ -30,6 +30,8 @@ from neurodev.engine.loop.state import (
     N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
+    N_DUE,
+    N_DUE_AT,
     N_EVENTS,
     N_NEED,
     N_OPEN,
@@ -448,7 +450,8 @@ class Engine:
         if on:
             s.neurons.u[here] = SENTINEL
             return
-        pending = set(s.queue.release_index[: s.clock.n[N_RELEASE]].tolist())
+        n, q = s.clock.n, s.queue
+        pending = {*q.release_index[: n[N_RELEASE]].tolist(), *q.due_index[n[N_DUE_AT] : n[N_DUE]].tolist()}
         free = np.array([j not in pending for j in range(here.start, here.stop)])
         free &= self.alive[population]
         if population in self.cells:
