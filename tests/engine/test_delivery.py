@@ -89,7 +89,7 @@ def test_cursors_deliver_what_one_event_per_synapse_does():
 
 @pytest.mark.parametrize("stop", [10.2, 12.9, 13.1, 13.3])
 def test_silence_that_ends_within_refractoriness_does_not_end_that(stop):
-    """Silenced at `stop` for no time, a cell that fired at 10 comes free at 13.25 as if nothing had been, or at once."""
+    """Silenced at `stop` for no time, a cell that fired at 10 comes free at 13.25 as if nothing had been, or then."""
     net = nd.Network(seed=1)
     s = net.add(nd.SpikeList([9.0, 12.2, 13.5], [0, 0, 0]), 1, name="s")
     e = net.add(nd.LIF(threshold=20.0, refractory=3.25, reset=5.0), 1, name="e")
