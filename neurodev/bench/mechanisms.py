@@ -30,7 +30,7 @@ _BESIDE: dict[str, tuple[type[Mechanism], ...]] = {
     "CalciumPlasticity": (SpineSize,),
     "ClusteredBirths": (Turnover,),
 }
-_PHASES = ("signals", "add", "advance", "propose", "born")
+_PHASES = ("signals", "add", "advance", "propose", "born", "settle")
 _WARM, _TICKS = 3, 12
 
 

@@ -33,12 +33,14 @@ from neurodev.engine.loop.state import (
     Record,
     State,
 )
-from neurodev.engine.network import PRECISIONS, Network, Population, Projection
+from neurodev.engine.network import PRECISIONS, Network, Population, Projection, Spines
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import Mechanism, check_writers
 from neurodev.neurons.channels import FRAME
-from neurodev.neurons.door import Door
+from neurodev.neurons.dendrite import check_dendrite
+from neurodev.neurons.door import Door, check_subclass
+from neurodev.neurons.drive import Background as PoissonInput
 from neurodev.neurons.model import Cells, Membrane, NeuronModel
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
 from neurodev.structure.store import Slots
@@ -48,8 +50,11 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 MAX_LANES = 64
 MOST_LANES = 65535  # of all projections: the agenda numbers them in 16 bits
+# what the loop does not ask of a membrane that it has inlined
+_UNCALLED = ("columns", "place_columns", "n_scratch", "start", "table", "potentials")
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
+LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
 _LONGEST_WINDOW = 16.0  # ms
 EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
 
@@ -71,8 +76,13 @@ def membranes(populations: list[Population]) -> Membranes:
         if isinstance(p.model, NeuronModel):
             door = Door(p.model, p.n, p.name)
             parts.append(door.membrane(p.model.membrane(p.n, p.name), Membrane))
-            if p.model.rules() is None and not p.model.inlined:
+            inlined = p.model.rules() is None
+            if inlined and not p.model.inlined:
                 door.refuse("rules() returned None: it must name the compiled rules of the model")
+            author = next(c for c in type(p.model).__mro__ if "rules" in vars(c))
+            check_subclass(p.model, author, f"population {p.name!r}", _UNCALLED if inlined else ())
+            if p.model.dendrite is not None:
+                check_dendrite(p.model.dendrite, f"population {p.name!r}")
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
     all_of = Membrane(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -216,6 +226,8 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
 
 def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     """Draw the initial synapses of a projection."""
+    if q.spines is not None:
+        check_subclass(q.spines, Spines, f"projection {q.name!r}")
     draw = rng.generator(network.seed, q.name, "wiring")
     same = q.source is q.target
     here, there = (p.positions[: p.n - p.room] for p in (q.source, q.target))  # the unborn have no synapses
@@ -292,20 +304,33 @@ def put_on_branches(network: Network, q: Projection, table: Table, slots: I8, fi
     table.column("branch")[slots], table.column("place")[slots] = branch, place
 
 
-def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
-    """One lane for each projection and delay, inhibitory sources first: of equal times, the first lane comes first.
+def _signs(q: Projection, together: bool) -> tuple[int, ...]:
+    """The lanes of a projection for each delay: of both signs (0), or first the negative weights and then the others.
+
+    Where simultaneous arrivals are summed, or their crossing is predicted, nothing is tested between two of them.
+    """
+    model = q.target.model
+    tested = isinstance(model, NeuronModel) and model.rules() is None
+    return (-1, 1) if q.signed and tested and not together else (0,)
+
+
+def make_lanes(projections: list[Projection], tables: list[Table], together: bool) -> Lanes:
+    """One lane for each projection and delay, inhibition first: of equal times, the first lane comes first.
 
     One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
-    a neuron that is tested after each of them fires if and only if their sum reaches threshold.
+    a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
+    signs leave one source, a spike travels in two lanes.
     """
-    population, projection, lane, delay = [], [], [], []
-    for i in sorted(range(len(projections)), key=lambda i: not projections[i].source.inhibitory):
+    population, projection, lane, delay, sign = [], [], [], [], []
+    lanes = [(i, one) for i, q in enumerate(projections) for one in _signs(q, together)]
+    for i, one in sorted(lanes, key=lambda x: not (x[1] < 0 or (x[1] == 0 and projections[x[0]].source.inhibitory))):
         q, table = projections[i], tables[i]
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
             projection.append(i)
             lane.append(k)
             delay.append(float(d))
+            sign.append(one)
     if len(delay) > MOST_LANES:
         raise BuildError(
             f"the projections have {len(delay)} delays together; at most {MOST_LANES}: use fewer projections, or "
@@ -317,7 +342,22 @@ def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
         np.array(lane, dtype=np.int64),
         np.array(delay, dtype=np.float64),
         np.zeros(len(delay), dtype=np.int64),
+        np.array(sign, dtype=np.int64),
     )
+
+
+def check_start(start: Any) -> float:
+    """The spike time at which a run begins, ms.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number, or so far from zero that windows no longer lie on their grid.
+    """
+    number = isinstance(start, (int, float, np.number)) and not isinstance(start, bool)
+    if not number or not abs(start) <= LATEST:
+        raise ParameterError(f"start must be a spike time in ms, not beyond {LATEST:.3g}, got {start!r}")
+    return float(start)
 
 
 def buffer_room(n_cell: int) -> int:
@@ -341,19 +381,18 @@ def make_queue(n_neuron: int, room: int = 4096) -> Queue:
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(few), np.zeros(few, u4), np.zeros(few),
         np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
-        np.zeros(n_neuron + 1, u4),
+        np.zeros(n_neuron + 1, u4), np.zeros(n_neuron + 1, u4), np.zeros(n_neuron, u4),
     )  # fmt: skip
 
 
 def make_background(network: Network, neurons: Neurons) -> Background:
-    """One stream for each range of equal rates."""
+    """One stream for each range of equal rates, those at rest included: their rate may be raised."""
     rate, weight, exponential, first, size, key = [], [], [], [], [], []
     for i, (p, b) in enumerate(network.backgrounds):
+        check_subclass(b, PoissonInput, f"background of {p.name!r}")
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
         edges = np.flatnonzero(np.diff(rates)) + 1
         for k, piece in enumerate(np.split(np.arange(p.n), edges)):
-            if rates[piece[0]] <= 0:
-                continue
             rate.append(rates[piece[0]] * piece.size / 1e3)
             weight.append(b.weight)
             exponential.append(int(b.amplitudes == "exponential"))

@@ -103,7 +103,7 @@ def check_ticks(network: Network, tick: float, acceleration: float) -> None:
     used = mechanisms_of(network)
     for where, m in used:
         fastest = m.fastest_life_time()
-        if tick > fastest / 5.0 + 1e-6:
+        if tick > fastest / 5.0 * (1.0 + 1e-9):
             raise BuildError(
                 f"tick={tick / hour:g} h is too coarse for {m.name} on {where!r}, whose fastest time constant is "
                 f"{fastest / hour:g} h: a tick may be at most a fifth of it; use tick<={fastest / 5 / hour:g} h"

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from neurodev.engine import build
 from neurodev.engine.drives import bound, chunk_of
-from neurodev.engine.hooks import find_hot, find_hot_populations, list_hooks, make_hooks, signal_blocks
+from neurodev.engine.hooks import (
+    bring_up,
+    brought_up,
+    find_hot,
+    find_hot_populations,
+    list_hooks,
+    make_hooks,
+    signal_blocks,
+)
 from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
 from neurodev.engine.loop.spiking import predict_delta
@@ -22,6 +30,8 @@ from neurodev.engine.loop.state import (
     N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
+    N_DUE,
+    N_DUE_AT,
     N_EVENTS,
     N_NEED,
     N_OPEN,
@@ -65,11 +75,23 @@ class Engine:
     network : Network
         What to simulate.
     start : float, ms
-        Spike time at which the run begins.
+        Spike time at which the run begins: where it stands on the grid of windows.
     sink : callable
         Receives full trains as ``sink(epoch_start, times, populations, indices)``, in order of time.
     blocks : dict of NeuronBlock, optional
         Signals of the populations, which hot mechanisms of populations write to; made here if not given.
+
+    Attributes
+    ----------
+    elapsed : float, ms
+        Spike time since the start up to which every event is processed.
+    epoch_start : float, ms
+        Spike time at which the present epoch begins.
+
+    Raises
+    ------
+    ParameterError
+        If `start` is no time on the grid of windows.
     """
 
     def __init__(
@@ -90,7 +112,7 @@ class Engine:
         neurons = build.make_neurons(self.populations, m)
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
-        lanes = build.make_lanes(self.projections, self.tables)
+        lanes = build.make_lanes(self.projections, self.tables, network.together)
         self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
         window = build.window_length(lanes.delay.tolist(), neurons)
         fastest = build.fastest_rate(self.populations, neurons)
@@ -105,10 +127,13 @@ class Engine:
         self.hot_populations = find_hot_populations(self.populations, self.blocks)
         hooks, hook_first, post_first = make_hooks(hot, self.hot_populations, self.projections, len(self.populations))
         self.hot = hot
-        self.start = float(start)
+        self.start = build.check_start(start)
         # the first epoch begins at the last exact window boundary before the start
-        self.epoch_start = float(np.floor(start / self.epoch_length) * self.epoch_length)
-        self.cells = build.make_cells(self.populations, fastest, start - self.epoch_start)
+        self._first_epoch = float(np.floor(self.start / self.epoch_length) * self.epoch_length)
+        self._offset = self.start - self._first_epoch
+        self._epoch = 0  # counted, so that no rounding adds up
+        self.elapsed = 0.0
+        self.cells = build.make_cells(self.populations, fastest, self._offset)
         self.state = State(
             clock, neurons, build.make_log(neurons), lanes,
             self._addresses(hook_first, post_first, neurons.first), hooks,
@@ -117,7 +142,7 @@ class Engine:
         )  # fmt: skip
         self._bind()
         self._versions = [t.version for t in self.tables]
-        self._begin(start - self.epoch_start)
+        self._begin(self._offset)
         self._bind_drives()
 
     # ------------------------------------------------------------------ set-up
@@ -140,7 +165,7 @@ class Engine:
     def _bind_drives(self) -> None:
         self._sources = [(p, bound(p, self.network.seed)) for p in self.populations if isinstance(p.model, Drive)]
         self._next_chunk = [0 for _ in self._sources]
-        self._drive_until = self.start
+        self._drive_until = 0.0  # ms since the start
 
     def _addresses(self, hook_first: I8, post_first: I8, first: I8) -> Projections:
         n = len(self.tables)
@@ -200,6 +225,16 @@ class Engine:
     # ------------------------------------------------------------------ running
 
     @property
+    def epoch_start(self) -> float:
+        """Spike time at which the present epoch begins, ms."""
+        return self._first_epoch + self._epoch * self.epoch_length
+
+    @property
+    def _epoch_began(self) -> float:
+        """The same since the start, ms: times are kept from here, so that a late start costs no digit."""
+        return self._epoch * self.epoch_length - self._offset
+
+    @property
     def now(self) -> float:
         """Spike time, ms."""
         return self.epoch_start + float(self.state.clock.time[T_NOW])
@@ -216,19 +251,28 @@ class Engine:
         n[N_BUDGET] = _NO_BUDGET if events is None else int(n[N_EVENTS]) + events
 
     def run_until(self, stop: float) -> None:
-        """Process every event with spike time < `stop` (ms).
+        """Process every event with spike time < `stop` (ms since the start).
 
         Raises
         ------
         SimulationError
             When the budget of events is spent.
         """
-        n = self.state.clock.n
-        while self.now < stop:
-            edge = self.epoch_start + self.epoch_length
-            target = min(stop, edge)
+        try:
+            self._run_until(stop)
+            self.elapsed = max(self.elapsed, stop)
+        except BaseException:
+            self.elapsed = self._epoch_began + float(self.state.clock.time[T_NOW])
+            raise
+        self.flush_spikes()
+
+    def _run_until(self, stop: float) -> None:
+        n, time = self.state.clock.n, self.state.clock.time
+        # within the epoch: sums with its beginning are rounded, and might never reach `stop`
+        while time[T_NOW] < (end := stop - self._epoch_began):
+            target = min(end, self.epoch_length)
             self._load_drives(target)
-            status = loop.run(address(self._table), target - self.epoch_start)
+            status = loop.run(address(self._table), target)
             if status == Status.EVENT_BUDGET:
                 raise SimulationError(
                     f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
@@ -239,9 +283,8 @@ class Engine:
             if status != Status.DONE:
                 self._grow(Status(status))
                 continue
-            if target == edge and n[N_OPEN] == 0:
+            if target == self.epoch_length and n[N_OPEN] == 0:
                 self._new_epoch()
-        self.flush_spikes()
 
     def _stuck(self) -> str:
         """What to say of a neuron model that notes events which are past, or the same for ever."""
@@ -307,11 +350,12 @@ class Engine:
             cells.move_epoch(by)
         s.clock.n[N_WINDOW] -= self.epoch_windows
         self.flush_spikes()
-        self.epoch_start += by
+        self._epoch += 1
 
     def _load_drives(self, until: float) -> None:
-        """Fetch the drives' spikes up to at least `until` (spike time, ms)."""
-        if not self._sources or until <= self._drive_until:
+        """Fetch the drives' spikes up to at least `until` (ms of the epoch)."""
+        began = self._epoch_began
+        if not self._sources or until <= self._drive_until - began:
             return
         s = self.state
         n, q = s.clock.n, s.queue
@@ -319,17 +363,17 @@ class Engine:
         times, who, index = [q.drive_time[left]], [q.drive_population[left]], [q.drive_index[left]]
         horizon = np.inf
         for i, (p, source) in enumerate(self._sources):
-            while self.start + self._next_chunk[i] * source.period < until:
+            while self._next_chunk[i] * source.period - began < until:
                 k = self._next_chunk[i]
                 t, j = chunk_of(source, k, p)
                 if not self.alive[p.index].all():
                     living = self.alive[p.index][j]
                     t, j = t[living], j[living]
-                times.append((self.start + k * source.period - self.epoch_start) + t)
+                times.append((k * source.period - began) + t)
                 who.append(np.full(t.size, p.index, dtype=np.uint32))
                 index.append(j.astype(np.uint32))
                 self._next_chunk[i] = k + 1
-            horizon = min(horizon, self.start + self._next_chunk[i] * source.period)
+            horizon = min(horizon, self._next_chunk[i] * source.period)
         t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index).astype(np.uint32)
         order = np.lexsort((j, w, t))
         self._replace(
@@ -359,21 +403,40 @@ class Engine:
         r.count[:] = 0
         return out
 
-    def potential(self, population: str) -> F8:
-        """Membrane potentials (mV) of a population now; reset while refractory, NaN where no neuron lives."""
+    def catch_up(self, place: int, mechanism: str, neurons: bool = False) -> None:
+        """Bring what a mechanism of a projection (or of `neurons`) keeps as of the last event to the present."""
+        for h in self.hot_populations if neurons else self.hot:
+            if h.place == place and h.mechanism.name == mechanism and h.hot.catch_up is not None:
+                bring_up(h, float(self.state.clock.time[T_NOW]))
+
+    def kept_lazily(self, place: int, column: str, neurons: bool = False) -> F8 | None:
+        """A column of a projection (or signal of `neurons`) now, if it is kept as of the last event, else None.
+
+        Nothing of it is changed.
+        """
+        for h in self.hot_populations if neurons else self.hot:
+            if h.place == place and h.hot.catch_up is not None and column in h.hot.columns:
+                return brought_up(h, column, float(self.state.clock.time[T_NOW]))
+        return None
+
+    def potential(self, population: str, neurons: I8 | None = None) -> F8:
+        """Membrane potentials (mV) of a population, or of some of its neurons, now.
+
+        Reset while refractory, NaN where no neuron lives.
+        """
         p = self.network.populations[population]
         if not isinstance(p.model, NeuronModel):
             raise BuildError(f"{population!r} is a drive and has no membrane")
-        s = self.state
+        s, which = self.state, np.arange(p.n) if neurons is None else neurons
         if p.index in self.cells:
-            v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))
-            return np.where(self.alive[p.index], v, np.nan)
-        here = slice(int(s.neurons.first[p.index]), int(s.neurons.first[p.index]) + p.n)
+            v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))[which]
+            return np.where(self.alive[p.index][which], v, np.nan)
+        here = int(s.neurons.first[p.index]) + which
         u, kind = s.neurons.u[here], s.neurons.kind[here]
         dt = s.clock.time[T_NOW] - s.clock.time[T_FRAME]
         v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
         v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
-        return np.where(self.alive[p.index], v, np.nan)
+        return np.where(self.alive[p.index][which], v, np.nan)
 
     def silence(self, population: int, on: bool) -> None:
         """Silence a population (or let it fire again, from reset)."""
@@ -388,7 +451,8 @@ class Engine:
         if on:
             s.neurons.u[here] = SENTINEL
             return
-        pending = set(s.queue.release_index[: s.clock.n[N_RELEASE]].tolist())
+        n, q = s.clock.n, s.queue
+        pending = {*q.release_index[: n[N_RELEASE]].tolist(), *q.due_index[n[N_DUE_AT] : n[N_DUE]].tolist()}
         free = np.array([j not in pending for j in range(here.start, here.stop)])
         free &= self.alive[population]
         if population in self.cells:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev.arrays import F8, I8
 from neurodev.engine.loop.state import Hooks
 from neurodev.engine.network import Population, Projection
-from neurodev.jit import address, address_of_hook
+from neurodev.jit import address, address_of_hook, call_hook, kernel
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronBlock
 from neurodev.mechanisms.hook_record import HookArrays
 from neurodev.structure.table import Table
@@ -41,6 +43,32 @@ class HotInstance:
     def refresh(self, bases: F8) -> None:
         """Write the addresses again, after the table has moved; `bases` are those of all traces of the engine."""
         self.arrays.fill(bases[self.first_trace : self.first_trace + self.arrays.tau.size])
+
+
+@kernel
+def call(function: int, record: int, t: float) -> None:
+    """Call a hook from outside the loop."""
+    call_hook(function, record, 0, 0, 0, 0, t)
+
+
+def bring_up(h: HotInstance, t: float) -> None:
+    """Bring what a mechanism keeps as of the last event to `t` (ms of the epoch)."""
+    call(address_of_hook(h.hot.catch_up), address(h.arrays.record), t)
+
+
+def brought_up(h: HotInstance, name: str, t: float) -> F8:
+    """A column or signal as it is at `t`; everything is then put back as it was."""
+    table = h.arrays.table
+    kept = list(h.arrays.signals) if table is None else [table.column(c) for c in h.hot.columns]
+    arrays: list[NDArray[Any]] = [*kept]
+    if table is not None:
+        arrays.append(table.weight)
+    before = [a.copy() for a in arrays]
+    bring_up(h, t)
+    out = kept[h.hot.columns.index(name)].copy()
+    for a, b in zip(arrays, before, strict=True):
+        a[:] = b
+    return out
 
 
 def signal_blocks(populations: list[Population]) -> dict[str, NeuronBlock]:

@@ -1,15 +1,15 @@
 """The simulator: two clocks, ticks with fixed phases, plans, recording.
 
 Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks,
-absolute multiples of a
-period of life time.  Phases of a tick: signals, additions, integration, proposals (neurons first), one merged plan
-for each projection, weights refreshed, recording.
+absolute multiples of a period of life time.  Phases of a tick: signals, additions, integration, proposals (neurons
+first), one merged plan for each projection, weights refreshed, what follows from it, recording.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -31,7 +31,7 @@ from neurodev.structure.log import BIRTH, DEATH, LogBatch, Moments, NeuronBatch,
 from neurodev.structure.plan import Applied, Merged, NeuronPlan, Plan, apply, merge, merge_neurons, removal
 from neurodev.structure.table import Table
 from neurodev.structure.verify import verify
-from neurodev.units import day, hour
+from neurodev.units import day, hour, slack
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -130,6 +130,7 @@ class Simulator:
             self.network.seed, volume, sign * spines.weight / volume if spines else 0.0,
             volume * float(np.exp(spines.silent)) if spines else 0.0, q.source.positions, q.target.positions,
             q.wiring, q.source is q.target, q.multapses,
+            catch_up=partial(self.engine.catch_up, list(self.network.projections).index(q.name)),
         )  # fmt: skip
 
     def _prepare(self) -> None:
@@ -161,7 +162,7 @@ class Simulator:
     @property
     def spike(self) -> float:
         """Spike time since the start, ms."""
-        return self.engine.now - self.start
+        return self.engine.elapsed
 
     @property
     def life(self) -> float:
@@ -172,13 +173,13 @@ class Simulator:
         """Run to spike time `stop` (ms since the start), ticks included."""
         while True:
             next_tick = (self.n_tick + 1) * self.tick_spike
-            # 1e-9 ms of slack: a stop meant to be a tick is a tick
-            if next_tick > stop + 1e-9:
+            # a stop meant to be a tick is a tick
+            if next_tick > stop + min(slack(stop), 1e-3 * self.tick_spike):
                 break
-            self.engine.run_until(self.start + next_tick)
+            self.engine.run_until(next_tick)
             self._do_tick()
         if stop > self.spike:
-            self.engine.run_until(self.start + stop)
+            self.engine.run_until(stop)
 
     # ------------------------------------------------------------------ a tick
 
@@ -211,6 +212,19 @@ class Simulator:
         self.views[q.name].mortal = not any(m.forbids_deaths() for m in self._active(q.name, q.mechanisms))
         self.integrated[q.name] = any(m.writes_weight(columns) for m in q.mechanisms if self._prepared(q.name, m))
 
+    def take_counts(self) -> dict[str, I8]:
+        """Spike counts of every cell since the last tick, by population; they begin anew."""
+        return dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
+
+    def _phase(self, name: str) -> None:
+        """One phase of all mechanisms, those of populations first."""
+        for p in self.network.populations.values():
+            for m in self._active(p.name, p.mechanisms):
+                getattr(m, name)(self.neuron_views[p.name])
+        for q in self.network.projections.values():
+            for m in self._active(q.name, q.mechanisms):
+                getattr(m, name)(self.views[q.name])
+
     def _do_tick(self) -> None:
         self._ticking = True
         try:
@@ -222,19 +236,14 @@ class Simulator:
         self.n_tick += 1
         c = self.clock
         c.tick, c.life, c.spike = self.n_tick, self.n_tick * self.tick, self.start + self.n_tick * self.tick_spike
-        counts = dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
+        counts = self.take_counts()
         for name, k in counts.items():
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
-        populations, projections = self.network.populations.values(), self.network.projections.values()
+        projections = self.network.projections.values()
         for q in projections:
             self.tables[q.name].keep_slots(bool(q.mechanisms))  # listed once for all phases
-        for phase in ("signals", "add", "advance"):
-            for p in populations:
-                for m in self._active(p.name, p.mechanisms):
-                    getattr(m, phase)(self.neuron_views[p.name])
-            for q in projections:
-                for m in self._active(q.name, q.mechanisms):
-                    getattr(m, phase)(self.views[q.name])
+        for name in ("signals", "add", "advance"):
+            self._phase(name)
         gone = self._decide_fates()
         applied = {}
         for q in projections:
@@ -245,6 +254,7 @@ class Simulator:
                 if q.spines is not None:
                     self.refresh_weights(q)
             self.tables[q.name].keep_slots(False)
+        self._phase("settle")
         self.engine.refresh_addresses()
         self.engine.set_budget(self.events_per_tick)
         report = TickReport(
@@ -253,6 +263,38 @@ class Simulator:
         )  # fmt: skip
         for listener in self.listeners:
             listener.on_tick(self, report)
+
+    # ------------------------------------------------------------------ looking
+
+    def sampled(self, population: str, signal: str, cells: I8) -> F8:
+        """A signal of some cells of a population as it stands now, (n,); ``"V"`` is the potential, mV.
+
+        What is kept as of the last spike is brought to the present, and nothing of it is changed; what ticks compute
+        (rates, elements) is that of the last whole tick.
+        """
+        if signal == "V":
+            return self.engine.potential(population, cells)
+        index = self.network.populations[population].index
+        now = self.engine.kept_lazily(index, signal, neurons=True)
+        return np.asarray((self.blocks[population][signal] if now is None else now)[cells])
+
+    def sampled_synapses(self, projection: str, column: str, slots: I8) -> F8:
+        """A column, or the ``"weight"``, of some synapses of a projection as it stands now, (n,)."""
+        table, index = self.tables[projection], list(self.network.projections).index(projection)
+        if column == "weight":
+            return np.asarray(table.weight[slots], dtype=np.float64)
+        now = self.engine.kept_lazily(index, column)
+        return np.asarray((table.column(column) if now is None else now)[slots])
+
+    def state(self, projection: str) -> dict[str, NDArray[Any]]:
+        """All columns of the living synapses as they are now, for a snapshot."""
+        table = self.tables[projection]
+        out, here = table.state(), list(self.network.projections).index(projection)
+        for name in table.column_names:
+            now = self.engine.kept_lazily(here, name)
+            if now is not None:
+                out[name] = now[table.slots()]
+        return out
 
     # ------------------------------------------------------------------ neurons
 
@@ -327,19 +369,6 @@ class Simulator:
             except InvariantError as e:
                 raise InvariantError(f"projection {q.name!r}: {e}") from e
         fate.verify(self.engine)
-
-    # ------------------------------------------------------------------ looking
-
-    def sampled(self, population: str, signal: str, cells: I8) -> F8:
-        """A signal of some cells of a population as it stands now, (n,); ``"V"`` is the potential, mV."""
-        if signal == "V":
-            return self.engine.potential(population)[cells]
-        return np.asarray(self.blocks[population][signal][cells])
-
-    def sampled_synapses(self, projection: str, column: str, slots: I8) -> F8:
-        """A column, or the ``"weight"``, of some synapses of a projection as it stands now, (n,)."""
-        table = self.tables[projection]
-        return np.asarray((table.weight if column == "weight" else table.column(column))[slots], dtype=np.float64)
 
     # ------------------------------------------------------------------ synapses
 

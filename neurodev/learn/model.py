@@ -358,12 +358,12 @@ def arranged(x: Signal, shape: tuple[int, ...]) -> Signal:
 
 def _float_type(kind: Any) -> type:
     try:
-        found = None if kind is None else np.dtype(kind).type
+        found: Any = None if kind is None else np.dtype(kind).type
     except TypeError:
         found = None
     if found not in (np.float32, np.float64):
         raise ParameterError(f"kind must be numpy.float32 or numpy.float64, got {kind!r}")
-    return found
+    return np.float32 if found is np.float32 else np.float64
 
 
 def _check_room(model: Group) -> None:

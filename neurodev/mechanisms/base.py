@@ -4,7 +4,7 @@ A mechanism *owns* columns (it integrates them), *adds* to drive columns that so
 and *reads* columns and signals.  It never edits the structure: it proposes a `Plan`.  At a tick every driver
 calls, for all mechanisms, one phase after the other::
 
-    signals -> add -> advance -> propose -> (merged plan, `born`) -> weights refreshed -> recording
+    signals -> add -> advance -> propose -> (merged plan, `born`, weights refreshed) -> settle -> recording
 
 Between ticks a mechanism with hot hooks sees every arrival and every spike (`Hot`).  A hook is a
 C function ``hook(record, a, b, c, d, t)``, so that every hook has one signature for ever; `record` is an address, by
@@ -25,7 +25,7 @@ synapse; the event loop moves the bases.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -66,6 +66,10 @@ class Hot:
         Time constants (ms) of the traces per (source, lane) and per target neuron.
     kinds : tuple of NamedTuple of float
         Parameters that come several times, all of one type (``hooks.kind_of(record, k, type)``).
+    catch_up : hook or None
+        Of a mechanism that keeps `columns` as of the last event of each synapse or neuron: brings all of them to the
+        time t, by the closed form that its other hooks use.  Called with (record, 0, 0, 0, 0, t) when somebody asks
+        what they are now; it writes `columns` and weights, nothing else.
     """
 
     on_pre: jit.Hook | jit.CompiledHook | None
@@ -75,6 +79,7 @@ class Hot:
     pre_traces: tuple[float, ...] = ()
     post_traces: tuple[float, ...] = ()
     kinds: tuple[tuple[float, ...], ...] = ()
+    catch_up: jit.Hook | jit.CompiledHook | None = None
 
     def __post_init__(self) -> None:
         for given in (self.parameters, *self.kinds):
@@ -82,7 +87,7 @@ class Hot:
                 raise BuildError(
                     f"the parameters of hooks must be a NamedTuple, whose fields they read by name, got {given!r}"
                 )
-        for hook in (self.on_pre, self.on_post):
+        for hook in (self.on_pre, self.on_post, self.catch_up):
             compiled = isinstance(hook, jit.CompiledHook) and hook.kind == "hook"
             if hook is not None and not (compiled if jit.ENABLED else callable(hook)):
                 raise BuildError(f"a hook must be a function decorated with neurodev.jit.hook, got {hook!r:.60}")
@@ -184,6 +189,8 @@ class SynapseView:
     mortal : bool
         Whether sizes may decide deaths; the build says no where a mechanism forbids them
         (`Mechanism.forbids_deaths`).
+    catch_up : callable
+        ``catch_up(name)`` brings what a mechanism keeps as of the last event (`Hot.catch_up`) to the present.
     """
 
     name: str
@@ -201,6 +208,7 @@ class SynapseView:
     same_population: bool = False
     multapses: bool = False
     mortal: bool = True
+    catch_up: Callable[[str], None] = field(default=lambda mechanism: None, repr=False)
     _kept: dict[type, Any] = field(default_factory=dict, repr=False)
 
     def key(self, mechanism: str) -> np.uint64:
@@ -342,6 +350,9 @@ class Mechanism(Registered, kind="mechanism"):
     def propose(self, view: Any) -> Plan | NeuronPlan | None:
         """Fourth phase: ask for deaths and births (of neurons, where the mechanism is used on a population)."""
         return None
+
+    def settle(self, view: Any) -> None:
+        """Last phase of a tick: what follows once deaths and births were applied, everywhere."""
 
     def born(self, view: Any, slots: I8) -> None:
         """After births were applied: give owned columns (or signals) of the newborn synapses (neurons) their values."""

@@ -9,7 +9,7 @@ set as found in two independent public codes; the equation is recalled.
 
 Without spines the weight is ``bottom + rho (top - bottom)``, as of the synapse's last event (arrival or spike of the
 target): what rho does between that event and an arrival acts from the next one on.  With spines the two states of rho
-shift the set-point of size by plus and minus `gain`.
+shift the set-point of size by plus and minus `gain`, as they are at the end of a tick.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from neurodev.arrays import I8
 from neurodev.errors import BuildError, ParameterError, SimulationError
 from neurodev.mechanisms.base import Hot, Mechanism, SynapseView
-from neurodev.mechanisms.calcium_rules import BISTABLE, FLAT, CalciumParameters, calcium_post, calcium_pre
+from neurodev.mechanisms.calcium_rules import BISTABLE, FLAT, CalciumParameters, calcium_now, calcium_post, calcium_pre
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -116,7 +116,8 @@ class CalciumPlasticity(Mechanism):
             waiting=float(self.waiting),
         )  # fmt: skip
         names = ("efficacy", "calcium", "calcium_time") + (("calcium_stream",) if self.sigma > 0 else ())
-        return Hot(calcium_pre, calcium_post, parameters, names, (float("inf"),) * (int(self.waiting) + 1), ())
+        rings = (float("inf"),) * (int(self.waiting) + 1)
+        return Hot(calcium_pre, calcium_post, parameters, names, rings, (), catch_up=calcium_now)
 
     def prepare(self, view: SynapseView) -> None:
         """Draw the initial states, and write their weights.
@@ -145,7 +146,7 @@ class CalciumPlasticity(Mechanism):
             t.column("calcium_stream")[slots] = uniforms_of(view.key("calcium noise"), t.uid[slots])
 
     def signals(self, view: SynapseView) -> None:
-        """See that no arrival was lost.
+        """See that no arrival was lost; with spines, bring the efficacies to the end of the tick.
 
         Raises
         ------
@@ -153,6 +154,8 @@ class CalciumPlasticity(Mechanism):
             If more arrivals waited for their calcium than there is room for.
         """
         t = view.table
+        if "log_size" in t.column_names:  # a weight of its own is as of the last event, whatever the ticks
+            view.catch_up(self.name)
         if np.any(np.isnan(t.column("calcium")[view.slots()])):
             raise SimulationError(
                 f"projection {view.name!r}: more than {self.waiting} arrivals of one source within {self.delay:g} ms; "

@@ -6,7 +6,8 @@ whose step is exact, and the bistable potential alone is exact too.  The only ap
 step of potential, a step of plasticity, half a step of potential), of third order in the time above threshold over the
 time constant of the efficacy: below 1e-8 an event for the published constants, milliseconds against minutes.
 
-A synapse is integrated when it is touched: at every arrival of its row and at every spike of its target.  Calcium of an
+A synapse is integrated when it is touched: at every arrival of its row and at every spike of its target, and, where
+its size follows the efficacy, at a tick.  Calcium of an
 arrival comes late by `delay`, so the arrivals of the last `delay` ms wait in a ring for each row, kept in pre traces of
 infinite time constant, which the event loop never rescales.  A full ring marks the row's calcium as NaN.
 """
@@ -21,6 +22,7 @@ from neurodev.arrays import F8, Int
 from neurodev.jit import hook, kernel, rule
 from neurodev.mechanisms.hooks import (
     column_of,
+    fields_of,
     inputs_of,
     parameters_of,
     pre_traces_of,
@@ -157,12 +159,26 @@ def touch(record: int, s: Int, row: Int, t: float) -> None:
 
 
 @hook
+def calcium_now(record: int, a: int, b: int, c: int, d: int, t: float) -> None:
+    """Integrate every synapse up to the present."""
+    now = since_start(record, t)
+    for j in range(fields_of(record).n_target):
+        slot, row = inputs_of(record, j)
+        for k in range(slot.shape[0]):
+            touch(record, np.int64(slot[k]), np.int64(row[k]), now)
+
+
+@hook
 def calcium_pre(record: int, source: int, lane: int, first: int, last: int, t: float) -> None:
     """An arrival: integrate its row, then let its calcium wait."""
     p = parameters_of(record, CalciumParameters)
     row, now = row_of(record, source, lane), since_start(record, t)
     for s in range(first, last):
         touch(record, s, row, now)
+    if p.delay == 0.0:  # nothing waits
+        for s in range(first, last):
+            column_of(record, C_CALCIUM)[s] += p.pre
+        return
     size = np.int64(p.waiting)
     counter = ring(record, size)
     count = np.int64(counter[row])

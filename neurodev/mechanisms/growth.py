@@ -11,8 +11,8 @@ the life clock: a tick adds ``nu`` times the mean of g times the tick's life tim
 acceleration 1 both clocks are one and nothing is averaged.
 
 Signals of a kind k: ``elements_k`` (z), ``growth_k`` (integral of g since the last tick, ms of spike time),
-``connected_k``, ``vacant_k``, and what projections need to share them fairly (``undealt_k``, ``offer_k``,
-``users_k``).
+``connected_k``, ``vacant_k`` (before a tick pairs them), ``freed_k`` (in that tick), and what projections need to share
+them fairly (``undealt_k``, ``offer_k``, ``users_k``).
 Sources: Butz & van Ooyen 2013; the public code of NEST and RELeARN.
 """
 
@@ -28,13 +28,20 @@ from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 from neurodev.jit import hook, kernel, rule
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronView
-from neurodev.mechanisms.growth_curves import CurveShape, GaussianGrowth, GrowthCurve, as_curve, growth_between
+from neurodev.mechanisms.growth_curves import (
+    CurveShape,
+    GaussianGrowth,
+    GrowthCurve,
+    as_curve,
+    check_curve,
+    growth_between,
+)
 from neurodev.mechanisms.hooks import fields_of, kind_of, parameters_of, signal_of, since_start
 from neurodev.params import param
 from neurodev.signals.calcium import decayed
 
 S_CALCIUM, S_TIME, S_FIRST = 0, 1, 2  # signals of the hook; then the growth of every kind
-_SHARED = ("connected", "vacant", "undealt", "offer", "users")
+_SHARED = ("connected", "vacant", "freed", "undealt", "offer", "users")
 
 
 class GrowthParameters(NamedTuple):
@@ -61,6 +68,20 @@ def on_post(record: int, a: int, b: int, c: int, d: int, t: float) -> None:
         signal_of(record, S_FIRST + k)[a] += grown(kind_of(record, k, CurveShape), calcium[a], span, p.tau)
     calcium[a] = decayed(calcium[a], span, p.tau) + p.beta
     last[a] = now
+
+
+@hook
+def catch_up(record: int, a: int, b: int, c: int, d: int, t: float) -> None:
+    """Bring all neurons to the present, as `settle` does at a tick."""
+    p = parameters_of(record, GrowthParameters)
+    now = since_start(record, t)
+    calcium, last = signal_of(record, S_CALCIUM), signal_of(record, S_TIME)
+    for j in range(calcium.shape[0]):
+        span = max(now - last[j], 0.0)
+        for k in range(fields_of(record).n_kind):
+            signal_of(record, S_FIRST + k)[j] += grown(kind_of(record, k, CurveShape), calcium[j], span, p.tau)
+        calcium[j] = decayed(calcium[j], span, p.tau)
+        last[j] = now
 
 
 @kernel
@@ -100,8 +121,9 @@ class Growth(Mechanism):
     calcium : float
         Calcium at the beginning.
     vacancy_tau : float, ms (life)
-        Whole vacant elements decay with this time constant; infinite: not at all.  (NEST's `tau_vacant` is the
-        fraction lost at an update: ``tick / vacancy_tau`` where that is small.)
+        Whole elements that are still vacant when a tick has made its synapses decay with this time constant;
+        infinite: not at all.  (NEST's `tau_vacant` is the fraction lost at an update, in the same order:
+        ``tick / vacancy_tau`` where that is small.)
 
     Notes
     -----
@@ -135,7 +157,8 @@ class Growth(Mechanism):
         for kind in self.elements or ():
             if not isinstance(kind, str) or not kind.isidentifier():
                 raise ParameterError(f"a kind of Growth.elements must be a word, got {kind!r}")
-        self.curves()
+        for kind, curve in self.curves().items():
+            check_curve(curve, f"Growth.elements[{kind!r}]")
 
     def made_of(self) -> list[Any]:
         """The curves, also those that a study gave as tables."""
@@ -172,7 +195,9 @@ class Growth(Mechanism):
         """Calcium and growth at every spike."""
         signals = ("calcium", "calcium_time", *(f"growth_{kind}" for kind in self.curves()))
         parameters = GrowthParameters(tau=self.tau, beta=self.beta)
-        return Hot(None, on_post, parameters, signals, post_traces=(float("inf"),), kinds=self._shapes())
+        return Hot(
+            None, on_post, parameters, signals, post_traces=(float("inf"),), kinds=self._shapes(), catch_up=catch_up
+        )
 
     def signals(self, view: NeuronView) -> None:
         """Bring calcium to the tick's end, and turn the tick's growth into elements."""
@@ -186,14 +211,18 @@ class Growth(Mechanism):
             b[f"growth_{kind}"][:] = 0.0
         b["growth_tick"][b.alive] = c.tick
 
-    def add(self, view: NeuronView) -> None:
-        """Vacant elements decay (the projections have counted their synapses)."""
+    def settle(self, view: NeuronView) -> None:
+        """What is still vacant decays: elements that became whole in this tick have had their chance to pair.
+
+        Those that a synapse left in this tick have theirs at the next one.
+        """
         if np.isinf(self.vacancy_tau):
             return
         lost = -np.expm1(-view.clock.tick_life / self.vacancy_tau)
         for kind in self.curves():
             z = view.block[f"elements_{kind}"]
-            z -= lost * np.maximum(np.floor(z) - view.block[f"connected_{kind}"], 0.0)
+            busy = view.block[f"connected_{kind}"] + view.block[f"freed_{kind}"]
+            z -= lost * np.maximum(np.floor(z) - busy, 0.0)
 
     def born(self, view: NeuronView, slots: I8) -> None:
         """A newborn neuron has `start` elements of every kind, and no calcium."""

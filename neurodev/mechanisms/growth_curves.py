@@ -170,6 +170,28 @@ def as_curve(given: object, what: str) -> GrowthCurve:
     return cls(**words)
 
 
+def check_curve(curve: GrowthCurve, what: str) -> None:
+    """Refuse a curve of one's own that the kernels could not integrate, or would not look at.
+
+    Raises
+    ------
+    ParameterError
+        For a shape that is none of the three, and a law of its own in ``__call__``, which is only for looking.
+    """
+    own, shape = type(curve), curve.shape()
+    if own.__call__ is not GrowthCurve.__call__:
+        raise ParameterError(
+            f"{what}: {own.__name__}.__call__ would never be called, what grows is integrated by its shape(): return "
+            "the code, centre and width of a linear, Gaussian or sigmoid curve there"
+        )
+    good = isinstance(shape, CurveShape) and shape.code in (LINEAR, GAUSSIAN, SIGMOID)
+    if not good or not np.isfinite(shape).all() or shape.width <= 0.0 or (shape.code == LINEAR and shape.centre == 0.0):
+        raise ParameterError(
+            f"{what}: {own.__name__}.shape() must be a CurveShape of code {LINEAR}, {GAUSSIAN} or {SIGMOID} with a "
+            f"finite centre and a width > 0, got {shape!r}"
+        )
+
+
 # ---------------------------------------------------------------------- closed forms
 
 

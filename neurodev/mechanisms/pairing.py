@@ -6,7 +6,8 @@ At a tick, in this order:
 2. a neuron with fewer whole axonal elements than synapses loses the difference, then the same for dendritic ones;
    which synapses, a declared rule says;
 3. vacant axonal elements, in random order, each choose a vacant dendritic element with weight
-   ``K(d) = exp(-(d / sigma)^2)`` of the distance.
+   ``K(d) = exp(-(d / sigma)^2)`` of the distance;
+4. what is still vacant may decay (`Growth.vacancy_tau`).
 
 Where several projections draw on the same elements (the axons of one population end on two others, say), deficits and
 vacancies are first dealt out at random: a deficit as if the doomed were drawn from all synapses of the neuron alike, a
@@ -129,6 +130,7 @@ class Pairing(Mechanism):
             block[f"connected_{kind}"][:] += mine - before
             view.kept(Elements).counted[source] = mine
             block[f"offer_{kind}"][:] = 0.0
+            block[f"freed_{kind}"][:] = 0.0
 
     def add(self, view: SynapseView) -> None:
         """Vacancies of both sides, and what this projection could offer them."""
@@ -200,6 +202,7 @@ class Pairing(Mechanism):
         for block, kind, source in self.sides(view):
             lost = np.where(block.alive, np.bincount(self._ends(view, gone, source), minlength=block.n), 0)
             block[f"connected_{kind}"][:] -= lost
+            block[f"freed_{kind}"][:] += lost
             view.kept(Elements).counted[source] -= lost
             if source != dealt:
                 block[f"undealt_{kind}"][:] -= lost

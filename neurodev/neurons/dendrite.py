@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.jit import rule
+from neurodev.neurons.door import check_subclass
 from neurodev.params import param
 from neurodev.structure.places import Branches
 
@@ -119,7 +120,8 @@ class Plateau(Branches):
     """NMDA-like plateaus: a branch excited over its threshold adds a current that lasts.
 
     It begins with the arrival that lifts the excitation of the branch to `threshold` and ends `duration` later,
-    whatever comes; then the next such arrival begins another.  Onset and end are events, in closed form.
+    whatever comes; the next such arrival begins another, also at the instant of the end.  Onset and end are events, in
+    closed form.
 
     Parameters
     ----------
@@ -165,6 +167,18 @@ KINDS: dict[type, int] = {Branches: 0, Bilinear: 1, TwoLayer: 2, Plateau: 3}
 def code_of(dendrite: Branches | None) -> int:
     """Number of a dendrite's rule, for the engine: that of its nearest ancestor; 0 where there is nothing but a sum."""
     return next((KINDS[c] for c in type(dendrite).__mro__ if c in KINDS), 0)
+
+
+def check_dendrite(dendrite: Branches, where: str) -> None:
+    """Refuse what a class of one's own changes in a dendrite of ours, where the compiled rules do not look at it.
+
+    Raises
+    ------
+    BuildError
+        Naming the method or the parameter.
+    """
+    known = next(c for c in type(dendrite).__mro__ if c in KINDS)
+    check_subclass(dendrite, known, where, tuple(n for n in ("output", "onset") if hasattr(known, n)))
 
 
 def parameters(dendrite: Any) -> list[float]:

@@ -145,9 +145,11 @@ def arrive_on_branch(m: int, i: Int, branch: Int, mine: int, amount: float, t: f
         pair_up(m, i, mine, amount, t, own_e, own_i)
     local[mine] += given / (fade_e if mine == E else fade_i)
     add_current(m, i, mine, amount, t)
-    over = own_e + given >= c[NUMBERS] * c[INVERSE]
-    if kind == PLATEAU and mine == E and over and local[END] == NONE:
-        begin_plateau(m, i, b, t)
+    if kind == PLATEAU and mine == E and own_e + given >= c[NUMBERS] * c[INVERSE]:
+        if local[END] <= t:  # one that ends at this instant has ended
+            end_plateaus(m, i, t)
+        if local[END] == NONE:
+            begin_plateau(m, i, b, t)
 
 
 @kernel

@@ -8,7 +8,8 @@ cannot be seen from outside is a rule that reads a column it does not have: run 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -23,6 +24,43 @@ from neurodev.neurons.rules import deliver_each, kick_one
 LARGEST = 1e12
 _FASTEST = 1e6  # 1/ms
 NEEDED = ("predict", "event", "reset", "deliver", "kick")
+
+
+_DESCRIBE = frozenset({"approximations", "outlook", "mean_drive", "as_jump"})  # tell of a model, and compute nothing
+
+
+def check_subclass(given: Any, known: type, where: str, uncalled: tuple[str, ...] = ()) -> None:
+    """Refuse what a subclass adds to a class that the event loop computes by itself, where nothing would look at it.
+
+    Parameters
+    ----------
+    given : object
+        An instance of `known` or of a class derived from it.
+    known : type
+        What the loop computes.
+    where : str
+        Whose it is, for messages.
+    uncalled : tuple of str
+        Methods of `known` that the loop has in its own words and never calls.
+
+    Raises
+    ------
+    BuildError
+        Naming the method or the parameter, and the cure.
+    """
+    own = type(given)
+    cure = f"the event loop computes {known.__name__} by itself; write a class with rules of its own"
+    for name in uncalled:
+        if getattr(own, name) is not getattr(known, name):
+            raise BuildError(f"{where}: {own.__name__}.{name} would never be called: {cure}")
+    between = own.__mro__[: own.__mro__.index(known)]
+    written = {n for c in between for n, v in vars(c).items() if isinstance(v, (FunctionType, property))}
+    if {n for n in written if n == "__post_init__" or not n.startswith("__")} - _DESCRIBE:
+        return  # its own methods may read it
+    names = {f.name for f in fields(known)}
+    for f in fields(given):
+        if f.name not in names and "unit" in f.metadata:
+            raise BuildError(f"{where}: nothing would read {own.__name__}.{f.name}: {cure}")
 
 
 class Door:

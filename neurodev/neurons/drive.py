@@ -184,8 +184,9 @@ class _RegularSource(Source):
 
     def chunk(self, k: int) -> tuple[F8, I8]:
         begin, end = k * self.period, (k + 1) * self.period
-        first = np.maximum(np.ceil((begin - self._phase) / self._interval - 1e-12), 0).astype(np.int64)
-        last = np.ceil((end - self._phase) / self._interval + 1e-12).astype(np.int64)
+        # one more at either end, however the division was rounded: `inside` decides
+        first = np.maximum(np.ceil((begin - self._phase) / self._interval) - 1, 0).astype(np.int64)
+        last = np.ceil((end - self._phase) / self._interval).astype(np.int64) + 1
         count = np.maximum(last - first, 0)
         index = np.repeat(np.arange(count.size), count)
         step = np.arange(index.size) - np.repeat(np.cumsum(count) - count, count)

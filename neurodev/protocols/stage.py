@@ -99,6 +99,7 @@ class Ticks:
             if done.n_born:
                 for m in self.synaptic:
                     m.born(self.view, done.slots)
+            self.phase("settle")
         return done
 
     def events(self) -> LogBatch:

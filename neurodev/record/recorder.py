@@ -41,8 +41,9 @@ class Recorder:
 
     Notes
     -----
-    Arrays written: ``counts/<population>`` (n_tick, n); ``spikes/<population>/time`` (ms of spike time since the
-    start) and ``/index``, ``/tick`` naming the ticks (0 is the first) that are complete in them;
+    Arrays written: ``counts/<population>`` (n_tick, n), with one row more where a run ends within a tick;
+    ``spikes/<population>/time`` (ms of spike time since the start) and ``/index``, ``/tick`` naming the ticks (0 is the
+    first; the last may be cut by the end of the run) that are complete in them;
     ``<label>/<projection>/<column>`` for the labels ``initial``, ``snapshot/<day>`` and ``final``;
     ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons;
     ``moments/synapses/<projection>/<field>`` and ``moments/neurons/<population>/<field>`` when those happened that an
@@ -89,7 +90,7 @@ class Recorder:
         self.pending += times.nbytes + indices.nbytes
 
     def counts(self, counts: dict[str, NDArray[np.int64]]) -> None:
-        """Keep the spike counts (n,) of each population in the tick that just ended."""
+        """Keep the spike counts (n,) of each population in the tick that just ended, or in what there was of it."""
         index, whole = self._wanted
         for name, c in counts.items():
             # 16 bits would be too few: a tick of two hours in real time holds 72000 spikes at 10 Hz

@@ -14,6 +14,7 @@ from neurodev.runs.log import moments_of
 from neurodev.runs.reading import Reading
 from neurodev.structure.log import BIRTH, DEATH, NeuronBatch
 from neurodev.units import day as DAY
+from neurodev.units import slack
 
 F8 = NDArray[np.float64]
 B1 = NDArray[np.bool_]
@@ -107,13 +108,22 @@ class Lives:
         return pd.concat(frames).sort_values("tick", kind="stable").reset_index(drop=True)
 
 
-def rates(run: Reading, population: Any) -> F8:
-    """Mean rate of every cell on each whole day, (n_day, n), Hz of spike time; NaN where not alive all day."""
+def rates(run: Reading, population: Any, *, whole: bool = False) -> F8:
+    """Mean rate of every cell on each day, (n_day, n), Hz of spike time; NaN where not alive all day.
+
+    The last row may be of a part of a day, unless only the whole ones are wanted.
+    """
     ticks = max(1, round(1.0 / run.tick_days))
-    hz = spikes.rates_by_window(run.counts(population).astype(np.int64), run.tick_spike, ticks)
+    counts, windows = run.counts(population).astype(np.int64), run.count_windows(population)
+    cut = len(windows) and windows[-1, 1] - windows[-1, 0] < run.tick_spike - slack(float(windows[-1, 1]))
+    hz = spikes.rates_by_window(counts[: len(counts) - int(cut)], run.tick_spike, ticks)
+    edges = np.arange(hz.shape[0] + 1) * ticks * run.tick_days * DAY
+    rest = slice(hz.shape[0] * ticks, None)
+    if not whole and len(counts[rest]):
+        last = 1e3 * counts[rest].sum(axis=0) / (windows[-1, 1] - windows[rest][0, 0])
+        hz, edges = np.vstack([hz, last]), np.append(edges, run.days * DAY)
     lives = Lives(run)
     if lives.events(population):
-        edges = np.arange(hz.shape[0] + 1) * ticks * run.tick_days * DAY
         alive = np.stack([lives.alive(population, t) for t in edges])
         hz = np.where(alive[:-1] & alive[1:], hz, np.nan)
     return hz

@@ -16,6 +16,7 @@ from neurodev.runs import described
 from neurodev.runs.log import F8, Log, name_in
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day as DAY
+from neurodev.units import slack
 
 _EVERY_TICK = ("life", "events", "n_synapse/", "births/", "deaths/", "refused/")  # others may begin later
 
@@ -150,15 +151,32 @@ class Reading:
         return time, index
 
     def spike_windows(self, population: Any) -> F8:
-        """The stretches of spike time over which `spikes` is complete, (n_tick, 2) ms; whole ticks only."""
+        """The stretches of spike time over which `spikes` is complete, (n_tick, 2) ms.
+
+        Whole ticks; the last may be cut by the end of the run.
+        """
         name = self.population(population)["name"]
         if not self.file.length(f"spikes/{name}/tick"):
             return np.zeros((0, 2))
         tick = self.file.read(f"spikes/{name}/tick").astype(np.float64)
-        return np.column_stack([tick, tick + 1.0]) * self.tick_spike
+        return self._stretches(tick)
+
+    def _stretches(self, tick: F8) -> F8:
+        """Where ticks (0 is the first) begin and end, (n_tick, 2) ms of spike time; none beyond the end of the run."""
+        out = np.column_stack([tick, tick + 1.0]) * self.tick_spike
+        life = self.file.item("life", None)
+        if life is not None:
+            end = float(life) / float(self.file.item("acceleration", 1.0))
+            if len(out) and out[-1, 1] > end + slack(end):
+                out[-1, 1] = end
+        return out
+
+    def count_windows(self, population: Any) -> F8:
+        """The stretches of spike time that the rows of `counts` tell of, (n_row, 2) ms."""
+        return self._stretches(np.arange(len(self.counts(population)), dtype=np.float64))
 
     def counts(self, population: Any) -> NDArray[np.uint32]:
-        """Spike counts, (n_tick, n)."""
+        """Spike counts, (n_row, n): a row for each tick, and one for what came after the last whole one."""
         q = self.population(population)
         if not self.file.length(f"counts/{q['name']}"):
             return np.zeros((0, q["n"]), np.uint32)

@@ -65,7 +65,10 @@ class Run(Reading):
         return Training(self)
 
     def rates(self, population: Any) -> F8:
-        """Mean rate of every cell on each whole day, (n_day, n), Hz of spike time; NaN where not alive all day."""
+        """Mean rate of every cell on each day, (n_day, n), Hz of spike time; NaN where not alive all day.
+
+        The last row is of a part of a day, where the run ends within one.
+        """
         return lives.rates(self, population)
 
     # ------------------------------------------------------------------ structure

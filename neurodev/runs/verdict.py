@@ -67,7 +67,7 @@ def _picture(state: dict[str, NDArray[Any]]) -> maturation.Picture:
 
 
 def _rate_numbers(run: Reading, target: str, middle: Any) -> dict[str, float]:
-    seen = rates(run, target)[:, middle]
+    seen = rates(run, target, whole=run.days >= 1)[:, middle]  # of a day that has hardly begun little is known
     aim = run.file.item("target_hz", None)
     out = maturation.rate_numbers(seen, float(aim)) if aim and seen.shape[0] >= 5 else {}
     living = seen[-5:][np.isfinite(seen[-5:])]

@@ -154,7 +154,7 @@ class Simulation:
         for p in net.populations.values():
             f.append(f"positions/{p.name}", p.positions)
         for q in net.projections.values():
-            state = s.tables[q.name].state()
+            state = s.state(q.name)
             keep = state if q.spines is not None else {k: state[k] for k in _STATIC if k in state}
             self.recorder.snapshot(q.name, "initial", keep)
             if q.spines is not None:
@@ -202,7 +202,7 @@ class Simulation:
             label = f"{report.life / day:g}"
             for q in simulator.network.projections.values():
                 if q.spines is not None:
-                    r.snapshot(q.name, f"snapshot/{label}", simulator.tables[q.name].state())
+                    r.snapshot(q.name, f"snapshot/{label}", simulator.state(q.name))
             self.file.append("series/snapshot_day", np.array([report.life / day]))
         self._want_trains()
         self._flush_in_time()
@@ -400,10 +400,12 @@ class Simulation:
             return
         try:
             s.engine.flush_spikes()
+            if s.spike - s.n_tick * s.tick_spike > slack(s.spike):  # what came after the last whole tick
+                self.recorder.counts(s.take_counts())
             for q in s.network.projections.values():
                 self.recorder.log(q.name, s.logs[q.name].take())
                 if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):
-                    self.recorder.snapshot(q.name, "final", s.tables[q.name].state())
+                    self.recorder.snapshot(q.name, "final", s.state(q.name))
             for name, neurons in s.neuron_logs.items():
                 self.recorder.neurons(name, neurons.take())
             self._record_moments()

@@ -106,6 +106,32 @@ def test_plastic_weights(rule, delay):
         assert abs(ours[syn["uid"]] - syn["weight"]) <= 1e-12
 
 
+@pytest.mark.parametrize("rule", ["pair", "triplet"])
+def test_plastic_weights_on_a_grid(rule):
+    """Spikes and arrivals share their instants, signs mix within rows: same spikes, same weights."""
+    net = nd.Network(seed=6)
+    when = np.random.default_rng(1).integers(0, 150, 160) * 1.0
+    a = net.add(nd.SpikeList(when, np.arange(160) % 12), 12, name="a")
+    e = net.add(nd.LIF(threshold=5.0), 10, name="e")
+    i = net.add(nd.LIF(threshold=5.0), 3, name="i", inhibitory=True)
+    mixed = np.random.default_rng(2).normal(1.0, 2.0, 30)
+    net.connect(a, e, nd.Pairs(np.arange(30) % 12, np.arange(30) % 10), weight=mixed, delay=1.0, signed=True)
+    net.connect(e, i, nd.Degree(4), weight=3.0, delay=1.0)
+    net.connect(i, e, nd.Degree(1), weight=2.0, delay=2.0)
+    made = [net.connect(a, e, nd.Degree(4), weight=2.0, name="in"), net.connect(e, e, nd.Degree(3), weight=2.0)]
+    for q in made:
+        q.use(nd.STDP(rule, weight_max=6.0, potentiation=0.01, depression=0.03, triplet_potentiation=1e-3))
+    sim, naive, spikes, _ = both(net, 200.0)
+    same_spikes(spikes, naive.spikes, 150)
+    times = np.array([s[0] for s in spikes])
+    assert np.unique(times).size < 0.8 * times.size
+    for q in made:
+        ours = dict(zip(sim.tables[q.name].state()["uid"].tolist(), sim.tables[q.name].state()["weight"], strict=True))
+        theirs = [(ours[s["uid"]], float(s["weight"])) for s in naive.synapses[q.name]]
+        np.testing.assert_allclose(*np.transpose(theirs), rtol=0, atol=2e-6)
+        assert np.ptp(np.transpose(theirs)[0]) > 0.1
+
+
 def living_net(seed):
     """All mechanisms of the default study; returns the projection on spines too."""
     net = nd.Network(seed=seed, sheet=nd.Sheet(300, 300))

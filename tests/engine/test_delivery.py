@@ -8,6 +8,7 @@ import pytest
 
 import neurodev as nd
 from neurodev.engine.engine import Engine
+from neurodev.engine.simulator import Simulator
 
 TAU, THRESHOLD, REFRACTORY = 20.0, 10.0, 2.0
 RELEASE, ARRIVAL, DRIVE = range(3)
@@ -84,3 +85,24 @@ def test_cursors_deliver_what_one_event_per_synapse_does():
     assert engine.events == events > 50_000
     assert sum(p > 0 for p in population) > 500
     assert list(zip(times, population, cell, strict=True)) == spikes
+
+
+@pytest.mark.parametrize("stop", [10.2, 12.9, 13.1, 13.3])
+def test_silence_that_ends_within_refractoriness_does_not_end_that(stop):
+    """Silenced at `stop` for no time, a cell that fired at 10 comes free at 13.25 as if nothing had been, or then."""
+    net = nd.Network(seed=1)
+    s = net.add(nd.SpikeList([9.0, 12.2, 13.5], [0, 0, 0]), 1, name="s")
+    e = net.add(nd.LIF(threshold=20.0, refractory=3.25, reset=5.0), 1, name="e")
+    net.connect(s, e, nd.AllToAll(), weight=25.0, delay=1.0)
+    sims = [Simulator(net), Simulator(net)]
+    for k, sim in enumerate(sims):
+        sim.run_until_spike(stop)
+        if k:
+            sim.engine.silence(e.index, True)
+            sim.engine.silence(e.index, False)
+        sim.run_until_spike(13.4)
+    plain, silenced = (float(sim.engine.potential("e")[0]) for sim in sims)
+    assert [sim.engine.take_counts()[1].tolist() for sim in sims] == [[1], [1]]  # what arrives at 13.2 is lost
+    free = 13.25 if stop < 13.25 else stop  # silence ends at the reset potential
+    assert plain == pytest.approx(5.0 * np.exp(-0.15 / 20.0), rel=1e-12)
+    assert silenced == pytest.approx(5.0 * np.exp(-(13.4 - free) / 20.0), rel=1e-12)

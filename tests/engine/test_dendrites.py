@@ -235,3 +235,26 @@ def test_compiled_equals_interpreted(tmp_path):
         np.save({str(path)!r}, everything())"""
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, check=True)
     np.testing.assert_allclose(np.load(path), everything(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("other_branch", [False, True])
+def test_an_arrival_at_the_end_of_a_plateau_begins_another(other_branch):
+    """10 to 30, and from 30 on: as an arrival just after the end does, and not as one just before it, which is lost."""
+
+    def potential(second):
+        dendrite = nd.Plateau(2, threshold=100.0, amplitude=50.0, duration=20.0, magnesium=0.0)
+        cell = nd.LIF(
+            tau=10.0, threshold=1e9, tau_excitatory=2.0, tau_inhibitory=5.0, capacitance=100.0, dendrite=dendrite
+        )
+        net = nd.Network(seed=1)
+        e = net.add(cell, 1, name="cell")
+        s = net.add(nd.SpikeList([9.0, second], [0, 0]), 1, name="s")
+        net.connect(s, e, nd.AllToAll(), weight=100.0, branch=0)
+        if other_branch:  # whose plateau ends at the same instant, and begins no other
+            net.connect(s, e, nd.Pairs([0], [0]), weight=100.0, branch=1, name="once", delay=1.0)
+        sim = Simulator(net)
+        sim.run_until_spike(49.0)
+        return sim.engine.potential("cell")[0]
+
+    at, after, before = potential(29.0), potential(29.0 + 1e-7), potential(29.0 - 1e-7)
+    assert at == pytest.approx(after, rel=1e-6) and at > 2 * before

@@ -61,8 +61,9 @@ def pair(together, weights, times):
 
 
 def test_only_the_sum_counts():
-    """+1.5 and -1 at one instant: no spike together, a spike one by one; 0.6 + 0.6 fires once, either way."""
-    assert pair(True, [1.5, -1.0], [2.0, 2.0]) == [] and pair(False, [1.5, -1.0], [2.0, 2.0]) == [3.0]
+    """+1.5 and -1 at one instant: no spike, also one by one, inhibition first; 0.6 + 0.6 fires once, either way."""
+    for together in (True, False):
+        assert pair(together, [1.5, -1.0], [2.0, 2.0]) == [] == pair(together, [-1.0, 1.5], [2.0, 2.0])
     assert pair(True, [0.6, 0.6], [2.0, 2.0]) == [3.0] == pair(False, [0.6, 0.6], [2.0, 2.0])
     assert pair(True, [1.5, -1.0], [2.0, 2.0 + 1e-9]) == [3.0]
     # five times threshold at once is one spike, not several

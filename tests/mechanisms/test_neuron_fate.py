@@ -367,7 +367,7 @@ def test_a_newborn_starts_afresh(cell, silent):
     sim.engine.record_trains(0, True)
     sim.engine.sink = lambda e, t, p, i: out.extend(zip((e + t).tolist(), i.tolist(), strict=True))
     sim.run_until_spike(100.7)
-    sim.engine.set_background_rate(0, 1e-12, 3)
+    sim.engine.set_background_rate(0, 0.0)
     sim.engine.silence(0, silent)
     assert sim._apply_neuron_plans(e, [NeuronPlan("Neurogenesis", n_born=1)]) == []
     sim.verify()

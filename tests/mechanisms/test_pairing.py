@@ -277,3 +277,44 @@ def test_death_in_a_tick_frees_the_partners_at_once() -> None:
     assert np.all(log.post[log.kind == BIRTH] > 2) and np.all(log.pre[log.kind == BIRTH] > 2)
     assert np.all(b[f"connected_{AXON}"][:3] == 0.0) and np.all(b[f"elements_{AXON}"][:3] == 0.0)
     assert b[f"connected_{AXON}"].sum() == sim.tables["q"].n_synapse
+
+
+@pytest.mark.parametrize(("lost", "tick"), [(0.1, 100.0), (0.02, 50.0), (0.5, 500.0), (0.0, 100.0)])
+def test_whole_elements_pair_before_the_vacant_decay(lost: float, tick: float) -> None:
+    """What becomes whole at a tick meets its partner there, however fast vacancies decay; without one it decays."""
+    net = nd.Network(seed=1)
+    tau = -tick / np.log1p(-lost) if lost else np.inf
+    growth = {name: nd.LinearGrowth(nu=1e-4) for name in (AXON, "odd")}
+    pre, post = net.add(nd.LIF(), 4, name="pre"), net.add(nd.LIF(), 4, name="post")
+    q = net.connect(pre, post, nd.Pairs([], []), weight=0.1, multapses=True)
+    pre.use(nd.Growth(growth, vacancy_tau=tau))
+    post.use(nd.Growth({DENDRITE: nd.LinearGrowth(nu=1e-4)}, vacancy_tau=tau))
+    q.use(nd.Pairing(sigma=np.inf))
+    sim = Simulator(net, tick=tick)
+    Watch(sim, strict=False)
+    sim.run_until_spike(30_500.0)
+    z = sim.blocks["pre"]
+    assert sim.tables[q.name].n_synapse == 4 * 3  # both sides become whole together, once in 10 s
+    np.testing.assert_allclose(z[f"elements_{AXON}"], 3.05, rtol=1e-9)
+    # nobody pairs this kind: it stays about whole, a tick's growth above or a tick's loss below
+    assert np.all(np.abs(z["elements_odd"] - (3.05 if not lost else 1.0)) < 1.2 * max(lost, 0.05))
+
+
+def test_what_a_synapse_leaves_has_a_tick_to_pair_again() -> None:
+    """A freed element is vacant from the next tick on: it pairs there, or decays, and not before."""
+    sim = rest(
+        2,
+        {AXON: STILL, DENDRITE: STILL},
+        nd.Pairing(sigma=np.inf),
+        nd.Pairs([0, 1], [1, 0]),
+        growth={"vacancy_tau": 1e3},
+    )
+    b = sim.blocks["cells"]
+    b[f"elements_{AXON}"][0] = 0.5  # its synapse goes; the dendrite of neuron 1 keeps its element over this tick
+    z = []
+    for k in range(1, 4):
+        sim.run_until_spike(k * sim.tick_spike)
+        z.append(float(b[f"elements_{DENDRITE}"][1]))
+    kept = np.exp(-sim.tick / 1e3)
+    np.testing.assert_allclose(z, [1.0, kept, kept], rtol=1e-12)
+    assert sim.tables["q"].n_synapse == 1

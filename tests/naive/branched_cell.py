@@ -27,7 +27,7 @@ class BranchedCell(CurrentCell):
     def forget(self):
         super().forget()
         self.arrivals = []  # (time, channel, branch, pA)
-        self.until = {}  # branch: end of its plateau
+        self.until, self.sizes = {}, {}  # branch: end and current of its plateau
 
     def flow(self, channel, branch, t):
         """Current (pA) on a branch from what arrived so far."""
@@ -55,12 +55,14 @@ class BranchedCell(CurrentCell):
                 product = kappa[pair] * share * resistance * w * other * fade
                 self.current[2 + k + channel] += product / self.capacitance
         self.arrivals.append((t, channel, branch, w))
+        if self.until.get(branch, t + 1.0) <= t:  # a plateau that ends now has ended; its END finds another
+            self.end(branch, self.sizes[branch])
         if isinstance(d, Plateau) and channel == 0 and branch not in self.until:
             if self.flow(0, branch, t) >= d.threshold * (1 - 1e-12):
                 v = (self.v if self.free else self.reset) - self.rest
                 at = d.resting + d.depolarisation
                 started = d.amplitude * block(at + v, d.magnesium) / block(at, d.magnesium)
-                self.until[branch] = t + d.duration
+                self.until[branch], self.sizes[branch] = t + d.duration, started
                 self.current[5] += started / self.capacitance
         return None if started is None else (t + d.duration, started)
 

@@ -17,7 +17,7 @@ from neurodev.neurons.lif import LIF
 from tests.naive.branched_cell import BranchedCell
 from tests.naive.current_cell import REACH, CurrentCell
 
-RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE, LOOK, END = range(7)
+RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE, LOOK, END, POST = range(8)  # in this order at equal times
 
 
 class Cell:
@@ -126,20 +126,18 @@ class NaiveSimulator:
     def emit(self, p, i, t):
         self.spikes.append((t, p.name, i))
         self.counts[p.name][i] += 1
-        lane = 0  # of equal arrival times, inhibition comes first
-        for q in sorted(self.net.projections.values(), key=lambda q: not q.source.inhibitory):
+        lane = 0  # of equal arrival times, inhibition comes first: by the sign of the synapse
+        parts = [(q, one) for q in self.net.projections.values() for one in ((-1, 1) if q.signed else (0,))]
+        for q, one in sorted(parts, key=lambda x: not (x[1] < 0 or (x[1] == 0 and x[0].source.inhibitory))):
             for k, d in enumerate(self.s.tables[q.name].delays):
                 if q.source is p:
-                    self.push(t + d, ARRIVAL, (lane, len(self.spikes)), (q, k, i, t))
+                    self.push(t + d, ARRIVAL, (lane, len(self.spikes)), (q, k, i, t, one))
                 lane += 1
 
     def fire(self, p, i, t):
         self.emit(p, i, t)
-        for q in self.net.projections.values():
-            if q.target is p:
-                for m in q.mechanisms:
-                    if m.name == "STDP":
-                        self.on_post(q, m, i, t)
+        # a spike follows the arrivals of its own instant
+        self.push(t, POST, (int(self.s.engine.state.neurons.first[p.index]) + i, 0), (p, i))
         c = self.cells[p.name][i]
         c.stamp += 1
         if c.refractory > 0:
@@ -182,9 +180,10 @@ class NaiveSimulator:
         c.v += w
         return c.v >= c.threshold
 
-    def arrive(self, q, lane, source, emitted, t):
+    def arrive(self, q, lane, source, emitted, sign, t):
         p = q.target
         row = [s for s in self.rows[q.name].get((lane, source), []) if s["since"] <= emitted]
+        row = [s for s in row if sign * s["weight"] >= 0]
         fired = []
         for syn in row:
             i = syn["post"]
@@ -240,6 +239,13 @@ class NaiveSimulator:
                     c.decay(t)
                     c.end(branch, size)
                     self.predict(p, i, t)
+            elif kind == POST:
+                p, i = payload
+                for q in self.net.projections.values():
+                    if q.target is p:
+                        for m in q.mechanisms:
+                            if m.name == "STDP":
+                                self.on_post(q, m, i, t)
             elif kind == LOOK:
                 p, i, stamp = payload
                 if self.cells[p.name][i].stamp == stamp:

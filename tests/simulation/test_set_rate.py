@@ -42,12 +42,12 @@ def counts(run: nd.Run, name: str) -> tuple[int, int]:
     return int((t < LENGTH).sum()), int((t >= LENGTH).sum())
 
 
-@pytest.mark.parametrize("rate_hz", [20.0, 300.0])
+@pytest.mark.parametrize("rate_hz", [0.0, 20.0, 300.0])
 def test_the_rate_is_the_new_one_from_its_moment_on(tmp_path: Path, rate_hz: float) -> None:
     run, plain = trains(tmp_path / "a.sqlite", rate_hz), trains(tmp_path / "b.sqlite")
     before, after = counts(run, "changed")
     assert abs(before - 100 * N) < 5 * np.sqrt(100 * N)
-    assert abs(after - rate_hz * N) < 5 * np.sqrt(rate_hz * N)
+    assert abs(after - rate_hz * N) <= 5 * np.sqrt(rate_hz * N)
     (t, i), (u, k) = run.spikes("changed"), plain.spikes("changed")
     early = u < LENGTH
     assert t[t < LENGTH].tobytes() == u[early].tobytes() and i[t < LENGTH].tobytes() == k[early].tobytes()
@@ -56,8 +56,35 @@ def test_the_rate_is_the_new_one_from_its_moment_on(tmp_path: Path, rate_hz: flo
 
 
 def test_behind_a_background_of_many_rates(tmp_path: Path) -> None:
-    _, after = counts(trains(tmp_path / "a.sqlite", 300.0, spread=True), "changed")
-    assert abs(after - 300 * N) < 5 * np.sqrt(300 * N)
+    """The population named, not the stream at the same place: one of many rates, described before, keeps them."""
+    run, plain = trains(tmp_path / "a.sqlite", 300.0, spread=True), trains(tmp_path / "b.sqlite", spread=True)
+    assert abs(counts(run, "changed")[1] - 300 * N) < 5 * np.sqrt(300 * N)
+    for ours, theirs in zip(run.spikes("mixed"), plain.spikes("mixed"), strict=True):
+        assert ours.size and ours.tobytes() == theirs.tobytes()
+
+
+def test_a_background_may_begin_at_rest_stop_and_begin_again(tmp_path: Path) -> None:
+    """Whole, or for some of its cells; every background of the population; with currents too, and over epochs."""
+    network = nd.Network(seed=3)
+    cells = {"some": nd.LIF(refractory=0.0), "none": nd.LIF(refractory=0.0), "slow": nd.LIF(tau=30.0, refractory=0.0)}
+    for name, cell in cells.items():
+        p = network.add(cell, N, name=name)
+        rates = np.where(np.arange(N) % 2, 100.0, 0.0) if name == "some" else 0.0
+        network.background(p, nd.Background(rate_hz=rates, weight=35.0))
+    network.background(p, nd.Background(rate_hz=0.0, weight=35.0, amplitudes="exponential"))
+    sim = nd.Simulation(network, to=tmp_path / "a.sqlite", record="all")
+    for when, rate in ((9000.0, 100.0), (10_000.0, 0.0), (11_000.0, 50.0)):
+        for name in cells:
+            sim.at(when, nd.SetRate(name, rate), clock="spike")
+    run = sim.run(12_000.0).close()
+    for name in cells:
+        t, i = run.spikes(name)
+        rest, on, off, again = (np.count_nonzero((t >= a) & (t < b)) for a, b in zip(EDGES, EDGES[1:], strict=False))
+        assert off == 0 and on > 0.9 * 100 * N and again > 0.8 * 50 * N
+        assert rest == 0 if name != "some" else set(i[t < 9000.0].tolist()) == set(range(1, N, 2))
+
+
+EDGES = (0.0, 9000.0, 10_000.0, 11_000.0, 12_000.0)
 
 
 def test_what_cannot_be_done_is_refused_at_the_door(tmp_path: Path) -> None:

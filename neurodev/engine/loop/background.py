@@ -37,8 +37,14 @@ def fill_minus_log(stream: np.uint64, counter: np.uint64, out: F8, bits: U8, scr
 
 @kernel
 def refill(s: int, b: Int, frame_rate: float, t_frame: float) -> None:
-    """Draw the next batch of stream `b`; `frame_rate` > 0 folds the membrane's frame factor into the jumps."""
+    """Draw the next batch of stream `b`; `frame_rate` > 0 folds the membrane's frame factor into the jumps.
+
+    A stream of rate 0 has no next event, until its rate is raised.
+    """
     g = background_of(s)
+    if g.rate[b] <= 0.0:
+        g.at[b], g.next[b] = g.time.shape[1], np.inf
+        return
     stream, counter = g.key[b], g.counter[b]
     time, target, jump = g.time[b], g.target[b], g.jump[b]
     n = time.shape[0]
@@ -78,17 +84,6 @@ def rebase_jumps(s: int, factor: float) -> None:
     for b in range(g.at.shape[0]):
         for k in range(g.at[b], g.time.shape[1]):
             g.jump[b, k] *= factor
-
-
-@kernel
-def shift(s: int, by: float) -> None:
-    """Move all times back by `by` ms (a new epoch)."""
-    g = background_of(s)
-    for b in range(g.at.shape[0]):
-        g.clock[b] -= by
-        g.next[b] -= by
-        for k in range(g.at[b], g.time.shape[1]):
-            g.time[b, k] -= by
 
 
 @rule

@@ -69,8 +69,10 @@ def deliver_mixed(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int
 
 
 @kernel
-def deliver_young(s: int, q: Int, u: F8, weight: Floats, first: Int, last: Int, t: float, emitted: float) -> int:
-    """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
+def deliver_some(
+    s: int, q: Int, u: F8, weight: Floats, first: Int, last: Int, t: float, emitted: float, sign: Int
+) -> int:
+    """The synapses of one row that were not born after `emitted` and have weights of a sign; how many fired."""
     pr = projections_of(s)
     uid = view_u8(pr.uid[q], pr.capacity[q])
     post = view_u4(pr.post[q], pr.capacity[q])
@@ -78,7 +80,7 @@ def deliver_young(s: int, q: Int, u: F8, weight: Floats, first: Int, last: Int, 
     nn = neurons_of(s)
     fired = 0
     for k in range(first, last):
-        if uid[k] >= limit:
+        if uid[k] >= limit or sign * weight[k] < 0.0:
             continue
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
@@ -93,11 +95,11 @@ def deliver_young(s: int, q: Int, u: F8, weight: Floats, first: Int, last: Int, 
 
 
 @rule
-def deliver(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emitted: float) -> int:
+def deliver(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
     """One row of projection `q`, whose weights are of either precision; returns how many fired."""
     pr, u = projections_of(s), neurons_of(s).u
-    if pr.birth_count[q] > 0 and pr.birth_time[q, pr.birth_count[q] - 1] > emitted:
-        return deliver_young(s, q, u, weight, first, last, t, emitted)
+    if sign != 0 or pr.birth_count[q] > 0 and pr.birth_time[q, pr.birth_count[q] - 1] > emitted:
+        return deliver_some(s, q, u, weight, first, last, t, emitted, sign)
     post = view_u4(pr.post[q], pr.capacity[q])
     if clock_of(s).n[N_UNIFORM] == 1:
         return deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
@@ -129,19 +131,21 @@ def arrive(s: int, k: Int) -> int:
     first = view_i8(pr.row_start[q], n_row)[row]
     last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
     emitted = emission(s, q, lanes_of(s).delay[lane], t)
+    sign = lanes_of(s).sign[lane]
     p = nn.population[pr.offset[q]]
     ruled = clock_of(s).n[N_MODELS] == 1 and models_of(s).deliver[p] != 0
     if ruled:
         call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, emitted, t)
         fired = 0
     elif pr.single[q] == 1:
-        fired = deliver(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t, emitted)
+        fired = deliver(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t, emitted, sign)
     else:
-        fired = deliver(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t, emitted)
-    clock_of(s).n[N_EVENTS] += last - first
-    h = hooks_of(s)
-    for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
-        call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
+        fired = deliver(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t, emitted, sign)
+    if sign >= 0:  # a row of both signs comes twice, and has arrived when all of it has
+        clock_of(s).n[N_EVENTS] += last - first
+        h = hooks_of(s)
+        for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
+            call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
     for i in range(fired):
         fire(s, np.int64(qu.fired[i]), t)
     if clock_of(s).n[N_SUPRA] == 1 and not ruled:

@@ -5,7 +5,8 @@ after one multiplication by the frame factor S, and the threshold test is ``u >=
 refractory neuron holds a sentinel that swallows its input.  A neuron whose V_inf lies above threshold crosses
 without input: ``S(t) = u / threshold``, solved only when the crossing falls into the current block.
 
-Order at equal times: release, arrivals (lane table, log), background, predicted crossings, drive spikes.
+Order at equal times: release, arrivals (lane table, log), background, predicted crossings, drive spikes; then on_post
+of the neurons that fired, after on_pre of all arrivals of the instant.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from neurodev.engine.loop import background as bg
 from neurodev.engine.loop.background import background_until
 from neurodev.engine.loop.delivery import arrive, arrive_together
 from neurodev.engine.loop.queue import compact_log, gather, gather_releases, pop_crossing
-from neurodev.engine.loop.spiking import emit, predict, predict_model, release, strike, strike_model
+from neurodev.engine.loop.spiking import emit, follow_arrivals, predict, predict_model, release, strike, strike_model
 from neurodev.engine.loop.state import (
     CROSSING_FULL,
     DONE,
@@ -33,6 +34,7 @@ from neurodev.engine.loop.state import (
     N_DUE,
     N_DUE_AT,
     N_EVENTS,
+    N_FIRED,
     N_FRAME_WINDOWS,
     N_MODELS,
     N_OPEN,
@@ -50,6 +52,7 @@ from neurodev.engine.loop.state import (
     T_BLOCK,
     T_END,
     T_EVENT,
+    T_FIRED,
     T_FRAME,
     T_NOW,
     T_WINDOW,
@@ -235,6 +238,8 @@ def run(s: int, stop: float) -> int:
             crossing = qu.crossing_time[0] if n[N_CROSSING] > 0 else np.inf
             drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
             first = min(min(due, arrival), min(crossing, drive))
+            if n[N_FIRED] > 0 and first > f[T_FIRED]:
+                follow_arrivals(s)
             if background_of(s).at.shape[0] > 0 and background_until(s, min(first, end)):
                 continue
             if first >= end:
@@ -286,7 +291,7 @@ def run_arrivals(s: int, end: float) -> None:
                 prefetch(view_f8(pr.weight[q], pr.capacity[q]), begin)
         n[N_AGENDA_AT] = k + 1
         fired = arrive(s, k)
-        if fired > 0 or not alone or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
+        if fired > 0 or n[N_FIRED] > 0 or not alone or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
             return
         if n[N_CROSSING] > 0 and (qu.crossing_time[0] < qu.time[k + 1] or n[N_CROSSING] >= room):
             return

@@ -4,7 +4,7 @@ A window is no longer than the shortest delay and the shortest refractory period
 release in it is already known when it opens.  Arrivals are counted by buckets of time, placed there, and put
 in order by one stable insertion pass: no heap, look-ahead for prefetching, 18 bytes an arrival with its bucket.
 Order at equal times is (lane table, log position), which the stable sort keeps; the lane table begins with
-the inhibitory sources (`build.make_lanes`).
+what is inhibitory (`build.make_lanes`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import numpy as np
 from neurodev.arrays import Int
 from neurodev.engine.loop.queue import push_crossing
 from neurodev.engine.loop.state import (
+    N_FIRED,
     N_MODELS,
     N_RECORD,
     N_RELEASE,
@@ -15,6 +16,7 @@ from neurodev.engine.loop.state import (
     REFRACTORY,
     SENTINEL,
     T_BLOCK,
+    T_FIRED,
     T_FRAME,
 )
 from neurodev.engine.loop.views import (
@@ -49,15 +51,45 @@ def emit(s: int, p: Int, local: Int, t: float) -> None:
 
 
 @rule
+def expect_post(s: int, j: Int, t: float) -> None:
+    """Neuron `j` fired at `t`: its on_post is called by `follow_arrivals`."""
+    n, qu = clock_of(s).n, queue_of(s)
+    if qu.spikes[j] == 0:
+        qu.waiting[n[N_FIRED]] = np.uint32(j)
+        n[N_FIRED] += 1
+    qu.spikes[j] += np.uint32(1)
+    clock_of(s).time[T_FIRED] = t
+
+
+@kernel
+def follow_arrivals(s: int) -> None:
+    """Call on_post for the spikes at T_FIRED, now that every arrival of that instant has had its on_pre.
+
+    A spike counts as following the arrivals of its own instant, in whatever order those come and whichever of them it
+    was that took the neuron over threshold.  Neurons take turns by their numbers.
+    """
+    n, qu, nn, h, pr = clock_of(s).n, queue_of(s), neurons_of(s), hooks_of(s), projections_of(s)
+    t, m = clock_of(s).time[T_FIRED], n[N_FIRED]
+    qu.waiting[:m].sort()
+    for i in range(m):
+        j = np.int64(qu.waiting[i])
+        p = nn.population[j]
+        for _ in range(np.int64(qu.spikes[j])):
+            for k in range(pr.post_first[p], pr.post_first[p + 1]):
+                call_hook(h.post[k], h.post_record[k], j - nn.first[p], 0, 0, 0, t)
+        qu.spikes[j] = np.uint32(0)
+    n[N_FIRED] = 0
+
+
+@rule
 def fire(s: int, j: Int, t: float) -> None:
-    """Neuron `j`, over threshold at `t`: log, on_post of the mechanisms on its synapses, reset."""
+    """Neuron `j`, over threshold at `t`: log and reset; on_post follows the arrivals of this instant."""
     nn = neurons_of(s)
     p = nn.population[j]
     local = j - nn.first[p]
     emit(s, p, local, t)
-    h = hooks_of(s)
-    for k in range(projections_of(s).post_first[p], projections_of(s).post_first[p + 1]):
-        call_hook(h.post[k], h.post_record[k], local, 0, 0, 0, t)
+    if projections_of(s).post_first[p + 1] > projections_of(s).post_first[p]:
+        expect_post(s, j, t)
     c = nn.kind[j]
     if nn.refractory[c] > 0.0:
         nn.u[j] = SENTINEL

@@ -49,8 +49,9 @@ DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK = (
 )  # fmt: skip
 
 # clock.time
-T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT = range(6)  # T_EVENT: of the last event of a model with rules
-N_TIME = 6
+# T_EVENT: of the last event of a model with rules; T_FIRED: of the neurons whose on_post is still to come
+T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT, T_FIRED = range(7)
+N_TIME = 7
 assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
 
 # clock.n
@@ -80,8 +81,9 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_TOGETHER,  # 1 if simultaneous arrivals are summed before the threshold test
     N_SAME,  # events of models at T_EVENT, one after the other
     N_STUCK,  # 1 + the neuron whose model notes events that are past, or the same for ever
-) = range(25)
-N_COUNTER = 25
+    N_FIRED,  # neurons that fired at T_FIRED and whose on_post is still to come
+) = range(26)
+N_COUNTER = 26
 
 
 class Clock(NamedTuple):
@@ -123,6 +125,7 @@ class Lanes(NamedTuple):
     lane: Annotated[I8, PLACE]  # number of the lane within the projection
     delay: Annotated[F8, DURATION]
     cursor: Annotated[I8, PLACE]  # next spike of the source population's log
+    sign: Annotated[I8, COUNT]  # -1 or 1: it delivers the weights of this sign alone; 0: all
 
 
 class Projections(NamedTuple):
@@ -178,6 +181,8 @@ class Queue(NamedTuple):
     drive_population: Annotated[U4, PLACE]
     drive_index: Annotated[U4, NEURON]
     fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons fired, or changed, by one row
+    waiting: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons whose on_post is still to come; none between two runs
+    spikes: Annotated[U4, SCRATCH]  # (n_neuron,) how many of each
 
 
 class Background(NamedTuple):
