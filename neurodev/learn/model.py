@@ -358,12 +358,13 @@ def arranged(x: Signal, shape: tuple[int, ...]) -> Signal:
 
 def _float_type(kind: Any) -> type:
     try:
-        found: Any = None if kind is None else np.dtype(kind).type
+        given = None if kind is None else np.dtype(kind)
     except TypeError:
-        found = None
-    if found not in (np.float32, np.float64):
-        raise ParameterError(f"kind must be numpy.float32 or numpy.float64, got {kind!r}")
-    return np.float32 if found is np.float32 else np.float64
+        given = None
+    for known in (np.float32, np.float64):
+        if given == known:
+            return known
+    raise ParameterError(f"kind must be numpy.float32 or numpy.float64, got {kind!r}")
 
 
 def _check_room(model: Group) -> None:

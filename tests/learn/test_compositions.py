@@ -133,7 +133,7 @@ def signal(kind, inputs, seed):
     return Spikes(flags, T, B, inputs, scale=scale), flags.reshape(-1, *inputs) * scale
 
 
-@settings(derandomize=True, deadline=None, max_examples=120, database=None)
+@settings(derandomize=True, deadline=None, max_examples=80, database=None)
 @given(st.integers(0, 10**9))
 def test_any_stack_is_its_slow_twin(number):
     """Output, gradient of every weight, and gradient of the input; what does not fit is refused when it is built."""
