@@ -154,6 +154,8 @@ def wholes(value: Any, where: str) -> Any:
     import numpy as np
 
     try:
+        if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+            raise ValueError("masked")
         a = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be whole numbers, got {shown(value)}") from None
@@ -186,6 +188,8 @@ def numbers(value: Any, where: str, unit: str = "1") -> Any:
         if isinstance(plain, str):
             return in_unit(plain, unit, where) if parts(plain) else _refuse_numbers(where, unit, value)
         _refuse_numbers(where, unit, value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ParameterError(f"{where} has masked entries: fill them or leave them out, got {shown(value)}")
     try:
         values = np.asarray(value)
         fits = values.dtype.kind in "iuf" or values.size == 0 and values.dtype.kind != "b"

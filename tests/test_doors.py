@@ -29,6 +29,7 @@ SENSELESS: dict[str, Any] = {
     "huge": 1e300, "a huge whole": 10**400, "1e12": 10**12, "empty": [], "ragged": [[1.0, 2.0], [3.0]],
     "three dimensions": np.ones((2, 2, 2)), "True": True, "a mask": np.array([True, False]), "None": None,
     "an object": object(), "a class": dict, "a table": {}, "a set": {1, 2}, "complex": 1j, "bytes": b"x",
+    "a masked entry": np.ma.array([1.0, 2.0], mask=[False, True]),
     "NaN in an array": np.array([1.0, math.nan]), "a function": len, "words": np.array(["a"]),
 }  # fmt: skip
 # what a thing needs beside the parameter that is tried
