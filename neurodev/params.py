@@ -48,7 +48,6 @@ def param(
     choices: Sequence[Any] | None = None,
     array: bool = False,
     none: bool = False,
-    init: bool = True,
 ) -> Any:
     """A dataclass field that knows its unit, clock, range and source.
 
@@ -72,8 +71,6 @@ def param(
         Whether a per-neuron array is accepted as well as a scalar.
     none : bool
         Whether None is accepted.
-    init : bool
-        Whether it can be given; False for what a subclass derives from its other parameters.
     """
     if unit not in UNITS:
         raise ParameterError(f"unit {unit!r} is not one of {sorted(UNITS)}")
@@ -85,8 +82,8 @@ def param(
         "given": default is ...,
     }  # fmt: skip
     if default is ...:
-        return field(metadata=meta, init=init)
-    return field(default=default, metadata=meta, init=init)
+        return field(metadata=meta)
+    return field(default=default, metadata=meta)
 
 
 def scalar(value: Any) -> Any:
@@ -154,6 +151,8 @@ def wholes(value: Any, where: str) -> Any:
     import numpy as np
 
     try:
+        if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+            raise ValueError("masked")
         a = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be whole numbers, got {shown(value)}") from None
@@ -186,6 +185,8 @@ def numbers(value: Any, where: str, unit: str = "1") -> Any:
         if isinstance(plain, str):
             return in_unit(plain, unit, where) if parts(plain) else _refuse_numbers(where, unit, value)
         _refuse_numbers(where, unit, value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ParameterError(f"{where} has masked entries: fill them or leave them out, got {shown(value)}")
     try:
         values = np.asarray(value)
         fits = values.dtype.kind in "iuf" or values.size == 0 and values.dtype.kind != "b"
@@ -316,7 +317,9 @@ def as_number(
     value: Any, argument: str, unit: str = "", *, low: float = -math.inf, high: float = math.inf,
     above: float = -math.inf, cure: str = "",
 ) -> float:  # fmt: skip
-    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True and text are none.
+    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True is none.
+
+    A text with a unit of the dimension of `unit` is converted, any other is refused.
 
     Parameters
     ----------
@@ -344,8 +347,8 @@ def as_number(
     what = f"{argument} must be {wanted}, got {shown(value)}" + (f"; {cure}" if cure else "")
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if isinstance(value, str) and parts(value):
-        value = in_unit(value, unit or "1", argument)
+    if isinstance(value, str) and parts(value) and (word := unit.partition(" ")[0]) in UNITS:
+        value = in_unit(value, word, argument)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ParameterError(what)
     try:

@@ -30,7 +30,8 @@ def floats(values: ArrayLike, where: str, ndim: int | None = None) -> F8:
         If they are none, or not of so many dimensions.
     """
     try:
-        a = np.asarray(values, dtype=np.float64)
+        a = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan) if np.ma.is_masked(values) else values
+        a = np.asarray(a, dtype=np.float64)
     except (TypeError, ValueError):
         raise ParameterError(f"{where} must be numbers, got {shown(values)}") from None
     if ndim is not None and a.ndim != ndim:
