@@ -198,12 +198,17 @@ class Reader:
         except BaseException:
             self._run_id, self._session, self._version = before
             raise
-        if before[1] != self._session:
+        if before[1] != self._session or self._flaw:
             self._forget()
-        try:
-            self._run(self._take_in)
-        except (ValueError, TypeError) as e:
-            self._flaw = str(e)
+        for known in (self._bound["chunk"] > 0, False):
+            try:
+                self._run(self._take_in)
+                return
+            except (ValueError, TypeError) as e:
+                self._forget()  # an array that had no row may have made way: once more, from the start
+                self._flaw = "" if known else str(e)
+                if not known:
+                    return
 
     def _look_beside(self) -> None:
         """What lies beside the file must be its own, and what must lie there must be there."""

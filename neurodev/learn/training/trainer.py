@@ -187,7 +187,7 @@ class Trainer:
         door.take(self.optimiser, *self.methods)
         self._prepare()
         self.record = TrainingRecord(self, to, resume, door.flag("overwrite", overwrite))
-        self._claim = self.model.claim = object()  # type: ignore[attr-defined]
+        self._claim = self.model.claim = object()
 
     # ------------------------------------------------------------------ the door
 
@@ -410,7 +410,8 @@ class Trainer:
 
     def weights(self) -> dict[str, Weights]:
         """The weight tensors by name."""
-        return self.model.weights_of()
+        found: dict[str, Weights] = self.model.weights_of()
+        return found
 
     def tensor(self, name: str) -> Weights:
         """The weight tensor of a name.
@@ -437,6 +438,7 @@ class Trainer:
                     self._one_epoch(bar)
                     if self._enough():
                         break
+                self._signals.check()
             except BaseException as e:
                 asked = isinstance(e, (KeyboardInterrupt, SystemExit))
                 self.record.close("interrupted" if asked else f"stopped: {e}")
@@ -492,7 +494,7 @@ class Trainer:
         ParameterError
             If the loss or the learning rate is no number; if another trainer has taken the model over.
         """
-        if self.model.claim is not self._claim:  # type: ignore[attr-defined]
+        if self.model.claim is not self._claim:
             raise ParameterError(
                 "another trainer has taken this model over since: go on with that one, or make a new one"
             )
