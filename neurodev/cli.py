@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.writing import check_target, printable, write_beside
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,16 +70,19 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
-def _new(args: Any) -> None:
-    from neurodev.plot import output
+def _say(text: str, to: Any = None) -> None:
+    """Print words that come from files and names: nothing in them moves the cursor or changes colours."""
+    print(printable(text), file=to)
 
+
+def _new(args: Any) -> None:
     if not Path(args.name).name:
         raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
     path = Path(args.name if args.name.endswith(".toml") else f"{args.name}.toml")
     if path.exists():
         raise ParameterError(f"{path} exists already: choose another name")
     name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
-    output.write(path, files("neurodev.studies").joinpath(name).read_bytes())
+    write_beside(path, files("neurodev.studies").joinpath(name).read_bytes())
     print(f"wrote {path}; run it with: neurodev {verb} {path}")
 
 
@@ -105,7 +109,7 @@ def _run(args: Any) -> None:
         simulation = development.simulation(s, network, path, not args.quiet)
         args.begun = path
         run = simulation.run(life).close()
-        print(run.info() if args.seeds == 1 else f"{path}: {run}")
+        _say(run.info() if args.seeds == 1 else f"{path}: {run}")
 
 
 def _train(args: Any) -> None:
@@ -124,12 +128,12 @@ def _train(args: Any) -> None:
         args.begun = path
         t.fit()
         t.close()
-        print(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
+        _say(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
 
 
 def _demo(args: Any) -> None:
     """The study here, its control in a second process with the same seed."""
-    from neurodev.plot import output, report
+    from neurodev.plot import report
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
@@ -138,7 +142,7 @@ def _demo(args: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise ParameterError(f"--to {args.to!r} cannot be a folder: {e.strerror}") from e
-    path = output.write(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
+    path = write_beside(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
     settings = [] if args.days is None else ["--set", f'run.duration="{args.days:g} day"']
     begin = time.perf_counter()
     s = reading.load(path, reading.settings(settings[1:]))
@@ -159,48 +163,47 @@ def _demo(args: Any) -> None:
             control.terminate()
     other = Run(folder / "control.sqlite")
     page = report.write(run, folder / "report.html", other)
-    print("\n" + report.sentence(run.summary(), other.summary()))
+    _say("\n" + report.sentence(run, other))
     theirs = {c.name: c.value for c in other.checks()}
     print(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
     for c in run.checks():
         low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
         mark = "inside" if c.passed else "OUTSIDE"
         print(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
-    print("\n" + run.spines.longest().story())
+    _say("\n" + run.spines.longest().story())
     print(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
           f"neurodev spine {run.path} UID")  # fmt: skip
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import output, report
+    from neurodev.plot import report
     from neurodev.runs.run import Run
 
-    to = output.checked(args.to or Path(args.run).with_suffix(".html"))
+    to = check_target(args.to or Path(args.run).with_suffix(".html"))
     run = Run(args.run)
     print(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
 
 def _spine(args: Any) -> None:
-    from neurodev.plot import output
     from neurodev.plot.style import png
     from neurodev.runs.run import Run
 
     if args.uid != "longest" and not args.uid.isdecimal():
         raise ParameterError(f"UID must be a number or 'longest', got {args.uid!r}")
     if args.figure:
-        output.checked(args.figure)
+        check_target(args.figure)
     run = Run(args.run)
     spine = run.spines.longest() if args.uid == "longest" else run.spines[int(args.uid)]
-    print(spine.story())
+    _say(spine.story())
     to = args.figure or Path(args.run).with_name(f"spine-{spine.uid}.png")
-    print(f"wrote {output.write(to, png(spine.plot()))}")
+    print(f"wrote {write_beside(to, png(spine.plot()))}")
 
 
 def _info(args: Any) -> None:
     from neurodev.runs.run import Run
 
     run = Run(args.run)
-    print(run.info())
+    _say(run.info())
     if args.verify:
         print(f"  the log replays to the final structure: {run.verify()} synapses")
 
@@ -218,13 +221,12 @@ def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
     from neurodev.mechanisms import presets
-    from neurodev.plot import output
     from neurodev.protocols import isolate, protocol_of, show
     from neurodev.studies import reading
 
     kinds = tuple(registry.OURS)
     if args.plot:
-        output.checked(args.plot)
+        check_target(args.plot)
     if args.name is None:
         if args.plot or args.set:
             raise ParameterError("--plot and --set need the name of what is to be shown")
@@ -260,7 +262,7 @@ def _show(args: Any) -> None:
     if args.plot:
         from neurodev.plot.style import png
 
-        print(f"wrote {output.write(args.plot, png(result.plot()))}")
+        print(f"wrote {write_beside(args.plot, png(result.plot()))}")
 
 
 def _ablate(args: Any) -> None:
@@ -308,7 +310,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _COMMANDS[args.command](args)
     except KeyboardInterrupt:
-        print(f"neurodev: {_interrupted(args.begun)}", file=sys.stderr)
+        _say(f"neurodev: {_interrupted(args.begun)}", sys.stderr)
         return 130
     except BrokenPipeError:  # who read our words has enough of them
         return 1
@@ -318,7 +320,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise  # a fault of neurodev's own: its traceback is what we need to see
         if args.debug:
             traceback.print_exc()
-        print(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", file=sys.stderr)
+        _say(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", sys.stderr)
         return 2
     return 0
 
