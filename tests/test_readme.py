@@ -67,7 +67,7 @@ def test_commands_that_a_page_names_can_be_typed(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     found = re.findall(r"`neurodev ([a-z][^`]*)`", text) + re.findall(r"^    neurodev (.*)$", text, re.MULTILINE)
     for words in map(shlex.split, found):
-        line = [w for w in words if w != "COMMAND"]
+        line = [w for w in words if w not in ("COMMAND", "--debug")]
         args = cli._parser().parse_args([*line, "x"] if line == ["run"] or line == ["ablate"] else line or ["show"])
         if args.command == "bench":
             assert args.name in _BENCHMARKS or args.name == "NAME", words

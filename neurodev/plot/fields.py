@@ -45,7 +45,7 @@ def mapped(run: RunLike) -> list[str]:
 
     Cells of every network stand somewhere; of a random one the fields say nothing.
     """
-    drives = {p["name"]: p["model"].get("kind") for p in run.network["populations"]}
+    drives = {p["name"]: p.get("model", {}).get("kind") for p in run.network["populations"]}
     found = [q for q in run.network["projections"] if q["name"] in run.plastic]
     return [q["name"] for q in found if _is_local(q.get("wiring", {})) or drives.get(q["source"]) in _PLACED]
 

@@ -24,7 +24,8 @@ def density(run: Reading, projection: Any = None) -> tuple[F8, F8]:
     if not run.n_tick:
         return np.zeros(1), start / n
     day = np.concatenate([[0.0], run.series("life")])
-    if not run.file.length(f"series/n_synapse/{q['name']}"):  # no mechanism: only an experimenter changes it
+    # without a mechanism its number is kept at most where an experimenter or a neuron's death changed it
+    if run.file.length(f"series/n_synapse/{q['name']}") != run.n_tick:
         log = run.log.batch(q["name"])
         step = np.where(log.kind == BIRTH, 1.0, -1.0)
         change = np.bincount(np.minimum(log.tick + 1, day.size), step, minlength=day.size)[: day.size]

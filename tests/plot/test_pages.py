@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import matplotlib
 import numpy as np
@@ -14,8 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import neurodev as nd
 from neurodev.errors import NeurodevError
+from neurodev.mechanisms.base import SynapseView
+from neurodev.params import param
 from neurodev.plot import activity, evolution, fields, lives, report, style
 from neurodev.structure.duration import deeds, lasting
+from neurodev.structure.plan import Plan
 from neurodev.studies import development, reading
 from neurodev.units import day, ms, second
 
@@ -170,6 +175,49 @@ def test_a_borrowed_cause_is_not_told_as_true(runs: dict[str, nd.Run]) -> None:
     assert run.causes["turnover"].sentence not in spine.story() and "by hand" in words(spine.plot())
     natural = s.uid[(s.died < 1.9) & (s.cause >= 0)]
     assert not any(s[int(u)].by_hand for u in natural[:20]) and "by hand" not in words(s[int(natural[0])].plot())
+
+
+@dataclass(frozen=True)
+class Ageing(nd.Mechanism):
+    """Synapses die at an age, which is the number that the log gets."""
+
+    causes: ClassVar[dict[str, nd.Cause]] = {"age": nd.Cause("it had grown too old", decided="its days were")}
+    most: float = param(0.5, unit="1", source="free")
+
+    def propose(self, view: SynapseView) -> Plan | None:
+        slots = view.table.slots()
+        age = (view.clock.life - view.table.born[slots]) / day
+        old = age > self.most
+        code = np.full(old.sum(), nd.structure.cause.cause_code("age"), dtype=np.uint8)
+        return Plan("Ageing", slots[old], code, age[old].astype(np.float32))
+
+
+def test_the_number_that_decided_is_told_as_what_it_is(tmp_path: Path) -> None:
+    """On a spine too: it is not its size because sizes are there."""
+    net = nd.Network(seed=3)
+    a, b = net.add(nd.Poisson(20.0), 9), net.add(nd.LIF(), 9)
+    q = net.connect(a, b, nd.Degree(3), spines=nd.Spines(weight=2), name="q")
+    q.use(nd.SpineSize(death="none"), Ageing())
+    run = nd.simulate(net, 1 * day, acceleration=7200, to=tmp_path / "x.sqlite", progress=False)
+    spine = run.spines[int(run.spines.died_of("age")[0])]
+    assert f"of age: it had grown too old (its days were {spine.death_value:.4g})." in spine.story()
+    assert spine.death_value == pytest.approx(0.5, abs=0.1) and "ln(V/V0)" not in spine.story()
+    assert np.isnan(spine.death_log_size) and words(spine.plot())
+
+
+def test_a_projection_that_only_an_experimenter_changes_has_its_density(tmp_path: Path) -> None:
+    net, (_, b, c), _ = three()
+    plain = net.connect(c, b, nd.OneToOne(), weight=1.0, name="plain")
+    sim = nd.Simulation(net, acceleration=7200, to=tmp_path / "x.sqlite")
+    sim.at(0.5 * day, nd.AddSynapses(plain, list(range(40)), list(range(1, 41)), weight=1.0))
+    run = sim.run(1 * day).close()
+    number = run.density("plain")[1]
+    assert number[0] == 1.0 and number[-1] == pytest.approx(89 / 49) and number.size == run.n_tick + 1
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr("neurodev.plot.page.png", lambda figure: b"png")
+        page = report.write(run, tmp_path / "x.html").read_text()
+    assert "plain: From 1.0 synapses per b neuron at the start to 1.8 at the end" in page
+    assert "Density and causes: plain" in page and "Spine raster: plain" not in page
 
 
 def test_a_run_shorter_than_a_tick(pages: dict[str, str]) -> None:
