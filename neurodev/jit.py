@@ -168,6 +168,11 @@ def rule(fn: F) -> F:
     return _decorate(fn, njit(cache=_kept(fn), forceinline=True, **_OPTIONS))  # type: ignore[no-any-return]
 
 
+def open_rule(fn: F) -> F:
+    """A `rule` that is given a type of the caller's: never kept, since that type may change in a file of hers."""
+    return fn if not ENABLED else njit(forceinline=True, **_OPTIONS)(fn)
+
+
 # ---------------------------------------------------------------- addresses and hooks
 # A hook is called with (record, a, b, c, d, t): see mechanisms/base.py for what they mean.
 

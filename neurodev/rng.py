@@ -68,4 +68,4 @@ def normal(stream: np.uint64, counter: np.uint64, step: np.uint64) -> float:
     two = np.uint64(2)
     u = uniform(stream, counter, two * step)
     v = uniform(stream, counter, two * step + np.uint64(1))
-    return np.sqrt(-2.0 * np.log(u)) * np.cos(6.283185307179586 * v)
+    return np.sqrt(-2.0 * np.log(u)) * np.cos(6.283185307179586 * v)  # type: ignore[no-any-return]

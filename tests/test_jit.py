@@ -109,3 +109,40 @@ def test_hashes_wrap_around_in_every_thread_without_the_compiler() -> None:
     env = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-c", THREAD], env=env, capture_output=True, text=True)
     assert done.stdout == "True\n", done.stderr
+
+
+FORM = """
+from typing import NamedTuple
+class Form(NamedTuple):
+    {fields}
+"""
+USES = """
+import sys
+import numpy as np
+from neurodev import jit
+from neurodev.mechanisms import hooks
+from neurodev.mechanisms.hook_record import HookRecord
+from form import Form
+
+@jit.kernel
+def last(record):
+    return hooks.parameters_of(record, Form).last
+
+numbers = np.arange(1.0, 5.0)
+record = np.array(HookRecord(**dict.fromkeys(HookRecord._fields, 0) | {"parameters": jit.address(numbers)}))
+print(last(jit.address(record)))
+"""
+
+
+def test_a_type_of_hers_may_change_between_two_sessions(tmp_path: Path) -> None:
+    """What is compiled of our doors for a NamedTuple of hers must not outlive its fields."""
+    (tmp_path / "uses.py").write_text(USES)
+    said = []
+    for fields in ("last: float", "first: float; second: float; last: float"):
+        (tmp_path / "form.py").write_text(FORM.format(fields=fields))
+        env = os.environ | {"NEURODEV_CACHE_DIR": str(tmp_path / "kernels"), "PYTHONDONTWRITEBYTECODE": "1"}
+        run = subprocess.run(
+            [sys.executable, "uses.py"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        )
+        said.append(run.stdout.strip())
+    assert said == ["1.0", "3.0"]

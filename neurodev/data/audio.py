@@ -101,7 +101,7 @@ def _levels(x: F8, rate: float, bank: tuple[int, float, float], frame: tuple[flo
     if loudest <= 0.0:
         return np.zeros_like(energy)
     decibel = 10 * np.log10(np.maximum(energy / loudest, 1e-30))
-    return np.clip(1.0 + decibel / depth, 0.0, 1.0)
+    return np.asarray(np.clip(1.0 + decibel / depth, 0.0, 1.0))
 
 
 def _integrate_and_fire(level: F8, hop: float, rate: float) -> tuple[F8, I8]:

@@ -269,7 +269,7 @@ def as_gymnasium(**options: Any) -> Any:
         raise ParameterError("Gymnasium is not installed (pip install gymnasium); Maze does not need it") from None
     options = {k: v for k, v in options.items() if k != "render_mode"}
 
-    class Wrapped(gymnasium.Env):  # type: ignore[misc]
+    class Wrapped(gymnasium.Env):  # type: ignore[misc,unused-ignore]
         """A `Maze` with Gymnasium's spaces."""
 
         metadata = Maze.metadata

@@ -171,7 +171,7 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     """The longest window in which every arrival and release is known when it opens, ms."""
     positive = neurons.refractory[neurons.refractory > 0]
     shortest = min([*delays, *positive.tolist(), _LONGEST_WINDOW])
-    return max(np.floor(shortest / _GRID), 1.0) * _GRID
+    return float(max(np.floor(shortest / _GRID), 1.0) * _GRID)
 
 
 def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, together: bool) -> tuple[Clock, int]:

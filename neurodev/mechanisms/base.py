@@ -33,7 +33,7 @@ import numpy as np
 
 from neurodev import jit, params, rng
 from neurodev.arrays import B1, F8, I8, U4
-from neurodev.errors import BuildError
+from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel
 from neurodev.registry import Registered, word_of
 from neurodev.structure.cause import Cause, declare
@@ -266,8 +266,22 @@ class Mechanism(Registered, kind="mechanism"):
     terms: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **more: Any) -> None:
-        declare(cls)  # a class that is refused is not made known
+        cls._check_declared()  # a class that is refused is not made known
+        declare(cls)
         super().__init_subclass__(**more)
+
+    @classmethod
+    def _check_declared(cls) -> None:
+        """Refuse what a class declares in another form than the one asked for: a string is a tuple of its letters."""
+        if cls.level not in ("synapse", "neuron"):
+            raise ParameterError(f"{cls.__name__}.level must be 'synapse' or 'neuron', got {cls.level!r}")
+        for verb in ("owns", "adds", "reads"):
+            names = getattr(cls, verb)
+            if not isinstance(names, tuple) or not all(isinstance(n, str) and n for n in names):
+                cure = f" as in {verb} = ({names!r},)" if isinstance(names, str) else ""
+                raise ParameterError(f"{cls.__name__}.{verb} must be a tuple of names{cure}, got {names!r}")
+        if not isinstance(cls.terms, dict) or not all(isinstance(x, str) for pair in cls.terms.items() for x in pair):
+            raise ParameterError(f"{cls.__name__}.terms must give a unit to each name of a number, got {cls.terms!r}")
 
     def __post_init__(self) -> None:
         params.check(self)

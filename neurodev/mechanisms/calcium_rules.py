@@ -68,7 +68,7 @@ def potential_step(rho: float, dt: float, tau: float) -> float:
     if u == 0.0:
         return rho
     v = 4.0 + (1.0 / (u * u) - 4.0) * np.exp(-0.5 * dt / tau)
-    return 0.5 + (1.0 if u > 0.0 else -1.0) / np.sqrt(v)
+    return 0.5 + (1.0 if u > 0.0 else -1.0) / np.sqrt(v)  # type: ignore[no-any-return]
 
 
 @rule
@@ -78,10 +78,10 @@ def plastic_step(
     """Exact step of tau drho = (up (1 - rho) - down rho) dt + sigma sqrt(n_above tau) dW; `z` is a standard normal."""
     total = up + down
     if total <= 0.0:
-        return rho + sigma * np.sqrt(n_above * dt / tau) * z
+        return rho + sigma * np.sqrt(n_above * dt / tau) * z  # type: ignore[no-any-return]
     keep = np.exp(-total * dt / tau)
     spread = sigma * np.sqrt(n_above * (1.0 - keep * keep) / (2.0 * total)) if sigma > 0.0 else 0.0
-    return up / total + (rho - up / total) * keep + spread * z
+    return up / total + (rho - up / total) * keep + spread * z  # type: ignore[no-any-return]
 
 
 @rule
@@ -89,7 +89,7 @@ def time_above(calcium: float, threshold: float, dt: float, tau: float) -> float
     """How long decaying calcium stays above a threshold within the next `dt`."""
     if calcium <= threshold:
         return 0.0
-    return min(tau * np.log(calcium / threshold), dt)
+    return min(tau * np.log(calcium / threshold), dt)  # type: ignore[no-any-return]
 
 
 @rule

@@ -53,15 +53,15 @@ def growth_rate(curve: float, centre: float, width: float, calcium: float) -> fl
         return 1.0 - calcium / centre
     x = (calcium - centre) / width
     if curve == GAUSSIAN:
-        return 2.0 * np.exp(-x * x) - 1.0
-    return -np.tanh(0.5 * x)  # which is 2 / (1 + exp(x)) - 1 and cannot overflow
+        return 2.0 * np.exp(-x * x) - 1.0  # type: ignore[no-any-return]
+    return -np.tanh(0.5 * x)  # type: ignore[no-any-return]  # which is 2 / (1 + exp(x)) - 1 and cannot overflow
 
 
 @kernel
 def growth_between(curve: float, centre: float, width: float, calcium: float, duration: float) -> float:
     """Integral of `growth_rate` while calcium decays from `calcium` for `duration`; both in units of tau."""
     if curve == LINEAR:
-        return duration + calcium / centre * np.expm1(-duration)
+        return duration + calcium / centre * np.expm1(-duration)  # type: ignore[no-any-return]
     total, u, c = 0.0, 0.0, calcium
     while u < duration:
         if c < 1e-13 * width:  # what is left of calcium moves the curve by less than rounding

@@ -18,6 +18,7 @@ from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, InvariantError
 from neurodev.jit import address
 from neurodev.mechanisms.base import Hot
+from neurodev.mechanisms.hook_check import check_hooks
 from neurodev.structure.table import Table
 
 
@@ -106,7 +107,7 @@ class HookArrays:
     Raises
     ------
     BuildError
-        If the table lacks a column that the hooks ask for.
+        If the table lacks a column that the hooks ask for, or a hook asks for more than `hot` names.
     """
 
     who: str
@@ -117,6 +118,7 @@ class HookArrays:
 
     def __post_init__(self) -> None:
         hot, t = self.hot, self.table
+        check_hooks(self.who, hot)
         self.record: I8 = np.zeros(len(HookRecord._fields), dtype=np.int64)
         self.parameters: F8 = np.array([*hot.parameters, *(x for k in hot.kinds for x in k)], dtype=np.float64)
         names = t.column_names if t is not None else []

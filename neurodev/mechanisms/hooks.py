@@ -13,7 +13,20 @@ from typing import NamedTuple
 import numpy as np
 
 from neurodev.arrays import F4, F8, U4, U8, Int
-from neurodev.jit import Form, kernel, prefetch, read_f8, read_i8, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import (
+    Form,
+    kernel,
+    open_rule,
+    prefetch,
+    read_f8,
+    read_i8,
+    rule,
+    view_f4,
+    view_f8,
+    view_i8,
+    view_u4,
+    view_u8,
+)
 from neurodev.mechanisms.hook_record import HookRecord
 from neurodev.signals.trace import frame, raised
 
@@ -47,13 +60,13 @@ def fields_of(record: int) -> HookRecord:
     return read_i8(record, 0, HookRecord)
 
 
-@rule
+@open_rule
 def parameters_of(record: int, form: type[Form]) -> Form:
     """The mechanism's parameters by name; `form` is the type of its `Hot.parameters`."""
     return read_f8(fields_of(record).parameters, 0, form)
 
 
-@rule
+@open_rule
 def kind_of(record: int, k: int, form: type[Form]) -> Form:
     """The k-th of the mechanism's `Hot.kinds` by name; `form` is their type."""
     return read_f8(fields_of(record).kinds, k, form)
@@ -136,7 +149,7 @@ def growth(record: int, trace: int, t: float) -> float:
 def since_start(record: int, t: float) -> float:
     """Spike time since the start, ms, by the first trace, whose time constant must be infinite."""
     r = fields_of(record)
-    return t - view_f8(r.base, 1)[0]
+    return t - view_f8(r.base, 1)[0]  # type: ignore[no-any-return]
 
 
 @rule
@@ -157,13 +170,13 @@ def raise_post(record: int, j: int, trace: int, g: float, saturating: bool) -> N
 @rule
 def pre_value(record: int, source: int, lane: int, trace: int) -> float:
     """Rescaled pre trace of (source, lane)."""
-    return pre_traces_of(record, trace)[row_of(record, source, lane)]
+    return pre_traces_of(record, trace)[row_of(record, source, lane)]  # type: ignore[no-any-return]
 
 
 @rule
 def post_value(record: int, j: int, trace: int) -> float:
     """Rescaled post trace of target `j`."""
-    return post_traces_of(record, trace)[j]
+    return post_traces_of(record, trace)[j]  # type: ignore[no-any-return]
 
 
 # ---------------------------------------------------------------------- walks

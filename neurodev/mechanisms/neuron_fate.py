@@ -50,7 +50,7 @@ DEATH_PRESETS = {
 
 def _overlap(age_begin: F8, age_end: F8, begin: float, end: float) -> F8:
     """How much of each stretch of age lies in the window, in the unit of age."""
-    return np.maximum(np.minimum(age_end, end) - np.maximum(age_begin, begin), 0.0)
+    return np.asarray(np.maximum(np.minimum(age_end, end) - np.maximum(age_begin, begin), 0.0))
 
 
 @dataclass(frozen=True)

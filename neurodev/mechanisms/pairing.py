@@ -193,7 +193,7 @@ class Pairing(Mechanism):
         rank = np.arange(slots.size) - first[end[order]]
         gone = slots[order[rank < number[end[order]]]]
         self._free(view, gone, source)
-        return gone
+        return np.asarray(gone)
 
     def _free(self, view: SynapseView, gone: I8, dealt: bool | None = None) -> None:
         """Synapses leave their elements; the side that has `dealt` (source or not) has counted them already."""

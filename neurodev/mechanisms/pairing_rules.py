@@ -30,7 +30,7 @@ class Choice(NamedTuple):
 def affinity(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
     """K of the distance between neuron a of `here` and b of `there` (each (n, 2), um): ``exp(-(d / sigma)^2)``."""
     x, y = here[a, 0] - there[b, 0], here[a, 1] - there[b, 1]
-    return np.exp(-(x * x + y * y) / (sigma * sigma))
+    return np.exp(-(x * x + y * y) / (sigma * sigma))  # type: ignore[no-any-return]
 
 
 @kernel

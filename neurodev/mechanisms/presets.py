@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.units import day
+
+Key = TypeVar("Key")
+Picked = TypeVar("Picked")
 
 WINDOWS = ("cranial", "thinned skull")
 
@@ -82,7 +85,7 @@ def _word(value: Any, name: str) -> str:
     return f"{value:.5g}" if isinstance(value, float) else repr(value)
 
 
-def _pick(table: dict[Any, Any], key: Any, what: str) -> Any:
+def _pick(table: dict[Key, Picked], key: Key, what: str) -> Picked:
     if key not in table:
         raise ParameterError(f"{what} must be one of {tuple(table)}, got {key!r}{nearest(str(key), map(str, table))}")
     return table[key]

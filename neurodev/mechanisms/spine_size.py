@@ -95,7 +95,7 @@ def bridge_crossing(x: float, y: float, bound: float, scale: float) -> float:
     """Probability that the path from `x` to `y` went below `bound`; `scale` = tau / (sd^2 T)."""
     if x <= bound or y <= bound:
         return 1.0
-    return np.exp(-(x - bound) * (y - bound) * scale)
+    return np.exp(-(x - bound) * (y - bound) * scale)  # type: ignore[no-any-return]
 
 
 @rule

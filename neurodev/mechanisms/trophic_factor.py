@@ -163,7 +163,7 @@ class TrophicFactor(Mechanism):
         if self.growth == "michaelis" or n == 1.0:
             return a / self.half
         x = (n - 1.0) / (n + 1.0)  # of (C / K)^n at the steepest point
-        return a / self.half * n * x ** (1.0 - 1.0 / n) / (1.0 + x) ** 2
+        return a / self.half * n * x ** (1.0 - 1.0 / n) / (1.0 + x) ** 2  # type: ignore[no-any-return]
 
     def columns(self) -> dict[str, float]:
         """Receptors of each synapse, and the drive it adds to."""

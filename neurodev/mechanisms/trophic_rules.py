@@ -88,7 +88,7 @@ def receptor_growth(curve: float, strength: float, half: float, exponent: float,
     if curve == MICHAELIS:
         return strength * c / (half + c)
     x = (c / half) ** exponent
-    return strength * x / (1.0 + x)
+    return strength * x / (1.0 + x)  # type: ignore[no-any-return]
 
 
 @rule
@@ -101,7 +101,7 @@ def receptor_slope(curve: float, strength: float, half: float, exponent: float, 
     if c <= 0.0:
         return strength / half if exponent == 1.0 else 0.0
     x = (c / half) ** exponent
-    return strength * exponent * x / (c * (1.0 + x) ** 2)
+    return strength * exponent * x / (c * (1.0 + x) ** 2)  # type: ignore[no-any-return]
 
 
 @rule

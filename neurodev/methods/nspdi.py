@@ -99,7 +99,7 @@ class NSPDI(Method):
         """a of every output channel."""
         learned = t.layer.parameters.get(self._key(t))
         if isinstance(learned, Vector):
-            return np.logaddexp(0, learned.value).astype(np.float32)
+            return np.asarray(np.logaddexp(0, learned.value).astype(np.float32))
         return self._gain[t.name]
 
     def _key(self, t: Tensor) -> str:

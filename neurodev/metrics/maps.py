@@ -160,7 +160,7 @@ def second_peak_share(
         first = int(np.argmax(field))
         peak = field >= np.where(near, field[None, :], -np.inf).max(axis=1)
         found += bool(np.any(peak & far[first] & (field > 0.5 * field[first])))
-    return found / fields.shape[0]
+    return float(found / fields.shape[0])
 
 
 def ring_profile(

@@ -28,25 +28,25 @@ def phi(delta: float, s: float) -> float:
     z = delta * s
     if abs(z) < 1e-8:
         return s * (1.0 - 0.5 * z)
-    return -np.expm1(-z) / delta
+    return -np.expm1(-z) / delta  # type: ignore[no-any-return]
 
 
 @rule
 def response(r: float, rate: float, s: float) -> float:
     """Potential at `s` per unit of a current (over C) with decay `rate`; symmetric in the rates, never overflows."""
-    return np.exp(-min(r, rate) * s) * phi(abs(rate - r), s)
+    return np.exp(-min(r, rate) * s) * phi(abs(rate - r), s)  # type: ignore[no-any-return]
 
 
 @rule
 def value(x: float, i1: float, i2: float, r: float, l1: float, l2: float, s: float) -> float:
     """Potential relative to V_inf, `s` ms on."""
-    return x * np.exp(-r * s) + i1 * response(r, l1, s) + i2 * response(r, l2, s)
+    return x * np.exp(-r * s) + i1 * response(r, l1, s) + i2 * response(r, l2, s)  # type: ignore[no-any-return]
 
 
 @rule
 def slope(x: float, i1: float, i2: float, r: float, l1: float, l2: float, s: float) -> float:
     """dV/dt, `s` ms on."""
-    return i1 * np.exp(-l1 * s) + i2 * np.exp(-l2 * s) - r * value(x, i1, i2, r, l1, l2, s)
+    return i1 * np.exp(-l1 * s) + i2 * np.exp(-l2 * s) - r * value(x, i1, i2, r, l1, l2, s)  # type: ignore[no-any-return]
 
 
 @rule
@@ -55,7 +55,7 @@ def turning(i1: float, i2: float, l1: float, l2: float) -> float:
     a, b = l1 * i1, l2 * i2
     if l1 == l2 or a * b >= 0.0:
         return np.inf
-    return np.log(-a / b) / (l1 - l2)
+    return np.log(-a / b) / (l1 - l2)  # type: ignore[no-any-return]
 
 
 @kernel

@@ -29,7 +29,7 @@ def value_of_sum(x: float, currents: F8, rates: F8, n: int, r: float, s: float) 
     for k in range(n):
         if currents[k] != 0.0:
             out += currents[k] * response(r, rates[k], s)
-    return out
+    return out  # type: ignore[no-any-return]
 
 
 @rule
@@ -75,7 +75,7 @@ def level(scratch: F8, d: int, m: int, s: float) -> float:
     out = coefficient[d]
     for k in range(d + 1, m):
         out += coefficient[k] * np.exp(-(rate[k] - rate[d]) * s)
-    return out
+    return out  # type: ignore[no-any-return]
 
 
 @kernel

@@ -171,7 +171,7 @@ class Cells:
 @kernel
 def call(rule: int, m: int, a: int, b: int, c: int, x: float, t: float) -> int:
     """Call a rule from outside the loop."""
-    return call_rule(rule, m, a, b, c, x, t)  # type: ignore[no-any-return]
+    return call_rule(rule, m, a, b, c, x, t)
 
 
 class NeuronModel(Registered, kind="neuron model"):

@@ -31,7 +31,7 @@ def shares(trophin: Neurotrophin, log_sizes: F8) -> F8:
 
 def _share_law(trophin: Neurotrophin, log_sizes: F8) -> F8:
     u = np.exp(trophin.exponent * log_sizes)
-    return trophin.gain * np.clip(trophin.feeds * u / u.sum() - 1.0, -trophin.clip, trophin.clip)
+    return np.asarray(trophin.gain * np.clip(trophin.feeds * u / u.sum() - 1.0, -trophin.clip, trophin.clip))
 
 
 def growth_rate(trophin: Neurotrophin, n: int, gain: float, tick: float) -> float:
@@ -45,7 +45,7 @@ def growth_rate(trophin: Neurotrophin, n: int, gain: float, tick: float) -> floa
     steps = max(round(size.tau / tick), 1)
     world.step(steps)
     left = float(x[slots[0]] - x[slots[1]]) / 2e-4
-    return -np.log(left) * size.tau / (steps * tick)
+    return float(-np.log(left) * size.tau / (steps * tick))
 
 
 @protocol(Neurotrophin)

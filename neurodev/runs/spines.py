@@ -184,7 +184,7 @@ class Spines(Mapping[int, Spine]):
     @property
     def life(self) -> F8:
         """Days lived by each, up to the end of the run."""
-        return np.where(np.isnan(self.died), self.end, self.died) - self.born
+        return np.asarray(np.where(np.isnan(self.died), self.end, self.died) - self.born)
 
     def _find(self, uid: object) -> int:
         """Row of a uid; -1 if there is none."""
@@ -264,4 +264,4 @@ class Spines(Mapping[int, Spine]):
 
     def died_of(self, cause: str) -> NDArray[np.uint64]:
         """Uids of those that died of a cause, (n,)."""
-        return self.uid[self.cause == self._run.causes.code(cause)]
+        return np.asarray(self.uid[self.cause == self._run.causes.code(cause)])

@@ -161,7 +161,7 @@ class Training:
 
     def total(self, kind: str) -> F8:
         """Sum of such a series over layers, (n_epoch,)."""
-        return np.sum([*self.layers(kind).values(), np.zeros(self.n_epoch)], axis=0)
+        return np.asarray(np.sum([*self.layers(kind).values(), np.zeros(self.n_epoch)], axis=0))
 
     @property
     def what(self) -> str:

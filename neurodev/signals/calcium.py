@@ -20,7 +20,7 @@ from neurodev.jit import rule
 @rule
 def decayed(calcium: float, duration: float, tau: float) -> float:
     """Calcium after `duration` (ms) without a spike."""
-    return calcium * np.exp(-duration / tau)
+    return calcium * np.exp(-duration / tau)  # type: ignore[no-any-return]
 
 
 def calcium_at(spikes: ArrayLike, t: ArrayLike, tau: float, beta: float) -> F8:

@@ -17,7 +17,7 @@ from neurodev.jit import rule
 @rule
 def frame(t: float, base: float, tau: float) -> float:
     """Factor between a trace and its rescaled value: ``X = x frame``."""
-    return np.exp((t - base) / tau)
+    return np.exp((t - base) / tau)  # type: ignore[no-any-return]
 
 
 @rule

@@ -264,7 +264,7 @@ class Causes:
             raise RunFileError(
                 f"the log names cause {int(codes.max())} of a list of {len(self.words)}; the file is damaged"
             )
-        return np.array(self.words, dtype=np.str_)[codes]
+        return np.asarray(np.array(self.words, dtype=np.str_)[codes])
 
     def count(self, codes: NDArray[Any]) -> dict[str, int]:
         """How often each cause is among codes, in the order of the list; those that are not are left out."""

@@ -219,7 +219,7 @@ def insert(
         lists.row[q] = np.uint32(r)
         for c in range(slots.f.shape[0]):
             slots.f[c, s] = 0.0
-    return n
+    return n  # type: ignore[no-any-return]
 
 
 @kernel

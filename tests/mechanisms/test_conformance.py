@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from neurodev import jit
+from neurodev import jit, registry
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import Hot, Mechanism
 from neurodev.studies import development, reading
@@ -318,3 +318,16 @@ def test_deaths_are_forbidden_as_long_as_who_forbids_them_acts():
     left = spared.tables["p"].n_synapse
     spared.run_until_spike(20.0 * 30)
     assert spared.tables["p"].n_synapse == left
+
+
+@pytest.mark.parametrize("declared, said", [
+    ({"owns": "log_size"}, r"owns must be a tuple of names as in owns = \('log_size',\)"),
+    ({"adds": ["drive_x"]}, "adds must be a tuple of names"),
+    ({"reads": (3,)}, "reads must be a tuple of names"),
+    ({"terms": ("drive",)}, "terms must give a unit"),
+    ({"level": "dendrite"}, "level must be 'synapse' or 'neuron'"),
+])  # fmt: skip
+def test_a_declaration_in_another_form_is_refused_as_it_is_made(declared, said):
+    with pytest.raises(ParameterError, match=said):
+        type("Slip", (Mechanism,), declared)
+    assert "Slip" not in registry.names("mechanism")

@@ -259,3 +259,67 @@ def test_stdp_fills_in_the_defaults_of_its_rule() -> None:
     p = STDP("burst", burst_gain=2.0, burst_loss=3.0, bounds="power", weight_max=4.0, power=0.5).hot(frozenset())
     assert p.parameters == (hooks.WEIGHT, hooks.POWER, 4.0, 0.5, 2.0, 3.0, 3.0)
     assert InhibitorySTDP(target_hz=10.0, tau=20.0).hot(frozenset()).parameters.loss == pytest.approx(0.4)
+
+
+COUNT, TOO_FAR = 0, 2
+
+
+class Wide(NamedTuple):
+    a: float
+    b: float
+    c: float
+
+
+@jit.hook
+def asks_for_a_column_too_many(record, source, lane, first, last, t):
+    hooks.column_of(record, TOO_FAR)[first] = 0.0
+
+
+@jit.hook
+def counts_from_the_end(record, source, lane, first, last, t):
+    for s in range(first, last):
+        hooks.column_of(record, -1)[s] = 0.0
+
+
+@jit.hook
+def reads_a_field_too_many(record, source, lane, first, last, t):
+    hooks.column_of(record, COUNT)[first] = hooks.parameters_of(record, Wide).c
+
+
+@jit.rule
+def helper(record, j, t):
+    hooks.raise_post(record, j, trace=1, g=1.0, saturating=False)
+
+
+@jit.hook
+def slips_in_a_helper(record, i, unused, none, never, t):
+    helper(record, i, t)
+
+
+@jit.hook
+def asks_on_a_condition(record, source, lane, first, last, t):
+    p = hooks.parameters_of(record, Narrow)
+    if p.a > 0.0:
+        hooks.column_of(record, TOO_FAR)[first] = 0.0
+
+
+class Narrow(NamedTuple):
+    a: float
+    b: float
+
+
+@pytest.mark.parametrize("hook, where, said", [
+    (asks_for_a_column_too_many, "on_pre", "column_of for number 2, but its Hot names 2 columns"),
+    (counts_from_the_end, "on_pre", "number -1"),
+    (reads_a_field_too_many, "on_pre", r"3 fields by parameters_of\(record, Wide\), but its Hot.parameters hold 2"),
+    (slips_in_a_helper, "on_post", "raise_post for number 1, but its Hot names 1 post traces"),
+])  # fmt: skip
+def test_a_slip_in_a_hook_is_seen_before_it_is_compiled(hook, where: str, said: str) -> None:
+    both = {"on_pre": None, "on_post": None} | {where: hook}
+    asked = Hot(parameters=Narrow(1.0, 2.0), columns=("a", "b"), post_traces=(20.0,), **both)
+    with pytest.raises(BuildError, match=said):
+        HookArrays("Slip", asked, 2, table())
+
+
+def test_what_a_hook_asks_for_on_a_condition_is_its_own_affair() -> None:
+    HookArrays("Careful", Hot(asks_on_a_condition, None, Narrow(-1.0, 0.0), ("a",)), 2, table())

@@ -359,11 +359,11 @@ class Spikes:
 
     def dense(self, kind: type = np.float32) -> NDArray[Any]:
         """Values as (R, n) floats."""
-        return self.by_row.astype(kind) * kind(self.scale)
+        return np.asarray(self.by_row.astype(kind) * kind(self.scale))
 
     def mean(self, kind: type = np.float32) -> NDArray[Any]:
         """Mean over steps, (B, n): the rate code of a sample."""
-        return (self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind)
+        return np.asarray((self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind))
 
     def reshaped(self, shape: tuple[int, ...]) -> Spikes:
         """The same spikes with their units arranged otherwise.

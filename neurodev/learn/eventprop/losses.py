@@ -75,7 +75,7 @@ def first_spikes(spikes: SpikeTrains) -> tuple[F8, I8]:
 def predict_first(spikes: SpikeTrains, final: F8) -> I8:
     """The class whose cell fires first; if none fires, the one with the highest final voltage."""
     time, at = first_spikes(spikes)
-    return np.where((at >= 0).any(axis=1), time.argmin(axis=1), final.argmax(axis=1))
+    return np.asarray(np.where((at >= 0).any(axis=1), time.argmin(axis=1), final.argmax(axis=1)))
 
 
 def first_spike_cross_entropy(

@@ -199,7 +199,7 @@ def forward(
             area[sample, j] = flow.tau_s * (total[j] - b * i[j]) - flow.tau_m * final[sample, j]
         for q in range(record.offsets[sample], count):
             area[sample, record.cell[q]] -= flow.tau_m * flow.threshold
-    return offsets.shape[0] - 1
+    return offsets.shape[0] - 1  # type: ignore[no-any-return]
 
 
 @rule

@@ -47,7 +47,7 @@ class Grid:
     def _taps(self, n: int, n_out: int) -> NDArray[np.int64]:
         """(kernel, n): 1 where the tap of an input line falls on an output line."""
         o = np.arange(n)[None] + self.padding - np.arange(self.kernel)[:, None]
-        return ((o >= 0) & (o % self.stride == 0) & (o // self.stride < n_out)).astype(np.int64)
+        return np.asarray(((o >= 0) & (o % self.stride == 0) & (o // self.stride < n_out)).astype(np.int64))
 
     @cached_property
     def lines(self) -> NDArray[np.int64]:

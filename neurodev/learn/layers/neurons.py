@@ -128,7 +128,7 @@ def leak_gradient(u: Array, d: Array, gain: Any, threshold: Any, subtract: bool)
                 v = (v - threshold if subtract else zero) if v >= threshold else v
                 part += v * d[o, t, k]
             total += part
-    return total / gain
+    return total / gain  # type: ignore[no-any-return]
 
 
 @kernel
