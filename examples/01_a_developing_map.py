@@ -27,6 +27,6 @@ projection.use(nd.STDP("burst"), nd.SpineSize(), nd.Neurotrophin(feeds=30), nd.T
 exc.use(nd.Scaling(target_hz=0.5))
 print(net)
 
-run = nd.simulate(net, days * day, acceleration=120, to=folder / "map.sqlite", progress=False)
+run = nd.simulate(net, days * day, acceleration=120, to=folder / "map.sqlite", progress=False, overwrite=True)
 run.plot().savefig(folder / "01_a_developing_map.png")
 print(run.spines.longest().story())

@@ -26,7 +26,7 @@ synapses = net.connect(gaba, exc, nd.AllToAll(), weight=0.005)
 rule = nd.InhibitorySTDP(target_hz=6, rate=1e-2, weight_max=0.15)
 synapses.use(rule)
 
-sim = nd.Simulation(net, acceleration=1, tick=1 * second, to=folder / "balance.sqlite", progress=False)
+sim = nd.Simulation(net, acceleration=1, tick=1 * second, to=folder / "balance.sqlite", progress=False, overwrite=True)
 sim.run(seconds * second)
 t = sim.simulator.tables[synapses.name]
 weight = np.zeros(exc.n)

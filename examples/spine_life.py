@@ -24,7 +24,9 @@ exc = net.add(nd.LIF(), 60)
 synapses = net.connect(axons, exc, nd.Degree(inputs=12), spines=nd.Spines(weight=0.1))
 shape = nd.SpineShape()
 synapses.use(nd.SpineSize(), shape, nd.SpineStage(early=0, late=4, conversion=0.4, retraction=1.6, hazard=0))
-run = nd.simulate(net, days * day, acceleration=7200, tick=tick, to=folder / "spines.sqlite", progress=False)
+run = nd.simulate(
+    net, days * day, acceleration=7200, tick=tick, to=folder / "spines.sqlite", progress=False, overwrite=True
+)
 
 figure = Figure(figsize=(11, 7), layout="constrained")
 lives, counts, looks, course = figure.subplots(2, 2).flat

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
-from neurodev.writing import check_target, printable, write_beside
+from neurodev.plot import output
+from neurodev.record.place import check_new
+from neurodev.writing import absolute, printable
+
+
+def _say(words: Any = "", **options: Any) -> None:
+    """Print what is fit for a terminal: names in a file may hold anything."""
+    print(printable(str(words)), **options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,12 +35,14 @@ def _parser() -> argparse.ArgumentParser:
     a = sub.add_parser("demo", help="run the default study and its control side by side, and report")
     a.add_argument("--to", default="demo", help="folder (default: demo)")
     a.add_argument("--days", type=float, default=None, help="a shorter life")
+    a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
     a = sub.add_parser("run", help="run a study")
     a.add_argument("study")
     a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
     a.add_argument("--seeds", type=int, default=1, help="run this many seeds, one file each")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
     a.add_argument("study", nargs="?", help="a training study (default: digits that need no download)")
@@ -42,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--seeds", type=int, default=1, help="train this many seeds, one file each")
     a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
+    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("report", help="write one self-contained HTML page about a run")
     a.add_argument("run")
@@ -70,11 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
-def _say(text: str, to: Any = None) -> None:
-    """Print words that come from files and names: nothing in them moves the cursor or changes colours."""
-    print(printable(text), file=to)
-
-
 def _new(args: Any) -> None:
     if not Path(args.name).name:
         raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
@@ -82,8 +87,8 @@ def _new(args: Any) -> None:
     if path.exists():
         raise ParameterError(f"{path} exists already: choose another name")
     name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
-    write_beside(path, files("neurodev.studies").joinpath(name).read_bytes())
-    print(f"wrote {path}; run it with: neurodev {verb} {path}")
+    output.write(path, files("neurodev.studies").joinpath(name).read_bytes())
+    _say(f"wrote {path}; run it with: neurodev {verb} {path}")
 
 
 def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
@@ -102,11 +107,14 @@ def _run(args: Any) -> None:
     if args.shuffled:
         s = s.resolved(shuffled=True)
     base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
-    for k, (seed, path) in enumerate(_seeds(args, s.seed, base)):
+    each = _seeds(args, s.seed, base)
+    for _, path in each:
+        check_new(absolute(path, "--to"), args.overwrite)  # all of them, before the first begins
+    for k, (seed, path) in enumerate(each):
         network, life = development.build(s, seed), development.duration(s)
         if k == 0 and not args.quiet:
-            print(network)
-        simulation = development.simulation(s, network, path, not args.quiet)
+            _say(network)
+        simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
         args.begun = path
         run = simulation.run(life).close()
         _say(run.info() if args.seeds == 1 else f"{path}: {run}")
@@ -119,12 +127,18 @@ def _train(args: Any) -> None:
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
     s = reading.load(source, reading.settings(args.set))
     base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
-    each, data = _seeds(args, s.seed, base), training.dataset(s)
+    if args.resume and args.overwrite:
+        raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
+    each = _seeds(args, s.seed, base)
+    for _, path in () if args.resume else each:
+        check_new(absolute(path, "--to"), args.overwrite)
+    data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
         t = training.trainer(
-            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet
-        )
+            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet,
+            overwrite=args.overwrite,
+        )  # fmt: skip
         args.begun = path
         t.fit()
         t.close()
@@ -142,17 +156,20 @@ def _demo(args: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise ParameterError(f"--to {args.to!r} cannot be a folder: {e.strerror}") from e
-    path = write_beside(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
+    for name in ("map.sqlite", "control.sqlite"):  # before the study of an older demo is written over
+        check_new(absolute(folder / name, "--to"), args.overwrite)
+    path = output.write(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
     settings = [] if args.days is None else ["--set", f'run.duration="{args.days:g} day"']
     begin = time.perf_counter()
     s = reading.load(path, reading.settings(settings[1:]))
     network, life = development.build(s), development.duration(s)
-    print(network)
-    simulation = development.simulation(s, network, folder / "map.sqlite", True)
+    _say(network)
+    simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
-    print("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
+    _say("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
+    command += ["--overwrite"] * args.overwrite
     control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
     try:
         run = simulation.run(life - simulation.life).close()
@@ -165,13 +182,13 @@ def _demo(args: Any) -> None:
     page = report.write(run, folder / "report.html", other)
     _say("\n" + report.sentence(run, other))
     theirs = {c.name: c.value for c in other.checks()}
-    print(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
+    _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
     for c in run.checks():
         low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
         mark = "inside" if c.passed else "OUTSIDE"
-        print(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
+        _say(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
     _say("\n" + run.spines.longest().story())
-    print(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
+    _say(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
           f"neurodev spine {run.path} UID")  # fmt: skip
 
 
@@ -179,9 +196,9 @@ def _report(args: Any) -> None:
     from neurodev.plot import report
     from neurodev.runs.run import Run
 
-    to = check_target(args.to or Path(args.run).with_suffix(".html"))
+    to = output.checked(args.to or Path(args.run).with_suffix(".html"))
     run = Run(args.run)
-    print(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
+    _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
 
 def _spine(args: Any) -> None:
@@ -191,12 +208,12 @@ def _spine(args: Any) -> None:
     if args.uid != "longest" and not args.uid.isdecimal():
         raise ParameterError(f"UID must be a number or 'longest', got {args.uid!r}")
     if args.figure:
-        check_target(args.figure)
+        output.checked(args.figure)
     run = Run(args.run)
     spine = run.spines.longest() if args.uid == "longest" else run.spines[int(args.uid)]
     _say(spine.story())
     to = args.figure or Path(args.run).with_name(f"spine-{spine.uid}.png")
-    print(f"wrote {write_beside(to, png(spine.plot()))}")
+    _say(f"wrote {output.write(to, png(spine.plot()))}")
 
 
 def _info(args: Any) -> None:
@@ -205,7 +222,7 @@ def _info(args: Any) -> None:
     run = Run(args.run)
     _say(run.info())
     if args.verify:
-        print(f"  the log replays to the final structure: {run.verify()} synapses")
+        _say(f"  the log replays to the final structure: {run.verify()} synapses")
 
 
 def _needs_data(cls: Any) -> bool:
@@ -226,12 +243,12 @@ def _show(args: Any) -> None:
 
     kinds = tuple(registry.OURS)
     if args.plot:
-        check_target(args.plot)
+        output.checked(args.plot)
     if args.name is None:
         if args.plot or args.set:
             raise ParameterError("--plot and --set need the name of what is to be shown")
         groups = {show.group(kind): members for kind in kinds if (members := registry.every(kind))}
-        print(show.index({**groups, "presets": dict(presets.PRESETS)}))
+        _say(show.index({**groups, "presets": dict(presets.PRESETS)}))
         return
     given, bearers = reading.settings(args.set), [k for k in kinds if args.name in registry.names(k)]
     if args.name in presets.PRESETS:
@@ -247,22 +264,22 @@ def _show(args: Any) -> None:
         raise ParameterError(
             f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:name'"
         )
-    print(show.describe(one))
+    _say(show.describe(one))
     for kind in bearers[1:]:
-        print(f"\nalso a {kind}:\n{show.describe(registry.find(kind, args.name))}")
+        _say(f"\nalso a {kind}:\n{show.describe(registry.find(kind, args.name))}")
     if hasattr(one, "__qualname__") or protocol_of(type(one)) is None:
         if args.plot:
             raise ParameterError(
                 f"{args.name} has no curve to plot: write its protocol with @neurodev.protocols.protocol"
             )
-        print("  no protocol: it has no curve of its own here")
+        _say("  no protocol: it has no curve of its own here")
         return
     result = isolate(one)
-    print("\n" + str(result))
+    _say("\n" + str(result))
     if args.plot:
         from neurodev.plot.style import png
 
-        print(f"wrote {write_beside(args.plot, png(result.plot()))}")
+        _say(f"wrote {output.write(args.plot, png(result.plot()))}")
 
 
 def _ablate(args: Any) -> None:
@@ -276,11 +293,11 @@ def _bench(args: Any) -> None:
 
     result = bench.run(args.name, args.scale)
     if args.json:
-        print(json.dumps(result))
+        _say(json.dumps(result))
         return
     width = shutil.get_terminal_size().columns
     for k, v in result.items():
-        print(f"{k:>16}  {v}"[:width])
+        _say(f"{k:>16}  {v}"[:width])
 
 
 _COMMANDS = {
@@ -309,8 +326,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.begun = None
     try:
         _COMMANDS[args.command](args)
-    except KeyboardInterrupt:
-        _say(f"neurodev: {_interrupted(args.begun)}", sys.stderr)
+    except KeyboardInterrupt as e:
+        _say(f"neurodev: {e or _interrupted(args.begun)}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who read our words has enough of them
         return 1
@@ -320,7 +337,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise  # a fault of neurodev's own: its traceback is what we need to see
         if args.debug:
             traceback.print_exc()
-        _say(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", sys.stderr)
+        _say(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", file=sys.stderr)
         return 2
     return 0
 

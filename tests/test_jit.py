@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -146,3 +151,64 @@ def test_a_type_of_hers_may_change_between_two_sessions(tmp_path: Path) -> None:
         )
         said.append(run.stdout.strip())
     assert said == ["1.0", "3.0"]
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="kernels are compiled")
+def test_a_cache_that_cannot_be_trusted_is_ignored_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reading.py").write_text("from neurodev import jit\n\n@jit.kernel\ndef twice(k):\n    return 2 * k\n")
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("NEURODEV_CACHE_DIR", str(cache))
+
+    def look() -> tuple[int, list[str]]:
+        """How often the cache was used by a new program, and what it said."""
+        jit.cache_path.cache_clear()
+        monkeypatch.setattr(jit, "_said", set())
+        spec = importlib.util.spec_from_file_location("reading", tmp_path / "reading.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert module.twice(21) == 42
+        return sum(module.twice.stats.cache_hits.values()), capsys.readouterr().err.splitlines()
+
+    assert look() == (0, []) and look() == (1, [])
+    kept = sorted(cache.rglob("reading.twice*"))
+    assert {p.suffix for p in kept} == {".nbi", ".nbc"} and kept[0].parent.parent.stat().st_mode & 0o077 == 0
+    for file in kept:  # a bit of machine code, an index that is none, and one that runs what it likes
+        whole = file.read_bytes()
+        for damage in (whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], b"", whole[:40], pickle.dumps(Planted())):
+            file.write_bytes(damage)
+            hits, said = look()
+            assert hits == 0 and len(said) == 1 and "cannot be used and is made anew" in said[0]
+            assert look() == (1, [])  # and is whole again
+    assert not Planted.awake
+    folder = kept[0].parent.parent
+    folder.chmod(0o777)
+    hits, said = look()
+    assert hits == 0 and len(said) == 1 and "others may write to" in said[0]
+    own = temporary / f"neurodev-kernels-{os.getuid()}"
+    assert look()[0] == 1 and own.stat().st_mode & 0o077 == 0  # of this user alone, and no package by its name
+    own.rename(temporary / "elsewhere")
+    own.symlink_to(temporary / "elsewhere")
+    hits, said = look()
+    assert hits == 0 and len(said) == 2 and "compiled anew in every session" in said[1]
+    folder.chmod(0o700)
+    assert look() == (1, [])
+    shutil.rmtree(kept[0].parent)
+    kept[0].parent.write_text("no folder")
+    hits, said = look()
+    assert hits == 0 and len(said) < 2
+    monkeypatch.setenv("NEURODEV_CACHE_DIR", "/dev/null")
+    assert look()[0] == 0
+
+
+class Planted:
+    """What does something when it is unpickled."""
+
+    awake: ClassVar[list[int]] = []
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Planted.awake.append, (1,)

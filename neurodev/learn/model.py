@@ -50,6 +50,8 @@ class Sequential(Group):
             name_layers(self)
             for layer in self.layers():
                 layer.build(self.seed, self.uids, kind)
+            for w in self.weights_of().values():
+                w.drawn = w.fingerprint()
 
     def parts(self) -> list[Layer]:
         """The layers, in order."""

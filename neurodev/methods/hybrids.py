@@ -58,9 +58,10 @@ class TracedNDSNN(NDSNN):
         return np.asarray(gathered[t.table.pre(slots) // t.taps, t.table.post[slots]])
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The scores."""
-        return self._gather.state()
+        """The scores, and what NDSNN keeps."""
+        return super().state() | {f"gather/{k}": a for k, a in self._gather.state().items()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take up the scores."""
-        self._gather.restore(state)
+        """Take up both."""
+        super().restore(state)
+        self._gather.restore({k[len("gather/") :]: a for k, a in state.items() if k.startswith("gather/")})

@@ -57,7 +57,7 @@ def fates(ax: Any, run: RunLike) -> None:
         # an event of tick k happened at its end: the last tick of a day belongs to that day
         # ... and what an experimenter does then to the next
         by_hand = np.isin(np.array(run.causes.words)[b.cause.astype(np.int64)], ("intervention", "lesion"))
-        when = (b.tick + 1e-6 * by_hand) * run.tick_days / clock.days
+        when = (run.neurons.days(name) + 1e-6 * run.tick_days * by_hand) / clock.days
         day = np.clip(np.ceil(when - 1e-9).astype(np.int64) - 1, 0, last - 1)
         born += np.bincount(day[b.kind == BIRTH], minlength=last)
         died = b.kind == DEATH

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from neurodev.plot import output
 from neurodev.plot.style import COLOURS, png
 from neurodev.structure.run_like import RunLike
-from neurodev.writing import write_beside
 
 _STYLE = """
 :root{--ink:#22304A;--soft:#6B7280;--rule:#E3E6EB;--wash:#F6F7F9}
@@ -88,4 +88,4 @@ def write_page(to: str | Path, name: str, lead: str, sections: Iterable[tuple[st
     page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(name)}</title>"
     page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
     page += f"<style>{_STYLE}</style><body>{body}</body></html>"
-    return write_beside(to, page.encode("utf-8", "replace"))
+    return output.write(to, page.encode("utf-8", "replace"))

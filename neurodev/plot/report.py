@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from neurodev.moved import names_of
-from neurodev.plot import activity, evolution, fields, life, lives, training_report
+from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import interventions, new_figure, svg
 from neurodev.structure.duration import lasting, moment
 from neurodev.structure.run_like import CheckLike, RunLike
-from neurodev.writing import check_target
 
 __getattr__ = names_of(__name__)
 
@@ -238,7 +237,7 @@ def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Pat
     RunFileError
         If the path holds a run, or the page cannot be written.
     """
-    check_target(path)  # before anything is drawn
+    output.checked(path)  # before anything is drawn
     if run.is_training:
         return training_report.write(run, path)
     seed = html.escape(str(run.provenance.get("seed", "?")))

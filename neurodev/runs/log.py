@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, nearest
 from neurodev.record.runfile import RunFile
+from neurodev.runs import described
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, concatenate, fill_partners, reordered
+from neurodev.units import day as DAY
 
 F8 = NDArray[np.float64]
 
 BY_HAND = ("intervention", "lesion")
 
 
-def name_in(thing: Any, known: Sequence[str], what: str) -> str:
+def name_in(thing: Any, known: Collection[str], what: str) -> str:
     """The name of a population or projection, given as such or as an object that bears it.
 
     Raises
@@ -45,8 +47,8 @@ class Log:
     Parameters
     ----------
     file : RunFile
-    names : sequence of str
-        The projections of the run, in its order.
+    sizes : mapping
+        Number of sources and of targets of each projection of the run, in its order.
     tick_days : float, days
         Life time of a tick.
     causes : Causes
@@ -58,8 +60,8 @@ class Log:
     >>> run.log.deaths_by_cause((10, 20))
     """
 
-    def __init__(self, file: RunFile, names: Sequence[str], tick_days: float, causes: Causes) -> None:
-        self._file, self._known, self._tick_days = file, tuple(names), tick_days
+    def __init__(self, file: RunFile, sizes: Mapping[str, tuple[int, int]], tick_days: float, causes: Causes) -> None:
+        self._file, self._known, self._tick_days = file, dict(sizes), tick_days
         self.causes = causes
         self._batches: dict[str, LogBatch] = {}
 
@@ -71,14 +73,27 @@ class Log:
         """All events of one projection, deaths with their partners: arrays (n_event,), see `LogBatch`."""
         name = name_in(projection, self._known, "projection")
         if name not in self._batches:
-            f = self._file
-            raw = f.log(name)
-            uid, pre, post, lane = (f.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane"))
+            with self._file.held():
+                raw = self._file.log(name)
+                self._look_at(name, raw)
+                uid, pre, post, lane = described.synapses(self._file, f"initial/{name}", *self._known[name])
+            if not np.isin(raw.uid[raw.kind == DEATH], np.concatenate([uid, raw.uid[raw.kind == BIRTH]])).all():
+                raise self._file.damaged(f"the log of {name!r}", "a synapse dies that was never born")
             filled = fill_partners(raw, uid, pre, post)
             # the lane of a death, like its partners, is told by its birth
             lanes = fill_partners(raw._replace(pre=raw.lane.astype(np.uint32)), uid, lane.astype(np.uint32), post).pre
             self._batches[name] = filled._replace(lane=lanes.astype(np.uint8))
         return self._batches[name]
+
+    def _look_at(self, name: str, batch: LogBatch) -> None:
+        """What a log tells must be possible in this run."""
+        what, born = f"the log of {name!r}", batch.kind == BIRTH
+        if batch.cause.size and int(batch.cause.max()) >= len(self.causes.words):
+            raise self._file.damaged(what, f"it names cause {int(batch.cause.max())} of {len(self.causes.words)}")
+        if batch.tick.size and int(batch.tick.min()) < 0:
+            raise self._file.damaged(what, f"something happened at tick {int(batch.tick.min())}")
+        for end, index, most in zip(("pre", "post"), (batch.pre, batch.post), self._known[name], strict=True):
+            described.check_index(self._file, what, end, index[born], most)
 
     @cached_property
     def term_names(self) -> tuple[str, ...]:
@@ -115,15 +130,38 @@ class Log:
         return select(self.all, self.all.kind == DEATH)
 
     def days(self, batch: LogBatch) -> F8:
-        """Life time of each event, days (n_event,)."""
-        return np.asarray(batch.tick * self._tick_days, dtype=np.float64)
+        """Life time of each event, days (n_event,): that of its tick, and of an experimenter's deed its own."""
+        return self._when(batch)[0]
+
+    @cached_property
+    def _moments(self) -> tuple[NDArray[np.uint64], F8]:
+        """Who was born or died by hand (twice the uid, and one more at a death), ascending, and when, days."""
+        f = self._file
+        names = [n for n in self._known if f.length(f"moments/synapses/{n}/who")]
+        read = lambda column: np.concatenate([f.read(f"moments/synapses/{n}/{column}") for n in names])  # noqa: E731
+        if not names:
+            return np.zeros(0, dtype=np.uint64), np.zeros(0)
+        key = 2 * read("who").astype(np.uint64) + (read("kind") == DEATH)
+        order = np.argsort(key)
+        return key[order], read("life")[order] / DAY
+
+    def _when(self, batch: LogBatch) -> tuple[F8, NDArray[np.bool_]]:
+        """Life time of each event, days, and which of them happened between ticks; (n_event,) each."""
+        day = np.asarray(batch.tick * self._tick_days, dtype=np.float64)
+        key, when = self._moments
+        if not key.size:
+            return day, np.zeros(day.size, dtype=bool)
+        wanted = 2 * batch.uid.astype(np.uint64) + (batch.kind == DEATH)
+        at = np.minimum(np.searchsorted(key, wanted), key.size - 1)
+        found = key[at] == wanted
+        return np.where(found, when[at], day), found
 
     def living_until(self, batch: LogBatch, t: float) -> LogBatch:
-        """Events up to `t` (days); an experimenter acts after the tick that his deeds are logged with."""
-        when = self.days(batch)
+        """Events up to `t` (days); of an experimenter's those before `t`: he acts after what else happens then."""
+        when, between = self._when(batch)
         slack = 1e-9 * max(t, 1.0)
         by_hand = [self.causes.code(c) for c in BY_HAND if c in self.causes]
-        later = np.isin(batch.cause, by_hand) & (when >= t - slack)
+        later = (np.isin(batch.cause, by_hand) | between) & (when >= t - slack)
         return select(batch, (when <= t + slack) & ~later)
 
     def deaths_by_cause(self, window: tuple[float, float] | None = None) -> dict[str, int]:

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError, nearest
 from neurodev.record.runfile import RunFile
+from neurodev.runs import described
 from neurodev.runs.log import F8, Log, name_in
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day as DAY
+
+_EVERY_TICK = ("life", "events", "n_synapse/", "births/", "deaths/", "refused/")  # others may begin later
 
 
 class Reading:
@@ -43,20 +46,27 @@ class Reading:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
         self.file = RunFile.open(path)
+        self.path: Path = self.file.path
         if "network" not in self.file.items():
             raise RunFileError(f"{str(self.path)!r} holds no run yet: wait until its simulation has begun")
-        self.network: dict[str, Any] = self.file.item("network")
-        self.provenance: dict[str, Any] = self.file.item("provenance")
-        self.tick_days: float = self.file.item("tick") / DAY
-        self.tick_spike: float = self.file.item("tick_spike")
+        self.network: dict[str, Any] = described.network(self.file)
+        self._projections = {q["name"]: q for q in self.network["projections"]}
+        self._populations = {p["name"]: p for p in self.network["populations"]}
+        self.provenance: dict[str, Any] = described.provenance(self.file)
+        self.tick_days: float = described.number(self.file, "tick", low=0.0) / DAY
+        self.tick_spike: float = described.number(self.file, "tick_spike", low=0.0)
         self.causes = Causes.read(self.file.item("causes", list(CAUSES)), self.file.item("meanings", {}))
         self.log = self._log()
 
     def _log(self) -> Log:
-        names = [q["name"] for q in self.network["projections"]]
-        return Log(self.file, names, self.tick_days, self.causes)
+        sizes = {q["name"]: self.sizes(q) for q in self.network["projections"]}
+        return Log(self.file, sizes, self.tick_days, self.causes)
+
+    def sizes(self, projection: dict[str, Any]) -> tuple[int, int]:
+        """Number of sources and of targets of a projection."""
+        source, target = (int(self._populations[projection[k]]["n"]) for k in ("source", "target"))
+        return source, target
 
     def refresh(self) -> Self:
         """Look again at a run that is still growing."""
@@ -74,18 +84,16 @@ class Reading:
 
     def projection(self, name: Any = None) -> dict[str, Any]:
         """Description of a projection; the first on spines if not named."""
-        known = {q["name"]: q for q in self.network["projections"]}
         if name is None:
             if not self.plastic:
                 raise ParameterError("this run has no projection on spines")
             name = self.plastic[0]
-        found: dict[str, Any] = known[name_in(name, list(known), "projection")]
+        found: dict[str, Any] = self._projections[name_in(name, self._projections, "projection")]
         return found
 
     def population(self, name: Any) -> dict[str, Any]:
         """Description of a population."""
-        known = {p["name"]: p for p in self.network["populations"]}
-        found: dict[str, Any] = known[name_in(name, list(known), "population")]
+        found: dict[str, Any] = self._populations[name_in(name, self._populations, "population")]
         return found
 
     @property
@@ -103,9 +111,8 @@ class Reading:
     @property
     def days(self) -> float:
         """Life time recorded, days."""
-        life = self.file.item("life", None)
-        if life is not None:
-            return float(life) / DAY
+        if (life := described.number(self.file, "life", None)) is not None:
+            return life / DAY
         return float(self.series("life")[-1]) if self.n_tick else 0.0
 
     @property
@@ -118,7 +125,13 @@ class Reading:
         known = self.series_names
         if name not in known:
             raise ParameterError(f"no series {name!r}{nearest(name, known)}; this run has {known}")
-        return np.asarray(self.file.read(f"series/{name}"), dtype=np.float64)
+        found = np.asarray(self.file.read(f"series/{name}"), dtype=np.float64)
+        if found.ndim != 1:
+            raise self.file.damaged(f"series {name!r}", f"it has the shape {found.shape}")
+        every = self.is_training or name.startswith(_EVERY_TICK)
+        if every and name != "snapshot_day" and found.size != self.n_tick:
+            raise self.file.damaged(f"series {name!r}", f"it has {found.size} numbers for {self.n_tick} ticks")
+        return found
 
     def spikes(self, population: Any) -> tuple[F8, NDArray[np.uint32]]:
         """Recorded spikes of a population: times (n_spike,) in ms of spike time, and cells (n_spike,).
@@ -128,7 +141,13 @@ class Reading:
         name = self.population(population)["name"]
         if not self.file.length(f"spikes/{name}/time"):
             return np.zeros(0), np.zeros(0, np.uint32)
-        return self.file.read(f"spikes/{name}/time"), self.file.read(f"spikes/{name}/index")
+        with self.file.held():
+            time, index = self.file.read(f"spikes/{name}/time"), self.file.read(f"spikes/{name}/index")
+        what = f"the record of spikes of {name!r}"
+        if time.shape != index.shape or time.ndim != 1:
+            raise self.file.damaged(what, f"{time.shape} times of {index.shape} cells")
+        described.check_index(self.file, what, "cells", index, int(self.population(name)["n"]))
+        return time, index
 
     def spike_windows(self, population: Any) -> F8:
         """The stretches of spike time over which `spikes` is complete, (n_tick, 2) ms; whole ticks only."""
@@ -143,18 +162,28 @@ class Reading:
         q = self.population(population)
         if not self.file.length(f"counts/{q['name']}"):
             return np.zeros((0, q["n"]), np.uint32)
-        return self.file.read(f"counts/{q['name']}")
+        counts = self.file.read(f"counts/{q['name']}")
+        if counts.ndim != 2 or counts.shape[1] != q["n"] or counts.dtype.kind != "u":
+            raise self.file.damaged(f"array 'counts/{q['name']}'", f"{counts.shape} for {q['n']} cells")
+        return counts
 
     def positions(self, population: Any) -> F8:
         """Positions, (n, 2) um."""
-        return self.file.read(f"positions/{self.population(population)['name']}")
+        q = self.population(population)
+        found = self.file.read(f"positions/{q['name']}")
+        if found.ndim != 2 or found.shape[0] != q["n"]:
+            raise self.file.damaged(f"array 'positions/{q['name']}'", f"{found.shape} for {q['n']} cells")
+        return found
 
     # ------------------------------------------------------------------ pictures
 
     @cached_property
     def snapshot_days(self) -> list[float]:
         """Life times of the snapshots, days."""
-        return [float(d) for d in self.series("snapshot_day")]
+        days = self.series("snapshot_day")
+        if not days.size or not np.isfinite(days).all():
+            raise self.file.damaged("series 'snapshot_day'", "it does not say when pictures were taken")
+        return [float(d) for d in days]
 
     def snapshot(self, projection: Any, day: float) -> dict[str, NDArray[Any]]:
         """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days."""
@@ -164,8 +193,19 @@ class Reading:
                 f"projection {name!r} has no spines, hence no snapshots; run.graph() holds its synapses"
             )
         at = min(self.snapshot_days, key=lambda d: abs(d - day))
-        prefix = f"snapshot/{at:g}/{name}/"
-        return {n[len(prefix) :]: self.file.read(n) for n in self.file.names(prefix)}
+        return self.columns(f"snapshot/{at:g}", name)
+
+    def columns(self, label: str, projection: str) -> dict[str, NDArray[Any]]:
+        """All columns of a picture of a projection, (n_synapse,) by name."""
+        prefix = f"{label}/{projection}/"
+        names = [n.removeprefix(prefix) for n in self.file.names(prefix)]
+        names = [n for n in names if "/" not in n]  # those of a projection whose name goes on
+        return described.columns(self.file, prefix[:-1], names, *self.sizes(self._projections[projection]))
+
+    def synapses(self, label: str, projection: str) -> tuple[NDArray[Any], ...]:
+        """uid, pre, post and lane of a picture, (n_synapse,) each."""
+        sizes = self.sizes(self._projections[projection])
+        return described.synapses(self.file, f"{label}/{projection}", *sizes)
 
     def pictures(self, projection: Any) -> list[tuple[float, str]]:
         """(day, label) of everything that holds weights of a projection."""
@@ -183,17 +223,18 @@ class Reading:
             left = np.flatnonzero(np.isnan(weight))
             if not left.size:
                 break
-            seen = self.file.read(f"{label}/{name}/uid")
+            picture = described.columns(self.file, f"{label}/{name}", ("uid", "weight"), 0, 0)
+            seen = picture["uid"]
             order = np.argsort(seen)
             at = np.searchsorted(seen[order], uid[left])
             known = at < order.size
             known[known] = seen[order[at[known]]] == uid[left[known]]
-            weight[left[known]] = self.file.read(f"{label}/{name}/weight")[order[at[known]]]
+            weight[left[known]] = picture["weight"][order[at[known]]]
         return weight
 
     def smallest_size(self, projection: Any = None) -> float | None:
         """ln(V/V0) below which a spine of a projection is lost, if a mechanism of it says so."""
         for use in self.projection(projection).get("uses", []):
-            if use.get("death") == "first passage" and "minimum" in use:
+            if use.get("death") == "first passage" and isinstance(use.get("minimum"), (int, float)):
                 return float(use["minimum"])
         return None

@@ -44,7 +44,7 @@ def _targets(run: Reading, population: str) -> NDArray[np.int64]:
 
 def _replayed(run: Reading, name: str, batch: LogBatch) -> dict[str, NDArray[Any]]:
     """The synapses living after `batch`, sorted by uid."""
-    uid, pre, post, lane = (run.file.read(f"initial/{name}/{k}") for k in ("uid", "pre", "post", "lane"))
+    uid, pre, post, lane = run.synapses("initial", name)
     return dict(zip(("uid", "pre", "post", "lane"), replay(uid, pre, post, lane, batch), strict=True))
 
 
@@ -74,17 +74,19 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
 def verify(run: Reading) -> int:
     """Replay the log onto the initial structure and compare with the final one; see `Run.verify`."""
     total = 0
+    run.file.verify()
+    plastic, arrays = set(run.plastic), set(run.file.names("final/"))
     for q in run.network["projections"]:
         name = q["name"]
-        label, batch = f"final/{name}", run.log.batch(name)
-        if not run.file.names(label + "/"):
-            if name not in run.plastic:
+        label, batch = "final", None
+        if f"final/{name}/uid" not in arrays:
+            if name not in plastic:
                 continue  # static: nothing to compare
             last = run.snapshot_days[-1]
-            label, batch = f"snapshot/{last:g}/{name}", run.log.living_until(batch, last)
-        replayed = _replayed(run, name, batch)
-        kept = {k: run.file.read(f"{label}/{k}") for k in replayed}
-        _same(name, label, replayed, kept)
+            label, batch = f"snapshot/{last:g}", run.log.living_until(run.log.batch(name), last)
+        replayed = _replayed(run, name, run.log.batch(name) if batch is None else batch)
+        kept = dict(zip(replayed, run.synapses(label, name), strict=True))
+        _same(name, f"{label}/{name}", replayed, kept)
         total += int(replayed["uid"].size)
     return total
 

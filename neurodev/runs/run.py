@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
-from neurodev.runs import lives, replay, verdict
+from neurodev.runs import described, lives, replay, verdict
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import F8
 from neurodev.runs.reading import Reading
@@ -15,6 +15,7 @@ from neurodev.runs.spines import Spines
 from neurodev.runs.training import Synapses, Training
 from neurodev.structure.duration import deeds, lasting, moment
 from neurodev.units import day as DAY
+from neurodev.writing import printable
 
 
 def _counted(n: float) -> str:
@@ -117,6 +118,8 @@ class Run(Reading):
 
         Raises
         ------
+        RunFileError
+            If any byte of the file does not fit its checksum.
         InvariantError
             If they differ, naming the projection, the column and a uid.
         """
@@ -161,20 +164,24 @@ class Run(Reading):
     def info(self) -> str:
         """What is in the file, in a few lines."""
         p = self.provenance
-        versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
+        versions = ", ".join(f"{k} {v}" for k, v in p.get("versions", {}).items())
         n, size = self.file.log_bytes()
         megabytes = self.path.stat().st_size / 1e6
         lines = [
             f"{self.path}: {lasting(self.days)} of life, {self._state()}",
-            f"  written {p['date']} with {versions}; seed {p['seed']}",
+            f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}",
         ]
         if self.is_training:
             lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"
             lines += self.training.lines()
         else:
+            fast, events = (
+                described.number(self.file, "acceleration", low=0.0),
+                described.number(self.file, "events", 0),
+            )
             lines.append(
-                f"  acceleration {self.file.item('acceleration'):g}, tick {lasting(self.tick_days)} of life = "
-                f"{lasting(self.tick_spike / DAY)} of spikes, {_counted(self.file.item('events', 0))} synaptic events"
+                f"  acceleration {fast:g}, tick {lasting(self.tick_days)} of life = "
+                f"{lasting(self.tick_spike / DAY)} of spikes, {_counted(events)} synaptic events"
             )
         lines += [
             "  populations: " + ", ".join(f"{q['name']} ({q['n']})" for q in self.network["populations"]),
@@ -182,7 +189,7 @@ class Run(Reading):
             f"  {megabytes:.1f} MB; log: {n} births and deaths"
             + (f", {size / n:.1f} bytes each; deaths by cause: {self.log.deaths_by_cause()}" if n else ""),
         ]
-        done = deeds(self.file.item("interventions", []), self.tick_spike, self.tick_days)
+        done = deeds(described.words(self.file, "interventions"), self.tick_spike, self.tick_days)
         lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done]
-        lines += [f"  approximate: {a}" for a in self.file.item("approximations", [])]
-        return "\n".join(lines)
+        lines += [f"  approximate: {a}" for a in described.words(self.file, "approximations")]
+        return "\n".join(printable(line, lines=False) for line in lines)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError
+from neurodev.runs import described
 from neurodev.runs.reading import Reading
 from neurodev.runs.spines import Spine, Spines
 
@@ -101,7 +102,7 @@ class Training:
         if not run.is_training:
             raise ParameterError(f"{run.path} is a run of development, not of training: run.series() holds its numbers")
         self._run = run
-        self.settings: dict[str, Any] = run.file.item("training")
+        self.settings: dict[str, Any] = described.training(run.file)
 
     @cached_property
     def epoch_days(self) -> float:
@@ -131,8 +132,10 @@ class Training:
         rows = f.length("confusion")
         if not rows:
             raise RunFileError(f"{self._run.path} holds no table of decisions: train at least one epoch")
-        n = int(f.read("confusion", rows - 1, rows).shape[1])
-        return f.read("confusion", rows - n, rows).astype(np.int64)
+        last = f.read("confusion", rows - 1, rows)
+        if last.ndim != 2 or not 0 < last.shape[1] <= rows:
+            raise f.damaged("array 'confusion'", f"it has {rows} rows of {last.shape[1:]}")
+        return f.read("confusion", rows - last.shape[1], rows).astype(np.int64)
 
     def density(self, tensor: str) -> tuple[F8, F8]:
         """Epochs from the start, and the share of pairs that a synapse joins, (n_epoch + 1,) each."""
@@ -199,7 +202,7 @@ class Training:
                 f"  accuracy after {self.n_epoch} of {s['epochs']} epochs: {accuracy[-1]:.2f} % of the test set "
                 f"(best {accuracy.max():.2f} %), density {run.series('density')[-1]:.4g}; {seconds:.1f} s of training"
             )
-        out += [f"  {m}" for m in run.file.item("methods", [])]
+        out += [f"  {m}" for m in described.words(run.file, "methods")]
         plain = [re.sub(r", steps=\d+\)$", ")", str(s[k])) for k in ("encoder", "optimiser", "loss")]
         out.append(f"  {', '.join(plain)}, batch {s['batch']}; layers: {', '.join(s['layers'])}")
         return out

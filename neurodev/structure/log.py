@@ -110,6 +110,33 @@ class StructuralLog:
         return out
 
 
+class Moments:
+    """When an experimenter's births and deaths happened: between ticks, of which alone the log tells.
+
+    Gathers them until a recorder takes them: who (a uid, or a neuron), birth or death, and life time in ms.
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[NDArray[Any], int, float]] = []
+
+    def note(self, who: NDArray[Any], kind: int, life: float) -> None:
+        """Births or deaths at one time."""
+        if who.size:
+            self._pending.append((who, kind, life))
+
+    def take(self) -> dict[str, NDArray[Any]]:
+        """Everything since the last call, as columns (n,): ``who``, ``kind``, ``life``; empty if there was nothing."""
+        found, self._pending = self._pending, []
+        if not found:
+            return {}
+        sizes = [who.size for who, _, _ in found]
+        return {
+            "who": np.concatenate([who for who, _, _ in found]).astype("<u8"),
+            "kind": np.repeat(np.array([kind for _, kind, _ in found], dtype="u1"), sizes),
+            "life": np.repeat(np.array([life for _, _, life in found], dtype="<f8"), sizes),
+        }
+
+
 class NeuronBatch(NamedTuple):
     """Births and deaths of the neurons of a population, one row each, deaths of a tick first.
 
@@ -168,6 +195,8 @@ def _unshuffled(raw: bytes, dtype: str, n: int) -> NDArray[np.generic]:
 
 _HEAD = {b"ndL1": "<4sIIB", b"ndL2": "<4sIIBB"}  # mark, events, deaths, wide sources; then number of terms
 _FIRST_TERM = 8  # columns before the terms
+DENSEST = 1040  # times that deflate can shrink at most, about
+SUSPECT, LARGEST = 250, 1 << 27  # beyond both a batch is not expanded: so many times its bytes, and so many bytes
 
 
 def encode(batch: LogBatch) -> bytes:
@@ -194,21 +223,42 @@ def encode(batch: LogBatch) -> bytes:
 
 
 def _parts(blob: bytes) -> tuple[int, int, bool, list[int], list[bytes]]:
-    """Events, deaths, whether sources are wide, which terms there are, and the columns of a batch of either mark."""
+    """Events, deaths, whether sources are wide, which terms there are, and the columns of a batch of either mark.
+
+    Nothing is expanded before the head was found to fit the bytes, and nothing is taken for a column that does not fit
+    the head.
+    """
     mark = blob[:4]
     if mark not in _HEAD:
         raise ValueError("wrong mark")
     _, n, n_dead, wide, *rest = struct.unpack_from(_HEAD[mark], blob)
-    raw = zlib.decompress(blob[struct.calcsize(_HEAD[mark]) :])
-    n_term = rest[0] if rest else 0
-    known = list(raw[:n_term]) if rest else list(range(len(OLD_TERMS)))
-    n_column = _FIRST_TERM + len(known)
-    lengths = struct.unpack_from(f"<{n_column}I", raw, n_term)
-    at, parts = n_term + 4 * n_column, []
-    for k in lengths:
+    n_term = rest[0] if rest else len(OLD_TERMS)
+    if n_dead > n or wide > 1:
+        raise ValueError(f"{n_dead} deaths of {n} events")
+    n_birth = n - n_dead
+    widths = [4 * n, n, 8 * n, n, (4 if wide else 2) * n_birth, 4 * n_birth, n_birth, 4 * n, *[4 * n_dead] * n_term]
+    listed = len(rest) * n_term  # the older mark does not list its terms
+    packed = blob[struct.calcsize(_HEAD[mark]) :]
+    raw = _inflated(packed, listed + 4 * len(widths) + sum(widths))
+    known = list(raw[:listed]) if rest else list(range(n_term))
+    if struct.unpack_from(f"<{len(widths)}I", raw, listed) != tuple(widths) or len(set(known)) != n_term:
+        raise ValueError("its columns do not fit its head")
+    at, parts = listed + 4 * len(widths), []
+    for k in widths:
         parts.append(raw[at : at + k])
         at += k
     return n, n_dead, bool(wide), known, parts
+
+
+def _inflated(packed: bytes, size: int) -> bytes:
+    """So many bytes out of deflated ones, or none."""
+    if size > DENSEST * len(packed) + 64 or size > max(SUSPECT * len(packed), LARGEST):
+        raise ValueError(f"{len(packed)} bytes do not hold {size}")
+    machine = zlib.decompressobj()
+    raw = machine.decompress(packed, size + 1)
+    if len(raw) != size or not machine.eof or machine.unused_data:
+        raise ValueError(f"the bytes do not hold the {size} that they should")
+    return raw
 
 
 def decode(blob: bytes, n_term: int = len(OLD_TERMS)) -> LogBatch:
@@ -225,6 +275,8 @@ def decode(blob: bytes, n_term: int = len(OLD_TERMS)) -> LogBatch:
             raise ValueError(f"term {max(known)} of {n_term}")
         kind = np.frombuffer(parts[1], dtype="u1").copy()
         dead = kind == DEATH
+        if int(dead.sum()) != n_dead or (kind > DEATH).any():
+            raise ValueError("its births and deaths are not as many as it says")
         n_birth = n - n_dead
         pre, post = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
         lane = np.zeros(n, np.uint8)

@@ -57,7 +57,7 @@ def used(study: reading.Study, network: Network) -> Iterator[tuple[Use, Mechanis
     """Every mechanism of a study, where it stands, beside the object that it became."""
     for part, built in (("population", network.populations), ("projection", network.projections)):
         for where, given in study.table.get(part, {}).items():
-            mechanisms: list[Mechanism] = built[where].mechanisms
+            mechanisms: tuple[Mechanism, ...] = built[where].mechanisms
             for index, m in zip(range(len(given.get("use", []))), mechanisms, strict=True):
                 yield Use(part, where, index), m
 

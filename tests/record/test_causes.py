@@ -28,6 +28,7 @@ from neurodev.structure.plan import Plan
 from neurodev.structure.table import Table
 from neurodev.units import hour
 from tests.mechanisms.drivers import World
+from tests.record.forge import sign
 
 FILES = Path(__file__).with_name("files")
 SAID = json.loads((FILES / "said.json").read_text())
@@ -291,6 +292,7 @@ def test_a_file_with_its_own_order_is_read_by_its_own_list(foreign: nd.Run, tmp_
             db.execute("UPDATE log SET data=? WHERE tick=?", (encode(b._replace(cause=codes)), tick))
         db.execute("UPDATE item SET value=? WHERE name='causes'", (json.dumps(turned),))
     db.close()
+    sign(path)
     run = nd.Run(path)
     assert run.log.deaths_by_cause() == foreign.log.deaths_by_cause() and run.verify() == foreign.verify()
     assert [run.spines[u].story() for u in run.spines] == [foreign.spines[u].story() for u in foreign.spines]
@@ -305,6 +307,9 @@ def test_a_list_that_is_none_is_damage(foreign: nd.Run, tmp_path: Path) -> None:
         with sqlite3.connect(path) as db:
             db.execute("UPDATE item SET value=? WHERE name='causes'", (bad,))
         db.close()
+        with pytest.raises(RunFileError, match="damaged"):
+            nd.Run(path)
+        sign(path)
         with pytest.raises(RunFileError, match="damaged"):
             nd.Run(path).log.deaths_by_cause()
 

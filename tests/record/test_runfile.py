@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,22 @@ def test_a_reader_sees_what_was_flushed_and_keeps_seeing_it(path: Path) -> None:
     assert r.sealed and r.read("a").size == 5
 
 
+def test_a_reader_follows_an_array_that_began_empty(path: Path) -> None:
+    with RunFile.create(path) as w:
+        w.append("a", np.zeros(2))
+        w.append("late", np.zeros(0))
+        w.commit()
+        r = RunFile.open(path)
+        assert r.length("late") == 0
+        for k in range(3):
+            w.append("late", np.full(2, float(k)))
+            w.append("a", np.ones(1))
+            w.commit()
+            assert r.read("late").size == 2 * k
+            r.refresh()
+            assert r.read("late").tolist() == np.repeat(np.arange(k + 1.0), 2).tolist() and r.length("a") == 3 + k
+
+
 def test_another_process_reads_while_it_grows_and_does_not_keep_it_from_sealing(path: Path) -> None:
     with RunFile.create(path) as w:
         for k in range(20):
@@ -207,7 +224,10 @@ os._exit(1)
     assert np.array_equal(np.unique(f.read("a")), np.arange(5.0)) and f.read("a").size == 5000
     assert not f.sealed and f.provenance() == {"seed": 1}
     assert [t for t, _ in f.checkpoints()] == [3, 4]  # a checkpoint and the data up to it never disagree
-    with RunFile.create(path) as again:  # the dead hold no lock
+    with pytest.raises(RunFileError, match="holds a run already"):
+        RunFile.create(path)
+    assert RunFile.open(path).read("a").size == 5000
+    with RunFile.create(path, overwrite=True) as again:  # the dead hold no lock
         again.append("a", np.zeros(1))
     assert RunFile.open(path).read("a").size == 1
 
@@ -250,16 +270,30 @@ def test_missing_empty_and_foreign_files(tmp_path: Path) -> None:
         assert path.read_bytes() == before
 
 
+FIRST_FORMAT = """
+CREATE TABLE chunk (name TEXT NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL, dtype TEXT NOT NULL,
+                    columns INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (name, first));
+CREATE TABLE item (name TEXT PRIMARY KEY, unit TEXT NOT NULL, value TEXT NOT NULL);
+CREATE TABLE log (projection TEXT NOT NULL, tick INTEGER NOT NULL, events INTEGER NOT NULL, data BLOB NOT NULL,
+                  PRIMARY KEY (projection, tick));
+CREATE TABLE checkpoint (tick INTEGER PRIMARY KEY, data BLOB NOT NULL);
+INSERT INTO item VALUES ('provenance', '', '{"seed": 3}');
+PRAGMA user_version=1;
+"""
+
+
 def test_newer_files_ask_for_an_upgrade_and_older_ones_are_read(path: Path) -> None:
-    with RunFile.create(path) as f:
-        f.append("a", np.arange(3.0))
-        f.set_item("finished", True)
     db = sqlite3.connect(path)
-    db.execute("DROP TABLE provenance")
-    db.execute("INSERT INTO item VALUES ('provenance', '', '{\"seed\": 3}')")
-    db.execute("PRAGMA user_version=1")
+    db.executescript(FIRST_FORMAT)
+    db.execute(f"PRAGMA application_id={runfile.APPLICATION_ID}")
+    data = zlib.compress(np.arange(3.0).view(np.uint8).reshape(-1, 8).T.tobytes())
+    db.execute("INSERT INTO chunk VALUES ('a', 0, 3, '<f8', 0, ?)", (data,))
+    db.execute("INSERT INTO checkpoint VALUES (1, X'00')")
     db.commit()
-    assert RunFile.open(path).item("provenance") == {"seed": 3}
+    old = RunFile.open(path)
+    assert old.item("provenance") == {"seed": 3} and old.read("a").tolist() == [0, 1, 2]
+    with pytest.raises(RunFileError, match="format 1, which this neurodev reads but does not go on with"):
+        RunFile.resume(path)
     db.execute(f"PRAGMA user_version={runfile.VERSION + 1}")
     db.close()
     with pytest.raises(RunFileError, match="upgrade neurodev"):

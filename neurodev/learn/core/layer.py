@@ -11,6 +11,7 @@ A *replica* shares values and has gradients of its own, so that two threads can 
 from __future__ import annotations
 
 import copy
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,11 @@ class Vector:
         self.decay = decay
         self.moments: dict[str, Array] = {}
 
+    def forget(self) -> None:
+        """Begin anew with an optimiser: no moments, no gradient."""
+        self.moments.clear()
+        self.gradient[...] = 0
+
     def moment(self, name: str) -> Array:
         """A moment of the optimiser, zero at first."""
         return self.moments.setdefault(name, np.zeros_like(self.value))
@@ -68,9 +74,12 @@ class Weights:
         Whether the optimiser moves the column ``theta`` and the weight is read off it (`structure.weight`).
     probe : (n_source, n_target) array, optional
         While set, layers add to it the gradient of every pair, synapse or not: what growth by gradient asks for.
+    drawn : int, optional
+        The `fingerprint` of the weights as the model drew them.
     """
 
     decay = True
+    drawn: int | None = None
 
     def __init__(self, table: Table, hidden: bool = False):
         self._own: Array | None = None
@@ -123,6 +132,19 @@ class Weights:
         """The same for a replica, whose gradient stays its own."""
         self.table, self.hidden, self.probe = other.table, other.hidden, None
         self._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+
+    def forget(self) -> None:
+        """Begin anew with an optimiser: no moments, no gradient, no probe."""
+        for name in self.table.column_names:
+            if name.startswith("moment"):
+                self.table.column(name)[:] = 0
+        gradient = self.gradient
+        gradient[...] = 0
+        self.probe = None
+
+    def fingerprint(self) -> int:
+        """A number by which weights are known to be those that were drawn."""
+        return zlib.crc32(np.ascontiguousarray(self.table.weight).view(np.uint8).data)
 
 
 @dataclass

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.core.layer import Vector
+from neurodev.learn.training.checked import check_arrays, check_weights, unpacked
 from neurodev.learn.training.course import Course
+from neurodev.learn.training.kept import keep, plain_of, put
+from neurodev.registry import word_of
+
+
+def _parts(t: Course) -> dict[str, Any]:
+    """The parts of a training whose attributes may change while it runs, by name; callbacks by their kind."""
+    parts = {
+        "optimiser": t.optimiser,
+        "encoder": t.encoder,
+        "loss": t.loss,
+        "schedule": t.schedule,
+        "augment": t.augment,
+    }
+    for callback in t.callbacks:
+        word, k = word_of(callback if hasattr(callback, "__qualname__") else type(callback)), 1
+        while f"callback/{word}/{k}" in parts:
+            k += 1
+        parts[f"callback/{word}/{k}"] = callback
+    return parts
 
 
 def state_of(t: Course) -> dict[str, NDArray[Any]]:
     """Everything that the rest of a training run depends on."""
-    out = {"trainer": np.array([t.epoch, t.step, t.optimiser.steps, t.model.uids.next], dtype=np.int64)}
+    out = {"trainer": np.array([t.epoch, t.step, t.model.uids.next], dtype=np.int64)}
+    for name, part in _parts(t).items():
+        out |= {f"part/{name}/{key}": a for key, a in keep(part).items()}
     for name, w in t.weights().items():
         out |= {f"table/{name}/{key}": a for key, a in w.table.arrays().items()}
         out[f"table/{name}/storage"] = np.array(w.storage)
@@ -24,6 +47,7 @@ def state_of(t: Course) -> dict[str, NDArray[Any]]:
                 out[f"vector/{layer.name}/{key}"] = p.value
                 out |= {f"moment/{layer.name}/{key}/{m}": a for m, a in p.moments.items()}
         out |= {f"buffer/{layer.name}/{key}": a for key, a in layer.buffers().items()}
+        out |= {f"layer/{layer.name}/{key}": a for key, a in keep(SimpleNamespace(**plain_of(layer))).items()}
     for k, method in enumerate(t.methods):
         out |= {f"method/{k}/{key}": a for key, a in method.state().items()}
     return out
@@ -36,7 +60,9 @@ def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any
 
 def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
     """Put a trainer where `state_of` found one; the model must have been built alike."""
-    t.epoch, t.step, t.optimiser.steps, t.model.uids.next = (int(v) for v in state["trainer"])
+    t.epoch, t.step, t.model.uids.next = (int(v) for v in state["trainer"])
+    for name, part in _parts(t).items():
+        put(part, _under(state, f"part/{name}/"))
     for name, w in t.weights().items():
         t.store(name, str(state[f"table/{name}/storage"]))
         w.table.load(_under(state, f"table/{name}/"))
@@ -47,6 +73,7 @@ def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
                 p.moments = {m: a.copy() for m, a in _under(state, f"moment/{layer.name}/{key}/").items()}
         for key, a in layer.buffers().items():
             a[...] = state[f"buffer/{layer.name}/{key}"]
+        put(layer, _under(state, f"layer/{layer.name}/"))
     for k, method in enumerate(t.methods):
         method.restore(_under(state, f"method/{k}/"))
     t.clear_gradients()
@@ -61,6 +88,24 @@ def pack(state: dict[str, NDArray[Any]]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays behind `pack`; nothing is executed (no pickle)."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as z:
-        return {k.replace("|", "/"): z[k] for k in z.files}
+    """The arrays behind `pack`; nothing is executed (no pickle).
+
+    Raises
+    ------
+    RunFileError
+        If they are damaged.
+    """
+    return {k.replace("|", "/"): a for k, a in unpacked(data).items()}
+
+
+def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
+    """Refuse what does not fit this training, before anything is changed.
+
+    Raises
+    ------
+    RunFileError
+        With what is missing, or leads where there is nothing.
+    """
+    check_arrays(state, state_of(t))
+    for name, w in t.weights().items():
+        check_weights(name, w, state, int(state["trainer"][-1]))

@@ -96,7 +96,8 @@ class Course(Protocol):
     `batch`, `steps_per_epoch`, `epoch`, `step`, `progress_share`, `life`, `history`.  Weights may be written in any
     clock (those of living synapses; of absent ones only by a method whose `dead` is not ``zero``).  Structure changes
     through `propose` alone, before the first step through `begin_with`.  The rest (`methods`, `loss`, `gains`, `logs`,
-    `life_per_epoch`, `checkpoint_every`, `clear_gradients`) is for the run file and checkpoints.
+    `life_per_epoch`, `checkpoint_every`, `augment`, `callbacks`, `description`, `clear_gradients`) is for the run file
+    and checkpoints.
 
     Attributes
     ----------
@@ -139,6 +140,14 @@ class Course(Protocol):
     @property
     def schedule(self) -> Schedule:
         """Share of the run in [0, 1] -> factor on the optimiser's rate."""
+
+    @property
+    def augment(self) -> Callable[[Any, np.random.Generator], Any] | None:
+        """What is done to the training samples of a batch, if anything."""
+
+    @property
+    def callbacks(self) -> Sequence[Callable[[Any], Any]]:
+        """What is called at the end of every epoch."""
 
     @property
     def seed(self) -> int:
@@ -219,6 +228,10 @@ class Course(Protocol):
     @property
     def methods(self) -> Sequence[Participant]:
         """All methods, in the order of their clocks."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All that the numbers of the training depend on, as words and numbers."""
 
     @property
     def gains(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -17,3 +18,11 @@ class Epoch:
             return self.series[name]
         except KeyError:
             raise AttributeError(f"no series {name!r}; this epoch has {sorted(self.series)}") from None
+
+
+def complete(history: Sequence[Epoch]) -> None:
+    """Let every epoch have every series: NaN where it has no number (a rate that nobody could measure)."""
+    names = dict.fromkeys(name for epoch in history[-2:] for name in epoch.series)
+    for epoch in history:
+        if len(epoch.series) < len(names):
+            epoch.series |= {name: float("nan") for name in names if name not in epoch.series}

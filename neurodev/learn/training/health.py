@@ -9,6 +9,8 @@ weights only, so the function of an active network is untouched.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from neurodev.errors import ParameterError
@@ -40,13 +42,15 @@ def _active(neurons: LIF, y: Spikes, rate: float, last: bool) -> bool:
     return y.rate >= rate
 
 
-def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02) -> dict[str, float]:
+def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collection[str] = ()) -> dict[str, float]:
     """Scale up the weights of layers that would be silent on the batch `x`; returns the factor of each layer.
 
     Parameters
     ----------
     rate : float
         Least share of spikes per unit and step of a hidden layer.
+    given : collection of str
+        Names of weight tensors that are left as they are, whoever is silent.
 
     Raises
     ------
@@ -56,10 +60,14 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02) -> dict[str, 
     factors: dict[str, float] = {}
     parts = model.parts()
     weighted: list[tuple[Layer, Signal]] = []
+    left = {id(w) for name, w in model.weights_of().items() if name in given}
     for k, layer in enumerate(parts):
         if isinstance(layer, LIF):
             assert isinstance(x, Current)
             y, _ = layer(x)
+            if weighted and id(weighted[-1][0].parameters.get("weight")) in left:
+                x = y
+                continue
             last = not any(_has_weights(p) or isinstance(p, Group) for p in parts[k + 1 :])
             factor, best = 1.0, (_within_reach(layer, y), 1.0)
             while weighted and not _active(layer, y, rate, last) and factor < STEP**TRIES:

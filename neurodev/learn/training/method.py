@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.training.course import Course
+from neurodev.learn.training.kept import keep, put
 from neurodev.registry import Registered
 from neurodev.structure.cause import Cause, declare
 
@@ -85,23 +86,28 @@ class Method(Registered, kind="method"):
         return {}
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What a checkpoint must keep."""
-        return {}
+        """What a checkpoint must keep: the attributes that are numbers, words, arrays, generators, or lists of these.
+
+        A method that keeps other things (objects of its own) says here what of them goes into arrays.
+        """
+        return keep(self)
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Take up a state again."""
+        put(self, state)
 
 
 class Remembering(Method, word=False):
-    """A method whose whole state is a dictionary of arrays, `memory`: checkpoints come for free."""
+    """A method whose state is a dictionary of arrays, `memory`."""
 
     def __init__(self) -> None:
         self.memory: dict[str, NDArray[Any]] = {}
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The memory."""
-        return dict(self.memory)
+        """The memory, and other attributes."""
+        return keep(self, ("memory",)) | {f"memory/{k}": v for k, v in self.memory.items()}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take up the memory."""
-        self.memory = {k: np.array(v) for k, v in state.items()}
+        """Take up both."""
+        put(self, state)
+        self.memory = {k[len("memory/") :]: np.array(v) for k, v in state.items() if k.startswith("memory/")}

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.core.layer import Vector, Weights
+from neurodev.learn.training.door import number
+from neurodev.params import param
 from neurodev.registry import Registered, registered
 
 Schedule = Callable[[float], float]
@@ -49,21 +52,33 @@ def _adam(
         gradient[k] = 0
 
 
-def _rate(value: float) -> float:
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-        raise ParameterError(f"rate must be a positive number, got {value!r}")
-    return float(value)
+def _check(owner: Any) -> None:
+    """Refuse what is no rate, then what is wrong with the rest."""
+    if isinstance(owner.rate, bool) or not isinstance(owner.rate, (int, float, np.number)) or not owner.rate > 0:
+        raise ParameterError(f"rate must be a positive number, got {owner.rate!r}")
+    params.check(owner)
+
+
+def _below_one(owner: Any, *names: str) -> None:
+    """Refuse shares of the past that reach 1, in single precision too: nothing would ever be forgotten."""
+    for name in names:
+        value = getattr(owner, name)
+        if not float(np.float32(value)) < 1:
+            raise ParameterError(f"{type(owner).__name__}.{name} must lie in [0, 1), got {value!r}: the past must fade")
 
 
 class Optimiser(Registered, ABC, kind="optimiser"):
     """Base of all optimisers.
+
+    A training has one of its own, which begins at step 0.  Checkpoints keep its numbers and arrays (`rate` and `steps`
+    too, whoever changed them), and those that it keeps as `moment` of what it moves.
 
     Attributes
     ----------
     rate : float
         Learning rate, to which schedules are factors.
     steps : int
-        Steps made so far; checkpoints keep it.
+        Steps made so far.
     """
 
     rate: float
@@ -82,17 +97,24 @@ class SGD(Optimiser):
     ----------
     rate : float
     momentum : float
+        In [0, 1).
     decay : float
-        Weight decay (not on biases, norms and leaks).
+        Weight decay (not on biases, norms and leaks), at least 0.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument.
     """
 
-    rate: float = 0.1
-    momentum: float = 0.9
-    decay: float = 0.0
+    rate: float = param(0.1, above=0.0, source="free")
+    momentum: float = param(0.9, low=0.0, high=1.0, source="free")
+    decay: float = param(0.0, low=0.0, source="free")
     steps: int = 0
 
     def __post_init__(self) -> None:
-        self.rate = _rate(self.rate)
+        _check(self)
+        _below_one(self, "momentum")
 
     def step(self, parameters: Iterable[Weights | Vector], factor: float = 1.0) -> None:
         """Move all parameters; `factor` is the schedule's."""
@@ -112,21 +134,30 @@ class Adam(Optimiser):
 
     Parameters
     ----------
-    rate, b1, b2, epsilon : float
+    rate, epsilon : float
+    b1, b2 : float
+        In [0, 1).
     decay : float
-        Weight decay: added to the gradient, or (decoupled) ``rate * decay`` of the weight taken off per step.
+        Weight decay, at least 0: added to the gradient, or (decoupled) ``rate * decay`` of the weight taken off per
+        step.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument.
     """
 
-    rate: float = 1e-3
-    b1: float = 0.9
-    b2: float = 0.999
-    epsilon: float = 1e-8
-    decay: float = 0.0
-    decoupled: bool = False
+    rate: float = param(1e-3, above=0.0, source="Kingma & Ba 2015")
+    b1: float = param(0.9, low=0.0, high=1.0, source="Kingma & Ba 2015")
+    b2: float = param(0.999, low=0.0, high=1.0, source="Kingma & Ba 2015")
+    epsilon: float = param(1e-8, low=0.0, source="Kingma & Ba 2015")
+    decay: float = param(0.0, low=0.0, source="free")
+    decoupled: bool = param(False, source="free")
     steps: int = 0
 
     def __post_init__(self) -> None:
-        self.rate = _rate(self.rate)
+        _check(self)
+        _below_one(self, "b1", "b2")
 
     def step(self, parameters: Iterable[Weights | Vector], factor: float = 1.0) -> None:
         """Move all parameters; `factor` is the schedule's."""
@@ -164,8 +195,8 @@ def constant() -> Schedule:
 @registered("schedule")
 def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
     """From 1 to `final` along half a cosine, after a linear rise over the share `warm_up` of the run."""
-    if not 0 <= warm_up < 1 or not 0 <= final <= 1:
-        raise ParameterError(f"warm_up must lie in [0, 1) and final in [0, 1], got {warm_up!r}, {final!r}")
+    final = number("final", final, low=0.0, high=1.0)
+    warm_up = number("warm_up", warm_up, low=0.0, below=1.0)
 
     def factor(progress: float) -> float:
         if progress < warm_up:
@@ -179,6 +210,5 @@ def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
 @registered("schedule")
 def staircase(every: float, factor: float = 0.1) -> Schedule:
     """Times `factor` after each share `every` of the run."""
-    if not 0 < every <= 1:
-        raise ParameterError(f"every must lie in (0, 1], got {every!r}")
+    every, factor = number("every", every, above=0.0, high=1.0), number("factor", factor, low=0.0)
     return lambda progress: factor ** math.floor(progress / every + 1e-12)

@@ -7,23 +7,25 @@ a class (row) was taken for another (column) after each epoch; operations are th
 
 from __future__ import annotations
 
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import StudyError
-from neurodev.learn.training.checkpoint import pack, restore, state_of, unpack
+from neurodev.errors import ParameterError, StudyError
+from neurodev.learn.training.checkpoint import check_state, pack, restore, state_of, unpack
 from neurodev.learn.training.course import Course
+from neurodev.learn.training.description import differences, told
 from neurodev.learn.training.epoch import Epoch
+from neurodev.record.patience import Patience
 from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
+from neurodev.record.scratch import scratch_file
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day
+from neurodev.writing import absolute
 
 PICTURE_SYNAPSES = 300_000  # in all pictures of a run together, about
 SMALLEST = -20.0  # ln of a weight of 0, as it is written
@@ -37,23 +39,28 @@ class TrainingRecord:
     trainer : Course
     to : path, optional
         A temporary file if not given.
+    resume : bool
+    overwrite : bool
+        Replace a run file of that name, when the first epoch is written.
     """
 
-    def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False):
+    def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False, overwrite: bool = False):
         self.trainer = trainer
-        path = Path(to) if to is not None else Path(tempfile.mkdtemp(prefix="neurodev-")) / "training.sqlite"
-        self.path = path
+        self.path = absolute(to if to is not None else scratch_file("training"))
+        self._lengths: dict[str, int] = {}  # epochs that each series has
         self._closed = False
+        if resume and overwrite:
+            raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         if resume:
             self._resume()
             return
-        self.file = RunFile.create(path)
+        self.file = RunFile.create(self.path, overwrite=overwrite)
         self.causes = Causes.of(trainer.methods)
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
             self._describe()
         except BaseException:
-            self.file.close()
+            self.file.discard()
             raise
 
     def _describe(self) -> None:
@@ -85,6 +92,7 @@ class TrainingRecord:
         f.set_item("finished", False)
         f.set_item("target_hz", None, "Hz")
         f.set_item("training", self._settings())
+        f.set_item("description", t.description)
         for name in t.weights():
             self._snapshot(name, "initial")
         self._picture()
@@ -93,7 +101,8 @@ class TrainingRecord:
     def _sources(self) -> dict[str, dict[str, str]]:
         """What is not ours of the parts of this training."""
         t = self.trainer
-        return foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
+        found = foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
+        return {word: about for word, about in found.items() if "<lambda>" not in word}  # described by their code
 
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
@@ -111,21 +120,25 @@ class TrainingRecord:
         """
         with RunFile.open(self.path) as old:
             check_sources(old.provenance().get("sources", {}))
-            theirs, mine = old.item("training"), json.loads(json.dumps(self._settings()))
-        for key, value in mine.items():
-            if theirs.get(key) != value:
-                raise StudyError(
-                    f"cannot resume {str(self.path)!r}: {key} was {theirs.get(key)!r} and is {value!r} now; build the "
-                    "trainer as before"
-                )
-        self.file, _, data = RunFile.resume(self.path)
+            theirs = old.item("description", None)
+        if not isinstance(theirs, dict):
+            raise StudyError(
+                f"cannot resume {str(self.path)!r}: it was begun by an older neurodev, which did not describe the "
+                "whole training; begin a new run"
+            )
+        found = differences(self.trainer.description, theirs)
+        if found:
+            raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
+        t = self.trainer
+        # looked at before what is younger is dropped; the older one is tried if the last is damaged
+        self.file, _, data = RunFile.resume(self.path, lambda data: check_state(t, unpack(data)))
         self.causes = self._resumed_causes()
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
             restore(self.trainer, unpack(data))
             self.trainer.history = self._history()
         except BaseException:
-            self.file.close()
+            self.file.abandon()  # as it was at its checkpoint: it can be resumed again
             raise
 
     def _resumed_causes(self) -> Causes:
@@ -140,7 +153,9 @@ class TrainingRecord:
     def _history(self) -> list[Epoch]:
         names = [n.removeprefix("series/") for n in self.file.names("series/") if n != "series/snapshot_day"]
         columns = {n: self.file.read(f"series/{n}") for n in names}
-        return [Epoch(k + 1, {n: float(c[k]) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
+        self._lengths = {n: c.size for n, c in columns.items()}
+        at = lambda c, k: float(c[k]) if k < c.size else float("nan")
+        return [Epoch(k + 1, {n: at(c, k) for n, c in columns.items()}) for k in range(self.trainer.epoch)]
 
     def _settings(self) -> dict[str, Any]:
         t = self.trainer
@@ -181,6 +196,11 @@ class TrainingRecord:
     def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
         """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
         t = self.trainer
+        for name in series:  # one that begins later has no number for the epochs before
+            late = t.epoch - 1 - self._lengths.get(name, 0)
+            if late > 0:
+                self.file.append(f"series/{name}", np.full(late, np.nan))
+            self._lengths[name] = t.epoch
         self.recorder.series(series)
         self.file.append("confusion", confusion.astype("<u4"))
         for name, log in t.logs.items():
@@ -188,18 +208,32 @@ class TrainingRecord:
         if self._picture_due():
             self._picture()
         due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
+        self.file.begin()
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
 
     def close(self, finished: Any) -> None:
-        """Seal the file."""
+        """Seal the file; Ctrl-C waits for it.  What could not be written ends it as it was flushed last."""
         if self._closed:
             return
         self._closed = True
-        for name, log in self.trainer.logs.items():
-            self.recorder.log(name, log.take())
-            self._snapshot(name, "final")
-        self.file.set_item("finished", finished)
-        self.file.set_item("life", self.trainer.life, "ms")
-        self.file.set_item("events", 0)
-        self.recorder.flush(self.trainer.step + 1)
-        self.file.close()
+        if finished is not True and self.file.older_waits:  # it never got going: the older run comes back
+            self.file.discard()
+            return
+        with Patience():
+            self._seal(finished)
+
+    def _seal(self, finished: Any) -> None:
+        if self.file.failed:
+            self.file.abandon()
+            return
+        try:
+            for name, log in self.trainer.logs.items():
+                self.recorder.log(name, log.take())
+                self._snapshot(name, "final")
+            self.file.set_item("finished", finished)
+            self.file.set_item("life", self.trainer.life, "ms")
+            self.file.set_item("events", 0)
+            self.recorder.flush(self.trainer.step + 1)
+            self.file.close()
+        finally:
+            self.file.abandon()  # nothing, where it was sealed

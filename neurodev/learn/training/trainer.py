@@ -7,6 +7,7 @@ A method is a `Method` with any of these calls; what it may read and do is a `Co
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,24 +19,30 @@ from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import Dataset
-from neurodev.errors import ParameterError, StudyError
+from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import BatchNorm, settle
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.training.course import Optimiser, Samples
+from neurodev.learn.training import alarms, description, door
+from neurodev.learn.training.augment import Picked, augmented
+from neurodev.learn.training.course import Samples
 from neurodev.learn.training.encode import Bernoulli, Encoder
-from neurodev.learn.training.epoch import Epoch
+from neurodev.learn.training.epoch import Epoch, complete
 from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import Function, Loss, as_loss
 from neurodev.learn.training.method import Method
-from neurodev.learn.training.optim import SGD, Adam, Schedule, constant
+from neurodev.learn.training.optim import Adam, Schedule, constant
+from neurodev.learn.training.optim import Optimiser as OptimiserBase
+from neurodev.learn.training.progress import Progress
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
+from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
+from neurodev.structure.cause import Causes
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Applied, Plan, apply, merge
@@ -43,14 +50,6 @@ from neurodev.units import day
 
 I8 = NDArray[np.int64]
 TEST_BATCHES = 10  # batches that are tested at a time
-FEWEST_NEAR = 1e-3  # share of potentials near threshold below which training stalls (a tenth of what small nets show)
-
-
-def _check_whole(**given: tuple[Any, int]) -> None:
-    """Refuse what is not a whole number of at least the second of each pair."""
-    for name, (value, least) in given.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 class Trainer:
@@ -64,7 +63,8 @@ class Trainer:
     encoder : Encoder
     loss : str, Loss or callable
         See `neurodev.learn.training.loss.LOSSES`.
-    optimiser : SGD or Adam
+    optimiser : Optimiser
+        One of its own: `SGD`, `Adam`, ...
     schedule : callable
         Progress in [0, 1] of the planned epochs -> factor on the rate.
     epochs : int
@@ -84,6 +84,7 @@ class Trainer:
     checkpoint : int
         Epochs between checkpoints (0: none).
     progress : bool
+        A bar on a terminal, a line an epoch elsewhere.
     settle : int
         Batches on which batch norm takes its running means anew before every evaluation (0: never, as published); of
         use where a method lets absent synapses act until the epoch ends.
@@ -93,11 +94,24 @@ class Trainer:
         Called with the trainer at the end of every epoch; one that returns True ends the training.
     resume : bool
         Go on from the last checkpoint of the run file `to`, to the same bytes as without the break.
+    calibrate : bool
+        Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
+        (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
+    overwrite : bool
+        Replace a run file of that name, when the first epoch is written; otherwise it is refused.
 
     Raises
     ------
     ParameterError
         Naming what does not fit: shapes, labels, a silent network.
+    StudyError
+        For methods that exclude each other, parts that another training holds, or a run file of another training.
+
+    Notes
+    -----
+    An optimiser and a method hold the state of one training; another trainer that is given the same object makes itself
+    a fresh copy (`optimiser` and `methods` are those in use).  The model belongs to the last trainer that was made for
+    it, which begins with new moments; an earlier one can train it no more.
     """
 
     def __init__(
@@ -107,7 +121,7 @@ class Trainer:
         *,
         encoder: Encoder | None = None,
         loss: str | Loss | Function = "rate_mse",
-        optimiser: SGD | Adam | None = None,
+        optimiser: OptimiserBase | None = None,
         schedule: Schedule | None = None,
         epochs: int = 10,
         batch: int = 100,
@@ -123,63 +137,103 @@ class Trainer:
         patience: int | None = None,
         callbacks: Sequence[Callable[[Trainer], Any]] = (),
         resume: bool = False,
+        calibrate: bool = True,
+        overwrite: bool = False,
     ):
-        self.model, self.data = model, data
-        self.encoder = encoder if encoder is not None else Bernoulli(20)
-        self.optimiser: Optimiser = optimiser if optimiser is not None else Adam(1e-3)
-        self.schedule = schedule if schedule is not None else constant()
-        _check_whole(epochs=(epochs, 1), batch=(batch, 1), settle=(settle, 0))
-        self.epochs, self.batch, self.seed = int(epochs), int(batch), check_seed(seed)
-        self.methods, self.life_per_epoch, self.augment = list(methods), float(life_per_epoch), augment
-        self.checkpoint_every, self.progress = int(checkpoint), progress
-        self.patience, self.callbacks, self.settle = patience, list(callbacks), int(settle)
-        if patience is not None and patience < 1:
-            raise ParameterError(f"patience must be at least 1 epoch, got {patience!r}")
-        if resume and to is None:
+        self.model = door.instance("model", model, Sequential, "a Sequential of layers")
+        self.encoder: Encoder = door.instance(
+            "encoder", encoder if encoder is not None else Bernoulli(20), Encoder, "an encoder, such as Bernoulli(20)"
+        )
+        self.optimiser: Any = door.instance(
+            "optimiser", optimiser if optimiser is not None else Adam(1e-3), OptimiserBase,
+            "an optimiser, such as Adam(1e-3)",
+        )  # fmt: skip
+        self.schedule: Schedule = door.function(
+            "schedule", schedule if schedule is not None else constant(),
+            "a function of the share of the run, such as cosine()",
+        )  # fmt: skip
+        self.epochs, self.batch = door.whole("epochs", epochs, 1), door.whole("batch", batch, 1)
+        self.seed, self.settle = check_seed(seed), door.whole("settle", settle, 0)
+        self.checkpoint_every = door.whole("checkpoint", checkpoint, 0)
+        self.patience = None if patience is None else door.whole("patience", patience, 1)
+        self.life_per_epoch = door.number("life_per_epoch", life_per_epoch, above=0.0)
+        self.progress, self.calibrate = door.flag("progress", progress), door.flag("calibrate", calibrate)
+        self.methods: list[Method] = door.several(
+            "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
+        )
+        self.callbacks: list[Callable[[Any], Any]] = door.several(
+            "callbacks", callbacks, callable, "functions of the trainer"
+        )
+        self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
+        if door.flag("resume", resume) and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
+        self.data: Any = data
         self._check_data()
+        door.check_methods(self.methods)
+        self.optimiser, self.methods = door.own(self.optimiser), [door.own(m) for m in self.methods]
         self.loss = as_loss(loss)
+        self.description = description.training(self)
         self.workers = Workers(model, self.loss, threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
-        self._warned: set[str] = set()
+        self.alarms = alarms.Alarms()
+        self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
         self.confusion = np.zeros((data.n_class, data.n_class), dtype=np.int64)
         self.evaluated: dict[str, Counters] = {}
         self.steps_per_epoch = -(-len(data.y_train) // self.batch)
         self.logs = {name: StructuralLog() for name in model.weights_of()}
         self.births = {name: [0, 0] for name in self.logs}
+        self.causes = Causes.of(self.methods)
         self._skip = False
-        for m in self.methods:
-            m.prepare(self)
-        self._check_storage()
-        self._check_norms()
-        self.gains = calibrate(model, self._input(np.arange(min(self.batch, len(data.y_train)))))
-        for m in self.methods:
-            m.start(self)
-        self.clear_gradients()
-        self.record = TrainingRecord(self, to, resume)
+        door.take(self.optimiser, *self.methods)
+        self._prepare()
+        self.record = TrainingRecord(self, to, resume, door.flag("overwrite", overwrite))
+        self._claim = self.model.claim = object()
 
     # ------------------------------------------------------------------ the door
 
     def _check_data(self) -> None:
         if self.model.inputs is None:
             raise ParameterError("model must be built: give inputs=(...) to the outermost Sequential")
-        x = self._input(np.arange(1))
-        if x.shape != tuple(self.model.inputs):
-            raise ParameterError(f"a sample has shape {x.shape}, but the model takes inputs={self.model.inputs}")
-        n_out = int(np.prod(self.model.outputs))
-        if n_out != self.data.n_class:
-            raise ParameterError(f"the model has {n_out} outputs, but {self.data.name} has {self.data.n_class} classes")
+        door.check_data(self.data, self.model.outputs)
+        self._input(np.arange(1))
+        if len(self.data.y_test):
+            self._input(np.arange(1), train=False)
+        elif self.patience is not None:
+            raise ParameterError(f"patience={self.patience} needs test samples, of which {self.data.name} has none")
 
-    def _check_storage(self) -> None:
+    def _prepare(self) -> None:
+        """Storage, structure and weights to begin with; nothing of an earlier training of the model stays."""
+        drawn = {name for name, w in self.weights().items() if w.drawn == w.fingerprint()}
+        self.workers.forget()
+        self._by: Method | None = None
+        self._begun: dict[str, str] = {}
+        self._watching: dict[str, str] = {}
         for m in self.methods:
-            for name, w in self.model.weights_of().items():
-                dense = isinstance(w.table, DenseTable)
-                if m.dead == "move" and not dense or m.dead == "hidden" and not w.hidden:
-                    need = "dense" if m.dead == "move" else "hidden"
-                    raise StudyError(
-                        f"{m.name} needs storage={need!r} (its absent synapses {m.dead}), but {name!r} is stored as "
-                        f"{'hidden' if w.hidden else 'dense' if dense else 'sparse'}: build the layer with it"
-                    )
+            self._by = m
+            m.prepare(self)
+        door.check_storage(self.model, self.methods)
+        self._check_norms()
+        some = self._input(np.arange(min(self.batch, len(self.data.y_train))))
+        given = {name for name in self.weights() if name not in drawn}
+        self.gains = calibrate(self.model, some, given=given) if self.calibrate else {}
+        for name, factor in self.gains.items():
+            line = f"weights of {name!r} times {factor:.3g}, so that what they drive fires (calibrate=False: as drawn)"
+            print(line, file=sys.stderr)
+        for m in self.methods:
+            self._by = m
+            m.start(self)
+        self._by = None
+        self._check_clocks()
+        self.clear_gradients()
+
+    def _check_clocks(self) -> None:
+        """Refuse two methods that would both say how far the learning rate has come, or which steps a net sees."""
+        for what, said in (
+            ("schedule of the learning rate", [m.name for m in self.methods if m.progress(self) is not None]),
+            ("time steps of the input", [m.name for m in self.methods if m.living_steps() is not None]),
+        ):
+            if len(said) > 1:
+                raise StudyError(f"{said[0]} and {said[1]} exclude each other: both decide on the {what}")
 
     def _check_norms(self) -> None:
         moving = [m.name for m in self.methods if m.dead == "move"]
@@ -195,10 +249,9 @@ class Trainer:
         return self._encode(x, samples, epoch)
 
     def _encode(self, x: Any, samples: I8, epoch: int) -> Any:
-        y = self.encoder(x, samples, self.seed, epoch + 1)
-        want = tuple(self.model.inputs or ())
-        if y.shape != want and int(np.prod(y.shape)) == int(np.prod(want)):
-            y = y.reshaped(want)
+        of = f"the {'test' if x is self.data.x_test else 'training'} samples of {self.data.name}"
+        y = door.encoded(self.encoder, x, samples, self.seed, epoch + 1, of=of)
+        y = door.laid_out(y, tuple(self.model.inputs or ()))
         for kept in (m.living_steps() for m in self.methods):
             if kept is not None:
                 y = at_steps(y, kept)
@@ -211,7 +264,10 @@ class Trainer:
 
         Newborn synapses, and dead ones that must not move, lose their gradient and the moments of the optimiser.
         """
-        table = self.weights()[name].table
+        table = self.tensor(name).table
+        for plan in plans:
+            self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
+            self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
         merged = merge(list(plans), table, single_contact=True)
         gone = merged.plan.deaths
         done = apply(table, merged, tick=self.step, life=self.life, log=self.logs[name])
@@ -236,10 +292,22 @@ class Trainer:
             grows with ``1 / sqrt(density)``, as it does where a layer is drawn sparse.
         storage : {"dense", "hidden", "sparse"}, optional
         """
-        w = self.weights()[name]
+        w = self.tensor(name)
+        if self._by is not None:
+            first = self._begun.setdefault(name, self._by.name)
+            if first != self._by.name:
+                raise StudyError(
+                    f"{first} and {self._by.name} exclude each other: both set the structure that {name!r} begins with"
+                )
         if alive is not None:
             dense = stored(w.table, "dense")
             assert isinstance(dense, DenseTable)
+            if (alive & (dense.grid(dense.alive)[:, : dense.n_target] == 0)).any():
+                who = "a method" if self._by is None else self._by.name
+                raise StudyError(
+                    f"{who} draws the structure of {name!r} itself, but it has lost synapses already: build it with "
+                    "density=1, or take a model that was not pruned"
+                )
             dense.keep_only(alive)
             dense.weight *= dense.weight.dtype.type(np.sqrt(alive.size / max(int(alive.sum()), 1)))
             w.table = dense
@@ -247,7 +315,7 @@ class Trainer:
 
     def store(self, name: str, storage: str) -> None:
         """Change how a weight tensor is stored; identities, moments and values go along."""
-        w, twin = self.weights()[name], self.workers.twin.weights_of()[name]
+        w, twin = self.tensor(name), self.workers.twin.weights_of()[name]
         hidden = storage == "hidden"
         table = stored(w.table, storage)
         if table is not w.table or hidden != w.hidden:
@@ -257,6 +325,12 @@ class Trainer:
 
     def watch(self, layer: str, look: Callable[[Any, Any], Any] | None) -> None:
         """Have ``look(x, y)`` called at every training call of a layer; see `watched`."""
+        who = "this method" if self._by is None else self._by.name
+        door.check_watch(self.model, layer, who)
+        if look is not None and self._watching.setdefault(layer, who) != who:
+            raise StudyError(
+                f"{self._watching[layer]} and {who} exclude each other: both watch {layer!r}, which one can"
+            )
         for model in self.models():
             next(one for one in model.layers() if one.name == layer).watch = look
 
@@ -336,24 +410,41 @@ class Trainer:
 
     def weights(self) -> dict[str, Weights]:
         """The weight tensors by name."""
-        return self.model.weights_of()
+        found: dict[str, Weights] = self.model.weights_of()
+        return found
+
+    def tensor(self, name: str) -> Weights:
+        """The weight tensor of a name.
+
+        Raises
+        ------
+        StudyError
+            For an unknown name, with the nearest.
+        """
+        every = self.weights()
+        if name not in every:
+            raise StudyError(f"there is no weight tensor {name!r}{nearest(str(name), every)}; there are {list(every)}")
+        return every[name]
 
     # ------------------------------------------------------------------ running
 
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
-        last = self.epochs if epochs is None else self.epoch + epochs
-        bar = self._bar((last - self.epoch) * self.steps_per_epoch)
-        try:
-            while self.epoch < last:
-                self._one_epoch(bar)
-                if self._enough():
-                    break
-        except BaseException as e:
-            self.record.close("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
-            raise
-        finally:
-            bar.close()
+        last = self.epochs if epochs is None else self.epoch + door.whole("epochs", epochs, 0)
+        bar = Progress((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress)
+        with Patience() as self._signals:  # what is recorded of a step is all of it or nothing
+            try:
+                while self.epoch < last:
+                    self._one_epoch(bar)
+                    if self._enough():
+                        break
+                self._signals.check()
+            except BaseException as e:
+                asked = isinstance(e, (KeyboardInterrupt, SystemExit))
+                self.record.close("interrupted" if asked else f"stopped: {e}")
+                raise
+            finally:
+                bar.close()
         return self
 
     def close(self) -> Run:
@@ -362,26 +453,22 @@ class Trainer:
         self.workers.close()
         return Run(self.record.path)
 
-    def _bar(self, total: int) -> Any:
-        from tqdm import tqdm
-
-        return tqdm(total=total, unit="step", disable=not self.progress, mininterval=0.5)
-
     def _enough(self) -> bool:
         asked = [callback(self) is True for callback in self.callbacks]
         best = int(np.argmax([e.test_accuracy for e in self.history]))
         waited = len(self.history) - 1 - best
         return any(asked) or (self.patience is not None and waited >= self.patience)
 
-    def _one_epoch(self, bar: Any) -> None:
+    def _one_epoch(self, bar: Progress) -> None:
         begin = time.perf_counter()
         n = len(self.data.y_train)
         order = rng.generator(self.seed, "order", self.epoch).permutation(n).astype(np.int64)
         done = Outcome()
         for a in range(0, n, self.batch):
             done.add(self.train_step(order[a : a + self.batch]))
-            bar.update()
-            bar.set_postfix_str(f"epoch {self.epoch + 1}, loss {done.loss / done.n:.4f}", refresh=False)
+            bar.step(self.epoch + 1, done.loss / done.n)
+            self._signals.check()
+        alarms.stop_if_broken(self)
         for m in self.methods:
             m.epoch_end(self)
         seconds = time.perf_counter() - begin
@@ -393,40 +480,62 @@ class Trainer:
         test = self.evaluate()
         self.epoch += 1
         series = self._series(done, test, counters, seconds)
+        self.alarms.look(self.epoch, counters)
         self.history.append(Epoch(self.epoch, series))
+        complete(self.history)
         self.record.epoch(series, self.confusion)
-        self._check_alive(counters)
+        bar.epoch(self.history[-1])
 
     def train_step(self, samples: I8) -> Outcome:
-        """One batch: forward, backward, optimiser, with the clocks of the methods."""
+        """One batch: forward, backward, optimiser, with the clocks of the methods.
+
+        Raises
+        ------
+        ParameterError
+            If the loss or the learning rate is no number; if another trainer has taken the model over.
+        """
+        if self.model.claim is not self._claim:
+            raise ParameterError(
+                "another trainer has taken this model over since: go on with that one, or make a new one"
+            )
         for m in self.methods:
             m.before_forward(self)
         x: Any = self.data.x_train
         if self.augment is not None:
-            generator = rng.generator(self.seed, "augment", self.step)
-            part = self.augment(x[samples], generator)
+            part = augmented(self.augment, x[samples], rng.generator(self.seed, "augment", self.step))
             where = {int(s): k for k, s in enumerate(samples)}
             make = lambda ids: self._encode_part(part[[where[int(i)] for i in ids]], ids)
         else:
             make = lambda ids: self._encode(x, ids, self.epoch)
         done = self.workers.run(make, samples, self.data.y_train[samples], learn=True, step=self.step)
         if not np.isfinite(done.loss):
+            alarms.stop_if_broken(self)
             raise ParameterError(f"the loss became {done.loss} at step {self.step}: lower the optimiser's rate")
+        self._factor, self._rate = self._learning_rate()
         left_out = [m.after_backward(self) is True for m in self.methods]
         self._hold_the_dead()
         if any(left_out) or self._skip:
             self._skip = False
             self.clear_gradients()
         else:
-            self.optimiser.step(self.model.parameters_of(), self.schedule(self._schedule_share()))
+            self.optimiser.step(self.model.parameters_of(), self._factor)
         self.step += 1
         for m in self.methods:
             m.after_step(self)
         return done
 
+    def _learning_rate(self) -> tuple[float, float]:
+        """Factor of the schedule and learning rate of this step."""
+        share = self._schedule_share()
+        factor, rate = self.schedule(share), self.optimiser.rate
+        for what, value in ((f"schedule({share:.4g})", factor), ("the optimiser's rate", rate)):
+            if not (isinstance(value, (int, float, np.number)) and np.isfinite(value) and value >= 0):
+                raise ParameterError(f"{what} must be a number of at least 0, got {value!r} at step {self.step}")
+        return factor, float(factor) * float(rate)
+
     def _encode_part(self, part: Any, samples: I8) -> Any:
         """Encode augmented samples under the streams of their identities."""
-        full = _Picked(part, samples)
+        full = Picked(part, samples)
         return self._encode(full, samples, self.epoch)
 
     def evaluate(self, train: bool = False) -> Outcome:
@@ -453,8 +562,9 @@ class Trainer:
     def _series(self, train: Outcome, test: Outcome, counters: dict[str, Counters], seconds: float) -> dict[str, float]:
         out = {
             "life": self.life / day, "train_loss": train.loss / train.n, "train_accuracy": train.correct / train.n,
-            "test_loss": test.loss / test.n, "test_accuracy": test.correct / test.n, "seconds": seconds,
-            "rate_factor": self.schedule(self.progress_share),
+            "test_loss": test.loss / test.n if test.n else np.nan,
+            "test_accuracy": test.correct / test.n if test.n else np.nan, "seconds": seconds,
+            "rate_factor": float(self._factor), "learning_rate": self._rate,  # of the last step
         }  # fmt: skip
         for prefix, part in (("", counters), ("test_", self.evaluated)):  # of forward passes
             out[f"{prefix}operations"] = float(sum(c.operations for c in part.values()))
@@ -476,30 +586,3 @@ class Trainer:
             if c.looked:
                 out[f"near/{name}"] = c.near / c.looked
         return out
-
-    def _check_alive(self, counters: dict[str, Counters]) -> None:
-        silent = [n for n, c in counters.items() if c.sites and not c.spikes]
-        if silent and self.epoch == 1:
-            raise ParameterError(
-                f"layers without a single spike in epoch {self.epoch}: {silent}; raise the gain of the layer below, "
-                "lower its threshold, or widen its surrogate"
-            )
-        for name, c in counters.items():
-            if c.looked and c.near < FEWEST_NEAR * c.looked and name not in self._warned:
-                self._warned.add(name)
-                warnings.warn(
-                    f"only {c.near / c.looked:.1e} of the potentials of {name!r} were within the window of its "
-                    f"surrogate in epoch {self.epoch}: hardly any gradient passes; widen the surrogate",
-                    stacklevel=2,
-                )
-
-
-class _Picked:
-    """Augmented samples that answer to the indices of the data set."""
-
-    def __init__(self, part: Any, samples: I8):
-        self._part, self._row = part, {int(s): k for k, s in enumerate(samples)}
-        self.shape = part.shape
-
-    def __getitem__(self, samples: I8) -> Any:
-        return self._part[[self._row[int(s)] for s in samples]]

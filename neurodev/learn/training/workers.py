@@ -20,6 +20,7 @@ from neurodev.arrays import I8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.model import Sequential
+from neurodev.learn.training.kept import plain_of
 from neurodev.learn.training.loss import Function, Loss, as_loss, judged
 
 CHUNK_BYTES = 14 << 20  # of the largest signal of the samples that go through the model together
@@ -130,6 +131,7 @@ class Workers:
         self.model.set_training(learn)
         if self.whole:
             return self._part(self.model, make, samples, labels, n, learn, out, (step, 0))
+        self._follow()
         half = (n + 1) // 2
         a, b = (None, None) if out is None else (out[:half], out[half:])
         one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, 0))
@@ -147,6 +149,19 @@ class Workers:
             for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
                 fold(mine.flat()[1], theirs.flat()[1])
         return done
+
+    def _follow(self) -> None:
+        """Have the replica's layers take the numbers of the model's, which a user may have changed in between."""
+        for mine, theirs in zip(self.model.layers(), self.twin.layers(), strict=True):
+            vars(theirs).update(plain_of(mine))
+
+    def forget(self) -> None:
+        """Nothing of an earlier training stays in the model: moments, probes, who watches."""
+        for model in {id(m): m for m in (self.model, self.twin)}.values():
+            for layer in model.layers():
+                layer.watch, layer.watched = None, []
+                for p in layer.parameters.values():
+                    p.forget()
 
     def clear(self) -> None:
         """Set all gradients to zero (after a rewiring: slots moved)."""

@@ -1,0 +1,297 @@
+"""What a training asks of what it is given, before anything runs or is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from neurodev.errors import NeurodevError, ParameterError, StudyError
+from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.model import Recurrent, Sequential
+from neurodev.registry import kind_of
+from neurodev.structure.dense import DenseTable
+
+# what absent synapses do, by the word of a method
+DEAD = {"move": "act until the next event", "hidden": "have a hidden parameter", "zero": "do not exist"}
+
+
+def number(
+    name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, above: float = -math.inf,
+    below: float = math.inf,
+) -> float:  # fmt: skip
+    """A finite number within bounds, `low` and `high` included.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, its value and the bounds.
+    """
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if real and math.isfinite(value) and low <= value <= high and above < value < below:
+        return float(value)
+    first = f"({above:g}" if above > -math.inf else f"[{low:g}" if low > -math.inf else "(-inf"
+    last = f"{below:g})" if below < math.inf else f"{high:g}]" if high < math.inf else "inf)"
+    kind = "" if real else ": give a number"
+    raise ParameterError(f"{name} must lie in {first}, {last}, got {value!r}{kind}")
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """A whole number of at least `least`.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and its value.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False; words and numbers that would count as one of them are refused.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and its value.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ParameterError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def instance(name: str, value: Any, kind: type, wanted: str) -> Any:
+    """An instance of a class, not the class itself, its name, or something else.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, its value and what is wanted.
+    """
+    if isinstance(value, kind):
+        return value
+    cure = f"; call it: {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
+    raise ParameterError(f"{name} must be {wanted}, got {value!r:.80}{cure}")
+
+
+def several(name: str, value: Any, fits: Callable[[Any], bool], wanted: str) -> list[Any]:
+    """A list of things of which each fits.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, what is not one of them, and what is wanted.
+    """
+    if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+        raise ParameterError(f"{name} must be a list of {wanted}, got {value!r:.80}; for a single one: {name}=[...]")
+    found = list(value)
+    for one in found:
+        if not fits(one):
+            raise ParameterError(f"{name} must be a list of {wanted}, but one is {one!r:.80}")
+    return found
+
+
+def function(name: str, value: Any, wanted: str) -> Any:
+    """Something that can be called with one thing, not a class of ours that makes one.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and its value.
+    """
+    if not callable(value) or kind_of(value) == name:
+        cure = f"; call it: {value.__name__}(...)" if callable(value) else ""
+        raise ParameterError(f"{name} must be {wanted}, got {value!r:.80}{cure}")
+    return value
+
+
+# ---------------------------------------------------------------- data
+
+
+def check_data(data: Any, outputs: tuple[int, ...]) -> None:
+    """Refuse what is no data set, one without training samples, and one with other classes than the model has outputs.
+
+    Raises
+    ------
+    ParameterError
+        Saying what is missing.
+    """
+    missing = [w for w in ("name", "n_class", "x_train", "y_train", "x_test", "y_test") if not hasattr(data, w)]
+    if missing or isinstance(data, type):
+        raise ParameterError(
+            f"data must be a data set (neurodev.data.Dataset), got {data!r:.80}"
+            + (f" without {missing[0]}" if missing else "")
+        )
+    if not len(data.y_train):
+        raise ParameterError(f"data {data.name!r} has no training samples: there is nothing to learn from")
+    n_out = int(np.prod(outputs))
+    if n_out != data.n_class:
+        raise ParameterError(f"the model has {n_out} outputs, but {data.name} has {data.n_class} classes")
+
+
+def encoded(encoder: Any, x: Any, samples: Any, *given: Any, of: str) -> Spikes | Current:
+    """What an encoder makes of some samples.
+
+    Raises
+    ------
+    ParameterError
+        If it cannot, or makes something else than one signal of these samples.
+    """
+    who = type(encoder).__name__
+    try:
+        y = encoder(x, samples, *given)
+    except NeurodevError:
+        raise
+    except Exception as e:
+        raise ParameterError(f"{who} cannot encode {of}, {_told(x)}: {type(e).__name__}: {e}") from e
+    if not isinstance(y, (Spikes, Current)):
+        raise ParameterError(f"{who} must return Spikes or a Current, got {type(y).__name__} for {of}")
+    if y.batch != len(samples):
+        raise ParameterError(f"{who} returned {y.batch} samples for {len(samples)} of {of}")
+    return y
+
+
+def _told(x: Any) -> str:
+    shape = getattr(x, "shape", None)
+    return f"a {type(x).__name__}" + ("" if shape is None else f" of shape {shape}")
+
+
+def laid_out(y: Spikes | Current, inputs: tuple[int, ...]) -> Spikes | Current:
+    """A signal as a model takes it: flattened, with or without axes of length 1, or a list as rows of one channel.
+
+    Nothing else is moved: lists do not say where they keep their channels.
+
+    Raises
+    ------
+    ParameterError
+        If the samples have another layout, also where they have as many values.
+    """
+    if y.shape == inputs:
+        return y
+    bare = lambda shape: tuple(n for n in shape if n != 1)
+    flat = len(bare(inputs)) <= 1 or (len(bare(y.shape)) <= 1 and len(bare(inputs)) == 2)
+    if y.n == math.prod(inputs) and (bare(y.shape) == bare(inputs) or flat):
+        return y.reshaped(inputs)
+    hint = ""
+    if sorted(bare(y.shape)) == sorted(bare(inputs)):
+        hint = "; their axes are in another order: transpose the data (colour comes last)"
+    elif y.n == math.prod(inputs):
+        hint = "; as many values in another layout: reshape the data as they are meant"
+    raise ParameterError(f"a sample has shape {y.shape}, but the model takes inputs={inputs}{hint}")
+
+
+# ---------------------------------------------------------------- methods together
+
+
+def check_methods(methods: Sequence[Any]) -> None:
+    """Refuse methods that cannot work in one training.
+
+    Raises
+    ------
+    StudyError
+        Naming two that exclude each other.
+    """
+    for k, m in enumerate(methods):
+        if m.dead not in DEAD:
+            raise StudyError(f"{m.name}.dead must be one of {tuple(DEAD)}, got {m.dead!r}")
+        for other in methods[:k]:
+            if type(other) is not type(m):
+                continue
+            mine, theirs = (getattr(x, "layers", None) for x in (m, other))
+            if m is other or mine is None or theirs is None or set(mine) & set(theirs):
+                raise StudyError(f"{m.name} is given twice: one is enough, or let each have layers= of its own")
+    acting = [m for m in methods if m.causes or m.dead != "zero"]
+    for a, b in zip(acting, acting[1:], strict=False):
+        if a.dead != b.dead:
+            raise StudyError(
+                f"{a.name} and {b.name} exclude each other: absent synapses {_dead(a)} under the first and {_dead(b)} "
+                "under the second; take one of them"
+            )
+
+
+def _dead(method: Any) -> str:
+    return DEAD[method.dead]
+
+
+def own(part: Any) -> Any:
+    """A part that holds the state of a training, for this training alone: a fresh copy where another has it already.
+
+    The copy is as the part was when the first training took it.
+
+    Raises
+    ------
+    StudyError
+        If it is no dataclass, and nobody knows how to make it anew.
+    """
+    begun = getattr(part, "_in_training", None)
+    who = type(part).__name__
+    if begun is None:
+        if getattr(part, "steps", 0):
+            raise StudyError(
+                f"this {who} has made {part.steps} steps already: make a new one for each training: {who}(...)"
+            )
+        return part
+    if not dataclasses.is_dataclass(part):
+        raise StudyError(
+            f"this {who} holds the state of another training: make a new one for each training: {who}(...)"
+        )
+    return dataclasses.replace(part, **begun)  # type: ignore[type-var]
+
+
+def take(*parts: Any) -> None:
+    """Mark parts as those of a training, with what they begin with, so that `own` gives others a copy."""
+    for part in parts:
+        known = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
+        object.__setattr__(part, "_in_training", {f.name: getattr(part, f.name) for f in known if f.init})
+
+
+def check_storage(model: Sequential, methods: Sequence[Any]) -> None:
+    """Refuse weight tensors in a storage that a method cannot use, or that nobody would train.
+
+    Raises
+    ------
+    StudyError
+        Naming the method and the tensor.
+    """
+    for name, w in model.weights_of().items():
+        for m in methods:
+            dense = isinstance(w.table, DenseTable)
+            if m.dead == "move" and not dense or m.dead == "hidden" and not w.hidden:
+                need = "dense" if m.dead == "move" else "hidden"
+                raise StudyError(
+                    f"{m.name} needs storage={need!r} (its absent synapses {m.dead}), but {name!r} is stored as "
+                    f"{w.storage}: build the layer with it"
+                )
+        if w.hidden and not any(m.dead == "hidden" for m in methods):
+            raise StudyError(
+                f"{name!r} is stored as hidden: only methods such as NSPDI read its weights off the hidden parameter; "
+                "without one they would never change: build the layer dense, or add the method"
+            )
+
+
+def check_watch(model: Sequential, layer: str, method: str) -> None:
+    """Refuse to watch a layer that there is not, or one that is called step by step.
+
+    Raises
+    ------
+    StudyError
+        Naming the layer, and the method that wants to watch it.
+    """
+    names = [one.name for one in model.layers()]
+    if layer not in names:
+        what = "a layer without neurons behind it" if not layer else f"the layer {layer!r}"
+        raise StudyError(f"{method} wants to watch {what}, which the model does not have; its layers are {names}")
+    waiting = list(model.parts())
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Recurrent) and layer in [inner.name for inner in (one.back, one.neurons)]:
+            raise StudyError(
+                f"{method} cannot watch {layer!r}: it feeds back on itself (Recurrent), step by step; "
+                "leave its tensors out with layers=, or take another method"
+            )
+        waiting += one.parts() if hasattr(one, "parts") else []

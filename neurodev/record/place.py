@@ -1,0 +1,152 @@
+"""The place of a new run file: who may take it, and the older run that waits beside it until the new one has begun."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+from neurodev.errors import RunFileError
+from neurodev.record.reader import APPLICATION_ID, head_of
+
+_WITH = ("", "-wal", "-journal")  # what belongs to a database; -shm is made anew
+
+
+def check_new(path: Path, overwrite: bool) -> None:
+    """Refuse early what `RunFile.create` would refuse: no folder, no file, or a run that must stay.
+
+    Raises
+    ------
+    RunFileError
+        With what is there, and the cure.
+    """
+    if not path.parent.is_dir():
+        raise RunFileError(f"the folder {str(path.parent)!r} does not exist: make it, or choose another to=")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise RunFileError(f"{str(path)!r} is {what}: give the name of a file, such as to='map.sqlite'")
+    if path.exists() and path.stat().st_size > 0 and not overwrite:
+        _check_ours(path)
+        if not _busy(path):
+            raise RunFileError(
+                f"{str(path)!r} holds a run already: overwrite=True (--overwrite) replaces it, resume goes on with it "
+                "where it can be resumed; or choose another to="
+            )
+
+
+def _check_ours(path: Path) -> None:
+    try:
+        if head_of(path).mark != APPLICATION_ID and not _unflushed(path):
+            raise RunFileError(f"{str(path)!r} is a database, but not a neurodev run file")
+    except RunFileError as e:
+        raise RunFileError(f"{e}; it is not replaced: delete it yourself, or choose another to=") from e
+
+
+class Place:
+    """A path that a new run file takes; an older run is moved aside, and goes or comes back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()  # a link stays a link
+        self._aside: Path | None = None
+
+    def take(self, overwrite: bool) -> None:
+        """Make the path free.
+
+        Raises
+        ------
+        RunFileError
+            If there is a file that must stay, or one that cannot be made.
+        """
+        path = self.path
+        check_new(path, overwrite)
+        if path.exists() and path.stat().st_size > 0:
+            self._move_aside()
+        try:
+            for end in ("-wal", "-shm", "-journal"):  # of a run that is not there any more
+                Path(f"{path}{end}").unlink(missing_ok=True)
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+        except OSError as e:
+            self.restore()
+            raise RunFileError(f"{str(path)!r} cannot be written ({e}): choose another to=") from e
+
+    def _move_aside(self) -> None:
+        path = self.path
+        _check_ours(path)
+        if _busy(path):
+            raise RunFileError(
+                f"{str(path)!r} is being written by another simulation: end it (in this session with sim.close()), or "
+                "choose another to="
+            )
+        aside = path.with_name(f".{path.name[:64]}.older-{uuid4().hex[:8]}")
+        for end in _WITH:
+            if Path(f"{path}{end}").exists():
+                os.replace(f"{path}{end}", f"{aside}{end}")
+        self._aside = aside
+
+    def keep(self) -> None:
+        """The new run has begun: the older one goes."""
+        if self._aside is not None:
+            for end in (*_WITH, "-shm"):
+                Path(f"{self._aside}{end}").unlink(missing_ok=True)
+            self._aside = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an older run waits beside."""
+        return self._aside is not None
+
+    def restore(self) -> None:
+        """The new run never began: it goes, and the older one comes back."""
+        for end in (*_WITH, "-shm"):
+            Path(f"{self.path}{end}").unlink(missing_ok=True)
+        if self._aside is not None:
+            for end in reversed(_WITH):
+                if Path(f"{self._aside}{end}").exists():
+                    os.replace(f"{self._aside}{end}", f"{self.path}{end}")
+            self._aside = None
+
+
+def fold(db: sqlite3.Connection, seconds: float) -> None:
+    """Leave the write-ahead log, so that one file holds all; a program that reads this very moment is waited for."""
+    end = time.monotonic() + seconds
+    try:
+        db.execute("PRAGMA busy_timeout=50")  # SQLite's own five seconds would come on top of each attempt
+        while True:
+            try:
+                if db.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "delete":
+                    return
+            except sqlite3.OperationalError:
+                pass
+            # a foreign program that keeps it open (a browser of databases) leaves the -wal beside it: nothing is lost
+            if time.monotonic() > end:
+                return
+            time.sleep(0.02)
+    except sqlite3.Error:
+        return  # the disk is full: the -wal stays beside it, and holds what was flushed
+
+
+def _busy(path: Path) -> bool:
+    """Whether another simulation is writing the file."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+            fold(db, 0.0)  # closing takes in what a killed writer left in the -wal: the head must say so
+    except sqlite3.OperationalError as e:
+        return "locked" in str(e)
+    except sqlite3.Error:
+        pass  # damaged: nobody writes it
+    return False
+
+
+def _unflushed(path: Path) -> bool:
+    """Whether a run of an older neurodev was killed before its head reached the file itself."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            return bool(db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
+    except sqlite3.Error:
+        return False
