@@ -8,7 +8,8 @@ as it is: the new run gets a name of its own.  Then the table is printed and wri
 drawn (`methods.png`).  A row is a study; means over seeds with 95 % intervals (Student's t).  Operations, energy and
 information are those of one test sample after the last epoch: a synaptic operation is a living weight read because a
 spike arrived, the energy 0.9 pJ an addition and 3.7 pJ a multiplication (45 nm, arithmetic alone: Horowitz 2014,
-ISSCC, p. 10), the information that of the decision about the label, from the table of decisions, corrected for bias (`neurodev.metrics.cost`).
+ISSCC, p. 10), the information that of the decision about the label, from the table of decisions, corrected for bias
+(`neurodev.metrics.cost`).
 """
 
 from __future__ import annotations

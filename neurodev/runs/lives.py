@@ -114,6 +114,8 @@ def rates(run: Reading, population: Any) -> F8:
     lives = Lives(run)
     if lives.events(population):
         edges = np.arange(hz.shape[0] + 1) * ticks * run.tick_days * DAY
-        alive = np.stack([lives.alive(population, t) for t in edges])
-        hz = np.where(alive[:-1] & alive[1:], hz, np.nan)
+        first = np.stack([lives.alive(population, t) for t in edges[:-1]]) if hz.size else np.zeros(hz.shape, bool)
+        # who dies on the stroke of a day lived all of it
+        last = [lives.alive(population, t - 0.5 * run.tick_days * DAY) for t in edges[1:]]
+        hz = np.where(first & np.stack(last), hz, np.nan) if hz.size else hz
     return hz
