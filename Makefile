@@ -33,7 +33,7 @@ $(BIN)/.docs: $(BIN)/.plain
 	@touch $@
 
 demo: $(BIN)/.plain
-	$(BIN)/neurodev demo --to demo
+	$(BIN)/neurodev demo --to demo --overwrite
 
 test: $(BIN)/.full
 	$(PYTEST) -n 2

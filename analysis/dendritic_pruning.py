@@ -190,7 +190,8 @@ def walker(folder: Path, epochs: int = 200, hidden: int = 64) -> Callable[[str, 
     wide = widened([len(maze.cells), hidden, len(ACTIONS)])[0]
 
     def train(variant: str, displacement: float, seed: int) -> Read:
-        to = folder / f"{variant.replace(' ', '')}-{displacement:g}-seed{seed}.sqlite"
+        size = f"{hidden}x{epochs}"  # what else the run depends on
+        to = folder / f"{variant.replace(' ', '')}-{displacement:g}-{size}-seed{seed}.sqlite"
         if (run := finished(to)) is not None:
             return read(run)
         to.unlink(missing_ok=True)
@@ -269,7 +270,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.study == "maze":
         train, first, about = walker(folder), 0.33, "Maze of 10 x 10, percentages of its 64 starts"
     else:
-        base = loaded(args.study, dict(w.partition("=")[::2] for w in args.set))
+        base = loaded(args.study, reading.settings(args.set))
         t = base.table
         train, first = student(base, folder, threads=args.threads), float(t["method"][0].get("displacement", 0.06))
         about = f"{t['data']}, {t['network']}, {t['encoder']}, {t['optimiser']}, {t['train']}"

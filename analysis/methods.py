@@ -2,17 +2,21 @@
 
     python -m analysis.methods STUDY.toml... [--seeds 3] [--to methods] [--set train.epochs=2] [--threads 2]
 
-Every study is trained with every seed; a run file that is there and finished is not trained again, one that was broken
-off goes on.  Then the table is printed and written (`methods.txt`) and the figure drawn (`methods.png`).  A row is a
-study; means over seeds with 95 % intervals (Student's t).  Operations, energy and information are those of one test
-sample after the last epoch: a synaptic operation is a living weight read because a spike arrived, the energy 0.9 pJ an
-addition and 3.7 pJ a multiplication (45 nm, arithmetic alone: Horowitz 2014, ISSCC, p. 10), the information that of
-the decision about the label, from the table of decisions, corrected for bias (`neurodev.metrics.cost`).
+Every study is trained with every seed; a run file of the same study that is there and finished is not trained again,
+one that was broken off goes on.  A file of that name that holds a run of another study, or of other settings, stays
+as it is: the new run gets a name of its own.  Then the table is printed and written (`methods.txt`) and the figure
+drawn (`methods.png`).  A row is a study; means over seeds with 95 % intervals (Student's t).  Operations, energy and
+information are those of one test sample after the last epoch: a synaptic operation is a living weight read because a
+spike arrived, the energy 0.9 pJ an addition and 3.7 pJ a multiplication (45 nm, arithmetic alone: Horowitz 2014,
+ISSCC, p. 10), the information that of the decision about the label, from the table of decisions, corrected for bias
+(`neurodev.metrics.cost`).
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +33,7 @@ from neurodev.metrics import cost
 from neurodev.plot.style import INK, SOFT, legend, new_figure, plain
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
-from neurodev.studies import reading, training
+from neurodev.studies import reading, training, writing
 
 BUDGET = ("data", "n_train", "n_test", "epochs", "batch", "encoder", "layers")
 SHADES = (
@@ -67,10 +71,32 @@ def finished(to: Path) -> Run | None:
     return Run(to) if done else None
 
 
+def place_for(s: reading.Study, to: Path) -> Path:
+    """The file `to` if it is free or holds a run of this very study; else one whose name says the study's hash."""
+    if not to.is_file() or _is_of(s, to):
+        return to
+    digest = hashlib.blake2b(writing.written(tomllib.loads(s.text)).encode(), digest_size=4).hexdigest()
+    own = to.with_name(f"{to.stem}-{digest}{to.suffix}")
+    if own.is_file() and not _is_of(s, own):
+        raise ParameterError(f"{own} holds a run of another study: remove it, or name another folder with --to")
+    return own
+
+
+def _is_of(s: reading.Study, to: Path) -> bool:
+    with RunFile.open(to) as file:
+        kept = (file.item("provenance", None) or {}).get("study")
+    return isinstance(kept, str) and writing.same(kept, tomllib.loads(s.text))
+
+
 def resumed(
     s: reading.Study, seed: int, to: Path, threads: int = 2, progress: bool = False, data: Dataset | None = None
 ) -> Run:
-    """The finished run of a study with a seed: from the file `to`, or trained into it; `data` if already read."""
+    """The finished run of a study with a seed: from the file `to`, or trained into it; `data` if already read.
+
+    See `place_for` where the file holds a run of another study.
+    """
+    s = training.resolved(s, seed)
+    to = place_for(s, to)
     if (run := finished(to)) is not None:
         return run
     resume = False
@@ -91,7 +117,7 @@ def all_runs(sources: Sequence[Path], seeds: int, folder: Path, settings: dict[s
     folder.mkdir(parents=True, exist_ok=True)
     out = []
     for source in sources:
-        first = int(reading.load(source, settings).table.get("seed", 0))
+        first = reading.load(source, settings).seed
         files = [(k, folder / f"{source.stem}-seed{k}.sqlite") for k in range(first, first + seeds)]
         out.append(Trained(source.stem, [resumed(reading.load(source, settings), k, f, **how) for k, f in files]))
     return out
@@ -270,7 +296,7 @@ def main(words: Sequence[str] | None = None) -> None:
     p.add_argument("--threads", type=int, default=2, choices=(1, 2))
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     args = p.parse_args(words)
-    settings = dict(w.partition("=")[::2] for w in args.set)
+    settings = reading.settings(args.set)
     folder = Path(args.to)
     how = {"threads": args.threads, "progress": not args.quiet}
     every = all_runs([Path(s) for s in args.studies], args.seeds, folder, settings, **how)

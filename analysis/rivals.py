@@ -212,11 +212,11 @@ def main(words: Sequence[str] | None = None) -> None:
     p.add_argument("--threads", type=int, default=2, choices=(1, 2))
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     args = p.parse_args(words)
-    base = reading.load(args.study, dict(w.partition("=")[::2] for w in args.set))
+    base = reading.load(args.study, reading.settings(args.set))
     if "NDSNN" not in [m.get("kind") for m in base.table.get("method", [])]:
         raise ParameterError(f"{args.study} has no method NDSNN: its rivals take task and network from such a study")
     task = Task(base, sorted(args.sparsity), args.round_epochs, args.dense_rate)
-    first = int(base.table.get("seed", 0))
+    first = base.seed
     folder = Path(args.to)
     folder.mkdir(parents=True, exist_ok=True)
     how = {"threads": args.threads, "progress": not args.quiet}

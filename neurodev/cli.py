@@ -8,29 +8,40 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.record.place import check_new
+from neurodev.writing import absolute, printable
+
+
+def _say(words: Any = "", **options: Any) -> None:
+    """Print what is fit for a terminal: names in a file may hold anything."""
+    print(printable(str(words)), **options)
 
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    p.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     a = sub.add_parser("new", help="write a study to start from")
     a.add_argument("name")
     a.add_argument("--training", action="store_true", help="a study that trains by gradient")
     a = sub.add_parser("demo", help="run the default study and its control side by side, and report")
     a.add_argument("--to", default="demo", help="folder (default: demo)")
     a.add_argument("--days", type=float, default=None, help="a shorter life")
+    a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
     a = sub.add_parser("run", help="run a study")
     a.add_argument("study")
     a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
     a.add_argument("--seeds", type=int, default=1, help="run this many seeds, one file each")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
     a.add_argument("study", nargs="?", help="a training study (default: digits that need no download)")
@@ -39,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--seeds", type=int, default=1, help="train this many seeds, one file each")
     a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
+    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("report", help="write one self-contained HTML page about a run")
     a.add_argument("run")
@@ -67,40 +79,46 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
-def _overrides(words: list[str]) -> dict[str, str]:
-    out = {}
-    for w in words:
-        key, equals, value = w.partition("=")
-        if not equals or not key:
-            raise ParameterError(f"--set needs KEY=VALUE, got {w!r}")
-        out[key] = value
-    return out
-
-
 def _new(args: Any) -> None:
-    path = Path(args.name).with_suffix(".toml")
+    from neurodev.plot import output
+
+    if not Path(args.name).name:
+        raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
+    path = Path(args.name if args.name.endswith(".toml") else f"{args.name}.toml")
     if path.exists():
         raise ParameterError(f"{path} exists already: choose another name")
     name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
-    path.write_text(files("neurodev.studies").joinpath(name).read_text(encoding="utf-8"), encoding="utf-8")
-    print(f"wrote {path}; run it with: neurodev {verb} {path}")
+    output.write(path, files("neurodev.studies").joinpath(name).read_bytes())
+    _say(f"wrote {path}; run it with: neurodev {verb} {path}")
+
+
+def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
+    """Each seed and its run file."""
+    if args.seeds < 1:
+        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
+    if args.seeds == 1:
+        return [(first, base)]
+    return [(k, base.with_name(f"{base.stem}-seed{k}{base.suffix}")) for k in range(first, first + args.seeds)]
 
 
 def _run(args: Any) -> None:
     from neurodev.studies import development, reading
 
-    s = reading.load(args.study, _overrides(args.set))
+    s = reading.load(args.study, reading.settings(args.set))
+    if args.shuffled:
+        s = s.resolved(shuffled=True)
     base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
-    if args.seeds < 1:
-        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
-    first = int(s.table.get("seed", 0))
-    for k in range(args.seeds):
-        path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{first + k}{base.suffix}")
-        network = development.build(s, first + k, args.shuffled)
+    each = _seeds(args, s.seed, base)
+    for _, path in each:
+        check_new(absolute(path, "--to"), args.overwrite)  # all of them, before the first begins
+    for k, (seed, path) in enumerate(each):
+        network, life = development.build(s, seed), development.duration(s)
         if k == 0 and not args.quiet:
-            print(network)
-        run = development.simulation(s, network, path, not args.quiet).run(development.duration(s)).close()
-        print(run.info() if args.seeds == 1 else f"{path}: {run}")
+            _say(network)
+        simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
+        args.begun = path
+        run = simulation.run(life).close()
+        _say(run.info() if args.seeds == 1 else f"{path}: {run}")
 
 
 def _train(args: Any) -> None:
@@ -108,45 +126,54 @@ def _train(args: Any) -> None:
     from neurodev.studies import reading, training
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
-    s = reading.load(source, _overrides(args.set))
+    s = reading.load(source, reading.settings(args.set))
     base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
-    if args.seeds < 1:
-        raise ParameterError(f"--seeds must be at least 1, got {args.seeds}")
-    first, data = int(s.table.get("seed", 0)), training.dataset(s)
+    if args.resume and args.overwrite:
+        raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
+    each = _seeds(args, s.seed, base)
+    for _, path in () if args.resume else each:
+        check_new(absolute(path, "--to"), args.overwrite)
+    data = training.dataset(s)
     keep_freed_memory()
-    for seed in range(first, first + args.seeds):
-        path = base if args.seeds == 1 else base.with_name(f"{base.stem}-seed{seed}{base.suffix}")
+    for seed, path in each:
         t = training.trainer(
-            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet
-        )
+            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet,
+            overwrite=args.overwrite,
+        )  # fmt: skip
+        args.begun = path
         t.fit()
         t.close()
-        print(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
+        _say(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
 
 
 def _demo(args: Any) -> None:
     """The study here, its control in a second process with the same seed."""
-    from neurodev.plot import report
+    from neurodev.plot import output, report
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
     folder = Path(args.to)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "map.toml"
-    path.write_text(files("neurodev.studies").joinpath("map.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    settings = [] if args.days is None else ["--set", f'run.duration="{args.days} day"']
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise ParameterError(f"--to {args.to!r} cannot be a folder: {e.strerror}") from e
+    path = output.write(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
+    settings = [] if args.days is None else ["--set", f'run.duration="{args.days:g} day"']
     begin = time.perf_counter()
-    s = reading.load(path, _overrides(settings[1:]))
-    network = development.build(s)
-    print(network)
-    simulation = development.simulation(s, network, folder / "map.sqlite", True, events_per_tick=100_000_000)
-    print("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
+    s = reading.load(path, reading.settings(settings[1:]))
+    network, life = development.build(s), development.duration(s)
+    _say(network)
+    for name in ("map.sqlite", "control.sqlite"):
+        check_new(absolute(folder / name, "--to"), args.overwrite)
+    simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
+    args.begun = folder / "map.sqlite"
+    _say("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
+    command += ["--overwrite"] * args.overwrite
     control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
     try:
-        rest = development.duration(s) - simulation.life
-        run = simulation.run(rest).close()
+        run = simulation.run(life - simulation.life).close()
         if control.wait():
             raise NeurodevError("the control run failed; its message stands above")
     finally:
@@ -154,48 +181,50 @@ def _demo(args: Any) -> None:
             control.terminate()
     other = Run(folder / "control.sqlite")
     page = report.write(run, folder / "report.html", other)
-    print("\n" + report.sentence(run.summary(), other.summary()))
+    _say("\n" + report.sentence(run.summary(), other.summary()))
     theirs = {c.name: c.value for c in other.checks()}
-    print(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
+    _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
     for c in run.checks():
         low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
         mark = "inside" if c.passed else "OUTSIDE"
-        print(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
-    print("\n" + run.spines.longest().story())
-    print(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
+        _say(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
+    _say("\n" + run.spines.longest().story())
+    _say(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
           f"neurodev spine {run.path} UID")  # fmt: skip
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import report
+    from neurodev.plot import output, report
     from neurodev.runs.run import Run
 
+    to = output.checked(args.to or Path(args.run).with_suffix(".html"))
     run = Run(args.run)
-    to = args.to or Path(args.run).with_suffix(".html")
-    print(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
+    _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
 
 def _spine(args: Any) -> None:
+    from neurodev.plot import output
     from neurodev.plot.style import png
     from neurodev.runs.run import Run
 
-    run = Run(args.run)
-    if args.uid != "longest" and not args.uid.isdigit():
+    if args.uid != "longest" and not args.uid.isdecimal():
         raise ParameterError(f"UID must be a number or 'longest', got {args.uid!r}")
+    if args.figure:
+        output.checked(args.figure)
+    run = Run(args.run)
     spine = run.spines.longest() if args.uid == "longest" else run.spines[int(args.uid)]
-    print(spine.story())
-    to = Path(args.figure) if args.figure else Path(args.run).with_name(f"spine-{spine.uid}.png")
-    to.write_bytes(png(spine.plot()))
-    print(f"wrote {to}")
+    _say(spine.story())
+    to = args.figure or Path(args.run).with_name(f"spine-{spine.uid}.png")
+    _say(f"wrote {output.write(to, png(spine.plot()))}")
 
 
 def _info(args: Any) -> None:
     from neurodev.runs.run import Run
 
     run = Run(args.run)
-    print(run.info())
+    _say(run.info())
     if args.verify:
-        print(f"  the log replays to the final structure: {run.verify()} synapses")
+        _say(f"  the log replays to the final structure: {run.verify()} synapses")
 
 
 def _needs_data(cls: Any) -> bool:
@@ -211,15 +240,20 @@ def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
     from neurodev.mechanisms import presets
+    from neurodev.plot import output
     from neurodev.protocols import isolate, protocol_of, show
     from neurodev.studies import reading
 
     kinds = tuple(registry.OURS)
+    if args.plot:
+        output.checked(args.plot)
     if args.name is None:
+        if args.plot or args.set:
+            raise ParameterError("--plot and --set need the name of what is to be shown")
         groups = {show.group(kind): members for kind in kinds if (members := registry.every(kind))}
-        print(show.index({**groups, "presets": dict(presets.PRESETS)}))
+        _say(show.index({**groups, "presets": dict(presets.PRESETS)}))
         return
-    given, bearers = _overrides(args.set), [k for k in kinds if args.name in registry.names(k)]
+    given, bearers = reading.settings(args.set), [k for k in kinds if args.name in registry.names(k)]
     if args.name in presets.PRESETS:
         one: Any = presets.named(args.name, given)
     elif ":" in args.name or bearers:
@@ -233,29 +267,28 @@ def _show(args: Any) -> None:
         raise ParameterError(
             f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:name'"
         )
-    print(show.describe(one))
+    _say(show.describe(one))
     for kind in bearers[1:]:
-        print(f"\nalso a {kind}:\n{show.describe(registry.find(kind, args.name))}")
+        _say(f"\nalso a {kind}:\n{show.describe(registry.find(kind, args.name))}")
     if hasattr(one, "__qualname__") or protocol_of(type(one)) is None:
         if args.plot:
             raise ParameterError(
                 f"{args.name} has no curve to plot: write its protocol with @neurodev.protocols.protocol"
             )
-        print("  no protocol: it has no curve of its own here")
+        _say("  no protocol: it has no curve of its own here")
         return
     result = isolate(one)
-    print("\n" + str(result))
+    _say("\n" + str(result))
     if args.plot:
         from neurodev.plot.style import png
 
-        Path(args.plot).write_bytes(png(result.plot()))
-        print(f"wrote {args.plot}")
+        _say(f"wrote {output.write(args.plot, png(result.plot()))}")
 
 
 def _ablate(args: Any) -> None:
-    from neurodev.studies import ablate
+    from neurodev.studies import ablate, reading
 
-    ablate.main(args.study, _overrides(args.set), args.seeds, args.jobs)
+    ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs)
 
 
 def _bench(args: Any) -> None:
@@ -263,11 +296,11 @@ def _bench(args: Any) -> None:
 
     result = bench.run(args.name, args.scale)
     if args.json:
-        print(json.dumps(result))
+        _say(json.dumps(result))
         return
     width = shutil.get_terminal_size().columns
     for k, v in result.items():
-        print(f"{k:>16}  {v}"[:width])
+        _say(f"{k:>16}  {v}"[:width])
 
 
 _COMMANDS = {
@@ -276,17 +309,39 @@ _COMMANDS = {
 }  # fmt: skip
 
 
+def _interrupted(path: Any) -> str:
+    """What an interrupt left, as the file itself says it."""
+    from neurodev.runs.run import Run
+
+    if path is None:
+        return "interrupted"
+    try:
+        return f"interrupted; {Run(path).info().splitlines()[0]}"
+    except NeurodevError as e:
+        return f"interrupted; {e}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Entry point; returns the exit status: 2 for what the user can mend, with one message."""
+    from neurodev.studies import blame
+
     args = _parser().parse_args(argv)
+    args.begun = None
     try:
         _COMMANDS[args.command](args)
-    except NeurodevError as e:
-        print(f"neurodev: {e}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("neurodev: interrupted; the run file is sealed and readable", file=sys.stderr)
+    except KeyboardInterrupt as e:
+        _say(f"neurodev: {e or _interrupted(args.begun)}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read our words has enough of them
+        return 1
+    except Exception as e:
+        ours = isinstance(e, (NeurodevError, OSError, MemoryError))
+        if not ours and not blame.place_of(e):
+            raise  # a fault of neurodev's own: its traceback is what we need to see
+        if args.debug:
+            traceback.print_exc()
+        _say(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -51,3 +51,12 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the candidate nearest to `word`, or an empty string."""
     found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
     return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def shown(value: object, most: int = 80) -> str:
+    """A value as an error shows it: on one line, cut where it is long, whatever its `repr` does."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an integer of 5000 digits, a class whose repr fails
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else text[:most] + "..."

@@ -14,7 +14,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import pickle
 import re
+import stat
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache, lru_cache, wraps
@@ -85,26 +88,65 @@ def _flags() -> str:
 
 
 @cache
-def cache_path(source: str) -> Path:
-    """Folder of the compiled kernels of one source file, checked and ordinary ones apart."""
-    base = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+def cache_path(source: str) -> Path | None:
+    """Folder of the compiled kernels of one source file, checked and ordinary ones apart; none where none is safe.
+
+    What is kept there is code: a folder that somebody else owns, or can write to, is left alone.
+    """
+    given = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     file = Path(source)
     code = source_hash(file) if file.is_file() else "interactive"
-    for root in (Path(base) if base else Path.home() / ".cache", Path(tempfile.gettempdir())):
-        path = root / "neurodev" / f"{file.stem}-{code}{_flags()}"
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        return path
-    raise OSError("no folder for compiled kernels can be written; set NEURODEV_CACHE=0 or NEURODEV_CACHE_DIR")
+    try:
+        base = (Path(given) if given else Path.home() / ".cache") / "neurodev"
+    except RuntimeError:  # nobody's home
+        base = None
+    # of this user alone, and of no name that Python could take for a package
+    own = Path(tempfile.gettempdir()) / f"neurodev-kernels-{getattr(os, 'getuid', lambda: 0)()}"
+    for root in (base, own):
+        if root is not None:
+            path = root / f"{file.stem}-{code}{_flags()}"
+            if not (fault := _unsafe(root, tighten=True) or _unsafe(path)):
+                return path
+            _say("folder", f"the folder of compiled kernels {str(path)!r} is not used ({fault})")
+    _say("none", "kernels are compiled anew in every session; NEURODEV_CACHE_DIR names a folder for them")
+    return None
+
+
+def _unsafe(folder: Path, tighten: bool = False) -> str:
+    """What speaks against a folder, which is made if need be (and taken from others' hands); empty if nothing."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.lstat()
+        if tighten and os.name == "posix" and stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid():
+            if about.st_mode & 0o022:  # made by an older neurodev, under a generous umask; what lies in it is looked at
+                folder.chmod(stat.S_IMODE(about.st_mode) & ~0o022)
+                about = folder.lstat()
+    except OSError as e:
+        return str(e)
+    if not stat.S_ISDIR(about.st_mode):
+        return f"{folder.name} is a link" if stat.S_ISLNK(about.st_mode) else f"{folder.name} is no folder"
+    if hasattr(os, "getuid") and about.st_uid != os.getuid():
+        return f"{folder.name} belongs to another user"
+    if os.name == "posix" and about.st_mode & 0o022:
+        return f"others may write to {folder.name}"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder.name} cannot be written to"
+
+
+_said: set[str] = set()
+
+
+def _say(kind: str, text: str) -> None:
+    """One line on stderr, once of a kind."""
+    if kind not in _said and sys.stderr is not None:
+        _said.add(kind)
+        print(f"neurodev: {text}", file=sys.stderr)
 
 
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
 
 import numba  # noqa: E402
 from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]  # noqa: E402
-from numba.core import cgutils  # noqa: E402
+from numba.core import caching, ccallback, cgutils, dispatcher  # noqa: E402
 from numba.core import config as _numba_config  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
@@ -115,21 +157,89 @@ numba_version: str = numba.__version__
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 
+class _Files(caching.IndexDataCacheFile):
+    """Numba's two files of a kernel, each behind its hash: what was damaged is never unpickled, nor run."""
+
+    def _save(self, path: str, content: Any) -> None:
+        data = self._dump(content)
+        with self._open_for_write(path) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+
+    def _load(self, path: str) -> Any:
+        data = Path(path).read_bytes()
+        if hashlib.sha256(data[32:]).digest() != data[:32]:
+            raise ValueError(f"{Path(path).name} is damaged")
+        return pickle.loads(data[32:])
+
+    def _save_index(self, overloads: Any) -> None:
+        self._save(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_index(self) -> Any:
+        try:
+            version, stamp, overloads = self._load(self._index_path)
+        except FileNotFoundError:
+            return {}
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._save(self._data_path(name), data)
+
+    def _load_data(self, name: str) -> Any:
+        return self._load(self._data_path(name))
+
+
+class _Place(caching.CompileResultCacheImpl):
+    _locator_classes = [caching.UserProvidedCacheLocator]  # ours or none
+
+
+class _Kept(caching.FunctionCache):
+    """A cache that is ignored where it cannot be used."""
+
+    _impl_class = _Place
+
+    def __init__(self, fn: Any) -> None:
+        super().__init__(fn)
+        files = self._cache_file
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, files._source_stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as e:  # whatever a damaged or foreign file leads to
+            _say("damaged", f"a compiled kernel in {self._cache_path!r} cannot be used and is made anew ({e})")
+            try:
+                self._cache_file.flush()
+            except OSError:
+                self.disable()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except (OSError, ValueError) as e:
+            _say("full", f"compiled kernels cannot be kept in {self._cache_path!r} ({e})")
+            self.disable()
+
+
 def _kept(fn: Any) -> bool:
     """Whether what is compiled of a function is kept: what was typed at a prompt or in a notebook has no file."""
-    return CACHE and Path(fn.__code__.co_filename).is_file()
+    name = fn.__code__.co_filename
+    return CACHE and Path(name).is_file() and cache_path(name) is not None
 
 
 def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
-    """Apply a Numba decorator with our cache folder, then restore Numba's own setting."""
+    """Apply a Numba decorator with our cache and its folder, then restore Numba's own."""
     if not _kept(fn):
         return make(fn)
-    before = _config.CACHE_DIR
+    jitted: Any = dispatcher
+    called: Any = ccallback
+    before = _config.CACHE_DIR, jitted.FunctionCache, called.FunctionCache
     _config.CACHE_DIR = str(cache_path(fn.__code__.co_filename))
+    jitted.FunctionCache = called.FunctionCache = _Kept
     try:
         return make(fn)
     finally:
-        _config.CACHE_DIR = before
+        _config.CACHE_DIR, jitted.FunctionCache, called.FunctionCache = before
 
 
 def _interpreted(fn: F) -> F:

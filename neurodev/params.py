@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from numbers import Real
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.quantity import in_unit, parts
 from neurodev.registry import word_of
 
@@ -80,15 +83,6 @@ def param(
     if default is ...:
         return field(metadata=meta)
     return field(default=default, metadata=meta)
-
-
-def shown(value: Any) -> str:
-    """A value as messages tell it: short, whatever it is."""
-    try:
-        text = repr(value)
-    except Exception:  # an object of the user's that cannot tell itself
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def _scalar(value: Any) -> Any:
@@ -238,8 +232,6 @@ def affordable(size: float, what: str, cure: str) -> None:
     ParameterError
         With the estimate and the memory there is.
     """
-    import os
-
     try:
         there = float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, OSError, ValueError):  # a system that does not tell
@@ -342,3 +334,150 @@ def asdict(obj: Any) -> dict[str, Any]:
     given = {f.name: getattr(obj, f.name) for f in fields(obj)}
     known = {f.name for f in fields(obj) if "unit" in f.metadata}
     return {k: plain(v) for k, v in given.items() if k in known or is_dataclass(v)}
+
+
+# ---------------------------------------------------------------------- arguments that are no parameters
+
+
+def as_number(
+    value: Any, argument: str, unit: str = "", *, low: float = -math.inf, high: float = math.inf,
+    above: float = -math.inf, cure: str = "",
+) -> float:  # fmt: skip
+    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True and text are none.
+
+    Parameters
+    ----------
+    low, high : float
+        Inclusive range.
+    above : float
+        Exclusive lower bound.
+    cure : str
+        What to do instead, for the error.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the value and what would be accepted.
+    """
+    import numpy as np
+
+    of = f" {unit}" if unit else ""
+    if above > -math.inf:
+        wanted = "a positive number" + of if above == 0.0 else f"a number > {above:g}{of}"
+    else:
+        wanted = f"a number >= {low:g}{of}" if low > -math.inf else "a finite number" + of
+    if high < math.inf:
+        wanted += f" and <= {high:g}"
+    what = f"{argument} must be {wanted}, got {shown(value)}" + (f"; {cure}" if cure else "")
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ParameterError(what)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ParameterError(what) from None
+    if not math.isfinite(number) or number < low or number > high or number <= above:
+        raise ParameterError(what)
+    return number
+
+
+def as_count(value: Any, argument: str, *, low: int = 0, high: int | None = None, cure: str = "") -> int:
+    """A whole number that a user gave, as an int: no fraction, not 3.0, not True, no text.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the value and what would be accepted.
+    """
+    import numpy as np
+
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+    if not whole or int(value) < low or (high is not None and int(value) > high):
+        span = f">= {low}" if high is None else f"in [{low}, {high}]"
+        raise ParameterError(
+            f"{argument} must be a whole number {span}, got {shown(value)}{'; ' + cure if cure else ''}"
+        )
+    return int(value)
+
+
+def as_flag(value: Any, argument: str) -> bool:
+    """True or False, as a user gave it; words (`"no"`) and numbers are refused, which Python would take for True.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and the value.
+    """
+    import numpy as np
+
+    if not isinstance(value, (bool, np.bool_)):
+        raise ParameterError(f"{argument} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def check_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> None:
+    """Refuse arguments that a function does not have, with the nearest, and say which are missing.
+
+    Raises
+    ------
+    ParameterError
+        Where Python would raise a TypeError.
+    """
+    signature = inspect.signature(function)
+    known = [p.name for p in signature.parameters.values() if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        for word in kwargs:
+            if word not in known:
+                raise ParameterError(
+                    f"{name} has no argument {word!r}{nearest(word, known)}; it has {', '.join(known)}"
+                )
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as e:
+        raise ParameterError(f"{name}: {e}; its arguments are {', '.join(known)}") from None
+
+
+def door(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a public function: what is wrong with the names and number of its arguments is a ParameterError."""
+    name = function.__qualname__.removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        check_call(function, args, kwargs, name)
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def memory_gib() -> float:
+    """Memory of this machine, GiB; 16 where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2.0**30
+    except (AttributeError, ValueError, OSError):
+        return 16.0
+
+
+def check_memory(size: float, what: str, cure: str) -> None:
+    """Refuse what this machine cannot hold, before anything is allocated.
+
+    Parameters
+    ----------
+    size : float
+        Bytes, at least.
+
+    Raises
+    ------
+    ParameterError
+        With the estimate.
+    """
+    if not size <= memory_gib() * 2.0**30:
+        raise ParameterError(
+            f"{what} would take at least {size / 2.0**30:.3g} GiB, and this machine has {memory_gib():.3g} GiB: {cure}"
+        )

@@ -4,6 +4,8 @@ Time is in ms, voltage in mV, current in pA, capacitance in pF, length in um, vo
 rates in Hz where a name ends in ``_hz``.  ``30 * day`` is therefore simply a number of milliseconds.
 """
 
+import math
+
 ms = 1.0
 second = 1000.0 * ms
 minute = 60.0 * second
@@ -23,3 +25,8 @@ nA = 1000.0 * pA
 pF = 1.0
 nS = 1.0
 Hz = 1.0
+
+
+def slack(time: float) -> float:
+    """Two times (ms) near `time` that differ by less are one: a nanosecond, far from zero a few roundings."""
+    return max(1e-9, 8.0 * math.ulp(time))

@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.data.dataset import F8, I8, Dataset, SpikeTrains
 from neurodev.data.events import npz
 from neurodev.data.recordings import length_of
-from neurodev.errors import ParameterError
-from neurodev.params import affordable, number, shown, whole, wholes
+from neurodev.errors import ParameterError, shown
+from neurodev.params import affordable, number, whole, wholes
 from neurodev.registry import registered
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
-from neurodev.errors import ParameterError
-from neurodev.params import affordable, number, numbers, shown, whole, wholes
+from neurodev.errors import ParameterError, shown
+from neurodev.params import affordable, number, numbers, whole, wholes
 from neurodev.registry import Spoken
 
 F8 = NDArray[np.float64]
@@ -290,4 +290,4 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         raise ParameterError(f"{where}: label {int(y[first])} of sample {first} is not in [0, {n_class})")
-    return y
+    return np.asarray(y)

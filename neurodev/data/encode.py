@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import I8, SpikeTrains
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
-from neurodev.params import affordable, number, shown, whole, wholes
+from neurodev.params import affordable, number, whole, wholes
 
 F4 = NDArray[np.float32]
 

@@ -162,7 +162,7 @@ def _npy(file: Path) -> Events:
     x, y, p, t = a.astype(np.float64).T
     if not np.all(np.isfinite(t)):
         raise ParameterError(f"{file} holds NaN or infinity among its times")
-    return checked(Events(x, y, p > 0, np.round(1e3 * t), (128, 128)), str(file))  # type: ignore[arg-type]
+    return checked(Events(x, y, p > 0, np.round(1e3 * t), (128, 128)), str(file))
 
 
 @registered("data set")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
-from neurodev.params import number, shown, whole, wholes
+from neurodev.params import number, whole, wholes
 
 I8 = NDArray[np.int64]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from neurodev.engine.network import Network, Projection
-from neurodev.errors import BuildError, nearest
+from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.neurons.drive import Drive
 from neurodev.neurons.model import NeuronModel
-from neurodev.params import describe
+from neurodev.params import as_number, describe
 from neurodev.units import hour
 
 
@@ -37,6 +39,56 @@ def mechanisms_of(network: Network) -> list[tuple[str, Mechanism]]:
     for q in network.projections.values():
         out += [(q.name, m) for m in q.mechanisms]
     return out
+
+
+SHORTEST_TICK = 1e-3  # ms of spikes
+_MOST_DAYS = 30.0  # of computing, below which nobody is asked whether he means it
+_COST = {
+    "ms": 1e-8,
+    "event": 3e-9,
+    "tick": 5e-5,
+}  # seconds: what an empty ms, an input and a tick cost at the very least
+
+
+def check_clocks(tick: float, acceleration: float) -> tuple[float, float]:
+    """Tick (ms of life) and acceleration as floats.
+
+    Raises
+    ------
+    ParameterError
+        If one is no positive number, or a tick too short to get on.
+    """
+    tick = as_number(tick, "tick", "ms of life", above=0.0)
+    acceleration = as_number(acceleration, "acceleration", above=0.0, cure="1 is exact")
+    if tick / acceleration < SHORTEST_TICK:
+        raise ParameterError(
+            f"tick={tick:g} ms of life at acceleration {acceleration:g} is {tick / acceleration:g} ms of spikes, "
+            f"less than {SHORTEST_TICK:g} ms: raise tick=, or lower acceleration="
+        )
+    return tick, acceleration
+
+
+def check_duration(network: Network, duration: float, tick: float, acceleration: float) -> float:
+    """The length of a run (ms of life) as a float; refuse one that would not end, before it begins.
+
+    Raises
+    ------
+    ParameterError
+        For what is no positive number; with the least time that the run would take if that is months.
+    """
+    duration = as_number(duration, "duration", "ms of life, e.g. 30*day", above=0.0)
+    tick, acceleration = check_clocks(tick, acceleration)
+    spike = duration / acceleration
+    rate = sum(p.n * p.model.mean_rate_hz() for p in network.populations.values() if isinstance(p.model, Drive))
+    rate += sum(p.n * float(np.mean(b.rate_hz)) for p, b in network.backgrounds)
+    seconds = _COST["ms"] * spike + _COST["event"] * rate * (spike / 1e3) + _COST["tick"] * (duration / tick)
+    if not seconds <= _MOST_DAYS * 86400:
+        raise ParameterError(
+            f"duration={duration:g} ms would take {seconds / 86400 / 365:.2g} years of computing at least ({spike:g} "
+            f"ms of spikes, {rate:g} input spikes a second, {duration / tick:.3g} ticks): shorten it, raise "
+            "acceleration= or tick=, or lower the rates"
+        )
+    return duration
 
 
 def check_ticks(network: Network, tick: float, acceleration: float) -> None:

@@ -435,10 +435,14 @@ class Engine:
         p.birth_uid[projection, len(keep)] = first_uid
         p.birth_count[projection] = len(keep) + 1
 
-    def set_background_rate(self, index: int, rate_hz: float, n: int) -> None:
-        """Change the rate of a background stream from now on (the batch in hand is drawn anew)."""
+    def set_background_rate(self, population: int, rate_hz: float) -> None:
+        """Give every background of every neuron of a population this rate from now on; 0 stops them.
+
+        The batches in hand are drawn anew.
+        """
         g, s = self.state.background, self.state
-        g.rate[index] = rate_hz * n / 1e3
-        g.clock[index] = s.clock.time[T_NOW]
         rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        bg.refill(address(self._table), index, rate, float(s.clock.time[T_FRAME]))
+        for b in np.flatnonzero(s.neurons.population[g.first] == population).tolist():
+            g.rate[b] = rate_hz * g.size[b] / 1e3
+            g.clock[b] = s.clock.time[T_NOW]
+            bg.refill(address(self._table), b, rate, float(s.clock.time[T_FRAME]))

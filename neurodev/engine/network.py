@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import weakref
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
-from neurodev.errors import BuildError, ParameterError, nearest
+from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
-from neurodev.params import param
+from neurodev.params import as_count, as_flag, as_number, check_memory, door, param
 from neurodev.registry import word_of
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
@@ -46,16 +47,52 @@ class Spines:
         params.check(self)
 
 
+_CELL, _SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the very least, with what is queued for them
+
+
 def _check_count(n: object, what: str) -> int:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise ParameterError(f"the size of population {what!r} must be an integer, got {n!r}")
-    if n < 1:
-        raise ParameterError(f"population {what!r} would be empty (size {n}); a population needs at least 1 cell")
-    return int(n)
+    count = as_count(n, f"n, the size of population {what!r},", low=1, cure="a population needs at least 1 cell")
+    check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
+    return count
 
 
-@dataclass
-class Population:
+def _check_name(name: Any) -> str:
+    """A name that is a word: it becomes part of names in the run file, and is written and drawn."""
+    if not isinstance(name, str) or not name or not name.replace("_", "a").isalnum():
+        raise ParameterError(f"name must be a word of letters, digits and _, got {shown(name)}")
+    return str(name)
+
+
+def _check_numbers(value: Any, argument: str) -> Any:
+    """A number, or a list of numbers as an array of its own that nobody can write to."""
+    if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
+        return as_number(value, argument)
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError):
+        given = np.zeros((), dtype=object)
+    if given.ndim > 1 or (given.dtype.kind not in "iuf" and given.size) or not np.all(np.isfinite(given.astype(float))):
+        raise ParameterError(f"{argument} must be a finite number or a list of them, got {shown(value)}")
+    own = np.array(given, dtype=np.float64)
+    own.setflags(write=False)
+    return own if own.ndim else float(own)
+
+
+class _Part:
+    """What belongs to a network: it cannot be changed while the network runs."""
+
+    _home: Network | None = None
+    _cures: ClassVar[dict[str, str]] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._home is not None and name != "_home":
+            cure = self._cures.get(name, "make it so before the Simulation")
+            self._home._open(f"{getattr(self, 'name', '')}.{name} = ...", cure)
+        object.__setattr__(self, name, value)
+
+
+@dataclass(eq=False)
+class Population(_Part):
     """A population of neurons, or the cells of a drive.
 
     Attributes
@@ -72,8 +109,14 @@ class Population:
     index: int
     inhibitory: bool
     positions: F8
-    mechanisms: list[Mechanism] = field(default_factory=list)
+    mechanisms: tuple[Mechanism, ...] = ()
     room: int = 0
+
+    _cures: ClassVar[dict[str, str]] = {
+        "n": "room= and Neurogenesis let neurons be born, nd.Lesion lets them die",
+        "model": "nd.SetRate changes a background, nd.Silence stops a population",
+        "mechanisms": "use it before, and turn it off and on with nd.Block",
+    }
 
     @property
     def is_drive(self) -> bool:
@@ -82,12 +125,15 @@ class Population:
 
     def use(self, *mechanisms: Mechanism) -> Population:
         """Let neuron-level mechanisms (such as `Scaling`) act on this population."""
+        if self._home is not None:
+            self._home._open(f"{self.name}.use(...)", self._cures["mechanisms"])
         for m in mechanisms:
             _check_mechanism(m, "neuron", self.name)
             if self.is_drive:
                 raise BuildError(f"{self.name!r} is a drive: {m.name} needs a population of neurons")
-        check_owners(f"population {self.name!r}", tuple(self.mechanisms) + mechanisms, frozenset({"rate_hz"}))
-        self.mechanisms.extend(mechanisms)
+        known = (*self.mechanisms, *mechanisms)
+        check_owners(f"population {self.name!r}", known, frozenset({"rate_hz"}))
+        self.mechanisms = known
         return self
 
 
@@ -114,8 +160,8 @@ def _check_branch(branch: Any, q: Projection) -> None:
         raise ParameterError(f"branch of {q.name!r} must be whole numbers in [0, {most}), got {branch!r}")
 
 
-@dataclass
-class Projection:
+@dataclass(eq=False)
+class Projection(_Part):
     """All synapses from one population to another."""
 
     name: str
@@ -127,8 +173,15 @@ class Projection:
     spines: Spines | None
     multapses: bool
     branch: Any = None
-    mechanisms: list[Mechanism] = field(default_factory=list)
+    mechanisms: tuple[Mechanism, ...] = ()
     signed: bool = False
+
+    _cures: ClassVar[dict[str, str]] = {
+        "weight": "nd.AddSynapses(..., weight=...) and nd.RemoveSynapses change synapses, mechanisms their weights",
+        "wiring": "nd.AddSynapses and nd.RemoveSynapses change who is connected",
+        "delay": "nd.AddSynapses(..., delay=...) makes synapses of another of its delays",
+        "mechanisms": "use it before, and turn it off and on with nd.Block",
+    }
 
     @property
     def branches(self) -> Branches | None:
@@ -137,6 +190,8 @@ class Projection:
 
     def use(self, *mechanisms: Mechanism) -> Projection:
         """Let synapse-level mechanisms act on this projection, in this order."""
+        if self._home is not None:
+            self._home._open(f"{self.name}.use(...)", self._cures["mechanisms"])
         for m in mechanisms:
             _check_mechanism(m, "synapse", self.name)
             if self.signed:
@@ -144,7 +199,7 @@ class Projection:
                     f"projection {self.name!r} has weights of both signs, and {m.name} takes the sign from the source "
                     "population: make two projections (nd.to_network does, with dale=True)"
                 )
-        known = tuple(self.mechanisms) + mechanisms
+        known = (*self.mechanisms, *mechanisms)
         names = [m.name for m in known]
         for m in mechanisms:
             if names.count(m.name) > 1:
@@ -152,7 +207,7 @@ class Projection:
         if self.spines is None and any("log_size" in m.owns for m in mechanisms):
             raise BuildError(f"projection {self.name!r} has no spines: connect it with spines=nd.Spines(weight=...)")
         check_owners(f"projection {self.name!r}", known, COLUMNS)
-        self.mechanisms.extend(mechanisms)
+        self.mechanisms = known
         return self
 
 
@@ -173,16 +228,54 @@ class Network:
     --------
     >>> net = Network(seed=7)
     >>> exc = net.add(LIF(tau=20, threshold=20), 80)
+
+    Notes
+    -----
+    While a `Simulation` of it runs, until that is closed, a network cannot be changed: interventions change what runs.
     """
 
+    @door
     def __init__(self, seed: int = 0, sheet: Sheet | None = None, *, together: bool = False) -> None:
+        self._runs: dict[int, weakref.ref[Any]] = {}
         self.seed = rng.check_seed(seed)
-        self.together = bool(together)
+        self.together = as_flag(together, "together")
+        if sheet is not None and not isinstance(sheet, Sheet):
+            raise ParameterError(f"sheet must be nd.Sheet(width, height), got {shown(sheet)}")
         self.sheet = sheet if sheet is not None else Sheet(1000.0, 1000.0)
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
         self.backgrounds: list[tuple[Population, Background]] = []
 
+    # ------------------------------------------------------------------ open and closed
+
+    def begin(self, run: Any) -> None:
+        """Close the network, until `end` is called for this run or nobody holds it any more."""
+        self._runs[id(run)] = weakref.ref(run)
+
+    def end(self, run: Any) -> None:
+        """A run is over: without another one the network may be changed again."""
+        self._runs.pop(id(run), None)
+
+    def _open(self, what: str, cure: str) -> None:
+        """Refuse to change a network that runs."""
+        self._runs = {k: r for k, r in self._runs.items() if r() is not None}
+        if self._runs:
+            raise BuildError(
+                f"{what}: this network runs, and what is changed now would be ignored: {cure}; or close the simulation "
+                "first (sim.close())"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "_runs":
+            self._open(f"network.{name} = ...", "make it so before the Simulation")
+        object.__setattr__(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_runs": {}}  # a copy does not run
+
+    # ------------------------------------------------------------------ building
+
+    @door
     def add(
         self,
         model: NeuronModel | Drive,
@@ -211,70 +304,89 @@ class Network:
         room : int
             Places for neurons still to be born (`Neurogenesis`), at random on the sheet; they follow the `n` others.
         """
+        self._open("net.add(...)", "room= and Neurogenesis let neurons be born while it runs")
         if isinstance(model, type) or not isinstance(model, (NeuronModel, Drive)):
             raise ParameterError(
-                f"model must be nd.LIF(...), another neuron model, or a drive such as nd.Poisson(...), got {model!r}"
+                "model must be nd.LIF(...), another neuron model, or a drive such as nd.Poisson(...), got "
+                f"{shown(model)}"
             )
-        role = name if name is not None else self._role(model, inhibitory)
-        if not isinstance(role, str) or not role or not role.replace("_", "a").isalnum():
-            raise ParameterError(f"name must be a word of letters, digits and _, got {name!r}")
+        inhibitory = as_flag(inhibitory, "inhibitory")
+        role = _check_name(name) if name is not None else self._role(model, inhibitory)
         n = _check_count(n, role)
-        if role in self.populations:
-            raise BuildError(f"there is already a population named {role!r}; give another name=")
+        room = as_count(room, f"room of {role!r}")
+        check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
+        if role in self.populations or role in self.projections:
+            kind = "population" if role in self.populations else "projection"
+            raise BuildError(f"there is already a {kind} named {role!r}; give another name=")
         where = self._positions(model, n, role, positions, jitter)
         if room:
             where = np.concatenate([where, self._places(model, room, role)])
             n += room
         if isinstance(model, NeuronModel):
             model.expand(n, role)
-        population = Population(role, model, n, len(self.populations), bool(inhibitory), where, room=int(room))
+        where.setflags(write=False)
+        population = Population(role, model, n, len(self.populations), inhibitory, where, room=room)
+        population._home = self
         self.populations[role] = population
         return population
 
     def _positions(self, model: NeuronModel | Drive, n: int, role: str, positions: Any, jitter: float) -> F8:
         draw = rng.generator(self.seed, role, "positions")
+        jitter = as_number(jitter, f"jitter of {role!r}", "um", low=0.0)
         if positions is None and isinstance(model, Drive):
             own = model.positions(n, self.sheet, draw)
             if own is not None:
-                return np.asarray(own, dtype=float)
+                return np.array(own, dtype=float)
         if positions is None:
             return grid(n, self.sheet, jitter, draw)
-        where = np.asarray(positions, dtype=float)
+        try:
+            given = np.asarray(positions)
+            where = np.array(given, dtype=float) if given.dtype.kind in "iuf" else np.zeros(0)
+        except (TypeError, ValueError):
+            where = np.zeros(0)
         if where.shape != (n, 2) or not np.all(np.isfinite(where)):
-            raise ParameterError(f"positions of {role!r} must be finite with shape ({n}, 2), got shape {where.shape}")
+            raise ParameterError(
+                f"positions of {role!r} must be finite numbers of um with shape ({n}, 2), got {shown(positions)}"
+            )
         return where
 
-    def _places(self, model: NeuronModel | Drive, room: object, role: str) -> F8:
+    def _places(self, model: NeuronModel | Drive, room: int, role: str) -> F8:
         """Places of neurons still to be born."""
-        if isinstance(room, bool) or not isinstance(room, (int, np.integer)) or room < 0:
-            raise ParameterError(f"room of {role!r} must be a number of places >= 0, got {room!r}")
         if isinstance(model, Drive):
             raise BuildError(f"{role!r} is a drive: its cells are not born during a run; leave out room=")
         draw = rng.generator(self.seed, role, "positions of the unborn")
-        return draw.uniform(0.0, [self.sheet.width, self.sheet.height], (int(room), 2))
+        return draw.uniform(0.0, [self.sheet.width, self.sheet.height], (room, 2))
 
     def _role(self, model: NeuronModel | Drive, inhibitory: bool) -> str:
         word = ("inh" if inhibitory else "exc") if isinstance(model, NeuronModel) else model.role
         name, k = word, 2
-        while name in self.populations:
+        while name in self.populations or name in self.projections:
             name, k = f"{word}{k}", k + 1
         return name
 
+    @door
     def background(self, target: Population, drive: Background) -> None:
         """Give every neuron of `target` an independent Poisson input of its own."""
+        self._open("net.background(...)", "nd.SetRate changes the rate of one that is there")
         self._mine(target, "target")
         if target.is_drive:
             raise BuildError(f"{target.name!r} is a drive and takes no input")
         if not isinstance(drive, Background):
-            raise ParameterError(f"drive must be nd.Background(rate_hz=..., weight=...), got {drive!r}")
+            raise ParameterError(f"drive must be nd.Background(rate_hz=..., weight=...), got {shown(drive)}")
+        if np.ndim(drive.rate_hz) and np.shape(drive.rate_hz) != (target.n,):
+            raise ParameterError(
+                f"Background.rate_hz for {target.name!r} must be a number or have shape ({target.n},), got shape "
+                f"{np.shape(drive.rate_hz)}"
+            )
         self.backgrounds.append((target, drive))
 
     def _mine(self, population: object, what: str) -> None:
         if not isinstance(population, Population) or self.populations.get(population.name) is not population:
             names = sorted(self.populations)
             hint = nearest(population, names) if isinstance(population, str) else ""
-            raise BuildError(f"{what} must be a population of this network ({names}), got {population!r}{hint}")
+            raise BuildError(f"{what} must be a population of this network ({names}), got {shown(population)}{hint}")
 
+    @door
     def connect(
         self,
         source: Population,
@@ -309,35 +421,45 @@ class Network:
             Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
             order of the wiring; at random if not given.
         """
+        self._open("net.connect(...)", "nd.AddSynapses adds synapses to a projection that is there")
         self._mine(source, "source")
         self._mine(target, "target")
         if target.is_drive:
             raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
-        if (weight is None) == (spines is None):
-            raise ParameterError("give either weight= (mV) for static synapses or spines=nd.Spines(weight=...)")
-        if spines is not None and not isinstance(spines, Spines):
-            raise ParameterError(f"spines must be nd.Spines(weight=...), got {spines!r}")
-        if spines is not None and signed:
-            raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
-        if weight is not None:
-            values = np.asarray(weight, dtype=float)
-            if not np.all(np.isfinite(values)):
-                raise ParameterError(f"weight must be finite, got {weight!r}")
-            if np.any(values < 0) and not signed:
-                raise ParameterError(
-                    f"weight must not be negative, got {weight!r}: the sign comes from the source population; "
-                    f"make {source.name!r} inhibitory=True instead (or connect with signed=True)"
-                )
-        label = name if name is not None else f"{source.name}_{target.name}"
-        if label in self.projections:
-            raise BuildError(f"there is already a projection named {label!r}; give another name=")
+        multapses, signed = as_flag(multapses, "multapses"), as_flag(signed, "signed")
+        weight = self._weight(source, weight, spines, signed)
+        label = _check_name(name) if name is not None else f"{source.name}_{target.name}"
+        if label in self.projections or label in self.populations:
+            kind = "projection" if label in self.projections else "population"
+            raise BuildError(f"there is already a {kind} named {label!r}; give another name=")
+        rule = as_wiring(wiring)
+        number = float(rule.mean_inputs(source.n, target.n)) * target.n
+        check_memory(_SYNAPSE * number, f"projection {label!r} of {number:.3g} synapses", "connect fewer")
         projection = Projection(
-            label, source, target, as_wiring(wiring), weight, as_delay(delay), spines, multapses, branch,
-            signed=bool(signed),
+            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
         )  # fmt: skip
         _check_branch(branch, projection)
+        projection._home = self
         self.projections[label] = projection
         return projection
+
+    def _weight(self, source: Population, weight: Any, spines: Spines | None, signed: bool) -> Any:
+        """The weight that a projection is given, checked; None on spines."""
+        if (weight is None) == (spines is None):
+            raise ParameterError("give either weight= (mV) for static synapses or spines=nd.Spines(weight=...)")
+        if spines is not None:
+            if not isinstance(spines, Spines):
+                raise ParameterError(f"spines must be nd.Spines(weight=...), got {shown(spines)}")
+            if signed:
+                raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
+            return None
+        values = _check_numbers(weight, "weight")
+        if np.any(values < 0) and not signed:
+            raise ParameterError(
+                f"weight must not be negative, got {shown(weight)}: the sign comes from the source population; "
+                f"make {source.name!r} inhibitory=True instead (or connect with signed=True)"
+            )
+        return values
 
     # ------------------------------------------------------------------ telling what it is
 

@@ -8,6 +8,7 @@ for each projection, weights refreshed, recording.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -15,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine import build, fate
-from neurodev.engine.checks import check_reads, check_ticks, mechanisms_of
+from neurodev.engine.checks import check_clocks, check_reads, check_ticks, mechanisms_of
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
-from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest
+from neurodev.errors import BuildError, InvariantError, SimulationError, nearest
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
+from neurodev.params import as_count, as_number
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
 from neurodev.structure.cause import Causes, cause_code
-from neurodev.structure.log import BIRTH, DEATH, LogBatch, NeuronBatch, NeuronLog, StructuralLog
+from neurodev.structure.log import BIRTH, DEATH, LogBatch, Moments, NeuronBatch, NeuronLog, StructuralLog
 from neurodev.structure.plan import Applied, NeuronPlan, Plan, apply, merge, merge_neurons, removal
 from neurodev.structure.table import Table
 from neurodev.structure.verify import verify
@@ -81,10 +83,16 @@ class Simulator:
     blocked: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for name in ("acceleration", "tick"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not np.isfinite(value) or value <= 0:
-                raise ParameterError(f"{name} must be a positive number, got {value!r}")
+        self.tick, self.acceleration = check_clocks(self.tick, self.acceleration)
+        self.start = as_number(self.start, "start", "ms of spikes")
+        if self.events_per_tick is not None:
+            self.events_per_tick = as_count(self.events_per_tick, "events_per_tick", low=1, high=2**62)
+        for q in self.network.projections.values():
+            if q.mechanisms and q.spines is None and not np.size(q.weight):
+                raise BuildError(
+                    f"{q.name!r} uses {q.mechanisms[0].name} and has an empty list of weights: newborn synapses would "
+                    "have none to begin with; connect it with one weight for all"
+                )
         self.tick_spike = self.tick / self.acceleration
         check_ticks(self.network, self.tick, self.acceleration)
         self.blocks = signal_blocks(list(self.network.populations.values()))
@@ -103,8 +111,13 @@ class Simulator:
         self.neuron_logs = {p.name: NeuronLog() for p in self.network.populations.values()}
         self.n_tick = 0
         self.listeners: list[TickListener] = []
+        self.coming: list[Any] = []  # what somebody plans to do to this network
+        self.moments = {q.name: Moments() for q in projections}
+        self.neuron_moments = {name: Moments() for name in self.blocks}
+        self._ticking = False
         self._prepare()
         self.engine.set_budget(self.events_per_tick)
+        self.network.begin(self)
 
     def _view(self, q: Projection) -> SynapseView:
         spines = q.spines
@@ -167,7 +180,7 @@ class Simulator:
 
     # ------------------------------------------------------------------ a tick
 
-    def _active(self, where: str, mechanisms: list[Mechanism]) -> list[Mechanism]:
+    def _active(self, where: str, mechanisms: Sequence[Mechanism]) -> list[Mechanism]:
         return [m for m in mechanisms if (where, m.name) not in self.blocked]
 
     def _prepared(self, where: str, m: Mechanism) -> bool:
@@ -197,6 +210,13 @@ class Simulator:
         self.integrated[q.name] = any(m.writes_weight(columns) for m in q.mechanisms if self._prepared(q.name, m))
 
     def _do_tick(self) -> None:
+        self._ticking = True
+        try:
+            self._tick()
+        finally:
+            self._ticking = False
+
+    def _tick(self) -> None:
         self.n_tick += 1
         c = self.clock
         c.tick, c.life, c.spike = self.n_tick, self.n_tick * self.tick, self.start + self.n_tick * self.tick_spike
@@ -257,6 +277,8 @@ class Simulator:
             block.alive[merged.died], block.died[merged.died] = False, life
             fate.kill(self.engine, p.index, merged.died)
             log.append(self.n_tick, DEATH, merged.died, merged.cause, merged.value)
+            if not self._ticking:
+                self.neuron_moments[p.name].note(merged.died, DEATH, life)
             for q in self.network.projections.values():
                 table, marks = self.tables[q.name], np.zeros(p.n, dtype=bool)
                 for cause in np.unique(merged.cause):
@@ -275,6 +297,8 @@ class Simulator:
             if "synapses_from" in block:
                 ages = (block["synapses_from"][merged.born] - life) / day
             log.append(self.n_tick, BIRTH, merged.born, cause_code("neurogenesis"), ages)
+            if not self._ticking:
+                self.neuron_moments[p.name].note(merged.born, BIRTH, life)
         block.clear_absent()
         return out
 
@@ -302,6 +326,14 @@ class Simulator:
                 raise InvariantError(f"projection {q.name!r}: {e}") from e
         fate.verify(self.engine)
 
+    # ------------------------------------------------------------------ looking
+
+    def sampled(self, population: str, signal: str, cells: I8) -> F8:
+        """A signal of some cells of a population as it stands now, (n,); ``"V"`` is the potential, mV."""
+        if signal == "V":
+            return self.engine.potential(population)[cells]
+        return np.asarray(self.blocks[population][signal][cells])
+
     # ------------------------------------------------------------------ synapses
 
     def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
@@ -321,7 +353,11 @@ class Simulator:
         if n_born and "log_size" in table.column_names:
             newborn = [m for m in q.mechanisms if "log_size" in m.owns]
             merged.plan.birth_value = np.full(n_born, newborn[0].birth_size(), dtype=np.float32)
+        dead = table.uid[merged.plan.deaths]
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
+        if not self._ticking:  # an experimenter acts between ticks
+            self.moments[q.name].note(dead, DEATH, self.life)
+            self.moments[q.name].note(np.arange(done.first_uid, done.first_uid + done.n_born), BIRTH, self.life)
         if done.n_born:
             if "size" in table.column_names:
                 table.column("size")[done.slots] = view.reference_volume

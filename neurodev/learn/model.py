@@ -350,7 +350,7 @@ def _float_type(kind: Any) -> type:
         found = None
     if found not in (np.float32, np.float64):
         raise ParameterError(f"kind must be numpy.float32 or numpy.float64, got {kind!r}")
-    return found
+    return np.float64 if found is np.float64 else np.float32
 
 
 def _refuse_twins(model: Group) -> None:

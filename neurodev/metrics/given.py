@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import ParameterError
-from neurodev.params import number, shown, whole, wholes
+from neurodev.errors import ParameterError, shown
+from neurodev.params import number, whole, wholes
 from neurodev.registry import spoken
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ form of events, without the correlation between cells.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,14 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.moved import names_of
-from neurodev.params import check, param
+from neurodev.params import check, check_memory, param
 from neurodev.registry import Registered
 from neurodev.structure.places import Sheet
+from neurodev.structure.selection import indices
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+HIGHEST_RATE = 1e8  # Hz: an input every ten nanoseconds; a higher one is a slip, and would never end
+FASTEST_CELL = 1e6  # Hz of one cell
+_SPIKE = 48.0  # bytes that a spike takes while its chunk is drawn and put in order
 __getattr__ = names_of(__name__)
 
 
@@ -76,6 +81,17 @@ def shuffled(drive: Drive) -> Drive:
     return drive.shuffled()
 
 
+def check_chunk(n: float, what: str) -> None:
+    """Refuse a drive whose chunks no memory holds; `n` is the mean number of spikes in one.
+
+    Raises
+    ------
+    ParameterError
+        With the estimate.
+    """
+    check_memory(_SPIKE * n, f"{what}: {n:.3g} spikes drawn at a time", "lower its rate, or the number of cells")
+
+
 def ordered(times: F8, indices: I8) -> tuple[F8, I8]:
     """Sort spikes by (time, index)."""
     order = np.lexsort((indices, times))
@@ -96,7 +112,7 @@ class Poisson(Drive):
 
     role: ClassVar[str] = "poisson"
     equation: ClassVar[str] = "intervals exponential with mean 1/rate, cells independent"
-    rate_hz: Any = param(10.0, unit="Hz", clock="spike", low=0.0, array=True, source="free")
+    rate_hz: Any = param(10.0, unit="Hz", clock="spike", low=0.0, high=FASTEST_CELL, array=True, source="free")
 
     def __post_init__(self) -> None:
         check(self)
@@ -106,6 +122,7 @@ class Poisson(Drive):
         rate = np.asarray(self.rate_hz, dtype=float)
         if rate.ndim and rate.shape != (n,):
             raise ParameterError(f"Poisson.rate_hz of {name!r} must be a number or have shape ({n},), got {rate.shape}")
+        check_chunk(float(np.broadcast_to(rate, (n,)).sum()) * _PoissonSource.period / 1e3, f"Poisson of {name!r}")
         return _PoissonSource(np.broadcast_to(rate, (n,)).copy(), seed, name)
 
     def mean_rate_hz(self) -> float:
@@ -139,7 +156,7 @@ class Regular(Drive):
 
     role: ClassVar[str] = "regular"
     equation: ClassVar[str] = "t_k = phase + k interval"
-    interval: float = param(50.0, unit="ms", clock="spike", above=0.0, source="free")
+    interval: float = param(50.0, unit="ms", clock="spike", low=1e3 / FASTEST_CELL, source="free")
     phase: Any = param(None, unit="ms", clock="spike", low=0.0, array=True, none=True, source="free")
 
     def __post_init__(self) -> None:
@@ -150,6 +167,7 @@ class Regular(Drive):
         phase = np.asarray(self.interval if self.phase is None else self.phase, dtype=float)
         if phase.ndim and phase.shape != (n,):
             raise ParameterError(f"Regular.phase of {name!r} must be a number or have shape ({n},), got {phase.shape}")
+        check_chunk(n * _RegularSource.period / self.interval, f"Regular of {name!r}")
         return _RegularSource(float(self.interval), np.broadcast_to(phase, (n,)).copy())
 
     def mean_rate_hz(self) -> float:
@@ -200,8 +218,7 @@ class SpikeList(Drive):
             raise ParameterError(
                 f"SpikeList.times and .indices must be lists of equal length, got {t.shape}, {i.shape}"
             )
-        if i.size and not np.issubdtype(i.dtype, np.integer):
-            raise ParameterError(f"SpikeList.indices must be integers, got {i.dtype}")
+        indices(self.indices, 2**63 - 1, "SpikeList.indices", ordered=True)  # `bind` knows how many there are
         if self.repeat is not None and t.size and t.max() >= self.repeat:
             raise ParameterError(
                 f"SpikeList.repeat={self.repeat} ms is shorter than the list, which ends at {t.max()} ms"
@@ -209,9 +226,8 @@ class SpikeList(Drive):
 
     def bind(self, n: int, positions: F8, seed: int, name: str) -> Source:
         """See `Drive.bind`."""
-        t, i = np.asarray(self.times, dtype=float), np.asarray(self.indices, dtype=np.int64)
-        if i.size and i.max() >= n:
-            raise ParameterError(f"SpikeList of {name!r} names cell {int(i.max())}, but there are only {n} cells")
+        t = np.asarray(self.times, dtype=float)
+        i = indices(self.indices, n, "SpikeList.indices", of=f"cells of {name!r}", ordered=True)
         return _ListSource(*ordered(t, i), None if self.repeat is None else float(self.repeat))
 
     def mean_rate_hz(self) -> float:
@@ -251,7 +267,7 @@ class Background(Registered, kind="background", word=True):
         All jumps equal, or exponentially distributed with mean `weight`.
     """
 
-    rate_hz: Any = param(1000.0, unit="Hz", clock="spike", low=0.0, array=True, source="free")
+    rate_hz: Any = param(1000.0, unit="Hz", clock="spike", low=0.0, high=HIGHEST_RATE, array=True, source="free")
     weight: float = param(0.1, unit="mV", source="free")
     amplitudes: str = param("fixed", choices=("fixed", "exponential"), source="free")
 
@@ -297,7 +313,9 @@ class RetinalWaves(Drive):
     speed: float = param(0.2, unit="um/ms", clock="spike", above=0.0, source="free: chosen for the default study")
     width: float = param(200.0, unit="um", above=0.0, source="free: chosen for the default study")
     extent: float = param(700.0, unit="um", above=0.0, source="free: chosen for the default study")
-    rate_hz: float = param(25.0, unit="Hz", clock="spike", low=0.0, source="free: chosen for the default study")
+    rate_hz: float = param(
+        25.0, unit="Hz", clock="spike", low=0.0, high=FASTEST_CELL, source="free: chosen for the default study"
+    )
     jitter: float = param(100.0, unit="ms", clock="spike", low=0.0, source="free: chosen for the default study")
     interval: float = param(60_000.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
     independent: bool = param(False, source="off switch: the shuffled control of the default study")
@@ -316,6 +334,7 @@ class RetinalWaves(Drive):
 
     def bind(self, n: int, positions: F8, seed: int, name: str) -> Source:
         """See `Drive.bind`."""
+        check_chunk(n * self.rate_hz * min(self.burst, self.interval) / 1e3, f"RetinalWaves of {name!r}")
         return _WaveSource(self, positions, seed, name)
 
     def mean_rate_hz(self) -> float:
@@ -374,6 +393,17 @@ class _WaveSource(Source):
 # ---------------------------------------------------------------------- recordings
 
 
+def _table(value: Any, argument: str, what: str) -> F8:
+    """Finite numbers as an array."""
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError):
+        given = np.zeros((), dtype=object)
+    if (given.dtype.kind not in "iuf" and given.size) or not given.ndim or not np.all(np.isfinite(given.astype(float))):
+        raise ParameterError(f"{argument} must be finite numbers, {what}, got {shown(value)}")
+    return given.astype(float)
+
+
 @dataclass(frozen=True)
 class Recorded(Drive):
     """Event-camera (or other) recordings, played one after the other in a seeded order, one per `interval`.
@@ -402,11 +432,20 @@ class Recorded(Drive):
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.trains:
-            raise ParameterError("Recorded.trains is empty: give at least one recording")
-        n = self.n
-        for i, (t, j) in enumerate(self.trains):
-            times, cells = np.asarray(t), np.asarray(j)
+        places = _table(self.places, "Recorded.places", "(n, 2), fractions of the sensor's width and height")
+        if places.shape[1:] != (2,) or not places.size or not np.all((places >= 0.0) & (places <= 1.0)):
+            raise ParameterError(
+                f"Recorded.places must be (n, 2) fractions of the sensor in [0, 1], got {shown(self.places)}"
+            )
+        if not isinstance(self.trains, Sequence) or not len(self.trains):
+            raise ParameterError(
+                f"Recorded.trains must be a list of recordings (times, cells), at least one, got {shown(self.trains)}"
+            )
+        for i, train in enumerate(self.trains):
+            if not isinstance(train, (tuple, list)) or len(train) != 2:
+                raise ParameterError(f"recording {i} must be a pair (times, cells), got {shown(train)}")
+            times = _table(train[0], f"times of recording {i}", "ms from its start")
+            cells = indices(train[1], self.n, f"cells of recording {i}", ordered=True)
             if times.shape != cells.shape:
                 raise ParameterError(f"recording {i}: {times.size} times but {cells.size} cells")
             if times.size and (times.min() < 0 or times.max() >= self.interval):
@@ -414,8 +453,6 @@ class Recorded(Drive):
                     f"recording {i} runs from {times.min():g} to {times.max():g} ms, outside the interval of "
                     f"{self.interval:g} ms: raise interval="
                 )
-            if cells.size and (cells.min() < 0 or cells.max() >= n):
-                raise ParameterError(f"recording {i} names cell {int(cells.max())} of {n}")
 
     def episode(self) -> float:
         """Its interval."""

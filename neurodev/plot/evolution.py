@@ -86,7 +86,7 @@ def causes(ax: Any, run: RunLike) -> None:
     """Births upwards, deaths by cause downwards, per neuron and day."""
     q = run.projection()
     log, n = run.log.batch(q["name"]), run.population(q["target"])["n"]
-    when, died = log.tick * run.tick_days, log.kind == DEATH
+    when, died = run.log.days(log), log.kind == DEATH
     births = turnover.events_per_day(when[log.kind == BIRTH], np.zeros((log.kind == BIRTH).sum()), run.days)
     deaths = turnover.events_per_day(when[died], log.cause[died], run.days)
     up = [("births", COLOURS["birth"], births.get(0, np.zeros(1)) / n)]

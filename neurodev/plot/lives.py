@@ -42,7 +42,7 @@ def fates(ax: Any, run: RunLike) -> None:
     for name in changing(run):
         b = run.neurons.batch(name)
         # an event of tick k happened at its end: the last tick of a day belongs to that day
-        day = np.clip(np.ceil(b.tick * run.tick_days - 1e-9).astype(np.int64) - 1, 0, last - 1)
+        day = np.clip(np.ceil(run.neurons.days(name) - 1e-9).astype(np.int64) - 1, 0, last - 1)
         born += np.bincount(day[b.kind == BIRTH], minlength=last)
         died = b.kind == DEATH
         np.add.at(dead, (b.cause[died].astype(np.int64), day[died]), 1)

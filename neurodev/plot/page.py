@@ -11,6 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from neurodev.plot import output
 from neurodev.plot.style import COLOURS, png
 from neurodev.structure.run_like import RunLike
 
@@ -67,6 +68,4 @@ def write_page(to: str | Path, name: str, body: str, sections: Iterable[tuple[st
     page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{name}</title>"
     page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
     page += f"<style>{_STYLE}</style><body>{body}</body></html>"
-    path = Path(to)
-    path.write_text(page, encoding="utf-8")
-    return path
+    return output.write(to, page.encode("utf-8", "replace"))

@@ -31,7 +31,8 @@ class Patience:
         if threading.current_thread() is threading.main_thread():
             for number in _HELD:
                 handler = signal.getsignal(number)
-                if handler not in (signal.SIG_IGN, None):  # what is ignored stays so; None belongs to another language
+                # Ctrl-C ends a run also in a shell's background; None belongs to another language
+                if handler is not None and (handler != signal.SIG_IGN or number == signal.SIGINT):
                     self._before[number] = handler
                     signal.signal(number, self._note)
         return self

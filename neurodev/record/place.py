@@ -15,6 +15,36 @@ from neurodev.record.reader import APPLICATION_ID, head_of
 _WITH = ("", "-wal", "-journal")  # what belongs to a database; -shm is made anew
 
 
+def check_new(path: Path, overwrite: bool) -> None:
+    """Refuse early what `RunFile.create` would refuse: no folder, no file, or a run that must stay.
+
+    Raises
+    ------
+    RunFileError
+        With what is there, and the cure.
+    """
+    if not path.parent.is_dir():
+        raise RunFileError(f"the folder {str(path.parent)!r} does not exist: make it, or choose another to=")
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise RunFileError(f"{str(path)!r} is {what}: give the name of a file, such as to='map.sqlite'")
+    if path.exists() and path.stat().st_size > 0 and not overwrite:
+        _check_ours(path)
+        if not _busy(path):
+            raise RunFileError(
+                f"{str(path)!r} holds a run already: overwrite=True (--overwrite) replaces it, resume goes on with it "
+                "where it can be resumed; or choose another to="
+            )
+
+
+def _check_ours(path: Path) -> None:
+    try:
+        if head_of(path).mark != APPLICATION_ID and not _unflushed(path):
+            raise RunFileError(f"{str(path)!r} is a database, but not a neurodev run file")
+    except RunFileError as e:
+        raise RunFileError(f"{e}; it is not replaced: delete it yourself, or choose another to=") from e
+
+
 class Place:
     """A path that a new run file takes; an older run is moved aside, and goes or comes back."""
 
@@ -31,11 +61,9 @@ class Place:
             If there is a file that must stay, or one that cannot be made.
         """
         path = self.path
-        if path.exists() and not path.is_file():
-            what = "a folder" if path.is_dir() else "a device or a pipe"
-            raise RunFileError(f"{str(path)!r} is {what}: give the name of a file, such as to='map.sqlite'")
+        check_new(path, overwrite)
         if path.exists() and path.stat().st_size > 0:
-            self._move_aside(overwrite)
+            self._move_aside()
         try:
             for end in ("-wal", "-shm", "-journal"):  # of a run that is not there any more
                 Path(f"{path}{end}").unlink(missing_ok=True)
@@ -45,22 +73,13 @@ class Place:
             self.restore()
             raise RunFileError(f"{str(path)!r} cannot be written ({e}): choose another to=") from e
 
-    def _move_aside(self, overwrite: bool) -> None:
+    def _move_aside(self) -> None:
         path = self.path
-        try:
-            if head_of(path).mark != APPLICATION_ID and not _unflushed(path):
-                raise RunFileError(f"{str(path)!r} is a database, but not a neurodev run file")
-        except RunFileError as e:
-            raise RunFileError(f"{e}; it is not replaced: delete it yourself, or choose another to=") from e
+        _check_ours(path)
         if _busy(path):
             raise RunFileError(
                 f"{str(path)!r} is being written by another simulation: end it (in this session with sim.close()), or "
                 "choose another to="
-            )
-        if not overwrite:
-            raise RunFileError(
-                f"{str(path)!r} holds a run already: overwrite=True (--overwrite) replaces it, resume goes on with it "
-                "where it can be resumed; or choose another to="
             )
         aside = path.with_name(f".{path.name[:64]}.older-{uuid4().hex[:8]}")
         for end in _WITH:

@@ -401,6 +401,10 @@ class Reader:
         RunFileError
             If there is no such array, or its bytes are damaged.
         """
+        with self.held():
+            return self._read(name, start, stop)
+
+    def _read(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
         what = f"array {name!r}"
         self._trust(what)
         if name not in self._arrays:
@@ -556,9 +560,7 @@ class Reader:
                     self._bytes("checkpoint", tick, given)
                 except ValueError as e:
                     raise self.damaged(f"the checkpoint at {tick}", e) from e
-            self.provenance()
-            for name in self.items():
-                self.item(name)
+            self._trust("the list of items")  # which hold no other bytes
 
 
 def _identity(db: sqlite3.Connection) -> tuple[str, int]:

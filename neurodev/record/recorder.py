@@ -43,7 +43,9 @@ class Recorder:
     Arrays written: ``counts/<population>`` (n_tick, n); ``spikes/<population>/time`` (ms of spike time since the
     start) and ``/index``, ``/tick`` naming the ticks (0 is the first) that are complete in them;
     ``<label>/<projection>/<column>`` for the labels ``initial``, ``snapshot/<day>`` and ``final``;
-    ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons.
+    ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons;
+    ``moments/synapses/<projection>/<field>`` and ``moments/neurons/<population>/<field>`` when those happened that an
+    experimenter made between ticks.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Recorder:
         self._logs: dict[str, list[LogBatch]] = {}
         self._neurons: dict[str, list[NeuronBatch]] = {}
         self.pending = 0  # bytes of spikes that wait for a flush
+        self._moments: dict[str, list[dict[str, NDArray[Any]]]] = {}
 
     def wants_trains(self, life: float, tick: float) -> bool:
         """Whether the tick that begins at `life` (ms) and lasts `tick` (ms of life) is to be kept spike by spike."""
@@ -117,6 +120,11 @@ class Recorder:
                 batch = batch._replace(cause=self.causes.written(batch.cause))
             self._neurons.setdefault(population, []).append(batch)
 
+    def moments(self, what: str, name: str, columns: dict[str, NDArray[Any]]) -> None:
+        """Keep when an experimenter's births and deaths of ``"synapses"`` or ``"neurons"`` happened (see `Moments`)."""
+        if columns:
+            self._moments.setdefault(f"{what}/{name}", []).append(columns)
+
     def snapshot_due(self, life: float) -> bool:
         """Whether a snapshot is due at `life` (ms); asking for it schedules the next."""
         # counted, not summed: no drift over a long life
@@ -155,6 +163,9 @@ class Recorder:
             for name, events in self._neurons.items():
                 for column, values in concatenate_neurons(events)._asdict().items():
                     self.file.append(f"neurons/{name}/{column}", values)
+            for name, parts_of in self._moments.items():
+                for column in parts_of[0]:
+                    self.file.append(f"moments/{name}/{column}", np.concatenate([m[column] for m in parts_of]))
             if checkpoint is not None:
                 self.file.checkpoint(tick, checkpoint)
         # before the commit: an interrupt in between must not write the same rows twice

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,8 +104,6 @@ class RunFile(Reader):
             file, or one that another simulation is writing.
         """
         path = absolute(path)
-        if not path.parent.is_dir():
-            raise RunFileError(f"the folder {str(path.parent)!r} does not exist: make it, or choose another to=")
         place = Place(path)
         place.take(overwrite)
         run = uuid4().hex
@@ -417,6 +416,8 @@ def _good(old: RunFile, look: Callable[[bytes], Any] | None) -> tuple[int, bytes
         except NeurodevError as e:
             why = why or str(e)
             continue
+        if why:
+            warnings.warn(f"{str(old.path)!r} goes on from the older checkpoint, at {tick}: {why}", stacklevel=4)
         return tick, data, lengths
     if why:
         raise RunFileError(f"{str(old.path)!r} holds no checkpoint that can be gone on from: {why}")

@@ -45,6 +45,18 @@ class Lives:
         described.check_index(f, what, "causes", out.cause, len(self._run.causes.words))
         return out
 
+    def days(self, population: Any) -> F8:
+        """Life time of each event of `batch`, days (n_event,): that of its tick, and of an experimenter's its own."""
+        b, f = self.batch(population), self._run.file
+        day = np.asarray(b.tick * self._run.tick_days, dtype=np.float64)
+        name = f"moments/neurons/{self._run.population(population)['name']}"
+        if f.length(f"{name}/who"):
+            who, kind, life = (f.read(f"{name}/{column}") for column in ("who", "kind", "life"))
+            when = dict(zip(zip(who.tolist(), kind.tolist(), strict=True), (life / DAY).tolist(), strict=True))
+            events = zip(b.neuron.tolist(), b.kind.tolist(), day.tolist(), strict=True)
+            day = np.array([when.get((i, k), d) for i, k, d in events])
+        return day
+
     def events(self, population: Any) -> bool:
         """Whether neurons of the population were born or died, or can be born."""
         return bool(self._run.population(population).get("room", 0)) or self.batch(population).neuron.size > 0
@@ -54,8 +66,8 @@ class Lives:
         p, b = self._run.population(population), self.batch(population)
         if t is not None and (not isinstance(t, (int, float, np.number)) or t < 0):
             raise ParameterError(f"t must be a life time in ms, got {t!r}; e.g. t=10*day")
-        last = np.inf if t is None else (t / DAY) / self._run.tick_days * (1 + 1e-12) + 1e-9
-        here = b.tick <= last
+        last = np.inf if t is None else t / DAY * (1 + 1e-12) + 1e-9 * self._run.tick_days
+        here = self.days(population) <= last
         out: B1 = np.arange(p["n"]) < p["n"] - p.get("room", 0)
         out[b.neuron[here & (b.kind == BIRTH)]] = True
         out[b.neuron[here & (b.kind == DEATH)]] = False  # an index lives once: nobody is born after his death
@@ -67,7 +79,8 @@ class Lives:
         n = self._run.n_tick + 1
         day = np.concatenate([[0.0], self._run.series("life")]) if n > 1 else np.zeros(1)
         step = np.where(b.kind == BIRTH, 1, -1)
-        change = np.bincount(np.minimum(b.tick, n - 1), step, minlength=n).astype(np.int64)
+        tick = np.ceil(self.days(population) / self._run.tick_days - 1e-6).astype(np.int64)  # the first that saw it
+        change = np.bincount(np.minimum(tick, n - 1), step, minlength=n).astype(np.int64)
         return day, p["n"] - p.get("room", 0) + np.cumsum(change)
 
     def deaths_by_cause(self, population: Any) -> dict[str, int]:
@@ -85,7 +98,7 @@ class Lives:
             frames.append(
                 pd.DataFrame(
                     {
-                        "day": b.tick * self._run.tick_days, "tick": b.tick,
+                        "day": self.days(p["name"]), "tick": b.tick,
                         "event": np.where(b.kind == DEATH, "death", "birth"), "population": p["name"],
                         "neuron": b.neuron, "cause": self._run.causes.names(b.cause), "value": b.value,
                     }

@@ -15,6 +15,7 @@ from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, concatenate, fill_partners, reordered
+from neurodev.units import day as DAY
 
 F8 = NDArray[np.float64]
 
@@ -129,15 +130,38 @@ class Log:
         return select(self.all, self.all.kind == DEATH)
 
     def days(self, batch: LogBatch) -> F8:
-        """Life time of each event, days (n_event,)."""
-        return np.asarray(batch.tick * self._tick_days, dtype=np.float64)
+        """Life time of each event, days (n_event,): that of its tick, and of an experimenter's deed its own."""
+        return self._when(batch)[0]
+
+    @cached_property
+    def _moments(self) -> tuple[NDArray[np.uint64], F8]:
+        """Who was born or died by hand (twice the uid, and one more at a death), ascending, and when, days."""
+        f = self._file
+        names = [n for n in self._known if f.length(f"moments/synapses/{n}/who")]
+        read = lambda column: np.concatenate([f.read(f"moments/synapses/{n}/{column}") for n in names])  # noqa: E731
+        if not names:
+            return np.zeros(0, dtype=np.uint64), np.zeros(0)
+        key = 2 * read("who").astype(np.uint64) + (read("kind") == DEATH)
+        order = np.argsort(key)
+        return key[order], read("life")[order] / DAY
+
+    def _when(self, batch: LogBatch) -> tuple[F8, NDArray[np.bool_]]:
+        """Life time of each event, days, and which of them happened between ticks; (n_event,) each."""
+        day = np.asarray(batch.tick * self._tick_days, dtype=np.float64)
+        key, when = self._moments
+        if not key.size:
+            return day, np.zeros(day.size, dtype=bool)
+        wanted = 2 * batch.uid.astype(np.uint64) + (batch.kind == DEATH)
+        at = np.minimum(np.searchsorted(key, wanted), key.size - 1)
+        found = key[at] == wanted
+        return np.where(found, when[at], day), found
 
     def living_until(self, batch: LogBatch, t: float) -> LogBatch:
-        """Events up to `t` (days); an experimenter acts after the tick that his deeds are logged with."""
-        when = self.days(batch)
+        """Events up to `t` (days); of an experimenter's those before `t`: he acts after what else happens then."""
+        when, between = self._when(batch)
         slack = 1e-9 * max(t, 1.0)
         by_hand = [self.causes.code(c) for c in BY_HAND if c in self.causes]
-        later = np.isin(batch.cause, by_hand) & (when >= t - slack)
+        later = (np.isin(batch.cause, by_hand) | between) & (when >= t - slack)
         return select(batch, (when <= t + slack) & ~later)
 
     def deaths_by_cause(self, window: tuple[float, float] | None = None) -> dict[str, int]:

@@ -142,7 +142,7 @@ class Spines(Mapping[int, Spine]):
         log = concatenate(parts)
         births = log.kind != DEATH
         owners = np.concatenate(owner) if owner else np.zeros(0, dtype=np.int64)
-        day = log.tick * run.tick_days
+        day = run.log.days(log)
         there = run.causes.code("initial")
         u = [i[0] for i in initial] + [log.uid[births]]
         self.uid: NDArray[np.uint64] = np.concatenate(u).astype(np.uint64)
@@ -217,6 +217,10 @@ class Spines(Mapping[int, Spine]):
         )  # fmt: skip
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
+        with self._run.file.held():
+            return self._seen(name, uid)
+
+    def _seen(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
         file, days, rows = self._run.file, [], []
         i = self._find(uid)
         for day in self._run.snapshot_days:

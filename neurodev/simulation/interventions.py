@@ -1,19 +1,28 @@
 """Interventions: what an experimenter does to a running network, at a spike or a life time.
 
-Each is logged with the cause `intervention` or `lesion`, and written into the run file.
+Each is logged with the cause `intervention` or `lesion` and the time at which it happened, and written into the run
+file.  What can never be done is refused by `check`, when it is scheduled; what has become impossible by its time (a
+synapse that died meanwhile, a pair that is occupied) is left out with a warning, and the run goes on.
 """
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from neurodev.errors import BuildError, ParameterError, nearest
+from neurodev.arrays import F8, I8
+from neurodev.errors import BuildError, ParameterError, nearest, shown
+from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.trophic_factor import TrophicFactor
+from neurodev.neurons.drive import HIGHEST_RATE
+from neurodev.neurons.model import NeuronModel
+from neurodev.params import as_flag, as_number, check_call
 from neurodev.registry import Registered
+from neurodev.structure import selection
 from neurodev.structure.cause import cause_code
 from neurodev.structure.plan import Plan
 
@@ -26,22 +35,52 @@ def _name(thing: Any) -> str:
     return thing if isinstance(thing, str) else str(getattr(thing, "name", thing))
 
 
-def _population(sim: Simulator, thing: Any) -> Population:
-    name, known = _name(thing), sim.network.populations
+def _known(thing: Any, known: dict[str, Any], what: str) -> Any:
+    """A population or projection of this network, by its name or as such; a namesake of another network is neither."""
+    name = _name(thing)
     if name not in known:
-        raise BuildError(f"no population {name!r} in this network{nearest(name, known)}; it has {sorted(known)}")
+        raise BuildError(f"no {what} {shown(name)} in this network{nearest(name, known)}; it has {sorted(known)}")
+    if not isinstance(thing, str) and thing is not known[name]:
+        raise BuildError(
+            f"{shown(thing, 40)} is called {name!r} but is no {what} of this network: give the one that "
+            f"net.add or net.connect of this network returned, or its name {name!r}"
+        )
     return known[name]
+
+
+def _population(sim: Simulator, thing: Any) -> Population:
+    found: Population = _known(thing, sim.network.populations, "population")
+    return found
 
 
 def _projection(sim: Simulator, thing: Any) -> Projection:
-    name, known = _name(thing), sim.network.projections
-    if name not in known:
-        raise BuildError(f"no projection {name!r} in this network{nearest(name, known)}; it has {sorted(known)}")
-    return known[name]
+    found: Projection = _known(thing, sim.network.projections, "projection")
+    return found
+
+
+def _cells(value: Any, p: Population, argument: str, *, ordered: bool = False) -> I8:
+    """Numbers of the neurons of a population that are picked, at least one."""
+    return selection.indices(value, p.n, argument, of=f"neurons of {p.name!r}", some=True, ordered=ordered)
+
+
+def _warn(what: str) -> None:
+    """Say that an intervention did less than was asked; the run goes on."""
+    warnings.warn(what, UserWarning, stacklevel=4)
+
+
+def _settled(sim: Simulator, q: Projection) -> bool:
+    """Whether the synapses of a projection stay as they are until an experimenter changes them, and nobody plans to."""
+    return not (sim.coming or q.mechanisms or q.source.mechanisms or q.target.mechanisms)
 
 
 class Intervention(Registered, ABC, kind="intervention"):
     """Base of all interventions."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """An argument that it does not have is refused with the nearest."""
+        if args or kwargs:  # none: a copy is being made
+            check_call(cls.__init__, (None, *args), kwargs, cls.__name__)
+        return super().__new__(cls)
 
     @abstractmethod
     def check(self, sim: Simulator) -> None:
@@ -52,7 +91,12 @@ class Intervention(Registered, ABC, kind="intervention"):
         """Do it now."""
 
     def __str__(self) -> str:
-        return type(self).__name__ + " " + ", ".join(_name(v) for v in vars(self).values() if v is not None)[:80]
+        said = (
+            shown(v.tolist(), 40) if isinstance(v, np.ndarray) else _name(v)
+            for v in vars(self).values()
+            if v is not None
+        )
+        return type(self).__name__ + " " + ", ".join(said)[:80]
 
 
 @dataclass
@@ -65,10 +109,14 @@ class Silence(Intervention):
     def check(self, sim: Simulator) -> None:
         """The population exists."""
         _population(sim, self.population)
+        self.on = as_flag(self.on, "Silence.on")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
-        sim.engine.silence(_population(sim, self.population).index, self.on)
+        p = _population(sim, self.population)
+        if bool(sim.engine.state.neurons.silenced[p.index]) == self.on:
+            _warn(f"Silence({p.name}, on={self.on}): {p.name!r} {'is silent already' if self.on else 'is not silent'}")
+        sim.engine.silence(p.index, self.on)
 
 
 @dataclass
@@ -82,28 +130,38 @@ class Block(Intervention):
     mechanism: Any
     on: bool = True
 
-    def _pair(self) -> tuple[str, str]:
-        m = self.mechanism
-        return _name(self.where), m if isinstance(m, str) else m.__name__ if isinstance(m, type) else m.name
+    def _pair(self, sim: Simulator) -> tuple[str, str]:
+        """Names of where and of the mechanism, which is in use there."""
+        m, known = self.mechanism, {**sim.network.populations, **sim.network.projections}
+        place = _known(self.where, known, "population or projection")
+        if isinstance(m, Mechanism):
+            kind = m.name
+        else:
+            kind = m if isinstance(m, str) else m.__name__ if isinstance(m, type) else shown(m)
+        used = [m.name for m in place.mechanisms]
+        if kind not in used:
+            raise BuildError(f"{place.name!r} does not use {kind!r}{nearest(kind, used)}; it uses {used}")
+        return place.name, kind
 
     def check(self, sim: Simulator) -> None:
         """The mechanism is in use there."""
-        where, kind = self._pair()
-        everything: dict[str, Any] = {**sim.network.populations, **sim.network.projections}
-        if where not in everything:
-            raise BuildError(f"nothing named {where!r} in this network{nearest(where, everything)}")
-        used = [m.name for m in everything[where].mechanisms]
-        if kind not in used:
-            raise BuildError(f"{where!r} does not use {kind!r}{nearest(kind, used)}; it uses {used}")
+        self._pair(sim)
+        self.on = as_flag(self.on, "Block.on")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
-        sim.block(*self._pair(), self.on)
+        pair = self._pair(sim)
+        if (pair in sim.blocked) == self.on:
+            _warn(f"Block{pair}, on={self.on}: it is {'blocked already' if self.on else 'not blocked'}")
+        sim.block(*pair, self.on)
 
 
 @dataclass
 class SetRate(Intervention):
-    """Change the rate (Hz) of a population's background."""
+    """Change the rate (Hz) of a population's background, for all of its neurons; 0 stops it.
+
+    A population with several backgrounds has them all at this rate.
+    """
 
     population: Any
     rate_hz: float
@@ -111,29 +169,21 @@ class SetRate(Intervention):
     def check(self, sim: Simulator) -> None:
         """The population has a background, the rate is not negative."""
         p = _population(sim, self.population)
-        if not np.isfinite(self.rate_hz) or self.rate_hz <= 0:
-            raise ParameterError(
-                f"rate_hz must be a positive number, got {self.rate_hz!r}; to stop a drive use Silence"
-            )
-        owners = [q for q, b in sim.network.backgrounds if np.ndim(b.rate_hz) == 0]
-        if p not in owners:
-            raise BuildError(
-                f"{p.name!r} has no background with one rate: net.background({p.name}, nd.Background(...))"
-            )
+        cure = "0 stops the background, Silence the population"
+        self.rate_hz = as_number(self.rate_hz, "SetRate.rate_hz", "Hz", low=0.0, high=HIGHEST_RATE, cure=cure)
+        if all(q is not p for q, _ in sim.network.backgrounds):
+            raise BuildError(f"{p.name!r} has no background: net.background({p.name}, nd.Background(...))")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
-        p = _population(sim, self.population)
-        for i, (q, b) in enumerate(sim.network.backgrounds):
-            if q is p and np.ndim(b.rate_hz) == 0:
-                sim.engine.set_background_rate(i, self.rate_hz, p.n)
+        sim.engine.set_background_rate(_population(sim, self.population).index, self.rate_hz)
 
 
 @dataclass
 class RemoveSynapses(Intervention):
     """Remove given synapses by uid, or all those between given sources and targets.
 
-    `source` and `target` are index lists (None: all).
+    `source` and `target` pick cells (numbers, a mask, a slice or a set; None: all).
     """
 
     projection: Any
@@ -142,27 +192,48 @@ class RemoveSynapses(Intervention):
     target: Any = None
     cause: str = "intervention"
 
+    def _slots(self, sim: Simulator, q: Projection) -> I8:
+        """Slots of what is meant and lives; picks are numbers from here on."""
+        table = sim.tables[q.name]
+        if self.uids is not None:
+            self.uids = selection.uids(self.uids, "RemoveSynapses.uids")
+            slots = table.slot_of(self.uids)
+            return slots[slots >= 0]
+        slots = table.slots()
+        if self.source is not None:
+            self.source = _cells(self.source, q.source, "RemoveSynapses.source")
+            slots = slots[np.isin(table.pre(slots), self.source)]
+        if self.target is not None:
+            self.target = _cells(self.target, q.target, "RemoveSynapses.target")
+            slots = slots[np.isin(table.post[slots], self.target)]
+        return slots
+
     def check(self, sim: Simulator) -> None:
-        """The projection exists; something is named; the cause is one of this network."""
-        _projection(sim, self.projection)
+        """The projection exists; living synapses or cells are named; the cause is one of this network."""
+        q = _projection(sim, self.projection)
         sim.causes.code(self.cause)
         if self.uids is None and self.source is None and self.target is None:
             raise ParameterError("RemoveSynapses needs uids=, source= or target=")
+        if self.uids is not None and (self.source is not None or self.target is not None):
+            raise ParameterError("RemoveSynapses takes either uids= or source= and target=, not both")
+        if self.uids is not None:
+            selection.living(sim.tables[q.name], self.uids, "RemoveSynapses.uids", f"synapses of {q.name!r}", some=True)
+        if not self._slots(sim, q).size and _settled(sim, q):
+            raise ParameterError(
+                f"{self} meets no synapse of {q.name!r}, and none can be born there before it acts: look at "
+                f"table.pre and table.post, or schedule what makes them first"
+            )
 
     def apply(self, sim: Simulator) -> None:
-        """Unlink and log them; spikes in flight find nothing."""
+        """Unlink and log them; spikes in flight find nothing.  Those that died meanwhile are passed over, and told."""
         q = _projection(sim, self.projection)
-        table = sim.tables[q.name]
-        if self.uids is not None:
-            slots = table.slot_of(self.uids)
-            if np.any(slots < 0):
-                raise ParameterError(f"uids: {int((slots < 0).sum())} of them are not alive")
-        else:
-            slots = table.slots()
-            if self.source is not None:
-                slots = slots[np.isin(table.pre(slots), self.source)]
-            if self.target is not None:
-                slots = slots[np.isin(table.post[slots], self.target)]
+        table, slots = sim.tables[q.name], self._slots(sim, q)
+        if self.uids is not None and slots.size < self.uids.size:
+            _warn(f"{self}: {self.uids.size - slots.size} of {self.uids.size} are not alive any more in {q.name!r}")
+        elif not slots.size:
+            _warn(f"{self}: no synapse of {q.name!r} lies between these cells; nothing was removed")
+        if not slots.size:
+            return
         value = np.full(slots.size, np.nan, dtype=np.float32)
         if "log_size" in table.column_names:
             value = table.column("log_size")[slots].astype(np.float32)
@@ -173,68 +244,155 @@ class RemoveSynapses(Intervention):
 
 @dataclass
 class Lesion(Intervention):
-    """Destroy neurons (all, or the given ones): their synapses die both ways and they never fire again."""
+    """Destroy neurons (all, or the given ones): their synapses die both ways and they never fire again.
+
+    `neurons` picks them by numbers, a mask, a slice or a set.
+    """
 
     population: Any
     neurons: Any = None
 
     def check(self, sim: Simulator) -> None:
-        """The population and the neurons exist."""
+        """The population and the neurons exist, and are not all dead."""
         p = _population(sim, self.population)
         if self.neurons is not None:
-            i = np.asarray(self.neurons)
-            if i.size and (i.min() < 0 or i.max() >= p.n):
-                raise ParameterError(f"neurons of {p.name!r} must lie in [0, {p.n}), got {i.min()}..{i.max()}")
+            self.neurons = _cells(self.neurons, p, "Lesion.neurons")
+        dead = np.flatnonzero(~np.isnan(sim.blocks[p.name].died))
+        if np.isin(np.arange(p.n) if self.neurons is None else self.neurons, dead).all():
+            raise ParameterError(f"{self}: all of these neurons are dead already")
 
     def apply(self, sim: Simulator) -> None:
         """They die now, with their synapses on both sides and whatever of them is on its way."""
         p = _population(sim, self.population)
-        dead = np.arange(p.n) if self.neurons is None else np.unique(np.asarray(self.neurons, dtype=np.int64))
-        sim.kill_neurons(p, dead[sim.blocks[p.name].alive[dead]], "lesion")
+        picked = np.arange(p.n) if self.neurons is None else np.unique(_cells(self.neurons, p, "Lesion.neurons"))
+        living = picked[sim.blocks[p.name].alive[picked]]
+        if self.neurons is not None and living.size < picked.size:
+            _warn(f"{self}: {picked.size - living.size} of {picked.size} neurons do not live (dead, or not yet born)")
+        elif not living.size:
+            _warn(f"{self}: no neuron of {p.name!r} is alive")
+        if living.size:
+            sim.kill_neurons(p, living, "lesion")
 
 
 @dataclass
 class AddSynapses(Intervention):
-    """Add given synapses (index lists), on the first lane."""
+    """Add synapses: one from each of `source` to the `target` at the same place of its list.
+
+    `weight` (mV, or pA onto currents; one, or one for each) is not negative, the sign comes from the source population;
+    if not given, they begin as the first of the projection did.  On spines the weight is read off the size, so that
+    none can be given.  `delay` (ms, one or one for each) is one of those that the projection has; the shortest if not
+    given.
+    """
 
     projection: Any
     source: Any
     target: Any
-    weight: float | None = None
+    weight: Any = None
+    delay: Any = None
+
+    def _pairs(self, sim: Simulator, q: Projection) -> tuple[I8, I8]:
+        """Lists of sources and targets of equal length; a pair twice only where pairs may have several contacts."""
+        self.source = _cells(self.source, q.source, "AddSynapses.source", ordered=True)
+        self.target = _cells(self.target, q.target, "AddSynapses.target", ordered=True)
+        if self.source.shape != self.target.shape:
+            raise ParameterError(
+                f"AddSynapses.source and .target must be lists of equal length, got {self.source.size} and "
+                f"{self.target.size}"
+            )
+        pair = self.source * q.target.n + self.target
+        if not q.multapses and np.unique(pair).size != pair.size:
+            raise ParameterError(f"{self} names a pair twice: connect {q.name!r} with multapses=True if that is meant")
+        return self.source, self.target
+
+    def _weights(self, sim: Simulator, q: Projection, n: int) -> F8 | None:
+        """Signed weights, (n,); None: as the first ones."""
+        if self.weight is None:
+            if q.spines is None and not np.size(q.weight):
+                raise ParameterError(
+                    f"AddSynapses needs weight=: {q.name!r} began without synapses, so that it has none"
+                )
+            return None
+        if q.spines is not None and not sim.integrated[q.name]:
+            raise ParameterError(
+                f"AddSynapses.weight={shown(self.weight)}: {q.name!r} has spines, whose weight is read off their size; "
+                "leave out weight=, the newborns begin as the first ones did"
+            )
+        given = self.weight if np.ndim(self.weight) else [self.weight]
+        low = -np.inf if q.signed else 0.0
+        cure = "the sign comes from the source population" if not q.signed else ""
+        unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
+        values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, cure=cure) for w in given])
+        if values.size not in (1, n):
+            raise ParameterError(f"AddSynapses.weight must be a number or a list of {n}, got {values.size} values")
+        most = float(np.finfo(sim.tables[q.name].weight.dtype).max)
+        if np.abs(values).max(initial=0.0) > most:
+            raise ParameterError(f"AddSynapses.weight must not exceed {most:.3g} {unit}, got {shown(self.weight)}")
+        sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
+        return np.asarray(sign * np.broadcast_to(values, n))
+
+    def _lanes(self, sim: Simulator, q: Projection, n: int) -> I8:
+        """The lane of each, (n,)."""
+        delays = sim.tables[q.name].delays
+        if self.delay is None:
+            return np.zeros(n, dtype=np.int64)
+        given = self.delay if np.ndim(self.delay) else [self.delay]
+        values = np.array([as_number(d, "AddSynapses.delay", "ms", above=0.0) for d in given])
+        if values.size not in (1, n):
+            raise ParameterError(f"AddSynapses.delay must be a number or a list of {n}, got {values.size} values")
+        lane = np.argmin(np.abs(delays[None, :] - values[:, None]), axis=1)
+        if np.any(np.abs(delays[lane] - values) > 1e-9 * delays[lane]):
+            raise ParameterError(
+                f"AddSynapses.delay must be one of the delays of {q.name!r}, {shown(delays.tolist())} ms, got "
+                f"{shown(self.delay)}: a projection has the delays that it was connected with"
+            )
+        return np.broadcast_to(lane, n).astype(np.int64)
 
     def check(self, sim: Simulator) -> None:
-        """Lists of equal length."""
-        _projection(sim, self.projection)
-        if np.shape(self.source) != np.shape(self.target):
-            raise ParameterError("AddSynapses.source and .target must be lists of equal length")
+        """Cells that there are, free pairs, weights and delays that are possible."""
+        q = _projection(sim, self.projection)
+        source, target = self._pairs(sim, q)
+        self._weights(sim, q, source.size)
+        self._lanes(sim, q, source.size)
+        for p, cells in ((q.source, source), (q.target, target)):
+            dead = cells[~np.isnan(sim.blocks[p.name].died[cells])]
+            if dead.size:
+                raise ParameterError(f"{self}: neuron {int(dead[0])} of {p.name!r} is dead")
+        if not q.multapses and _settled(sim, q):
+            taken = sim.tables[q.name].occupied(source, target, np.zeros(0, dtype=np.int64))
+            if taken.any():
+                k = int(np.argmax(taken))
+                raise ParameterError(
+                    f"{self}: the pair ({source[k]}, {target[k]}) has a synapse already; remove it first (schedule "
+                    f"that before this), or connect {q.name!r} with multapses=True"
+                )
 
     def apply(self, sim: Simulator) -> None:
-        """Link and log them; spikes in flight are not carried."""
+        """Link and log them; spikes in flight are not carried.  Pairs that are not free are passed over, and told."""
         q = _projection(sim, self.projection)
-        source = np.atleast_1d(np.asarray(self.source, dtype=np.int64))
-        target = np.atleast_1d(np.asarray(self.target, dtype=np.int64))
+        source, target = self._pairs(sim, q)
         n = source.size
-        plan = Plan("intervention", source=source, target=target, lane=np.zeros(n, dtype=np.int64))
+        plan = Plan("intervention", source=source, target=target, lane=self._lanes(sim, q, n))
         plan.birth_cause = np.full(n, cause_code("intervention"), dtype=np.uint8)
-        if self.weight is not None:
-            sign = -1.0 if q.source.inhibitory else 1.0
-            plan.birth_weight = np.full(n, sign * self.weight, dtype=np.float32)
-        sim.apply_plans(q, [plan])
+        weight = self._weights(sim, q, n)
+        if weight is not None:
+            plan.birth_weight = weight.astype(sim.tables[q.name].weight.dtype)
+        done = sim.apply_plans(q, [plan])
+        if done.refused:
+            told = {"occupied": "on pairs that have one already", "absent": "on neurons that are dead or not yet born"}
+            why = ", ".join(f"{k} {told.get(word, word)}" for word, k in done.refused.items())
+            _warn(f"{self}: {done.n_born} of {n} synapses were made; refused: {why}")
         sim.refresh_weights(q)
 
 
-def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, str, Any]:
+def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, str, I8]:
     """Target population, name of the factor, and targets of a projection that uses `TrophicFactor`."""
     q = _projection(sim, thing)
     used = [m for m in q.mechanisms if isinstance(m, TrophicFactor)]
     if not used:
         raise BuildError(f"{q.name!r} does not use TrophicFactor: {what} has nothing to act on")
     if targets is None:
-        return q.target.name, used[0].factor, slice(None)
-    i = np.asarray(targets)
-    if i.size and (i.min() < 0 or i.max() >= q.target.n or not np.issubdtype(i.dtype, np.integer)):
-        raise ParameterError(f"targets of {what} must be indices in [0, {q.target.n}) of {q.target.name!r}, got {i}")
-    return q.target.name, used[0].factor, i
+        return q.target.name, used[0].factor, np.arange(q.target.n)
+    return q.target.name, used[0].factor, _cells(targets, q.target, f"{what}.targets")
 
 
 @dataclass
@@ -250,9 +408,9 @@ class Infuse(Intervention):
 
     def check(self, sim: Simulator) -> None:
         """The projection has a factor; the rate is not negative."""
-        _factor(sim, self.projection, self.targets, "Infuse")
-        if not np.isfinite(self.rate) or self.rate < 0:
-            raise ParameterError(f"Infuse.rate must be a number >= 0 (1/day), got {self.rate!r}")
+        _, _, targets = _factor(sim, self.projection, self.targets, "Infuse")
+        self.targets = None if self.targets is None else targets
+        self.rate = as_number(self.rate, "Infuse.rate", "1/day", low=0.0)
 
     def apply(self, sim: Simulator) -> None:
         """From the next tick on."""
@@ -270,9 +428,9 @@ class Antagonise(Intervention):
 
     def check(self, sim: Simulator) -> None:
         """The projection has a factor; the share lies in [0, 1]."""
-        _factor(sim, self.projection, self.targets, "Antagonise")
-        if not 0.0 <= self.share <= 1.0:
-            raise ParameterError(f"Antagonise.share must lie in [0, 1], got {self.share!r}")
+        _, _, targets = _factor(sim, self.projection, self.targets, "Antagonise")
+        self.targets = None if self.targets is None else targets
+        self.share = as_number(self.share, "Antagonise.share", low=0.0, high=1.0)
 
     def apply(self, sim: Simulator) -> None:
         """From the next tick on."""

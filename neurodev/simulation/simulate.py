@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import threading
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine.checks import approximations, mechanisms_of
+from neurodev.engine.checks import approximations, check_duration, mechanisms_of
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator, TickReport
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, SimulationError, nearest, shown
+from neurodev.params import as_flag, as_number, check_memory, door
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, check_recording
@@ -22,12 +28,14 @@ from neurodev.runs.run import Run
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
-from neurodev.units import day, hour
+from neurodev.units import day, hour, slack
 from neurodev.writing import absolute
 
 _FLUSH_SECONDS = 2.0
-_STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
 _FLUSH_BYTES = 1 << 26  # of spikes that are gathered at most
+_STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
+_CLOCKS = ("life", "spike")
+_SHORTEST_PROBE = 1e-3  # ms between two samples of a probe
 _PIECE = 2000.0  # ms of spikes between two looks at keyboard, clock and progress bar, in a tick of a minute
 _LEAST_PIECE = 1.0  # ms
 _QUICK, _SLOW = 0.25, 1.0  # s that a piece takes before pieces grow or shrink
@@ -62,8 +70,14 @@ class Simulation:
     >>> sim = Simulation(net, acceleration=120)
     >>> sim.run(1 * day)
     >>> run = sim.close()
+
+    Notes
+    -----
+    While it runs, and until it is closed, its network cannot be changed; interventions (`at`) do that.  Any thread may
+    drive it, one at a time.
     """
 
+    @door
     def __init__(
         self,
         network: Network,
@@ -79,23 +93,33 @@ class Simulation:
         overwrite: bool = False,
     ) -> None:
         if not isinstance(network, Network):
-            raise ParameterError(f"network must be an nd.Network, got {network!r}")
+            raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
+        check_recording(record)  # before an older run of that name makes way
+        if not isinstance(study, str):
+            raise ParameterError(f"study must be the text of a study, got {shown(study)}")
+        self._progress, overwrite = as_flag(progress, "progress"), as_flag(overwrite, "overwrite")
         self.path = absolute(scratch_file() if to is None else to)
-        check_recording(record)
         self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
-        self._progress = progress
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
+        self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
         self._closed = False
+        self._busy = threading.RLock()
+        self._running = False
         self._last_flush = time.perf_counter()
         self._open_tick = -1
         self._piece = _PIECE
-        self.file = RunFile.create(self.path, overwrite=overwrite)
+        try:
+            self.file = RunFile.create(self.path, overwrite=overwrite)
+        except BaseException:
+            network.end(self.simulator)
+            raise
         try:
             self.recorder = Recorder(self.file, record, causes=self.simulator.causes)
             self._describe(study)
         except BaseException:
             self.file.discard()
+            network.end(self.simulator)
             raise
         self.simulator.engine.sink = self._sink
         self.simulator.listeners.append(self)
@@ -171,6 +195,7 @@ class Simulation:
             r.neurons(name, events)
         for name, batch in report.logs.items():
             r.log(name, batch)
+        self._record_moments()
         if r.snapshot_due(report.life):
             label = f"{report.life / day:g}"
             for q in simulator.network.projections.values():
@@ -184,6 +209,12 @@ class Simulation:
         """Flush by the clock on the wall, wherever in a tick."""
         if time.perf_counter() - self._last_flush > _FLUSH_SECONDS:
             self._flush()
+
+    def _record_moments(self) -> None:
+        s = self.simulator
+        for what, moments in (("synapses", s.moments), ("neurons", s.neuron_moments)):
+            for name, noted in moments.items():
+                self.recorder.moments(what, name, noted.take())
 
     def _flush(self) -> None:
         self.recorder.flush(self.simulator.n_tick)
@@ -201,46 +232,102 @@ class Simulation:
         """Spike time since the start, ms."""
         return self.simulator.spike
 
-    def at(self, when: float, what: Intervention, *, clock: str = "life") -> Simulation:
-        """Schedule an intervention at a life time (or a spike time, with ``clock="spike"``), ms."""
-        if not isinstance(what, Intervention):
-            raise ParameterError(f"what must be an intervention such as nd.Silence(retina), got {what!r}")
-        if clock not in ("life", "spike"):
-            raise ParameterError(f"clock must be 'life' or 'spike', got {clock!r}")
-        spike = when / self.simulator.acceleration if clock == "life" else when
-        if not np.isfinite(spike) or spike < self.spike - 1e-9:
-            raise ParameterError(
-                f"when={when!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes"
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        """Refuse to touch a simulation that is closed, or that another thread is driving."""
+        if not self._busy.acquire(blocking=False):
+            raise SimulationError(
+                f"cannot {what}: another thread is driving this simulation; wait until its run returns"
             )
-        what.check(self.simulator)
-        self._schedule.append((spike, len(self._schedule), what))
-        self._schedule.sort(key=lambda x: x[:2])
-        done = [f"{s:g} ms of spikes: {w}" for s, _, w in self._schedule]
-        self.file.set_item("interventions", done)
-        if new := foreign(what):
-            self._foreign |= new
-            self.file.set_item("provenance", {"sources": self._foreign})
+        try:
+            if self._closed:
+                raise ParameterError(f"cannot {what}: this simulation is closed; make a new one")
+            yield
+        finally:
+            self._busy.release()
+
+    @door
+    def at(self, when: float, what: Intervention, *, clock: str = "life") -> Simulation:
+        """Schedule an intervention at a life time (or a spike time, with ``clock="spike"``), ms.
+
+        Raises
+        ------
+        ParameterError, BuildError
+            For a time that has passed, and for what can never be done.
+
+        Warns
+        -----
+        UserWarning
+            At its time, if it can do less than was asked; when the run is closed, if that time never came.
+        """
+        if not isinstance(what, Intervention):
+            raise ParameterError(f"what must be an intervention such as nd.Silence(retina), got {shown(what)}")
+        if clock not in _CLOCKS:
+            raise ParameterError(f"clock must be 'life' or 'spike', got {shown(clock)}{nearest(str(clock), _CLOCKS)}")
+        when = as_number(when, "when", "ms")
+        with self._alone("schedule an intervention"):
+            spike = when / self.simulator.acceleration if clock == "life" else when
+            if not np.isfinite(spike) or spike < self.spike - slack(self.spike):
+                raise ParameterError(
+                    f"when={when!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes"
+                )
+            what = copy.copy(what)  # its picks become numbers, and stay what they are now
+            what.check(self.simulator)
+            self._schedule.append((spike, len(self._asked), what))
+            self._schedule.sort(key=lambda x: x[:2])
+            self.simulator.coming = [w for _, _, w in self._schedule]
+            self._asked.append(f"{spike:g} ms of spikes: {what}")
+            self.file.set_item("interventions", self._asked)
+            if new := foreign(what):
+                self._foreign |= new
+                self.file.set_item("provenance", {"sources": self._foreign})
         return self
 
-    def probe(self, what: Any, signal: str = "V", *, every: float = 1.0) -> Probe:
-        """Sample V of a population (mV), a neuron signal, or a column of a projection, every `every` ms of spikes."""
-        p = Probe(self.simulator, what, signal)
-        if not every > 0:
-            raise ParameterError(f"every must be a positive number of ms, got {every!r}")
-        self._probes.append((self.spike + every, every, p))
+    @door
+    def probe(self, what: Any, signal: str = "V", *, every: float = 1.0, cells: Any = None, uids: Any = None) -> Probe:
+        """Sample a signal of cells or a quantity of synapses, every `every` ms of spikes; see `Probe`.
+
+        Parameters
+        ----------
+        what : Population, Projection or name
+        signal : str
+            ``"V"`` (mV) or a neuron signal; ``"weight"``, ``"uid"`` or a column of a projection.
+        every : float, ms of spikes
+        cells : selection, optional
+            Only these cells of a population.
+        uids : list of int, optional
+            Only these synapses of a projection.
+        """
+        every = as_number(every, "every", "ms", above=0.0)
+        if every < _SHORTEST_PROBE:
+            raise ParameterError(f"every must be at least {_SHORTEST_PROBE:g} ms, got {every!r}")
+        with self._alone("make a probe"):
+            p = Probe(self.simulator, what, signal, cells, uids)
+            self._probes.append((self.spike + every, every, p))
         return p
 
+    @door
     def run(self, duration: float) -> Simulation:
         """Run for `duration` of life time, ms; Ctrl-C leaves a sealed, readable run."""
-        if self._closed:
-            raise ParameterError("this simulation is closed: make a new one")
-        if not isinstance(duration, (int, float)) or not np.isfinite(duration) or duration <= 0:
-            raise ParameterError(f"duration must be a positive life time in ms, e.g. 30*day, got {duration!r}")
+        with self._alone("run"):
+            if self._running:
+                raise SimulationError("cannot run: this simulation is running already, and runs one thing at a time")
+            check_duration(self.simulator.network, duration, self.simulator.tick, self.simulator.acceleration)
+            length = duration / self.simulator.acceleration
+            size = sum(8.0 * length / every * p.size for _, every, p in self._probes)
+            check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")
+            self._running = True
+            try:
+                return self._run(duration)
+            finally:
+                self._running = False
+
+    def _run(self, duration: float) -> Simulation:
         end = self.simulator.spike + duration / self.simulator.acceleration
         bar = Progress(self.simulator, end) if self._progress else None
         with Patience() as patience:  # what is recorded of a tick is all of it or nothing
             try:
-                while self.simulator.spike < end - 1e-9:
+                while self.simulator.spike < end - slack(end):
                     patience.check()
                     self._one_piece(end)
                     self.file.begin()  # it goes: an older run of that name need not come back
@@ -266,8 +353,10 @@ class Simulation:
             stop = min(stop, min(p[0] for p in self._probes))
         s.run_until_spike(stop)
         self._sample(stop)
-        while self._schedule and self._schedule[0][0] <= s.spike + 1e-9:
-            self._schedule.pop(0)[2].apply(s)
+        while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
+            what = self._schedule.pop(0)[2]
+            s.coming = [w for _, _, w in self._schedule]
+            what.apply(s)
         took = time.perf_counter() - begin
         if took > _SLOW and self._piece > _LEAST_PIECE:
             self._piece /= 2
@@ -279,6 +368,7 @@ class Simulation:
         """Seal what there is, and say what became of it; a run that never got going leaves an older one in place."""
         if self.file.older_waits:
             self._closed = True
+            self.simulator.network.end(self.simulator)
             self.file.discard()
             done = f"{str(self.path)!r} is the older run still: the new one had not begun"
         else:
@@ -288,7 +378,7 @@ class Simulation:
 
     def _sample(self, now: float) -> None:
         for i, (when, every, p) in enumerate(self._probes):
-            if when <= now + 1e-9:
+            if when <= now + slack(now):
                 p.sample(now)
                 self._probes[i] = (when + every, every, p)
 
@@ -296,10 +386,11 @@ class Simulation:
         if self._closed:
             return
         self._closed = True
+        s = self.simulator
+        s.network.end(s)
         if self.file.failed:  # nothing can be written that would fit what is there
             self.file.abandon()
             return
-        s = self.simulator
         try:
             s.engine.flush_spikes()
             for q in s.network.projections.values():
@@ -308,6 +399,7 @@ class Simulation:
                     self.recorder.snapshot(q.name, "final", s.tables[q.name].state())
             for name, neurons in s.neuron_logs.items():
                 self.recorder.neurons(name, neurons.take())
+            self._record_moments()
             self.file.set_item("finished", finished)
             self.file.set_item("life", s.life, "ms")
             self.file.set_item("events", s.engine.events)
@@ -317,16 +409,34 @@ class Simulation:
             self.file.abandon()  # nothing, where it was sealed
 
     def close(self) -> Run:
-        """Seal the run file and return the run; Ctrl-C waits until it is sealed."""
-        with Patience():
-            self._seal(True)
+        """Seal the run file and return the run; Ctrl-C waits until it is sealed.
+
+        Warns
+        -----
+        UserWarning
+            If interventions were scheduled for times that the run did not reach.
+        """
+        if not self._closed:
+            with self._alone("close"), Patience():
+                if self._schedule:
+                    late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
+                    warnings.warn(
+                        f"{len(self._schedule)} interventions were never made, the run ended at {self.spike:g} ms of "
+                        f"spikes before their time: {late}",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+                self._seal(True)
         return Run(self.path)
 
 
+@door
 def simulate(network: Network, duration: float, **options: Any) -> Run:
     """Run a network for `duration` of life time (ms) and return the run.
 
     Options are those of `Simulation`; a progress bar is shown unless ``progress=False``.
     """
     options.setdefault("progress", True)
+    if isinstance(network, Network):  # before a file is made
+        check_duration(network, duration, options.get("tick", 2 * hour), options.get("acceleration", 1.0))
     return Simulation(network, **options).run(duration).close()

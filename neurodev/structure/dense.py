@@ -56,7 +56,7 @@ class DenseTable(Table):
         self.grid(self.row)[:] = np.arange(self.n_source, dtype=np.uint32)[:, None]
 
     @property
-    def weight(self) -> NDArray[Any]:  # type: ignore[override]
+    def weight(self) -> NDArray[Any]:
         """Weights by slot, (capacity,).
 
         Setting it takes these, or a value for each pair as (n_source, n_target), also flat: they go to the slots of

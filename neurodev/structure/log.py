@@ -110,6 +110,33 @@ class StructuralLog:
         return out
 
 
+class Moments:
+    """When an experimenter's births and deaths happened: between ticks, of which alone the log tells.
+
+    Gathers them until a recorder takes them: who (a uid, or a neuron), birth or death, and life time in ms.
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[NDArray[Any], int, float]] = []
+
+    def note(self, who: NDArray[Any], kind: int, life: float) -> None:
+        """Births or deaths at one time."""
+        if who.size:
+            self._pending.append((who, kind, life))
+
+    def take(self) -> dict[str, NDArray[Any]]:
+        """Everything since the last call, as columns (n,): ``who``, ``kind``, ``life``; empty if there was nothing."""
+        found, self._pending = self._pending, []
+        if not found:
+            return {}
+        sizes = [who.size for who, _, _ in found]
+        return {
+            "who": np.concatenate([who for who, _, _ in found]).astype("<u8"),
+            "kind": np.repeat(np.array([kind for _, kind, _ in found], dtype="u1"), sizes),
+            "life": np.repeat(np.array([life for _, _, life in found], dtype="<f8"), sizes),
+        }
+
+
 class NeuronBatch(NamedTuple):
     """Births and deaths of the neurons of a population, one row each, deaths of a tick first.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -36,8 +37,8 @@ class Sheet(metaclass=Spoken):
 def grid_shape(n: int, width: float, height: float) -> tuple[int, int]:
     """Columns and rows of the grid of exactly `n` places whose cells are most nearly square."""
     best = (n, 1)
-    divisors = [k for k in range(1, int(np.sqrt(n)) + 1) if n % k == 0]
-    for rows in sorted({*divisors, *(n // k for k in divisors)}):
+    small = [rows for rows in range(1, math.isqrt(n) + 1) if n % rows == 0]
+    for rows in sorted({*small, *(n // rows for rows in small)}):
         columns = n // rows
         skew = abs(np.log((width / columns) / (height / rows)))
         if skew < abs(np.log((width / best[0]) / (height / best[1]))):

@@ -135,6 +135,9 @@ class SpinesLike(Protocol):
 class LivesLike(Protocol):
     """Births and deaths of neurons."""
 
+    def days(self, population: Any) -> F8:
+        """Life time of each of them, days."""
+
     def batch(self, population: Any) -> NeuronBatch:
         """Those of one population."""
 

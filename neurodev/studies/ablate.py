@@ -22,7 +22,7 @@ from neurodev.engine.network import Network
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.runs.run import Run
-from neurodev.studies import development, reading
+from neurodev.studies import blame, development, reading
 
 EVENTS_PER_TICK = 100_000_000  # a runaway is reported after so many, unless the study says otherwise
 _COLUMNS = (
@@ -57,7 +57,7 @@ def used(study: reading.Study, network: Network) -> Iterator[tuple[Use, Mechanis
     """Every mechanism of a study, where it stands, beside the object that it became."""
     for part, built in (("population", network.populations), ("projection", network.projections)):
         for where, given in study.table.get(part, {}).items():
-            mechanisms: list[Mechanism] = built[where].mechanisms
+            mechanisms: tuple[Mechanism, ...] = built[where].mechanisms
             for index, m in zip(range(len(given.get("use", []))), mechanisms, strict=True):
                 yield Use(part, where, index), m
 
@@ -91,7 +91,7 @@ def conditions(study: reading.Study) -> list[Condition]:
         return m if kinds.count(m) == 1 else f"{m} of {u.where}"
 
     out = [Condition("full")]
-    if development.build(study, shuffled=True).describe() != network.describe():
+    if development.correlated(network):
         out.append(Condition("drive shuffled", shuffled=True))
     for u in everything:
         gone = dependants(u, everything)
@@ -116,7 +116,8 @@ def changed(study: reading.Study, condition: Condition) -> reading.Study:
     """A copy of the study under a condition."""
     s = copy.deepcopy(study)
     for u, key in condition.off:
-        s.table[u.part][u.where]["use"][u.index][key] = False
+        given = s.table[u.part][u.where]["use"][u.index]
+        (given["parameters"] if key in given.get("parameters", {}) else given)[key] = False
     for u in sorted(condition.without, key=lambda u: -u.index):  # from the end, so that places stay
         del s.table[u.part][u.where]["use"][u.index]
     return s
@@ -143,6 +144,8 @@ def one(path: str, overrides: dict[str, str], condition: Condition, seed: int) -
             return {"condition": condition.name, "seed": seed, **numbers(run)}
         except NeurodevError as e:
             return {"condition": condition.name, "seed": seed, "stopped": str(e)}
+        except Exception as e:  # of a part of the user's; other processes would tell it without its place
+            return {"condition": condition.name, "seed": seed, "stopped": blame.told(e)}
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -176,7 +179,8 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int) -> list[di
         if value < 1:
             raise ParameterError(f"{name} must be at least 1, got {value!r}")
     s = reading.load(path, overrides)
-    first = int(s.table.get("seed", 0))
+    first = s.seed
+    development.duration(s)  # what is wrong in [run] stops here, not in every row
     work = [(c, first + k) for c in conditions(s) for k in range(seeds)]
     results = []
 

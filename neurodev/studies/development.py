@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import Any
 
 from neurodev.engine.network import Network, Spines
-from neurodev.errors import NeurodevError, StudyError, nearest
+from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
 from neurodev.neurons.drive import Drive
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
 from neurodev.structure.places import Sheet
-from neurodev.studies.reading import Place, Study, call, check_keys, made, quantity
+from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
+from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
 
+_SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled")
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
+_USE = 'use = [{ kind = "STDP" }]'
 
 
 def build(study: Study, seed: int | None = None, shuffled: bool = False, without: str | None = None) -> Network:
@@ -26,55 +30,89 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     seed : int, optional
         Instead of the study's own.
     shuffled : bool
-        Shuffle every drive that has correlations: the control.
+        Shuffle every drive that has correlations: the control; so does ``shuffled = true`` in the study.
     without : str, optional
         A mechanism to leave out (for ablations).
+
+    Raises
+    ------
+    StudyError
+        With file and line, and the nearest valid key; if there is nothing to shuffle.
     """
     t = study.table
-    check_keys(study, t, ("seed", "sheet", "population", "projection", "background", "run", "at", "name"), ())
-    sheet = call(study, Sheet, t.get("sheet", {}), ("sheet",))
-    net = Network(seed=t.get("seed", 0) if seed is None else seed, sheet=sheet)
-    for name, given in t.get("population", {}).items():
-        _populate(study, net, name, given, shuffled, without)
-    for k, given in enumerate(t.get("background", [])):
+    if "data" in t and "population" not in t:
+        raise StudyError(f"{study.where('data')}: this is a study of training: neurodev train {study.path}")
+    check_keys(study, t, _SECTIONS, ())
+    sheet = call(study, Sheet, table_at(study, t.get("sheet", {}), ("sheet",), "[sheet]"), ("sheet",))
+    net = Network(seed=study.seed if seed is None else seed, sheet=sheet)
+    control = _flag(study, t, "shuffled", ()) or shuffled
+    changed = []
+    for name, given in table_at(study, t.get("population", {}), ("population",), "[population.NAME]").items():
+        table = table_at(study, given, ("population", name), "[population.NAME]")
+        changed.append(_populate(study, net, name, table, control, without))
+    if control and not any(changed):
+        drives = [f"{name} is {type(p.model).__name__}" for name, p in net.populations.items() if p.is_drive]
+        raise StudyError(
+            f"{study.path}: no drive has correlations to be shuffled ({', '.join(drives) or 'there is none'}): the "
+            "control would be the run itself; leave out --shuffled (in the study: shuffled)"
+        )
+    inputs = tables_at(study, t.get("background", []), ("background",), "[[background]]")
+    for k, given in enumerate(inputs):
         place = ("background", k)
         target = _named(study, net, given.get("target"), (*place, "target"))
         drive = made(study, "background", given, place, ("target",), default="Background")
-        try:
+        with told_at(study, *place):
             net.background(target, drive)
-        except NeurodevError as e:
-            raise StudyError(f"{study.where(*place)}: {e}") from e
-    for name, given in t.get("projection", {}).items():
-        _connect(study, net, name, given, without)
+    for name, given in table_at(study, t.get("projection", {}), ("projection",), "[projection.NAME]").items():
+        _connect(study, net, name, table_at(study, given, ("projection", name), "[projection.NAME]"), without)
     return net
+
+
+def correlated(network: Network) -> list[str]:
+    """Names of the populations whose drive has correlations that a control can shuffle."""
+    drives = {name: p.model for name, p in network.populations.items() if isinstance(p.model, Drive)}
+    able = {name: d for name, d in drives.items() if type(d).shuffled is not Drive.shuffled}
+    return [name for name, d in able.items() if _differ(d, d.shuffled())]
+
+
+def _differ(a: Drive, b: Drive) -> bool:
+    """Whether two drives are not the same; arrays by identity, which a change of something else keeps."""
+    return type(a) is not type(b) or any(v is not vars(b).get(k) for k, v in vars(a).items())
+
+
+def _flag(study: Study, given: dict[str, Any], key: str, place: Place) -> bool:
+    """A truth value of a table, false if it is not there."""
+    value = given.get(key, False)
+    if not isinstance(value, bool):
+        raise StudyError(f"{study.where(*place, key)}: {key} must be true or false, got {value!r}")
+    return value
 
 
 def _populate(
     study: Study, net: Network, name: str, given: dict[str, Any], shuffled: bool, without: str | None
-) -> None:
+) -> bool:
+    """Add a population; returns whether its drive was changed by shuffling."""
     place: Place = ("population", name)
     extra = ("n", "inhibitory", "jitter", "room", "use")
     model = made(study, ("neuron model", "drive"), given, place, extra)
+    changed = False
     if shuffled and isinstance(model, Drive) and type(model).shuffled is not Drive.shuffled:
-        model = model.shuffled()
+        with told_at(study, *place):
+            control = model.shuffled()
+        model, changed = control, _differ(model, control)
     if "n" not in given:
         raise StudyError(f"{study.where(*place)}: a population needs n, its size")
-    try:
-        p = net.add(
-            model,
-            given["n"],
-            name=name,
-            inhibitory=given.get("inhibitory", False),
-            jitter=quantity(given.get("jitter", 0.0)),
-            room=given.get("room", 0),
-        )
+    inhibitory = _flag(study, given, "inhibitory", place)
+    with told_at(study, *place, "jitter"):
+        jitter = number(given.get("jitter", 0.0), ("um",), "jitter")
+    with told_at(study, *place):
+        p = net.add(model, given["n"], name=name, inhibitory=inhibitory, jitter=jitter, room=given.get("room", 0))
         p.use(*_used(study, given, place, without))
-    except NeurodevError as e:
-        raise e if isinstance(e, StudyError) else StudyError(f"{study.where(*place)}: {e}") from e
+    return changed
 
 
 def _named(study: Study, net: Network, name: Any, place: Place) -> Any:
-    if name not in net.populations:
+    if not isinstance(name, str) or name not in net.populations:
         raise StudyError(
             f"{study.where(*place)}: no population {name!r}{nearest(str(name), net.populations)}; "
             f"there are {sorted(net.populations)}"
@@ -83,7 +121,8 @@ def _named(study: Study, net: Network, name: Any, place: Place) -> Any:
 
 
 def _used(study: Study, given: dict[str, Any], place: Place, without: str | None) -> list[Mechanism]:
-    mechanisms = (made(study, "mechanism", use, (*place, "use", k)) for k, use in enumerate(given.get("use", [])))
+    uses = tables_at(study, given.get("use", []), (*place, "use"), _USE)
+    mechanisms = (made(study, "mechanism", use, (*place, "use", k)) for k, use in enumerate(uses))
     return [m for m in mechanisms if m.name != without]
 
 
@@ -95,56 +134,129 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
     delay = given.get("delay", 1.0)
     if isinstance(delay, dict):
         delay = made(study, "delay", delay, (*place, "delay"), default="Uniform" if "low" in delay else "Fixed")
-    spines = call(study, Spines, given["spines"], (*place, "spines")) if "spines" in given else None
-    try:
+    spines = None
+    if "spines" in given:
+        table = table_at(study, given["spines"], (*place, "spines"), "spines = { weight = 4.0 }")
+        spines = call(study, Spines, table, (*place, "spines"))
+    with told_at(study, *place, "weight"):
+        weight = quantity(given.get("weight"), WEIGHT)
+    with told_at(study, *place, "delay"):
+        delay = quantity(delay, TIME)
+    multapses = _flag(study, given, "multapses", place)
+    with told_at(study, *place):
         q = net.connect(
-            source, target, wiring, weight=quantity(given.get("weight")), delay=quantity(delay), spines=spines,
-            name=name,
-            multapses=given.get("multapses", False), branch=given.get("branch"),
+            source, target, wiring, weight=weight, delay=delay, spines=spines, name=name, multapses=multapses,
+            branch=given.get("branch"),
         )  # fmt: skip
         q.use(*_used(study, given, place, without))
-    except NeurodevError as e:
-        raise e if isinstance(e, StudyError) else StudyError(f"{study.where(*place)}: {e}") from e
+
+
+def _settings(study: Study, options: dict[str, Any]) -> dict[str, Any]:
+    """What ``[run]`` says of the simulation, and options beside it."""
+    given = table_at(study, study.table.get("run", {}), ("run",), "[run]")
+    check_keys(study, given, _RUN_KEYS, ("run",))
+    out: dict[str, Any] = {}
+    for key, value in given.items():
+        with told_at(study, "run", key):
+            meant = {"tick": TIME, "acceleration": ()}.get(key)
+            if meant is not None:
+                out[key] = number(value, meant, key)
+            elif key != "duration":
+                out[key] = value
+    return out | options
 
 
 def simulation(
     study: Study, network: Network, to: str | os.PathLike[str] | None = None, progress: bool = False, **options: Any
 ) -> Simulation:
-    """A simulation of a study's network, with its interventions scheduled."""
-    given = study.table.get("run", {})
-    check_keys(study, given, _RUN_KEYS, ("run",))
-    settings = {k: quantity(v) for k, v in given.items() if k != "duration"} | options
-    sim = Simulation(network, to=to, progress=progress, study=study.text, **settings)
+    """A simulation of a study's network, with its interventions scheduled.
+
+    The run keeps the study as it is run: with what ``--set`` changed, the seed of the network, and whether its drives
+    are shuffled.
+
+    Raises
+    ------
+    StudyError
+        With file and line, before a run file is begun wherever that can be known then.
+    """
+    settings = _settings(study, options)
+    at = tables_at(study, study.table.get("at", []), ("at",), "[[at]]")
+    planned = [_planned(study, what, ("at", k)) for k, what in enumerate(at)]
+    kept = _kept(study, network, options)
+    with told_at(study):
+        try:
+            sim = Simulation(network, to=to, progress=progress, study=kept.text, **settings)
+        except ParameterError as e:  # of [run], or of a part that is made only now
+            key = next((k for k in _RUN_KEYS if str(e).startswith(f"{k} must")), None)
+            raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
-        for k, what in enumerate(study.table.get("at", [])):
-            _schedule(study, sim, what, ("at", k))
+        for k, (when, clock, done) in enumerate(planned):
+            with told_at(study, "at", k):
+                sim.at(when, done, clock=clock)
     except BaseException:
         sim.file.discard()
         raise
     return sim
 
 
-def _schedule(study: Study, sim: Simulation, what: dict[str, Any], place: Place) -> None:
+def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:
+    """The study of a network that was built of it, perhaps with another seed or as a control."""
+    changes: dict[str, Any] = {}
+    if study.table.get("seed", 0) != network.seed or "seed" not in study.table:
+        changes["seed"] = network.seed
+    run = {k: v for k, v in options.items() if k in _RUN_KEYS and study.table.get("run", {}).get(k) != v}
+    return study.resolved(**changes, **({"run": run} if run else {}))
+
+
+def _planned(study: Study, what: dict[str, Any], place: Place) -> tuple[float, str, Any]:
+    """When, by which clock, and what is to be done."""
     done = made(study, "intervention", what, place, ("life", "spike"))
-    when = quantity(what.get("life", what.get("spike", 0.0)))
-    try:
-        sim.at(when, done, clock="spike" if "spike" in what else "life")
-    except NeurodevError as e:
-        raise StudyError(f"{study.where(*place)}: {e}") from e
+    clocks = [c for c in ("life", "spike") if c in what]
+    if len(clocks) != 1:
+        said = "both" if clocks else "neither"
+        raise StudyError(
+            f"{study.where(*place)}: an intervention happens at a life time or at a spike time, and {said} is given: "
+            'write life = "10 day" or spike = "5 minute"'
+        )
+    with told_at(study, *place, clocks[0]):
+        when = number(what[clocks[0]], TIME, clocks[0])
+    return when, clocks[0], done
 
 
 def duration(study: Study) -> float:
     """Life time of the run, ms."""
-    value = quantity(study.table.get("run", {}).get("duration", 0.0))
-    if not isinstance(value, (int, float)) or value <= 0:
-        raise StudyError(f'{study.where("run", "duration")}: [run] needs duration = "30 day", a positive life time')
-    return float(value)
+    given = table_at(study, study.table.get("run", {}), ("run",), "[run]")
+    check_keys(study, given, _RUN_KEYS, ("run",))
+    with told_at(study, "run", "duration"):
+        if "duration" not in given:
+            raise StudyError('[run] needs duration = "30 day", a positive life time')
+        value = number(given["duration"], TIME, "duration")
+        if not 0.0 < value < float("inf"):
+            raise StudyError(f'duration must be a positive life time such as "30 day", got {given["duration"]!r}')
+    return value
+
+
+def lacking(study: Study, mechanism: str) -> Study:
+    """A copy of the study without a mechanism, wherever it is used."""
+    out = copy.deepcopy(study)
+    for part in ("population", "projection"):
+        for name, given in table_at(out, out.table.get(part, {}), (part,), f"[{part}.NAME]").items():
+            uses = tables_at(
+                out, table_at(out, given, (part, name), f"[{part}.NAME]").get("use", []), (part, name, "use"), _USE
+            )
+            if uses:
+                given["use"] = [u for u in uses if str(u.get("kind")).rpartition(":")[2] != mechanism]
+    return out
 
 
 def run(
     study: Study, to: str | os.PathLike[str] | None = None, *, seed: int | None = None, shuffled: bool = False,
     without: str | None = None, progress: bool = False, **options: Any,
 ) -> Run:  # fmt: skip
-    """Build, run and close a study."""
-    network = build(study, seed, shuffled, without)
-    return simulation(study, network, to, progress, **options).run(duration(study)).close()
+    """Build, run and close a study; the run keeps it as it is run, with all that is asked for here."""
+    if without is not None:
+        study = lacking(study, without)
+    if shuffled:
+        study = study.resolved(shuffled=True)
+    network, life = build(study, seed), duration(study)
+    return simulation(study, network, to, progress, **options).run(life).close()

@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
-import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import neurodev.units as units
-from neurodev import registry
-from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
+from neurodev import registry, rng
+from neurodev.errors import NeurodevError, ParameterError, RunFileError, StudyError, nearest
 from neurodev.registry import Kinds
+from neurodev.studies import blame, writing
 from neurodev.studies.lines import lines_of
+from neurodev.studies.quantities import quantity, units_of
 
 Place = tuple[str | int, ...]
 
-_UNIT = {k: v for k, v in vars(units).items() if isinstance(v, float)}
-_QUANTITY = re.compile(r"^\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*([A-Za-z]\w*)\s*$")
 # parameters that are things themselves, each a table with a kind (or a list of such tables)
 _NESTED = {
     "dendrite": "dendrite", "wiring": "wiring", "delay": "delay", "curve": "growth curve", "surrogate": "surrogate",
     "layer": "layer", "layers": "layer",
 }  # fmt: skip
 _ALWAYS_NESTED = ("dendrite", "wiring")
-
-
-def quantity(value: Any) -> Any:
-    """``"30 day"`` as a number in neurodev's units, in lists too; anything else as it is."""
-    if isinstance(value, list):
-        return [quantity(v) for v in value]
-    if isinstance(value, str) and (m := _QUANTITY.match(value)):
-        if m[2] not in _UNIT:
-            raise StudyError(f"unknown unit {m[2]!r} in {value!r}{nearest(m[2], _UNIT)}; units are {sorted(_UNIT)}")
-        return float(m[1]) * _UNIT[m[2]]
-    return value
+# tables that a study may leave to their defaults, and that --set may therefore begin
+_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train")
 
 
 @dataclass
@@ -65,8 +56,75 @@ class Study:
                 return f"{self.path}, --set {'.'.join(map(str, part))}={self.overrides[part]}"
             if part in self._lines:
                 line = self._lines[part]
-                return f"{self.path}, line {line}: {self.text.splitlines()[line - 1].strip()!r}"
+                return f"{self.path}, line {line}: {self.text.split(chr(10))[line - 1].strip()!r}"
         return self.path
+
+    @property
+    def seed(self) -> int:
+        """The seed that the study gives itself; 0 without one.
+
+        Raises
+        ------
+        StudyError
+            If it is none.
+        """
+        with told_at(self, "seed"):
+            return rng.check_seed(self.table.get("seed", 0))
+
+    def resolved(self, **changes: Any) -> Study:
+        """The study as it is run: everything put into it by ``--set``, and `changes` of keys at its top.
+
+        Its text says the same as its table; it is the text as it was written, if nothing was changed.
+        """
+        table = copy.deepcopy(self.table)
+        for key, value in changes.items():
+            table[key] = {**table.get(key, {}), **value} if isinstance(value, dict) else value
+        if writing.same(self.text, table):
+            return Study(self.text, table, self.path, dict(self.overrides))
+        words = [f"--set {'.'.join(map(str, k))}={v}" for k, v in self.overrides.items()]
+        head = "".join(f"# {writing.printable(w)}\n" for w in (f"{Path(self.path).name}, as it was run", *words))
+        text = head + writing.written(table)
+        return Study(text, table, self.path, dict(self.overrides))
+
+
+@contextmanager
+def told_at(study: Study, *place: str | int) -> Iterator[None]:
+    """Whatever goes wrong in here is told as one message, with file and line of a place in the study.
+
+    Raises
+    ------
+    StudyError
+        In place of every exception but those about run files.
+    """
+    try:
+        yield
+    except RunFileError:
+        raise
+    except StudyError as e:
+        if str(e).startswith(study.path):
+            raise
+        raise StudyError(f"{study.where(*place)}: {e}") from e
+    except NeurodevError as e:
+        raise StudyError(f"{study.where(*place)}: {e}") from e
+    except Exception as e:
+        raise StudyError(f"{study.where(*place)}: refused with {blame.told(e)}") from e
+
+
+def settings(words: Sequence[str]) -> dict[str, str]:
+    """``["run.tick=5"]``, as ``--set`` gives it, as a dictionary.
+
+    Raises
+    ------
+    ParameterError
+        For a word that is not of the form KEY=VALUE.
+    """
+    out = {}
+    for w in words:
+        key, equals, value = w.partition("=")
+        if not equals or not key:
+            raise ParameterError(f"--set needs KEY=VALUE, got {w!r}")
+        out[key] = value
+    return out
 
 
 def load(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) -> Study:
@@ -84,17 +142,35 @@ def load(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) 
         With file and line, and the nearest valid key.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except FileNotFoundError:
-        raise StudyError(f"there is no study {str(path)!r}; `neurodev new NAME` writes one to start from") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise StudyError(f"{path} is not valid TOML: {e}") from None
+    text, table = _read(path)
     study = Study(text, table, str(path))
     for dotted, word in (overrides or {}).items():
         study.overrides[_override(table, dotted, word)] = word
     return study
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a study and what it says."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise StudyError(f"there is no study {str(path)!r}; `neurodev new NAME` writes one to start from") from None
+    except (OSError, ValueError) as e:  # a folder, no permission, a name with a zero byte
+        what = "is a folder, not a study" if path.is_dir() else f"cannot be read ({e})"
+        raise StudyError(f"{str(path)!r} {what}: name a TOML file") from None
+    if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise StudyError(
+            f"{path}, line 1: it begins with a byte order mark, which TOML does not know: save it as UTF-8 without a "
+            "mark (BOM)"
+        )
+    try:
+        text = raw.decode("utf-8").replace("\r\n", "\n")
+        return text, tomllib.loads(text)
+    except UnicodeDecodeError as e:
+        line = raw[: e.start].count(b"\n") + 1
+        raise StudyError(f"{path}, line {line}: not valid TOML, which is UTF-8: {e.reason}; save it as UTF-8") from None
+    except (ValueError, RecursionError) as e:  # also numbers of more digits than Python reads, brackets without end
+        raise StudyError(f"{path} is not valid TOML: {e}") from None
 
 
 def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
@@ -104,26 +180,58 @@ def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
     place: list[str | int] = []
     for k in parents:
         if isinstance(here, list):
-            short = {str(x.get("kind")).rpartition(":")[2]: i for i, x in enumerate(here)}
-            named = short | {str(i): i for i in range(len(here))}
+            tables = {i: x for i, x in enumerate(here) if isinstance(x, dict)}
+            short = {str(x.get("kind")).rpartition(":")[2]: i for i, x in tables.items()}
+            named = short | {str(i): i for i in tables}
             if k not in named:
-                raise StudyError(f"--set {dotted}: no {k!r} here{nearest(k, short)}")
+                raise StudyError(f"--set {dotted}: no {k!r} here{nearest(k, short)}; there are {sorted(named)}")
             place.append(named[k])
             here = here[named[k]]
         elif isinstance(here, dict) and k in here:
             place.append(k)
             here = here[k]
+        elif isinstance(here, dict) and not place and k in _SECTIONS:  # a section that the study left to its defaults
+            place.append(k)
+            here = here.setdefault(k, {})
         else:
             known = sorted(here) if isinstance(here, dict) else []
             raise StudyError(f"--set {dotted}: no table {k!r} in this study{nearest(k, known)}; it has {known}")
-    if not isinstance(here, dict):
-        raise StudyError(f"--set {dotted}: {'.'.join(parents)} is no table that could have {last!r}")
+    if not isinstance(here, dict) or not last:
+        raise StudyError(f"--set {dotted}: {'.'.join(parents) or 'this'} is no table that could have {last!r}")
     try:
         value = tomllib.loads(f"x = {word}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = word
     here[last] = value
     return (*place, last)
+
+
+def table_at(study: Study, value: Any, place: Place, cure: str) -> dict[str, Any]:
+    """A value that must be a table.
+
+    Raises
+    ------
+    StudyError
+        With the line and `cure`.
+    """
+    if not isinstance(value, dict):
+        got = "a list of tables" if isinstance(value, list) else repr(value)
+        raise StudyError(f"{study.where(*place)}: {place[-1]} must be a table, got {got}: write {cure}")
+    return value
+
+
+def tables_at(study: Study, value: Any, place: Place, cure: str) -> list[dict[str, Any]]:
+    """A value that must be a list of tables.
+
+    Raises
+    ------
+    StudyError
+        With the line and `cure`.
+    """
+    if not isinstance(value, list):
+        got = "one table" if isinstance(value, dict) else repr(value)
+        raise StudyError(f"{study.where(*place)}: {place[-1]} must be a list of tables, got {got}: write {cure}")
+    return [table_at(study, v, (*place, k), cure) for k, v in enumerate(value)]
 
 
 def call(
@@ -137,40 +245,47 @@ def call(
     place : tuple
         Where the table stands.
     skip : tuple of str
-        Keys of the table that are not for it.
+        Keys of the table that are not for it.  A parameter of the same name is given in the table ``parameters``.
     **more
         Arguments beside the table's.
     """
-    known = [
-        p.name for p in inspect.signature(make).parameters.values()
-        if p.kind is not p.VAR_KEYWORD and p.name[0] != "_"
-    ]  # fmt: skip
-    arguments = {}
-    for key, value in given.items():
-        if key in ("kind", *skip):
-            continue
+    signature = inspect.signature(make).parameters.values()
+    known = [p.name for p in signature if p.kind is not p.VAR_KEYWORD and p.name[0] != "_"]
+    name = given.get("kind", getattr(make, "__name__", "this"))
+    entries = [(k, v, (*place, k)) for k, v in given.items() if k not in ("kind", "parameters", *skip)]
+    if "parameters" in given:
+        inside = table_at(study, given["parameters"], (*place, "parameters"), "parameters = { name = value }")
+        entries += [(k, v, (*place, "parameters", k)) for k, v in inside.items()]
+    elif both := [k for k in given if k in skip and k in known]:
+        raise StudyError(
+            f"{study.where(*place, both[0])}: {both[0]!r} is a key of this table and a parameter of {name} too. For "
+            f"the parameter write parameters = {{ {both[0]} = ... }}; for the table's alone, parameters = {{}} beside"
+        )
+    arguments: dict[str, Any] = {}
+    for key, value, at in entries:
         if key not in known:
-            allowed = sorted([*known, *skip])
+            allowed = sorted({*known, *skip})
             raise StudyError(
-                f"{study.where(*place, key)}: {given.get('kind', make.__name__)} has no parameter {key!r}"
-                f"{nearest(key, allowed)}; it has {allowed}"
+                f"{study.where(*at)}: {name} has no parameter {key!r}{nearest(key, allowed)}; it has {allowed}"
             )
-        try:
-            arguments[key] = _argument(study, key, value, (*place, key))
-        except StudyError as e:
-            at = study.where(*place, key)
-            raise e if str(e).startswith(study.path) else StudyError(f"{at}: {e}") from e
-    try:
-        return make(**arguments, **more)
-    except (NeurodevError, TypeError) as e:
-        raise StudyError(f"{study.where(*place)}: {e}") from e
-    except Exception as e:
-        if registry.is_ours(make):
-            raise
-        raise StudyError(f"{study.where(*place)}: {make.__name__} refused this with {type(e).__name__}: {e}") from e
+        if key in arguments:
+            raise StudyError(f"{study.where(*at)}: {name} is given {key!r} twice")
+        with told_at(study, *at):
+            arguments[key] = _argument(study, make, key, value, at)
+    missing = [
+        p.name for p in signature
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        and p.name not in arguments and p.name not in more
+    ]  # fmt: skip
+    if missing:
+        raise StudyError(f"{study.where(*place)}: {name} needs {' and '.join(map(repr, missing))}")
+    with told_at(study, *place):
+        several = next((p.name for p in signature if p.kind is p.VAR_POSITIONAL), "")
+        first = arguments.pop(several, [])
+        return make(*(first if isinstance(first, (list, tuple)) else [first]), **arguments, **more)
 
 
-def _argument(study: Study, key: str, value: Any, place: Place) -> Any:
+def _argument(study: Study, make: Callable[..., Any], key: str, value: Any, place: Place) -> Any:
     """A value of a table as an argument: a number in our units, or a thing made of a table of its own."""
     if key in _NESTED and isinstance(value, dict):
         return made(study, _NESTED[key], value, place)
@@ -178,7 +293,8 @@ def _argument(study: Study, key: str, value: Any, place: Place) -> Any:
         return [made(study, _NESTED[key], v, (*place, k)) for k, v in enumerate(value)]
     if key in _ALWAYS_NESTED:
         raise StudyError(f"{study.where(*place)}: {key} needs a table with a kind, got {value!r}")
-    return quantity(value)
+    is_word, units = units_of(make, key)
+    return value if is_word else quantity(value, units)
 
 
 def made(
@@ -214,8 +330,10 @@ def kind_of(study: Study, given: Any, kind: Kinds, place: Place, default: str | 
         raise StudyError(
             f"{study.where(*place)}: {what} needs a kind, one of {registry.names(kind)} or your own as 'module:Class'"
         )
+    if not isinstance(word, str):
+        raise StudyError(f"{study.where(*place, 'kind')}: kind must be a word, got {word!r}")
     try:
-        return registry.find(kind, str(word))
+        return registry.find(kind, word)
     except ParameterError as e:
         raise StudyError(f"{study.where(*place, 'kind')}: {e}") from e
 

@@ -20,22 +20,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
-from neurodev.errors import ParameterError, StudyError
+from neurodev.errors import StudyError
 from neurodev.learn.training.trainer import Trainer
 from neurodev.record.provenance import foreign
 from neurodev.registry import Kinds
-from neurodev.studies.reading import Place, Study, call, check_keys, kind_of
+from neurodev.studies.quantities import quantity
+from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, table_at, tables_at, told_at
 
 SECTIONS = ("kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method")
 TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate")
 
 
-def _made(study: Study, kind: Kinds, given: dict[str, Any], place: Place, **more: Any) -> tuple[Any, Any]:
+def _made(
+    study: Study, kind: Kinds, given: dict[str, Any], place: Place, skip: tuple[str, ...] = (), **more: Any
+) -> tuple[Any, Any]:
     """What a section describes, and the class or function that made it; plain lists are given as tuples."""
     make = kind_of(study, given, kind, place)
     words = {k: tuple(v) if isinstance(v, list) and not _of_tables(v) else v for k, v in given.items()}
-    return call(study, make, words, place, **more), make
+    return call(study, make, words, place, skip, **more), make
+
+
+def _section(study: Study, name: str, default: str = "") -> dict[str, Any]:
+    """A section of the study, with its kind where only that is left out."""
+    given = table_at(study, study.table.get(name, {}), (name,), f"[{name}]")
+    return {"kind": default, **given} if default else dict(given)
 
 
 def _of_tables(value: list[Any]) -> bool:
@@ -43,21 +53,27 @@ def _of_tables(value: list[Any]) -> bool:
 
 
 def dataset(study: Study) -> Dataset:
-    """The data of a study: ``train`` and ``test`` take random parts of so many samples.
+    """The data of a study: ``train`` and ``test`` take random parts of so many samples, the same for equal ``draw``.
+
+    Without ``draw`` they are those of the study's own seed, also where it is trained with others.
 
     A path that does not exist is looked for under the folder named by NEURODEV_DATA.
     """
-    given = dict(study.table.get("data", {"kind": "digits"}))
-    if "path" in given and not Path(given["path"]).exists() and os.environ.get("NEURODEV_DATA"):
-        given["path"] = str(Path(os.environ["NEURODEV_DATA"]) / given["path"])
-    n, n_test = given.pop("train", None), given.pop("test", None)
-    whole: Dataset = _made(study, "data set", given, ("data",))[0]
+    given = _section(study, "data", "digits")
+    path = given.get("path")
+    if isinstance(path, str) and not Path(path).exists() and os.environ.get("NEURODEV_DATA"):
+        given["path"] = str(Path(os.environ["NEURODEV_DATA"]) / path)
+    n, n_test = given.get("train"), given.get("test")
+    for key, value in (("train", n), ("test", n_test)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise StudyError(f"{study.where('data', key)}: {key} must be a whole number of samples, got {value!r}")
+    whole: Dataset = _made(study, "data set", given, ("data",), ("train", "test", "draw"))[0]
     if n is None and n_test is None:
         return whole
-    try:
-        return whole.subset(n if n is not None else len(whole.y_train), int(study.table.get("seed", 0)), n_test=n_test)
-    except ParameterError as e:
-        raise StudyError(f"{study.where('data', 'train' if n is not None else 'test')}: {e}") from e
+    with told_at(study, "data", "draw"):
+        seed = rng.check_seed(given.get("draw", study.seed))
+    with told_at(study, "data", "train" if n is not None else "test"):
+        return whole.subset(n if n is not None else len(whole.y_train), seed, n_test=n_test)
 
 
 def trainer(
@@ -82,38 +98,57 @@ def trainer(
     StudyError
         With file and line, and the nearest valid key.
     """
-    table = study.table
-    check_keys(study, table, SECTIONS, ())
-    seed = int(table.get("seed", 0)) if seed is None else seed
+    check_keys(study, study.table, SECTIONS, ())
+    seed = study.seed if seed is None else seed
+    train = _train(study)
     data = dataset(study) if data is None else data
-    given = dict(table.get("network", {"kind": "fully_connected"}))
+    given = _section(study, "network", "fully_connected")
     make = kind_of(study, given, "network", ("network",))
     model, _ = _made(study, "network", given, ("network",), seed=seed, **_ends(make, given, data))
-    makers = [make, kind_of(study, table.get("data", {"kind": "digits"}), "data set", ("data",))]
+    makers = [make, kind_of(study, _section(study, "data", "digits"), "data set", ("data",))]
     parts = {}
     for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):
-        parts[kind], make = _made(study, kind, table.get(kind, {"kind": default}), (kind,))
+        parts[kind], make = _made(study, kind, _section(study, kind, default), (kind,))
         makers.append(make)
-    entries = table.get("method", [])
-    places: list[tuple[Any, Place]] = [(m, ("method", k)) for k, m in enumerate(entries)]
-    if isinstance(entries, dict):
-        places = [(entries, ("method",))]
-    methods = [_made(study, "method", m, place)[0] for m, place in places]
-    train = dict(table.get("train", {}))
-    check_keys(study, train, TRAIN, ("train",))
+    methods = [_made(study, "method", m, place)[0] for m, place in _methods(study)]
     if "loss" in train:
         makers.append(kind_of(study, {"kind": train["loss"]}, "loss", ("train", "loss")))
-    try:
+    with told_at(study, *(("train",) if "train" in study.table else ())):
         made_trainer = Trainer(
             model, data, methods=methods, seed=seed, to=None if to is None else Path(to), **parts, **(train | options)
         )
-    except ParameterError as e:
-        raise StudyError(f"{study.path}: {e}") from e
     file = made_trainer.record.file
     everything = (*makers, *model.layers(), *methods)
-    file.set_item("provenance", {"study": study.text, "sources": foreign(*everything)})
+    file.set_item("provenance", {"study": resolved(study, seed).text, "sources": foreign(*everything)})
     file.commit()
     return made_trainer
+
+
+def resolved(study: Study, seed: int) -> Study:
+    """The study as it is trained with a seed, random parts of the data being those of the study's own."""
+    changes: dict[str, Any] = {} if study.table.get("seed") == seed else {"seed": seed}
+    given = study.table.get("data", {})
+    if seed != study.seed and {"train", "test"} & given.keys() and "draw" not in given:
+        changes["data"] = {"draw": study.seed}
+    return study.resolved(**changes)
+
+
+def _train(study: Study) -> dict[str, Any]:
+    """``[train]``: how long and how."""
+    train = _section(study, "train")
+    check_keys(study, train, TRAIN, ("train",))
+    for key, value in train.items():
+        with told_at(study, "train", key):
+            train[key] = quantity(value, ())
+    return train
+
+
+def _methods(study: Study) -> list[tuple[dict[str, Any], Place]]:
+    """The tables of the methods, and where they stand; a single one may be ``[method]``."""
+    entries = study.table.get("method", [])
+    if isinstance(entries, dict):
+        return [(entries, ("method",))]
+    return [(m, ("method", k)) for k, m in enumerate(tables_at(study, entries, ("method",), "[[method]]"))]
 
 
 def shape_of(data: Dataset) -> tuple[int, ...]:
@@ -127,10 +162,13 @@ def _ends(make: Callable[..., Any], given: dict[str, Any], data: Dataset) -> dic
     """What the data say of a network that does not say it itself: its input and its number of classes."""
     known = inspect.signature(make).parameters
     shape = shape_of(data)
-    if "inputs" in known and len(known["inputs"].default) == 3 and len(shape) == 2:
+    images = known["inputs"].default if "inputs" in known else ()
+    if isinstance(images, tuple) and len(images) == 3 and len(shape) == 2:
         shape = (*shape, 1)
     found = {"inputs": shape, "n_class": data.n_class}
-    return {k: v for k, v in found.items() if k in known and k not in given}
+    inside = given.get("parameters")
+    asked = {*given, *(inside if isinstance(inside, dict) else ())}
+    return {k: v for k, v in found.items() if k in known and k not in asked}
 
 
 def told(t: Trainer) -> str:

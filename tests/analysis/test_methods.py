@@ -77,3 +77,23 @@ def test_different_budgets_are_named(studies: list[Path]) -> None:
     assert "NOT AT EQUAL BUDGET: epochs differs: 2; 3" in methods.written([*less, *more])
     with pytest.raises(ParameterError, match="same file name"):
         methods.all_runs([studies[0], studies[0]], 1, to, {})
+
+
+def test_a_row_is_of_the_study_that_was_asked_for(tmp_path: Path) -> None:
+    """A run file of the same name that holds another study, or other settings, is neither believed nor replaced."""
+    path, to = tmp_path / "one.toml", tmp_path / "out"
+    path.write_text(STUDY)
+
+    def epochs(settings: dict[str, str]) -> tuple[str, int]:
+        (run,) = methods.all_runs([path], 1, to, {"data.train": "40", **settings}, threads=1)[0].runs
+        return run.path.name, run.training.n_epoch
+
+    first = epochs({"train.epochs": "1"})
+    second = epochs({"train.epochs": "2"})
+    assert (first[1], second[1]) == (1, 2) and first[0] == "one-seed4.sqlite" != second[0]
+    before = {f: f.stat().st_mtime_ns for f in to.glob("*.sqlite")}
+    path.write_text("# a comment changes nothing\n" + STUDY)
+    assert epochs({"train.epochs": "1"}) == first and epochs({"train.epochs": "2"}) == second
+    assert {f: f.stat().st_mtime_ns for f in to.glob("*.sqlite")} == before
+    path.write_text(STUDY.replace("steps = 5", "steps = 4"))
+    assert epochs({"train.epochs": "1"})[0] not in {f.name for f in before}

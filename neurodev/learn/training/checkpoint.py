@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import zlib
-from collections.abc import Mapping
 from types import MethodType, SimpleNamespace
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Vector
+from neurodev.learn.training.checked import check_arrays, check_weights, unpacked
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.kept import keep, plain_of, put
 from neurodev.registry import word_of
@@ -78,31 +76,6 @@ def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
     t.clear_gradients()
 
 
-def check(t: Course, state: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a state that does not fit a trainer, before anything of it is taken.
-
-    Raises
-    ------
-    RunFileError
-        Naming what is missing, or of another shape.
-    """
-    wanted: dict[str, tuple[int, ...]] = {"trainer": (3,)}
-    for name in t.weights():
-        wanted[f"table/{name}/storage"] = ()
-    for layer in t.model.layers():
-        wanted |= {
-            f"vector/{layer.name}/{k}": p.value.shape for k, p in layer.parameters.items() if isinstance(p, Vector)
-        }
-        wanted |= {f"buffer/{layer.name}/{k}": a.shape for k, a in layer.buffers().items()}
-    for name, shape in wanted.items():
-        if name not in state or state[name].shape != shape:
-            found = "is missing" if name not in state else f"has shape {state[name].shape}"
-            raise RunFileError(f"a checkpoint does not fit this training: {name!r} {found}, not {shape}")
-    epoch, step = (int(v) for v in state["trainer"][:2])
-    if epoch < 0 or step != epoch * t.steps_per_epoch:
-        raise RunFileError(f"a checkpoint is damaged: epoch {epoch} does not end at step {step}")
-
-
 def pack(state: dict[str, NDArray[Any]]) -> bytes:
     """Named arrays as compressed bytes."""
     buffer = io.BytesIO()
@@ -117,10 +90,26 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
     Raises
     ------
     RunFileError
-        If the bytes are damaged.
+        If they are damaged.
     """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as z:
-            return {str(name): z[f"a{k}"] for k, name in enumerate(z["names"])}
-    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile, zlib.error, MemoryError) as e:
-        raise RunFileError(f"a checkpoint is damaged: {type(e).__name__}: {e}") from e
+    arrays = unpacked(data)
+    names = [str(name) for name in arrays.get("names", np.zeros(0, dtype=np.str_)).reshape(-1)]
+    if sorted(arrays) != sorted(["names", *(f"a{k}" for k in range(len(names)))]):
+        raise RunFileError(f"a checkpoint is damaged: it names {len(names)} arrays and holds {len(arrays) - 1}")
+    return {name: arrays[f"a{k}"] for k, name in enumerate(names)}
+
+
+def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
+    """Refuse what does not fit this training, before anything is changed.
+
+    Raises
+    ------
+    RunFileError
+        With what is missing, or leads where there is nothing.
+    """
+    check_arrays(state, state_of(t))
+    epoch, step = (int(v) for v in state["trainer"][:2])
+    if step != epoch * t.steps_per_epoch:
+        raise RunFileError(f"a checkpoint is damaged: epoch {epoch} does not end at step {step}")
+    for name, w in t.weights().items():
+        check_weights(name, w, state, int(state["trainer"][-1]))

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
-from neurodev.learn.training.checkpoint import check, pack, restore, state_of, unpack
+from neurodev.learn.training.checkpoint import check_state, pack, restore, state_of, unpack
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.description import differences, told
 from neurodev.learn.training.epoch import Epoch
+from neurodev.record.patience import Patience
 from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
@@ -125,14 +126,16 @@ class TrainingRecord:
         found = differences(self.trainer.description, theirs)
         if found:
             raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
-        self.file, _, data = RunFile.resume(self.path, lambda data: check(self.trainer, unpack(data)))
+        t = self.trainer
+        # looked at before what is younger is dropped; the older one is tried if the last is damaged
+        self.file, _, data = RunFile.resume(self.path, lambda data: check_state(t, unpack(data)))
         self.causes = self._resumed_causes()
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
             restore(self.trainer, unpack(data))
             self.trainer.history = self._history()
         except BaseException:
-            self.file.close()
+            self.file.abandon()  # as it was at its checkpoint: it can be resumed again
             raise
 
     def _resumed_causes(self) -> Causes:
@@ -218,11 +221,18 @@ class TrainingRecord:
         return f"{str(self.path)!r} is sealed and readable, up to epoch {self.trainer.epoch}"
 
     def close(self, finished: Any) -> None:
-        """Seal the file."""
+        """Seal the file; Ctrl-C waits for it.  What could not be written ends it as it was flushed last."""
         if self._closed:
             return
         self._closed = True
-        if self.file.failed:  # nothing can be written that would fit what is there
+        if finished is not True and self.file.older_waits:  # it never got going: the older run comes back
+            self.file.discard()
+            return
+        with Patience():
+            self._seal(finished)
+
+    def _seal(self, finished: Any) -> None:
+        if self.file.failed:
             self.file.abandon()
             return
         try:

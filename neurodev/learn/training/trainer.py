@@ -101,6 +101,8 @@ class Trainer:
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
+    overwrite : bool
+        Replace a run file of that name, when the first epoch is written; otherwise it is refused.
 
     Raises
     ------

@@ -1,0 +1,57 @@
+"""Pages and pictures on the disk: never over a run, never half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from neurodev.errors import NeurodevError, ParameterError
+
+_DATABASE = b"SQLite format 3\0"  # how run files begin
+
+
+def checked(to: Any) -> Path:
+    """The path of a page or picture, looked at before anything is drawn.
+
+    Raises
+    ------
+    ParameterError
+        For a folder, a device or pipe, a name in a folder that is not there, or a file that holds a run.
+    """
+    try:
+        path = Path(os.path.realpath(to))
+        there, kind = path.exists(), path.is_file()
+    except (TypeError, ValueError, OSError) as e:
+        raise ParameterError(f"cannot write to {to!r}: {e}; give the path of a file") from None
+    if path.is_dir():
+        raise ParameterError(f"cannot write to {str(to)!r}: it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise ParameterError(f"cannot write to {str(to)!r}: there is no folder {str(path.parent)!r}; make it first")
+    if there and not kind:
+        raise ParameterError(f"cannot write to {str(to)!r}: it is a device or a pipe; name an ordinary file")
+    if kind:
+        with path.open("rb") as file:
+            holds = file.read(len(_DATABASE)) == _DATABASE
+        if holds:
+            raise ParameterError(f"{str(to)!r} holds a run, which would be lost: choose another name")
+    return path
+
+
+def write(to: Any, data: bytes) -> Path:
+    """Write a file beside its place and move it there when it is whole.
+
+    Raises
+    ------
+    NeurodevError
+        If it cannot be written; what stood there before stays.
+    """
+    path = checked(to)
+    part = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise NeurodevError(f"cannot write {str(to)!r}: {e.strerror or e}; what stood there before stays") from e
+    return Path(to)
