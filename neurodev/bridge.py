@@ -26,11 +26,17 @@ from numpy.typing import NDArray
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network, Population
 from neurodev.errors import BuildError, ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.layers.conv import Conv2d
+from neurodev.learn.layers.dropout import Dropout
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import IF, LIF, PLIF, integrate
-from neurodev.learn.model import Sequential, name_layers
+from neurodev.learn.layers.norm import BatchNorm
+from neurodev.learn.layers.pool import AveragePool2d, Flatten
+from neurodev.learn.layers.vote import Vote
+from neurodev.learn.model import Sequential, arranged, name_layers
 from neurodev.neurons import lif
 from neurodev.neurons.drive import Drive, Regular, SpikeList
 from neurodev.structure.table import Table
@@ -39,8 +45,8 @@ from neurodev.structure.wiring import Pairs
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
-LINEAR = ("Linear", "Conv2d", "AveragePool2d", "Flatten", "BatchNorm", "Dropout")
-READOUTS = ("Vote", "Flatten")
+LINEAR = (Linear, Conv2d, AveragePool2d, Flatten, BatchNorm, Dropout)  # and nothing derived from them
+READOUTS = (Vote, Flatten)
 NEAR = 1e-9
 _FORGET = math.exp(-200.0)  # a leak of 0: what is left of a potential after one step
 
@@ -69,8 +75,8 @@ def _stages(model: Sequential) -> list[tuple[list[Layer], LIF]]:
     stages: list[tuple[list[Layer], LIF]] = []
     linear: list[Layer] = []
     for layer in _parts(model):
-        kind, name = type(layer).__name__, layer.name or type(layer).__name__
-        if type(layer) in (LIF, IF, PLIF):
+        kind, name = type(layer), layer.name or type(layer).__name__
+        if kind in (LIF, IF, PLIF):
             assert isinstance(layer, LIF)
             if layer.reset != "zero":
                 raise BuildError(f"{name!r} resets by subtraction; the engine resets to a value: use reset='zero'")
@@ -82,13 +88,13 @@ def _stages(model: Sequential) -> list[tuple[list[Layer], LIF]]:
             linear.append(layer)
         else:
             raise BuildError(
-                f"{name!r} ({kind}) has no counterpart in the engine; a model to bridge is made of {', '.join(LINEAR)} "
-                "and LIF, IF or PLIF neurons"
+                f"{name!r} ({kind.__name__}) has no counterpart in the engine; a model to bridge is made of "
+                f"{', '.join(k.__name__ for k in LINEAR)} and LIF, IF or PLIF neurons"
             )
     if not stages:
         raise BuildError("the model has no spiking neurons")
-    left = [layer for layer in linear if type(layer).__name__ not in READOUTS]
-    inside = [layer for part, _ in stages for layer in part if type(layer).__name__ not in LINEAR]
+    left = [layer for layer in linear if type(layer) not in READOUTS]
+    inside = [layer for part, _ in stages for layer in part if type(layer) not in LINEAR]
     for layer in [*left, *inside]:
         raise BuildError(
             f"{layer.name!r} ({type(layer).__name__}) must be followed by neurons: the engine sends spikes"
@@ -194,7 +200,7 @@ def _neuron(neurons: LIF, step: float) -> lif.LIF:
 
 def _played(x: Spikes, step: float, period: int) -> SpikeList:
     """Input spikes of all samples, one sample every `period` steps."""
-    if x.scale != 1.0 or (x.flags.size and x.flags.max() > 1):
+    if x.scale != 1.0 or x.counts:
         raise ParameterError("the input must be spikes, 0 or 1 each")
     row, cell = np.nonzero(x.by_row)
     t, sample = row // x.batch, row % x.batch
@@ -250,13 +256,19 @@ def to_network(
     return _network(fold(model), inputs, step, gap, seed, dale)
 
 
+def _a_step(step: Any) -> float:
+    try:
+        return doors.number("step", step, above=0)
+    except ParameterError:
+        raise ParameterError(f"step must be a positive number of ms, got {step!r}") from None
+
+
 def _network(
     folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False
 ) -> Network:
-    if not (isinstance(step, (int, float)) and math.isfinite(step) and step > 0):
-        raise ParameterError(f"step must be a positive number of ms, got {step!r}")
-    if isinstance(gap, bool) or not isinstance(gap, (int, np.integer)) or gap < 0:
-        raise ParameterError(f"gap must be a number of steps >= 0, got {gap!r}")
+    step, gap, dale = _a_step(step), doors.whole("gap", gap, 0), doors.yes_or_no("dale", dale)
+    if inputs is not None and not isinstance(inputs, (Spikes, Drive)):
+        raise ParameterError(f"inputs must be Spikes or a drive, got {type(inputs).__name__}")
     assert folded.inputs is not None
     n, pairs, period = folded.inputs[0], _pairs(folded), 0
     if isinstance(inputs, Spikes):
@@ -444,7 +456,10 @@ def compare(model: Sequential, spikes: Spikes, *, step: float = 1.0, chunk: int 
     -------
     Agreement
     """
-    folded = fold(model)
+    if not isinstance(spikes, Spikes) or spikes.scale != 1.0 or spikes.counts:
+        raise ParameterError("spikes must be Spikes, 0 or 1 for each unit and step")
+    step, chunk, folded = _a_step(step), doors.whole("chunk", chunk), fold(model)
+    spikes = arranged(spikes, model.inputs or ())  # type: ignore[assignment]
     report = Agreement(spikes.batch, dict.fromkeys((neurons.name for _, neurons in _pairs(folded)), 0))
     flags = spikes.by_row.reshape(spikes.steps, spikes.batch, -1)
     last = _stages(model)[-1][1]

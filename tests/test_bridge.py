@@ -200,6 +200,47 @@ def test_what_cannot_be_bridged_is_named():
         nd.to_network(net(), x, gap=-1)
     with pytest.raises(ParameterError, match="0 or 1"):
         nd.to_network(net(), Spikes(2 * x.flags, 12, 9, (20,)))
+    with pytest.raises(ParameterError, match="0 or 1"):
+        bridge.compare(net(), Spikes(2 * x.flags, 12, 9, (20,)))
+
+
+class Conv2d(nd.learn.Conv2d):
+    """The name of ours, and another sum."""
+
+    def __call__(self, x):
+        y, pull = super().__call__(x)
+        return y.like(y.value * y.value), pull
+
+
+class Dropout(nd.learn.Dropout):
+    """The name of ours, and never off."""
+
+
+@pytest.mark.parametrize("layer", [lambda: Conv2d(2), lambda: Dropout(0.5), lambda: type("LIF", (LIF,), {})()])
+def test_classes_that_only_bear_a_name_of_ours_are_not_bridged(layer):
+    model = Sequential(nd.learn.Conv2d(2), layer(), LIF(), Linear(4), LIF(), inputs=(4, 4, 1)) if not isinstance(
+        layer(), LIF
+    ) else Sequential(Linear(5), layer(), Linear(4), LIF(), inputs=(4,))  # fmt: skip
+    with pytest.raises(BuildError, match="no counterpart in the engine"):
+        nd.to_network(model)
+
+
+@pytest.mark.parametrize("value", ["one", None, float("nan"), float("inf"), -1, [1.0], True])
+def test_words_of_the_bridge(value):
+    x = some_spikes()
+    for call in (
+        lambda: nd.to_network(value), lambda: nd.to_network(net(), x, step=value),
+        lambda: nd.to_network(net(), x, gap=value),
+        lambda: bridge.compare(net(), value), lambda: nd.bridge.compare(net(), x, chunk=value),
+        lambda: bridge.compare(net(), x, step=value),
+    ):  # fmt: skip
+        with pytest.raises(nd.NeurodevError):
+            call()
+    for wrong in ("drive", 3):
+        with pytest.raises(ParameterError, match="inputs must be Spikes or a drive"):
+            nd.to_network(net(), wrong)
+    with pytest.raises(ParameterError, match="dale must be True or False"):
+        nd.to_network(net(), x, dale="no")
 
 
 def trained_mnist(n_train, epochs):

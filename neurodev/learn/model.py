@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import numpy as np
 
+from neurodev.arrays import Array
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, Vector, Weights
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers import fused
 from neurodev.learn.layers.linear import Linear
@@ -34,7 +37,7 @@ class Sequential(Group):
     Raises
     ------
     ParameterError, BuildError
-        Naming the layer that does not fit.
+        Naming the layer that does not fit, is there twice, or shares its name with another.
     """
 
     def __init__(self, *layers: Layer, inputs: tuple[int, ...] | None = None, seed: int = 0, kind: type = np.float32):
@@ -42,13 +45,16 @@ class Sequential(Group):
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise BuildError(f"Sequential needs one or more layers, got {layers!r}")
         self._parts = list(layers)
-        self.inputs = inputs
+        self.inputs = None if inputs is None else doors.shape_of("inputs", inputs)
         self.uids = UidSource()
-        if inputs is not None:
-            self.seed = check_seed(seed)
-            self.outputs = self.out_shape(tuple(inputs))
+        if self.inputs is not None:
+            self.seed, kind = check_seed(seed), _float_type(kind)
+            _refuse_twins(self)
+            self.outputs = self.out_shape(self.inputs)
+            self.kind_after("either")
             name_layers(self)
             for layer in self.layers():
+                layer.float_type = kind
                 layer.build(self.seed, self.uids, kind)
             for w in self.weights_of().values():
                 w.drawn = w.fingerprint()
@@ -73,8 +79,32 @@ class Sequential(Group):
                 raise ParameterError(f"{what} does not fit its input of shape {shape}: {e}") from e
         return shape
 
+    def kind_after(self, given: str) -> str:
+        """What the last layer returns.
+
+        Raises
+        ------
+        ParameterError
+            Naming the layer that cannot take what reaches it.
+        """
+        for k, layer in enumerate(self._parts):
+            try:
+                given = layer.kind_after(given)
+            except ParameterError as e:
+                raise ParameterError(f"layer {k + 1} ({type(layer).__name__}) does not fit: {e}") from e
+        return given
+
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
-        """The last layer's output, and the pullback through all."""
+        """The last layer's output, and the pullback through all.
+
+        Raises
+        ------
+        ParameterError
+            If the input is in another shape than the model was built for, or a layer does not return what it must.
+        """
+        if self.inputs is not None:
+            expect(self, x)
+            x = arranged(x, self.inputs)
         pulls = []
         k = 0
         while k < len(self._parts):
@@ -95,7 +125,7 @@ class Sequential(Group):
                 d = pull(d)
             return d
 
-        return x, pull_all
+        return x, guarded(self, x, pull_all)
 
     # ------------------------------------------------------------------ as a model
 
@@ -139,6 +169,16 @@ class Residual(Group):
     def _with(self, parts: list[Layer]) -> Residual:
         return Residual(parts[0], parts[1] if len(parts) > 1 else None)
 
+    gives = "currents"
+
+    def kind_after(self, given: str) -> str:
+        """Currents, of a body that must not end in neurons."""
+        if self.body.kind_after(given) == "spikes":
+            raise ParameterError("the body of a Residual must end in currents: put its neurons after the Residual")
+        if self.shortcut is not None:
+            self.shortcut.kind_after(given)
+        return self.gives
+
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the sum."""
         a = self.body.out_shape(shape)
@@ -149,6 +189,7 @@ class Residual(Group):
 
     def __call__(self, x: Signal) -> tuple[Current, Pullback]:
         """The sum, and its pullback."""
+        expect(self, x)
         a, pull_a = self.body.through(x)
         if not isinstance(a, Current):
             raise BuildError("the body of a Residual must end in currents: put its neurons after the Residual")
@@ -158,6 +199,8 @@ class Residual(Group):
         else:
             y, pull_b = self.shortcut.through(x)
             b = y.dense(a.value.dtype.type) if isinstance(y, Spikes) else y.by_row
+        if a.by_row.shape != b.shape:
+            raise ParameterError(f"body gives {a.by_row.shape}, shortcut gives {b.shape}; both must have one shape")
         out = Current(a.by_row + b, a.steps, a.batch, a.shape)
 
         def pull(dy: Current) -> Current | None:
@@ -171,7 +214,7 @@ class Residual(Group):
                 return None
             return Current(da.by_row + db.by_row, x.steps, x.batch, x.shape)
 
-        return out, pull
+        return out, guarded(self, out, pull)
 
 
 class Recurrent(Group):
@@ -190,10 +233,23 @@ class Recurrent(Group):
     Runs step by step; the gradient goes through the recurrent synapses and all of time.
     """
 
+    gives = "spikes"
+
     def __init__(self, feed: Layer, back: Linear, neurons: LIF):
         super().__init__()
-        if neurons.parameters:
-            raise BuildError(f"{type(neurons).__name__} learns constants of its own, which Recurrent does not; use LIF")
+        if not isinstance(feed, Layer):
+            raise BuildError(f"feed must be a layer that returns currents, got {feed!r}")
+        if not isinstance(back, Linear):
+            raise BuildError(f"back must be a Linear, from the neurons to themselves, got {back!r}")
+        if not isinstance(neurons, LIF):
+            raise BuildError(f"neurons must be LIF or IF, got {neurons!r}")
+        kind = type(neurons)
+        if neurons.parameters or kind.learn_constants is not LIF.learn_constants:
+            raise BuildError(f"{kind.__name__} learns constants of its own, which Recurrent does not; use LIF")
+        if kind.__call__ is not LIF.__call__:
+            raise BuildError(
+                f"Recurrent steps neurons by the equation of LIF, and {kind.__name__} has one of its own: use LIF or IF"
+            )
         self.feed, self.back, self.neurons = feed, back, neurons
 
     def parts(self) -> list[Layer]:
@@ -205,6 +261,12 @@ class Recurrent(Group):
         assert isinstance(back, Linear) and isinstance(neurons, LIF)
         return Recurrent(feed, back, neurons)
 
+    def kind_after(self, given: str) -> str:
+        """Spikes, of a feed that must not end in neurons."""
+        if self.feed.kind_after(given) == "spikes":
+            raise ParameterError("the feed of a Recurrent must end in currents, its neurons are given apart")
+        return self.gives
+
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the neurons."""
         out = self.feed.out_shape(shape)
@@ -214,17 +276,23 @@ class Recurrent(Group):
 
     def __call__(self, x: Signal) -> tuple[Spikes, Pullback]:
         """Spikes, and their pullback through time."""
+        expect(self, x)
         drive, pull_feed = self.feed.through(x)
+        if not isinstance(drive, Current):
+            raise BuildError("the feed of a Recurrent must end in currents, its neurons are given apart")
         cube = drive.by_row.reshape(drive.steps, drive.batch, -1)
         u, s = np.empty_like(cube), np.zeros(cube.shape, dtype=np.uint8)
         pulls: list[Pullback | None] = [None]
+        totals, feedbacks = [], []
         for t in range(drive.steps):
             total = cube[t]
             if t:
-                last = Spikes(s[t - 1], 1, drive.batch, drive.shape)
+                last = Spikes.made(s[t - 1], 1, drive.batch, drive.shape)
                 feedback, pull_t = self.back(last)
                 total = total + feedback.by_row
                 pulls.append(pull_t)
+                feedbacks.append(feedback.by_row)
+            totals.append(total)
             step_forward(self.neurons, u, s, t, total)
         self.neurons.counters.spikes += int(np.count_nonzero(s))
         self.neurons.counters.sites += s.size
@@ -242,14 +310,73 @@ class Recurrent(Group):
                 step_adjoint(self.neurons, u, push, t, d)
             return pull_feed(Current(d.reshape(-1, d.shape[2]), drive.steps, drive.batch, drive.shape))
 
-        flags = s.reshape(-1, s.shape[2])
-        return Spikes(flags, drive.steps, drive.batch, drive.shape), pull
+        out = Spikes.made(s.reshape(-1, s.shape[2]), drive.steps, drive.batch, drive.shape)
+        self._show(out, totals, feedbacks)
+        return out, guarded(self, out, pull)
+
+    def _show(self, out: Spikes, totals: list[Array], feedbacks: list[Array]) -> None:
+        """What the inner layers did over all steps, to those who watch them: as if each had been called once."""
+        back, neurons = self.back, self.neurons
+        many = lambda parts: Current(np.concatenate(parts), out.steps, out.batch, out.shape)
+        if back.watch is not None and back.training:
+            late = np.zeros_like(out.flags)
+            late[out.batch :] = out.flags[: -out.batch]
+            heard = many([np.zeros_like(totals[0]), *feedbacks])
+            back.watched.append(back.watch(Spikes.made(late, out.steps, out.batch, out.shape), heard))
+        if neurons.watch is not None and neurons.training:
+            neurons.watched.append(neurons.watch(many(totals), out))
+
+
+def arranged(x: Signal, shape: tuple[int, ...]) -> Signal:
+    """A signal in the shape that a model takes, where that only flattens it or adds and drops axes of one.
+
+    Raises
+    ------
+    ParameterError
+        For any other shape, also one of as many units: what is scrambled would not be noticed.
+    """
+    if x.shape == shape:
+        return x
+    same = [n for n in x.shape if n > 1] == [n for n in shape if n > 1]
+    if same or x.n == math.prod(shape) and min(len(x.shape), len(shape)) == 1:
+        return x.reshaped(shape)
+    raise ParameterError(f"a sample has shape {x.shape}, but the model takes inputs={shape}")
+
+
+def _float_type(kind: Any) -> type:
+    try:
+        found = None if kind is None else np.dtype(kind).type
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ParameterError(f"kind must be numpy.float32 or numpy.float64, got {kind!r}")
+    return np.float64 if found is np.float64 else np.float32
+
+
+def _refuse_twins(model: Group) -> None:
+    """Refuse a layer that is there twice: its weights and counters would be shared silently."""
+    seen: set[int] = set()
+    for layer in model.layers():
+        if id(layer) in seen:
+            who = layer.name or type(layer).__name__
+            raise BuildError(f"the layer {who!r} is there twice: make one for each place")
+        seen.add(id(layer))
 
 
 def name_layers(model: Group) -> None:
-    """Give layers without a name theirs: the kind in lower case with its number, as in ``linear1``."""
+    """Give layers without a name theirs: the kind in lower case with its number, as in ``linear1``.
+
+    Raises
+    ------
+    BuildError
+        If two layers have one name: methods, series and checkpoints go by it.
+    """
     count: dict[str, int] = {}
-    seen = {layer.name for layer in model.layers() if layer.name}
+    seen: set[str] = set()
+    for layer in model.layers():
+        if layer.name and layer.name in seen:
+            raise BuildError(f"two layers are called {layer.name!r}: give each a name of its own")
+        seen.add(layer.name)
     for layer in model.layers():
         kind = type(layer).__name__.lower()
         count[kind] = count.get(kind, 0) + 1

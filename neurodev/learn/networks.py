@@ -25,12 +25,14 @@ ResNet-19 the lottery-ticket baseline of Kim et al. 2022 (ECCV), whose 14,715,58
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
+from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate
 from neurodev.learn.layers.conv import Conv2d
@@ -43,7 +45,7 @@ from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Residual, Sequential
 from neurodev.moved import names_of
-from neurodev.registry import find, registered
+from neurodev.registry import find, is_ours, registered
 
 __getattr__ = names_of(__name__)
 ARCTAN = Surrogate.from_alpha(2.0)
@@ -51,13 +53,12 @@ TRIANGLE = Surrogate("triangle", 0.5)
 # Measured on MNIST: hidden layers 6 to 19 % active at the start.  With a last gain of 1.73
 # some classes stay far from threshold for hundreds of steps: 65 % after 40 steps, against 89 % with 1.0.
 SMALL_GAINS = (1.15, 1.45, 1.45, 1.0)
+READOUTS = ("spikes", "currents")
 OUTPUT_WINDOW = 2.0  # half width, four thresholds; measured on 4,000 images of MNIST and of Fashion-MNIST
 
 
 def _wide(n: int, width: float) -> int:
-    if not width > 0:
-        raise ParameterError(f"width must be positive, got {width!r}")
-    return max(1, round(n * width))
+    return max(1, round(n * doors.number("width", width, above=0)))
 
 
 def _small_spike(window: float = 0.5) -> LIF:
@@ -72,8 +73,7 @@ def _output(layer: Linear, readout: str, spike: LIF | None = None) -> list[Layer
     the window of the hidden neurons that cost one class of MNIST, and four of Fashion-MNIST, in the first epochs of
     training; hence a wide one.  Currents (with a cross-entropy) always have a gradient.
     """
-    if readout not in ("spikes", "currents"):
-        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    doors.one_of("readout", readout, READOUTS)
     return [layer] if readout == "currents" else [layer, spike or _small_spike(OUTPUT_WINDOW)]
 
 
@@ -145,6 +145,7 @@ def dpap_mnist(
     storage, density, readout, **words
         As in `sdsnn_mnist`.
     """
+    doors.yes_or_no("dendritic", dendritic), doors.yes_or_no("rectifiers", rectifiers)
     layer = Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1")
     if rectifiers:
         readout = "currents"
@@ -179,7 +180,7 @@ def sdsnn_cifar10(
         Of `Sequential`: ``seed``, ``kind``.
     """
     how: dict[str, Any] = {"storage": storage, "density": density}
-    gate = Dendritic if dendritic else lambda layer: layer
+    gate = Dendritic if doors.yes_or_no("dendritic", dendritic) else lambda layer: layer
 
     def block(n: int, number: int) -> list[Layer]:
         repeat = [Repeat(steps)] if number == 1 else []
@@ -214,7 +215,7 @@ def stds_cifar10(
         As in `sdsnn_cifar10`.
     """
     how: dict[str, Any] = {"storage": storage, "density": density}
-    gate = Dendritic if dendritic else lambda layer: layer
+    gate = Dendritic if doors.yes_or_no("dendritic", dendritic) else lambda layer: layer
     spike = lambda: LIF.from_tau(2.0, 1.0, detach=True, surrogate=ARCTAN)
 
     def block(number: int) -> list[Layer]:
@@ -258,16 +259,19 @@ def fully_connected(
     gate_gain : float
         Gain of the initial gate.
     """
-    if readout not in ("spikes", "currents"):
-        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    doors.one_of("readout", readout, READOUTS)
+    doors.number("threshold", threshold, above=0)
+    doors.yes_or_no("normed", normed), doors.yes_or_no("dendritic", dendritic)
+    if isinstance(hidden, str) or not isinstance(hidden, (Sequence, np.ndarray)):
+        raise ParameterError(f"hidden must be a list of numbers of neurons, got {hidden!r}")
     slopes: dict[Any, Surrogate] = {"rectangle": Surrogate("rectangle", threshold), "arctan": ARCTAN}
     if isinstance(surrogate, str) and ":" not in surrogate and surrogate not in slopes:
         raise ParameterError(f"surrogate must be one of {tuple(slopes)} or your own, got {surrogate!r}")
-    slope = slopes[surrogate] if surrogate in slopes else as_surrogate(surrogate)
+    slope = slopes[surrogate] if isinstance(surrogate, str) and surrogate in slopes else as_surrogate(surrogate)
     spike = lambda: LIF(leak, threshold, surrogate=slope)
     layers: list[Any] = []
     for k, n in enumerate(hidden):
-        layer = Linear(int(n), storage=storage, density=density, name=f"fc{k + 1}")
+        layer = Linear(n, storage=storage, density=density, name=f"fc{k + 1}")
         layers += [Dendritic(layer, gate_gain) if dendritic else layer, *([BatchNorm()] if normed else []), spike()]
     layers += [Linear(n_class, name="out"), *([spike()] if readout == "spikes" else [])]
     return Sequential(*layers, inputs=inputs, seed=seed)
@@ -337,6 +341,8 @@ def resnet19(
     for stage, (channels, count) in enumerate(((128, 3), (256, 3), (512, 2)), 1):
         for k in range(count):
             layers += block(_wide(channels, width), 2 if k == 0 else 1, f"stage{stage}block{k + 1}")
+    if len(doors.shape_of("inputs", inputs)) != 3 or min(inputs[:2]) < 8:
+        raise ParameterError(f"inputs must be (height, width, channels) of at least 8 pixels, got {inputs!r}")
     size = min(inputs[:2]) // 8
     return Sequential(
         *layers, AveragePool2d(size), Flatten(), Linear(_wide(256, width), gain=3.0, name="fc1"), _spike(),
@@ -352,7 +358,17 @@ def network(name: str, **words: Any) -> Sequential:
     ParameterError
         With the nearest name.
     """
-    made: Sequential = find("network", name)(**words)
+    if not isinstance(name, str):
+        raise ParameterError(f"name must be that of a network, got {name!r}")
+    make = find("network", name)
+    known = inspect.signature(make).parameters
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in known.values())
+    allowed = [*known, *(("seed", "kind") if open_ended else ())]
+    wrong = [] if open_ended and not is_ours(make) else [word for word in words if word not in allowed]
+    if wrong:
+        there = [word for word in allowed if word != "words"]
+        raise ParameterError(f"{name} has no {wrong[0]!r}{nearest(wrong[0], there)}; it takes {', '.join(there)}")
+    made: Sequential = make(**words)
     return made
 
 

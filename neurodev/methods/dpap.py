@@ -27,7 +27,7 @@ from neurodev.learn.training.traces import concatenated, final_trace, traces_of_
 from neurodev.mechanisms.bcm import modulations, running_mean
 from neurodev.mechanisms.survival import SURVIVAL, Survival, minmax, significance
 from neurodev.methods import rewire
-from neurodev.methods.scaled import Scaled
+from neurodev.methods.scaled import LEAST_SCALE, Scaled, names_of
 from neurodev.methods.tensors import Tensor, chosen
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -94,7 +94,7 @@ class DPAP(Scaled):
     first: int = param(5, low=0, source=f"{_HAN}: epoch 5")
     offset: float = param(1.5, source=f"{_HAN}: o = 1.5")
     offset_filters: float = param(0.65, source=f"{_HAN}: o = 0.65")
-    scale: float | None = param(None, above=0.0, none=True, source="free: one factor for all counts, our reading")
+    scale: float | None = param(None, low=LEAST_SCALE, none=True, source="free: one factor for all counts, our reading")
 
     causes: ClassVar[dict[str, Cause]] = {
         "survival": SURVIVAL,
@@ -107,6 +107,7 @@ class DPAP(Scaled):
 
     def __post_init__(self) -> None:
         params.check(self)
+        self.layers = names_of(self, self.layers)
         super().__init__()
         self.gradient = "never" if self.strict else "always"
 
@@ -135,6 +136,10 @@ class DPAP(Scaled):
     def start(self, trainer: Course) -> None:
         """Have traces taken, and begin all sums at 0."""
         for t in chosen(trainer, self.layers, self.name):
+            if not t.neurons:
+                raise StudyError(
+                    f"{self.name}: {t.name!r} drives no neurons, whose use decides; leave it out with layers="
+                )
             rows, n = t.table.n_source // t.taps, t.table.n_target
             pre, post = (rows, n) if t.convolution else (0, 0)
             trainer.watch(t.layer.name, _Look(self.trace_decay, pre, of_input=True))

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
+from neurodev.errors import StudyError
 from neurodev.learn.core.layer import Vector
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Method
@@ -30,6 +31,7 @@ from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.weight import refresh_hidden
 
+MOST_STEPS = 100_000_000  # of a run, whose learning rates are summed before it begins
 RAMPS = ("sine", "linear", "rate")
 F4 = NDArray[np.float32]
 
@@ -134,6 +136,8 @@ class NSPDI(Method):
     def start(self, trainer: Course) -> None:
         """Sum of the learning rates of the run."""
         n = trainer.epochs * trainer.steps_per_epoch
+        if n > MOST_STEPS:
+            raise StudyError(f"{self.name} sums the learning rates of all {n} steps beforehand: at most {MOST_STEPS}")
         rates = [trainer.optimiser.rate * trainer.schedule(k / n) for k in range(n)]
         self._travel = np.concatenate([[0.0], np.cumsum(rates)])
 

@@ -6,6 +6,8 @@ knows a driver: the arrays may come from a developing sheet or from a training s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,6 +21,33 @@ I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
 
 
+def _places(name: str, given: ArrayLike) -> I8:
+    """Slots or indices, (n,); masks and fractions are none."""
+    a = np.asarray(given)
+    if a.size == 0 and a.ndim == 1:
+        return a.astype(np.int64)
+    if a.ndim != 1 or a.dtype.kind not in "iu":
+        cure = ": np.flatnonzero(mask) gives the places of a mask" if a.dtype.kind == "b" else ""
+        raise ParameterError(f"{name} must be whole numbers, (n,), got {a.dtype} of shape {a.shape}{cure}")
+    return a.astype(np.int64)
+
+
+def _each(name: str, given: ArrayLike | None, n: int) -> NDArray[np.float32]:
+    """One number for each of n, or one for all."""
+    if given is None:
+        return np.full(n, np.nan, dtype=np.float32)
+    a = np.asarray(given)
+    if a.dtype.kind not in "iufb" or a.shape not in ((), (n,)):
+        raise ParameterError(f"{name} must be a number, or one for each of {n}, got {a.dtype} of shape {a.shape}")
+    return np.broadcast_to(a.astype(np.float32), (n,)).copy()
+
+
+def _number(name: str, given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < 0:
+        raise ParameterError(f"{name} must be a whole number of at least 0, got {given!r}")
+    return int(given)
+
+
 # ---------------------------------------------------------------- selectors
 
 
@@ -30,8 +59,8 @@ def smallest(score: ArrayLike, n: int, tie: ArrayLike | None = None) -> I8:
     ParameterError
         If there are fewer than `n` scores, or a score is NaN.
     """
-    s = np.asarray(score)
-    if n < 0 or n > s.size:
+    s, n = np.asarray(score), _number("n", n)
+    if n > s.size:
         raise ParameterError(f"n must lie in [0, {s.size}], the number of scores, got {n}")
     if n == 0:
         return np.zeros(0, dtype=np.int64)
@@ -52,7 +81,7 @@ def largest(score: ArrayLike, n: int, tie: ArrayLike | None = None) -> I8:
 
 def some(n_candidate: int, n: int, generator: np.random.Generator) -> I8:
     """`n` of `n_candidate` indices at random, ascending."""
-    if n > n_candidate:
+    if _number("n", n) > n_candidate:
         raise ParameterError(f"n must be at most the number of candidates, {n_candidate}, got {n}")
     return np.sort(generator.choice(n_candidate, n, replace=False)).astype(np.int64)
 
@@ -105,19 +134,24 @@ MAGNITUDE = Cause(
 
 def deaths(mechanism: str, slots: I8, cause: str, value: ArrayLike | None = None) -> Plan:
     """The plan of some deaths; `value` is the number that decided each."""
+    slots = _places("slots", slots)
     code = np.full(slots.size, cause_code(cause), dtype=np.uint8)
-    what = np.full(slots.size, np.nan) if value is None else np.asarray(value)
-    return Plan(mechanism, slots.astype(np.int64), code, what.astype(np.float32))
+    return Plan(mechanism, slots, code, _each("value", value, slots.size))
 
 
 def births(
     mechanism: str, source: I8, target: I8, cause: str, weight: ArrayLike = 0.0, value: ArrayLike | None = None
 ) -> Plan:
     """The plan of some births."""
+    source, target = _places("source", source), _places("target", target)
     n = source.size
-    what = np.full(n, np.nan) if value is None else np.asarray(value)
+    if target.size != n:
+        raise ParameterError(f"target must name one unit for each of {n} sources, got {target.size}")
+    strength = _each("weight", weight, n)
+    if not np.isfinite(strength).all():
+        raise ParameterError("weight must be finite: it holds NaN or infinity")
     return Plan(
-        mechanism, source=source.astype(np.int64), target=target.astype(np.int64), lane=np.zeros(n, dtype=np.int64),
-        birth_cause=np.full(n, cause_code(cause), dtype=np.uint8), birth_value=what.astype(np.float32),
-        birth_weight=np.broadcast_to(np.asarray(weight, dtype=np.float32), (n,)).copy(),
+        mechanism, source=source, target=target, lane=np.zeros(n, dtype=np.int64),
+        birth_cause=np.full(n, cause_code(cause), dtype=np.uint8), birth_value=_each("value", value, n),
+        birth_weight=strength,
     )  # fmt: skip

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from neurodev.errors import ParameterError
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Remembering
 
 EPOCHS = 300  # of the published runs
+LEAST_SCALE = 1e-4  # an epoch stands for at most ten thousand published ones
+
+
+def names_of(owner: object, layers: Any) -> tuple[str, ...] | None:
+    """The argument `layers` of a method: names of weight tensors, or None.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else, or names none.
+    """
+    if layers is None:
+        return None
+    if isinstance(layers, str) or not isinstance(layers, (tuple, list)) or not layers:
+        cure = f": for a single one, layers=({layers!r},)" if isinstance(layers, str) else ""
+        raise ParameterError(f"{type(owner).__name__}.layers must be a tuple of names, got {layers!r}{cure}")
+    if not all(isinstance(name, str) for name in layers) or len(set(layers)) < len(layers):
+        raise ParameterError(f"{type(owner).__name__}.layers must be different names of tensors, got {layers!r}")
+    return tuple(layers)
 
 
 class Scaled(Remembering, word=False):

@@ -13,12 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.params import number
 
 F8 = NDArray[np.float64]
 
 
+LATEST = 1_000_000.0  # epoch of a published run beyond which no sum goes
+
+
 def _share(x: float) -> float:
+    if not math.isfinite(number(x, "x")):
+        raise ParameterError(f"x must be a share of a schedule, got {x!r}")
     return min(max(float(x), 0.0), 1.0)
+
+
+def _positive(name: str, value: float) -> float:
+    found = number(value, name)
+    if not (math.isfinite(found) and found > 0):
+        raise ParameterError(f"{name} must be a positive number, got {value!r}")
+    return found
 
 
 def cubic(x: float, first: float, last: float) -> float:
@@ -56,7 +69,7 @@ def neurotrophic(share: float, rate: float, alive: int, alive_next: int) -> floa
     ParameterError
         If the next layer has no living unit.
     """
-    if alive_next < 1:
+    if not alive_next >= 1:
         raise ParameterError("the layer above has no living unit, so that there is nothing to compete for")
     return share + rate * alive / alive_next
 
@@ -73,6 +86,7 @@ def exponential_rate(k: int, tau: float, scale: float = 1.0, until: float = 200.
     until : float
         Only epochs j before this one count.
     """
+    tau, scale, until = _positive("tau", tau), _positive("scale", scale), min(number(until, "until"), LATEST)
     j = np.arange(math.ceil(k / scale - 1e-9), math.ceil(min((k + 1) / scale, until) - 1e-9))
     return float(np.exp(-j / tau).sum())
 
@@ -99,8 +113,12 @@ def erdos_renyi(
     ParameterError
         If the density is out of range, or already used up by the layers that stay dense.
     """
-    if not 0 < density <= 1:
+    if not 0 < number(density, "density") <= 1:
         raise ParameterError(f"density must lie in (0, 1], got {density!r}")
+    if not len(shapes) or any(not len(s) or not np.all(np.asarray(s) >= 1) for s in shapes):
+        raise ParameterError(f"shapes must be those of weight tensors, sizes of at least 1, got {list(shapes)!r:.80}")
+    if dense is not None and len(dense) != len(shapes):
+        raise ParameterError(f"dense must say of each of {len(shapes)} tensors whether it stays, got {len(dense)}")
     size = np.array([np.prod(s) for s in shapes], dtype=float)
     p = (np.array([np.sum(s) for s in shapes], dtype=float) / size) ** power
     full = np.zeros(size.size, dtype=bool) if dense is None else np.asarray(dense, dtype=bool).copy()
@@ -124,5 +142,7 @@ def fewest_deaths(n_now: int, n_next: int, ratio: float) -> int:
     A round of n deaths and ``n_next - (n_now - n)`` births can only be carried out if there are no negative births
     (NDSNN, feasibility): then more die, and none are born.
     """
+    if not 0 <= number(ratio, "ratio") <= 1:
+        raise ParameterError(f"ratio must lie in [0, 1], got {ratio!r}")
     wanted = int(math.floor(ratio * n_now + 1e-9))
     return min(max(wanted, n_now - n_next, 0), n_now)

@@ -28,7 +28,7 @@ from neurodev import params
 from neurodev.learn.training.course import Course
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
 from neurodev.methods import rewire, schedule
-from neurodev.methods.scaled import Scaled
+from neurodev.methods.scaled import LEAST_SCALE, Scaled, names_of
 from neurodev.methods.tensors import Tensor, chosen, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -93,7 +93,7 @@ class SDSNN(Scaled):
     repruneable: bool = param(False, source=f"{_HAN}: a history of the pruned")
     signed: bool = param(False, source="free: magnitude is our reading; the public code compares signed values")
     frozen_conv_ranges: bool = param(False, source="free: off, our reading; frozen in the public CIFAR-10 code")
-    scale: float | None = param(None, above=0.0, none=True, source="free: one factor for all counts, our reading")
+    scale: float | None = param(None, low=LEAST_SCALE, none=True, source="free: one factor for all counts, our reading")
 
     causes: ClassVar[dict[str, Cause]] = {
         "density": Cause(
@@ -110,6 +110,7 @@ class SDSNN(Scaled):
 
     def __post_init__(self) -> None:
         params.check(self)
+        self.layers = names_of(self, self.layers)
         super().__init__()
 
     # ------------------------------------------------------------------ counters of this run
@@ -131,7 +132,7 @@ class SDSNN(Scaled):
         """Ranges as columns, counters and percentages as memory."""
         for t in chosen(trainer, self.layers, self.name, first=False):
             for column, fill in SpineRange().columns().items():
-                t.table.add_column(column, fill)
+                t.table.add_column(column)[:] = fill  # an earlier training may have left its own
             shape = (t.table.n_source // t.taps) * t.table.n_target
             self.memory[f"run/{t.name}"] = np.full(shape, -1, dtype=np.int64)
             self.memory[f"ever/{t.name}"] = np.zeros(t.table.n_target, dtype=bool)
@@ -166,7 +167,7 @@ class SDSNN(Scaled):
     def _move_range(self, t: Tensor, ranges: SpineRange, epoch: int) -> None:
         table, pairs = t.dense, t.pairs()
         at = positions(table.column_names)
-        masked = table.weight * table.alive
+        masked: NDArray[Any] = table.weight * table.alive
         frozen = t.convolution and self.frozen_conv_ranges and epoch > 0
         if not frozen:
             ranges.update(pairs, masked, table.f, at, epoch)

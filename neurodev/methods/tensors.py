@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
-from neurodev.learn.core.layer import Layer, Weights
-from neurodev.learn.layers.neurons import LIF, ReLU
+from neurodev.learn.core.layer import Group, Layer, Weights
+from neurodev.learn.layers.dendritic import Dendritic
+from neurodev.learn.model import Recurrent, Residual
 from neurodev.learn.training.course import Course
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table
@@ -78,16 +79,43 @@ class Tensor:
         return np.bincount(t.post[t.slots()], minlength=t.n_target).astype(np.int64)
 
 
+def _follow(layer: Layer, waiting: list[Layer], neurons: dict[int, str]) -> list[Layer]:
+    """Note the name of the neurons that each weighted layer drives, by id; what passes other weights drives none.
+
+    `waiting` are the weighted layers whose currents reach this one; returns those whose currents leave it.
+    """
+    if isinstance(layer, Recurrent):
+        waiting = [*_follow(layer.feed, waiting, neurons), layer.back]
+        return _follow(layer.neurons, waiting, neurons)
+    if isinstance(layer, Residual):
+        ends = _follow(layer.body, waiting, neurons)
+        return ends + (waiting if layer.shortcut is None else _follow(layer.shortcut, waiting, neurons))
+    if isinstance(layer, Dendritic):
+        return [layer.drive, layer.gate]
+    if isinstance(layer, Group):
+        for part in layer.parts():
+            waiting = _follow(part, waiting, neurons)
+        return waiting
+    if layer.neuronal:
+        for one in waiting:
+            neurons.setdefault(id(one), layer.name)
+        return []
+    return [layer] if any(isinstance(p, Weights) for p in layer.parameters.values()) else waiting
+
+
 def tensors(trainer: Course) -> list[Tensor]:
     """All weight tensors, from input to output."""
-    layers = list(trainer.model.layers())
     by_weights = {id(w): name for name, w in trainer.weights().items()}
     found: list[Tensor] = []
-    for at, layer in enumerate(layers):
+    neurons: dict[int, str] = {}
+    _follow(trainer.model, [], neurons)
+    for layer in trainer.model.layers():
         for p in layer.parameters.values():
             if isinstance(p, Weights):
-                after = next((one.name for one in layers[at + 1 :] if isinstance(one, (LIF, ReLU))), "")
+                after = neurons.get(id(layer), "")
                 found.append(Tensor(by_weights[id(p)], layer, p, after, layer.taps, False))
+    if not found:
+        raise StudyError("the model has no weights: methods work on Linear, Conv2d and layers made of them")
     last = found[-1].layer
     return [Tensor(t.name, t.layer, t.weights, t.neurons, t.taps, t.layer is last) for t in found]
 

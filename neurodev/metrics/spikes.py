@@ -9,10 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
+from neurodev.metrics.given import floats, metric, positive
+from neurodev.metrics.given import indices as places
+from neurodev.params import affordable, whole
 
 NAN = float("nan")
 
 
+@metric
 def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) -> F8:
     """Mean rate (Hz) of every cell in windows of `ticks` ticks.
 
@@ -29,6 +33,7 @@ def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) 
     -------
     (n_window, n) ndarray, Hz
     """
+    ticks, tick_spike = whole(ticks, "ticks", 1), positive(tick_spike, "tick_spike")
     n = counts.shape[0] // ticks
     if n == 0:
         return np.zeros((0, counts.shape[1]))
@@ -36,9 +41,15 @@ def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) 
     return np.asarray(sums * 1e3 / (ticks * tick_spike), dtype=np.float64)
 
 
-def _intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None) -> tuple[F8, NDArray[np.int64]]:
+def _intervals(
+    times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None, n_cells: int | None = None
+) -> tuple[F8, NDArray[np.int64]]:
     """All intervals (ms) and the cell of each, cell by cell in order of time."""
-    t, i = np.asarray(times, dtype=float), np.asarray(indices, dtype=np.int64)
+    t, i = floats(times, "times", 1), places(indices, "indices", n_cells)
+    if t.shape != i.shape:
+        raise ParameterError(f"times and indices must be (n_spike,) alike, got shapes {t.shape} and {i.shape}")
+    if np.isnan(t).any():
+        raise ParameterError("times hold NaN")
     order = np.lexsort((t, i))
     t, i = t[order], i[order]
     same = i[1:] == i[:-1]
@@ -54,6 +65,7 @@ def _intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None) 
     return np.diff(t)[same], i[1:][same]
 
 
+@metric
 def interspike_intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None = None) -> F8:
     """All intervals of all cells, ms (n_interval,), cell by cell in order of time.
 
@@ -67,12 +79,14 @@ def interspike_intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLik
     return _intervals(times, indices, windows)[0]
 
 
+@metric
 def coefficient_of_variation(intervals: ArrayLike) -> float:
     """Standard deviation over mean of interspike intervals (n,): 0 if regular, 1 if Poisson; NaN for fewer than two."""
     x = np.asarray(intervals, dtype=float)
     return float(x.std() / x.mean()) if x.size > 1 and x.mean() > 0 else NAN
 
 
+@metric
 def cell_coefficients_of_variation(
     times: ArrayLike, indices: ArrayLike, n_cells: int, windows: ArrayLike | None = None, least: int = 5
 ) -> F8:
@@ -80,7 +94,7 @@ def cell_coefficients_of_variation(
 
     Unlike the pooled intervals, this does not count differences of rate between cells as irregularity.
     """
-    x, i = _intervals(times, indices, windows)
+    x, i = _intervals(times, indices, windows, n_cells)
     count = np.bincount(i, minlength=n_cells)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.bincount(i, x, minlength=n_cells) / count
@@ -88,26 +102,33 @@ def cell_coefficients_of_variation(
         return np.asarray(np.where((count >= least) & (mean > 0), np.sqrt(variance) / mean, np.nan))
 
 
+@metric
 def highest_population_rate(times: ArrayLike, n_cells: int, width: float = 100.0) -> float:
     """Highest rate (Hz, averaged over cells) in any stretch of `width` ms: a seizure shows here.
 
     The stretch slides: it begins at each spike in turn, so no grid of bins can cut a volley in two.
     """
-    t = np.sort(np.asarray(times, dtype=float))
+    t, width = np.sort(floats(times, "times", 1)), positive(width, "width")
     if t.size == 0 or n_cells < 1:
         return 0.0
     held = np.searchsorted(t, t + width, side="left") - np.arange(t.size)
     return float(held.max() * 1e3 / (width * n_cells))
 
 
+@metric
 def population_rate(times: ArrayLike, n_cells: int, start: float, stop: float, width: float = 100.0) -> tuple[F8, F8]:
     """Rate (Hz, averaged over cells) in bins of `width` ms between `start` and `stop`: centres (ms) and rates."""
+    width = positive(width, "width")
+    if not -np.inf < start <= stop < np.inf:
+        raise ParameterError(f"start and stop must be finite times, start first, got {start!r} and {stop!r}")
     n = max(int(np.ceil((stop - start) / width - 1e-9)), 1)
+    affordable(32.0 * n, f"{n} bins of {width} ms", "use a greater width")
     edges = start + width * np.arange(n + 1)
     count = np.histogram(np.asarray(times, dtype=float), edges)[0]
     return 0.5 * (edges[1:] + edges[:-1]), count * 1e3 / (width * max(n_cells, 1))
 
 
+@metric
 def rate_spread(rates: ArrayLike, target: float) -> dict[str, float]:
     """How evenly cells fire: CV across cells, share below a tenth of `target` (Hz), share above twice.
 
@@ -176,6 +197,7 @@ def _placed(times: ArrayLike, windows: ArrayLike | None) -> tuple[F8, I8, F8]:
     return t[inside], where[inside], stretches
 
 
+@metric
 def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike | None = None) -> Avalanches:
     """Neuronal avalanches: runs of bins with spikes of any cell, between bins without.
 
@@ -233,6 +255,7 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
     return Avalanches(start[seen], size[seen], duration[seen], first[seen], second[seen], width)
 
 
+@metric
 def avalanches_of_counts(counts: ArrayLike, width: float = 1.0) -> Avalanches:
     """Avalanches in spikes of the population counted in successive bins.
 
@@ -255,6 +278,7 @@ def avalanches_of_counts(counts: ArrayLike, width: float = 1.0) -> Avalanches:
     return Avalanches(np.asarray(begin * float(width), dtype=np.float64), size, duration, first, second, float(width))
 
 
+@metric
 def branching_ratio(found: Avalanches, how: str = "all") -> float:
     """Spikes that follow a spike in the next bin of an avalanche, on average: sigma.
 
@@ -296,6 +320,7 @@ class PowerLaw(NamedTuple):
     n: int
 
 
+@metric
 def power_law_fit(values: ArrayLike, xmin: int = 1) -> PowerLaw:
     """Maximum likelihood exponent of whole numbers from `xmin` on, such as sizes or durations of avalanches.
 

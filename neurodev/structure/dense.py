@@ -55,6 +55,40 @@ class DenseTable(Table):
         self.grid(self.post)[:] = np.arange(self.stride, dtype=np.uint32)
         self.grid(self.row)[:] = np.arange(self.n_source, dtype=np.uint32)[:, None]
 
+    @property
+    def weight(self) -> NDArray[Any]:
+        """Weights by slot, (capacity,).
+
+        Setting it takes these, or a value for each pair as (n_source, n_target), also flat: they go to the slots of
+        their pairs, and those of absent synapses stay 0.
+
+        Raises
+        ------
+        ParameterError
+            For another shape, which kernels would read beyond its end.
+        """
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: NDArray[Any]) -> None:
+        given, pairs = np.asarray(value), (self.n_source, self.n_target)
+        n = self.post.size
+        if given.shape == (n,) and given.dtype in (np.float32, np.float64):
+            self._weight: NDArray[Any] = np.ascontiguousarray(given)
+            return
+        if given.shape not in ((n,), pairs, (pairs[0] * pairs[1],)) or given.dtype.kind not in "fiu":
+            raise ParameterError(
+                f"weight must be numbers of shape {pairs} (n_source, n_target), flat, or {(n,)} by slot, got "
+                f"{given.dtype} {given.shape}"
+            )
+        out = np.zeros(n, dtype=self._weight.dtype)
+        if given.shape == (n,):
+            out[:] = given
+        else:
+            self.grid(out)[:, : self.n_target] = given.reshape(pairs)
+            out *= self.alive
+        self._weight = out
+
     @classmethod
     def full(cls, weight: ArrayLike, columns: tuple[str, ...] = (), uids: UidSource | None = None) -> DenseTable:
         """A table with a synapse on every pair.

@@ -30,7 +30,7 @@ from neurodev.studies.quantities import quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, table_at, tables_at, told_at
 
 SECTIONS = ("kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method")
-TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle")
+TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate")
 
 
 def _made(

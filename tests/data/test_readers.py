@@ -218,7 +218,7 @@ def test_tonic_style_dataset():
     d = data.tonic(Two(), Two(), duration=50.0)
     assert d.name == "Two" and d.classes == ("left", "right") and d.x_train.n_cell == 16
     np.testing.assert_array_equal(d.x_train.times, [0.0, 2.0] * 2)
-    np.testing.assert_array_equal(d.x_train.cells, [8 + 4, 0, 8 + 4 + 3, 0])
+    np.testing.assert_array_equal(d.x_train.cells, [8, 4, 8 + 3, 4])
     words = Two()
     words.labels = ("a", "b")
     with pytest.raises(ParameterError, match="not class numbers"):

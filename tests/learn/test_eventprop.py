@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurodev.data.dataset import SpikeTrains
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, ParameterError, SimulationError
 from neurodev.learn.eventprop import EventLayer, EventModel, EventNeuron, EventTrainer, Readout, calibrate, losses
 from neurodev.learn.eventprop.flow import crossing
 from neurodev.structure.dense import DenseTable
@@ -445,3 +445,67 @@ def test_bad_input_is_refused_by_name():
         Readout(t, "sum", duration=10.0)
     with pytest.raises(ParameterError, match=r"label 2 of sample 0"):
         model_of(0).evaluate(toy(1, 1)[0], np.array([2]))
+
+
+# ---------------------------------------------------------------- where the maximum lies at an arrival
+
+
+def peaked(weights, times, delays=(0.0,), kind="max"):
+    """A readout of one output; every cell spikes once, and its lane is its number modulo the lanes."""
+    n = len(weights)
+    lane = np.arange(n) % len(delays)
+    t = Table.build(
+        n, 1, list(delays), np.arange(n), np.zeros(n, int), lane, np.array(weights, float), column_type=np.float64,
+        weight_type=np.float64,
+    )  # fmt: skip
+    readout = Readout(t, kind, duration=DURATION)
+    return lambda times: readout(SpikeTrains.of([(times, np.arange(n))], n, DURATION))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_maximum_that_inhibition_cuts_off_moves_with_it(seed):
+    """All but the simultaneous arrivals against central differences; a shift of all spikes leaves the score alone."""
+    draw = np.random.default_rng(seed)
+    delays = (0.0,) if seed % 2 else (0.0, 1.3)
+    weights = [*draw.uniform(0.5, 2.0, 3), *draw.uniform(-3.0, -0.2, 2)]
+    times = np.sort(draw.uniform(0, 8, 5))
+    times[4] += 6.0
+    score = peaked(weights, times, delays)
+    order = np.argsort(times, kind="stable")
+    _, pull = score(times)
+    d = np.empty(5)
+    d[order] = pull(np.ones((1, 1)))
+    numeric = [
+        (score(times + 1e-6 * e)[0][0, 0] - score(times - 1e-6 * e)[0][0, 0]) / 2e-6 for e in np.eye(5)
+    ]  # fmt: skip
+    np.testing.assert_allclose(d, numeric, atol=1e-8)
+    assert abs(d.sum()) < 1e-12 and np.abs(d).max() > 1e-3
+
+
+@pytest.mark.parametrize("weights", [(1.0, -2.0, -1.0), (1.0, -2.0, 0.3), (1.0, 0.3, -2.0), (1.0, 0.0, -2.0)])
+def test_several_arrivals_at_the_maximum(weights):
+    """Any order of them: the sum of their gradients is the slope before them, as if they were one."""
+    score = peaked(weights, None)
+    _, pull = score(np.array([1.0, 6.0, 6.0]))
+    d = pull(np.ones((1, 1)))
+    slope = -np.exp(-5 / 20) / 20 + np.exp(-5 / 10) / 10
+    assert d[0] == pytest.approx(-slope) and d[1:].sum() == pytest.approx(slope)
+    assert all((g > 0) == (w < 0) for g, w in zip(d[1:], weights[1:], strict=True))
+
+
+def test_a_maximum_that_excitation_carries_on_has_no_kink():
+    """At the arrival the voltage goes on rising: the maximum is later, where its time does not matter."""
+    score = peaked((1.0, -0.1), None)
+    s, pull = score(np.array([1.0, 2.0]))
+    numeric = [
+        (score(np.array([1.0, 2.0]) + 1e-5 * e)[0] - score(np.array([1.0, 2.0]) - 1e-5 * e)[0])[0, 0] / 2e-5
+        for e in np.eye(2)
+    ]
+    np.testing.assert_allclose(pull(np.ones((1, 1))), numeric, atol=1e-9)
+
+
+def test_a_layer_in_frenzy_is_stopped(monkeypatch):
+    monkeypatch.setattr("neurodev.learn.eventprop.layer.MOST_SPIKES", 1 << 12)
+    layer = EventLayer(DenseTable.full(np.full((3, 2), 1e7)), duration=DURATION)
+    with pytest.raises(SimulationError, match="lower the weights"):
+        layer(trains(3, 2, 0))

@@ -99,3 +99,26 @@ def test_names():
         nets.network("resnet18")
     with pytest.raises(ParameterError, match="width"):
         nets.vgg16(width=0.0)
+
+
+@pytest.mark.parametrize(
+    "name, words, why",
+    [
+        (5, {}, "name must be"), (None, {}, "name must be"), ("dpap_mnist", {"hiden": 5}, "did you mean 'hidden'"),
+        ("fully_connected", {"hidden": 200}, "hidden must be a list"), ("fully_connected", {"hidden": (2.5,)}, "whole"),
+        ("fully_connected", {"hidden": "20"}, "hidden must be a list"),
+        ("fully_connected", {"hidden": (10**12,)}, "GiB"),
+        ("fully_connected", {"normed": "no"}, "normed"), ("fully_connected", {"threshold": None}, "threshold"),
+        ("fully_connected", {"surrogate": 3}, "surrogate"), ("fully_connected", {"readout": 1}, "readout"),
+        ("dpap_mnist", {"dendritic": "no"}, "dendritic"), ("dpap_mnist", {"rectifiers": 1}, "rectifiers"),
+        ("sdsnn_mnist", {"width": float("nan")}, "width"), ("sdsnn_mnist", {"storage": "dens"}, "did you mean 'dense'"),
+        ("sdsnn_mnist", {"kind": int}, "kind"), ("sdsnn_cifar10", {"steps": 0}, "steps"),
+        ("vgg16", {"n_class": "ten"}, "n_out"),
+        ("vgg16", {"inputs": (8, 8, 3)}, "does not fit"), ("resnet19", {"inputs": 32}, "inputs"),
+        ("resnet19", {"inputs": (4, 4, 3)}, "inputs"), ("stds_cifar10", {"voters": -1}, "n_out|voters"),
+        ("stds_cifar10", {"dropout": 1.0}, "share"),
+    ],
+)  # fmt: skip
+def test_senseless_words(name, words, why):
+    with pytest.raises(ParameterError, match=why):
+        nets.network(name, **words)

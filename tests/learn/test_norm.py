@@ -149,3 +149,22 @@ def test_door(call, word):
     """Bad input names the argument."""
     with pytest.raises(ParameterError, match=word):
         call()
+
+
+@pytest.mark.parametrize("shape, steps", [((6,), 1), ((1, 1, 6), 1)])
+def test_a_batch_of_one_value_leaves_the_running_means(shape, steps):
+    """It has no variance: it is normalised by the means that there are, as outside of training, its gradient too."""
+    layer = BatchNorm(momentum=0.5)
+    Sequential(layer, inputs=shape, kind=np.float64)
+    draw = np.random.default_rng(0)
+    layer(Current(draw.normal(3, 2, (40, 6)), 1, 40, shape))
+    mean, variance = layer.mean.copy(), layer.variance.copy()
+    one = Current(draw.normal(3, 2, (steps, 6)), steps, 1, shape)
+    y, pull = layer(one)
+    np.testing.assert_array_equal(layer.mean, mean)
+    np.testing.assert_array_equal(layer.variance, variance)
+    np.testing.assert_allclose(y.by_row, (one.by_row - mean) / np.sqrt(variance + layer.epsilon), atol=1e-12)
+    d = pull(one.like(np.ones((steps, 6)))).by_row
+    np.testing.assert_allclose(d, 1 / np.sqrt(variance + layer.epsilon)[None], atol=1e-12)
+    layer.training = False
+    np.testing.assert_array_equal(layer(one)[0].by_row, y.by_row)

@@ -108,3 +108,21 @@ def test_walks_keep_to_the_policy() -> None:
     count = np.bincount(e.action, minlength=4) / e.n
     p = t.chances()[e.cell].mean(axis=0)
     assert np.all(np.abs(count - p) < 4 * np.sqrt(p * (1 - p) / e.n))
+
+
+@pytest.mark.parametrize("value", ["one", None, float("nan"), -1, [1.0], 2.5, 0])
+def test_words_of_a_policy(value: object) -> None:
+    """Refused by name before a maze is walked."""
+    maze, net = Maze(), policy_network(Maze(), 8)
+    for word, call in (
+        ("maze", lambda: policy_network(value)), ("maze", lambda: PolicyTrainer(net, value)),
+        ("transitions", lambda: PolicyTrainer(net, maze, transitions=value)),
+        ("steps", lambda: PolicyTrainer(net, maze, steps=value)), ("n_out", lambda: policy_network(maze, value)),
+        ("sharpness", lambda: ClippedPolicy(sharpness=value) if value != 2.5 else ClippedPolicy(sharpness=-1)),
+        ("clip", lambda: ClippedPolicy(clip=value)), ("loss", lambda: PolicyTrainer(net, maze, loss=value or "x")),
+        ("critic", lambda: PolicyTrainer(net, maze, critic=value or "x")),
+        ("dendritic", lambda: policy_network(maze, dendritic=value)),
+        ("gate_gain", lambda: policy_network(maze, dendritic=True, gate_gain=value if value != 2.5 else -1)),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match=word):
+            call()

@@ -14,12 +14,15 @@ import copy
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from neurodev.arrays import Array
+from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.storage import dense_image
 from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -67,6 +70,9 @@ class Vector:
 class Weights:
     """A weight tensor: one synapse table, its gradient, and the moments of the optimiser as columns.
 
+        model.weights_of()["fc1"].put_matrix(w)      # (n_in, n_out), out of anywhere
+        w = model.weights_of()["fc1"].matrix()
+
     Attributes
     ----------
     table : Table
@@ -93,8 +99,58 @@ class Weights:
 
     @property
     def value(self) -> Array:
-        """What the optimiser moves, (capacity,)."""
+        """What the optimiser moves, in place: (n_in, n_out) where every pair has a slot, else by slot; see `matrix`."""
+        table, moved = self.table, self.moved
+        return table.grid(moved)[:, : table.n_target] if isinstance(table, DenseTable) else moved
+
+    @property
+    def moved(self) -> Array:
+        """What the optimiser moves, (capacity,), by slot of the table."""
         return self.table.column("theta") if self.hidden else self.table.weight
+
+    def matrix(self) -> Array:
+        """The weights as (n_in, n_out), 0 where there is no synapse: a copy.
+
+        Rows are the inputs (of a convolution, channel and tap: ``(c k + i) k + j``), columns the units.
+        """
+        return dense_image(self.table)
+
+    def put_matrix(self, weight: ArrayLike) -> None:
+        """Give every synapse its weight out of a matrix as `matrix` returns it; structure stays as it is.
+
+        Parameters
+        ----------
+        weight : (n_in, n_out)
+            0 where there is no synapse.
+
+        Raises
+        ------
+        ParameterError
+            If the shape is another, a number is not finite, or a pair without a synapse has a weight.
+        """
+        table = self.table
+        try:
+            w = np.asarray(weight, dtype=table.weight.dtype)
+        except (TypeError, ValueError):
+            raise ParameterError(f"weight must be an array of numbers, got {weight!r}") from None
+        shape, slots = (table.n_source, table.n_target), table.slots()
+        if w.shape != shape:
+            hint = ": transpose it" if w.shape == shape[::-1] else ""
+            raise ParameterError(f"weight must have the shape (n_in, n_out) = {shape}, got {w.shape}{hint}")
+        if not np.all(np.isfinite(w)):
+            raise ParameterError("weight must be finite: it holds NaN or infinity")
+        absent = w.copy()
+        pre, post = table.pre(slots), table.post[slots]
+        absent[pre, post] = 0
+        if absent.any():
+            i, j = (int(k[0]) for k in np.nonzero(absent))
+            raise ParameterError(
+                f"weight[{i}, {j}] is {absent[i, j]!r}, but there is no synapse from {i} to {j}: methods and plans "
+                "change structure, or draw the layer with density=1"
+            )
+        table.weight[slots] = w[pre, post]
+        if self.hidden:
+            table.column("theta")[slots] = w[pre, post]
 
     @property
     def gradient(self) -> Array:
@@ -110,8 +166,8 @@ class Weights:
         return self.table.add_column(name)
 
     def flat(self) -> tuple[Array, Array]:
-        """(value, gradient)."""
-        return self.value, self.gradient
+        """(what the optimiser moves, gradient), both (capacity,)."""
+        return self.moved, self.gradient
 
     def replica(self) -> Weights:
         """The same table with a gradient of its own."""
@@ -119,6 +175,27 @@ class Weights:
         other._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
         other.probe = None
         return other
+
+    def sound(self, n_source: int, n_target: int) -> Table:
+        """The table, for kernels, which read it without a look.
+
+        Raises
+        ------
+        ParameterError
+            If it is between other numbers of units, or somebody has given it weights or a probe of another size.
+        """
+        table, shape = self.table, (n_source, n_target)
+        if (table.n_source, table.n_target) != shape:
+            raise ParameterError(f"the layer has {shape} pairs, its table {(table.n_source, table.n_target)}")
+        weight = table.weight
+        if weight.shape != table.post.shape or weight.dtype not in (np.float32, np.float64):
+            raise ParameterError(
+                f"table.weight must hold {table.post.size} numbers by slot, got {weight.dtype} {weight.shape}: "
+                "put_matrix takes an (n_in, n_out) array"
+            )
+        if self.probe is not None and self.probe.shape != shape:
+            raise ParameterError(f"probe must have shape {shape}, got {self.probe.shape}")
+        return table
 
     def put(self, table: Table, hidden: bool = False) -> None:
         """Take another table of the same pairs, as after a change of storage; its column is the gradient."""
@@ -184,6 +261,48 @@ class Counters:
         self.kernels = {}
 
 
+def expect(layer: Layer, x: Any, *, n: int | None = None, shape: tuple[int, ...] | None = None) -> None:
+    """Refuse what a layer cannot take, or was not built for, before a kernel meets it.
+
+    Parameters
+    ----------
+    layer : Layer
+    x
+        Its input.
+    n, shape
+        Units that it takes, and their shape, where it depends on them.
+
+    Raises
+    ------
+    ParameterError
+        Naming the layer and what it was given.
+    """
+    who = layer.name or type(layer).__name__
+    if not isinstance(x, (Spikes, Current)):
+        raise ParameterError(f"{who} takes Spikes or a Current, got {type(x).__name__}: an encoder makes them")
+    if layer.takes == "currents" and isinstance(x, Spikes):
+        raise ParameterError(f"{who} takes currents, got spikes: put a layer of weights between")
+    if n is not None and x.n != n or shape is not None and x.shape != shape:
+        wanted = f"{n} units" if shape is None else f"units of shape {shape}"
+        raise ParameterError(f"{who} takes {wanted}, got {x.shape}")
+
+
+def guarded(layer: Layer, y: Signal, pull: Pullback) -> Pullback:
+    """A pullback that refuses a gradient in another arrangement than the output `y`."""
+    want = y.steps, y.batch, y.n
+    who = layer.name or type(layer).__name__
+
+    def checked(dy: Current) -> Current | None:
+        got = (dy.steps, dy.batch, dy.n) if isinstance(dy, Current) else type(dy).__name__
+        if got != want:
+            raise ParameterError(
+                f"{who}: the gradient must be a Current of (steps, samples, units) {want} like the output, got {got}"
+            )
+        return pull(dy)
+
+    return checked
+
+
 class Layer(Registered, kind="layer"):
     """Base of all layers.
 
@@ -197,6 +316,15 @@ class Layer(Registered, kind="layer"):
         Set by the model (dropout, batch norm).
     gates : bool
         Whether its output multiplies that of another layer (V of `Dendritic`).
+    takes : {"either", "currents"}
+        What it can be given; currents come from weights.
+    gives : {"same", "either", "currents", "spikes"}
+        What it returns: what it was given, one or the other, or always the same kind.
+    neuronal : bool
+        Whether it is a layer of neurons, which the weights before it drive: methods ask for their activity, and
+        `training.health` keeps those that spike awake.
+    float_type : type
+        Of the weights and currents of the model that it is part of.
     watch : callable, optional
         ``watch(x, y)`` of every call in training; what it returns is kept in `watched`, in order of the batch.
     """
@@ -204,6 +332,10 @@ class Layer(Registered, kind="layer"):
     coupled = False
     training = True
     gates = False
+    takes: ClassVar[str] = "either"
+    gives: ClassVar[str] = "either"
+    neuronal: ClassVar[bool] = False
+    float_type: type = np.float32
     name = ""
     watch: Callable[[Any, Any], Any] | None = None
 
@@ -217,8 +349,22 @@ class Layer(Registered, kind="layer"):
         raise NotImplementedError
 
     def through(self, x: Any) -> tuple[Any, Pullback]:
-        """The call as groups make it: watched, where somebody watches."""
-        y, pull = self(x)
+        """The call as groups make it: looked at, whoever wrote the layer, and watched, where somebody watches.
+
+        Raises
+        ------
+        ParameterError
+            If it does not return a signal and a pullback.
+        """
+        made = self(x)
+        if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (Spikes, Current))):
+            what = f"({', '.join(type(m).__name__ for m in made)})" if isinstance(made, tuple) else type(made).__name__
+            raise ParameterError(
+                f"{self.name or type(self).__name__} must return (Spikes or Current, pullback), got {what}"
+            )
+        y, pull = made
+        if not callable(pull):
+            raise ParameterError(f"{self.name or type(self).__name__} must return a pullback to call, got {pull!r}")
         if self.watch is not None and self.training:
             self.watched.append(self.watch(x, y))
         return y, pull
@@ -232,6 +378,18 @@ class Layer(Registered, kind="layer"):
             If the layer cannot take such an input.
         """
         return shape
+
+    def kind_after(self, given: str) -> str:
+        """What it returns, ``spikes``, ``currents`` or ``either``, where it is given one of these.
+
+        Raises
+        ------
+        ParameterError
+            If it cannot take that.
+        """
+        if self.takes == "currents" and given == "spikes":
+            raise ParameterError("it takes currents, but spikes reach it: put a layer of weights between")
+        return given if self.gives == "same" else self.gives
 
     def build(self, seed: int, uids: UidSource, kind: type) -> None:
         """Draw weights and make vectors, once, when shapes and names are known; nothing by default.

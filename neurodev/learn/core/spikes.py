@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 from neurodev.arrays import I8, U1, U4, Array, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core import doors
 
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 RARE = 0.12  # share of flags below which reading them by words is faster
+MOST = 4  # spikes that a byte may count: what `_list_flags` repeats
 
 
 @dataclass(frozen=True)
@@ -232,13 +234,22 @@ def _layout(word: str) -> str:
     return word
 
 
+def _check_spans(spans: Any, batch: int, shape: tuple[int, ...]) -> None:
+    if spans is None:
+        return
+    if len(shape) != 3 or np.shape(spans) != (batch, shape[0], 2) or spans.dtype != np.int32:
+        raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {doors.shown(spans)}")
+    if spans.min() < 0 or spans.max() > shape[1]:
+        raise ParameterError(f"spans must be pixels in [0, {shape[1]}], got {spans.min()} to {spans.max()}")
+
+
 class Spikes:
     """The spikes of `n` units over a batch.
 
     Parameters
     ----------
     flags : (R, n) uint8, or (n, R) with ``layout="units"``
-        Counts per unit and row: 0 or 1, or with a `scale` other than 1 up to 4 (2 x 2 average pooling).
+        Spikes of each unit and row: 0 or 1, or counts of up to 4 (2 x 2 average pooling).  More in a step is a current.
     steps, batch : int
     shape : tuple of int
         Shape of one sample's units: (n,) or (height, width, channels).
@@ -250,6 +261,16 @@ class Spikes:
         Returns an (R, n) uint8 array: where a gradient with respect to these spikes is of use.  None: everywhere.
     spans : (B, height, 2) int32, optional
         For each sample and line of an image, the pixels outside of which nothing ever spikes, where that is known.
+
+    Attributes
+    ----------
+    counts : bool
+        Whether a byte may be above 1, whatever it is worth; looked up in the flags.
+
+    Raises
+    ------
+    ParameterError
+        If flags are of another type or shape, or count more than 4.
     """
 
     def __init__(
@@ -265,14 +286,41 @@ class Spikes:
         window: Callable[[], U1] | None = None,
         spans: Spans | None = None,
     ):
-        layout = _layout(layout)
-        self.wanted, self.spans = wanted, spans
-        self.flags, self.steps, self.batch, self.shape = flags, int(steps), int(batch), tuple(shape)
-        self.layout, self.scale, self._window = layout, float(scale), window
-        n, rows = math.prod(self.shape), self.steps * self.batch
-        want = (rows, n) if layout == "rows" else (n, rows)
-        if flags.shape != want or flags.dtype != np.uint8:
-            raise ParameterError(f"flags must be uint8 of shape {want} ({layout}), got {flags.dtype} {flags.shape}")
+        shape = doors.shape_of("shape", shape)
+        steps, batch = doors.whole("steps", steps), doors.whole("batch", batch)
+        self._take(flags, steps, batch, shape, _layout(layout), scale, wanted, window, spans)
+        self.scale = doors.number("scale", scale, above=0)
+        n, rows = self.n, self.n_row
+        want = (rows, n) if self.layout == "rows" else (n, rows)
+        if not isinstance(flags, np.ndarray) or flags.shape != want or flags.dtype != np.uint8:
+            got = f"{flags.dtype} {flags.shape}" if isinstance(flags, np.ndarray) else repr(flags)
+            raise ParameterError(f"flags must be uint8 of shape {want} ({self.layout}), got {got}")
+        most = int(flags.max())
+        if most > MOST:
+            raise ParameterError(
+                f"flags must be 0 or 1, or counts of at most {MOST}, got {most}: clip them (np.minimum(flags, 1)), or "
+                "hand them over as a Current"
+            )
+        self.counts = most > 1
+        _check_spans(spans, batch, shape)
+
+    def _take(
+        self, flags: U1, steps: int, batch: int, shape: tuple[int, ...], layout: str, scale: float, wanted: bool,
+        window: Callable[[], U1] | None, spans: Spans | None,
+    ) -> None:  # fmt: skip
+        self.flags, self.steps, self.batch, self.shape = flags, steps, batch, shape
+        self.layout, self.scale, self.wanted, self._window, self.spans = layout, scale, wanted, window, spans
+
+    @classmethod
+    def made(
+        cls, flags: U1, steps: int, batch: int, shape: tuple[int, ...], *, counts: bool = False, layout: str = "rows",
+        scale: float = 1.0, wanted: bool = True, window: Callable[[], U1] | None = None, spans: Spans | None = None,
+    ) -> Spikes:  # fmt: skip
+        """Spikes that a layer has just made, whose bytes need no look: it knows whether they are flags or `counts`."""
+        out = object.__new__(cls)
+        out._take(flags, steps, batch, shape, layout, scale, wanted, window, spans)
+        out.counts = counts
+        return out
 
     @property
     def n(self) -> int:
@@ -297,7 +345,7 @@ class Spikes:
     @cached_property
     def rows(self) -> Events:
         """For each row, the units that spiked."""
-        return list_flags(self.by_row, self.scale != 1.0, self.n_present)
+        return list_flags(self.by_row, self.counts, self.n_present)
 
     @cached_property
     def columns(self) -> Events:
@@ -307,7 +355,7 @@ class Spikes:
     @cached_property
     def present(self) -> Events:
         """For each row, the units that have a count, each once however often it counts."""
-        if self.scale == 1.0:
+        if not self.counts:
             return self.rows
         flags = self.by_row
         start = np.empty(flags.shape[0] + 1, dtype=np.int64)
@@ -320,8 +368,20 @@ class Spikes:
 
     @cached_property
     def near(self) -> U1 | None:
-        """Where a gradient is of use, (R, n) bytes; None for everywhere."""
-        return None if self._window is None else self._window()
+        """Where a gradient is of use, (R, n) bytes of 0 or 1; None for everywhere.
+
+        Raises
+        ------
+        ParameterError
+            If the window is of another type or shape.
+        """
+        if self._window is None:
+            return None
+        near = np.asarray(self._window())
+        if near.shape != (self.n_row, self.n) or near.dtype not in (np.uint8, np.bool_):
+            raise ParameterError(f"window must give uint8 {(self.n_row, self.n)}, got {near.dtype} {near.shape}")
+        near = np.ascontiguousarray(near).view(np.uint8)
+        return near if near.max() <= 1 else (near != 0).view(np.uint8)
 
     @cached_property
     def window(self) -> Events | None:
@@ -389,7 +449,7 @@ class Current:
         Of a gradient: which samples have any, where that is known.
     """
 
-    value: NDArray[Any]
+    value: NDArray[Any]  # float32 or float64
     steps: int
     batch: int
     shape: tuple[int, ...]
@@ -400,6 +460,15 @@ class Current:
 
     def __post_init__(self) -> None:
         self.layout = _layout(self.layout)
+        rows, value = self.steps * self.batch, self.value
+        want = (rows, self.n) if self.layout == "rows" else (self.n, rows)
+        fits = isinstance(value, np.ndarray) and value.shape == want and self.steps >= 1 and self.batch >= 1
+        if not fits or value.dtype not in (np.float32, np.float64):
+            got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+            raise ParameterError(f"value must be float32 or float64 of shape {want} ({self.layout}), got {got}")
+        _check_spans(self.spans, self.batch, self.shape)
+        if self.busy is not None and (np.shape(self.busy) != (self.batch,) or self.busy.dtype != np.uint8):
+            raise ParameterError(f"busy must be uint8 ({self.batch},), got {doors.shown(self.busy)}")
 
     @property
     def n(self) -> int:
@@ -438,4 +507,4 @@ def at_steps(x: Spikes | Current, kept: NDArray[np.bool_]) -> Spikes | Current:
     n = int(kept.sum())
     if isinstance(x, Current):
         return Current(x.by_row[rows], n, x.batch, x.shape, wanted=x.wanted)
-    return Spikes(x.by_row[rows], n, x.batch, x.shape, scale=x.scale, wanted=x.wanted)
+    return Spikes.made(x.by_row[rows], n, x.batch, x.shape, counts=x.counts, scale=x.scale, wanted=x.wanted)

@@ -6,6 +6,7 @@ the backward pass touches only neurons near threshold; the others never are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from neurodev import params
 from neurodev.arrays import Int
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import rule
+from neurodev.learn.core import doors
 from neurodev.params import param
 from neurodev.registry import Registered, find, names
 
@@ -44,8 +46,8 @@ def slope(kind: Int, x: Any, width: Any) -> Any:
 class Surrogate(Registered, kind="surrogate", word=True):
     """A surrogate derivative.
 
-    Derive from it to give one a name, with other defaults (for any neurons) or with a curve of its own in ``__call__``
-    (for a layer of one's own, which calls it).
+    Derive from it to give one a name, with other defaults or with a curve of its own in ``__call__``: neurons call it
+    on V - threshold of all their units, which takes longer than the four curves that kernels know.
 
     Parameters
     ----------
@@ -67,6 +69,11 @@ class Surrogate(Registered, kind="surrogate", word=True):
         params.check(self)
 
     @property
+    def own(self) -> bool:
+        """Whether its curve is that of its own ``__call__``, which kernels do not know."""
+        return type(self).__call__ is not Surrogate.__call__
+
+    @property
     def code(self) -> int:
         """Number of the kind, for kernels.
 
@@ -75,23 +82,22 @@ class Surrogate(Registered, kind="surrogate", word=True):
         ParameterError
             For a surrogate with a curve of its own, which kernels do not know.
         """
-        if type(self).__call__ is not Surrogate.__call__:
+        if self.own:
             raise ParameterError(
-                f"the neurons of neurodev.learn know the curves {tuple(KINDS)}, not that of {type(self).__name__}: "
-                "call it in a layer of your own"
+                f"kernels know {tuple(KINDS)}, not that of {type(self).__name__}: call it in a layer of your own, "
+                "as LIF does"
             )
         return KINDS[self.kind]
 
     @property
     def compact(self) -> bool:
-        """Whether it is zero outside ``|x| < width``."""
-        return self.kind in COMPACT
+        """Whether it is known to be zero outside ``|x| < width``."""
+        return self.kind in COMPACT and not self.own
 
     @classmethod
     def from_alpha(cls, alpha: float = 2.0) -> Surrogate:
         """The arctan of snnTorch and SpikingJelly, ``alpha / (2 (1 + (pi alpha x / 2)^2))``."""
-        if not alpha > 0:
-            raise ParameterError(f"alpha must be positive, got {alpha}")
+        alpha = doors.number("alpha", alpha, above=0)
         width = 2.0 / (np.pi * alpha)
         return cls("arctan", width, alpha * width / 2)
 
@@ -107,8 +113,44 @@ class Surrogate(Registered, kind="surrogate", word=True):
         return np.asarray(self.height * y, dtype=np.float64)
 
 
-def as_surrogate(what: Surrogate | str) -> Surrogate:
-    """A surrogate from itself, from the name of its curve, or from the name of a class (``"module:Class"``).
+class _Function(Surrogate, word=False):
+    """A function of V - threshold as a surrogate."""
+
+    def __init__(self, function: Callable[[NDArray[Any]], NDArray[Any]]):
+        super().__init__()
+        object.__setattr__(self, "function", function)
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        y: NDArray[Any] = self.function(x)  # type: ignore[attr-defined]
+        return y
+
+    def made_of(self) -> list[Any]:
+        """The function."""
+        return [self.function]  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        f = self.function  # type: ignore[attr-defined]
+        return f"Surrogate({getattr(f, '__qualname__', repr(f))})"
+
+
+def slopes_of(surrogate: Surrogate, x: NDArray[Any]) -> NDArray[Any]:
+    """The derivative at x = V - threshold, in the type of x, as a curve of one's own gives it.
+
+    Raises
+    ------
+    ParameterError
+        If it does not give one number for each.
+    """
+    y = np.asarray(surrogate(x))
+    if y.shape != x.shape or y.dtype.kind not in "fiub":
+        raise ParameterError(
+            f"the surrogate {surrogate!r} must give a number for each of {x.shape} potentials, got {y.dtype} {y.shape}"
+        )
+    return y.astype(x.dtype, copy=False)
+
+
+def as_surrogate(what: Surrogate | str | Callable[[NDArray[Any]], NDArray[Any]]) -> Surrogate:
+    """A surrogate from itself, the name of its curve, the name of a class (``"module:Class"``), a class, or a function.
 
     Raises
     ------
@@ -117,7 +159,11 @@ def as_surrogate(what: Surrogate | str) -> Surrogate:
     """
     if isinstance(what, Surrogate):
         return what
-    if what in KINDS:
+    if isinstance(what, type) and issubclass(what, Surrogate):
+        return what()
+    if callable(what) and not isinstance(what, type):
+        return _Function(what)
+    if isinstance(what, str) and what in KINDS:
         return Surrogate(what)
     known = [*KINDS, *names("surrogate")]
     if not isinstance(what, str) or ":" not in what and what not in known:

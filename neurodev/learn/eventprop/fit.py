@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev import rng
 from neurodev.data.dataset import SpikeTrains, check_labels
 from neurodev.errors import BuildError, ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
@@ -36,8 +37,12 @@ class EventModel:
     """
 
     def __init__(self, *layers: EventLayer, readout: Readout):
-        if not layers:
-            raise BuildError("an EventModel needs at least one EventLayer before its readout")
+        if not layers or not all(isinstance(layer, EventLayer) for layer in layers):
+            raise BuildError(f"an EventModel needs at least one EventLayer before its readout, got {layers!r}")
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise BuildError("a layer is there twice: make one for each place")
+        if not isinstance(readout, Readout):
+            raise BuildError(f"readout must be a Readout, got {readout!r}")
         self.layers, self.readout = list(layers), readout
         sizes = [layer.n for layer in layers]
         takes = [*(layer.inputs.n_source for layer in layers[1:]), readout.table.n_source]
@@ -78,7 +83,9 @@ class EventModel:
     def evaluate(self, spikes: SpikeTrains, labels: ArrayLike, batch: int = 1000) -> float:
         """Share of the samples whose largest score is that of their label."""
         y = check_labels(labels, self.readout.table.n_target, "labels")
-        right = 0
+        if len(spikes) != y.size:
+            raise ParameterError(f"need as many labels as samples, got {y.size} and {len(spikes)}")
+        batch, right = doors.whole("batch", batch), 0
         for a in range(0, y.size, batch):
             right += int((self(spikes[a : a + batch])[0].argmax(axis=1) == y[a : a + batch]).sum())
         return right / max(y.size, 1)
@@ -151,13 +158,20 @@ class EventTrainer:
     schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, EventModel):
+            raise ParameterError(f"model must be an EventModel, got {type(self.model).__name__}")
         for name in ("epochs", "batch"):
-            if int(getattr(self, name)) < 1:
-                raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        if not 0 <= self.drop < 1:
-            raise ParameterError(f"drop must lie in [0, 1), got {self.drop!r}")
-        if not self.gain > 0:
-            raise ParameterError(f"gain must be above 0, got {self.gain!r}")
+            setattr(self, name, doors.whole(name, getattr(self, name)))
+        self.seed = rng.check_seed(self.seed)
+        doors.number("drop", self.drop, low=0, below=1)
+        for name in ("rate", "readout_rate", "gain"):
+            doors.number(name, getattr(self, name), above=0)
+        for name in ("low", "push"):
+            doors.number(name, getattr(self, name), low=0)
+        if not self.low <= self.high:
+            raise ParameterError(f"high must be at least low = {self.low!r}, got {self.high!r}")
+        if self.schedule is not None and not callable(self.schedule):
+            raise ParameterError(f"schedule must be a function of progress in [0, 1], got {self.schedule!r}")
         self._slow, self._fast = Adam(self.rate), Adam(self.rate * self.readout_rate)
         self._factor = self.schedule if self.schedule is not None else cosine(final=0.01)
         self.epoch = 0

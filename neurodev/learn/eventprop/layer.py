@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, Array, Int
 from neurodev.data.dataset import SpikeTrains
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, ParameterError, SimulationError
+from neurodev.learn.core import doors
 from neurodev.learn.eventprop import queue, together
 from neurodev.learn.eventprop.flow import EventNeuron, Flow
 from neurodev.learn.eventprop.tables import Column, Inputs, Pushes, Rows, clear_dead, is_grid, rows_of
@@ -29,6 +30,7 @@ from neurodev.structure.table import Table
 
 # below this share of all pairs, one event at a time is faster than all neurons at once (measured on 784 x 350)
 SPARSE = 0.02
+MOST_SPIKES = 1 << 24  # of a call: half a GiB of them
 
 
 class EventLayer:
@@ -69,15 +71,17 @@ class EventLayer:
         clip: float = 0.05,
         path: str = "auto",
     ):
-        if not (np.isfinite(duration) and duration > 0):
-            raise ParameterError(f"duration must be above 0 ms, got {duration!r}")
-        if not (np.isfinite(clip) and clip >= 0):
-            raise ParameterError(f"clip must be 0 or more, got {clip!r}")
+        duration, clip = doors.number("duration", duration, above=0), doors.number("clip", clip, low=0)
+        train_delays = doors.yes_or_no("train_delays", train_delays)
+        for name, table in (("inputs", inputs), ("recurrent", recurrent)):
+            if not isinstance(table, Table) and not (table is None and name == "recurrent"):
+                raise ParameterError(f"{name} must be a Table or DenseTable of synapses, got {type(table).__name__}")
+        if neuron is not None and not isinstance(neuron, EventNeuron):
+            raise ParameterError(f"neuron must be an EventNeuron, got {type(neuron).__name__}")
         if path == "lanes":
             warnings.warn("path='lanes' is called 'together' now", DeprecationWarning, stacklevel=2)
             path = "together"
-        if path not in ("auto", "together", "queue"):
-            raise ParameterError(f"path must be 'auto', 'together' or 'queue', got {path!r}")
+        doors.one_of("path", path, ("auto", "together", "queue"))
         n = inputs.n_target
         if recurrent is not None and (recurrent.n_source, recurrent.n_target) != (n, n):
             raise BuildError(f"the recurrent table must be {n} x {n}, got {recurrent.n_source} x {recurrent.n_target}")
@@ -135,7 +139,11 @@ class EventLayer:
         ------
         ParameterError
             If the number of cells does not fit, or a weight is not finite.
+        SimulationError
+            If the neurons fire more spikes than any memory holds.
         """
+        if not isinstance(spikes, SpikeTrains):
+            raise ParameterError(f"the layer takes SpikeTrains, got {type(spikes).__name__}")
         if spikes.n_cell != self.inputs.n_source:
             raise ParameterError(f"the layer takes {self.inputs.n_source} cells, the spikes have {spikes.n_cell}")
         rows, inner = self._rows("inputs"), self._rows("recurrent")
@@ -158,6 +166,11 @@ class EventLayer:
                 )
             if done == n_sample:
                 break
+            if record.time.size >= MOST_SPIKES:
+                raise SimulationError(
+                    f"more than {MOST_SPIKES:.2g} spikes of {self.n} neurons in {n_sample} samples: lower the weights, "
+                    "or show fewer samples at a time"
+                )
             record = _larger(record)
         n = int(record.offsets[-1])
         record = _each(record, lambda a: a[:n])

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import I8, SpikeTrains, check_labels
 from neurodev.errors import ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.training.loss import softmax
 
 F8 = NDArray[np.float64]
@@ -52,7 +53,11 @@ def cross_entropy(scores: ArrayLike, labels: ArrayLike, gain: float = 1.0) -> tu
     gain : float, 1/mV
     """
     z = gain * np.asarray(scores, dtype=np.float64)
+    if z.ndim != 2:
+        raise ParameterError(f"scores must be (n_sample, n_class), got shape {z.shape}")
     y = check_labels(labels, z.shape[1], "labels")
+    if y.size != z.shape[0]:
+        raise ParameterError(f"need as many labels as samples, got {y.size} and {z.shape[0]}")
     p = softmax(z)
     rows = np.arange(y.size)
     value = -float(np.log(np.maximum(p[rows, y], LEAST)).mean())
@@ -101,9 +106,11 @@ def first_spike_cross_entropy(
         A right cell that is silent adds ``-phantom * V(end)`` to the loss, whose gradient is exact and raises V; 0
         leaves silent cells alone (they then never learn).
     """
-    if not (tau0 > 0 and tau1 > 0 and alpha >= 0 and phantom >= 0):
-        raise ParameterError("tau0 and tau1 must be above 0, alpha and phantom 0 or more")
+    doors.number("tau0", tau0, above=0), doors.number("tau1", tau1, above=0)
+    doors.number("alpha", alpha, low=0), doors.number("phantom", phantom, low=0)
     y = check_labels(labels, spikes.n_cell, "labels")
+    if y.size != len(spikes):
+        raise ParameterError(f"need as many labels as samples, got {y.size} and {len(spikes)}")
     time, at = first_spikes(spikes)
     n, rows = len(spikes), np.arange(len(spikes))
     t = np.minimum(time, spikes.duration)
@@ -165,8 +172,9 @@ def rate_penalty(spikes: SpikeTrains, low: float, high: float, strength: float) 
         Spikes of a cell in a trial.
     strength : float
     """
-    if not (0 <= low <= high and strength >= 0):
-        raise ParameterError(f"need 0 <= low <= high and strength >= 0, got {low}, {high}, {strength}")
+    doors.number("strength", strength, low=0)
+    if not 0 <= doors.number("low", low) <= high:
+        raise ParameterError(f"need 0 <= low <= high, got {low!r} and {high!r}")
     n = max(len(spikes), 1)
     mean = spikes.counts().mean(axis=0) if len(spikes) else np.zeros(spikes.n_cell)
     excess = np.maximum(mean - high, 0.0) - np.maximum(low - mean, 0.0)

@@ -19,6 +19,7 @@ from neurodev.arrays import F8, I8
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
+from neurodev.learn.core import doors
 from neurodev.learn.eventprop.flow import decays
 from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, rows_of
 from neurodev.structure.dense import DenseTable
@@ -112,10 +113,14 @@ def _largest(
     tau_s: float,
     out: F8,
     at: F8,
+    rise: F8,
+    cut: F8,
 ) -> None:
     """Largest voltage `out` of each output (n_sample, n), and when, `at`.
 
-    `when` and `code` (row), both (n_arrival,), are arrivals, ascending within a sample.
+    `when` and `code` (row), both (n_arrival,), are arrivals, ascending within a sample.  A voltage that rises until
+    inhibition arrives has its maximum there, and it moves with that arrival: `rise` is the slope before it, mV/ms, 0
+    for any other maximum, and `cut` the sum of the negative weights that arrive at this instant.
     """
     n = out.shape[1]
     v, i, last = np.empty(n), np.empty(n), np.empty(n)
@@ -131,12 +136,20 @@ def _largest(
             for s in range(begin, stop):
                 j = s if end else np.int64(rows.post[s])
                 moment, top = _peak(v[j], i[j], t - last[j], tau_m, tau_s)
-                if top > out[sample, j]:
-                    out[sample, j], at[sample, j] = top, last[j] + moment
+                higher = top > out[sample, j]
+                late = moment == t - last[j]
+                if higher:
+                    out[sample, j], at[sample, j] = top, t if late else last[j] + moment
                 a, b, p = decays(t - last[j], tau_m, tau_s)
                 v[j] = a * v[j] + p * i[j]
                 i[j] = b * i[j]
+                if higher:
+                    rise[sample, j], cut[sample, j] = 0.0, 0.0
+                    if late and t < duration:
+                        rise[sample, j] = max(i[j] - v[j], 0.0) / tau_m
                 if not end:
+                    if at[sample, j] == t and rows.weight[s] < 0.0:
+                        cut[sample, j] += rows.weight[s]
                     i[j] += rows.weight[s]
                 last[j] = t
 
@@ -150,10 +163,16 @@ def _largest_back(
     tau_m: float,
     tau_s: float,
     at: F8,
+    rise: F8,
+    cut: F8,
     d_out: F8,
     d_in: F8,
 ) -> None:
-    """The same for the largest voltages, which were at `at` (n_sample, n)."""
+    """The same for the largest voltages, which were at `at` (n_sample, n).
+
+    Where several inhibitory spikes arrive at a maximum, each has the share of its weight in its gradient: of the
+    one-sided ones, which differ, one that adds up to 0 over all spikes.
+    """
     for sample in range(offsets.shape[0] - 1):
         for k in range(offsets[sample], offsets[sample + 1]):
             for lane in range(rows.delays.shape[0]):
@@ -165,6 +184,8 @@ def _largest_back(
                         a, b, p = decays(at[sample, j] - t, tau_m, tau_s)
                         rows.gradient[s] += p * d_out[sample, j]
                         d_in[k] -= rows.weight[s] * (b - p) / tau_m * d_out[sample, j]
+                    elif t == at[sample, j] and rows.weight[s] < 0.0 and rise[sample, j] > 0.0:
+                        d_in[k] += rows.weight[s] / cut[sample, j] * rise[sample, j] * d_out[sample, j]
 
 
 class Readout:
@@ -196,18 +217,22 @@ class Readout:
         tau_s: float = 10.0,
         tau_w: float | None = None,
     ):
-        if kind not in KINDS:
-            raise ParameterError(f"kind must be one of {KINDS}, got {kind!r}")
-        self.table, self.kind = table, kind
-        self.duration, self.tau_m, self.tau_s = float(duration), float(tau_m), float(tau_s)
-        self.tau_w = np.inf if kind != "weighted" else float(duration / 2 if tau_w is None else tau_w)
-        for name in ("duration", "tau_m", "tau_s", "tau_w"):
-            if not getattr(self, name) > 0 or (name != "tau_w" and not np.isfinite(getattr(self, name))):
-                raise ParameterError(f"{name} must be above 0 ms, got {getattr(self, name)}")
+        if not isinstance(table, Table):
+            raise ParameterError(f"table must be a Table or DenseTable of synapses, got {type(table).__name__}")
+        self.table, self.kind = table, doors.one_of("kind", kind, KINDS)
+        self.duration = doors.number("duration", duration, above=0)
+        self.tau_m, self.tau_s = doors.number("tau_m", tau_m, above=0), doors.number("tau_s", tau_s, above=0)
+        self.tau_w = np.inf
+        if kind == "weighted":
+            self.tau_w = doors.number("tau_w", self.duration / 2 if tau_w is None else tau_w, above=0)
+        elif tau_w is not None:
+            raise ParameterError(f"tau_w is of kind='weighted' only, got tau_w={tau_w!r} with kind={kind!r}")
         self.parameters = {"weight": Column(table, "weight", "gradient")}
 
     def __call__(self, spikes: SpikeTrains) -> tuple[F8, Callable[[ArrayLike], F8]]:
         """Scores (n_sample, n), mV, and the pullback ``pull(d_scores) -> d_times``."""
+        if not isinstance(spikes, SpikeTrains):
+            raise ParameterError(f"the readout takes SpikeTrains, got {type(spikes).__name__}")
         if spikes.n_cell != self.table.n_source:
             raise ParameterError(f"the readout takes {self.table.n_source} cells, the spikes have {spikes.n_cell}")
         return self._max(spikes) if self.kind == "max" else self._mean(spikes)
@@ -247,14 +272,15 @@ class Readout:
         when = (spikes.times[:, None] + rows.delays).reshape(-1)
         row = (spikes.cells[:, None] + np.arange(lanes) * rows.n_source).reshape(-1)
         order = np.lexsort((row, when, np.repeat(sample, lanes))) if lanes > 1 else np.arange(when.size)
-        out, at = np.zeros((len(spikes), self.table.n_target)), np.zeros((len(spikes), self.table.n_target))
-        _largest(when[order], row[order], spikes.offsets * lanes, rows, self.duration, self.tau_m, self.tau_s, out, at)
+        out, at, rise, cut = (np.zeros((len(spikes), self.table.n_target)) for _ in range(4))
+        times = self.duration, self.tau_m, self.tau_s
+        _largest(when[order], row[order], spikes.offsets * lanes, rows, *times, out, at, rise, cut)
 
         def pull(d_scores: ArrayLike) -> F8:
             d_in = np.zeros(spikes.times.size)
             events = (spikes.times, spikes.cells, spikes.offsets)
             d = _checked(d_scores, out.shape)
-            _largest_back(*events, self._rows(), self.tau_m, self.tau_s, at, d, d_in)
+            _largest_back(*events, self._rows(), self.tau_m, self.tau_s, at, rise, cut, d, d_in)
             return d_in
 
         return out, pull

@@ -6,6 +6,7 @@ import numpy as np
 
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.eventprop.layer import EventLayer
 
 SMALLEST, LARGEST = 1e-3, 1e3  # factors that are tried
@@ -35,8 +36,7 @@ def calibrate(layer: EventLayer, spikes: SpikeTrains, rate: float = 0.7, *, tole
     ParameterError
         If no factor between 1/1000 and 1000 gives such a rate (for example with inhibition only).
     """
-    if not rate > 0:
-        raise ParameterError(f"rate must be above 0 spikes a trial, got {rate!r}")
+    rate, tolerance = doors.number("rate", rate, above=0), doors.number("tolerance", tolerance, above=0)
     weight = layer.parameters["inputs"].value
     start = weight.copy()
     low, high, factor = SMALLEST, LARGEST, 1.0

@@ -206,7 +206,7 @@ def gradient_of_pairs(x: Spikes | Current, dy: Current, grid: Grid, kind: type) 
 
 def _few_patterns(x: Spikes, grid: Grid) -> bool:
     """Whether input spikes under a kernel form so few patterns that a table of responses pays."""
-    return grid.channels == 1 and grid.kernel <= 3 and x.scale == 1.0 and not x.wanted
+    return grid.channels == 1 and grid.kernel <= 3 and x.scale == 1.0 and not x.counts and not x.wanted
 
 
 @cache

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import U1, Array
-from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.layer import Pullback
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Pullback, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.core.surrogate import slope
+from neurodev.learn.core.surrogate import slope, slopes_of
 from neurodev.learn.layers.neurons import LIF, Slopes, in_layout
 
 # leak, gain, threshold, boost, hold, whether the reset subtracts
@@ -88,6 +88,20 @@ def adjoint_adaptive(u: Array, over: Array, g: Array, neuron: _Neuron, slopes: S
                     d[o, t, k] *= gain
 
 
+def adjoint_adaptive_with(h: Array, u: Array, over: Array, g: Array, neuron: _Neuron, attached: bool, d: Array) -> None:
+    """As `adjoint_adaptive`, with the slopes `h` at all potentials, as a surrogate of one's own gives them."""
+    leak, gain, _, boost, hold, subtract = neuron
+    later, da = np.zeros_like(u[:, 0]), np.zeros_like(u[:, 0])
+    for t in range(u.shape[1] - 1, -1, -1):
+        fired, carry = over[:, t] >= 0, leak * later
+        drop = u[:, t] - over[:, t] if subtract else u[:, t]
+        above = h[:, t] * (g[:, t] + (1 - hold) * da - (carry * drop if attached else 0))
+        raised = -above - (np.where(fired, carry, 0) if subtract and attached else 0)
+        da = hold * da + boost * raised
+        later = (carry if subtract else np.where(fired, 0, carry)) + above
+        d[:, t] = gain * later
+
+
 class AdaptiveLIF(LIF):
     """LIF whose threshold rises with each spike; further parameters as `LIF`.
 
@@ -103,14 +117,11 @@ class AdaptiveLIF(LIF):
         self, leak: float = 0.9, threshold: float = 1.0, *, boost: float = 1.8, hold: float = 0.97, **more: Any
     ):
         super().__init__(leak, threshold, **more)
-        if not boost >= 0:
-            raise ParameterError(f"boost must be at least 0, got {boost!r}")
-        if not 0 <= hold < 1:
-            raise ParameterError(f"hold must lie in [0, 1), got {hold!r}")
-        self.boost, self.hold = float(boost), float(hold)
+        self.boost, self.hold = doors.number("boost", boost, low=0), doors.number("hold", hold, low=0, below=1)
 
     def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
         """Spikes of the same units, and their pullback."""
+        expect(self, x)
         kind = x.value.dtype.type
         rows = x.by_row.reshape(1, x.steps, -1)
         u, over, s = np.empty_like(rows), np.empty_like(rows), np.empty(rows.shape, dtype=np.uint8)
@@ -128,8 +139,12 @@ class AdaptiveLIF(LIF):
         def pull(dy: Current) -> Current:
             g = in_layout(dy, "rows").reshape(rows.shape)
             d, h = np.empty_like(u), self.surrogate
-            adjoint_adaptive(u, over, g, neuron, (h.code, kind(h.width), kind(h.height), not self.detach), d)
+            if h.own:
+                adjoint_adaptive_with(slopes_of(h, over), u, over, g, neuron, not self.detach, d)
+            else:
+                adjoint_adaptive(u, over, g, neuron, (h.code, kind(h.width), kind(h.height), not self.detach), d)
             return Current(d.reshape(n_row, -1), x.steps, x.batch, x.shape)
 
         seen = window if self.surrogate.compact else None
-        return Spikes(s.reshape(n_row, -1), x.steps, x.batch, x.shape, window=seen), pull
+        y = Spikes.made(s.reshape(n_row, -1), x.steps, x.batch, x.shape, window=seen)
+        return y, guarded(self, y, pull)

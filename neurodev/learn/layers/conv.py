@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.errors import ParameterError
-from neurodev.learn.core.layer import Pullback, Vector
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.kernels import conv_ways as ways
 from neurodev.learn.kernels.conv_grid import Grid
@@ -59,17 +60,12 @@ class Conv2d(Weighted):
         name: str = "",
     ):
         super().__init__()
-        for word, value in (("n_out", n_out), ("kernel", kernel), ("stride", stride)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ParameterError(f"{word} must be a whole number of at least 1, got {value!r}")
+        self.keep_words(n_out, bias, gain, storage, density, name)
+        self.kernel, self.stride = doors.whole("kernel", kernel), doors.whole("stride", stride)
         padding = kernel // 2 if padding is None else padding
         if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or not 0 <= padding < kernel:
             raise ParameterError(f"padding must be a whole number in [0, kernel = {kernel}), got {padding!r}")
-        if not 0 < density <= 1:
-            raise ParameterError(f"density must lie in (0, 1], got {density!r}")
-        self.n_out, self.kernel, self.stride, self.padding = int(n_out), int(kernel), int(stride), int(padding)
-        self.bias, self.gain = bool(bias), float(gain)
-        self.storage, self.density, self.name = storage, float(density), name
+        self.padding = int(padding)
         self.grid: Grid | None = None
 
     # ------------------------------------------------------------------ building
@@ -99,8 +95,10 @@ class Conv2d(Weighted):
 
     def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
         """Currents (R, pixels * n_out), and their pullback."""
-        weights, table = self.weights, self.weights.table
+        weights = self.weights
         assert self.grid is not None
+        expect(self, x, shape=(self.grid.height, self.grid.width, self.grid.channels))
+        table = weights.sound(self.grid.channels * self.kernel**2, self.n_out)
         chosen = ways.choose_for(x, table, self.grid)
         y, pull_weights = ways.WAYS[chosen](x, weights, self.grid)
         self._count(x, table, chosen)
@@ -119,7 +117,7 @@ class Conv2d(Weighted):
                 weights.probe += ways.gradient_of_pairs(x, dy, grid, weights.probe.dtype.type)
             return pull_weights(dy)
 
-        return y, pull
+        return y, guarded(self, y, pull)
 
     def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
         """Operations: every event reads the synapses of those taps that fall inside the image."""

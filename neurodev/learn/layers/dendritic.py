@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.core.layer import Group, Layer, Pullback, Signal, Vector
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Group, Layer, Pullback, Signal, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.linear import Linear
@@ -23,9 +24,11 @@ STEEPEST = 80.0  # exponent beyond which the sigmoid of a branch is 0 or 1 in fl
 class Bias(Layer):
     """Adds a constant current to every unit, one per output channel; starts at 0."""
 
+    takes = gives = "currents"
+
     def __init__(self, name: str = ""):
         super().__init__()
-        self.n, self.name = 0, name
+        self.n, self.name = 0, doors.a_name(name)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The same."""
@@ -38,6 +41,9 @@ class Bias(Layer):
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Currents with the bias, and their pullback."""
+        expect(self, x)
+        if x.shape[-1] != self.n:
+            raise ParameterError(f"{self.name or 'Bias'} takes {self.n} channels, got {x.shape[-1]}")
         bias = self.parameters["bias"]
         assert isinstance(bias, Vector)
         value = (x.by_row.reshape(-1, self.n) + bias.value).reshape(x.steps * x.batch, -1)
@@ -46,14 +52,15 @@ class Bias(Layer):
             bias.gradient += dy.by_row.reshape(-1, self.n).sum(axis=0)
             return dy
 
-        return Current(value, x.steps, x.batch, x.shape, wanted=x.wanted), pull
+        y = Current(value, x.steps, x.batch, x.shape, wanted=x.wanted)
+        return y, guarded(self, y, pull)
 
 
 def _again(layer: Linear | Conv2d, gain: float) -> Linear | Conv2d:
     """An unbuilt layer like `layer`, with another gain and name."""
     other = copy.copy(layer)
     other.parameters = {}
-    other.counters = type(layer.counters)()
+    other.counters, other.watched = type(layer.counters)(), []
     other.gain, other.gates = gain, True
     other.name = f"{layer.name}_gate" if layer.name else ""
     return other
@@ -89,10 +96,10 @@ class Dendritic(Group):
         super().__init__()
         if not isinstance(layer, (Linear, Conv2d)) or layer.bias:
             raise BuildError(f"Dendritic takes a Linear or Conv2d without bias of its own, got {type(layer).__name__}")
-        if not gate_gain > 0:
-            raise ParameterError(f"gate_gain must be positive, got {gate_gain!r}")
-        self.drive, self.gate = layer, _again(layer, gate_gain)
-        self.bias = Bias() if bias else None
+        self.drive, self.gate = layer, _again(layer, doors.number("gate_gain", gate_gain, above=0))
+        self.bias = Bias() if doors.yes_or_no("bias", bias) else None
+
+    gives = "currents"
 
     def parts(self) -> list[Layer]:
         """W, V and the bias."""
@@ -126,7 +133,7 @@ class Dendritic(Group):
             to_gate = Current(d.by_row * a, d.steps, d.batch, d.shape)
             return _add(pull_drive(to_drive), pull_gate(to_gate))
 
-        return y, pull
+        return y, guarded(self, y, pull)
 
 
 class Branches(Layer):
@@ -143,14 +150,13 @@ class Branches(Layer):
         In units of a branch's drive; free.
     """
 
+    takes = gives = "currents"
+
     def __init__(self, n_branch: int, *, half: float = 1.0, slope: float = 0.2, linear: float = 0.3, name: str = ""):
         super().__init__()
-        if isinstance(n_branch, bool) or not isinstance(n_branch, (int, np.integer)) or n_branch < 1:
-            raise ParameterError(f"n_branch must be a whole number of at least 1, got {n_branch!r}")
-        if not slope > 0:
-            raise ParameterError(f"slope must be positive, got {slope!r}")
-        self.n_branch, self.half, self.slope, self.linear = int(n_branch), float(half), float(slope), float(linear)
-        self.name, self.channels = name, 0
+        self.n_branch, self.slope = doors.whole("n_branch", n_branch), doors.number("slope", slope, above=0)
+        self.half, self.linear = doors.number("half", half), doors.number("linear", linear)
+        self.name, self.channels = doors.a_name(name), 0
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The last axis divided by n_branch."""
@@ -165,6 +171,11 @@ class Branches(Layer):
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Somatic currents, and their pullback."""
+        expect(self, x)
+        if x.shape[-1] != self.channels * self.n_branch:
+            raise ParameterError(
+                f"{self.name or 'Branches'} takes {self.channels * self.n_branch} branches, got {x.shape[-1]}"
+            )
         strength = self.parameters["strength"]
         assert isinstance(strength, Vector)
         u = x.by_row.reshape(-1, self.channels, self.n_branch)
@@ -179,4 +190,5 @@ class Branches(Layer):
             steep = sigmoid * (1 - sigmoid) / kind(self.slope) + kind(self.linear)
             return Current((d * strength.value * steep).reshape(x.by_row.shape), x.steps, x.batch, x.shape)
 
-        return Current(y, x.steps, x.batch, self.out_shape(x.shape), wanted=x.wanted), pull
+        out = Current(y, x.steps, x.batch, self.out_shape(x.shape), wanted=x.wanted)
+        return out, guarded(self, out, pull)

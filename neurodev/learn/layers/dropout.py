@@ -8,9 +8,9 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.arrays import U1, Int
-from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.layer import Layer, Pullback, Signal
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.structure.table import UidSource
 
@@ -44,11 +44,11 @@ class Dropout(Layer):
     layer step and place.
     """
 
+    gives = "same"
+
     def __init__(self, share: float = 0.5, name: str = ""):
         super().__init__()
-        if not 0 <= share < 1:
-            raise ParameterError(f"share must lie in [0, 1), got {share!r}")
-        self.share, self.name = float(share), name
+        self.share, self.name = doors.number("share", share, low=0, below=1), doors.a_name(name)
         self.stream = np.uint64(0)
         self.step = self.first = 0
 
@@ -62,6 +62,7 @@ class Dropout(Layer):
 
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
         """What is kept, and its pullback; the signal itself outside of training."""
+        expect(self, x)
         if not self.training or self.share == 0:
             return x, lambda dy: dy
         keep = np.empty((x.batch, x.n), dtype=np.uint8)
@@ -69,10 +70,9 @@ class Dropout(Layer):
         more = 1.0 / (1.0 - self.share)
         if isinstance(x, Spikes):
             masked = lambda flags: (flags.reshape(x.steps, x.batch, -1) * keep).reshape(flags.shape)
-            source = x._window
-            y: Signal = Spikes(
-                masked(x.by_row), x.steps, x.batch, x.shape, scale=x.scale * more, wanted=x.wanted,
-                window=None if source is None else lambda: masked(source()),
+            y: Signal = Spikes.made(
+                masked(x.by_row), x.steps, x.batch, x.shape, counts=x.counts, scale=x.scale * more, wanted=x.wanted,
+                window=None if x._window is None else lambda: masked(x.near),
             )  # fmt: skip
             factor: Any = keep
         else:
@@ -84,4 +84,4 @@ class Dropout(Layer):
             d = dy.by_row.reshape(x.steps, x.batch, -1) * factor.astype(dy.value.dtype)
             return Current(d.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
 
-        return y, pull
+        return y, guarded(self, y, pull)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from neurodev.arrays import U1, U2, Array, Int
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import Answers, AnswersGradient
-from neurodev.learn.core.layer import Layer, Pullback, Signal
+from neurodev.learn.core.layer import Layer, Pullback, Signal, guarded
 from neurodev.learn.core.spikes import Current, Spans, Spikes
 from neurodev.learn.core.surrogate import slope
 from neurodev.learn.core.vectors import WIDTH, add_row, aligned, copy_row, padded
@@ -301,8 +301,10 @@ def pull_patterns(
 def fits(neurons: Layer, pool: Layer, x: Signal) -> bool:
     """Whether a pair of layers can be run in one pass on this input."""
     return (
-        type(neurons) in (LIF, IF)
+        isinstance(neurons, LIF)
+        and type(neurons) in (LIF, IF)
         and type(pool) is AveragePool2d
+        and not neurons.surrogate.own
         and pool.size == 2
         and neurons.watch is None
         and pool.watch is None
@@ -387,8 +389,8 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
             return out
         return Current(make(), x.steps, x.batch, x.shape, busy=busy)
 
-    y = Spikes(
-        counts.reshape(n_row, -1), x.steps, x.batch, (high // 2, wide // 2, channels), scale=0.25,
+    y = Spikes.made(
+        counts.reshape(n_row, -1), x.steps, x.batch, (high // 2, wide // 2, channels), counts=True, scale=0.25,
         window=window if h.compact else None, spans=spans,
     )  # fmt: skip
-    return y, pull_back
+    return y, guarded(neurons, y, pull_back)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
-from neurodev.learn.core.layer import Pullback, Vector, Weights
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Pullback, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import WIDTH, aligned
 from neurodev.learn.kernels import policy
@@ -49,18 +52,14 @@ class Linear(Weighted):
         name: str = "",
     ):
         super().__init__()
-        if int(n_out) < 1:
-            raise ParameterError(f"n_out must be at least 1, got {n_out!r}")
-        if not 0 < density <= 1:
-            raise ParameterError(f"density must lie in (0, 1], got {density!r}")
-        self.n_out, self.n_in, self.bias, self.gain = int(n_out), n_in, bool(bias), float(gain)
-        self.storage, self.density, self.name = storage, float(density), name
+        self.keep_words(n_out, bias, gain, storage, density, name)
+        self.n_in = None if n_in is None else doors.whole("n_in", n_in)
 
     # ------------------------------------------------------------------ building
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(n_out,); fixes n_in."""
-        n = int(np.prod(shape))
+        n = math.prod(shape)
         if self.n_in is not None and self.n_in != n:
             raise ParameterError(f"{self.name or 'Linear'} takes {self.n_in} inputs, but the layer below has {n}")
         self.n_in = n
@@ -75,7 +74,9 @@ class Linear(Weighted):
 
     def __call__(self, x: Spikes | Current) -> tuple[Current, Pullback]:
         """Currents (R, n_out), and their pullback."""
-        weights, table = self.weights, self.weights.table
+        weights, n_in = self.weights, self.n_in
+        expect(self, x, n=n_in)
+        table = weights.sound(n_in or 0, self.n_out)
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
@@ -93,7 +94,7 @@ class Linear(Weighted):
                 _probe(x, dy, weights.probe)
             return pull_weights(dy)
 
-        return y, pull
+        return y, guarded(self, y, pull)
 
     def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
         c = self.counters

@@ -13,17 +13,18 @@ kept: spikes and slopes are made again from it.  All arrays are (outer, T, inner
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import U1, Array, Int
-from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.core.layer import Layer, Pullback, Vector
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
-from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope
+from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope, slopes_of
 
 LOOK_EVERY = 4  # steps: how many potentials are near threshold is a statistic
 
@@ -115,6 +116,17 @@ def adjoint(u: Array, g: Array, neuron: Neuron, slopes: Slopes, d: Array) -> Non
                     d[o, t, k] *= gain
 
 
+def adjoint_with(h: Array, u: Array, g: Array, neuron: Neuron, attached: bool, d: Array) -> None:
+    """As `adjoint`, with the slopes `h` at all potentials, as a surrogate of one's own gives them."""
+    leak, gain, threshold, subtract = neuron
+    later = np.zeros_like(u[:, 0])  # dL/du[t + 1]
+    for t in range(u.shape[1] - 1, -1, -1):
+        now, carry = u[:, t], leak * later
+        up = g[:, t] - carry * (threshold if subtract else now) if attached else g[:, t]
+        later = (carry if subtract else np.where(now >= threshold, 0, carry)) + h[:, t] * up
+        d[:, t] = gain * later
+
+
 @sum_kernel
 def leak_gradient(u: Array, d: Array, gain: Any, threshold: Any, subtract: bool) -> float:
     """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du; (outer, T, inner)."""
@@ -177,13 +189,20 @@ class LIF(Layer):
     reset : {"zero", "subtract"}
     detach : bool
         Whether the gradient ignores the reset.
-    surrogate : Surrogate or str
+    surrogate : Surrogate, str or callable
+        One of the curves by its name, or a curve of one's own: a `Surrogate` with its ``__call__``, or a function of
+        arrays of V - threshold.
+    name : str
 
     Raises
     ------
     ParameterError
         Naming the argument.
     """
+
+    takes = "currents"
+    gives = "spikes"
+    neuronal = True
 
     def __init__(
         self,
@@ -193,25 +212,22 @@ class LIF(Layer):
         gain: float = 1.0,
         reset: str = "zero",
         detach: bool = False,
-        surrogate: Surrogate | str = "rectangle",
+        surrogate: Surrogate | str | Callable[[NDArray[Any]], NDArray[Any]] = "rectangle",
+        name: str = "",
     ):
         super().__init__()
-        if not 0 <= leak <= 1:
-            raise ParameterError(f"leak must lie in [0, 1], got {leak!r}")
-        if not threshold > 0 or not math.isfinite(threshold):
-            raise ParameterError(f"threshold must be positive, got {threshold!r}")
-        if not gain > 0 or not math.isfinite(gain):
-            raise ParameterError(f"gain must be positive, got {gain!r}")
-        if reset not in ("zero", "subtract"):
-            raise ParameterError(f"reset must be 'zero' or 'subtract', got {reset!r}")
-        self.leak, self.threshold, self.gain = float(leak), float(threshold), float(gain)
-        self.reset, self.detach, self.surrogate = reset, bool(detach), as_surrogate(surrogate)
+        self.leak, self.threshold = (
+            doors.number("leak", leak, low=0, high=1),
+            doors.number("threshold", threshold, above=0),
+        )
+        self.gain, self.reset = doors.number("gain", gain, above=0), doors.one_of("reset", reset, ("zero", "subtract"))
+        self.detach, self.surrogate = doors.yes_or_no("detach", detach), as_surrogate(surrogate)
+        self.name = doors.a_name(name)
 
     @classmethod
     def from_tau(cls, tau: float, threshold: float = 1.0, **more: Any) -> LIF:
         """``u += (x - u) / tau``: leak 1 - 1/tau, gain 1/tau (tau in steps, at least 1)."""
-        if not tau >= 1:
-            raise ParameterError(f"tau must be at least 1 step, got {tau!r}")
+        tau = doors.number("tau", tau, low=1)
         return cls(1 - 1 / tau, threshold, gain=1 / tau, **more)
 
     def constants(self) -> tuple[float, float]:
@@ -220,6 +236,7 @@ class LIF(Layer):
 
     def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
         """Spikes of the same units, and their pullback."""
+        expect(self, x)
         kind = x.value.dtype.type
         cube = _cube(x.value, x.steps, x.batch, x.layout)
         u, s = np.empty_like(cube), np.empty(cube.shape, dtype=np.uint8)
@@ -239,7 +256,7 @@ class LIF(Layer):
 
         c = self.counters
         seen = window if self.surrogate.compact else None
-        out = Spikes(flags, x.steps, x.batch, x.shape, layout=x.layout, window=seen)
+        out = Spikes.made(flags, x.steps, x.batch, x.shape, layout=x.layout, window=seen)
         c.spikes += out.n_present
         c.sites += s.size
 
@@ -247,14 +264,17 @@ class LIF(Layer):
             g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
             d = np.empty_like(u)
             h = self.surrogate
-            adjoint(u, g, neuron, (h.code, width, kind(h.height), not self.detach), d)
+            if h.own:
+                adjoint_with(slopes_of(h, u - theta), u, g, neuron, not self.detach, d)
+            else:
+                adjoint(u, g, neuron, (h.code, width, kind(h.height), not self.detach), d)
             if h.compact:
                 c.near += count_near(u, theta, width, LOOK_EVERY)
                 c.looked += u[:, ::LOOK_EVERY].size
             self.learn_constants(u, d, kind(gain), theta, subtract)
             return x.like(d.reshape(x.value.shape))
 
-        return out, pull
+        return out, guarded(self, out, pull)
 
     def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
         """Gradients of the neuron's own parameters; none here."""
@@ -277,8 +297,7 @@ class PLIF(LIF):
     """
 
     def __init__(self, tau: float = 2.0, threshold: float = 1.0, **more: Any):
-        if not tau > 1:
-            raise ParameterError(f"tau must be above 1 step, got {tau!r}")
+        tau = doors.number("tau", tau, above=1)
         super().__init__(1 - 1 / tau, threshold, **more)
         self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)], dtype=np.float32))
 
@@ -297,16 +316,18 @@ class PLIF(LIF):
 
 
 class LI(Layer):
-    """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain`` as `LIF`."""
+    """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain``, ``name`` as `LIF`."""
 
-    def __init__(self, leak: float = 0.9, *, gain: float = 1.0):
+    takes = gives = "currents"
+
+    def __init__(self, leak: float = 0.9, *, gain: float = 1.0, name: str = ""):
         super().__init__()
-        if not 0 <= leak <= 1:
-            raise ParameterError(f"leak must lie in [0, 1], got {leak!r}")
-        self.leak, self.gain = float(leak), float(gain)
+        self.leak, self.gain = doors.number("leak", leak, low=0, high=1), doors.number("gain", gain, above=0)
+        self.name = doors.a_name(name)
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Potentials of the same units, and their pullback."""
+        expect(self, x)
         cube = _cube(x.value, x.steps, x.batch, x.layout)
         v = np.empty_like(cube)
         leak, gain = x.value.dtype.type(self.leak), x.value.dtype.type(self.gain)
@@ -320,16 +341,22 @@ class LI(Layer):
                 d[:, t] += leak * d[:, t + 1]
             return x.like((gain * d).reshape(x.value.shape))
 
-        return x.like(v.reshape(x.value.shape)), pull
+        y = x.like(v.reshape(x.value.shape))
+        return y, guarded(self, y, pull)
 
 
 class ReLU(Layer):
     """Rectifier, for non-spiking twins; takes and returns currents."""
 
+    takes = gives = "currents"
+    neuronal = True
+
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Rectified currents, and their pullback."""
-        y = np.maximum(x.value, 0)
-        return x.like(y), lambda dy: x.like(np.where(x.value > 0, in_layout(dy, x.layout), 0).astype(x.value.dtype))
+        expect(self, x)
+        y = x.like(np.maximum(x.value, 0))
+        pull = lambda dy: x.like(np.where(x.value > 0, in_layout(dy, x.layout), 0).astype(x.value.dtype))
+        return y, guarded(self, y, pull)
 
 
 def step_forward(neurons: LIF, u: Array, s: NDArray[np.uint8], t: int, x: Array) -> None:
@@ -347,7 +374,7 @@ def step_adjoint(neurons: LIF, u: Array, g: Array, t: int, d: Array) -> None:
     leak, gain = neurons.constants()
     subtract = neurons.reset == "subtract"
     carry = leak * d[t + 1] / gain if t + 1 < u.shape[0] else np.zeros_like(g)
-    h = neurons.surrogate(u[t] - neurons.threshold).astype(u.dtype)
+    h = slopes_of(neurons.surrogate, u[t] - neurons.threshold)
     push = g if neurons.detach else g - carry * (neurons.threshold if subtract else u[t])
     kept = carry if subtract else np.where(u[t] >= neurons.threshold, 0, carry)
     d[t] = gain * (kept + h * push)

@@ -10,7 +10,8 @@ import numpy as np
 from neurodev.arrays import F8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import sum_kernel
-from neurodev.learn.core.layer import Layer, Pullback, Vector
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current
 from neurodev.structure.table import UidSource
 
@@ -97,9 +98,13 @@ class BatchNorm(Layer):
     Notes
     -----
     Samples of a batch influence each other: such a model runs its batches whole.
+
+    A batch with a single value a channel (the last sample of an epoch, one step, a vector) has no variance: it is
+    normalised by the running means, as outside of training, and leaves them as they are.
     """
 
     coupled = True
+    takes = gives = "currents"
 
     def __init__(
         self,
@@ -111,15 +116,13 @@ class BatchNorm(Layer):
         name: str = "",
     ):
         super().__init__()
-        if threshold is not None and not threshold > 0:
-            raise ParameterError(f"threshold must be positive, got {threshold!r}")
-        for word, value in (("alpha", alpha), ("epsilon", epsilon)):
-            if not value > 0:
-                raise ParameterError(f"{word} must be positive, got {value!r}")
-        if not 0 < momentum <= 1:
-            raise ParameterError(f"momentum must lie in (0, 1], got {momentum!r}")
-        self.level = float(alpha) * (1.0 if threshold is None else float(threshold))
-        self.momentum, self.epsilon, self.name = float(momentum), float(epsilon), name
+        level = 1.0 if threshold is None else doors.number("threshold", threshold, above=0)
+        self.level = doors.number("alpha", alpha, above=0) * level
+        self.momentum, self.epsilon = (
+            doors.number("momentum", momentum, above=0, high=1),
+            doors.number("epsilon", epsilon, above=0),
+        )
+        self.name = doors.a_name(name)
         self.channels = 0
         self.mean: Array = np.zeros(0)
         self.variance: Array = np.zeros(0)
@@ -153,16 +156,19 @@ class BatchNorm(Layer):
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Normalised currents, and their pullback."""
+        expect(self, x)
+        if x.shape[-1] != self.channels:
+            raise ParameterError(f"{self.name or 'BatchNorm'} takes {self.channels} channels, got {x.shape[-1]}")
         values = np.ascontiguousarray(x.by_row).reshape(-1, self.channels)
         kind, n = values.dtype.type, values.shape[0]
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         assert isinstance(scale, Vector) and isinstance(shift, Vector)
-        moving = self.training
+        moving = self.training and n > 1
         if moving:
             mean, variance = self._moments(values)
             m = self.momentum
             self.mean += m * (mean - self.mean)
-            self.variance += m * (variance * (n / max(n - 1, 1)) - self.variance)
+            self.variance += m * (variance * (n / (n - 1)) - self.variance)
         else:
             mean, variance = self.mean, self.variance
         inverse = self.level / np.sqrt(variance + self.epsilon)
@@ -187,7 +193,7 @@ class BatchNorm(Layer):
             return Current(dx.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
 
         y = Current(out.reshape(x.steps * x.batch, -1), x.steps, x.batch, x.shape)
-        return y, pull
+        return y, guarded(self, y, pull)
 
 
 def settle(model: Layer, batches: Iterable[Any]) -> None:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from neurodev.arrays import U1, Array, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core.layer import Layer, Pullback, Signal
-from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
+from neurodev.learn.core.spikes import MOST, Current, Spikes
 
 LARGEST = 15  # a byte tells which of size x size pixels was the largest
-MOST_COUNTS = 4  # what a list of events can repeat, see `Spikes`
 
 
 @kernel
@@ -108,7 +108,7 @@ def send(dy: Array, size: Int, which: U1, dx: Array) -> None:
 
 def window_of(x: Spikes) -> Array | None:
     """Bytes (R, n) of the window of some spikes; None for everywhere."""
-    return None if x._window is None else x._window()
+    return x.near
 
 
 class _Pool(Layer):
@@ -122,9 +122,7 @@ class _Pool(Layer):
 
     def __init__(self, size: int = 2):
         super().__init__()
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not 1 <= size <= LARGEST:
-            raise ParameterError(f"size must be a whole number from 1 to {LARGEST}, got {size!r}")
-        self.size = int(size)
+        self.size = doors.whole("size", size, 1, LARGEST)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height // size, width // size, channels)."""
@@ -133,6 +131,7 @@ class _Pool(Layer):
         return shape[0] // self.size, shape[1] // self.size, shape[2]
 
     def _cubes(self, x: Signal) -> tuple[Array, tuple[int, ...]]:
+        expect(self, x)
         values = x.by_row
         return values.reshape(values.shape[0], *x.shape), (values.shape[0], *self.out_shape(x.shape))
 
@@ -143,11 +142,15 @@ class AveragePool2d(_Pool):
     Spikes become counts with a `scale`, as long as a count is at most 4; else currents.
     """
 
+    def kind_after(self, given: str) -> str:
+        """Spikes may become either."""
+        return given if given == "currents" else "either"
+
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
         """Means, and their pullback."""
         cube, shape = self._cubes(x)
         size, share = self.size, 1.0 / self.size**2
-        if isinstance(x, Spikes) and x.scale == 1.0 and size * size <= MOST_COUNTS:
+        if isinstance(x, Spikes) and x.scale == 1.0 and not x.counts and size * size <= MOST:
             out = np.empty(shape, dtype=np.uint8)
             pool_sum(cube, size, out)
 
@@ -156,15 +159,15 @@ class AveragePool2d(_Pool):
                 pool_any(np.ascontiguousarray(window_of(x)).reshape(cube.shape), size, near)
                 return near.reshape(shape[0], -1)
 
-            y: Signal = Spikes(
-                out.reshape(shape[0], -1), x.steps, x.batch, shape[1:], scale=share, wanted=x.wanted,
+            y: Signal = Spikes.made(
+                out.reshape(shape[0], -1), x.steps, x.batch, shape[1:], counts=size > 1, scale=share, wanted=x.wanted,
                 window=None if x._window is None else window,
             )  # fmt: skip
             back = 1.0
         else:
-            kind = np.float32 if isinstance(x, Spikes) else x.value.dtype.type
+            kind = self.float_type if isinstance(x, Spikes) else x.value.dtype.type
             worth = x.scale * share if isinstance(x, Spikes) else share
-            total = np.empty(shape, dtype=kind)
+            total: Array = np.empty(shape, dtype=kind)
             pool_sum(cube, size, total)
             total *= kind(worth)
             y = Current(total.reshape(shape[0], -1), x.steps, x.batch, shape[1:], wanted=x.wanted)
@@ -178,7 +181,7 @@ class AveragePool2d(_Pool):
             spread(d.reshape(shape), size, d.dtype.type(back), dx)
             return Current(dx.reshape(shape[0], -1), x.steps, x.batch, x.shape)
 
-        return y, pull
+        return y, guarded(self, y, pull)
 
 
 class MaxPool2d(_Pool):
@@ -189,6 +192,8 @@ class MaxPool2d(_Pool):
     size : int
         Height and width of the square that becomes one pixel; squares touch, and what is left at the border is dropped.
     """
+
+    gives = "same"
 
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
         """Largest values, and their pullback."""
@@ -204,8 +209,8 @@ class MaxPool2d(_Pool):
                 pick(np.ascontiguousarray(window_of(x)).reshape(cube.shape), size, which, near)
                 return near.reshape(shape[0], -1)
 
-            y: Signal = Spikes(
-                flat, x.steps, x.batch, shape[1:], scale=x.scale, wanted=x.wanted,
+            y: Signal = Spikes.made(
+                flat, x.steps, x.batch, shape[1:], counts=x.counts, scale=x.scale, wanted=x.wanted,
                 window=None if x._window is None else window,
             )  # fmt: skip
         else:
@@ -219,11 +224,13 @@ class MaxPool2d(_Pool):
             send(d.reshape(shape), size, which, dx)
             return Current(dx.reshape(shape[0], -1), x.steps, x.batch, x.shape)
 
-        return y, pull
+        return y, guarded(self, y, pull)
 
 
 class Flatten(Layer):
     """Images as plain vectors, pixels in order, channels last."""
+
+    gives = "same"
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(number of units,)."""
@@ -231,7 +238,9 @@ class Flatten(Layer):
 
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
         """The same signal in one dimension, and its pullback."""
-        return x.reshaped((x.n,)), lambda dy: dy.reshaped(x.shape)
+        expect(self, x)
+        y = x.reshaped((x.n,))
+        return y, guarded(self, y, lambda dy: dy.reshaped(x.shape))
 
 
 class Repeat(Layer):
@@ -242,11 +251,11 @@ class Repeat(Layer):
     steps : int
     """
 
+    gives = "currents"  # of what it takes, it says so itself
+
     def __init__(self, steps: int):
         super().__init__()
-        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-            raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
-        self.steps = int(steps)
+        self.steps = doors.whole("steps", steps)
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Currents (steps * B, n), and their pullback.
@@ -256,12 +265,17 @@ class Repeat(Layer):
         ParameterError
             If the input has more than one step.
         """
+        expect(self, x)
         if x.steps != 1 or not isinstance(x, Current):
             raise ParameterError(f"Repeat takes currents of one step, got a {type(x).__name__} of {x.steps} steps")
+        doors.room(
+            f"Repeat({self.steps}) of {x.batch} samples", float(self.steps) * x.value.nbytes, "lower steps or batch"
+        )
         value = np.tile(x.by_row, (self.steps, 1))
 
         def pull(dy: Current) -> Current | None:
             d = dy.by_row.reshape(self.steps, x.batch, -1).sum(axis=0)
             return Current(d, 1, x.batch, x.shape)
 
-        return Current(value, self.steps, x.batch, x.shape, wanted=x.wanted), pull
+        y = Current(value, self.steps, x.batch, x.shape, wanted=x.wanted)
+        return y, guarded(self, y, pull)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.errors import ParameterError
-from neurodev.learn.core.layer import Layer, Pullback, Signal
+from neurodev.learn.core import doors
+from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 
 
@@ -18,11 +19,11 @@ class Vote(Layer):
         Neurons per class (10 in the networks of STDS, Chen et al. 2022).
     """
 
+    gives = "currents"
+
     def __init__(self, voters: int = 10):
         super().__init__()
-        if isinstance(voters, bool) or not isinstance(voters, (int, np.integer)) or voters < 1:
-            raise ParameterError(f"voters must be a whole number of at least 1, got {voters!r}")
-        self.voters = int(voters)
+        self.voters = doors.whole("voters", voters)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(number of classes,)."""
@@ -33,7 +34,9 @@ class Vote(Layer):
 
     def __call__(self, x: Signal) -> tuple[Current, Pullback]:
         """Mean votes (R, n_class), and their pullback."""
-        values = x.dense() if isinstance(x, Spikes) else x.by_row
+        expect(self, x)
+        shape = self.out_shape(x.shape)
+        values = x.dense(self.float_type) if isinstance(x, Spikes) else x.by_row
         kind = values.dtype.type
         y = values.reshape(values.shape[0], -1, self.voters).mean(axis=2, dtype=kind)
         worth = (x.scale if isinstance(x, Spikes) else 1.0) / self.voters
@@ -42,4 +45,5 @@ class Vote(Layer):
             d = dy.by_row
             return Current(np.repeat(d * d.dtype.type(worth), self.voters, axis=1), x.steps, x.batch, x.shape)
 
-        return Current(y, x.steps, x.batch, self.out_shape(x.shape)), pull
+        out = Current(y, x.steps, x.batch, shape)
+        return out, guarded(self, out, pull)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -15,8 +18,7 @@ from neurodev.structure.table import Table, UidSource
 
 def initial_weights(n_in: int, n_out: int, fan_in: float, gain: float, seed: int, name: str, kind: type) -> Array:
     """Uniform in ``+- gain sqrt(3 / fan_in)``: standard deviation gain / sqrt(fan_in)."""
-    if not gain > 0:
-        raise ParameterError(f"gain must be positive, got {gain!r}")
+    gain = doors.number("gain", gain, above=0)
     bound = gain * np.sqrt(3.0 / fan_in)
     return rng.generator(seed, "weights", name).uniform(-bound, bound, (n_in, n_out)).astype(kind)
 
@@ -51,8 +53,13 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
     return out
 
 
+STORAGES = ("dense", "hidden", "sparse")
+
+
 class Weighted(Layer, word=False):
     """Base of layers with one weight tensor, drawn as their arguments say."""
+
+    gives = "currents"
 
     n_out: int
     gain: float
@@ -60,8 +67,24 @@ class Weighted(Layer, word=False):
     storage: str
     bias: bool
 
+    def keep_words(self, n_out: Any, bias: Any, gain: Any, storage: Any, density: Any, name: Any) -> None:
+        """Look at the arguments that all of them share, and keep them."""
+        self.n_out, self.bias = doors.whole("n_out", n_out), doors.yes_or_no("bias", bias)
+        self.gain, self.density = doors.number("gain", gain, above=0), doors.number("density", density, above=0, high=1)
+        self.storage, self.name = doors.one_of("storage", storage, STORAGES), doors.a_name(name)
+
     def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
-        """Draw the weights of `n_in` rows; streams are named after the layer."""
+        """Draw the weights of `n_in` rows; streams are named after the layer.
+
+        Raises
+        ------
+        ParameterError
+            If no memory holds them.
+        """
+        doors.room(
+            f"{self.name or type(self).__name__} ({n_in} x {self.n_out} weights)",
+            doors.PAIR_BYTES * float(n_in) * self.n_out, "n_out must be smaller",
+        )  # fmt: skip
         w = initial_weights(n_in, self.n_out, n_in * self.density, self.gain, seed, self.name, kind)
         alive = None
         if self.density < 1:

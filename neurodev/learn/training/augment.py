@@ -32,7 +32,7 @@ class Picked:
 
     def __init__(self, part: Any, samples: I8):
         self._part, self._row = part, {int(s): k for k, s in enumerate(samples)}
-        self.shape = part.shape
+        self.shape = getattr(part, "shape", None)  # recordings have none
 
     def __getitem__(self, samples: I8) -> Any:
         return self._part[[self._row[int(s)] for s in samples]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Vector
 from neurodev.learn.training.checked import check_arrays, check_weights, unpacked
 from neurodev.learn.training.course import Course
@@ -18,19 +19,15 @@ from neurodev.registry import word_of
 
 def _parts(t: Course) -> dict[str, Any]:
     """The parts of a training whose attributes may change while it runs, by name; callbacks by their kind."""
-    parts = {
-        "optimiser": t.optimiser,
-        "encoder": t.encoder,
-        "loss": t.loss,
-        "schedule": t.schedule,
-        "augment": t.augment,
-    }
+    parts = {name: getattr(t, name) for name in ("optimiser", "encoder", "loss", "schedule", "augment")}
     for callback in t.callbacks:
         word, k = word_of(callback if hasattr(callback, "__qualname__") else type(callback)), 1
         while f"callback/{word}/{k}" in parts:
             k += 1
         parts[f"callback/{word}/{k}"] = callback
-    return parts
+    # the state of a method of an object is that of the object
+    owners = {name: part.__self__ if isinstance(part, MethodType) else part for name, part in parts.items()}
+    return {name: owner for name, owner in owners.items() if owner is not t}
 
 
 def state_of(t: Course) -> dict[str, NDArray[Any]]:
@@ -82,8 +79,8 @@ def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
 def pack(state: dict[str, NDArray[Any]]) -> bytes:
     """Named arrays as compressed bytes."""
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {k.replace("/", "|"): v for k, v in state.items()}
-    np.savez_compressed(buffer, **arrays)
+    names = np.array(list(state), dtype=np.str_)
+    np.savez_compressed(buffer, names=names, **{f"a{k}": a for k, a in enumerate(state.values())})  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -95,7 +92,11 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
     RunFileError
         If they are damaged.
     """
-    return {k.replace("|", "/"): a for k, a in unpacked(data).items()}
+    arrays = unpacked(data)
+    names = [str(name) for name in arrays.get("names", np.zeros(0, dtype=np.str_)).reshape(-1)]
+    if sorted(arrays) != sorted(["names", *(f"a{k}" for k in range(len(names)))]):
+        raise RunFileError(f"a checkpoint is damaged: it names {len(names)} arrays and holds {len(arrays) - 1}")
+    return {name: arrays[f"a{k}"] for k, name in enumerate(names)}
 
 
 def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
@@ -107,5 +108,8 @@ def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
         With what is missing, or leads where there is nothing.
     """
     check_arrays(state, state_of(t))
+    epoch, step = (int(v) for v in state["trainer"][:2])
+    if step != epoch * t.steps_per_epoch:
+        raise RunFileError(f"a checkpoint is damaged: epoch {epoch} does not end at step {step}")
     for name, w in t.weights().items():
         check_weights(name, w, state, int(state["trainer"][-1]))

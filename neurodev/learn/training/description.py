@@ -22,6 +22,7 @@ import numpy as np
 
 from neurodev.learn.core.layer import Group, Layer
 from neurodev.learn.model import Sequential
+from neurodev.learn.training.kept import MARK
 from neurodev.registry import is_ours, word_of
 
 # what training changes, or what other parts of the description say
@@ -31,6 +32,7 @@ _STATE = {
     "optimiser": ("steps",),
 }
 _DEEPEST = 12  # parts within parts; beyond, their kind must do
+_LONGEST = 1000  # entries of a list that are told one by one
 _MOST_TOLD = 3  # differences in an error
 
 
@@ -51,6 +53,9 @@ def described(value: Any, skip: tuple[str, ...] = (), depth: int = 0) -> Any:
         return str(value)
     if depth > _DEEPEST:
         return {"class": word_of(type(value))}
+    if isinstance(value, (Mapping, list, tuple)) and len(value) > _LONGEST:
+        text = json.dumps([inner(v) for v in (value.items() if isinstance(value, Mapping) else value)])
+        return {"length": len(value), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     if isinstance(value, Mapping):
         return {str(k): inner(v) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):
@@ -76,10 +81,21 @@ def _array(value: np.ndarray[Any, Any]) -> dict[str, Any]:
 
 
 def _fields(value: Any) -> list[tuple[str, Any]]:
-    """What makes a thing what it is: the fields of a dataclass and its attributes, private ones left out."""
+    """What makes a thing what it is: the fields of a dataclass and its attributes.
+
+    Private ones of ours, and of layers, are notes for themselves; those of others may be all that they have.
+    """
     names = [f.name for f in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
-    names += [k for k in getattr(value, "__dict__", {}) if k not in names]
-    return [(k, getattr(value, k)) for k in names if not k.startswith("_") and hasattr(value, k)]
+    slots = [s for c in type(value).__mro__ for s in _tuple(vars(c).get("__slots__", ()))]
+    names += [k for k in (*getattr(value, "__dict__", {}), *slots) if k not in names]
+    hidden = "_" if is_ours(type(value)) or isinstance(value, Layer) else "__"
+    passing = (MARK, "__dict__", "__weakref__")
+    told = [k for k in names if not k.startswith(hidden) and k not in passing]
+    return [(k, getattr(value, k)) for k in told if hasattr(value, k)]
+
+
+def _tuple(words: Any) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _function(function: types.FunctionType, depth: int) -> dict[str, Any]:
@@ -188,7 +204,7 @@ def training(t: Any) -> dict[str, Any]:
     return dict(json.loads(json.dumps(whole)))
 
 
-_SECTIONS = ("network", "layers", "methods")  # words of the description itself, not of a user
+_SECTIONS = (("network", "layers"), ("network",), ("methods",))  # words of the description itself, not of a user
 
 
 def differences(mine: Any, theirs: Any, place: tuple[str, ...] = ()) -> list[str]:
@@ -207,7 +223,8 @@ def differences(mine: Any, theirs: Any, place: tuple[str, ...] = ()) -> list[str
 
 
 def _different(mine: Any, theirs: Any, place: tuple[str, ...]) -> str:
-    words = [w for w in place if w not in _SECTIONS] or list(place)
+    section = next((s for s in _SECTIONS if place[: len(s)] == s and len(place) > len(s)), ())
+    words = place[len(section) :] or ("training",)
     owner = " of ".join(reversed(words[:-1]))
     if words[-1] == "sha256":
         return f"{owner} holds other values than the file tells of"

@@ -4,65 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from neurodev.errors import NeurodevError, ParameterError, StudyError
+from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.model import Recurrent, Sequential
+from neurodev.learn.layers.norm import BatchNorm
+from neurodev.learn.model import Sequential
+from neurodev.learn.training.kept import MARK
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 
 # what absent synapses do, by the word of a method
 DEAD = {"move": "act until the next event", "hidden": "have a hidden parameter", "zero": "do not exist"}
-
-
-def number(
-    name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, above: float = -math.inf,
-    below: float = math.inf,
-) -> float:  # fmt: skip
-    """A finite number within bounds, `low` and `high` included.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument, its value and the bounds.
-    """
-    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if real and math.isfinite(value) and low <= value <= high and above < value < below:
-        return float(value)
-    first = f"({above:g}" if above > -math.inf else f"[{low:g}" if low > -math.inf else "(-inf"
-    last = f"{below:g})" if below < math.inf else f"{high:g}]" if high < math.inf else "inf)"
-    kind = "" if real else ": give a number"
-    raise ParameterError(f"{name} must lie in {first}, {last}, got {value!r}{kind}")
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number of at least `least`.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and its value.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
-
-
-def flag(name: str, value: Any) -> bool:
-    """True or False; words and numbers that would count as one of them are refused.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and its value.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise ParameterError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
 
 
 def instance(name: str, value: Any, kind: type, wanted: str) -> Any:
@@ -104,7 +61,7 @@ def function(name: str, value: Any, wanted: str) -> Any:
     ParameterError
         Naming the argument and its value.
     """
-    if not callable(value) or kind_of(value) == name:
+    if not callable(value) or isinstance(value, type) or kind_of(value) == name:
         cure = f"; call it: {value.__name__}(...)" if callable(value) else ""
         raise ParameterError(f"{name} must be {wanted}, got {value!r:.80}{cure}")
     return value
@@ -132,6 +89,26 @@ def check_data(data: Any, outputs: tuple[int, ...]) -> None:
     n_out = int(np.prod(outputs))
     if n_out != data.n_class:
         raise ParameterError(f"the model has {n_out} outputs, but {data.name} has {data.n_class} classes")
+
+
+MOST_STEPS = 2**31 - 1  # the log counts steps in 32 bits
+
+
+def steps_per_epoch(n: int, batch: int, epochs: int) -> int:
+    """Steps of an epoch of `n` samples.
+
+    Raises
+    ------
+    ParameterError
+        If the steps of all epochs are more than the log can count.
+    """
+    steps = -(-n // batch)
+    if steps * epochs > MOST_STEPS:
+        raise ParameterError(
+            f"epochs={epochs} of {steps} steps are {steps * epochs:.3g} steps, more than the {MOST_STEPS} that a log "
+            "counts, and years of training: lower epochs"
+        )
+    return steps
 
 
 def encoded(encoder: Any, x: Any, samples: Any, *given: Any, of: str) -> Spikes | Current:
@@ -228,7 +205,7 @@ def own(part: Any) -> Any:
     StudyError
         If it is no dataclass, and nobody knows how to make it anew.
     """
-    begun = getattr(part, "_in_training", None)
+    begun = getattr(part, MARK, None)
     who = type(part).__name__
     if begun is None:
         if getattr(part, "steps", 0):
@@ -240,14 +217,17 @@ def own(part: Any) -> Any:
         raise StudyError(
             f"this {who} holds the state of another training: make a new one for each training: {who}(...)"
         )
-    return dataclasses.replace(part, **begun)  # type: ignore[type-var]
+    try:
+        return dataclasses.replace(part, **begun)  # type: ignore[type-var]
+    except (TypeError, ValueError) as e:
+        raise StudyError(f"this {who} belongs to another training, and a copy of it cannot be made: {e}") from e
 
 
 def take(*parts: Any) -> None:
     """Mark parts as those of a training, with what they begin with, so that `own` gives others a copy."""
     for part in parts:
         known = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
-        object.__setattr__(part, "_in_training", {f.name: getattr(part, f.name) for f in known if f.init})
+        object.__setattr__(part, MARK, {f.name: getattr(part, f.name) for f in known if f.init})
 
 
 def check_storage(model: Sequential, methods: Sequence[Any]) -> None:
@@ -275,7 +255,7 @@ def check_storage(model: Sequential, methods: Sequence[Any]) -> None:
 
 
 def check_watch(model: Sequential, layer: str, method: str) -> None:
-    """Refuse to watch a layer that there is not, or one that is called step by step.
+    """Refuse to watch a layer that there is not.
 
     Raises
     ------
@@ -284,14 +264,19 @@ def check_watch(model: Sequential, layer: str, method: str) -> None:
     """
     names = [one.name for one in model.layers()]
     if layer not in names:
-        what = "a layer without neurons behind it" if not layer else f"the layer {layer!r}"
-        raise StudyError(f"{method} wants to watch {what}, which the model does not have; its layers are {names}")
-    waiting = list(model.parts())
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Recurrent) and layer in [inner.name for inner in (one.back, one.neurons)]:
-            raise StudyError(
-                f"{method} cannot watch {layer!r}: it feeds back on itself (Recurrent), step by step; "
-                "leave its tensors out with layers=, or take another method"
-            )
-        waiting += one.parts() if hasattr(one, "parts") else []
+        what = "neurons behind a tensor that drives none" if not layer else f"the layer {layer!r}"
+        raise StudyError(
+            f"{method} wants to watch {what}, which the model does not have{nearest(str(layer), names)}; its layers "
+            f"are {names}"
+        )
+
+
+def check_norms(model: Sequential, methods: Sequence[Any], settle: int) -> None:
+    """Warn where batch norm would be tested with the means of another net."""
+    moving = [m.name for m in methods if m.dead == "move"]
+    if moving and not settle and any(isinstance(layer, BatchNorm) for layer in model.layers()):
+        warnings.warn(
+            f"under {moving[0]} absent synapses act until the epoch ends, so that batch norm's running means are "
+            "those of another net than the one that is tested; settle=20 takes them anew before every test",
+            stacklevel=5,
+        )

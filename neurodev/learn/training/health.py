@@ -17,26 +17,25 @@ from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Group, Layer, Signal, Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.dendritic import Dendritic
-from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Recurrent, Residual, Sequential
 
 STEP = 1.25
 TRIES = 24
 
 
-def _near(neurons: LIF, y: Spikes) -> np.ndarray:
+def _near(neurons: Layer, y: Spikes) -> np.ndarray:
     """Share of (row, sample) at which each unit was in the window of the surrogate."""
     if y.window is None:
         return np.ones(y.n)
     return np.bincount(y.window.index[: y.window.n], minlength=y.n) / y.n_row
 
 
-def _within_reach(neurons: LIF, y: Spikes) -> int:
+def _within_reach(neurons: Layer, y: Spikes) -> int:
     """Number of units that have been in the window."""
     return int(np.count_nonzero(_near(neurons, y)))
 
 
-def _active(neurons: LIF, y: Spikes, rate: float, last: bool) -> bool:
+def _active(neurons: Layer, y: Spikes, rate: float, last: bool) -> bool:
     if last:
         return bool(np.all(_near(neurons, y) > 0))
     return y.rate >= rate
@@ -62,8 +61,7 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collec
     weighted: list[tuple[Layer, Signal]] = []
     left = {id(w) for name, w in model.weights_of().items() if name in given}
     for k, layer in enumerate(parts):
-        if isinstance(layer, LIF):
-            assert isinstance(x, Current)
+        if layer.neuronal and layer.gives == "spikes" and isinstance(x, Current):
             y, _ = layer(x)
             if weighted and id(weighted[-1][0].parameters.get("weight")) in left:
                 x = y

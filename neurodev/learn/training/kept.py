@@ -18,6 +18,7 @@ from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate
 
+MARK = "_in_training"  # attribute of what a training has taken for itself
 TEXT = "attributes"  # name of the array that holds all but the arrays, as JSON
 _PLAIN = (bool, int, float, str, Surrogate)
 _BITS = {b.__name__: b for b in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox,
@@ -36,9 +37,11 @@ def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
     dict of str to array
         No array at all if it has no such attributes.
     """
+    if isinstance(owner, type):
+        return {}
     words, arrays = {}, dict[str, Array]()
     for name, value in getattr(owner, "__dict__", {}).items():
-        if name in skip or name == "_in_training":
+        if name in skip or name == MARK:
             continue
         found: dict[str, Array] = {}
         try:
@@ -55,10 +58,16 @@ def put(owner: Any, state: Mapping[str, Array]) -> None:
     """Give an object the attributes that `keep` found."""
     if TEXT not in state:
         return
-    for name, word in json.loads(bytes(state[TEXT]).decode()).items():
+    who = type(owner).__name__
+    try:
+        words = json.loads(bytes(state[TEXT]).decode())
+        found = {name: _read(word, state) for name, word in words.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise RunFileError(f"what a checkpoint keeps of {who} cannot be read: {type(e).__name__}: {e}") from e
+    for name, value in found.items():
         if name.startswith("__"):
-            raise RunFileError(f"a checkpoint gives {type(owner).__name__} an attribute {name!r}; the file is damaged")
-        object.__setattr__(owner, name, _read(word, state))  # frozen dataclasses too
+            raise RunFileError(f"a checkpoint gives {who} an attribute {name!r}; the file is damaged")
+        object.__setattr__(owner, name, value)  # frozen dataclasses too
 
 
 def plain_of(layer: Layer) -> dict[str, Any]:

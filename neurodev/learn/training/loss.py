@@ -68,16 +68,23 @@ def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[f
     ParameterError
         If its gradient is not in the arrangement of `y`, or there is not one row of scores, or one verdict, per sample.
     """
-    value, gradient, scores = loss(y, labels, total)
+    said = loss(y, labels, total)
+    if not isinstance(said, tuple) or len(said) != 3:
+        what = f"{len(said)} values" if isinstance(said, tuple) else type(said).__name__
+        raise ParameterError(f"loss {loss.name} must return (value, gradient, scores), got {what}")
+    value, gradient, scores = said
+    if np.ndim(value) != 0 or not isinstance(value, (int, float, np.number)):
+        raise ParameterError(f"loss {loss.name}: the value must be a number, got {value!r:.80}")
     wanted = (y.steps, y.batch, y.n)
     got = (gradient.steps, gradient.batch, gradient.n) if isinstance(gradient, Current) else None
     if got != wanted or gradient.value.size != y.steps * y.batch * y.n:
-        said = type(gradient).__name__ if got is None else f"{got} with values of shape {gradient.value.shape}"
+        what = type(gradient).__name__ if got is None else f"{got} with values of shape {gradient.value.shape}"
         raise ParameterError(
-            f"loss {loss.name}: the gradient must be a Current of (steps, samples, units) {wanted} like y, got {said}"
+            f"loss {loss.name}: the gradient must be a Current of (steps, samples, units) {wanted} like y, got {what}"
         )
-    if len(scores) != labels.size:
+    if np.ndim(scores) != 2 or len(scores) != labels.size:
         raise ParameterError(f"loss {loss.name}: scores need one row per sample, {labels.size}, got {np.shape(scores)}")
+    scores = np.asarray(scores)
     right = np.asarray(loss.right(scores, labels))
     if right.shape != labels.shape:
         raise ParameterError(f"loss {loss.name}: right must say {labels.shape} True or False, got {right.shape}")

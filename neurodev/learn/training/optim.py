@@ -15,7 +15,7 @@ from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.core.layer import Vector, Weights
-from neurodev.learn.training.door import number
+from neurodev.learn.training.numbers import number
 from neurodev.params import param
 from neurodev.registry import Registered, registered
 

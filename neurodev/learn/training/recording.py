@@ -38,15 +38,14 @@ class TrainingRecord:
     ----------
     trainer : Course
     to : path, optional
-        A temporary file if not given.
-    resume : bool
-    overwrite : bool
-        Replace a run file of that name, when the first epoch is written.
+        A temporary file if not given; a relative path means the folder of this moment.
+    resume, overwrite : bool
+        Go on with the file, or replace it as soon as an epoch is done.
     """
 
     def __init__(self, trainer: Course, to: str | Path | None, resume: bool = False, overwrite: bool = False):
         self.trainer = trainer
-        self.path = absolute(to if to is not None else scratch_file("training"))
+        self.path = path = absolute(scratch_file("training") if to is None else to)
         self._lengths: dict[str, int] = {}  # epochs that each series has
         self._closed = False
         if resume and overwrite:
@@ -54,7 +53,7 @@ class TrainingRecord:
         if resume:
             self._resume()
             return
-        self.file = RunFile.create(self.path, overwrite=overwrite)
+        self.file = RunFile.create(path, overwrite=overwrite)
         self.causes = Causes.of(trainer.methods)
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
@@ -196,6 +195,7 @@ class TrainingRecord:
     def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
         """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
         t = self.trainer
+        self.file.begin()  # an older run of that name need not come back
         for name in series:  # one that begins later has no number for the epochs before
             late = t.epoch - 1 - self._lengths.get(name, 0)
             if late > 0:
@@ -208,8 +208,19 @@ class TrainingRecord:
         if self._picture_due():
             self._picture()
         due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
-        self.file.begin()
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
+
+    def stop(self, why: str) -> str:
+        """Seal the file of a training that broke off, and say what became of it.
+
+        One that had not finished an epoch leaves an older run of its name in place.
+        """
+        if self.file.older_waits:
+            self._closed = True
+            self.file.discard()
+            return f"{str(self.path)!r} is the older run still: the new one had not finished an epoch"
+        self.close(why)
+        return f"{str(self.path)!r} is sealed and readable, up to epoch {self.trainer.epoch}"
 
     def close(self, finished: Any) -> None:
         """Seal the file; Ctrl-C waits for it.  What could not be written ends it as it was flushed last."""

@@ -12,7 +12,7 @@ one of proximal policies (Schulman et al. 2017, arXiv:1707.06347).  The model of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,25 @@ from neurodev import params, rng
 from neurodev.arrays import F8, Array
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
+from neurodev.learn.core import doors
 from neurodev.learn.core.spikes import Current
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.dendritic import Dendritic
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.training import door
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli
 from neurodev.learn.training.loss import LEAST, Loss, cube_of, one_hot, softmax, spread_evenly
-from neurodev.learn.training.method import Remembering
+from neurodev.learn.training.method import Method, Remembering
+from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
-from neurodev.params import param
+from neurodev.params import param, whole
 
 I8 = NDArray[np.int64]
+MOST_TRANSITIONS = 10**8  # of an epoch; each is a sample
 EVEN = 1e-8  # where all advantages are equal, none is scaled up
 
 
@@ -103,14 +107,22 @@ class ClippedPolicy(Loss, word=False):
         Of the softmax over rates in [0, 1].
     clip : float
     entropy : float
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument.
     """
 
-    sharpness: float = 8.0
-    clip: float = 0.2
-    entropy: float = 0.01
+    sharpness: float = param(8.0, above=0.0, source="free")
+    clip: float = param(0.2, above=0.0, high=1.0, source="arXiv:1707.06347: 0.1 to 0.3")
+    entropy: float = param(0.01, low=0.0, source="free")
     experience: Experience | None = None
 
     name = "clipped_policy"
+
+    def __post_init__(self) -> None:
+        params.check(self)
 
     def right(self, scores: Array, labels: I8) -> NDArray[np.bool_]:
         """Whether the greedy action is the one that was taken."""
@@ -217,14 +229,29 @@ class PolicyTrainer(Trainer):
         self, model: Sequential, maze: Maze, *, transitions: int = 1000, steps: int = 10,
         loss: ClippedPolicy | None = None, critic: Critic | None = None, **options: Any,
     ):  # fmt: skip
-        self.maze = maze
-        self.policy = loss if loss is not None else ClippedPolicy()
-        self.critic = critic if critic is not None else Critic()
-        self.policy.experience = Experience.empty(maze, int(transitions))
-        methods = [self.critic, *options.pop("methods", ())]
+        self.maze = door.instance("maze", maze, Maze, "a maze, such as Maze()")
+        transitions = whole(transitions, "transitions", 1)
+        if transitions > MOST_TRANSITIONS:
+            raise ParameterError(f"transitions={transitions} an epoch are too many: at most {MOST_TRANSITIONS}")
+        given = door.instance("loss", loss if loss is not None else ClippedPolicy(), ClippedPolicy, "a ClippedPolicy")
+        # a copy: another training may have the one that was given
+        self.policy: ClippedPolicy = replace(given, experience=Experience.empty(maze, transitions))
+        first = door.instance("critic", critic if critic is not None else Critic(), Critic, "a Critic")
+        others = door.several("methods", options.pop("methods", ()), lambda m: isinstance(m, Method), "methods")
+        for name in ("data", "encoder", "augment"):
+            if name in options:
+                raise ParameterError(f"{name} has no place in a PolicyTrainer: the agent gathers its own samples")
         super().__init__(
-            model, self.policy.experience, encoder=Bernoulli(steps), loss=self.policy, methods=methods, **options
-        )
+            model, self.policy.experience, encoder=Bernoulli(steps), loss=self.policy, methods=[first, *others],
+            **options,
+        )  # fmt: skip
+
+    @property
+    def critic(self) -> Critic:
+        """The critic in use."""
+        found = self.methods[0]
+        assert isinstance(found, Critic)
+        return found
 
     def rates(self) -> NDArray[np.float32]:
         """Rates of the four output neurons at every place, (n_free, 4)."""
@@ -266,9 +293,9 @@ class PolicyTrainer(Trainer):
         self.critic.learn(e.cell, advantage)
         e.advantage[:] = advantage / (advantage.std() + EVEN)
 
-    def _one_epoch(self, bar: Any) -> None:
+    def _one_epoch(self, pace: Pace) -> None:
         self.gather()
-        super()._one_epoch(bar)
+        super()._one_epoch(pace)
 
     def evaluate(self, train: bool = False) -> Outcome:
         """Starts from which the greedy policy reaches the goal in time."""
@@ -296,8 +323,9 @@ def policy_network(
     dendritic : bool
         Gate the hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN), of gain `gate_gain`.
     """
-    if readout not in ("spikes", "currents"):
-        raise ParameterError(f"readout must be 'spikes' or 'currents', got {readout!r}")
+    door.instance("maze", maze, Maze, "a maze, such as Maze()")
+    doors.yes_or_no("dendritic", dendritic)
+    doors.one_of("readout", readout, ("spikes", "currents"))
     spike = lambda: LIF(0.5, 0.5, surrogate=Surrogate("arctan", 2.0))
     layer = Linear(hidden, storage=storage, name="hidden")
     return Sequential(

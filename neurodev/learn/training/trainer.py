@@ -18,27 +18,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
-from neurodev.data.dataset import Dataset
+from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
-from neurodev.learn.layers.norm import BatchNorm, settle
+from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.training import alarms, description, door
+from neurodev.learn.training import alarms, description, door, numbers
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
-from neurodev.learn.training.encode import Bernoulli, Encoder
+from neurodev.learn.training.encode import Binned, Encoder, encoder_for
 from neurodev.learn.training.epoch import Epoch, complete
 from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import Function, Loss, as_loss
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import Adam, Schedule, constant
 from neurodev.learn.training.optim import Optimiser as OptimiserBase
-from neurodev.learn.training.progress import Progress
+from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
+from neurodev.params import flag, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -91,9 +92,12 @@ class Trainer:
     patience : int, optional
         Stop after this many epochs without a better accuracy on the test set.
     callbacks : sequence of callable
-        Called with the trainer at the end of every epoch; one that returns True ends the training.
+        Called with the trainer at the end of every epoch; one that returns True ends the training.  Checkpoints keep
+        the attributes of callbacks that are objects, not the variables of functions.
     resume : bool
         Go on from the last checkpoint of the run file `to`, to the same bytes as without the break.
+    overwrite : bool
+        Replace a run file of the name `to`, as soon as an epoch is done; otherwise it is refused.
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
@@ -137,13 +141,12 @@ class Trainer:
         patience: int | None = None,
         callbacks: Sequence[Callable[[Trainer], Any]] = (),
         resume: bool = False,
-        calibrate: bool = True,
         overwrite: bool = False,
+        calibrate: bool = True,
     ):
-        self.model = door.instance("model", model, Sequential, "a Sequential of layers")
-        self.encoder: Encoder = door.instance(
-            "encoder", encoder if encoder is not None else Bernoulli(20), Encoder, "an encoder, such as Bernoulli(20)"
-        )
+        self.model: Sequential = door.instance("model", model, Sequential, "a Sequential of layers")
+        given = encoder if encoder is not None else encoder_for(getattr(data, "x_train", None), self.model.inputs)
+        self.encoder: Encoder = door.instance("encoder", given, Encoder, "an encoder, such as Bernoulli(20)")
         self.optimiser: Any = door.instance(
             "optimiser", optimiser if optimiser is not None else Adam(1e-3), OptimiserBase,
             "an optimiser, such as Adam(1e-3)",
@@ -152,12 +155,12 @@ class Trainer:
             "schedule", schedule if schedule is not None else constant(),
             "a function of the share of the run, such as cosine()",
         )  # fmt: skip
-        self.epochs, self.batch = door.whole("epochs", epochs, 1), door.whole("batch", batch, 1)
-        self.seed, self.settle = check_seed(seed), door.whole("settle", settle, 0)
-        self.checkpoint_every = door.whole("checkpoint", checkpoint, 0)
-        self.patience = None if patience is None else door.whole("patience", patience, 1)
-        self.life_per_epoch = door.number("life_per_epoch", life_per_epoch, above=0.0)
-        self.progress, self.calibrate = door.flag("progress", progress), door.flag("calibrate", calibrate)
+        self.epochs, self.batch = whole(epochs, "epochs", 1), whole(batch, "batch", 1)
+        self.seed, self.settle = check_seed(seed), whole(settle, "settle", 0)
+        self.checkpoint_every = whole(checkpoint, "checkpoint", 0)
+        self.patience = None if patience is None else whole(patience, "patience", 1)
+        self.life_per_epoch = numbers.number("life_per_epoch", life_per_epoch, above=0.0)
+        self.progress, self.calibrate = flag(progress, "progress"), flag(calibrate, "calibrate")
         self.methods: list[Method] = door.several(
             "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
         )
@@ -165,31 +168,39 @@ class Trainer:
             "callbacks", callbacks, callable, "functions of the trainer"
         )
         self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
-        if door.flag("resume", resume) and to is None:
+        if flag(resume, "resume") and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
+        if flag(overwrite, "overwrite") and resume:
+            raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
         door.check_methods(self.methods)
         self.optimiser, self.methods = door.own(self.optimiser), [door.own(m) for m in self.methods]
         self.loss = as_loss(loss)
         self.description = description.training(self)
-        self.workers = Workers(model, self.loss, threads, self.encoder.steps)
+        self._begin(threads)
+        door.take(self.optimiser, *self.methods)
+        self._prepare()
+        self.record = TrainingRecord(self, to, resume, overwrite)
+        self._claim = object()
+        vars(self.model)["claim"] = self._claim
+
+    # ------------------------------------------------------------------ the door
+
+    def _begin(self, threads: int) -> None:
+        """Nothing is done yet."""
+        self.workers = Workers(self.model, self.loss, threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self.alarms = alarms.Alarms()
         self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
-        self.confusion = np.zeros((data.n_class, data.n_class), dtype=np.int64)
+        self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
         self.evaluated: dict[str, Counters] = {}
-        self.steps_per_epoch = -(-len(data.y_train) // self.batch)
-        self.logs = {name: StructuralLog() for name in model.weights_of()}
+        self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self.batch, self.epochs)
+        self.logs = {name: StructuralLog() for name in self.weights()}
         self.births = {name: [0, 0] for name in self.logs}
         self.causes = Causes.of(self.methods)
         self._skip = False
-        door.take(self.optimiser, *self.methods)
-        self._prepare()
-        self.record = TrainingRecord(self, to, resume, door.flag("overwrite", overwrite))
-        self._claim = self.model.claim = object()
-
-    # ------------------------------------------------------------------ the door
+        self._asked: list[bool] = []
 
     def _check_data(self) -> None:
         if self.model.inputs is None:
@@ -206,13 +217,14 @@ class Trainer:
         drawn = {name for name, w in self.weights().items() if w.drawn == w.fingerprint()}
         self.workers.forget()
         self._by: Method | None = None
-        self._begun: dict[str, str] = {}
+        self._begun: dict[str, str] | None = {}  # until all is prepared
         self._watching: dict[str, str] = {}
         for m in self.methods:
             self._by = m
             m.prepare(self)
+        self._begun = None
         door.check_storage(self.model, self.methods)
-        self._check_norms()
+        door.check_norms(self.model, self.methods, self.settle)
         some = self._input(np.arange(min(self.batch, len(self.data.y_train))))
         given = {name for name in self.weights() if name not in drawn}
         self.gains = calibrate(self.model, some, given=given) if self.calibrate else {}
@@ -234,15 +246,6 @@ class Trainer:
         ):
             if len(said) > 1:
                 raise StudyError(f"{said[0]} and {said[1]} exclude each other: both decide on the {what}")
-
-    def _check_norms(self) -> None:
-        moving = [m.name for m in self.methods if m.dead == "move"]
-        if moving and not self.settle and any(isinstance(layer, BatchNorm) for layer in self.model.layers()):
-            warnings.warn(
-                f"under {moving[0]} absent synapses act until the epoch ends, so that batch norm's running means are "
-                "those of another net than the one that is tested; settle=20 takes them anew before every test",
-                stacklevel=3,
-            )
 
     def _input(self, samples: I8, train: bool = True, epoch: int = -1) -> Any:
         x = self.data.x_train if train else self.data.x_test
@@ -293,6 +296,10 @@ class Trainer:
         storage : {"dense", "hidden", "sparse"}, optional
         """
         w = self.tensor(name)
+        if self._begun is None:
+            raise StudyError(
+                f"begin_with({name!r}) is for Method.prepare alone: later, structure changes through propose"
+            )
         if self._by is not None:
             first = self._begun.setdefault(name, self._by.name)
             if first != self._by.name:
@@ -345,16 +352,19 @@ class Trainer:
 
     def probe(self, name: str) -> None:
         """Have this step add up the gradient of every pair of a weight tensor; see `probed`."""
+        self.tensor(name)
         for model in self.models():
             w = model.weights_of()[name]
             w.probe = np.zeros((w.table.n_source, w.table.n_target), dtype=w.table.weight.dtype)
 
     def probed(self, name: str) -> NDArray[Any]:
         """(n_source, n_target) gradients asked for by `probe`; forgotten afterwards."""
+        self.tensor(name)
         parts = []
         for model in self.models():
             w = model.weights_of()[name]
-            assert w.probe is not None, "probe() comes before the forward pass"
+            if w.probe is None:
+                raise StudyError(f"probed({name!r}) without probe({name!r}) before the forward pass of this step")
             parts.append(w.probe)
             w.probe = None
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
@@ -410,8 +420,7 @@ class Trainer:
 
     def weights(self) -> dict[str, Weights]:
         """The weight tensors by name."""
-        found: dict[str, Weights] = self.model.weights_of()
-        return found
+        return self.model.weights_of()
 
     def tensor(self, name: str) -> Weights:
         """The weight tensor of a name.
@@ -430,44 +439,43 @@ class Trainer:
 
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
-        last = self.epochs if epochs is None else self.epoch + door.whole("epochs", epochs, 0)
-        bar = Progress((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress)
-        with Patience() as self._signals:  # what is recorded of a step is all of it or nothing
+        last = self.epochs if epochs is None else self.epoch + whole(epochs, "epochs", 0)
+        with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
             try:
                 while self.epoch < last:
-                    self._one_epoch(bar)
+                    self._one_epoch(pace)
                     if self._enough():
                         break
-                self._signals.check()
+                pace.check()
             except BaseException as e:
-                asked = isinstance(e, (KeyboardInterrupt, SystemExit))
-                self.record.close("interrupted" if asked else f"stopped: {e}")
+                done = self.record.stop(
+                    "interrupted" if isinstance(e, (KeyboardInterrupt, SystemExit)) else f"stopped: {e}"
+                )
+                if isinstance(e, KeyboardInterrupt):
+                    raise KeyboardInterrupt(f"interrupted; {done}") from None
                 raise
-            finally:
-                bar.close()
         return self
 
     def close(self) -> Run:
-        """Seal the run file and return the run."""
-        self.record.close(True)
+        """Seal the run file and return the run; Ctrl-C waits until it is sealed."""
+        with Patience():
+            self.record.close(True)
         self.workers.close()
         return Run(self.record.path)
 
     def _enough(self) -> bool:
-        asked = [callback(self) is True for callback in self.callbacks]
         best = int(np.argmax([e.test_accuracy for e in self.history]))
         waited = len(self.history) - 1 - best
-        return any(asked) or (self.patience is not None and waited >= self.patience)
+        return any(self._asked) or (self.patience is not None and waited >= self.patience)
 
-    def _one_epoch(self, bar: Progress) -> None:
+    def _one_epoch(self, pace: Pace) -> None:
         begin = time.perf_counter()
         n = len(self.data.y_train)
         order = rng.generator(self.seed, "order", self.epoch).permutation(n).astype(np.int64)
         done = Outcome()
         for a in range(0, n, self.batch):
             done.add(self.train_step(order[a : a + self.batch]))
-            bar.step(self.epoch + 1, done.loss / done.n)
-            self._signals.check()
+            pace.step(self.epoch + 1, done.loss / done.n)
         alarms.stop_if_broken(self)
         for m in self.methods:
             m.epoch_end(self)
@@ -483,8 +491,10 @@ class Trainer:
         self.alarms.look(self.epoch, counters)
         self.history.append(Epoch(self.epoch, series))
         complete(self.history)
-        self.record.epoch(series, self.confusion)
-        bar.epoch(self.history[-1])
+        try:  # the checkpoint keeps what callbacks change
+            self._asked = [callback(self) is True for callback in self.callbacks]
+        finally:
+            self.record.epoch(series, self.confusion)
 
     def train_step(self, samples: I8) -> Outcome:
         """One batch: forward, backward, optimiser, with the clocks of the methods.
@@ -494,7 +504,7 @@ class Trainer:
         ParameterError
             If the loss or the learning rate is no number; if another trainer has taken the model over.
         """
-        if self.model.claim is not self._claim:
+        if vars(self.model).get("claim") is not self._claim:
             raise ParameterError(
                 "another trainer has taken this model over since: go on with that one, or make a new one"
             )
@@ -535,8 +545,9 @@ class Trainer:
 
     def _encode_part(self, part: Any, samples: I8) -> Any:
         """Encode augmented samples under the streams of their identities."""
-        full = Picked(part, samples)
-        return self._encode(full, samples, self.epoch)
+        if isinstance(part, SpikeTrains) and isinstance(self.encoder, Binned):  # which draws nothing
+            return self._encode(part, np.arange(samples.size), self.epoch)
+        return self._encode(Picked(part, samples), samples, self.epoch)
 
     def evaluate(self, train: bool = False) -> Outcome:
         """Loss and accuracy on the test set (or the training set), as one pass without learning.
