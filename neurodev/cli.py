@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.plot import output
 from neurodev.record.place import check_new
 from neurodev.writing import absolute, printable
 
@@ -80,8 +81,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _new(args: Any) -> None:
-    from neurodev.plot import output
-
     if not Path(args.name).name:
         raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
     path = Path(args.name if args.name.endswith(".toml") else f"{args.name}.toml")
@@ -148,7 +147,7 @@ def _train(args: Any) -> None:
 
 def _demo(args: Any) -> None:
     """The study here, its control in a second process with the same seed."""
-    from neurodev.plot import output, report
+    from neurodev.plot import report
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
@@ -157,14 +156,14 @@ def _demo(args: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise ParameterError(f"--to {args.to!r} cannot be a folder: {e.strerror}") from e
+    for name in ("map.sqlite", "control.sqlite"):  # before the study of an older demo is written over
+        check_new(absolute(folder / name, "--to"), args.overwrite)
     path = output.write(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
     settings = [] if args.days is None else ["--set", f'run.duration="{args.days:g} day"']
     begin = time.perf_counter()
     s = reading.load(path, reading.settings(settings[1:]))
     network, life = development.build(s), development.duration(s)
     _say(network)
-    for name in ("map.sqlite", "control.sqlite"):
-        check_new(absolute(folder / name, "--to"), args.overwrite)
     simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
     _say("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
@@ -181,7 +180,7 @@ def _demo(args: Any) -> None:
             control.terminate()
     other = Run(folder / "control.sqlite")
     page = report.write(run, folder / "report.html", other)
-    _say("\n" + report.sentence(run.summary(), other.summary()))
+    _say("\n" + report.sentence(run, other))
     theirs = {c.name: c.value for c in other.checks()}
     _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
     for c in run.checks():
@@ -194,7 +193,7 @@ def _demo(args: Any) -> None:
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import output, report
+    from neurodev.plot import report
     from neurodev.runs.run import Run
 
     to = output.checked(args.to or Path(args.run).with_suffix(".html"))
@@ -203,7 +202,6 @@ def _report(args: Any) -> None:
 
 
 def _spine(args: Any) -> None:
-    from neurodev.plot import output
     from neurodev.plot.style import png
     from neurodev.runs.run import Run
 
@@ -240,7 +238,6 @@ def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
     from neurodev.mechanisms import presets
-    from neurodev.plot import output
     from neurodev.protocols import isolate, protocol_of, show
     from neurodev.studies import reading
 

@@ -101,6 +101,8 @@ def cache_path(source: str) -> Path | None:
         base = None
     # of this user alone, and of no name that Python could take for a package
     own = Path(tempfile.gettempdir()) / f"neurodev-kernels-{getattr(os, 'getuid', lambda: 0)()}"
+    if base is not None and base.parent.resolve() == own.parent.resolve():
+        base = None  # a folder "neurodev" there would stand before the package for whoever works there
     for root in (base, own):
         if root is not None:
             path = root / f"{file.stem}-{code}{_flags()}"
@@ -138,7 +140,10 @@ def _say(kind: str, text: str) -> None:
     """One line on stderr, once of a kind."""
     if kind not in _said and sys.stderr is not None:
         _said.add(kind)
-        print(f"neurodev: {text}", file=sys.stderr)
+        try:
+            print(f"neurodev: {text}", file=sys.stderr)
+        except (OSError, ValueError):  # nobody listens
+            pass
 
 
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"

@@ -203,6 +203,9 @@ def test_a_cache_that_cannot_be_trusted_is_ignored_with_one_line(
     assert hits == 0 and len(said) < 2
     monkeypatch.setenv("NEURODEV_CACHE_DIR", "/dev/null")
     assert look()[0] == 0
+    own.unlink()
+    monkeypatch.setenv("NEURODEV_CACHE_DIR", str(temporary))
+    assert look() == (0, []) and look() == (1, []) and own.is_dir() and not (temporary / "neurodev").exists()
 
 
 class Planted:

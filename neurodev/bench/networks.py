@@ -311,6 +311,6 @@ def run(name: str, scale: float = 1.0) -> dict[str, Any]:
     """Run a benchmark by name."""
     if name not in _BENCHMARKS:
         raise ParameterError(f"no benchmark {name!r}{nearest(name, _BENCHMARKS)}; there are {sorted(_BENCHMARKS)}")
-    if not scale > 0:
-        raise ParameterError(f"--scale must be positive, got {scale}")
+    if not 0 < scale <= 10:
+        raise ParameterError(f"--scale must lie in (0, 10], got {scale}: 1 is the published size")
     return _BENCHMARKS[name](scale)

@@ -299,4 +299,4 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])
         raise ParameterError(f"{where}: label {int(y[first])} of sample {first} is not in [0, {n_class})")
-    return y
+    return np.asarray(y)

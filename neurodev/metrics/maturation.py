@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.metrics import maps, sizes
 from neurodev.metrics.given import metric
 
@@ -165,9 +165,40 @@ def against_control(n: Mapping[str, float], control: Mapping[str, float]) -> flo
     return control["field_change"] - n["field_change"]
 
 
+# The bands of the default study: ours; the central decade lies about the .75 of Dorkenwald 2022.
+BANDS: dict[str, tuple[float | None, float | None]] = {
+    "peak_to_final": (1.4, 2.0), "peak_day": (4.0, 12.0), "change_per_day": (None, 4.0), "sd": (0.8, 1.1),
+    "skew": (None, 0.7), "decade": (0.70, 0.85), "field_change": (None, -25.0), "error_change": (None, 0.0),
+    "rate_ratio": (0.5, 2.0), "evidence_gap": (1.0, None), "death_rate_rise": (None, 4.0),
+    "rate_block_low": (0.5, 2.0), "rate_block_high": (0.5, 2.0), "against_control": (20.0, None),
+}  # fmt: skip
+# what each is called, and what it says
+_TOLD = {
+    "peak_to_final": ("peak : final", "overshoot and pruning"),
+    "peak_day": ("day of the peak", "the peak comes early"),
+    "change_per_day": ("change per day, last 5 d (%)", "near a plateau"),
+    "sd": ("sd of ln V", "log-normal sizes"),
+    "skew": ("skew of ln V", "symmetric on the log axis"),
+    "decade": ("share in the central decade", "measured: .75"),
+    "field_change": ("field radius, change (%)", "receptive fields refine"),
+    "error_change": ("topographic error, change (um)", "not worse"),
+    "rate_ratio": ("rate / target, last 5 d", "homeostasis holds"),
+    "evidence_gap": ("evidence gap (sd within neurons)", "selection: the less supported die"),
+    "death_rate_rise": ("rise of the death rate (SE)", "the death rate does not rise again after the peak"),
+    "rate_block_low": ("rate / target, lowest 5 d", "homeostasis holds all along"),
+    "rate_block_high": ("rate / target, highest 5 d", "homeostasis holds all along"),
+    "against_control": ("shrinks more than {} (points)", "fields shrink because of the waves"),
+}
+_IF_LONG = ("death_rate_rise", "rate_block_low", "rate_block_high")  # judged where a run is long enough to have them
+_BOTH_WAYS = ("change_per_day", "skew")  # judged without their sign
+
+
 @metric
-def checks(n: Mapping[str, float], controls: Mapping[str, Mapping[str, float]] | None = None) -> list[Check]:
-    """The bands of the default study: ours; the central decade lies about the .75 of Dorkenwald 2022.
+def checks(
+    n: Mapping[str, float], controls: Mapping[str, Mapping[str, float]] | None = None,
+    bands: Mapping[str, tuple[float | None, float | None]] = BANDS,
+) -> list[Check]:  # fmt: skip
+    """Numbers beside their bands, those of the default study if no others are given.
 
     Numbers of rates on single days, blocks of days and of the death rate are judged where `n` has them, and so is
     every control.
@@ -178,31 +209,27 @@ def checks(n: Mapping[str, float], controls: Mapping[str, Mapping[str, float]] |
         Numbers by name, as of a run's ``summary()``.
     controls : mapping, optional
         The numbers of controls, by name.
+    bands : mapping, optional
+        (lowest, highest) by number; None is no bound.
+
+    Raises
+    ------
+    ParameterError
+        For a band of a number that there is not, with the nearest.
     """
-
-    def get(name: str) -> float:
-        return float(n.get(name, NAN))
-
-    out = [
-        Check("peak : final", get("peak_to_final"), 1.4, 2.0, "overshoot and pruning"),
-        Check("day of the peak", get("peak_day"), 4.0, 12.0, "the peak comes early"),
-        Check("change per day, last 5 d (%)", abs(get("change_per_day")), None, 4.0, "near a plateau"),
-        Check("sd of ln V", get("sd"), 0.8, 1.1, "log-normal sizes"),
-        Check("skew of ln V", abs(get("skew")), None, 0.7, "symmetric on the log axis"),
-        Check("share in the central decade", get("decade"), 0.70, 0.85, "measured: .75"),
-        Check("field radius, change (%)", get("field_change"), None, -25.0, "receptive fields refine"),
-        Check("topographic error, change (um)", get("error_end") - get("error_start"), None, 0.0, "not worse"),
-        Check("rate / target, last 5 d", get("rate_ratio"), 0.5, 2.0, "homeostasis holds"),
-        Check("evidence gap (sd within neurons)", get("evidence_gap"), 1.0, None, "selection: the less supported die"),
-    ]
-    if "death_rate_rise" in n:
-        text = "the death rate does not rise again after the peak"
-        out.append(Check("rise of the death rate (SE)", get("death_rate_rise"), None, 4.0, text))
-    if "rate_block_low" in n:
-        text = "homeostasis holds all along"
-        out.append(Check("rate / target, lowest 5 d", get("rate_block_low"), 0.5, 2.0, text))
-        out.append(Check("rate / target, highest 5 d", get("rate_block_high"), 0.5, 2.0, text))
-    for name, other in (controls or {}).items():
-        label = f"shrinks more than {name} (points)"
-        out.append(Check(label, against_control(n, other), 20.0, None, "fields shrink because of the waves"))
+    for key in bands:
+        if key not in BANDS:
+            raise ParameterError(f"no number {key!r} can have a band{nearest(str(key), BANDS)}; there are {[*BANDS]}")
+    seen = {"error_change": float(n.get("error_end", NAN)) - float(n.get("error_start", NAN)), **n}
+    out = []
+    for key in (k for k in BANDS if k in bands and k != "against_control"):
+        if key in _IF_LONG and key not in n:
+            continue
+        value = float(seen.get(key, NAN))
+        label, text = _TOLD[key]
+        out.append(Check(label, abs(value) if key in _BOTH_WAYS else value, *bands[key], text))
+    if "against_control" in bands:
+        label, text = _TOLD["against_control"]
+        for name, other in (controls or {}).items():
+            out.append(Check(label.format(name), against_control(n, other), *bands["against_control"], text))
     return out

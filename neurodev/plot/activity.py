@@ -9,40 +9,92 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from neurodev.metrics import maps
-from neurodev.plot.style import INK, POPULATIONS, SOFT, empty, legend, new_figure, plain
+from neurodev.plot import fields
+from neurodev.plot.style import (
+    INK,
+    POPULATIONS,
+    SOFT,
+    clock_of,
+    empty,
+    legend,
+    mark_interventions,
+    new_figure,
+    plain,
+)
+from neurodev.structure.duration import lasting
 from neurodev.structure.run_like import RunLike
 
 F8 = NDArray[np.float64]
 
 
 def _centre(run: RunLike, name: str) -> NDArray[np.bool_]:
-    """Cells that count: the central 70 % of the sheet (all, if none lies there)."""
+    """Cells that count: of a map the central 70 % of the sheet, where it is whole; else all."""
+    everyone = np.ones(int(run.population(name)["n"]), bool)
+    if not fields.mapped(run):
+        return everyone
     middle = maps.central(run.positions(name), *run.network["sheet"])
-    return middle if middle.any() else np.ones(middle.size, bool)
+    return middle if middle.any() else everyone
+
+
+def _course(run: RunLike, name: str) -> tuple[NDArray[Any], F8]:
+    """Days of life, and the rate of each cell then, (n_time,) and (n_time, n) Hz: by days, or by ticks."""
+    by_day = run.rates(name)
+    if by_day.shape[0]:
+        return np.arange(by_day.shape[0]) + 0.5, by_day
+    counts = np.asarray(run.counts(name), dtype=float)
+    return (np.arange(counts.shape[0]) + 0.5) * run.tick_days, 1e3 * counts / run.tick_spike
+
+
+def has_rates(run: RunLike) -> bool:
+    """Whether a rate can be told of any population: a whole tick was recorded."""
+    return any(run.counts(p["name"]).shape[0] for p in run.network["populations"])
+
+
+def has_trains(run: RunLike) -> bool:
+    """Whether whole stretches were recorded spike by spike."""
+    return _stretch(run, 0.0) is not None
+
+
+def _mean(values: F8) -> F8:
+    """Mean over the living, NaN at times at which nobody lives."""
+    living = np.isfinite(values)
+    n = living.sum(axis=1)
+    return np.where(n > 0, np.where(living, values, 0.0).sum(axis=1) / np.maximum(n, 1), np.nan)
 
 
 def rates(ax: Any, run: RunLike) -> None:
-    """Mean rate of each population on each day, against the target of homeostasis and half and twice of it."""
+    """Mean rate of each population over its living cells, against the target of homeostasis and half and twice of it.
+
+    By days; by ticks in a run that does not last a day.
+    """
     aim = run.file.item("target_hz", None)
     scaled = run.projection()["target"] if run.plastic else None  # a run without spines has rates all the same
-    days = 0
-    for p, shade in zip(run.network["populations"], POPULATIONS, strict=False):
-        r = run.rates(p["name"])[:, _centre(run, p["name"])]
-        days = max(days, r.shape[0])
-        at = np.arange(r.shape[0]) + 0.5
-        if r.shape[0] and p["name"] == scaled:
-            ax.fill_between(at, *np.quantile(r, [0.1, 0.9], axis=1), color=shade, alpha=0.15, lw=0)
-        ax.plot(at, r.mean(axis=1), "o-", ms=3, lw=1.4, color=shade, label=p["name"])
+    clock, longest, notes, by_day = clock_of(run), 0.0, [], False
+    for k, p in enumerate(run.network["populations"]):
+        which, shade = _centre(run, p["name"]), POPULATIONS[k % len(POPULATIONS)]
+        day, r = _course(run, p["name"])
+        at, r = day / clock.days, r[:, which]
+        by_day = by_day or run.rates(p["name"]).shape[0] > 0
+        longest = max(longest, float(at[-1] + at[0]) if at.size else 0.0)
+        living = np.isfinite(r).any(axis=1) if r.size else np.zeros(0, bool)
+        if living.any() and p["name"] == scaled and r.shape[1] > 1:
+            ax.fill_between(at[living], *np.nanquantile(r[living], [0.1, 0.9], axis=1), color=shade, alpha=0.15, lw=0)
+            notes = ["band: 10 to 90 % of cells"]
+        ax.plot(at, _mean(r), "o-", ms=3, lw=1.4, color=shade, label=p["name"])
+    if fields.mapped(run):
+        notes.insert(0, "cells in the central 70 % of the sheet")
     if aim:
         ax.axhspan(0.5 * aim, 2 * aim, color="#EEF1F5", lw=0, zorder=0)
         ax.axhline(aim, color=INK, lw=1.0, ls=":", label=f"target {aim:g} Hz")
+        notes.append("grey: half to twice the target")
     ax.set_ylim(0, 1.15 * ax.get_ylim()[1])  # room for the legend
-    ax.set_xlim(0, max(days, 1))
-    if not days:
-        empty(ax, "shorter than a day: no daily rate")
-    note = "band: 10 to 90 % of cells" + ("; grey: half to twice the target" if aim else "")
+    ax.set_xlim(0, max(longest, 1.0 if clock.one == "day" else 1e-9))
+    if not longest:
+        empty(ax, "no whole tick was recorded: no rate")
+    mark_interventions(ax, run)
     legend(ax, loc="upper right", ncols=2)
-    plain(ax, "Rates per day", "life time (days)", "rate (Hz of spike time)", note)
+    title = "Rates per day" if by_day else f"Rates per tick of {lasting(run.tick_days)}"
+    plain(ax, title, clock.axis, "rate (Hz of spike time)", "; ".join(notes))
 
 
 def _stretch(run: RunLike, day: float) -> tuple[float, float] | None:
@@ -69,7 +121,8 @@ def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
         return
     start, stop = stretch
     base, marks, first, last = 0, [], stop, start
-    for p, shade in zip(run.network["populations"], POPULATIONS, strict=False):
+    for k, p in enumerate(run.network["populations"]):
+        shade = POPULATIONS[k % len(POPULATIONS)]
         t, i = run.spikes(p["name"])
         here = (t >= start) & (t < stop)
         t, i = t[here], i[here].astype(np.int64)
@@ -82,28 +135,37 @@ def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
         marks.append((base + min(p["n"], most) / 2, p["name"], shade))
         base += min(p["n"], most)
         ax.axhline(base, color=SOFT, lw=0.5)
+    if not any(run.spikes(p["name"])[0].size for p in run.network["populations"]):
+        empty(ax, "no cell fired")
     ax.set_ylim(0, base)
     if last > first:
-        ax.set_xlim((first - start) / 1e3 - 0.2, (last - start) / 1e3 + 0.2)
+        margin = min(0.2, 0.03 * (last - first) / 1e3)
+        ax.set_xlim((first - start) / 1e3 - margin, (last - start) / 1e3 + margin)
     ax.set_yticks([m for m, _, _ in marks], [name for _, name, _ in marks])
     for label, (_, _, shade) in zip(ax.get_yticklabels(), marks, strict=True):
         label.set_color(shade)
     when = start / run.tick_spike * run.tick_days
-    plain(
-        ax, f"Spikes recorded on day {when:.1f}".removesuffix(".0"), "time (s)", "", "cells in order from left to right"
-    )
+    told = f"on day {when:.1f}".removesuffix(".0") if run.days >= 1 else f"after {lasting(when)}"
+    told = "from the start on" if when <= 0 and run.days < 1 else told
+    plain(ax, f"Spikes recorded {told}", "time (s)", "", "cells in order from left to right")
     ax.tick_params(axis="y", length=0)
 
 
 def activity_figure(run: RunLike) -> Figure:
-    """Rates per day above; below, where trains were recorded, those of the first and the last day."""
-    recorded = _stretch(run, 0.0) is not None
-    fig = new_figure(11.0, 7.2 if recorded else 3.6)
-    if not recorded:
+    """Rates above; below, where trains were recorded, those of the first and (if it is another) the last day."""
+    first, last = _stretch(run, 0.0), _stretch(run, run.days)
+    fig = new_figure(11.0, 7.2 if first is not None else 3.6)
+    if first is None:
         rates(fig.add_subplot(), run)
+        return fig
+    if not has_rates(run):
+        train(fig.add_subplot(), run, 0.0)
         return fig
     grid = fig.add_gridspec(2, 2, height_ratios=[1, 1.35])
     rates(fig.add_subplot(grid[0, :]), run)
+    if first == last:
+        train(fig.add_subplot(grid[1, :]), run, 0.0)
+        return fig
     train(fig.add_subplot(grid[1, 0]), run, 0.0)
     train(fig.add_subplot(grid[1, 1]), run, run.days)
     return fig

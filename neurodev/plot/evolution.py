@@ -15,8 +15,23 @@ from numpy.typing import NDArray
 from neurodev.metrics import sizes, turnover
 from neurodev.plot import activity, fields
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
-from neurodev.plot.style import COHORTS, COLOURS, INK, clock_of, colour, empty, legend, new_figure, plain, word
-from neurodev.structure.log import BIRTH, DEATH
+from neurodev.plot.style import (
+    COHORTS,
+    COLOURS,
+    DAYS,
+    INK,
+    clock_of,
+    colour,
+    empty,
+    interventions,
+    legend,
+    mark_interventions,
+    new_figure,
+    plain,
+    word,
+)
+from neurodev.structure.duration import lasting
+from neurodev.structure.log import DEATH
 from neurodev.structure.run_like import RunLike
 
 __all__ = [
@@ -26,39 +41,71 @@ __all__ = [
 
 F8 = NDArray[np.float64]
 LIFE = "life time (days)"
+FORCED = ("intervention", "lesion", "neuron_death")  # deaths that no mechanism of the synapses decided
 
 
 def _days(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
-def density(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
+def noun(run: RunLike, projection: Any = None) -> str:
+    """What a synapse of a projection is called: a spine where it sits on one."""
+    return "spine" if run.projection(projection)["spines"] else "synapse"
+
+
+def rose_and_fell(run: RunLike, projection: Any = None) -> bool:
+    """Whether the number went up to a peak and came down again by itself, by more than 5 % each way.
+
+    By itself: before an experimenter did anything.  Deaths that a neuron's death brings are not pruning.
+    """
+    q = run.projection(projection)
+    day, n = run.density(q["name"])
+    if done := interventions(run):
+        untouched = day <= done[0].day * (1 + 1e-9)
+        day, n = day[untouched], n[untouched]
+    if not n.size:
+        return False
+    peak = int(np.argmax(n))
+    if not 0 < peak < n.size - 1 or n[peak] <= 1.05 * n[0] or n[peak] <= 1.05 * n[-1]:
+        return False
+    log = run.log.batch(q["name"])
+    words = np.array(run.causes.words)
+    forced = (log.kind == DEATH) & np.isin(words[log.cause.astype(np.int64)], FORCED)
+    when = run.log.days(log)
+    lost = np.count_nonzero(forced & (when >= day[peak]) & (when <= day[-1])) / run.population(q["target"])["n"]
+    return bool(n[peak] > 1.05 * (n[-1] + lost))
+
+
+def density(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Spines per neuron over life time, with the peak, beside a control."""
-    day, n = run.density()
+    clock, what = clock_of(run), noun(run, projection)
+    day, n = run.density(projection)
     top = float(n.max())
     if control is not None:
-        there, m = control.density()
-        ax.plot(there, m, color=COLOURS["control"], lw=1.4, ls=(0, (4, 2)), label="control")
+        there, m = control.density(projection)
+        ax.plot(there / clock.days, m, color=COLOURS["control"], lw=1.4, ls=(0, (4, 2)), label="control")
         top = max(top, float(m.max()))
-    ax.plot(day, n, color=COLOURS["run"], lw=2.0, label="run", zorder=3)
+    at = day / clock.days
+    ax.plot(at, n, color=COLOURS["run"], lw=2.0, label="run", zorder=3)
     peak = int(np.argmax(n))
-    pruned = 0 < peak < n.size - 1 and n[peak] > 1.05 * n[-1]
     text = f"{n[0]:.1f} at the start"
-    if pruned:
-        ax.plot(day[peak], n[peak], "o", color=COLOURS["run"], ms=5, zorder=4)
-        at = {"xytext": (0, -13), "textcoords": "offset points", "ha": "center", "va": "top"}
-        ax.annotate(
-            f"peak {n[peak]:.1f}\non day {_days(day[peak])}", (day[peak], n[peak]), **at, fontsize=8.2, color=INK
-        )
-        text += f", {n[peak]:.1f} at the peak, {n[-1]:.1f} at the end: {n[peak] / max(n[-1], 1e-9):.2f} : 1"
+    if 0 < peak < n.size - 1 and n[peak] > 1.05 * n[-1]:
+        ax.plot(at[peak], n[peak], "o", color=COLOURS["run"], ms=5, zorder=4)
+        how = {"xytext": (0, -13), "textcoords": "offset points", "ha": "center", "va": "top"}
+        when = f"on day {_days(day[peak])}" if clock.one == "day" else f"after {lasting(day[peak])}"
+        ax.annotate(f"peak {n[peak]:.1f}\n{when}", (at[peak], n[peak]), **how, fontsize=8.2, color=INK)
+        text += f", {n[peak]:.1f} at the peak, {n[-1]:.1f} at the end"
+        text += f": {n[peak] / n[-1]:.2f} : 1" if n[-1] > 0 else ""
     else:
         text += f", {n[-1]:.1f} at the end"
     ax.set_ylim(0, 1.08 * max(top, 1e-9))
-    ax.set_xlim(0, max(float(day[-1]), 1e-9))
+    ax.set_xlim(0, max(float(at[-1]), 1e-9))
     if control is not None:
         legend(ax, loc="lower right")
-    title = "Spine density overshoots and is pruned back" if pruned else "Spine density"
-    plain(ax, title, LIFE, "spines per neuron", text)
+    mark_interventions(ax, run)
+    title = f"{what.capitalize()} density"
+    title += " overshoots and is pruned back" if rose_and_fell(run, projection) else ""
+    plain(ax, title, clock.axis, f"{what}s per neuron", text)
 
 
 Bars = list[tuple[str, str, F8]]
@@ -82,25 +129,33 @@ def bars(ax: Any, up: Bars, down: Bars) -> None:
     legend(ax, loc="best")
 
 
-def causes(ax: Any, run: RunLike) -> None:
-    """Births upwards, deaths by cause downwards, per neuron and day."""
-    q = run.projection()
+def _stamped(run: RunLike, log: Any) -> F8:
+    """Days of events: what an experimenter does on the stroke of a day belongs to the day that begins."""
+    by_hand = np.isin(np.array(run.causes.words)[log.cause.astype(np.int64)], FORCED[:2])
+    return np.asarray(run.log.days(log) + 1e-6 * run.tick_days * by_hand)
+
+
+def causes(ax: Any, run: RunLike, projection: Any = None) -> None:
+    """Births upwards, deaths by cause downwards, per neuron and day (or what is shorter, as `clock_of` says)."""
+    q, clock = run.projection(projection), clock_of(run)
     log, n = run.log.batch(q["name"]), run.population(q["target"])["n"]
-    when, died = run.log.days(log), log.kind == DEATH
-    births = turnover.events_per_day(when[log.kind == BIRTH], np.zeros((log.kind == BIRTH).sum()), run.days)
-    deaths = turnover.events_per_day(when[died], log.cause[died], run.days)
-    up = [("births", COLOURS["birth"], births.get(0, np.zeros(1)) / n)]
+    when, died, end = _stamped(run, log) / clock.days, log.kind == DEATH, run.days / clock.days
+    births = turnover.events_per_day(when[~died], np.zeros((~died).sum()), end)
+    deaths = turnover.events_per_day(when[died], log.cause[died], end)
+    up = [("births", COLOURS["birth"], count / n) for count in births.values()]
     dead_of = {run.causes.words[c]: count / n for c, count in deaths.items()}
     down = [(f"deaths: {word(c)}", colour(c, run.causes), count) for c, count in dead_of.items()]
     bars(ax, up, down)
-    total = sum(c.sum() for c in deaths.values())
-    text = f"{births.get(0, np.zeros(1)).sum() / n:.0f} born and {total / n:.0f} died per neuron"
-    plain(ax, "Births (up) and deaths by cause (down)", LIFE, "per neuron and day", text)
+    if not log.uid.size:
+        empty(ax, "nothing was born and nothing died")
+    mark_interventions(ax, run)
+    text = f"{(~died).sum() / n:.3g} born and {died.sum() / n:.3g} died per neuron"
+    plain(ax, "Births (up) and deaths by cause (down)", clock.axis, f"per neuron and {clock.one}", text)
 
 
-def _central(run: RunLike, neurons: int) -> Any:
+def _central(run: RunLike, neurons: int, projection: Any = None) -> Any:
     """The target neurons nearest to the middle of the sheet."""
-    target = run.positions(run.projection()["target"])
+    target = run.positions(run.projection(projection)["target"])
     return np.argsort(((target - np.array(run.network["sheet"]) / 2) ** 2).sum(axis=1), kind="stable")[:neurons]
 
 
@@ -144,23 +199,26 @@ def raster(
     words : (str, str)
         What a line and a group of them are called.
     """
-    clock, chosen = clock_of(run), _central(run, neurons) if chosen is None else chosen
+    clock, chosen = clock_of(run), _central(run, neurons, projection) if chosen is None else chosen
     lines, colours, groups, rows = _raster_rows(run, chosen, most, projection, clock.days)
     height = ax.get_window_extent().height / ax.figure.dpi * 72  # points, before the layout is final
     ax.add_collection(LineCollection(lines, colors=colours, linewidths=float(np.clip(0.72 * height / rows, 0.5, 3.0))))
     ax.set_xlim(0, max(run.days / clock.days, 1e-9))
     ax.set_ylim(-2, rows + 1)
     ax.set_yticks([t for t, _ in groups], [f"{words[1]} {j}" for _, j in groups], rotation=90, va="center")
-    counts = run.log.deaths_by_cause()
+    log = run.log.batch(run.projection(projection)["name"])
+    counts = run.causes.count(log.cause[log.kind == DEATH])
     for name in sorted(counts, key=lambda c: -counts[c]):
         shade = colour(name, run.causes)
         if shade in set(colours):
             ax.plot([], [], color=shade, lw=3, label=word(name))
-    ax.plot([], [], color=COLOURS["alive"], lw=3, label="alive at the end")
+    if COLOURS["alive"] in set(colours):
+        ax.plot([], [], color=COLOURS["alive"], lw=3, label="alive at the end")
     some = f"{len(groups)} {words[1]}{'s' * (len(groups) != 1)}"
     owner = run.spines.projections.index(run.projection(projection)["name"])
     lived = int((np.isin(run.spines.post, chosen) & (run.spines.owner == owner)).sum())
     which = f"Every {words[0]}" if lived == len(lines) else f"{len(lines):,} of {lived:,} {words[0]}s"
+    mark_interventions(ax, run)
     title = f"{which} of {some}, from birth to death, coloured by cause"
     plain(ax, title, clock.axis, "", " ")
     ax.tick_params(axis="y", length=0)
@@ -189,21 +247,34 @@ def _spread(ages: Any, apart: float) -> list[float]:
     return kept
 
 
-def survival(ax: Any, run: RunLike, parts: int = 3, standing: bool = False) -> None:
+def survival(
+    ax: Any, run: RunLike, parts: int = 3, standing: bool = False, projection: Any = None
+) -> None:  # fmt: skip
     """Kaplan-Meier curves of newborns by when they were born, with 95 % bands; the living are censored.
 
-    With `standing`, those that were there from the start have a curve too.
+    Parameters
+    ----------
+    parts : int
+        So many stretches of life.
+    standing : bool
+        Those that were there from the start have a curve too.
+    projection : str, optional
+        Of one projection alone; of all together, if not given.
     """
     s, clock = run.spines, clock_of(run)
+    mine_all = np.ones(s.born.size, dtype=bool)
+    if projection is not None:
+        mine_all = s.owner == s.projections.index(run.projection(projection)["name"])
     edges = [run.days * k / parts for k in range(parts + 1)]
     lived, until = s.life / clock.days, run.days / clock.days
     groups = []
     if standing:
-        groups.append((np.flatnonzero(s.born <= 1e-9), "there from the start", INK, 1.6))
+        groups.append((np.flatnonzero(mine_all & (s.born <= 1e-9)), "there from the start", INK, 1.6))
     for k, rows in enumerate(turnover.cohorts(s.born, edges)):
         begin, end = (_days(edge / clock.days) for edge in edges[k : k + 2])
-        label = f"born on {clock.many} {begin} to {end}" if clock.one == "day" else f"born in epochs {begin} to {end}"
+        label = f"born {'on' if clock.one == 'day' else 'in'} {clock.many} {begin} to {end}"
         # later curves thinner: one may lie on another
+        rows = np.asarray(rows)[mine_all[rows]]
         groups.append((rows, label, COHORTS[min(k, len(COHORTS) - 1)], 2.6 - 0.7 * min(k, 2)))
     censored, lowest = 0, 1.0
     for mine, label, shade, width in groups:
@@ -222,14 +293,18 @@ def survival(ax: Any, run: RunLike, parts: int = 3, standing: bool = False) -> N
     if not ax.lines:
         empty(ax, "no spine was born in this run")
     text = f"Kaplan-Meier, 95 % bands; ticks: censored ({censored:,} live on)"
+    if projection is None and len(s.projections) > 1:
+        text += f"; all {len(s.projections)} {'tensors' if run.is_training else 'projections'} together"
     title = "Survival of synapses" if standing else "Survival of newborn spines"
     plain(ax, title, clock.age, "share alive", text)
 
 
-def death_rates_by_age(ax: Any, run: RunLike) -> None:
-    """Deaths per spine and day against age, newborns only."""
+def death_rates_by_age(ax: Any, run: RunLike, projection: Any = None) -> None:
+    """Deaths per spine and day against age, newborns only; of one projection, or of all together."""
     s = run.spines
     new = s.born > 1e-9
+    if projection is not None:
+        new &= s.owner == s.projections.index(run.projection(projection)["name"])
     edges = np.array([0, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 18, 25, 40, 60, 100, 200, 400], dtype=float)
     edges = np.append(edges[edges < run.days], run.days) if run.days > 0 else np.array([0.0, 1.0])
     rate, error, lived = turnover.death_rates_by_age(s.life[new], ~np.isnan(s.died[new]), edges)
@@ -244,10 +319,11 @@ def death_rates_by_age(ax: Any, run: RunLike) -> None:
     plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", "newborns; 95 % bars")
 
 
-def death_rates(ax: Any, run: RunLike, width: float = 3.0) -> None:
+def death_rates(ax: Any, run: RunLike, width: float = 3.0, projection: Any = None) -> None:
     """Deaths per spine and day in windows of life time."""
-    dies = f"deaths/{run.projection()['name']}" in run.series_names
-    left, rate, error = run.death_rates(width) if dies else (np.zeros(0), np.zeros(0), np.zeros(0))
+    name = run.projection(projection)["name"]
+    dies = f"deaths/{name}" in run.series_names
+    left, rate, error = run.death_rates(width, name) if dies else (np.zeros(0), np.zeros(0), np.zeros(0))
     ok = np.isfinite(rate)
     if not ok.any():
         empty(ax, "nothing here lives and dies by itself")
@@ -256,45 +332,67 @@ def death_rates(ax: Any, run: RunLike, width: float = 3.0) -> None:
         ax.errorbar(middle[ok], rate[ok], 1.96 * error[ok], fmt="o-", ms=4, lw=1.3, color=INK, elinewidth=1)
         ax.set_ylim(0, 1.12 * float((rate + 1.96 * error)[ok].max()) + 1e-9)
     ax.set_xlim(0, max(run.days, 1e-9))
+    if clock_of(run) == DAYS:
+        mark_interventions(ax, run)
     plain(ax, "Death rate over life", LIFE, "deaths per spine and day", f"windows of {width:g} days; 95 % bars")
 
 
-def _threshold(run: RunLike) -> float | None:
+def _threshold(run: RunLike, projection: Any = None) -> float | None:
     """Volume (um3) below which a spine is lost, if the run has a mechanism that says so."""
-    smallest = run.smallest_size()
-    return None if smallest is None else float(run.projection()["spines"]["volume"] * np.exp(smallest))
+    smallest = run.smallest_size(projection)
+    return None if smallest is None else float(run.projection(projection)["spines"]["volume"] * np.exp(smallest))
 
 
-def _log_volumes(run: RunLike, day: float) -> Any:
+def _log_volumes(run: RunLike, day: float, projection: Any = None) -> Any:
     """log10 of the volumes (um3) in the snapshot of a day; None if it has no sizes."""
-    state = run.snapshot(run.projection()["name"], day)
+    q = run.projection(projection)
+    state = run.snapshot(q["name"], day)
     if "log_size" not in state or not len(state["log_size"]):
         return None
-    return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(run.projection()["spines"]["volume"])
+    return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(q["spines"]["volume"])
 
 
-def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
+def sized(run: RunLike, projection: Any = None) -> bool:
+    """Whether the spines of a projection have sizes, and some live at the end."""
+    q = run.projection(projection)
+    return bool(q["spines"]) and bool(run.snapshot_days) and _log_volumes(run, run.days, q["name"]) is not None
+
+
+def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Sizes on the first and the last day on a log axis, with the log-normal fit and the central decade."""
     early, late = fields.nearest_day(run, 1.0), fields.nearest_day(run, run.days)
-    first, last = _log_volumes(run, early), _log_volumes(run, late)
+    first, last = _log_volumes(run, early, projection), _log_volumes(run, late, projection)
     title, axis = "Spine sizes", ("head volume (um³)", "share per decade")
     if last is None:
         empty(ax, "this run kept no sizes")
         plain(ax, title, *axis)
         return
     pooled = last if first is None else np.concatenate([first, last])
-    edge = _threshold(run)
+    edge = _threshold(run, projection)
     least = pooled.min() if edge is None else min(pooled.min(), np.log10(edge) - 0.06)  # room for the line of loss
     low, high = least, np.ceil(10 * pooled.max()) / 10 + 0.1
     edges = np.linspace(low, high, int(np.clip(4 * np.sqrt(last.size) / 3, 12, 60)))
     middle = float(np.median(last))
     ax.axvspan(middle - 0.5, middle + 0.5, color="#EEF1F5", lw=0, zorder=0)
-    ax.hist(last, edges, density=True, color="#7E93B5", alpha=0.85, label=f"day {_days(late)} (n = {last.size:,})")
+    ax.hist(
+        last,
+        edges,
+        density=True,
+        color="#7E93B5",
+        alpha=0.85,
+        label=f"{fields.named(late, run.days)} (n = {last.size:,})",
+    )
     if first is not None and late > early:
         ax.hist(
-            first, edges, density=True, histtype="step", color=COLOURS["early"], lw=1.6, label=f"day {_days(early)}"
+            first,
+            edges,
+            density=True,
+            histtype="step",
+            color=COLOURS["early"],
+            lw=1.6,
+            label=fields.named(early, run.days),
         )
-    theirs = _log_volumes(control, control.days) if control is not None else None
+    theirs = _log_volumes(control, control.days, projection) if control is not None else None
     if theirs is not None:
         ax.hist(
             theirs, edges, density=True, histtype="step", color=COLOURS["control"], lw=1.4, ls="--", label="control"
@@ -329,21 +427,24 @@ def run_overview(run: RunLike, control: RunLike | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    heights = [3.0, 5.4, 5.7 if control is not None else 4.2, 3.0]
+    mapped = bool(fields.mapped(run))
+    heights = [3.0, 5.4, *([5.7 if control is not None else 4.2] if mapped else []), 3.0]
     fig = new_figure(13.0, sum(heights))
-    rows: Any = fig.subfigures(4, 1, height_ratios=heights)
+    rows: Any = fig.subfigures(len(heights), 1, height_ratios=heights)
     top = rows[0].subplots(1, 2)
     density(top[0], run, control)
     causes(top[1], run)
     middle = rows[1].add_gridspec(1, 2, width_ratios=[1.65, 1.0])
     raster(rows[1].add_subplot(middle[0]), run)
     right = middle[1].subgridspec(2, 1)
-    survival(rows[1].add_subplot(right[0]), run)
+    first = run.plastic[0]
+    survival(rows[1].add_subplot(right[0]), run, projection=first)
     size_distribution(rows[1].add_subplot(right[1]), run)
-    fields.draw_map(rows[2], run, control, neurons=6, small=True)
-    bottom = rows[3].subplots(1, 3)
+    if mapped:
+        fields.draw_map(rows[2], run, control, neurons=6, small=True)
+    bottom = rows[-1].subplots(1, 3)
     death_rates(bottom[0], run)
-    death_rates_by_age(bottom[1], run)
+    death_rates_by_age(bottom[1], run, first)
     activity.rates(bottom[2], run)
     return fig
 
@@ -353,8 +454,10 @@ def overview(run: RunLike, control: RunLike | None = None) -> Figure:
     return run_overview(run, control)
 
 
-def single(draw: Any, run: RunLike, *args: Any, size: tuple[float, float] = (9.0, 3.4)) -> Figure:
+def single(
+    draw: Any, run: RunLike, *args: Any, size: tuple[float, float] = (9.0, 3.4), **words: Any
+) -> Figure:  # fmt: skip
     """One of the panels above as a figure of its own."""
     fig = new_figure(*size)
-    draw(fig.add_subplot(), run, *args)
+    draw(fig.add_subplot(), run, *args, **words)
     return fig

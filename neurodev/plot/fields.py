@@ -11,11 +11,43 @@ from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from neurodev.metrics import maps
-from neurodev.plot.style import BLUE, COLOURS, INK, ORANGE, RULE, SOFT, empty, legend, new_figure, plain
+from neurodev.plot.style import (
+    BLUE,
+    COLOURS,
+    INK,
+    ORANGE,
+    RULE,
+    SOFT,
+    clock_of,
+    empty,
+    legend,
+    mark_interventions,
+    new_figure,
+    plain,
+)
+from neurodev.structure.duration import lasting
 from neurodev.structure.run_like import RunLike
 
 F8 = NDArray[np.float64]
 CENTRE = ORANGE
+
+
+_LOCAL = ("Near",)  # wirings that connect by distance
+_PLACED = ("RetinalWaves", "Recorded")  # drives whose spikes depend on where a cell stands
+
+
+def _is_local(wiring: dict[str, Any]) -> bool:
+    return wiring.get("kind") in _LOCAL or isinstance(inner := wiring.get("wiring"), dict) and _is_local(inner)
+
+
+def mapped(run: RunLike) -> list[str]:
+    """The projections on spines that can have a map: wired by distance, or driven by what depends on place.
+
+    Cells of every network stand somewhere; of a random one the fields say nothing.
+    """
+    drives = {p["name"]: p.get("model", {}).get("kind") for p in run.network["populations"]}
+    found = [q for q in run.network["projections"] if q["name"] in run.plastic]
+    return [q["name"] for q in found if _is_local(q.get("wiring", {})) or drives.get(q["source"]) in _PLACED]
 
 
 def nearest_day(run: RunLike, wanted: float) -> float:
@@ -23,13 +55,16 @@ def nearest_day(run: RunLike, wanted: float) -> float:
     return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
 
 
-def _name(day: float) -> str:
+def named(day: float, end: float = 1.0) -> str:
+    """A day, or what has passed where the run does not last one."""
+    if end < 1.0 - 1e-6:
+        return "at the start" if day <= 0 else f"after {lasting(day)}"
     return f"day {day:.1f}".removesuffix(".0")
 
 
-def neurons_to_show(run: RunLike, n: int = 3) -> list[int]:
+def neurons_to_show(run: RunLike, n: int = 3, projection: Any = None) -> list[int]:
     """Neurons spread over the centre of the sheet."""
-    target = run.positions(run.projection()["target"])
+    target = run.positions(run.projection(projection)["target"])
     sheet = np.array(run.network["sheet"])
     places = [(0.5, 0.5), (0.32, 0.66), (0.68, 0.36), (0.34, 0.34), (0.66, 0.66), (0.5, 0.25)]
     found: list[int] = []
@@ -40,9 +75,9 @@ def neurons_to_show(run: RunLike, n: int = 3) -> list[int]:
     return found
 
 
-def _inputs(run: RunLike, day: float, neuron: int) -> tuple[F8, F8, F8]:
+def _inputs(run: RunLike, day: float, neuron: int, projection: Any = None) -> tuple[F8, F8, F8]:
     """Positions of all sources, the weight of each onto a neuron on a day, and the position of the neuron."""
-    q = run.projection()
+    q = run.projection(projection)
     state, source = run.snapshot(q["name"], day), run.positions(q["source"])
     mine = state["post"] == neuron
     weight = np.zeros(source.shape[0])
@@ -52,14 +87,14 @@ def _inputs(run: RunLike, day: float, neuron: int) -> tuple[F8, F8, F8]:
 
 def field(
     ax: Any, run: RunLike, day: float, neuron: int, title: str = "", largest: float | None = None,
-    reach: float | None = None,
+    reach: float | None = None, projection: Any = None,
 ) -> None:  # fmt: skip
     """The receptive field of one neuron on a day.
 
     Area and shade of a disc tell the weight of the input (`largest`, mV, is the fullest), the cross is where the
     neuron sits, the ring the weighted rms radius about the centroid.  `reach` (um) limits the view around the neuron.
     """
-    source, weight, own = _inputs(run, day, neuron)
+    source, weight, own = _inputs(run, day, neuron, projection)
     top = largest if largest else float(weight.max(initial=0.0))
     used = weight > 0
     strength = np.clip(weight[used] / max(top, 1e-12), 0, 1)
@@ -72,6 +107,8 @@ def field(
         c, radius, _ = maps.centroids(np.flatnonzero(used), np.zeros(used.sum()), weight[used], source, 1)
         ring = Circle((float(c[0, 0]), float(c[0, 1])), float(radius[0]), fill=False, ec=CENTRE, lw=1.0, zorder=3)
         ax.add_patch(ring)
+    else:
+        empty(ax, "no input")
     ax.plot(*own, "+", color=CENTRE, ms=8, mew=1.6, zorder=4)
     if reach is not None:
         ax.set_xlim(own[0] - reach, own[0] + reach)
@@ -105,20 +142,22 @@ def _scale_bar(ax: Any, length: float = 200.0) -> None:
 def _conditions(run: RunLike, control: RunLike | None) -> list[tuple[RunLike, float, str]]:
     """(run, day, label) of each row of small fields."""
     early = nearest_day(run, 1.0)
-    rows = [(run, early, _name(early))]
+    rows = [(run, early, named(early, run.days))]
     late = nearest_day(run, run.days)
     if late > early:
-        rows.append((run, late, _name(late)))
+        rows.append((run, late, named(late, run.days)))
     if control is not None:
         end = nearest_day(control, control.days)
-        rows.append((control, end, f"control,\n{_name(end)}"))
+        rows.append((control, end, f"control,\n{named(end, control.days)}"))
     return rows
 
 
-def small_fields(figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5) -> None:
+def small_fields(
+    figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5, projection: Any = None
+) -> None:  # fmt: skip
     """Rows of fields: the first day, the last, the control; one column for each neuron, one scale of weight."""
-    rows, chosen = _conditions(run, control), neurons_to_show(run, neurons)
-    seen = [[_inputs(r, day, j) for j in chosen] for r, day, _ in rows]
+    rows, chosen = _conditions(run, control), neurons_to_show(run, neurons, projection)
+    seen = [[_inputs(r, day, j, projection) for j in chosen] for r, day, _ in rows]
     weights = np.concatenate([w[w > 0] for row in seen for _, w, _ in row])
     far = [float(np.abs(p[w > 0] - own).max(initial=0.0)) for row in seen for p, w, own in row]
     largest = float(np.quantile(weights, 0.98)) if weights.size else 1.0
@@ -126,7 +165,7 @@ def small_fields(figure: Any, run: RunLike, control: RunLike | None = None, neur
     axes = figure.subplots(len(rows), len(chosen), squeeze=False)
     for k, (r, day, label) in enumerate(rows):
         for m, j in enumerate(chosen):
-            field(axes[k, m], r, day, j, f"neuron {j}" if k == 0 else "", largest, reach)
+            field(axes[k, m], r, day, j, f"neuron {j}" if k == 0 else "", largest, reach, projection)
         axes[k, 0].set_ylabel(label, fontsize=9.5, fontweight="bold", color=INK, labelpad=6)
     if reach is not None:
         _scale_bar(axes[-1, 0])
@@ -135,27 +174,29 @@ def small_fields(figure: Any, run: RunLike, control: RunLike | None = None, neur
     figure.supxlabel(how, fontsize=8.2, color=SOFT)
 
 
-def field_radii(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
+def field_radii(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Mean receptive field radius over life, beside its packing floor."""
-    text = ""
+    text, unit = "", clock_of(run)
     for r, shade, label in ((control, COLOURS["control"], "control"), (run, COLOURS["run"], "run")):
         if r is None:
             continue
-        seen = [r.field(d) for d in r.snapshot_days]
+        seen = [r.field(d, projection) for d in r.snapshot_days]
         radius, floor = ([f[k] for f in seen] for k in ("radius", "floor"))
-        ax.plot(r.snapshot_days, radius, "o-", ms=2.8, lw=1.6, color=shade, label=label)
-        ax.plot(r.snapshot_days, floor, ":", lw=1.3, color=shade, label="its packing floor")
+        at = np.array(r.snapshot_days) / unit.days
+        ax.plot(at, radius, "o-", ms=2.8, lw=1.6, color=shade, label=label)
+        ax.plot(at, floor, ":", lw=1.3, color=shade, label="its packing floor")
         if r is run:
             text = f"mean of the centre; ends at {radius[-1]:.0f} um, floor {floor[-1]:.0f} um"
     ax.set_ylim(0, 1.08 * ax.get_ylim()[1])
-    ax.set_xlim(0, max(run.days, 1e-9))
+    ax.set_xlim(0, max(run.days / unit.days, 1e-9))
+    mark_interventions(ax, run)
     legend(ax, loc="lower right", ncols=2 if control is not None else 1)
-    plain(ax, "Field radius over life", "life time (days)", "rms radius (um)", text)
+    plain(ax, "Field radius over life", unit.axis, "rms radius (um)", text)
 
 
-def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None) -> None:
+def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Field radii of the central neurons: first day, last day, control, with the packing floor of the last."""
-    q = run.projection()
+    q = run.projection(projection)
     floor, styles = np.nan, (COLOURS["early"], INK, COLOURS["control"])
     drawn = []
     for r, day, label in _conditions(run, control):
@@ -165,7 +206,7 @@ def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None) -> N
             (maps.field_radii(state["pre"], state["post"], state["weight"], *where, *r.network["sheet"]), label)
         )
         if r is run:
-            floor = r.field(day)["floor"]
+            floor = r.field(day, projection)["floor"]
     values = np.concatenate([v for v, _ in drawn])
     if not values.size:
         empty(ax, "no field in the centre")
@@ -181,9 +222,9 @@ def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None) -> N
     plain(ax, "Field radii of the central neurons", "rms radius (um)", "neurons")
 
 
-def topography(ax: Any, run: RunLike, day: float | None = None) -> None:
+def topography(ax: Any, run: RunLike, day: float | None = None, projection: Any = None) -> None:
     """A line from every neuron to the centroid of its inputs: short lines are a good map."""
-    q = run.projection()
+    q = run.projection(projection)
     when = nearest_day(run, run.days if day is None else day)
     state, target = run.snapshot(q["name"], when), run.positions(q["target"])
     c, _, total = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), len(target))
@@ -199,28 +240,35 @@ def topography(ax: Any, run: RunLike, day: float | None = None) -> None:
     ax.set_xlim(0, width)
     ax.set_ylim(0, height)
     ax.set_aspect("equal")
-    text = f"mean length in the centre (dotted) {run.field(when)['error']:.0f} um"
-    plain(ax, f"From neuron (dot) to field, {_name(when)}", "um", "um", text)
+    text = f"mean length in the centre (dotted) {run.field(when, projection)['error']:.0f} um"
+    plain(ax, f"From neuron (dot) to field, {named(when, run.days)}", "um", "um", text)
 
 
-def draw_map(figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5, small: bool = False) -> None:
+def draw_map(
+    figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5, small: bool = False,
+    projection: Any = None,
+) -> None:  # fmt: skip
     """Small fields at the left, radii at the right (and topography, unless `small`), into a figure or a part of it."""
     left, right = figure.subfigures(1, 2, width_ratios=[2.6, 1.0] if small else [2.0, 1.0])
-    small_fields(left, run, control, neurons)
+    if projection is None and (those := mapped(run)):
+        projection = those[0]
+    small_fields(left, run, control, neurons, projection)
     if small:
         axes = right.subplots(2, 1)
-        field_radii(axes[0], run, control)
-        radius_histogram(axes[1], run, control)
+        field_radii(axes[0], run, control, projection)
+        radius_histogram(axes[1], run, control, projection)
         return
     axes = right.subplots(3, 1, height_ratios=[1, 1, 1.25])
-    field_radii(axes[0], run, control)
-    radius_histogram(axes[1], run, control)
-    topography(axes[2], run)
+    field_radii(axes[0], run, control, projection)
+    radius_histogram(axes[1], run, control, projection)
+    topography(axes[2], run, projection=projection)
 
 
-def map_figure(run: RunLike, control: RunLike | None = None) -> Figure:
+def map_figure(run: RunLike, control: RunLike | None = None, projection: Any = None) -> Figure:
     """Receptive fields on the first day, the last day, and in the control; radii, packing floor and topography."""
     rows = len(_conditions(run, control))
     fig = new_figure(14.4, 7.8)
-    draw_map(fig, run, control, neurons=4 if rows > 2 else 3)  # squares that fill their part of the figure
+    draw_map(
+        fig, run, control, 4 if rows > 2 else 3, projection=projection
+    )  # squares that fill their part of the figure
     return fig

@@ -8,14 +8,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from neurodev.plot.style import COLOURS, INK, ORANGE, SOFT, colour, empty, legend, new_figure, plain, word
+from neurodev.plot.style import COLOURS, INK, ORANGE, SOFT, colour, empty, legend, life_clock, new_figure, plain, word
+from neurodev.structure.duration import moment, unit_of
 from neurodev.structure.run_like import SpineLike, SynapseLike
 
 
 def _span(spine: SpineLike) -> tuple[float, float, float]:
     """Birth, last moment, and a margin, days."""
     last = float(spine.died if spine.died is not None else spine.end)
-    return float(spine.born), last, max(0.06 * (last - float(spine.born)), 0.05)
+    return float(spine.born), last, max(0.06 * (last - float(spine.born)), 0.05 * min(1.0, unit_of(spine.end)[0]))
 
 
 def _volume_axis(ax: Any) -> None:
@@ -42,8 +43,9 @@ def _legend_above(ax: Any) -> None:
 
 
 def _size(ax: Any, spine: SpineLike, threshold: float | None) -> None:
-    born, last, _ = _span(spine)
-    days, x = np.asarray(spine.days, dtype=float), np.asarray(spine.log_size, dtype=float)
+    unit = life_clock(spine.end).days
+    born, last = (x / unit for x in _span(spine)[:2])
+    days, x = np.asarray(spine.days, dtype=float) / unit, np.asarray(spine.log_size, dtype=float)
     known = min(days.size, x.size)
     days, x = days[:known], x[:known]
     died = spine.died is not None
@@ -67,9 +69,13 @@ def _size(ax: Any, spine: SpineLike, threshold: float | None) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.04 * (high - low), high + 0.22 * (high - low))
     top = ax.get_ylim()[1] - 0.14 * (high - low)
-    start = "there from the start" if spine.birth_cause == "initial" else f"born on day {born:.1f}"
+    start = "there from the start" if spine.birth_cause == "initial" else f"born {moment(spine.born, spine.end)}"
     _annotate(ax, start, (born, top), False, COLOURS["birth"])
-    end = f"died on day {last:.1f} of {word(spine.cause or 'an unknown cause')}" if died else "alive at the end"
+    end = "alive at the end"
+    if spine.died is not None:
+        when = moment(spine.died, spine.end)
+        end = f"died {when} of {word(spine.cause or 'an unknown cause')}"
+        end = f"removed {when} by hand, as {word(spine.cause or '')}" if spine.by_hand else end
     _annotate(ax, end, (last, top), True, shade if died else SOFT)
     if not known and not ended:
         ax.set_yticks([])
@@ -79,8 +85,9 @@ def _size(ax: Any, spine: SpineLike, threshold: float | None) -> None:
 
 def _terms(ax: Any, spine: SpineLike) -> None:
     """The terms of the set-point from day to day, and at death."""
-    _, last, _ = _span(spine)
-    days = np.asarray(spine.days, dtype=float)
+    unit = life_clock(spine.end).days
+    last = _span(spine)[1] / unit
+    days = np.asarray(spine.days, dtype=float) / unit
     total, drawn, at_death = np.zeros(days.size), 0, False
     for term in (name for name, unit in spine.units.items() if unit == "sd"):
         values, shade = spine.history.get(f"drive_{term}"), colour(term, spine.causes)
@@ -169,16 +176,17 @@ def spine_figure(spine: SpineLike, threshold: float | None = None) -> Figure:
     limit = spine.threshold if threshold is None else threshold
     fig = new_figure(9.0, 5.6)
     top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[1.7, 1])
-    born, last, margin = _span(spine)
+    clock = life_clock(spine.end)
+    born, last, margin = (x / clock.days for x in _span(spine))
     _size(top, spine, limit)
     _legend_above(top)
     title = f"Spine {spine.uid}: {spine.source} {spine.pre} onto {spine.target} {spine.post}"
-    note = f"{'lived' if spine.died is not None else 'has lived'} {last - born:.1f} days"
+    note = f"{'lived' if spine.died is not None else 'has lived'} {last - born:.1f} {clock.many}"
     if limit is None and spine.died is not None and np.isfinite(spine.death_log_size):
         note += f"; at death V was {np.exp(spine.death_log_size):.2f} of the reference volume"
     plain(top, title, "", "head volume V / V0 (log)", note)
     _terms(bottom, spine)
-    plain(bottom, "What moved its set-point", "life time (days)", "shift (sd of ln V)",
-          "crosses: at its death" if spine.died is not None else "")  # fmt: skip
+    plain(bottom, "What moved its set-point", clock.axis, "shift (sd of ln V)",
+          "crosses: at its death" if spine.died is not None and spine.terms else "")  # fmt: skip
     bottom.set_xlim(born - margin, last + margin)
     return fig

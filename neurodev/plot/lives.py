@@ -7,57 +7,75 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from neurodev.plot.style import COLOURS, INK, POPULATIONS, colour, empty, legend, new_figure, plain, word
+from neurodev.plot.style import (
+    COLOURS,
+    INK,
+    POPULATIONS,
+    clock_of,
+    colour,
+    empty,
+    legend,
+    mark_interventions,
+    new_figure,
+    plain,
+    word,
+)
 from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.run_like import RunLike
 
-LIFE = "life time (days)"
-
 
 def changing(run: RunLike) -> list[str]:
-    """Names of the populations whose neurons were born or died, or could be born."""
-    return [p["name"] for p in run.network["populations"] if run.neurons.events(p["name"])]
+    """Names of the populations of which neurons were born or died."""
+    return [p["name"] for p in run.network["populations"] if run.neurons.batch(p["name"]).neuron.size]
 
 
 def alive(ax: Any, run: RunLike) -> None:
     """Number of living neurons of each population in which it changes."""
-    names = changing(run)
+    names, clock = changing(run), clock_of(run)
     words = []
-    for name, shade in zip(names, POPULATIONS, strict=False):
+    for k, name in enumerate(names):
         day, count = run.neurons.count(name)
-        ax.step(day, count, where="post", color=shade, lw=1.6, label=name)
+        shade = POPULATIONS[k % len(POPULATIONS)]
+        ax.step(day / clock.days, count, where="post", color=shade, lw=1.6, label=name)
         words.append(f"{name} {count[0]:,} to {count[-1]:,}")
     if not names:
         empty(ax, "no neuron was born or died")
     ax.set_ylim(0, 1.12 * ax.get_ylim()[1])
-    ax.set_xlim(0, max(run.days, 1e-9))
+    ax.set_xlim(0, max(run.days / clock.days, 1e-9))
+    mark_interventions(ax, run)
     legend(ax, loc="lower left", ncols=2)
-    plain(ax, "Living neurons", LIFE, "neurons", "; ".join(words[:4]))
+    plain(ax, "Living neurons", clock.axis, "neurons", "; ".join(words[:4]))
 
 
 def fates(ax: Any, run: RunLike) -> None:
     """Neurons born (up) and dead by cause (down) on each day, all populations together."""
-    last = max(int(np.ceil(run.days - 1e-9)), 1)
+    clock = clock_of(run)
+    last = max(int(np.ceil(run.days / clock.days - 1e-9)), 1)
     born, dead = np.zeros(last), np.zeros((len(run.causes.words), last))
     for name in changing(run):
         b = run.neurons.batch(name)
         # an event of tick k happened at its end: the last tick of a day belongs to that day
-        day = np.clip(np.ceil(run.neurons.days(name) - 1e-9).astype(np.int64) - 1, 0, last - 1)
+        # ... and what an experimenter does then to the next
+        by_hand = np.isin(np.array(run.causes.words)[b.cause.astype(np.int64)], ("intervention", "lesion"))
+        when = (run.neurons.days(name) + 1e-6 * run.tick_days * by_hand) / clock.days
+        day = np.clip(np.ceil(when - 1e-9).astype(np.int64) - 1, 0, last - 1)
         born += np.bincount(day[b.kind == BIRTH], minlength=last)
         died = b.kind == DEATH
         np.add.at(dead, (b.cause[died].astype(np.int64), day[died]), 1)
     centre, bottom = np.arange(last) + 0.5, np.zeros(last)
-    ax.bar(centre, born, 0.86, color=COLOURS["birth"], label="born")
+    if born.any():
+        ax.bar(centre, born, 0.86, color=COLOURS["birth"], label="born")
     for code in sorted(np.flatnonzero(dead.sum(axis=1)), key=lambda c: -dead[c].sum()):
         name = run.causes.words[code]
         ax.bar(centre, -dead[code], 0.86, bottom=bottom, color=colour(name, run.causes), label=f"died: {word(name)}")
         bottom -= dead[code]
     ax.axhline(0, color=INK, lw=0.8)
     ax.set_xlim(0, last)
+    mark_interventions(ax, run)
     ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
     legend(ax, loc="best")
     text = f"{born.sum():.0f} born, {dead.sum():.0f} died"
-    plain(ax, "Neurons born (up) and dead (down)", LIFE, "neurons per day", text)
+    plain(ax, "Neurons born (up) and dead (down)", clock.axis, f"neurons per {clock.one}", text)
 
 
 def lives_figure(run: RunLike) -> Figure:

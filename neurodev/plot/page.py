@@ -45,14 +45,16 @@ def image(figure: Figure, alt: str) -> str:
 
 def provenance(run: RunLike) -> str:
     """What was approximate, what is in the file, and the network, as a section."""
-    approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in run.file.item("approximations", []) or [])
-    text = f"<ul>{approximate or '<li>Nothing: life and spikes share one clock.</li>'}</ul>"
+    said = run.file.item("approximations", []) or []
+    approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in said)
+    nothing = "<li>No approximation is named in the file.</li>"
+    text = f"<ul>{approximate or nothing}</ul>"
     text += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and all parameters</summary><pre>"
     return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
 
 
 def name_of(run: RunLike) -> str:
-    """The name that the study of a run gives itself; the name of its file without one."""
+    """The name that the study of a run gives itself; the name of its file without one.  Not yet escaped."""
     try:
         study = tomllib.loads(str(run.provenance.get("study") or ""))
         named = study.get("name") or study.get("title")
@@ -61,11 +63,29 @@ def name_of(run: RunLike) -> str:
     return str(named or run.path.name)
 
 
-def write_page(to: str | Path, name: str, body: str, sections: Iterable[tuple[str, str, str]]) -> Path:
-    """Write a page: `body`, then sections of (title, note, content)."""
+def write_page(to: str | Path, name: str, lead: str, sections: Iterable[tuple[str, str, str]]) -> Path:
+    """Write a page: a lead of markup, then sections.
+
+    Parameters
+    ----------
+    to : path
+    name : str
+        What the page is about, as plain words.
+    lead : str
+        Markup: every word in it that comes from a run has been escaped.
+    sections : iterable of (title, note, content)
+        Title and note as plain words, content as markup.
+
+    Raises
+    ------
+    RunFileError
+        If the page would be written over a run, or cannot be written.
+    """
+    body = f"<h1>{html.escape(name)}</h1>{lead}"
     for title, note, content in sections:
-        body += f"<h2>{title}</h2>" + (f"<p class=note>{note}</p>" if note else "") + content
-    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{name}</title>"
+        body += f"<h2>{html.escape(title)}</h2>"
+        body += (f"<p class=note>{html.escape(note)}</p>" if note else "") + content
+    page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(name)}</title>"
     page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
     page += f"<style>{_STYLE}</style><body>{body}</body></html>"
     return output.write(to, page.encode("utf-8", "replace"))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neurodev.moved import names_of
-from neurodev.plot import activity, evolution, fields, life, lives, training_report
+from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
 from neurodev.plot.page import image, name_of, provenance, write_page
-from neurodev.plot.style import new_figure, svg
+from neurodev.plot.style import interventions, new_figure, svg
+from neurodev.structure.duration import lasting, moment
 from neurodev.structure.run_like import CheckLike, RunLike
 
 __getattr__ = names_of(__name__)
@@ -21,31 +23,55 @@ def _map_words(n: Mapping[str, float], floor: bool) -> str:
     """Fields and topography in words; empty if there are none."""
     if not np.isfinite(n["field_start"]) or not np.isfinite(n["field_end"]):
         return ""
-    text = f"went from {n['field_start']:.0f} to {n['field_end']:.0f} um ({n['field_change']:+.0f} %"
+    text = f"went from {n['field_start']:.0f} um on day 1 to {n['field_end']:.0f} um ({n['field_change']:+.0f} %"
     text += f"; packing floor {n['floor_end']:.0f} um)" if floor else ")"
     return f"{text}, the topographic error from {n['error_start']:.0f} to {n['error_end']:.0f} um"
 
 
-def sentence(n: Mapping[str, float], control: Mapping[str, float] | None) -> str:
-    """The success numbers in a sentence or two, beside their control.
+def _course(run: RunLike, name: str) -> str:
+    """What became of the number of synapses of a projection, in a sentence."""
+    day, number = run.density(name)
+    what, log, end = evolution.noun(run, name), run.log.batch(name), run.days
+    target = run.projection(name)["target"]
+    per = f"{what}s per {'living ' if target in lives.changing(run) else ''}{target} neuron"
+    many = f"{name}: " if len(structured(run)) > 1 else ""
+    if not log.uid.size:
+        return f"{many}{number[0]:.1f} {per} throughout: nothing was born and nothing died."
+    if evolution.rose_and_fell(run, name):
+        peak = int(np.argmax(number))
+        begin = float(np.interp(1.0, day, number)) if day[peak] > 1.0 else number[0]
+        start = "on day 1" if day[peak] > 1.0 else "at the start"
+        return (
+            f"{many}From {begin:.1f} {per} {start} to {number[peak]:.1f} {_when(day[peak], end)}, then down to "
+            f"{number[-1]:.1f}: {number[peak] / max(number[-1], 1e-9):.2f} : 1."
+        )
+    return f"{many}From {number[0]:.1f} {per} at the start to {number[-1]:.1f} at the end, after {lasting(end)}."
 
-    Parameters
-    ----------
-    n, control : mapping
-        Numbers by name, as of a run's ``summary()``.
+
+def _when(day: float, end: float) -> str:
+    return f"on day {day:.0f}" if end >= 1.0 else f"after {lasting(day)}"
+
+
+def structured(run: RunLike) -> list[str]:
+    """The projections on spines, and those without of which synapses were born or died."""
+    every = [q["name"] for q in run.network["projections"]]
+    return [name for name in every if name in run.plastic or run.log.batch(name).uid.size]
+
+
+def sentence(run: RunLike, control: RunLike | None = None) -> str:
+    """What became of the structure of a run, in a sentence or two for each projection, beside a control.
+
+    Fields are spoken of where the projection can have a map (`neurodev.plot.fields.mapped`).
     """
-    text = (
-        f"From {n['day_1']:.1f} spines a neuron on day 1 to {n['peak']:.1f} on day {n['peak_day']:.0f}, then down to "
-        f"{n['final']:.1f}: {n['peak_to_final']:.2f} : 1."
-    )
-    if n["peak"] <= n["final"]:
-        text = f"From {n['day_1']:.1f} spines a neuron on day 1 to {n['final']:.1f} at the end."
-    words = _map_words(n, True)
-    if words:
-        text += f" Receptive fields {words}"
-        theirs = _map_words(control, False) if control is not None else ""
-        text += f"; in the control they {theirs}." if theirs else "."
-    return text
+    told, maps = [], fields.mapped(run)
+    for name in structured(run):
+        told.append(_course(run, name))
+        words = _map_words(run.summary(name), True) if name in maps and run.days >= 1.0 else ""
+        if words:
+            theirs = _map_words(control.summary(name), False) if control is not None else ""
+            beside = f"; in the control they {theirs}." if theirs else "."
+            told.append(f"{'Its r' if len(structured(run)) > 1 else 'R'}eceptive fields {words}{beside}")
+    return " ".join(told)
 
 
 def _value(x: float) -> str:
@@ -60,6 +86,8 @@ def _band(check: CheckLike) -> str:
 
 def _table(run: RunLike, control: RunLike | None) -> str:
     rows = run.checks(control)
+    if not rows:
+        return ""
     other = {c.name: c.value for c in control.checks()} if control is not None else {}
     head = "<th>number</th><th class=n>run</th><th class=n>band</th><th></th>"
     head += ("<th class=n>control</th>" if control is not None else "") + "<th>what it says</th>"
@@ -77,66 +105,122 @@ def _table(run: RunLike, control: RunLike | None) -> str:
         )
     held = sum(c.passed for c in rows)
     note = (
-        f"<p class=note>{held} of {len(rows)} numbers lie inside their bands, which are those of the default study: 30 "
-        "days of life under retinal waves. A shorter or different run need not meet them.</p>"
+        f"<p class=note>{held} of {len(rows)} numbers lie inside the bands that the study sets. A run with other "
+        "settings, or a shorter one, need not meet them.</p>"
     )
     return f"<table><tr>{head}</tr>{body}</table>{note}"
 
 
-def _density(run: RunLike, control: RunLike | None) -> str:
+def _density(run: RunLike, name: str, control: RunLike | None) -> str:
     fig = new_figure(10.5, 6.4)
     top, bottom = fig.subplots(2, 1)
-    evolution.density(top, run, control)
-    evolution.causes(bottom, run)
-    return image(fig, "Spines per neuron over life; births and deaths by cause per day")
+    evolution.density(top, run, control, name)
+    evolution.causes(bottom, run, name)
+    return image(fig, f"Density of {name} over life; births and deaths by cause")
 
 
-def _raster(run: RunLike) -> str:
-    longest = run.spines.longest()
+def _longest(run: RunLike, name: str) -> tuple[Any, bool]:
+    """The longest life of a projection that came to an end, or the oldest if none did; and whether it did."""
+    s = run.spines
+    mine = np.flatnonzero(s.owner == s.projections.index(name))
+    dead = mine[~np.isnan(s.died[mine])]
+    among = dead if dead.size else mine
+    return s[int(s.uid[among[int(np.argmax(s.life[among]))]])], bool(dead.size)
+
+
+def _raster(run: RunLike, name: str) -> str:
+    longest, ended = _longest(run, name)
     picture = image(
-        evolution.single(evolution.raster, run, size=(10.5, 6.6)), "One line for each spine of a few neurons"
+        evolution.single(evolution.raster, run, size=(10.5, 6.6), projection=name), "One line for each spine of a few"
     )
-    told = f"<blockquote>{html.escape(longest.story())}</blockquote>"
-    return (
-        picture
-        + "<p class=note>One of these lives, the longest that came to an end:</p>"
-        + told
-        + svg(life.spine_figure(longest))
-    )
+    which = "the longest that came to an end" if ended else "the oldest; none came to an end"
+    told = f"<p class=note>One of these lives, {which}:</p><blockquote>{html.escape(longest.story())}</blockquote>"
+    return picture + told + svg(life.spine_figure(longest))
 
 
-def _survival(run: RunLike) -> str:
+def _survival(run: RunLike, name: str) -> str:
+    """Kaplan-Meier, and death rates where there are enough days to tell them."""
+    s = run.spines
+    mine = s.owner == s.projections.index(name)
+    standing = not bool((mine & (s.born > 1e-9)).any())
+    by_day = run.days >= 1.0 and f"deaths/{name}" in run.series_names
     fig = new_figure(11.0, 3.7)
-    left, middle, right = fig.subplots(1, 3, width_ratios=[1.5, 1, 1])
-    evolution.survival(left, run)
-    evolution.death_rates_by_age(middle, run)
-    evolution.death_rates(right, run)
-    return image(fig, "Survival of newborns by cohort; death rates by age and over life")
+    axes: Any = fig.subplots(1, 3, width_ratios=[1.5, 1, 1]) if by_day else [fig.add_subplot()]
+    evolution.survival(axes[0], run, standing=standing, projection=name)
+    if by_day:
+        evolution.death_rates_by_age(axes[1], run, name)
+        evolution.death_rates(axes[2], run, projection=name)
+    return image(fig, f"Survival in {name}" + ("; death rates by age and over life" if by_day else ""))
 
 
-def _structure(run: RunLike, control: RunLike | None) -> list[tuple[str, str, str]]:
-    """(title, note, content) of the sections that need a projection on spines."""
-    sizes = evolution.single(evolution.size_distribution, run, control, size=(9.5, 3.8))
-    maps_title = "The map: first day, last day" + (", control" if control is not None else "")
-    return [
-        ("Density and causes", "Every birth and death is logged with the mechanism that decided it.",
-         _density(run, control)),
-        ("Spine raster", "Each line is one spine from birth to death; its colour is the cause of its death.",
-         _raster(run)),
-        ("Survival", "Age is counted from birth; spines that live on at the end are censored, not dropped.",
-         _survival(run)),
-        ("Sizes", "The dark line is the log-normal of the same mean and sd; the dotted line is where spines are lost.",
-         image(sizes, "Distribution of spine sizes")),
-        (maps_title, "One contact per pair cannot pack tighter than the floor: fewer inputs alone make it smaller.",
-         image(fields.map_figure(run, control), "Receptive fields, their radii, and topography")),
-    ]  # fmt: skip
+Section = tuple[str, str, str]
+
+
+def _structure(run: RunLike, name: str, control: RunLike | None) -> list[Section]:
+    """(title, note, content) of the sections about one projection: those of which it has something to show."""
+    label = f": {name}" if len(structured(run)) > 1 else ""
+    lived, on_spines, out = bool(run.log.batch(name).uid.size), name in run.plastic, []
+    theirs = control if control is not None and name in structured(control) else None
+    if lived or (theirs is not None and theirs.log.batch(name).uid.size):
+        note = "Every birth and death is logged with the cause that decided it."
+        out.append((f"Density and causes{label}", note, _density(run, name, theirs)))
+    if lived and on_spines:
+        note = "Each line is one spine from birth to death; its colour is the cause of its death."
+        out.append((f"Spine raster{label}", note, _raster(run, name)))
+        note = "Age is counted from birth; spines that live on at the end are censored, not dropped."
+        out.append((f"Survival{label}", note, _survival(run, name)))
+    if activity.has_rates(run) and evolution.sized(run, name):  # not those that it was given, before anything acted
+        note = "The dark line is the log-normal of the same mean and sd"
+        note += "; the dotted line is where spines are lost." if run.smallest_size(name) is not None else "."
+        sizes = evolution.single(evolution.size_distribution, run, theirs, size=(9.5, 3.8), projection=name)
+        out.append((f"Sizes{label}", note, image(sizes, "Distribution of spine sizes")))
+    if name in fields.mapped(run) and len(run.snapshot_days) > 1 and run.days >= 1.0:
+        maps = "The map: first day, last day" + (", control" if theirs is not None else "") + label
+        note = "One contact per pair cannot pack tighter than the floor: fewer inputs alone make it smaller."
+        picture = image(fields.map_figure(run, theirs, name), "Receptive fields, their radii, and topography")
+        out.append((maps, note, picture))
+    return out
+
+
+def _interventions(run: RunLike) -> list[Section]:
+    """What the experimenter did, by the numbers that mark it in the panels."""
+    done = interventions(run)
+    if not done:
+        return []
+    late = [d for d in done if d.day > run.days * (1 + 1e-9)]
+    rows = "".join(
+        f"<tr><td class=n>{k}</td><td>{html.escape(moment(d.day, run.days))}</td><td>{html.escape(d.text)}"
+        f"{' (never done: the run ended before)' if d in late else ''}</td></tr>"
+        for k, d in enumerate(done, 1)
+    )
+    note = "Dashed lines in the panels over time. Deaths by it are the experimenter's, under whatever cause it names."
+    head = "<tr><th class=n></th><th>when</th><th>what</th></tr>"
+    return [("Interventions", note, f"<table>{head}{rows}</table>")]
+
+
+def _lead(run: RunLike, control: RunLike | None) -> str:
+    """What there is to be said of a run, and what there is not."""
+    said = []
+    if not run.plastic:
+        said.append("No projection of this network is on spines.")
+    if words := sentence(run, control):
+        said.append(words)
+    elif not run.plastic:
+        said.append("No synapse was born and none died: there is no structure to follow.")
+    if not activity.has_rates(run):
+        said.append(
+            f"The run is shorter than one tick ({lasting(run.tick_days)} of life): spikes were not counted, and what "
+            "acts at ticks has not acted yet."
+        )
+    return f"<p class=lead>{html.escape(' '.join(said))}</p>"
 
 
 def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 
-    Order: the success numbers; density and causes; raster; survival; sizes; map; neurons (where some were born or
-    died); rates; provenance and what was approximate.
+    Order: what became of the structure; numbers beside the bands that the study sets; interventions; of each
+    projection that has them density and causes, raster, survival, sizes, map; neurons; rates; provenance and what was
+    approximate.  What a run does not have has no section.
 
     Parameters
     ----------
@@ -147,25 +231,30 @@ def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Pat
     Returns
     -------
     Path
+
+    Raises
+    ------
+    RunFileError
+        If the path holds a run, or the page cannot be written.
     """
+    output.checked(path)  # before anything is drawn
     if run.is_training:
         return training_report.write(run, path)
-    name = html.escape(name_of(run))
-    seed = run.provenance.get("seed", "?")
-    body = f"<h1>{name}</h1><p class=sub>{run.days:g} days of life, seed {html.escape(str(seed))}"
-    body += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
-    sections: list[tuple[str, str, str]] = []
+    seed = html.escape(str(run.provenance.get("seed", "?")))
+    lead = f"<p class=sub>{lasting(run.days)} of life, seed {seed}"
+    lead += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
+    lead += _lead(run, control)
     if run.plastic:
-        theirs = control.summary() if control is not None else None
-        body += f"<p class=lead>{html.escape(sentence(run.summary(), theirs))}</p>{_table(run, control)}"
-        sections = _structure(run, control)
-    else:
-        body += "<p class=lead>No projection of this network is on spines: there is no structure to follow.</p>"
+        lead += _table(run, control)
+    sections = _interventions(run)
+    for name in structured(run):
+        sections += _structure(run, name, control)
     if lives.changing(run):
-        sections.append(
-            ("Neurons", "With a neuron die its synapses both ways; a newborn one starts without any.",
-             image(lives.lives_figure(run), "Living neurons; neurons born and dead by cause per day"))
-        )  # fmt: skip
-    sections.append(("Rates", "", image(activity.activity_figure(run), "Rates per day, and recorded spikes")))
+        note = "With a neuron die its synapses both ways; a newborn one starts without any."
+        picture = image(lives.lives_figure(run), "Living neurons; neurons born and dead by cause")
+        sections.append(("Neurons", note, picture))
+    if activity.has_rates(run) or activity.has_trains(run):
+        title = "Rates" if not activity.has_trains(run) else "Rates and spikes"
+        sections.append((title, "", image(activity.activity_figure(run), "Rates over life, and recorded spikes")))
     sections.append(("Provenance, and what was approximate", "", provenance(run)))
-    return write_page(path, name, body, sections)
+    return write_page(path, name_of(run), lead, sections)

@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from neurodev.structure.cause import Causes
+from neurodev.structure.duration import Deed, deeds, unit_of
 from neurodev.structure.run_like import RunLike
 
 INK, SOFT, RULE = "#22304A", "#6B7280", "#D5D9E0"
@@ -36,14 +37,48 @@ class Clock:
     age: str
 
 
-DAYS = Clock(1.0, "day", "days", "life time (days)", "age (days)")
+def _life(days: float, one: str) -> Clock:
+    many = one if one == "ms" else f"{one}s"
+    return Clock(days, one, many, f"life time ({many})", f"age ({many})")
+
+
+DAYS = _life(1.0, "day")
+
+
+def life_clock(days: float) -> Clock:
+    """Days, or what is shorter for a run that does not last a day."""
+    return _life(*unit_of(days)) if days > 0 else DAYS
 
 
 def clock_of(run: RunLike) -> Clock:
-    """Epochs for a run of training, days for all others."""
+    """Epochs for a run of training; days for all others, or what is shorter for one that does not last a day."""
     if not run.is_training:
-        return DAYS
+        return life_clock(run.days)
     return Clock(run.training.epoch_days, "epoch", "epochs", "epoch", "age (epochs)")
+
+
+def interventions(run: RunLike) -> list[Deed]:
+    """What the experimenter did, and when."""
+    return deeds(run.file.item("interventions", []) or [], run.tick_spike, run.tick_days)
+
+
+def mark_interventions(ax: Any, run: RunLike) -> None:
+    """A dashed line where the experimenter acted, with the number that the page lists it under."""
+    if run.is_training:
+        return
+    done, unit = interventions(run), clock_of(run).days
+    low, high = ax.get_xlim()
+    for k, deed in enumerate(done, 1):
+        at = deed.day / unit
+        if not low <= at <= high:
+            continue
+        ax.axvline(at, color=ROSE, lw=1.0, ls="--", zorder=2.5, gid="intervention")
+        if len(done) <= 12:
+            ax.annotate(
+                str(k), (at, 1), (0, -1), xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=7.5,
+                color=ROSE, ha="center", va="top", bbox={"fc": "white", "ec": "none", "pad": 0.5},
+            )  # fmt: skip
+    ax.set_xlim(low, high)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -66,11 +101,14 @@ def word(cause: str) -> str:
 
 def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
     """Title at the left (with a softer note behind it), labels with units, two thin axes; returns the axes."""
-    ax.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=17 if note else 8)
+    # names come from users: a dollar in one is no formula
+    ax.set_title(
+        title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=17 if note else 8, parse_math=False
+    )
     if note:
         said = ax.annotate(
             note, (0, 1), (0, 4.5), xycoords="axes fraction", textcoords="offset points", fontsize=8.2, color=SOFT,
-            va="bottom",
+            va="bottom", parse_math=False,
         )  # fmt: skip
         said.set_in_layout(False)  # a long note must not squeeze the panel; the title's padding makes room for it
     ax.set_xlabel(x, fontsize=9, color=INK)
@@ -97,7 +135,10 @@ def legend(ax: Any, **options: Any) -> Any:
         "handlelength": 1.5,
         "borderaxespad": 0.3,
     }
-    return ax.legend(**(look | options))
+    box = ax.legend(**(look | options))
+    for text in box.get_texts():
+        text.set_parse_math(False)
+    return box
 
 
 def empty(ax: Any, text: str) -> None:

@@ -32,7 +32,8 @@ def _raster(run: RunLike) -> str:
         evolution.single(training.raster, run, size=(10.5, 6.6)), "One line for each synapse of a few units"
     )
     longest = run.spines.longest()
-    told = "<p class=note>One of these lives, the longest that came to an end:</p><blockquote>"
+    which = "the longest that came to an end" if longest.died is not None else "the oldest; none came to an end"
+    told = f"<p class=note>One of these lives, {which}:</p><blockquote>"
     return picture + told + html.escape(longest.story()) + "</blockquote>" + svg(life.synapse_figure(longest))
 
 
@@ -86,20 +87,26 @@ def write(run: RunLike, path: str | Path) -> Path:
     -------
     Path
     """
-    t, name = run.training, html.escape(name_of(run))
-    body = f"<h1>{name}</h1><p class=sub>{t.n_epoch} epochs of training, seed {run.provenance.get('seed', '?')}</p>"
+    t, name = run.training, name_of(run)
+    seed = html.escape(str(run.provenance.get("seed", "?")))
+    epochs = f"{t.n_epoch} epoch{'s' * (t.n_epoch != 1)}"
+    body = f"<p class=sub>{epochs} of training, seed {seed}</p>"
     body += f"<p class=lead>{html.escape(t.sentence())}</p>"
     sections: list[tuple[str, str, str]] = []
     if t.n_epoch:
         body += _table(run)
-        sections = [
-            ("Learning", "", _learning(run)),
-            ("Density, births and deaths", "Every birth and death is logged with the rule that decided it.",
-             _structure(run)),
-            ("Synapses from birth to death", "Each line is one synapse; its colour is the cause of its death.",
-             _raster(run)),
-            ("Survival", "Age is counted from birth; synapses that live on at the end are censored, not dropped.",
-             image(evolution.single(training.survival, run, size=(9.5, 3.8)), "Survival of synapses")),
+        sections = [("Learning", "", _learning(run))]
+        if run.log.all.uid.size:  # a net that keeps its structure has no lives to be told
+            survival = evolution.single(training.survival, run, size=(9.5, 3.8))
+            sections += [
+                ("Density, births and deaths", "Every birth and death is logged with the rule that decided it.",
+                 _structure(run)),
+                ("Synapses from birth to death", "Each line is one synapse; its colour is the cause of its death.",
+                 _raster(run)),
+                ("Survival", "Age is counted from birth; synapses that live on at the end are censored, not dropped.",
+                 image(survival, "Survival of synapses")),
+            ]  # fmt: skip
+        sections += [
             ("Weights", "The size of a trained synapse is its |weight|.", _weights(run)),
             ("Activity and cost", "An operation is a weight read because a spike arrived; forward passes of training.",
              _cost(run)),

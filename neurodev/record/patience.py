@@ -14,8 +14,8 @@ class Patience:
     """Holds back Ctrl-C and SIGTERM; `check` lets them act, and so does the end of the ``with`` statement.
 
     Ctrl-C is a `KeyboardInterrupt`, SIGTERM a `SystemExit` with its usual status, 143; handlers that a program has set
-    itself are called.  Only the main thread of a program may handle signals; elsewhere nothing is changed.  One within
-    another holds what the outer one holds already.
+    itself are called.  Only the main thread of a program may handle signals; elsewhere nothing is changed.  What one
+    within another still holds at its end, the outer one holds on.
 
     Examples
     --------
@@ -50,8 +50,8 @@ class Patience:
         while self._asked:
             number = self._asked.pop(0)
             handler = self._before.get(number)
-            if callable(handler):
-                handler(number, None)  # an outer Patience notes it
+            if callable(handler) and self._outer(handler) is None:
+                handler(number, None)
             elif number == signal.SIGINT:
                 raise KeyboardInterrupt
             else:
@@ -60,5 +60,15 @@ class Patience:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        for number in self._asked.copy():
+            if (outer := self._outer(self._before.get(number))) is not None:
+                outer._asked.append(number)
+                self._asked.remove(number)
         if error is None:
             self.check()
+
+    @staticmethod
+    def _outer(handler: Any) -> Patience | None:
+        """The one that holds signals around this one, if there is one."""
+        owner = getattr(handler, "__self__", None)
+        return owner if isinstance(owner, Patience) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from neurodev.errors import RunFileError
-from neurodev.record.reader import APPLICATION_ID, head_of
+from neurodev.record.head import APPLICATION_ID, head_of
 
 _WITH = ("", "-wal", "-journal")  # what belongs to a database; -shm is made anew
 

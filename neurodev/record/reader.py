@@ -12,18 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import RunFileError, nearest
+from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION, Head, head_of
 from neurodev.record.proof import Tally, check_whole, expand, hash_of, item_size, proof_of
 from neurodev.structure.log import OLD_TERMS, LogBatch, concatenate, decode, empty
 
-APPLICATION_ID = 0x6E64_6576  # "ndev"
-VERSION = 3  # 1 kept the provenance among the items, 2 had no checksums
-PROVEN = 3  # the first with checksums
 NEEDED = {"chunk", "item", "log", "checkpoint"}
 ROWS = {  # the fields under the proof of a row of each table; the hash of its bytes comes last
     "chunk": ("name", "first", "count", "dtype", "columns", "hash"),
@@ -36,15 +34,6 @@ _GROWING = ("chunk", "log")  # rows are only added while a run goes on
 _WAIT = 0.05  # s, of a writer that is just sealing
 
 
-class Head(NamedTuple):
-    """What the first hundred bytes of a file say."""
-
-    wal: bool
-    page: int
-    mark: int
-    version: int
-
-
 @dataclass
 class Array:
     """Type, number of columns (0: none) and number of rows of an array, and the rows of the table that hold it."""
@@ -53,33 +42,6 @@ class Array:
     columns: int
     rows: int = 0
     pieces: int = 0
-
-
-def head_of(path: Path) -> Head:
-    """The head of a database.
-
-    Raises
-    ------
-    RunFileError
-        If there is none.
-    """
-    if not path.is_file():
-        raise RunFileError(f"there is no run file {str(path)!r}")
-    try:
-        with path.open("rb") as file:
-            raw = file.read(100)
-    except OSError as e:
-        raise RunFileError(f"{str(path)!r} cannot be read ({e})") from e
-    if not raw:
-        raise RunFileError(f"{str(path)!r} is empty")
-    if len(raw) < 100 or not raw.startswith(b"SQLite format 3\0"):
-        raise RunFileError(
-            f"{str(path)!r} is not a run file, or it was truncated (it does not begin as one); get a fresh copy, made "
-            "after the run was sealed or together with its -wal file"
-        )
-    page = int.from_bytes(raw[16:18], "big")
-    numbers = (int.from_bytes(raw[k : k + 4], "big") for k in (68, 60))
-    return Head(raw[18] == 2 or raw[19] == 2, 65536 if page == 1 else page, *numbers)
 
 
 class Reader:
@@ -107,7 +69,17 @@ class Reader:
     def _connect(self) -> sqlite3.Connection:
         uri = self.path.resolve().as_uri()
         how = "?mode=ro&immutable=1" if self._alone else "?mode=ro"
-        return sqlite3.connect(f"{uri}{how}", uri=True, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(f"{uri}{how}", uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            # no value is longer than the file that holds it, whatever a schema makes of it
+            beside = Path(f"{self.path.resolve()}-wal")
+            size = self.path.stat().st_size + (beside.stat().st_size if beside.exists() else 0)
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(size + 1_000_000, 2**31 - 1))
+            db.execute("PRAGMA trusted_schema=OFF")
+        except OSError as e:
+            db.close()
+            raise RunFileError(f"{str(self.path)!r} cannot be read ({e})") from e
+        return db
 
     def _same(self, db: sqlite3.Connection) -> None:
         """Refuse the file of another run, or of a later session of this one."""
@@ -198,12 +170,17 @@ class Reader:
         except BaseException:
             self._run_id, self._session, self._version = before
             raise
-        if before[1] != self._session:
+        if before[1] != self._session or self._flaw:
             self._forget()
-        try:
-            self._run(self._take_in)
-        except (ValueError, TypeError) as e:
-            self._flaw = str(e)
+        for known in (self._bound["chunk"] > 0, False):
+            try:
+                self._run(self._take_in)
+                return
+            except (ValueError, TypeError) as e:
+                self._forget()  # an array that had no row may have made way: once more, from the start
+                self._flaw = "" if known else str(e)
+                if not known:
+                    return
 
     def _look_beside(self) -> None:
         """What lies beside the file must be its own, and what must lie there must be there."""
@@ -279,6 +256,14 @@ class Reader:
             raise RunFileError(
                 f"{str(self.path)!r} is incomplete: it was copied while it was written, without its -wal file"
             )
+        made = db.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR sql LIKE 'CREATE VIRTUAL%'"
+        )
+        odd = [row[0] for row in made]
+        for table in NEEDED:
+            odd += [row[1] for row in db.execute(f"PRAGMA table_xinfo({table})") if row[6]]  # computed, not kept
+        if odd:
+            raise self.damaged("the schema", f"{odd[0]!r:.60} is none of a run file")
         if version < PROVEN and "identity" in tables:
             raise self.damaged("the head", f"format {version} has no identity")
         self._run_id, self._session = _identity(db) if version >= PROVEN else ("", 0)

@@ -29,9 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import NeurodevError, RunFileError
+from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION
 from neurodev.record.place import Place, fold
 from neurodev.record.proof import NUMBERS, PIECE, Tally, hash_of, proof_of, squeeze
-from neurodev.record.reader import APPLICATION_ID, PROVEN, VERSION, Reader
+from neurodev.record.reader import Reader
 from neurodev.structure.log import LogBatch, encode
 from neurodev.writing import absolute
 

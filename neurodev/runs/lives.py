@@ -124,6 +124,8 @@ def rates(run: Reading, population: Any, *, whole: bool = False) -> F8:
         hz, edges = np.vstack([hz, last]), np.append(edges, run.days * DAY)
     lives = Lives(run)
     if lives.events(population):
-        alive = np.stack([lives.alive(population, t) for t in edges])
-        hz = np.where(alive[:-1] & alive[1:], hz, np.nan)
+        first = [lives.alive(population, t) for t in edges[:-1]]
+        # who dies on the stroke of a day lived all of it
+        last = [lives.alive(population, t - 0.5 * run.tick_days * DAY) for t in edges[1:]]
+        hz = np.where(np.array(first) & np.array(last), hz, np.nan) if hz.size else hz
     return hz

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import InvariantError, ParameterError
 from neurodev.runs.lives import Lives
-from neurodev.runs.log import F8
+from neurodev.runs.log import BY_HAND, F8
 from neurodev.runs.reading import Reading
 from neurodev.structure.log import BIRTH, LogBatch
 from neurodev.structure.verify import replay
@@ -19,17 +19,27 @@ from neurodev.units import day as DAY
 def density(run: Reading, projection: Any = None) -> tuple[F8, F8]:
     """Life time (days) and synapses per living target neuron, (n_tick + 1,) each, from the start."""
     q = run.projection(projection)
-    n = np.maximum(Lives(run).count(q["target"])[1], 1)
+    n = np.maximum(_targets(run, q["target"]), 1)
     start = run.file.length(f"initial/{q['name']}/uid")
     if not run.n_tick:
         return np.zeros(1), start / n
     day = np.concatenate([[0.0], run.series("life")])
-    if not run.file.length(f"series/n_synapse/{q['name']}"):  # no mechanism: only an experimenter changes it
+    # without a mechanism its number is kept at most where an experimenter or a neuron's death changed it
+    if run.file.length(f"series/n_synapse/{q['name']}") != run.n_tick:
         log = run.log.batch(q["name"])
         step = np.where(log.kind == BIRTH, 1.0, -1.0)
         change = np.bincount(np.minimum(log.tick + 1, day.size), step, minlength=day.size)[: day.size]
         return day, (start + np.cumsum(change)) / n
     return day, np.concatenate([[start], run.series(f"n_synapse/{q['name']}")]) / n
+
+
+def _targets(run: Reading, population: str) -> NDArray[np.int64]:
+    """Living neurons as each tick saw them, (n_tick + 1,): an experimenter acts after the tick of his deeds."""
+    p, b = run.population(population), Lives(run).batch(population)
+    by_hand = np.isin(b.cause, [run.causes.code(c) for c in BY_HAND if c in run.causes])
+    at, size = b.tick.astype(np.int64) + by_hand, run.n_tick + 1
+    change = np.bincount(np.minimum(at, size), np.where(b.kind == BIRTH, 1, -1), minlength=size)[:size]
+    return np.asarray(p["n"] - p.get("room", 0) + np.cumsum(change.astype(np.int64)))
 
 
 def _replayed(run: Reading, name: str, batch: LogBatch) -> dict[str, NDArray[Any]]:

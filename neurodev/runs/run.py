@@ -13,7 +13,13 @@ from neurodev.runs.log import F8
 from neurodev.runs.reading import Reading
 from neurodev.runs.spines import Spines
 from neurodev.runs.training import Synapses, Training
+from neurodev.structure.duration import deeds, lasting, moment
+from neurodev.units import day as DAY
 from neurodev.writing import printable
+
+
+def _counted(n: float) -> str:
+    return f"{n / 1e6:.1f} M" if n >= 1e5 else f"{n:,.0f}"
 
 
 class Run(Reading):
@@ -38,7 +44,7 @@ class Run(Reading):
     """
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.days:g} days of life, {len(self.plastic)} plastic projections)"
+        return f"Run({str(self.path)!r}, {lasting(self.days)} of life, {len(self.plastic)} plastic projections)"
 
     def refresh(self) -> Self:
         """Look again at a run that is still growing."""
@@ -133,7 +139,7 @@ class Run(Reading):
         return verdict.numbers(self, projection)
 
     def checks(self, control: Reading | None = None) -> list[Check]:
-        """The success numbers with their bands; beside a control, also how much more the fields shrank than there."""
+        """The numbers that the study gave a band, with it; beside a control, also how much more the fields shrank."""
         return verdict.verdict(self, control)
 
     def death_rates(self, width: float = 3.0, projection: Any = None) -> tuple[F8, F8, F8]:
@@ -165,7 +171,7 @@ class Run(Reading):
         n, size = self.file.log_bytes()
         megabytes = self.path.stat().st_size / 1e6
         lines = [
-            f"{self.path}: {self.days:g} days of life, {self._state()}",
+            f"{self.path}: {lasting(self.days)} of life, {self._state()}",
             f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}",
         ]
         if self.is_training:
@@ -177,15 +183,16 @@ class Run(Reading):
                 described.number(self.file, "events", 0),
             )
             lines.append(
-                f"  acceleration {fast:g}, tick {self.tick_days * 24:g} h of life = "
-                f"{self.tick_spike / 1000:g} s of spikes, {events / 1e6:.1f} M synaptic events"
+                f"  acceleration {fast:g}, tick {lasting(self.tick_days)} of life = "
+                f"{lasting(self.tick_spike / DAY)} of spikes, {_counted(events)} synaptic events"
             )
         lines += [
             "  populations: " + ", ".join(f"{q['name']} ({q['n']})" for q in self.network["populations"]),
             "  projections: " + ", ".join(q["name"] for q in self.network["projections"]),
-            f"  {megabytes:.1f} MB; log: {n} births and deaths, {size / max(n, 1):.1f} bytes each"
-            + (f"; deaths by cause: {self.log.deaths_by_cause()}" if self.plastic else ""),
+            f"  {megabytes:.1f} MB; log: {n} births and deaths"
+            + (f", {size / n:.1f} bytes each; deaths by cause: {self.log.deaths_by_cause()}" if n else ""),
         ]
-        lines += [f"  intervention at {w}" for w in described.words(self.file, "interventions")]
+        done = deeds(described.words(self.file, "interventions"), self.tick_spike, self.tick_days)
+        lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done]
         lines += [f"  approximate: {a}" for a in described.words(self.file, "approximations")]
         return "\n".join(printable(line, lines=False) for line in lines)

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.runs.log import BY_HAND
 from neurodev.runs.reading import Reading
 from neurodev.structure.cause import Causes
+from neurodev.structure.duration import deeds, lasting, moment
 from neurodev.structure.log import DEATH, concatenate, reordered
 
 F8 = NDArray[np.float64]
@@ -26,7 +28,7 @@ class Spine:
     column of those snapshots.  `death_value` is the number that its death was logged with, `death_log_size` its size
     then (NaN in a projection without sizes); `terms` are the numbers that decided, by name, and `units` their units
     (``"sd"``: what moved its set-point).  `causes` are those of its run.  `threshold` is the size below which a spine
-    is lost there, if a mechanism says so.
+    is lost there, if a mechanism says so.  `by_hand`: the experimenter removed it, whatever cause he gave.
     """
 
     uid: int
@@ -50,6 +52,7 @@ class Spine:
     end: float
     causes: Causes
     threshold: float | None
+    by_hand: bool
 
     @property
     def life(self) -> float:
@@ -86,18 +89,19 @@ class Spine:
             text += f"was there from the start, as {contact}. "
         else:
             how = self.causes[self.birth_cause].birth
-            text += f"was born on day {self.born:.1f}{', ' if how else ''}{how}, as {contact}. "
+            text += f"was born {moment(self.born, self.end)}{', ' if how else ''}{how}, as {contact}. "
         if self.log_size.size:
             k = int(np.argmax(self.log_size))
-            text += (
-                f"Largest in the daily pictures: {np.exp(self.log_size[k]):.2f} of the reference volume on day "
-                f"{self.days[k]:g}. "
-            )
+            when = f"on day {self.days[k]:g}" if self.end >= 1.0 else moment(self.days[k], self.end)
+            text += f"Largest in the daily pictures: {np.exp(self.log_size[k]):.2f} of the reference volume {when}. "
+        lived = f"{self.life:.1f} days" if self.life >= 1.0 or self.end >= 1.0 else lasting(self.life)
         if self.died is None or self.cause is None:
-            return text + f"It was alive at the end, after {self.life:.1f} days."
+            return text + f"It was alive at the end, after {lived}."
+        text += f"It lived {lived} and died {moment(self.died, self.end)} "
+        if self.by_hand:
+            return text + f"by the experimenter's hand, who gave it the cause {self.cause}: nothing else decided it."
         sized = np.isfinite(self.death_log_size)
-        text += f"It lived {self.life:.1f} days and died on day {self.died:.1f} of {self.cause}: "
-        text += self.reason(self.cause, np.nan if sized else self.death_value) + "."
+        text += f"of {self.cause}: {self.reason(self.cause, np.nan if sized else self.death_value)}."
         if sized:
             text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
             moved = [f"{n} {v:+.2f}" for n, v in self.terms.items() if self.units.get(n) == "sd"]
@@ -207,14 +211,30 @@ class Spines(Mapping[int, Spine]):
         days, history = self._history(name, int(uid))
         died = None if np.isnan(self.died[i]) else float(self.died[i])
         words, value = self._run.causes.words, float(self.value[i])
+        cause = words[int(self.cause[i])] if died is not None else ""
+        # the logged number is the size, unless the cause says what else it is
         sized = self._run.file.length(f"initial/{name}/log_size") > 0
+        sized = sized and not (cause and self._run.causes[cause].decided)
         terms = {term: float(v[i]) for term, v in self.terms.items() if np.isfinite(v[i])}
         return Spine(
             int(uid), name, q["source"], q["target"], int(self.pre[i]), int(self.post[i]), float(self.born[i]), died,
-            None if died is None else words[int(self.cause[i])], words[int(self.birth_cause[i])],
+            cause or None, words[int(self.birth_cause[i])],
             float(self.birth_value[i]), value, value if sized else np.nan, terms, self._run.log.terms(name), days,
             history.get("log_size", np.zeros(0)), history, self.end, self._run.causes, self._run.smallest_size(name),
+            died is not None and self._by_hand(name, died, cause, terms),
         )  # fmt: skip
+
+    def _by_hand(self, name: str, died: float, cause: str, terms: dict[str, float]) -> bool:
+        """Whether the experimenter removed it under a cause that a mechanism declares: none decided it then."""
+        if cause in BY_HAND or any(np.isfinite(v) for v in terms.values()):
+            return False
+        run = self._run
+        for deed in deeds(run.file.item("interventions", []) or [], run.tick_spike, run.tick_days):
+            near = deed.day - run.tick_days * (1 + 1e-6) <= died <= deed.day + run.tick_days * 1e-6
+            cut = len(deed.text) >= 80  # a long list of synapses leaves no room for the cause
+            if near and deed.text.startswith(f"RemoveSynapses {name},") and (cut or deed.text.endswith(cause)):
+                return True
+        return False
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
         with self._run.file.held():

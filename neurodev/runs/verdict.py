@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,27 @@ def _gap(run: Reading, name: str) -> float:
     return maturation.mean_gap(days)
 
 
+def bands(run: Reading) -> dict[str, tuple[float | None, float | None]]:
+    """The bands that the study of a run set, (lowest, highest) by number; a run without a study has none."""
+    try:
+        given = tomllib.loads(str(run.provenance.get("study") or "")).get("bands", {})
+    except tomllib.TOMLDecodeError:  # a study is a text for people first
+        return {}
+    out = {}
+    for key, pair in given.items() if isinstance(given, dict) else ():
+        if key in maturation.BANDS and isinstance(pair, list) and len(pair) == 2:
+            low, high = (float(b) if isinstance(b, (int, float)) and np.isfinite(b) else None for b in pair)
+            out[key] = (low, high)
+    return out
+
+
 def verdict(run: Reading, control: Reading | None = None) -> list[maturation.Check]:
-    """Every success number that has a band, with the band; beside a control, also how much more the fields shrank."""
-    return maturation.checks(numbers(run), {"the control": numbers(control)} if control is not None else None)
+    """Every number that the run's study gave a band, with it; beside a control, also how much more the fields shrank.
+
+    What the study did not set is not judged: the numbers themselves are those of `numbers`.
+    """
+    set_by_study = bands(run)
+    if not set_by_study:
+        return []
+    controls = {"the control": numbers(control)} if control is not None else None
+    return maturation.checks(numbers(run), controls, set_by_study)

@@ -334,15 +334,16 @@ class Simulation:
         self._tell()
         end = self.simulator.spike + duration / self.simulator.acceleration
         bar = Progress(self.simulator, end) if self._progress else None
-        with Patience() as patience:  # what is recorded of a tick is all of it or nothing
+        with Patience():  # of a second Ctrl-C, while it is sealed
             try:
-                while self.simulator.spike < end - slack(end):
+                with Patience() as patience:  # what is recorded of a tick is all of it or nothing
+                    while self.simulator.spike < end - slack(end):
+                        patience.check()
+                        self._one_piece(end)
+                        self.file.begin()  # it goes: an older run of that name need not come back
+                        if bar is not None:
+                            bar.update()
                     patience.check()
-                    self._one_piece(end)
-                    self.file.begin()  # it goes: an older run of that name need not come back
-                    if bar is not None:
-                        bar.update()
-                patience.check()
             except BaseException as e:
                 raise self._stopped(e) from (None if isinstance(e, KeyboardInterrupt) else e.__cause__)
             finally:
@@ -449,4 +450,5 @@ def simulate(network: Network, duration: float, **options: Any) -> Run:
     options.setdefault("progress", True)
     if isinstance(network, Network):  # before a file is made
         check_duration(network, duration, options.get("tick", 2 * hour), options.get("acceleration", 1.0))
-    return Simulation(network, **options).run(duration).close()
+    with Patience():  # between run and close
+        return Simulation(network, **options).run(duration).close()

@@ -89,6 +89,8 @@ class SpineLike(Protocol):
     def causes(self) -> Causes: ...  # noqa: D102
     @property
     def threshold(self) -> float | None: ...  # noqa: D102
+    @property
+    def by_hand(self) -> bool: ...  # noqa: D102
 
     def story(self) -> str:
         """Its life in a few sentences."""
@@ -114,6 +116,8 @@ class SpinesLike(Protocol):
     projections: list[str]
 
     @property
+    def uid(self) -> NDArray[np.uint64]: ...  # noqa: D102
+    @property
     def post(self) -> I8: ...  # noqa: D102
     @property
     def owner(self) -> I8: ...  # noqa: D102
@@ -128,6 +132,7 @@ class SpinesLike(Protocol):
     @property
     def end(self) -> float: ...  # noqa: D102
 
+    def __getitem__(self, uid: int) -> Any: ...  # noqa: D105
     def longest(self) -> Any:
         """The longest completed life: a `SpineLike`, of a training a `SynapseLike`."""
 
@@ -238,6 +243,9 @@ class RunLike(Protocol):
 
     def spike_windows(self, population: Any) -> F8:
         """The stretches over which they are complete."""
+
+    def counts(self, population: Any) -> NDArray[np.uint32]:
+        """Spike counts of every tick."""
 
     def rates(self, population: Any) -> F8:
         """Mean rate of every cell on each day."""

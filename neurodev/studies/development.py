@@ -9,6 +9,7 @@ from typing import Any
 from neurodev.engine.network import Network, Spines
 from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
+from neurodev.metrics import maturation
 from neurodev.neurons.drive import Drive
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
@@ -16,7 +17,7 @@ from neurodev.structure.places import Sheet
 from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
 
-_SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled")
+_SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled", "bands")
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
 _USE = 'use = [{ kind = "STDP" }]'
@@ -43,6 +44,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     if "data" in t and "population" not in t:
         raise StudyError(f"{study.where('data')}: this is a study of training: neurodev train {study.path}")
     check_keys(study, t, _SECTIONS, ())
+    _check_bands(study)
     sheet = call(study, Sheet, table_at(study, t.get("sheet", {}), ("sheet",), "[sheet]"), ("sheet",))
     net = Network(seed=study.seed if seed is None else seed, sheet=sheet)
     control = _flag(study, t, "shuffled", ()) or shuffled
@@ -66,6 +68,18 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     for name, given in table_at(study, t.get("projection", {}), ("projection",), "[projection.NAME]").items():
         _connect(study, net, name, table_at(study, given, ("projection", name), "[projection.NAME]"), without)
     return net
+
+
+def _check_bands(study: Study) -> None:
+    """``[bands]``: the lowest and the highest of numbers that a report judges."""
+    given = table_at(study, study.table.get("bands", {}), ("bands",), "[bands]")
+    check_keys(study, given, tuple(maturation.BANDS), ("bands",))
+    for key, pair in given.items():
+        numbers = isinstance(pair, list) and all(isinstance(b, (int, float)) and b == b for b in pair)
+        if not numbers or len(pair) != 2 or not pair[0] <= pair[1]:
+            raise StudyError(
+                f"{study.where('bands', key)}: a band is [lowest, highest], such as [-inf, 4.0], got {pair!r}"
+            )
 
 
 def correlated(network: Network) -> list[str]:

@@ -87,7 +87,7 @@ print(json.dumps(out))
 
 OURS = r"""
 import json, sys, resource
-from neurodev import bench_training as b
+from neurodev.bench import training as b
 threads = int(sys.argv[4]) if len(sys.argv) > 4 else 1
 r = b.measure(1 - float(sys.argv[2]), float(sys.argv[1]), threads, int(sys.argv[3]), wall=threads > 1)
 r["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -191,6 +191,7 @@ def test_progress_in_a_file_is_lines(capsys: pytest.CaptureFixture[str], monkeyp
 SCRIPT = """
 import os, signal
 from tests.learn.small import net, trained
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell ignores it
 def ask(t):
     if t.epoch == 2:
         os.kill(os.getpid(), signal.{name})

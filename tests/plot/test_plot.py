@@ -2,6 +2,8 @@
 
 import html
 import io
+import tomllib
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -21,7 +23,7 @@ SINGLES = [
 ]  # fmt: skip
 
 
-def small(path, days, spines=True, turnover=True):
+def small(path, days, spines=True, turnover=True, study=""):
     """A sheet of few cells under Poisson drive."""
     net = nd.Network(seed=3, sheet=nd.Sheet(400, 400))
     a, b = net.add(nd.Poisson(20.0), 64, name="a"), net.add(nd.LIF(), 49, name="b")
@@ -32,7 +34,7 @@ def small(path, days, spines=True, turnover=True):
     q = net.connect(a, b, near, spines=nd.Spines(weight=4), name="map")
     if turnover:
         q.use(nd.STDP("burst"), nd.SpineSize(), nd.Neurotrophin(), nd.Turnover())
-    return nd.simulate(net, days * day, acceleration=7200, to=path, progress=False)
+    return nd.simulate(net, days * day, acceleration=7200, to=path, progress=False, study=study)
 
 
 @pytest.fixture(scope="module")
@@ -131,25 +133,43 @@ def test_report(runs, tmp_path, monkeypatch):
     assert page.count("<img") == 6 and "<svg" in page and "the control" in page and "CONTROL" not in page
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")  # nothing from elsewhere
     short = report.write(runs["short"], tmp_path / "s.html").read_text()
-    assert "not measured" in short and ">nan<" not in short
+    assert "12 hours of life" in short and ">nan<" not in short
     bare = report.write(runs["bare"], tmp_path / "b.html").read_text()
     assert "No projection of this network is on spines" in bare and bare.count("<img") == 1
 
 
-def test_one_verdict(runs, tmp_path, capsys):
-    """Run, report and summary say the same numbers; beside a control one row more."""
-    run, control = runs["long"], runs["control"]
+def test_one_verdict(tmp_path, monkeypatch):
+    """Run and report say the same numbers, those that the study gave a band; without one none."""
+    monkeypatch.setattr(pages, "png", lambda figure: b"png")
+    bands = dict.fromkeys(maturation.BANDS, (0.0, 1.0)) | {"sd": (None, 0.1), "evidence_gap": (1.0, None)}
+    text = "[bands]\n" + "".join(
+        f"{k} = [{'-inf' if low is None else low}, {'inf' if high is None else high}]\n"
+        for k, (low, high) in bands.items()
+    )
+    run, control = small(tmp_path / "a.sqlite", 3, study=text), small(tmp_path / "b.sqlite", 3, study=text)
     checks, n = run.checks(), run.summary()
-    assert [c.name for c in checks] == [c.name for c in maturation.checks(n)] and len(checks) > 10
-    assert {c.name: c.value for c in checks}["peak : final"] == n["peak_to_final"]
+    assert [c[:4] for c in checks] == [c[:4] for c in maturation.checks(n, None, bands)] and len(checks) > 9
+    values = {c.name: c for c in checks}
+    assert values["peak : final"].value == n["peak_to_final"] and values["sd of ln V"].high == 0.1
     beside = run.checks(control)
     assert [c.name for c in beside[:-1]] == [c.name for c in checks] and "the control" in beside[-1].name
     page = report.write(run, tmp_path / "r.html", control).read_text()
     for c in beside:
         value = f"{c.value:.2f}" if np.isfinite(c.value) else "n/a"
         assert f"<td>{html.escape(c.name)}</td><td class=n>{value}</td>" in page
-    short = {c.name for c in runs["short"].checks()}
-    assert "rise of the death rate (SE)" not in short and "peak : final" in short
+    assert "rise of the death rate (SE)" not in values  # too short to have one
+
+
+def test_what_no_study_set_is_not_judged(runs, tmp_path, monkeypatch):
+    assert runs["long"].checks() == [] == runs["long"].checks(runs["control"])
+    monkeypatch.setattr(pages, "png", lambda figure: b"png")
+    page = report.write(runs["long"], tmp_path / "r.html", runs["control"]).read_text()
+    assert "bands" not in page and ">inside<" not in page and "overshoot and pruning" not in page
+    one = small(tmp_path / "a.sqlite", 1, study="[bands]\nsd = [0.0, 9.0]\n")
+    assert [c.name for c in one.checks()] == ["sd of ln V"]
+    shipped = tomllib.loads((Path(nd.__file__).parent / "studies/map.toml").read_text())["bands"]
+    known = {k: tuple(b if np.isfinite(b) else None for b in v) for k, v in shipped.items()}
+    assert known == maturation.BANDS
 
 
 def test_report_is_named_by_its_study(runs):

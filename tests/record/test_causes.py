@@ -326,7 +326,7 @@ def test_what_a_file_says_of_its_causes_is_words_and_colours_only() -> None:
 
 @pytest.mark.parametrize("name", ["development", "training"])
 def test_older_files_keep_telling_the_truth(name: str, tmp_path: Path) -> None:
-    """What the neurodev that wrote them said of them (said.json), word for word."""
+    """What the neurodev that wrote them said of them (said.json), word for word; interventions now by their day."""
     run, said = nd.Run(FILES / f"{name}.sqlite"), SAID[name]
     assert run.log.deaths_by_cause() == said["deaths"] and run.verify() == said["verified"]
     for uid, story in said["stories"].items():

@@ -431,6 +431,23 @@ def test_the_pages_of_another_run_are_never_believed(tmp_path: Path) -> None:
     g.close()
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TRIGGER t AFTER DELETE ON chunk BEGIN DELETE FROM log; END",
+        "CREATE VIEW v AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n",
+        "ALTER TABLE chunk ADD COLUMN more BLOB GENERATED ALWAYS AS (zeroblob(2000000000)) VIRTUAL",
+        "ALTER TABLE chunk RENAME TO old; CREATE VIEW chunk AS SELECT rowid, * FROM old",
+    ],
+)
+def test_a_schema_that_reckons_is_refused(made: str, tmp_path: Path) -> None:
+    _run(tmp_path / "mine", 3)
+    with closing(sqlite3.connect(tmp_path / "mine", isolation_level=None)) as db:
+        db.executescript(made)
+    with pytest.raises(RunFileError, match="damaged|incomplete"):
+        RunFile.open(tmp_path / "mine").read("a")
+
+
 def test_a_row_of_another_run_proves_nothing(tmp_path: Path) -> None:
     _run(tmp_path / "mine", 3)
     _run(tmp_path / "other", 3)

@@ -144,6 +144,22 @@ def test_a_reader_sees_what_was_flushed_and_keeps_seeing_it(path: Path) -> None:
     assert r.sealed and r.read("a").size == 5
 
 
+def test_a_reader_follows_an_array_that_began_empty(path: Path) -> None:
+    with RunFile.create(path) as w:
+        w.append("a", np.zeros(2))
+        w.append("late", np.zeros(0))
+        w.commit()
+        r = RunFile.open(path)
+        assert r.length("late") == 0
+        for k in range(3):
+            w.append("late", np.full(2, float(k)))
+            w.append("a", np.ones(1))
+            w.commit()
+            assert r.read("late").size == 2 * k
+            r.refresh()
+            assert r.read("late").tolist() == np.repeat(np.arange(k + 1.0), 2).tolist() and r.length("a") == 3 + k
+
+
 def test_another_process_reads_while_it_grows_and_does_not_keep_it_from_sealing(path: Path) -> None:
     with RunFile.create(path) as w:
         for k in range(20):

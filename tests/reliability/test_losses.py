@@ -269,9 +269,12 @@ def test_signals_wait_and_handlers_come_back() -> None:
     steps: list[str] = []
     for number, kind in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
         with pytest.raises(kind), Patience() as outer:
-            with Patience():
+            with pytest.raises(kind), Patience() as inner:
                 signal.raise_signal(number)
                 steps.append("inner")
+                inner.check()
+            with Patience():
+                signal.raise_signal(number)
             steps.append("outer")
             outer.check()
         assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
@@ -285,6 +288,26 @@ def test_signals_wait_and_handlers_come_back() -> None:
         assert own == [signal.SIGTERM]
     finally:
         signal.signal(signal.SIGTERM, before[1])
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_ctrl_c_between_run_and_close_loses_nothing(
+    late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in the last piece, once when the bar has gone: sealed either way, and what is said is so."""
+    piece, ended = nd.Simulation._one_piece, nd.Simulation.close
+
+    def press(sim: nd.Simulation, *end: float) -> Any:
+        if late or sim.simulator.n_tick == 7:
+            signal.raise_signal(signal.SIGINT)
+        return (ended if late else piece)(sim, *end)  # type: ignore[call-arg]
+
+    monkeypatch.setattr(nd.Simulation, "close" if late else "_one_piece", press)
+    with pytest.raises(KeyboardInterrupt):
+        nd.simulate(grown(), 2 * day, acceleration=7200 * 24, tick=6 * hour, to=tmp_path / "r.sqlite", progress=False)
+    left = nd.Run(tmp_path / "r.sqlite")
+    assert left.file.sealed and left.n_tick == 8 and left.verify() > 0
+    assert left.file.item("finished") == (True if late else "interrupted")
 
 
 def test_ctrl_c_while_closing_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

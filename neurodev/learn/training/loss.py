@@ -83,10 +83,7 @@ def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[f
             f"loss {loss.name}: the gradient must be a Current of (steps, samples, units) {wanted} like y, got {what}"
         )
     if np.ndim(scores) != 2 or len(scores) != labels.size:
-        raise ParameterError(
-            f"loss {loss.name}: scores need one row per sample, {labels.size}, and one column per class, got "
-            f"{np.shape(scores)}"
-        )
+        raise ParameterError(f"loss {loss.name}: scores need one row per sample, {labels.size}, got {np.shape(scores)}")
     scores = np.asarray(scores)
     right = np.asarray(loss.right(scores, labels))
     if right.shape != labels.shape:

@@ -44,4 +44,8 @@ class Pace:
         """
         self._done += 1
         self._bar.update(self._done, f"epoch {epoch} of {self._epochs}, loss {loss:.4f}")
+        self.check()
+
+    def check(self) -> None:
+        """Let act what was asked for meanwhile, as long as somebody can still seal the file."""
         self._patience.check()

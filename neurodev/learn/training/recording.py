@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import StudyError
+from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.training.checkpoint import check_state, pack, restore, state_of, unpack
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.description import differences, told
@@ -48,6 +48,8 @@ class TrainingRecord:
         self.path = path = absolute(scratch_file("training") if to is None else to)
         self._lengths: dict[str, int] = {}  # epochs that each series has
         self._closed = False
+        if resume and overwrite:
+            raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         if resume:
             self._resume()
             return
@@ -126,8 +128,9 @@ class TrainingRecord:
         found = differences(self.trainer.description, theirs)
         if found:
             raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
+        t = self.trainer
         # looked at before what is younger is dropped; the older one is tried if the last is damaged
-        self.file, _, data = RunFile.resume(self.path, lambda data: check_state(self.trainer, unpack(data)))
+        self.file, _, data = RunFile.resume(self.path, lambda data: check_state(t, unpack(data)))
         self.causes = self._resumed_causes()
         self.recorder = Recorder(self.file, "none", causes=self.causes)
         try:
@@ -224,11 +227,14 @@ class TrainingRecord:
         if self._closed:
             return
         self._closed = True
+        if finished is not True and self.file.older_waits:  # it never got going: the older run comes back
+            self.file.discard()
+            return
         with Patience():
             self._seal(finished)
 
     def _seal(self, finished: Any) -> None:
-        if self.file.failed:  # nothing can be written that would fit what is there
+        if self.file.failed:
             self.file.abandon()
             return
         try:

@@ -62,8 +62,6 @@ class Trainer:
         Built, that is made with ``inputs=``.
     data : Dataset
     encoder : Encoder
-        If not given, one that fits the samples: `Bernoulli` for images, `Binned` for spike trains, `Frames` where a
-        sample is a sequence of inputs of the model.
     loss : str, Loss or callable
         See `neurodev.learn.training.loss.LOSSES`.
     optimiser : Optimiser
@@ -103,6 +101,8 @@ class Trainer:
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
+    overwrite : bool
+        Replace a run file of that name, when the first epoch is written; otherwise it is refused.
 
     Raises
     ------
@@ -178,18 +178,7 @@ class Trainer:
         self.optimiser, self.methods = door.own(self.optimiser), [door.own(m) for m in self.methods]
         self.loss = as_loss(loss)
         self.description = description.training(self)
-        self.workers = Workers(model, self.loss, threads, self.encoder.steps)
-        self.epoch, self.step, self.history = 0, 0, list[Epoch]()
-        self.alarms = alarms.Alarms()
-        self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
-        self.confusion = np.zeros((data.n_class, data.n_class), dtype=np.int64)
-        self.evaluated: dict[str, Counters] = {}
-        self.steps_per_epoch = door.steps_per_epoch(len(data.y_train), self.batch, self.epochs)
-        self.logs = {name: StructuralLog() for name in model.weights_of()}
-        self.births = {name: [0, 0] for name in self.logs}
-        self.causes = Causes.of(self.methods)
-        self._skip = False
-        self._asked: list[bool] = []
+        self._begin(threads)
         door.take(self.optimiser, *self.methods)
         self._prepare()
         self.record = TrainingRecord(self, to, resume, overwrite)
@@ -197,6 +186,21 @@ class Trainer:
         vars(self.model)["claim"] = self._claim
 
     # ------------------------------------------------------------------ the door
+
+    def _begin(self, threads: int) -> None:
+        """Nothing is done yet."""
+        self.workers = Workers(self.model, self.loss, threads, self.encoder.steps)
+        self.epoch, self.step, self.history = 0, 0, list[Epoch]()
+        self.alarms = alarms.Alarms()
+        self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
+        self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
+        self.evaluated: dict[str, Counters] = {}
+        self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self.batch, self.epochs)
+        self.logs = {name: StructuralLog() for name in self.weights()}
+        self.births = {name: [0, 0] for name in self.logs}
+        self.causes = Causes.of(self.methods)
+        self._skip = False
+        self._asked: list[bool] = []
 
     def _check_data(self) -> None:
         if self.model.inputs is None:
@@ -442,6 +446,7 @@ class Trainer:
                     self._one_epoch(pace)
                     if self._enough():
                         break
+                pace.check()
             except BaseException as e:
                 done = self.record.stop(
                     "interrupted" if isinstance(e, (KeyboardInterrupt, SystemExit)) else f"stopped: {e}"

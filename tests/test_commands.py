@@ -1,0 +1,250 @@
+"""Every command and every option that the parser knows is run: one that no invocation below uses fails this file."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import io
+import json
+import re
+import runpy
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from neurodev import cli, jit
+from neurodev.cli import main
+from neurodev.runs.run import Run
+from tests.studies.test_study_door import BASE
+
+ROOT = Path(__file__).parents[1]
+STUDIES = Path(cli.__file__).parent / "studies"
+pytestmark = pytest.mark.skipif(not jit.ENABLED, reason="whole runs")
+
+LIFE = BASE.replace('kind = "Poisson"', 'kind = "RetinalWaves"').replace(
+    "weight = 3.0", 'spines = {weight = 9.0}\nuse = [{kind = "SpineSize"}, {kind = "Turnover", early = 9, late = 9}]'
+)
+LIFE = LIFE.replace('"1 second"', '"1 day"').replace('"100 ms"', '"2 hour"\nacceleration = 120')
+LEARN = """
+[data]
+kind = "digits"
+train = 60
+test = 20
+[encoder]
+steps = 4
+[network]
+hidden = [12]
+[train]
+epochs = 1
+batch = 20
+[[method]]
+kind = "NDSNN"
+sparsity = 0.5
+every = 1
+"""
+FEW = ["--set", "data.train=40", "--set", "data.test=20", "--set", "encoder.steps=3", "--set", "network.hidden=[8]",
+       "--set", "train.epochs=1", "--set", "method.NDSNN.every=1"]  # fmt: skip
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Each command with its parser, and the whole under an empty name."""
+    whole = cli._parser()
+    (sub,) = [a for a in whole._actions if isinstance(a, argparse._SubParsersAction)]
+    return {"": whole, **sub.choices}
+
+
+def options(command: str) -> list[argparse.Action]:
+    skipped = (argparse._HelpAction, argparse._SubParsersAction)
+    return [a for a in parsers()[command]._actions if not isinstance(a, skipped)]
+
+
+def known(command: str, option: str) -> list[str]:
+    """An option, if the command has it."""
+    return [option] if any(option in a.option_strings for a in options(command)) else []
+
+
+# in this order, in one folder: the words of each, and the status that it ends with
+INVOCATIONS: list[tuple[list[str], int]] = [
+    (["new", "mine"], 0),
+    (["new", "learn", "--training"], 0),
+    (["run", "life.toml", "--quiet", "--to", "life.sqlite", *known("run", "--overwrite")], 0),
+    (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour"], 0),
+    (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
+    (["report", "life.sqlite"], 0),
+    (["spine", "life.sqlite", "longest", "--figure", "spine.png"], 0),
+    (["spine", "life.sqlite", "1"], 0),
+    (["info", "life.sqlite", "--verify"], 0),
+    (["show"], 0),
+    (["show", "SpineSize", "--set", "noise=false", "--plot", "size.png"], 0),
+    (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour"], 0),
+    (["train", "few.toml", "--quiet", "--threads", "1", "--to", "few.sqlite", *known("train", "--overwrite")], 0),
+    (["train", "few.toml", "--quiet", "--threads", "2", "--to", "few.sqlite", "--resume"], 0),
+    (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1"], 0),
+    (["train", "--quiet", *FEW], 0),
+    (["bench", "spines", "--scale", "0.02"], 0),
+    (["bench", "spines", "--scale", "0.02", "--json"], 0),
+    (["demo", "--to", "sheet", "--days", "0.1", *known("demo", "--overwrite")], 0),
+    (["--debug", "info", "nothing.sqlite"], 2),
+]  # fmt: skip
+
+
+def asked(command: str) -> argparse.Namespace:
+    """What the invocations give to a command, each option once at least: its values, by destination."""
+    given = argparse.Namespace()
+    for words, _ in INVOCATIONS:
+        args = cli._parser().parse_args(words)
+        if command in ("", args.command):
+            for key, value in vars(args).items():
+                setattr(given, key, [*getattr(given, key, []), value])
+    return given
+
+
+@pytest.mark.parametrize("command", parsers())
+def test_every_command_and_option_has_an_invocation(command: str) -> None:
+    given = asked(command)
+    assert vars(given), f"no invocation of {command}"
+    for action in options(command):
+        values = getattr(given, action.dest, [])
+        typed = any(o in words for o in action.option_strings for words, _ in INVOCATIONS if words[0] == command)
+        assert typed or [v for v in values if v != action.default], (
+            f"no invocation of {command} uses {action.option_strings or action.dest}"
+        )
+        if action.choices:
+            assert set(action.choices) <= set(values), f"{command}: {action.dest} is not tried with {action.choices}"
+
+
+def test_all_invocations_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, as a user types them; what each writes is there."""
+    pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    Path("life.toml").write_text(LIFE)
+    Path("few.toml").write_text(LEARN)
+    shipped = tmp_path / "shipped"  # the demo's own study, in small
+    shipped.mkdir()
+    text = re.sub(r"^n = (\d+)$", lambda m: f"n = {int(m[1]) // 8}", (STUDIES / "map.toml").read_text(), flags=re.M)
+    text = re.sub(r"inputs = [2-4]0 ", "inputs = 9 ", text)
+    (shipped / "map.toml").write_text(text)
+    (shipped / "digits.toml").write_text((STUDIES / "digits.toml").read_text())
+    monkeypatch.setattr(cli, "files", lambda package: shipped)
+    said = {}
+    for words, status in INVOCATIONS:
+        assert main(words) == status, words
+        out, err = capsys.readouterr()
+        said[" ".join(words[:3])] = out
+        assert ("neurodev: " in err) == (status != 0) and ("Traceback" in err) == ("--debug" in words), words
+    here = {p.name for p in tmp_path.iterdir()}
+    assert here >= {
+        "mine.toml", "learn.toml", "life.sqlite", "life-seed1.sqlite", "life-seed2.sqlite", "page.html", "life.html",
+        "spine.png", "spine-1.png", "size.png", "few.sqlite", "few-seed0.sqlite", "few-seed1.sqlite", "digits.sqlite",
+    }  # fmt: skip
+    assert not [n for n in here if n.endswith((".part", "-wal", "-shm")) or n.startswith(".")]
+    assert {p.name for p in (tmp_path / "sheet").iterdir()} >= {
+        "map.toml",
+        "map.sqlite",
+        "control.sqlite",
+        "report.html",
+    }
+    assert "From 8.0 spines" in said["demo --to sheet"] and "OUTSIDE" in said["demo --to sheet"]
+    assert "the log replays" in said["info life.sqlite --verify"]
+    assert json.loads(said["bench spines --scale"])["name"] == "spines"
+    assert [Run(f"life-seed{k}.sqlite").provenance["seed"] for k in (1, 2)] == [1, 2]
+    assert "control: life-seed1.sqlite" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("command", [c for c in parsers() if c])
+def test_every_command_tells_of_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0 and f"neurodev {command}" in said
+    page = (ROOT / "docs/reference/command-line.md").read_text()
+    assert f"`neurodev {command}" in page, "the manual's list of commands"
+    assert f"{command}" in (cli.__doc__ or "")
+
+
+@pytest.mark.parametrize("scale", ["nan", "inf", "-1", "0", "1e9"])
+def test_a_scale_that_no_memory_holds(scale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "brunel", "--scale", scale]) == 2
+    assert "--scale must" in capsys.readouterr().err
+
+
+def test_an_interrupt_says_what_the_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not "sealed" of a file that was not yet there, or that is another command's."""
+    from neurodev.simulation.simulate import Simulation
+
+    monkeypatch.chdir(tmp_path)
+    Path("life.toml").write_text(LIFE)
+    assert main(["run", "life.toml", "--quiet", "--set", "run.duration=2 hour"]) == 0
+
+    def pressed(*args, **words):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr("neurodev.plot.report.write", pressed)
+        assert main(["report", "life.sqlite"]) == 130
+    assert capsys.readouterr().err == "neurodev: interrupted\n"
+    real = Simulation.run
+
+    def later(self, duration):
+        real(self, 0.5 * duration)
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            self._seal("interrupted")
+            raise
+
+    monkeypatch.setattr(Simulation, "run", later)
+    assert main(["run", "life.toml", "--quiet", "--to", "other.sqlite"]) == 130
+    said = capsys.readouterr().err
+    assert "other.sqlite: 12 hours of life, ended early (interrupted)" in said
+
+
+# ------------------------------------------------------------------ programs beside the package
+
+
+PROGRAMS = sorted([*(ROOT / "tests/benchmarks").glob("*.py"), *(ROOT / "analysis").glob("*.py")])
+
+
+def calls(tree: ast.AST) -> list[tuple[str, str]]:
+    """(module, name) of everything that a program takes from the package, also inside of functions."""
+    found = [(n.module or "", a.name) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names]
+    return [(m, name) for m, name in found if m.split(".")[0] in ("neurodev", "analysis")]
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda p: p.stem)
+def test_programs_name_what_is_there(path: Path) -> None:
+    for module, name in calls(ast.parse(path.read_text(encoding="utf-8"))):
+        found = importlib.import_module(module)
+        assert hasattr(found, name) or importlib.import_module(f"{module}.{name}"), (path.name, module, name)
+
+
+def test_our_side_of_the_benchmark_beside_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that `train_fc.py` hands to an interpreter, with the words that it hands over."""
+    code = runpy.run_path(str(ROOT / "tests/benchmarks/train_fc.py"))["OURS"]
+    monkeypatch.setattr(sys, "argv", ["-", "0.05", "0.99", "1", "1"])
+    out = io.StringIO()
+    with redirect_stdout(out):
+        exec(code, {})
+    result = json.loads(out.getvalue())
+    assert result["seconds"] > 0 and set(result["rates"]) == {"lif1", "lif2"} and result["peak_mb"] > 0
+
+
+def test_the_cost_of_training_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from analysis import training_cost
+
+    def little(densities=(1.0, 0.01), rates=(0.02, 0.05, 0.13), repeats=1, wall=True):
+        return [
+            {"density": d, "input_rate": r, "seconds": 1e-3 * d + r} for r in rates for d in densities
+        ]  # fmt: skip
+
+    monkeypatch.setattr(training_cost.bench_training, "scaling", little)
+    monkeypatch.setattr(sys, "argv", ["training_cost", "--to", str(tmp_path / "a.png"), "--repeats", "1"])
+    training_cost.main()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
