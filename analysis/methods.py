@@ -103,7 +103,10 @@ def resumed(
     if to.is_file():
         with RunFile.open(to) as file:
             resume = bool(file.checkpoints())
-    t = training.trainer(s, to, seed=seed, data=data, threads=threads, progress=progress, resume=resume)
+    begun = to.is_file() and not resume  # broken off before its first checkpoint
+    t = training.trainer(
+        s, to, seed=seed, data=data, threads=threads, progress=progress, resume=resume, overwrite=begun
+    )  # fmt: skip
     t.fit()
     return t.close()
 

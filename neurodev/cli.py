@@ -327,7 +327,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _COMMANDS[args.command](args)
     except KeyboardInterrupt as e:
-        _say(f"neurodev: {e or _interrupted(args.begun)}", file=sys.stderr)
+        _say(f"neurodev: {str(e) or _interrupted(args.begun)}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who read our words has enough of them
         return 1
