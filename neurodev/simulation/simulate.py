@@ -429,15 +429,15 @@ class Simulation:
         """
         if not self._closed:
             with self._alone("close"), Patience():
-                if self._schedule:
-                    late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
-                    warnings.warn(
-                        f"{len(self._schedule)} interventions were never made, the run ended at {self.spike:g} ms of "
-                        f"spikes before their time: {late}",
-                        UserWarning,
-                        stacklevel=2,
-                    )
                 self._seal(True)
+            if self._schedule:
+                late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
+                warnings.warn(
+                    f"{len(self._schedule)} interventions were never made, the run ended at {self.spike:g} ms of "
+                    f"spikes before their time: {late}",
+                    UserWarning,
+                    stacklevel=2,
+                )
         return Run(self.path)
 
 
