@@ -143,10 +143,8 @@ class Trainer:
         overwrite: bool = False,
     ):
         self.model = door.instance("model", model, Sequential, "a Sequential of layers")
-        self.encoder: Encoder = door.instance(
-            "encoder", encoder_for(getattr(data, "x_train", None), self.model.inputs) if encoder is None else encoder,
-            Encoder, "an encoder, such as Bernoulli(20)",
-        )  # fmt: skip
+        encoder = encoder_for(getattr(data, "x_train", None), model.inputs) if encoder is None else encoder
+        self.encoder: Encoder = door.instance("encoder", encoder, Encoder, "an encoder, such as Bernoulli(20)")
         self.optimiser: Any = door.instance(
             "optimiser", optimiser if optimiser is not None else Adam(1e-3), OptimiserBase,
             "an optimiser, such as Adam(1e-3)",
