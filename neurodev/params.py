@@ -48,7 +48,6 @@ def param(
     choices: Sequence[Any] | None = None,
     array: bool = False,
     none: bool = False,
-    init: bool = True,
 ) -> Any:
     """A dataclass field that knows its unit, clock, range and source.
 
@@ -72,8 +71,6 @@ def param(
         Whether a per-neuron array is accepted as well as a scalar.
     none : bool
         Whether None is accepted.
-    init : bool
-        Whether it can be given; False for what a subclass derives from its other parameters.
     """
     if unit not in UNITS:
         raise ParameterError(f"unit {unit!r} is not one of {sorted(UNITS)}")
@@ -85,11 +82,11 @@ def param(
         "given": default is ...,
     }  # fmt: skip
     if default is ...:
-        return field(metadata=meta, init=init)
-    return field(default=default, metadata=meta, init=init)
+        return field(metadata=meta)
+    return field(default=default, metadata=meta)
 
 
-def _scalar(value: Any) -> Any:
+def scalar(value: Any) -> Any:
     """What a NumPy, pandas or 0-d array scalar holds, as Python has it; anything else as it is."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
@@ -104,7 +101,7 @@ def number(value: Any, where: str, unit: str = "1") -> float:
     ParameterError
         Naming `where`, the value and the unit.
     """
-    plain = _scalar(value)
+    plain = scalar(value)
     if isinstance(plain, str):
         return in_unit(plain, unit, where)
     if isinstance(plain, bool) or not isinstance(plain, Real):
@@ -126,7 +123,7 @@ def whole(value: Any, where: str, low: int | None = None, high: int = _LARGEST) 
     ParameterError
         Naming `where`, the value and the range.
     """
-    plain = _scalar(value)
+    plain = scalar(value)
     wanted = "a whole number" if low is None else f"a whole number of at least {low}"
     if isinstance(plain, bool) or not isinstance(plain, Real):
         raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
@@ -154,6 +151,8 @@ def wholes(value: Any, where: str) -> Any:
     import numpy as np
 
     try:
+        if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+            raise ValueError("masked")
         a = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be whole numbers, got {shown(value)}") from None
@@ -181,16 +180,18 @@ def numbers(value: Any, where: str, unit: str = "1") -> Any:
     """
     import numpy as np
 
-    if isinstance(_scalar(value), (str, bool)):
-        plain = _scalar(value)
+    if isinstance(scalar(value), (str, bool)):
+        plain = scalar(value)
         if isinstance(plain, str):
             return in_unit(plain, unit, where) if parts(plain) else _refuse_numbers(where, unit, value)
         _refuse_numbers(where, unit, value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ParameterError(f"{where} has masked entries: fill them or leave them out, got {shown(value)}")
     try:
         values = np.asarray(value)
         fits = values.dtype.kind in "iuf" or values.size == 0 and values.dtype.kind != "b"
-        if not fits and values.dtype.kind == "O" and all(isinstance(_scalar(v), Real) for v in values.ravel()):
-            values, fits = values.astype(np.float64), not any(isinstance(_scalar(v), bool) for v in values.ravel())
+        if not fits and values.dtype.kind == "O" and all(isinstance(scalar(v), Real) for v in values.ravel()):
+            values, fits = values.astype(np.float64), not any(isinstance(scalar(v), bool) for v in values.ravel())
         if not fits:
             _refuse_numbers(where, unit, value)
     except ParameterError:
@@ -236,15 +237,15 @@ def _checked(where: str, f: Field[Any], value: Any) -> Any:
     """The value of one parameter as it is kept, or an error."""
     meta, kind = f.metadata, str(getattr(f.type, "__name__", f.type)).partition(" ")[0]
     if meta["choices"] is not None:
-        plain = _scalar(value)
+        plain = scalar(value)
         if not isinstance(plain, (str, int, float)) or plain not in meta["choices"]:
             hint = nearest(str(plain), [str(c) for c in meta["choices"]])
             raise ParameterError(f"{where} must be one of {meta['choices']}, got {shown(value)}{hint}")
         return plain
     if isinstance(f.default, bool) or kind == "bool":
-        return as_flag(_scalar(value), where)
+        return as_flag(scalar(value), where)
     if isinstance(f.default, str) or kind == "str":
-        plain = _scalar(value)
+        plain = scalar(value)
         if not isinstance(plain, str):
             raise ParameterError(f"{where} must be a word, got {shown(value)}")
         return plain
@@ -316,7 +317,9 @@ def as_number(
     value: Any, argument: str, unit: str = "", *, low: float = -math.inf, high: float = math.inf,
     above: float = -math.inf, cure: str = "",
 ) -> float:  # fmt: skip
-    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True and text are none.
+    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True is none.
+
+    A text with a unit of the dimension of `unit` is converted, any other is refused.
 
     Parameters
     ----------
@@ -344,8 +347,8 @@ def as_number(
     what = f"{argument} must be {wanted}, got {shown(value)}" + (f"; {cure}" if cure else "")
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if isinstance(value, str) and parts(value):
-        value = in_unit(value, unit or "1", argument)
+    if isinstance(value, str) and parts(value) and (word := unit.partition(" ")[0]) in UNITS:
+        value = in_unit(value, word, argument)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ParameterError(what)
     try:

@@ -21,7 +21,7 @@ from neurodev import metrics, registry
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.learn.eventprop.flow import EventNeuron
 from neurodev.metrics import cost, integration, maps, sizes, spikes, topology, turnover
-from neurodev.params import number, numbers, whole, wholes
+from neurodev.params import as_number, number, numbers, whole, wholes
 
 SENSELESS: dict[str, Any] = {
     "a word": "no", "a voltage": "1 mV", "a time": "3 ms", "NaN": math.nan, "infinity": math.inf,
@@ -29,6 +29,7 @@ SENSELESS: dict[str, Any] = {
     "huge": 1e300, "a huge whole": 10**400, "1e12": 10**12, "empty": [], "ragged": [[1.0, 2.0], [3.0]],
     "three dimensions": np.ones((2, 2, 2)), "True": True, "a mask": np.array([True, False]), "None": None,
     "an object": object(), "a class": dict, "a table": {}, "a set": {1, 2}, "complex": 1j, "bytes": b"x",
+    "a masked entry": np.ma.array([1.0, 2.0], mask=[False, True]),
     "NaN in an array": np.array([1.0, math.nan]), "a function": len, "words": np.array(["a"]),
 }  # fmt: skip
 # what a thing needs beside the parameter that is tried
@@ -103,7 +104,9 @@ def test_a_parameter_takes_what_it_says_of_itself_and_nothing_else(thing: Any) -
                 said = str(e)
                 assert "does not fit" not in said, f"{given}: nobody looked at it: {said}"
                 if not fits(f, value):
-                    assert f"{thing.__name__}.{f.name}" in said, f"{given} is refused without its name: {said}"
+                    assert f"{thing.__name__}.{f.name}" in said or said.startswith(f.name), (
+                        f"{given} is refused without its name: {said}"
+                    )
                     assert "got" in said or ", not " in said, f"{given} is refused without the value: {said}"
                 continue
             assert fits(f, value), f"{given} was accepted"
@@ -249,6 +252,10 @@ def test_a_number_knows_its_dimension() -> None:
     assert number("14 1/day", "b", "1/day") == number("14 /day", "b", "1/day") == 14.0
     assert number("5 Hz", "r", "1/ms") == 0.005 and number("0.005 1/ms", "r", "Hz") == pytest.approx(5.0)
     assert numbers("1 nA", "i", "pA") == 1000.0 and nd.LIF(tau="0.02 second").tau == 20.0
+    assert as_number("2 minute", "t", "ms of life") == 120_000.0 and as_number("5 Hz", "r", "Hz", low=0.0) == 5.0
+    for wrong, of in (("1 mV", "ms"), ("1 mV", ""), ("two", "ms"), ("2", "ms"), (True, "ms"), (math.nan, "ms")):
+        with pytest.raises(ParameterError, match="^t must be a"):
+            as_number(wrong, "t", of)
     for text, unit, said in (
         ("1 mV", "ms", r"duration must be a number in ms \(a time\), got '1 mV', which is a voltage"),
         ("3 ms", "mV", "which is a time"), ("3 ms", "1", "must be a plain number, got '3 ms'"),

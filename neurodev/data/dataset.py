@@ -51,6 +51,11 @@ class SpikeTrains(metaclass=Spoken):
     grid: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("times", "cells", "offsets"):
+            if not hasattr(getattr(self, name), "dtype"):
+                raise ParameterError(
+                    f"{name} must be an array, got {shown(getattr(self, name))}: SpikeTrains.of makes trains of lists"
+                )
         t, c, o = as_times(self.times, "times"), wholes(self.cells, "cells"), wholes(self.offsets, "offsets")
         duration, n_cell = number(self.duration, "duration", "ms"), whole(self.n_cell, "n_cell", 1)
         if not 0.0 < duration < np.inf:
@@ -251,9 +256,13 @@ def samples_of(x: Any, where: str) -> Any:
     """
     if isinstance(x, SpikeTrains):
         return x
+    if isinstance(x, (list, tuple)):
+        raise ParameterError(
+            f"{where} must be an array (n, ...) or SpikeTrains, got a {type(x).__name__}: np.asarray(x)"
+        )
     try:
         a = np.asarray(x)
-    except Exception:  # lists of different lengths, objects that are no arrays
+    except Exception:  # objects that are no arrays
         a = np.zeros((), dtype=object)
     if a.ndim < 1 or a.dtype.kind not in "iufb":
         raise ParameterError(f"{where} must be an array (n, ...) of numbers or SpikeTrains, got {shown(x)}")
@@ -285,7 +294,7 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
             f"{where}: labels must be whole numbers, class numbers from 0, got {y.dtype}; numbers to be met as such "
             "(regression) are not trained on: sort them into classes"
         )
-    y = wholes(y, where)
+    y = np.asarray(wholes(y, where), dtype=np.int64)
     wrong = (y < 0) | (y >= n_class)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])

@@ -81,8 +81,8 @@ def bernoulli(
     f = np.ascontiguousarray(_samples(x))
     flat = f.reshape(f.shape[0], math.prod(f.shape[1:]))
     which: I8 = np.arange(f.shape[0], dtype=np.int64) if samples is None else wholes(samples, "samples")
-    if which.shape != (f.shape[0],):
-        raise ParameterError(f"samples must have shape {(f.shape[0],)}, got {which.shape}")
+    if which.shape != (f.shape[0],) or np.any(which < 0):
+        raise ParameterError(f"samples must be numbers >= 0 of shape {(f.shape[0],)}, got {shown(which)}")
     check_memory(float(flat.size) * n_step, f"{flat.size} values in {n_step} steps", "take fewer samples or steps")
     out = np.zeros((f.shape[0], n_step, flat.shape[1]), dtype=np.uint8)
     stream = rng.key(rng.check_seed(seed), "bernoulli", whole(epoch, "epoch"))

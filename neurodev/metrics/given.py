@@ -30,11 +30,28 @@ def floats(values: ArrayLike, where: str, ndim: int | None = None) -> F8:
         If they are none, or not of so many dimensions.
     """
     try:
-        a = np.asarray(values, dtype=np.float64)
+        a = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan) if np.ma.is_masked(values) else values
+        a = np.asarray(a, dtype=np.float64)
     except (TypeError, ValueError):
         raise ParameterError(f"{where} must be numbers, got {shown(values)}") from None
     if ndim is not None and a.ndim != ndim:
         raise ParameterError(f"{where} must have {ndim} dimension(s), got shape {a.shape}")
+    return a
+
+
+def couples(values: ArrayLike, where: str) -> F8:
+    """Numbers (n, 2); an empty list is none of them.  Other shapes with as many numbers are refused.
+
+    Raises
+    ------
+    ParameterError
+        With the shape.
+    """
+    a = floats(values, where)
+    if not a.size:
+        return np.zeros((0, 2))
+    if a.ndim != 2 or a.shape[1] != 2:
+        raise ParameterError(f"{where} must be (n, 2), got shape {a.shape}")
     return a
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError
-from neurodev.metrics.given import flags, floats, indices, metric
+from neurodev.metrics.given import couples, flags, floats, indices, metric
 from neurodev.params import whole
 
 DECADE = float(np.log(10.0))
@@ -271,7 +271,7 @@ def partner_pairs(size: ArrayLike, axon: ArrayLike, dendrite: ArrayLike, first_t
 @metric
 def pair_correlation(pairs: ArrayLike) -> float:
     """Correlation within pairs (n, 2) whose order means nothing: each counts both ways round (Fisher's intraclass)."""
-    p = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    p = couples(pairs, "pairs")
     return correlation(np.concatenate([p[:, 0], p[:, 1]]), np.concatenate([p[:, 1], p[:, 0]])) if len(p) > 1 else NAN
 
 
@@ -281,7 +281,7 @@ def pair_cv(pairs: ArrayLike) -> F8:
 
     ``sqrt(2) |a - b| / (a + b)``, the sd with n - 1 = 1.  Source: Bartol et al. 2015, doi 10.7554/eLife.10778.
     """
-    p = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    p = couples(pairs, "pairs")
     if np.any(p <= 0):
         raise ParameterError(f"pairs must hold positive sizes, not logarithms, got {p.min()!r}")
     return np.asarray(np.sqrt(2.0) * np.abs(p[:, 0] - p[:, 1]) / p.sum(axis=1), dtype=np.float64)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, shown
-from neurodev.metrics.given import floats, metric, positive
+from neurodev.metrics.given import couples, floats, metric, positive
 from neurodev.metrics.given import indices as places
 from neurodev.params import check_memory, whole
 
@@ -41,7 +41,7 @@ def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) 
     return np.asarray(sums * 1e3 / (ticks * tick_spike), dtype=np.float64)
 
 
-def slack(time: F8) -> F8:
+def _slack(time: F8) -> F8:
     """Two times near these that differ by less are one: a few roundings, which far from zero are more than 1e-9 ms."""
     return np.maximum(1e-9, 8.0 * np.spacing(np.abs(time)))
 
@@ -59,12 +59,12 @@ def _intervals(
     t, i = t[order], i[order]
     same = i[1:] == i[:-1]
     if windows is not None:
-        w = np.asarray(windows, dtype=float).reshape(-1, 2)
+        w = couples(windows, "windows")
         w = w[np.argsort(w[:, 0])]
         # two stretches that touch are one: what counts is whether anything is missing in between
-        gap = np.cumsum(np.concatenate([[0], w[1:, 0] > w[:-1, 1] + slack(w[:-1, 1])])) if w.shape[0] else np.zeros(0)
+        gap = np.cumsum(np.concatenate([[0], w[1:, 0] > w[:-1, 1] + _slack(w[:-1, 1])])) if w.shape[0] else np.zeros(0)
         which = np.searchsorted(w[:, 0], t, side="right") - 1
-        inside = (which >= 0) & (t <= w[np.maximum(which, 0), 1] + slack(t)) if w.shape[0] else np.zeros(t.size, bool)
+        inside = (which >= 0) & (t <= w[np.maximum(which, 0), 1] + _slack(t)) if w.shape[0] else np.zeros(t.size, bool)
         part = np.where(inside, gap[np.maximum(which, 0)] if w.shape[0] else 0, -1)
         same &= inside[1:] & inside[:-1] & (part[1:] == part[:-1])
     return np.diff(t)[same], i[1:][same]
@@ -179,18 +179,20 @@ def _grouped(bins: I8, count: I8) -> tuple[I8, I8, I8, I8, I8]:
 
 def _stretches(windows: ArrayLike) -> F8:
     """Stretches (n, 2) in order of time, those that touch or overlap made one."""
-    w = np.asarray(windows, dtype=float).reshape(-1, 2)
+    w = couples(windows, "windows")
     w = w[np.argsort(w[:, 0])]
     if not w.shape[0]:
         return w
     until = np.maximum.accumulate(w[:, 1])
-    begin = np.flatnonzero(np.concatenate([[True], w[1:, 0] > until[:-1] + slack(until[:-1])]))
+    begin = np.flatnonzero(np.concatenate([[True], w[1:, 0] > until[:-1] + _slack(until[:-1])]))
     return np.column_stack([w[begin, 0], until[np.append(begin[1:], w.shape[0]) - 1]])
 
 
 def _placed(times: ArrayLike, windows: ArrayLike | None) -> tuple[F8, I8, F8]:
     """Spikes within stretches in order of time, the stretch of each, and the stretches (n, 2); one if not given."""
-    t = np.sort(np.asarray(times, dtype=float))
+    t = np.sort(floats(times, "times", 1))
+    if not np.all(np.isfinite(t)):
+        raise ParameterError("times must be finite: they hold NaN or infinity")
     if windows is not None:
         stretches = _stretches(windows)
     else:
@@ -246,9 +248,9 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
             )
     if not width > 0 or not np.isfinite(width):
         raise ParameterError(f"width must be a positive number of ms, got {shown(width)}")
-    n_bin = np.ceil((stretches[:, 1] - stretches[:, 0] - slack(stretches[:, 1])) / width - 1e-9).astype(np.int64)
+    n_bin = np.ceil((stretches[:, 1] - stretches[:, 0] - _slack(stretches[:, 1])) / width - 1e-9).astype(np.int64)
     offset = np.concatenate([[0], np.cumsum(n_bin + 2)]).astype(np.int64)  # a gap, so that stretches never touch
-    local = np.floor((t - stretches[where, 0] + slack(t)) / width + 1e-9).astype(np.int64)
+    local = np.floor((t - stretches[where, 0] + _slack(t)) / width + 1e-9).astype(np.int64)
     bins, count = np.unique(local + offset[where], return_counts=True)
     begin, size, duration, first, second = _grouped(bins, count.astype(np.int64))
     stretch = np.searchsorted(offset, begin, side="right") - 1

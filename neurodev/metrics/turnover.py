@@ -107,6 +107,8 @@ def _seen(present: ArrayLike) -> NDArray[np.bool_]:
     p = np.asarray(present)
     if p.ndim != 2:
         raise ParameterError(f"present must be (n, n_session), got shape {p.shape}; for sizes give sizes > 0")
+    if p.dtype.kind not in "biuf":
+        raise ParameterError(f"present must hold True or False, or sizes, got {p.dtype}")
     if p.dtype.kind == "f" and np.isnan(p).any():
         raise ParameterError("present holds NaN: give np.isfinite(sizes) if NaN stands for absence")
     return p.astype(bool)

@@ -395,7 +395,7 @@ class DelayList(Delay):
 
     def __post_init__(self) -> None:
         check(self)
-        d = np.asarray(self.delays, dtype=float)
+        d = np.array(self.delays, dtype=np.float64)  # a copy: the description of a run is its own
         if d.ndim != 1:
             raise ParameterError(f"delay must be a list of positive, finite numbers of ms, got shape {d.shape}")
         if np.unique(d).size > 64:
@@ -403,6 +403,7 @@ class DelayList(Delay):
                 f"delay has {np.unique(d).size} distinct values, that many delay lanes; at most 64: round them "
                 "(0.1 ms, say)"
             )
+        object.__setattr__(self, "delays", d)
 
     def lanes(self) -> F8:
         """The distinct values; 1 ms where there are none, for synapses that are still to be born."""
@@ -423,6 +424,8 @@ def as_delay(delay: object) -> Delay:
         return delay
     if isinstance(delay, type) and issubclass(delay, Delay):
         raise ParameterError(f"delay was given the class {delay.__name__}; give an instance: {delay.__name__}(...)")
+    if isinstance(delay, (list, tuple, np.ndarray)) and np.ndim(np.asarray(delay, dtype=object)):
+        return DelayList(delay)
     try:
         values = numbers(delay, "delay", "ms")
     except ParameterError as e:

@@ -157,11 +157,14 @@ def test_a_pool_that_rests_is_the_slow_one() -> None:
 )
 def test_trains_are_looked_at(given: Any, said: str) -> None:
     with pytest.raises(ParameterError, match=said):
+        SpikeTrains(*(np.asarray(a) if k < 3 else a for k, a in enumerate(given)))
+    with pytest.raises(ParameterError, match="times must be an array, got .* SpikeTrains.of makes trains of lists"):
         SpikeTrains(*given)
 
 
-def test_trains_of_lists_are_trains() -> None:
-    trains = SpikeTrains([0.5, 0.1, 0.1], [0, 1, 2], [0, 1, 3, 3], np.int64(3), "1 second")
+def test_trains_of_any_numbers_are_trains() -> None:
+    cells, offsets = np.array([0, 1, 2], np.uint8), np.array([0.0, 1.0, 3.0, 3.0])
+    trains = SpikeTrains(np.array([0.5, 0.1, 0.1], np.float32), cells, offsets, np.int64(3), "1 second")  # type: ignore
     assert trains.duration == 1000.0 and trains.counts().tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
     assert trains[np.array([True, False, True])].counts().tolist() == [[1, 0, 0], [0, 0, 0]] and len(trains[-1]) == 1
     for wrong in ([5], [0.5], [True], np.array([True, False])):
@@ -185,9 +188,9 @@ def made(**changed: Any) -> Dataset:
         ({"y_train": np.array([True, False, True, False])}, "labels must be whole numbers"),
         ({"y_train": [[0], [1], [0], [1]]}, "labels must be a list"),
         ({"y_train": [0, 1, 2, 1]}, r"label 2 of sample 2 is not in \[0, 2\)"),
-        ({"x_train": [[1.0], [2.0, 3.0]]}, "must be an array"), ({"x_train": "abcd"}, "must be an array"),
+        ({"x_train": [[1.0], [2.0]] * 2}, "must be an array .* np.asarray"), ({"x_train": "abcd"}, "must be an array"),
         ({"x_train": 3.0}, "must be an array"), ({"classes": 2}, "classes must be a tuple of names"),
-        ({"x_test": SpikeTrains([], [], [0, 0, 0, 0, 0], 6, 1.0)}, r"a test sample \(6,\)"),
+        ({"x_test": SpikeTrains.of([([], [])] * 4, 6, 1.0)}, r"a test sample \(6,\)"),
     ],
 )  # fmt: skip
 def test_data_are_looked_at(changed: dict[str, Any], said: str) -> None:
@@ -195,8 +198,8 @@ def test_data_are_looked_at(changed: dict[str, Any], said: str) -> None:
         made(**({"classes": ("a", "b")} | changed))
 
 
-def test_an_empty_test_set_and_lists_are_data() -> None:
-    d = made(classes=["a", "b"], x_test=np.zeros((0, 3, 2)), y_test=[], x_train=[[[0.5, 0.1]] * 3] * 4)
+def test_an_empty_test_set_is_one() -> None:
+    d = made(classes=["a", "b"], x_test=np.zeros((0, 3, 2)), y_test=[], y_train=[0, 1, 1, 0])
     assert len(d.x_test) == d.y_test.size == 0 and d.x_train.shape == (4, 3, 2) and d.classes == ("a", "b")
     with pytest.raises(ParameterError, match="must be a whole number, got 2.5"):
         d.subset(2.5)  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ def test_frames_of_floats_are_currents_as_they_are():
 
 
 def test_who_names_no_encoder_gets_the_one_that_fits():
-    trains = SpikeTrains([], [], [0, 0], 6, 1.0)
+    trains = SpikeTrains.of([([], [])], 6, 1.0)
     assert encoder_for(FRAMES, (3, 2)) == Frames(7) and encoder_for(trains, (6,)) == Binned(20)
     for inputs in ((7, 3, 2), (42,), None):
         assert encoder_for(FRAMES, inputs) == Bernoulli(20)
@@ -118,7 +118,7 @@ def test_who_names_no_encoder_gets_the_one_that_fits():
 @pytest.mark.parametrize("encoder", [Bernoulli(3), Latency(3), Direct(), Frames(3)])
 def test_images_are_asked_for(encoder):
     with pytest.raises(ParameterError, match="got SpikeTrains; use Binned"):
-        encoder(SpikeTrains([], [], [0, 0], 6, 1.0), np.array([0]), 0, 0)
+        encoder(SpikeTrains.of([([], [])], 6, 1.0), np.array([0]), 0, 0)
     for x in (None, "abc", [[1.0], [1.0, 2.0]], 3.0):
         with pytest.raises(ParameterError):
             encoder(x, np.array([0]), 0, 0)
@@ -130,4 +130,4 @@ def test_steps_that_no_memory_holds():
         with pytest.raises(ParameterError, match="would take at least"):
             encoder(x, np.arange(2), 0, 0)
     with pytest.raises(ParameterError, match="would take at least"):
-        Binned(10**12)(SpikeTrains([], [], [0, 0], 6, 1.0), np.array([0]), 0, 0)
+        Binned(10**12)(SpikeTrains.of([([], [])], 6, 1.0), np.array([0]), 0, 0)

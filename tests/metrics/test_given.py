@@ -12,13 +12,14 @@ from neurodev.metrics import topology
 from neurodev.metrics.cost import confusion
 from neurodev.metrics.given import identities
 from neurodev.metrics.maps import centroids
-from neurodev.metrics.sizes import evidence_gap, relative_evidence
-from neurodev.metrics.spikes import interspike_intervals
+from neurodev.metrics.sizes import evidence_gap, pair_correlation, pair_cv, relative_evidence
+from neurodev.metrics.spikes import avalanches, interspike_intervals
 from neurodev.metrics.turnover import (
     death_rates_by_age,
     events_per_day,
     kaplan_meier,
     paired_survival,
+    session_changes,
     survival_fraction,
     turnover_ratio,
 )
@@ -133,3 +134,20 @@ def test_other_whole_numbers_are_not_cut_off() -> None:
     ):  # fmt: skip
         with pytest.raises(ParameterError):
             call()
+
+
+def test_what_has_as_many_numbers_is_not_taken_for_pairs() -> None:
+    """Six numbers are three pairs in one shape only."""
+    six = np.arange(1.0, 7.0)
+    for wrong in (six, six.reshape(2, 3), six.reshape(1, 2, 3)):
+        for call in (
+            lambda w: pair_cv(w), lambda w: pair_correlation(w), lambda w: interspike_intervals([1.0, 2.0], [0, 0], w),
+            lambda w: avalanches([1.0, 2.0], 1.0, w),
+        ):  # fmt: skip
+            with pytest.raises(ParameterError, match=r"must be \(n, 2\), got shape"):
+                call(wrong)
+    assert pair_cv(six.reshape(3, 2)).size == 3 and pair_cv([]).size == 0 and avalanches([1.0], 1.0, []).size.size == 0
+    with pytest.raises(ParameterError, match="times must be finite"):
+        avalanches([1.0, np.nan], 1.0)
+    with pytest.raises(ParameterError, match="present must hold True or False"):
+        session_changes(np.array([["no", "yes"]]))

@@ -61,6 +61,8 @@ class Trainer:
         Built, that is made with ``inputs=``.
     data : Dataset
     encoder : Encoder
+        If not given, one that fits the samples: `Bernoulli` for images, `Binned` for spike trains, `Frames` where a
+        sample is a sequence of inputs of the model.
     loss : str, Loss or callable
         See `neurodev.learn.training.loss.LOSSES`.
     optimiser : Optimiser
