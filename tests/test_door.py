@@ -209,7 +209,7 @@ def test_what_a_text_can_say_works(tmp_path):
     s = reading.load(path, {"run.acceleration": "1", "projection.p.wiring.target": "[3, 0, 2]"})
     net = development.build(s)
     assert net.populations["film"].model.n == 2 and net.populations["film"].positions[1].tolist() == [900.0, 500.0]
-    assert net.projections["p"].delay == nd.delays.DelayList([1.0, 2.0, 1.5])
+    assert net.projections["p"].delay.delays.tolist() == [1.0, 2.0, 1.5]
     assert development.build(s, shuffled=True).populations["film"].model.permutation
     run = development.run(s, tmp_path / "r.sqlite")
     times, cells = run.spikes("list")

@@ -68,10 +68,10 @@ def _check_name(name: Any) -> str:
     return str(name)
 
 
-def _check_numbers(value: Any, argument: str, unit: str = "") -> Any:
+def _check_numbers(value: Any, argument: str) -> Any:
     """A number, or a list of numbers as an array of its own that nobody can write to."""
     if not hasattr(value, "__len__") or isinstance(value, (str, bytes, dict)):
-        return as_number(value, argument, unit)
+        return as_number(value, argument)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError):
@@ -81,13 +81,6 @@ def _check_numbers(value: Any, argument: str, unit: str = "") -> Any:
     own = np.array(given, dtype=np.float64)
     own.setflags(write=False)
     return own if own.ndim else float(own)
-
-
-def _check_delay(value: Any) -> Delay:
-    """A number of ms, a list of them, or a distribution."""
-    if isinstance(value, Delay):
-        return value
-    return as_delay(_check_numbers(value, "delay", "ms, or nd.Uniform(low, high)"))
 
 
 class _Part:
@@ -457,7 +450,7 @@ class Network:
             hint = nearest(weight_precision, PRECISIONS) if isinstance(weight_precision, str) else ""
             raise ParameterError(f"weight_precision must be 'double' or 'single', got {shown(weight_precision)}{hint}")
         projection = Projection(
-            label, source, target, rule, weight, _check_delay(delay), spines, multapses, branch, signed=signed,
+            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
             weight_precision=weight_precision,
         )  # fmt: skip
         _check_branch(branch, projection)
