@@ -328,7 +328,7 @@ def test_a_page_is_never_written_over_a_run(tmp_path: Path, runs: dict[str, nd.R
     path = runs["random"].path
     whole = path.read_bytes()
     for to in (path, runs["three"].path, tmp_path, tmp_path / "none" / "x.html", "/dev/null"):
-        with pytest.raises(NeurodevError, match="run file|folder|device"):
+        with pytest.raises(NeurodevError, match="holds a run|folder|device"):
             report.write(runs["random"], to)
     assert path.read_bytes() == whole
 
