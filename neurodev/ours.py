@@ -51,7 +51,7 @@ _ours(
 )  # fmt: skip
 _ours("optimiser", "learn.training", optim="Adam AdamW SGD")
 _ours("schedule", "learn.training", optim="constant cosine staircase")
-_ours("encoder", "learn.training", encode="Bernoulli Binned Direct Latency")
+_ours("encoder", "learn.training", encode="Bernoulli Binned Direct Frames Latency")
 _ours(
     "network", "learn",
     networks="dpap_mnist fully_connected resnet19 sdsnn_cifar10 sdsnn_dvs_gesture sdsnn_mnist sdsnn_nmnist "

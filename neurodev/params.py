@@ -8,9 +8,11 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
-from typing import Any, ParamSpec, TypeVar
+from numbers import Real
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from neurodev.errors import ParameterError, nearest, shown
+from neurodev.quantity import in_unit, parts
 from neurodev.registry import word_of
 
 UNITS = frozenset(
@@ -77,43 +79,192 @@ def param(
     meta = {
         "unit": unit, "clock": clock, "low": low, "high": high, "above": above, "source": source,
         "doc": doc, "choices": tuple(choices) if choices else None, "array": array, "none": none,
+        "given": default is ...,
     }  # fmt: skip
     if default is ...:
         return field(metadata=meta)
     return field(default=default, metadata=meta)
 
 
-def _check_number(owner: str, f: Field[Any], value: Any) -> None:
+def scalar(value: Any) -> Any:
+    """What a NumPy, pandas or 0-d array scalar holds, as Python has it; anything else as it is."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        return value.item()
+    return value
+
+
+def number(value: Any, where: str, unit: str = "1") -> float:
+    """A number, or a text with a unit of the same dimension, as a float in `unit`; NaN and infinity pass.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where`, the value and the unit.
+    """
+    plain = scalar(value)
+    if isinstance(plain, str):
+        return in_unit(plain, unit, where)
+    if isinstance(plain, bool) or not isinstance(plain, Real):
+        raise ParameterError(f"{where} must be a number{_in(unit)}, got {shown(value)}")
+    try:
+        return float(plain)
+    except OverflowError:
+        raise ParameterError(f"{where} must be finite, got {shown(value)}; unit {unit}") from None
+
+
+_LARGEST = 2**63 - 1  # that arrays can hold
+
+
+def whole(value: Any, where: str, low: int | None = None, high: int = _LARGEST) -> int:
+    """A whole number as an int, ``3.0`` too; fractions, texts and flags are refused.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where`, the value and the range.
+    """
+    plain = scalar(value)
+    wanted = "a whole number" if low is None else f"a whole number of at least {low}"
+    if isinstance(plain, bool) or not isinstance(plain, Real):
+        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
+    try:
+        found = int(plain)  # type: ignore[call-overload]
+    except (ValueError, OverflowError):  # NaN and infinity
+        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}") from None
+    if found != plain:
+        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}: fractions are not cut off")
+    if low is not None and found < low:
+        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
+    if found > high or found < -_LARGEST:
+        raise ParameterError(f"{where} must be <= {high}, got {shown(value)}")
+    return int(found)
+
+
+def wholes(value: Any, where: str) -> Any:
+    """Whole numbers of any shape as int64; fractions, flags, texts and what would not fit are refused.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where` and the first value that is none.
+    """
     import numpy as np
 
-    meta = f.metadata
-    if meta["array"]:
-        try:
-            values = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ParameterError(
-                f"{owner}.{f.name} must be a number or an array of numbers in {meta['unit']}, got {value!r}"
-            ) from None
-    else:
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise ParameterError(f"{owner}.{f.name} must be a number in {meta['unit']}, got {value!r}")
-        values = np.asarray(float(value))
+    try:
+        if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+            raise ValueError("masked")
+        a = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{where} must be whole numbers, got {shown(value)}") from None
+    if a.size == 0:
+        return a.astype(np.int64)
+    if a.dtype.kind == "i" or a.dtype.kind == "u" and a.dtype.itemsize < 8:
+        return a.astype(np.int64, copy=False)
+    if a.dtype.kind not in "uf":
+        cure = ": np.flatnonzero(mask) gives the places of a mask" if a.dtype.kind == "b" else ""
+        raise ParameterError(f"{where} must be whole numbers, got {shown(value)}{cure}")
+    with np.errstate(invalid="ignore"):
+        same = (a == np.floor(a)) & (np.abs(a) < 2**63) if a.dtype.kind == "f" else a <= np.iinfo(np.int64).max
+    if not np.all(same):
+        raise ParameterError(f"{where} must be whole numbers, got {shown(a[~same].ravel()[0].item())}")
+    return a.astype(np.int64)
+
+
+def numbers(value: Any, where: str, unit: str = "1") -> Any:
+    """A number or an array of numbers, as it is where it holds such already; a text with a unit is converted.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where`, the value and the unit.
+    """
+    import numpy as np
+
+    if isinstance(scalar(value), (str, bool)):
+        plain = scalar(value)
+        if isinstance(plain, str):
+            return in_unit(plain, unit, where) if parts(plain) else _refuse_numbers(where, unit, value)
+        _refuse_numbers(where, unit, value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ParameterError(f"{where} has masked entries: fill them or leave them out, got {shown(value)}")
+    try:
+        values = np.asarray(value)
+        fits = values.dtype.kind in "iuf" or values.size == 0 and values.dtype.kind != "b"
+        if not fits and values.dtype.kind == "O" and all(isinstance(scalar(v), Real) for v in values.ravel()):
+            values, fits = values.astype(np.float64), not any(isinstance(scalar(v), bool) for v in values.ravel())
+        if not fits:
+            _refuse_numbers(where, unit, value)
+    except ParameterError:
+        raise
+    except Exception:  # whatever an object that is no array says
+        _refuse_numbers(where, unit, value)
+    if isinstance(value, (int, float, list, tuple, np.ndarray, np.number)) and values.dtype.kind != "O":
+        return value.item() if isinstance(value, np.number) else value
+    return values if values.ndim else values.item()
+
+
+def _refuse_numbers(where: str, unit: str, value: Any) -> NoReturn:
+    raise ParameterError(f"{where} must be a number or an array of numbers{_in(unit)}, got {shown(value)}")
+
+
+def _in(unit: str) -> str:
+    return f" in {unit}"
+
+
+def _check_range(where: str, meta: Mapping[str, Any], value: Any) -> None:
+    import numpy as np
+
+    values = np.asarray(value, dtype=float)
+    if values.ndim > 1:
+        raise ParameterError(f"{where} must be a number or a list of them, got an array of shape {values.shape}")
+    if not values.size and not meta["given"]:
+        raise ParameterError(f"{where} must be a number, or a list with one a cell, got {shown(value)}")
     if not np.all(np.isfinite(values)):
         # an infinite time constant is a legitimate limit (no leak); NaN never is
         allowed = meta["high"] is not None and math.isinf(meta["high"]) and not np.any(np.isnan(values))
         if not allowed:
-            raise ParameterError(f"{owner}.{f.name} must be finite, got {value!r}; unit {meta['unit']}")
+            raise ParameterError(f"{where} must be finite, got {shown(value)}; unit {meta['unit']}")
     low, high, above = meta["low"], meta["high"], meta["above"]
     if above is not None and np.any(values <= above):
-        raise ParameterError(f"{owner}.{f.name} must be > {above} {meta['unit']}, got {value!r}")
+        raise ParameterError(f"{where} must be > {above} {meta['unit']}, got {shown(value)}")
     if low is not None and np.any(values < low):
-        raise ParameterError(f"{owner}.{f.name} must be >= {low} {meta['unit']}, got {value!r}")
+        raise ParameterError(f"{where} must be >= {low} {meta['unit']}, got {shown(value)}")
     if high is not None and np.any(values > high):
-        raise ParameterError(f"{owner}.{f.name} must be <= {high} {meta['unit']}, got {value!r}")
+        raise ParameterError(f"{where} must be <= {high} {meta['unit']}, got {shown(value)}")
+
+
+def _checked(where: str, f: Field[Any], value: Any) -> Any:
+    """The value of one parameter as it is kept, or an error."""
+    meta, kind = f.metadata, str(getattr(f.type, "__name__", f.type)).partition(" ")[0]
+    if meta["choices"] is not None:
+        plain = scalar(value)
+        if not isinstance(plain, (str, int, float)) or plain not in meta["choices"]:
+            hint = nearest(str(plain), [str(c) for c in meta["choices"]])
+            raise ParameterError(f"{where} must be one of {meta['choices']}, got {shown(value)}{hint}")
+        return plain
+    if isinstance(f.default, bool) or kind == "bool":
+        return as_flag(scalar(value), where)
+    if isinstance(f.default, str) or kind == "str":
+        plain = scalar(value)
+        if not isinstance(plain, str):
+            raise ParameterError(f"{where} must be a word, got {shown(value)}")
+        return plain
+    if meta["array"]:
+        kept = numbers(value, where, meta["unit"])
+    elif kind == "int":
+        kept = whole(value, where)
+    else:
+        kept = number(value, where, meta["unit"])
+    _check_range(where, meta, kept)
+    # what was a number stays the number it was: descriptions of runs are compared as text
+    return value if type(value) in (int, float) and kind != "int" else kept
 
 
 def check(obj: Any) -> None:
     """Check every `param` of the dataclass `obj`; call it from ``__post_init__``.
+
+    Scalars of NumPy and pandas become Python's, a text with a unit of the right dimension (``"5 day"``) becomes a
+    number in the parameter's unit, and whole numbers become ints where ints are meant.
 
     Raises
     ------
@@ -127,16 +278,9 @@ def check(obj: Any) -> None:
         value = getattr(obj, f.name)
         if value is None and f.metadata["none"]:
             continue
-        choices = f.metadata["choices"]
-        if choices is not None:
-            if value not in choices:
-                hint = nearest(str(value), [str(c) for c in choices])
-                raise ParameterError(f"{owner}.{f.name} must be one of {choices}, got {value!r}{hint}")
-        elif isinstance(f.default, bool):
-            if not isinstance(value, bool):
-                raise ParameterError(f"{owner}.{f.name} must be True or False, got {value!r}")
-        elif not isinstance(f.default, str):
-            _check_number(owner, f, value)
+        kept = _checked(f"{owner}.{f.name}", f, value)
+        if kept is not value:
+            object.__setattr__(obj, f.name, kept)  # a frozen dataclass, which is being made
 
 
 def describe(cls: Any) -> list[ParameterInfo]:
@@ -155,10 +299,10 @@ def asdict(obj: Any) -> dict[str, Any]:
     import numpy as np
 
     def plain(v: Any) -> Any:
-        if isinstance(v, np.ndarray):
-            return v.tolist()
         if isinstance(v, np.generic):
             return v.item()
+        if hasattr(v, "__array__"):  # an array, or a column of a table
+            return np.asarray(v).tolist()
         return {"kind": word_of(type(v)), **asdict(v)} if is_dataclass(v) else v
 
     given = {f.name: getattr(obj, f.name) for f in fields(obj)}
@@ -173,7 +317,9 @@ def as_number(
     value: Any, argument: str, unit: str = "", *, low: float = -math.inf, high: float = math.inf,
     above: float = -math.inf, cure: str = "",
 ) -> float:  # fmt: skip
-    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True and text are none.
+    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True is none.
+
+    A text with a unit of the dimension of `unit` is converted, any other is refused.
 
     Parameters
     ----------
@@ -191,16 +337,18 @@ def as_number(
     """
     import numpy as np
 
-    of = f" {unit}" if unit else ""
+    of, unit_of = (f" {unit}", f" of {unit}") if unit else ("", "")
     if above > -math.inf:
-        wanted = "a positive number" + of if above == 0.0 else f"a number > {above:g}{of}"
+        wanted = "a positive number" + unit_of if above == 0.0 else f"a number > {above:g}{of}"
     else:
-        wanted = f"a number >= {low:g}{of}" if low > -math.inf else "a finite number" + of
+        wanted = f"a number >= {low:g}{of}" if low > -math.inf else "a finite number" + unit_of
     if high < math.inf:
         wanted += f" and <= {high:g}"
     what = f"{argument} must be {wanted}, got {shown(value)}" + (f"; {cure}" if cure else "")
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
+    if isinstance(value, str) and parts(value) and (word := unit.partition(" ")[0]) in UNITS:
+        value = in_unit(value, word, argument)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ParameterError(what)
     try:

@@ -18,12 +18,16 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from abc import ABCMeta
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any, TypeVar
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import NeurodevError, ParameterError, nearest, shown
 
 T = TypeVar("T")
 Kinds = str | tuple[str, ...]
@@ -53,6 +57,115 @@ CAUSES: dict[str, str] = {}
 _known: dict[str, dict[str, tuple[Any, ...]]] = {}
 
 
+# ---------------------------------------------------------------- calling
+
+# what a wrong value raises where nobody looked at it before
+_FOREIGN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError, RecursionError)
+
+
+def _keywords(make: Any) -> tuple[list[str], bool]:
+    """The keywords that a class or function takes, and whether it takes others that cannot be told."""
+    names: dict[str, None] = {}
+    openly = False
+    if isinstance(make, type):  # a class that hands ``**more`` on takes what its bases take
+        calls = [vars(c)["__init__"] for c in make.__mro__[:-1] if "__init__" in vars(c)]
+    else:
+        calls = [make]
+    for f in calls:
+        parameters = list(inspect.signature(f).parameters.values())[int(isinstance(make, type)) :]
+        names |= {p.name: None for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        openly = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        if not openly:
+            break
+    return [n for n in names if n[0] != "_" and n != "self"], openly
+
+
+def misfit(make: Any, args: Sequence[Any], given: dict[str, Any]) -> str:
+    """What is wrong with a call, the nearest keyword to one that there is not included; empty if it fits."""
+    name = make.__name__ if isinstance(make, type) else make.__qualname__
+    try:
+        known, openly = _keywords(make)
+        wrong = [] if openly else [k for k in given if k not in known]
+        if wrong:
+            return f"{name} has no parameter {wrong[0]!r}{nearest(wrong[0], known)}; it has {known}"
+        inspect.signature(make).bind(*args, **given)
+    except TypeError as e:
+        return f"{name}: {e}; it has {known}"
+    return ""
+
+
+def _refusal(make: Any, args: Sequence[Any], given: dict[str, Any], error: Exception) -> NeurodevError | None:
+    """The error of ours that stands for a foreign one; None where it is the user's own code that failed."""
+    if said := misfit(make, args, given):
+        return ParameterError(said)
+    if inspect.isabstract(make):
+        left = ", ".join(sorted(make.__abstractmethods__))
+        return ParameterError(f"{make.__name__} is abstract: derive a class that defines {left}")
+    if not is_ours(make):
+        return None
+    told = ", ".join([*map(shown, args), *(f"{k}={shown(v)}" for k, v in given.items())])
+    return ParameterError(f"{make.__qualname__}({told}) does not fit: {type(error).__name__}: {error}")
+
+
+class Spoken(ABCMeta):
+    """Metaclass of what users make: a call that does not fit is refused in our words, with the nearest keyword.
+
+    Examples
+    --------
+    >>> class Cup(metaclass=Spoken):
+    ...     def __init__(self, volume=1.0): ...
+    >>> Cup(volum=2.0)
+    Traceback (most recent call last):
+    neurodev.errors.ParameterError: Cup has no parameter 'volum' (did you mean 'volume'?); it has ['volume']
+    """
+
+    if not TYPE_CHECKING:  # checkers read the signature of ``__init__``
+
+        def __call__(cls, *args: Any, **given: Any) -> Any:
+            """Make one."""
+            try:
+                return super().__call__(*args, **given)
+            except NeurodevError:
+                raise
+            except _FOREIGN as e:
+                said = _refusal(cls, args, given, e)
+                if said is None:
+                    raise
+                raise said from e
+
+        @property
+        def __signature__(cls) -> inspect.Signature:
+            """That of ``__init__``: inspect would find the call above."""
+            if cls.__init__ is object.__init__:
+                return inspect.Signature()
+            whole = inspect.signature(cls.__init__)
+            return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
+def spoken(function: T, *, makes: bool = False) -> T:
+    """Decorator: a call of a function or method that does not fit is refused in our words, with the nearest keyword.
+
+    With `makes`, so is whatever a wrong value raises in a function of ours that makes something.
+    """
+    f: Any = function
+    wrong: tuple[type[Exception], ...] = _FOREIGN if makes else (TypeError,)
+
+    @wraps(f)
+    def call(*args: Any, **given: Any) -> Any:
+        try:
+            return f(*args, **given)
+        except NeurodevError:
+            raise
+        except wrong as e:
+            if makes and (error := _refusal(f, args, given, e)):
+                raise error from e
+            if said := misfit(f, args, given):
+                raise ParameterError(said) from e
+            raise
+
+    return call  # type: ignore[return-value]
+
+
 # ---------------------------------------------------------------- entering
 
 
@@ -78,13 +191,15 @@ def registered(kind: str, name: str = "") -> Callable[[T], T]:
     """Decorator of functions (losses, data sets, networks, ...): makes them known under their name."""
 
     def mark(thing: T) -> T:
+        if isinstance(thing, FunctionType) and kind != "loss":  # losses are called by us, and at every step
+            thing = spoken(thing, makes=True)
         thing.registered_as = kind  # type: ignore[attr-defined]
         return enter(kind, thing, name)
 
     return mark
 
 
-class Registered:
+class Registered(metaclass=Spoken):
     """Base of classes that are known by being defined; the direct base of a kind says ``kind=``.
 
     The base itself and what is defined with ``word=False`` are no words of a study.
@@ -124,6 +239,31 @@ def _is_abstract(thing: Any) -> bool:
 # ---------------------------------------------------------------- finding
 
 
+class Beside:
+    """Finds what modules of a user's import later on, beside them: the last that Python asks, for what nobody else has.
+
+    The folder itself leaves the path after a word was read, so that its files shadow nothing.
+    """
+
+    folders: list[str] = []
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """A module of the top level in one of the folders."""
+        return PathFinder.find_spec(name, cls.folders) if path is None and cls.folders else None
+
+    @classmethod
+    def remember(cls, module: ModuleType) -> None:
+        """Keep the working folder, if a module came from there."""
+        here, file = str(Path.cwd()), getattr(module, "__file__", None)
+        if file and here not in cls.folders and Path(file).resolve().is_relative_to(Path(here).resolve()):
+            cls.folders.append(here)
+            if cls not in sys.meta_path:
+                sys.meta_path.append(cls)
+
+
 @contextmanager
 def _from_here() -> Iterator[None]:
     """Let modules be imported from the working folder, those that were just written too."""
@@ -136,7 +276,8 @@ def _from_here() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(here)
+        if here in sys.path:  # their module may have taken it away
+            sys.path.remove(here)
 
 
 def _where(error: BaseException) -> str:
@@ -157,7 +298,9 @@ def imported(module: str, word: str) -> Any:
     """
     try:
         with _from_here():
-            return importlib.import_module(module)
+            found = importlib.import_module(module)
+        Beside.remember(found)
+        return found
     except ModuleNotFoundError as e:
         if not e.name or not f"{module}.".startswith(f"{e.name}."):
             raise ParameterError(f"{word!r}: module {module!r} imports {e.name!r}, which is not installed") from e
@@ -179,11 +322,18 @@ def load(word: str) -> Any:
     ParameterError
         If the module or the name in it does not exist, or importing it fails.
     """
-    module, _, name = word.partition(":")
+    module, _, name = (part.strip() for part in word.rpartition(":"))
     if not module or not name or not all(part.isidentifier() for part in name.split(".")):
         raise ParameterError(f"{word!r} is not a word of the form 'module:Class'")
-    if module.endswith(".py"):
-        raise ParameterError(f"{word!r} names a file: write {module[:-3]!r}, as in an import")
+    if "/" in module or "\\" in module or module.endswith(".py"):
+        *folders, file = module.removesuffix(".py").replace("\\", "/").split("/")
+        inside = [f for f in folders if f not in ("", ".")]
+        away = module[0] in "/\\" or ".." in inside or ":" in module
+        start = f", and start from {str(Path(module).parent)!r} or name that in PYTHONPATH" if away else ""
+        cure = f"{file if away else '.'.join([*inside, file])}:{name}"
+        raise ParameterError(f"{word!r} names a file: write {cure!r}, as in an import{start}")
+    if module.startswith(".") or not all(part.isidentifier() for part in module.split(".")):
+        raise ParameterError(f"{word!r}: {module!r} is not the name of a module: write 'module:Class', as in an import")
     found = imported(module, word)
     for part in name.split("."):
         if not hasattr(found, part):
@@ -235,6 +385,8 @@ def find(kind: Kinds, word: str) -> Any:
         or an abstract class; if its module cannot be imported.
     """
     kinds = _tuple(kind)
+    if not isinstance(word, str):
+        raise ParameterError(f"{_article(kinds[0])} is found by its name or by 'module:Class', got {word!r:.80}")
     if ":" in word:
         return _fitting(load(word), word, kinds)
     for k in kinds:

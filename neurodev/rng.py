@@ -14,7 +14,7 @@ import hashlib
 
 import numpy as np
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import rule
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -27,7 +27,7 @@ _STEP = np.uint64(0xD1B54A32D192ED03)
 def check_seed(seed: object) -> int:
     """Return `seed` as an int, or raise a ParameterError."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= int(seed) < 2**63:
-        raise ParameterError(f"seed must be an integer in [0, 2**63), got {seed!r}")
+        raise ParameterError(f"seed must be an integer in [0, 2**63), got {shown(seed)}")
     return int(seed)
 
 

@@ -125,7 +125,13 @@ def test_the_door_says_what_is_wrong(here: Path) -> None:
         "reg_good:Plane": r"has no 'Plane' \(did you mean 'Plain'\?\)",
         "reg_good:Plain": "is not a mechanism: derive a class from neurodev.Mechanism",
         "reg_good:Open": "is a drive, not a mechanism",
-        "reg_good.py:Open": "names a file: write 'reg_good'",
+        "reg_good.py:Open": "names a file: write 'reg_good:Open'",
+        "./reg_good:Open": "names a file: write 'reg_good:Open', as in an import$",
+        "sub/reg_good.py:Open": "names a file: write 'sub.reg_good:Open', as in an import$",
+        "/far/reg_good.py:Open": "write 'reg_good:Open', as in an import, and start from '/far'",
+        "../reg_good:Open": "write 'reg_good:Open', as in an import, and start from '..'",
+        ".reg_good:Open": "not the name of a module",
+        3: "is found by its name",
         "reg_good:": "not a word of the form 'module:Class'",
     }.items():
         with pytest.raises(ParameterError, match=match):
@@ -138,6 +144,35 @@ def test_the_door_says_what_is_wrong(here: Path) -> None:
         registry.find("format", "nwb")
     assert registry.find("data set", "reg_good:Plain").__name__ == "Plain"  # any function will do
     assert str(here) not in sys.path
+
+
+def test_what_her_module_imports_later_is_found_beside_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import within a function, after the folder has left the path, and from another folder."""
+    written(here, "reg_late", "import neurodev as nd\nclass Late(nd.Poisson):\n    def f(self):\n"
+            "        import reg_later\n        return reg_later.x\n")  # fmt: skip
+    written(here, "reg_later", "x = 5\n")
+    late = registry.find("drive", "reg_late:Late")
+    monkeypatch.chdir("/")
+    assert str(here) not in sys.path and late().f() == 5
+    registry.Beside.folders.remove(str(here))
+    registry._known["drive"].pop("Late")
+
+
+def test_a_call_that_does_not_fit_names_the_nearest_keyword() -> None:
+    """Every class of the registry and every function but losses, whichever way they hand their arguments on."""
+    for kind in registry.OURS:
+        for thing in registry.ours(kind).values():
+            if kind == "loss" or not (known := registry._keywords(thing)[0]):
+                continue
+            word = known[-1] + "x"
+            with pytest.raises(ParameterError, match=f"has no (parameter|argument) '{word}'|keyword argument '{word}'"):
+                thing(**{word: 1})
+    with pytest.raises(ParameterError, match="LIF has no parameter 'tau_m' .did you mean 'tau'"):
+        nd.LIF(tau_m=10.0)  # type: ignore[call-arg]
+    with pytest.raises(ParameterError, match="'surogate' .did you mean 'surrogate'"):
+        nd.learn.AdaptiveLIF(surogate="arctan")
+    with pytest.raises(ParameterError, match="Drive is abstract: derive a class that defines bind"):
+        nd.Drive()  # type: ignore[abstract]
 
 
 def test_a_changed_source_is_refused_by_name(here: Path) -> None:

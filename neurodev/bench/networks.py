@@ -202,7 +202,7 @@ def _delivery_after_turnovers(scale: float) -> float:
             m = dead.size
             plan = Plan("bench", dead, source=draw.integers(0, table.n_source, m))
             plan.target, plan.lane = draw.integers(0, table.n_target, m), np.zeros(m, dtype=np.int64)
-            plan.birth_weight = np.full(m, table.weight[slots[0]], dtype=np.float32)
+            plan.birth_weight = np.full(m, table.weight[slots[0]])
             apply(table, merge([plan], table, single_contact=False), tick=turn, life=0.0, log=StructuralLog())
         old.projections[k].multapses = True
     old.refresh_addresses()

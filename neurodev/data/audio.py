@@ -24,7 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import F8, I8, Dataset, SpikeTrains
-from neurodev.errors import ParameterError
+from neurodev.data.events import npz
+from neurodev.data.recordings import length_of
+from neurodev.errors import ParameterError, shown
+from neurodev.params import check_memory, number, whole, wholes
 from neurodev.registry import registered
 
 
@@ -75,14 +78,30 @@ def cochlea(
     ParameterError
         If the sound is not a list of finite numbers, or a setting is out of range.
     """
-    x = np.asarray(sound, dtype=np.float64)
+    try:
+        x = np.asarray(sound, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ParameterError(f"sound must be a list of finite numbers, got {shown(sound)}") from None
+    n_channel = whole(n_channel, "n_channel", 1, 1 << 16)
+    sample_rate, lowest = number(sample_rate, "sample_rate", "Hz"), number(lowest, "lowest", "Hz")
+    window, hop, max_rate = number(window, "window", "ms"), number(hop, "hop", "ms"), number(max_rate, "max_rate", "Hz")
+    dynamic_range = number(dynamic_range, "dynamic_range")
+    highest = None if highest is None else number(highest, "highest", "Hz")
     top = sample_rate / 2 if highest is None else highest
     if x.ndim != 1 or x.size == 0 or not np.all(np.isfinite(x)):
         raise ParameterError(f"sound must be a list of finite numbers, got shape {x.shape}")
     if not (sample_rate > 0 and 0 <= lowest < top <= sample_rate / 2):
         raise ParameterError(f"need 0 <= lowest < highest <= {sample_rate / 2} Hz, got {lowest} and {top}")
-    if n_channel < 1 or min(window, hop, dynamic_range, max_rate) <= 0:
-        raise ParameterError("n_channel, window, hop, dynamic_range and max_rate must be above 0")
+    if not all(0 < v < np.inf for v in (window, hop, dynamic_range, max_rate)):
+        raise ParameterError(
+            "window, hop, dynamic_range and max_rate must be finite and above 0, got "
+            f"{window}, {hop}, {dynamic_range}, {max_rate}"
+        )
+    n_frame = x.size / max(hop * sample_rate / 1e3, 1e-300)
+    memory = n_frame * (8 * window * sample_rate / 1e3 + 16 * n_channel) + x.size * 1e-3 * max_rate * n_channel
+    check_memory(
+        memory, f"a sound of {x.size} samples in frames every {hop} ms", "use a longer hop or a shorter window"
+    )
     level = _levels(x, sample_rate, (n_channel, lowest, top), (window, hop), dynamic_range)
     return _integrate_and_fire(level, hop, max_rate * 1e-3)
 
@@ -150,8 +169,7 @@ def spoken_digits(
     ParameterError
         If no recording is found, the speaker is unknown, or a file is damaged.
     """
-    if not (np.isfinite(duration) and duration > 0.0):
-        raise ParameterError(f"duration must be above 0 ms, got {duration}")
+    duration = length_of(duration)
     sounds, labels, speakers, takes, rate = _sounds(Path(path))
     if leave_out is not None and leave_out not in set(speakers.tolist()):
         raise ParameterError(f"there is no speaker {leave_out!r}: choose one of {sorted(set(speakers.tolist()))}")
@@ -172,12 +190,13 @@ def _sounds(folder: Path) -> tuple[list[NDArray[np.int16]], I8, NDArray[np.str_]
     packed = folder / "fsdd_5speakers.npz"
     if not packed.is_file():
         return _waves(folder)
-    with np.load(packed, allow_pickle=False) as z:
+    with npz(packed) as z:
         missing = [k for k in ("audio", "offsets", "labels", "speakers", "take", "sample_rate") if k not in z]
         if missing:
             raise ParameterError(f"{packed} lacks the arrays {missing}; it has {sorted(z)}")
         audio, cut, rate = z["audio"], z["offsets"], float(z["sample_rate"])
-        labels, speakers, takes = z["labels"].astype(np.int64), z["speakers"], z["take"].astype(np.int64)
+        labels, takes = (wholes(z[k], f"{packed}: {k}") for k in ("labels", "take"))
+        speakers = z["speakers"]
     if cut[0] != 0 or cut[-1] != audio.size or not cut.size - 1 == labels.size == speakers.size == takes.size:
         raise ParameterError(f"{packed}: offsets, labels, speakers and take do not fit to the audio")
     return [audio[a:b] for a, b in zip(cut[:-1], cut[1:], strict=True)], labels, speakers, takes, rate

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.data.dataset import I8, Dataset, check_labels
+from neurodev.data.events import npz
 from neurodev.errors import ParameterError
 from neurodev.registry import registered
 
@@ -130,7 +131,7 @@ def cifar100(path: str | os.PathLike[str]) -> Dataset:
 
 
 def _arrays(path: Path) -> tuple[NDArray[np.uint8], I8]:
-    with np.load(path, allow_pickle=False) as z:
+    with npz(path) as z:
         missing = [k for k in ("images", "labels", "class_names") if k not in z]
         if missing:
             raise ParameterError(f"{path} lacks the arrays {missing}; it has {sorted(z)}")

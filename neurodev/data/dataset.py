@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
+from neurodev.params import check_memory, number, numbers, whole, wholes
+from neurodev.registry import Spoken
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class SpikeTrains:
+class SpikeTrains(metaclass=Spoken):
     """Spikes of many samples, one list after the other.
 
     Attributes
@@ -31,7 +34,13 @@ class SpikeTrains:
     duration : float, ms
         Every time lies in [0, duration].
     grid : (rows, columns, channels), optional
-        Where cells lie on a grid: ``cell = (channel * rows + row) * columns + column``.
+        Where cells lie on a grid: ``cell = (channel * rows + row) * columns + column``.  Rows run downwards, as in
+        pictures.
+
+    Raises
+    ------
+    ParameterError
+        If the lists do not fit together, a train is not in order of time, or a time, cell or duration is out of range.
     """
 
     times: F8
@@ -42,17 +51,35 @@ class SpikeTrains:
     grid: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        t, c, o = self.times, self.cells, self.offsets
+        for name in ("times", "cells", "offsets"):
+            if not hasattr(getattr(self, name), "dtype"):
+                raise ParameterError(
+                    f"{name} must be an array, got {shown(getattr(self, name))}: SpikeTrains.of makes trains of lists"
+                )
+        t, c, o = as_times(self.times, "times"), wholes(self.cells, "cells"), wholes(self.offsets, "offsets")
+        duration, n_cell = number(self.duration, "duration", "ms"), whole(self.n_cell, "n_cell", 1)
+        if not 0.0 < duration < np.inf:
+            raise ParameterError(f"duration must be finite and above 0 ms, got {self.duration!r}")
         if t.ndim != 1 or c.shape != t.shape or o.ndim != 1 or o.size < 1 or o[0] != 0 or o[-1] != t.size:
             raise ParameterError("times and cells must be of one length, and offsets must run from 0 to that length")
         if np.any(np.diff(o) < 0):
             raise ParameterError("offsets must ascend")
-        if t.size and not (np.all(np.isfinite(t)) and t.min() >= 0.0 and t.max() <= self.duration):
-            raise ParameterError(f"spike times must be finite and lie in [0, duration={self.duration}] ms")
-        if c.size and (c.min() < 0 or c.max() >= self.n_cell):
-            raise ParameterError(f"cells must lie in [0, {self.n_cell}), got {c.min()}..{c.max()}")
-        if self.grid is not None and (len(self.grid) != 3 or np.prod(self.grid) != self.n_cell):
-            raise ParameterError(f"grid must be (rows, columns, channels) of {self.n_cell} cells, got {self.grid}")
+        if t.size and not (np.all(np.isfinite(t)) and t.min() >= 0.0 and t.max() <= duration):
+            raise ParameterError(f"spike times must be finite and lie in [0, duration={duration}] ms")
+        falls = np.diff(t) < 0
+        falls[(o[(o > 0) & (o < t.size)] - 1)] = False  # from one sample to the next
+        if falls.any():
+            k = int(np.searchsorted(o, np.flatnonzero(falls)[0], side="right")) - 1
+            raise ParameterError(f"times of sample {k} do not ascend: SpikeTrains.of puts trains in order of time")
+        if c.size and (c.min() < 0 or c.max() >= n_cell):
+            raise ParameterError(f"cells must lie in [0, {n_cell}), got {c.min()}..{c.max()}")
+        for name, value in (("times", t), ("cells", c), ("offsets", o), ("duration", duration), ("n_cell", n_cell)):
+            object.__setattr__(self, name, value)
+        if self.grid is not None:
+            grid = as_shape(self.grid, "grid")
+            if len(grid) != 3 or math.prod(grid) != n_cell:
+                raise ParameterError(f"grid must be (rows, columns, channels) of {n_cell} cells, got {self.grid}")
+            object.__setattr__(self, "grid", grid)
 
     @classmethod
     def of(
@@ -67,8 +94,10 @@ class SpikeTrains:
             If a time is not finite or beyond the duration, or a cell is out of range.
         """
         times, cells = [], []
-        for t_any, c_any in trains:
-            t, c = np.asarray(t_any, dtype=np.float64), np.asarray(c_any, dtype=np.int64)
+        for k, pair in enumerate(trains):
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise ParameterError(f"sample {k} must be a pair (times, cells), got {shown(pair)}")
+            t, c = as_times(pair[0], f"times of sample {k}"), wholes(pair[1], f"cells of sample {k}")
             if t.shape != c.shape or t.ndim != 1:
                 raise ParameterError(
                     f"times and cells of a sample must be lists of one length, not {t.shape}, {c.shape}"
@@ -88,7 +117,7 @@ class SpikeTrains:
 
     def __getitem__(self, which: Any) -> SpikeTrains:
         """The samples of a slice, a mask or a list of indices."""
-        chosen = np.atleast_1d(np.arange(len(self))[which])
+        chosen = _chosen(which, len(self))
         length = np.diff(self.offsets)[chosen]
         offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
         at = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], length)
@@ -96,14 +125,16 @@ class SpikeTrains:
 
     def counts(self) -> I8:
         """Spikes of each cell in each sample, (n_sample, n_cell)."""
+        check_memory(16.0 * len(self) * self.n_cell, f"{len(self)} samples of {self.n_cell} cells", "take some samples")
         sample = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         flat = np.bincount(sample * self.n_cell + self.cells, minlength=len(self) * self.n_cell)
         return flat.reshape(len(self), self.n_cell).astype(np.int64)
 
     def frames(self, n_step: int) -> NDArray[np.uint8]:
         """Spikes in `n_step` equal bins of the duration, (n_sample, n_step, n_cell) uint8, at most 255 each."""
-        if n_step < 1:
-            raise ParameterError(f"n_step must be at least 1, got {n_step}")
+        n_step = whole(n_step, "n_step", 1)
+        what = f"{len(self)} samples of {self.n_cell} cells in {n_step} steps"
+        check_memory(8.0 * len(self) * n_step * self.n_cell, what, "take some samples, or fewer steps")
         sample = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         step = np.minimum((self.times * (n_step / self.duration)).astype(np.int64), n_step - 1)
         flat = (sample * n_step + step) * self.n_cell + self.cells
@@ -112,7 +143,7 @@ class SpikeTrains:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(metaclass=Spoken):
     """A labelled set with its split into training and test.
 
     Attributes
@@ -129,7 +160,8 @@ class Dataset:
     Raises
     ------
     ParameterError
-        If lengths do not agree, a label is out of range, or a value is not finite.
+        If lengths do not agree, a label is out of range, a value is not finite, training and test samples have
+        different shapes, or there is nothing to train on.  A test set may be empty.
     """
 
     x_train: Any
@@ -140,14 +172,27 @@ class Dataset:
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if isinstance(self.classes, str) or not isinstance(self.classes, Iterable):
+            raise ParameterError(f"{self.name}: classes must be a tuple of names, got {shown(self.classes)}")
+        object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
+        shapes = []
         for part in ("train", "test"):
-            x, y = getattr(self, f"x_{part}"), np.asarray(getattr(self, f"y_{part}"))
-            if y.ndim != 1 or len(x) != y.size:
+            x = samples_of(getattr(self, f"x_{part}"), f"{self.name}, x_{part}")
+            y = check_labels(getattr(self, f"y_{part}"), len(self.classes), f"{self.name}, y_{part}")
+            if len(x) != y.size:
                 raise ParameterError(f"{self.name}: {len(x)} samples in x_{part} but y_{part} has shape {y.shape}")
-            object.__setattr__(self, f"y_{part}", check_labels(y, len(self.classes), f"{self.name}, y_{part}"))
             if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not np.all(np.isfinite(x)):
                 bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
                 raise ParameterError(f"{self.name}: x_{part} holds NaN or infinity, first in sample {bad}")
+            object.__setattr__(self, f"x_{part}", x)
+            object.__setattr__(self, f"y_{part}", y)
+            shapes.append(_sample_shape(x))
+        if shapes[0] != shapes[1]:
+            raise ParameterError(
+                f"{self.name}: a training sample is {shapes[0]}, a test sample {shapes[1]}: give both one layout"
+            )
+        if not len(self.x_train):
+            raise ParameterError(f"{self.name} holds no training samples")
 
     @property
     def n_class(self) -> int:
@@ -171,9 +216,64 @@ class Dataset:
 
 
 def _choose(have: int, n: int, seed: int, name: str) -> I8:
+    n = whole(n, f"number of {name} samples")
     if not 1 <= n <= have:
         raise ParameterError(f"a subset of {n} {name} samples is not possible: there are {have}")
     return np.sort(rng.generator(rng.check_seed(seed), "subset", name).permutation(have)[:n])
+
+
+def _chosen(which: Any, n: int) -> I8:
+    """Places among n samples: of a slice, a mask, a number or a list of numbers."""
+    if not isinstance(which, slice):
+        a = np.asarray(which)
+        if a.dtype == bool and a.shape != (n,):
+            raise ParameterError(f"a mask must have an entry for each of the {n} samples, got shape {a.shape}")
+        which = a if a.dtype == bool else wholes(which, "which samples")
+        if a.dtype != bool and which.size and (which.min() < -n or which.max() >= n):
+            raise ParameterError(f"samples must lie in [0, {n}), got {which.min()}..{which.max()}")
+    return np.atleast_1d(np.arange(n)[which])
+
+
+def as_times(times: ArrayLike, where: str) -> F8:
+    """Times as float64, of any shape."""
+    return np.asarray(numbers(times, where, "ms"), dtype=np.float64)
+
+
+def as_shape(shape: Any, where: str) -> tuple[int, ...]:
+    """A shape as a tuple of whole numbers above 0."""
+    if not isinstance(shape, (tuple, list, np.ndarray)) or not len(shape):
+        raise ParameterError(f"{where} must be a tuple of whole numbers, got {shown(shape)}")
+    return tuple(whole(n, where, 1) for n in shape)
+
+
+def samples_of(x: Any, where: str) -> Any:
+    """SpikeTrains as they are, anything else as an array (n, ...) of numbers.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither.
+    """
+    if isinstance(x, SpikeTrains):
+        return x
+    if isinstance(x, (list, tuple)):
+        raise ParameterError(
+            f"{where} must be an array (n, ...) or SpikeTrains, got a {type(x).__name__}: np.asarray(x)"
+        )
+    try:
+        a = np.asarray(x)
+    except Exception:  # objects that are no arrays
+        a = np.zeros((), dtype=object)
+    if a.ndim < 1 or a.dtype.kind not in "iufb":
+        raise ParameterError(f"{where} must be an array (n, ...) of numbers or SpikeTrains, got {shown(x)}")
+    return a
+
+
+def _sample_shape(x: Any) -> tuple[int, ...]:
+    """Of one sample."""
+    if isinstance(x, SpikeTrains):
+        return x.grid if x.grid is not None else (x.n_cell,)
+    return tuple(x.shape[1:])
 
 
 def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
@@ -185,9 +285,16 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
         If they are not whole numbers in [0, n_class).
     """
     y = np.asarray(labels)
+    if y.ndim != 1:
+        raise ParameterError(f"{where}: labels must be a list, one a sample, got shape {y.shape}")
+    if y.size == 0:
+        return y.astype(np.int64)
     if y.dtype.kind not in "iu":
-        raise ParameterError(f"{where}: labels must be whole numbers, got {y.dtype}")
-    y = y.astype(np.int64)
+        raise ParameterError(
+            f"{where}: labels must be whole numbers, class numbers from 0, got {y.dtype}; numbers to be met as such "
+            "(regression) are not trained on: sort them into classes"
+        )
+    y = np.asarray(wholes(y, where), dtype=np.int64)
     wrong = (y < 0) | (y >= n_class)
     if wrong.any():
         first = int(np.flatnonzero(wrong)[0])

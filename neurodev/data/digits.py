@@ -7,6 +7,7 @@ import numpy as np
 from neurodev import rng
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
+from neurodev.params import number
 from neurodev.registry import registered
 
 
@@ -31,6 +32,7 @@ def digits(test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     ParameterError
         If scikit-learn is not installed, or the fraction is not inside (0, 1).
     """
+    test_fraction = number(test_fraction, "test_fraction")
     if not 0.0 < test_fraction < 1.0:
         raise ParameterError(f"test_fraction must lie inside (0, 1), got {test_fraction}")
     try:

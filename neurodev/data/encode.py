@@ -5,6 +5,7 @@ All take bytes (0..255) or floats in [0, 1], any shape after the first axis, and
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import I8, SpikeTrains
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
+from neurodev.params import check_memory, number, whole, wholes
 
 F4 = NDArray[np.float32]
 
@@ -26,7 +28,12 @@ def intensity(x: ArrayLike) -> F4:
     ParameterError
         If a value is NaN or outside [0, 1].
     """
-    a = np.asarray(x)
+    if isinstance(x, SpikeTrains):
+        raise ParameterError("x are SpikeTrains, which are spikes already: give them to Binned")
+    try:
+        a = np.asarray(x)
+    except Exception:  # lists of different lengths, objects that are no arrays
+        a = np.zeros((), dtype=object)
     if a.dtype == np.uint8:
         return a.astype(np.float32) * np.float32(1.0 / 255.0)
     if a.dtype.kind not in "fb":
@@ -44,8 +51,8 @@ def direct(x: ArrayLike, n_step: int) -> F4:
 
     Rueckauer et al. 2017 (Front. Neurosci. 11:682): the first layer then does the encoding.
     """
-    _check_steps(n_step)
-    f = intensity(x)
+    n_step = whole(n_step, "n_step", 1)
+    f = _samples(x)
     return np.broadcast_to(f[:, None], (f.shape[0], n_step, *f.shape[1:]))
 
 
@@ -70,16 +77,16 @@ def bernoulli(
     -------
     (n, n_step, ...) uint8
     """
-    _check_steps(n_step)
-    if not (np.isfinite(gain) and gain >= 0.0):
-        raise ParameterError(f"gain must be finite and not negative, got {gain}")
-    f = np.ascontiguousarray(intensity(x))
-    flat = f.reshape(f.shape[0], -1) if f.size else f.reshape(f.shape[0], int(np.prod(f.shape[1:])))
-    which: I8 = np.arange(f.shape[0], dtype=np.int64) if samples is None else np.asarray(samples, dtype=np.int64)
-    if which.shape != (f.shape[0],):
-        raise ParameterError(f"samples must have shape {(f.shape[0],)}, got {which.shape}")
+    n_step, gain = whole(n_step, "n_step", 1), gain_of(gain)
+    f = np.ascontiguousarray(_samples(x))
+    flat = f.reshape(f.shape[0], math.prod(f.shape[1:]))
+    which: I8 = np.arange(f.shape[0], dtype=np.int64) if samples is None else wholes(samples, "samples")
+    if which.shape != (f.shape[0],) or np.any(which < 0):
+        raise ParameterError(f"samples must be numbers >= 0 of shape {(f.shape[0],)}, got {shown(which)}")
+    check_memory(float(flat.size) * n_step, f"{flat.size} values in {n_step} steps", "take fewer samples or steps")
     out = np.zeros((f.shape[0], n_step, flat.shape[1]), dtype=np.uint8)
-    _bernoulli(flat, np.float64(gain), rng.key(rng.check_seed(seed), "bernoulli", int(epoch)), which, out)
+    stream = rng.key(rng.check_seed(seed), "bernoulli", whole(epoch, "epoch"))
+    _bernoulli(flat, np.float64(gain), stream, which, out)
     return out.reshape(f.shape[0], n_step, *f.shape[1:])
 
 
@@ -111,12 +118,14 @@ def latency(x: ArrayLike, longest: float, *, shortest: float = 0.0, threshold: f
     threshold : float
         In [0, 1).
     """
+    longest, shortest = number(longest, "longest", "ms"), number(shortest, "shortest", "ms")
+    threshold = number(threshold, "threshold")
     if not (np.isfinite(longest) and 0.0 <= shortest < longest):
         raise ParameterError(f"need 0 <= shortest < longest ms, got {shortest} and {longest}")
     if not 0.0 <= threshold < 1.0:
         raise ParameterError(f"threshold must lie in [0, 1), got {threshold}")
-    f = intensity(x)
-    flat = f.reshape(f.shape[0], int(np.prod(f.shape[1:])))
+    f = _samples(x)
+    flat = f.reshape(f.shape[0], math.prod(f.shape[1:]))
     sample, cell = np.nonzero(flat > threshold)
     when = shortest + (longest - shortest) * (1.0 - flat[sample, cell].astype(np.float64))
     order = np.lexsort((cell, when, sample))
@@ -124,6 +133,17 @@ def latency(x: ArrayLike, longest: float, *, shortest: float = 0.0, threshold: f
     return SpikeTrains(when[order], cell[order].astype(np.int64), offsets, flat.shape[1], float(longest))
 
 
-def _check_steps(n_step: int) -> None:
-    if isinstance(n_step, bool) or not isinstance(n_step, (int, np.integer)) or n_step < 1:
-        raise ParameterError(f"n_step must be a whole number of at least 1, got {n_step!r}")
+def gain_of(gain: Any) -> float:
+    """A gain: finite and not negative."""
+    found = number(gain, "gain")
+    if not 0.0 <= found < np.inf:
+        raise ParameterError(f"gain must be finite and not negative, got {gain!r}")
+    return found
+
+
+def _samples(x: ArrayLike) -> F4:
+    """Intensities (n, ...)."""
+    f = intensity(x)
+    if f.ndim < 1:
+        raise ParameterError(f"x must be samples (n, ...), got the single value {shown(x)}")
+    return f

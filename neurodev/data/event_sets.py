@@ -18,17 +18,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.data.cifar import CLASSES
 from neurodev.data.dataset import I8, Dataset, SpikeTrains, check_labels
-from neurodev.data.events import Events, read_events, read_npz
-from neurodev.data.recordings import recordings
+from neurodev.data.events import Events, checked, npz, read_events, read_npz, unrolled
+from neurodev.data.recordings import length_of, recordings
 from neurodev.errors import ParameterError
+from neurodev.params import whole
 from neurodev.registry import registered
 
 GESTURES = (
@@ -71,6 +70,7 @@ def _some(files: Sequence[tuple[Path, int]], n: int | None, seed: int, part: str
     """All files, or `n` of them drawn at random, in their order."""
     if n is None:
         return list(files)
+    n = whole(n, f"n_{part}")
     if not 1 <= n <= len(files):
         raise ParameterError(f"n_{part}={n} is not possible: there are {len(files)} recordings")
     chosen = rng.generator(rng.check_seed(seed), "recordings", part).permutation(len(files))[:n]
@@ -151,18 +151,18 @@ def _gesture(file: Path) -> int:
 
 
 def _npy(file: Path) -> Events:
-    a = np.load(file, allow_pickle=False)
+    try:
+        a = np.load(file, allow_pickle=False)
+    except Exception as e:  # whatever NumPy says of a damaged file
+        raise ParameterError(f"{file} cannot be read ({type(e).__name__}: {e}): is it damaged?") from None
+    if not isinstance(a, np.ndarray) or a.dtype.kind not in "iuf":
+        raise ParameterError(f"{file} must hold numbers (n_event, 4): x, y, polarity, time in ms")
     if a.ndim != 2 or a.shape[1] != 4 or not len(a):
         raise ParameterError(f"{file} must hold (n_event, 4): x, y, polarity, time in ms; it holds {a.shape}")
     x, y, p, t = a.astype(np.float64).T
-    return _sorted(file, x.astype(np.int64), y.astype(np.int64), p > 0, np.round(1e3 * t).astype(np.int64))
-
-
-def _sorted(file: Path, x: I8, y: I8, p: NDArray[Any], t: I8) -> Events:
-    if min(x.min(), y.min()) < 0 or max(x.max(), y.max()) >= 128:
-        raise ParameterError(f"{file} has events beyond the sensor of 128 x 128")
-    order = np.argsort(t, kind="stable")
-    return Events(x[order], y[order], p[order].astype(np.int64), t[order], (128, 128))
+    if not np.all(np.isfinite(t)):
+        raise ParameterError(f"{file} holds NaN or infinity among its times")
+    return checked(Events(x, y, p > 0, np.round(1e3 * t), (128, 128)), str(file))
 
 
 @registered("data set")
@@ -222,7 +222,8 @@ def read_aedat(path: str | os.PathLike[str]) -> Events:
     address, t = address[pixel], t[pixel]
     if not t.size:
         raise ParameterError(f"{path} holds no event of a pixel")
-    return _sorted(path, (address >> 1) & 127, (address >> 8) & 127, address & 1, t)
+    x, y, p = (address >> 1) & 127, (address >> 8) & 127, address & 1
+    return checked(Events(x, y, p, unrolled(t, 32), (128, 128)), str(path))
 
 
 @registered("data set")
@@ -252,8 +253,7 @@ def shd(
         import h5py  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         raise ParameterError("h5py is not installed: pip install 'neurodev[data]'") from None
-    if not (np.isfinite(duration) and duration > 0.0):
-        raise ParameterError(f"duration must be above 0 ms, got {duration}")
+    duration = length_of(duration)
     sets: list[tuple[SpikeTrains, I8]] = []
     for part, n in (("train", n_train), ("test", n_test)):
         file = _folder(path, "SHD", f"shd_{part}.h5") / f"shd_{part}.h5"
@@ -261,14 +261,14 @@ def shd(
             missing = [k for k in ("spikes/times", "spikes/units", "labels") if k not in h]
             if missing:
                 raise ParameterError(f"{file} lacks {missing}; it has {sorted(h)}")
-            labels = np.asarray(h["labels"]).astype(np.int64)
+            labels = check_labels(np.asarray(h["labels"]), 20, str(file))
             chosen = [k for _, k in _some([(file, k) for k in range(labels.size)], n, seed, part)]
             trains = []
             for k in chosen:
                 # as doubles before anything else: float16 overflows in milliseconds
                 t, c = np.asarray(h["spikes/times"][k], dtype=np.float64) * 1e3, np.asarray(h["spikes/units"][k])
                 trains.append((t[t <= duration], c[t <= duration].astype(np.int64)))
-        sets.append((SpikeTrains.of(trains, 700, float(duration)), check_labels(labels[chosen], 20, str(file))))
+        sets.append((SpikeTrains.of(trains, 700, float(duration)), labels[chosen]))
     return Dataset(*sets[0], *sets[1], name="SHD", classes=SPOKEN)
 
 
@@ -295,8 +295,8 @@ def barrel_letters(
         If the file is missing or an array is.
     """
     file = _folder(path, "barrel_letters", "barrel_letters.npz") / "barrel_letters.npz"
-    found = [e._replace(x=e.x - 1, y=e.y - 1) for e in read_npz(file, (32, 32))]
-    with np.load(file, allow_pickle=False) as z:
+    found = [e._replace(x=e.x - 1, y=e.y - 1, sensor_size=(32, 32)) for e in read_npz(file, (33, 33))]
+    with npz(file) as z:
         missing = [k for k in ("labels", "presentation") if k not in z]
         if missing:
             raise ParameterError(f"{file} lacks the arrays {missing}; it has {sorted(z)}")

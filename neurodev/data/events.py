@@ -15,19 +15,74 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
+from neurodev.jit import kernel
+from neurodev.params import check_memory, number, whole, wholes
 
 I8 = NDArray[np.int64]
 
 
 class Events(NamedTuple):
-    """One recording: pixel, polarity (0 or 1), time (us, ascending), and the sensor's size (width, height)."""
+    """One recording: pixel, polarity (0 or 1), time (us), and the sensor's size (width, height).
+
+    Made by hand, whole numbers of any width will do, in any order of time; `checked` is what readers of it call.
+    """
 
     x: I8
     y: I8
     p: I8
     t_us: I8
     sensor_size: tuple[int, int]
+
+
+def checked(events: Events, where: str = "events") -> Events:
+    """The same recording in int64, in order of time (events of one time as they came).
+
+    Raises
+    ------
+    ParameterError
+        If a value is no whole number, a pixel lies outside the sensor, a polarity is neither 0 nor 1, or the lists have
+        different lengths.
+    """
+    try:
+        width, height = events.sensor_size
+        given = (events.x, events.y, events.t_us)
+    except (AttributeError, TypeError, ValueError):
+        raise ParameterError(f"{where} must be Events(x, y, p, t_us, (width, height)), got {shown(events)}") from None
+    size = whole(width, f"{where}: the sensor's width", 1), whole(height, f"{where}: the sensor's height", 1)
+    x, y, t = (wholes(a, f"{where}: {name}") for a, name in zip(given, ("x", "y", "t_us"), strict=True))
+    p = np.asarray(events.p)
+    p = p.astype(np.int64) if p.dtype == bool else wholes(p, f"{where}: p")
+    if x.ndim != 1 or not x.shape == y.shape == p.shape == t.shape:
+        shapes = ", ".join(str(a.shape) for a in (x, y, p, t))
+        raise ParameterError(f"{where}: x, y, p and t_us must be lists of one length, got shapes {shapes}")
+    outside = (x < 0) | (x >= size[0]) | (y < 0) | (y >= size[1])
+    if outside.any():
+        k = int(np.flatnonzero(outside)[0])
+        raise ParameterError(
+            f"{where}: event {k} at x={x[k]}, y={y[k]} lies outside the sensor of {size[0]} x {size[1]} pixels, which "
+            "count from 0; leave such events out or give the true sensor_size"
+        )
+    if p.size and (p.min() < 0 or p.max() > 1):
+        raise ParameterError(f"{where}: p must be 0 or 1, got {p.min()}..{p.max()}: give p > 0")
+    if np.any(np.diff(t) < 0):
+        order = np.argsort(t, kind="stable")
+        x, y, p, t = x[order], y[order], p[order], t[order]
+    return Events(x, y, p, t, size)
+
+
+def unrolled(t: I8, bits: int) -> I8:
+    """Times of a counter of so many bits, in order of the file, without its returns to 0.
+
+    A fall by more than a sixteenth of its range is a return (half a second of 23 bits of microseconds); a smaller one
+    is an event that was written a little late, also across a return.
+    """
+    if not t.size:
+        return t
+    little, step = 1 << (bits - 4), np.diff(t, prepend=t[:1])
+    returns, late = step < -little, step > (1 << bits) - little
+    late &= np.cumsum(returns) > 0
+    return np.asarray(t + (np.cumsum(returns.astype(np.int64) - late) << bits), dtype=np.int64)
 
 
 def _five_bytes(path: Path) -> I8:
@@ -69,16 +124,13 @@ def read_events(path: str | os.PathLike[str], sensor_size: tuple[int, int] | Non
         if overflow.any() and kind == ".bin":
             t = t + (np.cumsum(overflow) << 13)
             x, y, p, t = x[~overflow], y[~overflow], p[~overflow], t[~overflow]
-    order = np.argsort(t, kind="stable")
-    x, y, p, t = x[order], y[order], p[order], t[order]
+    if not t.size:
+        raise ParameterError(f"{path.name} holds no event of a pixel")
+    t = unrolled(t, 23)
     if sensor_size is None:
         side = lambda v: 1 << int(np.ceil(np.log2(max(int(v.max()) + 1, 1))))
         sensor_size = (side(x), 1 if kind == ".bs1" else side(y))
-    if x.max() >= sensor_size[0] or y.max() >= sensor_size[1]:
-        raise ParameterError(
-            f"{path.name} has events at x={int(x.max())}, y={int(y.max())}, beyond the sensor of {sensor_size}"
-        )
-    return Events(x, y, p, t, sensor_size)
+    return checked(Events(x, y, p, t, sensor_size), path.name)
 
 
 def read_npz(path: str | os.PathLike[str], sensor_size: tuple[int, int]) -> list[Events]:
@@ -89,13 +141,20 @@ def read_npz(path: str | os.PathLike[str], sensor_size: tuple[int, int]) -> list
     ParameterError
         If an array is missing.
     """
-    with np.load(path, allow_pickle=False) as z:
+    with npz(path) as z:
         missing = [k for k in ("x", "y", "p", "t_us", "offsets") if k not in z]
         if missing:
             raise ParameterError(f"{path} lacks the arrays {missing}; it has {sorted(z)}")
-        x, y, p, t, cut = (z[k].astype(np.int64) for k in ("x", "y", "p", "t_us", "offsets"))
+        x, y, t, cut = (wholes(z[k], f"{path}: {k}") for k in ("x", "y", "t_us", "offsets"))
+        p = (z["p"] > 0).astype(np.int64)
+    if not (x.ndim == cut.ndim == 1 and x.shape == y.shape == p.shape == t.shape):
+        raise ParameterError(f"{path}: x, y, p and t_us must be lists of one length")
+    if cut.size < 1 or cut[0] != 0 or cut[-1] != x.size or np.any(np.diff(cut) < 0):
+        raise ParameterError(f"{path}: offsets must ascend from 0 to the number of events, {x.size}")
     pieces = [slice(a, b) for a, b in zip(cut[:-1], cut[1:], strict=True)]
-    return [Events(x[s], y[s], (p[s] > 0).astype(np.int64), t[s], sensor_size) for s in pieces]
+    return [
+        checked(Events(x[s], y[s], p[s], t[s], sensor_size), f"{path}, recording {k}") for k, s in enumerate(pieces)
+    ]
 
 
 def from_tonic(dataset: Any, index: int) -> Events:
@@ -110,15 +169,32 @@ def from_tonic(dataset: Any, index: int) -> Events:
         import tonic  # noqa: F401
     except ImportError:
         raise ParameterError("Tonic is not installed: pip install 'neurodev[data]'") from None
-    events, _ = dataset[index]
+    return events_of(dataset, dataset[index][0], f"recording {index} of {type(dataset).__name__}")
+
+
+def events_of(dataset: Any, events: Any, where: str) -> Events:
+    """What a Tonic dataset returned, as `Events`.
+
+    Raises
+    ------
+    ParameterError
+        If the dataset has no sensor size, or a time is no whole number of microseconds.
+    """
     size = getattr(dataset, "sensor_size", None)
     if size is None:
         raise ParameterError(f"{type(dataset).__name__} has no sensor_size: is it a Tonic dataset?")
-    y = events["y"] if "y" in (events.dtype.names or ()) else np.zeros(len(events))
-    columns = [np.asarray(v).astype(np.int64) for v in (events["x"], y, events["p"], events["t"])]
-    order = np.argsort(columns[3], kind="stable")
-    x, y8, p, t = (c[order] for c in columns)
-    return Events(x, y8, (p > 0).astype(np.int64), t, (int(size[0]), int(size[1])))
+    names = getattr(getattr(events, "dtype", None), "names", None) or ()
+    missing = [k for k in ("x", "p", "t") if k not in names]
+    if missing:
+        raise ParameterError(f"{where} lacks the fields {missing} of events; it has {list(names)}")
+    t = np.asarray(events["t"])
+    if t.dtype.kind == "f" and t.size and not np.array_equal(t, np.floor(t)):
+        raise ParameterError(
+            f"{where}: t must be whole microseconds, got {t[t != np.floor(t)][0]!r}; times in seconds? multiply by 1e6"
+        )
+    y = events["y"] if "y" in names else np.zeros(len(events), dtype=np.int64)
+    p = (np.asarray(events["p"]) > 0).astype(np.int64)
+    return checked(Events(events["x"], y, p, t, (size[0], size[1])), where)
 
 
 def pool(
@@ -140,39 +216,84 @@ def pool(
     Returns
     -------
     trains : list of (times, cells)
-        Ms from the first event; cell = polarity * columns * rows + row * columns + column.
+        Ms from the first event; cell = polarity * columns * rows + row * columns + column, where rows run downwards
+        from the top of the sensor (y = 0), as in pictures.  A recording without events gives an empty list.
     places : (2 * columns * rows, 2) float64
         Position of each cell as a fraction of the sensor, y upwards.
     """
+    recordings = list(recordings)
     if not recordings:
         raise ParameterError("recordings is empty: give at least one")
-    columns, rows = cells
-    width, height = recordings[0].sensor_size
-    if width % columns or height % rows:
-        raise ParameterError(f"cells={cells} must divide the sensor of {width} x {height} pixels")
-    trains = []
-    for e in recordings:
-        if e.sensor_size != (width, height):
-            raise ParameterError(f"recordings have different sensors: {e.sensor_size} and {(width, height)}")
-        column, row = e.x * columns // width, rows - 1 - e.y * rows // height
-        cell = e.p * (columns * rows) + row * columns + column
-        t = (e.t_us - e.t_us[0]) / 1e3
+    columns, rows = grid_of(cells)
+    refractory = number(refractory, "refractory", "ms")
+    if not 0 <= refractory < np.inf:
+        raise ParameterError(f"refractory must be finite and >= 0 ms, got {refractory!r}")
+    if longest is not None and not number(longest, "longest", "ms") > 0:
+        raise ParameterError(f"longest must be above 0 ms, got {longest!r}")
+    trains, sensor = [], None
+    for k, given in enumerate(recordings):
+        e = checked(given, f"recording {k}")
+        sensor = e.sensor_size if sensor is None else sensor
+        width, height = sensor
+        if e.sensor_size != sensor:
+            raise ParameterError(f"recordings have different sensors: {e.sensor_size} and {sensor}")
+        if width % columns or height % rows:
+            raise ParameterError(f"cells={cells} must divide the sensor of {width} x {height} pixels")
+        cell = e.p * (columns * rows) + e.y * rows // height * columns + e.x * columns // width
+        t = (e.t_us - e.t_us[:1]) / 1e3
         if longest is not None:
-            keep = t < longest
+            keep = t < number(longest, "longest", "ms")
             t, cell = t[keep], cell[keep]
         if refractory > 0:
-            t, cell = _thin(t, cell, refractory)
+            keep = np.zeros(t.size, dtype=bool)
+            thin(t, cell, refractory, np.full(2 * columns * rows, -np.inf), keep)
+            t, cell = t[keep], cell[keep]
         trains.append((t, cell))
-    x, y = (np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows
+    x, y = (np.arange(columns) + 0.5) / columns, 1.0 - (np.arange(rows) + 0.5) / rows
     places = np.column_stack([np.tile(x, rows), np.repeat(y, columns)])
     return trains, np.concatenate([places, places])
 
 
-def _thin(t: NDArray[np.float64], cell: I8, refractory: float) -> tuple[NDArray[np.float64], I8]:
-    """Drop events that follow an accepted one of the same cell too soon."""
-    last = np.full(int(cell.max()) + 1 if cell.size else 1, -np.inf)
-    keep = np.zeros(t.size, dtype=bool)
-    for k, (when, c) in enumerate(zip(t.tolist(), cell.tolist(), strict=True)):
-        if when - last[c] >= refractory:
-            last[c], keep[k] = when, True
-    return t[keep], cell[keep]
+def grid_of(cells: Any) -> tuple[int, int]:
+    """Columns and rows, whole numbers above 0."""
+    if not isinstance(cells, (tuple, list, np.ndarray)) or len(cells) != 2:
+        raise ParameterError(f"cells must be (columns, rows), got {shown(cells)}")
+    return whole(cells[0], "columns of cells", 1), whole(cells[1], "rows of cells", 1)
+
+
+@kernel
+def thin(t: Any, cell: Any, refractory: float, last: Any, keep: Any) -> None:
+    """Mark the events that do not follow an accepted one of the same cell too soon, (n_event,)."""
+    for k in range(t.shape[0]):
+        if t[k] - last[cell[k]] >= refractory:
+            last[cell[k]] = t[k]
+            keep[k] = True
+
+
+def npz(path: str | os.PathLike[str]) -> Any:
+    """The arrays of a file, without pickles.
+
+    Raises
+    ------
+    ParameterError
+        If it is missing, damaged, or no such file.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115  closed with the arrays
+    except OSError as e:
+        raise ParameterError(f"{str(path)!r} cannot be read ({e.strerror})") from None
+    try:
+        found = np.load(file, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            raise ParameterError("it holds one array, not named ones; np.savez saves such")
+        parts: Any = found.zip
+        size = sum(part.file_size for part in parts.infolist())
+        check_memory(2.0 * size, f"{path}, unpacked,", "is it damaged?")
+        found.fid = file  # type: ignore[assignment]
+    except ParameterError:
+        file.close()
+        raise
+    except Exception as e:  # zipfile, zlib and numpy each have errors of their own
+        file.close()
+        raise ParameterError(f"{path} cannot be read as arrays ({type(e).__name__}: {e}): is it damaged?") from None
+    return found

@@ -7,19 +7,22 @@ uint32, then the values, big-endian, last dimension fastest.
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.data.dataset import I8, Dataset, check_labels
 from neurodev.errors import ParameterError
+from neurodev.params import check_memory
 from neurodev.registry import registered
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+PIECE = 1 << 24  # bytes that are unpacked at a time
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
@@ -37,34 +40,42 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         If the file is missing, has another magic number, or is shorter or longer than its header says.
     """
     path = Path(path)
-    raw = _bytes(path)
-    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in TYPES:
-        raise ParameterError(
-            f"{path} is not an IDX file: it begins with {raw[:4].hex(' ')}, not 00 00 and a known type"
-        )
-    kind, n_dim = np.dtype(TYPES[raw[2]]), raw[3]
-    begin = 4 + 4 * n_dim
-    if n_dim < 1 or len(raw) < begin:
+    try:
+        with _opened(path) as file:
+            return _values(path, file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ParameterError(f"{path} cannot be unpacked ({error}): was it truncated?") from None
+    except OSError as error:
+        raise ParameterError(f"{str(path)!r} cannot be read ({error.strerror})") from None
+
+
+def _values(path: Path, file: IO[bytes]) -> NDArray[Any]:
+    """What an open file holds; no more is unpacked than its header says, and one byte."""
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES:
+        raise ParameterError(f"{path} is not an IDX file: it begins with {head.hex(' ')}, not 00 00 and a known type")
+    kind, n_dim = np.dtype(TYPES[head[2]]), head[3]
+    sizes = file.read(4 * n_dim)
+    if n_dim < 1 or len(sizes) < 4 * n_dim:
         raise ParameterError(f"{path} is truncated within its header")
-    shape = tuple(int(n) for n in np.frombuffer(raw, dtype=">u4", count=n_dim, offset=4))
-    want = begin + int(np.prod(shape, dtype=object)) * kind.itemsize
+    shape = tuple(int(n) for n in np.frombuffer(sizes, dtype=">u4"))
+    want = math.prod(shape) * kind.itemsize
+    check_memory(3.0 * want, f"{path}, {shape} by its header,", "is it damaged?")
+    raw = b"".join(iter(lambda: file.read(min(PIECE, want + 1 - file.tell() + 4 + 4 * n_dim)), b""))
     if len(raw) != want:
-        raise ParameterError(f"{path} holds {len(raw)} bytes, its header says {want} for {shape}: was it truncated?")
-    values = np.frombuffer(raw, dtype=kind, offset=begin).reshape(shape)
+        more = "more than that" if len(raw) > want else f"{len(raw)}"
+        raise ParameterError(f"{path} holds {more} bytes, its header says {want} for {shape}: was it truncated?")
+    values = np.frombuffer(raw, dtype=kind).reshape(shape)
     return values.astype(kind.newbyteorder("="))
 
 
-def _bytes(path: Path) -> bytes:
-    """Contents of a file, unpacked if it is gzipped (seen by its first bytes, not by its name)."""
+def _opened(path: Path) -> IO[bytes]:
+    """A file, unpacked as it is read if it is gzipped (seen by its first bytes, not by its name)."""
     if not path.is_file():
         raise ParameterError(f"there is no file {str(path)!r}")
-    raw = path.read_bytes()
-    if raw[:2] != b"\x1f\x8b":
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ParameterError(f"{path} cannot be unpacked ({error}): was it truncated?") from None
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 @registered("data set")

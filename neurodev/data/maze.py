@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev import rng
+from neurodev import params, rng
 from neurodev.errors import ParameterError
+from neurodev.registry import Spoken
 
 I8 = NDArray[np.int64]
 
@@ -39,6 +40,7 @@ class Discrete:
     _draw: np.random.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.n = params.whole(self.n, "n", 1)
         self._draw = rng.generator(rng.check_seed(self.seed), "space")
 
     def sample(self) -> int:
@@ -52,7 +54,7 @@ class Discrete:
     __contains__ = contains
 
 
-class Maze:
+class Maze(metaclass=Spoken):
     """Find the goal of a walled grid from any free cell.
 
     An observation is the number of the free cell the agent is in (row by row); actions are up, right, down, left.  A
@@ -93,13 +95,10 @@ class Maze:
     render_mode = None
 
     def __init__(self, side: int = 10, walls: float = 0.35, seed: int = 0, patience: int = 4):
-        if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or side < 2:
-            raise ParameterError(f"side must be a whole number of at least 2, got {side!r}")
-        if not 0.0 <= walls < 1.0:
+        self.side, self.patience = params.whole(side, "side", 2, 1000), params.whole(patience, "patience", 1)
+        self.walls, self.seed = params.number(walls, "walls"), rng.check_seed(seed)
+        if not 0.0 <= self.walls < 1.0:
             raise ParameterError(f"walls must lie in [0, 1), got {walls!r}")
-        if isinstance(patience, bool) or not isinstance(patience, (int, np.integer)) or patience < 1:
-            raise ParameterError(f"patience must be a whole number of at least 1, got {patience!r}")
-        self.side, self.walls, self.seed, self.patience = int(side), float(walls), rng.check_seed(seed), int(patience)
         self.grid = _walled(self.side, self.walls, self.seed)
         self.cells = np.argwhere(~self.grid).astype(np.int64)
         number = np.full(self.grid.shape, -1, dtype=np.int64)

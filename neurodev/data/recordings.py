@@ -8,33 +8,47 @@ from typing import Any
 import numpy as np
 
 from neurodev.data.dataset import I8, Dataset, SpikeTrains
-from neurodev.data.events import Events, from_tonic, pool
+from neurodev.data.events import Events, checked, events_of, grid_of, pool
 from neurodev.errors import ParameterError
+from neurodev.params import number, whole
 
 
 def recordings(
     events: list[Events], cells: tuple[int, int] | None = None, *, duration: float, refractory: float = 0.0
 ) -> SpikeTrains:
-    """Recordings as spike trains of a grid of cells, ON cells after OFF cells.
+    """Recordings as spike trains of a grid of cells, ON cells after OFF cells; rows run downwards, as in pictures.
 
     Parameters
     ----------
     events : list of Events
-        All of one sensor.
+        All of one sensor; one without events is a sample without spikes.
     cells : (int, int), optional
         Columns and rows of the grid (see `events.pool`); one cell a pixel if not given.
     duration : float, ms
         Events later than this after the first are left out.
     refractory : float, ms
         A cell that has fired drops the events of this time.
+
+    Raises
+    ------
+    ParameterError
+        If there is no recording, an event lies outside the sensor, or the cells do not divide it.
     """
+    events = list(events)
     if not events:
         raise ParameterError("events is empty: give at least one recording")
-    if not (np.isfinite(duration) and duration > 0.0):
-        raise ParameterError(f"duration must be above 0 ms, got {duration}")
-    grid = events[0].sensor_size if cells is None else cells
+    duration = length_of(duration)
+    grid = grid_of(checked(events[0], "recording 0").sensor_size if cells is None else cells)
     trains, _ = pool(events, grid, refractory=refractory, longest=duration)
     return SpikeTrains.of(trains, 2 * grid[0] * grid[1], float(duration), (grid[1], grid[0], 2))
+
+
+def length_of(duration: Any) -> float:
+    """A duration, ms, finite and above 0."""
+    found = number(duration, "duration", "ms")
+    if not 0.0 < found < np.inf:
+        raise ParameterError(f"duration must be finite and above 0 ms, got {duration!r}")
+    return found
 
 
 def tonic(
@@ -63,8 +77,13 @@ def tonic(
     Raises
     ------
     ParameterError
-        If Tonic is not installed, the dataset has no sensor size, or a target is not a class number.
+        If Tonic is not installed, the dataset has no sensor size, an event lies outside it, a time is no whole number
+        of microseconds, or a target is not a class number.
     """
+    try:
+        import tonic  # noqa: F401
+    except ImportError:
+        raise ParameterError("Tonic is not installed: pip install 'neurodev[data]'") from None
     (x, y), (x_test, y_test) = (
         _read(source, n, cells, duration, refractory) for source, n in ((train, n_train), (test, n_test))
     )
@@ -77,13 +96,16 @@ def tonic(
 def _read(
     source: Any, n: int | None, cells: tuple[int, int] | None, duration: float, refractory: float
 ) -> tuple[SpikeTrains, I8]:
-    wanted = range(len(source) if n is None else min(n, len(source)))
-    events = [from_tonic(source, k) for k in wanted]
-    labels = [source[k][1] for k in wanted]
-    try:
-        whole = [int(label) for label in labels]
-    except (TypeError, ValueError):
-        raise ParameterError(
-            f"targets of {type(source).__name__} are not class numbers, for example {labels[0]!r}"
-        ) from None
-    return recordings(events, cells, duration=duration, refractory=refractory), np.asarray(whole, dtype=np.int64)
+    wanted = len(source) if n is None else min(whole(n, "number of samples", 1), len(source))
+    name = type(source).__name__
+    if not wanted:
+        raise ParameterError(f"{name} holds no samples")
+    events, labels = [], []
+    for k in range(wanted):
+        found, label = source[k]
+        events.append(events_of(source, found, f"recording {k} of {name}"))
+        try:
+            labels.append(whole(label, f"target of recording {k} of {name}", 0))
+        except ParameterError as e:
+            raise ParameterError(f"{e}: targets of {name} are not class numbers") from None
+    return recordings(events, cells, duration=duration, refractory=refractory), np.asarray(labels, dtype=np.int64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
+from neurodev.params import whole
 from neurodev.registry import registered
 
 SIDE = 64
@@ -53,7 +54,8 @@ def tiny_imagenet(
     train = [(f, k) for name, k in number.items() for f in sorted(folder.glob(f"train/{name}/images/*.JPEG"))]
     test = []
     for line in notes.read_text().splitlines():
-        picture, name = line.split("\t")[:2]
+        picture, _, name = line.partition("\t")
+        name = name.partition("\t")[0]
         if name not in number:
             raise ParameterError(f"{notes}: class {name!r} of {picture} is not in wnids.txt")
         test.append((folder / "val" / "images" / picture, number[name]))
@@ -67,6 +69,7 @@ def tiny_imagenet(
 def _some(files: list[tuple[Path, int]], n: int | None, seed: int, part: str) -> list[tuple[Path, int]]:
     if n is None:
         return files
+    n = whole(n, f"n_{part}")
     if not 1 <= n <= len(files):
         raise ParameterError(f"n_{part}={n} is not possible: there are {len(files)} pictures")
     chosen = rng.generator(rng.check_seed(seed), "pictures", part).permutation(len(files))[:n]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
+from neurodev.engine.checks import check_precision
 from neurodev.engine.loop.background import BATCH
 from neurodev.engine.loop.state import (
     N_BLOCK_WINDOWS,
@@ -32,7 +33,7 @@ from neurodev.engine.loop.state import (
     Record,
     State,
 )
-from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.network import PRECISIONS, Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import Mechanism, check_writers
@@ -46,6 +47,7 @@ from neurodev.structure.table import Table, UidSource
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 MAX_LANES = 64
+MOST_LANES = 65535  # of all projections: the agenda numbers them in 16 bits
 SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 _LONGEST_WINDOW = 16.0  # ms
@@ -232,18 +234,19 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
                 f"weight of {q.name!r} must be a number or have one value per synapse ({source.size}), "
                 f"got shape {given.shape}"
             )
-        weight = np.broadcast_to(sign * given, source.shape).astype(np.float32)
+        weight = np.broadcast_to(sign * given, source.shape)
     else:
-        weight = np.full(source.size, sign * q.spines.weight, dtype=np.float32)
+        weight = np.full(source.size, sign * q.spines.weight)
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:
         columns["size"] = q.spines.volume
     for m in q.mechanisms:
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
+    check_precision(q, frozenset(columns))
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
-        columns=tuple(columns), uids=uids,
+        columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill
@@ -303,6 +306,11 @@ def make_lanes(projections: list[Projection], tables: list[Table]) -> Lanes:
             projection.append(i)
             lane.append(k)
             delay.append(float(d))
+    if len(delay) > MOST_LANES:
+        raise BuildError(
+            f"the projections have {len(delay)} delays together; at most {MOST_LANES}: use fewer projections, or "
+            "delays of a wider step="
+        )
     return Lanes(
         np.array(population, dtype=np.int64),
         np.array(projection, dtype=np.int64),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev.arrays import F8
 from neurodev.engine.network import Network, Projection
 from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.base import Mechanism, SynapseView
@@ -125,6 +126,75 @@ def check_ticks(network: Network, tick: float, acceleration: float) -> None:
                 )
 
 
+def check_precision(q: Projection, columns: frozenset[str]) -> None:
+    """Refuse single precision where small steps would vanish, or where nobody would read it.
+
+    Parameters
+    ----------
+    columns : frozenset of str
+        Of the projection's table.
+
+    Raises
+    ------
+    BuildError
+        With the projection, the mechanism and the cure.
+    """
+    if q.weight_precision == "double":
+        return
+    cure = "leave out weight_precision='single'"
+    for m in q.mechanisms:
+        if m.writes_weight(columns) or m.hot(columns) is not None:
+            raise BuildError(
+                f"projection {q.name!r}: {m.name} acts at single spikes or adds small steps to weights, which single "
+                f"precision would swallow; {cure}"
+            )
+    if isinstance(q.target.model, NeuronModel) and q.target.model.rules() is not None:
+        raise BuildError(
+            f"projection {q.name!r}: {q.target.name!r} integrates its inputs by rules of its own, which read weights "
+            f"in double precision; {cure}"
+        )
+
+
+def check_given(q: Projection, weights: F8, columns: frozenset[str]) -> None:
+    """Refuse weights (n,) given to newborns that could not have them.
+
+    Raises
+    ------
+    ParameterError
+        With the projection and the cure.
+    """
+    for m in q.mechanisms:
+        if m.sets_weight(columns):
+            raise ParameterError(f"projection {q.name!r}: weights follow {m.name} there; leave out weight=")
+    if q.spines is None:
+        return
+    sign = -1.0 if q.source.inhibitory else 1.0
+    if np.any(sign * weights < 0.0):
+        wrong = float(weights[sign * weights < 0.0][0])
+        raise ParameterError(
+            f"projection {q.name!r}: its spines have the sign of their source, got a weight of {wrong:g}"
+        )
+    if q.spines.weight == 0.0 and np.any(weights != 0.0):
+        raise ParameterError(f"projection {q.name!r}: Spines(weight=0) have no weight at any size; leave out weight=")
+
+
+def usual_weight(q: Projection) -> float:
+    """The weight (mV, signed) of newborns to whom nobody gave one: the mean of the first synapses'.
+
+    Raises
+    ------
+    ParameterError
+        Where there were none.
+    """
+    if q.spines is None and not np.size(q.weight):
+        raise ParameterError(
+            f"projection {q.name!r} began without synapses and with weight=[]: a newborn has no weight to begin with; "
+            "connect with weight= one number, or say AddSynapses(weight=...)"
+        )
+    sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
+    return sign * (float(np.mean(q.weight)) if q.spines is None else q.spines.weight)
+
+
 def approximations(network: Network, tick: float, acceleration: float) -> list[str]:
     """One sentence for everything in this run that is not exact."""
     out = []
@@ -136,6 +206,11 @@ def approximations(network: Network, tick: float, acceleration: float) -> list[s
     for p in network.populations.values():
         if isinstance(p.model, NeuronModel):
             out += [f"{p.name}: {sentence}" for sentence in p.model.approximations()]
+    out += [
+        f"{q.name}: weights are kept in single precision, each to 6e-8 of itself, and spike times follow them."
+        for q in network.projections.values()
+        if q.weight_precision == "single"
+    ]
     for where, m in mechanisms_of(network):
         out += [f"{where}: {sentence}" for sentence in m.approximations(tick)]
     spike_tick = tick / acceleration

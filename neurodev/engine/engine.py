@@ -17,7 +17,7 @@ from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
 from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
-    BIRTH_BATCHES,
+    BIRTH_ROOM,
     N_BUDGET,
     N_CROSSING,
     N_DRIVE,
@@ -146,11 +146,12 @@ class Engine:
         n = len(self.tables)
         z = lambda: np.zeros(n, dtype=np.int64)  # noqa: E731
         p = Projections(
-            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
-            np.zeros((n, BIRTH_BATCHES)), np.zeros((n, BIRTH_BATCHES), dtype=np.uint64), hook_first, post_first,
+            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
+            np.zeros((n, BIRTH_ROOM)), np.zeros((n, BIRTH_ROOM), dtype=np.uint64), hook_first, post_first,
         )  # fmt: skip
         for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
             p.offset[i], p.inhibitory[i] = first[q.target.index], int(q.source.inhibitory)
+            p.single[i] = int(t.weight.dtype == np.float32)
             self._write_addresses(p, i, t)
         return p
 
@@ -420,20 +421,27 @@ class Engine:
             predict_delta(address(self._table), first, last, now)
 
     def mark_births(self, projection: int, first_uid: int) -> None:
-        """Spikes already in flight are not carried by synapses from `first_uid` on."""
+        """Spikes already in flight are not carried by synapses from `first_uid` on.
+
+        Kept are the batches of births that a spike on its way may have been emitted before, as many as there are.
+        """
         p, t = self.state.projections, self.state.clock.time[T_NOW]
         k = int(p.birth_count[projection])
-        keep = [b for b in range(k) if p.birth_time[projection, b] > t - self.longest_delay]
-        times, uids = p.birth_time[projection, keep], p.birth_uid[projection, keep]
-        if len(keep) + 1 > p.birth_time.shape[1]:
-            raise SimulationError(
-                f"more than {BIRTH_BATCHES - 1} batches of births within one axonal delay: apply them in one batch"
-            )
-        p.birth_time[projection, : len(keep)] = times
-        p.birth_uid[projection, : len(keep)] = uids
-        p.birth_time[projection, len(keep)] = t
-        p.birth_uid[projection, len(keep)] = first_uid
-        p.birth_count[projection] = len(keep) + 1
+        times, uids = p.birth_time[projection, :k], p.birth_uid[projection, :k]
+        keep = times + self.longest_delay >= t
+        times, uids = times[keep], uids[keep]
+        if not times.size or times[-1] < t:  # of several batches at one instant the first tells of all: uids grow
+            times, uids = np.append(times, t), np.append(uids, np.uint64(first_uid))
+        if times.size > p.birth_time.shape[1]:
+            n, room = p.birth_count.size, 2 * times.size
+            fresh = np.zeros((n, room)), np.zeros((n, room), dtype=np.uint64)
+            for new, old in zip(fresh, (p.birth_time, p.birth_uid), strict=True):
+                new[:, : old.shape[1]] = old
+            p = p._replace(birth_time=fresh[0], birth_uid=fresh[1])
+            self._replace(projections=p)
+        p.birth_time[projection, : times.size] = times
+        p.birth_uid[projection, : times.size] = uids
+        p.birth_count[projection] = times.size
 
     def set_background_rate(self, population: int, rate_hz: float) -> None:
         """Give every background of every neuron of a population this rate from now on; 0 stops them.

@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 from neurodev import params, rng
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism, check_owners
+from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import as_count, as_flag, as_number, check_memory, door, param
-from neurodev.registry import word_of
+from neurodev.registry import Spoken, word_of
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
 F8 = NDArray[np.float64]
+PRECISIONS: dict[str, type] = {"double": np.float64, "single": np.float32}
 COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what a mechanism may read without an owner
 
 
 @dataclass(frozen=True)
-class Spines:
+class Spines(metaclass=Spoken):
     """The synapses of a projection sit on spines, and their weight is read off the spine's size.
 
     ``weight = w0 * max(0, V - V_silent) / V0`` with ``V_silent = V0 exp(silent)``.
@@ -39,7 +41,7 @@ class Spines:
         ln(V_silent / V0): spines up to this size transmit nothing.
     """
 
-    weight: float = param(4.0, unit="mV", low=0.0, source="free: calibrated for the default study")
+    weight: float = param(4.0, unit="mV", low=0.0, high=LARGEST, source="free: calibrated for the default study")
     volume: float = param(0.05, unit="um3", above=0.0, source="free: calibrated for the default study")
     silent: float = param(-1.6, unit="1", source="free: x_min of the default study")
 
@@ -47,11 +49,14 @@ class Spines:
         params.check(self)
 
 
+_MOST = 2**62  # of what is counted
 _CELL, _SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the very least, with what is queued for them
 
 
 def _check_count(n: object, what: str) -> int:
-    count = as_count(n, f"n, the size of population {what!r},", low=1, cure="a population needs at least 1 cell")
+    count = as_count(
+        n, f"n, the size of population {what!r},", low=1, high=_MOST, cure="a population needs at least 1 cell"
+    )
     check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
     return count
 
@@ -63,10 +68,10 @@ def _check_name(name: Any) -> str:
     return str(name)
 
 
-def _check_numbers(value: Any, argument: str) -> Any:
+def _check_numbers(value: Any, argument: str, unit: str = "") -> Any:
     """A number, or a list of numbers as an array of its own that nobody can write to."""
-    if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
-        return as_number(value, argument)
+    if not hasattr(value, "__len__") or isinstance(value, (str, bytes, dict)):
+        return as_number(value, argument, unit)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError):
@@ -76,6 +81,13 @@ def _check_numbers(value: Any, argument: str) -> Any:
     own = np.array(given, dtype=np.float64)
     own.setflags(write=False)
     return own if own.ndim else float(own)
+
+
+def _check_delay(value: Any) -> Delay:
+    """A number of ms, a list of them, or a distribution."""
+    if isinstance(value, Delay):
+        return value
+    return as_delay(_check_numbers(value, "delay", "ms, or nd.Uniform(low, high)"))
 
 
 class _Part:
@@ -175,6 +187,7 @@ class Projection(_Part):
     branch: Any = None
     mechanisms: tuple[Mechanism, ...] = ()
     signed: bool = False
+    weight_precision: str = "double"
 
     _cures: ClassVar[dict[str, str]] = {
         "weight": "nd.AddSynapses(..., weight=...) and nd.RemoveSynapses change synapses, mechanisms their weights",
@@ -313,7 +326,7 @@ class Network:
         inhibitory = as_flag(inhibitory, "inhibitory")
         role = _check_name(name) if name is not None else self._role(model, inhibitory)
         n = _check_count(n, role)
-        room = as_count(room, f"room of {role!r}")
+        room = as_count(room, f"room of {role!r}", high=_MOST)
         check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
         if role in self.populations or role in self.projections:
             kind = "population" if role in self.populations else "projection"
@@ -400,6 +413,7 @@ class Network:
         multapses: bool = False,
         signed: bool = False,
         branch: Any = None,
+        weight_precision: str = "double",
     ) -> Projection:
         """Connect two populations.
 
@@ -420,6 +434,10 @@ class Network:
         branch : int or (n_synapse,) array of int, optional
             Branch of the target's dendrite: one for all (newborn ones too), or one for each initial synapse in the
             order of the wiring; at random if not given.
+        weight_precision : {"double", "single"}
+            How weights are kept.  Single halves what an arrival reads of them and rounds each to 6e-8 of itself, which
+            the run names among its approximations; it is for synapses onto delta-current `LIF` neurons on which no
+            mechanism changes the weight or sees single spikes.
         """
         self._open("net.connect(...)", "nd.AddSynapses adds synapses to a projection that is there")
         self._mine(source, "source")
@@ -435,8 +453,12 @@ class Network:
         rule = as_wiring(wiring)
         number = float(rule.mean_inputs(source.n, target.n)) * target.n
         check_memory(_SYNAPSE * number, f"projection {label!r} of {number:.3g} synapses", "connect fewer")
+        if not isinstance(weight_precision, str) or weight_precision not in PRECISIONS:
+            hint = nearest(weight_precision, PRECISIONS) if isinstance(weight_precision, str) else ""
+            raise ParameterError(f"weight_precision must be 'double' or 'single', got {shown(weight_precision)}{hint}")
         projection = Projection(
-            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
+            label, source, target, rule, weight, _check_delay(delay), spines, multapses, branch, signed=signed,
+            weight_precision=weight_precision,
         )  # fmt: skip
         _check_branch(branch, projection)
         projection._home = self
@@ -454,6 +476,8 @@ class Network:
                 raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
             return None
         values = _check_numbers(weight, "weight")
+        if np.any(np.abs(values) > LARGEST):
+            raise ParameterError(f"weight must not be beyond {LARGEST:g} mV, got {shown(weight)}")
         if np.any(values < 0) and not signed:
             raise ParameterError(
                 f"weight must not be negative, got {shown(weight)}: the sign comes from the source population; "
@@ -465,6 +489,7 @@ class Network:
 
     def inputs(self, population: Population) -> list[Input]:
         """What the drives give a neuron of `population`: an entry for each background and projection."""
+        self._mine(population, "population")
         out = []
         for target, b in self.backgrounds:
             if target is population:
@@ -536,7 +561,7 @@ class Network:
                     "delay": words(q.delay), "multapses": q.multapses,
                     "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
                     else "array", "spines": words(q.spines) if q.spines else None,
-                    "signed": q.signed,
+                    "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }
                 for q in self.projections.values()

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine import build, fate
-from neurodev.engine.checks import check_clocks, check_reads, check_ticks, mechanisms_of
+from neurodev.engine.checks import check_clocks, check_given, check_reads, check_ticks, mechanisms_of, usual_weight
 from neurodev.engine.engine import Engine
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
-from neurodev.errors import BuildError, InvariantError, SimulationError, nearest
+from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
 from neurodev.params import as_count, as_number
@@ -28,7 +28,7 @@ from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
 from neurodev.structure.cause import Causes, cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, Moments, NeuronBatch, NeuronLog, StructuralLog
-from neurodev.structure.plan import Applied, NeuronPlan, Plan, apply, merge, merge_neurons, removal
+from neurodev.structure.plan import Applied, Merged, NeuronPlan, Plan, apply, merge, merge_neurons, removal
 from neurodev.structure.table import Table
 from neurodev.structure.verify import verify
 from neurodev.units import day, hour
@@ -83,6 +83,8 @@ class Simulator:
     blocked: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.network, Network):
+            raise ParameterError(f"network must be an nd.Network, got {shown(self.network)}")
         self.tick, self.acceleration = check_clocks(self.tick, self.acceleration)
         self.start = as_number(self.start, "start", "ms of spikes")
         if self.events_per_tick is not None:
@@ -111,7 +113,7 @@ class Simulator:
         self.neuron_logs = {p.name: NeuronLog() for p in self.network.populations.values()}
         self.n_tick = 0
         self.listeners: list[TickListener] = []
-        self.coming: list[Any] = []  # what somebody plans to do to this network
+        self.coming: Sequence[Any] = ()  # what somebody plans to do to this network
         self.moments = {q.name: Moments() for q in projections}
         self.neuron_moments = {name: Moments() for name in self.blocks}
         self._ticking = False
@@ -334,25 +336,24 @@ class Simulator:
             return self.engine.potential(population)[cells]
         return np.asarray(self.blocks[population][signal][cells])
 
+    def sampled_synapses(self, projection: str, column: str, slots: I8) -> F8:
+        """A column, or the ``"weight"``, of some synapses of a projection as it stands now, (n,)."""
+        table = self.tables[projection]
+        return np.asarray((table.weight if column == "weight" else table.column(column))[slots], dtype=np.float64)
+
     # ------------------------------------------------------------------ synapses
 
     def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
         """Merge and apply plans on a projection now, log them, and start the newborns off."""
         table, view = self.tables[q.name], self.views[q.name]
         for plan in plans:
+            plan.check(table)
             self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
             self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
         send = view.source.ready("axon_from", self.life)
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
-        n_born = merged.plan.source.size
-        if n_born and (q.spines is None or self.integrated[q.name]) and not np.any(merged.plan.birth_weight):
-            sign = -1.0 if q.source.inhibitory else 1.0  # newborns begin as the first synapses did
-            weight = float(np.mean(q.weight)) if q.spines is None else q.spines.weight
-            merged.plan.birth_weight = np.full(n_born, sign * weight, dtype=np.float32)
-        if n_born and "log_size" in table.column_names:
-            newborn = [m for m in q.mechanisms if "log_size" in m.owns]
-            merged.plan.birth_value = np.full(n_born, newborn[0].birth_size(), dtype=np.float32)
+        sizes = self._begin_newborns(q, merged) if merged.plan.source.size else np.zeros(0)
         dead = table.uid[merged.plan.deaths]
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
         if not self._ticking:  # an experimenter acts between ticks
@@ -360,17 +361,46 @@ class Simulator:
             self.moments[q.name].note(np.arange(done.first_uid, done.first_uid + done.n_born), BIRTH, self.life)
         if done.n_born:
             if "size" in table.column_names:
-                table.column("size")[done.slots] = view.reference_volume
+                table.column("size")[done.slots] = sizes
             build.put_on_branches(self.network, q, table, done.slots)
             for m in q.mechanisms:
                 # a blocked mechanism still gives newborns their values in columns of its own
                 if self._prepared(q.name, m) and (m.owns or (q.name, m.name) not in self.blocked):
                     m.born(view, done.slots)
+            if "log_size" in table.column_names and merged.weighed.any():
+                given = merged.weighed
+                table.column("log_size")[done.slots[given]] = np.log(sizes[given] / view.reference_volume)
             index = list(self.network.projections).index(q.name)
             self.engine.mark_births(index, done.first_uid)
         if done.n_born or done.n_died:
             self.engine.refresh_addresses()
         return done
+
+    def _begin_newborns(self, q: Projection, merged: Merged) -> F8:
+        """Give newborns their weights and the sizes (n_born,) behind them; the log is told the size.
+
+        A weight that was given is kept; where weights are read off sizes, the size is the one whose weight it is
+        (before a stage or an early phase takes or adds its share).
+        """
+        plan, given, table, view = merged.plan, merged.weighed, self.tables[q.name], self.views[q.name]
+        columns = frozenset(table.column_names)
+        sizes = np.full(plan.source.size, view.reference_volume)
+        if given.any():
+            check_given(q, plan.birth_weight[given], columns)
+        if q.spines is None or self.integrated[q.name]:
+            if not given.all():  # newborns begin as the first synapses did
+                plan.birth_weight = np.where(given, plan.birth_weight, usual_weight(q))
+        elif given.any():
+            block = self.blocks[q.target.name]
+            factor = np.exp(block["scaling"])[plan.target] if "scaling" in block else np.ones(given.size)
+            sizes[given] = weight_map.size_of(
+                plan.birth_weight[given], view.weight_gain, view.silent_volume, factor[given]
+            )
+        if "log_size" in columns:
+            newborn = [m for m in q.mechanisms if "log_size" in m.owns]
+            usual = newborn[0].birth_size()
+            plan.birth_value = np.where(given, np.log(sizes / view.reference_volume), usual).astype(np.float32)
+        return sizes
 
     def refresh_weights(self, q: Projection) -> None:
         """Read the weights of a projection with spines off their sizes, unless a mechanism integrates them."""

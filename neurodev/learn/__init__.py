@@ -21,7 +21,7 @@ from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
 from neurodev.learn.training.course import Course
-from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Latency
+from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Frames, Latency
 from neurodev.learn.training.loss import Loss
 from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.method import Method
@@ -50,6 +50,7 @@ __all__ = [
     "Dropout",
     "Encoder",
     "Flatten",
+    "Frames",
     "Latency",
     "Layer",
     "Linear",

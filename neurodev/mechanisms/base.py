@@ -311,6 +311,10 @@ class Mechanism(Registered, kind="mechanism"):
         """Whether it integrates the weight itself, given the names of all columns of the projection; one may."""
         return "weight" in self.owns
 
+    def sets_weight(self, columns: frozenset[str]) -> bool:
+        """Whether weights are read off a column of its own, so that a weight given to a newborn would be lost."""
+        return False
+
     def forbids_deaths(self) -> bool:
         """Whether, while it is used, sizes on its projection must not decide deaths."""
         return False

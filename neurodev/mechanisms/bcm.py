@@ -24,10 +24,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurodev.arrays import F4, F8, I8, U4
+from neurodev.arrays import F8, I8, U4, Floats
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView, mean_per_target, start_at_mean
+from neurodev.mechanisms.hooks import within
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.store import Rows
@@ -44,7 +45,7 @@ def bcm(x: float, y: float, threshold: float) -> float:
 
 
 @kernel
-def modulations(post: F4, threshold: F8, out: F8) -> None:
+def modulations(post: Floats, threshold: F8, out: F8) -> None:
     """``y (y - theta)`` of every episode and target, post and out (n_episode, n_target).
 
     threshold : (1, n_target), or (n_episode, n_target)
@@ -56,7 +57,7 @@ def modulations(post: F4, threshold: F8, out: F8) -> None:
 
 
 @kernel
-def add_products(rows: Rows, n_source: int, target: U4, pre: F4, modulation: F8, scale: float, out: F8) -> None:
+def add_products(rows: Rows, n_source: int, target: U4, pre: Floats, modulation: F8, scale: float, out: F8) -> None:
     """``out[slot] += scale pre[e, source] modulation[e, target]`` over all episodes e; silent sources cost nothing.
 
     target, out : (capacity,);  pre : (n_episode, n_source);  modulation : (n_episode, n_target)
@@ -82,14 +83,14 @@ def gather_products(rows: Rows, n_source: int, target: U4, product: F8, out: F8)
 
 
 def accumulate(
-    table: Table, pre: F4, post: F4, threshold: F8, out: F8, *, scale: float = 1.0, dense: bool = False
+    table: Table, pre: Floats, post: Floats, threshold: F8, out: F8, *, scale: float = 1.0, dense: bool = False
 ) -> None:
     """Add ``scale * sum over episodes of x y (y - theta)`` to the column `out` of every living synapse.
 
     Parameters
     ----------
-    pre : (n_episode, n_source) float32
-    post : (n_episode, n_target) float32
+    pre : (n_episode, n_source) float
+    post : (n_episode, n_target) float
     threshold : (1, n_target) or (n_episode, n_target) float64
         One threshold a target, or one for each position in the batch.
     out : (capacity,) float64
@@ -122,7 +123,7 @@ def accumulate(
         add_products(*where, np.ascontiguousarray(pre), modulation, float(scale), out)
 
 
-def running_mean(threshold: F8, post: F4, n: int) -> F8:
+def running_mean(threshold: F8, post: Floats, n: int) -> F8:
     """Threshold after the `n`-th batch (counted from 1): ``(theta (n - 1) + c) / n``.
 
     With `threshold` of shape (1, n_target), c is the batch's mean activity; with (n_episode, n_target) each batch
@@ -157,7 +158,7 @@ class BCM(Mechanism):
     rate : float, 1/day
         Learning rate of weights, in units of `weight_max`; 0 is the off switch.
     weight_max : float, mV
-        Weights stay within 0 and this.
+        Weights grow up to this and fall down to 0; one that was given above it is kept, and can only fall.
     evidence_tau : float, ms (life)
         Low-pass of the score before it moves set-points.
     gain : float
@@ -224,9 +225,9 @@ class BCM(Mechanism):
     def signals(self, view: SynapseView) -> None:
         """Take the tick's mean rates as one episode: score, weights, then the threshold."""
         t, c = view.table, view.clock
-        pre = (view.source["rate_hz"] / self.reference_hz).astype(np.float32)[None]
+        pre = (view.source["rate_hz"] / self.reference_hz)[None]
         y = view.target["rate_hz"] / self.reference_hz
-        post = y.astype(np.float32)[None]
+        post = y[None]
         theta = view.target[_signal("threshold", view)]
         score = t.column("bcm")
         if self.act == "size":
@@ -282,13 +283,16 @@ def activity(view: SynapseView) -> F8:
 
 
 @kernel
-def change_weights(slots: I8, weight: F4, change: F8, limit: float) -> None:
-    """Add a change to magnitudes and keep them within 0 and `limit`; signs stay.  weight, change : (capacity,)"""
+def change_weights(slots: I8, weight: Floats, change: F8, limit: float) -> None:
+    """Add a change to magnitudes, which fall to 0 and grow to `limit` at most; signs stay.
+
+    weight, change : (capacity,)
+    """
     for k in range(slots.shape[0]):
         s = slots[k]
         w = np.float64(weight[s])
         sign = -1.0 if w < 0.0 else 1.0
-        weight[s] = np.float32(sign * min(max(sign * w + change[s], 0.0), limit))
+        weight[s] = sign * within(sign * w, change[s], limit)
 
 
 # ---------------------------------------------------------------------- closed forms

@@ -103,6 +103,10 @@ class CalciumPlasticity(Mechanism):
         """Where there are no sizes to move."""
         return "log_size" not in columns
 
+    def sets_weight(self, columns: frozenset[str]) -> bool:
+        """They follow the efficacy, where there are no sizes to move."""
+        return self.writes_weight(columns)
+
     def hot(self, columns: frozenset[str]) -> Hot:
         """The hooks; rings of waiting arrivals travel as pre traces that never decay."""
         parameters = CalciumParameters(
@@ -132,7 +136,7 @@ class CalciumPlasticity(Mechanism):
         up = uniforms_of(view.key("first efficacies"), t.uid[slots]) < self.initially_up
         t.column("efficacy")[slots] = up
         if not sized:
-            t.weight[slots] = (self.top * np.where(up, 1.0, 1.0 / self.ratio)).astype(np.float32)
+            t.weight[slots] = self.top * np.where(up, 1.0, 1.0 / self.ratio)
         self._give_streams(view, slots)
 
     def _give_streams(self, view: SynapseView, slots: I8) -> None:
@@ -168,7 +172,7 @@ class CalciumPlasticity(Mechanism):
         t.column("calcium")[slots] = 0.0
         t.column("calcium_time")[slots] = -1.0
         if "log_size" not in t.column_names:
-            t.weight[slots] = np.float32(self.top / self.ratio)
+            t.weight[slots] = self.top / self.ratio
         self._give_streams(view, slots)
 
 

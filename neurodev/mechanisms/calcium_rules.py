@@ -153,7 +153,7 @@ def touch(record: int, s: Int, row: Int, t: float) -> None:
     level[s] = ca * np.exp(-(t - last) / p.calcium_tau)
     efficacy[s], time[s] = rho, t
     if p.writes_weight > 0.0:
-        weights_of(record)[s] = np.float32(max(p.bottom + rho * (p.top - p.bottom), 0.0))
+        weights_of(record)[s] = max(p.bottom + rho * (p.top - p.bottom), 0.0)
 
 
 @hook

@@ -37,7 +37,7 @@ class HookRecord(NamedTuple):
     post: int
     """uint32 (capacity,): target of each slot."""
     weight: int
-    """float32 (capacity,), mV, signed."""
+    """float64 (capacity,), mV, signed."""
     uid: int
     """uint64 (capacity,)."""
     in_start: int
@@ -173,7 +173,7 @@ class HookArrays:
         capacity, n_in, at = t.f.shape[1], t.in_slot.size, self._at
         return {
             "f": at("f", t.f, np.float64, t.f.shape[0] * capacity), "n_column": t.f.shape[0], "capacity": capacity,
-            "post": at("post", t.post, np.uint32, capacity), "weight": at("weight", t.weight, np.float32, capacity),
+            "post": at("post", t.post, np.uint32, capacity), "weight": at("weight", t.weight, np.float64, capacity),
             "uid": at("uid", t.uid, np.uint64, capacity),
             "in_start": at("in_start", t.in_start, np.int64, self.n_target),
             "in_length": at("in_length", t.in_length, np.int32, self.n_target),

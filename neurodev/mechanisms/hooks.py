@@ -3,7 +3,8 @@
 Every door takes the record's address, as the hook got it, and reads the record by name (`hook_record.HookRecord`); no
 hook reckons with addresses.  Doors are inlined, and what a hook does not use of the record is never loaded.
 
-Walks write either the float64 column that the mechanism named first (evidence) or the float32 weight with its bounds.
+Walks write either the column that the mechanism named first (evidence) or the weight with its bounds, both float64: a
+step that is small against the weight adds up.  A projection whose weights are kept in single precision has no hooks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurodev.arrays import F4, F8, U4, U8, Int
+from neurodev.arrays import F8, U4, U8, Int
 from neurodev.jit import (
     Form,
     kernel,
@@ -21,7 +22,6 @@ from neurodev.jit import (
     read_f8,
     read_i8,
     rule,
-    view_f4,
     view_f8,
     view_i8,
     view_u4,
@@ -81,10 +81,10 @@ def column_of(record: int, k: Int) -> F8:
 
 
 @rule
-def weights_of(record: int) -> F4:
+def weights_of(record: int) -> F8:
     """Weights of all slots, (capacity,), mV, signed."""
     r = fields_of(record)
-    return view_f4(r.weight, r.capacity)
+    return view_f8(r.weight, r.capacity)
 
 
 @rule
@@ -183,16 +183,20 @@ def post_value(record: int, j: int, trace: int) -> float:
 
 
 @rule
+def within(w: float, change: float, limit: float) -> float:
+    """A magnitude after a change: it falls to 0 and grows to `limit` at most; one above that is not cut."""
+    return min(max(w + change, 0.0), max(w, limit))
+
+
+@rule
 def bounded(w: float, dw: float, limit: float, kind: Int, power: float) -> float:
     """Weight after a change `dw` (in units of `limit`): hard, multiplicative LTD, or Guetig's power law."""
     if kind == MULTIPLICATIVE:
-        w = w + (dw * limit if dw > 0.0 else dw * w)
-    elif kind == POWER:
-        r = min(max(w / limit, 0.0), 1.0)  # float32 may round a weight at its bound to just above it
-        w = w + limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power)
-    else:
-        w = w + dw * limit
-    return min(max(w, 0.0), limit)
+        return within(w, dw * limit if dw > 0.0 else dw * w, limit)
+    if kind == POWER:
+        r = min(max(w / limit, 0.0), 1.0)
+        return within(w, limit * dw * ((1.0 - r) ** power if dw > 0.0 else r**power), limit)
+    return within(w, dw * limit, limit)
 
 
 @kernel
@@ -207,13 +211,12 @@ def change_row(record: int, to: Writing, first: int, last: int, constant: float,
     weight, limit = weights_of(record), to.weight_max
     if to.bounds == HARD:
         for s in range(first, last):
-            w = weight[s] + limit * (constant + factor * y[post[s]])
-            weight[s] = np.float32(min(max(w, 0.0), limit))
+            weight[s] = within(weight[s], limit * (constant + factor * y[post[s]]), limit)
         return
     kind, power = np.int64(to.bounds), to.power
     for s in range(first, last):
         dw = constant + factor * y[post[s]]
-        weight[s] = np.float32(bounded(np.float64(weight[s]), dw, limit, kind, power))
+        weight[s] = bounded(weight[s], dw, limit, kind, power)
 
 
 @kernel
@@ -234,11 +237,10 @@ def change_inputs(record: int, to: Writing, j: int, constant: float, factor: flo
         for k in range(n):
             if k + AHEAD < n:
                 prefetch(weight, np.int64(slot[k + AHEAD]))
-            w = weight[slot[k]] + limit * (constant + factor * x[row[k]])
-            weight[slot[k]] = np.float32(min(max(w, 0.0), limit))
+            weight[slot[k]] = within(weight[slot[k]], limit * (constant + factor * x[row[k]]), limit)
         return
     for k in range(n):
         if k + AHEAD < n:
             prefetch(weight, np.int64(slot[k + AHEAD]))
         s = slot[k]
-        weight[s] = np.float32(bounded(np.float64(weight[s]), constant + factor * x[row[k]], limit, kind, power))
+        weight[s] = bounded(weight[s], constant + factor * x[row[k]], limit, kind, power)

@@ -30,6 +30,7 @@ from neurodev.mechanisms.hooks import (
     raise_pre,
     targets_of,
     weights_of,
+    within,
 )
 from neurodev.params import param
 
@@ -51,8 +52,7 @@ def inhibitory_pre(record: int, source: int, lane: int, first: int, last: int, t
     step = p.rate * limit
     factor, loss = step / growth(record, 1, t), step * p.loss
     for s in range(first, last):
-        w = -np.float64(weight[s]) + factor * y[post[s]] - loss
-        weight[s] = np.float32(-min(max(w, 0.0), limit))
+        weight[s] = -within(-weight[s], factor * y[post[s]] - loss, limit)
     raise_pre(record, source, lane, 0, growth(record, 0, t), False)
 
 
@@ -65,8 +65,7 @@ def inhibitory_post(record: int, j: int, b: int, c: int, d: int, t: float) -> No
     limit = p.weight_max
     factor = p.rate * limit / growth(record, 0, t)
     for k in range(slot.shape[0]):
-        w = -np.float64(weight[slot[k]]) + factor * x[row[k]]
-        weight[slot[k]] = np.float32(-min(max(w, 0.0), limit))
+        weight[slot[k]] = -within(-weight[slot[k]], factor * x[row[k]], limit)
     raise_post(record, j, 0, growth(record, 1, t), False)
 
 
@@ -83,7 +82,7 @@ class InhibitorySTDP(Mechanism):
     rate : float
         eta, in units of `weight_max`; 0 is the off switch.
     weight_max : float, mV
-        Magnitudes stay within 0 and this.
+        Magnitudes grow up to this and shrink down to 0; one that was given above it is kept, and can only shrink.
     """
 
     target_hz: float = param(5.0, unit="Hz", clock="spike", low=0.0, source="Vogels 2011: 3-5 (recalled)")

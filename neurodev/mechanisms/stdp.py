@@ -86,6 +86,8 @@ class STDP(Mechanism):
     bounds : {"hard", "multiplicative", "power"}
         Without spines: clipped additive; depression proportional to w; ``(1 - w)^power`` and ``w^power``.
     weight_max : float, mV
+        Without spines: potentiation ends here, depression at 0.  A weight that was given above it is kept, and can only
+        fall.
     power : float
         mu of the power law.
     """

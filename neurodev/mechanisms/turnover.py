@@ -35,6 +35,7 @@ _ROOM = np.uint64(1024)  # draws of a target in a tick: one for the number, one 
 _LANE = np.uint64(64)  # the draws of lanes are those of a stream that differs in this bit
 _DENSE = 1 << 22  # entries of the kernel matrix that are kept whole
 _LISTED = 1 << 25  # entries of its lists of candidates that are kept (12 bytes each); beyond, blocks are computed anew
+_FAR = np.uint64(128)  # and those among far sources differ in this one
 _NEGLIGIBLE = 1e-12  # of a target's best source: less likely sources are left out of its list (beyond 7.4 sigma)
 
 
@@ -56,6 +57,8 @@ class Partners:
     whole: F8 | None = None
     """(n_target, n_source)"""
     lists: Candidates | None = None
+    far: bool = False
+    """Whether sources are so far away that their density is no number any more, only its logarithm."""
 
 
 class Births(NamedTuple):
@@ -286,12 +289,15 @@ def tabulate(view: SynapseView) -> None:
     """Keep the wiring kernel of a projection for its births: whole if small, else each target's candidates."""
     table = view.table
     table.ensure_in_lists()
+    kept = view.kept(Partners)
     if table.n_target * table.n_source <= _DENSE:
-        view.kept(Partners).whole = _affinity(view, np.arange(table.n_target))
+        kept.whole = _affinity(view, np.arange(table.n_target))
+        kept.far = _is_far(view, np.arange(table.n_target), kept.whole)
         return
     counts, sources, values, total = [], [], [], 0
     for some in _blocks(np.arange(table.n_target), table.n_source):
         a = _affinity(view, some)
+        kept.far = kept.far or _is_far(view, some, a)
         row, source = np.nonzero(a > _NEGLIGIBLE * a.max(axis=1, keepdims=True))
         total += row.size
         if total > _LISTED:
@@ -300,7 +306,7 @@ def tabulate(view: SynapseView) -> None:
         sources.append(source.astype(np.uint32))
         values.append(a[row, source])
     start = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
-    view.kept(Partners).lists = Candidates(start, np.concatenate(sources), np.concatenate(values))
+    kept.lists = Candidates(start, np.concatenate(sources), np.concatenate(values))
 
 
 def _blocks(targets: I8, n_source: int) -> list[I8]:
@@ -320,6 +326,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     partners = view.kept(Partners)
     whole, lists = partners.whole, partners.lists
     parts: list[Births] = []
+    far = partners.far
     for some in [busy] if whole is not None or lists is not None else _blocks(busy, t.n_source):
         room = int(number[some].sum())
         out = Births(*(np.empty(room, dtype=np.int64) for _ in range(3)))
@@ -329,11 +336,16 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
         else:
             first = np.arange(some.size) * t.n_source
             entries, source = np.stack([some, first, first + t.n_source]), None
-            affinity = (whole[some] if whole is not None else _affinity(view, some)).ravel()
+            matrix = whole[some] if whole is not None else _affinity(view, some)
+            far = partners.far or (whole is None and _is_far(view, some, matrix))
+            affinity = matrix.ravel()
         n = draw_partners(
             stream, tick, number[some], entries, source, affinity, state, t.n_lane, not view.multapses, t.in_lists, out
         )  # fmt: skip
-        parts.append(Births(*(a[:n] for a in out)))
+        drawn = Births(*(a[:n] for a in out))
+        if far:
+            drawn = _among_the_far(view, stream, some, number[some], state, drawn)
+        parts.append(drawn)
     if parts:
         plan.source, plan.target, plan.lane = (np.concatenate(x) for x in zip(*parts, strict=True))
         plan.birth_cause = np.full(plan.source.size, cause_code(cause), dtype=np.uint8)
@@ -349,6 +361,53 @@ def _affinity(view: SynapseView, targets: I8) -> F8:
     if view.same_population:
         a[np.arange(targets.size), targets] = 0.0  # no synapse of a cell onto itself
     return a
+
+
+def _log_affinity(view: SynapseView, targets: I8) -> F8:
+    """Its logarithm, (n_some, n_source): minus infinity where the wiring itself knows no partner."""
+    assert view.source_positions is not None and view.target_positions is not None
+    a = np.array(view.wiring.log_affinity(view.source_positions, view.target_positions[targets]), dtype=np.float64)
+    if view.same_population:
+        a[np.arange(targets.size), targets] = -np.inf
+    return a
+
+
+def _is_far(view: SynapseView, targets: I8, affinity: F8) -> bool:
+    """Whether a partner that the wiring knows has a density of 0 as a number."""
+    if view.source_positions is None or view.target_positions is None or view.wiring is None:
+        return False
+    some = np.flatnonzero((affinity == 0.0).sum(axis=1) > int(view.same_population))
+    return bool(some.size) and bool(np.isfinite(_log_affinity(view, targets[some])[affinity[some] == 0.0]).any())
+
+
+def _among_the_far(view: SynapseView, stream: np.uint64, targets: I8, number: I8, state: U1, drawn: Births) -> Births:
+    """The births of some targets, where those that found nobody free by density are drawn by its logarithm.
+
+    A maximum of log density plus Gumbel noise is a draw by density, as in the first wiring.
+    """
+    t, lanes = view.table, view.table.n_lane
+    lists, tick, each = t.in_lists, int(view.clock.tick), np.arange(t.n_source, dtype=np.uint64)
+    out: list[tuple[int, int, int]] = []
+    for j, many in zip(targets.tolist(), number.tolist(), strict=True):
+        mine = drawn.source[drawn.target == j]
+        log_p = _log_affinity(view, np.array([j]))[0]
+        known = (state != UNABLE) & (log_p > -np.inf)
+        able = known.copy()
+        if not view.multapses:
+            able[lists.row[lists.start[j] : lists.start[j] + lists.length[j]] % t.n_source] = False
+        for b in range(many):
+            found = int(mine[b]) if b < mine.size else -1
+            key = np.uint64(j) * _ROOM + np.uint64(b + 1)
+            if not (found >= 0 and able[found]) and known.any():
+                u = uniforms_of(stream ^ _FAR, key * np.uint64(t.n_source) + each, tick)
+                among = able if able.any() else known  # as by density: one that is refused, where no other is left
+                found = int(np.argmax(np.where(among, log_p - np.log(-np.log(u)), -np.inf)))
+            if found < 0:
+                break
+            able[found] &= view.multapses
+            u_lane = float(uniforms_of(stream ^ _LANE, np.array([key]), tick)[0])
+            out.append((found, j, min(int(u_lane * lanes), lanes - 1)))
+    return Births(*np.array(out, dtype=np.int64).reshape(-1, 3).T.copy())
 
 
 # ---------------------------------------------------------------------- closed forms

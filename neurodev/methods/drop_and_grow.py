@@ -16,7 +16,7 @@ it is, with its value and its identity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -279,7 +279,7 @@ class RigL(NDSNN):
 
     death: float = param(0.3, low=0.0, high=1.0, source="RigL, public code (google-research/rigl): 0.3")
     last_death: float = param(0.0, low=0.0, high=1.0, source="RigL, public code (google-research/rigl): cosine to 0")
-    first_sparsity: float = param(0.0, low=0.0, high=0.999, source="not used: as sparsity")
+    first_sparsity: float = field(default=0.0, init=False)  # as sparsity
 
     def __post_init__(self) -> None:
         self.first_sparsity = self.sparsity

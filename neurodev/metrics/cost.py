@@ -8,12 +8,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
+from neurodev.metrics.given import indices, metric
+from neurodev.params import number, whole
 
 ADDITION = 0.9e-12  # J, 32-bit floating point addition, 45 nm, 0.9 V: Horowitz 2014, ISSCC, p. 10
 MULTIPLICATION = 3.7e-12  # J, the same source
 
 
+@metric
 def energy(additions: float, multiplications: float = 0.0) -> float:
     """Joules of arithmetic alone; memory, which costs more, is left out as the literature does.
 
@@ -29,19 +32,23 @@ def energy(additions: float, multiplications: float = 0.0) -> float:
     An estimate for hardware that does nothing else, after Horowitz 2014 (ISSCC, p. 10): 0.9 pJ an addition, 3.7 pJ a
     multiplication, 32-bit floating point, 45 nm.  It says nothing about the processor that ran this program.
     """
-    if additions < 0 or multiplications < 0:
+    additions, multiplications = number(additions, "additions"), number(multiplications, "multiplications")
+    if not (additions >= 0 and multiplications >= 0):
         raise ParameterError(f"numbers of operations cannot be negative, got {additions}, {multiplications}")
     return additions * ADDITION + multiplications * MULTIPLICATION
 
 
+@metric
 def confusion(labels: ArrayLike, decided: ArrayLike, n_class: int) -> NDArray[np.int64]:
     """How often each label (row) was decided as each class (column)."""
-    y, d = np.asarray(labels, dtype=np.int64), np.asarray(decided, dtype=np.int64)
+    n_class = whole(n_class, "n_class", 1)
+    y, d = indices(labels, "labels", n_class), indices(decided, "decided", n_class)
     if y.shape != d.shape or y.ndim != 1:
         raise ParameterError(f"labels and decided must be lists of one length, got {y.shape} and {d.shape}")
     return np.bincount(y * n_class + d, minlength=n_class * n_class).reshape(n_class, n_class).astype(np.int64)
 
 
+@metric
 def information(table: ArrayLike, correct_bias: bool = True) -> float:
     """Mutual information of the rows and columns of a table of counts, in bits.
 
@@ -55,7 +62,7 @@ def information(table: ArrayLike, correct_bias: bool = True) -> float:
     """
     n = np.asarray(table, dtype=np.float64)
     total = n.sum()
-    if n.ndim != 2 or total <= 0 or np.any(n < 0):
+    if n.ndim != 2 or not 0 < total < np.inf or np.any(n < 0):
         raise ParameterError("information needs a table of counts that are not all 0")
     p = n / total
     row, column = p.sum(axis=1, keepdims=True), p.sum(axis=0, keepdims=True)
@@ -67,6 +74,7 @@ def information(table: ArrayLike, correct_bias: bool = True) -> float:
     return max(value, 0.0)
 
 
+@metric
 def information_per_operation(table: ArrayLike, operations: float) -> float:
     """Bits about the label for each synaptic operation, `operations` being those of all samples in the table."""
     if not operations > 0:
@@ -74,6 +82,7 @@ def information_per_operation(table: ArrayLike, operations: float) -> float:
     return information(table) * float(np.asarray(table).sum()) / operations
 
 
+@metric
 def training_cost(rate: ArrayLike, density: ArrayLike) -> float:
     """Sum over epochs of spike rate times density: our definition of NDSNN's training cost (recalled)."""
     r, d = np.asarray(rate, dtype=np.float64), np.asarray(density, dtype=np.float64)
@@ -82,6 +91,7 @@ def training_cost(rate: ArrayLike, density: ArrayLike) -> float:
     return float((r * d).sum())
 
 
+@metric
 def mean_and_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Mean over seeds and the half width of its confidence interval (Student's t); no interval for one value."""
     from scipy.stats import t
@@ -89,6 +99,8 @@ def mean_and_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, fl
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or x.size == 0:
         raise ParameterError("values must be a list with one number a seed")
+    if not 0.0 < number(level, "level") < 1.0:
+        raise ParameterError(f"level must lie inside (0, 1), got {shown(level)}")
     if x.size == 1:
         return float(x[0]), float("nan")
     return float(x.mean()), float(t.ppf(0.5 + level / 2, x.size - 1) * x.std(ddof=1) / np.sqrt(x.size))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError
+from neurodev.metrics.given import metric
 
 
 class Course(NamedTuple):
@@ -22,6 +23,7 @@ class Course(NamedTuple):
     steepest: F8
 
 
+@metric
 def course(times: ArrayLike, v: ArrayLike) -> Course:
     """Peak, time to peak and steepest rise of each trace, (n,).
 
@@ -38,6 +40,7 @@ def course(times: ArrayLike, v: ArrayLike) -> Course:
     return Course(x.max(axis=0) - x[0], t[at] - t[0], rise)
 
 
+@metric
 def nonlinearity(measured: ArrayLike, expected: ArrayLike) -> F8:
     """Measured peak over the sum of the single responses, in per cent, elementwise."""
     m, e = np.asarray(measured, dtype=float), np.asarray(expected, dtype=float)
@@ -48,6 +51,7 @@ def nonlinearity(measured: ArrayLike, expected: ArrayLike) -> F8:
     return np.asarray(100.0 * m / e)
 
 
+@metric
 def supralinear_step(measured: ArrayLike) -> int:
     """Index of the first response after the largest growth from one number of inputs to the next.
 

@@ -6,16 +6,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
+from neurodev.metrics.given import ends, indices, metric
 
 NAN = float("nan")
 
 
+@metric
 def central(positions: F8, width: float, height: float, share: float = 0.7) -> NDArray[np.bool_]:
     """Whether each cell (n, 2) um lies in the central `share` of the sheet in each direction, (n,)."""
     centre, half = np.array([width, height]) / 2, share * np.array([width, height]) / 2
     return np.asarray(np.all(np.abs(np.asarray(positions) - centre) <= half, axis=1))
 
 
+@metric
 def centroids(pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, n_target: int) -> tuple[F8, F8, F8]:
     """Weighted centroid, rms radius about it, and total weight of every target's inputs.
 
@@ -32,7 +35,7 @@ def centroids(pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, n_
     centroid, radius, total : (n_target, 2) um, (n_target,) um, (n_target,)
         Targets without weight hold NaN.
     """
-    i, j = np.asarray(pre, dtype=np.int64), np.asarray(post, dtype=np.int64)
+    i, j = ends(pre, post, len(source), n_target)
     w = np.abs(np.asarray(weight, dtype=float))
     total = np.bincount(j, w, minlength=n_target)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -44,6 +47,7 @@ def centroids(pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, n_
     return c, radius, np.asarray(total, dtype=np.float64)
 
 
+@metric
 def packing_floor(n_inputs: float, spacing: float) -> float:
     """Smallest rms radius (um) of `n_inputs` cells on a grid: a filled disc, ``sqrt(n / (2 pi)) spacing``.
 
@@ -52,6 +56,7 @@ def packing_floor(n_inputs: float, spacing: float) -> float:
     return float(np.sqrt(n_inputs / (2.0 * np.pi)) * spacing)
 
 
+@metric
 def grid_spacing(positions: F8) -> float:
     """Mean spacing (um) of cells (n, 2) that cover their bounding sheet evenly; NaN for fewer than two."""
     p = np.asarray(positions, dtype=float)
@@ -66,6 +71,7 @@ def grid_spacing(positions: F8) -> float:
     return float(np.sqrt(span[0] * span[1] / p.shape[0]))
 
 
+@metric
 def field_radii(
     pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, target: F8, width: float, height: float
 ) -> F8:
@@ -74,6 +80,7 @@ def field_radii(
     return np.asarray(radius[central(target, width, height) & (total > 0)], dtype=np.float64)
 
 
+@metric
 def field_summary(
     pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, target: F8, width: float, height: float
 ) -> dict[str, float]:
@@ -96,7 +103,7 @@ def field_summary(
     use = central(target, width, height) & (total > 0)
     if not use.any():
         return {"radius": NAN, "floor": NAN, "error": NAN, "inputs": 0.0, "spread": NAN}
-    count = np.bincount(np.asarray(post, dtype=np.int64), minlength=target.shape[0])
+    count = np.bincount(indices(post, "post", target.shape[0]), minlength=target.shape[0])
     error = np.sqrt(((c - target) ** 2).sum(axis=1))
     inputs = float(count[use].mean())
     apart = float(np.sqrt(target[use].var(axis=0).sum()))
@@ -109,6 +116,7 @@ def field_summary(
     }
 
 
+@metric
 def topographic_error(
     pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, target: F8, chosen: NDArray[np.bool_] | None = None
 ) -> float:
@@ -118,17 +126,19 @@ def topographic_error(
     return float(np.sqrt(((c - target) ** 2).sum(axis=1))[use].mean()) if use.any() else NAN
 
 
+@metric
 def smoothed_fields(
     pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, n_target: int, smooth: float = 50.0
 ) -> F8:
     """Weight of each target at each source, blurred by a Gaussian of sd `smooth` um: (n_target, n_source)."""
-    i, j = np.asarray(pre, dtype=np.int64), np.asarray(post, dtype=np.int64)
     n = source.shape[0]
+    i, j = ends(pre, post, n, n_target)
     flat = np.bincount(j * n + i, np.abs(np.asarray(weight, dtype=float)), minlength=n_target * n)
     d2 = ((source[:, None] - source[None]) ** 2).sum(axis=2)
     return np.asarray(flat.reshape(n_target, n) @ np.exp(-d2 / (2.0 * smooth**2)), dtype=np.float64)
 
 
+@metric
 def second_peak_share(
     pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, chosen: NDArray[np.bool_], smooth: float = 50.0,
     apart: float = 200.0,
@@ -163,6 +173,7 @@ def second_peak_share(
     return float(found / fields.shape[0])
 
 
+@metric
 def ring_profile(
     pre: ArrayLike, post: ArrayLike, weight: ArrayLike, source: F8, chosen: NDArray[np.bool_], width: float = 50.0,
     rings: int = 8,
@@ -173,7 +184,7 @@ def ring_profile(
     widths (um) away, the first those nearer than half a width.  A side lobe would show as a second maximum.
     """
     n, m = chosen.size, source.shape[0]
-    i, j = np.asarray(pre, dtype=np.int64), np.asarray(post, dtype=np.int64)
+    i, j = ends(pre, post, m, n)
     raw = np.bincount(j * m + i, np.abs(np.asarray(weight, dtype=float)), minlength=n * m).reshape(n, m)[chosen]
     fields = smoothed_fields(pre, post, weight, source, n, width)[chosen]
     ring = np.rint(np.sqrt(((source[:, None] - source[None]) ** 2).sum(axis=2)) / width).astype(np.int64)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError, nearest
 from neurodev.metrics import maps, sizes
+from neurodev.metrics.given import metric
 
 NAN = float("nan")
 
@@ -40,6 +41,7 @@ class Picture(NamedTuple):
     weight: NDArray[np.floating]
 
 
+@metric
 def density_numbers(day: F8, number: F8) -> dict[str, float]:
     """Spines per target on day 1, at the peak and at the end, their ratio, and the change per day at the end.
 
@@ -70,6 +72,7 @@ def density_numbers(day: F8, number: F8) -> dict[str, float]:
     }
 
 
+@metric
 def largest_rise(left: F8, rate: F8, error: F8, peak_day: float) -> float:
     """Largest rise of the death rate between successive windows after the peak, in standard errors of the step.
 
@@ -95,6 +98,7 @@ def largest_rise(left: F8, rate: F8, error: F8, peak_day: float) -> float:
     return float(rise.max())
 
 
+@metric
 def rate_numbers(rates: F8, target_hz: float) -> dict[str, float]:
     """Rates against their target: the last 5 days, blocks of 5 days, and single days from day 3 on.
 
@@ -122,6 +126,7 @@ def rate_numbers(rates: F8, target_hz: float) -> dict[str, float]:
     }
 
 
+@metric
 def map_numbers(first: Picture, last: Picture, source: F8, target: F8, sheet: tuple[float, float]) -> dict[str, float]:
     """Receptive fields and topography in two pictures (day 1 and the last): radii, floor, errors, second peaks (um).
 
@@ -141,6 +146,7 @@ def map_numbers(first: Picture, last: Picture, source: F8, target: F8, sheet: tu
     }  # fmt: skip
 
 
+@metric
 def mean_gap(ticks: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
     """Evidence of the living minus that of the dying in sd, averaged over ticks (or days) in which some died.
 
@@ -153,6 +159,7 @@ def mean_gap(ticks: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
     return float(np.mean(gaps)) if gaps else NAN
 
 
+@metric
 def against_control(n: Mapping[str, float], control: Mapping[str, float]) -> float:
     """Points (%) by which the fields shrank more than in a control."""
     return control["field_change"] - n["field_change"]
@@ -186,6 +193,7 @@ _IF_LONG = ("death_rate_rise", "rate_block_low", "rate_block_high")  # judged wh
 _BOTH_WAYS = ("change_per_day", "skew")  # judged without their sign
 
 
+@metric
 def checks(
     n: Mapping[str, float], controls: Mapping[str, Mapping[str, float]] | None = None,
     bands: Mapping[str, tuple[float | None, float | None]] = BANDS,

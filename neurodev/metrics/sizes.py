@@ -9,11 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError
+from neurodev.metrics.given import couples, flags, floats, indices, metric
+from neurodev.params import whole
 
 DECADE = float(np.log(10.0))
 NAN = float("nan")
 
 
+@metric
 def log_moments(log_size: ArrayLike) -> tuple[float, float, float]:
     """Mean, standard deviation and skewness of ln V, (n,) -> three numbers; NaN for fewer than two sizes.
 
@@ -27,6 +30,7 @@ def log_moments(log_size: ArrayLike) -> tuple[float, float, float]:
     return float(x.mean()), sd, skew
 
 
+@metric
 def central_decade(log_size: ArrayLike) -> float:
     """Share of the sizes within half a decade of the median: ``|ln V - median| <= ln(10) / 2``.
 
@@ -38,6 +42,7 @@ def central_decade(log_size: ArrayLike) -> float:
     return float((np.abs(x - np.median(x)) <= 0.5 * DECADE).mean())
 
 
+@metric
 def best_decade(log_size: ArrayLike) -> tuple[float, float]:
     """Largest share of the sizes within any one decade, and ln V at its lower edge; NaN without sizes."""
     x = np.sort(np.asarray(log_size, dtype=float))
@@ -83,6 +88,7 @@ class LogNormal(NamedTuple):
         return float((np.exp(self.sd**2) + 2.0) * self.cv)
 
 
+@metric
 def lognormal_fit(log_size: ArrayLike) -> LogNormal:
     """Maximum likelihood log-normal of sizes given as ln V, (n,).
 
@@ -100,6 +106,7 @@ def lognormal_fit(log_size: ArrayLike) -> LogNormal:
     return LogNormal(mean, sd, sd / np.sqrt(x.size), sd / np.sqrt(2.0 * x.size), distance)
 
 
+@metric
 def kolmogorov_smirnov(a: ArrayLike, b: ArrayLike) -> float:
     """Largest distance between the distributions of two samples, (n,) and (m,); NaN if one is empty (BIO-14)."""
     x, y = np.sort(np.asarray(a, dtype=float)), np.sort(np.asarray(b, dtype=float))
@@ -110,12 +117,14 @@ def kolmogorov_smirnov(a: ArrayLike, b: ArrayLike) -> float:
     return float(np.abs(one - other).max())
 
 
+@metric
 def number_above(size: ArrayLike, limits: ArrayLike) -> NDArray[np.int64]:
     """Number of sizes (n,) at or above each detection limit, same shape as `limits` (BIO-5)."""
     x = np.sort(np.asarray(size, dtype=float))
     return np.asarray(x.size - np.searchsorted(x, np.asarray(limits, dtype=float), side="left"), dtype=np.int64)
 
 
+@metric
 def correlation(a: ArrayLike, b: ArrayLike) -> float:
     """Pearson correlation of two sizes of the same synapses, (n,) each; pairs with NaN are left out.
 
@@ -131,6 +140,7 @@ def correlation(a: ArrayLike, b: ArrayLike) -> float:
     return float(((x - x.mean()) * (y - y.mean())).mean() / (x.std() * y.std()))
 
 
+@metric
 def log_sizes(size: ArrayLike) -> F8:
     """ln of sizes, NaN where the synapse is absent (0 or NaN), same shape."""
     x = np.asarray(size, dtype=float)
@@ -149,6 +159,7 @@ class SizeCourse(NamedTuple):
     pairs: NDArray[np.int64]  #: pairs of sizes that were compared
 
 
+@metric
 def size_course(log_size: ArrayLike) -> SizeCourse:
     """Correlation of sizes across time, and the spread of their changes, by lag; all start sessions are pooled.
 
@@ -193,6 +204,7 @@ class ChangeBySize(NamedTuple):
     intercept: float  #: of `change_sd` on `size`
 
 
+@metric
 def change_by_size(before: ArrayLike, after: ArrayLike, groups: int = 5) -> ChangeBySize:
     """Change of size against size, and the spread of the change regressed on it (BIO-13).
 
@@ -213,8 +225,9 @@ def change_by_size(before: ArrayLike, after: ArrayLike, groups: int = 5) -> Chan
         raise ParameterError(f"before and after must be (n,) alike, got shapes {x.shape} and {y.shape}")
     both = np.isfinite(x) & np.isfinite(y)
     x, y = x[both], y[both]
+    groups = whole(groups, "groups")
     if groups < 2 or x.size < 2 * groups:
-        raise ParameterError(f"groups must be at least 2 and leave two pairs each, got {groups!r} for {x.size} pairs")
+        raise ParameterError(f"groups must be at least 2 and leave two pairs each, got {groups} for {x.size} pairs")
     parts = np.array_split(np.argsort(x, kind="stable"), groups)
     size = np.array([x[k].mean() for k in parts])
     change = np.array([(y[k] - x[k]).mean() for k in parts])
@@ -223,6 +236,7 @@ def change_by_size(before: ArrayLike, after: ArrayLike, groups: int = 5) -> Chan
     return ChangeBySize(size, change, spread, float(slope), float(intercept))
 
 
+@metric
 def partner_pairs(size: ArrayLike, axon: ArrayLike, dendrite: ArrayLike, first_two: bool = False) -> F8:
     """Sizes of pairs of synapses of the same axon on the same dendrite, (n_pair, 2).
 
@@ -254,23 +268,26 @@ def partner_pairs(size: ArrayLike, axon: ArrayLike, dendrite: ArrayLike, first_t
     return np.concatenate(out) if out else np.zeros((0, 2))
 
 
+@metric
 def pair_correlation(pairs: ArrayLike) -> float:
     """Correlation within pairs (n, 2) whose order means nothing: each counts both ways round (Fisher's intraclass)."""
-    p = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    p = couples(pairs, "pairs")
     return correlation(np.concatenate([p[:, 0], p[:, 1]]), np.concatenate([p[:, 1], p[:, 0]])) if len(p) > 1 else NAN
 
 
+@metric
 def pair_cv(pairs: ArrayLike) -> F8:
     """Coefficient of variation of each pair of sizes (not logarithms), (n, 2) -> (n,): sd of the two over their mean.
 
     ``sqrt(2) |a - b| / (a + b)``, the sd with n - 1 = 1.  Source: Bartol et al. 2015, doi 10.7554/eLife.10778.
     """
-    p = np.asarray(pairs, dtype=float).reshape(-1, 2)
+    p = couples(pairs, "pairs")
     if np.any(p <= 0):
         raise ParameterError(f"pairs must hold positive sizes, not logarithms, got {p.min()!r}")
     return np.asarray(np.sqrt(2.0) * np.abs(p[:, 0] - p[:, 1]) / p.sum(axis=1), dtype=np.float64)
 
 
+@metric
 def losses_by_size(log_size: ArrayLike, lost: ArrayLike, groups: int = 5) -> F8:
     """Share lost in each quantile group of size, smallest first, (groups,); NaN for an empty group.
 
@@ -281,20 +298,27 @@ def losses_by_size(log_size: ArrayLike, lost: ArrayLike, groups: int = 5) -> F8:
     lost : (n,) bool array_like
         Whether it was gone at the second.
     """
-    x, gone = np.asarray(log_size, dtype=float), np.asarray(lost, dtype=float)
+    x, gone = floats(log_size, "log_size", 1), flags(lost, "lost").astype(float)
+    if x.shape != gone.shape:
+        raise ParameterError(f"log_size and lost must be (n,) alike, got shapes {x.shape} and {gone.shape}")
+    groups = whole(groups, "groups", 1)
     order = np.argsort(x, kind="stable")
     return np.array([gone[part].mean() if part.size else NAN for part in np.array_split(order, groups)])
 
 
+@metric
 def relative_evidence(evidence: ArrayLike, target: ArrayLike) -> F8:
     """h - hbar: evidence minus the mean over the synapses of the same target, (n,)."""
-    h, j = np.asarray(evidence, dtype=float), np.asarray(target, dtype=np.int64)
+    h, j = floats(evidence, "evidence", 1), indices(target, "target")
+    if h.shape != j.shape:
+        raise ParameterError(f"evidence and target must be (n,) alike, got shapes {h.shape} and {j.shape}")
     if h.size == 0:
         return np.zeros(0)
     mean = np.bincount(j, h) / np.maximum(np.bincount(j), 1)
     return np.asarray(h - mean[j], dtype=np.float64)
 
 
+@metric
 def relative_gap(alive: ArrayLike, dead: ArrayLike) -> float:
     """Mean of the living minus that of the dying, in sd of the living; of values that are already h - hbar.
 
@@ -308,6 +332,7 @@ def relative_gap(alive: ArrayLike, dead: ArrayLike) -> float:
     return float((a.mean() - d.mean()) / spread) if d.size and spread > 0 else NAN
 
 
+@metric
 def evidence_gap(alive: ArrayLike, alive_target: ArrayLike, dead: ArrayLike, dead_target: ArrayLike) -> float:
     """Mean of h - hbar of the living minus that of the dying, in standard deviations within neurons.
 
@@ -319,8 +344,10 @@ def evidence_gap(alive: ArrayLike, alive_target: ArrayLike, dead: ArrayLike, dea
         Target neuron of each; hbar is the mean over the living of a target, and a dying synapse whose target has
         no other is left out.
     """
-    a, j = np.asarray(alive, dtype=float), np.asarray(alive_target, dtype=np.int64)
-    d, k = np.asarray(dead, dtype=float), np.asarray(dead_target, dtype=np.int64)
+    a, j = floats(alive, "alive", 1), indices(alive_target, "alive_target")
+    d, k = floats(dead, "dead", 1), indices(dead_target, "dead_target")
+    if a.shape != j.shape or d.shape != k.shape:
+        raise ParameterError("evidence and targets must have one entry a synapse each")
     if a.size < 2 or d.size < 1:
         return NAN
     n = int(max(j.max(), k.max())) + 1

@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
+from neurodev.metrics.given import couples, floats, metric, positive
+from neurodev.metrics.given import indices as places
+from neurodev.params import check_memory, whole
 
 NAN = float("nan")
 
 
+@metric
 def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) -> F8:
     """Mean rate (Hz) of every cell in windows of `ticks` ticks.
 
@@ -29,6 +33,7 @@ def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) 
     -------
     (n_window, n) ndarray, Hz
     """
+    ticks, tick_spike = whole(ticks, "ticks", 1), positive(tick_spike, "tick_spike")
     n = counts.shape[0] // ticks
     if n == 0:
         return np.zeros((0, counts.shape[1]))
@@ -36,24 +41,36 @@ def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) 
     return np.asarray(sums * 1e3 / (ticks * tick_spike), dtype=np.float64)
 
 
-def _intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None) -> tuple[F8, NDArray[np.int64]]:
+def _slack(time: F8) -> F8:
+    """Two times near these that differ by less are one: a few roundings, which far from zero are more than 1e-9 ms."""
+    return np.maximum(1e-9, 8.0 * np.spacing(np.abs(time)))
+
+
+def _intervals(
+    times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None, n_cells: int | None = None
+) -> tuple[F8, NDArray[np.int64]]:
     """All intervals (ms) and the cell of each, cell by cell in order of time."""
-    t, i = np.asarray(times, dtype=float), np.asarray(indices, dtype=np.int64)
+    t, i = floats(times, "times", 1), places(indices, "indices", n_cells)
+    if t.shape != i.shape:
+        raise ParameterError(f"times and indices must be (n_spike,) alike, got shapes {t.shape} and {i.shape}")
+    if np.isnan(t).any():
+        raise ParameterError("times hold NaN")
     order = np.lexsort((t, i))
     t, i = t[order], i[order]
     same = i[1:] == i[:-1]
     if windows is not None:
-        w = np.asarray(windows, dtype=float).reshape(-1, 2)
+        w = couples(windows, "windows")
         w = w[np.argsort(w[:, 0])]
         # two stretches that touch are one: what counts is whether anything is missing in between
-        gap = np.cumsum(np.concatenate([[0], w[1:, 0] > w[:-1, 1] + 1e-9])) if w.shape[0] else np.zeros(0)
+        gap = np.cumsum(np.concatenate([[0], w[1:, 0] > w[:-1, 1] + _slack(w[:-1, 1])])) if w.shape[0] else np.zeros(0)
         which = np.searchsorted(w[:, 0], t, side="right") - 1
-        inside = (which >= 0) & (t <= w[np.maximum(which, 0), 1] + 1e-9) if w.shape[0] else np.zeros(t.size, bool)
+        inside = (which >= 0) & (t <= w[np.maximum(which, 0), 1] + _slack(t)) if w.shape[0] else np.zeros(t.size, bool)
         part = np.where(inside, gap[np.maximum(which, 0)] if w.shape[0] else 0, -1)
         same &= inside[1:] & inside[:-1] & (part[1:] == part[:-1])
     return np.diff(t)[same], i[1:][same]
 
 
+@metric
 def interspike_intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLike | None = None) -> F8:
     """All intervals of all cells, ms (n_interval,), cell by cell in order of time.
 
@@ -67,12 +84,14 @@ def interspike_intervals(times: ArrayLike, indices: ArrayLike, windows: ArrayLik
     return _intervals(times, indices, windows)[0]
 
 
+@metric
 def coefficient_of_variation(intervals: ArrayLike) -> float:
     """Standard deviation over mean of interspike intervals (n,): 0 if regular, 1 if Poisson; NaN for fewer than two."""
     x = np.asarray(intervals, dtype=float)
     return float(x.std() / x.mean()) if x.size > 1 and x.mean() > 0 else NAN
 
 
+@metric
 def cell_coefficients_of_variation(
     times: ArrayLike, indices: ArrayLike, n_cells: int, windows: ArrayLike | None = None, least: int = 5
 ) -> F8:
@@ -80,7 +99,7 @@ def cell_coefficients_of_variation(
 
     Unlike the pooled intervals, this does not count differences of rate between cells as irregularity.
     """
-    x, i = _intervals(times, indices, windows)
+    x, i = _intervals(times, indices, windows, n_cells)
     count = np.bincount(i, minlength=n_cells)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.bincount(i, x, minlength=n_cells) / count
@@ -88,26 +107,33 @@ def cell_coefficients_of_variation(
         return np.asarray(np.where((count >= least) & (mean > 0), np.sqrt(variance) / mean, np.nan))
 
 
+@metric
 def highest_population_rate(times: ArrayLike, n_cells: int, width: float = 100.0) -> float:
     """Highest rate (Hz, averaged over cells) in any stretch of `width` ms: a seizure shows here.
 
     The stretch slides: it begins at each spike in turn, so no grid of bins can cut a volley in two.
     """
-    t = np.sort(np.asarray(times, dtype=float))
+    t, width = np.sort(floats(times, "times", 1)), positive(width, "width")
     if t.size == 0 or n_cells < 1:
         return 0.0
     held = np.searchsorted(t, t + width, side="left") - np.arange(t.size)
     return float(held.max() * 1e3 / (width * n_cells))
 
 
+@metric
 def population_rate(times: ArrayLike, n_cells: int, start: float, stop: float, width: float = 100.0) -> tuple[F8, F8]:
     """Rate (Hz, averaged over cells) in bins of `width` ms between `start` and `stop`: centres (ms) and rates."""
+    width = positive(width, "width")
+    if not -np.inf < start <= stop < np.inf:
+        raise ParameterError(f"start and stop must be finite times, start first, got {shown(start)} and {stop!r}")
     n = max(int(np.ceil((stop - start) / width - 1e-9)), 1)
+    check_memory(32.0 * n, f"{n} bins of {width} ms", "use a greater width")
     edges = start + width * np.arange(n + 1)
     count = np.histogram(np.asarray(times, dtype=float), edges)[0]
     return 0.5 * (edges[1:] + edges[:-1]), count * 1e3 / (width * max(n_cells, 1))
 
 
+@metric
 def rate_spread(rates: ArrayLike, target: float) -> dict[str, float]:
     """How evenly cells fire: CV across cells, share below a tenth of `target` (Hz), share above twice.
 
@@ -153,18 +179,20 @@ def _grouped(bins: I8, count: I8) -> tuple[I8, I8, I8, I8, I8]:
 
 def _stretches(windows: ArrayLike) -> F8:
     """Stretches (n, 2) in order of time, those that touch or overlap made one."""
-    w = np.asarray(windows, dtype=float).reshape(-1, 2)
+    w = couples(windows, "windows")
     w = w[np.argsort(w[:, 0])]
     if not w.shape[0]:
         return w
     until = np.maximum.accumulate(w[:, 1])
-    begin = np.flatnonzero(np.concatenate([[True], w[1:, 0] > until[:-1] + 1e-9]))
+    begin = np.flatnonzero(np.concatenate([[True], w[1:, 0] > until[:-1] + _slack(until[:-1])]))
     return np.column_stack([w[begin, 0], until[np.append(begin[1:], w.shape[0]) - 1]])
 
 
 def _placed(times: ArrayLike, windows: ArrayLike | None) -> tuple[F8, I8, F8]:
     """Spikes within stretches in order of time, the stretch of each, and the stretches (n, 2); one if not given."""
-    t = np.sort(np.asarray(times, dtype=float))
+    t = np.sort(floats(times, "times", 1))
+    if not np.all(np.isfinite(t)):
+        raise ParameterError("times must be finite: they hold NaN or infinity")
     if windows is not None:
         stretches = _stretches(windows)
     else:
@@ -176,6 +204,7 @@ def _placed(times: ArrayLike, windows: ArrayLike | None) -> tuple[F8, I8, F8]:
     return t[inside], where[inside], stretches
 
 
+@metric
 def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike | None = None) -> Avalanches:
     """Neuronal avalanches: runs of bins with spikes of any cell, between bins without.
 
@@ -218,10 +247,10 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
                 f"width is not given and {t.size} spikes of times have no positive mean interval: give width in ms"
             )
     if not width > 0 or not np.isfinite(width):
-        raise ParameterError(f"width must be a positive number of ms, got {width!r}")
-    n_bin = np.ceil((stretches[:, 1] - stretches[:, 0]) / width - 1e-9).astype(np.int64)
+        raise ParameterError(f"width must be a positive number of ms, got {shown(width)}")
+    n_bin = np.ceil((stretches[:, 1] - stretches[:, 0] - _slack(stretches[:, 1])) / width - 1e-9).astype(np.int64)
     offset = np.concatenate([[0], np.cumsum(n_bin + 2)]).astype(np.int64)  # a gap, so that stretches never touch
-    local = np.floor((t - stretches[where, 0]) / width + 1e-9).astype(np.int64)
+    local = np.floor((t - stretches[where, 0] + _slack(t)) / width + 1e-9).astype(np.int64)
     bins, count = np.unique(local + offset[where], return_counts=True)
     begin, size, duration, first, second = _grouped(bins, count.astype(np.int64))
     stretch = np.searchsorted(offset, begin, side="right") - 1
@@ -233,6 +262,7 @@ def avalanches(times: ArrayLike, width: float | None = None, windows: ArrayLike 
     return Avalanches(start[seen], size[seen], duration[seen], first[seen], second[seen], width)
 
 
+@metric
 def avalanches_of_counts(counts: ArrayLike, width: float = 1.0) -> Avalanches:
     """Avalanches in spikes of the population counted in successive bins.
 
@@ -255,6 +285,7 @@ def avalanches_of_counts(counts: ArrayLike, width: float = 1.0) -> Avalanches:
     return Avalanches(np.asarray(begin * float(width), dtype=np.float64), size, duration, first, second, float(width))
 
 
+@metric
 def branching_ratio(found: Avalanches, how: str = "all") -> float:
     """Spikes that follow a spike in the next bin of an avalanche, on average: sigma.
 
@@ -278,7 +309,7 @@ def branching_ratio(found: Avalanches, how: str = "all") -> float:
     Where avalanches overlap, or only some of the cells are seen, both are biased.
     """
     if how not in ("all", "first"):
-        raise ParameterError(f"how must be 'all' or 'first', got {how!r}")
+        raise ParameterError(f"how must be 'all' or 'first', got {shown(how)}")
     if not found.size.size:
         return NAN
     if how == "first":
@@ -296,6 +327,7 @@ class PowerLaw(NamedTuple):
     n: int
 
 
+@metric
 def power_law_fit(values: ArrayLike, xmin: int = 1) -> PowerLaw:
     """Maximum likelihood exponent of whole numbers from `xmin` on, such as sizes or durations of avalanches.
 
@@ -324,7 +356,7 @@ def power_law_fit(values: ArrayLike, xmin: int = 1) -> PowerLaw:
     """
     x = np.asarray(values, dtype=float)
     if xmin < 1 or xmin != int(xmin):
-        raise ParameterError(f"xmin must be a whole number of at least 1, got {xmin!r}")
+        raise ParameterError(f"xmin must be a whole number of at least 1, got {shown(xmin)}")
     if np.any(x != np.floor(x)):
         raise ParameterError("values must be whole numbers: sizes and durations are counts")
     x = np.sort(x[x >= xmin])

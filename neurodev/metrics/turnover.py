@@ -13,38 +13,40 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
+from neurodev.metrics.given import flags, floats, identities, metric
 from neurodev.moved import names_of
+from neurodev.params import check_memory, wholes
 
 __getattr__ = names_of(__name__)
 
 
+@metric
 def turnover_ratio(before: ArrayLike, after: ArrayLike) -> float:
     """(gained + lost) / (N before + N after), from two lists of identities.
 
     Parameters
     ----------
     before, after : (n,), (m,) array_like
-        Identities seen in the two sessions.
+        Identities seen in the two sessions: lists, arrays or sets, in any order.
 
     Returns
     -------
     float
         Between 0 (nothing changed) and 1 (nothing stayed); NaN if both sessions are empty.
     """
-    a, b = np.unique(np.asarray(before)), np.unique(np.asarray(after))
-    if a.size + b.size == 0:
-        return float("nan")
-    both = np.intersect1d(a, b, assume_unique=True).size
-    return (a.size + b.size - 2 * both) / (a.size + b.size)
+    a, b = identities(before, "before"), identities(after, "after")
+    return len(a ^ b) / (len(a) + len(b)) if a or b else float("nan")
 
 
+@metric
 def survival_fraction(before: ArrayLike, after: ArrayLike) -> float:
     """Share of the identities of `before` (n,) that are also in `after` (m,); NaN if `before` is empty."""
-    a = np.unique(np.asarray(before))
-    return float(np.isin(a, np.asarray(after)).mean()) if a.size else float("nan")
+    a, b = identities(before, "before"), identities(after, "after")
+    return len(a & b) / len(a) if a else float("nan")
 
 
+@metric
 def paired_survival(sessions: Sequence[ArrayLike], pooled: bool = True) -> F8:
     """Survival over 0, 1, 2, ... sessions, from the identities seen in each.
 
@@ -61,17 +63,20 @@ def paired_survival(sessions: Sequence[ArrayLike], pooled: bool = True) -> F8:
     (n_session,) ndarray
         Share surviving by lag; 1 at lag 0, NaN where there is nothing to follow.
     """
-    sets = [np.unique(np.asarray(s)) for s in sessions]
+    if isinstance(sessions, (set, frozenset, dict)):
+        raise ParameterError("sessions must be in order of time: give a list of the identities seen in each")
+    sets = [identities(s, f"session {k}") for k, s in enumerate(sessions)]
     out = np.full(len(sets), np.nan)
     for lag in range(len(sets)):
         starts = range(len(sets) - lag) if pooled else range(1)
-        begun = sum(sets[k].size for k in starts)
-        kept = sum(int(np.isin(sets[k], sets[k + lag]).sum()) for k in starts)
+        begun = sum(len(sets[k]) for k in starts)
+        kept = sum(len(sets[k] & sets[k + lag]) for k in starts)
         if begun:
             out[lag] = kept / begun
     return out
 
 
+@metric
 def presence(born: ArrayLike, died: ArrayLike, sessions: ArrayLike) -> NDArray[np.bool_]:
     """Whether each is there in each session, (n, n_session): what imaging would see of a run.
 
@@ -102,11 +107,14 @@ def _seen(present: ArrayLike) -> NDArray[np.bool_]:
     p = np.asarray(present)
     if p.ndim != 2:
         raise ParameterError(f"present must be (n, n_session), got shape {p.shape}; for sizes give sizes > 0")
+    if p.dtype.kind not in "biuf":
+        raise ParameterError(f"present must hold True or False, or sizes, got {p.dtype}")
     if p.dtype.kind == "f" and np.isnan(p).any():
         raise ParameterError("present holds NaN: give np.isfinite(sizes) if NaN stands for absence")
     return p.astype(bool)
 
 
+@metric
 def session_changes(present: ArrayLike) -> Changes:
     """Gains, losses and turnover ratio between successive sessions.
 
@@ -134,6 +142,7 @@ def session_changes(present: ArrayLike) -> Changes:
     return Changes(number, gained, lost, into, out, ratio)
 
 
+@metric
 def session_survival(present: ArrayLike, pooled: bool = False) -> F8:
     """Share still there 0, 1, 2, ... sessions later, (n_session,); of the first session, or of all `pooled`.
 
@@ -147,6 +156,7 @@ def session_survival(present: ArrayLike, pooled: bool = False) -> F8:
     return paired_survival([np.flatnonzero(column) for column in _seen(present).T], pooled)
 
 
+@metric
 def newborn_survival(present: ArrayLike) -> F8:
     """Share of newborns still there 0, 1, 2, ... sessions after they were first seen, (n_session - 1,).
 
@@ -168,6 +178,7 @@ def newborn_survival(present: ArrayLike) -> F8:
         return np.asarray(np.where(begun > 0, kept / begun, np.nan), dtype=np.float64)
 
 
+@metric
 def sightings(present: ArrayLike, sessions: ArrayLike) -> tuple[F8, F8]:
     """Times of the first and of the last sighting of each, (n,) and (n,); NaN for one never seen.
 
@@ -196,6 +207,7 @@ class Lives(NamedTuple):
     standing: NDArray[np.bool_]  #: there in the first session already: its age is not known
 
 
+@metric
 def lives_from_sightings(first: ArrayLike, last: ArrayLike, sessions: ArrayLike, place: float = 0.5) -> Lives:
     """Durations from the first and the last sighting of each synapse.
 
@@ -222,9 +234,9 @@ def lives_from_sightings(first: ArrayLike, last: ArrayLike, sessions: ArrayLike,
     known = np.isfinite(a) & np.isfinite(b)
     a, b = a[known], b[known]
     if not 0.0 <= place <= 1.0:
-        raise ParameterError(f"place must lie between 0 and 1, got {place!r}")
+        raise ParameterError(f"place must lie between 0 and 1, got {shown(place)}")
     if at.size < 2 or np.any(np.diff(at) <= 0):
-        raise ParameterError(f"sessions must be at least two rising times, got {sessions!r}")
+        raise ParameterError(f"sessions must be at least two rising times, got {shown(sessions)}")
     if not np.isin(np.concatenate([a, b]), at).all() or np.any(b < a):
         raise ParameterError("first and last must be times of sessions, and last not before first")
     i, j = np.searchsorted(at, a), np.searchsorted(at, b)
@@ -235,6 +247,7 @@ def lives_from_sightings(first: ArrayLike, last: ArrayLike, sessions: ArrayLike,
     return Lives(np.asarray(end - born, dtype=np.float64), np.asarray(died), np.asarray(standing))
 
 
+@metric
 def two_class_survival(time: ArrayLike, share: float, slow: float, fast: float) -> F8:
     """Share of a standing population that survives `time` when two classes die at constant rates.
 
@@ -257,6 +270,7 @@ def two_class_survival(time: ArrayLike, share: float, slow: float, fast: float) 
     return np.asarray(share * np.exp(-slow * t) + (1.0 - share) * np.exp(-fast * t), dtype=np.float64)
 
 
+@metric
 def slow_birth_share(share: float, slow: float, fast: float) -> float:
     """Probability that a newborn belongs to the slow class if its `share` in the standing population is to last."""
     return share * slow / (share * slow + (1.0 - share) * fast)
@@ -304,6 +318,28 @@ class SurvivalCurve(NamedTuple):
         return np.where(inner, low, self.value), np.where(inner, high, self.value)
 
 
+def _lives(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None) -> tuple[F8, NDArray[np.bool_], F8 | None]:
+    """Durations, deaths and entries (n,) that go together."""
+    t, d = floats(duration, "duration"), flags(died, "died")
+    if t.shape != d.shape or t.ndim != 1:
+        raise ParameterError(f"duration and died must be (n,) alike, got shapes {t.shape} and {d.shape}")
+    if np.isnan(t).any():
+        raise ParameterError("duration holds NaN: give the censored their age at the end of the observation")
+    if np.any(t < 0):
+        raise ParameterError(f"duration must be ages, not negative, got {t.min()}")
+    if entry is None:
+        return t, d, None
+    e = floats(entry, "entry")
+    if e.shape != t.shape:
+        raise ParameterError(f"entry must have shape {t.shape} as duration, got {e.shape}")
+    wrong = ~((e >= 0) & (e <= t))
+    if wrong.any():
+        k = int(np.flatnonzero(wrong)[0])
+        raise ParameterError(f"entry must lie between 0 and the end of the life, got {e[k]} for {t[k]} at place {k}")
+    return t, d, e
+
+
+@metric
 def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None = None) -> SurvivalCurve:
     """Survival with censoring and, optionally, delayed entry; Greenwood's standard error.
 
@@ -316,34 +352,37 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
     died : (n,) bool array_like
         False where the life was still going on.
     entry : (n,) array_like, optional
-        Age at which each came under observation (left truncation); from birth if not given.
+        Age at which each came under observation (left truncation); from birth if not given.  Who enters at the age of
+        another's death is at risk only afterwards; who enters and dies at one age is at risk of that death.
 
     Returns
     -------
     SurvivalCurve
         Without any death it has no steps: the share stays 1 up to `until`.
 
+    Raises
+    ------
+    ParameterError
+        If the lists have different lengths, hold NaN or negative ages, or an entry lies after the end.
+
     Notes
     -----
     Source: Kaplan & Meier 1958, doi 10.1080/01621459.1958.10501452.
     """
-    t, d = np.asarray(duration, dtype=float), np.asarray(died, dtype=bool)
-    if t.shape != d.shape or t.ndim != 1:
-        raise ParameterError(f"duration and died must be (n,) alike, got shapes {t.shape} and {d.shape}")
-    if np.isnan(t).any():
-        raise ParameterError("duration holds NaN: give the censored their age at the end of the observation")
+    t, d, e = _lives(duration, died, entry)
     until = float(t.max()) if t.size else float("nan")
     times = np.unique(t[d])
     if times.size == 0:
         return SurvivalCurve(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), until)
     deaths = np.bincount(np.searchsorted(times, t[d]), minlength=times.size).astype(float)
     left_before = np.searchsorted(np.sort(t), times, side="left")
-    if entry is None:
+    if e is None:
         at_risk = (t.size - left_before).astype(float)
     else:
-        entered = np.searchsorted(np.sort(np.asarray(entry, dtype=float)), times, side="left")
-        # who enters and dies at one instant is at risk of that death
-        at_risk = np.maximum((entered - left_before).astype(float), deaths)
+        # who enters and dies at one instant is at risk of that death, beside all others at risk
+        entered = np.searchsorted(np.sort(e), times, side="left")
+        entering = np.bincount(np.searchsorted(times, t[d & (e == t)]), minlength=times.size)
+        at_risk = (entered - left_before + entering).astype(float)
     value = np.cumprod(1.0 - deaths / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = deaths / (at_risk * (at_risk - deaths))
@@ -351,6 +390,7 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
     return SurvivalCurve(times, value, error, at_risk, until)
 
 
+@metric
 def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: float) -> tuple[F8, F8, F8]:
     """Deaths per synapse and day in windows of `width` days, from one row per tick.
 
@@ -366,7 +406,7 @@ def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: flo
         Left edges of the windows, rates, and their Poisson standard errors; NaN without exposure.
     """
     if not width > 0:
-        raise ParameterError(f"width must be a positive number of days, got {width!r}")
+        raise ParameterError(f"width must be a positive number of days, got {shown(width)}")
     t, d, n = (np.asarray(a, dtype=float) for a in (day, deaths, number))
     if t.size == 0:
         return np.zeros(0), np.zeros(0), np.zeros(0)
@@ -379,6 +419,7 @@ def death_rates(day: ArrayLike, deaths: ArrayLike, number: ArrayLike, width: flo
     return width * np.arange(total.size, dtype=np.float64), rate, error
 
 
+@metric
 def death_rates_by_age(
     duration: ArrayLike, died: ArrayLike, edges: ArrayLike, entry: ArrayLike | None = None
 ) -> tuple[F8, F8, F8]:
@@ -396,10 +437,11 @@ def death_rates_by_age(
     rate, error, exposure : (n_bin,) arrays
         Rates, their Poisson standard errors (NaN without exposure) and days lived in each bin.
     """
-    t, d, e = np.asarray(duration, dtype=float), np.asarray(died, dtype=bool), np.asarray(edges, dtype=float)
+    t, d, entered = _lives(duration, died, entry)
+    e = floats(edges, "edges", 1)
     if e.size < 2 or np.any(np.diff(e) <= 0):
-        raise ParameterError(f"edges must be at least two rising ages, got {edges!r}")
-    first = np.zeros_like(t) if entry is None else np.asarray(entry, dtype=float)
+        raise ParameterError(f"edges must be at least two rising ages, got {shown(edges)}")
+    first = np.zeros_like(t) if entered is None else entered
     lived = np.array(
         [np.clip(np.minimum(t, b) - np.maximum(first, a), 0, None).sum() for a, b in zip(e[:-1], e[1:], strict=True)]
     )
@@ -413,6 +455,7 @@ def death_rates_by_age(
     return rate, error, lived
 
 
+@metric
 def events_per_day(day: ArrayLike, cause: ArrayLike, until: float) -> dict[int, F8]:
     """Events per day of life, by cause.
 
@@ -430,12 +473,16 @@ def events_per_day(day: ArrayLike, cause: ArrayLike, until: float) -> dict[int, 
     dict
         From code to counts (n_day,), codes rising.
     """
+    if not 0 <= until < np.inf:
+        raise ParameterError(f"until must be finite and >= 0 days, got {shown(until)}")
     n = max(int(np.ceil(until - 1e-9)), 1)
-    code = np.asarray(cause, dtype=np.int64)
+    check_memory(8.0 * n, f"a count for each of {n} days", "give until in days")
+    code = wholes(cause, "cause")
     bins = np.clip(np.ceil(np.asarray(day, dtype=float) - 1e-9).astype(np.int64) - 1, 0, n - 1)
     return {int(c): np.bincount(bins[code == c], minlength=n).astype(float) for c in np.unique(code)}
 
 
+@metric
 def number_alive(born: ArrayLike, died: ArrayLike, at: ArrayLike) -> NDArray[np.int64]:
     """Number alive just after each time.
 
@@ -463,6 +510,7 @@ class Stationarity(NamedTuple):
     fano: float  #: variance over mean of the number in time: 1 for independent births and deaths (EX-33)
 
 
+@metric
 def stationarity(day: ArrayLike, number: ArrayLike, births: ArrayLike, deaths: ArrayLike) -> Stationarity:
     """Check a stretch of life for standing still.
 
@@ -487,6 +535,7 @@ def stationarity(day: ArrayLike, number: ArrayLike, births: ArrayLike, deaths: A
     )  # fmt: skip
 
 
+@metric
 def cohorts(born: ArrayLike, edges: Sequence[float]) -> list[NDArray[Any]]:
     """Rows (n_k,) of those born after ``edges[k]`` and up to ``edges[k + 1]``."""
     b = np.asarray(born, dtype=float)

@@ -18,6 +18,10 @@ from neurodev.errors import BuildError, nearest
 from neurodev.jit import ENABLED, CompiledHook, address_of_hook
 from neurodev.neurons.rules import deliver_each, kick_one
 
+# mV, pA: no weight and no potential is larger.  The loop takes very low potentials for those of neurons that are not
+# free (rules.REFRACTORY): larger inputs would free them.
+LARGEST = 1e12
+_FASTEST = 1e6  # 1/ms
 NEEDED = ("predict", "event", "reset", "deliver", "kick")
 
 
@@ -118,4 +122,10 @@ class Door:
                 self.refuse(f"membrane().{word} must have shape ({self.n},), without NaN; got shape {array.shape}")
             if word == "refractory" and (np.any(array < 0) or np.isinf(array).any()):
                 self.refuse("membrane().refractory must be finite and >= 0 ms")
+            if word in ("v_inf", "threshold", "reset", "initial") and np.any(
+                np.isfinite(array) & (abs(array) > LARGEST)
+            ):
+                self.refuse(f"its {word} must lie within {LARGEST:g} mV of 0, got {array[np.argmax(abs(array))]:g}")
+            if word == "rate" and np.any(array > _FASTEST):
+                self.refuse(f"its time constants must be at least {1.0 / _FASTEST:g} ms, got {1.0 / array.max():.3g}")
         return given

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.errors import ParameterError, shown
 from neurodev.moved import names_of
+from neurodev.neurons.door import LARGEST
 from neurodev.params import check, check_memory, param
 from neurodev.registry import Registered
 from neurodev.structure.places import Sheet
@@ -268,7 +269,7 @@ class Background(Registered, kind="background", word=True):
     """
 
     rate_hz: Any = param(1000.0, unit="Hz", clock="spike", low=0.0, high=HIGHEST_RATE, array=True, source="free")
-    weight: float = param(0.1, unit="mV", source="free")
+    weight: float = param(0.1, unit="mV", low=-LARGEST, high=LARGEST, source="free")
     amplitudes: str = param("fixed", choices=("fixed", "exponential"), source="free")
 
     def __post_init__(self) -> None:

@@ -45,7 +45,6 @@ from neurodev.jit import (
     rule,
     view2_f8,
     view2_u8,
-    view_f4,
     view_f8,
     view_i8,
     view_u4,
@@ -53,7 +52,6 @@ from neurodev.jit import (
 )
 from neurodev.neurons import heap
 
-F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]
@@ -115,7 +113,7 @@ class Row(NamedTuple):
     """One projection's synapses as a row sees them, (capacity,) each."""
 
     post: U4
-    weight: F4
+    weight: F8
     uid: U8
 
 
@@ -222,7 +220,7 @@ def row_of(m: int, q: Int) -> Row:
     r = model_of(m)
     capacity = view_i8(r.capacity, r.n_projection)[q]
     return Row(
-        view_u4(view_i8(r.post, r.n_projection)[q], capacity), view_f4(view_i8(r.weight, r.n_projection)[q], capacity),
+        view_u4(view_i8(r.post, r.n_projection)[q], capacity), view_f8(view_i8(r.weight, r.n_projection)[q], capacity),
         view_u8(view_i8(r.uid, r.n_projection)[q], capacity),
     )  # fmt: skip
 
@@ -243,12 +241,15 @@ def is_inhibitory(m: int, q: Int) -> int:
 
 @rule
 def first_after(count: int, times: F8, uids: U8, emitted: float) -> np.uint64:
-    """The least uid of the first `count` batches of births, born at `times`, that are younger than `emitted`."""
-    limit = EVERYBODY
-    for b in range(count):
-        if times[b] > emitted:
-            limit = min(limit, uids[b])
-    return limit
+    """The least uid of the first `count` batches of births, born at `times` (ascending), that are after `emitted`."""
+    first, last = 0, count
+    while first < last:
+        middle = (first + last) // 2
+        if times[middle] > emitted:
+            last = middle
+        else:
+            first = middle + 1
+    return uids[first] if first < count else EVERYBODY
 
 
 @rule
@@ -272,7 +273,7 @@ def deliver_each(m: int, q: int, first: int, last: int, emitted: float, t: float
         if row.uid[k] >= limit:
             continue
         i = np.int64(row.post[k])
-        call_rule(r.receive, m, i, q, k, np.float64(row.weight[k]), t)
+        call_rule(r.receive, m, i, q, k, row.weight[k], t)
         if cells[i, AT] != LISTED:
             cells[i, AT] = LISTED
             listed[found] = np.uint32(i)

@@ -81,7 +81,7 @@ def weights_after(rule: InhibitorySTDP, emissions: list[F8], spikes: list[F8], s
     before = float(table.weight[table.slots()[0]])
     Trains(rule, table).run(emissions, spikes)
     slots, out = table.slots(), np.empty(len(emissions))
-    out[table.pre(slots)] = (before - table.weight[slots].astype(np.float64)) / rule.weight_max
+    out[table.pre(slots)] = (before - table.weight[slots]) / rule.weight_max
     return out
 
 
@@ -93,13 +93,12 @@ def inhibitory_protocol(rule: InhibitorySTDP, *, seconds: float = 30.0, repeats:
     changes = weights_after(active, [np.array([500.0])] * lags.size, [np.array([500.0 + lag]) for lag in lags], 0.5)
     fine = np.linspace(lags[0], lags[-1], 801)
     pair = Panel("Window of one pair", "spike after arrival (ms)", "change (largest weights)")
-    # weights are float32
     pair.add(
         "",
         lags,
         changes,
         inhibitory_stdp.window(active, lags),
-        1.2e-7,
+        1e-12,
         fine=(fine, inhibitory_stdp.window(active, fine)),
     )
     slow = replace(active, rate=min(active.rate, 1e-4))  # far from the bounds

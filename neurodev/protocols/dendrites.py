@@ -18,7 +18,7 @@ from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.places import Branches
 from neurodev.structure.wiring import Pairs
 
-ROUNDING = 1e-9  # mV: float32 weights are given as multiples of 2^-10 pA, so only rounding is left
+ROUNDING = 1e-9  # mV
 UNIT = 30.0  # pA, one synapse
 CONSTANT = 250.0  # um, length constant of the passive branch that is drawn
 

@@ -76,8 +76,7 @@ def bcm_protocol(bcm: BCM, *, ticks: int = 5000, seed: int = 1) -> Protocol:
     y = np.linspace(0.0, 2.0, 41)
     curve = Panel("Score of an episode", "activity of the target", "x y (y - theta)")
     for theta in (0.5, 1.0, 1.5):
-        # rates reach the kernel as float32
-        curve.add(f"theta {theta:g}", y, rate_curve(bcm, theta, y), change_per_episode(1.0, y, theta), 1e-6)
+        curve.add(f"theta {theta:g}", y, rate_curve(bcm, theta, y), change_per_episode(1.0, y, theta), 1e-12)
     levels = np.array([0.5, 1.0, 1.5])
     days, theta_t = threshold_course(bcm, levels, 36)
     course = Panel("Threshold at constant activity", "life (days)", "theta")
@@ -178,7 +177,6 @@ def range_protocol(spine_range: SpineRange) -> Protocol:
     middle = 1.0 + (k - 1) * n + (n + 1) / 2.0  # of the last `count` epochs before that
     law = np.where(k > 0, 1.0 + rise * middle, 1.0)
     panel = Panel("Upper bound of the range", "epoch", "bound, in the largest first weight")
-    # weights are float32
-    panel.add("weight that rises against it", stamps, high[:, 0], law, 1e-5)
-    panel.add("weight that keeps falling", stamps, high[:, 1], one.shrink**k, 1e-5)
+    panel.add("weight that rises against it", stamps, high[:, 0], law, 1e-12)
+    panel.add("weight that keeps falling", stamps, high[:, 1], one.shrink**k, 1e-12)
     return Protocol(one, "given weights, one an epoch", [panel], "Han et al. 2025, Inf. Sci. 689:121481, code")

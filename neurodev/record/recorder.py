@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.record.runfile import RunFile
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
 from neurodev.units import day
 
 SPIKES = ("daily", "all", "none")
-_SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "weight": "<f4", "born": "<f4"}
+_SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "born": "<f4"}
 
 
 def check_recording(spikes: Any, snapshot: Any = day) -> None:
     """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
-    if spikes not in SPIKES:
-        raise ParameterError(f"record must be one of {SPIKES}, got {spikes!r}{nearest(str(spikes), SPIKES)}")
+    if not isinstance(spikes, str) or spikes not in SPIKES:
+        hint = nearest(spikes, SPIKES) if isinstance(spikes, str) else ""
+        raise ParameterError(f"record must be one of {SPIKES}, got {shown(spikes)}{hint}")
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
         raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
 
@@ -134,10 +135,15 @@ class Recorder:
         return True
 
     def snapshot(self, projection: str, label: str, state: dict[str, NDArray[Any]]) -> None:
-        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days."""
+        """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days.
+
+        Weights keep their precision, which is what arrives; columns that are looked at only take four bytes.
+        """
         with self.file.together():
             for name, a in state.items():
                 dtype = _SNAPSHOT.get(name, "<f4")
+                if name == "weight":
+                    dtype = "<f4" if a.dtype == np.float32 else "<f8"
                 if dtype == "<u2" and a.size and a.max() > 65535:
                     dtype = "<u4"
                 scaled = a / day if name == "born" else a

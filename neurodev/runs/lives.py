@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.metrics import spikes
 from neurodev.runs import described
+from neurodev.runs.log import moments_of
 from neurodev.runs.reading import Reading
 from neurodev.structure.log import BIRTH, DEATH, NeuronBatch
 from neurodev.units import day as DAY
@@ -49,12 +50,11 @@ class Lives:
         """Life time of each event of `batch`, days (n_event,): that of its tick, and of an experimenter's its own."""
         b, f = self.batch(population), self._run.file
         day = np.asarray(b.tick * self._run.tick_days, dtype=np.float64)
-        name = f"moments/neurons/{self._run.population(population)['name']}"
-        if f.length(f"{name}/who"):
-            who, kind, life = (f.read(f"{name}/{column}") for column in ("who", "kind", "life"))
-            when = dict(zip(zip(who.tolist(), kind.tolist(), strict=True), (life / DAY).tolist(), strict=True))
-            events = zip(b.neuron.tolist(), b.kind.tolist(), day.tolist(), strict=True)
-            day = np.array([when.get((i, k), d) for i, k, d in events])
+        who, died, when = moments_of(f, "neurons", self._run.population(population)["name"])
+        if who.size:
+            by_hand = dict(zip(zip(who.tolist(), died.tolist(), strict=True), when.tolist(), strict=True))
+            events = zip(b.neuron.tolist(), (b.kind == DEATH).tolist(), day.tolist(), strict=True)
+            day = np.array([by_hand.get((i, dead), d) for i, dead, d in events])
         return day
 
     def events(self, population: Any) -> bool:

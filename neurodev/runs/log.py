@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, RunFileError, nearest
 from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.structure.cause import Causes
@@ -39,6 +39,24 @@ def name_in(thing: Any, known: Collection[str], what: str) -> str:
 def select(batch: LogBatch, which: NDArray[np.bool_]) -> LogBatch:
     """Some events of a batch."""
     return LogBatch._make(column[which] for column in batch)
+
+
+def moments_of(file: RunFile, what: str, name: str) -> tuple[NDArray[np.uint64], NDArray[np.bool_], F8]:
+    """Who of a projection's ``"synapses"`` or a population's ``"neurons"`` was born or died by hand: who, died, days.
+
+    Raises
+    ------
+    RunFileError
+        If the columns do not belong together.
+    """
+    place = f"moments/{what}/{name}"
+    if not file.length(f"{place}/who"):
+        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=bool), np.zeros(0)
+    who, kind, life = (file.read(f"{place}/{column}") for column in ("who", "kind", "life"))
+    fits = who.shape == kind.shape == life.shape and who.ndim == 1
+    if not fits or not np.isin(kind, (BIRTH, DEATH)).all() or not np.all(life >= 0.0):
+        raise RunFileError(f"the times of interventions on {name!r} do not belong together; the file is damaged")
+    return who.astype(np.uint64), kind == DEATH, np.asarray(life, dtype=np.float64) / DAY
 
 
 class Log:
@@ -136,14 +154,14 @@ class Log:
     @cached_property
     def _moments(self) -> tuple[NDArray[np.uint64], F8]:
         """Who was born or died by hand (twice the uid, and one more at a death), ascending, and when, days."""
-        f = self._file
-        names = [n for n in self._known if f.length(f"moments/synapses/{n}/who")]
-        read = lambda column: np.concatenate([f.read(f"moments/synapses/{n}/{column}") for n in names])  # noqa: E731
-        if not names:
+        names = {n.split("/")[2] for n in self._file.names("moments/synapses/") if n.count("/") == 3}
+        found = [moments_of(self._file, "synapses", name) for name in self._known if name in names]
+        if not found:
             return np.zeros(0, dtype=np.uint64), np.zeros(0)
-        key = 2 * read("who").astype(np.uint64) + (read("kind") == DEATH)
+        who, died, day = (np.concatenate(column) for column in zip(*found, strict=True))
+        key = 2 * who + died
         order = np.argsort(key)
-        return key[order], read("life")[order] / DAY
+        return key[order], day[order]
 
     def _when(self, batch: LogBatch) -> tuple[F8, NDArray[np.bool_]]:
         """Life time of each event, days, and which of them happened between ticks; (n_event,) each."""

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from neurodev.arrays import F8, I8
+from neurodev.engine.checks import check_given, usual_weight
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.trophic_factor import TrophicFactor
+from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import HIGHEST_RATE
 from neurodev.neurons.model import NeuronModel
 from neurodev.params import as_flag, as_number, check_call
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 
 def _name(thing: Any) -> str:
-    return thing if isinstance(thing, str) else str(getattr(thing, "name", thing))
+    name = thing if isinstance(thing, str) else getattr(thing, "name", None)
+    return name if isinstance(name, str) else shown(thing, 40)
 
 
 def _known(thing: Any, known: dict[str, Any], what: str) -> Any:
@@ -211,6 +214,8 @@ class RemoveSynapses(Intervention):
     def check(self, sim: Simulator) -> None:
         """The projection exists; living synapses or cells are named; the cause is one of this network."""
         q = _projection(sim, self.projection)
+        if not isinstance(self.cause, str):
+            raise ParameterError(f"RemoveSynapses.cause must be a word such as 'lesion', got {shown(self.cause)}")
         sim.causes.code(self.cause)
         if self.uids is None and self.source is None and self.target is None:
             raise ParameterError("RemoveSynapses needs uids=, source= or target=")
@@ -279,9 +284,8 @@ class AddSynapses(Intervention):
     """Add synapses: one from each of `source` to the `target` at the same place of its list.
 
     `weight` (mV, or pA onto currents; one, or one for each) is not negative, the sign comes from the source population;
-    if not given, they begin as the first of the projection did.  On spines the weight is read off the size, so that
-    none can be given.  `delay` (ms, one or one for each) is one of those that the projection has; the shortest if not
-    given.
+    if not given, they begin as the first of the projection did.  On spines a newborn has the size that has this weight.
+    `delay` (ms, one or one for each) is one of those that the projection has; the shortest if not given.
     """
 
     projection: Any
@@ -307,28 +311,19 @@ class AddSynapses(Intervention):
     def _weights(self, sim: Simulator, q: Projection, n: int) -> F8 | None:
         """Signed weights, (n,); None: as the first ones."""
         if self.weight is None:
-            if q.spines is None and not np.size(q.weight):
-                raise ParameterError(
-                    f"AddSynapses needs weight=: {q.name!r} began without synapses, so that it has none"
-                )
+            usual_weight(q)  # there is one
             return None
-        if q.spines is not None and not sim.integrated[q.name]:
-            raise ParameterError(
-                f"AddSynapses.weight={shown(self.weight)}: {q.name!r} has spines, whose weight is read off their size; "
-                "leave out weight=, the newborns begin as the first ones did"
-            )
         given = self.weight if np.ndim(self.weight) else [self.weight]
-        low = -np.inf if q.signed else 0.0
-        cure = "the sign comes from the source population" if not q.signed else ""
+        low = -LARGEST if q.signed else 0.0
+        cure = "synapses have the sign of their source population" if not q.signed else ""
         unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
-        values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, cure=cure) for w in given])
+        values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, high=LARGEST, cure=cure) for w in given])
         if values.size not in (1, n):
             raise ParameterError(f"AddSynapses.weight must be a number or a list of {n}, got {values.size} values")
-        most = float(np.finfo(sim.tables[q.name].weight.dtype).max)
-        if np.abs(values).max(initial=0.0) > most:
-            raise ParameterError(f"AddSynapses.weight must not exceed {most:.3g} {unit}, got {shown(self.weight)}")
         sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
-        return np.asarray(sign * np.broadcast_to(values, n))
+        weights = np.asarray(sign * np.broadcast_to(values, n))
+        check_given(q, weights, frozenset(sim.tables[q.name].column_names))
+        return weights
 
     def _lanes(self, sim: Simulator, q: Projection, n: int) -> I8:
         """The lane of each, (n,)."""
@@ -375,7 +370,7 @@ class AddSynapses(Intervention):
         plan.birth_cause = np.full(n, cause_code("intervention"), dtype=np.uint8)
         weight = self._weights(sim, q, n)
         if weight is not None:
-            plan.birth_weight = weight.astype(sim.tables[q.name].weight.dtype)
+            plan.birth_weight = weight
         done = sim.apply_plans(q, [plan])
         if done.refused:
             told = {"occupied": "on pairs that have one already", "absent": "on neurons that are dead or not yet born"}
@@ -395,6 +390,9 @@ def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, s
     return q.target.name, used[0].factor, _cells(targets, q.target, f"{what}.targets")
 
 
+_MOST_INFUSED = 1e9  # 1/day
+
+
 @dataclass
 class Infuse(Intervention):
     """Infuse the trophic factor of a projection around its targets (all, or the given ones); 0 ends it.
@@ -410,7 +408,7 @@ class Infuse(Intervention):
         """The projection has a factor; the rate is not negative."""
         _, _, targets = _factor(sim, self.projection, self.targets, "Infuse")
         self.targets = None if self.targets is None else targets
-        self.rate = as_number(self.rate, "Infuse.rate", "1/day", low=0.0)
+        self.rate = as_number(self.rate, "Infuse.rate", "1/day", low=0.0, high=_MOST_INFUSED)
 
     def apply(self, sim: Simulator) -> None:
         """From the next tick on."""

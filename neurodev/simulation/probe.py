@@ -16,7 +16,7 @@ from neurodev.structure.table import Table
 
 # what a table knows of every synapse without a column
 _OF_SYNAPSES = {
-    "weight": lambda t, s: t.weight[s], "uid": lambda t, s: t.uid[s], "pre": lambda t, s: t.pre(s),
+    "uid": lambda t, s: t.uid[s], "pre": lambda t, s: t.pre(s),
     "post": lambda t, s: t.post[s], "delay": lambda t, s: t.delays[t.lane(s)], "born": lambda t, s: t.born[s],
 }  # fmt: skip
 
@@ -70,7 +70,7 @@ class Probe:
             if uids is not None:
                 selection.living(self._table, uids, "uids", f"synapses of {place.name!r}", some=True)
                 self._uids = selection.uids(uids, "uids")
-            self._known(signal, [*_OF_SYNAPSES, *self._table.column_names])
+            self._known(signal, ["weight", *_OF_SYNAPSES, *self._table.column_names])
         self._times: list[float] = []
         self._values: list[F8] = []
         self._seen: list[U8] = []
@@ -89,7 +89,10 @@ class Probe:
         t = self._table
         slots = t.slots() if self._uids is None else t.slot_of(self._uids)
         slots = slots[slots >= 0]
-        found = _OF_SYNAPSES[self._signal](t, slots) if self._signal in _OF_SYNAPSES else t.column(self._signal)[slots]
+        if self._signal in _OF_SYNAPSES:
+            found = _OF_SYNAPSES[self._signal](t, slots)
+        else:
+            found = self._simulator.sampled_synapses(self._name, self._signal, slots)
         return np.array(found, dtype=np.float64), t.uid[slots].copy()
 
     def sample(self, now: float) -> None:

@@ -102,7 +102,9 @@ class Simulation:
         self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
+        self.simulator.coming = self._schedule
         self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
+        self._untold = False
         self._closed = False
         self._busy = threading.RLock()
         self._running = False
@@ -216,7 +218,14 @@ class Simulation:
             for name, noted in moments.items():
                 self.recorder.moments(what, name, noted.take())
 
+    def _tell(self) -> None:
+        """Write down what was scheduled since the last time."""
+        if self._untold:
+            self.file.set_item("interventions", self._asked)
+            self._untold = False
+
     def _flush(self) -> None:
+        self._tell()
         self.recorder.flush(self.simulator.n_tick)
         self._last_flush = time.perf_counter()
 
@@ -275,9 +284,8 @@ class Simulation:
             what.check(self.simulator)
             self._schedule.append((spike, len(self._asked), what))
             self._schedule.sort(key=lambda x: x[:2])
-            self.simulator.coming = [w for _, _, w in self._schedule]
             self._asked.append(f"{spike:g} ms of spikes: {what}")
-            self.file.set_item("interventions", self._asked)
+            self._untold = True
             if new := foreign(what):
                 self._foreign |= new
                 self.file.set_item("provenance", {"sources": self._foreign})
@@ -323,6 +331,7 @@ class Simulation:
                 self._running = False
 
     def _run(self, duration: float) -> Simulation:
+        self._tell()
         end = self.simulator.spike + duration / self.simulator.acceleration
         bar = Progress(self.simulator, end) if self._progress else None
         with Patience():  # of a second Ctrl-C, while it is sealed
@@ -355,9 +364,7 @@ class Simulation:
         s.run_until_spike(stop)
         self._sample(stop)
         while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
-            what = self._schedule.pop(0)[2]
-            s.coming = [w for _, _, w in self._schedule]
-            what.apply(s)
+            self._schedule.pop(0)[2].apply(s)
         took = time.perf_counter() - begin
         if took > _SLOW and self._piece > _LEAST_PIECE:
             self._piece /= 2
@@ -401,6 +408,7 @@ class Simulation:
             for name, neurons in s.neuron_logs.items():
                 self.recorder.neurons(name, neurons.take())
             self._record_moments()
+            self._tell()
             self.file.set_item("finished", finished)
             self.file.set_item("life", s.life, "ms")
             self.file.set_item("events", s.engine.events)
@@ -419,15 +427,15 @@ class Simulation:
         """
         if not self._closed:
             with self._alone("close"), Patience():
-                if self._schedule:
-                    late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
-                    warnings.warn(
-                        f"{len(self._schedule)} interventions were never made, the run ended at {self.spike:g} ms of "
-                        f"spikes before their time: {late}",
-                        UserWarning,
-                        stacklevel=2,
-                    )
                 self._seal(True)
+            if self._schedule:
+                late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
+                warnings.warn(
+                    f"{len(self._schedule)} interventions were never made, the run ended at {self.spike:g} ms of "
+                    f"spikes before their time: {late}",
+                    UserWarning,
+                    stacklevel=2,
+                )
         return Run(self.path)
 
 

@@ -9,13 +9,16 @@ alive and its weight stays zero.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import I8
+from neurodev.arrays import B1, I8, Floats
 from neurodev.errors import ParameterError
+from neurodev.structure.index import as_uids
+from neurodev.structure.loading import check_grid
 from neurodev.structure.table import Table, UidSource
 
 LINE = 16
@@ -124,6 +127,9 @@ class DenseTable(Table):
     def _array_names(self) -> tuple[str, ...]:
         return (*super()._array_names(), "alive")
 
+    def _check_loaded(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        check_grid(self, arrays)
+
     def grid(self, a: NDArray[Any]) -> NDArray[Any]:
         """A view of a slot array as (n_source, stride)."""
         return a.reshape(self.n_source, self.stride)
@@ -135,6 +141,23 @@ class DenseTable(Table):
     def slot(self, source: I8, target: I8) -> I8:
         """The slot of each pair, alive or not."""
         return np.asarray(source, dtype=np.int64) * self.stride + np.asarray(target, dtype=np.int64)
+
+    def slot_of(self, uids: ArrayLike) -> I8:
+        """Slots of living synapses by uid; -1 where a uid is not alive."""
+        wanted, slots = as_uids(uids), self.slots()
+        order = np.argsort(self.uid[slots])
+        have = self.uid[slots][order]
+        at = np.searchsorted(have, wanted)
+        found = at < have.size
+        found[found] = have[at[found]] == wanted[found]
+        out = np.full(wanted.size, -1, dtype=np.int64)
+        out[found] = slots[order[at[found]]]
+        return out
+
+    def is_live(self, slots: I8) -> B1:
+        """Which of the slots, all below the capacity, hold a living synapse."""
+        found: B1 = self.alive[slots] != 0
+        return found
 
     def ensure_in_lists(self) -> None:
         """Nothing to do: the synapses of a target are a column of the grid."""
@@ -150,7 +173,7 @@ class DenseTable(Table):
         self.weight[slots] = 0.0
         self.n_synapse -= int(slots.size)
 
-    def _insert(self, source: I8, target: I8, lane: I8, weight: NDArray[np.float32], born: float) -> tuple[I8, int]:
+    def _insert(self, source: I8, target: I8, lane: I8, weight: Floats, born: float) -> tuple[I8, int]:
         slots = self.slot(source, target)
         if slots.size and (np.any(self.alive[slots]) or np.unique(slots).size < slots.size):
             raise ParameterError("a birth on a pair that is alive; merge the plans with single_contact=True")

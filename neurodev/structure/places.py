@@ -11,15 +11,15 @@ import numpy as np
 from neurodev.arrays import F8, U8
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.params import check, param
-from neurodev.registry import Registered
+from neurodev.params import check, number, param
+from neurodev.registry import Registered, Spoken
 from neurodev.rng import uniform
 
 MOST_OBLONG = 2.5  # longer over shorter side of a grid's cell, from which on a larger grid is thinned instead
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Sheet(metaclass=Spoken):
     """A flat rectangle of tissue.
 
     Parameters
@@ -51,8 +51,9 @@ def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
 
     If `n` has no factorisation near the sheet's shape (a prime, say), a larger grid is thinned at random.
     """
-    if jitter < 0 or not np.isfinite(jitter):
-        raise ParameterError(f"jitter must be >= 0 um, got {jitter!r}")
+    jitter = number(jitter, "jitter", "um")
+    if not 0 <= jitter < np.inf:
+        raise ParameterError(f"jitter must be finite and >= 0 um, got {jitter!r}")
     columns, rows = grid_shape(n, sheet.width, sheet.height)
     ratio = (sheet.width / columns) / (sheet.height / rows)
     keep = None
@@ -100,8 +101,6 @@ class Branches(Registered, kind="dendrite", word=True):
 
     def __post_init__(self) -> None:
         check(self)
-        if int(self.per_neuron) != self.per_neuron:
-            raise ParameterError(f"{type(self).__name__}.per_neuron must be a whole number, got {self.per_neuron!r}")
 
     def draw(self, stream: np.uint64, uids: U8) -> tuple[F8, F8]:
         """Branch and place (um from its root) of synapses, each (n,), uniform: spine positions are mostly random.

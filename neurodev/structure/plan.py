@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError
 from neurodev.structure.cause import cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
-from neurodev.structure.table import Table
+from neurodev.structure.table import Table, whole_numbers
 
 B1 = NDArray[np.bool_]
 I8 = NDArray[np.int64]
 F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
 
 
@@ -31,6 +33,34 @@ def _u1() -> U1:
     return np.zeros(0, dtype=np.uint8)
 
 
+def _numbers(what: str, values: Any, n: int, kind: type) -> NDArray[Any]:
+    """One number for each of `n` events, or none at all."""
+    try:
+        a = np.asarray(values)
+    except ValueError:
+        raise ParameterError(f"{what} must be a list of numbers, got {values!r:.60}") from None
+    if a.ndim != 1 or (a.size and a.dtype.kind not in "iuf"):
+        raise ParameterError(f"{what} must be a list of numbers, got {a.dtype} of shape {a.shape}")
+    if a.size not in (0, n):
+        raise ParameterError(f"{what} needs one value for each of {n}, got {a.size}")
+    return a.astype(kind, copy=False)
+
+
+def _check_deaths(plan: Plan | NeuronPlan, who: str, what: str, n: int) -> None:
+    """Make arrays of the deaths, their causes and values; refuse what is not below `n`."""
+    plan.deaths = whole_numbers(f"{who}: {what}", plan.deaths, n)
+    plan.death_cause = _causes(f"{who}: death_cause", plan.death_cause, plan.deaths.size)
+    plan.death_value = _numbers(f"{who}: death_value", plan.death_value, plan.deaths.size, np.float32)
+
+
+def _causes(what: str, codes: Any, n: int) -> U1:
+    """Codes of causes as bytes."""
+    found = whole_numbers(what, codes, 256)
+    if found.size not in (0, n):
+        raise ParameterError(f"{what} needs one value for each of {n}, got {found.size}")
+    return found.astype(np.uint8)
+
+
 @dataclass
 class Plan:
     """Deaths and births that one mechanism proposes for one table.
@@ -43,7 +73,9 @@ class Plan:
     terms : dict of str to (n,) float32
         Further numbers that decided the deaths, by the names that mechanisms declare (`Mechanism.terms`).
     source, target, lane : (m,) int64
-        Births, with `birth_value` (log size), `birth_cause` (codes) and `birth_weight` (mV, signed).
+        Births, with `birth_value` (log size) and `birth_cause` (codes).
+    birth_weight : (m,) float64, mV, signed, optional
+        None leaves the weights to the projection (in the engine: those of its first synapses).
     """
 
     mechanism: str
@@ -56,35 +88,60 @@ class Plan:
     lane: I8 = field(default_factory=_i8)
     birth_cause: U1 = field(default_factory=_u1)
     birth_value: F4 = field(default_factory=_f4)
-    birth_weight: F4 = field(default_factory=_f4)
+    birth_weight: Any = None
 
     def check(self, table: Table) -> None:
-        """Refuse slots and indices that do not exist."""
-        for name, a, n in (
-            ("deaths", self.deaths, table.capacity),
-            ("source", self.source, table.n_source),
-            ("target", self.target, table.n_target),
-            ("lane", self.lane, table.n_lane),
-        ):
-            if a.size and (a.min() < 0 or a.max() >= n):
-                raise ParameterError(f"plan of {self.mechanism}: {name} must lie in [0, {n}), got {a.min()}..{a.max()}")
-        for name in ("death_cause", "death_value"):
-            if getattr(self, name).size not in (0, self.deaths.size):
-                raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per death")
+        """Make arrays of what was given; refuse slots that hold no synapse, and indices that do not exist.
+
+        Raises
+        ------
+        ParameterError
+            With the mechanism and the field.
+        """
+        who = f"plan of {self.mechanism}"
+        _check_deaths(self, who, "deaths", table.capacity)
+        live = table.is_live(self.deaths)
+        if not live.all():
+            raise ParameterError(
+                f"{who}: deaths must be slots of living synapses, and {int((~live).sum())} of {live.size} are not, "
+                f"slot {int(self.deaths[np.argmin(live)])} first: view.slots() lists those that are"
+            )
         for name, values in self.terms.items():
-            if values.shape != self.deaths.shape:
-                raise ParameterError(f"plan of {self.mechanism}: the term {name!r} needs one value per death")
+            if np.shape(values) != self.deaths.shape:
+                raise ParameterError(f"{who}: the term {name!r} needs one value per death")
+            self.terms[name] = _numbers(f"{who}: the term {name!r}", values, self.deaths.size, np.float32)
+        self.source = whole_numbers(f"{who}: source", self.source, table.n_source)
+        self.target = whole_numbers(f"{who}: target", self.target, table.n_target)
+        self.lane = whole_numbers(f"{who}: lane", self.lane, table.n_lane)
+        n = self.source.size
         for name in ("target", "lane"):
-            if getattr(self, name).size != self.source.size:
-                raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per birth")
+            if getattr(self, name).size != n:
+                raise ParameterError(f"{who}: {name} needs one value per birth")
+        self.birth_cause = _causes(f"{who}: birth_cause", self.birth_cause, n)
+        self.birth_value = _numbers(f"{who}: birth_value", self.birth_value, n, np.float32)
+        if self.birth_weight is not None:
+            w = _numbers(f"{who}: birth_weight", self.birth_weight, n, np.float64)
+            if w.size != n:
+                raise ParameterError(f"{who}: birth_weight needs one value per birth, or None")
+            if not np.all(np.isfinite(w)):
+                raise ParameterError(f"{who}: birth_weight must be finite, got {w[~np.isfinite(w)][0]}")
+            self.birth_weight = w
+
+    def weighed(self) -> B1:
+        """Which of the births were given a weight, (m,)."""
+        return np.full(self.source.size, self.birth_weight is not None)
 
 
 @dataclass
 class Merged:
-    """All plans of a tick as one, with the births that were refused, by reason."""
+    """All plans of a tick as one, with the births that were refused, by reason.
+
+    Its plan has a weight for every birth; `weighed` (m,) tells which of them were given (the others are 0).
+    """
 
     plan: Plan
     refused: dict[str, int]
+    weighed: B1
 
 
 @dataclass
@@ -100,6 +157,11 @@ class Applied:
 
 def _filled(a: NDArray[np.generic], n: int, fill: float, dtype: type) -> NDArray[np.generic]:
     return a.astype(dtype) if a.size == n else np.full(n, fill, dtype=dtype)
+
+
+def _weights(plan: Plan) -> F8:
+    """The weights of a plan's births; 0 where none were given."""
+    return np.zeros(plan.source.size) if plan.birth_weight is None else np.asarray(plan.birth_weight)
 
 
 def _terms(plans: Sequence[Plan], keep: I8) -> dict[str, F4]:
@@ -154,9 +216,10 @@ def merge(
         _terms(plans, keep),
         source[wanted], target[wanted], cat("lane", 0, np.int64, "source")[wanted],
         cat("birth_cause", 1, np.uint8, "source")[wanted], cat("birth_value", np.nan, np.float32, "source")[wanted],
-        cat("birth_weight", 0.0, np.float32, "source")[wanted],
+        np.concatenate([_weights(p) for p in plans] or [np.zeros(0)])[wanted],
     )  # fmt: skip
-    return Merged(merged, {k: v for k, v in refused.items() if v})
+    weighed = np.concatenate([p.weighed() for p in plans] or [np.zeros(0, dtype=bool)])[wanted]
+    return Merged(merged, {k: v for k, v in refused.items() if v}, weighed)
 
 
 def apply(table: Table, merged: Merged, *, tick: int, life: float, log: StructuralLog | None = None) -> Applied:
@@ -180,7 +243,7 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
         table._delete(p.deaths)
     slots, first = _i8(), table.uids.next
     if n_born:
-        slots, first = table._insert(p.source, p.target, p.lane, p.birth_weight.astype(np.float32), life)
+        slots, first = table._insert(p.source, p.target, p.lane, _weights(p), life)
     if log is not None and n_dead + n_born:
         terms = np.full((n_dead + n_born, len(log.terms)), np.nan, dtype=np.float32)
         for name, values in p.terms.items():
@@ -224,14 +287,18 @@ class NeuronPlan:
     n_born: int = 0
 
     def check(self, n: int) -> None:
-        """Refuse neurons that do not exist."""
-        if self.deaths.size and (self.deaths.min() < 0 or self.deaths.max() >= n):
-            raise ParameterError(
-                f"plan of {self.mechanism}: neurons must lie in [0, {n}), got {self.deaths.min()}..{self.deaths.max()}"
-            )
-        for name in ("death_cause", "death_value"):
-            if getattr(self, name).size not in (0, self.deaths.size):
-                raise ParameterError(f"plan of {self.mechanism}: {name} needs one value per death")
+        """Make arrays of what was given; refuse neurons that do not exist, and numbers of births that are none.
+
+        Raises
+        ------
+        ParameterError
+            With the mechanism and the field.
+        """
+        who = f"plan of {self.mechanism}"
+        _check_deaths(self, who, "deaths of neurons", n)
+        if isinstance(self.n_born, bool) or not isinstance(self.n_born, (int, np.integer)) or self.n_born < 0:
+            raise ParameterError(f"{who}: n_born must be a whole number >= 0, got {self.n_born!r}")
+        self.n_born = int(self.n_born)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from neurodev.errors import ParameterError, shown
 from neurodev.structure.table import Table
 
 _MOST = 2**63 - 1
+_FRACTIONS = "fractions select nothing: give whole numbers (x.astype(int), if that is meant)"
 
 
 def _is_whole(x: Any) -> bool:
@@ -32,13 +33,19 @@ def _array(value: Any, refuse: Any) -> np.ndarray[Any, Any]:
         refuse("a dictionary is no selection: give list(its keys)")
     if isinstance(value, Iterator):
         refuse("an iterator is used up once it has been read: give a list")
-    if not _is_whole(value) and not isinstance(value, (bool, np.bool_)) and not hasattr(value, "__len__"):
-        if not hasattr(value, "__array__"):
-            refuse("give a whole number, a list of them, a mask, a slice or a set")
+    if isinstance(value, (float, np.floating)):
+        refuse(_FRACTIONS)
+    if (
+        not isinstance(value, (Integral, np.bool_))
+        and not hasattr(value, "__len__")
+        and not hasattr(value, "__array__")
+    ):
+        refuse("give a whole number, a list of them, a mask, a slice or a set")
     if isinstance(value, (list, tuple)):
-        kinds = {isinstance(x, (bool, np.bool_)) for x in value}
-        if kinds == {True, False}:
+        if {isinstance(x, (bool, np.bool_)) for x in value} == {True, False}:
             refuse("it mixes True and False with numbers: a list of whole numbers, or a mask?")
+        if all(_is_whole(x) for x in value):  # NumPy would make fractions of integers of several widths
+            value = np.array([int(x) for x in value], dtype=object)
     try:
         found = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
@@ -54,13 +61,13 @@ def _array(value: Any, refuse: Any) -> np.ndarray[Any, Any]:
             return found.astype(bool)
         if not all(_is_whole(x) for x in found):
             refuse("it holds something else than whole numbers")
-        if any(not 0 <= int(x) <= _MOST for x in found):
+        if any(abs(int(x)) > _MOST for x in found):
             refuse("it holds a number that no cell or synapse has")
         return found.astype(np.int64)
     if not found.size and found.dtype.kind not in "SU":
         return found.astype(np.int64)
     if found.dtype.kind == "f":
-        refuse("fractions select nothing: give whole numbers (x.astype(int), if that is meant)")
+        refuse(_FRACTIONS)
     if found.dtype.kind not in "iub":
         refuse(f"numbers of type {found.dtype} select nothing")
     return found

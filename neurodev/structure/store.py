@@ -234,11 +234,36 @@ def find_newborn(new_row: I8, wanted: U8, rows: Rows, uid: U8, out: I8) -> None:
 
 
 @kernel
-def find_occupied(source: I8, target: I8, gone: B1, lists: InLists, n_source: int, out: B1) -> None:
-    """Mark the wanted pairs, (n,), that already have a synapse which is not `gone` (capacity,)."""
+def find_occupied(source: I8, target: I8, gone: I8, lists: InLists, n_source: int, out: B1) -> None:
+    """Mark the wanted pairs, (n,), that already have a synapse which is not in the slots `gone`, ascending."""
     for k in range(source.shape[0]):
         j = target[k]
         for q in range(lists.start[j], lists.start[j] + lists.length[j]):
-            if np.int64(lists.row[q]) % n_source == source[k] and not gone[lists.slot[q]]:
-                out[k] = True
-                break
+            if np.int64(lists.row[q]) % n_source == source[k]:
+                at = np.searchsorted(gone, np.int64(lists.slot[q]))
+                if at == gone.shape[0] or gone[at] != lists.slot[q]:
+                    out[k] = True
+                    break
+
+
+@kernel
+def find_slots(wanted: U8, row: I8, target: I8, rows: Rows, lists: InLists, listed: bool, uid: U8, out: I8) -> None:
+    """Slots of the uids `wanted`, (n,), that lie in these rows and in-lists; -1 of the dead and the unknown (row -1).
+
+    The shorter of the two lists is looked through.
+    """
+    for k in range(wanted.shape[0]):
+        out[k] = -1
+        r, j = row[k], target[k]
+        if r < 0:
+            continue
+        if listed and lists.length[j] < rows.length[r]:
+            for q in range(lists.start[j], lists.start[j] + lists.length[j]):
+                if uid[lists.slot[q]] == wanted[k]:
+                    out[k] = lists.slot[q]
+                    break
+        else:
+            for s in range(rows.start[r], rows.start[r] + rows.length[r]):
+                if uid[s] == wanted[k]:
+                    out[k] = s
+                    break

@@ -9,6 +9,9 @@ entry moves into the hole.  A full row moves to the end of the pool with half as
 pool is full it
 is compacted into a new one.  Deletions are prefetched: cold memory, not arithmetic, is their price.
 
+Weights are float64; a table may keep them in single precision (``weight_type=np.float32``), which halves what an
+arrival reads of them and rounds them to 6e-8 of themselves.  Slots, rows and targets are numbered in 32 bits.
+
 Only `structure/plan.py` changes topology.
 """
 
@@ -20,9 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import F8, I8, U4
+from neurodev.arrays import B1, F8, I8, U4, Floats
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
+from neurodev.structure.index import UidIndex, as_uids
+from neurodev.structure.loading import check_rows, check_shapes
 from neurodev.structure.store import InLists, Rows, Slots
 
 _ARRAYS = (
@@ -30,6 +35,7 @@ _ARRAYS = (
     "in_length", "in_room", "in_slot", "in_row",
 )  # fmt: skip
 _NUMBERS = ("n_synapse", "pool_end", "in_end")
+_MOST = 2**32 - 1  # slots, rows and targets are numbered in 32 bits
 
 
 class UidSource:
@@ -45,6 +51,45 @@ class UidSource:
         return first
 
 
+def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
+    """Indices below `n` as an array, (m,).
+
+    Parameters
+    ----------
+    what : str
+        Whose they are, for the message.
+
+    Raises
+    ------
+    ParameterError
+        For what is no list of whole numbers in [0, n): a mask, floats, a table of them.
+    """
+    try:
+        a = np.asarray(values)
+    except ValueError:
+        raise ParameterError(f"{what} must be a list of whole numbers, got {values!r:.60}") from None
+    if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):
+        cure = ": np.flatnonzero(mask) lists what a mask marks" if a.dtype == np.bool_ else ""
+        raise ParameterError(f"{what} must be a list of whole numbers, got {a.dtype} of shape {a.shape}{cure}")
+    if a.size and (a.min() < 0 or a.max() >= n):
+        raise ParameterError(f"{what} must lie in [0, {n}), got {a.min()}..{a.max()}")
+    return a.astype(np.int64)
+
+
+def _finite(weight: ArrayLike, n: int, kind: type) -> Floats:
+    """Weights of `n` synapses, (n,), from one or as many."""
+    given = np.asarray(weight)
+    if given.dtype.kind not in "iuf" or given.shape not in ((), (n,)):
+        raise ParameterError(
+            f"weight must be a number or one number for each of {n} synapses, got {given.dtype} of shape {given.shape}"
+        )
+    with np.errstate(over="ignore"):
+        w: Floats = np.broadcast_to(given.astype(kind), (n,))
+    if not np.all(np.isfinite(w)):
+        raise ParameterError(f"weight must be finite in {np.dtype(kind)}: it holds NaN, infinity or more than fits")
+    return w
+
+
 def _room(length: I8) -> I8:
     """Room of a fresh row: an eighth more, at least one slot, in a table that will change."""
     return length + np.maximum(length // 8, 1)
@@ -58,9 +103,10 @@ class Table:
     n_source, n_target, n_lane : int
     delays : (n_lane,) float64, ms, ascending
     row_start : (n_row,) int64;  row_length, row_room : (n_row,) int32
-    post, row, pos_in : (capacity,) uint32;  weight : (capacity,) float32, mV, signed
+    post, row, pos_in : (capacity,) uint32
+    weight : (capacity,) float64, mV, signed (`weight_type`; float32 in training, and where a user asks for it)
     uid : (capacity,) uint64;  born : (capacity,) float64, life ms
-    f : (n_column, capacity) float64 (`column_type`; training uses float32, and `weight_type` float64 in tests)
+    f : (n_column, capacity) float64 (`column_type`; training uses float32)
     in_start : (n_target,) int64;  in_length, in_room : (n_target,) int32
     in_slot, in_row : (n_in,) uint32
     version : int
@@ -75,7 +121,7 @@ class Table:
         columns: tuple[str, ...],
         uids: UidSource,
         column_type: type = np.float64,
-        weight_type: type = np.float32,
+        weight_type: type = np.float64,
     ):
         self.column_type, self.weight_type = column_type, weight_type
         self.n_source, self.n_target = int(n_source), int(n_target)
@@ -84,10 +130,14 @@ class Table:
             raise ParameterError(f"delays must be a list of 1 to 64 lanes, got {self.delays.size}: use a wider step=")
         if np.any(np.diff(self.delays) <= 0) or not np.all(np.isfinite(self.delays)):
             raise ParameterError(f"delays must be finite and ascending, got {self.delays}")
+        for name, n in (("n_source times the number of lanes", self.n_row), ("n_target", self.n_target)):
+            if not 0 <= n <= _MOST:
+                raise ParameterError(f"{name} must lie in [0, {_MOST}], got {n}: rows and targets have 32 bits")
         self.column_names: list[str] = list(columns)
         self.uids = uids
         self.version = 0
         self._kept: I8 | None = None
+        self._index: UidIndex | None = None  # made when somebody asks for a uid
         self.n_synapse = 0
         self.pool_end = 0
         self.in_end = 0
@@ -110,8 +160,12 @@ class Table:
 
     def _allocate_slots(self, capacity: int) -> None:
         capacity = max(int(capacity), 1)
+        if capacity > _MOST:
+            raise ParameterError(
+                f"a table holds at most {_MOST} slots, and {capacity} are needed: split the projection into several"
+            )
         self.post: U4 = np.zeros(capacity, dtype=np.uint32)
-        self.weight: NDArray[np.float32] = np.zeros(capacity, dtype=self.weight_type)
+        self.weight: Floats = np.zeros(capacity, dtype=self.weight_type)
         self.row: U4 = np.zeros(capacity, dtype=np.uint32)
         self.pos_in: U4 = np.zeros(capacity, dtype=np.uint32)
         self.uid: NDArray[np.uint64] = np.zeros(capacity, dtype=np.uint64)
@@ -134,7 +188,7 @@ class Table:
         columns: tuple[str, ...] = (),
         uids: UidSource | None = None,
         column_type: type = np.float64,
-        weight_type: type = np.float32,
+        weight_type: type = np.float64,
     ) -> Table:
         """Make a table from lists of synapses.
 
@@ -147,20 +201,20 @@ class Table:
         Raises
         ------
         ParameterError
-            Where an index is out of range or a weight is not finite.
+            Where an index is no whole number or out of range, or a weight is not finite.
         """
         uids = uids if uids is not None else UidSource()
         table = cls(n_source, n_target, delays, columns, uids, column_type, weight_type)
-        s, t = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
-        k = np.asarray(lane, dtype=np.int64)
-        for name, a, n in (("source", s, n_source), ("target", t, n_target), ("lane", k, table.n_lane)):
-            if a.shape != s.shape or a.ndim != 1:
+        s, t, k = (
+            whole_numbers(f"{name} indices", a, n)
+            for name, a, n in (
+                ("source", source, table.n_source), ("target", target, table.n_target), ("lane", lane, table.n_lane)
+            )
+        )  # fmt: skip
+        for name, a in (("target", t), ("lane", k)):
+            if a.shape != s.shape:
                 raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
-            if a.size and (a.min() < 0 or a.max() >= n):
-                raise ParameterError(f"{name} indices must lie in [0, {n}), got {a.min()}..{a.max()}")
-        w: NDArray[Any] = np.broadcast_to(np.asarray(weight, dtype=weight_type), s.shape)
-        if not np.all(np.isfinite(w)):
-            raise ParameterError("weight must be finite: it holds NaN or infinity")
+        w = _finite(weight, s.size, weight_type)
         row = k * table.n_source + s
         length = np.bincount(row, minlength=table.n_row).astype(np.int64)
         room = _room(length) if columns else length
@@ -249,16 +303,24 @@ class Table:
         return self.row[slots].astype(np.int64) // self.n_source
 
     def slot_of(self, uids: ArrayLike) -> I8:
-        """Slots of living synapses by uid; -1 where a uid is not alive."""
-        wanted = np.atleast_1d(np.asarray(uids, dtype=np.uint64))
-        slots = self.slots()
-        have = self.uid[slots]
-        order = np.argsort(have)
-        at = np.minimum(np.searchsorted(have[order], wanted), max(have.size - 1, 0))
-        if have.size == 0:
-            return np.full(wanted.size, -1, dtype=np.int64)
-        hit = have[order[at]] == wanted
-        return np.where(hit, slots[order[at]], -1)
+        """Slots of living synapses by uid; -1 where a uid is not alive.
+
+        The first call sorts the table's uids; later ones cost what their uids cost, whatever the size of the table.
+        """
+        wanted = as_uids(uids)
+        if self._index is None:
+            slots = self.slots()
+            self._index = UidIndex(self.uid[slots], self.row[slots], self.post[slots])
+        row, target = self._index.find(wanted)
+        out = np.empty(wanted.size, dtype=np.int64)
+        store.find_slots(wanted, row, target, self.rows, self.in_lists, self.has_in_lists, self.uid, out)
+        return out
+
+    def is_live(self, slots: I8) -> B1:
+        """Which of the slots, all below the capacity, hold a living synapse."""
+        row = self.row[slots]  # of an empty slot: of whoever lay there last
+        begin = self.row_start[row]
+        return (slots >= begin) & (slots < begin + self.row_length[row])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The living synapses as plain arrays: uid, pre, post, lane, weight, born and every column."""
@@ -293,7 +355,7 @@ class Table:
         Raises
         ------
         ParameterError
-            If arrays are missing, or belong to a table of other numbers of units.
+            If arrays are missing, belong to a table of other numbers of units, or are damaged: nothing is loaded then.
         """
         names = self._array_names()
         missing = [name for name in (*names, "numbers", "columns") if name not in arrays]
@@ -305,7 +367,10 @@ class Table:
                     f"{name} must have shape {getattr(self, name).shape}, got {arrays[name].shape}: build the table "
                     "between the same numbers of units"
                 )
+        check_shapes(self, names, arrays)
+        self._check_loaded(arrays)
         self.keep_slots(False)
+        self._index = None
         for name in names:
             setattr(self, name, arrays[name].copy())
         self.column_type, self.weight_type = self.f.dtype.type, self.weight.dtype.type
@@ -317,12 +382,16 @@ class Table:
     def _array_names(self) -> tuple[str, ...]:
         return _ARRAYS
 
+    def _check_loaded(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        check_rows(self, arrays)
+
     def memory(self) -> float:
         """Bytes per living synapse, slack included."""
         arrays: list[NDArray[Any]] = [self.post, self.weight, self.row, self.uid, self.born, self.f]
         if self.has_in_lists:
             arrays += [self.pos_in, self.in_slot, self.in_row]
-        return sum(a.nbytes for a in arrays) / max(self.n_synapse, 1)
+        looked_up = self._index.nbytes if self._index is not None else 0
+        return (sum(a.nbytes for a in arrays) + looked_up) / max(self.n_synapse, 1)
 
     # ------------------------------------------------------------------ in-lists
 
@@ -349,15 +418,13 @@ class Table:
     def occupied(self, source: I8, target: I8, gone: I8) -> NDArray[np.bool_]:
         """Which of the pairs (source, target) hold a living synapse other than those in the slots `gone`."""
         self.ensure_in_lists()
-        dead = np.zeros(self.capacity, dtype=np.bool_)
-        dead[gone] = True
         out = np.zeros(source.size, dtype=np.bool_)
-        store.find_occupied(source, target, dead, self.in_lists, self.n_source, out)
+        store.find_occupied(source, target, np.sort(gone), self.in_lists, self.n_source, out)
         return out
 
     def _take_over(self, other: Table, theirs: I8, mine: I8) -> None:
         """Weights, identities, birth dates and columns of another table's slots, and its source of identities."""
-        self.uids = other.uids
+        self.uids, self._index = other.uids, None
         self.weight[mine] = other.weight[theirs]
         self.uid[mine], self.born[mine] = other.uid[theirs], other.born[theirs]
         self.f[:, mine] = other.f[:, theirs]
@@ -373,8 +440,9 @@ class Table:
         store.delete(order, self.rows, self.slot_arrays, self.in_lists)
         self.n_synapse -= int(slots.size)
 
-    def _insert(self, source: I8, target: I8, lane: I8, weight: NDArray[np.float32], born: float) -> tuple[I8, int]:
+    def _insert(self, source: I8, target: I8, lane: I8, weight: Floats, born: float) -> tuple[I8, int]:
         """Append synapses; returns (their slots, their first uid)."""
+        weight = weight.astype(self.weight_type, copy=False)
         self.keep_slots(False)
         self.ensure_in_lists()
         n = int(source.size)
@@ -393,6 +461,10 @@ class Table:
             self._compact(n - done)
             ends[:] = self.pool_end, self.in_end
         self.n_synapse += n
+        if self._index is not None:
+            self._index.append(first, row, target)
+            if self._index.worn(self.n_synapse):
+                self._index = None
         # a later row may have moved an earlier newborn: find them by their back-pointers at the end
         wanted = np.arange(first, first + n, dtype=np.uint64)
         out = np.empty(n, dtype=np.int64)

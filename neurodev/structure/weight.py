@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import F4, F8, I8, U4, Float, Floats
+from neurodev.arrays import F8, I8, U4, Float, Floats
 from neurodev.jit import kernel
 from neurodev.structure.table import Table
 
@@ -33,7 +33,7 @@ def transmission(table: Table) -> F8:
 
 @kernel
 def refresh(
-    slots: I8, log_size: F8, size: F8, weight: F4, post: U4, reference: float, gain: float, threshold: float,
+    slots: I8, log_size: F8, size: F8, weight: Floats, post: U4, reference: float, gain: float, threshold: float,
     factor: F8, share: F8,
 ) -> None:  # fmt: skip
     """Write ``size = V0 exp(log_size)`` and the weight of every slot.
@@ -47,15 +47,20 @@ def refresh(
         v = reference * np.exp(log_size[s])
         size[s] = v
         w = gain * max(0.0, v - threshold) * factor[post[s]]
-        weight[s] = np.float32(w * share[s] if shared else w)
+        weight[s] = w * share[s] if shared else w
 
 
 @kernel
-def refresh_from_size(slots: I8, size: F8, weight: F4, post: U4, gain: float, threshold: float, factor: F8) -> None:
+def refresh_from_size(slots: I8, size: F8, weight: Floats, post: U4, gain: float, threshold: float, factor: F8) -> None:
     """Write the weight of every slot from its size; arrays as in `refresh`."""
     for k in range(slots.shape[0]):
         s = slots[k]
-        weight[s] = np.float32(gain * max(0.0, size[s] - threshold) * factor[post[s]])
+        weight[s] = gain * max(0.0, size[s] - threshold) * factor[post[s]]
+
+
+def size_of(weight: F8, gain: float, threshold: float, factor: F8) -> F8:
+    """The size of which the map reads off `weight`; all (n,), `gain` of the sign of the weights."""
+    return np.asarray(threshold + weight / (gain * factor))
 
 
 @kernel

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import ParameterError
-from neurodev.params import check, param
+from neurodev.errors import ParameterError, shown
+from neurodev.params import check, check_memory, numbers, param, wholes
 from neurodev.registry import Registered
 
 
@@ -42,17 +42,31 @@ class Wiring(Registered, ABC, kind="wiring"):
             np.fill_diagonal(a, 0.0)
         return a
 
+    def log_affinity(self, source: F8, target: F8) -> F8:
+        """Its logarithm, (n_target, n_source), also where the probability itself is too small for a number."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.affinity(source, target, False))
 
-def _enough(inputs: float, candidates: int, what: str) -> int:
-    k = int(inputs)
-    if k != inputs:
-        raise ParameterError(f"{what}.inputs must be a whole number of synapses per target, got {inputs!r}")
-    if k > candidates:
-        raise ParameterError(
-            f"{what}.inputs={k} exceeds the {candidates} sources a target can have without several contacts per pair: "
-            "lower it or connect with multapses=True"
-        )
+
+SYNAPSE = 64  # bytes of a synapse while a wiring is drawn and put in order
+BLOCK = 1 << 22  # pairs whose distances are held at once
+
+
+def _inputs(k: int, n_source: int, n_target: int, same: bool, multapses: bool, what: str) -> int:
+    """Synapses of each target, which exist and fit the memory."""
+    candidates = n_source - int(same)
+    if k > candidates and (candidates < 1 or not multapses):
+        cure = "lower it or connect with multapses=True" if candidates > 0 else "a cell makes no synapse onto itself"
+        several = " without several contacts per pair" if candidates > 0 else ""
+        raise ParameterError(f"{what}.inputs={k} exceeds the {candidates} sources a target can have{several}: {cure}")
+    check_memory(float(k) * n_target * SYNAPSE, f"{what}(inputs={k}) onto {n_target} cells", "lower inputs")
     return k
+
+
+def _blocks(n_target: int, n_source: int) -> list[slice]:
+    """Targets in parts that bound the memory of a matrix of pairs; draws are the same for any parts."""
+    rows = max(BLOCK // max(n_source, 1), 1)
+    return [slice(first, min(first + rows, n_target)) for first in range(0, n_target, rows)]
 
 
 @dataclass(frozen=True)
@@ -76,27 +90,30 @@ class Near(Wiring):
 
     def affinity(self, source: F8, target: F8, same: bool) -> F8:
         """Gaussian of distance, (n_target, n_source)."""
-        d2 = ((target[:, None, :] - source[None, :, :]) ** 2).sum(axis=2)
-        a: F8 = np.exp(-d2 / (2.0 * self.sigma**2))
+        a: F8 = np.exp(self.log_affinity(source, target))
         if same:
             np.fill_diagonal(a, 0.0)
         return a
 
+    def log_affinity(self, source: F8, target: F8) -> F8:
+        """See `Wiring.log_affinity`."""
+        d2 = ((target[:, None, :] - source[None, :, :]) ** 2).sum(axis=2)
+        return np.asarray(-d2 / (2.0 * self.sigma**2), dtype=np.float64)
+
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
-        k = int(self.inputs) if multapses else _enough(self.inputs, n_source - int(same), "Near")
+        k = _inputs(self.inputs, n_source, n_target, same, multapses, "Near")
         chosen = np.empty((n_target, k), dtype=np.int64)
-        for first in range(0, n_target, 512):  # blocks bound the memory of the distance matrix
-            block = slice(first, min(first + 512, n_target))
-            d2 = ((target[block, None, :] - source[None, :, :]) ** 2).sum(axis=2)
-            log_p = -d2 / (2.0 * self.sigma**2)
+        for block in _blocks(n_target, n_source) if k else ():
+            log_p = self.log_affinity(source, target[block])
             if same:
-                log_p[np.arange(block.stop - first), np.arange(first, block.stop)] = -np.inf
+                log_p[np.arange(block.stop - block.start), np.arange(block.start, block.stop)] = -np.inf
             if multapses:
                 p = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
-                u = draw.random((block.stop - first, k)) * p[:, -1:]
-                chosen[block] = (u[:, :, None] >= p[:, None, :]).sum(axis=2)
+                u = draw.random((block.stop - block.start, k)) * p[:, -1:]
+                rows = [np.searchsorted(row, at, side="right") for row, at in zip(p, u, strict=True)]
+                chosen[block] = np.minimum(rows, n_source - 1)
             else:
                 # the k largest of log p + Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006)
                 noisy = log_p + draw.gumbel(size=log_p.shape)
@@ -120,8 +137,10 @@ class Degree(Wiring):
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
-        k = int(self.inputs) if multapses else _enough(self.inputs, n_source - int(same), "Degree")
-        if multapses:
+        k = _inputs(self.inputs, n_source, n_target, same, multapses, "Degree")
+        if not k:
+            s = np.empty((n_target, 0), dtype=np.int64)
+        elif multapses:
             s = draw.integers(0, n_source - int(same), (n_target, k))
         else:
             s = np.empty((n_target, k), dtype=np.int64)
@@ -148,12 +167,14 @@ class Probability(Wiring):
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
-        out_source, out_target = [], []
-        for first in range(0, n_target, 1024):
-            hit = draw.random((min(1024, n_target - first), n_source)) < self.p
+        expected = self.p * n_source * n_target
+        check_memory(expected * SYNAPSE, f"Probability(p={self.p}) of {n_source} x {n_target} pairs", "lower p")
+        out_source, out_target = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        for block in _blocks(n_target, n_source):
+            hit = draw.random((block.stop - block.start, n_source)) < self.p
             j, i = np.nonzero(hit)
             out_source.append(i)
-            out_target.append(j + first)
+            out_target.append(j + block.start)
         s, t = np.concatenate(out_source), np.concatenate(out_target)
         if same:
             s, t = s[s != t], t[s != t]
@@ -170,6 +191,9 @@ class AllToAll(Wiring):
 
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
+        pairs = source.shape[0] * target.shape[0]
+        what = f"AllToAll of {source.shape[0]} x {target.shape[0]} cells"
+        check_memory(float(pairs) * SYNAPSE, what, "use Degree or Probability")
         t, s = np.divmod(np.arange(source.shape[0] * target.shape[0]), source.shape[0])
         return (s[s != t], t[s != t]) if same else (s, t)
 
@@ -180,10 +204,15 @@ class AllToAll(Wiring):
 
 @dataclass(frozen=True)
 class OneToOne(Wiring):
-    """Source i onto target i."""
+    """Source i onto target i, in two populations of one size."""
 
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
+        if same:
+            raise ParameterError(
+                "OneToOne within one population would connect every cell to itself, and a rule makes no such synapses: "
+                "connect two populations, or list them with Pairs"
+            )
         if source.shape[0] != target.shape[0]:
             raise ParameterError(
                 f"OneToOne needs populations of equal size, got {source.shape[0]} and {target.shape[0]}"
@@ -209,13 +238,12 @@ class Pairs(Wiring):
     target: Any = param(unit="1", array=True, source="given")
 
     def __post_init__(self) -> None:
-        s, t = np.asarray(self.source), np.asarray(self.target)
+        check(self)
+        s, t = (wholes(getattr(self, end), f"Pairs.{end}") for end in ("source", "target"))
         if s.shape != t.shape or s.ndim != 1:
             raise ParameterError(
                 f"Pairs.source and Pairs.target must be lists of equal length, got {s.shape}, {t.shape}"
             )
-        if s.size and not (np.issubdtype(s.dtype, np.integer) and np.issubdtype(t.dtype, np.integer)):
-            raise ParameterError(f"Pairs must hold integer indices, got {s.dtype} and {t.dtype}")
 
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
@@ -263,6 +291,10 @@ class Contacts(Wiring):
         """That of the other rule."""
         return self.wiring.affinity(source, target, same)
 
+    def log_affinity(self, source: F8, target: F8) -> F8:
+        """That of the other rule."""
+        return self.wiring.log_affinity(source, target)
+
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
         """See `Wiring.draw`."""
         if not multapses:
@@ -281,7 +313,9 @@ def as_wiring(rule: object) -> Wiring:
     if isinstance(rule, type) and issubclass(rule, Wiring):
         raise ParameterError(f"wiring was given the class {rule.__name__}; give an instance: {rule.__name__}(...)")
     if not isinstance(rule, Wiring):
-        raise ParameterError(f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {rule!r}")
+        raise ParameterError(
+            f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {shown(rule)}"
+        )
     return rule
 
 
@@ -330,16 +364,20 @@ class Uniform(Delay):
         check(self)
         if self.high < self.low:
             raise ParameterError(f"Uniform.high must be >= Uniform.low, got {self.low}..{self.high}")
-        if self.lanes().size > 64:
+        n = self._number()
+        if n > 64:
             raise ParameterError(
-                f"Uniform({self.low}, {self.high}, step={self.step}) makes {self.lanes().size} delay lanes; "
-                "at most 64: use a wider step="
+                f"Uniform({self.low}, {self.high}, step={self.step}) makes {n:.6g} delay lanes; at most 64: use a "
+                "wider step="
             )
+
+    def _number(self) -> float:
+        """How many lanes there are, which may be more than there can be."""
+        return float(np.floor((self.high - self.low) / self.step + 1e-9)) + 1.0
 
     def lanes(self) -> F8:
         """low, low + step, ..., high."""
-        n = int(np.floor((self.high - self.low) / self.step + 1e-9)) + 1
-        return np.asarray(self.low + self.step * np.arange(n), dtype=np.float64)
+        return np.asarray(self.low + self.step * np.arange(int(self._number())), dtype=np.float64)
 
     def draw(self, n: int, draw: np.random.Generator) -> I8:
         """Uniform over the lanes."""
@@ -348,23 +386,29 @@ class Uniform(Delay):
 
 @dataclass(frozen=True)
 class DelayList(Delay):
-    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones."""
+    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones.
 
-    delays: Any = param(unit="ms", clock="spike", array=True, source="given")
+    Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
+    """
+
+    delays: Any = param(unit="ms", clock="spike", above=0.0, array=True, source="given")
 
     def __post_init__(self) -> None:
-        d = np.asarray(self.delays, dtype=float)
-        if d.ndim != 1 or not np.all(np.isfinite(d)) or np.any(d <= 0):
-            raise ParameterError("delay must be a list of positive, finite numbers of ms")
+        check(self)
+        d = np.array(self.delays, dtype=np.float64)  # a copy: the description of a run is its own
+        if d.ndim != 1:
+            raise ParameterError(f"delay must be a list of positive, finite numbers of ms, got shape {d.shape}")
         if np.unique(d).size > 64:
             raise ParameterError(
                 f"delay has {np.unique(d).size} distinct values, that many delay lanes; at most 64: round them "
                 "(0.1 ms, say)"
             )
+        object.__setattr__(self, "delays", d)
 
     def lanes(self) -> F8:
-        """The distinct values."""
-        return np.unique(np.asarray(self.delays, dtype=float))
+        """The distinct values; 1 ms where there are none, for synapses that are still to be born."""
+        distinct = np.unique(np.asarray(self.delays, dtype=float))
+        return distinct if distinct.size else np.ones(1)
 
     def draw(self, n: int, draw: np.random.Generator) -> I8:
         """The lane of each value."""
@@ -378,8 +422,12 @@ def as_delay(delay: object) -> Delay:
     """A number, a list of numbers (one per synapse), or a distribution."""
     if isinstance(delay, Delay):
         return delay
-    if isinstance(delay, (int, float, np.integer, np.floating)) and not isinstance(delay, bool):
-        return Fixed(float(delay))
-    if isinstance(delay, (list, tuple, np.ndarray)):
-        return DelayList(np.asarray(delay, dtype=float))
-    raise ParameterError(f"delay must be a number of ms, a list, or nd.Uniform(low, high), got {delay!r}")
+    if isinstance(delay, type) and issubclass(delay, Delay):
+        raise ParameterError(f"delay was given the class {delay.__name__}; give an instance: {delay.__name__}(...)")
+    if isinstance(delay, (list, tuple, np.ndarray)) and np.ndim(np.asarray(delay, dtype=object)):
+        return DelayList(delay)
+    try:
+        values = numbers(delay, "delay", "ms")
+    except ParameterError as e:
+        raise ParameterError(f"{e}; give ms, a list of them (one a synapse), or nd.Uniform(low, high)") from None
+    return Fixed(float(values)) if np.ndim(values) == 0 else DelayList(np.asarray(values, dtype=float))

@@ -32,8 +32,8 @@ def written(file: Path, content: bytes) -> None:
 
 
 def cells_of(x, y, p, side: int) -> list[int]:
-    """Cell numbers: OFF before ON, rows upwards."""
-    return [c * side * side + (side - 1 - b) * side + a for a, b, c in zip(x, y, p, strict=True)]
+    """Cell numbers: OFF before ON, rows downwards as in pictures and in Tonic's frames."""
+    return [c * side * side + b * side + a for a, b, c in zip(x, y, p, strict=True)]
 
 
 EVENTS = ([3, 33, 0, 7], [0, 12, 33, 7], [1, 0, 1, 1], [500, 1500, 70_000, 290_500])

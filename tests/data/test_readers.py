@@ -218,8 +218,29 @@ def test_tonic_style_dataset():
     d = data.tonic(Two(), Two(), duration=50.0)
     assert d.name == "Two" and d.classes == ("left", "right") and d.x_train.n_cell == 16
     np.testing.assert_array_equal(d.x_train.times, [0.0, 2.0] * 2)
-    np.testing.assert_array_equal(d.x_train.cells, [8 + 4, 0, 8 + 4 + 3, 0])
+    np.testing.assert_array_equal(d.x_train.cells, [8, 4, 8 + 3, 4])
     words = Two()
     words.labels = ("a", "b")
     with pytest.raises(ParameterError, match="not class numbers"):
         data.tonic(words, Two(), duration=50.0)
+
+
+def test_no_more_is_unpacked_than_a_header_says(tmp_path, monkeypatch):
+    """A gigabyte of zeros in a megabyte, behind a header that speaks of four pixels, and a header that lies upwards."""
+    import tracemalloc
+
+    head = b"\0\0\x08\3" + struct.pack(">III", 1, 2, 2)
+    bomb = tmp_path / "bomb.gz"
+    with gzip.open(bomb, "wb", compresslevel=1) as f:
+        f.write(head)
+        for _ in range(64):
+            f.write(bytes(1 << 22))
+    tracemalloc.start()
+    with pytest.raises(ParameterError, match="holds more than that bytes, its header says 4"):
+        data.read_idx(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()
+    large = tmp_path / "large"
+    large.write_bytes(b"\0\0\x08\3" + struct.pack(">III", 2**32 - 1, 2**32 - 1, 2**32 - 1) + bytes(10))
+    with pytest.raises(ParameterError, match="would take at least"):
+        data.read_idx(large)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev.engine import build
 from neurodev.engine.engine import Engine
 from neurodev.engine.loop.queue import gather, pop_crossing, push_crossing
-from neurodev.engine.loop.state import N_AGENDA, N_CROSSING
+from neurodev.engine.loop.state import FIELDS, N_AGENDA, N_CROSSING
 from neurodev.engine.loop.views import clock_of, queue_of
-from neurodev.errors import Status
+from neurodev.errors import BuildError, Status
 from neurodev.jit import address, kernel
 
 
@@ -126,3 +127,28 @@ def test_the_log_holds_a_spike_once_however_many_synapses_it_has():
         assert s.log.time.itemsize + s.log.index.itemsize <= 24
         assert agenda_bytes(s.queue) <= 24 * s.queue.time.size
     assert held[0] == held[1]
+
+
+def test_more_lanes_than_the_agenda_can_number_are_refused(monkeypatch):
+    """The agenda keeps the number of a lane in 16 bits: a network with more would deliver by the wrong projection."""
+    assert next(f for f in FIELDS if (f.group, f.field) == ("queue", "lane")).type is np.uint16
+    assert np.iinfo(np.uint16).max == build.MOST_LANES
+    monkeypatch.setattr(build, "MOST_LANES", 7)
+    net = nd.Network()
+    a, b = net.add(nd.Poisson(1.0), 2), net.add(nd.LIF(), 2)
+    net.connect(a, b, nd.AllToAll(), weight=1.0, delay=nd.Uniform(1, 4, step=1.0))
+    Engine(net)
+    net.connect(a, b, nd.AllToAll(), weight=1.0, delay=nd.Uniform(1, 4, step=1.0), name="more")
+    with pytest.raises(BuildError, match="8 delays together; at most 7"):
+        Engine(net)
+
+
+def test_a_projection_that_begins_without_synapses_takes_newborns():
+    """Also with empty lists of weights and delays."""
+    net = nd.Network()
+    a, b = net.add(nd.SpikeList([5.0], [0]), 1), net.add(nd.LIF(threshold=1e9), 1)
+    q = net.connect(a, b, nd.Pairs([], []), weight=1.0, delay=[])
+    sim = nd.Simulator(net)
+    nd.AddSynapses(q, [0], [0], weight=2.0).apply(sim)
+    sim.run_until_spike(6.0 + 1e-6)
+    assert sim.engine.potential("exc")[0] == pytest.approx(2.0, rel=1e-6)

@@ -5,7 +5,7 @@ import pytest
 
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
-from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Latency
+from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Frames, Latency, encoder_for
 
 X = np.random.default_rng(2).random((12, 4, 5)).astype(np.float32)
 
@@ -84,3 +84,50 @@ def test_bins_hold_spikes_once_and_put_channels_last():
 def test_doors(call, word):
     with pytest.raises(ParameterError, match=word):
         call()
+
+
+FRAMES = np.random.default_rng(4).random((5, 7, 3, 2)) < 0.4
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64])
+def test_frames_are_spikes_step_by_step(kind):
+    """Samples that have a step for every bin already: frame t of a sample is row (t, sample), in any whole type."""
+    y = Frames(7)(FRAMES.astype(kind), np.array([3, 0]), 0, 0)
+    assert (y.steps, y.batch, y.shape) == (7, 2, (3, 2)) and not y.wanted
+    np.testing.assert_array_equal(y.dense().reshape(7, 2, 3, 2), FRAMES[[3, 0]].swapaxes(0, 1))
+
+
+def test_frames_of_floats_are_currents_as_they_are():
+    y = Frames(7)(FRAMES * 2.5, np.arange(5), 0, 0)
+    np.testing.assert_array_equal(y.value.reshape(7, 5, 3, 2), np.float32(2.5) * FRAMES.swapaxes(0, 1))
+    for x, steps, word in (
+        (FRAMES, 6, r"takes samples \(n, 6, ...\)"), (FRAMES[:, :, 0, 0], 7, "takes samples"),
+        (FRAMES.astype(int) * 3, 7, "0 or 1, got 0..3"), (-FRAMES.astype(int), 7, "0 or 1, got -1..0"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match=word):
+            Frames(steps)(x, np.arange(5), 0, 0)
+
+
+def test_who_names_no_encoder_gets_the_one_that_fits():
+    trains = SpikeTrains.of([([], [])], 6, 1.0)
+    assert encoder_for(FRAMES, (3, 2)) == Frames(7) and encoder_for(trains, (6,)) == Binned(20)
+    for inputs in ((7, 3, 2), (42,), None):
+        assert encoder_for(FRAMES, inputs) == Bernoulli(20)
+
+
+@pytest.mark.parametrize("encoder", [Bernoulli(3), Latency(3), Direct(), Frames(3)])
+def test_images_are_asked_for(encoder):
+    with pytest.raises(ParameterError, match="got SpikeTrains; use Binned"):
+        encoder(SpikeTrains.of([([], [])], 6, 1.0), np.array([0]), 0, 0)
+    for x in (None, "abc", [[1.0], [1.0, 2.0]], 3.0):
+        with pytest.raises(ParameterError):
+            encoder(x, np.array([0]), 0, 0)
+
+
+def test_steps_that_no_memory_holds():
+    x = np.ones((2, 6), np.uint8)
+    for encoder in (Bernoulli(10**12), Latency(10**12)):
+        with pytest.raises(ParameterError, match="would take at least"):
+            encoder(x, np.arange(2), 0, 0)
+    with pytest.raises(ParameterError, match="would take at least"):
+        Binned(10**12)(SpikeTrains.of([([], [])], 6, 1.0), np.array([0]), 0, 0)

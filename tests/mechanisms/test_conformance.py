@@ -41,12 +41,10 @@ def where(name: str) -> str:
 
 
 def near(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
-    """Equal to 1e-12, float32 weights to two units in the last place, integers exactly."""
+    """Equal to 1e-12, integers exactly."""
     for k, ours in one.items():
         theirs = two[k]
-        if ours.dtype == np.float32:
-            assert np.all(np.abs(ours - theirs) <= 2 * np.spacing(np.abs(ours))), k
-        elif ours.dtype.kind == "f":
+        if ours.dtype.kind == "f":
             np.testing.assert_allclose(theirs, ours, rtol=1e-12, atol=1e-12, err_msg=k)
         else:
             np.testing.assert_array_equal(theirs, ours, err_msg=k)
@@ -88,7 +86,7 @@ def by_uid(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_the_order_of_rows_is_irrelevant(name):
-    """To 1e-12; float32 weights to two units in the last place; who lives where, exactly."""
+    """To 1e-12; who lives where, exactly."""
     for kind in homes(name):
         one, _ = start([*everybody(name, kind), *BYSTANDERS], kind)
         two, watch = start([*everybody(name, kind), *BYSTANDERS], kind)
@@ -222,7 +220,7 @@ def numbers() -> dict[str, np.ndarray]:
 
 @pytest.mark.skipif(not jit.ENABLED, reason="compares with the interpreter")
 def test_compiled_equals_interpreted(tmp_path):
-    """To 1e-12; float32 weights to two units in the last place; integers exactly."""
+    """To 1e-12; integers exactly."""
     path = tmp_path / "numbers.npz"
     code = (
         "import sys, numpy; from tests.mechanisms import test_conformance as t; numpy.savez(sys.argv[1], **t.numbers())"
@@ -268,7 +266,7 @@ def read_off(sim) -> np.ndarray:
     """Weights of "p" as sizes tell them."""
     v, slots = sim.views["p"], sim.tables["p"].slots()
     size = sim.tables["p"].column("size")[slots]
-    return (v.weight_gain * np.maximum(size - v.silent_volume, 0.0)).astype(np.float32)
+    return v.weight_gain * np.maximum(size - v.silent_volume, 0.0)
 
 
 @pytest.mark.parametrize("name", INTEGRATORS)
@@ -283,7 +281,7 @@ def test_who_integrates_the_weight_moves_it_on_spines_too(name):
         slots = t.slots()
         new = t.uid[slots] > before
         if name != "CalciumPlasticity":  # which gives newborns a weight of its own
-            np.testing.assert_array_equal(t.weight[slots[new]], np.float32(1.5))
+            np.testing.assert_array_equal(t.weight[slots[new]], 1.5)
         moved += np.sum(t.weight[slots[~new]] != first)
     assert moved > 20 and t.uid[t.slots()].max() > 40
     assert np.any(t.weight[t.slots()] != read_off(sim))

@@ -78,7 +78,7 @@ def test_the_loop_settles_on_its_own_rate() -> None:
         z = sim.blocks["cells"]["elements_z"]
         spikes, calcium = [], []
         for k in range(seconds):
-            sim.engine.set_background_rate(0, float(z.mean()), n)  # 1 Hz an element
+            sim.engine.set_background_rate(0, float(z.mean()))  # 1 Hz an element
             sim.run_until_spike((k + 1) * 1e3)
             spikes.append(sim.blocks["cells"]["rate_hz"].mean())
             calcium.append(sim.blocks["cells"]["calcium"].mean())

@@ -79,12 +79,12 @@ def signals(record, out):
 def write(record):
     """By each door that is written through."""
     hooks.column_of(record, 0)[3] = -1.0
-    hooks.weights_of(record)[4] = np.float32(-2.0)
+    hooks.weights_of(record)[4] = -2.1
     hooks.raise_pre(record, 1, 1, 0, 16.0, False)
     hooks.raise_post(record, 0, 0, 32.0, True)
 
 
-def table(weight_type: type = np.float32) -> Table:
+def table(weight_type: type = np.float64) -> Table:
     """Three sources, two targets, two lanes; every column and weight its own number."""
     s, t, k = np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1]), np.array([0, 1, 0, 1, 1])
     out = Table.build(
@@ -118,7 +118,7 @@ def test_every_door_opens_onto_its_array() -> None:
     t = table()
     a = filled(t)
     record, n = jit.address(a.record), t.capacity
-    column, weight, post, uid = np.zeros(n), np.zeros(n, np.float32), np.zeros(n, np.uint32), np.zeros(n, np.uint64)
+    column, weight, post, uid = np.zeros(n), np.zeros(n), np.zeros(n, np.uint32), np.zeros(n, np.uint64)
     pre, later = np.zeros(t.n_row), np.zeros(t.n_target)
     row, values, growth, since = doors(record, 310.0, column, weight, post, uid, pre, later)
     for ours, theirs in ((column, t.column("d")), (weight, t.weight), (post, t.post), (uid, t.uid)):
@@ -140,7 +140,7 @@ def test_doors_are_written_through() -> None:
     a = filled(t)
     before = a.pre_trace.copy()
     write(jit.address(a.record))
-    assert t.column("b")[3] == -1.0 and t.weight[4] == -2.0
+    assert t.column("b")[3] == -1.0 and t.weight[4] == -2.1
     before[0, 1 * 3 + 1] += 16.0
     np.testing.assert_array_equal(a.pre_trace, before)
     assert a.post_trace[0, 0] == 32.0
@@ -170,8 +170,8 @@ def test_parameters_come_back_by_name() -> None:
 
 
 def test_arrays_that_a_hook_would_misread_are_refused() -> None:
-    with pytest.raises(InvariantError, match=r"Test: 'weight' is float64 of .*float32"):
-        filled(table(np.float64))
+    with pytest.raises(InvariantError, match=r"Test: 'weight' is float32 of .*float64"):
+        filled(table(np.float32))
     t = table()
     t.f = np.zeros((8, t.capacity))[::2]
     with pytest.raises(InvariantError, match=r"'f' .*not contiguous"):

@@ -91,9 +91,9 @@ def test_weights_follow_the_events_one_by_one(rule: str, bounds: str) -> None:
         order = np.argsort(time, kind="stable")  # arrivals first at equal times
         w = 0.5
         for dw in np.concatenate([at_arrival, at_spike])[order]:
-            w = float(np.float32(bounded(m, w, dw)))
-        assert table.weight[s] == pytest.approx(w, rel=1e-5, abs=1e-7)
-        assert 0.0 <= table.weight[s] <= np.float32(0.8)
+            w = bounded(m, w, dw)
+        assert table.weight[s] == pytest.approx(w, rel=1e-11, abs=1e-13)
+        assert 0.0 <= table.weight[s] <= 0.8
         moved += abs(w - 0.5) > 1e-3
     assert moved > 10
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import neurodev as nd
 from neurodev.errors import BuildError
 from neurodev.mechanisms import turnover
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean
@@ -257,3 +258,22 @@ def test_one_object_serves_two_networks() -> None:
 def test_fastest_time() -> None:
     assert Turnover().fastest_life_time() == np.inf
     assert Turnover(hazard=0.5).fastest_life_time() == 2 * day
+
+
+@pytest.mark.parametrize("gap", [10.0, 3000.0])
+def test_who_is_far_draws_as_who_is_near(gap: float) -> None:
+    """Densities that are no numbers any more (5 mm at sigma 50 um): births fill every pair, the nearest first."""
+    net = nd.Network(seed=1, sheet=nd.Sheet(30_000, 30_000))
+    s = net.add(nd.Poisson(1.0), 4, positions=[[gap * i, 0.0] for i in range(4)])
+    e = net.add(nd.LIF(), 2, positions=[[20_000.0, 0.0], [20_010.0, 0.0]])
+    q = net.connect(s, e, nd.Near(sigma=50.0, inputs=1), spines=nd.Spines(weight=2.0))
+    q.use(nd.SpineSize(), nd.Turnover(early=2.0, late=2.0, deaths=False))
+    sim = nd.Simulation(net, acceleration=5000.0)
+    table = sim.simulator.tables[q.name]
+    assert table.pre(table.slots()).tolist() == [3, 3]  # the first wiring drew in logarithms already
+    sim.run(8 * day)
+    run = sim.close()
+    born = run.log.births
+    for target in (0, 1):  # 10 um are 80 nats here: the nearest that is left, always
+        assert born.pre[born.post == target].tolist() == [2, 1, 0]
+    assert run.series(f"refused/{q.name}").sum() > 20  # and where nobody is left, births are refused as ever

@@ -191,3 +191,16 @@ def test_power_law_edges():
             spikes.power_law_fit([1, 2], bad)
     with pytest.raises(ParameterError, match="whole"):
         spikes.power_law_fit([1.5])
+
+
+@pytest.mark.parametrize("start", [0.0, 1e5, 1e8, 3e9])
+def test_times_far_from_zero_are_binned_as_near_it(start):
+    """A spike on the stroke of a bin, and stretches that touch but for a rounding, after a month of ms."""
+    k = np.array([0, 1, 2, 5, 6, 9, 13, 14, 15, 19])
+    near, far = (spikes.avalanches(s + 0.1 * k, 0.1) for s in (0.0, start))
+    assert far.size.tolist() == near.size.tolist() == [3, 2, 1, 3, 1]
+    edges = start + 0.1 * np.arange(21)
+    windows = np.column_stack([edges[:-1], edges[1:] - np.spacing(edges[1:])])
+    t = start + 0.1 * k + 0.03
+    assert spikes.interspike_intervals(t, np.zeros(10, int), windows).size == 9
+    assert spikes.avalanches(t, 0.1, windows).size.tolist() == [2, 1, 3]

@@ -68,7 +68,7 @@ class NaiveSimulator:
             synapses = []
             for k in range(state["uid"].size):
                 syn = {"uid": int(state["uid"][k]), "pre": int(state["pre"][k]), "post": int(state["post"][k]),
-                       "lane": int(state["lane"][k]), "weight": np.float32(state["weight"][k]), "since": -1.0,
+                       "lane": int(state["lane"][k]), "weight": float(state["weight"][k]), "since": -1.0,
                        **{c: float(state[c][k]) for c in table.column_names}}  # fmt: skip
                 synapses.append(syn)
                 rows.setdefault((syn["lane"], syn["pre"]), []).append(syn)
@@ -188,7 +188,7 @@ class NaiveSimulator:
         fired = []
         for syn in row:
             i = syn["post"]
-            if self.kick(p, i, float(syn["weight"]), t, syn.get("branch")):
+            if self.kick(p, i, syn["weight"], t, syn.get("branch")):
                 c = self.cells[p.name][i]
                 if c.refractory > 0:
                     c.free = False
@@ -258,8 +258,7 @@ class NaiveSimulator:
         if "log_size" in syn:
             syn["accumulator"] += dw
         else:
-            w = float(syn["weight"]) + m.weight_max * dw
-            syn["weight"] = np.float32(min(max(w, 0.0), m.weight_max))
+            syn["weight"] = min(max(syn["weight"] + m.weight_max * dw, 0.0), max(syn["weight"], m.weight_max))
 
     def on_pre(self, q, m, lane, source, t):
         pre, post = self.traces[q.name]
@@ -403,6 +402,13 @@ class NaiveSimulator:
         self.synapses[q.name].remove(syn)
         self.rows[q.name][(syn["lane"], syn["pre"])].remove(syn)
 
+    def born_at(self, q, source, target, weight, t):
+        """A synapse made at `t`, on the first lane: it does not carry spikes that were emitted before."""
+        syn = {"uid": self.next_uid, "pre": source, "post": target, "lane": 0, "weight": weight, "since": t}
+        self.next_uid += 1
+        self.synapses[q.name].append(syn)
+        self.rows[q.name].setdefault((0, source), []).append(syn)
+
     def tick_projection(self, q, m, T, life):
         synapses = self.synapses[q.name]
         of = {}
@@ -441,7 +447,7 @@ class NaiveSimulator:
             syn = {"uid": self.next_uid, "pre": source, "post": target, "lane": lane,
                    "since": self.tick * self.s.tick_spike,
                    "log_size": m["SpineSize"].newborn, "evidence": mean[target], "accumulator": 0.0,
-                   "drive_evidence": 0.0, "drive_trophic": 0.0, "size": 0.0, "weight": np.float32(0)}  # fmt: skip
+                   "drive_evidence": 0.0, "drive_trophic": 0.0, "size": 0.0, "weight": 0.0}  # fmt: skip
             if q.branches is not None:
                 u = float(rng.uniform(rng.key(self.net.seed, q.name, "branch"), np.uint64(syn["uid"]), np.uint64(0)))
                 syn["branch"] = math.floor(q.branches.per_neuron * u)
@@ -455,7 +461,7 @@ class NaiveSimulator:
             syn["size"] = sp.volume * math.exp(syn["log_size"])
             gain = math.exp(scaling[syn["post"]]) if scaling is not None else 1.0
             silent = sp.volume * math.exp(sp.silent)
-            syn["weight"] = np.float32(sp.weight / sp.volume * max(0.0, syn["size"] - silent) * gain)
+            syn["weight"] = sp.weight / sp.volume * max(0.0, syn["size"] - silent) * gain
 
     def sizes(self, q, m, T):
         keys = {k: rng.key(self.net.seed, q.name, k) for k in ("size", "death")}

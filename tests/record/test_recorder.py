@@ -91,6 +91,18 @@ def test_wide_indices_and_born_in_days(tmp_path: Path) -> None:
     f.close()
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_weights_keep_their_precision(tmp_path: Path, kind: type) -> None:
+    """To the last digit of what arrives, as many as it has."""
+    r = recorder(tmp_path / "r")
+    weight = np.array([0.7, 1 / 3, -2e-9], dtype=kind)
+    r.snapshot("p", "initial", {"weight": weight, "size": np.array([0.1, 0.2, 0.3])})
+    back = r.file.read("initial/p/weight")
+    assert back.dtype == kind and back.tobytes() == weight.tobytes()
+    assert r.file.read("initial/p/size").dtype == np.float32
+    r.file.close()
+
+
 def test_an_interrupted_flush_is_done_again_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     r = recorder(tmp_path / "r")
     r.series({"life": 1.0, "x": 2.0})

@@ -90,3 +90,46 @@ def test_storages_hold_the_same_synapses():
         assert table.uids is one.uids and table.column_names == one.column_names
         for name, a in one.state().items():
             np.testing.assert_array_equal(table.state()[name], a, err_msg=name)
+
+
+def damages():
+    """Every array of a table, changed in every way that leaves it an array: other sizes, types, and wild numbers."""
+    draw = np.random.default_rng(7)
+    for make in (dense, sparse):
+        good = make().arrays()
+        for name, a in good.items():
+            yield make, name, "shorter", a[:-1]
+            yield make, name, "longer", np.concatenate([a, a[:1]])
+            yield make, name, "of two dimensions", a[None]
+            yield make, name, "of bytes", np.zeros(a.shape, "S3")
+            if a.dtype.kind in "iu" and name not in ("born", "uid", "alive", "in_start", "in_room"):
+                for value in (-1, 10**6, 2**31 - 1, np.iinfo(a.dtype).max):
+                    wild = a.copy()
+                    used = np.flatnonzero(make().arrays()["row_length"]) if name.startswith("row_") else [0, -1]
+                    wild.flat[int(draw.choice(used))] = np.array(value).astype(a.dtype)
+                    yield make, name, f"wild {value}", wild
+
+
+def test_damaged_arrays_are_refused_and_nothing_is_loaded():
+    """No kernel is handed a size or a place that is not there; what is kept is what was."""
+    refused = harmless = 0
+    for make, name, how, bad in damages():
+        table = make()
+        changed(table, 5)
+        before = {k: v.copy() for k, v in table.arrays().items()}
+        try:
+            table.load(make().arrays() | {name: bad})
+        except ParameterError as e:
+            refused += 1
+            assert name in str(e) or "damaged" in str(e), how
+            for k, v in table.arrays().items():
+                assert v.tobytes() == before[k].tobytes(), (name, how)
+        else:  # of a slot, or an in-list, that nobody uses
+            harmless += 1
+            assert name in ("post", "row", "pos_in", "in_slot", "in_row", "in_length", "columns", "numbers"), (
+                name,
+                how,
+            )
+            if make is sparse:
+                verify(table)
+    assert refused > 140 and harmless < 40

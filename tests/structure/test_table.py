@@ -14,7 +14,7 @@ from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.structure.verify import replay, verify
-from neurodev.structure.wiring import Degree, DelayList, Near, Pairs, Probability, Uniform
+from neurodev.structure.wiring import Degree, DelayList, Near, Pairs, Probability, Uniform, as_delay
 from tests.naive.weight_map import weight_of
 
 N = 6
@@ -186,6 +186,12 @@ def test_places():
         (lambda: Table.build(2, 2, [1.0], [0, 5], [0, 1], [0, 0], 1.0), r"source indices must lie in \[0, 2\)"),
         (lambda: Table.build(2, 2, [1.0], [0], [0], [0], np.nan), "NaN"),
         (lambda: Pairs(np.array([0]), np.array([0, 1])), "equal length"),
+        (lambda: Near(80, 2.5), "Near.inputs must be a whole number"),
+        (lambda: Degree(0.5), "Degree.inputs must be a whole number"),
+        (lambda: Uniform(1.0, 1e300, step=1e-9), "delay lanes; at most 64"),
+        (lambda: as_delay(["1 ms"]), "DelayList.delays must be a number or an array of numbers"),
+        (lambda: as_delay([1.0, np.nan]), "must be finite"),
+        (lambda: as_delay([1.0, -1.0]), "DelayList.delays must be > 0.0 ms"),
         (
             lambda: Near(80, 30).draw(np.zeros((5, 2)), np.zeros((5, 2)), np.random.default_rng(0), False, False),
             "exceeds",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import Int
+from neurodev.arrays import F8, U4, Floats, Int
 from neurodev.engine.loop.spiking import fire, predict
 from neurodev.engine.loop.state import (
     N_AGENDA_AT,
@@ -17,14 +17,13 @@ from neurodev.engine.loop.state import (
     T_BLOCK,
     T_FRAME,
 )
-from neurodev.engine.loop.together import add_rows, find_fired, first_young
+from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
-from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
-from neurodev.neurons.rules import F4, F8, U4
+from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 
 
 @rule
-def deliver_uniform(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, offset: Int, t: float) -> int:
+def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float) -> int:
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
     nn = neurons_of(s)
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
@@ -45,7 +44,7 @@ def deliver_uniform(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, 
 
 
 @rule
-def deliver_mixed(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, offset: Int, t: float) -> int:
+def deliver_mixed(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float) -> int:
     """One row onto neurons of several classes: the frame factor is renewed when the class changes."""
     nn = neurons_of(s)
     dt = t - clock_of(s).time[T_FRAME]
@@ -70,12 +69,11 @@ def deliver_mixed(s: int, u: F8, post: U4, weight: F4, first: Int, last: Int, of
 
 
 @kernel
-def deliver_young(s: int, q: Int, u: F8, first: Int, last: Int, t: float, emitted: float) -> int:
+def deliver_young(s: int, q: Int, u: F8, weight: Floats, first: Int, last: Int, t: float, emitted: float) -> int:
     """One row with synapses born after `emitted`: those do not carry the spike; returns how many fired."""
     pr = projections_of(s)
     uid = view_u8(pr.uid[q], pr.capacity[q])
     post = view_u4(pr.post[q], pr.capacity[q])
-    weight = view_f4(pr.weight[q], pr.capacity[q])
     limit = first_young(s, q, emitted)
     nn = neurons_of(s)
     fired = 0
@@ -92,6 +90,18 @@ def deliver_young(s: int, q: Int, u: F8, first: Int, last: Int, t: float, emitte
             queue_of(s).fired[fired] = np.uint32(j)
             fired += 1
     return fired
+
+
+@rule
+def deliver(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emitted: float) -> int:
+    """One row of projection `q`, whose weights are of either precision; returns how many fired."""
+    pr, u = projections_of(s), neurons_of(s).u
+    if pr.birth_count[q] > 0 and pr.birth_time[q, pr.birth_count[q] - 1] > emitted:
+        return deliver_young(s, q, u, weight, first, last, t, emitted)
+    post = view_u4(pr.post[q], pr.capacity[q])
+    if clock_of(s).n[N_UNIFORM] == 1:
+        return deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
+    return deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t)
 
 
 @rule
@@ -118,25 +128,16 @@ def arrive(s: int, k: Int) -> int:
     n_row = pr.n_row[q]
     first = view_i8(pr.row_start[q], n_row)[row]
     last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
-    u = nn.u
-    young = False
-    if pr.birth_count[q] > 0:
-        emitted = t - lanes_of(s).delay[lane]
-        young = pr.birth_time[q, pr.birth_count[q] - 1] > emitted
+    emitted = emission(s, q, lanes_of(s).delay[lane], t)
     p = nn.population[pr.offset[q]]
     ruled = clock_of(s).n[N_MODELS] == 1 and models_of(s).deliver[p] != 0
     if ruled:
-        call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, t - lanes_of(s).delay[lane], t)
+        call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, emitted, t)
         fired = 0
-    elif young:
-        fired = deliver_young(s, q, u, first, last, t, t - lanes_of(s).delay[lane])
+    elif pr.single[q] == 1:
+        fired = deliver(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t, emitted)
     else:
-        post = view_u4(pr.post[q], pr.capacity[q])
-        weight = view_f4(pr.weight[q], pr.capacity[q])
-        if clock_of(s).n[N_UNIFORM] == 1:
-            fired = deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
-        else:
-            fired = deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t)
+        fired = deliver(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t, emitted)
     clock_of(s).n[N_EVENTS] += last - first
     h = hooks_of(s)
     for i in range(pr.hook_first[q], pr.hook_first[q + 1]):

@@ -280,7 +280,10 @@ def run_arrivals(s: int, end: float) -> None:
             q = lanes_of(s).projection[lane]
             begin = view_i8(pr.row_start[q], pr.n_row[q])[row]
             prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
-            prefetch(view_f4(pr.weight[q], pr.capacity[q]), begin)
+            if pr.single[q] == 1:
+                prefetch(view_f4(pr.weight[q], pr.capacity[q]), begin)
+            else:
+                prefetch(view_f8(pr.weight[q], pr.capacity[q]), begin)
         n[N_AGENDA_AT] = k + 1
         fired = arrive(s, k)
         if fired > 0 or not alone or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:

@@ -129,7 +129,8 @@ class Projections(NamedTuple):
     """Addresses and sizes of the synapse tables, (n_projection,) where nothing else is said."""
 
     post: Annotated[I8, ADDRESS]
-    weight: Annotated[I8, ADDRESS]
+    weight: Annotated[I8, ADDRESS]  # of float64, or of float32 where `single`
+    single: Annotated[I8, COUNT]  # 1 where weights are kept in single precision
     row_start: Annotated[I8, ADDRESS]
     row_length: Annotated[I8, ADDRESS]
     uid: Annotated[I8, ADDRESS]
@@ -140,8 +141,8 @@ class Projections(NamedTuple):
     branch: Annotated[I8, ADDRESS]  # of the branch of each synapse (float64); 0: none
     inhibitory: Annotated[I8, COUNT]  # 1 where the source is
     birth_count: Annotated[I8, COUNT]  # births younger than the longest delay
-    birth_time: Annotated[F8, TIME, TABLE]  # (n_projection, BIRTH_BATCHES)
-    birth_uid: Annotated[U8, WHOLE, TABLE]  # (n_projection, BIRTH_BATCHES) first uid of each batch
+    birth_time: Annotated[F8, TIME, TABLE]  # (n_projection, room), ascending
+    birth_uid: Annotated[U8, WHOLE, TABLE]  # (n_projection, room) first uid of each batch, ascending
     hook_first: Annotated[I8, PLACE]  # (n_projection + 1,) hooks called on arrival
     post_first: Annotated[I8, PLACE]  # (n_population + 1,) hooks called on a spike, by target population
 
@@ -240,7 +241,7 @@ class State(NamedTuple):
     models: Models
 
 
-BIRTH_BATCHES = 32  # batches of births that may fall within one axonal delay, and one
+BIRTH_ROOM = 4  # batches of births within one axonal delay that there is room for to begin with
 
 
 class NeuronList(NamedTuple):

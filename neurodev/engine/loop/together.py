@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import Int
+from neurodev.arrays import F8, Floats, Int
 from neurodev.engine.loop.state import N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, SENTINEL, T_FRAME
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
-from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_i8, view_u4, view_u8
+from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 from neurodev.neurons.rules import first_after
 
 
@@ -20,6 +20,37 @@ def first_young(s: int, q: Int, emitted: float) -> np.uint64:
     """The uid from which on the synapses of projection `q` were born after `emitted`."""
     pr = projections_of(s)
     return first_after(pr.birth_count[q], pr.birth_time[q], pr.birth_uid[q], emitted)
+
+
+@rule
+def emission(s: int, q: Int, delay: float, t: float) -> float:
+    """When the spike that arrives at `t` by projection `q` was emitted.
+
+    ``t - delay`` is rounded; a spike and a birth of one instant would come in either order.  A birth at b precedes the
+    emission if and only if ``b + delay``, rounded as the arrival was, is not after the arrival.
+    """
+    pr = projections_of(s)
+    emitted = t - delay
+    if pr.birth_count[q] == 0:
+        return emitted
+    return beside_births(pr.birth_time[q], pr.birth_count[q], emitted, delay, t)
+
+
+@kernel
+def beside_births(births: F8, count: Int, emitted: float, delay: float, t: float) -> float:
+    """`emitted` on the right side of each of the first `count` times of `births`."""
+    first, last = 0, count
+    while first < last:
+        middle = (first + last) // 2
+        if births[middle] + delay <= t:
+            first = middle + 1
+        else:
+            last = middle
+    if first > 0:
+        emitted = max(emitted, births[first - 1])
+    if first < count and emitted >= births[first]:
+        emitted = np.nextafter(births[first], -np.inf)
+    return emitted
 
 
 @kernel
@@ -32,12 +63,14 @@ def add_rows(s: int, k: Int) -> Int:
         q = lanes_of(s).projection[lane]
         first = view_i8(pr.row_start[q], pr.n_row[q])[row]
         last = first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])
-        limit = first_young(s, q, t - lanes_of(s).delay[lane])
+        emitted = emission(s, q, lanes_of(s).delay[lane], t)
         mo, p = models_of(s), nn.population[pr.offset[q]]
         if n[N_MODELS] == 1 and mo.deliver[p] != 0:
-            call_rule(mo.deliver[p], mo.record[p], q, first, last, t - lanes_of(s).delay[lane], t)
+            call_rule(mo.deliver[p], mo.record[p], q, first, last, emitted, t)
+        elif pr.single[q] == 1:
+            _add_row(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, first_young(s, q, emitted), t)
         else:
-            _add_row(s, q, first, last, limit, t)
+            _add_row(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, first_young(s, q, emitted), t)
         n[N_EVENTS] += last - first
         for i in range(pr.hook_first[q], pr.hook_first[q + 1]):
             call_hook(h.pre[i], h.pre_record[i], row % pr.n_source[q], row // pr.n_source[q], first, last, t)
@@ -46,10 +79,10 @@ def add_rows(s: int, k: Int) -> Int:
 
 
 @rule
-def _add_row(s: int, q: Int, first: Int, last: Int, limit: np.uint64, t: float) -> None:
+def _add_row(s: int, q: Int, weight: Floats, first: Int, last: Int, limit: np.uint64, t: float) -> None:
     """The weights of one row onto u, frame factors renewed where the class changes; a sentinel swallows its input."""
     pr, nn = projections_of(s), neurons_of(s)
-    post, weight = view_u4(pr.post[q], pr.capacity[q]), view_f4(pr.weight[q], pr.capacity[q])
+    post = view_u4(pr.post[q], pr.capacity[q])
     uid = view_u8(pr.uid[q], pr.capacity[q])
     kind, S = np.int64(-1), 0.0
     for i in range(first, last):

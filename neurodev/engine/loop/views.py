@@ -74,20 +74,21 @@ def projections_of(s: int) -> Projections:
     return Projections(
         view_i8(entry(s, 63), entry(s, 64)),  # post
         view_i8(entry(s, 66), entry(s, 67)),  # weight
-        view_i8(entry(s, 69), entry(s, 70)),  # row_start
-        view_i8(entry(s, 72), entry(s, 73)),  # row_length
-        view_i8(entry(s, 75), entry(s, 76)),  # uid
-        view_i8(entry(s, 78), entry(s, 79)),  # capacity
-        view_i8(entry(s, 81), entry(s, 82)),  # n_row
-        view_i8(entry(s, 84), entry(s, 85)),  # n_source
-        view_i8(entry(s, 87), entry(s, 88)),  # offset
-        view_i8(entry(s, 90), entry(s, 91)),  # branch
-        view_i8(entry(s, 93), entry(s, 94)),  # inhibitory
-        view_i8(entry(s, 96), entry(s, 97)),  # birth_count
-        view2_f8(entry(s, 99), entry(s, 100), entry(s, 101)),  # birth_time
-        view2_u8(entry(s, 102), entry(s, 103), entry(s, 104)),  # birth_uid
-        view_i8(entry(s, 105), entry(s, 106)),  # hook_first
-        view_i8(entry(s, 108), entry(s, 109)),  # post_first
+        view_i8(entry(s, 69), entry(s, 70)),  # single
+        view_i8(entry(s, 72), entry(s, 73)),  # row_start
+        view_i8(entry(s, 75), entry(s, 76)),  # row_length
+        view_i8(entry(s, 78), entry(s, 79)),  # uid
+        view_i8(entry(s, 81), entry(s, 82)),  # capacity
+        view_i8(entry(s, 84), entry(s, 85)),  # n_row
+        view_i8(entry(s, 87), entry(s, 88)),  # n_source
+        view_i8(entry(s, 90), entry(s, 91)),  # offset
+        view_i8(entry(s, 93), entry(s, 94)),  # branch
+        view_i8(entry(s, 96), entry(s, 97)),  # inhibitory
+        view_i8(entry(s, 99), entry(s, 100)),  # birth_count
+        view2_f8(entry(s, 102), entry(s, 103), entry(s, 104)),  # birth_time
+        view2_u8(entry(s, 105), entry(s, 106), entry(s, 107)),  # birth_uid
+        view_i8(entry(s, 108), entry(s, 109)),  # hook_first
+        view_i8(entry(s, 111), entry(s, 112)),  # post_first
     )
 
 
@@ -95,14 +96,14 @@ def projections_of(s: int) -> Projections:
 def hooks_of(s: int) -> Hooks:
     """Views of `Hooks`."""
     return Hooks(
-        view_i8(entry(s, 111), entry(s, 112)),  # pre
-        view_i8(entry(s, 114), entry(s, 115)),  # pre_record
-        view_i8(entry(s, 117), entry(s, 118)),  # post
-        view_i8(entry(s, 120), entry(s, 121)),  # post_record
-        view_i8(entry(s, 123), entry(s, 124)),  # trace
-        view_i8(entry(s, 126), entry(s, 127)),  # trace_size
-        view_f8(entry(s, 129), entry(s, 130)),  # trace_tau
-        view_f8(entry(s, 132), entry(s, 133)),  # trace_base
+        view_i8(entry(s, 114), entry(s, 115)),  # pre
+        view_i8(entry(s, 117), entry(s, 118)),  # pre_record
+        view_i8(entry(s, 120), entry(s, 121)),  # post
+        view_i8(entry(s, 123), entry(s, 124)),  # post_record
+        view_i8(entry(s, 126), entry(s, 127)),  # trace
+        view_i8(entry(s, 129), entry(s, 130)),  # trace_size
+        view_f8(entry(s, 132), entry(s, 133)),  # trace_tau
+        view_f8(entry(s, 135), entry(s, 136)),  # trace_base
     )
 
 
@@ -110,21 +111,21 @@ def hooks_of(s: int) -> Hooks:
 def queue_of(s: int) -> Queue:
     """Views of `Queue`."""
     return Queue(
-        view_f8(entry(s, 135), entry(s, 136)),  # time
-        view_u4(entry(s, 138), entry(s, 139)),  # row
-        view_u2(entry(s, 141), entry(s, 142)),  # lane
-        view_u4(entry(s, 144), entry(s, 145)),  # bucket
-        view_f8(entry(s, 147), entry(s, 148)),  # release_time
-        view_u4(entry(s, 150), entry(s, 151)),  # release_index
-        view_f8(entry(s, 153), entry(s, 154)),  # due_time
-        view_u4(entry(s, 156), entry(s, 157)),  # due_index
-        view_f8(entry(s, 159), entry(s, 160)),  # crossing_time
-        view_u4(entry(s, 162), entry(s, 163)),  # crossing_index
-        view_f8(entry(s, 165), entry(s, 166)),  # crossing_u
-        view_f8(entry(s, 168), entry(s, 169)),  # drive_time
-        view_u4(entry(s, 171), entry(s, 172)),  # drive_population
-        view_u4(entry(s, 174), entry(s, 175)),  # drive_index
-        view_u4(entry(s, 177), entry(s, 178)),  # fired
+        view_f8(entry(s, 138), entry(s, 139)),  # time
+        view_u4(entry(s, 141), entry(s, 142)),  # row
+        view_u2(entry(s, 144), entry(s, 145)),  # lane
+        view_u4(entry(s, 147), entry(s, 148)),  # bucket
+        view_f8(entry(s, 150), entry(s, 151)),  # release_time
+        view_u4(entry(s, 153), entry(s, 154)),  # release_index
+        view_f8(entry(s, 156), entry(s, 157)),  # due_time
+        view_u4(entry(s, 159), entry(s, 160)),  # due_index
+        view_f8(entry(s, 162), entry(s, 163)),  # crossing_time
+        view_u4(entry(s, 165), entry(s, 166)),  # crossing_index
+        view_f8(entry(s, 168), entry(s, 169)),  # crossing_u
+        view_f8(entry(s, 171), entry(s, 172)),  # drive_time
+        view_u4(entry(s, 174), entry(s, 175)),  # drive_population
+        view_u4(entry(s, 177), entry(s, 178)),  # drive_index
+        view_u4(entry(s, 180), entry(s, 181)),  # fired
     )
 
 
@@ -132,22 +133,22 @@ def queue_of(s: int) -> Queue:
 def background_of(s: int) -> Background:
     """Views of `Background`."""
     return Background(
-        view_f8(entry(s, 180), entry(s, 181)),  # rate
-        view_f8(entry(s, 183), entry(s, 184)),  # weight
-        view_i8(entry(s, 186), entry(s, 187)),  # exponential
-        view_i8(entry(s, 189), entry(s, 190)),  # first
-        view_i8(entry(s, 192), entry(s, 193)),  # size
-        view_u8(entry(s, 195), entry(s, 196)),  # key
-        view_u8(entry(s, 198), entry(s, 199)),  # counter
-        view_f8(entry(s, 201), entry(s, 202)),  # clock
-        view_i8(entry(s, 204), entry(s, 205)),  # at
-        view_f8(entry(s, 207), entry(s, 208)),  # next
-        view2_f8(entry(s, 210), entry(s, 211), entry(s, 212)),  # time
-        view2_u4(entry(s, 213), entry(s, 214), entry(s, 215)),  # target
-        view2_f8(entry(s, 216), entry(s, 217), entry(s, 218)),  # jump
-        view_f8(entry(s, 219), entry(s, 220)),  # work
-        view_u8(entry(s, 222), entry(s, 223)),  # work_bits
-        view_f8(entry(s, 225), entry(s, 226)),  # scratch
+        view_f8(entry(s, 183), entry(s, 184)),  # rate
+        view_f8(entry(s, 186), entry(s, 187)),  # weight
+        view_i8(entry(s, 189), entry(s, 190)),  # exponential
+        view_i8(entry(s, 192), entry(s, 193)),  # first
+        view_i8(entry(s, 195), entry(s, 196)),  # size
+        view_u8(entry(s, 198), entry(s, 199)),  # key
+        view_u8(entry(s, 201), entry(s, 202)),  # counter
+        view_f8(entry(s, 204), entry(s, 205)),  # clock
+        view_i8(entry(s, 207), entry(s, 208)),  # at
+        view_f8(entry(s, 210), entry(s, 211)),  # next
+        view2_f8(entry(s, 213), entry(s, 214), entry(s, 215)),  # time
+        view2_u4(entry(s, 216), entry(s, 217), entry(s, 218)),  # target
+        view2_f8(entry(s, 219), entry(s, 220), entry(s, 221)),  # jump
+        view_f8(entry(s, 222), entry(s, 223)),  # work
+        view_u8(entry(s, 225), entry(s, 226)),  # work_bits
+        view_f8(entry(s, 228), entry(s, 229)),  # scratch
     )
 
 
@@ -155,12 +156,12 @@ def background_of(s: int) -> Background:
 def record_of(s: int) -> Record:
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 228), entry(s, 229)),  # count
-        view_i8(entry(s, 231), entry(s, 232)),  # first
-        view_i8(entry(s, 234), entry(s, 235)),  # wanted
-        view_f8(entry(s, 237), entry(s, 238)),  # time
-        view_u4(entry(s, 240), entry(s, 241)),  # population
-        view_u4(entry(s, 243), entry(s, 244)),  # index
+        view_i8(entry(s, 231), entry(s, 232)),  # count
+        view_i8(entry(s, 234), entry(s, 235)),  # first
+        view_i8(entry(s, 237), entry(s, 238)),  # wanted
+        view_f8(entry(s, 240), entry(s, 241)),  # time
+        view_u4(entry(s, 243), entry(s, 244)),  # population
+        view_u4(entry(s, 246), entry(s, 247)),  # index
     )
 
 
@@ -168,13 +169,13 @@ def record_of(s: int) -> Record:
 def models_of(s: int) -> Models:
     """Views of `Models`."""
     return Models(
-        view_i8(entry(s, 246), entry(s, 247)),  # deliver
-        view_i8(entry(s, 249), entry(s, 250)),  # kick
-        view_i8(entry(s, 252), entry(s, 253)),  # predict
-        view_i8(entry(s, 255), entry(s, 256)),  # event
-        view_i8(entry(s, 258), entry(s, 259)),  # reset
-        view_i8(entry(s, 261), entry(s, 262)),  # rebase
-        view_i8(entry(s, 264), entry(s, 265)),  # record
-        view_i8(entry(s, 267), entry(s, 268)),  # state
-        view_i8(entry(s, 270), entry(s, 271)),  # width
+        view_i8(entry(s, 249), entry(s, 250)),  # deliver
+        view_i8(entry(s, 252), entry(s, 253)),  # kick
+        view_i8(entry(s, 255), entry(s, 256)),  # predict
+        view_i8(entry(s, 258), entry(s, 259)),  # event
+        view_i8(entry(s, 261), entry(s, 262)),  # reset
+        view_i8(entry(s, 264), entry(s, 265)),  # rebase
+        view_i8(entry(s, 267), entry(s, 268)),  # record
+        view_i8(entry(s, 270), entry(s, 271)),  # state
+        view_i8(entry(s, 273), entry(s, 274)),  # width
     )

@@ -16,6 +16,7 @@ import numpy as np
 
 from neurodev.jit import kernel, rule
 from neurodev.params import check, param
+from neurodev.registry import Spoken
 
 BRACKET, DOUBLE, EQUAL = 0, 1, 2
 METHODS = {"bracket": BRACKET, "double": DOUBLE, "equal": EQUAL}
@@ -31,7 +32,7 @@ class Flow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EventNeuron:
+class EventNeuron(metaclass=Spoken):
     """Leaky integrate-and-fire with an exponential current synapse, rest and reset at 0.
 
     Parameters

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.data.dataset import SpikeTrains
-from neurodev.data.encode import bernoulli, intensity
+from neurodev.data.dataset import SpikeTrains, as_shape, samples_of
+from neurodev.data.encode import bernoulli, gain_of, intensity
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Signal
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.params import check_memory, number, whole
 from neurodev.registry import Registered
-
-
-def _check_steps(steps: int) -> None:
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise ParameterError(f"steps must be a whole number of at least 1, got {steps!r}")
 
 
 class Encoder(Registered, kind="encoder"):
@@ -45,16 +42,16 @@ class Bernoulli(Encoder):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        object.__setattr__(self, "steps", whole(self.steps, "Bernoulli.steps", 1))
+        object.__setattr__(self, "gain", gain_of(self.gain))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
-        part = x[samples]
+        part = _images(x, self)[samples]
         flags = bernoulli(part, self.steps, seed, epoch=epoch, samples=samples, gain=self.gain)
-        rows = np.ascontiguousarray(flags.reshape(part.shape[0], self.steps, -1).swapaxes(0, 1))
-        return Spikes(
-            rows.reshape(self.steps * part.shape[0], -1), self.steps, part.shape[0], part.shape[1:], wanted=False
-        )
+        n, shape = part.shape[0], tuple(part.shape[1:])
+        rows = np.ascontiguousarray(flags.reshape(n, self.steps, math.prod(shape)).swapaxes(0, 1))
+        return Spikes(rows.reshape(self.steps * n, math.prod(shape)), self.steps, n, shape, wanted=False)
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,10 @@ class Direct(Encoder):
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Current:
         """Current (B, n), one step."""
-        part = intensity(x[samples])
-        return Current(part.reshape(part.shape[0], -1), 1, part.shape[0], part.shape[1:], wanted=False)
+        part = intensity(_images(x, self)[samples])
+        return Current(
+            part.reshape(part.shape[0], math.prod(part.shape[1:])), 1, part.shape[0], part.shape[1:], wanted=False
+        )
 
 
 @dataclass(frozen=True)
@@ -82,18 +81,22 @@ class Latency(Encoder):
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        object.__setattr__(self, "steps", whole(self.steps, "Latency.steps", 1))
+        object.__setattr__(self, "threshold", number(self.threshold, "Latency.threshold"))
         if not 0 <= self.threshold < 1:
             raise ParameterError(f"threshold must lie in [0, 1), got {self.threshold!r}")
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
-        part = intensity(x[samples]).reshape(samples.size, -1)
+        part = intensity(_images(x, self)[samples]).reshape(samples.size, math.prod(x.shape[1:]))
         at = np.minimum(((1 - part) * self.steps).astype(np.int64), self.steps - 1)
+        _check_memory(self, part.size)
         flags = np.zeros((self.steps, *part.shape), dtype=np.uint8)
         sample, unit = np.nonzero(part > self.threshold)
         flags[at[sample, unit], sample, unit] = 1
-        return Spikes(flags.reshape(-1, part.shape[1]), self.steps, samples.size, x.shape[1:], wanted=False)
+        return Spikes(
+            flags.reshape(self.steps * samples.size, part.shape[1]), self.steps, samples.size, x.shape[1:], wanted=False
+        )
 
 
 @dataclass(frozen=True)
@@ -112,21 +115,86 @@ class Binned(Encoder):
     shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_steps(self.steps)
+        object.__setattr__(self, "steps", whole(self.steps, "Binned.steps", 1))
+        if self.shape is not None:
+            object.__setattr__(self, "shape", as_shape(self.shape, "Binned.shape"))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
         if not isinstance(x, SpikeTrains):
-            raise ParameterError(f"Binned takes SpikeTrains, got {type(x).__name__}; use Bernoulli for images")
+            raise ParameterError(
+                f"Binned takes SpikeTrains, got {type(x).__name__}; use Bernoulli for images and Frames for frames"
+            )
         shape = self.shape or x.grid or (x.n_cell,)
-        if np.prod(shape) != x.n_cell:
+        if math.prod(shape) != x.n_cell:
             raise ParameterError(f"shape {shape} does not hold the {x.n_cell} cells of these trains")
+        if x.grid is not None and len(shape) == 3 and tuple(shape) != tuple(x.grid):
+            raise ParameterError(f"Binned.shape={shape} would scramble the grid {x.grid} on which these cells lie")
         unit = np.arange(x.n_cell)
         if len(shape) == 3:
             unit = unit.reshape(-1, shape[2]).T.reshape(-1)
+        _check_memory(self, samples.size * x.n_cell)
         flags = np.zeros((self.steps, samples.size, x.n_cell), dtype=np.uint8)
         for k, sample in enumerate(samples):
             a, b = x.offsets[sample], x.offsets[sample + 1]
             step = np.minimum((x.times[a:b] * (self.steps / x.duration)).astype(np.int64), self.steps - 1)
             flags[step, k, unit[x.cells[a:b]]] = 1
-        return Spikes(flags.reshape(-1, x.n_cell), self.steps, samples.size, tuple(shape), wanted=False)
+        return Spikes(
+            flags.reshape(self.steps * samples.size, x.n_cell), self.steps, samples.size, tuple(shape), wanted=False
+        )
+
+
+@dataclass(frozen=True)
+class Frames(Encoder):
+    """Samples that are sequences already, (n, steps, ...): each frame is the input of a step.
+
+    Frames of 0 and 1 in whole numbers or flags are spikes; floats are currents, as they are.  Counts of more than one
+    spike a bin are refused: give ``counts > 0``, or floats.
+
+    Parameters
+    ----------
+    steps : int
+        Frames of a sample.
+    """
+
+    steps: int = 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", whole(self.steps, "Frames.steps", 1))
+
+    def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Signal:
+        """Spikes or current (T * B, n)."""
+        part = _images(x, self)[samples]
+        if part.ndim < 3 or part.shape[1] != self.steps:
+            raise ParameterError(f"Frames(steps={self.steps}) takes samples (n, {self.steps}, ...), got {x.shape}")
+        shape = tuple(part.shape[2:])
+        rows = np.ascontiguousarray(part.swapaxes(0, 1)).reshape(self.steps * part.shape[0], math.prod(shape))
+        if part.dtype.kind == "f":
+            return Current(rows.astype(np.float32, copy=False), self.steps, part.shape[0], shape, wanted=False)
+        if rows.size and (rows.min() < 0 or rows.max() > 1):
+            raise ParameterError(
+                f"Frames of whole numbers are spikes, 0 or 1, got {rows.min()}..{rows.max()}: give x > 0, or floats"
+            )
+        return Spikes(rows.astype(np.uint8, copy=False), self.steps, part.shape[0], shape, wanted=False)
+
+
+def _images(x: Any, encoder: Encoder) -> Any:
+    """Samples as an array."""
+    if isinstance(x, SpikeTrains):
+        raise ParameterError(f"{type(encoder).__name__} takes images, got SpikeTrains; use Binned for them")
+    return samples_of(x, f"x of {type(encoder).__name__}")
+
+
+def _check_memory(encoder: Encoder, n: int) -> None:
+    """Refuse flags of n units that no memory holds."""
+    check_memory(
+        2.0 * n * encoder.steps, f"{type(encoder).__name__} of {n} units", "take fewer steps, or a smaller batch"
+    )
+
+
+def encoder_for(x: Any, inputs: tuple[int, ...] | None) -> Encoder:
+    """The encoder of samples for which none was named: `Bernoulli`, or `Frames` where a sample is a list of inputs."""
+    shape = tuple(getattr(x, "shape", ()))
+    if inputs is not None and shape[2:] == tuple(inputs) and shape[1:] != tuple(inputs):
+        return Frames(shape[1])
+    return Binned(20) if isinstance(x, SpikeTrains) else Bernoulli(20)

@@ -54,7 +54,8 @@ def _adam(
 
 def _check(owner: Any) -> None:
     """Refuse what is no rate, then what is wrong with the rest."""
-    if isinstance(owner.rate, bool) or not isinstance(owner.rate, (int, float, np.number)) or not owner.rate > 0:
+    rate = params.scalar(owner.rate)
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
         raise ParameterError(f"rate must be a positive number, got {owner.rate!r}")
     params.check(owner)
 

@@ -28,7 +28,7 @@ from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training import alarms, description, door
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
-from neurodev.learn.training.encode import Bernoulli, Encoder
+from neurodev.learn.training.encode import Encoder, encoder_for
 from neurodev.learn.training.epoch import Epoch, complete
 from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import Function, Loss, as_loss
@@ -61,6 +61,8 @@ class Trainer:
         Built, that is made with ``inputs=``.
     data : Dataset
     encoder : Encoder
+        If not given, one that fits the samples: `Bernoulli` for images, `Binned` for spike trains, `Frames` where a
+        sample is a sequence of inputs of the model.
     loss : str, Loss or callable
         See `neurodev.learn.training.loss.LOSSES`.
     optimiser : Optimiser
@@ -142,8 +144,9 @@ class Trainer:
     ):
         self.model = door.instance("model", model, Sequential, "a Sequential of layers")
         self.encoder: Encoder = door.instance(
-            "encoder", encoder if encoder is not None else Bernoulli(20), Encoder, "an encoder, such as Bernoulli(20)"
-        )
+            "encoder", encoder_for(getattr(data, "x_train", None), self.model.inputs) if encoder is None else encoder,
+            Encoder, "an encoder, such as Bernoulli(20)",
+        )  # fmt: skip
         self.optimiser: Any = door.instance(
             "optimiser", optimiser if optimiser is not None else Adam(1e-3), OptimiserBase,
             "an optimiser, such as Adam(1e-3)",

@@ -22,6 +22,7 @@ from neurodev.jit import kernel
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.kept import plain_of
 from neurodev.learn.training.loss import Function, Loss, as_loss, judged
+from neurodev.params import whole
 
 CHUNK_BYTES = 14 << 20  # of the largest signal of the samples that go through the model together
 
@@ -72,7 +73,7 @@ class Workers:
     """
 
     def __init__(self, model: Sequential, loss: str | Loss | Function, threads: int = 1, steps: int = 20):
-        if threads not in (1, 2):
+        if (threads := whole(threads, "threads")) not in (1, 2):
             raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
         self.model, self.loss = model, as_loss(loss)
         self.whole = model.coupled
