@@ -37,16 +37,20 @@ def _centre(run: RunLike, name: str) -> NDArray[np.bool_]:
 
 
 def _course(run: RunLike, name: str) -> tuple[NDArray[Any], F8]:
-    """Days of life, and the rate of each cell then, (n_time,) and (n_time, n) Hz: by days, or by ticks."""
-    by_day = run.rates(name)
-    if by_day.shape[0]:
-        return np.arange(by_day.shape[0]) + 0.5, by_day
-    counts = np.asarray(run.counts(name), dtype=float)
-    return (np.arange(counts.shape[0]) + 0.5) * run.tick_days, 1e3 * counts / run.tick_spike
+    """Days of life, and the rate of each cell then, (n_time,) and (n_time, n) Hz: by days, or by ticks.
+
+    The last may be of a part of a day, or of a tick.
+    """
+    if run.days >= 1:
+        by_day = run.rates(name)
+        edges = np.minimum(np.arange(by_day.shape[0] + 1), run.days)
+        return (edges[:-1] + edges[1:]) / 2, by_day
+    windows = run.count_windows(name)
+    return windows.mean(axis=1) * run.tick_days / run.tick_spike, 1e3 * run.counts(name) / np.diff(windows, axis=1)
 
 
 def has_rates(run: RunLike) -> bool:
-    """Whether a rate can be told of any population: a whole tick was recorded."""
+    """Whether a rate can be told of any population: spikes were counted."""
     return any(run.counts(p["name"]).shape[0] for p in run.network["populations"])
 
 
@@ -69,13 +73,11 @@ def rates(ax: Any, run: RunLike) -> None:
     """
     aim = run.file.item("target_hz", None)
     scaled = run.projection()["target"] if run.plastic else None  # a run without spines has rates all the same
-    clock, longest, notes, by_day = clock_of(run), 0.0, [], False
+    clock, counted, notes = clock_of(run), has_rates(run), []
     for k, p in enumerate(run.network["populations"]):
         which, shade = _centre(run, p["name"]), POPULATIONS[k % len(POPULATIONS)]
         day, r = _course(run, p["name"])
         at, r = day / clock.days, r[:, which]
-        by_day = by_day or run.rates(p["name"]).shape[0] > 0
-        longest = max(longest, float(at[-1] + at[0]) if at.size else 0.0)
         living = np.isfinite(r).any(axis=1) if r.size else np.zeros(0, bool)
         if living.any() and p["name"] == scaled and r.shape[1] > 1:
             ax.fill_between(at[living], *np.nanquantile(r[living], [0.1, 0.9], axis=1), color=shade, alpha=0.15, lw=0)
@@ -88,12 +90,12 @@ def rates(ax: Any, run: RunLike) -> None:
         ax.axhline(aim, color=INK, lw=1.0, ls=":", label=f"target {aim:g} Hz")
         notes.append("grey: half to twice the target")
     ax.set_ylim(0, 1.15 * ax.get_ylim()[1])  # room for the legend
-    ax.set_xlim(0, max(longest, 1.0 if clock.one == "day" else 1e-9))
-    if not longest:
-        empty(ax, "no whole tick was recorded: no rate")
+    ax.set_xlim(0, run.days / clock.days)
+    if not counted:
+        empty(ax, "no spikes were counted: no rate")
     mark_interventions(ax, run)
     legend(ax, loc="upper right", ncols=2)
-    title = "Rates per day" if by_day else f"Rates per tick of {lasting(run.tick_days)}"
+    title = "Rates per day" if run.days >= 1 else f"Rates over {lasting(min(run.tick_days, run.days))}"
     plain(ax, title, clock.axis, "rate (Hz of spike time)", "; ".join(notes))
 
 

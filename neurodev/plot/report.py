@@ -169,7 +169,7 @@ def _structure(run: RunLike, name: str, control: RunLike | None) -> list[Section
         out.append((f"Spine raster{label}", note, _raster(run, name)))
         note = "Age is counted from birth; spines that live on at the end are censored, not dropped."
         out.append((f"Survival{label}", note, _survival(run, name)))
-    if activity.has_rates(run) and evolution.sized(run, name):  # not those that it was given, before anything acted
+    if run.days >= run.tick_days and evolution.sized(run, name):  # not those that it was given, before anything acted
         note = "The dark line is the log-normal of the same mean and sd"
         note += "; the dotted line is where spines are lost." if run.smallest_size(name) is not None else "."
         sizes = evolution.single(evolution.size_distribution, run, theirs, size=(9.5, 3.8), projection=name)
@@ -207,10 +207,10 @@ def _lead(run: RunLike, control: RunLike | None) -> str:
         said.append(words)
     elif not run.plastic:
         said.append("No synapse was born and none died: there is no structure to follow.")
-    if not activity.has_rates(run):
+    if run.days < run.tick_days:
         said.append(
-            f"The run is shorter than one tick ({lasting(run.tick_days)} of life): spikes were not counted, and what "
-            "acts at ticks has not acted yet."
+            f"The run is shorter than one tick ({lasting(run.tick_days)} of life): "
+            "what acts at ticks has not acted yet."
         )
     return f"<p class=lead>{html.escape(' '.join(said))}</p>"
 

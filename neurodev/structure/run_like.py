@@ -245,7 +245,10 @@ class RunLike(Protocol):
         """The stretches over which they are complete."""
 
     def counts(self, population: Any) -> NDArray[np.uint32]:
-        """Spike counts of every tick."""
+        """Spike counts, a row for each tick and one for what came after the last whole one."""
+
+    def count_windows(self, population: Any) -> F8:
+        """The stretches of spike time that the rows of `counts` tell of."""
 
     def rates(self, population: Any) -> F8:
         """Mean rate of every cell on each day."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.data.dataset import Dataset
+from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
@@ -26,11 +27,15 @@ def patterns(n: int = 40, n_test: int = 12, shape: tuple[int, ...] = (6,)) -> Da
     return Dataset(x[:n], y[:n], x[n:], y[n:], "patterns", ("a", "b", "c"))
 
 
-def net(hidden: int = 12, leak: float = 0.2, **more: Any) -> Sequential:
-    return Sequential(
+def layers(hidden: int = 12, leak: float = 0.2) -> list[Layer]:
+    return [
         Linear(hidden, name="fc"), LIF(leak, 0.5, surrogate=WIDE),
-        Linear(3, name="out"), LIF(0.2, 0.5, surrogate=WIDE), **({"inputs": (6,), "seed": 1} | more),
-    )  # fmt: skip
+        Linear(3, name="out"), LIF(0.2, 0.5, surrogate=WIDE),
+    ]  # fmt: skip
+
+
+def net(hidden: int = 12, leak: float = 0.2, **more: Any) -> Sequential:
+    return Sequential(*layers(hidden, leak), **({"inputs": (6,), "seed": 1} | more))
 
 
 def trained(model: Sequential | None = None, data: Any = None, **more: Any) -> Trainer:

@@ -126,8 +126,8 @@ def test_images_are_asked_for(encoder):
 
 def test_steps_that_no_memory_holds():
     x = np.ones((2, 6), np.uint8)
-    for encoder in (Bernoulli(10**12), Latency(10**12)):
-        with pytest.raises(ParameterError, match="would take at least"):
-            encoder(x, np.arange(2), 0, 0)
-    with pytest.raises(ParameterError, match="would take at least"):
+    for kind in (Bernoulli, Latency):
+        with pytest.raises(ParameterError, match="would take at least|steps must be <= "):
+            kind(10**12)(x, np.arange(2), 0, 0)
+    with pytest.raises(ParameterError, match="would take at least|steps must be <= "):
         Binned(10**12)(SpikeTrains.of([([], [])], 6, 1.0), np.array([0]), 0, 0)

@@ -31,14 +31,14 @@ from neurodev.methods import rewire, schedule
 from tests.learn.small import WIDE, net, patterns, trained
 
 SENSELESS: dict[str, Any] = {
-    "nothing": None, "NaN": np.nan, "infinity": np.inf, "negative": -1, "zero": 0, "half": 0.5, "huge": 10**30,
+    "nothing": None, "NaN": np.nan, "infinity": np.inf, "negative": -1, "zero": 0, "half": 0.5, "huge": 10**15,
     "True": True, "word": "fast", "empty word": "", "empty list": [], "list of words": ["NDSNN"], "dictionary": {},
     "object": object(), "mask": np.array([True, False]), "numbers": np.arange(3.0), "class": Adam, "function": print,
 }  # fmt: skip
 # what of these has a meaning for an argument of a trainer
 ACCEPTED: dict[str, set[str]] = {
     "encoder": {"nothing"}, "optimiser": {"nothing"}, "schedule": {"nothing", "function"}, "loss": {"function"},
-    "seed": {"zero"}, "settle": {"zero", "huge"}, "checkpoint": {"zero", "huge"}, "methods": {"empty list"},
+    "seed": {"zero", "huge"}, "settle": {"zero", "huge"}, "checkpoint": {"zero", "huge"}, "methods": {"empty list"},
     "callbacks": {"empty list"}, "augment": {"nothing", "function"}, "patience": {"nothing", "huge"},
     "life_per_epoch": {"half", "huge"}, "batch": {"huge"}, "progress": {"True"}, "calibrate": {"True"},
     "overwrite": {"True"}, "to": {"nothing"}, "threads": set(),

@@ -31,7 +31,7 @@ from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrain
 from neurodev.learn.training.trainer import Trainer
 from neurodev.methods.tensors import tensors
 from neurodev.record.runfile import RunFile
-from tests.learn.small import net, patterns, trained
+from tests.learn.small import layers, net, patterns, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore:layer")  # nets this small fall silent now and then
 
@@ -322,10 +322,8 @@ MODELS: dict[str, Callable[[], Sequential]] = {
     ),
     "width": lambda: net(13), "order": lambda: net(leak=0.3), "kind of numbers": lambda: net(kind=np.float64),
     "seed": lambda: net(seed=2),
-    "dropout": lambda: Sequential(*net().parts()[:2], Dropout(0.1), *net().parts()[2:], inputs=(6,), seed=1),
-    "residual": lambda: Sequential(
-        Residual(Linear(12, name="fc"), Linear(12)), *net().parts()[1:], inputs=(6,), seed=1
-    ),
+    "dropout": lambda: Sequential(*layers()[:2], Dropout(0.1), *layers()[2:], inputs=(6,), seed=1),
+    "residual": lambda: Sequential(Residual(Linear(12, name="fc"), Linear(12)), *layers()[1:], inputs=(6,), seed=1),
 }  # fmt: skip
 
 

@@ -501,7 +501,7 @@ def test_run_tells_the_lives_of_neurons(tmp_path):
     assert run.neurons.deaths_by_cause("e") == {"neuron_death": dead_ever}
     assert run.density()[1][-1] == pytest.approx(table.n_synapse / b.alive.sum())
     rates = run.rates("e")
-    assert rates.shape == (2, 18)
+    assert rates.shape == (3, 18)  # two days and a half
     np.testing.assert_array_equal(np.isfinite(rates[0]), run.neurons.alive("e", 0.0) & run.neurons.alive("e", 1 * day))
     assert np.isfinite(run.rates("i")).all() and np.isfinite(run.summary()["rate_hz"])
     frame = run.neurons.to_pandas()
