@@ -27,6 +27,7 @@ from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
     BIRTH_ROOM,
     N_BUDGET,
+    N_CONTACTS,
     N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
@@ -141,6 +142,7 @@ class Engine:
             build.make_models(len(self.populations), self.cells),
         )  # fmt: skip
         self._bind()
+        self._make_room()
         self._versions = [t.version for t in self.tables]
         self._begin(self._offset)
         self._bind_drives()
@@ -197,6 +199,20 @@ class Engine:
             for h in self.hot:
                 if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
+
+    def _make_room(self) -> None:
+        """Room for all the spikes of one row: it may name a cell without refractoriness more often than cells exist."""
+        rows = [t.row_length for q, t in zip(self.projections, self.tables, strict=True) if q.multapses]
+        longest = max((int(lengths.max(initial=0)) for lengths in rows), default=0)
+        s = self.state
+        s.clock.n[N_CONTACTS] = longest
+        if longest >= s.queue.fired.size:
+            self._replace(queue=s.queue._replace(fired=np.zeros(2 * longest, dtype=np.uint32)))
+        if longest + 1 >= s.record.time.size:
+            self.flush_spikes()
+            fresh = build.make_record(self.populations, 2 * longest + 2)
+            kept = {k: getattr(fresh, k) for k in ("time", "population", "index")}
+            self._replace(record=s.record._replace(**kept))
 
     def choose_hooks(self, blocked: Collection[tuple[str, str]]) -> None:
         """Leave out the hooks of blocked mechanisms, (projection, mechanism) by name; their traces only decay."""
@@ -489,6 +505,7 @@ class Engine:
 
         Kept are the batches of births that a spike on its way may have been emitted before, as many as there are.
         """
+        self._make_room()
         p, t = self.state.projections, self.state.clock.time[T_NOW]
         k = int(p.birth_count[projection])
         times, uids = p.birth_time[projection, :k], p.birth_uid[projection, :k]

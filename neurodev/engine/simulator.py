@@ -350,9 +350,7 @@ class Simulator:
         """Let living neurons die now, with all that belongs to them, of a named cause."""
         code = np.full(neurons.size, cause_code(cause), dtype=np.uint8)
         for name, plan in self._apply_neuron_plans(p, [NeuronPlan(cause, neurons, code)]):
-            q = self.network.projections[name]
-            self.apply_plans(q, [plan])
-            self.refresh_weights(q)
+            self.apply_plans(self.network.projections[name], [plan])
 
     def verify(self) -> None:
         """Check every invariant of every table, and that the dead and the unborn are silent and unreachable.
@@ -431,17 +429,21 @@ class Simulator:
             plan.birth_value = np.where(given, np.log(sizes / view.reference_volume), usual).astype(np.float32)
         return sizes
 
-    def refresh_weights(self, q: Projection) -> None:
-        """Read the weights of a projection with spines off their sizes, unless a mechanism integrates them."""
+    def refresh_weights(self, q: Projection, some: I8 | None = None) -> None:
+        """Read the weights of a projection with spines off their sizes, unless a mechanism integrates them.
+
+        Of all living synapses, or of those in the slots `some`: between ticks only newborns need it.
+        """
         if q.spines is None:
             return
         table, view, block = self.tables[q.name], self.views[q.name], self.blocks[q.target.name]
         gain = np.exp(block["scaling"]) if "scaling" in block else np.ones(q.target.n)
-        slots = table.slots()
+        slots = table.slots() if some is None else some
         if "log_size" in table.column_names:
             weight_map.refresh(
                 slots, table.column("log_size"), table.column("size"), table.weight, table.post,
-                view.reference_volume, view.weight_gain, view.silent_volume, gain, weight_map.transmission(table),
+                view.reference_volume, view.weight_gain, view.silent_volume, gain,
+                weight_map.transmission(table, slots),
             )  # fmt: skip
         elif not self.integrated[q.name]:
             weight_map.refresh_from_size(

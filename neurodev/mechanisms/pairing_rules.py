@@ -26,6 +26,16 @@ class Choice(NamedTuple):
     """Sources choose targets, not the other way round."""
 
 
+LEAST = 1e-280  # below this a sum of K has lost digits, or all of them (beyond 27 sigma)
+
+
+@rule
+def squared(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
+    """``(d / sigma)^2`` of neuron a of `here` and b of `there` (each (n, 2), um)."""
+    x, y = (here[a, 0] - there[b, 0]) / sigma, (here[a, 1] - there[b, 1]) / sigma
+    return x * x + y * y  # type: ignore[no-any-return]
+
+
 @rule
 def affinity(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
     """K of the distance between neuron a of `here` and b of `there` (each (n, 2), um): ``exp(-(d / sigma)^2)``."""
@@ -54,6 +64,22 @@ def mark_partners(a: Int, from_source: bool, n_source: int, rows: Rows, post: U4
     else:
         for i in range(lists.start[a], lists.start[a] + lists.length[a]):
             taken[lists.row[i] % n_source] = True
+
+
+@rule
+def weigh_from_nearest(a: Int, here: F8, there: F8, room: I8, taken: B1, how: Choice, weight: F8) -> float:
+    """Weights (n_there,) of the partners of neuron a relative to the nearest, for where all K underflow; their sum."""
+    nearest = np.inf
+    for b in range(there.shape[0]):
+        if room[b] > 0 and not (taken[b] or (how.same and a == b)):
+            nearest = min(nearest, squared(a, b, here, there, how.sigma))
+    total = 0.0
+    for b in range(there.shape[0]):
+        weight[b] = 0.0
+        if room[b] > 0 and not (taken[b] or (how.same and a == b)):
+            weight[b] = room[b] * np.exp(nearest - squared(a, b, here, there, how.sigma))
+            total += weight[b]
+    return total
 
 
 @kernel
@@ -90,6 +116,8 @@ def choose_partners(
             if room[b] > 0 and not (taken[b] or (how.same and a == b)):
                 weight[b] = room[b] * affinity(a, b, here, there, how.sigma)
                 total += weight[b]
+        if total < LEAST:
+            total = weigh_from_nearest(a, here, there, room, taken, how, weight)
         left = u[e] * total
         for b in range(there.shape[0]):
             if weight[b] > 0.0:

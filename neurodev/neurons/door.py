@@ -19,8 +19,7 @@ from neurodev.errors import BuildError, nearest
 from neurodev.jit import ENABLED, CompiledHook, address_of_hook
 from neurodev.neurons.rules import deliver_each, kick_one
 
-# mV, pA: no weight and no potential is larger.  The loop takes very low potentials for those of neurons that are not
-# free (rules.REFRACTORY): larger inputs would free them.
+# mV, pA: no weight and no potential is larger: in the moving frame of the membranes, and summed, they stay finite.
 LARGEST = 1e12
 _FASTEST = 1e6  # 1/ms
 NEEDED = ("predict", "event", "reset", "deliver", "kick")

@@ -57,8 +57,8 @@ I8 = NDArray[np.int64]
 U4 = NDArray[np.uint32]
 U8 = NDArray[np.uint64]
 
-SENTINEL = -1e30  # u of a neuron that is not free: swallows every input without a test
-REFRACTORY = -1e29  # u below this is a sentinel
+SENTINEL = -np.inf  # u of a neuron that is not free: swallows every input, however large, without a test
+REFRACTORY = -1e300  # u below this is a sentinel
 NOW, FRAME, BLOCK = range(3)  # the first of the clock's times
 AT = 0  # column of `cells`: time of the event that was noted; inf: none
 NONE = np.inf

@@ -244,7 +244,6 @@ class RemoveSynapses(Intervention):
             value = table.column("log_size")[slots].astype(np.float32)
         code = np.full(slots.size, cause_code(self.cause), dtype=np.uint8)
         sim.apply_plans(q, [Plan("intervention", slots, code, value)])
-        sim.refresh_weights(q)
 
 
 @dataclass
@@ -376,7 +375,7 @@ class AddSynapses(Intervention):
             told = {"occupied": "on pairs that have one already", "absent": "on neurons that are dead or not yet born"}
             why = ", ".join(f"{k} {told.get(word, word)}" for word, k in done.refused.items())
             _warn(f"{self}: {done.n_born} of {n} synapses were made; refused: {why}")
-        sim.refresh_weights(q)
+        sim.refresh_weights(q, done.slots)
 
 
 def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, str, I8]:

@@ -15,19 +15,21 @@ from neurodev.structure.table import Table
 NOTHING: F8 = np.zeros(0)
 
 
-def transmission(table: Table) -> F8:
-    """What the weight of each slot is multiplied by, (capacity,): 1 + its early phase, and 0 on a filopodium.
+def transmission(table: Table, slots: I8) -> F8:
+    """What the weight of each of these slots is multiplied by: 1 + its early phase, and 0 on a filopodium.
 
-    Empty where no mechanism keeps an early phase (column ``early``) or a stage (``stage``: 0 is a filopodium).
+    An array (capacity,) that says nothing of other slots; empty where no mechanism keeps an early phase (column
+    ``early``) or a stage (``stage``: 0 is a filopodium).
     """
     names = table.column_names
     if "early" not in names and "stage" not in names:
         return NOTHING
-    share: F8 = np.ones(table.capacity)
+    share: F8 = np.empty(table.capacity)
+    share[slots] = 1.0
     if "early" in names:
-        share += table.column("early")
+        share[slots] += table.column("early")[slots]
     if "stage" in names:
-        share *= table.column("stage") > 0.0
+        share[slots] *= table.column("stage")[slots] > 0.0
     return share
 
 

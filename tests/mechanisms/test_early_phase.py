@@ -71,7 +71,9 @@ def test_stdp_induces_what_its_reference_burst_is_worth() -> None:
     spread = -np.expm1(-0.1) / 0.1
     assert w.of("early") == pytest.approx(np.clip(a / rule.reference() * spread, -0.3, 3.0), rel=1e-12)
     assert np.any(a > 0) and np.any(a < 0) and np.all(w.of("induction") == 0.0) and np.all(w.of("accumulator") == 0.0)
-    assert transmission(w.table)[w.table.slots()] == pytest.approx(1.0 + w.table.column("early")[w.table.slots()])
+    assert transmission(w.table, w.table.slots())[w.table.slots()] == pytest.approx(
+        1.0 + w.table.column("early")[w.table.slots()]
+    )
     before = w.of("early").copy()
     w.step()
     assert w.of("early") == pytest.approx(before * np.exp(-0.1), rel=1e-12)

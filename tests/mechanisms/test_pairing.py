@@ -108,6 +108,24 @@ def test_distances_of_new_synapses() -> None:
     assert np.isclose(np.sqrt(np.mean(d**2)), sigma, rtol=tolerance)
 
 
+@pytest.mark.parametrize("sigma", [1e9, 100.0, 5.0, 0.7, 1e-3])
+def test_elements_meet_at_any_distance(sigma) -> None:
+    """Only the ratio of kernels counts: where all underflow (beyond 27 sigma) the nearest is chosen, not nobody."""
+    where = np.array([[0.0, 0.0], [100.0, 0.0], [101.0, 0.0], [-130.0, 0.0]])
+    net = nd.Network(seed=2)
+    a = net.add(POISSON, 1, name="a", positions=where[:1])
+    b = net.add(POISSON, 3, name="b", positions=where[1:])
+    a.use(nd.Growth({AXON: STILL}, start=2.0))
+    b.use(nd.Growth({DENDRITE: STILL}, start=1.0))
+    net.connect(a, b, nd.Degree(0), weight=1.0, name="q").use(nd.Pairing(sigma=sigma))
+    sim = Simulator(net, tick=1000.0)
+    sim.run_until_spike(1000.0)
+    t = sim.tables["q"]
+    assert t.n_synapse == 2
+    if sigma < 10.0:
+        assert sorted(t.post[t.slots()].tolist()) == [0, 1]
+
+
 @pytest.mark.parametrize("rule", ["random", "smallest", "oldest", "youngest"])
 def test_deletion_follows_the_declared_rule(rule) -> None:
     """ALG-15: random deletion takes every synapse alike (chi-square p > 1e-3); the others take exactly theirs."""

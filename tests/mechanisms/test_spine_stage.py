@@ -151,10 +151,10 @@ def test_off_switches() -> None:
 def test_a_filopodium_transmits_nothing() -> None:
     w = World((SpineSize(), SpineStage(early=0.0, late=30.0, first="spine")), star(20, 3), tick=0.25 * day)
     w.step(4)
-    share = transmission(w.table)[w.table.slots()]
+    share = transmission(w.table, w.table.slots())[w.table.slots()]
     assert np.array_equal(share, stages_in_order(w) > 0)
     assert 0 < np.sum(share == 0) < share.size
-    assert transmission(star(3)).size == 0
+    assert transmission(star(3), np.arange(3)).size == 0
 
 
 def test_postnatal_hippocampus() -> None:

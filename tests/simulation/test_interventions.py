@@ -17,6 +17,7 @@ import pytest
 import neurodev as nd
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError, ParameterError, SimulationError
+from neurodev.structure import weight as weight_map
 from neurodev.units import day, hour
 
 NAN, INF = float("nan"), float("inf")
@@ -289,3 +290,21 @@ def test_one_thread_at_a_time_and_none_after_the_end(tmp_path: Path) -> None:
         with pytest.raises(ParameterError, match="this simulation is closed; make a new one"):
             touch()
     assert sim.close().path == tmp_path / "a.sqlite"
+
+
+def test_what_is_done_to_one_synapse_looks_at_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are read anew of newborns alone, and those of the others keep every byte."""
+    simulator = Simulator(spiny())
+    table, seen = simulator.tables["q"], []
+    refresh = weight_map.refresh
+    monkeypatch.setattr(weight_map, "refresh", lambda slots, *more: (seen.append(slots.size), refresh(slots, *more)))
+    table.weight[table.slots()] *= 1.5  # as a mechanism between two ticks
+    before = dict(zip(table.state()["uid"].tolist(), table.state()["weight"].tolist(), strict=True))
+    nd.AddSynapses("q", [0, 1], [1, 2], weight=2.0).apply(simulator)
+    nd.AddSynapses("q", [2], [3]).apply(simulator)
+    nd.RemoveSynapses("q", uids=[1]).apply(simulator)
+    nd.Lesion("s", [5]).apply(simulator)
+    assert seen == [2, 1]
+    after = dict(zip(table.state()["uid"].tolist(), table.state()["weight"].tolist(), strict=True))
+    assert {u: after[u] for u in (2, 3, 4, 5)} == {u: before[u] for u in (2, 3, 4, 5)}
+    assert [after[u] for u in (7, 8)] == pytest.approx([2.0, 2.0]) and after[9] > 0.0 and len(after) == 7

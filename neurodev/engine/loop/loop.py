@@ -28,6 +28,7 @@ from neurodev.engine.loop.state import (
     N_AGENDA_AT,
     N_BLOCK_WINDOWS,
     N_BUDGET,
+    N_CONTACTS,
     N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
@@ -133,6 +134,12 @@ def scan(s: int, t: float) -> None:
             call_rule(mo.predict[p], mo.record[p], 0, nn.size[p], 0, 0.0, max(t, f[T_FRAME]))
 
 
+@rule
+def burst_of(s: int, p: Int) -> Int:
+    """The most spikes of population `p` that one event can cause."""
+    return max(neurons_of(s).size[p], clock_of(s).n[N_CONTACTS])  # type: ignore[no-any-return]
+
+
 @kernel
 def open_window(s: int) -> int:
     """Open the next window of the grid; returns a status, and leaves nothing half done when it is not DONE."""
@@ -143,12 +150,12 @@ def open_window(s: int) -> int:
     room = log.time.shape[1]
     tight = False
     for p in range(log.count.shape[0]):
-        if room - log.count[p] < 2 * neurons_of(s).size[p] + SPIKES_SPARE:
+        if room - log.count[p] < 2 * burst_of(s, p) + SPIKES_SPARE:
             tight = True
     if tight:
         compact_log(s)
         for p in range(log.count.shape[0]):
-            if room - log.count[p] < 2 * neurons_of(s).size[p] + SPIKES_SPARE:
+            if room - log.count[p] < 2 * burst_of(s, p) + SPIKES_SPARE:
                 return LOG_FULL
     status = gather(s, start, end)
     if status != DONE:
@@ -169,9 +176,9 @@ def full(s: int) -> int:
     """Whether one more event could overflow a buffer."""
     n = clock_of(s).n
     for p in range(log_of(s).count.shape[0]):
-        if log_of(s).time.shape[1] - log_of(s).count[p] <= neurons_of(s).size[p]:
+        if log_of(s).time.shape[1] - log_of(s).count[p] <= burst_of(s, p):
             return LOG_FULL
-    if record_of(s).time.shape[0] - n[N_RECORD] <= neurons_of(s).u.shape[0] + 1:
+    if record_of(s).time.shape[0] - n[N_RECORD] <= max(neurons_of(s).u.shape[0], n[N_CONTACTS]) + 1:
         return RECORD_FULL
     if queue_of(s).crossing_time.shape[0] - n[N_CROSSING] <= neurons_of(s).u.shape[0]:
         return CROSSING_FULL
@@ -206,7 +213,8 @@ def cross(s: int) -> None:
         noted = view2_f8(mo.state[p], nn.size[p], mo.width[p])[i, AT]
         if noted == t:
             watch(s, j, t)
-            if call_rule(mo.event[p], mo.record[p], i, 0, 0, 0.0, t) == 1:
+            # a rule may call a spike what is none: a neuron that is not free has its release pending already
+            if call_rule(mo.event[p], mo.record[p], i, 0, 0, 0.0, t) == 1 and nn.u[j] > REFRACTORY:
                 strike_model(s, j, t)
             else:
                 predict_model(s, j, t)

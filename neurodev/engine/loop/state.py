@@ -82,8 +82,9 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_SAME,  # events of models at T_EVENT, one after the other
     N_STUCK,  # 1 + the neuron whose model notes events that are past, or the same for ever
     N_FIRED,  # neurons that fired at T_FIRED and whose on_post is still to come
-) = range(26)
-N_COUNTER = 26
+    N_CONTACTS,  # the longest row that may name a neuron twice: without refractoriness it fires at each of them
+) = range(27)
+N_COUNTER = 27
 
 
 class Clock(NamedTuple):
@@ -180,7 +181,7 @@ class Queue(NamedTuple):
     drive_time: Annotated[F8, TIME]
     drive_population: Annotated[U4, PLACE]
     drive_index: Annotated[U4, NEURON]
-    fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons fired, or changed, by one row
+    fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,), or as N_CONTACTS needs: neurons fired, or changed, by one row
     waiting: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons whose on_post is still to come; none between two runs
     spikes: Annotated[U4, SCRATCH]  # (n_neuron,) how many of each
 
