@@ -48,6 +48,23 @@ def test_an_input_as_large_as_the_threshold_fires(kind, together):
     assert all(found)
 
 
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("kind", ["uniform", "mixed", "contacts"])
+@pytest.mark.parametrize(("weight", "inputs"), [(1.0, 6), (3.0, 5), (0.5, 12), (2.0, 3)])
+def test_inputs_that_sum_to_the_threshold_fire(kind, together, weight, inputs):
+    """Whenever they come: a sum of whole numbers is what it is, whatever the frame that it is computed in."""
+    times = 50.0 * np.arange(1, 60) + np.random.default_rng(2).uniform(0.0, 40.0, 59)
+    net = nd.Network(seed=1, together=together)
+    n = 1 if kind == "contacts" else inputs
+    source = net.add(nd.SpikeList(np.repeat(times, n), np.tile(np.arange(n), times.size)), n)
+    tau = np.array([1.5, 1.5, 1.7]) if kind == "mixed" else 1.5
+    cells = net.add(nd.LIF(tau=tau, threshold=weight * inputs), 3, name="cells")
+    pairs = nd.Pairs([0] * 3 * inputs, [0, 1, 2] * inputs) if kind == "contacts" else nd.AllToAll()
+    net.connect(source, cells, pairs, weight=weight, multapses=True)
+    _, t, _ = fired(net, cells, 3100.0)
+    assert t.size == 3 * times.size
+
+
 @pytest.mark.parametrize("kind", ["uniform", "mixed"])
 def test_spike_times_follow_their_closed_form(kind):
     """README: 1e-9 ms.  A cell that is driven across its threshold, kicked on its way by any weight."""
