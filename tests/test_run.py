@@ -300,3 +300,14 @@ def test_waves_against_their_shuffle():
         results.append((near, total))
     assert results[0][0] > 0.6 and abs(results[1][0]) < 0.2
     assert results[0][1] == pytest.approx(results[1][1], rel=0.15)
+
+
+@pytest.mark.parametrize("wiring", [nd.OneToOne(), nd.Pairs([0], [0]), nd.Pairs([], [])])
+def test_a_summary_of_fields_that_are_points(wiring):
+    """One contact a target, or none at all: what has no size changes by no share of it."""
+    net = nd.Network(seed=1)
+    source, cells = net.add(nd.Poisson(50.0), 2), net.add(nd.LIF(), 2)
+    net.connect(source, cells, wiring, spines=nd.Spines(), name="q").use(nd.SpineSize())
+    run = nd.simulate(net, 123.0, tick=50.0, progress=False)
+    numbers = run.summary()
+    assert np.isnan(numbers.get("field_change", np.nan)) and numbers["rate_hz"] >= 0.0

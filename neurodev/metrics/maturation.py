@@ -138,9 +138,11 @@ def map_numbers(first: Picture, last: Picture, source: F8, target: F8, sheet: tu
     """
     start = maps.field_summary(*first, source, target, *sheet)
     end = maps.field_summary(*last, source, target, *sheet)
+    # fields of one contact are points, and cannot be said to shrink or to grow by a share of themselves
+    change = 100.0 * (end["radius"] / start["radius"] - 1.0) if start["radius"] > 0.0 else NAN
     return {
         "field_start": start["radius"], "field_end": end["radius"], "floor_end": end["floor"],
-        "field_change": 100.0 * (end["radius"] / start["radius"] - 1.0), "error_start": start["error"],
+        "field_change": change, "error_start": start["error"],
         "error_end": end["error"],
         "second_peak": maps.second_peak_share(*last, source, maps.central(target, *sheet)),
     }  # fmt: skip
