@@ -82,7 +82,7 @@ def _keywords(make: Any) -> tuple[list[str], bool]:
 
 def misfit(make: Any, args: Sequence[Any], given: dict[str, Any]) -> str:
     """What is wrong with a call, the nearest keyword to one that there is not included; empty if it fits."""
-    name = make.__name__ if isinstance(make, type) else make.__qualname__
+    name = make.__name__ if isinstance(make, type) else make.__qualname__.removesuffix(".__init__")
     try:
         known, openly = _keywords(make)
         wrong = [] if openly else [k for k in given if k not in known]
