@@ -50,7 +50,6 @@ CREATE TABLE log (projection TEXT NOT NULL, tick INTEGER NOT NULL, events INTEGE
                   proof INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (projection, tick));
 CREATE TABLE checkpoint (tick INTEGER PRIMARY KEY, hash INTEGER NOT NULL, proof INTEGER NOT NULL, data BLOB NOT NULL);
 """
-_STALE = "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
 _SEAL_SECONDS = 3.0
 
 

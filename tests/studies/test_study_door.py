@@ -124,7 +124,7 @@ def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["run", "a\0b"], "cannot be read"),
         (["ablate", str(tmp_path)], "is a folder"),
         (["train", str(tmp_path)], "is a folder"),
-        (["new", str(tmp_path / "a" / "b")], "there is no folder"),
+        (["new", str(tmp_path / "a" / "b")], "does not exist: make it first"),
         (["new", ""], "is no name"),
         (["run", str(tmp_path / "latin"), "--set", "x"], "needs KEY=VALUE"),
     ):
