@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from neurodev import units
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 
 Dimension = tuple[int, int, int, int, int]
 """Exponents of time, voltage, length, current and concentration."""
@@ -100,11 +100,11 @@ def in_unit(text: str, unit: str, where: str) -> float:
     found = parts(text)
     if found is None:
         example = "" if unit == "1" else f": write 20.0, or '20 {unit}' as a text"
-        raise ParameterError(f"{where} must be {wanted.partition(' (')[0]}, got {text!r:.80}{example}")
+        raise ParameterError(f"{where} must be {wanted.partition(' (')[0]}, got {shown(text)}{example}")
     try:
         one, given = unit_of(found[1])
     except ParameterError as e:
         raise ParameterError(f"{where}: {e}") from None
     if given != dimension:
-        raise ParameterError(f"{where} must be {wanted}, got {text!r}, which is {dimension_of(found[1])}")
+        raise ParameterError(f"{where} must be {wanted}, got {shown(text)}, which is {dimension_of(found[1])}")
     return found[0] if one == size else found[0] * (one / size)

@@ -386,7 +386,7 @@ def find(kind: Kinds, word: str) -> Any:
     """
     kinds = _tuple(kind)
     if not isinstance(word, str):
-        raise ParameterError(f"{_article(kinds[0])} is found by its name or by 'module:Class', got {word!r:.80}")
+        raise ParameterError(f"{_article(kinds[0])} is found by its name or by 'module:Class', got {shown(word)}")
     if ":" in word:
         return _fitting(load(word), word, kinds)
     for k in kinds:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.params import number
 
 F8 = NDArray[np.float64]
@@ -107,7 +107,7 @@ def erdos_renyi(
     """
     density = number(density, "density", above=0.0, high=1.0)
     if not len(shapes) or any(not len(s) or not np.all(np.asarray(s) >= 1) for s in shapes):
-        raise ParameterError(f"shapes must be those of weight tensors, sizes of at least 1, got {list(shapes)!r:.80}")
+        raise ParameterError(f"shapes must be those of weight tensors, sizes of at least 1, got {shown(list(shapes))}")
     if dense is not None and len(dense) != len(shapes):
         raise ParameterError(f"dense must say of each of {len(shapes)} tensors whether it stays, got {len(dense)}")
     size = np.array([np.prod(s) for s in shapes], dtype=float)
