@@ -1,4 +1,8 @@
-"""Parameters as data: default, unit, clock, range and source of every number a user can set."""
+"""Parameters as data: default, unit, clock, range and source of every number a user can set.
+
+Arguments that are no parameters are asked for in the same words: `number`, `numbers`, `whole`, `wholes`, `flag` and
+`one_of`.
+"""
 
 from __future__ import annotations
 
@@ -119,37 +123,37 @@ def number(
     ParameterError
         Naming `where`, the value and what would be accepted.
     """
-    of = "" if unit == "1" else f" of {unit}"
-    least, most = max(low, above), min(high, below)
-    if least > -math.inf and most < math.inf:
-        begin, end = "(" if above >= low else "[", ")" if below <= high else "]"
-        wanted = f"lie in {begin}{least:g}, {most:g}{end}{of.removeprefix(' of')}"
-    elif above == 0.0 and most == math.inf:
-        wanted = f"be a positive number{of}"
-    elif least > -math.inf:
-        wanted = f"be a number {'>' if above >= low else '>='} {least:g}{of.removeprefix(' of')}"
-    elif most < math.inf:
-        wanted = f"be a number {'<' if below <= high else '<='} {most:g}{of.removeprefix(' of')}"
-    else:
-        wanted = f"be a {'' if infinite else 'finite '}number{of}"
-    found = _float(value, where, unit.partition(" ")[0], wanted, cure)
-    if low <= found <= high and above < found < below or infinite and found == most == math.inf:
+    found = _float(value, where, unit.partition(" ")[0])
+    if found is not None and low <= found <= high and above < found and (found < below or found == below == math.inf):
         if infinite or math.isfinite(found):
             return found
+    wanted = _span(unit, max(low, above), min(high, below), above < low, high < below, infinite)
     raise ParameterError(f"{where} must {wanted}, got {shown(value)}{'; ' + cure if cure else ''}")
 
 
-def _float(value: Any, where: str, unit: str, wanted: str, cure: str = "") -> float:
-    """Whatever is a number, or a text with a unit, as a float; NaN and infinity too."""
+def _span(unit: str, least: float, most: float, with_least: bool, with_most: bool, infinite: bool) -> str:
+    """What a number must be, in words."""
+    of, after = ("", "") if unit == "1" else (f" of {unit}", f" {unit}")
+    if least > -math.inf and most < math.inf:
+        return f"lie in {'[' if with_least else '('}{least:g}, {most:g}{']' if with_most else ')'}{after}"
+    if least == 0.0 and not with_least:
+        return f"be a positive number{of}"
+    if least > -math.inf:
+        return f"be a number {'>=' if with_least else '>'} {least:g}{after}"
+    if most < math.inf:
+        return f"be a number {'<=' if with_most else '<'} {most:g}{after}"
+    return f"be a {'' if infinite else 'finite '}number{of}"
+
+
+def _float(value: Any, where: str, unit: str) -> float | None:
+    """Whatever is a number, or a text with a unit, as a float, NaN and infinity too; None for anything else."""
     plain = scalar(value)
     if isinstance(plain, str):
         return in_unit(plain, unit, where)
     try:
-        if isinstance(plain, Real) and not isinstance(plain, bool):
-            return float(plain)
+        return float(plain) if isinstance(plain, Real) and not isinstance(plain, bool) else None
     except OverflowError:  # a whole number of hundreds of digits
-        pass
-    raise ParameterError(f"{where} must {wanted}, got {shown(value)}{'; ' + cure if cure else ''}")
+        return None
 
 
 _LARGEST = 2**63 - 1  # that arrays can hold
@@ -334,7 +338,9 @@ def _checked(where: str, f: Field[Any], value: Any) -> Any:
     elif kind == "int":
         kept = whole(value, where)
     else:
-        kept = _float(value, where, meta["unit"], f"be a number{_in(meta['unit'])}")
+        kept = _float(value, where, meta["unit"])
+        if kept is None:
+            raise ParameterError(f"{where} must be a number{_in(meta['unit'])}, got {shown(value)}")
     _check_range(where, meta, kept)
     # what was a number stays the number it was: descriptions of runs are compared as text
     return value if type(value) in (int, float) and kind != "int" else kept
