@@ -48,7 +48,7 @@ types: $(BIN)/.full
 arch: $(BIN)/.full
 	$(BIN)/lint-imports
 
-# Kernels with bounds checks are other kernels: they are kept apart from the ordinary ones (neurodev/jit.py).
+# Kernels with bounds checks are other kernels: they are kept apart from the ordinary ones (neurodev/jit.py, kernel_cache.py).
 bounds: $(BIN)/.full
 	NUMBA_BOUNDSCHECK=1 $(PYTEST) -n 2 $(CHECKED)
 

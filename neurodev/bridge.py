@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import params
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network, Population
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.conv import Conv2d
@@ -256,17 +256,10 @@ def to_network(
     return _network(fold(model), inputs, step, gap, seed, dale)
 
 
-def _a_step(step: Any) -> float:
-    try:
-        return doors.number("step", step, above=0)
-    except ParameterError:
-        raise ParameterError(f"step must be a positive number of ms, got {step!r}") from None
-
-
 def _network(
     folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False
 ) -> Network:
-    step, gap, dale = _a_step(step), doors.whole("gap", gap, 0), doors.yes_or_no("dale", dale)
+    step, gap, dale = params.number(step, "step", "ms", above=0), params.whole(gap, "gap", 0), params.flag(dale, "dale")
     if inputs is not None and not isinstance(inputs, (Spikes, Drive)):
         raise ParameterError(f"inputs must be Spikes or a drive, got {type(inputs).__name__}")
     assert folded.inputs is not None
@@ -458,7 +451,8 @@ def compare(model: Sequential, spikes: Spikes, *, step: float = 1.0, chunk: int 
     """
     if not isinstance(spikes, Spikes) or spikes.scale != 1.0 or spikes.counts:
         raise ParameterError("spikes must be Spikes, 0 or 1 for each unit and step")
-    step, chunk, folded = _a_step(step), doors.whole("chunk", chunk), fold(model)
+    step, chunk = params.number(step, "step", "ms", above=0), params.whole(chunk, "chunk", 1)
+    folded = fold(model)
     spikes = arranged(spikes, model.inputs or ())  # type: ignore[assignment]
     report = Agreement(spikes.batch, dict.fromkeys((neurons.name for _, neurons in _pairs(folded)), 0))
     flags = spikes.by_row.reshape(spikes.steps, spikes.batch, -1)

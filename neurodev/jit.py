@@ -1,4 +1,4 @@
-"""The one door to Numba: options, a cache that cannot go stale, raw pointers, and a JIT-off mode.
+"""The one door to Numba: options, kernels that are kept (`neurodev.kernel_cache`), raw pointers, a JIT-off mode.
 
 Only this module imports Numba.  Kernels are module-level functions decorated with `kernel`
 (outer loops) or `rule` (tiny pure functions that are inlined by LLVM).  Hot hooks of mechanisms are
@@ -14,146 +14,26 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import re
-import stat
-import sys
-import tempfile
 from collections.abc import Callable
-from functools import cache, lru_cache, wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import numba
 import numpy as np
+from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]
+from numba.core import caching, ccallback, cgutils, dispatcher
+from numba.core import config as _numba_config
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from neurodev.arrays import F4, F8, I8, U2, U4, U8, Int
+from neurodev.kernel_cache import folder_of, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 Form = TypeVar("Form")  # a NamedTuple
 
-
-PACKAGE = Path(__file__).parent
-
-
-_IMPORT = re.compile(rb"^\s*(?:from|import) +(neurodev[\w.]*)(?: +import +(\([^)]*\)|[^\n]*))?", re.MULTILINE)
-
-_ANY_IMPORT = re.compile(rb"^\s*(?:from|import) +([A-Za-z_][\w.]*)", re.MULTILINE)
-
-
-@cache
-def _read(path: Path) -> tuple[bytes, frozenset[Path]]:
-    """Digest of a source file, and the files that it imports, of this package or (outside it) from its own folder."""
-    text = path.read_bytes()
-    names = []
-    for module, imported in _IMPORT.findall(text):
-        names += [module.decode(), *(f"{module.decode()}.{word.decode()}" for word in re.findall(rb"\w+", imported))]
-    files = (PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in dict.fromkeys(names))
-    found = frozenset(file for file in files if file in _files())
-    if PACKAGE not in path.parents:  # a user's own file: what it imports from beside it counts as well
-        beside = (path.parent.joinpath(*m.decode().split(".")).with_suffix(".py") for m in _ANY_IMPORT.findall(text))
-        found |= frozenset(file for file in beside if file.is_file())
-    return hashlib.sha256(text).digest(), found
-
-
-@cache
-def _files() -> frozenset[Path]:
-    return frozenset(PACKAGE.rglob("*.py"))
-
-
-@cache
-def source_hash(path: Path) -> str:
-    """Hash of a source file and of all it imports, directly or not, from this package or from beside it.
-
-    Numba's own cache misses changes in imported helpers; hashing the whole package would recompile the engine
-    for a change in a plot.
-    """
-    seen: set[Path] = set()
-    waiting = {path, Path(__file__)}
-    while waiting:
-        file = waiting.pop()
-        seen.add(file)
-        waiting |= _read(file)[1] - seen
-    digest = hashlib.sha256()
-    for file in sorted(seen):
-        digest.update(file.name.encode())
-        digest.update(_read(file)[0])
-    return digest.hexdigest()[:16]
-
-
-def _flags() -> str:
-    """What of Numba's settings changes the code that it makes: its own cache does not look at them."""
-    flags = {"bounds": _config.BOUNDSCHECK, "debug": _config.DEBUGINFO_DEFAULT}
-    return "".join(f"-{word}" for word, on in flags.items() if on)
-
-
-@cache
-def cache_path(source: str) -> Path | None:
-    """Folder of the compiled kernels of one source file, checked and ordinary ones apart; none where none is safe.
-
-    What is kept there is code: a folder that somebody else owns, or can write to, is left alone.
-    """
-    given = os.environ.get("NEURODEV_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-    file = Path(source)
-    code = source_hash(file) if file.is_file() else "interactive"
-    try:
-        base = (Path(given) if given else Path.home() / ".cache") / "neurodev"
-    except RuntimeError:  # nobody's home
-        base = None
-    # of this user alone, and of no name that Python could take for a package
-    own = Path(tempfile.gettempdir()) / f"neurodev-kernels-{getattr(os, 'getuid', lambda: 0)()}"
-    if base is not None and base.parent.resolve() == own.parent.resolve():
-        base = None  # a folder "neurodev" there would stand before the package for whoever works there
-    for root in (base, own):
-        if root is not None:
-            path = root / f"{file.stem}-{code}{_flags()}"
-            if not (fault := _unsafe(root, tighten=True) or _unsafe(path)):
-                return path
-            _say("folder", f"the folder of compiled kernels {str(path)!r} is not used ({fault})")
-    _say("none", "kernels are compiled anew in every session; NEURODEV_CACHE_DIR names a folder for them")
-    return None
-
-
-def _unsafe(folder: Path, tighten: bool = False) -> str:
-    """What speaks against a folder, which is made if need be (and taken from others' hands); empty if nothing."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.lstat()
-        if tighten and os.name == "posix" and stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid():
-            if about.st_mode & 0o022:  # made by an older neurodev, under a generous umask; what lies in it is looked at
-                folder.chmod(stat.S_IMODE(about.st_mode) & ~0o022)
-                about = folder.lstat()
-    except OSError as e:
-        return str(e)
-    if not stat.S_ISDIR(about.st_mode):
-        return f"{folder.name} is a link" if stat.S_ISLNK(about.st_mode) else f"{folder.name} is no folder"
-    if hasattr(os, "getuid") and about.st_uid != os.getuid():
-        return f"{folder.name} belongs to another user"
-    if os.name == "posix" and about.st_mode & 0o022:
-        return f"others may write to {folder.name}"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder.name} cannot be written to"
-
-
-_said: set[str] = set()
-
-
-def _say(kind: str, text: str) -> None:
-    """One line on stderr, once of a kind."""
-    if kind not in _said and sys.stderr is not None:
-        _said.add(kind)
-        try:
-            print(f"neurodev: {text}", file=sys.stderr)
-        except (OSError, ValueError):  # nobody listens
-            pass
-
-
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
-
-import numba  # noqa: E402
-from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]  # noqa: E402
-from numba.core import caching, ccallback, cgutils, dispatcher  # noqa: E402
-from numba.core import config as _numba_config  # noqa: E402
-from numba.extending import intrinsic  # noqa: E402
-
 _config: Any = _numba_config  # its settings are made as it is imported
 ENABLED: bool = not _config.DISABLE_JIT
 numba_version: str = numba.__version__
@@ -213,7 +93,7 @@ class _Kept(caching.FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception as e:  # whatever a damaged or foreign file leads to
-            _say("damaged", f"a compiled kernel in {self._cache_path!r} cannot be used and is made anew ({e})")
+            say("damaged", f"a compiled kernel in {self._cache_path!r} cannot be used and is made anew ({e})")
             try:
                 self._cache_file.flush()
             except OSError:
@@ -224,7 +104,7 @@ class _Kept(caching.FunctionCache):
         try:
             super().save_overload(sig, data)
         except (OSError, ValueError) as e:
-            _say("full", f"compiled kernels cannot be kept in {self._cache_path!r} ({e})")
+            say("full", f"compiled kernels cannot be kept in {self._cache_path!r} ({e})")
             self.disable()
 
 
@@ -232,14 +112,20 @@ def _cache_of(fn: Any) -> Any:
     try:
         return _Kept(fn)
     except (RuntimeError, OSError) as e:
-        _say("folder", f"compiled kernels cannot be kept in {_config.CACHE_DIR!r} ({e})")
+        say("folder", f"compiled kernels cannot be kept in {_config.CACHE_DIR!r} ({e})")
         return caching.NullCache()
+
+
+def _folder(source: str) -> Path | None:
+    """Where the kernels of a file are kept, by what of Numba's settings changes code: its own cache does not look."""
+    flags = {"bounds": _config.BOUNDSCHECK, "debug": _config.DEBUGINFO_DEFAULT}
+    return folder_of(source, "".join(f"-{word}" for word, on in flags.items() if on))
 
 
 def _kept(fn: Any) -> bool:
     """Whether what is compiled of a function is kept: what was typed at a prompt or in a notebook has no file."""
     name = fn.__code__.co_filename
-    return CACHE and Path(name).is_file() and cache_path(name) is not None
+    return CACHE and Path(name).is_file() and _folder(name) is not None
 
 
 def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
@@ -249,7 +135,7 @@ def _decorate(fn: Any, make: Callable[[Any], Any]) -> Any:
     jitted: Any = dispatcher
     called: Any = ccallback
     before = _config.CACHE_DIR, jitted.FunctionCache, called.FunctionCache
-    _config.CACHE_DIR = str(cache_path(fn.__code__.co_filename))
+    _config.CACHE_DIR = str(_folder(fn.__code__.co_filename))
     jitted.FunctionCache = called.FunctionCache = _cache_of
     try:
         return make(fn)

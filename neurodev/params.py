@@ -1,15 +1,17 @@
-"""Parameters as data: default, unit, clock, range and source of every number a user can set."""
+"""Parameters as data: default, unit, clock, range and source of every number a user can set.
+
+Arguments that are no parameters are asked for in the same words: `number`, `numbers`, `whole`, `wholes`, `flag` and
+`one_of`.
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from numbers import Real
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn
 
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.quantity import in_unit, parts
@@ -93,51 +95,133 @@ def scalar(value: Any) -> Any:
     return value
 
 
-def number(value: Any, where: str, unit: str = "1") -> float:
-    """A number, or a text with a unit of the same dimension, as a float in `unit`; NaN and infinity pass.
+def number(
+    value: Any, where: str, unit: str = "1", *, low: float = -math.inf, high: float = math.inf,
+    above: float = -math.inf, below: float = math.inf, infinite: bool = False, cure: str = "",
+) -> float:  # fmt: skip
+    """A number as a float; scalars of NumPy and pandas are numbers, True is none.
+
+    A text with a unit of the dimension of `unit` is converted, any other is refused.
+
+    Parameters
+    ----------
+    where : str
+        What it is for, as messages name it.
+    unit : str
+        One of ``neurodev.params.UNITS``, and what of it is meant: ``"ms of life"``.
+    low, high : float
+        Inclusive range.
+    above, below : float
+        Exclusive range.
+    infinite : bool
+        Whether infinity is a number here; NaN never is.
+    cure : str
+        What to do instead, for the error.
 
     Raises
     ------
     ParameterError
-        Naming `where`, the value and the unit.
+        Naming `where`, the value and what would be accepted.
     """
+    found = _float(value, where, unit.partition(" ")[0])
+    if found is not None and low <= found <= high and above < found and (found < below or found == below == math.inf):
+        if infinite or math.isfinite(found):
+            return found
+    wanted = _span(unit, max(low, above), min(high, below), above < low, high < below, infinite)
+    raise ParameterError(f"{where} must {wanted}, got {shown(value)}{'; ' + cure if cure else ''}")
+
+
+def _span(unit: str, least: float, most: float, with_least: bool, with_most: bool, infinite: bool) -> str:
+    """What a number must be, in words."""
+    of, after = ("", "") if unit == "1" else (f" of {unit}", f" {unit}")
+    if least > -math.inf and most < math.inf:
+        return f"lie in {'[' if with_least else '('}{least:g}, {most:g}{']' if with_most else ')'}{after}"
+    if least == 0.0 and not with_least:
+        return f"be a positive number{of}"
+    if least > -math.inf:
+        return f"be a number {'>=' if with_least else '>'} {least:g}{after}"
+    if most < math.inf:
+        return f"be a number {'<=' if with_most else '<'} {most:g}{after}"
+    return f"be a {'' if infinite else 'finite '}number{of}"
+
+
+def _float(value: Any, where: str, unit: str) -> float | None:
+    """Whatever is a number, or a text with a unit, as a float, NaN and infinity too; None for anything else."""
     plain = scalar(value)
     if isinstance(plain, str):
         return in_unit(plain, unit, where)
-    if isinstance(plain, bool) or not isinstance(plain, Real):
-        raise ParameterError(f"{where} must be a number{_in(unit)}, got {shown(value)}")
     try:
-        return float(plain)
-    except OverflowError:
-        raise ParameterError(f"{where} must be finite, got {shown(value)}; unit {unit}") from None
+        return float(plain) if isinstance(plain, Real) and not isinstance(plain, bool) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 _LARGEST = 2**63 - 1  # that arrays can hold
 
 
-def whole(value: Any, where: str, low: int | None = None, high: int = _LARGEST) -> int:
+def whole(value: Any, where: str, low: int | None = None, high: int = _LARGEST, *, cure: str = "") -> int:
     """A whole number as an int, ``3.0`` too; fractions, texts and flags are refused.
+
+    Parameters
+    ----------
+    where : str
+        What it is for, as messages name it.
+    low, high : int
+        Inclusive range.
+    cure : str
+        What to do instead, for the error.
 
     Raises
     ------
     ParameterError
         Naming `where`, the value and the range.
     """
+    plain, found = scalar(value), None
+    if isinstance(plain, Real) and not isinstance(plain, bool):
+        try:
+            found = int(plain)  # type: ignore[call-overload]
+        except (ValueError, OverflowError):  # NaN and infinity
+            pass
+    least = -_LARGEST if low is None else low
+    if found is not None and found == plain and least <= found <= high:
+        return int(found)
+    wanted = "a whole number"
+    if high < _LARGEST or found is not None and found > high:
+        wanted += f" in [{least}, {high}]"
+    elif low is not None:
+        wanted += f" of at least {low}"
+    why = ": fractions are not cut off" if found is not None and found != plain else ""
+    raise ParameterError(f"{where} must be {wanted}, got {shown(value)}{'; ' + cure if cure else why}")
+
+
+def flag(value: Any, where: str) -> bool:
+    """True or False; words (``"no"``) and numbers are refused, which Python would take for True.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where` and the value.
+    """
     plain = scalar(value)
-    wanted = "a whole number" if low is None else f"a whole number of at least {low}"
-    if isinstance(plain, bool) or not isinstance(plain, Real):
-        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
-    try:
-        found = int(plain)  # type: ignore[call-overload]
-    except (ValueError, OverflowError):  # NaN and infinity
-        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}") from None
-    if found != plain:
-        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}: fractions are not cut off")
-    if low is not None and found < low:
-        raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
-    if found > high or found < -_LARGEST:
-        raise ParameterError(f"{where} must be <= {high}, got {shown(value)}")
-    return int(found)
+    if not isinstance(plain, bool):
+        raise ParameterError(f"{where} must be True or False, got {shown(value)}")
+    return plain
+
+
+def one_of(value: Any, where: str, choices: Iterable[str]) -> str:
+    """One of two or more words.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where`, the value, the words and the nearest of them.
+    """
+    known = list(choices)
+    if isinstance(value, str) and value in known:
+        return str(value)
+    said = ", ".join(map(repr, known[:-1])) + f" or {known[-1]!r}"
+    hint = nearest(value, known) if isinstance(value, str) else ""
+    raise ParameterError(f"{where} must be {said}, got {shown(value)}{hint}")
 
 
 def wholes(value: Any, where: str) -> Any:
@@ -208,7 +292,7 @@ def _refuse_numbers(where: str, unit: str, value: Any) -> NoReturn:
 
 
 def _in(unit: str) -> str:
-    return f" in {unit}"
+    return "" if unit == "1" else f" in {unit}"
 
 
 def _check_range(where: str, meta: Mapping[str, Any], value: Any) -> None:
@@ -243,7 +327,7 @@ def _checked(where: str, f: Field[Any], value: Any) -> Any:
             raise ParameterError(f"{where} must be one of {meta['choices']}, got {shown(value)}{hint}")
         return plain
     if isinstance(f.default, bool) or kind == "bool":
-        return as_flag(scalar(value), where)
+        return flag(value, where)
     if isinstance(f.default, str) or kind == "str":
         plain = scalar(value)
         if not isinstance(plain, str):
@@ -254,7 +338,9 @@ def _checked(where: str, f: Field[Any], value: Any) -> Any:
     elif kind == "int":
         kept = whole(value, where)
     else:
-        kept = number(value, where, meta["unit"])
+        kept = _float(value, where, meta["unit"])
+        if kept is None:
+            raise ParameterError(f"{where} must be a number{_in(meta['unit'])}, got {shown(value)}")
     _check_range(where, meta, kept)
     # what was a number stays the number it was: descriptions of runs are compared as text
     return value if type(value) in (int, float) and kind != "int" else kept
@@ -308,130 +394,6 @@ def asdict(obj: Any) -> dict[str, Any]:
     given = {f.name: getattr(obj, f.name) for f in fields(obj)}
     known = {f.name for f in fields(obj) if "unit" in f.metadata}
     return {k: plain(v) for k, v in given.items() if k in known or is_dataclass(v)}
-
-
-# ---------------------------------------------------------------------- arguments that are no parameters
-
-
-def as_number(
-    value: Any, argument: str, unit: str = "", *, low: float = -math.inf, high: float = math.inf,
-    above: float = -math.inf, cure: str = "",
-) -> float:  # fmt: skip
-    """A finite number that a user gave, as a float; NumPy's scalars are numbers, True is none.
-
-    A text with a unit of the dimension of `unit` is converted, any other is refused.
-
-    Parameters
-    ----------
-    low, high : float
-        Inclusive range.
-    above : float
-        Exclusive lower bound.
-    cure : str
-        What to do instead, for the error.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument, the value and what would be accepted.
-    """
-    import numpy as np
-
-    of, unit_of = (f" {unit}", f" of {unit}") if unit else ("", "")
-    if above > -math.inf:
-        wanted = "a positive number" + unit_of if above == 0.0 else f"a number > {above:g}{of}"
-    else:
-        wanted = f"a number >= {low:g}{of}" if low > -math.inf else "a finite number" + unit_of
-    if high < math.inf:
-        wanted += f" and <= {high:g}"
-    what = f"{argument} must be {wanted}, got {shown(value)}" + (f"; {cure}" if cure else "")
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if isinstance(value, str) and parts(value) and (word := unit.partition(" ")[0]) in UNITS:
-        value = in_unit(value, word, argument)
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise ParameterError(what)
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ParameterError(what) from None
-    if not math.isfinite(number) or number < low or number > high or number <= above:
-        raise ParameterError(what)
-    return number
-
-
-def as_count(value: Any, argument: str, *, low: int = 0, high: int | None = None, cure: str = "") -> int:
-    """A whole number that a user gave, as an int: no fraction, not 3.0, not True, no text.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument, the value and what would be accepted.
-    """
-    import numpy as np
-
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-    if not whole or int(value) < low or (high is not None and int(value) > high):
-        span = f">= {low}" if high is None else f"in [{low}, {high}]"
-        raise ParameterError(
-            f"{argument} must be a whole number {span}, got {shown(value)}{'; ' + cure if cure else ''}"
-        )
-    return int(value)
-
-
-def as_flag(value: Any, argument: str) -> bool:
-    """True or False, as a user gave it; words (`"no"`) and numbers are refused, which Python would take for True.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument and the value.
-    """
-    import numpy as np
-
-    if not isinstance(value, (bool, np.bool_)):
-        raise ParameterError(f"{argument} must be True or False, got {shown(value)}")
-    return bool(value)
-
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def check_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], name: str) -> None:
-    """Refuse arguments that a function does not have, with the nearest, and say which are missing.
-
-    Raises
-    ------
-    ParameterError
-        Where Python would raise a TypeError.
-    """
-    signature = inspect.signature(function)
-    known = [p.name for p in signature.parameters.values() if p.name != "self" and p.kind is not p.VAR_KEYWORD]
-    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        for word in kwargs:
-            if word not in known:
-                raise ParameterError(
-                    f"{name} has no argument {word!r}{nearest(word, known)}; it has {', '.join(known)}"
-                )
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as e:
-        raise ParameterError(f"{name}: {e}; its arguments are {', '.join(known)}") from None
-
-
-def door(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a public function: what is wrong with the names and number of its arguments is a ParameterError."""
-    name = function.__qualname__.removesuffix(".__init__")
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        check_call(function, args, kwargs, name)
-        return function(*args, **kwargs)
-
-    return checked
 
 
 def memory_gib() -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from neurodev import units
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 
 Dimension = tuple[int, int, int, int, int]
 """Exponents of time, voltage, length, current and concentration."""
@@ -29,7 +29,7 @@ _NAMES: dict[Dimension, str] = {
     (1, -1, 0, 1, 0): "a capacitance", (0, -1, 0, 1, 0): "a conductance", (0, 0, 0, 0, 1): "a concentration",
     (-1, 0, 1, 0, 0): "a speed",
 }  # fmt: skip
-_QUANTITY = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z/1].*?)\s*$")
+_QUANTITY = re.compile(r"^\s*([-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z/1].*?)\s*$")
 
 
 def parts(text: str) -> tuple[float, str] | None:
@@ -57,6 +57,17 @@ def unit_of(text: str) -> tuple[float, Dimension]:
         size *= one**power
         dimension = tuple(d + power * e for d, e in zip(dimension, of, strict=True))  # type: ignore[assignment]
     return size, dimension
+
+
+def dimension_of(unit: str) -> str:
+    """What a unit measures, in words: ``a time``, ``a rate``, ``a plain number``.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown unit, with the nearest.
+    """
+    return _NAMES.get(unit_of(unit)[1], f"in {unit}")
 
 
 def in_unit(text: str, unit: str, where: str) -> float:
@@ -89,11 +100,11 @@ def in_unit(text: str, unit: str, where: str) -> float:
     found = parts(text)
     if found is None:
         example = "" if unit == "1" else f": write 20.0, or '20 {unit}' as a text"
-        raise ParameterError(f"{where} must be {wanted.partition(' (')[0]}, got {text!r:.80}{example}")
+        raise ParameterError(f"{where} must be {wanted.partition(' (')[0]}, got {shown(text)}{example}")
     try:
         one, given = unit_of(found[1])
     except ParameterError as e:
         raise ParameterError(f"{where}: {e}") from None
     if given != dimension:
-        raise ParameterError(f"{where} must be {wanted}, got {text!r}, which is {_NAMES.get(given, 'in ' + found[1])}")
+        raise ParameterError(f"{where} must be {wanted}, got {shown(text)}, which is {dimension_of(found[1])}")
     return found[0] if one == size else found[0] * (one / size)

@@ -82,7 +82,7 @@ def _keywords(make: Any) -> tuple[list[str], bool]:
 
 def misfit(make: Any, args: Sequence[Any], given: dict[str, Any]) -> str:
     """What is wrong with a call, the nearest keyword to one that there is not included; empty if it fits."""
-    name = make.__name__ if isinstance(make, type) else make.__qualname__
+    name = make.__name__ if isinstance(make, type) else make.__qualname__.removesuffix(".__init__")
     try:
         known, openly = _keywords(make)
         wrong = [] if openly else [k for k in given if k not in known]
@@ -386,7 +386,7 @@ def find(kind: Kinds, word: str) -> Any:
     """
     kinds = _tuple(kind)
     if not isinstance(word, str):
-        raise ParameterError(f"{_article(kinds[0])} is found by its name or by 'module:Class', got {word!r:.80}")
+        raise ParameterError(f"{_article(kinds[0])} is found by its name or by 'module:Class', got {shown(word)}")
     if ":" in word:
         return _fitting(load(word), word, kinds)
     for k in kinds:

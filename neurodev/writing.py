@@ -52,3 +52,14 @@ def absolute(path: Any, name: str = "to") -> Path:
     if not words or "\0" in words:
         raise ParameterError(f"{name} must be the path of a file, such as 'map.sqlite', got {words!r}")
     return Path(os.path.abspath(words))
+
+
+def unfit(path: Path) -> str:
+    """Why no file can be written to a path, with the cure; empty if one can."""
+    if not path.parent.is_dir():
+        return f"the folder {str(path.parent)!r} does not exist: make it first, or name a file elsewhere"
+    if path.is_dir():
+        return f"{str(path)!r} is a folder: name a file in it, such as 'map.sqlite'"
+    if path.exists() and not path.is_file():
+        return f"{str(path)!r} is a device or a pipe: name an ordinary file"
+    return ""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neurodev import errors, jit, rng, units
+from neurodev import errors, jit, kernel_cache, rng, units
 from neurodev.noise import normals_of, uniforms_of
 from neurodev.params import ParameterInfo, asdict, check, describe, param
 
@@ -212,10 +212,10 @@ def package(tmp_path, monkeypatch):
     root.mkdir()
     for name, text in (("jit", ""), ("a", "from neurodev.b import f\n"), ("b", "def f(): ...\n"), ("c", "x = 1\n")):
         (root / f"{name}.py").write_text(text)
-    monkeypatch.setattr(jit, "PACKAGE", root)
+    monkeypatch.setattr(kernel_cache, "PACKAGE", root)
 
     def forget():
-        for cached in (jit._read, jit._files, jit.source_hash, jit.cache_path):
+        for cached in (kernel_cache._read, kernel_cache._files, kernel_cache.source_hash, kernel_cache.folder_of):
             cached.cache_clear()
 
     forget()
@@ -230,7 +230,7 @@ def test_compiled_code_never_outlives_a_source_it_uses(package):
 
     def hashes():
         forget()
-        return {name: jit.source_hash(root / f"{name}.py") for name in "abc"}
+        return {name: kernel_cache.source_hash(root / f"{name}.py") for name in "abc"}
 
     before = hashes()
     (root / "b.py").write_text("def f(): return 1\n")
@@ -242,10 +242,10 @@ def test_a_cache_that_cannot_be_written_gives_way(package, tmp_path, monkeypatch
     """First NEURODEV_CACHE_DIR, and the folder for temporary files where that is no folder."""
     root, forget = package
     monkeypatch.setenv("NEURODEV_CACHE_DIR", str(tmp_path / "own"))
-    assert jit.cache_path(str(root / "a.py")).is_relative_to(tmp_path / "own")
+    assert kernel_cache.folder_of(str(root / "a.py")).is_relative_to(tmp_path / "own")
     forget()
     (tmp_path / "file").write_text("")
     (tmp_path / "other").mkdir()
     monkeypatch.setenv("NEURODEV_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path / "other"))
-    assert jit.cache_path(str(root / "a.py")).is_relative_to(tmp_path / "other")
+    monkeypatch.setattr(kernel_cache.tempfile, "gettempdir", lambda: str(tmp_path / "other"))
+    assert kernel_cache.folder_of(str(root / "a.py")).is_relative_to(tmp_path / "other")

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from neurodev import jit
+from neurodev import jit, kernel_cache
 
 MODULE = """
 import sys
@@ -165,8 +165,8 @@ def test_a_cache_that_cannot_be_trusted_is_ignored_with_one_line(
 
     def look() -> tuple[int, list[str]]:
         """How often the cache was used by a new program, and what it said."""
-        jit.cache_path.cache_clear()
-        monkeypatch.setattr(jit, "_said", set())
+        kernel_cache.folder_of.cache_clear()
+        monkeypatch.setattr(kernel_cache, "_said", set())
         spec = importlib.util.spec_from_file_location("reading", tmp_path / "reading.py")
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)

@@ -25,7 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import F8, I8, Dataset, SpikeTrains
 from neurodev.data.events import npz
-from neurodev.data.recordings import length_of
 from neurodev.errors import ParameterError, shown
 from neurodev.params import check_memory, number, whole, wholes
 from neurodev.registry import registered
@@ -83,20 +82,16 @@ def cochlea(
     except (TypeError, ValueError):
         raise ParameterError(f"sound must be a list of finite numbers, got {shown(sound)}") from None
     n_channel = whole(n_channel, "n_channel", 1, 1 << 16)
-    sample_rate, lowest = number(sample_rate, "sample_rate", "Hz"), number(lowest, "lowest", "Hz")
-    window, hop, max_rate = number(window, "window", "ms"), number(hop, "hop", "ms"), number(max_rate, "max_rate", "Hz")
-    dynamic_range = number(dynamic_range, "dynamic_range")
+    sample_rate = number(sample_rate, "sample_rate", "Hz", above=0.0)
+    lowest, max_rate = number(lowest, "lowest", "Hz", low=0.0), number(max_rate, "max_rate", "Hz", above=0.0)
+    window, hop = number(window, "window", "ms", above=0.0), number(hop, "hop", "ms", above=0.0)
+    dynamic_range = number(dynamic_range, "dynamic_range", above=0.0)
     highest = None if highest is None else number(highest, "highest", "Hz")
     top = sample_rate / 2 if highest is None else highest
     if x.ndim != 1 or x.size == 0 or not np.all(np.isfinite(x)):
         raise ParameterError(f"sound must be a list of finite numbers, got shape {x.shape}")
-    if not (sample_rate > 0 and 0 <= lowest < top <= sample_rate / 2):
+    if not lowest < top <= sample_rate / 2:
         raise ParameterError(f"need 0 <= lowest < highest <= {sample_rate / 2} Hz, got {lowest} and {top}")
-    if not all(0 < v < np.inf for v in (window, hop, dynamic_range, max_rate)):
-        raise ParameterError(
-            "window, hop, dynamic_range and max_rate must be finite and above 0, got "
-            f"{window}, {hop}, {dynamic_range}, {max_rate}"
-        )
     n_frame = x.size / max(hop * sample_rate / 1e3, 1e-300)
     memory = n_frame * (8 * window * sample_rate / 1e3 + 16 * n_channel) + x.size * 1e-3 * max_rate * n_channel
     check_memory(
@@ -169,7 +164,7 @@ def spoken_digits(
     ParameterError
         If no recording is found, the speaker is unknown, or a file is damaged.
     """
-    duration = length_of(duration)
+    duration = number(duration, "duration", "ms", above=0.0)
     sounds, labels, speakers, takes, rate = _sounds(Path(path))
     if leave_out is not None and leave_out not in set(speakers.tolist()):
         raise ParameterError(f"there is no speaker {leave_out!r}: choose one of {sorted(set(speakers.tolist()))}")

@@ -57,9 +57,7 @@ class SpikeTrains(metaclass=Spoken):
                     f"{name} must be an array, got {shown(getattr(self, name))}: SpikeTrains.of makes trains of lists"
                 )
         t, c, o = as_times(self.times, "times"), wholes(self.cells, "cells"), wholes(self.offsets, "offsets")
-        duration, n_cell = number(self.duration, "duration", "ms"), whole(self.n_cell, "n_cell", 1)
-        if not 0.0 < duration < np.inf:
-            raise ParameterError(f"duration must be finite and above 0 ms, got {self.duration!r}")
+        duration, n_cell = number(self.duration, "duration", "ms", above=0.0), whole(self.n_cell, "n_cell", 1)
         if t.ndim != 1 or c.shape != t.shape or o.ndim != 1 or o.size < 1 or o[0] != 0 or o[-1] != t.size:
             raise ParameterError("times and cells must be of one length, and offsets must run from 0 to that length")
         if np.any(np.diff(o) < 0):

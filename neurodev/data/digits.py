@@ -32,9 +32,7 @@ def digits(test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     ParameterError
         If scikit-learn is not installed, or the fraction is not inside (0, 1).
     """
-    test_fraction = number(test_fraction, "test_fraction")
-    if not 0.0 < test_fraction < 1.0:
-        raise ParameterError(f"test_fraction must lie inside (0, 1), got {test_fraction}")
+    test_fraction = number(test_fraction, "test_fraction", above=0.0, below=1.0)
     try:
         from sklearn.datasets import load_digits
     except ImportError:

@@ -77,7 +77,7 @@ def bernoulli(
     -------
     (n, n_step, ...) uint8
     """
-    n_step, gain = whole(n_step, "n_step", 1), gain_of(gain)
+    n_step, gain = whole(n_step, "n_step", 1), number(gain, "gain", low=0.0)
     f = np.ascontiguousarray(_samples(x))
     flat = f.reshape(f.shape[0], math.prod(f.shape[1:]))
     which: I8 = np.arange(f.shape[0], dtype=np.int64) if samples is None else wholes(samples, "samples")
@@ -119,11 +119,9 @@ def latency(x: ArrayLike, longest: float, *, shortest: float = 0.0, threshold: f
         In [0, 1).
     """
     longest, shortest = number(longest, "longest", "ms"), number(shortest, "shortest", "ms")
-    threshold = number(threshold, "threshold")
-    if not (np.isfinite(longest) and 0.0 <= shortest < longest):
+    threshold = number(threshold, "threshold", low=0.0, below=1.0)
+    if not 0.0 <= shortest < longest:
         raise ParameterError(f"need 0 <= shortest < longest ms, got {shortest} and {longest}")
-    if not 0.0 <= threshold < 1.0:
-        raise ParameterError(f"threshold must lie in [0, 1), got {threshold}")
     f = _samples(x)
     flat = f.reshape(f.shape[0], math.prod(f.shape[1:]))
     sample, cell = np.nonzero(flat > threshold)
@@ -131,14 +129,6 @@ def latency(x: ArrayLike, longest: float, *, shortest: float = 0.0, threshold: f
     order = np.lexsort((cell, when, sample))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(sample, minlength=f.shape[0]))]).astype(np.int64)
     return SpikeTrains(when[order], cell[order].astype(np.int64), offsets, flat.shape[1], float(longest))
-
-
-def gain_of(gain: Any) -> float:
-    """A gain: finite and not negative."""
-    found = number(gain, "gain")
-    if not 0.0 <= found < np.inf:
-        raise ParameterError(f"gain must be finite and not negative, got {gain!r}")
-    return found
 
 
 def _samples(x: ArrayLike) -> F4:

@@ -25,9 +25,9 @@ from neurodev import rng
 from neurodev.data.cifar import CLASSES
 from neurodev.data.dataset import I8, Dataset, SpikeTrains, check_labels
 from neurodev.data.events import Events, checked, npz, read_events, read_npz, unrolled
-from neurodev.data.recordings import length_of, recordings
+from neurodev.data.recordings import recordings
 from neurodev.errors import ParameterError
-from neurodev.params import whole
+from neurodev.params import number, whole
 from neurodev.registry import registered
 
 GESTURES = (
@@ -253,7 +253,7 @@ def shd(
         import h5py  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         raise ParameterError("h5py is not installed: pip install 'neurodev[data]'") from None
-    duration = length_of(duration)
+    duration = number(duration, "duration", "ms", above=0.0)
     sets: list[tuple[SpikeTrains, I8]] = []
     for part, n in (("train", n_train), ("test", n_test)):
         file = _folder(path, "SHD", f"shd_{part}.h5") / f"shd_{part}.h5"

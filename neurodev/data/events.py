@@ -225,11 +225,9 @@ def pool(
     if not recordings:
         raise ParameterError("recordings is empty: give at least one")
     columns, rows = grid_of(cells)
-    refractory = number(refractory, "refractory", "ms")
-    if not 0 <= refractory < np.inf:
-        raise ParameterError(f"refractory must be finite and >= 0 ms, got {refractory!r}")
-    if longest is not None and not number(longest, "longest", "ms") > 0:
-        raise ParameterError(f"longest must be above 0 ms, got {longest!r}")
+    refractory = number(refractory, "refractory", "ms", low=0.0)
+    if longest is not None:
+        longest = number(longest, "longest", "ms", above=0.0, infinite=True)
     trains, sensor = [], None
     for k, given in enumerate(recordings):
         e = checked(given, f"recording {k}")
@@ -242,7 +240,7 @@ def pool(
         cell = e.p * (columns * rows) + e.y * rows // height * columns + e.x * columns // width
         t = (e.t_us - e.t_us[:1]) / 1e3
         if longest is not None:
-            keep = t < number(longest, "longest", "ms")
+            keep = t < longest
             t, cell = t[keep], cell[keep]
         if refractory > 0:
             keep = np.zeros(t.size, dtype=bool)

@@ -96,9 +96,7 @@ class Maze(metaclass=Spoken):
 
     def __init__(self, side: int = 10, walls: float = 0.35, seed: int = 0, patience: int = 4):
         self.side, self.patience = params.whole(side, "side", 2, 1000), params.whole(patience, "patience", 1)
-        self.walls, self.seed = params.number(walls, "walls"), rng.check_seed(seed)
-        if not 0.0 <= self.walls < 1.0:
-            raise ParameterError(f"walls must lie in [0, 1), got {walls!r}")
+        self.walls, self.seed = params.number(walls, "walls", low=0.0, below=1.0), rng.check_seed(seed)
         self.grid = _walled(self.side, self.walls, self.seed)
         self.cells = np.argwhere(~self.grid).astype(np.int64)
         number = np.full(self.grid.shape, -1, dtype=np.int64)

@@ -37,18 +37,10 @@ def recordings(
     events = list(events)
     if not events:
         raise ParameterError("events is empty: give at least one recording")
-    duration = length_of(duration)
+    duration = number(duration, "duration", "ms", above=0.0)
     grid = grid_of(checked(events[0], "recording 0").sensor_size if cells is None else cells)
     trains, _ = pool(events, grid, refractory=refractory, longest=duration)
     return SpikeTrains.of(trains, 2 * grid[0] * grid[1], float(duration), (grid[1], grid[0], 2))
-
-
-def length_of(duration: Any) -> float:
-    """A duration, ms, finite and above 0."""
-    found = number(duration, "duration", "ms")
-    if not 0.0 < found < np.inf:
-        raise ParameterError(f"duration must be finite and above 0 ms, got {duration!r}")
-    return found
 
 
 def tonic(

@@ -34,7 +34,7 @@ from neurodev.engine.loop.state import (
     State,
 )
 from neurodev.engine.network import PRECISIONS, Network, Population, Projection, Spines
-from neurodev.errors import BuildError, InvariantError, ParameterError
+from neurodev.errors import BuildError, InvariantError, ParameterError, shown
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import Mechanism, check_writers
 from neurodev.neurons.channels import FRAME
@@ -214,7 +214,7 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
         For what is not a dictionary of finite numbers, a name that the table keeps for itself, and a second fill.
     """
     if not isinstance(given, dict):
-        raise BuildError(f"{where}: {m.name}.columns() must return a dictionary of fill values, got {given!r:.60}")
+        raise BuildError(f"{where}: {m.name}.columns() must return a dictionary of fill values, got {shown(given, 60)}")
     for name, fill in given.items():
         if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
             raise BuildError(f"{where}: {m.name} cannot make a column {name!r}: choose another word")

@@ -10,7 +10,7 @@ from neurodev.errors import BuildError, ParameterError, nearest
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.neurons.drive import Drive
 from neurodev.neurons.model import NeuronModel
-from neurodev.params import as_number, describe
+from neurodev.params import describe, number
 from neurodev.units import hour
 
 
@@ -59,8 +59,8 @@ def check_clocks(tick: float, acceleration: float) -> tuple[float, float]:
     ParameterError
         If one is no positive number, or a tick too short to get on.
     """
-    tick = as_number(tick, "tick", "ms of life", above=0.0)
-    acceleration = as_number(acceleration, "acceleration", above=0.0, cure="1 is exact")
+    tick = number(tick, "tick", "ms of life", above=0.0)
+    acceleration = number(acceleration, "acceleration", above=0.0, cure="1 is exact")
     if tick / acceleration < SHORTEST_TICK:
         raise ParameterError(
             f"tick={tick:g} ms of life at acceleration {acceleration:g} is {tick / acceleration:g} ms of spikes, "
@@ -77,7 +77,7 @@ def check_duration(network: Network, duration: float, tick: float, acceleration:
     ParameterError
         For what is no positive number; with the least time that the run would take if that is months.
     """
-    duration = as_number(duration, "duration", "ms of life, e.g. 30*day", above=0.0)
+    duration = number(duration, "duration", "ms of life, e.g. 30*day", above=0.0)
     tick, acceleration = check_clocks(tick, acceleration)
     spike = duration / acceleration
     rate = sum(p.n * p.model.mean_rate_hz() for p in network.populations.values() if isinstance(p.model, Drive))

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurodev.arrays import F8, I8
 from neurodev.engine.network import Population
-from neurodev.errors import BuildError, SimulationError
+from neurodev.errors import BuildError, SimulationError, shown
 from neurodev.neurons.drive import Drive, Source
 
 SHORTEST_PERIOD = 1e-3  # ms of a chunk of a drive: a shorter one would be asked for without end
@@ -26,7 +26,7 @@ def bound(p: Population, seed: int) -> Source:
     if not hasattr(source, "chunk") or not isinstance(period, (int, float)) or not SHORTEST_PERIOD <= period < np.inf:
         raise BuildError(
             f"{type(p.model).__name__}.bind of {p.name!r} must return a source with chunk(k) and a period of at least "
-            f"{SHORTEST_PERIOD:g} ms, got {source!r:.60} with period {period!r}"
+            f"{SHORTEST_PERIOD:g} ms, got {shown(source, 60)} with period {period!r}"
         )
     return source
 

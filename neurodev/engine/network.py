@@ -15,8 +15,8 @@ from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
-from neurodev.params import as_count, as_flag, as_number, check_memory, door, param
-from neurodev.registry import Spoken, word_of
+from neurodev.params import check_memory, flag, number, one_of, param, whole
+from neurodev.registry import Spoken, spoken, word_of
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
 
@@ -54,9 +54,7 @@ _CELL, _SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the ver
 
 
 def _check_count(n: object, what: str) -> int:
-    count = as_count(
-        n, f"n, the size of population {what!r},", low=1, high=_MOST, cure="a population needs at least 1 cell"
-    )
+    count = whole(n, f"n, the size of population {what!r},", 1, _MOST, cure="a population needs at least 1 cell")
     check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
     return count
 
@@ -71,7 +69,7 @@ def _check_name(name: Any) -> str:
 def _check_numbers(value: Any, argument: str) -> Any:
     """A number, or a list of numbers as an array of its own that nobody can write to."""
     if not hasattr(value, "__len__") or isinstance(value, (str, bytes, dict)):
-        return as_number(value, argument)
+        return number(value, argument)
     try:
         given = np.asarray(value)
     except (TypeError, ValueError):
@@ -240,11 +238,11 @@ class Network:
     While a `Simulation` of it runs, until that is closed, a network cannot be changed: interventions change what runs.
     """
 
-    @door
+    @spoken
     def __init__(self, seed: int = 0, sheet: Sheet | None = None, *, together: bool = False) -> None:
         self._runs: dict[int, weakref.ref[Any]] = {}
         self.seed = rng.check_seed(seed)
-        self.together = as_flag(together, "together")
+        self.together = flag(together, "together")
         if sheet is not None and not isinstance(sheet, Sheet):
             raise ParameterError(f"sheet must be nd.Sheet(width, height), got {shown(sheet)}")
         self.sheet = sheet if sheet is not None else Sheet(1000.0, 1000.0)
@@ -281,7 +279,7 @@ class Network:
 
     # ------------------------------------------------------------------ building
 
-    @door
+    @spoken
     def add(
         self,
         model: NeuronModel | Drive,
@@ -316,10 +314,10 @@ class Network:
                 "model must be nd.LIF(...), another neuron model, or a drive such as nd.Poisson(...), got "
                 f"{shown(model)}"
             )
-        inhibitory = as_flag(inhibitory, "inhibitory")
+        inhibitory = flag(inhibitory, "inhibitory")
         role = _check_name(name) if name is not None else self._role(model, inhibitory)
         n = _check_count(n, role)
-        room = as_count(room, f"room of {role!r}", high=_MOST)
+        room = whole(room, f"room of {role!r}", 0, _MOST)
         check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
         if role in self.populations or role in self.projections:
             kind = "population" if role in self.populations else "projection"
@@ -338,7 +336,7 @@ class Network:
 
     def _positions(self, model: NeuronModel | Drive, n: int, role: str, positions: Any, jitter: float) -> F8:
         draw = rng.generator(self.seed, role, "positions")
-        jitter = as_number(jitter, f"jitter of {role!r}", "um", low=0.0)
+        jitter = number(jitter, f"jitter of {role!r}", "um", low=0.0)
         if positions is None and isinstance(model, Drive):
             own = model.positions(n, self.sheet, draw)
             if own is not None:
@@ -370,7 +368,7 @@ class Network:
             name, k = f"{word}{k}", k + 1
         return name
 
-    @door
+    @spoken
     def background(self, target: Population, drive: Background) -> None:
         """Give every neuron of `target` an independent Poisson input of its own."""
         self._open("net.background(...)", "nd.SetRate changes the rate of one that is there")
@@ -392,7 +390,7 @@ class Network:
             hint = nearest(population, names) if isinstance(population, str) else ""
             raise BuildError(f"{what} must be a population of this network ({names}), got {shown(population)}{hint}")
 
-    @door
+    @spoken
     def connect(
         self,
         source: Population,
@@ -437,18 +435,16 @@ class Network:
         self._mine(target, "target")
         if target.is_drive:
             raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
-        multapses, signed = as_flag(multapses, "multapses"), as_flag(signed, "signed")
+        multapses, signed = flag(multapses, "multapses"), flag(signed, "signed")
         weight = self._weight(source, weight, spines, signed)
         label = _check_name(name) if name is not None else f"{source.name}_{target.name}"
         if label in self.projections or label in self.populations:
             kind = "projection" if label in self.projections else "population"
             raise BuildError(f"there is already a {kind} named {label!r}; give another name=")
         rule = as_wiring(wiring)
-        number = float(rule.mean_inputs(source.n, target.n)) * target.n
-        check_memory(_SYNAPSE * number, f"projection {label!r} of {number:.3g} synapses", "connect fewer")
-        if not isinstance(weight_precision, str) or weight_precision not in PRECISIONS:
-            hint = nearest(weight_precision, PRECISIONS) if isinstance(weight_precision, str) else ""
-            raise ParameterError(f"weight_precision must be 'double' or 'single', got {shown(weight_precision)}{hint}")
+        synapses = float(rule.mean_inputs(source.n, target.n)) * target.n
+        check_memory(_SYNAPSE * synapses, f"projection {label!r} of {synapses:.3g} synapses", "connect fewer")
+        weight_precision = one_of(weight_precision, "weight_precision", PRECISIONS)
         projection = Projection(
             label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
             weight_precision=weight_precision,

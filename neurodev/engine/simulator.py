@@ -23,7 +23,7 @@ from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
-from neurodev.params import as_count, as_number
+from neurodev.params import number, whole
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
 from neurodev.structure.cause import Causes, cause_code
@@ -86,9 +86,9 @@ class Simulator:
         if not isinstance(self.network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(self.network)}")
         self.tick, self.acceleration = check_clocks(self.tick, self.acceleration)
-        self.start = as_number(self.start, "start", "ms of spikes")
+        self.start = number(self.start, "start", "ms of spikes")
         if self.events_per_tick is not None:
-            self.events_per_tick = as_count(self.events_per_tick, "events_per_tick", low=1, high=2**62)
+            self.events_per_tick = whole(self.events_per_tick, "events_per_tick", 1, 2**62)
         for q in self.network.projections.values():
             if q.mechanisms and q.spines is None and not np.size(q.weight):
                 raise BuildError(

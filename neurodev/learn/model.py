@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.core import doors
@@ -372,7 +373,7 @@ def _check_room(model: Group) -> None:
     pairs = {layer.name: float(layer.pairs) for layer in model.layers()}
     most = max(pairs, key=lambda name: pairs[name])
     what = f"the model ({sum(pairs.values()):.3g} weights, {pairs[most]:.3g} of them in {most!r})"
-    doors.room(what, doors.PAIR_BYTES * sum(pairs.values()), "n_out must be smaller")
+    params.check_memory(doors.PAIR_BYTES * sum(pairs.values()), what, "n_out must be smaller")
 
 
 def _refuse_twins(model: Group) -> None:

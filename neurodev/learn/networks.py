@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodev import params
 from neurodev.errors import ParameterError, nearest
 from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer
@@ -58,7 +59,7 @@ OUTPUT_WINDOW = 2.0  # half width, four thresholds; measured on 4,000 images of 
 
 
 def _wide(n: int, width: float) -> int:
-    return max(1, round(n * doors.number("width", width, above=0)))
+    return max(1, round(n * params.number(width, "width", above=0)))
 
 
 def _small_spike(window: float = 0.5) -> LIF:
@@ -73,7 +74,7 @@ def _output(layer: Linear, readout: str, spike: LIF | None = None) -> list[Layer
     the window of the hidden neurons that cost one class of MNIST, and four of Fashion-MNIST, in the first epochs of
     training; hence a wide one.  Currents (with a cross-entropy) always have a gradient.
     """
-    doors.one_of("readout", readout, READOUTS)
+    params.one_of(readout, "readout", READOUTS)
     return [layer] if readout == "currents" else [layer, spike or _small_spike(OUTPUT_WINDOW)]
 
 
@@ -145,7 +146,7 @@ def dpap_mnist(
     storage, density, readout, **words
         As in `sdsnn_mnist`.
     """
-    doors.yes_or_no("dendritic", dendritic), doors.yes_or_no("rectifiers", rectifiers)
+    params.flag(dendritic, "dendritic"), params.flag(rectifiers, "rectifiers")
     layer = Linear(hidden, gain=1.0, storage=storage, density=density, name="fc1")
     if rectifiers:
         readout = "currents"
@@ -180,7 +181,7 @@ def sdsnn_cifar10(
         Of `Sequential`: ``seed``, ``kind``.
     """
     how: dict[str, Any] = {"storage": storage, "density": density}
-    gate = Dendritic if doors.yes_or_no("dendritic", dendritic) else lambda layer: layer
+    gate = Dendritic if params.flag(dendritic, "dendritic") else lambda layer: layer
 
     def block(n: int, number: int) -> list[Layer]:
         repeat = [Repeat(steps)] if number == 1 else []
@@ -215,7 +216,7 @@ def stds_cifar10(
         As in `sdsnn_cifar10`.
     """
     how: dict[str, Any] = {"storage": storage, "density": density}
-    gate = Dendritic if doors.yes_or_no("dendritic", dendritic) else lambda layer: layer
+    gate = Dendritic if params.flag(dendritic, "dendritic") else lambda layer: layer
     spike = lambda: LIF.from_tau(2.0, 1.0, detach=True, surrogate=ARCTAN)
 
     def block(number: int) -> list[Layer]:
@@ -259,9 +260,9 @@ def fully_connected(
     gate_gain : float
         Gain of the initial gate.
     """
-    doors.one_of("readout", readout, READOUTS)
-    doors.number("threshold", threshold, above=0)
-    doors.yes_or_no("normed", normed), doors.yes_or_no("dendritic", dendritic)
+    params.one_of(readout, "readout", READOUTS)
+    params.number(threshold, "threshold", above=0)
+    params.flag(normed, "normed"), params.flag(dendritic, "dendritic")
     if isinstance(hidden, str) or not isinstance(hidden, (Sequence, np.ndarray)):
         raise ParameterError(f"hidden must be a list of numbers of neurons, got {hidden!r}")
     slopes: dict[Any, Surrogate] = {"rectangle": Surrogate("rectangle", threshold), "arctan": ARCTAN}

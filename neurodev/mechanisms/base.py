@@ -33,7 +33,7 @@ import numpy as np
 
 from neurodev import jit, params, rng
 from neurodev.arrays import B1, F8, I8, U4
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.registry import Registered, word_of
 from neurodev.structure.cause import Cause, declare
@@ -90,7 +90,7 @@ class Hot:
         for hook in (self.on_pre, self.on_post, self.catch_up):
             compiled = isinstance(hook, jit.CompiledHook) and hook.kind == "hook"
             if hook is not None and not (compiled if jit.ENABLED else callable(hook)):
-                raise BuildError(f"a hook must be a function decorated with neurodev.jit.hook, got {hook!r:.60}")
+                raise BuildError(f"a hook must be a function decorated with neurodev.jit.hook, got {shown(hook, 60)}")
         for tau in (*self.pre_traces, *self.post_traces):
             if not isinstance(tau, (int, float)) or not tau > 0:
                 raise BuildError(f"a trace needs a time constant > 0 ms (inf: it never decays), got {tau!r}")

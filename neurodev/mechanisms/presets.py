@@ -31,8 +31,6 @@ from neurodev.units import day
 Key = TypeVar("Key")
 Picked = TypeVar("Picked")
 
-WINDOWS = ("cranial", "thinned skull")
-
 
 class Band(NamedTuple):
     """A number that a preset must give."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.params import number
 
 F8 = NDArray[np.float64]
@@ -22,16 +22,7 @@ LATEST = 1_000_000.0  # epoch of a published run beyond which no sum goes
 
 
 def _share(x: float) -> float:
-    if not math.isfinite(number(x, "x")):
-        raise ParameterError(f"x must be a share of a schedule, got {x!r}")
-    return min(max(float(x), 0.0), 1.0)
-
-
-def _positive(name: str, value: float) -> float:
-    found = number(value, name)
-    if not (math.isfinite(found) and found > 0):
-        raise ParameterError(f"{name} must be a positive number, got {value!r}")
-    return found
+    return min(max(number(x, "x"), 0.0), 1.0)
 
 
 def cubic(x: float, first: float, last: float) -> float:
@@ -86,7 +77,8 @@ def exponential_rate(k: int, tau: float, scale: float = 1.0, until: float = 200.
     until : float
         Only epochs j before this one count.
     """
-    tau, scale, until = _positive("tau", tau), _positive("scale", scale), min(number(until, "until"), LATEST)
+    tau, scale = number(tau, "tau", above=0.0), number(scale, "scale", above=0.0)
+    until = min(number(until, "until", infinite=True), LATEST)
     j = np.arange(math.ceil(k / scale - 1e-9), math.ceil(min((k + 1) / scale, until) - 1e-9))
     return float(np.exp(-j / tau).sum())
 
@@ -113,10 +105,9 @@ def erdos_renyi(
     ParameterError
         If the density is out of range, or already used up by the layers that stay dense.
     """
-    if not 0 < number(density, "density") <= 1:
-        raise ParameterError(f"density must lie in (0, 1], got {density!r}")
+    density = number(density, "density", above=0.0, high=1.0)
     if not len(shapes) or any(not len(s) or not np.all(np.asarray(s) >= 1) for s in shapes):
-        raise ParameterError(f"shapes must be those of weight tensors, sizes of at least 1, got {list(shapes)!r:.80}")
+        raise ParameterError(f"shapes must be those of weight tensors, sizes of at least 1, got {shown(list(shapes))}")
     if dense is not None and len(dense) != len(shapes):
         raise ParameterError(f"dense must say of each of {len(shapes)} tensors whether it stays, got {len(dense)}")
     size = np.array([np.prod(s) for s in shapes], dtype=float)
@@ -142,7 +133,6 @@ def fewest_deaths(n_now: int, n_next: int, ratio: float) -> int:
     A round of n deaths and ``n_next - (n_now - n)`` births can only be carried out if there are no negative births
     (NDSNN, feasibility): then more die, and none are born.
     """
-    if not 0 <= number(ratio, "ratio") <= 1:
-        raise ParameterError(f"ratio must lie in [0, 1], got {ratio!r}")
+    ratio = number(ratio, "ratio", low=0.0, high=1.0)
     wanted = int(math.floor(ratio * n_now + 1e-9))
     return min(max(wanted, n_now - n_next, 0), n_now)

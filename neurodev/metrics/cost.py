@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.errors import ParameterError, shown
+from neurodev.errors import ParameterError
 from neurodev.metrics.given import indices, metric
 from neurodev.params import number, whole
 
@@ -32,9 +32,8 @@ def energy(additions: float, multiplications: float = 0.0) -> float:
     An estimate for hardware that does nothing else, after Horowitz 2014 (ISSCC, p. 10): 0.9 pJ an addition, 3.7 pJ a
     multiplication, 32-bit floating point, 45 nm.  It says nothing about the processor that ran this program.
     """
-    additions, multiplications = number(additions, "additions"), number(multiplications, "multiplications")
-    if not (additions >= 0 and multiplications >= 0):
-        raise ParameterError(f"numbers of operations cannot be negative, got {additions}, {multiplications}")
+    additions = number(additions, "additions", low=0.0)
+    multiplications = number(multiplications, "multiplications", low=0.0)
     return additions * ADDITION + multiplications * MULTIPLICATION
 
 
@@ -77,8 +76,7 @@ def information(table: ArrayLike, correct_bias: bool = True) -> float:
 @metric
 def information_per_operation(table: ArrayLike, operations: float) -> float:
     """Bits about the label for each synaptic operation, `operations` being those of all samples in the table."""
-    if not operations > 0:
-        raise ParameterError(f"operations must be positive, got {operations}")
+    operations = number(operations, "operations", above=0.0)
     return information(table) * float(np.asarray(table).sum()) / operations
 
 
@@ -99,8 +97,7 @@ def mean_and_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, fl
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or x.size == 0:
         raise ParameterError("values must be a list with one number a seed")
-    if not 0.0 < number(level, "level") < 1.0:
-        raise ParameterError(f"level must lie inside (0, 1), got {shown(level)}")
+    level = number(level, "level", above=0.0, below=1.0)
     if x.size == 1:
         return float(x[0]), float("nan")
     return float(x.mean()), float(t.ppf(0.5 + level / 2, x.size - 1) * x.std(ddof=1) / np.sqrt(x.size))

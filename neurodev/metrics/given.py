@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, shown
-from neurodev.params import number, whole, wholes
+from neurodev.params import whole, wholes
 from neurodev.registry import spoken
 
 T = TypeVar("T")
@@ -53,14 +53,6 @@ def couples(values: ArrayLike, where: str) -> F8:
     if a.ndim != 2 or a.shape[1] != 2:
         raise ParameterError(f"{where} must be (n, 2), got shape {a.shape}")
     return a
-
-
-def positive(value: Any, where: str) -> float:
-    """A finite number above 0."""
-    found = number(value, where)
-    if not 0.0 < found < np.inf:
-        raise ParameterError(f"{where} must be finite and above 0, got {value!r}")
-    return found
 
 
 def flags(values: ArrayLike, where: str) -> Any:

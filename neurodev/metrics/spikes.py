@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, shown
-from neurodev.metrics.given import couples, floats, metric, positive
+from neurodev.metrics.given import couples, floats, metric
 from neurodev.metrics.given import indices as places
-from neurodev.params import check_memory, whole
+from neurodev.params import check_memory, number, one_of, whole
 
 NAN = float("nan")
 
@@ -33,7 +33,7 @@ def rates_by_window(counts: NDArray[np.integer], tick_spike: float, ticks: int) 
     -------
     (n_window, n) ndarray, Hz
     """
-    ticks, tick_spike = whole(ticks, "ticks", 1), positive(tick_spike, "tick_spike")
+    ticks, tick_spike = whole(ticks, "ticks", 1), number(tick_spike, "tick_spike", "ms", above=0.0)
     n = counts.shape[0] // ticks
     if n == 0:
         return np.zeros((0, counts.shape[1]))
@@ -113,7 +113,7 @@ def highest_population_rate(times: ArrayLike, n_cells: int, width: float = 100.0
 
     The stretch slides: it begins at each spike in turn, so no grid of bins can cut a volley in two.
     """
-    t, width = np.sort(floats(times, "times", 1)), positive(width, "width")
+    t, width = np.sort(floats(times, "times", 1)), number(width, "width", "ms", above=0.0)
     if t.size == 0 or n_cells < 1:
         return 0.0
     held = np.searchsorted(t, t + width, side="left") - np.arange(t.size)
@@ -123,7 +123,7 @@ def highest_population_rate(times: ArrayLike, n_cells: int, width: float = 100.0
 @metric
 def population_rate(times: ArrayLike, n_cells: int, start: float, stop: float, width: float = 100.0) -> tuple[F8, F8]:
     """Rate (Hz, averaged over cells) in bins of `width` ms between `start` and `stop`: centres (ms) and rates."""
-    width = positive(width, "width")
+    width = number(width, "width", "ms", above=0.0)
     if not -np.inf < start <= stop < np.inf:
         raise ParameterError(f"start and stop must be finite times, start first, got {shown(start)} and {stop!r}")
     n = max(int(np.ceil((stop - start) / width - 1e-9)), 1)
@@ -308,8 +308,7 @@ def branching_ratio(found: Avalanches, how: str = "all") -> float:
     Sources: Harris 1948, doi 10.1214/aoms/1177730146; Beggs & Plenz 2003, doi 10.1523/JNEUROSCI.23-35-11167.2003.
     Where avalanches overlap, or only some of the cells are seen, both are biased.
     """
-    if how not in ("all", "first"):
-        raise ParameterError(f"how must be 'all' or 'first', got {shown(how)}")
+    how = one_of(how, "how", ("all", "first"))
     if not found.size.size:
         return NAN
     if how == "first":

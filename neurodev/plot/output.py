@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.writing import absolute, unfit
 
 _DATABASE = b"SQLite format 3\0"  # how run files begin
 
@@ -17,20 +18,16 @@ def checked(to: Any) -> Path:
     Raises
     ------
     ParameterError
-        For a folder, a device or pipe, a name in a folder that is not there, or a file that holds a run.
+        For what no file can be written to, or a file that holds a run.
     """
+    path = Path(os.path.realpath(absolute(to)))
     try:
-        path = Path(os.path.realpath(to))
-        there, kind = path.exists(), path.is_file()
-    except (TypeError, ValueError, OSError) as e:
-        raise ParameterError(f"cannot write to {to!r}: {e}; give the path of a file") from None
-    if path.is_dir():
-        raise ParameterError(f"cannot write to {str(to)!r}: it is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise ParameterError(f"cannot write to {str(to)!r}: there is no folder {str(path.parent)!r}; make it first")
-    if there and not kind:
-        raise ParameterError(f"cannot write to {str(to)!r}: it is a device or a pipe; name an ordinary file")
-    if kind:
+        why, there = unfit(path), path.is_file()
+    except OSError as e:  # a name that is too long
+        raise ParameterError(f"cannot write to {str(to)!r}: {e.strerror or e}; name another file") from None
+    if why:
+        raise ParameterError(f"cannot write: {why}")
+    if there:
         with path.open("rb") as file:
             holds = file.read(len(_DATABASE)) == _DATABASE
         if holds:

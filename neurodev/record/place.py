@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from neurodev.errors import RunFileError
 from neurodev.record.head import APPLICATION_ID, head_of
+from neurodev.writing import unfit
 
 _WITH = ("", "-wal", "-journal")  # what belongs to a database; -shm is made anew
 
@@ -23,11 +24,8 @@ def check_new(path: Path, overwrite: bool) -> None:
     RunFileError
         With what is there, and the cure.
     """
-    if not path.parent.is_dir():
-        raise RunFileError(f"the folder {str(path.parent)!r} does not exist: make it, or choose another to=")
-    if path.exists() and not path.is_file():
-        what = "a folder" if path.is_dir() else "a device or a pipe"
-        raise RunFileError(f"{str(path)!r} is {what}: give the name of a file, such as to='map.sqlite'")
+    if why := unfit(path):
+        raise RunFileError(why)
     if path.exists() and path.stat().st_size > 0 and not overwrite:
         _check_ours(path)
         if not _busy(path):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import RunFileError, nearest
+from neurodev.errors import RunFileError, nearest, shown
 from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION, Head, head_of
 from neurodev.record.proof import Tally, check_whole, expand, hash_of, item_size, proof_of
 from neurodev.structure.log import OLD_TERMS, LogBatch, concatenate, decode, empty
@@ -263,7 +263,7 @@ class Reader:
         for table in NEEDED:
             odd += [row[1] for row in db.execute(f"PRAGMA table_xinfo({table})") if row[6]]  # computed, not kept
         if odd:
-            raise self.damaged("the schema", f"{odd[0]!r:.60} is none of a run file")
+            raise self.damaged("the schema", f"{shown(odd[0], 60)} is none of a run file")
         if version < PROVEN and "identity" in tables:
             raise self.damaged("the head", f"format {version} has no identity")
         self._run_id, self._session = _identity(db) if version >= PROVEN else ("", 0)
@@ -301,20 +301,20 @@ class Reader:
 
     def _prove(self, table: str, fields: list[Any], given: Any) -> None:
         if not isinstance(given, int) or proof_of(self._run_id, table, *fields) != given:
-            raise ValueError(f"a row of {table}, {fields[0]!r:.60}, does not fit its checksum")
+            raise ValueError(f"a row of {table}, {shown(fields[0], 60)}, does not fit its checksum")
 
     def _list(self, name: Any, first: Any, count: Any, dtype: Any, columns: Any) -> None:
         """One row more of the table of arrays; rows of an array follow upon one another."""
         if not isinstance(name, str) or not all(isinstance(n, int) and n >= 0 for n in (first, count, columns)):
-            raise ValueError(f"a row of chunk, {name!r:.60}, does not say where it belongs")
+            raise ValueError(f"a row of chunk, {shown(name, 60)}, does not say where it belongs")
         item_size(dtype)
         array = self._arrays.get(name)
         if array is None or (array.rows == 0 and first == 0):
             array = self._arrays[name] = Array(dtype, columns)
         if (dtype, columns) != (array.dtype, array.columns):
-            raise ValueError(f"the array {name!r:.60} changes its type within")
+            raise ValueError(f"the array {shown(name, 60)} changes its type within")
         if first != array.rows:
-            raise ValueError(f"the array {name!r:.60} has rows {first} and on, but those before end at {array.rows}")
+            raise ValueError(f"the array {shown(name, 60)} has rows from {first} on, those before end at {array.rows}")
         array.rows, array.pieces = first + count, array.pieces + 1
 
     def _count(self, db: sqlite3.Connection, bounds: dict[str, int]) -> None:
@@ -478,7 +478,7 @@ class Reader:
         if isinstance(kept, dict):
             mine = kept.get(projection, {})
             if not isinstance(mine, dict):
-                raise self.damaged("item 'terms'", f"that of {projection!r} is {mine!r:.60}")
+                raise self.damaged("item 'terms'", f"that of {projection!r} is {shown(mine, 60)}")
             return {str(name): str(unit) for name, unit in mine.items()}
         # older files do not say; trainings had none
         return {} if self.item("kind", None) == "training" else dict.fromkeys(OLD_TERMS, "sd")

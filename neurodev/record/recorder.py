@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, nearest, shown
+from neurodev.errors import ParameterError
+from neurodev.params import one_of
 from neurodev.record.runfile import RunFile
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
@@ -19,9 +20,7 @@ _SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "born": "<
 
 def check_recording(spikes: Any, snapshot: Any = day) -> None:
     """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
-    if not isinstance(spikes, str) or spikes not in SPIKES:
-        hint = nearest(spikes, SPIKES) if isinstance(spikes, str) else ""
-        raise ParameterError(f"record must be one of {SPIKES}, got {shown(spikes)}{hint}")
+    one_of(spikes, "record", SPIKES)
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
         raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
 

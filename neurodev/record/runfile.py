@@ -28,7 +28,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import NeurodevError, RunFileError
+from neurodev.errors import NeurodevError, RunFileError, shown
 from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION
 from neurodev.record.place import Place, fold
 from neurodev.record.proof import NUMBERS, PIECE, Tally, hash_of, proof_of, squeeze
@@ -50,7 +50,6 @@ CREATE TABLE log (projection TEXT NOT NULL, tick INTEGER NOT NULL, events INTEGE
                   proof INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (projection, tick));
 CREATE TABLE checkpoint (tick INTEGER PRIMARY KEY, hash INTEGER NOT NULL, proof INTEGER NOT NULL, data BLOB NOT NULL);
 """
-_STALE = "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
 _SEAL_SECONDS = 3.0
 
 
@@ -60,7 +59,7 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
         return value.tolist()
-    raise RunFileError(f"a run file holds words and numbers only, not {type(value).__name__} ({value!r:.60})")
+    raise RunFileError(f"a run file holds words and numbers only, not {type(value).__name__} ({shown(value, 60)})")
 
 
 class RunFile(Reader):

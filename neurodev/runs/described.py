@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import shown
 from neurodev.record.runfile import RunFile
 
 LARGEST = 2**32  # cells of a population: sources are written with 32 bits
@@ -27,7 +28,7 @@ def number(file: RunFile, name: str, default: Any = ..., low: float = -math.inf)
         return value  # type: ignore[no-any-return]
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not whole or value < low or (low == 0.0 and value == 0.0):
-        raise file.damaged(f"item {name!r}", f"it is {value!r:.60}")
+        raise file.damaged(f"item {name!r}", f"it is {shown(value, 60)}")
     return float(value)
 
 
@@ -50,24 +51,26 @@ def network(file: RunFile) -> dict[str, Any]:
     for p in found["populations"]:
         name, n, room = p.get("name"), p.get("n"), p.get("room", 0)
         if not isinstance(name, str) or not _count(n) or n > LARGEST or not _count(room) or room > n:
-            raise file.damaged(what, f"the population {name!r:.60} has n={n!r:.60} and room={room!r:.60}")
+            raise file.damaged(
+                what, f"the population {shown(name, 60)} has n={shown(n, 40)} and room={shown(room, 40)}"
+            )
         if name in sizes:
-            raise file.damaged(what, f"two populations are called {name!r:.60}")
+            raise file.damaged(what, f"two populations are called {shown(name, 60)}")
         sizes[name] = n
     names = set()
     for q in found["projections"]:
         name = q.get("name")
         ends = [q.get(k) for k in ("source", "target")]
         if not isinstance(name, str) or name in names or not all(isinstance(e, str) and e in sizes for e in ends):
-            raise file.damaged(what, f"the projection {name!r:.60} joins {ends!r:.60}")
+            raise file.damaged(what, f"the projection {shown(name, 60)} joins {shown(ends, 60)}")
         if not isinstance(q.get("spines"), (dict, type(None))) or not isinstance(q.get("uses", []), list):
-            raise file.damaged(what, f"the projection {name!r:.60} does not say what is on it")
+            raise file.damaged(what, f"the projection {shown(name, 60)} does not say what is on it")
         if not all(isinstance(use, dict) for use in q.get("uses", [])):
-            raise file.damaged(what, f"the projection {name!r:.60} uses {q['uses']!r:.60}")
+            raise file.damaged(what, f"the projection {shown(name, 60)} uses {shown(q['uses'], 60)}")
         names.add(name)
     sheet = found.get("sheet", [1.0, 1.0])
     if not isinstance(sheet, list) or len(sheet) != 2 or not all(isinstance(x, (int, float)) for x in sheet):
-        raise file.damaged(what, f"its sheet is {sheet!r:.60}")
+        raise file.damaged(what, f"its sheet is {shown(sheet, 60)}")
     return found
 
 
@@ -80,7 +83,7 @@ def provenance(file: RunFile) -> dict[str, Any]:
     found = file.provenance()
     versions = found.get("versions")
     if "versions" in found and not isinstance(versions, dict):
-        raise file.damaged("the provenance", f"its versions are {versions!r:.60}")
+        raise file.damaged("the provenance", f"its versions are {shown(versions, 60)}")
     return found
 
 
@@ -129,7 +132,7 @@ def words(file: RunFile, name: str) -> list[str]:
     """An item that is a list of words; empty if there is none."""
     found = file.item(name, [])
     if not isinstance(found, list) or not all(isinstance(w, str) for w in found):
-        raise file.damaged(f"item {name!r}", f"it is {found!r:.60}")
+        raise file.damaged(f"item {name!r}", f"it is {shown(found, 60)}")
     return found
 
 
@@ -144,15 +147,15 @@ def training(file: RunFile) -> dict[str, Any]:
     found = file.item("training")
     what = "item 'training'"
     if not isinstance(found, dict):
-        raise file.damaged(what, f"it is {found!r:.60}")
+        raise file.damaged(what, f"it is {shown(found, 60)}")
     for kind, names in (
         (int, ("n_train", "n_test", "epochs", "batch")), (str, ("data", "encoder", "optimiser", "loss")),
         (list, ("methods", "layers")),
     ):  # fmt: skip
         for name in names:
             if not isinstance(found.get(name), kind):
-                raise file.damaged(what, f"{name} is {found.get(name)!r:.60}")
+                raise file.damaged(what, f"{name} is {shown(found.get(name), 60)}")
     for name in ("methods", "layers"):
         if not all(isinstance(w, str) for w in found[name]):
-            raise file.damaged(what, f"{name} is {found[name]!r:.60}")
+            raise file.damaged(what, f"{name} is {shown(found[name], 60)}")
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from neurodev.mechanisms.trophic_factor import TrophicFactor
 from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import HIGHEST_RATE
 from neurodev.neurons.model import NeuronModel
-from neurodev.params import as_flag, as_number, check_call
+from neurodev.params import flag, number
 from neurodev.registry import Registered
 from neurodev.structure import selection
 from neurodev.structure.cause import cause_code
@@ -79,12 +79,6 @@ def _settled(sim: Simulator, q: Projection) -> bool:
 class Intervention(Registered, ABC, kind="intervention"):
     """Base of all interventions."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """An argument that it does not have is refused with the nearest."""
-        if args or kwargs:  # none: a copy is being made
-            check_call(cls.__init__, (None, *args), kwargs, cls.__name__)
-        return super().__new__(cls)
-
     @abstractmethod
     def check(self, sim: Simulator) -> None:
         """Refuse at the door what could not be done later."""
@@ -112,7 +106,7 @@ class Silence(Intervention):
     def check(self, sim: Simulator) -> None:
         """The population exists."""
         _population(sim, self.population)
-        self.on = as_flag(self.on, "Silence.on")
+        self.on = flag(self.on, "Silence.on")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
@@ -149,7 +143,7 @@ class Block(Intervention):
     def check(self, sim: Simulator) -> None:
         """The mechanism is in use there."""
         self._pair(sim)
-        self.on = as_flag(self.on, "Block.on")
+        self.on = flag(self.on, "Block.on")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
@@ -173,7 +167,7 @@ class SetRate(Intervention):
         """The population has a background, the rate is not negative."""
         p = _population(sim, self.population)
         cure = "0 stops the background, Silence the population"
-        self.rate_hz = as_number(self.rate_hz, "SetRate.rate_hz", "Hz", low=0.0, high=HIGHEST_RATE, cure=cure)
+        self.rate_hz = number(self.rate_hz, "SetRate.rate_hz", "Hz", low=0.0, high=HIGHEST_RATE, cure=cure)
         if all(q is not p for q, _ in sim.network.backgrounds):
             raise BuildError(f"{p.name!r} has no background: net.background({p.name}, nd.Background(...))")
 
@@ -315,8 +309,8 @@ class AddSynapses(Intervention):
         given = self.weight if np.ndim(self.weight) else [self.weight]
         low = -LARGEST if q.signed else 0.0
         cure = "synapses have the sign of their source population" if not q.signed else ""
-        unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
-        values = np.array([as_number(w, "AddSynapses.weight", unit, low=low, high=LARGEST, cure=cure) for w in given])
+        unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else "1"
+        values = np.array([number(w, "AddSynapses.weight", unit, low=low, high=LARGEST, cure=cure) for w in given])
         if values.size not in (1, n):
             raise ParameterError(f"AddSynapses.weight must be a number or a list of {n}, got {values.size} values")
         sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
@@ -330,7 +324,7 @@ class AddSynapses(Intervention):
         if self.delay is None:
             return np.zeros(n, dtype=np.int64)
         given = self.delay if np.ndim(self.delay) else [self.delay]
-        values = np.array([as_number(d, "AddSynapses.delay", "ms", above=0.0) for d in given])
+        values = np.array([number(d, "AddSynapses.delay", "ms", above=0.0) for d in given])
         if values.size not in (1, n):
             raise ParameterError(f"AddSynapses.delay must be a number or a list of {n}, got {values.size} values")
         lane = np.argmin(np.abs(delays[None, :] - values[:, None]), axis=1)
@@ -407,7 +401,7 @@ class Infuse(Intervention):
         """The projection has a factor; the rate is not negative."""
         _, _, targets = _factor(sim, self.projection, self.targets, "Infuse")
         self.targets = None if self.targets is None else targets
-        self.rate = as_number(self.rate, "Infuse.rate", "1/day", low=0.0, high=_MOST_INFUSED)
+        self.rate = number(self.rate, "Infuse.rate", "1/day", low=0.0, high=_MOST_INFUSED)
 
     def apply(self, sim: Simulator) -> None:
         """From the next tick on."""
@@ -427,7 +421,7 @@ class Antagonise(Intervention):
         """The projection has a factor; the share lies in [0, 1]."""
         _, _, targets = _factor(sim, self.projection, self.targets, "Antagonise")
         self.targets = None if self.targets is None else targets
-        self.share = as_number(self.share, "Antagonise.share", low=0.0, high=1.0)
+        self.share = number(self.share, "Antagonise.share", low=0.0, high=1.0)
 
     def apply(self, sim: Simulator) -> None:
         """From the next tick on."""

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from neurodev.engine.checks import approximations, check_duration, mechanisms_of
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator, TickReport
-from neurodev.errors import ParameterError, SimulationError, nearest, shown
-from neurodev.params import as_flag, as_number, check_memory, door
+from neurodev.errors import ParameterError, SimulationError, shown
+from neurodev.params import check_memory, flag, number, one_of
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
+from neurodev.registry import spoken
 from neurodev.runs.run import Run
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
@@ -34,7 +35,6 @@ from neurodev.writing import absolute
 _FLUSH_SECONDS = 2.0
 _FLUSH_BYTES = 1 << 26  # of spikes that are gathered at most
 _STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
-_CLOCKS = ("life", "spike")
 _SHORTEST_PROBE = 1e-3  # ms between two samples of a probe
 _PIECE = 2000.0  # ms of spikes between two looks at keyboard, clock and progress bar, in a tick of a minute
 _LEAST_PIECE = 1.0  # ms
@@ -77,7 +77,7 @@ class Simulation:
     drive it, one at a time.
     """
 
-    @door
+    @spoken
     def __init__(
         self,
         network: Network,
@@ -97,7 +97,7 @@ class Simulation:
         check_recording(record)  # before an older run of that name makes way
         if not isinstance(study, str):
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
-        self._progress, overwrite = as_flag(progress, "progress"), as_flag(overwrite, "overwrite")
+        self._progress, overwrite = flag(progress, "progress"), flag(overwrite, "overwrite")
         self.path = absolute(scratch_file() if to is None else to)
         self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
         self._schedule: list[tuple[float, int, Intervention]] = []
@@ -255,7 +255,7 @@ class Simulation:
         finally:
             self._busy.release()
 
-    @door
+    @spoken
     def at(self, when: float, what: Intervention, *, clock: str = "life") -> Simulation:
         """Schedule an intervention at a life time (or a spike time, with ``clock="spike"``), ms.
 
@@ -271,9 +271,8 @@ class Simulation:
         """
         if not isinstance(what, Intervention):
             raise ParameterError(f"what must be an intervention such as nd.Silence(retina), got {shown(what)}")
-        if clock not in _CLOCKS:
-            raise ParameterError(f"clock must be 'life' or 'spike', got {shown(clock)}{nearest(str(clock), _CLOCKS)}")
-        when = as_number(when, "when", "ms")
+        clock = one_of(clock, "clock", ("life", "spike"))
+        when = number(when, "when", "ms")
         with self._alone("schedule an intervention"):
             spike = when / self.simulator.acceleration if clock == "life" else when
             if not np.isfinite(spike) or spike < self.spike - slack(self.spike):
@@ -291,7 +290,7 @@ class Simulation:
                 self.file.set_item("provenance", {"sources": self._foreign})
         return self
 
-    @door
+    @spoken
     def probe(self, what: Any, signal: str = "V", *, every: float = 1.0, cells: Any = None, uids: Any = None) -> Probe:
         """Sample a signal of cells or a quantity of synapses, every `every` ms of spikes; see `Probe`.
 
@@ -306,7 +305,7 @@ class Simulation:
         uids : list of int, optional
             Only these synapses of a projection.
         """
-        every = as_number(every, "every", "ms", above=0.0)
+        every = number(every, "every", "ms", above=0.0)
         if every < _SHORTEST_PROBE:
             raise ParameterError(f"every must be at least {_SHORTEST_PROBE:g} ms, got {every!r}")
         with self._alone("make a probe"):
@@ -314,7 +313,7 @@ class Simulation:
             self._probes.append((self.spike + every, every, p))
         return p
 
-    @door
+    @spoken
     def run(self, duration: float) -> Simulation:
         """Run for `duration` of life time, ms; Ctrl-C leaves a sealed, readable run."""
         with self._alone("run"):
@@ -441,7 +440,7 @@ class Simulation:
         return Run(self.path)
 
 
-@door
+@spoken
 def simulate(network: Network, duration: float, **options: Any) -> Run:
     """Run a network for `duration` of life time (ms) and return the run.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import I8, U4, U8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 
 SPARE = 1024  # entries of the dead that are kept in any case
 
@@ -27,7 +27,7 @@ def as_uids(uids: ArrayLike) -> U8:
     """
     given = np.atleast_1d(np.asarray(uids))
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise ParameterError(f"uids must be whole numbers, got {uids!r:.60}; those of a table are table.uid[slots]")
+        raise ParameterError(f"uids must be whole numbers, got {shown(uids, 60)}; a table has them as uid[slots]")
     return np.where(given < 0, 0, given).astype(np.uint64)  # nobody is called 0
 
 

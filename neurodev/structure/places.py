@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 
 from neurodev.arrays import F8, U8
-from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.params import check, number, param
 from neurodev.registry import Registered, Spoken
@@ -51,9 +50,7 @@ def grid(n: int, sheet: Sheet, jitter: float, draw: np.random.Generator) -> F8:
 
     If `n` has no factorisation near the sheet's shape (a prime, say), a larger grid is thinned at random.
     """
-    jitter = number(jitter, "jitter", "um")
-    if not 0 <= jitter < np.inf:
-        raise ParameterError(f"jitter must be finite and >= 0 um, got {jitter!r}")
+    jitter = number(jitter, "jitter", "um", low=0.0)
     columns, rows = grid_shape(n, sheet.width, sheet.height)
     ratio = (sheet.width / columns) / (sheet.height / rows)
     keep = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.structure.cause import cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
 from neurodev.structure.table import Table, whole_numbers
@@ -38,7 +38,7 @@ def _numbers(what: str, values: Any, n: int, kind: type) -> NDArray[Any]:
     try:
         a = np.asarray(values)
     except ValueError:
-        raise ParameterError(f"{what} must be a list of numbers, got {values!r:.60}") from None
+        raise ParameterError(f"{what} must be a list of numbers, got {shown(values, 60)}") from None
     if a.ndim != 1 or (a.size and a.dtype.kind not in "iuf"):
         raise ParameterError(f"{what} must be a list of numbers, got {a.dtype} of shape {a.shape}")
     if a.size not in (0, n):

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import B1, F8, I8, U4, Floats
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.structure import store
 from neurodev.structure.index import UidIndex, as_uids
 from neurodev.structure.loading import check_rows, check_shapes
@@ -67,7 +67,7 @@ def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
     try:
         a = np.asarray(values)
     except ValueError:
-        raise ParameterError(f"{what} must be a list of whole numbers, got {values!r:.60}") from None
+        raise ParameterError(f"{what} must be a list of whole numbers, got {shown(values, 60)}") from None
     if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):
         cure = ": np.flatnonzero(mask) lists what a mask marks" if a.dtype == np.bool_ else ""
         raise ParameterError(f"{what} must be a list of whole numbers, got {a.dtype} of shape {a.shape}{cure}")

@@ -7,20 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import neurodev.units as units
-from neurodev import registry
-from neurodev.errors import StudyError, nearest
+from neurodev import registry, units
+from neurodev.errors import ParameterError, StudyError
+from neurodev.quantity import WORDS, dimension_of, in_unit, parts, unit_of
 
 Units = tuple[str, ...] | None
 
-_UNIT = {k: v for k, v in vars(units).items() if isinstance(v, float)}
-_QUANTITY = re.compile(r"^\s*([-+]?[\d.][\d._]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]\w*)\s*$")
-# the words of each dimension; the first is the unit in which neurodev reckons
-DIMENSIONS: dict[str, tuple[str, ...]] = {
-    "time": ("ms", "us", "second", "minute", "hour", "day"), "voltage": ("mV", "volt"), "length": ("um", "mm"),
-    "volume": ("um3",), "current": ("pA", "nA"), "capacitance": ("pF",), "conductance": ("nS",), "rate": ("Hz",),
-}  # fmt: skip
-_DIMENSION = {word: name for name, words in DIMENSIONS.items() for word in words}
 WEIGHT: Units = ("mV", "pA", "nS")
 TIME: Units = ("ms",)
 # what parameters are that do not say their unit themselves
@@ -28,10 +20,6 @@ _BY_NAME: dict[str, Units] = {
     "weight": WEIGHT, "max_rate": ("Hz",),
     **dict.fromkeys(("delay", "delays", "duration", "refractory", "trains"), TIME),
 }  # fmt: skip
-
-
-def _dimension(word: str) -> str:
-    return _DIMENSION.get(word, "")
 
 
 def quantity(value: Any, meant: Units = None) -> Any:
@@ -45,30 +33,32 @@ def quantity(value: Any, meant: Units = None) -> Any:
     Raises
     ------
     StudyError
-        For an unknown unit, with the nearest; for one of another dimension; for a number that is none.
+        For an unknown unit, with the nearest; for one of another dimension.
     """
     if isinstance(value, list):
         return [quantity(v, meant) for v in value]
-    if not isinstance(value, str) or not (m := _QUANTITY.match(value)):
+    found = parts(value) if isinstance(value, str) else None
+    if found is None:
         return value
-    if m[2] not in _UNIT:
-        raise StudyError(f"unknown unit {m[2]!r} in {value!r}{nearest(m[2], _UNIT)}; units are {sorted(_UNIT)}")
+    number, word = found
     try:
-        number = float(m[1])
-    except ValueError:
-        raise StudyError(f"{m[1]!r} in {value!r} is no number; write one such as '1.5 {m[2]}'") from None
-    if meant is not None and _dimension(m[2]) not in {_dimension(u) for u in meant if _dimension(u)}:
-        raise StudyError(f"{value!r} is a {_dimension(m[2])}, but {_told(meant)}")
-    return number * _UNIT[m[2]]
+        size, dimension = unit_of(word)
+    except ParameterError as e:
+        raise StudyError(f"{value!r}: {e}") from None
+    if not meant and word not in WORDS:  # a composed unit is left to whom the value is for
+        return value
+    if meant is None:
+        return number * float(getattr(units, word, size))
+    for unit in meant:
+        if unit_of(unit)[1] == dimension:
+            return in_unit(value, unit, "it")
+    raise StudyError(f"{value!r} is {dimension_of(word)}, but {_told(meant)}")
 
 
 def _told(meant: tuple[str, ...]) -> str:
     """What is meant instead."""
-    named = [(_dimension(u), u) for u in meant if _dimension(u)]
-    if not named:
-        said = f" ({meant[0]})" if meant and meant[0] != "1" else ""
-        return f"a plain number{said} is meant here, without a unit"
-    return f"a {' or a '.join(f'{d} ({u!r})' for d, u in named)} is meant here"
+    named = [f"{dimension_of(u)} ({u!r})" for u in meant if u != "1"]
+    return f"{' or '.join(named)} is meant here" if named else "a plain number is meant here, without a unit"
 
 
 def number(value: Any, meant: Units, what: str) -> float:

@@ -19,6 +19,7 @@ from neurodev.registry import Kinds
 from neurodev.studies import blame, writing
 from neurodev.studies.lines import lines_of
 from neurodev.studies.quantities import quantity, units_of
+from neurodev.writing import printable
 
 Place = tuple[str | int, ...]
 
@@ -82,7 +83,7 @@ class Study:
         if writing.same(self.text, table):
             return Study(self.text, table, self.path, dict(self.overrides))
         words = [f"--set {'.'.join(map(str, k))}={v}" for k, v in self.overrides.items()]
-        head = "".join(f"# {writing.printable(w)}\n" for w in (f"{Path(self.path).name}, as it was run", *words))
+        head = "".join(f"# {printable(w, lines=False)}\n" for w in (f"{Path(self.path).name}, as it was run", *words))
         text = head + writing.written(table)
         return Study(text, table, self.path, dict(self.overrides))
 

@@ -12,11 +12,6 @@ from typing import Any
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 
 
-def printable(words: str) -> str:
-    """Words as a line of a comment: nothing in it ends the line or cannot be written."""
-    return "".join(c if c.isprintable() else " " for c in words)
-
-
 def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 

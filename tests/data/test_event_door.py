@@ -148,7 +148,7 @@ def test_a_pool_that_rests_is_the_slow_one() -> None:
         (([1.0, 2.0, 3.0, 2.5], [0] * 4, [0, 2, 4], 1, 5.0), "times of sample 1 do not ascend"),
         (([1.0], [0.7], [0, 1], 1, 5.0), "cells must be whole numbers, got 0.7"),
         (([1.0], [0], [0, 1], 1.5, 5.0), "n_cell must be a whole number"),
-        (([1.0], [0], [0, 1], 1, 0.0), "duration must be finite and above 0"),
+        (([1.0], [0], [0, 1], 1, 0.0), "duration must be a positive number of ms"),
         (([1.0], [0], [0, 1], 1, "3 mV"), "duration must be a number in ms"),
         ((["a"], [0], [0, 1], 1, 5.0), "times must be a number or an array of numbers"),
         (([1.0], [0], [0, 0.5, 1], 1, 5.0), "offsets must be whole numbers"),

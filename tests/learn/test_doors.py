@@ -113,7 +113,7 @@ def test_kind_of_a_model(kind):
 )  # fmt: skip
 def test_what_no_memory_holds_is_refused_with_an_estimate(make):
     """Before any of it is made."""
-    with pytest.raises(ParameterError, match="would take about .* GiB, this machine has"):
+    with pytest.raises(ParameterError, match="would take at least .* GiB, and this machine has"):
         make()
 
 

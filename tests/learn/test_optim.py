@@ -111,7 +111,7 @@ def test_schedules():
     [
         (lambda: SGD(0.0), "rate must be a positive number, got 0.0"),
         (lambda: Adam(math.nan), "rate must be a positive number, got nan"),
-        (lambda: AdamW("fast"), "rate must be a positive number, got 'fast'"),
+        (lambda: AdamW("fast"), "rate must be a plain number, got 'fast'"),
         (lambda: cosine(final=2.0), r"final must lie in \[0, 1\]"),
         (lambda: cosine(warm_up=1.0), r"warm_up must lie in \[0, 1\)"),
         (lambda: staircase(0.0), r"every must lie in \(0, 1\]"),

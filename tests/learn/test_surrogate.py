@@ -54,7 +54,7 @@ def test_doors():
     assert as_surrogate(s) is s and as_surrogate("arctan") == Surrogate("arctan")
     with pytest.raises(ParameterError, match="did you mean 'triangle'"):
         as_surrogate("triangel")
-    with pytest.raises(ParameterError, match="alpha must be positive, got 0"):
+    with pytest.raises(ParameterError, match="alpha must be a positive number, got 0"):
         Surrogate.from_alpha(0)
     with pytest.raises(ParameterError, match="width"):
         Surrogate("rectangle", 0.0)

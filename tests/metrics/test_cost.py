@@ -49,9 +49,9 @@ def test_interval_of_the_mean() -> None:
 
 
 def test_doors() -> None:
-    with pytest.raises(ParameterError, match="cannot be negative"):
+    with pytest.raises(ParameterError, match="additions must be a number >= 0"):
         cost.energy(-1)
     with pytest.raises(ParameterError, match="one length"):
         cost.confusion([0, 1], [0], 2)
-    with pytest.raises(ParameterError, match="operations must be positive"):
+    with pytest.raises(ParameterError, match="operations must be a positive number"):
         cost.information_per_operation(np.eye(2), 0)

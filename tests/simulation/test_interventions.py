@@ -117,7 +117,7 @@ def test_what_can_never_be_done_is_refused_when_it_is_scheduled(case: str) -> No
 
 def test_arguments_that_there_are_not_are_named_with_the_nearest() -> None:
     for call, match in (
-        (lambda: nd.Lesion("e", neuron=[1]), "Lesion has no argument 'neuron' .did you mean 'neurons'"),
+        (lambda: nd.Lesion("e", neuron=[1]), "Lesion has no parameter 'neuron' .did you mean 'neurons'"),
         (lambda: nd.AddSynapses("q", [0], [0], wieght=1.0), "did you mean 'weight'"),
         (lambda: nd.RemoveSynapses("q", [1], [0], [0], "lesion", 3), "RemoveSynapses: too many"),
         (lambda: nd.SetRate("e"), "SetRate: missing a required argument: 'rate_hz'"),

@@ -83,7 +83,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "every text": ({"what": "e", "every": "1"}, "every must be"),
     "every true": ({"what": "e", "every": True}, "every must be"),
     "without end": ({"what": "e", "every": 1e-12}, "every must be at least 0.001 ms"),
-    "misspelt": ({"what": "e", "evry": 1.0}, "no argument 'evry' .did you mean 'every'"),
+    "misspelt": ({"what": "e", "evry": 1.0}, "no parameter 'evry' .did you mean 'every'"),
 }
 
 

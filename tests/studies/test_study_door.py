@@ -12,6 +12,7 @@ import pytest
 import neurodev.units as units
 from neurodev.cli import main
 from neurodev.errors import StudyError
+from neurodev.quantity import WORDS
 from neurodev.studies import development, quantities, reading, training
 
 BASE = """seed = 1
@@ -34,7 +35,7 @@ tick = "100 ms"
 LESION = '[[at]]\nkind = "Lesion"\npopulation = "exc"\n'
 # (what is replaced, by what, what the message says); an empty first word appends
 WRONG: dict[str, tuple[str, str, str]] = {
-    "number with two points": ('"1 second"', '"1.5.2 second"', "line 15.*'1.5.2' in '1.5.2 second' is no number"),
+    "number with two points": ('"1 second"', '"1.5.2 second"', "line 15.*must be a number.*got '1.5.2 second'"),
     "duration is a voltage": ('"1 second"', '"1 mV"', "line 15.*is a voltage, but a time"),
     "duration is true": ('"1 second"', "true", "line 15.*must be a number"),
     "duration is a date": ('"1 second"', "1979-05-27", "line 15.*must be a number"),
@@ -123,7 +124,7 @@ def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["run", "a\0b"], "cannot be read"),
         (["ablate", str(tmp_path)], "is a folder"),
         (["train", str(tmp_path)], "is a folder"),
-        (["new", str(tmp_path / "a" / "b")], "there is no folder"),
+        (["new", str(tmp_path / "a" / "b")], "does not exist: make it first"),
         (["new", ""], "is no name"),
         (["run", str(tmp_path / "latin"), "--set", "x"], "needs KEY=VALUE"),
     ):
@@ -168,7 +169,10 @@ def test_studies_of_training(text: str, match: str, tmp_path: Path) -> None:
 def test_every_unit_has_a_dimension() -> None:
     """A unit without one would be taken for whatever is meant."""
     words = {k for k, v in vars(units).items() if isinstance(v, float)}
-    assert words == {w for d in quantities.DIMENSIONS.values() for w in d}
+    assert words == set(WORDS) - {"mM", "uM"}  # of which units knows no floats
+    assert quantities.quantity("1_000 uM", ("mM",)) == 1.0 and quantities.quantity("14 /day", ("1/day",)) == 14.0
+    assert quantities.quantity("14 /day", ()) == "14 /day"  # Infuse(rate=) converts it
+    assert quantities.quantity("5 Hz") == quantities.quantity("5 Hz", ("Hz",)) == 5.0  # a user's own says no unit
     assert quantities.quantity("2 minute", ("ms",)) == 120_000.0 and quantities.quantity("1 nA", ("pA",)) == 1000.0
     assert quantities.quantity(["1 ms", 2.0, "word"]) == [1.0, 2.0, "word"]
 

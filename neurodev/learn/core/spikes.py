@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import params
 from neurodev.arrays import I8, U1, U4, Array, Int
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.learn.core import doors
 
@@ -229,16 +230,14 @@ def _layout(word: str) -> str:
     if word == "lanes":
         warnings.warn("layout='lanes' is called 'units' now", DeprecationWarning, stacklevel=3)
         return "units"
-    if word not in ("rows", "units"):
-        raise ParameterError(f"layout must be 'rows' or 'units', got {word!r}")
-    return word
+    return params.one_of(word, "layout", ("rows", "units"))
 
 
 def _check_spans(spans: Any, batch: int, shape: tuple[int, ...]) -> None:
     if spans is None:
         return
     if len(shape) != 3 or np.shape(spans) != (batch, shape[0], 2) or spans.dtype != np.int32:
-        raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {doors.shown(spans)}")
+        raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {shown(spans)}")
     if spans.min() < 0 or spans.max() > shape[1]:
         raise ParameterError(f"spans must be pixels in [0, {shape[1]}], got {spans.min()} to {spans.max()}")
 
@@ -287,9 +286,9 @@ class Spikes:
         spans: Spans | None = None,
     ):
         shape = doors.shape_of("shape", shape)
-        steps, batch = doors.whole("steps", steps), doors.whole("batch", batch)
+        steps, batch = params.whole(steps, "steps", 1), params.whole(batch, "batch", 1)
         self._take(flags, steps, batch, shape, _layout(layout), scale, wanted, window, spans)
-        self.scale = doors.number("scale", scale, above=0)
+        self.scale = params.number(scale, "scale", above=0)
         n, rows = self.n, self.n_row
         want = (rows, n) if self.layout == "rows" else (n, rows)
         if not isinstance(flags, np.ndarray) or flags.shape != want or flags.dtype != np.uint8:
@@ -468,7 +467,7 @@ class Current:
             raise ParameterError(f"value must be float32 or float64 of shape {want} ({self.layout}), got {got}")
         _check_spans(self.spans, self.batch, self.shape)
         if self.busy is not None and (np.shape(self.busy) != (self.batch,) or self.busy.dtype != np.uint8):
-            raise ParameterError(f"busy must be uint8 ({self.batch},), got {doors.shown(self.busy)}")
+            raise ParameterError(f"busy must be uint8 ({self.batch},), got {shown(self.busy)}")
 
     @property
     def n(self) -> int:

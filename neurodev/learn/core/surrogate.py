@@ -17,7 +17,6 @@ from neurodev import params
 from neurodev.arrays import Int
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import rule
-from neurodev.learn.core import doors
 from neurodev.params import param
 from neurodev.registry import Registered, find, names
 
@@ -97,7 +96,7 @@ class Surrogate(Registered, kind="surrogate", word=True):
     @classmethod
     def from_alpha(cls, alpha: float = 2.0) -> Surrogate:
         """The arctan of snnTorch and SpikingJelly, ``alpha / (2 (1 + (pi alpha x / 2)^2))``."""
-        alpha = doors.number("alpha", alpha, above=0)
+        alpha = params.number(alpha, "alpha", above=0)
         width = 2.0 / (np.pi * alpha)
         return cls("arctan", width, alpha * width / 2)
 

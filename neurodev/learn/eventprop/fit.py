@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev import rng
+from neurodev import params, rng
 from neurodev.data.dataset import SpikeTrains, check_labels
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
@@ -85,7 +84,7 @@ class EventModel:
         y = check_labels(labels, self.readout.table.n_target, "labels")
         if len(spikes) != y.size:
             raise ParameterError(f"need as many labels as samples, got {y.size} and {len(spikes)}")
-        batch, right = doors.whole("batch", batch), 0
+        batch, right = params.whole(batch, "batch", 1), 0
         for a in range(0, y.size, batch):
             right += int((self(spikes[a : a + batch])[0].argmax(axis=1) == y[a : a + batch]).sum())
         return right / max(y.size, 1)
@@ -161,13 +160,13 @@ class EventTrainer:
         if not isinstance(self.model, EventModel):
             raise ParameterError(f"model must be an EventModel, got {type(self.model).__name__}")
         for name in ("epochs", "batch"):
-            setattr(self, name, doors.whole(name, getattr(self, name)))
+            setattr(self, name, params.whole(getattr(self, name), name, 1))
         self.seed = rng.check_seed(self.seed)
-        doors.number("drop", self.drop, low=0, below=1)
+        params.number(self.drop, "drop", low=0, below=1)
         for name in ("rate", "readout_rate", "gain"):
-            doors.number(name, getattr(self, name), above=0)
+            params.number(getattr(self, name), name, above=0)
         for name in ("low", "push"):
-            doors.number(name, getattr(self, name), low=0)
+            params.number(getattr(self, name), name, low=0)
         if not self.low <= self.high:
             raise ParameterError(f"high must be at least low = {self.low!r}, got {self.high!r}")
         if self.schedule is not None and not callable(self.schedule):

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev import params
 from neurodev.arrays import F8, Array, Int
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import BuildError, ParameterError, SimulationError
-from neurodev.learn.core import doors
 from neurodev.learn.eventprop import queue, together
 from neurodev.learn.eventprop.flow import EventNeuron, Flow
 from neurodev.learn.eventprop.tables import Column, Inputs, Pushes, Rows, clear_dead, is_grid, rows_of
@@ -71,8 +71,8 @@ class EventLayer:
         clip: float = 0.05,
         path: str = "auto",
     ):
-        duration, clip = doors.number("duration", duration, above=0), doors.number("clip", clip, low=0)
-        train_delays = doors.yes_or_no("train_delays", train_delays)
+        duration, clip = params.number(duration, "duration", above=0), params.number(clip, "clip", low=0)
+        train_delays = params.flag(train_delays, "train_delays")
         for name, table in (("inputs", inputs), ("recurrent", recurrent)):
             if not isinstance(table, Table) and not (table is None and name == "recurrent"):
                 raise ParameterError(f"{name} must be a Table or DenseTable of synapses, got {type(table).__name__}")
@@ -81,7 +81,7 @@ class EventLayer:
         if path == "lanes":
             warnings.warn("path='lanes' is called 'together' now", DeprecationWarning, stacklevel=2)
             path = "together"
-        doors.one_of("path", path, ("auto", "together", "queue"))
+        params.one_of(path, "path", ("auto", "together", "queue"))
         n = inputs.n_target
         if recurrent is not None and (recurrent.n_source, recurrent.n_target) != (n, n):
             raise BuildError(f"the recurrent table must be {n} x {n}, got {recurrent.n_source} x {recurrent.n_target}")

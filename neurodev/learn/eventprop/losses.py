@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev import params
 from neurodev.data.dataset import I8, SpikeTrains, check_labels
 from neurodev.errors import ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.training.loss import softmax
 
 F8 = NDArray[np.float64]
@@ -106,8 +106,8 @@ def first_spike_cross_entropy(
         A right cell that is silent adds ``-phantom * V(end)`` to the loss, whose gradient is exact and raises V; 0
         leaves silent cells alone (they then never learn).
     """
-    doors.number("tau0", tau0, above=0), doors.number("tau1", tau1, above=0)
-    doors.number("alpha", alpha, low=0), doors.number("phantom", phantom, low=0)
+    params.number(tau0, "tau0", above=0), params.number(tau1, "tau1", above=0)
+    params.number(alpha, "alpha", low=0), params.number(phantom, "phantom", low=0)
     y = check_labels(labels, spikes.n_cell, "labels")
     if y.size != len(spikes):
         raise ParameterError(f"need as many labels as samples, got {y.size} and {len(spikes)}")
@@ -172,8 +172,8 @@ def rate_penalty(spikes: SpikeTrains, low: float, high: float, strength: float) 
         Spikes of a cell in a trial.
     strength : float
     """
-    doors.number("strength", strength, low=0)
-    if not 0 <= doors.number("low", low) <= high:
+    params.number(strength, "strength", low=0)
+    if not 0 <= params.number(low, "low") <= high:
         raise ParameterError(f"need 0 <= low <= high, got {low!r} and {high!r}")
     n = max(len(spikes), 1)
     mean = spikes.counts().mean(axis=0) if len(spikes) else np.zeros(spikes.n_cell)

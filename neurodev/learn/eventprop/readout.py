@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from neurodev import params
 from neurodev.arrays import F8, I8
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.learn.core import doors
 from neurodev.learn.eventprop.flow import decays
 from neurodev.learn.eventprop.tables import Column, Rows, clear_dead, rows_of
 from neurodev.structure.dense import DenseTable
@@ -219,12 +219,12 @@ class Readout:
     ):
         if not isinstance(table, Table):
             raise ParameterError(f"table must be a Table or DenseTable of synapses, got {type(table).__name__}")
-        self.table, self.kind = table, doors.one_of("kind", kind, KINDS)
-        self.duration = doors.number("duration", duration, above=0)
-        self.tau_m, self.tau_s = doors.number("tau_m", tau_m, above=0), doors.number("tau_s", tau_s, above=0)
+        self.table, self.kind = table, params.one_of(kind, "kind", KINDS)
+        self.duration = params.number(duration, "duration", above=0)
+        self.tau_m, self.tau_s = params.number(tau_m, "tau_m", above=0), params.number(tau_s, "tau_s", above=0)
         self.tau_w = np.inf
         if kind == "weighted":
-            self.tau_w = doors.number("tau_w", self.duration / 2 if tau_w is None else tau_w, above=0)
+            self.tau_w = params.number(self.duration / 2 if tau_w is None else tau_w, "tau_w", above=0)
         elif tau_w is not None:
             raise ParameterError(f"tau_w is of kind='weighted' only, got tau_w={tau_w!r} with kind={kind!r}")
         self.parameters = {"weight": Column(table, "weight", "gradient")}

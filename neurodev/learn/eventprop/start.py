@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev import params
 from neurodev.data.dataset import SpikeTrains
 from neurodev.errors import ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.eventprop.layer import EventLayer
 
 SMALLEST, LARGEST = 1e-3, 1e3  # factors that are tried
@@ -36,7 +36,7 @@ def calibrate(layer: EventLayer, spikes: SpikeTrains, rate: float = 0.7, *, tole
     ParameterError
         If no factor between 1/1000 and 1000 gives such a rate (for example with inhibition only).
     """
-    rate, tolerance = doors.number("rate", rate, above=0), doors.number("tolerance", tolerance, above=0)
+    rate, tolerance = params.number(rate, "rate", above=0), params.number(tolerance, "tolerance", above=0)
     weight = layer.parameters["inputs"].value
     start = weight.copy()
     low, high, factor = SMALLEST, LARGEST, 1.0

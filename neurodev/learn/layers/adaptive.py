@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import params
 from neurodev.arrays import U1, Array
 from neurodev.jit import kernel
-from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Pullback, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import slope, slopes_of
@@ -152,7 +152,7 @@ class AdaptiveLIF(LIF):
         self, leak: float = 0.9, threshold: float = 1.0, *, boost: float = 1.8, hold: float = 0.97, **more: Any
     ):
         super().__init__(leak, threshold, **more)
-        self.boost, self.hold = doors.number("boost", boost, low=0), doors.number("hold", hold, low=0, below=1)
+        self.boost, self.hold = params.number(boost, "boost", low=0), params.number(hold, "hold", low=0, below=1)
 
     def in_steps(self, shape: tuple[int, int, int], kind: type) -> Steps:
         """The same equations one step at a time."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev import params
 from neurodev.errors import ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.kernels import conv_ways as ways
@@ -61,7 +61,7 @@ class Conv2d(Weighted):
     ):
         super().__init__()
         self.keep_words(n_out, bias, gain, storage, density, name)
-        self.kernel, self.stride = doors.whole("kernel", kernel), doors.whole("stride", stride)
+        self.kernel, self.stride = params.whole(kernel, "kernel", 1), params.whole(stride, "stride", 1)
         padding = kernel // 2 if padding is None else padding
         if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or not 0 <= padding < kernel:
             raise ParameterError(f"padding must be a whole number in [0, kernel = {kernel}), got {padding!r}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodev import params
 from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Group, Layer, Pullback, Signal, Vector, expect, guarded
@@ -96,8 +97,8 @@ class Dendritic(Group):
         super().__init__()
         if not isinstance(layer, (Linear, Conv2d)) or layer.bias:
             raise BuildError(f"Dendritic takes a Linear or Conv2d without bias of its own, got {type(layer).__name__}")
-        self.drive, self.gate = layer, _again(layer, doors.number("gate_gain", gate_gain, above=0))
-        self.bias = Bias() if doors.yes_or_no("bias", bias) else None
+        self.drive, self.gate = layer, _again(layer, params.number(gate_gain, "gate_gain", above=0))
+        self.bias = Bias() if params.flag(bias, "bias") else None
 
     gives = "currents"
 
@@ -154,8 +155,8 @@ class Branches(Layer):
 
     def __init__(self, n_branch: int, *, half: float = 1.0, slope: float = 0.2, linear: float = 0.3, name: str = ""):
         super().__init__()
-        self.n_branch, self.slope = doors.whole("n_branch", n_branch), doors.number("slope", slope, above=0)
-        self.half, self.linear = doors.number("half", half), doors.number("linear", linear)
+        self.n_branch, self.slope = params.whole(n_branch, "n_branch", 1), params.number(slope, "slope", above=0)
+        self.half, self.linear = params.number(half, "half"), params.number(linear, "linear")
         self.name, self.channels = doors.a_name(name), 0
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

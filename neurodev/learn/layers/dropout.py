@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neurodev import rng
+from neurodev import params, rng
 from neurodev.arrays import U1, Int
 from neurodev.jit import kernel
 from neurodev.learn.core import doors
@@ -48,7 +48,7 @@ class Dropout(Layer):
 
     def __init__(self, share: float = 0.5, name: str = ""):
         super().__init__()
-        self.share, self.name = doors.number("share", share, low=0, below=1), doors.a_name(name)
+        self.share, self.name = params.number(share, "share", low=0, below=1), doors.a_name(name)
         self.stream = np.uint64(0)
         self.step = self.first = 0
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Pullback, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import WIDTH, aligned
@@ -53,7 +53,7 @@ class Linear(Weighted):
     ):
         super().__init__()
         self.keep_words(n_out, bias, gain, storage, density, name)
-        self.n_in = None if n_in is None else doors.whole("n_in", n_in)
+        self.n_in = None if n_in is None else params.whole(n_in, "n_in", 1)
 
     # ------------------------------------------------------------------ building
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import params
 from neurodev.arrays import U1, Array, Int
 from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core import doors
@@ -263,17 +264,20 @@ class LIF(Layer):
     ):
         super().__init__()
         self.leak, self.threshold = (
-            doors.number("leak", leak, low=0, high=1),
-            doors.number("threshold", threshold, above=0),
+            params.number(leak, "leak", low=0, high=1),
+            params.number(threshold, "threshold", above=0),
         )
-        self.gain, self.reset = doors.number("gain", gain, above=0), doors.one_of("reset", reset, ("zero", "subtract"))
-        self.detach, self.surrogate = doors.yes_or_no("detach", detach), as_surrogate(surrogate)
+        self.gain, self.reset = (
+            params.number(gain, "gain", above=0),
+            params.one_of(reset, "reset", ("zero", "subtract")),
+        )
+        self.detach, self.surrogate = params.flag(detach, "detach"), as_surrogate(surrogate)
         self.name = doors.a_name(name)
 
     @classmethod
     def from_tau(cls, tau: float, threshold: float = 1.0, **more: Any) -> LIF:
         """``u += (x - u) / tau``: leak 1 - 1/tau, gain 1/tau (tau in steps, at least 1)."""
-        tau = doors.number("tau", tau, low=1)
+        tau = params.number(tau, "tau", low=1)
         return cls(1 - 1 / tau, threshold, gain=1 / tau, **more)
 
     def constants(self) -> tuple[float, float]:
@@ -347,7 +351,7 @@ class PLIF(LIF):
     """
 
     def __init__(self, tau: float = 2.0, threshold: float = 1.0, **more: Any):
-        tau = doors.number("tau", tau, above=1)
+        tau = params.number(tau, "tau", above=1)
         super().__init__(1 - 1 / tau, threshold, **more)
         self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)], dtype=np.float32))
 
@@ -372,7 +376,7 @@ class LI(Layer):
 
     def __init__(self, leak: float = 0.9, *, gain: float = 1.0, name: str = ""):
         super().__init__()
-        self.leak, self.gain = doors.number("leak", leak, low=0, high=1), doors.number("gain", gain, above=0)
+        self.leak, self.gain = params.number(leak, "leak", low=0, high=1), params.number(gain, "gain", above=0)
         self.name = doors.a_name(name)
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:

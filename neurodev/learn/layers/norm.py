@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodev import params
 from neurodev.arrays import F8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import sum_kernel
@@ -116,11 +117,11 @@ class BatchNorm(Layer):
         name: str = "",
     ):
         super().__init__()
-        level = 1.0 if threshold is None else doors.number("threshold", threshold, above=0)
-        self.level = doors.number("alpha", alpha, above=0) * level
+        level = 1.0 if threshold is None else params.number(threshold, "threshold", above=0)
+        self.level = params.number(alpha, "alpha", above=0) * level
         self.momentum, self.epsilon = (
-            doors.number("momentum", momentum, above=0, high=1),
-            doors.number("epsilon", epsilon, above=0),
+            params.number(momentum, "momentum", above=0, high=1),
+            params.number(epsilon, "epsilon", above=0),
         )
         self.name = doors.a_name(name)
         self.channels = 0

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import params
 from neurodev.arrays import U1, Array, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
-from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import MOST, Current, Spikes
 
@@ -122,7 +122,7 @@ class _Pool(Layer):
 
     def __init__(self, size: int = 2):
         super().__init__()
-        self.size = doors.whole("size", size, 1, LARGEST)
+        self.size = params.whole(size, "size", 1, LARGEST)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height // size, width // size, channels)."""
@@ -255,8 +255,8 @@ class Repeat(Layer):
 
     def __init__(self, steps: int):
         super().__init__()
-        self.steps = doors.whole("steps", steps)
-        doors.room(f"Repeat({self.steps})", 4.0 * self.steps, "lower steps")
+        self.steps = params.whole(steps, "steps", 1)
+        params.check_memory(4.0 * self.steps, f"Repeat({self.steps})", "lower steps")
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Currents (steps * B, n), and their pullback.
@@ -269,8 +269,8 @@ class Repeat(Layer):
         expect(self, x)
         if x.steps != 1 or not isinstance(x, Current):
             raise ParameterError(f"Repeat takes currents of one step, got a {type(x).__name__} of {x.steps} steps")
-        doors.room(
-            f"Repeat({self.steps}) of {x.batch} samples", float(self.steps) * x.value.nbytes, "lower steps or batch"
+        params.check_memory(
+            float(self.steps) * x.value.nbytes, f"Repeat({self.steps}) of {x.batch} samples", "lower steps or batch"
         )
         value = np.tile(x.by_row, (self.steps, 1))
 

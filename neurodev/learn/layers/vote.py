@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurodev import params
 from neurodev.errors import ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 
@@ -23,7 +23,7 @@ class Vote(Layer):
 
     def __init__(self, voters: int = 10):
         super().__init__()
-        self.voters = doors.whole("voters", voters)
+        self.voters = params.whole(voters, "voters", 1)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(number of classes,)."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev import rng
+from neurodev import params, rng
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.learn.core import doors
@@ -18,7 +18,7 @@ from neurodev.structure.table import Table, UidSource
 
 def initial_weights(n_in: int, n_out: int, fan_in: float, gain: float, seed: int, name: str, kind: type) -> Array:
     """Uniform in ``+- gain sqrt(3 / fan_in)``: standard deviation gain / sqrt(fan_in)."""
-    gain = doors.number("gain", gain, above=0)
+    gain = params.number(gain, "gain", above=0)
     bound = gain * np.sqrt(3.0 / fan_in)
     return rng.generator(seed, "weights", name).uniform(-bound, bound, (n_in, n_out)).astype(kind)
 
@@ -69,10 +69,15 @@ class Weighted(Layer, word=False):
 
     def keep_words(self, n_out: Any, bias: Any, gain: Any, storage: Any, density: Any, name: Any) -> None:
         """Look at the arguments that all of them share, and keep them."""
-        self.n_out, self.bias = doors.whole("n_out", n_out), doors.yes_or_no("bias", bias)
-        doors.room(f"a layer of {self.n_out} units", doors.PAIR_BYTES * float(self.n_out), "n_out must be smaller")
-        self.gain, self.density = doors.number("gain", gain, above=0), doors.number("density", density, above=0, high=1)
-        self.storage, self.name = doors.one_of("storage", storage, STORAGES), doors.a_name(name)
+        self.n_out, self.bias = params.whole(n_out, "n_out", 1), params.flag(bias, "bias")
+        params.check_memory(
+            doors.PAIR_BYTES * float(self.n_out), f"a layer of {self.n_out} units", "n_out must be smaller"
+        )
+        self.gain, self.density = (
+            params.number(gain, "gain", above=0),
+            params.number(density, "density", above=0, high=1),
+        )
+        self.storage, self.name = params.one_of(storage, "storage", STORAGES), doors.a_name(name)
 
     def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
         """Draw the weights of `n_in` rows; streams are named after the layer."""

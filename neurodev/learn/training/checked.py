@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import InvariantError, ParameterError, RunFileError
+from neurodev.errors import InvariantError, ParameterError, RunFileError, shown
 from neurodev.learn.core.layer import Weights
 from neurodev.learn.core.storage import stored
 from neurodev.record.proof import check_size, check_whole
@@ -114,7 +114,7 @@ def check_weights(name: str, w: Weights, state: Arrays, next_uid: int) -> None:
     arrays = {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
     storage = str(arrays.get("storage", ""))
     if storage not in _STORAGES:
-        raise _damaged(f"{name!r} is stored as {storage!r:.40}")
+        raise _damaged(f"{name!r} is stored as {shown(storage, 40)}")
     like = stored(w.table, "sparse" if storage == "sparse" else "dense")
     table = copy.copy(like)
     table.uids = UidSource(next_uid)

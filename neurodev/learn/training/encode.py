@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.data.dataset import SpikeTrains, as_shape, samples_of
-from neurodev.data.encode import bernoulli, gain_of, intensity
+from neurodev.data.encode import bernoulli, intensity
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Signal
 from neurodev.learn.core.spikes import Current, Spikes
@@ -45,7 +45,7 @@ class Bernoulli(Encoder):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", whole(self.steps, "Bernoulli.steps", 1, MOST_STEPS))
-        object.__setattr__(self, "gain", gain_of(self.gain))
+        object.__setattr__(self, "gain", number(self.gain, "Bernoulli.gain", low=0.0))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""
@@ -84,9 +84,7 @@ class Latency(Encoder):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", whole(self.steps, "Latency.steps", 1, MOST_STEPS))
-        object.__setattr__(self, "threshold", number(self.threshold, "Latency.threshold"))
-        if not 0 <= self.threshold < 1:
-            raise ParameterError(f"threshold must lie in [0, 1), got {self.threshold!r}")
+        object.__setattr__(self, "threshold", number(self.threshold, "Latency.threshold", low=0.0, below=1.0))
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Spikes:
         """Spikes (T * B, n)."""

@@ -15,8 +15,7 @@ from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
 from neurodev.learn.core.layer import Vector, Weights
-from neurodev.learn.training.numbers import number
-from neurodev.params import param
+from neurodev.params import number, param
 from neurodev.registry import Registered, registered
 
 Schedule = Callable[[float], float]
@@ -54,9 +53,7 @@ def _adam(
 
 def _check(owner: Any) -> None:
     """Refuse what is no rate, then what is wrong with the rest."""
-    rate = params.scalar(owner.rate)
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not rate > 0:
-        raise ParameterError(f"rate must be a positive number, got {owner.rate!r}")
+    number(owner.rate, "rate", above=0.0)
     params.check(owner)
 
 
@@ -196,8 +193,8 @@ def constant() -> Schedule:
 @registered("schedule")
 def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
     """From 1 to `final` along half a cosine, after a linear rise over the share `warm_up` of the run."""
-    final = number("final", final, low=0.0, high=1.0)
-    warm_up = number("warm_up", warm_up, low=0.0, below=1.0)
+    final = number(final, "final", low=0.0, high=1.0)
+    warm_up = number(warm_up, "warm_up", low=0.0, below=1.0)
 
     def factor(progress: float) -> float:
         if progress < warm_up:
@@ -211,5 +208,5 @@ def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
 @registered("schedule")
 def staircase(every: float, factor: float = 0.1) -> Schedule:
     """Times `factor` after each share `every` of the run."""
-    every, factor = number("every", every, above=0.0, high=1.0), number("factor", factor, low=0.0)
+    every, factor = number(every, "every", above=0.0, high=1.0), number(factor, "factor", low=0.0)
     return lambda progress: factor ** math.floor(progress / every + 1e-12)

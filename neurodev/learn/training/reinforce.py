@@ -22,7 +22,6 @@ from neurodev import params, rng
 from neurodev.arrays import F8, Array
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
-from neurodev.learn.core import doors
 from neurodev.learn.core.spikes import Current
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.layers.dendritic import Dendritic
@@ -324,8 +323,8 @@ def policy_network(
         Gate the hidden layer with a second set of synapses (`Dendritic`, as in NSPDI-SNN), of gain `gate_gain`.
     """
     door.instance("maze", maze, Maze, "a maze, such as Maze()")
-    doors.yes_or_no("dendritic", dendritic)
-    doors.one_of("readout", readout, ("spikes", "currents"))
+    params.flag(dendritic, "dendritic")
+    params.one_of(readout, "readout", ("spikes", "currents"))
     spike = lambda: LIF(0.5, 0.5, surrogate=Surrogate("arctan", 2.0))
     layer = Linear(hidden, storage=storage, name="hidden")
     return Sequential(

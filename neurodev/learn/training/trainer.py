@@ -25,7 +25,7 @@ from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.training import alarms, description, door, numbers
+from neurodev.learn.training import alarms, description, door
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
 from neurodev.learn.training.encode import Binned, Encoder, encoder_for
@@ -39,7 +39,7 @@ from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import as_flag, whole
+from neurodev.params import flag, number, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -159,8 +159,8 @@ class Trainer:
         self.seed, self.settle = check_seed(seed), whole(settle, "settle", 0)
         self.checkpoint_every = whole(checkpoint, "checkpoint", 0)
         self.patience = None if patience is None else whole(patience, "patience", 1)
-        self.life_per_epoch = numbers.number("life_per_epoch", life_per_epoch, above=0.0)
-        self.progress, self.calibrate = as_flag(progress, "progress"), as_flag(calibrate, "calibrate")
+        self.life_per_epoch = number(life_per_epoch, "life_per_epoch", "ms", above=0.0)
+        self.progress, self.calibrate = flag(progress, "progress"), flag(calibrate, "calibrate")
         self.methods: list[Method] = door.several(
             "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
         )
@@ -168,9 +168,9 @@ class Trainer:
             "callbacks", callbacks, callable, "functions of the trainer"
         )
         self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
-        if as_flag(resume, "resume") and to is None:
+        if flag(resume, "resume") and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
-        if as_flag(overwrite, "overwrite") and resume:
+        if flag(overwrite, "overwrite") and resume:
             raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
