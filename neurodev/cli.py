@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -81,10 +85,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _new(args: Any) -> None:
-    if not Path(args.name).name:
+    name = Path(args.name).name
+    if name in ("", "..", ".toml") or args.name.endswith(("/", os.sep)) or not args.name.isprintable():
         raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
-    path = Path(args.name if args.name.endswith(".toml") else f"{args.name}.toml")
-    if path.exists():
+    path = Path(args.name if name.endswith(".toml") else f"{args.name}.toml")
+    if os.path.lexists(path):  # also a link that leads nowhere yet
         raise ParameterError(f"{path} exists already: choose another name")
     name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
     output.write(path, files("neurodev.studies").joinpath(name).read_bytes())
@@ -106,10 +111,10 @@ def _run(args: Any) -> None:
     s = reading.load(args.study, reading.settings(args.set))
     if args.shuffled:
         s = s.resolved(shuffled=True)
-    base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
+    base = absolute(Path(args.study).with_suffix(".sqlite") if args.to is None else args.to, "--to")
     each = _seeds(args, s.seed, base)
     for _, path in each:
-        check_new(absolute(path, "--to"), args.overwrite)  # all of them, before the first begins
+        check_new(path, args.overwrite)  # all of them, before the first begins
     for k, (seed, path) in enumerate(each):
         network, life = development.build(s, seed), development.duration(s)
         if k == 0 and not args.quiet:
@@ -126,12 +131,12 @@ def _train(args: Any) -> None:
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
     s = reading.load(source, reading.settings(args.set))
-    base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
+    base = absolute(Path(source.name).with_suffix(".sqlite") if args.to is None else args.to, "--to")
     if args.resume and args.overwrite:
         raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
     each = _seeds(args, s.seed, base)
     for _, path in () if args.resume else each:
-        check_new(absolute(path, "--to"), args.overwrite)
+        check_new(path, args.overwrite)
     data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
@@ -196,7 +201,7 @@ def _report(args: Any) -> None:
     from neurodev.plot import report
     from neurodev.runs.run import Run
 
-    to = output.checked(args.to or Path(args.run).with_suffix(".html"))
+    to = output.checked(Path(args.run).with_suffix(".html") if args.to is None else args.to)
     run = Run(args.run)
     _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
@@ -306,6 +311,28 @@ _COMMANDS = {
 }  # fmt: skip
 
 
+_ENDED = 128 + signal.SIGTERM
+
+
+def _end(number: int, frame: Any) -> None:
+    """SIGTERM ends a program as Ctrl-C does: what waits beside its place comes back, what was begun is sealed."""
+    raise SystemExit(_ENDED)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM is heard, unless who started this program has decided otherwise."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _interrupted(path: Any) -> str:
     """What an interrupt left, as the file itself says it."""
     from neurodev.runs.run import Run
@@ -325,7 +352,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     args.begun = None
     try:
-        _COMMANDS[args.command](args)
+        with _ending():
+            _COMMANDS[args.command](args)
+    except SystemExit as e:
+        if e.code != _ENDED:
+            raise
+        _say(f"neurodev: {_interrupted(args.begun)}", file=sys.stderr)
+        return _ENDED
     except KeyboardInterrupt as e:
         _say(f"neurodev: {str(e) or _interrupted(args.begun)}", file=sys.stderr)
         return 130

@@ -9,7 +9,8 @@ from typing import Any
 
 import neurodev.units as units
 from neurodev import registry
-from neurodev.errors import StudyError, nearest
+from neurodev.errors import StudyError
+from neurodev.quantity import nearest_unit
 
 Units = tuple[str, ...] | None
 
@@ -52,7 +53,7 @@ def quantity(value: Any, meant: Units = None) -> Any:
     if not isinstance(value, str) or not (m := _QUANTITY.match(value)):
         return value
     if m[2] not in _UNIT:
-        raise StudyError(f"unknown unit {m[2]!r} in {value!r}{nearest(m[2], _UNIT)}; units are {sorted(_UNIT)}")
+        raise StudyError(f"unknown unit {m[2]!r} in {value!r}{nearest_unit(m[2])}; units are {sorted(_UNIT)}")
     try:
         number = float(m[1])
     except ValueError:
