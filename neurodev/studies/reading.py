@@ -161,6 +161,8 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
             raise StudyError(f"{str(path)!r} is larger than {_LONGEST >> 20} MiB, and no study is: name a TOML file")
     except FileNotFoundError:
         raise StudyError(f"there is no study {str(path)!r}; `neurodev new NAME` writes one to start from") from None
+    except StudyError:
+        raise
     except (OSError, ValueError) as e:  # a folder, no permission, a name with a zero byte
         what = "is a folder, not a study" if path.is_dir() else f"cannot be read ({e})"
         raise StudyError(f"{str(path)!r} {what}: name a TOML file") from None
