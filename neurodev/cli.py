@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.plot import output
+from neurodev.record.patience import Patience
 from neurodev.record.place import check_new
 from neurodev.writing import absolute, printable
 
 
+def _tell(words: str) -> None:
+    """A message on stderr, if anybody listens."""
+    if sys.stderr is not None:  # which print would take for stdout
+        with suppress(OSError, ValueError):
+            _say(f"neurodev: {words}", file=sys.stderr, flush=True)
+
+
 def _say(words: Any = "", **options: Any) -> None:
-    """Print what is fit for a terminal: names in a file may hold anything."""
-    print(printable(str(words)), **options)
+    """Print what is fit for a terminal: names in a file may hold anything, and a terminal may know ASCII alone."""
+    coding = getattr(options.get("file", sys.stdout), "encoding", None) or "utf-8"
+    print(printable(str(words)).encode(coding, "backslashreplace").decode(coding), **options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,14 +95,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _new(args: Any) -> None:
-    if not Path(args.name).name:
+    name = Path(args.name).name
+    if name in ("", "..", ".toml") or args.name.endswith(("/", os.sep)) or not args.name.isprintable():
         raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
-    path = Path(args.name if args.name.endswith(".toml") else f"{args.name}.toml")
-    if path.exists():
+    path = Path(args.name if name.endswith(".toml") else f"{args.name}.toml")
+    if os.path.lexists(path):  # also a link that leads nowhere yet
         raise ParameterError(f"{path} exists already: choose another name")
     name, verb = ("digits.toml", "train") if args.training else ("map.toml", "run")
     output.write(path, files("neurodev.studies").joinpath(name).read_bytes())
     _say(f"wrote {path}; run it with: neurodev {verb} {path}")
+
+
+def _beside(path: str, ending: str) -> Path:
+    """The path of what belongs to a file, beside it."""
+    if not Path(path).name:
+        raise ParameterError(f"{path!r} is not the name of a file")
+    return Path(path).with_suffix(ending)
 
 
 def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
@@ -106,17 +128,18 @@ def _run(args: Any) -> None:
     s = reading.load(args.study, reading.settings(args.set))
     if args.shuffled:
         s = s.resolved(shuffled=True)
-    base = Path(args.to) if args.to else Path(args.study).with_suffix(".sqlite")
+    base = absolute(_beside(args.study, ".sqlite") if args.to is None else args.to, "--to")
     each = _seeds(args, s.seed, base)
     for _, path in each:
-        check_new(absolute(path, "--to"), args.overwrite)  # all of them, before the first begins
+        check_new(path, args.overwrite)  # all of them, before the first begins
     for k, (seed, path) in enumerate(each):
         network, life = development.build(s, seed), development.duration(s)
         if k == 0 and not args.quiet:
             _say(network)
-        simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
-        args.begun = path
-        run = simulation.run(life).close()
+        with Patience():  # between the file's beginning and the run's
+            simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
+            args.begun = path
+            run = simulation.run(life).close()
         _say(run.info() if args.seeds == 1 else f"{path}: {run}")
 
 
@@ -126,12 +149,12 @@ def _train(args: Any) -> None:
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
     s = reading.load(source, reading.settings(args.set))
-    base = Path(args.to) if args.to else Path(source.name).with_suffix(".sqlite")
+    base = absolute(Path(source.name).with_suffix(".sqlite") if args.to is None else args.to, "--to")
     if args.resume and args.overwrite:
         raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
     each = _seeds(args, s.seed, base)
     for _, path in () if args.resume else each:
-        check_new(absolute(path, "--to"), args.overwrite)
+        check_new(path, args.overwrite)
     data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
@@ -151,6 +174,9 @@ def _demo(args: Any) -> None:
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
+    absolute(args.to, "--to")  # an empty word is no folder, and not this one
+    if args.days is not None and not 0.0 < args.days < 1e5:
+        raise ParameterError(f"--days must be a positive number below 100,000, got {args.days:g}")
     folder = Path(args.to)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +184,11 @@ def _demo(args: Any) -> None:
         raise ParameterError(f"--to {args.to!r} cannot be a folder: {e.strerror}") from e
     for name in ("map.sqlite", "control.sqlite"):  # before the study of an older demo is written over
         check_new(absolute(folder / name, "--to"), args.overwrite)
-    path = output.write(folder / "map.toml", files("neurodev.studies").joinpath("map.toml").read_bytes())
+    text, study = files("neurodev.studies").joinpath("map.toml").read_bytes(), folder / "map.toml"
+    if study.is_file() and study.read_bytes() != text and not args.overwrite:
+        raise ParameterError(f"{str(study)!r} is another study: choose another --to, or --overwrite to replace it")
+    output.checked(folder / "report.html")
+    path = output.write(study, text, replace=True)
     settings = [] if args.days is None else ["--set", f'run.duration="{args.days:g} day"']
     begin = time.perf_counter()
     s = reading.load(path, reading.settings(settings[1:]))
@@ -196,7 +226,7 @@ def _report(args: Any) -> None:
     from neurodev.plot import report
     from neurodev.runs.run import Run
 
-    to = output.checked(args.to or Path(args.run).with_suffix(".html"))
+    to = output.checked(_beside(args.run, ".html") if args.to is None else args.to)
     run = Run(args.run)
     _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
@@ -304,40 +334,82 @@ _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "show": _show,
     "ablate": _ablate, "bench": _bench, "train": _train,
 }  # fmt: skip
+_STANDS_ON = {
+    "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
+    "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
+    "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
+    "bench": ("bench.networks",),
+}  # fmt: skip
+
+
+_ENDED = 128 + signal.SIGTERM
+
+
+def _end(number: int, frame: Any) -> None:
+    """SIGTERM ends a program as Ctrl-C does: what waits beside its place comes back, what was begun is sealed."""
+    raise SystemExit(_ENDED)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM is heard, unless who started this program has decided otherwise."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _interrupted(path: Any) -> str:
     """What an interrupt left, as the file itself says it."""
-    from neurodev.runs.run import Run
-
     if path is None:
         return "interrupted"
+    from neurodev.runs.run import Run
+
     try:
         return f"interrupted; {Run(path).info().splitlines()[0]}"
     except NeurodevError as e:
         return f"interrupted; {e}"
 
 
+def _bring(command: str) -> None:
+    """Import what a command stands on; signals wait, as other packages' imports do not outlive an interrupt."""
+    with Patience():
+        for name in ("studies.blame", *_STANDS_ON.get(command, ())):
+            import_module(f"neurodev.{name}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status: 2 for what the user can mend, with one message."""
-    from neurodev.studies import blame
-
     args = _parser().parse_args(argv)
     args.begun = None
     try:
-        _COMMANDS[args.command](args)
+        with _ending():
+            _bring(args.command)
+            _COMMANDS[args.command](args)
+    except SystemExit as e:
+        if e.code != _ENDED:
+            raise
+        _tell(_interrupted(args.begun))
+        return _ENDED
     except KeyboardInterrupt as e:
-        _say(f"neurodev: {str(e) or _interrupted(args.begun)}", file=sys.stderr)
+        _tell(str(e) or _interrupted(args.begun))
         return 130
     except BrokenPipeError:  # who read our words has enough of them
         return 1
     except Exception as e:
+        from neurodev.studies import blame
+
         ours = isinstance(e, (NeurodevError, OSError, MemoryError))
         if not ours and not blame.place_of(e):
             raise  # a fault of neurodev's own: its traceback is what we need to see
         if args.debug:
             traceback.print_exc()
-        _say(f"neurodev: {e if isinstance(e, NeurodevError) else blame.told(e)}", file=sys.stderr)
+        _tell(str(e) if isinstance(e, NeurodevError) else blame.told(e))
         return 2
     return 0
 

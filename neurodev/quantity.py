@@ -32,6 +32,19 @@ _NAMES: dict[Dimension, str] = {
 _QUANTITY = re.compile(r"^\s*([-+]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z/1].*?)\s*$")
 
 
+_ALSO = {
+    "s": "second", "sec": "second", "m": "minute", "min": "minute", "h": "hour", "d": "day", "V": "volt", "kHz": "Hz",
+    "mv": "mV", "hz": "Hz", "S": "nS", "F": "pF", "A": "pA",
+}  # fmt: skip
+
+
+def nearest_unit(word: str) -> str:
+    """The unit that an unknown word most probably means, as messages tell it; `s` is no misspelt `us`."""
+    if (plain := word.removesuffix("s")) in WORDS and plain != word:
+        return f" (did you mean {plain!r}?)"
+    return f" (did you mean {_ALSO[word]!r}?)" if word in _ALSO else nearest(word, WORDS)
+
+
 def parts(text: str) -> tuple[float, str] | None:
     """Number and unit of a text; None where it does not begin with a number that a unit follows."""
     found = _QUANTITY.match(text)
@@ -52,7 +65,7 @@ def unit_of(text: str) -> tuple[float, Dimension]:
         if word in ("", "1") and power == 1 and (below or word):
             continue
         if word not in WORDS:
-            raise ParameterError(f"unknown unit {word!r} in {text!r}{nearest(word, WORDS)}; units are {sorted(WORDS)}")
+            raise ParameterError(f"unknown unit {word!r} in {text!r}{nearest_unit(word)}; units are {sorted(WORDS)}")
         one, of = WORDS[word]
         size *= one**power
         dimension = tuple(d + power * e for d, e in zip(dimension, of, strict=True))  # type: ignore[assignment]

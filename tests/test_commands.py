@@ -7,8 +7,10 @@ import ast
 import importlib
 import io
 import json
+import os
 import re
 import runpy
+import signal
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from neurodev import cli, jit
 from neurodev.cli import main
 from neurodev.runs.run import Run
+from neurodev.simulation.simulate import Simulation
 from tests.studies.test_study_door import BASE
 
 ROOT = Path(__file__).parents[1]
@@ -248,3 +251,109 @@ def test_the_cost_of_training_is_drawn(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "argv", ["training_cost", "--to", str(tmp_path / "a.png"), "--repeats", "1"])
     training_cost.main()
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a small study, and a run of an hour as if it were somebody's month."""
+    monkeypatch.chdir(tmp_path)
+    Path("life.toml").write_text(LIFE)
+    assert main(["run", "life.toml", "--quiet", "--set", "run.duration=2 hour", "--to", "old.sqlite"]) == 0
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "sub/", "a\nb", "\x1b[2J", "there", "link", "x" * 300, "no/x"])
+def test_a_new_study_has_a_name_and_takes_nothing_away(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
+    Path("there.toml").write_text("mine")
+    Path("link.toml").symlink_to("elsewhere.toml")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["new", name]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before and Path("there.toml").read_text() == "mine"
+
+
+def test_commands_that_are_refused_leave_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Devices and pipes as studies, empty names, runs without end, pages and demos over what is not theirs."""
+    _here(tmp_path, monkeypatch)
+    os.mkfifo("pipe")
+    Path("sheet").mkdir()
+    Path("sheet/map.toml").write_text("seed = 3  # mine")
+    Path("huge.toml").touch()
+    os.truncate("huge.toml", 1 << 30)
+    to = ["run", "life.toml", "--to"]
+    for words in [
+        ["run", "/dev/zero"], ["run", "pipe"], ["run", "huge.toml"], ["run", "."], ["train", "pipe"], [*to, ""],
+        [*to, "new.sqlite", "--set", "run.duration=1e12 day"], ["report", ""], ["report", "/"], ["report", ".."],
+        [*to, "old.sqlite", "--overwrite", "--set", "run.duration=1e12 day"], ["spine", "", "1"], ["info", ""],
+        ["report", "old.sqlite", "--to", "life.toml"], ["report", "old.sqlite", "--to", ""],
+        ["spine", "old.sqlite", "1", "--figure", "life.toml"], ["show", "STDP", "--plot", "life.toml"],
+        ["demo", "--to", "sheet"], ["demo", "--to", ""], ["demo", "--to", "short", "--days", "0"], ["new", "pipe/x"],
+    ]:  # fmt: skip
+        files = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file() and p.name != "huge.toml"}
+        names = sorted(tmp_path.rglob("*"))
+        capsys.readouterr()
+        assert main(words) == 2, words
+        err = capsys.readouterr().err
+        assert len(err.splitlines()) == 1 and err.startswith("neurodev: "), err
+        assert sorted(tmp_path.rglob("*")) == names and all(p.read_bytes() == b for p, b in files.items()), words
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_run_begins_gives_the_older_run_back(
+    number: signal.Signals, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    _here(tmp_path, monkeypatch)
+    before, handler = Path("old.sqlite").read_bytes(), signal.getsignal(number)
+    describe = Simulation._describe
+
+    def ask(self: Simulation, study: str) -> None:
+        describe(self, study)  # the older run waits beside
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Simulation, "_describe", ask)
+    assert main(["run", "life.toml", "--quiet", "--overwrite", "--to", "old.sqlite"]) == status
+    assert Path("old.sqlite").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["life.toml", "old.sqlite"]
+    assert len(capsys.readouterr().err.splitlines()) == 1 and signal.getsignal(number) is handler
+
+
+def test_a_signal_waits_for_the_end_of_an_import(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numba and numpy, broken off in the middle, end in a traceback or cannot be imported again."""
+    brought = []
+
+    def slowly(name: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        brought.append(name)
+
+    monkeypatch.setattr(cli, "import_module", slowly)
+    assert main(["show", "STDP"]) == 130 and len(brought) > 1
+    assert capsys.readouterr() == ("", "neurodev: interrupted\n")
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_nobody_needs_to_listen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for stream in (Full(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert main(["info", "nothing.sqlite"]) == 2
+    assert capsys.readouterr().out == ""  # nor do messages stray into what is piped on
+
+
+def test_a_terminal_that_knows_ascii_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    cli._say("r\u00e9seau \u540d")
+    out.flush()
+    assert out.buffer.getvalue() == b"r\\xe9seau \\u540d\n"  # type: ignore[attr-defined]

@@ -24,6 +24,8 @@ from neurodev.plot.style import (
 from neurodev.structure.duration import lasting
 from neurodev.structure.run_like import RunLike
 
+_FEW = 4000  # spikes whose dots may be larger than a pixel, which hardly shows its colour
+
 F8 = NDArray[np.float64]
 
 
@@ -131,7 +133,8 @@ def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
         rank = np.empty(p["n"], np.int64)
         rank[np.argsort(run.positions(p["name"])[:, 0], kind="stable")] = np.arange(p["n"])
         shown = rank[i] < most
-        ax.plot((t[shown] - start) / 1e3, base + rank[i[shown]], ",", color=shade, rasterized=True)
+        style: dict[str, Any] = {"marker": ","} if t.size > _FEW else {"marker": ".", "ms": 3.0, "mew": 0}
+        ax.plot((t[shown] - start) / 1e3, base + rank[i[shown]], ls="", color=shade, rasterized=True, **style)
         if t.size:
             first, last = min(first, float(t.min())), max(last, float(t.max()))
         marks.append((base + min(p["n"], most) / 2, p["name"], shade))

@@ -316,7 +316,8 @@ def death_rates_by_age(ax: Any, run: RunLike, projection: Any = None) -> None:
     else:
         empty(ax, "too few lives")
     ax.set_xlim(0, None)
-    plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", "newborns; 95 % bars")
+    note = "newborns; 95 % bars" + ("; all deaths" if interventions(run) else "")
+    plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", note)
 
 
 def death_rates(ax: Any, run: RunLike, width: float = 3.0, projection: Any = None) -> None:
@@ -334,7 +335,9 @@ def death_rates(ax: Any, run: RunLike, width: float = 3.0, projection: Any = Non
     ax.set_xlim(0, max(run.days, 1e-9))
     if clock_of(run) == DAYS:
         mark_interventions(ax, run)
-    plain(ax, "Death rate over life", LIFE, "deaths per spine and day", f"windows of {width:g} days; 95 % bars")
+    by_itself = "; by itself" if interventions(run) else ""  # what is done between ticks is in no series
+    note = f"windows of {min(width, run.days):.3g} days; 95 % bars{by_itself}"
+    plain(ax, "Death rate over life", LIFE, "deaths per spine and day", note)
 
 
 def _threshold(run: RunLike, projection: Any = None) -> float | None:

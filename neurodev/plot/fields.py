@@ -108,7 +108,7 @@ def field(
         ring = Circle((float(c[0, 0]), float(c[0, 1])), float(radius[0]), fill=False, ec=CENTRE, lw=1.0, zorder=3)
         ax.add_patch(ring)
     else:
-        empty(ax, "no input")
+        empty(ax, "no input", height=0.85)  # clear of the cross
     ax.plot(*own, "+", color=CENTRE, ms=8, mew=1.6, zorder=4)
     if reach is not None:
         ax.set_xlim(own[0] - reach, own[0] + reach)

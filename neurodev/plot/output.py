@@ -10,15 +10,22 @@ from neurodev.errors import NeurodevError, ParameterError
 from neurodev.writing import absolute, unfit
 
 _DATABASE = b"SQLite format 3\0"  # how run files begin
+_OURS = (b"<!doctype html", b"\x89PNG\r\n\x1a\n")  # ... and pages and pictures, which may be written anew
 
 
-def checked(to: Any) -> Path:
+def checked(to: Any, replace: bool = False) -> Path:
     """The path of a page or picture, looked at before anything is drawn.
+
+    Parameters
+    ----------
+    to : path
+    replace : bool
+        Whether a file that is neither a page nor a picture may go; one that holds a run never may.
 
     Raises
     ------
     ParameterError
-        For what no file can be written to, or a file that holds a run.
+        For a folder, a device or pipe, a name in a folder that is not there, or a file that holds something else.
     """
     path = Path(os.path.realpath(absolute(to)))
     try:
@@ -29,21 +36,25 @@ def checked(to: Any) -> Path:
         raise ParameterError(f"cannot write: {why}")
     if there:
         with path.open("rb") as file:
-            holds = file.read(len(_DATABASE)) == _DATABASE
-        if holds:
+            begin = file.read(len(_DATABASE))
+        if begin == _DATABASE:
             raise ParameterError(f"{str(to)!r} holds a run, which would be lost: choose another name")
+        if begin and not replace and not begin.lower().startswith(tuple(b.lower() for b in _OURS)):
+            raise ParameterError(
+                f"{str(to)!r} holds neither a page nor a picture, and would be lost: choose another name, or delete it"
+            )
     return path
 
 
-def write(to: Any, data: bytes) -> Path:
-    """Write a file beside its place and move it there when it is whole.
+def write(to: Any, data: bytes, replace: bool = False) -> Path:
+    """Write a file beside its place and move it there when it is whole; `replace` as for `checked`.
 
     Raises
     ------
     NeurodevError
         If it cannot be written; what stood there before stays.
     """
-    path = checked(to)
+    path = checked(to, replace)
     part = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
     try:
         part.write_bytes(data)

@@ -141,9 +141,9 @@ def legend(ax: Any, **options: Any) -> Any:
     return box
 
 
-def empty(ax: Any, text: str) -> None:
-    """Say why a panel shows nothing, in its middle."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color=SOFT, wrap=True)
+def empty(ax: Any, text: str, height: float = 0.5) -> None:
+    """Say why a panel shows nothing, in its middle or at another height of it."""
+    ax.text(0.5, height, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color=SOFT, wrap=True)
 
 
 def png(figure: Figure, dpi: int = 120) -> bytes:

@@ -35,6 +35,10 @@ class Patience:
                 if handler is not None and (handler != signal.SIG_IGN or number == signal.SIGINT):
                     self._before[number] = handler
                     signal.signal(number, self._note)
+                    if (outer := self._outer(handler)) is not None:  # what was asked before acts at the next look
+                        while number in outer._asked:
+                            outer._asked.remove(number)
+                            self._asked.append(number)
         return self
 
     def _note(self, number: int, frame: Any) -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from itertools import count
 from pathlib import Path
 
-_folders: dict[int, tempfile.TemporaryDirectory[str]] = {}  # by process: a forked one makes its own
+from neurodev.errors import RunFileError
+
+_folders: dict[int, str] = {}  # by process: a forked one makes its own
 _numbers = count(1)
+
+
+@atexit.register
+def _leave() -> None:
+    if (folder := _folders.pop(os.getpid(), None)) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def scratch_file(stem: str = "run") -> Path:
     """A path at which no file is, for a run of this process; the folder is removed at its end.
+
+    Raises
+    ------
+    RunFileError
+        If there is no folder for temporary files.
 
     Examples
     --------
@@ -21,5 +36,8 @@ def scratch_file(stem: str = "run") -> Path:
     """
     process = os.getpid()
     if process not in _folders:
-        _folders[process] = tempfile.TemporaryDirectory(prefix="neurodev-", ignore_cleanup_errors=True)
-    return Path(_folders[process].name) / f"{stem}-{next(_numbers)}.sqlite"
+        try:
+            _folders[process] = tempfile.mkdtemp(prefix="neurodev-")
+        except OSError as e:  # no folder that can be written to
+            raise RunFileError(f"there is no place for a temporary run file ({e}): name one with to=") from e
+    return Path(_folders[process]) / f"{stem}-{next(_numbers)}.sqlite"

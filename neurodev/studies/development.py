@@ -6,6 +6,7 @@ import copy
 import os
 from typing import Any
 
+from neurodev.engine.checks import check_duration
 from neurodev.engine.network import Network, Spines
 from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
@@ -16,6 +17,7 @@ from neurodev.simulation.simulate import Simulation
 from neurodev.structure.places import Sheet
 from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
+from neurodev.units import hour
 
 _SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled", "bands")
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
@@ -197,6 +199,10 @@ def simulation(
     at = tables_at(study, study.table.get("at", []), ("at",), "[[at]]")
     planned = [_planned(study, what, ("at", k)) for k, what in enumerate(at)]
     kept = _kept(study, network, options)
+    if "duration" in study.table.get("run", {}):  # a run that would never end begins no file
+        with told_at(study, "run", "duration"):
+            clocks = settings.get("tick", 2 * hour), settings.get("acceleration", 1.0)
+            check_duration(network, duration(study), *clocks)
     with told_at(study):
         try:
             sim = Simulation(network, to=to, progress=progress, study=kept.text, **settings)

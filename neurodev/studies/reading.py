@@ -31,6 +31,7 @@ _NESTED = {
 _ALWAYS_NESTED = ("dendrite", "wiring")
 # tables that a study may leave to their defaults, and that --set may therefore begin
 _SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train")
+_LONGEST = 16 << 20  # bytes of a study
 
 
 @dataclass
@@ -153,9 +154,16 @@ def load(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     """The text of a study and what it says."""
     try:
-        raw = path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():  # it may never begin, or never end
+            raise StudyError(f"{str(path)!r} is a device or a pipe, not a study: name a TOML file")
+        with path.open("rb") as file:
+            raw = file.read(_LONGEST + 1)
+        if len(raw) > _LONGEST:
+            raise StudyError(f"{str(path)!r} is larger than {_LONGEST >> 20} MiB, and no study is: name a TOML file")
     except FileNotFoundError:
         raise StudyError(f"there is no study {str(path)!r}; `neurodev new NAME` writes one to start from") from None
+    except StudyError:
+        raise
     except (OSError, ValueError) as e:  # a folder, no permission, a name with a zero byte
         what = "is a folder, not a study" if path.is_dir() else f"cannot be read ({e})"
         raise StudyError(f"{str(path)!r} {what}: name a TOML file") from None

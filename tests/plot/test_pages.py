@@ -138,6 +138,9 @@ def test_each_projection_has_its_own_sections(pages: dict[str, str], runs: dict[
 def test_a_lesion_is_no_pruning_and_is_marked_everywhere(pages: dict[str, str], runs: dict[str, nd.Run]) -> None:
     page, run = pages["lesion"], runs["lesion"]
     assert sections(page)[0] == "Interventions" and "Neurons" in sections(page)
+    # the rate over life is of the ticks, that by age of all who died
+    assert "; by itself" in words(evolution.single(evolution.death_rates, run, projection="near"))
+    assert "; all deaths" in words(evolution.single(evolution.death_rates_by_age, run, projection="near"))
     assert re.search(r"on day 2.0 +Lesion b", page) and re.search(r"on day 2.5 +Silence a", page)
     assert "ms of spikes:" not in page and "then down to" not in page and "per living b neuron" in page
     number = run.density("still")[1]

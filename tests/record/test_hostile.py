@@ -285,10 +285,10 @@ def test_files_made_to_harm_are_refused(what: str, whole: dict[str, Path], tmp_p
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         HOSTILE[what](db)
     sign(path)
-    begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(NeurodevError, match="damaged|holds no array|no series"):
         told(path)
-    assert time.perf_counter() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MOST_MEMORY
 
 
@@ -302,10 +302,10 @@ def test_tens_of_thousands_of_projections_take_a_moment(whole: dict[str, Path], 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         _network(many)(db)
     sign(path)
-    begin = time.perf_counter()
+    begin = time.process_time()
     run = nd.Run(path)
     assert len(run.info()) > 100_000 and run.verify() > 0 and run.density("map")[1].size > 1
-    assert time.perf_counter() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS
 
 
 def test_names_reach_a_terminal_spelled_out(whole: dict[str, Path], tmp_path: Path, capsys: Any) -> None:

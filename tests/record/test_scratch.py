@@ -20,8 +20,9 @@ print(runs[0].path.parent.parent, runs[0].path != runs[1].path, *(int(r.counts("
 
 def test_nothing_stays_of_runs_without_a_name(tmp_path: Path) -> None:
     env = os.environ | {"TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", CODE], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(tmp_path), "True", "1", "1"]
+    told = [sys.executable, "-W", "error::ResourceWarning", "-c", CODE]  # nothing is left to the interpreter to tidy up
+    done = subprocess.run(told, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path), "True", "1", "1"] and not done.stderr
     assert not list(tmp_path.iterdir())
 
 

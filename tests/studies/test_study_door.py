@@ -11,8 +11,8 @@ import pytest
 
 import neurodev.units as units
 from neurodev.cli import main
-from neurodev.errors import StudyError
-from neurodev.quantity import WORDS
+from neurodev.errors import NeurodevError, StudyError
+from neurodev.quantity import WORDS, in_unit
 from neurodev.studies import development, quantities, reading, training
 
 BASE = """seed = 1
@@ -271,3 +271,13 @@ def test_an_error_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("neurodev.studies.blame.place_of", lambda e: "")  # the line above is not the package's
     with pytest.raises(KeyError):
         main(["bench", "brunel"])
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("s", "second"), ("h", "hour"), ("days", "day"), ("mv", "mV"), ("min", "minute")]
+)
+def test_the_short_words_of_units_are_known_for_what_they_mean(word: str, meant: str) -> None:
+    """`s` is no misspelt `us`, which would be a millionth of it."""
+    for ask in (quantities.quantity, lambda text: in_unit(text, "ms", "duration")):
+        with pytest.raises(NeurodevError, match=f"did you mean '{meant}'"):
+            ask(f"3 {word}")
