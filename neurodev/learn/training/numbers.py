@@ -1,7 +1,8 @@
-"""Numbers as arguments of a training: checked where they are given."""
+"""Numbers and functions as arguments of a training: checked where they are given."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -28,3 +29,24 @@ def number(
     last = f"{below:g})" if below < math.inf else f"{high:g}]" if high < math.inf else "inf)"
     kind = "" if real else ": give a number"
     raise ParameterError(f"{name} must lie in {first}, {last}, got {value!r}{kind}")
+
+
+def takes(name: str, function: Any, *arguments: str) -> Any:
+    """A function that can be called with so many arguments; what does not say what it takes passes.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the function and what it will be called with.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled
+        return function
+    try:
+        signature.bind(*arguments)
+    except TypeError as e:
+        who = getattr(function, "__qualname__", type(function).__name__)
+        told = ", ".join(arguments)
+        raise ParameterError(f"{name} {who}{signature} cannot be called with ({told}): {e}") from None
+    return function
