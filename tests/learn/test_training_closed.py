@@ -114,6 +114,38 @@ def test_neurons_belong_to_one_model() -> None:
         Sequential(Linear(4), neurons, inputs=(5,))
 
 
+class Counting(Loss):
+    """Grows with every call."""
+
+    def __init__(self) -> None:
+        self.calls, self.seen = 0, [0.0]
+
+    def __call__(self, y: Any, labels: Any, total: int) -> Any:
+        self.calls += 1
+        self.seen.append(float(self.calls))
+        value, gradient, scores = rate_mse(y, labels, total)
+        return value + self.calls, gradient, scores
+
+
+class Halving:
+    """A schedule with a memory."""
+
+    def __init__(self) -> None:
+        self.factor = 2.0
+
+    def __call__(self, progress: float) -> float:
+        self.factor *= 0.5
+        return self.factor
+
+
+def test_parts_with_a_memory_begin_anew_in_every_training() -> None:
+    count, halve = Counting(), Halving()
+    runs = [trainer(loss=count, schedule=halve).fit(2) for _ in range(3)]
+    told = [[(e.train_loss, e.learning_rate) for e in t.history] for t in runs]
+    assert told[0] == told[1] == told[2] and told[0][0] != told[0][1]
+    assert runs[0].loss is count and runs[1].loss is not count
+
+
 def test_patience_counts_epochs_without_a_number() -> None:
     def lose(t: Trainer) -> None:
         t.history[-1].series["test_accuracy"] = np.nan if len(t.history) > 1 else 0.9

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.encode import Bernoulli, Direct, Latency
-from neurodev.learn.training.kept import MARK
+from neurodev.learn.training.kept import MARK, keep, put
 from neurodev.learn.training.numbers import takes
 from neurodev.params import wholes
 from neurodev.registry import kind_of
@@ -260,6 +262,22 @@ def own(part: Any) -> Any:
         return dataclasses.replace(part, **begun)  # type: ignore[type-var]
     except (TypeError, ValueError) as e:
         raise StudyError(f"this {who} belongs to another training, and a copy of it cannot be made: {e}") from e
+
+
+def anew(part: Any) -> Any:
+    """A loss, encoder, schedule or augmentation as the first training met it: a copy where one has changed it since.
+
+    What it keeps in its attributes goes back to what it was; what cannot be kept in a checkpoint stays as it is.
+    """
+    if isinstance(part, (type, FunctionType, MethodType)) or not hasattr(part, "__dict__"):
+        return part
+    begun, now = vars(part).get(MARK), keep(part)
+    if begun is None:
+        object.__setattr__(part, MARK, {k: a.copy() for k, a in now.items()})
+    elif begun.keys() != now.keys() or any(not np.array_equal(begun[k], now[k]) for k in now):
+        part = copy.copy(part)
+        put(part, begun)
+    return part
 
 
 def take(*parts: Any) -> None:

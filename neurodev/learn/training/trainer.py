@@ -182,7 +182,9 @@ class Trainer(closed.Closed):
         self._check_data()
         door.check_methods(self.methods)
         self.optimiser, self.methods = door.own(self.optimiser), [door.own(m) for m in self.methods]
-        self.loss = as_loss(loss)
+        self.loss, self.encoder, self.schedule, self.augment = map(
+            door.anew, (as_loss(loss), self.encoder, self.schedule, self.augment)
+        )
         self.description = description.training(self)
         self._begin(threads)
         door.take(self.optimiser, *self.methods)
