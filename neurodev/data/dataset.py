@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -172,7 +172,13 @@ class Dataset(metaclass=Spoken):
     def __post_init__(self) -> None:
         if isinstance(self.classes, str) or not isinstance(self.classes, Iterable):
             raise ParameterError(f"{self.name}: classes must be a tuple of names, got {shown(self.classes)}")
+        if isinstance(self.classes, (Set, Mapping)):
+            raise ParameterError(
+                f"{self.name}: classes must be a tuple of names in the order of their labels, got {shown(self.classes)}"
+            )
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
+        if len(set(self.classes)) < len(self.classes):
+            raise ParameterError(f"{self.name}: classes must differ, one name a label, got {shown(self.classes)}")
         shapes = []
         for part in ("train", "test"):
             x = samples_of(getattr(self, f"x_{part}"), f"{self.name}, x_{part}")
@@ -264,7 +270,17 @@ def samples_of(x: Any, where: str) -> Any:
         a = np.zeros((), dtype=object)
     if a.ndim < 1 or a.dtype.kind not in "iufb":
         raise ParameterError(f"{where} must be an array (n, ...) of numbers or SpikeTrains, got {shown(x)}")
+    _refuse_masked(x, where)
     return a
+
+
+def _refuse_masked(a: Any, where: str) -> None:
+    """What lies behind a mask is no value, and NumPy would hand it on as one."""
+    if isinstance(a, np.ma.MaskedArray) and np.ma.is_masked(a):
+        first = int(np.argwhere(np.ma.getmaskarray(a))[0][0])
+        raise ParameterError(
+            f"{where}: masked entries, first in sample {first}: fill them (x.filled(0)) or leave the samples out"
+        )
 
 
 def _sample_shape(x: Any) -> tuple[int, ...]:
@@ -282,16 +298,22 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     ParameterError
         If they are not whole numbers in [0, n_class).
     """
-    y = np.asarray(labels)
+    _refuse_masked(labels, where)
+    try:
+        y = np.asarray(labels)
+    except Exception:  # lists of different lengths, objects that are no arrays
+        raise ParameterError(f"{where}: labels must be a list, one a sample, got {shown(labels)}") from None
     if y.ndim != 1:
-        raise ParameterError(f"{where}: labels must be a list, one a sample, got shape {y.shape}")
+        cure = ": y.argmax(axis=1) makes class numbers of one-hot rows" if y.ndim == 2 and y.shape[1] > 1 else ""
+        cure = ": y.ravel() makes one list of a column" if y.ndim == 2 and y.shape[1] == 1 else cure
+        raise ParameterError(f"{where}: labels must be a list, one a sample, got shape {y.shape}{cure}")
     if y.size == 0:
         return y.astype(np.int64)
     if y.dtype.kind not in "iu":
-        raise ParameterError(
-            f"{where}: labels must be whole numbers, class numbers from 0, got {y.dtype}; numbers to be met as such "
-            "(regression) are not trained on: sort them into classes"
-        )
+        cure = "numpy.unique(y, return_inverse=True) numbers words, y.astype(int) takes flags"
+        if y.dtype.kind == "f":
+            cure = "numbers to be met as such (regression) are not trained on: sort them into classes"
+        raise ParameterError(f"{where}: labels must be whole numbers, class numbers from 0, got {y.dtype}; {cure}")
     y = np.asarray(wholes(y, where), dtype=np.int64)
     wrong = (y < 0) | (y >= n_class)
     if wrong.any():

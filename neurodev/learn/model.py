@@ -46,6 +46,9 @@ class Sequential(Group):
         super().__init__()
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise BuildError(f"Sequential needs one or more layers, got {layers!r}")
+        mute = [type(layer).__name__ for layer in layers if type(layer).__call__ is Layer.__call__]
+        if mute:
+            raise BuildError(f"the layer {mute[0]} computes nothing: it needs a __call__(x) that returns (y, pullback)")
         self._parts = list(layers)
         self.inputs = None if inputs is None else doors.shape_of("inputs", inputs)
         self.uids = UidSource()
@@ -383,9 +386,11 @@ def _refuse_twins(model: Group) -> None:
         who = layer.name or type(layer).__name__
         if id(layer) in seen:
             raise BuildError(f"the layer {who!r} is there twice: make one for each place")
-        if any(isinstance(p, Weights) for p in layer.parameters.values()):
+        # what was built knows its type of numbers; neurons have names, counters and watchers of one model too
+        if "float_type" in vars(layer) or any(isinstance(p, Weights) for p in layer.parameters.values()):
             raise BuildError(
-                f"the layer {who!r} is part of another model, whose weights would be drawn anew: make one for each"
+                f"the layer {who!r} is part of another model, whose weights and counts it would share: make "
+                "one for each"
             )
         seen.add(id(layer))
 

@@ -25,9 +25,10 @@ ResNet-19 the lottery-ticket baseline of Kim et al. 2022 (ECCV), whose 14,715,58
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -48,6 +49,7 @@ from neurodev.learn.model import Residual, Sequential
 from neurodev.moved import names_of
 from neurodev.registry import find, is_ours, registered
 
+T = TypeVar("T")
 __getattr__ = names_of(__name__)
 ARCTAN = Surrogate.from_alpha(2.0)
 TRIANGLE = Surrogate("triangle", 0.5)
@@ -56,6 +58,26 @@ TRIANGLE = Surrogate("triangle", 0.5)
 SMALL_GAINS = (1.15, 1.45, 1.45, 1.0)
 READOUTS = ("spikes", "currents")
 OUTPUT_WINDOW = 2.0  # half width, four thresholds; measured on 4,000 images of MNIST and of Fashion-MNIST
+
+
+def _named(make: T) -> T:
+    """Decorator: enter a network under its name; a keyword that neither it nor `Sequential` has gets the nearest."""
+
+    @functools.wraps(make)  # type: ignore[arg-type]
+    def call(*args: Any, **words: Any) -> Any:
+        _check_words(make, words)
+        return make(*args, **words)  # type: ignore[operator]
+
+    return registered("network")(call)  # type: ignore[return-value]
+
+
+def _check_words(make: Any, words: dict[str, Any]) -> None:
+    known = inspect.signature(make).parameters
+    openly = any(p.kind == p.VAR_KEYWORD for p in known.values())
+    there = [*(word for word in known if word != "words"), *(("seed", "kind") if openly else ())]
+    for word in words:
+        if word not in there and (is_ours(make) or not openly):
+            raise ParameterError(f"{make.__name__} has no {word!r}{nearest(word, there)}; it takes {', '.join(there)}")
 
 
 def _wide(n: int, width: float) -> int:
@@ -92,7 +114,7 @@ def _small(inputs: tuple[int, int, int], n_class: int, width: float, storage: st
     )  # fmt: skip
 
 
-@registered("network")
+@_named
 def sdsnn_mnist(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes", **words: Any
 ) -> Sequential:
@@ -112,7 +134,7 @@ def sdsnn_mnist(
     return _small((28, 28, 1), 10, width, storage, density, readout, words)
 
 
-@registered("network")
+@_named
 def sdsnn_nmnist(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
     inputs: tuple[int, int, int] = (32, 32, 2), n_class: int = 10, **words: Any,
@@ -121,7 +143,7 @@ def sdsnn_nmnist(
     return _small(inputs, n_class, width, storage, density, readout, words)
 
 
-@registered("network")
+@_named
 def sdsnn_dvs_gesture(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, readout: str = "spikes",
     inputs: tuple[int, int, int] = (128, 128, 2), n_class: int = 11, **words: Any,
@@ -130,7 +152,7 @@ def sdsnn_dvs_gesture(
     return _small(inputs, n_class, width, storage, density, readout, words)
 
 
-@registered("network")
+@_named
 def dpap_mnist(
     *, storage: str = "dense", density: float = 1.0, hidden: int = 800, readout: str = "spikes",
     dendritic: bool = False, rectifiers: bool = False, **words: Any,
@@ -156,7 +178,7 @@ def dpap_mnist(
     )  # fmt: skip
 
 
-@registered("network")
+@_named
 def sdsnn_cifar10(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, readout: str = "spikes",
     dendritic: bool = False, n_class: int = 10, **words: Any,
@@ -199,7 +221,7 @@ def sdsnn_cifar10(
     )  # fmt: skip
 
 
-@registered("network")
+@_named
 def stds_cifar10(
     *, storage: str = "dense", density: float = 1.0, width: float = 1.0, steps: int = 8, voters: int = 10,
     dropout: float = 0.5, dendritic: bool = False, **words: Any,
@@ -233,7 +255,7 @@ def stds_cifar10(
     )  # fmt: skip
 
 
-@registered("network")
+@_named
 def fully_connected(
     *, hidden: Sequence[int] = (200,), inputs: tuple[int, ...] = (784,), n_class: int = 10, leak: float = 0.2,
     threshold: float = 0.5, storage: str = "dense", density: float = 1.0, readout: str = "spikes",
@@ -283,7 +305,7 @@ def _spike() -> LIF:
     return LIF.from_tau(4 / 3, 1.0, detach=True, surrogate=ARCTAN)
 
 
-@registered("network")
+@_named
 def vgg16(
     n_class: int = 10, *, inputs: tuple[int, int, int] = (32, 32, 3), steps: int = 5, width: float = 1.0,
     storage: str = "dense", density: float = 1.0, **words: Any,
@@ -316,7 +338,7 @@ def vgg16(
     return Sequential(*layers, Flatten(), Linear(n_class, name="fc"), inputs=inputs, **words)
 
 
-@registered("network")
+@_named
 def resnet19(
     n_class: int = 10, *, inputs: tuple[int, int, int] = (32, 32, 3), steps: int = 5, width: float = 1.0,
     storage: str = "dense", density: float = 1.0, **words: Any,
@@ -362,17 +384,13 @@ def network(name: str, **words: Any) -> Sequential:
     if not isinstance(name, str):
         raise ParameterError(f"name must be that of a network, got {name!r}")
     make = find("network", name)
-    known = inspect.signature(make).parameters
-    open_ended = any(p.kind == p.VAR_KEYWORD for p in known.values())
-    allowed = [*known, *(("seed", "kind") if open_ended else ())]
-    wrong = [] if open_ended and not is_ours(make) else [word for word in words if word not in allowed]
-    if wrong:
-        there = [word for word in allowed if word != "words"]
-        raise ParameterError(f"{name} has no {wrong[0]!r}{nearest(wrong[0], there)}; it takes {', '.join(there)}")
+    _check_words(make, words)
     made: Sequential = make(**words)
     return made
 
 
 def n_weights(model: Sequential) -> int:
     """Synapses alive in all weight tensors."""
+    if not isinstance(model, Sequential):
+        raise ParameterError(f"model must be a Sequential of layers, got {doors.shown(model)}")
     return int(np.sum([w.table.n_synapse for w in model.weights_of().values()]))

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import B1, I8, Floats
 from neurodev.errors import ParameterError
+from neurodev.params import numbers
 from neurodev.structure.index import as_uids
 from neurodev.structure.loading import check_grid
 from neurodev.structure.table import Table, UidSource
@@ -98,13 +99,18 @@ class DenseTable(Table):
 
         Parameters
         ----------
-        weight : (n_source, n_target) float32 or float64
-            The columns take the same type.
+        weight : (n_source, n_target) numbers
+            Single precision stays single, all else is kept as float64; the columns take the same type.
+
+        Raises
+        ------
+        ParameterError
+            If they are no finite numbers in that shape.
         """
-        w = np.asarray(weight)
+        w = np.asarray(numbers(weight, "weight"))
         if w.ndim != 2 or not np.all(np.isfinite(w)):
             raise ParameterError(f"weight must be a finite (n_source, n_target) array, got shape {w.shape}")
-        kind = np.float64 if w.dtype == np.float64 else np.float32
+        kind = np.float32 if w.dtype in (np.float32, np.float16) else np.float64
         table = cls(w.shape[0], w.shape[1], columns, uids, kind, kind)
         table.grid(table.weight)[:, : table.n_target] = w
         table.grid(table.alive)[:, : table.n_target] = 1

@@ -105,7 +105,8 @@ def test_losses_by_name_and_of_ones_own():
     plain = as_loss(LOSSES["rate_mse"])
     assert as_loss(plain) is plain and plain.name == "rate_mse"
     assert as_loss(lambda y, labels, total: LOSSES["rate_mse"](y, labels, total)).name == "<lambda>"
-    assert as_loss(Loss()).name == "custom"
+    with pytest.raises(ParameterError, match="says nothing"):
+        as_loss(Loss())
     scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.1, 0.4]])
     np.testing.assert_array_equal(plain.right(scores, np.array([1, 2])), [True, False])
     with pytest.raises(ParameterError, match="did you mean 'peak_cross_entropy'"):

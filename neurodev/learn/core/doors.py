@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,24 @@ def shape_of(what: str, value: Any) -> tuple[int, ...]:
     raise ParameterError(
         f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {shown(value)}{hint}"
     )
+
+
+def takes(name: str, function: Any, *arguments: str) -> Any:
+    """A function that can be called with so many arguments; what does not say what it takes passes.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the function and what it will be called with.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled
+        return function
+    try:
+        signature.bind(*arguments)
+    except TypeError as e:
+        who = getattr(function, "__qualname__", type(function).__name__)
+        told = ", ".join(arguments)
+        raise ParameterError(f"{name} {who}{signature} cannot be called with ({told}): {e}") from None
+    return function

@@ -23,6 +23,7 @@ from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
+from neurodev.params import numbers
 from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -129,10 +130,9 @@ class Weights:
             If the shape is another, a number is not finite, or a pair without a synapse has a weight.
         """
         table = self.table
-        try:
-            w = np.asarray(weight, dtype=table.weight.dtype)
-        except (TypeError, ValueError):
-            raise ParameterError(f"weight must be an array of numbers, got {weight!r}") from None
+        w = np.asarray(numbers(weight, "weight"))
+        with np.errstate(over="ignore"):  # told below
+            w = w.astype(table.weight.dtype)
         shape, slots = (table.n_source, table.n_target), table.slots()
         if w.shape != shape:
             hint = ": transpose it" if w.shape == shape[::-1] else ""

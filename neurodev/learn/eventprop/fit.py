@@ -12,16 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev import params, rng
 from neurodev.data.dataset import SpikeTrains, check_labels
 from neurodev.errors import BuildError, ParameterError
+from neurodev.learn.core.doors import takes
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
 from neurodev.learn.eventprop.tables import Column
 from neurodev.learn.training.optim import Adam, Schedule, cosine
+from neurodev.registry import Spoken
 
 F8 = NDArray[np.float64]
 
 
-class EventModel:
+class EventModel(metaclass=Spoken):
     """Layers one after the other, and a readout that does not spike.
 
     Parameters
@@ -112,7 +114,7 @@ def drop_spikes(spikes: SpikeTrains, share: float, stream: np.random.Generator) 
 
 
 @dataclass
-class EventTrainer:
+class EventTrainer(metaclass=Spoken):
     """Trains an `EventModel` with Adam on the cross-entropy of its scores.
 
     Parameters
@@ -171,6 +173,8 @@ class EventTrainer:
             raise ParameterError(f"high must be at least low = {self.low!r}, got {self.high!r}")
         if self.schedule is not None and not callable(self.schedule):
             raise ParameterError(f"schedule must be a function of progress in [0, 1], got {self.schedule!r}")
+        if self.schedule is not None:
+            takes("schedule", self.schedule, "progress")
         self._slow, self._fast = Adam(self.rate), Adam(self.rate * self.readout_rate)
         self._factor = self.schedule if self.schedule is not None else cosine(final=0.01)
         self.epoch = 0
@@ -214,10 +218,13 @@ class EventTrainer:
         return EventEpoch(self.epoch + 1, loss / y.size, right / y.size, rates, clipped / len(starts), seconds)
 
     def _step(self, progress: float) -> None:
+        factor = self._factor(progress)
+        if not (isinstance(factor, (int, float, np.number)) and np.isfinite(factor) and factor >= 0):
+            raise ParameterError(f"schedule({progress:.4g}) must be a number of at least 0, got {factor!r}")
         layers: Sequence[EventLayer] = self.model.layers
         slow: list[Column] = [p for layer in layers for p in layer.parameters.values()]
-        self._slow.step(slow, self._factor(progress))  # type: ignore[arg-type]
-        self._fast.step(self.model.readout.parameters.values(), self._factor(progress))  # type: ignore[arg-type]
+        self._slow.step(slow, factor)  # type: ignore[arg-type]
+        self._fast.step(self.model.readout.parameters.values(), factor)  # type: ignore[arg-type]
         for layer in layers:
             layer.project()
         self.model.readout.project()

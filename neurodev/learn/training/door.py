@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
+from neurodev.learn.core.doors import takes
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Sequential
-from neurodev.learn.training.kept import MARK
+from neurodev.learn.training.encode import Bernoulli, Direct, Latency
+from neurodev.learn.training.kept import MARK, keep, put
+from neurodev.params import wholes
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 
@@ -53,8 +59,8 @@ def several(name: str, value: Any, fits: Callable[[Any], bool], wanted: str) -> 
     return found
 
 
-def function(name: str, value: Any, wanted: str) -> Any:
-    """Something that can be called with one thing, not a class of ours that makes one.
+def function(name: str, value: Any, wanted: str, *arguments: str) -> Any:
+    """Something that can be called with these arguments, not a class of ours that makes one.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def function(name: str, value: Any, wanted: str) -> Any:
     if not callable(value) or isinstance(value, type) or kind_of(value) == name:
         cure = f"; call it: {value.__name__}(...)" if callable(value) else ""
         raise ParameterError(f"{name} must be {wanted}, got {value!r:.80}{cure}")
-    return value
+    return takes(name, value, *arguments)
 
 
 # ---------------------------------------------------------------- data
@@ -89,6 +95,39 @@ def check_data(data: Any, outputs: tuple[int, ...]) -> None:
     n_out = int(np.prod(outputs))
     if n_out != data.n_class:
         raise ParameterError(f"the model has {n_out} outputs, but {data.name} has {data.n_class} classes")
+
+
+def check_bytes(data: Any, encoder: Any) -> None:
+    """Warn of flags kept as bytes: an encoder of intensities takes bytes for 0..255, so that a 1 is almost black."""
+    x = data.x_train
+    looked = isinstance(x, np.ndarray) and not isinstance(x, np.memmap) and x.dtype == np.uint8
+    if looked and isinstance(encoder, (Bernoulli, Direct, Latency)) and x.size and x.max() == 1:
+        who = type(encoder).__name__
+        warnings.warn(
+            f"the training samples of {data.name} are bytes of 0 and 1, and {who} takes bytes for intensities of "
+            "0..255: give x * 255, or x.astype(float)",
+            stacklevel=4,
+        )
+
+
+def places(samples: Any, n: int) -> NDArray[np.int64]:
+    """Samples of a batch as their places among n, (B,): whole numbers, a mask or a slice.
+
+    Raises
+    ------
+    ParameterError
+        For anything else, and for none.
+    """
+    if isinstance(samples, slice):
+        samples = np.arange(n)[samples]
+    a = np.asarray(samples)
+    if a.dtype == np.bool_ and a.shape == (n,):
+        a = np.flatnonzero(a)
+    found = np.asarray(wholes(a, "samples"))
+    if found.ndim != 1 or not found.size or found.min() < 0 or found.max() >= n:
+        told = f"shape {found.shape}" if found.ndim != 1 or not found.size else f"{found.min()}..{found.max()}"
+        raise ParameterError(f"samples must be one or more places in [0, {n}), got {told}")
+    return found
 
 
 MOST_STEPS = 2**31 - 1  # the log counts steps in 32 bits
@@ -120,6 +159,8 @@ def encoded(encoder: Any, x: Any, samples: Any, *given: Any, of: str) -> Spikes 
         If it cannot, or makes something else than one signal of these samples.
     """
     who = type(encoder).__name__
+    if not isinstance(getattr(encoder, "steps", None), (int, np.integer)) or encoder.steps < 1:
+        raise ParameterError(f"{who}.steps must be a whole number of at least 1, got {encoder.steps!r}")
     try:
         y = encoder(x, samples, *given)
     except NeurodevError:
@@ -221,6 +262,22 @@ def own(part: Any) -> Any:
         return dataclasses.replace(part, **begun)  # type: ignore[type-var]
     except (TypeError, ValueError) as e:
         raise StudyError(f"this {who} belongs to another training, and a copy of it cannot be made: {e}") from e
+
+
+def anew(part: Any) -> Any:
+    """A loss, encoder, schedule or augmentation as the first training met it: a copy where one has changed it since.
+
+    What it keeps in its attributes goes back to what it was; what cannot be kept in a checkpoint stays as it is.
+    """
+    if isinstance(part, (type, FunctionType, MethodType)) or not hasattr(part, "__dict__"):
+        return part
+    begun, now = vars(part).get(MARK), keep(part)
+    if begun is None:
+        object.__setattr__(part, MARK, {k: a.copy() for k, a in now.items()})
+    elif begun.keys() != now.keys() or any(not np.array_equal(begun[k], now[k]) for k in now):
+        part = copy.copy(part)
+        put(part, begun)
+    return part
 
 
 def take(*parts: Any) -> None:

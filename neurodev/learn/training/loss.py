@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
+from neurodev.learn.core.doors import takes
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.params import scalar
 from neurodev.registry import Registered, find, registered
 
 LEAST = 1e-30  # probability below which its logarithm stays where it is
@@ -66,14 +68,16 @@ def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[f
     Raises
     ------
     ParameterError
-        If its gradient is not in the arrangement of `y`, or there is not one row of scores, or one verdict, per sample.
+        If its gradient is not in the arrangement of `y`, or there is not one row of scores, or one verdict, per
+        sample; if scores are NaN where the value is none.
     """
     said = loss(y, labels, total)
     if not isinstance(said, tuple) or len(said) != 3:
         what = f"{len(said)} values" if isinstance(said, tuple) else type(said).__name__
         raise ParameterError(f"loss {loss.name} must return (value, gradient, scores), got {what}")
     value, gradient, scores = said
-    if np.ndim(value) != 0 or not isinstance(value, (int, float, np.number)):
+    value = scalar(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):
         raise ParameterError(f"loss {loss.name}: the value must be a number, got {value!r:.80}")
     wanted = (y.steps, y.batch, y.n)
     got = (gradient.steps, gradient.batch, gradient.n) if isinstance(gradient, Current) else None
@@ -85,10 +89,20 @@ def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[f
     if np.ndim(scores) != 2 or len(scores) != labels.size:
         raise ParameterError(f"loss {loss.name}: scores need one row per sample, {labels.size}, got {np.shape(scores)}")
     scores = np.asarray(scores)
+    if scores.shape[1] != y.n or scores.dtype.kind not in "iuf":
+        raise ParameterError(
+            f"loss {loss.name}: scores must be numbers of shape {(labels.size, y.n)}, one a sample and class, got "
+            f"{scores.dtype} {scores.shape}"
+        )
+    if np.isfinite(value) and np.isnan(scores).any():  # otherwise the training stops by its value
+        raise ParameterError(f"loss {loss.name}: scores must be numbers, but some are NaN")
     right = np.asarray(loss.right(scores, labels))
-    if right.shape != labels.shape:
-        raise ParameterError(f"loss {loss.name}: right must say {labels.shape} True or False, got {right.shape}")
-    return value, gradient, scores, int(right.sum())
+    if right.shape != labels.shape or not (right.dtype.kind == "b" or np.isin(right, (0, 1)).all()):
+        raise ParameterError(
+            f"loss {loss.name}: right must say {labels.shape} True or False, got {right.shape} of {right.dtype}: "
+            f"{right.ravel()[:3].tolist()!r:.60}"
+        )
+    return value, gradient, scores, int(right.astype(np.int64).sum())
 
 
 class _Plain(Loss, word=False):
@@ -214,7 +228,9 @@ def as_loss(what: str | Loss | Function) -> Loss:
     made = find("loss", what) if isinstance(what, str) else what
     made = made() if isinstance(made, type) else made
     if isinstance(made, Loss):
+        if type(made).__call__ is Loss.__call__:
+            raise ParameterError(f"loss {type(made).__name__} says nothing: it needs a __call__(y, labels, total)")
         return made
     if not callable(made):
         raise ParameterError(f"loss must be a name or a function of (output, labels, total), got {what!r}")
-    return _Plain(made)
+    return _Plain(takes("loss", made, "output", "labels", "total"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from neurodev import params
 from neurodev.arrays import Array
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest
 from neurodev.jit import kernel
 from neurodev.learn.core.layer import Vector, Weights
 from neurodev.params import number, param
@@ -57,6 +57,13 @@ def _check(owner: Any) -> None:
     params.check(owner)
 
 
+def _whole_steps(value: Any) -> int:
+    steps = params.scalar(value)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        raise ParameterError(f"steps must be a whole number of at least 0, got {value!r}")
+    return steps
+
+
 def _below_one(owner: Any, *names: str) -> None:
     """Refuse shares of the past that reach 1, in single precision too: nothing would ever be forgotten."""
     for name in names:
@@ -87,8 +94,25 @@ class Optimiser(Registered, ABC, kind="optimiser"):
         """Move all parameters along their gradients and clear these; `factor` is the schedule's."""
 
 
+class _Checked(Optimiser, word=False):
+    """What is changed while it learns is looked at as at the beginning."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(self) in (SGD, Adam):  # a class of one's own may have what it likes
+            known = [f.name for f in fields(self)]  # type: ignore[arg-type]
+            if name not in known:
+                who = type(self).__name__
+                raise ParameterError(f"{who} has no {name!r}{nearest(name, known)}; it has {known}")
+            if name == "steps":
+                value = _whole_steps(value)
+            elif name in vars(self) and name != "rate":  # which is looked at with every step
+                made = type(self)(**{**{k: getattr(self, k) for k in known}, "rate": 1.0, name: value})
+                value = getattr(made, name)
+        object.__setattr__(self, name, value)
+
+
 @dataclass
-class SGD(Optimiser):
+class SGD(_Checked):
     """Stochastic gradient descent with momentum; `decay` is added to the gradient.
 
     Parameters
@@ -127,7 +151,7 @@ class SGD(Optimiser):
 
 
 @dataclass
-class Adam(Optimiser):
+class Adam(_Checked):
     """Adam (Kingma & Ba 2015); with ``decoupled=True`` AdamW (Loshchilov & Hutter 2019).
 
     Parameters

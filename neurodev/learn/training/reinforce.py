@@ -37,6 +37,7 @@ from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
 from neurodev.params import param, whole
+from neurodev.registry import spoken
 
 I8 = NDArray[np.int64]
 MOST_TRANSITIONS = 10**8  # of an epoch; each is a sample
@@ -303,6 +304,7 @@ class PolicyTrainer(Trainer):
         return Outcome(float((~there).sum()), int(there.sum()), there.size)
 
 
+@spoken
 def policy_network(
     maze: Maze, hidden: int = 128, *, storage: str = "dense", readout: str = "spikes", dendritic: bool = False,
     gate_gain: float = 0.1, seed: int = 0,

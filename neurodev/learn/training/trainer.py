@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import ParameterError, StudyError, nearest
+from neurodev.learn.core.doors import takes
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.training import alarms, description, door
+from neurodev.learn.training import alarms, closed, description, door
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
 from neurodev.learn.training.encode import Binned, Encoder, encoder_for
@@ -37,9 +38,10 @@ from neurodev.learn.training.optim import Adam, Schedule, constant
 from neurodev.learn.training.optim import Optimiser as OptimiserBase
 from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
+from neurodev.learn.training.series import series
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import flag, number, whole
+from neurodev.params import flag, number, one_of, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -53,7 +55,7 @@ I8 = NDArray[np.int64]
 TEST_BATCHES = 10  # batches that are tested at a time
 
 
-class Trainer:
+class Trainer(closed.Closed):
     """Trains a model on a data set.
 
     Parameters
@@ -101,8 +103,6 @@ class Trainer:
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
-    overwrite : bool
-        Replace a run file of that name, when the first epoch is written; otherwise it is refused.
 
     Raises
     ------
@@ -153,7 +153,7 @@ class Trainer:
         )  # fmt: skip
         self.schedule: Schedule = door.function(
             "schedule", schedule if schedule is not None else constant(),
-            "a function of the share of the run, such as cosine()",
+            "a function of the share of the run, such as cosine()", "progress",
         )  # fmt: skip
         self.epochs, self.batch = whole(epochs, "epochs", 1), whole(batch, "batch", 1)
         self.seed, self.settle = check_seed(seed), whole(settle, "settle", 0)
@@ -167,7 +167,13 @@ class Trainer:
         self.callbacks: list[Callable[[Any], Any]] = door.several(
             "callbacks", callbacks, callable, "functions of the trainer"
         )
-        self.augment = None if augment is None else door.function("augment", augment, "a function of (x, generator)")
+        for callback in self.callbacks:
+            takes("callbacks:", callback, "trainer")
+        self.augment = (
+            None
+            if augment is None
+            else door.function("augment", augment, "a function of (x, generator)", "x", "generator")
+        )
         if flag(resume, "resume") and to is None:
             raise ParameterError("resume needs to=: the run file to go on with")
         if flag(overwrite, "overwrite") and resume:
@@ -176,14 +182,16 @@ class Trainer:
         self._check_data()
         door.check_methods(self.methods)
         self.optimiser, self.methods = door.own(self.optimiser), [door.own(m) for m in self.methods]
-        self.loss = as_loss(loss)
+        self.loss, self.encoder, self.schedule, self.augment = map(
+            door.anew, (as_loss(loss), self.encoder, self.schedule, self.augment)
+        )
         self.description = description.training(self)
         self._begin(threads)
         door.take(self.optimiser, *self.methods)
         self._prepare()
         self.record = TrainingRecord(self, to, resume, overwrite)
         self._claim = object()
-        vars(self.model)["claim"] = self._claim
+        vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
 
     # ------------------------------------------------------------------ the door
 
@@ -199,13 +207,14 @@ class Trainer:
         self.logs = {name: StructuralLog() for name in self.weights()}
         self.births = {name: [0, 0] for name in self.logs}
         self.causes = Causes.of(self.methods)
-        self._skip = False
+        self._skip = self._fitting = False
         self._asked: list[bool] = []
 
     def _check_data(self) -> None:
         if self.model.inputs is None:
             raise ParameterError("model must be built: give inputs=(...) to the outermost Sequential")
         door.check_data(self.data, self.model.outputs)
+        door.check_bytes(self.data, self.encoder)
         self._input(np.arange(1))
         if len(self.data.y_test):
             self._input(np.arange(1), train=False)
@@ -323,6 +332,7 @@ class Trainer:
     def store(self, name: str, storage: str) -> None:
         """Change how a weight tensor is stored; identities, moments and values go along."""
         w, twin = self.tensor(name), self.workers.twin.weights_of()[name]
+        one_of(storage, "storage", ("dense", "hidden", "sparse"))
         hidden = storage == "hidden"
         table = stored(w.table, storage)
         if table is not w.table or hidden != w.hidden:
@@ -343,6 +353,7 @@ class Trainer:
 
     def watched(self, layer: str) -> list[Any]:
         """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
+        door.check_watch(self.model, layer, "this method")
         out: list[Any] = []
         for model in self.models():
             one = next(one for one in model.layers() if one.name == layer)
@@ -376,7 +387,13 @@ class Trainer:
 
     def share(self, layer: str, key: str) -> None:
         """Give the replica the parameter that a method has added to a layer."""
+        door.check_watch(self.model, layer, "this method")
         mine, *others = (next(one for one in m.layers() if one.name == layer) for m in self.models())
+        if key not in mine.parameters:
+            raise StudyError(
+                f"share({layer!r}, {key!r}): the layer has no such parameter{nearest(str(key), mine.parameters)}; add "
+                "it to its parameters first"
+            )
         for other in others:
             other.parameters[key] = mine.parameters[key].replica()
 
@@ -439,8 +456,11 @@ class Trainer:
 
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
+        if self._fitting:
+            raise StudyError("fit is under way: a callback or method cannot call it again; fit(epochs) trains longer")
         last = self.epochs if epochs is None else self.epoch + whole(epochs, "epochs", 0)
         with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
+            self._fitting = True
             try:
                 while self.epoch < last:
                     self._one_epoch(pace)
@@ -454,6 +474,8 @@ class Trainer:
                 if isinstance(e, KeyboardInterrupt):
                     raise KeyboardInterrupt(f"interrupted; {done}") from None
                 raise
+            finally:
+                self._fitting = False
         return self
 
     def close(self) -> Run:
@@ -464,9 +486,10 @@ class Trainer:
         return Run(self.record.path)
 
     def _enough(self) -> bool:
-        best = int(np.argmax([e.test_accuracy for e in self.history]))
-        waited = len(self.history) - 1 - best
-        return any(self._asked) or (self.patience is not None and waited >= self.patience)
+        if any(self._asked) or self.patience is None:
+            return any(self._asked)
+        reached = [-1.0 if np.isnan(e.test_accuracy) else e.test_accuracy for e in self.history]
+        return len(reached) - 1 - int(np.argmax([*reached, -2.0])) >= self.patience
 
     def _one_epoch(self, pace: Pace) -> None:
         begin = time.perf_counter()
@@ -487,14 +510,16 @@ class Trainer:
             settle(self.model, (self._input(some[a : a + self.batch], epoch=self.epoch) for a in cuts))
         test = self.evaluate()
         self.epoch += 1
-        series = self._series(done, test, counters, seconds)
+        found = series(self, done, test, counters, seconds)
         self.alarms.look(self.epoch, counters)
-        self.history.append(Epoch(self.epoch, series))
+        self.history.append(Epoch(self.epoch, found))
         complete(self.history)
+        before = {name: w.table.n_synapse for name, w in self.weights().items()}
         try:  # the checkpoint keeps what callbacks change
             self._asked = [callback(self) is True for callback in self.callbacks]
+            closed.check_structure(self.weights(), self.births, before)
         finally:
-            self.record.epoch(series, self.confusion)
+            self.record.epoch(found, self.confusion)
 
     def train_step(self, samples: I8) -> Outcome:
         """One batch: forward, backward, optimiser, with the clocks of the methods.
@@ -504,10 +529,11 @@ class Trainer:
         ParameterError
             If the loss or the learning rate is no number; if another trainer has taken the model over.
         """
-        if vars(self.model).get("claim") is not self._claim:
+        if vars(self.model.uids).get("claim") is not self._claim:
             raise ParameterError(
                 "another trainer has taken this model over since: go on with that one, or make a new one"
             )
+        samples = door.places(samples, len(self.data.y_train))
         for m in self.methods:
             m.before_forward(self)
         x: Any = self.data.x_train
@@ -543,6 +569,10 @@ class Trainer:
                 raise ParameterError(f"{what} must be a number of at least 0, got {value!r} at step {self.step}")
         return factor, float(factor) * float(rate)
 
+    def last_rate(self) -> dict[str, float]:
+        """Factor of the schedule and learning rate of the last step, by name."""
+        return {"rate_factor": float(self._factor), "learning_rate": self._rate}
+
     def _encode_part(self, part: Any, samples: I8) -> Any:
         """Encode augmented samples under the streams of their identities."""
         if isinstance(part, SpikeTrains) and isinstance(self.encoder, Binned):  # which draws nothing
@@ -567,33 +597,3 @@ class Trainer:
     def _counters(self) -> dict[str, Counters]:
         """What the layers counted since the last call, replicas included."""
         return total_counters(self.model, [one for one in self.models() if one is not self.model])
-
-    # ------------------------------------------------------------------ numbers
-
-    def _series(self, train: Outcome, test: Outcome, counters: dict[str, Counters], seconds: float) -> dict[str, float]:
-        out = {
-            "life": self.life / day, "train_loss": train.loss / train.n, "train_accuracy": train.correct / train.n,
-            "test_loss": test.loss / test.n if test.n else np.nan,
-            "test_accuracy": test.correct / test.n if test.n else np.nan, "seconds": seconds,
-            "rate_factor": float(self._factor), "learning_rate": self._rate,  # of the last step
-        }  # fmt: skip
-        for prefix, part in (("", counters), ("test_", self.evaluated)):  # of forward passes
-            out[f"{prefix}operations"] = float(sum(c.operations for c in part.values()))
-            out[f"{prefix}dense_operations"] = float(sum(c.dense for c in part.values()))
-            out[f"{prefix}multiplications"] = float(sum(c.multiplied for c in part.values()))
-        alive = total = 0
-        for name, w in self.weights().items():
-            pairs = w.table.n_source * w.table.n_target
-            out |= {f"n_synapse/{name}": w.table.n_synapse, f"density/{name}": w.table.n_synapse / pairs}
-            out |= {f"births/{name}": self.births[name][0], f"deaths/{name}": self.births[name][1]}
-            self.births[name] = [0, 0]
-            alive, total = alive + w.table.n_synapse, total + pairs
-        out["density"] = alive / total
-        for m in self.methods:
-            out |= m.series(self)
-        for name, c in counters.items():
-            if c.sites:
-                out[f"rate/{name}"] = c.spikes / c.sites
-            if c.looked:
-                out[f"near/{name}"] = c.near / c.looked
-        return out
