@@ -66,6 +66,18 @@ def test_inputs_that_sum_to_the_threshold_fire(kind, together, weight, inputs):
 
 
 @pytest.mark.parametrize("kind", ["uniform", "mixed"])
+def test_inputs_at_the_end_of_refractoriness_fire_below_a_high_rest(kind):
+    """From reset, 3 mV reach 3 mV, also where little is left between V_inf and the threshold."""
+    times = np.arange(0.5, 300.0, 1.0)
+    net = nd.Network(seed=1)
+    source = net.add(nd.SpikeList(times, np.zeros(times.size, dtype=int)), 1)
+    tau = 20.0 if kind == "uniform" else np.array([20.0, 21.0])
+    cells = net.add(nd.LIF(tau=tau, threshold=3.0, drive=2.9, refractory=1.0, initial=0.0), 2, name="cells")
+    net.connect(source, cells, nd.AllToAll(), weight=3.0, delay=0.5)
+    assert fired(net, cells, 301.0)[1].size == 2 * times.size
+
+
+@pytest.mark.parametrize("kind", ["uniform", "mixed"])
 def test_spike_times_follow_their_closed_form(kind):
     """README: 1e-9 ms.  A cell that is driven across its threshold, kicked on its way by any weight."""
     tau = 20.0 if kind == "uniform" else np.where(np.arange(ANY.size) % 2, 20.0, 20.0 + 1e-9)

@@ -27,7 +27,7 @@ def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: I
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
     nn = neurons_of(s)
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold = reached(nn.threshold[0], S)
+    threshold = reached(nn.threshold[0], nn.reset[0], S)
     after = nn.reset[0] * S if nn.refractory[0] == 0.0 else SENTINEL
     fired = 0
     here = u[offset:]
@@ -57,7 +57,7 @@ def deliver_mixed(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int
         if c != kind:
             kind = c
             S = np.exp(dt * nn.rate[c])
-            threshold = reached(nn.threshold[c], S)
+            threshold = reached(nn.threshold[c], nn.reset[c], S)
             after = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
         x = u[j] + weight[k] * S
         u[j] = x
@@ -87,7 +87,7 @@ def deliver_some(
         S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
         x = u[j] + weight[k] * S
         u[j] = x
-        if x >= reached(nn.threshold[c], S) and x > REFRACTORY:
+        if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY:
             u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
             queue_of(s).fired[fired] = np.uint32(j)
             fired += 1

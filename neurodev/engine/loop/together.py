@@ -14,17 +14,16 @@ from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, 
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 from neurodev.neurons.rules import first_after
 
-ROUNDING = 2.0**-48  # of the threshold: what sums of simultaneous inputs lose in the frame of the membranes
+ROUNDING = 2.0**-48  # of threshold or reset: what sums of simultaneous inputs lose in the frame of the membranes
 
 
 @rule
-def reached(threshold: float, S: float) -> float:
-    """From where on a potential in the frame is at `threshold` (mV above V_inf), S being the frame's factor.
+def reached(threshold: float, reset: float, S: float) -> float:
+    """From where on a potential in the frame is at `threshold` (like `reset` mV above V_inf), S being its factor.
 
     ``1 + 1 + 1 + 1 + 1 + 1`` is 6, but ``S + S + S + S + S + S`` may be less than ``6 S``.
     """
-    level = threshold * S
-    return level - ROUNDING * abs(level)
+    return threshold * S - ROUNDING * S * max(abs(threshold), abs(reset))
 
 
 @rule
@@ -125,7 +124,7 @@ def find_fired(s: int, k: Int, end: Int) -> int:
             if c != kind:
                 kind, S = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
             x = nn.u[j]
-            if x >= reached(nn.threshold[c], S) and x > REFRACTORY:
+            if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY:
                 nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
                 qu.fired[fired] = np.uint32(j)
                 fired += 1
