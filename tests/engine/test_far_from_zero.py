@@ -50,9 +50,7 @@ def test_a_simulation_from_a_late_start(tmp_path):
 def test_a_start_beyond_the_grid_is_refused(start):
     net = nd.Network(seed=1)
     net.add(nd.LIF(), 1)
-    with pytest.raises(
-        ParameterError, match="start must be a (spike time in ms|finite number of ms of spikes|number in ms, got)"
-    ):
+    with pytest.raises(ParameterError, match="start must be a (spike time in ms|finite number of ms|number in ms)"):
         Simulator(net, start=start)
 
 
