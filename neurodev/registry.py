@@ -309,8 +309,9 @@ def imported(module: str, word: str) -> Any:
             "the folder in which it lies, or name that in PYTHONPATH"
         ) from e
     except (Exception, SystemExit) as e:  # whatever their module does at import
+        said = str(e).strip().partition("\n")[0]
         raise ParameterError(
-            f"{word!r}: importing module {module!r} failed with {type(e).__name__}: {e}{_where(e)}; mend it there"
+            f"{word!r}: importing module {module!r} failed with {type(e).__name__}: {said}{_where(e)}; mend it there"
         ) from e
 
 

@@ -357,3 +357,13 @@ def test_a_terminal_that_knows_ascii_alone(monkeypatch: pytest.MonkeyPatch) -> N
     cli._say("r\u00e9seau \u540d")
     out.flush()
     assert out.buffer.getvalue() == b"r\\xe9seau \\u540d\n"  # type: ignore[attr-defined]
+
+
+def test_a_module_that_fails_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("broken_at_import.py").write_text("raise RuntimeError('first\\nsecond')\n")
+    assert main(["show", "broken_at_import:Thing"]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1 and "first" in err and "broken_at_import.py" in err
