@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate
@@ -262,8 +262,9 @@ def fully_connected(
     doors.one_of("readout", readout, READOUTS)
     doors.number("threshold", threshold, above=0)
     doors.yes_or_no("normed", normed), doors.yes_or_no("dendritic", dendritic)
-    if isinstance(hidden, str) or not isinstance(hidden, (Sequence, np.ndarray)):
-        raise ParameterError(f"hidden must be a list of numbers of neurons, got {hidden!r}")
+    doors.number("gate_gain", gate_gain, above=0)
+    if isinstance(hidden, (str, bytes)) or not isinstance(hidden, (Sequence, np.ndarray)):
+        raise ParameterError(f"hidden must be a list of numbers of neurons, got {shown(hidden)}")
     slopes: dict[Any, Surrogate] = {"rectangle": Surrogate("rectangle", threshold), "arctan": ARCTAN}
     if isinstance(surrogate, str) and ":" not in surrogate and surrogate not in slopes:
         raise ParameterError(f"surrogate must be one of {tuple(slopes)} or your own, got {surrogate!r}")
@@ -374,4 +375,6 @@ def network(name: str, **words: Any) -> Sequential:
 
 def n_weights(model: Sequential) -> int:
     """Synapses alive in all weight tensors."""
+    if not isinstance(model, Sequential):
+        raise ParameterError(f"model must be a Sequential, got {shown(model)}")
     return int(np.sum([w.table.n_synapse for w in model.weights_of().values()]))

@@ -271,7 +271,7 @@ class Simulation:
         """
         if not isinstance(what, Intervention):
             raise ParameterError(f"what must be an intervention such as nd.Silence(retina), got {shown(what)}")
-        if clock not in _CLOCKS:
+        if not isinstance(clock, str) or clock not in _CLOCKS:
             raise ParameterError(f"clock must be 'life' or 'spike', got {shown(clock)}{nearest(str(clock), _CLOCKS)}")
         when = as_number(when, "when", "ms")
         with self._alone("schedule an intervention"):
@@ -321,6 +321,7 @@ class Simulation:
             if self._running:
                 raise SimulationError("cannot run: this simulation is running already, and runs one thing at a time")
             check_duration(self.simulator.network, duration, self.simulator.tick, self.simulator.acceleration)
+            duration = as_number(duration, "duration", "ms")
             length = duration / self.simulator.acceleration
             size = sum(8.0 * length / every * p.size for _, every, p in self._probes)
             check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")

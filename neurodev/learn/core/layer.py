@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import Array
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
 from neurodev.registry import Registered
@@ -131,8 +131,8 @@ class Weights:
         table = self.table
         try:
             w = np.asarray(weight, dtype=table.weight.dtype)
-        except (TypeError, ValueError):
-            raise ParameterError(f"weight must be an array of numbers, got {weight!r}") from None
+        except (TypeError, ValueError, OverflowError):
+            raise ParameterError(f"weight must be an array of numbers, got {shown(weight)}") from None
         shape, slots = (table.n_source, table.n_target), table.slots()
         if w.shape != shape:
             hint = ": transpose it" if w.shape == shape[::-1] else ""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
-from neurodev.errors import ParameterError, StudyError, nearest
+from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.core.storage import stored
@@ -39,7 +39,7 @@ from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import as_flag, whole
+from neurodev.params import among, as_flag, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -47,6 +47,7 @@ from neurodev.structure.cause import Causes
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Applied, Plan, apply, merge
+from neurodev.structure.selection import indices
 from neurodev.units import day
 
 I8 = NDArray[np.int64]
@@ -192,7 +193,7 @@ class Trainer:
         self.workers = Workers(self.model, self.loss, threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self.alarms = alarms.Alarms()
-        self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
+        self._factor, self._rate = door.factor_at(self.schedule, 0.0), self.optimiser.rate
         self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
         self.evaluated: dict[str, Counters] = {}
         self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self.batch, self.epochs)
@@ -268,6 +269,7 @@ class Trainer:
         Newborn synapses, and dead ones that must not move, lose their gradient and the moments of the optimiser.
         """
         table = self.tensor(name).table
+        door.check_plans(plans)
         for plan in plans:
             self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
             self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
@@ -307,6 +309,7 @@ class Trainer:
                     f"{first} and {self._by.name} exclude each other: both set the structure that {name!r} begins with"
                 )
         if alive is not None:
+            alive = door.check_alive(alive, (w.table.n_source, w.table.n_target))
             dense = stored(w.table, "dense")
             assert isinstance(dense, DenseTable)
             if (alive & (dense.grid(dense.alive)[:, : dense.n_target] == 0)).any():
@@ -323,7 +326,7 @@ class Trainer:
     def store(self, name: str, storage: str) -> None:
         """Change how a weight tensor is stored; identities, moments and values go along."""
         w, twin = self.tensor(name), self.workers.twin.weights_of()[name]
-        hidden = storage == "hidden"
+        hidden = among(("dense", "hidden", "sparse"))(storage, "storage") == "hidden"
         table = stored(w.table, storage)
         if table is not w.table or hidden != w.hidden:
             w.put(table, hidden)
@@ -334,6 +337,7 @@ class Trainer:
         """Have ``look(x, y)`` called at every training call of a layer; see `watched`."""
         who = "this method" if self._by is None else self._by.name
         door.check_watch(self.model, layer, who)
+        door.check_look(look)
         if look is not None and self._watching.setdefault(layer, who) != who:
             raise StudyError(
                 f"{self._watching[layer]} and {who} exclude each other: both watch {layer!r}, which one can"
@@ -344,6 +348,7 @@ class Trainer:
     def watched(self, layer: str) -> list[Any]:
         """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
         out: list[Any] = []
+        door.check_layer(self.model, layer)
         for model in self.models():
             one = next(one for one in model.layers() if one.name == layer)
             out += one.watched
@@ -376,6 +381,7 @@ class Trainer:
 
     def share(self, layer: str, key: str) -> None:
         """Give the replica the parameter that a method has added to a layer."""
+        door.check_layer(self.model, layer, key)
         mine, *others = (next(one for one in m.layers() if one.name == layer) for m in self.models())
         for other in others:
             other.parameters[key] = mine.parameters[key].replica()
@@ -423,23 +429,15 @@ class Trainer:
         return self.model.weights_of()
 
     def tensor(self, name: str) -> Weights:
-        """The weight tensor of a name.
-
-        Raises
-        ------
-        StudyError
-            For an unknown name, with the nearest.
-        """
-        every = self.weights()
-        if name not in every:
-            raise StudyError(f"there is no weight tensor {name!r}{nearest(str(name), every)}; there are {list(every)}")
-        return every[name]
+        """The weight tensor of a name; an unknown one is a StudyError, with the nearest."""
+        return door.tensor(self.weights(), name)
 
     # ------------------------------------------------------------------ running
 
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
         last = self.epochs if epochs is None else self.epoch + whole(epochs, "epochs", 0)
+        door.steps_per_epoch(len(self.data.y_train), self.batch, last)
         with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
             try:
                 while self.epoch < last:
@@ -508,6 +506,7 @@ class Trainer:
             raise ParameterError(
                 "another trainer has taken this model over since: go on with that one, or make a new one"
             )
+        samples = indices(samples, len(self.data.y_train), "samples", of="training samples", some=True)
         for m in self.methods:
             m.before_forward(self)
         x: Any = self.data.x_train
@@ -554,6 +553,7 @@ class Trainer:
 
         What was decided is kept in `confusion` (n_class, n_class), what it took in `evaluated`, `Counters` by layer.
         """
+        train = as_flag(train, "train")
         x, y = (self.data.x_train, self.data.y_train) if train else (self.data.x_test, self.data.y_test)
         done, scores = Outcome(), np.zeros((y.size, self.data.n_class), dtype=np.float32)
         for a in range(0, y.size, TEST_BATCHES * self.batch):
