@@ -48,6 +48,7 @@ U1 = NDArray[np.uint8]
 LINEAR = (Linear, Conv2d, AveragePool2d, Flatten, BatchNorm, Dropout)  # and nothing derived from them
 READOUTS = (Vote, Flatten)
 NEAR = 1e-9
+LONGEST_STEP = 1e6  # ms; windows of the engine are no longer than a step, and times must keep their digits
 _FORGET = math.exp(-200.0)  # a leak of 0: what is left of a potential after one step
 
 

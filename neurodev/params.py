@@ -6,16 +6,18 @@ Arguments that are no parameters are asked for in the same words: `number`, `num
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from numbers import Real
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.quantity import in_unit, parts
-from neurodev.registry import word_of
+from neurodev.registry import misfit, word_of
 
 UNITS = frozenset(
     {"ms", "mV", "um", "um3", "um/ms", "Hz", "1/ms", "1/day", "pA", "pF", "nS", "day", "1", "uM", "mM", "mV/ms", "1/mV"}
@@ -74,10 +76,19 @@ def param(
     none : bool
         Whether None is accepted.
     """
-    if unit not in UNITS:
-        raise ParameterError(f"unit {unit!r} is not one of {sorted(UNITS)}")
-    if clock not in CLOCKS:
-        raise ParameterError(f"clock {clock!r} must be 'spike', 'life' or None")
+    for argument, word, words in (("unit", unit, UNITS), ("clock", clock, CLOCKS)):
+        if not isinstance(word, (str, type(None))) or word not in words:
+            raise ParameterError(f"{argument} {shown(word)} must be one of {sorted(words, key=str)}")
+    for argument, bound in (("low", low), ("high", high), ("above", above)):
+        if bound is not None:
+            number(bound, argument, unit, infinite=True)
+    for argument, text in (("source", source), ("doc", doc)):
+        if not isinstance(text, str):
+            raise ParameterError(f"{argument} must be a text, got {shown(text)}")
+    for argument, given in (("array", array), ("none", none)):
+        flag(given, argument)
+    if choices is not None and (isinstance(choices, (str, bytes)) or not isinstance(choices, (list, tuple, frozenset))):
+        raise ParameterError(f"choices must be a list of words, got {shown(choices)}")
     meta = {
         "unit": unit, "clock": clock, "low": low, "high": high, "above": above, "source": source,
         "doc": doc, "choices": tuple(choices) if choices else None, "array": array, "none": none,
@@ -394,6 +405,101 @@ def asdict(obj: Any) -> dict[str, Any]:
     given = {f.name: getattr(obj, f.name) for f in fields(obj)}
     known = {f.name for f in fields(obj) if "unit" in f.metadata}
     return {k: plain(v) for k, v in given.items() if k in known or is_dataclass(v)}
+
+
+# ---------------------------------------------------------------------- arguments of functions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a public function or method: arguments pass ``rule(value, name)``, which checks and converts them.
+
+    Raises
+    ------
+    ParameterError
+        Of a rule; or where an argument is missing, misspelt or one too many.
+
+    Examples
+    --------
+    >>> @asks(day=finite("days"))
+    ... def later(day): return day + 1.0
+    >>> later("soon")
+    Traceback (most recent call last):
+    neurodev.errors.ParameterError: day must be a finite number of days, got 'soon'
+    """
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as e:
+                raise ParameterError(misfit(function, args, kwargs) or str(e)) from None
+            for argument, rule in rules.items():
+                if argument in bound.arguments:
+                    bound.arguments[argument] = rule(bound.arguments[argument], argument)
+            return function(*bound.args, **bound.kwargs)
+
+        return asked
+
+    return mark
+
+
+def finite(unit: str = "1", **bounds: Any) -> Callable[[Any, str], float]:
+    """A rule for `asks`: `number` within bounds."""
+    return lambda value, argument: number(value, argument, unit, **bounds)
+
+
+def counted(low: int = 0, high: int = _LARGEST) -> Callable[[Any, str], int]:
+    """A rule for `asks`: `whole` within bounds."""
+    return lambda value, argument: whole(value, argument, low, high)
+
+
+def measured(unit: str = "1") -> Callable[[Any, str], Any]:
+    """A rule for `asks`: finite numbers of any shape, as float64."""
+    import numpy as np
+
+    def rule(value: Any, argument: str) -> Any:
+        found = np.asarray(numbers(value, argument, unit), dtype=np.float64)
+        if not np.isfinite(found).all():
+            raise ParameterError(f"{argument} must be finite{_in(unit)}, got {shown(value)}")
+        return found
+
+    return rule
+
+
+def of_type(*kinds: type, what: str) -> Callable[[Any, str], Any]:
+    """A rule for `asks`: an object of one of some classes, described to the user as `what`."""
+
+    def rule(value: Any, argument: str) -> Any:
+        if not isinstance(value, kinds):
+            raise ParameterError(f"{argument} must be {what}, got {shown(value)}")
+        return value
+
+    return rule
+
+
+def or_none(rule: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """A rule for `asks`: None as well."""
+    return lambda value, argument: None if value is None else rule(value, argument)
+
+
+def among(known: Callable[[], Sequence[str]] | Sequence[str]) -> Callable[[Any, str], str]:
+    """A rule for `asks`: one of some words."""
+
+    def rule(value: Any, argument: str) -> str:
+        words = known() if callable(known) else known
+        if not isinstance(value, str) or value not in words:
+            raise ParameterError(
+                f"{argument} must be one of {list(words)}, got {shown(value)}{nearest(str(value)[:80], words)}"
+            )
+        return value
+
+    return rule
 
 
 def memory_gib() -> float:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 
 
 def printable(text: str, lines: bool = True) -> str:
@@ -46,12 +46,24 @@ def absolute(path: Any, name: str = "to") -> Path:
     >>> absolute("map.sqlite").is_absolute()
     True
     """
+    return Path(os.path.abspath(a_path(path, name)))
+
+
+def a_path(path: Any, name: str = "path") -> Path:
+    """A path, as it was given: no number (which Python would take for an open file), nothing empty.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and the value.
+    """
+    wanted = f"{name} must be the path of a file or folder, such as 'map.sqlite'"
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise ParameterError(f"{name} must be the path of a file, such as 'map.sqlite', got {path!r}")
+        raise ParameterError(f"{wanted}, got {shown(path)}")
     words = os.fspath(path)
     if not words or "\0" in words:
-        raise ParameterError(f"{name} must be the path of a file, such as 'map.sqlite', got {words!r}")
-    return Path(os.path.abspath(words))
+        raise ParameterError(f"{wanted}, got {words!r}")
+    return Path(words)
 
 
 def unfit(path: Path) -> str:

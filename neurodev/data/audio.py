@@ -28,6 +28,7 @@ from neurodev.data.events import npz
 from neurodev.errors import ParameterError, shown
 from neurodev.params import check_memory, number, whole, wholes
 from neurodev.registry import registered
+from neurodev.writing import a_path
 
 
 def mel_filters(n_channel: int, n_fft: int, sample_rate: float, lowest: float, highest: float) -> F8:
@@ -79,7 +80,7 @@ def cochlea(
     """
     try:
         x = np.asarray(sound, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"sound must be a list of finite numbers, got {shown(sound)}") from None
     n_channel = whole(n_channel, "n_channel", 1, 1 << 16)
     sample_rate = number(sample_rate, "sample_rate", "Hz", above=0.0)
@@ -87,6 +88,9 @@ def cochlea(
     window, hop = number(window, "window", "ms", above=0.0), number(hop, "hop", "ms", above=0.0)
     dynamic_range = number(dynamic_range, "dynamic_range", above=0.0)
     highest = None if highest is None else number(highest, "highest", "Hz")
+    for name, given in (("sample_rate", sample_rate), ("max_rate", max_rate)):
+        if not 0.0 < given <= 1e9:
+            raise ParameterError(f"{name} must be positive and at most 1e9 Hz, got {given}")
     top = sample_rate / 2 if highest is None else highest
     if x.ndim != 1 or x.size == 0 or not np.all(np.isfinite(x)):
         raise ParameterError(f"sound must be a list of finite numbers, got shape {x.shape}")
@@ -165,7 +169,7 @@ def spoken_digits(
         If no recording is found, the speaker is unknown, or a file is damaged.
     """
     duration = number(duration, "duration", "ms", above=0.0)
-    sounds, labels, speakers, takes, rate = _sounds(Path(path))
+    sounds, labels, speakers, takes, rate = _sounds(a_path(path))
     if leave_out is not None and leave_out not in set(speakers.tolist()):
         raise ParameterError(f"there is no speaker {leave_out!r}: choose one of {sorted(set(speakers.tolist()))}")
     test = takes < 5 if leave_out is None else speakers == leave_out

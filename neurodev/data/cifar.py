@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from neurodev.data.dataset import I8, Dataset, check_labels
 from neurodev.data.events import npz
 from neurodev.errors import ParameterError
+from neurodev.params import whole
 from neurodev.registry import registered
+from neurodev.writing import a_path
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
@@ -41,9 +43,9 @@ def read_cifar(path: str | os.PathLike[str], n_class: int = 10) -> tuple[NDArray
     ParameterError
         If the file is missing, is a pickle, is truncated, or holds a label out of range.
     """
-    if n_class not in (10, 100):
+    if whole(n_class, "n_class") not in (10, 100):
         raise ParameterError(f"n_class must be 10 or 100, got {n_class}")
-    path = Path(path)
+    path = a_path(path)
     if not path.is_file():
         raise ParameterError(f"there is no file {str(path)!r}")
     raw = np.fromfile(path, dtype=np.uint8)
@@ -83,7 +85,7 @@ def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
     ParameterError
         If neither form is complete in the folder.
     """
-    folder = Path(path)
+    folder = a_path(path)
     batches = [folder / f"data_batch_{k}.bin" for k in range(1, 6)]
     if batches[0].is_file():
         parts = [read_cifar(batch) for batch in batches]
@@ -116,7 +118,7 @@ def cifar100(path: str | os.PathLike[str]) -> Dataset:
     ParameterError
         If a file is missing (with where to get it) or damaged.
     """
-    folder = Path(path) if (Path(path) / "train.bin").is_file() else Path(path) / "cifar-100-binary"
+    folder = a_path(path) if (a_path(path) / "train.bin").is_file() else a_path(path) / "cifar-100-binary"
     for name in ("train.bin", "test.bin", "fine_label_names.txt"):
         if not (folder / name).is_file():
             raise ParameterError(

@@ -91,6 +91,8 @@ class SpikeTrains(metaclass=Spoken):
         ParameterError
             If a time is not finite or beyond the duration, or a cell is out of range.
         """
+        if isinstance(trains, (str, bytes, dict)) or not isinstance(trains, (Iterable, Sequence)):
+            raise ParameterError(f"trains must be a list of pairs (times, cells), got {shown(trains)}")
         times, cells = [], []
         for k, pair in enumerate(trains):
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
@@ -98,7 +100,7 @@ class SpikeTrains(metaclass=Spoken):
             t, c = as_times(pair[0], f"times of sample {k}"), wholes(pair[1], f"cells of sample {k}")
             if t.shape != c.shape or t.ndim != 1:
                 raise ParameterError(
-                    f"times and cells of a sample must be lists of one length, not {t.shape}, {c.shape}"
+                    f"trains: times and cells of a sample must be lists of one length, not {t.shape}, {c.shape}"
                 )
             order = np.lexsort((c, t))
             times.append(t[order])
@@ -170,12 +172,16 @@ class Dataset(metaclass=Spoken):
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.classes, str) or not isinstance(self.classes, Iterable):
+        if not isinstance(self.name, str):
+            raise ParameterError(f"name must be a word, got {shown(self.name)}")
+        if isinstance(self.classes, (str, bytes)) or not isinstance(self.classes, Iterable):
             raise ParameterError(f"{self.name}: classes must be a tuple of names, got {shown(self.classes)}")
         if isinstance(self.classes, (Set, Mapping)):
             raise ParameterError(
                 f"{self.name}: classes must be a tuple of names in the order of their labels, got {shown(self.classes)}"
             )
+        if isinstance(self.classes, np.ndarray) and self.classes.ndim != 1 or not len(list(self.classes)):
+            raise ParameterError(f"{self.name}: classes must be one name or more, got {shown(self.classes)}")
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         if len(set(self.classes)) < len(self.classes):
             raise ParameterError(f"{self.name}: classes must differ, one name a label, got {shown(self.classes)}")
@@ -193,7 +199,8 @@ class Dataset(metaclass=Spoken):
             shapes.append(_sample_shape(x))
         if shapes[0] != shapes[1]:
             raise ParameterError(
-                f"{self.name}: a training sample is {shapes[0]}, a test sample {shapes[1]}: give both one layout"
+                f"{self.name}: a training sample is {shapes[0]}, a test sample {shapes[1]}: give both one layout "
+                "(x_train, x_test)"
             )
         if not len(self.x_train):
             raise ParameterError(f"{self.name} holds no training samples")
@@ -222,14 +229,19 @@ class Dataset(metaclass=Spoken):
 def _choose(have: int, n: int, seed: int, name: str) -> I8:
     n = whole(n, f"number of {name} samples")
     if not 1 <= n <= have:
-        raise ParameterError(f"a subset of {n} {name} samples is not possible: there are {have}")
+        raise ParameterError(f"a subset of {n} {name} samples is not possible, got n or n_test={n}: there are {have}")
     return np.sort(rng.generator(rng.check_seed(seed), "subset", name).permutation(have)[:n])
 
 
 def _chosen(which: Any, n: int) -> I8:
     """Places among n samples: of a slice, a mask, a number or a list of numbers."""
     if not isinstance(which, slice):
-        a = np.asarray(which)
+        try:
+            a = np.asarray(which)
+        except Exception:  # lists of different lengths
+            raise ParameterError(f"which must be whole numbers, a mask or a slice, got {shown(which)}") from None
+        if a.ndim > 1:
+            raise ParameterError(f"which must be a list of samples, a mask or a slice, got an array of shape {a.shape}")
         if a.dtype == bool and a.shape != (n,):
             raise ParameterError(f"a mask must have an entry for each of the {n} samples, got shape {a.shape}")
         which = a if a.dtype == bool else wholes(which, "which samples")

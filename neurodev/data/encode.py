@@ -51,8 +51,8 @@ def direct(x: ArrayLike, n_step: int) -> F4:
 
     Rueckauer et al. 2017 (Front. Neurosci. 11:682): the first layer then does the encoding.
     """
-    n_step = whole(n_step, "n_step", 1)
     f = _samples(x)
+    n_step = whole(n_step, "n_step", 1, (1 << 60) // max(f.size, 1))
     return np.broadcast_to(f[:, None], (f.shape[0], n_step, *f.shape[1:]))
 
 

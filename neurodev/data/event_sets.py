@@ -29,6 +29,7 @@ from neurodev.data.recordings import recordings
 from neurodev.errors import ParameterError
 from neurodev.params import number, whole
 from neurodev.registry import registered
+from neurodev.writing import a_path
 
 GESTURES = (
     "hand clapping", "right hand wave", "left hand wave", "right arm clockwise", "right arm counter clockwise",
@@ -46,7 +47,7 @@ def _folder(path: str | os.PathLike[str], name: str, needs: str) -> Path:
     ParameterError
         If neither does.
     """
-    for place in (Path(path), Path(path) / name):
+    for place in (a_path(path), a_path(path) / name):
         if any(place.glob(needs)):
             return place
     raise ParameterError(f"{str(path)!r} holds no {needs}: {HOW[name]}")
@@ -203,7 +204,7 @@ def read_aedat(path: str | os.PathLike[str]) -> Events:
     ParameterError
         If the file is missing, truncated, empty, or of another version.
     """
-    path = Path(path)
+    path = a_path(path)
     if not path.is_file():
         raise ParameterError(f"there is no event file {str(path)!r}")
     raw = path.read_bytes()

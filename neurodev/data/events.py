@@ -9,6 +9,7 @@ polarity and time as above.  `.npz`: arrays x, y, p, t_us with offsets of the re
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.params import check_memory, number, whole, wholes
+from neurodev.writing import a_path
 
 I8 = NDArray[np.int64]
 
@@ -107,7 +109,7 @@ def read_events(path: str | os.PathLike[str], sensor_size: tuple[int, int] | Non
     ParameterError
         If the file is missing, truncated, of an unknown kind, or reaches beyond the sensor.
     """
-    path = Path(path)
+    path = a_path(path)
     if not path.is_file():
         raise ParameterError(f"there is no event file {str(path)!r}")
     kind = path.suffix.lower()
@@ -169,7 +171,25 @@ def from_tonic(dataset: Any, index: int) -> Events:
         import tonic  # noqa: F401
     except ImportError:
         raise ParameterError("Tonic is not installed: pip install 'neurodev[data]'") from None
+    n = length_of_set(dataset, "dataset")
+    index = whole(index, "index", 0, n - 1)
     return events_of(dataset, dataset[index][0], f"recording {index} of {type(dataset).__name__}")
+
+
+def length_of_set(given: Any, name: str) -> int:
+    """Number of samples of a Tonic dataset.
+
+    Raises
+    ------
+    ParameterError
+        If it is none, or holds no samples.
+    """
+    if isinstance(given, type) or not hasattr(given, "__getitem__") or not hasattr(given, "sensor_size"):
+        cure = "is it a Tonic dataset?" if hasattr(given, "__getitem__") else "make one of tonic.datasets"
+        raise ParameterError(f"{name} must be a Tonic dataset with a sensor_size, got {shown(given)}: {cure}")
+    if not len(given):
+        raise ParameterError(f"{name} holds no samples: {shown(given)}")
+    return len(given)
 
 
 def events_of(dataset: Any, events: Any, where: str) -> Events:
@@ -221,9 +241,7 @@ def pool(
     places : (2 * columns * rows, 2) float64
         Position of each cell as a fraction of the sensor, y upwards.
     """
-    recordings = list(recordings)
-    if not recordings:
-        raise ParameterError("recordings is empty: give at least one")
+    recordings = several(recordings, "recordings")
     columns, rows = grid_of(cells)
     refractory = number(refractory, "refractory", "ms", low=0.0)
     if longest is not None:
@@ -252,6 +270,27 @@ def pool(
     return trains, np.concatenate([places, places])
 
 
+def several(given: Any, name: str) -> list[Events]:
+    """A list of recordings, not one recording, which is a tuple itself.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and its value.
+    """
+    if (
+        isinstance(given, (Events, str, bytes, dict))
+        or not isinstance(given, Iterable)
+        or getattr(given, "ndim", 1) == 0
+    ):
+        cure = ": write [events]" if isinstance(given, Events) else ""
+        raise ParameterError(f"{name} must be a list of Events, got {shown(given)}{cure}")
+    found = list(given)
+    if not found:
+        raise ParameterError(f"{name} is empty: give at least one, got {shown(given)}")
+    return found
+
+
 def grid_of(cells: Any) -> tuple[int, int]:
     """Columns and rows, whole numbers above 0."""
     if not isinstance(cells, (tuple, list, np.ndarray)) or len(cells) != 2:
@@ -277,7 +316,7 @@ def npz(path: str | os.PathLike[str]) -> Any:
         If it is missing, damaged, or no such file.
     """
     try:
-        file = open(path, "rb")  # noqa: SIM115  closed with the arrays
+        file = open(a_path(path), "rb")  # noqa: SIM115  closed with the arrays
     except OSError as e:
         raise ParameterError(f"{str(path)!r} cannot be read ({e.strerror})") from None
     try:

@@ -20,6 +20,7 @@ from neurodev.data.dataset import I8, Dataset, check_labels
 from neurodev.errors import ParameterError
 from neurodev.params import check_memory
 from neurodev.registry import registered
+from neurodev.writing import a_path
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 PIECE = 1 << 24  # bytes that are unpacked at a time
@@ -39,7 +40,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     ParameterError
         If the file is missing, has another magic number, or is shorter or longer than its header says.
     """
-    path = Path(path)
+    path = a_path(path)
     try:
         with _opened(path) as file:
             return _values(path, file)
@@ -107,7 +108,7 @@ def fashion_mnist(path: str | os.PathLike[str]) -> Dataset:
 
 
 def _family(path: str | os.PathLike[str], name: str, classes: tuple[str, ...]) -> Dataset:
-    folder = Path(path)
+    folder = a_path(path)
     places = [folder, folder / "raw", folder / name / "raw"]
     train, test = (_images_and_labels(places, part, len(classes)) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.registry import Spoken
 
 I8 = NDArray[np.int64]
@@ -135,6 +135,8 @@ class Maze(metaclass=Spoken):
         """
         if seed is not None:
             self._draw = rng.generator(rng.check_seed(seed), "starts")
+        if options is not None and not isinstance(options, dict):
+            raise ParameterError(f"options must be a dictionary such as {{'start': 3}}, got {shown(options)}")
         start = (options or {}).get("start")
         if start is None:
             start = self._draw.choice(self.starts)
@@ -191,6 +193,9 @@ class Maze(metaclass=Spoken):
         -------
         (n_start,) bool
         """
+        action, n = params.wholes(action, "action"), len(self.cells)
+        if action.shape != (n,) or not ((action >= 0) & (action < len(MOVES))).all():
+            raise ParameterError(f"action must be one of 0 .. 3 {ACTIONS} for each of {n} cells, got {shown(action)}")
         at, there = self.starts, np.zeros(self.starts.size, dtype=bool)
         limit = self.limits[at]
         for taken in range(1, int(limit.max()) + 1):

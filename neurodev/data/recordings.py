@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from neurodev.data.dataset import I8, Dataset, SpikeTrains
-from neurodev.data.events import Events, checked, events_of, grid_of, pool
-from neurodev.errors import ParameterError
+from neurodev.data.events import Events, checked, events_of, grid_of, length_of_set, pool, several
+from neurodev.errors import ParameterError, shown
 from neurodev.params import number, whole
 
 
@@ -34,9 +34,7 @@ def recordings(
     ParameterError
         If there is no recording, an event lies outside the sensor, or the cells do not divide it.
     """
-    events = list(events)
-    if not events:
-        raise ParameterError("events is empty: give at least one recording")
+    events = several(events, "events")
     duration = number(duration, "duration", "ms", above=0.0)
     grid = grid_of(checked(events[0], "recording 0").sensor_size if cells is None else cells)
     trains, _ = pool(events, grid, refractory=refractory, longest=duration)
@@ -76,6 +74,13 @@ def tonic(
         import tonic  # noqa: F401
     except ImportError:
         raise ParameterError("Tonic is not installed: pip install 'neurodev[data]'") from None
+    for name, given in (("train", train), ("test", test)):
+        length_of_set(given, name)
+    for name, n in (("n_train", n_train), ("n_test", n_test)):
+        if n is not None:
+            whole(n, name, 1)
+    if classes is not None and (isinstance(classes, (str, bytes, dict)) or not isinstance(classes, Iterable)):
+        raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
     (x, y), (x_test, y_test) = (
         _read(source, n, cells, duration, refractory) for source, n in ((train, n_train), (test, n_test))
     )

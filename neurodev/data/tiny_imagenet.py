@@ -13,6 +13,7 @@ from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
 from neurodev.params import whole
 from neurodev.registry import registered
+from neurodev.writing import a_path
 
 SIDE = 64
 HOW = "download https://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it there"
@@ -44,7 +45,7 @@ def tiny_imagenet(
     ParameterError
         If files are missing (with where to get them) or damaged.
     """
-    folder = Path(path) if (Path(path) / "wnids.txt").is_file() else Path(path) / "tiny-imagenet-200"
+    folder = a_path(path) if (a_path(path) / "wnids.txt").is_file() else a_path(path) / "tiny-imagenet-200"
     notes = folder / "val" / "val_annotations.txt"
     for file in (folder / "wnids.txt", notes):
         if not file.is_file():

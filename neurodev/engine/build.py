@@ -189,7 +189,7 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
 def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, together: bool) -> tuple[Clock, int]:
     """The clock at time 0, and the number of windows in an epoch; `ruled`: some population has rules of its own."""
     n = np.zeros(N_COUNTER, dtype=np.int64)
-    frame = max(1, int(FRAME / (fastest * window))) if fastest > 0 else 1 << 40
+    frame = max(1, int(min(FRAME / (fastest * window), 1 << 40))) if fastest > 0 else 1 << 40
     block = max(1, round(1.0 / window))
     n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
     n[N_BUDGET] = np.iinfo(np.int64).max

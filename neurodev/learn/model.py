@@ -10,13 +10,14 @@ import numpy as np
 
 from neurodev import params
 from neurodev.arrays import Array
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers import fused
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
+from neurodev.params import flag
 from neurodev.rng import check_seed
 from neurodev.structure.table import UidSource
 
@@ -76,6 +77,7 @@ class Sequential(Group):
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape after the last layer."""
+        shape = doors.shape_of("shape", shape)
         for k, layer in enumerate(self._parts):
             try:
                 shape = layer.out_shape(shape)
@@ -149,6 +151,7 @@ class Sequential(Group):
 
     def set_training(self, training: bool) -> None:
         """Switch dropout and batch norm between training and evaluation."""
+        training = flag(training, "training")
         for layer in self.layers():
             layer.training = training
 
@@ -165,6 +168,9 @@ class Residual(Group):
 
     def __init__(self, body: Layer, shortcut: Layer | None = None):
         super().__init__()
+        for name, part in (("body", body), ("shortcut", shortcut)):
+            if not isinstance(part, Layer) and not (name == "shortcut" and part is None):
+                raise ParameterError(f"Residual: {name} must be a layer, got {shown(part)}")
         self.body, self.shortcut = body, shortcut
 
     def parts(self) -> list[Layer]:

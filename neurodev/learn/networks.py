@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from neurodev import params
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.learn.core import doors
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate
@@ -284,9 +284,10 @@ def fully_connected(
     """
     params.one_of(readout, "readout", READOUTS)
     params.number(threshold, "threshold", above=0)
+    params.number(gate_gain, "gate_gain", above=0)
     params.flag(normed, "normed"), params.flag(dendritic, "dendritic")
-    if isinstance(hidden, str) or not isinstance(hidden, (Sequence, np.ndarray)):
-        raise ParameterError(f"hidden must be a list of numbers of neurons, got {hidden!r}")
+    if isinstance(hidden, (str, bytes)) or not isinstance(hidden, (Sequence, np.ndarray)):
+        raise ParameterError(f"hidden must be a list of numbers of neurons, got {shown(hidden)}")
     slopes: dict[Any, Surrogate] = {"rectangle": Surrogate("rectangle", threshold), "arctan": ARCTAN}
     if isinstance(surrogate, str) and ":" not in surrogate and surrogate not in slopes:
         raise ParameterError(f"surrogate must be one of {tuple(slopes)} or your own, got {surrogate!r}")
@@ -392,5 +393,5 @@ def network(name: str, **words: Any) -> Sequential:
 def n_weights(model: Sequential) -> int:
     """Synapses alive in all weight tensors."""
     if not isinstance(model, Sequential):
-        raise ParameterError(f"model must be a Sequential of layers, got {doors.shown(model)}")
+        raise ParameterError(f"model must be a Sequential of layers, got {shown(model)}")
     return int(np.sum([w.table.n_synapse for w in model.weights_of().values()]))

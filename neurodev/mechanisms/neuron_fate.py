@@ -30,11 +30,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
-from neurodev.errors import BuildError, ParameterError, nearest
+from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import Mechanism, NeuronView
 from neurodev.mechanisms.turnover import MOST, draw_numbers
 from neurodev.noise import uniforms_of
-from neurodev.params import param
+from neurodev.params import among, asks, measured, param
 from neurodev.signals.rate import low_pass
 from neurodev.structure.cause import cause_code
 from neurodev.structure.plan import NeuronPlan
@@ -108,11 +108,7 @@ class NeuronDeath(Mechanism):
     @classmethod
     def preset(cls, population: str, **changes: Any) -> NeuronDeath:
         """The death of a kind of neurons: ``"pyramidal"``, ``"interneuron"`` or ``"motoneuron"`` (BIO-23)."""
-        if population not in DEATH_PRESETS:
-            raise ParameterError(
-                f"no preset {population!r}{nearest(population, DEATH_PRESETS)}; there are {sorted(DEATH_PRESETS)}"
-            )
-        fraction, begin, end = DEATH_PRESETS[population]
+        fraction, begin, end = DEATH_PRESETS[among(tuple(DEATH_PRESETS))(population, "population")]
         return cls(**{"fraction": fraction, "begin": begin, "end": end, **changes})
 
     def columns(self) -> dict[str, float]:
@@ -143,6 +139,7 @@ class NeuronDeath(Mechanism):
             total += self.trophic * b[self.trophic_signal] / self.trophic_reference
         return total / weight
 
+    @asks(support=measured())
     def hazard(self, support: ArrayLike) -> F8:
         """Hazard in the window, 1/day."""
         base = -np.log1p(-self.fraction) / ((self.end - self.begin) / day)
@@ -258,6 +255,7 @@ class Neurogenesis(Mechanism):
         critical = (age > self.critical_begin) & (age <= self.critical_end)
         b["plasticity"][newborn] = np.where(critical, self.plasticity, 1.0)
 
+    @asks(age=measured("ms"))
     def maturity(self, age: ArrayLike) -> F8:
         """Rate of new synapses at an age (ms), relative to a mature neuron."""
         x = np.maximum((np.asarray(age, dtype=float) - self.first_spine) / (self.half - self.first_spine), 0.0)

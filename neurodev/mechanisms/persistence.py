@@ -20,7 +20,7 @@ from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import SynapseView
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.noise import uniforms_of
-from neurodev.params import param
+from neurodev.params import asks, finite, param
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -108,6 +108,7 @@ class Persistence(Turnover):
         one, other = (Turnover.expected(m, begin, end) for m in (lasting, brief))
         return self.share * one, (1.0 - self.share) * other
 
+    @asks(begin=finite("ms of life", high=1e15), end=finite("ms of life", high=1e15))
     def expected(self, begin: float, end: float) -> float:
         """Expected births of a target between two life times (ms) that are still alive at the end."""
         return sum(self._by_class(begin, end))

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.neuron_fate import DEATH_PRESETS, Neurogenesis, NeuronDeath
 from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.params import asks, finite, of_type, or_none
 from neurodev.units import day
 
 Key = TypeVar("Key")
@@ -84,8 +85,9 @@ def _word(value: Any, name: str) -> str:
 
 
 def _pick(table: dict[Key, Picked], key: Key, what: str) -> Picked:
-    if key not in table:
-        raise ParameterError(f"{what} must be one of {tuple(table)}, got {key!r}{nearest(str(key), map(str, table))}")
+    if not isinstance(key, (str, tuple)) or key not in table:
+        hint = nearest(str(key), map(str, table)) if isinstance(key, (str, tuple)) else ""
+        raise ParameterError(f"{what} must be one of {tuple(table)}, got {shown(key)}{hint}")
     return table[key]
 
 
@@ -148,6 +150,7 @@ def _skull(name: str, age: str, spines: float) -> Preset:
     return _classes(name, sentence, spines, tuple(numbers), _GRUTZENDLER, bands)
 
 
+@asks(age=or_none(of_type(str, what="a word")), spines=finite("spines", above=0.0, high=1e9))
 def mature_cortex(window: str = "cranial", age: str | None = None, spines: float = 30.0) -> Preset:
     """Turnover of spines on L5 tufts of adult mouse cortex.
 
@@ -164,6 +167,7 @@ def mature_cortex(window: str = "cranial", age: str | None = None, spines: float
     return make("mature_cortex", age or default, spines)
 
 
+@asks(age=or_none(of_type(str, what="a word")), spines=finite("spines", above=0.0, high=1e9))
 def adolescent_cortex(window: str = "cranial", age: str | None = None, spines: float = 30.0) -> Preset:
     """Turnover of spines on L5 tufts of adolescent mouse cortex.
 
@@ -179,6 +183,7 @@ def adolescent_cortex(window: str = "cranial", age: str | None = None, spines: f
     return make("adolescent_cortex", age or default, spines)
 
 
+@asks(spines=finite("spines", above=0.0, high=1e9))
 def hippocampus_ca1(spines: float = 30.0) -> Preset:
     """Turnover of spines on basal dendrites of adult CA1: one population, 40 % in four days."""
     if not spines > 0:
@@ -257,6 +262,7 @@ def _overshoot(name: str, sentence: str, shape: tuple[float, float], band: Band,
     )  # fmt: skip
 
 
+@asks(peak_day=finite("days", above=0.0, high=1e9), synapses=finite("synapses", above=0.0, high=1e9))
 def primate_cortex(peak_day: float = 23.21, synapses: float = 30.0) -> Preset:
     """Overshoot and pruning of synapses in primate visual cortex: 40 % of the peak are lost.
 
@@ -273,6 +279,7 @@ def primate_cortex(peak_day: float = 23.21, synapses: float = 30.0) -> Preset:
     return _overshoot("primate_cortex", sentence, PRIMATE, band, source, peak_day, synapses)
 
 
+@asks(peak_day=finite("days", above=0.0, high=1e9), synapses=finite("synapses", above=0.0, high=1e9))
 def rodent_cortex(peak_day: float = 34.92, synapses: float = 30.0) -> Preset:
     """Little overshoot, as in visual cortex of rat, rabbit and tree shrew."""
     source = "free: middle of the band; V1 of rat, rabbit and tree shrew reported without overshoot (third-party)"
@@ -334,6 +341,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
 """Every preset by name."""
 
 
+@asks(words=of_type(dict, what="a dictionary of words by parameter"))
 def named(name: str, words: dict[str, str]) -> Preset:
     """A preset from words, as the command line gives them: ``named("mature_cortex", {"window": "cranial"})``."""
     make = _pick(PRESETS, name, "preset")

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev.arrays import I8
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import normals_of
-from neurodev.params import param
+from neurodev.params import asks, measured, or_none, param
 
 LABELS = ("filopodium", "thin", "stubby", "mushroom")
 _OLD = "Harris & Stevens 1989, table 2 (recalled)"
@@ -77,6 +77,7 @@ class SpineShape(Mechanism):
             z = normals_of(view.key(name), t.uid[slots])
             t.column(name)[slots] = mean * np.exp(np.sqrt(variance) * z - variance / 2.0)
 
+    @asks(volume=measured("um3"), neck_length=measured("um"), neck_diameter=measured("um"), stage=or_none(measured()))
     def labels(
         self, volume: ArrayLike, neck_length: ArrayLike, neck_diameter: ArrayLike, stage: ArrayLike | None = None
     ) -> NDArray[np.str_]:

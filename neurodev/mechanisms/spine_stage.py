@@ -34,7 +34,7 @@ from neurodev.jit import kernel
 from neurodev.mechanisms.base import SynapseView
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean, draw_births
 from neurodev.noise import uniforms_of
-from neurodev.params import param
+from neurodev.params import asks, finite, param
 from neurodev.rng import uniform
 from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
@@ -181,6 +181,7 @@ class SpineStage(Turnover):
         np.fill_diagonal(q, -q.sum(axis=1))
         return q
 
+    @asks(begin=finite("ms of life", high=1e15), end=finite("ms of life", high=1e15))
     def newborns(self, begin: float, end: float) -> F8:
         """Expected births of a target between two life times (ms), by their stage at the end, (3,).
 
@@ -189,6 +190,7 @@ class SpineStage(Turnover):
         rates = np.array([self.early * np.exp(-begin / self.early_tau), self.late])
         return np.asarray((rates @ _with_births(self, (end - begin) / day)[5:])[:3], dtype=np.float64)
 
+    @asks(begin=finite("ms of life", high=1e15), end=finite("ms of life", high=1e15))
     def expected(self, begin: float, end: float) -> float:
         """Expected births of a target between two life times (ms) that are still there at the end."""
         return float(self.newborns(begin, end).sum())

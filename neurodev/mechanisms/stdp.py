@@ -42,7 +42,7 @@ from neurodev.mechanisms.stdp_rules import (
     evidence_drive,
     update_evidence,
 )
-from neurodev.params import param
+from neurodev.params import among, asks, param
 from neurodev.structure.cause import Cause
 from neurodev.units import day
 
@@ -130,6 +130,7 @@ class STDP(Mechanism):
         )
     }
 
+    @asks(name=among(("potentiation", "depression", "tau_plus", "tau_minus", "burst_loss")))
     def value(self, name: str) -> float:
         """A constant of the rule, with the rule's own default where none was given."""
         triplet = self.rule == "triplet"

@@ -28,7 +28,7 @@ from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.bcm import activity
-from neurodev.params import param
+from neurodev.params import asks, counted, param
 from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
 from neurodev.units import day
@@ -140,6 +140,7 @@ class Survival(Mechanism):
     causes: ClassVar[dict[str, Cause]] = {"survival": SURVIVAL}
     terms: ClassVar[dict[str, str]] = {"survival": "1"}
 
+    @asks(epoch=counted())
     def factor(self, epoch: int) -> float:
         """The decaying step size at an epoch (counted from 0)."""
         m = (epoch - self.first) / self.eta

@@ -22,7 +22,7 @@ from neurodev.errors import BuildError
 from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import uniforms_of
-from neurodev.params import param
+from neurodev.params import asks, finite, param
 from neurodev.rng import uniform
 from neurodev.structure.cause import Cause, cause_code
 from neurodev.structure.plan import Plan
@@ -234,6 +234,7 @@ class Turnover(Mechanism):
         """With ``deaths=False`` nobody dies on this projection."""
         return not self.deaths
 
+    @asks(begin=finite("ms of life", high=1e15), end=finite("ms of life", high=1e15))
     def expected(self, begin: float, end: float) -> float:
         """Expected births of a target between two life times (ms) that are still alive at the end.
 

@@ -28,7 +28,7 @@ from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.jit import rule
 from neurodev.neurons.door import check_subclass
-from neurodev.params import param
+from neurodev.params import asks, measured, param
 from neurodev.structure.places import Branches
 
 
@@ -108,6 +108,7 @@ class TwoLayer(Branches):
     slope: float = param(0.30, unit="1", low=0.0, source="Poirazi et al. 2003 (recalled)")
     curvature: float = param(0.0114, unit="1", source="Poirazi et al. 2003 (recalled)")
 
+    @asks(n=measured())
     def output(self, n: ArrayLike) -> F8:
         """s(n), in synapses; `n` of any shape."""
         return np.asarray(
@@ -152,6 +153,7 @@ class Plateau(Branches):
     resting: float = param(-70.0, unit="mV", source="free")
     depolarisation: float = param(40.0, unit="mV", low=0.0, source="40-50 mV, Schiller et al. 2000 (recalled)")
 
+    @asks(v=measured("mV"))
     def onset(self, v: ArrayLike) -> F8:
         """Amplitude (pA) of a plateau that begins at the somatic potential `v` (mV above rest), any shape."""
         at = self.resting + self.depolarisation

@@ -7,7 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from neurodev.errors import ParameterError, nearest
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.protocols.result import Protocol
 
 Maker = Callable[..., Protocol]
@@ -17,6 +17,8 @@ _PROTOCOLS: dict[type, Maker] = {}
 
 def protocol(*kinds: type) -> Callable[[Maker], Maker]:
     """Register a function ``f(mechanism) -> Protocol`` as the protocol of mechanisms of `kinds`."""
+    for kind in kinds:
+        _a_class(kind, "kinds")
 
     def register(make: Maker) -> Maker:
         for k in kinds:
@@ -32,10 +34,23 @@ def _load() -> None:
         import_module(f"neurodev.protocols.{module.name}")
 
 
+def _a_class(kind: Any, name: str) -> None:
+    if not isinstance(kind, type):
+        raise ParameterError(f"{name} must be a class, such as nd.STDP, got {shown(kind)}")
+
+
 def protocol_of(kind: type) -> Maker | None:
     """The protocol of a class, or of its nearest ancestor that has one."""
+    _a_class(kind, "kind")
     _load()
     return next((_PROTOCOLS[c] for c in kind.__mro__ if c in _PROTOCOLS), None)
+
+
+def _made(kind: type) -> Any:
+    try:
+        return kind()
+    except TypeError as e:
+        raise ParameterError(f"mechanism must be an instance, or a class with defaults, got {shown(kind)}: {e}") from e
 
 
 def isolate(mechanism: Any, **options: Any) -> Protocol:
@@ -58,13 +73,13 @@ def isolate(mechanism: Any, **options: Any) -> Protocol:
     ParameterError
         If there is no protocol for it.
     """
-    one = mechanism() if isinstance(mechanism, type) else mechanism
+    one = _made(mechanism) if isinstance(mechanism, type) else mechanism
     make = protocol_of(type(one))
     if make is None:
         word = type(one).__name__
         known = sorted(c.__name__ for c in _PROTOCOLS)
         raise ParameterError(
-            f"there is no protocol for {word!r}{nearest(word, known)}; write one with "
-            f"@neurodev.protocols.protocol({word}), or take one of {known}"
+            f"there is no protocol for {word!r}{nearest(word, known)}, got mechanism={shown(mechanism)}; write one "
+            f"with @neurodev.protocols.protocol({word}), or take one of {known}"
         )
     return make(one, **options)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
 from neurodev.metrics import spikes
+from neurodev.params import number
 from neurodev.runs import described
 from neurodev.runs.log import moments_of
 from neurodev.runs.reading import Reading
@@ -65,8 +65,8 @@ class Lives:
     def alive(self, population: Any, t: float | None = None) -> B1:
         """Who lives at life time `t` (ms; the end if not given), (n,)."""
         p, b = self._run.population(population), self.batch(population)
-        if t is not None and (not isinstance(t, (int, float, np.number)) or t < 0):
-            raise ParameterError(f"t must be a life time in ms, got {t!r}; e.g. t=10*day")
+        if t is not None:
+            t = number(t, "t", "ms of life", low=0.0, cure="e.g. t=10*day")
         last = np.inf if t is None else t / DAY * (1 + 1e-12) + 1e-9 * self._run.tick_days
         here = self.days(population) <= last
         out: B1 = np.arange(p["n"]) < p["n"] - p.get("room", 0)

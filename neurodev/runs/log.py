@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection, Mapping
 from functools import cached_property
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, RunFileError, nearest
+from neurodev.errors import ParameterError, RunFileError, nearest, shown
+from neurodev.params import asks, finite, number, of_type
 from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.structure.cause import Causes
@@ -20,6 +22,7 @@ from neurodev.units import day as DAY
 F8 = NDArray[np.float64]
 
 BY_HAND = ("intervention", "lesion")
+_BATCH = of_type(LogBatch, what="events of a log, such as run.log.all or run.log.batch(name)")
 
 
 def name_in(thing: Any, known: Collection[str], what: str) -> str:
@@ -30,9 +33,10 @@ def name_in(thing: Any, known: Collection[str], what: str) -> str:
     ParameterError
         For a name that is not among `known`, with the nearest.
     """
-    word = thing if isinstance(thing, str) else str(getattr(thing, "name", thing))
-    if word not in known:
-        raise ParameterError(f"no {what} {word!r}{nearest(word, known)}; this run has {sorted(known)}")
+    word = thing if isinstance(thing, str) else getattr(thing, "name", None)
+    if not isinstance(word, str) or word not in known:
+        hint = nearest(word, known) if isinstance(word, str) else ""
+        raise ParameterError(f"no {what} {shown(thing if word is None else word)}{hint}; this run has {sorted(known)}")
     return word
 
 
@@ -147,6 +151,7 @@ class Log:
         """Deaths only."""
         return select(self.all, self.all.kind == DEATH)
 
+    @asks(batch=_BATCH)
     def days(self, batch: LogBatch) -> F8:
         """Life time of each event, days (n_event,): that of its tick, and of an experimenter's deed its own."""
         return self._when(batch)[0]
@@ -174,6 +179,7 @@ class Log:
         found = key[at] == wanted
         return np.where(found, when[at], day), found
 
+    @asks(batch=_BATCH, t=finite("days"))
     def living_until(self, batch: LogBatch, t: float) -> LogBatch:
         """Events up to `t` (days); of an experimenter's those before `t`: he acts after what else happens then."""
         when, between = self._when(batch)
@@ -186,9 +192,14 @@ class Log:
         """Number of deaths by cause, over the whole life or over `window` = (after, until) in days of life."""
         dead = self.deaths
         if window is not None:
-            after, until = (float(w) for w in window)
+            if not isinstance(window, (tuple, list, np.ndarray)):
+                raise ParameterError(f"window must be (after, until) in days, got {shown(window)}")
+            try:
+                after, until = (number(w, "window") for w in window)
+            except (TypeError, ValueError):
+                after = until = math.nan
             if not after < until:
-                raise ParameterError(f"window must be (after, until) in days with after < until, got {window!r}")
+                raise ParameterError(f"window must be (after, until) in days with after < until, got {shown(window)}")
             when = self.days(dead)
             dead = select(dead, (when > after + 1e-9) & (when <= until + 1e-9))
         return self.causes.count(dead.cause)

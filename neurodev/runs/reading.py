@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, RunFileError, nearest
+from neurodev.errors import ParameterError, RunFileError, nearest, shown
+from neurodev.params import among, asks, finite, wholes
 from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.runs.log import F8, Log, name_in
@@ -64,8 +65,10 @@ class Reading:
         sizes = {q["name"]: self.sizes(q) for q in self.network["projections"]}
         return Log(self.file, sizes, self.tick_days, self.causes)
 
-    def sizes(self, projection: dict[str, Any]) -> tuple[int, int]:
-        """Number of sources and of targets of a projection."""
+    def sizes(self, projection: Any) -> tuple[int, int]:
+        """Number of sources and of targets of a projection, by its name or description."""
+        if not isinstance(projection, dict) or "source" not in projection:
+            projection = self.projection(projection)
         source, target = (int(self._populations[projection[k]]["n"]) for k in ("source", "target"))
         return source, target
 
@@ -124,8 +127,9 @@ class Reading:
     def series(self, name: str) -> F8:
         """One number per tick, (n_tick,)."""
         known = self.series_names
-        if name not in known:
-            raise ParameterError(f"no series {name!r}{nearest(name, known)}; this run has {known}")
+        if not isinstance(name, str) or name not in known:
+            hint = nearest(name, known) if isinstance(name, str) else ""
+            raise ParameterError(f"no series {shown(name)}{hint}; this run has {known}")
         found = np.asarray(self.file.read(f"series/{name}"), dtype=np.float64)
         if found.ndim != 1:
             raise self.file.damaged(f"series {name!r}", f"it has the shape {found.shape}")
@@ -203,6 +207,7 @@ class Reading:
             raise self.file.damaged("series 'snapshot_day'", "it does not say when pictures were taken")
         return [float(d) for d in days]
 
+    @asks(day=finite("days"))
     def snapshot(self, projection: Any, day: float) -> dict[str, NDArray[Any]]:
         """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days."""
         name = self.projection(projection)["name"]
@@ -215,15 +220,23 @@ class Reading:
 
     def columns(self, label: str, projection: str) -> dict[str, NDArray[Any]]:
         """All columns of a picture of a projection, (n_synapse,) by name."""
-        prefix = f"{label}/{projection}/"
+        q = self._pictured(label, projection)
+        prefix = f"{label}/{q['name']}/"
         names = [n.removeprefix(prefix) for n in self.file.names(prefix)]
         names = [n for n in names if "/" not in n]  # those of a projection whose name goes on
-        return described.columns(self.file, prefix[:-1], names, *self.sizes(self._projections[projection]))
+        return described.columns(self.file, prefix[:-1], names, *self.sizes(q))
 
     def synapses(self, label: str, projection: str) -> tuple[NDArray[Any], ...]:
         """uid, pre, post and lane of a picture, (n_synapse,) each."""
-        sizes = self.sizes(self._projections[projection])
-        return described.synapses(self.file, f"{label}/{projection}", *sizes)
+        q = self._pictured(label, projection)
+        return described.synapses(self.file, f"{label}/{q['name']}", *self.sizes(q))
+
+    def _pictured(self, label: str, projection: Any) -> dict[str, Any]:
+        """Description of a projection, of which there is a picture of that label."""
+        q = self.projection(projection)
+        if not isinstance(label, str) or label not in ("initial", "final"):
+            among(["initial", "final", *(f"snapshot/{d:g}" for d in self.snapshot_days)])(label, "label")
+        return q
 
     def pictures(self, projection: Any) -> list[tuple[float, str]]:
         """(day, label) of everything that holds weights of a projection."""
@@ -233,9 +246,13 @@ class Reading:
             out += [(d, f"snapshot/{d:g}") for d in self.snapshot_days]
         return [(d, label) for d, label in out if f"{label}/{name}/weight" in self.file.names(f"{label}/{name}/")]
 
+    @asks(day=finite("days"))
     def weights(self, projection: Any, uid: NDArray[np.uint64], day: float) -> F8:
         """Weights of synapses from the nearest picture in which each is seen; NaN if in none of the three nearest."""
         name = self.projection(projection)["name"]
+        uid = np.atleast_1d(wholes(uid, "uid")).astype(np.uint64)
+        if uid.ndim > 1:
+            raise ParameterError(f"uid must be a list of uids of synapses, got an array of shape {uid.shape}")
         weight = np.full(uid.size, np.nan)
         for _, label in sorted(self.pictures(name), key=lambda p: abs(p[0] - day))[:3]:
             left = np.flatnonzero(np.isnan(weight))

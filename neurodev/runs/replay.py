@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import InvariantError, ParameterError
+from neurodev.errors import InvariantError, ParameterError, shown
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import BY_HAND, F8
 from neurodev.runs.reading import Reading
@@ -55,9 +55,13 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
     q = run.projection(projection)
     name, batch = q["name"], run.log.batch(q["name"])
     if t is not None:
-        if not isinstance(t, (int, float, np.number)) or not -1e-3 <= t <= run.days * DAY * (1 + 1e-9) + 1e-3:
+        if (
+            isinstance(t, (bool, np.bool_))
+            or not isinstance(t, (int, float, np.number))
+            or not -1e-3 <= t <= run.days * DAY * (1 + 1e-9) + 1e-3
+        ):
             raise ParameterError(
-                f"t must be a life time in ms between 0 and {run.days:g} days, got {t!r}; e.g. t=10*day"
+                f"t must be a life time in ms between 0 and {run.days:g} days, got {shown(t)}; e.g. t=10*day"
             )
         batch = run.log.living_until(batch, float(t) / DAY)
     columns = _replayed(run, name, batch)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
+from neurodev.params import asks, finite, of_type, or_none
 from neurodev.runs import described, lives, replay, verdict
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import F8
@@ -16,6 +17,8 @@ from neurodev.runs.training import Synapses, Training
 from neurodev.structure.duration import deeds, lasting, moment
 from neurodev.units import day as DAY
 from neurodev.writing import printable
+
+_CONTROL = or_none(of_type(Reading, what="a run, nd.Run(path)"))
 
 
 def _counted(n: float) -> str:
@@ -130,6 +133,7 @@ class Run(Reading):
 
     # ------------------------------------------------------------------ verdicts
 
+    @asks(day=finite("days"))
     def field(self, day: float, projection: Any = None) -> dict[str, float]:
         """Receptive fields on a day: mean radius, packing floor, topographic error, inputs (central 70 %)."""
         return verdict.field(self, day, projection)
@@ -138,16 +142,19 @@ class Run(Reading):
         """The success numbers of a developing map, by name."""
         return verdict.numbers(self, projection)
 
+    @asks(control=_CONTROL)
     def checks(self, control: Reading | None = None) -> list[Check]:
         """The numbers that the study gave a band, with it; beside a control, also how much more the fields shrank."""
         return verdict.verdict(self, control)
 
+    @asks(width=finite("days", above=0.0))
     def death_rates(self, width: float = 3.0, projection: Any = None) -> tuple[F8, F8, F8]:
         """Deaths per spine and day in windows: left edges (days), rates, standard errors."""
         return verdict.death_rates(self, width, projection)
 
     # ------------------------------------------------------------------ looking
 
+    @asks(control=_CONTROL)
     def plot(self, control: Run | None = None) -> Any:
         """Density, births and deaths by cause, sizes, survival and map (or accuracy and cost) in one figure."""
         if self.is_training:

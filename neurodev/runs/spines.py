@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.params import asks, number, of_type
 from neurodev.runs.log import BY_HAND
 from neurodev.runs.reading import Reading
 from neurodev.structure.cause import Causes
@@ -73,6 +74,7 @@ class Spine:
         warnings.warn(f"Spine.{term} is Spine.terms[{term!r}] now", DeprecationWarning, stacklevel=3)
         return self.terms.get(term, float("nan"))
 
+    @asks(cause=of_type(str, what="the word of a cause"), value=number)
     def reason(self, cause: str, value: float) -> str:
         """Why it was born or died, with the number that decided."""
         meaning = self.causes[cause]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError
+from neurodev.params import asks, of_type
 from neurodev.runs import described
 from neurodev.runs.reading import Reading
 from neurodev.runs.spines import Spine, Spines
@@ -139,6 +140,7 @@ class Training:
 
     def density(self, tensor: str) -> tuple[F8, F8]:
         """Epochs from the start, and the share of pairs that a synapse joins, (n_epoch + 1,) each."""
+        tensor = self._run.projection(tensor)["name"]
         start = float(self._run.file.length(f"initial/{tensor}/uid"))
         pairs = start
         if self.n_epoch:
@@ -151,12 +153,14 @@ class Training:
 
     def units(self, tensor: str) -> tuple[int, int]:
         """Units of a tensor that have a synapse at the end, and all of them."""
+        tensor = self._run.projection(tensor)["name"]
         f, label = self._run.file, f"final/{tensor}/post"
         if not f.length(label):
             label = f"snapshot/{self._run.snapshot_days[-1]:g}/{tensor}/post"
         n = int(self._run.population(self._run.projection(tensor)["target"])["n"])
         return (int(np.unique(f.read(label)).size) if f.length(label) else 0), n
 
+    @asks(kind=of_type(str, what="the name of a series of layers, such as 'rate'"))
     def layers(self, kind: str) -> dict[str, F8]:
         """Series that there is one of for each layer, such as ``rate``, by the name of the layer, (n_epoch,)."""
         names = self._run.file.names(f"series/{kind}/")

@@ -272,6 +272,14 @@ class Lesion(Intervention):
             sim.kill_neurons(p, living, "lesion")
 
 
+def _listed(given: Any, argument: str) -> Any:
+    """Several values, or the one as a list."""
+    try:
+        return given if np.ndim(given) else [given]
+    except ValueError:  # rows of different lengths
+        raise ParameterError(f"{argument} must be a number or a list of them, got {shown(given)}") from None
+
+
 @dataclass
 class AddSynapses(Intervention):
     """Add synapses: one from each of `source` to the `target` at the same place of its list.
@@ -306,7 +314,7 @@ class AddSynapses(Intervention):
         if self.weight is None:
             usual_weight(q)  # there is one
             return None
-        given = self.weight if np.ndim(self.weight) else [self.weight]
+        given = _listed(self.weight, "AddSynapses.weight")
         low = -LARGEST if q.signed else 0.0
         cure = "synapses have the sign of their source population" if not q.signed else ""
         unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else "1"
@@ -323,7 +331,7 @@ class AddSynapses(Intervention):
         delays = sim.tables[q.name].delays
         if self.delay is None:
             return np.zeros(n, dtype=np.int64)
-        given = self.delay if np.ndim(self.delay) else [self.delay]
+        given = _listed(self.delay, "AddSynapses.delay")
         values = np.array([number(d, "AddSynapses.delay", "ms", above=0.0) for d in given])
         if values.size not in (1, n):
             raise ParameterError(f"AddSynapses.delay must be a number or a list of {n}, got {values.size} values")

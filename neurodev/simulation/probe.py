@@ -77,7 +77,7 @@ class Probe:
         self._read()
 
     def _known(self, signal: object, known: list[str]) -> None:
-        if signal not in known:
+        if not isinstance(signal, str) or signal not in known:
             raise ParameterError(
                 f"{self._name!r} has no signal {shown(signal)}{nearest(str(signal), known)}; it has {known}"
             )

@@ -320,6 +320,7 @@ class Simulation:
             if self._running:
                 raise SimulationError("cannot run: this simulation is running already, and runs one thing at a time")
             check_duration(self.simulator.network, duration, self.simulator.tick, self.simulator.acceleration)
+            duration = number(duration, "duration", "ms")
             length = duration / self.simulator.acceleration
             size = sum(8.0 * length / every * p.size for _, every, p in self._probes)
             check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")

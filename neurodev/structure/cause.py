@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import BuildError, ParameterError, RunFileError, nearest
+from neurodev.errors import BuildError, ParameterError, RunFileError, nearest, shown
 from neurodev.registry import CAUSES as HOMES
 from neurodev.registry import is_ours
 
@@ -248,8 +248,9 @@ class Causes:
         ParameterError
             For a word that is not in its list, with the nearest.
         """
-        if word not in self.words:
-            raise ParameterError(f"unknown cause {word!r}{nearest(str(word), self.words)}; causes are {self.words}")
+        if not isinstance(word, str) or word not in self.words:
+            hint = nearest(word, self.words) if isinstance(word, str) else ""
+            raise ParameterError(f"unknown cause {shown(word)}{hint}; causes are {self.words}")
         return self.words.index(word)
 
     def names(self, codes: NDArray[Any]) -> NDArray[np.str_]:

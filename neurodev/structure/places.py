@@ -26,8 +26,8 @@ class Sheet(metaclass=Spoken):
     width, height : float, um
     """
 
-    width: float = param(1000.0, unit="um", above=0.0, source="free: chosen for the default study")
-    height: float = param(1000.0, unit="um", above=0.0, source="free: chosen for the default study")
+    width: float = param(1000.0, unit="um", above=0.0, high=1e7, source="free: chosen for the default study")
+    height: float = param(1000.0, unit="um", above=0.0, high=1e7, source="free: chosen for the default study")
 
     def __post_init__(self) -> None:
         check(self)

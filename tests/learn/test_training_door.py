@@ -37,7 +37,7 @@ SENSELESS: dict[str, Any] = {
 }  # fmt: skip
 # what of these has a meaning for an argument of a trainer
 ACCEPTED: dict[str, set[str]] = {
-    "encoder": {"nothing"}, "optimiser": {"nothing"}, "schedule": {"nothing", "function"}, "loss": {"function"},
+    "encoder": {"nothing"}, "optimiser": {"nothing"}, "schedule": {"nothing"}, "loss": {"function"},
     "seed": {"zero", "huge"}, "settle": {"zero", "huge"}, "checkpoint": {"zero", "huge"}, "methods": {"empty list"},
     "callbacks": {"empty list"}, "augment": {"nothing", "function"}, "patience": {"nothing", "huge"},
     "life_per_epoch": {"half", "huge"}, "batch": {"huge"}, "progress": {"True"}, "calibrate": {"True"},

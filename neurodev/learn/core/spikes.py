@@ -28,6 +28,7 @@ from neurodev.arrays import I8, U1, U4, Array, Int
 from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.learn.core import doors
+from neurodev.params import asks
 
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
 RARE = 0.12  # share of flags below which reading them by words is faster
@@ -227,7 +228,7 @@ def _layout(word: str) -> str:
     ParameterError
         For an unknown word.
     """
-    if word == "lanes":
+    if isinstance(word, str) and word == "lanes":
         warnings.warn("layout='lanes' is called 'units' now", DeprecationWarning, stacklevel=3)
         return "units"
     return params.one_of(word, "layout", ("rows", "units"))
@@ -240,6 +241,13 @@ def _check_spans(spans: Any, batch: int, shape: tuple[int, ...]) -> None:
         raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {shown(spans)}")
     if spans.min() < 0 or spans.max() > shape[1]:
         raise ParameterError(f"spans must be pixels in [0, {shape[1]}], got {spans.min()} to {spans.max()}")
+
+
+def _kind(kind: Any, name: str) -> Any:
+    """A type of float."""
+    if not isinstance(kind, type) or kind not in (np.float32, np.float64, float):
+        raise ParameterError(f"{name} must be np.float32 or np.float64, got {shown(kind)}")
+    return kind
 
 
 class Spikes:
@@ -411,15 +419,18 @@ class Spikes:
         """Mean share of non-zero counts per unit and step."""
         return self.n_present / max(self.flags.size, 1)
 
+    @asks(kind=_kind)
     def worth(self, kind: type) -> NDArray[Any]:
         """What each count is worth, (256,)."""
         table: NDArray[Any] = (np.arange(256) * self.scale).astype(kind)
         return table
 
+    @asks(kind=_kind)
     def dense(self, kind: type = np.float32) -> NDArray[Any]:
         """Values as (R, n) floats."""
         return np.asarray(self.by_row.astype(kind) * kind(self.scale))
 
+    @asks(kind=_kind)
     def mean(self, kind: type = np.float32) -> NDArray[Any]:
         """Mean over steps, (B, n): the rate code of a sample."""
         return np.asarray((self.by_row.reshape(self.steps, self.batch, self.n).mean(axis=0) * self.scale).astype(kind))
@@ -429,8 +440,9 @@ class Spikes:
 
         Lists and counts that were made before are shared: they go by unit.  Spans go by line, and are not.
         """
+        shape = doors.shape_of("shape", shape)
         if math.prod(shape) != self.n:
-            raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+            raise ParameterError(f"{self.n} units cannot be arranged as shape={shape}")
         out = copy.copy(self)
         out.shape, out.spans = tuple(shape), None
         return out
@@ -459,6 +471,10 @@ class Current:
 
     def __post_init__(self) -> None:
         self.layout = _layout(self.layout)
+        if type(self.steps) is not int or type(self.batch) is not int:
+            self.steps, self.batch = params.whole(self.steps, "steps", 1), params.whole(self.batch, "batch", 1)
+        if type(self.shape) is not tuple or not all(type(n) is int for n in self.shape):
+            self.shape = doors.shape_of("shape", self.shape)
         rows, value = self.steps * self.batch, self.value
         want = (rows, self.n) if self.layout == "rows" else (self.n, rows)
         fits = isinstance(value, np.ndarray) and value.shape == want and self.steps >= 1 and self.batch >= 1
@@ -481,8 +497,9 @@ class Current:
 
     def reshaped(self, shape: tuple[int, ...]) -> Current:
         """The same values with their units arranged otherwise; spans go by line, and are dropped."""
+        shape = doors.shape_of("shape", shape)
         if math.prod(shape) != self.n:
-            raise ParameterError(f"{self.n} units cannot be arranged as {shape}")
+            raise ParameterError(f"{self.n} units cannot be arranged as shape={shape}")
         return Current(self.value, self.steps, self.batch, tuple(shape), self.layout, self.wanted)
 
     def like(self, value: NDArray[Any]) -> Current:

@@ -6,15 +6,16 @@ import copy
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest
+from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest, shown
 from neurodev.learn.core.doors import takes
+from neurodev.learn.core.layer import Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Sequential
@@ -23,6 +24,7 @@ from neurodev.learn.training.kept import MARK, keep, put
 from neurodev.params import wholes
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
+from neurodev.structure.plan import Plan
 
 # what absent synapses do, by the word of a method
 DEAD = {"move": "act until the next event", "hidden": "have a hidden parameter", "zero": "do not exist"}
@@ -311,6 +313,100 @@ def check_storage(model: Sequential, methods: Sequence[Any]) -> None:
             )
 
 
+def tensor(every: Mapping[str, Weights], name: Any) -> Weights:
+    """A weight tensor by its name.
+
+    Raises
+    ------
+    StudyError
+        For an unknown name, with the nearest.
+    """
+    if not isinstance(name, str) or name not in every:
+        hint = nearest(name, every) if isinstance(name, str) else ""
+        raise StudyError(f"there is no weight tensor {shown(name)}{hint}; there are {list(every)}")
+    return every[name]
+
+
+_ANY = object()
+
+
+def check_layer(model: Sequential, layer: Any, key: Any = _ANY) -> None:
+    """Refuse a layer that there is not, and a parameter that it does not have.
+
+    Raises
+    ------
+    StudyError
+        With the nearest.
+    """
+    names = [one.name for one in model.layers()]
+    if not isinstance(layer, str) or layer not in names:
+        hint = nearest(layer, names) if isinstance(layer, str) else ""
+        raise StudyError(f"there is no layer {shown(layer)}{hint}; there are {names}")
+    if key is not _ANY:
+        own = next(list(one.parameters) for one in model.layers() if one.name == layer)
+        if not isinstance(key, str) or key not in own:
+            raise StudyError(f"key must be a parameter of {layer!r}, one of {own}, got {shown(key)}")
+
+
+def check_alive(alive: Any, shape: tuple[int, int]) -> Any:
+    """A mask of pairs, as an array.
+
+    Raises
+    ------
+    ParameterError
+        If it is none, or of another shape.
+    """
+    try:
+        found = np.asarray(alive)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.dtype != bool or found.shape != shape:
+        raise ParameterError(f"alive must be True or False for each of {shape} pairs, got {shown(alive)}")
+    return found
+
+
+def check_plans(plans: Any) -> None:
+    """Refuse what is no list of plans.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and its value.
+    """
+    several("plans", plans, lambda one: isinstance(one, Plan), "Plan (methods.rewire makes them)")
+
+
+def check_look(look: Any) -> None:
+    """Refuse what cannot be called with the input and output of a layer.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument and its value.
+    """
+    if look is not None and not callable(look):
+        raise ParameterError(f"look must be a function of a layer's input and output, or None, got {shown(look)}")
+
+
+def factor_at(schedule: Callable[[float], float], share: float) -> float:
+    """The factor of the learning rate at a share of the training.
+
+    Raises
+    ------
+    ParameterError
+        If the schedule makes no number of it.
+    """
+    try:
+        return float(schedule(share))
+    except NeurodevError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError) as e:
+        raise ParameterError(
+            f"schedule must be a function of the share of training done that returns a factor, got {shown(schedule)}, "
+            f"which raises {type(e).__name__}: {e}"
+        ) from e
+
+
 def check_watch(model: Sequential, layer: str, method: str) -> None:
     """Refuse to watch a layer that there is not.
 
@@ -320,11 +416,15 @@ def check_watch(model: Sequential, layer: str, method: str) -> None:
         Naming the layer, and the method that wants to watch it.
     """
     names = [one.name for one in model.layers()]
-    if layer not in names:
-        what = "neurons behind a tensor that drives none" if not layer else f"the layer {layer!r}"
+    if not isinstance(layer, str) or layer not in names:
+        what = (
+            "neurons behind a tensor that drives none"
+            if isinstance(layer, str) and not layer
+            else f"the layer {shown(layer)}"
+        )
         raise StudyError(
-            f"{method} wants to watch {what}, which the model does not have{nearest(str(layer), names)}; its layers "
-            f"are {names}"
+            f"{method} wants to watch {what}, which the model does not have{nearest(str(layer)[:80], names)}; "
+            f"its layers are {names}"
         )
 
 

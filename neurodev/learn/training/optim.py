@@ -136,6 +136,7 @@ class SGD(_Checked):
 
     def __post_init__(self) -> None:
         _check(self)
+        self.steps = params.whole(self.steps, "steps", 0)
         _below_one(self, "momentum")
 
     def step(self, parameters: Iterable[Weights | Vector], factor: float = 1.0) -> None:
@@ -179,6 +180,7 @@ class Adam(_Checked):
 
     def __post_init__(self) -> None:
         _check(self)
+        self.steps = params.whole(self.steps, "steps", 0)
         _below_one(self, "b1", "b2")
 
     def step(self, parameters: Iterable[Weights | Vector], factor: float = 1.0) -> None:

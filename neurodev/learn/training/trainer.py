@@ -200,7 +200,7 @@ class Trainer(closed.Closed):
         self.workers = Workers(self.model, self.loss, threads, self.encoder.steps)
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self.alarms = alarms.Alarms()
-        self._factor, self._rate = self.schedule(0.0), self.optimiser.rate
+        self._factor, self._rate = door.factor_at(self.schedule, 0.0), self.optimiser.rate
         self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
         self.evaluated: dict[str, Counters] = {}
         self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self.batch, self.epochs)
@@ -277,6 +277,7 @@ class Trainer(closed.Closed):
         Newborn synapses, and dead ones that must not move, lose their gradient and the moments of the optimiser.
         """
         table = self.tensor(name).table
+        door.check_plans(plans)
         for plan in plans:
             self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
             self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
@@ -316,6 +317,7 @@ class Trainer(closed.Closed):
                     f"{first} and {self._by.name} exclude each other: both set the structure that {name!r} begins with"
                 )
         if alive is not None:
+            alive = door.check_alive(alive, (w.table.n_source, w.table.n_target))
             dense = stored(w.table, "dense")
             assert isinstance(dense, DenseTable)
             if (alive & (dense.grid(dense.alive)[:, : dense.n_target] == 0)).any():
@@ -344,6 +346,7 @@ class Trainer(closed.Closed):
         """Have ``look(x, y)`` called at every training call of a layer; see `watched`."""
         who = "this method" if self._by is None else self._by.name
         door.check_watch(self.model, layer, who)
+        door.check_look(look)
         if look is not None and self._watching.setdefault(layer, who) != who:
             raise StudyError(
                 f"{self._watching[layer]} and {who} exclude each other: both watch {layer!r}, which one can"
@@ -355,6 +358,7 @@ class Trainer(closed.Closed):
         """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
         door.check_watch(self.model, layer, "this method")
         out: list[Any] = []
+        door.check_layer(self.model, layer)
         for model in self.models():
             one = next(one for one in model.layers() if one.name == layer)
             out += one.watched
@@ -440,17 +444,8 @@ class Trainer(closed.Closed):
         return self.model.weights_of()
 
     def tensor(self, name: str) -> Weights:
-        """The weight tensor of a name.
-
-        Raises
-        ------
-        StudyError
-            For an unknown name, with the nearest.
-        """
-        every = self.weights()
-        if name not in every:
-            raise StudyError(f"there is no weight tensor {name!r}{nearest(str(name), every)}; there are {list(every)}")
-        return every[name]
+        """The weight tensor of a name; an unknown one is a StudyError, with the nearest."""
+        return door.tensor(self.weights(), name)
 
     # ------------------------------------------------------------------ running
 
@@ -459,6 +454,7 @@ class Trainer(closed.Closed):
         if self._fitting:
             raise StudyError("fit is under way: a callback or method cannot call it again; fit(epochs) trains longer")
         last = self.epochs if epochs is None else self.epoch + whole(epochs, "epochs", 0)
+        door.steps_per_epoch(len(self.data.y_train), self.batch, last)
         with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
             self._fitting = True
             try:
@@ -584,6 +580,7 @@ class Trainer(closed.Closed):
 
         What was decided is kept in `confusion` (n_class, n_class), what it took in `evaluated`, `Counters` by layer.
         """
+        train = flag(train, "train")
         x, y = (self.data.x_train, self.data.y_train) if train else (self.data.x_test, self.data.y_test)
         done, scores = Outcome(), np.zeros((y.size, self.data.n_class), dtype=np.float32)
         for a in range(0, y.size, TEST_BATCHES * self.batch):
