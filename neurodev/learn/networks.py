@@ -77,7 +77,9 @@ def _check_words(make: Any, words: dict[str, Any]) -> None:
     there = [*(word for word in known if word != "words"), *(("seed", "kind") if openly else ())]
     for word in words:
         if word not in there and (is_ours(make) or not openly):
-            raise ParameterError(f"{make.__name__} has no {word!r}{nearest(word, there)}; it takes {', '.join(there)}")
+            raise ParameterError(
+                f"{make.__name__} has no parameter {word!r}{nearest(word, there)}; it takes {', '.join(there)}"
+            )
 
 
 def _wide(n: int, width: float) -> int:
