@@ -506,7 +506,7 @@ def test_run_tells_the_lives_of_neurons(tmp_path):
     assert np.isfinite(run.rates("i")).all() and np.isfinite(run.summary()["rate_hz"])
     frame = run.neurons.to_pandas()
     assert set(frame["event"]) == {"birth", "death"} and set(frame["cause"]) == {"neuron_death", "neurogenesis"}
-    with pytest.raises(ParameterError, match="life time in ms"):
+    with pytest.raises(ParameterError, match="t must be a number >= 0 ms of life"):
         run.neurons.alive("e", -1.0)
     page = report.write(run, tmp_path / "r.html").read_text()
     assert "<h2>Neurons</h2>" in page
