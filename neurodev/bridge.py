@@ -260,7 +260,11 @@ def to_network(
 def _network(
     folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False
 ) -> Network:
-    step, gap, dale = params.number(step, "step", "ms", above=0), params.whole(gap, "gap", 0), params.flag(dale, "dale")
+    step, gap, dale = (
+        params.number(step, "step", "ms", above=0, high=LONGEST_STEP),
+        params.whole(gap, "gap", 0),
+        params.flag(dale, "dale"),
+    )
     if inputs is not None and not isinstance(inputs, (Spikes, Drive)):
         raise ParameterError(f"inputs must be Spikes or a drive, got {type(inputs).__name__}")
     assert folded.inputs is not None
@@ -452,7 +456,7 @@ def compare(model: Sequential, spikes: Spikes, *, step: float = 1.0, chunk: int 
     """
     if not isinstance(spikes, Spikes) or spikes.scale != 1.0 or spikes.counts:
         raise ParameterError("spikes must be Spikes, 0 or 1 for each unit and step")
-    step, chunk = params.number(step, "step", "ms", above=0), params.whole(chunk, "chunk", 1)
+    step, chunk = params.number(step, "step", "ms", above=0, high=LONGEST_STEP), params.whole(chunk, "chunk", 1)
     folded = fold(model)
     spikes = arranged(spikes, model.inputs or ())  # type: ignore[assignment]
     report = Agreement(spikes.batch, dict.fromkeys((neurons.name for _, neurons in _pairs(folded)), 0))

@@ -160,7 +160,7 @@ def _float(value: Any, where: str, unit: str) -> float | None:
     """Whatever is a number, or a text with a unit, as a float, NaN and infinity too; None for anything else."""
     plain = scalar(value)
     if isinstance(plain, str):
-        return in_unit(plain, unit, where)
+        return in_unit(plain, unit, where) if unit in UNITS else None
     try:
         return float(plain) if isinstance(plain, Real) and not isinstance(plain, bool) else None
     except OverflowError:  # a whole number of hundreds of digits

@@ -53,13 +53,13 @@ def test_the_program_runs_to_its_last_line(tmp_path: Path, monkeypatch: pytest.M
 def test_the_training_ends_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
-    low, high = (float(n) for n in re.findall(r"(\d+) to (\d+) % of the test set", LEARN)[0])
+    said = float(re.findall(r"(\d+) % of the test set", LEARN)[0])
     program: dict = {}
     exec(LEARN, program)
     run = program["run"]
     assert run.training.n_epoch == 10 and run.series("density")[-1] == pytest.approx(0.1, abs=0.01)
-    # a point beyond: the numbers are those of four seeds on the machine that measured them
-    assert low - 1 <= 100 * run.series("test_accuracy")[-1] <= high + 1
+    # a point beyond: the number is that of the machine that measured it
+    assert abs(100 * run.series("test_accuracy")[-1] - said) <= 1.5
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/reference/command-line.md", "CONTRIBUTING.md", "docs/faq.md"])

@@ -25,7 +25,7 @@ def check_new(path: Path, overwrite: bool) -> None:
         With what is there, and the cure.
     """
     if why := unfit(path):
-        raise RunFileError(why)
+        raise RunFileError(f"cannot write to {str(path)!r}: {why}")
     if path.exists() and path.stat().st_size > 0 and not overwrite:
         _check_ours(path)
         if not _busy(path):

@@ -21,6 +21,11 @@ from neurodev.structure.log import DEATH, concatenate, reordered
 F8 = NDArray[np.float64]
 
 
+def _number_or_nan(value: Any, argument: str) -> float:
+    """NaN where nothing was measured."""
+    return float(value) if isinstance(value, float) and np.isnan(value) else number(value, argument)
+
+
 @dataclass(frozen=True)
 class Spine:
     """One spine, from birth to death (or to the end of the run); times in days of life.
@@ -74,7 +79,7 @@ class Spine:
         warnings.warn(f"Spine.{term} is Spine.terms[{term!r}] now", DeprecationWarning, stacklevel=3)
         return self.terms.get(term, float("nan"))
 
-    @asks(cause=of_type(str, what="the word of a cause"), value=number)
+    @asks(cause=of_type(str, what="the word of a cause"), value=_number_or_nan)
     def reason(self, cause: str, value: float) -> str:
         """Why it was born or died, with the number that decided."""
         meaning = self.causes[cause]

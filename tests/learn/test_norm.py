@@ -55,7 +55,7 @@ def test_norm_is_its_definition(threshold, alpha, kind, tolerance):
 
 def test_settled_means_are_those_of_all_batches():
     """Equal weight for every batch, momentum and modes as before, nothing left of what was there."""
-    layer = norm()
+    layer = BatchNorm()
     model = Sequential(layer, Dropout(0.9), inputs=SHAPE, kind=np.float64)
     layer.mean[:], layer.variance[:] = 99.0, 99.0
     x = np.random.default_rng(7).normal([0, 3, -2], [1, 0.5, 3], (4, T * B, 4, 5, 3))

@@ -122,7 +122,10 @@ def places(samples: Any, n: int) -> NDArray[np.int64]:
     """
     if isinstance(samples, slice):
         samples = np.arange(n)[samples]
-    a = np.asarray(samples)
+    try:
+        a = np.asarray(samples)
+    except ValueError:
+        raise ParameterError(f"samples must be one or more places in [0, {n}), got {shown(samples)}") from None
     if a.dtype == np.bool_ and a.shape == (n,):
         a = np.flatnonzero(a)
     found = np.asarray(wholes(a, "samples"))
@@ -345,7 +348,9 @@ def check_layer(model: Sequential, layer: Any, key: Any = _ANY) -> None:
     if key is not _ANY:
         own = next(list(one.parameters) for one in model.layers() if one.name == layer)
         if not isinstance(key, str) or key not in own:
-            raise StudyError(f"key must be a parameter of {layer!r}, one of {own}, got {shown(key)}")
+            raise StudyError(
+                f"key must be a parameter that {layer!r} has, one of {own}, got {shown(key)}; add it first"
+            )
 
 
 def check_alive(alive: Any, shape: tuple[int, int]) -> Any:

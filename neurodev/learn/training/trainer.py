@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
-from neurodev.errors import ParameterError, StudyError, nearest
+from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.doors import takes
 from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.core.spikes import at_steps
@@ -392,12 +392,8 @@ class Trainer(closed.Closed):
     def share(self, layer: str, key: str) -> None:
         """Give the replica the parameter that a method has added to a layer."""
         door.check_watch(self.model, layer, "this method")
+        door.check_layer(self.model, layer, key)
         mine, *others = (next(one for one in m.layers() if one.name == layer) for m in self.models())
-        if key not in mine.parameters:
-            raise StudyError(
-                f"share({layer!r}, {key!r}): the layer has no such parameter{nearest(str(key), mine.parameters)}; add "
-                "it to its parameters first"
-            )
         for other in others:
             other.parameters[key] = mine.parameters[key].replica()
 
