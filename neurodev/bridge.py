@@ -260,11 +260,8 @@ def to_network(
 def _network(
     folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False
 ) -> Network:
-    step, gap, dale = (
-        params.number(step, "step", "ms", above=0, high=LONGEST_STEP),
-        params.whole(gap, "gap", 0),
-        params.flag(dale, "dale"),
-    )
+    step = params.number(step, "step", "ms", above=0, high=LONGEST_STEP)
+    gap, dale = params.whole(gap, "gap", 0), params.flag(dale, "dale")
     if inputs is not None and not isinstance(inputs, (Spikes, Drive)):
         raise ParameterError(f"inputs must be Spikes or a drive, got {type(inputs).__name__}")
     assert folded.inputs is not None

@@ -330,27 +330,17 @@ def tensor(every: Mapping[str, Weights], name: Any) -> Weights:
     return every[name]
 
 
-_ANY = object()
-
-
-def check_layer(model: Sequential, layer: Any, key: Any = _ANY) -> None:
-    """Refuse a layer that there is not, and a parameter that it does not have.
+def check_parameter(model: Sequential, layer: str, key: Any) -> None:
+    """Refuse a parameter that a layer of the model does not have.
 
     Raises
     ------
     StudyError
-        With the nearest.
+        With those that it has.
     """
-    names = [one.name for one in model.layers()]
-    if not isinstance(layer, str) or layer not in names:
-        hint = nearest(layer, names) if isinstance(layer, str) else ""
-        raise StudyError(f"there is no layer {shown(layer)}{hint}; there are {names}")
-    if key is not _ANY:
-        own = next(list(one.parameters) for one in model.layers() if one.name == layer)
-        if not isinstance(key, str) or key not in own:
-            raise StudyError(
-                f"key must be a parameter that {layer!r} has, one of {own}, got {shown(key)}; add it first"
-            )
+    own = next(list(one.parameters) for one in model.layers() if one.name == layer)
+    if not isinstance(key, str) or key not in own:
+        raise StudyError(f"key must be a parameter that {layer!r} has, one of {own}, got {shown(key)}")
 
 
 def check_alive(alive: Any, shape: tuple[int, int]) -> Any:

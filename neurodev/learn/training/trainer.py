@@ -358,7 +358,6 @@ class Trainer(closed.Closed):
         """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
         door.check_watch(self.model, layer, "this method")
         out: list[Any] = []
-        door.check_layer(self.model, layer)
         for model in self.models():
             one = next(one for one in model.layers() if one.name == layer)
             out += one.watched
@@ -392,7 +391,7 @@ class Trainer(closed.Closed):
     def share(self, layer: str, key: str) -> None:
         """Give the replica the parameter that a method has added to a layer."""
         door.check_watch(self.model, layer, "this method")
-        door.check_layer(self.model, layer, key)
+        door.check_parameter(self.model, layer, key)
         mine, *others = (next(one for one in m.layers() if one.name == layer) for m in self.models())
         for other in others:
             other.parameters[key] = mine.parameters[key].replica()
