@@ -111,10 +111,7 @@ def wake(engine: Engine, population: int, neurons: I8) -> None:
     if s.neurons.silenced[population] == 1:
         return
     j = first + neurons
-    if population in engine.cells:
-        engine.cells[population].u[neurons] = 0.0
-    else:
-        engine.place(j, engine.initial_u[j])
+    engine.place(j, engine.initial_u[j])
     engine.predict(population, int(j.min()), int(j.max()) + 1)
 
 
