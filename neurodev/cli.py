@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from neurodev import __version__
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.plot import output
 from neurodev.record.patience import Patience
@@ -42,6 +44,7 @@ def _say(words: Any = "", **options: Any) -> None:
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    p.add_argument("--version", action="version", version=f"neurodev {__version__}")
     p.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     a = sub.add_parser("new", help="write a study to start from")
     a.add_argument("name")
@@ -149,6 +152,7 @@ def _train(args: Any) -> None:
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
     s = reading.load(source, reading.settings(args.set))
+    training.check_kind(s)  # before anything is said about its run file
     base = absolute(Path(source.name).with_suffix(".sqlite") if args.to is None else args.to, "--to")
     if args.resume and args.overwrite:
         raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
@@ -196,7 +200,7 @@ def _demo(args: Any) -> None:
     _say(network)
     simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
-    _say("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
+    _say("The engine compiles once (about a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
     command += ["--overwrite"] * args.overwrite
@@ -215,7 +219,7 @@ def _demo(args: Any) -> None:
     _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
     for c in run.checks():
         low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
-        mark = "inside" if c.passed else "OUTSIDE"
+        mark = "inside" if c.passed else "OUTSIDE" if math.isfinite(c.value) else "no number"
         _say(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
     _say("\n" + run.spines.longest().story())
     _say(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
@@ -252,7 +256,9 @@ def _info(args: Any) -> None:
     run = Run(args.run)
     _say(run.info())
     if args.verify:
-        _say(f"  the log replays to the final structure: {run.verify()} synapses")
+        n = run.verify()
+        followed = f"the log replays to the final structure: {n} synapses" if run.plastic else "every byte is whole"
+        _say(f"  {followed}" + ("" if run.plastic else "; no projection is on spines, so there is no log to replay"))
 
 
 def _needs_data(cls: Any) -> bool:

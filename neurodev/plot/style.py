@@ -7,6 +7,7 @@ all common kinds of colour vision; runs are dark ink, controls a warm brown, wha
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,14 +67,18 @@ def mark_interventions(ax: Any, run: RunLike) -> None:
     """A dashed line where the experimenter acted, with the number that the page lists it under."""
     if run.is_training:
         return
-    done, unit = interventions(run), clock_of(run).days
+    unit = clock_of(run).days
+    mark_moments(ax, [deed.day / unit for deed in interventions(run)])
+
+
+def mark_moments(ax: Any, moments: Sequence[float]) -> None:
+    """A dashed line at each moment that lies within an axis, with its number, from 1."""
     low, high = ax.get_xlim()
-    for k, deed in enumerate(done, 1):
-        at = deed.day / unit
+    for k, at in enumerate(moments, 1):
         if not low <= at <= high:
             continue
         ax.axvline(at, color=ROSE, lw=1.0, ls="--", zorder=2.5, gid="intervention")
-        if len(done) <= 12:
+        if len(moments) <= 12:
             ax.annotate(
                 str(k), (at, 1), (0, -1), xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=7.5,
                 color=ROSE, ha="center", va="top", bbox={"fc": "white", "ec": "none", "pad": 0.5},
@@ -139,6 +144,11 @@ def legend(ax: Any, **options: Any) -> Any:
     for text in box.get_texts():
         text.set_parse_math(False)
     return box
+
+
+def beside(ax: Any) -> Any:
+    """A legend at the right of a panel: within, there may be no room that no data take."""
+    return legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
 def empty(ax: Any, text: str, height: float = 0.5) -> None:

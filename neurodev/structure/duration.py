@@ -33,7 +33,9 @@ def lasting(days: float) -> str:
 
 def moment(days: float, end: float) -> str:
     """A moment of a run that lasts until `end`, days: by its day, or by what has passed where that is shorter."""
-    return f"on day {days:.1f}" if end >= 1.0 - 1e-6 else f"after {lasting(days)}"
+    if end >= 1.0 - 1e-6:
+        return f"on day {days:.1f}"
+    return f"after {lasting(days)}" if days > 0 else "at the start"
 
 
 class Deed(NamedTuple):
