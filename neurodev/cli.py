@@ -55,17 +55,22 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
     a = sub.add_parser("run", help="run a study")
     a.add_argument("study")
-    a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
+    a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
-    a.add_argument("--seeds", type=int, default=1, help="run this many seeds, one file each")
+    a.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
+    )
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
     a.add_argument("study", nargs="?", help="a training study (default: digits that need no download)")
-    a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
+    a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
-    a.add_argument("--seeds", type=int, default=1, help="train this many seeds, one file each")
+    a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
     a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
@@ -153,7 +158,8 @@ def _train(args: Any) -> None:
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
     s = reading.load(source, reading.settings(args.set))
     training.check_kind(s)  # before anything is said about its run file
-    base = absolute(Path(source.name).with_suffix(".sqlite") if args.to is None else args.to, "--to")
+    beside = _beside(args.study or source.name, ".sqlite")  # of the study that we bring: here
+    base = absolute(beside if args.to is None else args.to, "--to")
     if args.resume and args.overwrite:
         raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
     each = _seeds(args, s.seed, base)

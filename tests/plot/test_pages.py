@@ -185,10 +185,14 @@ def test_nothing_in_a_panel_covers_what_it_draws(runs: dict[str, nd.Run]) -> Non
         words(figure)
         (ax,) = figure.axes
         assert not ax.get_legend().get_window_extent().overlaps(ax.get_window_extent()), draw.__name__
-    course = Course([5, 20, 9, 6, 6], "fluctuation", 30, [])
-    course.days, course.is_training = 4.0, False
-    course.neurons = SimpleNamespace(batch=lambda name: SimpleNamespace(neuron=np.zeros(0)))
-    course.projection = lambda name: {"name": "q", "target": "t", "spines": {}}
+    log = Course([5, 20, 9, 6, 6], "fluctuation", 30, [])
+    nobody = SimpleNamespace(batch=lambda name: SimpleNamespace(neuron=np.zeros(0)))
+    course = SimpleNamespace(
+        days=4.0, is_training=False, neurons=nobody, log=log, file=log, causes=log.causes,
+        tick_days=1.0, tick_spike=1.0,
+        density=log.density, population=log.population,
+        projection=lambda name: {"name": "q", "target": "t", "spines": {}},
+    )  # fmt: skip
     figure = style.new_figure(6, 3)
     ax = figure.add_subplot()
     evolution.density(ax, course, course)
