@@ -99,10 +99,10 @@ def density(ax: Any, run: RunLike, control: RunLike | None = None, projection: A
     text = f"{n[0]:.1f} at the start"
     if 0 < peak < n.size - 1 and n[peak] > 1.05 * n[-1]:
         ax.plot(at[peak], n[peak], "o", color=COLOURS["run"], ms=5, zorder=4)
-        # above it, where no curve can pass
+        # above both courses, where none can pass
         how = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom"}
         when = f"on day {_days(day[peak])}" if clock.one == "day" else f"after {lasting(day[peak])}"
-        ax.annotate(f"peak {n[peak]:.1f}\n{when}", (at[peak], n[peak]), **how, fontsize=8.2, color=INK)
+        ax.annotate(f"peak {n[peak]:.1f}\n{when}", (at[peak], top), **how, fontsize=8.2, color=INK)
         text += f", {n[peak]:.1f} at the peak, {n[-1]:.1f} at the end"
         text += f": {n[peak] / n[-1]:.2f} : 1" if n[-1] > 0 else ""
     else:

@@ -90,7 +90,7 @@ def sections(page: str) -> list[str]:
 
 def words(figure: matplotlib.figure.Figure) -> str:
     FigureCanvasAgg(figure).print_png(io.BytesIO())
-    return " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+    return " ".join(" ".join(t.get_text().split()) for t in figure.findobj(matplotlib.text.Text))
 
 
 DONE = [2.0, 2.2, 2.5]  # days of the interventions of the lesion
@@ -219,6 +219,18 @@ def test_place_is_spoken_of_only_where_it_matters(runs: dict[str, nd.Run]) -> No
     for name, order in (("random", "in order of their numbers"), ("three", "from left to right")):
         assert order in words(evolution.single(activity.train, runs[name], 0.0)), name
     assert "x (um)" in words(evolution.single(fields.topography, runs["three"]))
+
+
+def test_a_long_note_stays_in_its_panel_and_under_its_title() -> None:
+    figure = style.new_figure(3, 3)
+    ax = figure.add_subplot()
+    style.plain(
+        ax, "Rates", "x", "y", "cells in the central 70 % of the sheet; band: 10 to 90 % of cells; grey: half to twice"
+    )
+    words(figure)
+    (note,) = ax.texts
+    box, title = note.get_window_extent(), ax._left_title.get_window_extent()
+    assert box.x1 <= figure.bbox.x1 and box.y0 >= ax.get_window_extent().y1 and not box.overlaps(title)
 
 
 def test_a_band_over_one_time_is_a_bar(runs: dict[str, nd.Run]) -> None:
