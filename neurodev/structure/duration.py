@@ -58,4 +58,5 @@ def deeds(words: Iterable[str], tick_spike: float, tick_days: float) -> list[Dee
         Life time of a tick.
     """
     found = [m for w in words if (m := _DONE.match(str(w)))]
-    return sorted(Deed(float(m[1]) / tick_spike * tick_days, m[2]) for m in found)
+    made = (Deed(float(m[1]) / tick_spike * tick_days, m[2]) for m in found)
+    return sorted(made, key=lambda deed: deed.day)  # of one moment in the order in which they were asked for, and done

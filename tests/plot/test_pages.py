@@ -436,4 +436,6 @@ def test_stretches_of_life_in_words() -> None:
         "30 days", "1.5 days", "1 hour", "2 minutes", "1 second", "50 ms", "0 ms",
     ]  # fmt: skip
     assert deeds(["3.6e+06 ms of spikes: Lesion b", "nonsense"], 6e4, 1 / 12) == [(5.0, "Lesion b")]
+    at_once = ["1 ms of spikes: Silence a", "1 ms of spikes: Lesion b", "0.5 ms of spikes: Silence c"]
+    assert [d.text for d in deeds(at_once, 1.0, 1.0)] == ["Silence c", "Silence a", "Lesion b"]
     assert style.life_clock(0.5).axis == "life time (hours)" and style.life_clock(30).one == "day"
