@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from neurodev import __version__
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.plot import output
 from neurodev.record.patience import Patience
@@ -42,6 +44,7 @@ def _say(words: Any = "", **options: Any) -> None:
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    p.add_argument("--version", action="version", version=f"neurodev {__version__}")
     p.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     a = sub.add_parser("new", help="write a study to start from")
     a.add_argument("name")
@@ -52,17 +55,22 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
     a = sub.add_parser("run", help="run a study")
     a.add_argument("study")
-    a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
+    a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
-    a.add_argument("--seeds", type=int, default=1, help="run this many seeds, one file each")
+    a.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
+    )
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
     a.add_argument("study", nargs="?", help="a training study (default: digits that need no download)")
-    a.add_argument("--to", help="run file (default: the study's name with .sqlite)")
+    a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
-    a.add_argument("--seeds", type=int, default=1, help="train this many seeds, one file each")
+    a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
     a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
@@ -149,7 +157,9 @@ def _train(args: Any) -> None:
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
     s = reading.load(source, reading.settings(args.set))
-    base = absolute(Path(source.name).with_suffix(".sqlite") if args.to is None else args.to, "--to")
+    training.check_kind(s)  # before anything is said about its run file
+    beside = _beside(args.study or source.name, ".sqlite")  # of the study that we bring: here
+    base = absolute(beside if args.to is None else args.to, "--to")
     if args.resume and args.overwrite:
         raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
     each = _seeds(args, s.seed, base)
@@ -196,7 +206,7 @@ def _demo(args: Any) -> None:
     _say(network)
     simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
-    _say("The engine compiles once (about half a minute) and is cached from then on.", flush=True)
+    _say("The engine compiles once (about a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
     command += ["--overwrite"] * args.overwrite
@@ -215,7 +225,7 @@ def _demo(args: Any) -> None:
     _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
     for c in run.checks():
         low, high = ("" if b is None else f"{b:g}" for b in (c.low, c.high))
-        mark = "inside" if c.passed else "OUTSIDE"
+        mark = "inside" if c.passed else "OUTSIDE" if math.isfinite(c.value) else "no number"
         _say(f"{c.name:<34}{c.value:>9.2f}{low + ' .. ' + high:>14}{mark:>10}{theirs.get(c.name, float('nan')):>9.2f}")
     _say("\n" + run.spines.longest().story())
     _say(f"\n{page} written after {time.perf_counter() - begin:.0f} s; one more life: "
@@ -252,7 +262,9 @@ def _info(args: Any) -> None:
     run = Run(args.run)
     _say(run.info())
     if args.verify:
-        _say(f"  the log replays to the final structure: {run.verify()} synapses")
+        n = run.verify()
+        followed = f"the log replays to the final structure: {n} synapses" if run.plastic else "every byte is whole"
+        _say(f"  {followed}" + ("" if run.plastic else "; no projection is on spines, so there is no log to replay"))
 
 
 def _needs_data(cls: Any) -> bool:

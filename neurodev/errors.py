@@ -50,7 +50,9 @@ class Status(IntEnum):
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the candidate nearest to `word`, or an empty string."""
-    found = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    known = list(candidates)
+    same = [name for name in known if name.casefold() == word.casefold()]  # case alone is nearer than any letter
+    found = same or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import neurodev
 from neurodev import cli, jit
 from neurodev.cli import main
 from neurodev.runs.run import Run
@@ -60,7 +61,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def options(command: str) -> list[argparse.Action]:
-    skipped = (argparse._HelpAction, argparse._SubParsersAction)
+    skipped = (argparse._HelpAction, argparse._SubParsersAction, argparse._VersionAction)  # the last has its own test
     return [a for a in parsers()[command]._actions if not isinstance(a, skipped)]
 
 
@@ -300,6 +301,48 @@ def test_commands_that_are_refused_leave_everything_as_it_was(
         err = capsys.readouterr().err
         assert len(err.splitlines()) == 1 and err.startswith("neurodev: "), err
         assert sorted(tmp_path.rglob("*")) == names and all(p.read_bytes() == b for p, b in files.items()), words
+
+
+def test_a_refusal_says_what_would_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One seed of several, a study in place of its run, the other kind of study, a name in other letters."""
+    monkeypatch.chdir(tmp_path)
+    Path("life-seed3.sqlite").touch()
+    Path("few.toml").write_text(LEARN)
+    Path("life.toml").write_text(LIFE)
+    Path("life.sqlite").touch()
+    for words, cure in [
+        (["report", "life.sql"], "there is no run file"),
+        (["report", "none.sqlite"], "there is no run file"),
+        (["report", "few-seed1.sqlite"], "there is no run file"),
+        (["info", "life.toml"], "is a study: name the run file that it wrote, 'life.sqlite'"),
+        (["train", "life.toml"], "this is a study of development: neurodev run life.toml"),
+        (["run", "few.toml"], "this is a study of training: neurodev train few.toml"),
+        (["show", "stdp"], "did you mean 'STDP'?"),
+        (["show", "rigl"], "did you mean 'RigL'?"),
+    ]:
+        assert main(words) == 2, words
+        err = capsys.readouterr().err
+        assert len(err.splitlines()) == 1 and cure in err, err
+    Path("life.sqlite").unlink()
+    assert main(["report", "life.sqlite"]) == 2 and "there is life-seed3.sqlite" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0 and capsys.readouterr().out == f"neurodev {neurodev.__version__}\n"
+
+
+def test_nothing_to_replay_is_no_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("static.toml").write_text(BASE)
+    assert main(["run", "static.toml", "--quiet"]) == 0 and main(["info", "static.sqlite", "--verify"]) == 0
+    said = capsys.readouterr().out
+    assert "no projection is on spines" in said and "replays" not in said
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import neurodev as nd
 from neurodev.cli import main
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn import networks
@@ -53,6 +54,16 @@ def test_train_writes_a_run_and_tells_it(little: Path, capsys: pytest.CaptureFix
     assert main(["info", str(to), "--verify"]) == 0
     assert main(["spine", str(to), "longest"]) == 0
     assert "smallest when synapses were dropped" in capsys.readouterr().out
+
+
+def test_a_training_has_no_map(little: Path) -> None:
+    assert main(["train", str(little), "--quiet"]) == 0
+    run = nd.Run(little.with_suffix(".sqlite"))  # beside the study, as of one that is run
+    for ask in (run.summary, lambda: run.field(1.0)):
+        with pytest.raises(ParameterError, match=r"run of training, .*run\.training"):
+            ask()
+    with pytest.raises(ParameterError, match="no synapse 99999999 in this run"):
+        run.spines[99999999]
 
 
 def test_train_resumes(little: Path, capsys: pytest.CaptureFixture[str]) -> None:

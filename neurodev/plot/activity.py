@@ -14,10 +14,12 @@ from neurodev.plot.style import (
     INK,
     POPULATIONS,
     SOFT,
+    beside,
     clock_of,
     empty,
-    legend,
+    interventions,
     mark_interventions,
+    mark_moments,
     new_figure,
     plain,
 )
@@ -82,8 +84,12 @@ def rates(ax: Any, run: RunLike) -> None:
         at, r = day / clock.days, r[:, which]
         living = np.isfinite(r).any(axis=1) if r.size else np.zeros(0, bool)
         if living.any() and p["name"] == scaled and r.shape[1] > 1:
-            ax.fill_between(at[living], *np.nanquantile(r[living], [0.1, 0.9], axis=1), color=shade, alpha=0.15, lw=0)
-            notes = ["band: 10 to 90 % of cells"]
+            low, high = np.nanquantile(r[living], [0.1, 0.9], axis=1)
+            if living.sum() > 1:
+                ax.fill_between(at[living], low, high, color=shade, alpha=0.15, lw=0)
+            else:  # a band over a single time has no width
+                ax.vlines(at[living], low, high, color=shade, alpha=0.35, lw=4)
+            notes = [f"{'band' if living.sum() > 1 else 'bar'}: 10 to 90 % of cells of {p['name']}"]
         ax.plot(at, _mean(r), "o-", ms=3, lw=1.4, color=shade, label=p["name"])
     if fields.mapped(run):
         notes.insert(0, "cells in the central 70 % of the sheet")
@@ -91,12 +97,12 @@ def rates(ax: Any, run: RunLike) -> None:
         ax.axhspan(0.5 * aim, 2 * aim, color="#EEF1F5", lw=0, zorder=0)
         ax.axhline(aim, color=INK, lw=1.0, ls=":", label=f"target {aim:g} Hz")
         notes.append("grey: half to twice the target")
-    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])  # room for the legend
+    ax.set_ylim(0, 1.08 * ax.get_ylim()[1])  # room for the numbers of interventions
     ax.set_xlim(0, run.days / clock.days)
     if not counted:
         empty(ax, "no spikes were counted: no rate")
     mark_interventions(ax, run)
-    legend(ax, loc="upper right", ncols=2)
+    beside(ax)
     title = "Rates per day" if run.days >= 1 else f"Rates over {lasting(min(run.tick_days, run.days))}"
     plain(ax, title, clock.axis, "rate (Hz of spike time)", "; ".join(notes))
 
@@ -114,24 +120,27 @@ def _stretch(run: RunLike, day: float) -> tuple[float, float] | None:
 
 
 def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
-    """The spikes of one recorded stretch near a day of life, cells in order along the sheet, population by population.
+    """The spikes of one recorded stretch near a day of life, population by population.
+
+    Cells are in order along the sheet, or of their numbers where place means nothing.
 
     At most `most` cells are drawn of each population (the first ones in order); empty time at both ends is cut.
     """
     stretch = _stretch(run, day)
     if stretch is None:
         empty(ax, "no full trains were recorded")
-        plain(ax, "Spikes", "time (s)", "")
+        plain(ax, "Spikes", "spike time (s)", "")
         return
     start, stop = stretch
-    base, marks, first, last = 0, [], stop, start
+    base, marks, first, last, placed = 0, [], stop, start, fields.placed(run)
     for k, p in enumerate(run.network["populations"]):
         shade = POPULATIONS[k % len(POPULATIONS)]
         t, i = run.spikes(p["name"])
         here = (t >= start) & (t < stop)
         t, i = t[here], i[here].astype(np.int64)
         rank = np.empty(p["n"], np.int64)
-        rank[np.argsort(run.positions(p["name"])[:, 0], kind="stable")] = np.arange(p["n"])
+        order = np.argsort(run.positions(p["name"])[:, 0], kind="stable") if placed else np.arange(p["n"])
+        rank[order] = np.arange(p["n"])
         shown = rank[i] < most
         style: dict[str, Any] = {"marker": ","} if t.size > _FEW else {"marker": ".", "ms": 3.0, "mew": 0}
         ax.plot((t[shown] - start) / 1e3, base + rank[i[shown]], ls="", color=shade, rasterized=True, **style)
@@ -152,7 +161,9 @@ def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
     when = start / run.tick_spike * run.tick_days
     told = f"on day {when:.1f}".removesuffix(".0") if run.days >= 1 else f"after {lasting(when)}"
     told = "from the start on" if when <= 0 and run.days < 1 else told
-    plain(ax, f"Spikes recorded {told}", "time (s)", "", "cells in order from left to right")
+    mark_moments(ax, [(d.day / run.tick_days * run.tick_spike - start) / 1e3 for d in interventions(run)])
+    note = "cells in order from left to right" if placed else "cells in order of their numbers"
+    plain(ax, f"Spikes recorded {told}", "spike time since then (s)", "", note)
     ax.tick_params(axis="y", length=0)
 
 

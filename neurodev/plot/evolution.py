@@ -20,6 +20,7 @@ from neurodev.plot.style import (
     COLOURS,
     DAYS,
     INK,
+    beside,
     clock_of,
     colour,
     empty,
@@ -53,6 +54,12 @@ def noun(run: RunLike, projection: Any = None) -> str:
     return "spine" if run.projection(projection)["spines"] else "synapse"
 
 
+def _living(run: RunLike, projection: Any = None) -> str:
+    """The word for neurons of whom some may be dead."""
+    target = run.projection(projection)["target"]
+    return "living " if run.neurons.batch(target).neuron.size else ""
+
+
 def rose_and_fell(run: RunLike, projection: Any = None) -> bool:
     """Whether the number went up to a peak and came down again by itself, by more than 5 % each way.
 
@@ -83,7 +90,8 @@ def density(ax: Any, run: RunLike, control: RunLike | None = None, projection: A
     top = float(n.max())
     if control is not None:
         there, m = control.density(projection)
-        ax.plot(there / clock.days, m, color=COLOURS["control"], lw=1.4, ls=(0, (4, 2)), label="control")
+        # above the run's line: where both take the same course, the dashes lie on it
+        ax.plot(there / clock.days, m, color=COLOURS["control"], lw=1.4, ls=(0, (4, 2)), label="control", zorder=3.5)
         top = max(top, float(m.max()))
     at = day / clock.days
     ax.plot(at, n, color=COLOURS["run"], lw=2.0, label="run", zorder=3)
@@ -91,21 +99,22 @@ def density(ax: Any, run: RunLike, control: RunLike | None = None, projection: A
     text = f"{n[0]:.1f} at the start"
     if 0 < peak < n.size - 1 and n[peak] > 1.05 * n[-1]:
         ax.plot(at[peak], n[peak], "o", color=COLOURS["run"], ms=5, zorder=4)
-        how = {"xytext": (0, -13), "textcoords": "offset points", "ha": "center", "va": "top"}
+        # above both courses, where none can pass
+        how = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom"}
         when = f"on day {_days(day[peak])}" if clock.one == "day" else f"after {lasting(day[peak])}"
-        ax.annotate(f"peak {n[peak]:.1f}\n{when}", (at[peak], n[peak]), **how, fontsize=8.2, color=INK)
+        ax.annotate(f"peak {n[peak]:.1f}\n{when}", (at[peak], top), **how, fontsize=8.2, color=INK)
         text += f", {n[peak]:.1f} at the peak, {n[-1]:.1f} at the end"
         text += f": {n[peak] / n[-1]:.2f} : 1" if n[-1] > 0 else ""
     else:
         text += f", {n[-1]:.1f} at the end"
-    ax.set_ylim(0, 1.08 * max(top, 1e-9))
+    ax.set_ylim(0, 1.3 * max(top, 1e-9))  # room for the words at the peak
     ax.set_xlim(0, max(float(at[-1]), 1e-9))
     if control is not None:
         legend(ax, loc="lower right")
     mark_interventions(ax, run)
     title = f"{what.capitalize()} density"
     title += " overshoots and is pruned back" if rose_and_fell(run, projection) else ""
-    plain(ax, title, clock.axis, f"{what}s per neuron", text)
+    plain(ax, title, clock.axis, f"{what}s per {_living(run, projection)}neuron", text)
 
 
 Bars = list[tuple[str, str, F8]]
@@ -126,7 +135,7 @@ def bars(ax: Any, up: Bars, down: Bars) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(1.05 * low, 1.05 * high)
     ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
-    legend(ax, loc="best")
+    beside(ax)
 
 
 def _stamped(run: RunLike, log: Any) -> F8:
@@ -150,6 +159,7 @@ def causes(ax: Any, run: RunLike, projection: Any = None) -> None:
         empty(ax, "nothing was born and nothing died")
     mark_interventions(ax, run)
     text = f"{(~died).sum() / n:.3g} born and {died.sum() / n:.3g} died per neuron"
+    text += f" (of {n}, living or not)" if _living(run, q["name"]) else ""
     plain(ax, "Births (up) and deaths by cause (down)", clock.axis, f"per neuron and {clock.one}", text)
 
 
@@ -228,7 +238,8 @@ def raster(
     )
 
 
-def _survival_curve(ax: Any, km: turnover.SurvivalCurve, shade: str, width: float, label: str) -> None:
+def _survival_curve(ax: Any, km: turnover.SurvivalCurve, shade: str, width: float, label: str) -> float:
+    """Draw a curve as far as ten are at risk; returns the age at which it ends."""
     enough = km.at_risk >= 10
     t, v = np.concatenate([[0], km.time[enough]]), np.concatenate([[1], km.value[enough]])
     low, high = (np.concatenate([[1], edge[enough]]) for edge in km.interval())
@@ -236,6 +247,7 @@ def _survival_curve(ax: Any, km: turnover.SurvivalCurve, shade: str, width: floa
         t, v, low, high = (np.append(a, b) for a, b in ((t, km.until), (v, v[-1]), (low, low[-1]), (high, high[-1])))
     ax.step(t, v, where="post", color=shade, lw=width, label=label)
     ax.fill_between(t, low, high, step="post", color=shade, alpha=0.22, lw=0)
+    return float(t[-1])
 
 
 def _spread(ages: Any, apart: float) -> list[float]:
@@ -282,8 +294,8 @@ def survival(
             continue
         died = ~np.isnan(s.died[mine])
         km = turnover.kaplan_meier(lived[mine], died)
-        _survival_curve(ax, km, shade, width, f"{label} (n = {mine.size:,})")
-        ages = _spread(lived[mine][~died], until / 50)
+        end_of_curve = _survival_curve(ax, km, shade, width, f"{label} (n = {mine.size:,})")
+        ages = [age for age in _spread(lived[mine][~died], until / 50) if age <= end_of_curve * (1 + 1e-9)]
         ax.plot(ages, km.at(ages), "|", color=shade, ms=6, mew=1.0)
         censored += int((~died).sum())
         lowest = min(lowest, float(km.value.min(initial=1.0)))
@@ -361,6 +373,15 @@ def sized(run: RunLike, projection: Any = None) -> bool:
     return bool(q["spines"]) and bool(run.snapshot_days) and _log_volumes(run, run.days, q["name"]) is not None
 
 
+def _bins(low: float, high: float, n: int, edge: float | None) -> F8:
+    """Edges of about n bins, one of them where spines are lost: no bar of the living may reach across it."""
+    edges = np.linspace(low, high, n)
+    if edge is None:
+        return edges
+    at, step = float(np.log10(edge)), float(edges[1] - edges[0])
+    return at + step * np.arange(-np.ceil(max(at - low, 0.0) / step), np.ceil((high - at) / step) + 1)
+
+
 def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Sizes on the first and the last day on a log axis, with the log-normal fit and the central decade."""
     early, late = fields.nearest_day(run, 1.0), fields.nearest_day(run, run.days)
@@ -374,7 +395,7 @@ def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, pro
     edge = _threshold(run, projection)
     least = pooled.min() if edge is None else min(pooled.min(), np.log10(edge) - 0.06)  # room for the line of loss
     low, high = least, np.ceil(10 * pooled.max()) / 10 + 0.1
-    edges = np.linspace(low, high, int(np.clip(4 * np.sqrt(last.size) / 3, 12, 60)))
+    edges = _bins(low, high, int(np.clip(4 * np.sqrt(last.size) / 3, 12, 60)), edge)
     middle = float(np.median(last))
     ax.axvspan(middle - 0.5, middle + 0.5, color="#EEF1F5", lw=0, zorder=0)
     ax.hist(

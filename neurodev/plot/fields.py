@@ -50,6 +50,13 @@ def mapped(run: RunLike) -> list[str]:
     return [q["name"] for q in found if _is_local(q.get("wiring", {})) or drives.get(q["source"]) in _PLACED]
 
 
+def placed(run: RunLike) -> bool:
+    """Whether it matters to anything in a network where its cells stand."""
+    network = run.network
+    drives = {p.get("model", {}).get("kind") for p in network["populations"]}
+    return bool(drives & set(_PLACED)) or any(_is_local(q.get("wiring", {})) for q in network["projections"])
+
+
 def nearest_day(run: RunLike, wanted: float) -> float:
     """Day of the snapshot nearest to the one wanted."""
     return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
@@ -241,7 +248,7 @@ def topography(ax: Any, run: RunLike, day: float | None = None, projection: Any 
     ax.set_ylim(0, height)
     ax.set_aspect("equal")
     text = f"mean length in the centre (dotted) {run.field(when, projection)['error']:.0f} um"
-    plain(ax, f"From neuron (dot) to field, {named(when, run.days)}", "um", "um", text)
+    plain(ax, f"From neuron (dot) to field, {named(when, run.days)}", "x (um)", "y (um)", text)
 
 
 def draw_map(

@@ -8,7 +8,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from neurodev.plot.style import COLOURS, INK, ORANGE, SOFT, colour, empty, legend, life_clock, new_figure, plain, word
+from neurodev.plot.style import (
+    COLOURS,
+    INK,
+    ORANGE,
+    SOFT,
+    colour,
+    empty,
+    legend,
+    life_clock,
+    mark_moments,
+    new_figure,
+    plain,
+    word,
+)
 from neurodev.structure.duration import moment, unit_of
 from neurodev.structure.run_like import SpineLike, SynapseLike
 
@@ -67,8 +80,9 @@ def _size(ax: Any, spine: SpineLike, threshold: float | None) -> None:
     ax.axvline(born, color=COLOURS["birth"], lw=1.5)
     ax.axvline(last, color=shade, lw=1.5, ls="-" if died else "--")
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.04 * (high - low), high + 0.22 * (high - low))
-    top = ax.get_ylim()[1] - 0.14 * (high - low)
+    room = 0.1 if spine.deeds else 0.0  # for their numbers
+    ax.set_ylim(low - 0.04 * (high - low), high + (0.22 + room) * (high - low))
+    top = ax.get_ylim()[1] - (0.14 + room) * (high - low)
     start = "there from the start" if spine.birth_cause == "initial" else f"born {moment(spine.born, spine.end)}"
     _annotate(ax, start, (born, top), False, COLOURS["birth"])
     end = "alive at the end"
@@ -189,4 +203,6 @@ def spine_figure(spine: SpineLike, threshold: float | None = None) -> Figure:
     plain(bottom, "What moved its set-point", clock.axis, "shift (sd of ln V)",
           "crosses: at its death" if spine.died is not None and spine.terms else "")  # fmt: skip
     bottom.set_xlim(born - margin, last + margin)
+    for ax in (top, bottom):
+        mark_moments(ax, [deed.day / clock.days for deed in spine.deeds])
     return fig

@@ -11,6 +11,7 @@ from neurodev.plot.style import (
     COLOURS,
     INK,
     POPULATIONS,
+    beside,
     clock_of,
     colour,
     empty,
@@ -73,7 +74,7 @@ def fates(ax: Any, run: RunLike) -> None:
     ax.set_xlim(0, last)
     mark_interventions(ax, run)
     ax.yaxis.set_major_formatter(lambda v, _: f"{abs(v):g}")
-    legend(ax, loc="best")
+    beside(ax)
     text = f"{born.sum():.0f} born, {dead.sum():.0f} died"
     plain(ax, "Neurons born (up) and dead (down)", clock.axis, f"neurons per {clock.one}", text)
 

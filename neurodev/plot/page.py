@@ -49,7 +49,8 @@ def provenance(run: RunLike) -> str:
     approximate = "".join(f"<li>{html.escape(str(a))}</li>" for a in said)
     nothing = "<li>No approximation is named in the file.</li>"
     text = f"<ul>{approximate or nothing}</ul>"
-    text += f"<pre>{html.escape(run.info())}</pre><details><summary>Network and all parameters</summary><pre>"
+    facts = "\n".join(line for line in run.info().splitlines() if not line.startswith("  approximate: "))  # said above
+    text += f"<pre>{html.escape(facts)}</pre><details><summary>Network and all parameters</summary><pre>"
     return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
 
 

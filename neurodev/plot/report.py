@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from neurodev.errors import ParameterError
 from neurodev.moved import names_of
 from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
 from neurodev.plot.page import image, name_of, provenance, write_page
@@ -45,6 +46,8 @@ def _course(run: RunLike, name: str) -> str:
             f"{many}From {begin:.1f} {per} {start} to {number[peak]:.1f} {_when(day[peak], end)}, then down to "
             f"{number[-1]:.1f}: {number[peak] / max(number[-1], 1e-9):.2f} : 1."
         )
+    if f"{number[0]:.1f}" == f"{number[-1]:.1f}":
+        return f"{many}{number[0]:.1f} {per} at the start and at the end, after {lasting(end)}."
     return f"{many}From {number[0]:.1f} {per} at the start to {number[-1]:.1f} at the end, after {lasting(end)}."
 
 
@@ -175,8 +178,9 @@ def _structure(run: RunLike, name: str, control: RunLike | None) -> list[Section
         sizes = evolution.single(evolution.size_distribution, run, theirs, size=(9.5, 3.8), projection=name)
         out.append((f"Sizes{label}", note, image(sizes, "Distribution of spine sizes")))
     if name in fields.mapped(run) and len(run.snapshot_days) > 1 and run.days >= 1.0:
-        maps = "The map: first day, last day" + (", control" if theirs is not None else "") + label
-        note = "One contact per pair cannot pack tighter than the floor: fewer inputs alone make it smaller."
+        maps = "Receptive fields, first day and last" + (", and control" if theirs is not None else "") + label
+        note = "The floor is the radius of as many contacts of equal weight, one a pair, packed as tightly as the "
+        note += "sources stand: fewer inputs alone make it smaller, and a field of a few heavy ones can lie below it."
         picture = image(fields.map_figure(run, theirs, name), "Receptive fields, their radii, and topography")
         out.append((maps, note, picture))
     return out
@@ -215,6 +219,23 @@ def _lead(run: RunLike, control: RunLike | None) -> str:
     return f"<p class=lead>{html.escape(' '.join(said))}</p>"
 
 
+def _comparable(run: RunLike, control: RunLike) -> None:
+    """Refuse a control that has nothing in common with a run.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if run.is_training or control.is_training:
+        one = run if run.is_training else control
+        raise ParameterError(f"a control is for runs of development, and {one.path} is one of training: leave it out")
+    theirs = {q["name"] for q in control.network["projections"]}
+    if missing := [q["name"] for q in run.network["projections"] if q["name"] not in theirs]:
+        raise ParameterError(
+            f"{control.path} is no control of {run.path}: it has no projection {missing[0]!r}, but {sorted(theirs)}"
+        )
+
+
 def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 
@@ -234,10 +255,14 @@ def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Pat
 
     Raises
     ------
-    RunFileError
-        If the path holds a run, or the page cannot be written.
+    ParameterError
+        If the path holds a run; if the control is of another network, or one of the two is a training.
+    NeurodevError
+        If the page cannot be written.
     """
     output.checked(path)  # before anything is drawn
+    if control is not None:
+        _comparable(run, control)
     if run.is_training:
         return training_report.write(run, path)
     seed = html.escape(str(run.provenance.get("seed", "?")))

@@ -7,6 +7,8 @@ all common kinds of colour vision; runs are dark ink, controls a warm brown, wha
 from __future__ import annotations
 
 import io
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,9 @@ COLOURS = {"alive": "#C3C8D0", "birth": "#3C9D7E", "run": INK, "control": "#B470
 
 POPULATIONS = (INK, "#C0562F", "#3C9D7E", "#8E6BAF", "#B8902B")
 COHORTS = ("#9CC3E0", "#4A8DBF", "#16456F")
+
+
+_LETTER = 4.2  # points, of a note on the average
 
 
 @dataclass(frozen=True)
@@ -66,14 +71,18 @@ def mark_interventions(ax: Any, run: RunLike) -> None:
     """A dashed line where the experimenter acted, with the number that the page lists it under."""
     if run.is_training:
         return
-    done, unit = interventions(run), clock_of(run).days
+    unit = clock_of(run).days
+    mark_moments(ax, [deed.day / unit for deed in interventions(run)])
+
+
+def mark_moments(ax: Any, moments: Sequence[float]) -> None:
+    """A dashed line at each moment that lies within an axis, with its number, from 1."""
     low, high = ax.get_xlim()
-    for k, deed in enumerate(done, 1):
-        at = deed.day / unit
+    for k, at in enumerate(moments, 1):
         if not low <= at <= high:
             continue
         ax.axvline(at, color=ROSE, lw=1.0, ls="--", zorder=2.5, gid="intervention")
-        if len(done) <= 12:
+        if len(moments) <= 12:
             ax.annotate(
                 str(k), (at, 1), (0, -1), xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=7.5,
                 color=ROSE, ha="center", va="top", bbox={"fc": "white", "ec": "none", "pad": 0.5},
@@ -101,14 +110,16 @@ def word(cause: str) -> str:
 
 def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
     """Title at the left (with a softer note behind it), labels with units, two thin axes; returns the axes."""
+    width = ax.get_window_extent().width / ax.figure.dpi * 72  # points, before the layout is final
+    lines = textwrap.wrap(note, max(int(width / _LETTER), 30)) or [note] if note else []
     # names come from users: a dollar in one is no formula
     ax.set_title(
-        title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=17 if note else 8, parse_math=False
+        title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=7 + 10 * len(lines), parse_math=False
     )
     if note:
         said = ax.annotate(
-            note, (0, 1), (0, 4.5), xycoords="axes fraction", textcoords="offset points", fontsize=8.2, color=SOFT,
-            va="bottom", parse_math=False,
+            "\n".join(lines), (0, 1), (0, 4.5), xycoords="axes fraction", textcoords="offset points", fontsize=8.2,
+            color=SOFT, va="bottom", parse_math=False, linespacing=1.05,
         )  # fmt: skip
         said.set_in_layout(False)  # a long note must not squeeze the panel; the title's padding makes room for it
     ax.set_xlabel(x, fontsize=9, color=INK)
@@ -139,6 +150,11 @@ def legend(ax: Any, **options: Any) -> Any:
     for text in box.get_texts():
         text.set_parse_math(False)
     return box
+
+
+def beside(ax: Any) -> Any:
+    """A legend at the right of a panel: within, there may be no room that no data take."""
+    return legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
 def empty(ax: Any, text: str, height: float = 0.5) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +31,16 @@ def head_of(path: Path) -> Head:
         If there is none.
     """
     if not path.is_file():
-        raise RunFileError(f"there is no run file {str(path)!r}")
+        seeds = sorted(p.name for p in path.parent.glob(f"{escape(path.stem)}-seed*{escape(path.suffix)}"))
+        others = f"; there is {', '.join(seeds[:4])}" if seeds else ""
+        raise RunFileError(f"there is no run file {str(path)!r}{others}")
     try:
         with path.open("rb") as file:
             raw = file.read(100)
     except OSError as e:
         raise RunFileError(f"{str(path)!r} cannot be read ({e})") from e
+    if path.suffix == ".toml":
+        raise RunFileError(f"{str(path)!r} is a study: name the run file that it wrote, {path.stem + '.sqlite'!r}")
     if not raw:
         raise RunFileError(f"{str(path)!r} is empty")
     if len(raw) < 100 or not raw.startswith(b"SQLite format 3\0"):

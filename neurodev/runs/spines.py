@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.params import asks, number, of_type
 from neurodev.runs.log import BY_HAND
 from neurodev.runs.reading import Reading
 from neurodev.structure.cause import Causes
-from neurodev.structure.duration import deeds, lasting, moment
+from neurodev.structure.duration import Deed, deeds, lasting, moment
 from neurodev.structure.log import DEATH, concatenate, reordered
 
 F8 = NDArray[np.float64]
@@ -34,7 +34,8 @@ class Spine:
     column of those snapshots.  `death_value` is the number that its death was logged with, `death_log_size` its size
     then (NaN in a projection without sizes); `terms` are the numbers that decided, by name, and `units` their units
     (``"sd"``: what moved its set-point).  `causes` are those of its run.  `threshold` is the size below which a spine
-    is lost there, if a mechanism says so.  `by_hand`: the experimenter removed it, whatever cause he gave.
+    is lost there, if a mechanism says so.  `by_hand`: the experimenter removed it, whatever cause he gave.  `deeds` is
+    what the experimenter did in the run, in the order in which its report numbers it.
     """
 
     uid: int
@@ -59,6 +60,7 @@ class Spine:
     causes: Causes
     threshold: float | None
     by_hand: bool
+    deeds: tuple[Deed, ...]
 
     @property
     def life(self) -> float:
@@ -138,6 +140,8 @@ class Spines(Mapping[int, Spine]):
     >>> run.spines.longest().plot()
     """
 
+    _noun = "spine"
+
     def __init__(self, run: Reading, projections: list[str]) -> None:
         self._run = run
         self.projections = projections
@@ -211,8 +215,7 @@ class Spines(Mapping[int, Spine]):
     def __getitem__(self, uid: int) -> Spine:
         i = self._find(uid)
         if i < 0:
-            known = f"uids go from {self.uid.min()} to {self.uid.max()}" if self.uid.size else "it has none at all"
-            raise ParameterError(f"no spine {uid!r} in this run; {known}")
+            raise ParameterError(f"no {self._noun} {shown(uid, 40)} in this run; {self._known(uid)}")
         name = self.projections[int(self.owner[i])]
         q = self._run.projection(name)
         days, history = self._history(name, int(uid))
@@ -228,7 +231,7 @@ class Spines(Mapping[int, Spine]):
             cause or None, words[int(self.birth_cause[i])],
             float(self.birth_value[i]), value, value if sized else np.nan, terms, self._run.log.terms(name), days,
             history.get("log_size", np.zeros(0)), history, self.end, self._run.causes, self._run.smallest_size(name),
-            died is not None and self._by_hand(name, died, cause, terms),
+            died is not None and self._by_hand(name, died, cause, terms), tuple(self._deeds()),
         )  # fmt: skip
 
     def _by_hand(self, name: str, died: float, cause: str, terms: dict[str, float]) -> bool:
@@ -236,12 +239,16 @@ class Spines(Mapping[int, Spine]):
         if cause in BY_HAND or any(np.isfinite(v) for v in terms.values()):
             return False
         run = self._run
-        for deed in deeds(run.file.item("interventions", []) or [], run.tick_spike, run.tick_days):
+        for deed in self._deeds():
             near = deed.day - run.tick_days * (1 + 1e-6) <= died <= deed.day + run.tick_days * 1e-6
             cut = len(deed.text) >= 80  # a long list of synapses leaves no room for the cause
             if near and deed.text.startswith(f"RemoveSynapses {name},") and (cut or deed.text.endswith(cause)):
                 return True
         return False
+
+    def _deeds(self) -> list[Deed]:
+        run = self._run
+        return deeds(run.file.item("interventions", []) or [], run.tick_spike, run.tick_days)
 
     def _history(self, name: str, uid: int) -> tuple[F8, dict[str, F8]]:
         with self._run.file.held():
@@ -260,6 +267,17 @@ class Spines(Mapping[int, Spine]):
                 rows.append({k: float(v[at[0]]) for k, v in self._run.snapshot(name, day).items()})
         keys = rows[0] if rows else {}
         return np.array(days), {k: np.array([r[k] for r in rows]) for k in keys}
+
+    def _known(self, uid: object) -> str:
+        """The identities that there are, near one that is not."""
+        if not self.uid.size:
+            return "it has none at all"
+        known = self.uid[self._order]
+        text = f"it has {known.size:,}, with uids from {known[0]} to {known[-1]}"
+        if isinstance(uid, (int, np.integer)) and known[0] < uid < known[-1]:
+            k = int(np.searchsorted(known, np.uint64(uid)))
+            text += f" but not all between; the nearest are {known[k - 1]} and {known[k]}"
+        return text
 
     def longest(self) -> Spine:
         """The longest completed life; if none died, the oldest."""

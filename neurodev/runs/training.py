@@ -82,6 +82,8 @@ class Synapse(Spine):
 class Synapses(Spines):
     """All synapses of a run of training, by uid; arrays as in `Spines`, of which `value` is what decided a death."""
 
+    _noun = "synapse"
+
     def __getitem__(self, uid: int) -> Synapse:
         spine = super().__getitem__(uid)
         return Synapse(

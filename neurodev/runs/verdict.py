@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.errors import ParameterError
 from neurodev.metrics import maps, maturation, sizes, turnover
 from neurodev.runs.lives import rates
 from neurodev.runs.log import F8
@@ -21,8 +22,22 @@ _ACQUAINTED = 1.0  # days after which a living spine has evidence of its own
 _NAN = float("nan")
 
 
+def developing(run: Reading, what: str) -> None:
+    """Refuse a run of training: its synapses join units that stand nowhere.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if run.is_training:
+        raise ParameterError(
+            f"{run.path} is a run of training, which has no {what}: run.training and run.series() hold its numbers"
+        )
+
+
 def field(run: Reading, day: float, projection: Any = None) -> dict[str, float]:
     """Receptive fields on a day: mean radius, packing floor, topographic error, inputs (central 70 %)."""
+    developing(run, "receptive fields")
     q = run.projection(projection)
     state = run.snapshot(q["name"], day)
     return maps.field_summary(
@@ -45,6 +60,7 @@ def numbers(run: Reading, projection: Any = None) -> dict[str, float]:
     Rates on single days and blocks of days are there if five days and a target are; the course of the death rate if
     two of its windows lie after the peak.
     """
+    developing(run, "numbers of a developing map")
     q = run.projection(projection)
     name = q["name"]
     day, number = density(run, name)

@@ -76,6 +76,17 @@ def _settled(sim: Simulator, q: Projection) -> bool:
     return not (sim.coming or q.mechanisms or q.source.mechanisms or q.target.mechanisms)
 
 
+def _told(name: str, value: Any) -> str:
+    """A field of an intervention in a reader's words: of many cells or synapses how many, and the first; no word for
+    ``on=True``."""
+    if name == "on" and isinstance(value, (bool, np.bool_)):
+        return "" if value else "off"
+    many = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(many, (list, tuple, range)) and len(many) > 4:
+        return f"{len(many)} of them ({', '.join(shown(x, 12) for x in many[:3])} ...)"
+    return shown(many, 40) if isinstance(value, np.ndarray) else _name(value)
+
+
 class Intervention(Registered, ABC, kind="intervention"):
     """Base of all interventions."""
 
@@ -88,12 +99,8 @@ class Intervention(Registered, ABC, kind="intervention"):
         """Do it now."""
 
     def __str__(self) -> str:
-        said = (
-            shown(v.tolist(), 40) if isinstance(v, np.ndarray) else _name(v)
-            for v in vars(self).values()
-            if v is not None
-        )
-        return type(self).__name__ + " " + ", ".join(said)[:80]
+        said = (_told(k, v) for k, v in vars(self).items() if v is not None)
+        return type(self).__name__ + " " + ", ".join(s for s in said if s)[:80]
 
 
 @dataclass

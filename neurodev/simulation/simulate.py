@@ -29,6 +29,7 @@ from neurodev.runs.run import Run
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
+from neurodev.structure.duration import lasting, moment
 from neurodev.units import day, hour, slack
 from neurodev.writing import absolute
 
@@ -277,7 +278,8 @@ class Simulation:
             spike = when / self.simulator.acceleration if clock == "life" else when
             if not np.isfinite(spike) or spike < self.spike - slack(self.spike):
                 raise ParameterError(
-                    f"when={when!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes"
+                    f"when={when!r} lies in the past: the simulation stands at "
+                    + (f"{self.life:g} ms of life" if clock == "life" else f"{self.spike:g} ms of spikes")
                 )
             what = copy.copy(what)  # its picks become numbers, and stay what they are now
             what.check(self.simulator)
@@ -431,10 +433,11 @@ class Simulation:
             with self._alone("close"), Patience():
                 self._seal(True)
             if self._schedule:
-                late = "; ".join(f"at {when:g} ms of spikes {what}" for when, _, what in self._schedule[:3])
+                pace, n = self.simulator.acceleration / day, len(self._schedule)  # days of life in a ms of spikes
+                late = "; ".join(f"{what} {moment(t * pace, t * pace)}" for t, _, what in self._schedule[:3])
                 warnings.warn(
-                    f"{len(self._schedule)} interventions were never made, the run ended at {self.spike:g} ms of "
-                    f"spikes before their time: {late}",
+                    f"{n} intervention{'s were' if n > 1 else ' was'} never made, the run ended after "
+                    f"{lasting(self.life / day)} of life, before {'their' if n > 1 else 'its'} time: {late}",
                     UserWarning,
                     stacklevel=2,
                 )

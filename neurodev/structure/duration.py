@@ -33,7 +33,9 @@ def lasting(days: float) -> str:
 
 def moment(days: float, end: float) -> str:
     """A moment of a run that lasts until `end`, days: by its day, or by what has passed where that is shorter."""
-    return f"on day {days:.1f}" if end >= 1.0 - 1e-6 else f"after {lasting(days)}"
+    if end >= 1.0 - 1e-6:
+        return f"on day {days:.1f}"
+    return f"after {lasting(days)}" if days > 0 else "at the start"
 
 
 class Deed(NamedTuple):
@@ -56,4 +58,5 @@ def deeds(words: Iterable[str], tick_spike: float, tick_days: float) -> list[Dee
         Life time of a tick.
     """
     found = [m for w in words if (m := _DONE.match(str(w)))]
-    return sorted(Deed(float(m[1]) / tick_spike * tick_days, m[2]) for m in found)
+    made = (Deed(float(m[1]) / tick_spike * tick_days, m[2]) for m in found)
+    return sorted(made, key=lambda deed: deed.day)  # of one moment in the order in which they were asked for, and done

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.structure.cause import Causes
+from neurodev.structure.duration import Deed
 from neurodev.structure.log import LogBatch, NeuronBatch
 
 F8 = NDArray[np.float64]
@@ -91,6 +92,8 @@ class SpineLike(Protocol):
     def threshold(self) -> float | None: ...  # noqa: D102
     @property
     def by_hand(self) -> bool: ...  # noqa: D102
+    @property
+    def deeds(self) -> Sequence[Deed]: ...  # noqa: D102
 
     def story(self) -> str:
         """Its life in a few sentences."""

@@ -52,6 +52,18 @@ def _of_tables(value: list[Any]) -> bool:
     return bool(value) and all(isinstance(v, dict) for v in value)
 
 
+def check_kind(study: Study) -> None:
+    """Refuse a study of development.
+
+    Raises
+    ------
+    StudyError
+        With the command that runs it.
+    """
+    if "population" in study.table and "data" not in study.table:
+        raise StudyError(f"{study.where('population')}: this is a study of development: neurodev run {study.path}")
+
+
 def dataset(study: Study) -> Dataset:
     """The data of a study: ``train`` and ``test`` take random parts of so many samples, the same for equal ``draw``.
 

@@ -7,6 +7,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import matplotlib
@@ -89,15 +90,16 @@ def sections(page: str) -> list[str]:
 
 def words(figure: matplotlib.figure.Figure) -> str:
     FigureCanvasAgg(figure).print_png(io.BytesIO())
-    return " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+    return " ".join(" ".join(t.get_text().split()) for t in figure.findobj(matplotlib.text.Text))
 
 
+DONE = [2.0, 2.2, 2.5]  # days of the interventions of the lesion
 LAST = "Provenance, and what was approximate"
 
 
 def test_the_demo(pages: dict[str, str]) -> None:
     assert sections(pages["demo"]) == [
-        "Density and causes", "Spine raster", "Survival", "Sizes", "The map: first day, last day",
+        "Density and causes", "Spine raster", "Survival", "Sizes", "Receptive fields, first day and last",
         "Rates and spikes", LAST,
     ]  # fmt: skip
     assert "1 day of life" in pages["demo"] and "Receptive fields went" in pages["demo"]
@@ -118,7 +120,7 @@ def test_each_projection_has_its_own_sections(pages: dict[str, str], runs: dict[
     page, run = pages["three"], runs["three"]
     assert sections(page) == [
         "Density and causes: near", "Spine raster: near", "Survival: near", "Sizes: near",
-        "The map: first day, last day: near",
+        "Receptive fields, first day and last: near",
         "Density and causes: far", "Spine raster: far", "Survival: far", "Sizes: far", "Rates and spikes", LAST,
     ]  # fmt: skip
     assert "still: 4.0 spines per b neuron throughout: nothing was born and nothing died" in page
@@ -154,6 +156,98 @@ def test_a_lesion_is_no_pruning_and_is_marked_everywhere(pages: dict[str, str], 
         assert "overshoots" not in words(figure) and {"1", "2", "3"} <= {t.get_text() for t in ax.texts}, draw.__name__
     bars = evolution.single(evolution.causes, run, projection="still").axes[0].patches
     assert {round(p.get_x() + p.get_width() / 2, 1) for p in bars if p.get_height()} == {2.5}  # after day 2, not before
+
+
+def test_an_intervention_is_marked_in_the_life_of_a_spine_and_in_its_stretch_of_spikes(runs: dict[str, nd.Run]) -> None:
+    run = runs["lesion"]
+    for ax in run.spines.longest().plot().axes:
+        assert [line.get_xdata()[0] for line in ax.lines if line.get_gid() == "intervention"] == pytest.approx(DONE)
+    figure = style.new_figure(6, 3)
+    ax = figure.add_subplot()
+    activity.train(ax, run, 2.2)
+    start = activity._stretch(run, 2.2)[0]
+    marks = [line.get_xdata()[0] for line in ax.lines if line.get_gid() == "intervention"]
+    expected = (np.array(DONE) / run.tick_days * run.tick_spike - start) / 1e3
+    low, high = ax.get_xlim()
+    assert marks == pytest.approx(expected[(expected >= low) & (expected <= high)])
+
+
+def test_what_was_done_is_told_in_words(pages: dict[str, str]) -> None:
+    page = pages["lesion"]
+    assert "Lesion b, 20 of them (0, 1, 2 ...)" in page and "Silence a" in page and "True" not in page
+    assert str(nd.Silence("a", on=False)) == "Silence a, off" and str(nd.Block("q", "STDP")) == "Block q, STDP"
+
+
+def test_nothing_in_a_panel_covers_what_it_draws(runs: dict[str, nd.Run]) -> None:
+    """Keys of filled panels stand outside of them, words at a peak above the curve, dashes of a control on the line."""
+    for draw in (evolution.causes, activity.rates, lives.fates):
+        figure = evolution.single(draw, runs["lesion"])
+        words(figure)
+        (ax,) = figure.axes
+        assert not ax.get_legend().get_window_extent().overlaps(ax.get_window_extent()), draw.__name__
+    log = Course([5, 20, 9, 6, 6], "fluctuation", 30, [])
+    nobody = SimpleNamespace(batch=lambda name: SimpleNamespace(neuron=np.zeros(0)))
+    course = SimpleNamespace(
+        days=4.0, is_training=False, neurons=nobody, log=log, file=log, causes=log.causes,
+        tick_days=1.0, tick_spike=1.0,
+        density=log.density, population=log.population,
+        projection=lambda name: {"name": "q", "target": "t", "spines": {}},
+    )  # fmt: skip
+    figure = style.new_figure(6, 3)
+    ax = figure.add_subplot()
+    evolution.density(ax, course, course)
+    words(figure)
+    (peak,) = (t for t in ax.texts if t.get_text().startswith("peak"))
+    run, control = (next(x for x in ax.lines if x.get_label() == k) for k in ("run", "control"))
+    curve = ax.transData.transform(
+        np.column_stack([np.linspace(0, 4, 400), np.interp(np.linspace(0, 4, 400), *run.get_data())])
+    )
+    box = peak.get_window_extent()
+    assert not any(box.contains(*xy) for xy in curve) and control.get_zorder() > run.get_zorder()
+    assert box.y1 <= ax.get_window_extent().y1
+
+
+def test_bars_of_the_living_end_where_spines_are_lost(runs: dict[str, nd.Run]) -> None:
+    run = runs["three"]
+    (ax,) = evolution.single(evolution.size_distribution, run, projection="near").axes
+    limit = np.log10(evolution._threshold(run, "near"))
+    sides = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches if hasattr(p, "get_x") and p.get_height() > 0]
+    assert not any(low < limit - 1e-9 and high > limit + 1e-9 for low, high in sides)
+
+
+def test_place_is_spoken_of_only_where_it_matters(runs: dict[str, nd.Run]) -> None:
+    for name, order in (("random", "in order of their numbers"), ("three", "from left to right")):
+        assert order in words(evolution.single(activity.train, runs[name], 0.0)), name
+    assert "x (um)" in words(evolution.single(fields.topography, runs["three"]))
+
+
+def test_a_long_note_stays_in_its_panel_and_under_its_title() -> None:
+    figure = style.new_figure(3, 3)
+    ax = figure.add_subplot()
+    style.plain(
+        ax, "Rates", "x", "y", "cells in the central 70 % of the sheet; band: 10 to 90 % of cells; grey: half to twice"
+    )
+    words(figure)
+    (note,) = ax.texts
+    box, title = note.get_window_extent(), ax._left_title.get_window_extent()
+    assert box.x1 <= figure.bbox.x1 and box.y0 >= ax.get_window_extent().y1 and not box.overlaps(title)
+
+
+def test_a_band_over_one_time_is_a_bar(runs: dict[str, nd.Run]) -> None:
+    said = words(evolution.single(activity.rates, runs["short"]))
+    assert "bar: 10 to 90 % of cells of b" in said and "band" not in said
+
+
+def test_what_was_approximate_is_said_once(pages: dict[str, str], runs: dict[str, nd.Run]) -> None:
+    for name, page in pages.items():
+        for said in runs[name].file.item("approximations"):
+            assert page.count(said) == 1, name
+
+
+def test_a_control_of_something_else_is_refused(runs: dict[str, nd.Run], tmp_path: Path) -> None:
+    with pytest.raises(NeurodevError, match="is no control of .*no projection 'near', but"):
+        report.write(runs["three"], tmp_path / "x.html", runs["random"])
+    assert not (tmp_path / "x.html").exists()
 
 
 def test_a_rate_ends_only_where_its_cells_end(runs: dict[str, nd.Run]) -> None:
@@ -342,4 +436,6 @@ def test_stretches_of_life_in_words() -> None:
         "30 days", "1.5 days", "1 hour", "2 minutes", "1 second", "50 ms", "0 ms",
     ]  # fmt: skip
     assert deeds(["3.6e+06 ms of spikes: Lesion b", "nonsense"], 6e4, 1 / 12) == [(5.0, "Lesion b")]
+    at_once = ["1 ms of spikes: Silence a", "1 ms of spikes: Lesion b", "0.5 ms of spikes: Silence c"]
+    assert [d.text for d in deeds(at_once, 1.0, 1.0)] == ["Silence c", "Silence a", "Lesion b"]
     assert style.life_clock(0.5).axis == "life time (hours)" and style.life_clock(30).one == "day"

@@ -50,7 +50,7 @@ def runs(tmp_path_factory):
 def drawn(figure):
     """All words of a figure, after it was drawn."""
     FigureCanvasAgg(figure).print_png(io.BytesIO())
-    return " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+    return " ".join(" ".join(t.get_text().split()) for t in figure.findobj(matplotlib.text.Text))
 
 
 def settings():

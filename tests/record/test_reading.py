@@ -231,6 +231,17 @@ def test_a_spine_that_is_not_there(run: Run, uid: object) -> None:
         run.spines[uid]  # type: ignore[index]
 
 
+def test_between_identities_the_nearest_are_named(run: Run) -> None:
+    known = np.sort(run.spines.uid)
+    hole = next((u for u in range(int(known[0]), int(known[-1])) if u not in run.spines), None)
+    if hole is None:  # a world without holes: take one out
+        run.spines.uid[run.spines._order[2]] = 0
+        run.spines._order = np.argsort(run.spines.uid)
+        hole = int(known[2])
+    with pytest.raises(ParameterError, match=f"not all between; the nearest are {hole - 1} and {hole + 1}"):
+        run.spines[hole]
+
+
 def test_sizes_come_from_the_snapshots_that_saw_it(run: Run, world: World) -> None:
     uid = next(u for u in range(1, 41) if u in world.alive)
     spine = run.spines[uid]

@@ -225,7 +225,9 @@ def test_the_run_file_tells_every_intervention_also_the_early_ones(sim: nd.Simul
     sim.at(1.0, nd.Lesion("e", [1]), clock="spike").run(2.0)
     sim.at(3.0, nd.Lesion("e", [2]), clock="spike").run(2.0)
     sim.at(99.0, nd.Lesion("e", [3]), clock="spike")
-    with pytest.warns(UserWarning, match=r"1 interventions were never made, the run ended at 4 ms .*Lesion e, \[3\]"):
+    with pytest.warns(
+        UserWarning, match=r"1 intervention was .* ended after 4 ms of life.*Lesion e, \[3\] after 99 ms"
+    ):
         run = sim.close()
     assert [x.split(": ")[0] for x in run.file.item("interventions")] == [f"{t} ms of spikes" for t in (1, 3, 99)]
 
