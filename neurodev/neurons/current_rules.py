@@ -171,7 +171,7 @@ def reset(m: int, i: Int, b: int, c: int, x: float, t: float) -> int:
 
 
 @model_rule
-def rebase(m: int, a: int, b: int, c: int, x: float, t: float) -> int:
+def rebase(m: int, first: int, last: int, c: int, x: float, t: float) -> int:
     """Move the frame."""
-    rebase_channels(m, N_CHANNEL, t)
+    rebase_channels(m, first, last, N_CHANNEL, t)
     return 0
