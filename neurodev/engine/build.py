@@ -63,7 +63,7 @@ EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
 BLOCK = 1.0  # ms: how far ahead crossings are noted, and background is drawn
 # measured on Brunel's network (tests/benchmarks): of a block's background in the span from reset to threshold
 SHARE_OF_SPAN = 0.1
-MOST_PARTS, SYNAPSES_A_ROW = 8, 256  # parts, and synapses of a mean row that are left to each
+MOST_PARTS, SYNAPSES_A_ROW = 64, 100  # parts, and synapses of a mean row that are left to each
 MOST_LISTS = 1 << 14  # neurons whose background is kept in order within a block; of more it is drawn each time
 FEWEST_IN_BLOCK, MOST_IN_BLOCK = 2.0, 24.0  # events of one neuron that are worth a block, and that are drawn fast
 
@@ -128,16 +128,15 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
     )
 
 
-def part_count(network: Network) -> int:
-    """Parts of a network by default: as many as leave each of them long rows; a power of two up to MOST_PARTS.
+def part_count(network: Network, threads: int) -> int:
+    """Parts of a network that may run on so many threads: fewer, where they would leave short rows to each.
 
-    It depends on the network alone, not on the machine.
+    Nothing that comes out depends on their number.
     """
     projections = network.projections.values()
     synapses = sum(q.wiring.mean_inputs(q.source.n, q.target.n) * q.target.n for q in projections)
     rows = sum(q.source.n * q.delay.lanes().size for q in projections)
-    share = synapses / max(rows, 1) / SYNAPSES_A_ROW
-    return int(min(MOST_PARTS, 2 ** max(0, np.floor(np.log2(max(share, 1.0))))))
+    return int(max(1, min(threads, MOST_PARTS, synapses / max(rows, 1) / SYNAPSES_A_ROW)))
 
 
 def make_owns(populations: list[Population], neurons: Neurons, parts: int) -> list[Own]:

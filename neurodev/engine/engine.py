@@ -54,7 +54,7 @@ from neurodev.engine.loop.state import (
 )
 from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
-from neurodev.engine.parts import Parts, check_threads
+from neurodev.engine.parts import Parts, check_threads, physical_cores
 from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
@@ -85,7 +85,8 @@ class Engine(Membranes):
     threads : int, optional
         Threads to run on; by default one for each core, where a window holds enough work.  They change no result.
     parts : int, optional
-        Parts that threads can share; by default what suits the network, whatever the machine.
+        Shares of the neurons that threads can take; by default what suits the network and the threads.  They change no
+        result either.
 
     Attributes
     ----------
@@ -114,7 +115,8 @@ class Engine(Membranes):
         self.projections = list(network.projections.values())
         self.sink = sink
         self.uids = UidSource()
-        n_part = build.part_count(network) if parts is None else parts
+        threads = check_threads(threads)
+        n_part = parts or threads or build.part_count(network, physical_cores())
         self.tables = [build.draw_table(network, q, self.uids, n_part) for q in self.projections]
         m = build.membranes(self.populations)
         self.v_inf, self.initial_u = m.v_inf, m.initial - m.v_inf
@@ -148,7 +150,7 @@ class Engine(Membranes):
         shared = neurons, Drives(np.zeros(0), none, none), build.make_log(neurons), addresses, hooks, record
         states = [self._part(clock, own, lane, shared) for own, lane in
                   zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True)]  # fmt: skip
-        self.parts = Parts(states, self.cells, check_threads(threads))
+        self.parts = Parts(states, self.cells, threads)
         self._make_room()
         self._versions = [t.version for t in self.tables]
         self._begin(self._offset)

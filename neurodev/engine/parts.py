@@ -22,8 +22,8 @@ from neurodev.jit import address
 from neurodev.neurons.model import Cells
 
 SHARED = frozenset((f.group, f.field) for f in FIELDS if f.shared)
-WORTH_A_THREAD = 3e-4  # s: a window that takes so long is worth handing to several threads
-TRIAL = 32  # windows that are timed before threads are chosen
+WORTH_A_THREAD = 2e-4  # s: a window that takes so long on one thread is worth handing to several (30 us each)
+FEW = 64  # windows between two decisions
 
 
 def physical_cores() -> int:
@@ -44,7 +44,7 @@ class Parts:
     cells : dict of Cells
         The neurons of models with rules, by population.
     threads : int, optional
-        Threads to run on; by default as many as there are cores, where a window holds enough work.
+        Threads at most; a window that holds little is run on one.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class Parts:
         self.records: list[dict[int, I8]] = [{} for _ in states]
         self.addresses: I8 = np.zeros(len(states), dtype=np.int64)
         self._tables: list[I8] = [np.zeros(0, dtype=np.int64)] * len(states)
-        self.threads = threads
+        self.threads = len(states) if threads is None else threads
         self._pool: ThreadPoolExecutor | None = None
-        self._timed: list[float] = []
+        self._seconds = self._worked = 0.0  # of one window on one thread, as the last few took; of some windows
         self.bind()
 
     @property
@@ -94,46 +94,57 @@ class Parts:
 
     def run(self, stop: float) -> int:
         """Process every event before `stop` (ms in the epoch); a status, after which it can be called again."""
-        n = len(self.states)
-        if n == 1 or self.threads == 1:
+        if len(self.states) == 1 or self.threads == 1:
             return int(loop.run(self.addresses, stop))
         clock = self.hub.clock
         while True:
-            if clock.n[N_MERGE] == 0:
-                window = int(loop.begin_window(self.addresses))
-                begin = time.perf_counter()
-                status = self._run_window(window, stop)
-                if len(self._timed) < TRIAL:
-                    self._timed.append(time.perf_counter() - begin)
-                if status != Status.DONE:
-                    return status
-            status = int(loop.end_window(self.addresses))
-            if status != Status.DONE or clock.time[T_NOW] >= stop:
+            status = self._some_windows(stop)
+            if status != Status.DONE or (clock.n[N_MERGE] == 0 and clock.time[T_NOW] >= stop):
                 return status
 
-    def _run_window(self, window: int, stop: float) -> int:
-        n, threads = len(self.states), self._chosen()
-        if threads == 1:
-            return int(loop.run_parts(self.addresses, 0, n, window, stop))
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(threads - 1, thread_name_prefix="neurodev")
-        bounds = [k * n // threads for k in range(threads + 1)]
-        waiting = [
-            self._pool.submit(loop.run_parts, self.addresses, bounds[k], bounds[k + 1], window, stop)
-            for k in range(1, threads)
-        ]
-        statuses = [int(loop.run_parts(self.addresses, bounds[0], bounds[1], window, stop))]
-        statuses += [int(w.result()) for w in waiting]
-        return next((s for s in statuses if s != Status.DONE), Status.DONE)
+    def _some_windows(self, stop: float) -> int:
+        """Run a few windows, the way that suits what the last few held; both ways end at the same bytes."""
+        clock, begin = self.hub.clock, time.perf_counter()
+        from_ms = float(clock.time[T_NOW])
+        if self._seconds < WORTH_A_THREAD:
+            status = int(loop.run(self.addresses, min(stop, from_ms + FEW * float(clock.length[0]))))
+            worked = time.perf_counter() - begin
+        else:
+            self._worked = 0.0
+            for _ in range(FEW):
+                status = self._window(stop)
+                if status != Status.DONE or clock.time[T_NOW] >= stop:
+                    break
+            worked = self._worked
+        ran = (float(clock.time[T_NOW]) - from_ms) / float(clock.length[0])
+        if ran >= 1.0:
+            self._seconds = worked / ran
+        return status
 
-    def _chosen(self) -> int:
-        """How many threads the next window is run on."""
-        n = len(self.states)
-        if self.threads is not None:
-            return min(self.threads, n)
-        if len(self._timed) < TRIAL or float(np.median(self._timed)) < WORTH_A_THREAD:
-            return 1
-        return min(physical_cores(), n)
+    def _run_parts(self, first: int, last: int, window: int, stop: float) -> tuple[int, float]:
+        """Some parts, on the thread that calls; a status, and the seconds that they took."""
+        begin = time.perf_counter()
+        status = int(loop.run_parts(self.addresses, first, last, window, stop))
+        return status, time.perf_counter() - begin
+
+    def _window(self, stop: float) -> int:
+        """One window, or what is left of it before `stop`, on all threads."""
+        if self.hub.clock.n[N_MERGE] == 0:
+            window, n = int(loop.begin_window(self.addresses)), len(self.states)
+            threads = min(self.threads, n)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix="neurodev")
+            bounds = [k * n // threads for k in range(threads + 1)]
+            waiting = [
+                self._pool.submit(self._run_parts, a, b, window, stop)
+                for a, b in zip(bounds[1:-1], bounds[2:], strict=True)
+            ]
+            done = [self._run_parts(0, bounds[1], window, stop), *(w.result() for w in waiting)]
+            self._worked += sum(seconds for _, seconds in done)
+            for status, _ in done:
+                if status != Status.DONE:
+                    return status
+        return int(loop.end_window(self.addresses))
 
 
 def check_threads(threads: Any) -> int | None:
