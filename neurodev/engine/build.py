@@ -533,12 +533,11 @@ def make_lists(g: Background, of: NDArray[np.uint32]) -> Lists:
     most = int(g.longest[0])
     mean = float(g.rate @ g.size) / max(n_neuron, 1)
     events = some * max(int(2 * mean), 8) + 2 * most if inlined else 0
-    i8, u4 = np.int64, np.uint32
+    first, last, at = (np.zeros(some + 1, dtype=np.int64) for _ in range(3))
+    time, jump, factor, after, need = (np.zeros(events) for _ in range(5))
     return Lists(
-        of, np.zeros(some + 1, u4),
-        *(np.zeros(some + 1, i8) for _ in range(3)), np.zeros(some + 1),
-        *(np.zeros(events) for _ in range(5)),
-    )  # fmt: skip
+        of, np.zeros(some + 1, dtype=np.uint32), first, last, at, np.zeros(some + 1), time, jump, factor, after, need
+    )
 
 
 def make_record(populations: list[Population], room: int) -> Record:

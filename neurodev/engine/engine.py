@@ -47,7 +47,9 @@ from neurodev.engine.loop.state import (
     TIMES,
     Clock,
     Drives,
+    Fresh,
     Lanes,
+    Log,
     Own,
     Projections,
     State,
@@ -164,7 +166,7 @@ class Engine(Membranes):
         n_own = int((own.last - own.first).sum())
         background = build.make_background(self.network, neurons, own, float(clock.length[1]), self._later)
         return State(
-            Clock(*(a.copy() for a in clock)), neurons, own, build.make_fresh(build.buffer_room(n_own)), drives, log,
+            Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own, build.make_fresh(build.buffer_room(n_own)), drives, log,
             lanes, projections, hooks,
             build.make_queue(n_own, self._spikes, max((c.n_scratch for c in self.cells.values()), default=0)),
             background, build.make_lists(background, self._listed), record,
@@ -330,16 +332,18 @@ class Engine(Membranes):
         if status is Status.AGENDA_FULL:
             room = int(1.25 * s.clock.n[N_NEED]) + 64  # of 18 bytes each: below 24 bytes an arrival, and a constant
             fresh = build.make_queue(0, self._spikes, 0, room)
-            names = ("time", "row", "lane", "bucket")
-            self.parts.replace(k, queue=s.queue._replace(**{name: getattr(fresh, name) for name in names}))
+            wider = s.queue._replace(time=fresh.time, row=fresh.row, lane=fresh.lane, bucket=fresh.bucket)
+            self.parts.replace(k, queue=wider)
         elif status is Status.INPUT_FULL:
             fresh_inputs = build.make_inputs(int(1.25 * s.clock.n[N_NEED]) + 64)
-            names = ("input_time", "input_index", "input_weight", "input_bucket")
-            self.parts.replace(k, queue=s.queue._replace(**dict(zip(names, fresh_inputs, strict=True))))
+            t, j, w, bucket = fresh_inputs
+            with_room = s.queue._replace(input_time=t, input_index=j, input_weight=w, input_bucket=bucket)
+            self.parts.replace(k, queue=with_room)
         elif status is Status.SPIKES_FULL:
             longer = build.make_fresh(2 * s.fresh.time.size + int(s.clock.n[N_CONTACTS]) + 64)
-            for new, old in zip(longer, s.fresh, strict=True):
-                new[: old.size] = old
+            for name in Fresh._fields:
+                old = getattr(s.fresh, name)
+                getattr(longer, name)[: old.size] = old
             self.parts.replace(k, fresh=longer)
         elif status is Status.CROSSING_FULL:
             self._more_crossings(k)
@@ -353,8 +357,9 @@ class Engine(Membranes):
         if status is Status.LOG_FULL:
             room = 2 * max(s.log.time.shape[1], need)
             fresh = build.make_log(s.neurons, room)
-            for new, old in zip(fresh, s.log, strict=True):
-                new[..., : old.shape[-1]] = old
+            for name in Log._fields:
+                old = getattr(s.log, name)
+                getattr(fresh, name)[..., : old.shape[-1]] = old
             self.parts.replace(0, log=fresh)
             return
         self.flush_spikes()

@@ -136,7 +136,7 @@ def add_last_pair(seeds: U8, part: F8, both: F8, p: Int, step: float) -> None:
 
 
 @kernel
-def draw_counts(s: int, b: Int, i: Int, m: Int) -> int:
+def draw_counts(s: int, b: Int, i: Int, m: Int) -> Int:
     """Draw how many events neurons i..i+m (of their population) have; by number of pairs, all who have as many.
 
     Neurons of equal numbers lie together afterwards: loops over them need no guesses of the processor, and are
@@ -159,9 +159,9 @@ def draw_counts(s: int, b: Int, i: Int, m: Int) -> int:
     for n in range(1, most):
         begin[n] += begin[n - 1]
     for k in range(m):
-        n = (np.int64(counts[k]) + 1) >> 1
-        at = begin[n]
-        begin[n] = at + 1
+        pairs = (np.int64(counts[k]) + 1) >> 1
+        at = begin[pairs]
+        begin[pairs] = at + 1
         g.seeds[at], g.who[at] = raw[k], np.uint32(k)
         g.both[at], g.part[at] = np.float64(1 - (counts[k] & np.uint32(1))), 0.0
     for n in range(most - 1, 0, -1):

@@ -28,7 +28,7 @@ from neurodev.jit import kernel, rule
 @rule
 def precedes(t: float, p: Int, i: Int, u: float, q: Int, k: Int) -> bool:
     """Whether the spike of neuron `i` of population `p` at `t` comes before that of `k` of `q` at `u`."""
-    return t < u or (t == u and (p < q or (p == q and i < k)))
+    return t < u or (t == u and (p < q or (p == q and i < k)))  # type: ignore[return-value]
 
 
 @kernel

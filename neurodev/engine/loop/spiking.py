@@ -171,7 +171,7 @@ def look_on(s: int, j: Int, i: Int, k: Int, t: float) -> None:
 @rule
 def crossing_time(s: int, x: float, theta: float, rate: float, t: float) -> float:
     """When the falling threshold meets `x`, not before `t`."""
-    return t if x >= 0.0 else max(clock_of(s).time[T_FRAME] + np.log(x / theta) / rate, t)  # type: ignore[no-any-return]
+    return t if x >= 0.0 else max(clock_of(s).time[T_FRAME] + np.log(x / theta) / rate, t)
 
 
 @kernel
