@@ -48,7 +48,7 @@ def opened(s: int, j: Int) -> Int:
     """The list of neuron `j` in this block; drawn now if it was not."""
     o, n = lists_of(s), clock_of(s).n
     if o.of[j] > 0:
-        return np.int64(o.of[j]) - np.int64(1)  # type: ignore[no-any-return]
+        return np.int64(o.of[j]) - np.int64(1)
     g, nn, f = background_of(s), neurons_of(s), clock_of(s).time
     rate, length = nn.rate[nn.kind[j]], f[T_BLOCK] - f[T_BEGIN]
     total = np.int64(0)
@@ -80,7 +80,7 @@ def opened(s: int, j: Int) -> Int:
     sort_list(s, first, k)
     o.first[i], o.last[i], o.at[i] = first, k, first
     add_up(s, i, j)
-    return i
+    return i  # type: ignore[no-any-return]
 
 
 @kernel
