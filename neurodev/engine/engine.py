@@ -166,8 +166,8 @@ class Engine(Membranes):
         n_own = int((own.last - own.first).sum())
         background = build.make_background(self.network, neurons, own, float(clock.length[1]), self._later)
         return State(
-            Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own, build.make_fresh(build.buffer_room(n_own)), drives, log,
-            lanes, projections, hooks,
+            Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own,
+            build.make_fresh(build.buffer_room(n_own)), drives, log, lanes, projections, hooks,
             build.make_queue(n_own, self._spikes, max((c.n_scratch for c in self.cells.values()), default=0)),
             background, build.make_lists(background, self._listed), record,
             build.make_models(len(self.populations), self.cells),
