@@ -1,7 +1,5 @@
 """The bridge: a network trained in steps fires the same spikes in the event engine."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,9 +14,9 @@ from neurodev.learn.model import Residual, Sequential
 from neurodev.learn.training.encode import Bernoulli, Binned
 from neurodev.learn.training.optim import Adam, cosine
 from neurodev.learn.training.trainer import Trainer
+from tests.places import data_folder
 
-MNIST = Path(__file__).parents[2] / "shared/data/mnist"
-LETTERS = MNIST.with_name("barrel_letters")
+MNIST, LETTERS = data_folder("mnist"), data_folder("barrel_letters")
 
 
 def net(n_in=20, hidden=15, seed=1, first=None, second=None, kind=np.float32, **options):
