@@ -238,5 +238,5 @@ def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
 @registered("schedule")
 def staircase(every: float, factor: float = 0.1) -> Schedule:
     """Times `factor` after each share `every` of the run."""
-    every, factor = number(every, "every", above=0.0, high=1.0), number(factor, "factor", low=0.0)
+    every, factor = divisor(every, "every", high=1.0), number(factor, "factor", low=0.0)
     return lambda progress: factor ** math.floor(progress / every + 1e-12)
