@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError, shown
 from neurodev.learn.core import doors
-from neurodev.learn.core.fields import DRAWN, Made, asked, check_name
+from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
 from neurodev.params import flag, numbers
@@ -123,6 +123,10 @@ class Weights:
         """What the optimiser moves, in place: (n_in, n_out) where every pair has a slot, else by slot; see `matrix`."""
         table, moved = self.table, self.moved
         return table.grid(moved)[:, : table.n_target] if isinstance(table, DenseTable) else moved
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        raise ParameterError(f"value cannot be replaced, got {shown(value)}: put_matrix takes an (n_in, n_out) array")
 
     @property
     def moved(self) -> Array:
@@ -382,6 +386,11 @@ class Layer(Registered, metaclass=Made, kind="layer"):
     def __setattr__(self, name: str, value: Any) -> None:
         check_name(self, name)
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if MADE in vars(self) and not name.startswith("_"):
+            raise ParameterError(f"{name} of {self.name or type(self).__name__} cannot be taken away")
+        object.__delattr__(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy is watched by nobody

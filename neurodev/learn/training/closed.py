@@ -60,6 +60,11 @@ class Closed(metaclass=Spoken):
             )
         object.__setattr__(self, name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if "_claim" in vars(self):
+            raise StudyError(f"{name} of a training that has begun cannot be taken away")
+        object.__delattr__(self, name)
+
     def _uncopied(self, *_: Any) -> Any:
         """Refuse a copy, or bytes, of a training.
 
