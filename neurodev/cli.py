@@ -253,6 +253,8 @@ def _info(args: Any) -> None:
     _say(run.info())
     if args.verify:
         _say(f"  the log replays to the final structure: {run.verify()} synapses")
+        if not run.file.proven:
+            _say("  a file of an older format without checksums: whether its bytes are those written cannot be told")
 
 
 def _needs_data(cls: Any) -> bool:
