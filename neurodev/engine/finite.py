@@ -35,8 +35,10 @@ def _who(name: str, mechanisms: Iterable[Mechanism]) -> str:
     return " and ".join(dict.fromkeys(writers or [m.name for m in used])) or "no mechanism"
 
 
-def check_columns(name: str, table: Table, mechanisms: Sequence[Mechanism], life: float) -> None:
-    """Refuse columns and weights of a projection's living synapses that are no finite numbers.
+def check_columns(
+    name: str, table: Table, mechanisms: Sequence[Mechanism], life: float, all_of_them: bool = True
+) -> None:
+    """Refuse columns and weights (or weights alone) of a projection's living synapses that are no finite numbers.
 
     Columns whose fill is none (a date that has not come) may hold such.
 
@@ -46,7 +48,8 @@ def check_columns(name: str, table: Table, mechanisms: Sequence[Mechanism], life
         With mechanism, projection, column, the first uid, and the time.
     """
     never = {k for m in mechanisms for k, fill in m.columns().items() if not np.isfinite(fill)}
-    columns = {k: table.column(k) for k in table.column_names if k not in never} | {"weight": table.weight}
+    looked = [k for k in table.column_names if all_of_them and k not in never]
+    columns = {k: table.column(k) for k in looked} | {"weight": table.weight}
     for column in sorted((k for k, values in columns.items() if _suspect(values)), key=_order):
         slots = table.slots()
         bad = slots[~np.isfinite(columns[column][slots])]

@@ -258,7 +258,7 @@ class Simulator:
                     self.refresh_weights(q)
             self.tables[q.name].keep_slots(False)
         self._phase("settle")
-        self._check_finite()
+        self._check_finite(all_of_them=False)  # what was read off columns since
         self.engine.refresh_addresses()
         self.engine.set_budget(self.events_per_tick)
         report = TickReport(
@@ -269,7 +269,7 @@ class Simulator:
             listener.on_tick(self, report)
         self.unrecorded = None
 
-    def _check_finite(self) -> None:
+    def _check_finite(self, all_of_them: bool = True) -> None:
         """Before anybody dies or is born of it, and before it is recorded: what mechanisms wrote are numbers."""
         projections = self.network.projections.values()
         for p in self.network.populations.values():
@@ -277,7 +277,7 @@ class Simulator:
             check_signals(self.blocks[p.name], (*p.mechanisms, *beside), self.clock.life)
         for q in projections:
             if q.mechanisms:
-                check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life)
+                check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life, all_of_them)
 
     # ------------------------------------------------------------------ looking
 

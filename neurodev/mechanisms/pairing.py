@@ -31,7 +31,7 @@ from neurodev import rng
 from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
-from neurodev.mechanisms.pairing_rules import Choice, choose_partners, reach
+from neurodev.mechanisms.pairing_rules import NOTHING, Choice, choose_partners, reach
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.cause import Cause, cause_code
@@ -129,7 +129,7 @@ class Pairing(Mechanism):
             before[~block.alive] = 0.0  # what the dead occupied went with them
             block[f"connected_{kind}"][:] += mine - before
             view.kept(Elements).counted[source] = mine
-            block[f"offer_{kind}"][:] = -np.inf
+            block[f"offer_{kind}"][:] = NOTHING
             block[f"freed_{kind}"][:] = 0.0
 
     def add(self, view: SynapseView) -> None:
@@ -158,7 +158,7 @@ class Pairing(Mechanism):
         ends = (view.target.n, self._places(view, False)), (view.source.n, self._places(view, True))
         for block, kind, source in self.sides(view):
             (_, others), (_, own) = ends if source else ends[::-1]
-            mine = np.full(block.n, -np.inf)
+            mine = np.full(block.n, NOTHING)
             wanting = np.flatnonzero(self._vacant(view, source))
             reach(wanting, own, others, self._vacant(view, not source), self.sigma, view.same_population, mine)
             begin = block[f"offer_{kind}"].copy()

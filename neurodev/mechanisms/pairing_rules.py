@@ -28,6 +28,8 @@ class Choice(NamedTuple):
 
 LEAST = 1e-280  # below this a sum of K has lost digits, or all of them (beyond 27 sigma)
 
+NOTHING = -1e300  # logarithm of an offer of nothing: a number, as all signals are, and below every other
+
 
 @rule
 def squared(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
@@ -47,7 +49,7 @@ def affinity(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
 def reach(wanting: I8, here: F8, there: F8, vacant: F8, sigma: float, same: bool, out: F8) -> None:
     """Log of the kernel-weighted vacancies (n_there,) around each neuron of `wanting`, into `out` (n_here,).
 
-    It is -inf where nothing is vacant; elsewhere a number, however far away.
+    It is `NOTHING` where nothing is vacant; elsewhere a number, however far away.
     """
     for k in range(wanting.shape[0]):
         a, total, nearest = wanting[k], 0.0, np.inf
@@ -61,7 +63,7 @@ def reach(wanting: I8, here: F8, there: F8, vacant: F8, sigma: float, same: bool
             if vacant[b] > 0.0 and not (same and a == b):
                 nearest = min(nearest, squared(a, b, here, there, sigma))
         if nearest == np.inf:
-            out[a] = -np.inf
+            out[a] = NOTHING
             continue
         total = 0.0
         for b in range(there.shape[0]):
