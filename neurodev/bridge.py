@@ -184,8 +184,8 @@ def fold(model: Sequential) -> Sequential:
         for layer in linear:
             shape = layer.out_shape(shape)
     folded = Sequential(*layers)
-    folded.inputs = (int(np.prod(model.inputs)),)
-    folded.outputs = (layers[-2].n_out,)  # type: ignore[attr-defined]
+    n_out = layers[-2].n_out  # type: ignore[attr-defined]
+    vars(folded).update(inputs=(int(np.prod(model.inputs)),), outputs=(n_out,))
     name_layers(folded)
     return folded
 

@@ -263,8 +263,11 @@ def _info(args: Any) -> None:
     _say(run.info())
     if args.verify:
         n = run.verify()
-        followed = f"the log replays to the final structure: {n} synapses" if run.plastic else "every byte is whole"
+        whole = "every byte is whole" if run.file.proven else "every page can be read"
+        followed = f"the log replays to the final structure: {n} synapses" if run.plastic else whole
         _say(f"  {followed}" + ("" if run.plastic else "; no projection is on spines, so there is no log to replay"))
+        if not run.file.proven:
+            _say("  a file of an older format without checksums: whether its bytes are those written cannot be told")
 
 
 def _needs_data(cls: Any) -> bool:

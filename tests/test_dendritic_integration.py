@@ -1,14 +1,12 @@
 """CA1 dendrites: what was fitted is met, what was predicted lies within two errors, except what the model cannot do."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from analysis import dendritic_integration as ca1
+from tests.places import data_folder
 
-DATA = Path(os.environ.get("NEURODEV_DATA", Path(__file__).parents[2] / "shared/data")) / ca1.FOLDER
+DATA = data_folder(ca1.FOLDER)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no data: {ca1.FOLDER} is not here")

@@ -18,9 +18,10 @@ from neurodev.errors import RunFileError
 from neurodev.record.runfile import RunFile
 from neurodev.studies import development, reading
 from neurodev.units import day
+from tests.places import data_folder
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-RECORDINGS = Path(__file__).parents[2] / "shared/data/dvs128_gesture"
+RECORDINGS = data_folder("dvs128_gesture")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from neurodev import registry
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.studies import reading, training
+from tests.places import data_folder
 
 STUDIES = Path(__file__).resolve().parent.parent / "examples" / "studies"
 FILES = sorted(p for p in STUDIES.glob("*.toml") if "data" in reading.load(p).table)
@@ -70,11 +70,12 @@ SETS = {repr(reading.load(p).table["data"]): p for p in FILES}  # one study of e
 
 @pytest.mark.parametrize("path", SETS.values(), ids=lambda p: p.stem)
 def test_a_study_finds_its_data(path: Path) -> None:
-    """With NEURODEV_DATA set (or the data in the folder from which the tests run)."""
+    """In NEURODEV_DATA, or beside the checkout, or in the folder from which the tests run."""
     s = reading.load(path)
     name = s.table["data"]["path"]
-    places = [Path(name), Path(os.environ.get("NEURODEV_DATA", ".")) / name]
-    if not any(p.is_dir() for p in places):
+    if not Path(name).is_dir():
+        s.table["data"]["path"] = str(data_folder(name))
+    if not Path(s.table["data"]["path"]).is_dir():
         pytest.skip(f"no data: no folder {name!r}, set NEURODEV_DATA")
     s.table["data"] |= {"train": 20, "test": 20}
     data, kind = training.dataset(s), s.table["data"]["kind"]

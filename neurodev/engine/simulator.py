@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from neurodev.engine import build, fate
 from neurodev.engine.checks import check_clocks, check_given, check_reads, check_ticks, mechanisms_of, usual_weight
 from neurodev.engine.engine import Engine
+from neurodev.engine.finite import check_columns, check_signals
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
@@ -116,6 +117,7 @@ class Simulator:
         self.neuron_logs = {p.name: NeuronLog() for p in self.network.populations.values()}
         self.n_tick = 0
         self.listeners: list[TickListener] = []
+        self.unrecorded: dict[str, I8] | None = None  # counts of a tick that is not recorded yet
         self.coming: Sequence[Any] = ()  # what somebody plans to do to this network
         self.moments = {q.name: Moments() for q in projections}
         self.neuron_moments = {name: Moments() for name in self.blocks}
@@ -223,10 +225,10 @@ class Simulator:
         """One phase of all mechanisms, those of populations first."""
         for p in self.network.populations.values():
             for m in self._active(p.name, p.mechanisms):
-                getattr(m, name)(self.neuron_views[p.name])
+                asked(m, name, self.neuron_views[p.name])
         for q in self.network.projections.values():
             for m in self._active(q.name, q.mechanisms):
-                getattr(m, name)(self.views[q.name])
+                asked(m, name, self.views[q.name])
 
     def _do_tick(self) -> None:
         self._ticking = True
@@ -239,7 +241,7 @@ class Simulator:
         self.n_tick += 1
         c = self.clock
         c.tick, c.life, c.spike = self.n_tick, self.n_tick * self.tick, self.start + self.n_tick * self.tick_spike
-        counts = self.take_counts()
+        counts = self.unrecorded = self.take_counts()
         for name, k in counts.items():
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
         projections = self.network.projections.values()
@@ -247,17 +249,19 @@ class Simulator:
             self.tables[q.name].keep_slots(bool(q.mechanisms))  # listed once for all phases
         for name in ("signals", "add", "advance"):
             self._phase(name)
+        self._check_finite()
         gone = self._decide_fates()
         applied = {}
         for q in projections:
             if q.mechanisms or q.name in gone:
-                asked = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name, q.mechanisms)]
-                plans = gone.get(q.name, []) + [x for x in asked if x is not None]
+                found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name, q.mechanisms)]
+                plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:
                     self.refresh_weights(q)
             self.tables[q.name].keep_slots(False)
         self._phase("settle")
+        self._check_finite(all_of_them=False)  # what was read off columns since
         self.engine.refresh_addresses()
         self.engine.set_budget(self.events_per_tick)
         report = TickReport(
@@ -266,6 +270,17 @@ class Simulator:
         )  # fmt: skip
         for listener in self.listeners:
             listener.on_tick(self, report)
+        self.unrecorded = None
+
+    def _check_finite(self, all_of_them: bool = True) -> None:
+        """Before anybody dies or is born of it, and before it is recorded: what mechanisms wrote are numbers."""
+        projections = self.network.projections.values()
+        for p in self.network.populations.values():
+            beside = [m for q in projections if p in (q.source, q.target) for m in q.mechanisms]
+            check_signals(self.blocks[p.name], (*p.mechanisms, *beside), self.clock.life)
+        for q in projections:
+            if q.mechanisms:
+                check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life, all_of_them)
 
     # ------------------------------------------------------------------ looking
 
@@ -315,8 +330,8 @@ class Simulator:
         """Merge and apply neuron plans now, and log them; returns the removals they ask of projections."""
         if not plans:
             return []
-        for asked in plans:
-            self.causes.check(asked.mechanism, asked.death_cause)
+        for plan_of_one in plans:
+            self.causes.check(plan_of_one.mechanism, plan_of_one.death_cause)
         block, life, log = self.blocks[p.name], self.life, self.neuron_logs[p.name]
         merged = merge_neurons(plans, block.alive, block.unborn)
         out = []
@@ -454,6 +469,15 @@ class Simulator:
             )
 
 
+def asked(m: Mechanism, phase: str, view: Any) -> Any:
+    """What a mechanism answers in a phase of a tick; what it raises says whose it is and when."""
+    try:
+        return getattr(m, phase)(view)
+    except Exception as e:
+        e.add_note(f"in {m.name}.{phase} on {view.name!r}, tick {view.clock.tick}, {view.clock.life:g} ms of life")
+        raise
+
+
 def proposed(m: Mechanism, view: Any, form: type[P]) -> P | None:
     """What a mechanism proposes: a plan of the kind that its level asks for, or None.
 
@@ -462,7 +486,7 @@ def proposed(m: Mechanism, view: Any, form: type[P]) -> P | None:
     SimulationError
         For anything else.
     """
-    plan = m.propose(view)
+    plan = asked(m, "propose", view)
     if plan is not None and not isinstance(plan, form):
         raise SimulationError(
             f"{m.name}.propose on {view.name!r} must return a {form.__name__} or None, got {plan!r:.60}"

@@ -1,10 +1,12 @@
 """The trainable path: layers that return their output and their pullback, on synapse tables.
 
 import neurodev as nd
-from neurodev.learn import LIF, Linear, Sequential, Trainer
+from neurodev.learn import LIF, Adam, Linear, Sequential, Surrogate, Trainer
 
-model = Sequential(Linear(200), LIF(0.2, 0.5), Linear(10), LIF(0.2, 0.5), inputs=(8, 8))
-trainer = Trainer(model, nd.data.digits(), methods=[nd.methods.NDSNN(sparsity=0.9, every=20)]).fit()
+wide = Surrogate(width=2.0)
+model = Sequential(Linear(256), LIF(0.2, 0.5), Linear(10), LIF(0.2, 0.5, surrogate=wide), inputs=(8, 8))
+method = nd.methods.NDSNN(sparsity=0.9, every=20)
+trainer = Trainer(model, nd.data.digits(), optimiser=Adam(3e-3), batch=20, methods=[method]).fit()
 """
 
 from neurodev.learn.core.layer import Layer

@@ -12,6 +12,7 @@ from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.learn.core import doors
+from neurodev.learn.core.fields import BUILT
 from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers import fused
@@ -63,6 +64,11 @@ class Sequential(Group):
             for layer in self.layers():
                 layer.float_type = kind
                 layer.build(self.seed, self.uids, kind)
+                for p in layer.parameters.values():
+                    if isinstance(p, Vector):
+                        p.cast(kind)
+            for layer in self.layers():
+                vars(layer)[BUILT] = None
             for w in self.weights_of().values():
                 w.drawn = w.fingerprint()
 
@@ -72,7 +78,7 @@ class Sequential(Group):
 
     def _with(self, parts: list[Layer]) -> Sequential:
         other = copy.copy(self)
-        other._parts = parts
+        vars(other)["_parts"] = parts
         return other
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -179,7 +185,7 @@ class Residual(Group):
 
     def _with(self, parts: list[Layer]) -> Residual:
         other = copy.copy(self)
-        other.body, other.shortcut = parts[0], parts[1] if len(parts) > 1 else None
+        vars(other).update(body=parts[0], shortcut=parts[1] if len(parts) > 1 else None)
         return other
 
     gives = "currents"
@@ -280,7 +286,7 @@ class Recurrent(Group):
 
     def _with(self, parts: list[Layer]) -> Recurrent:
         other = copy.copy(self)
-        other.feed, other.back, other.neurons = parts  # type: ignore[assignment]
+        vars(other).update(zip(("feed", "back", "neurons"), parts, strict=True))
         return other
 
     def kind_after(self, given: str) -> str:

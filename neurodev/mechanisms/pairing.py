@@ -31,7 +31,7 @@ from neurodev import rng
 from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
-from neurodev.mechanisms.pairing_rules import Choice, choose_partners, reach
+from neurodev.mechanisms.pairing_rules import NOTHING, Choice, choose_partners, reach
 from neurodev.noise import uniforms_of
 from neurodev.params import param
 from neurodev.structure.cause import Cause, cause_code
@@ -48,7 +48,7 @@ class Elements:
     counted: dict[bool, F8] = field(default_factory=dict)
     """Elements that the projection's synapses occupy, (n_neuron,), as last counted."""
     share: dict[bool, tuple[F8, F8]] = field(default_factory=dict)
-    """Where this projection's part of each neuron's offer begins and ends, (n_neuron,), in this tick."""
+    """Where this projection's part of each neuron's offer begins and ends, (n_neuron,), in this tick; logarithms."""
     doomed: I8 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Slots that die for want of axonal elements in this tick."""
 
@@ -129,7 +129,7 @@ class Pairing(Mechanism):
             before[~block.alive] = 0.0  # what the dead occupied went with them
             block[f"connected_{kind}"][:] += mine - before
             view.kept(Elements).counted[source] = mine
-            block[f"offer_{kind}"][:] = 0.0
+            block[f"offer_{kind}"][:] = NOTHING
             block[f"freed_{kind}"][:] = 0.0
 
     def add(self, view: SynapseView) -> None:
@@ -154,16 +154,17 @@ class Pairing(Mechanism):
         return view.source.ready("axon_from", life) if source else view.target.ready("synapses_from", life)
 
     def _offer(self, view: SynapseView) -> None:
-        """Add the kernel-weighted vacancies within reach of each neuron; note where mine begin."""
+        """Add the kernel-weighted vacancies within reach of each neuron, in logarithms; note where mine begin."""
         ends = (view.target.n, self._places(view, False)), (view.source.n, self._places(view, True))
         for block, kind, source in self.sides(view):
             (_, others), (_, own) = ends if source else ends[::-1]
-            mine = np.zeros(block.n)
+            mine = np.full(block.n, NOTHING)
             wanting = np.flatnonzero(self._vacant(view, source))
             reach(wanting, own, others, self._vacant(view, not source), self.sigma, view.same_population, mine)
             begin = block[f"offer_{kind}"].copy()
-            view.kept(Elements).share[source] = (begin, begin + mine)
-            block[f"offer_{kind}"][:] += mine
+            end = np.logaddexp(begin, mine)
+            view.kept(Elements).share[source] = (begin, end)
+            block[f"offer_{kind}"][:] = end
 
     @staticmethod
     def _places(view: SynapseView, source: bool) -> F8:
@@ -270,7 +271,8 @@ class Pairing(Mechanism):
         stream = rng.key(view.seed, block.name, kind, "share")
         for j in np.flatnonzero((vacant > 0) & (end > begin)):
             u = uniforms_of(stream, np.arange(vacant[j], dtype=np.uint64) + np.uint64(j * _MOST), view.clock.tick)
-            out[j] = int(((u * total[j] >= begin[j]) & (u * total[j] < end[j])).sum())
+            first, last = np.exp(begin[j] - total[j]), np.exp(end[j] - total[j])
+            out[j] = int(((u >= first) & (u < last)).sum())
         return out
 
     def _pair(self, view: SynapseView, plan: Plan) -> None:

@@ -28,6 +28,8 @@ class Choice(NamedTuple):
 
 LEAST = 1e-280  # below this a sum of K has lost digits, or all of them (beyond 27 sigma)
 
+NOTHING = -1e300  # logarithm of an offer of nothing: a number, as all signals are, and below every other
+
 
 @rule
 def squared(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
@@ -45,13 +47,29 @@ def affinity(a: Int, b: Int, here: F8, there: F8, sigma: float) -> float:
 
 @kernel
 def reach(wanting: I8, here: F8, there: F8, vacant: F8, sigma: float, same: bool, out: F8) -> None:
-    """Kernel-weighted vacancies (n_there,) around each neuron of `wanting`, into `out` (n_here,)."""
+    """Log of the kernel-weighted vacancies (n_there,) around each neuron of `wanting`, into `out` (n_here,).
+
+    It is `NOTHING` where nothing is vacant; elsewhere a number, however far away.
+    """
     for k in range(wanting.shape[0]):
-        a, total = wanting[k], 0.0
+        a, total, nearest = wanting[k], 0.0, np.inf
         for b in range(there.shape[0]):
             if vacant[b] > 0.0 and not (same and a == b):
                 total += vacant[b] * affinity(a, b, here, there, sigma)
-        out[a] = total
+        if total >= LEAST:
+            out[a] = np.log(total)
+            continue
+        for b in range(there.shape[0]):
+            if vacant[b] > 0.0 and not (same and a == b):
+                nearest = min(nearest, squared(a, b, here, there, sigma))
+        if nearest == np.inf:
+            out[a] = NOTHING
+            continue
+        total = 0.0
+        for b in range(there.shape[0]):
+            if vacant[b] > 0.0 and not (same and a == b):
+                total += vacant[b] * np.exp(nearest - squared(a, b, here, there, sigma))
+        out[a] = np.log(total) - nearest
 
 
 @rule

@@ -354,6 +354,11 @@ class Reader:
         return self._run_id
 
     @property
+    def proven(self) -> bool:
+        """Whether its bytes lie under checksums, so that `verify` sees damage; not in files of older formats."""
+        return self._version >= PROVEN
+
+    @property
     def sealed(self) -> bool:
         """Whether its writer had closed it when it was looked at; else it grew, or the writer was killed."""
         return self._sealed

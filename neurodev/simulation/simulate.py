@@ -18,7 +18,7 @@ from neurodev.engine.checks import approximations, check_duration, mechanisms_of
 from neurodev.engine.network import Network
 from neurodev.engine.parts import check_threads
 from neurodev.engine.simulator import Simulator, TickReport
-from neurodev.errors import ParameterError, SimulationError, shown
+from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number, one_of
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import environment, foreign, sources
@@ -189,6 +189,7 @@ class Simulation:
         """Record a tick (called by the simulator)."""
         r = self.recorder
         r.counts(report.counts)
+        simulator.unrecorded = None
         values = {"life": report.life / day, "events": float(simulator.engine.events)}
         for name, done in report.applied.items():
             values |= {
@@ -388,7 +389,7 @@ class Simulation:
             self.file.discard()
             done = f"{str(self.path)!r} is the older run still: the new one had not begun"
         else:
-            self._seal("interrupted" if isinstance(why, (KeyboardInterrupt, SystemExit)) else f"stopped: {why}")
+            self._seal("interrupted" if isinstance(why, (KeyboardInterrupt, SystemExit)) else _reason(why))
             done = f"{str(self.path)!r} is sealed and readable, up to day {self.life / day:.4g}"
         return KeyboardInterrupt(f"interrupted; {done}") if isinstance(why, KeyboardInterrupt) else why
 
@@ -409,7 +410,9 @@ class Simulation:
             return
         try:
             s.engine.flush_spikes()
-            if s.spike - s.n_tick * s.tick_spike > slack(s.spike):  # what came after the last whole tick
+            if s.unrecorded is not None:  # of a tick that something broke off
+                self.recorder.counts(s.unrecorded)
+            elif s.spike - s.n_tick * s.tick_spike > slack(s.spike):  # what came after the last whole tick
                 self.recorder.counts(s.take_counts())
             for q in s.network.projections.values():
                 self.recorder.log(q.name, s.logs[q.name].take())
@@ -448,6 +451,12 @@ class Simulation:
                     stacklevel=2,
                 )
         return Run(self.path)
+
+
+def _reason(why: BaseException) -> str:
+    """Why a run stopped, as its file says: an error that is not ours with its type, and in which mechanism."""
+    said = str(why) if isinstance(why, NeurodevError) else f"{type(why).__name__}: {why}"
+    return "; ".join([f"stopped: {said}", *getattr(why, "__notes__", ())])
 
 
 @spoken

@@ -10,6 +10,7 @@ from neurodev.errors import BuildError, NeurodevError, ParameterError
 from neurodev.learn import (
     LI,
     LIF,
+    PLIF,
     AdaptiveLIF,
     AveragePool2d,
     BatchNorm,
@@ -51,6 +52,8 @@ MEANT = {
 def meant(cls, word, value):
     if word == "threshold" and value is None:
         return cls is BatchNorm
+    if word == "gain" and cls is PLIF:  # which learns it
+        return False
     return any(type(value) is type(good) and value == good for good in MEANT.get(word, ()))
 
 

@@ -1,12 +1,11 @@
 """EventProp learns MNIST: the benchmark script, shortened."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.benchmarks import eventprop_mnist
+from tests.places import data_folder
 
-MNIST = Path(__file__).parents[3] / "shared/data/mnist"
+MNIST = data_folder("mnist")
 
 
 @pytest.mark.slow

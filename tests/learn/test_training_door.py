@@ -269,7 +269,9 @@ def test_a_schedule_or_a_rate_that_is_none(given: Any) -> None:
     with pytest.raises(ParameterError, match=r"schedule\(.*\) must be a number of at least 0"):
         trained(schedule=lambda share: 1.0 if share < 0.3 else given).fit()
     t = trained()
-    t.optimiser.rate = given
+    with pytest.raises(ParameterError, match="the optimiser's rate must be a (plain )?number"):
+        t.optimiser.rate = given
+    vars(t.optimiser)["rate"] = given  # as the optimiser of somebody's own, which looks at nothing
     with pytest.raises(ParameterError, match="the optimiser's rate must be a number of at least 0"):
         t.fit()
 

@@ -336,3 +336,22 @@ def test_what_a_synapse_leaves_has_a_tick_to_pair_again() -> None:
     kept = np.exp(-sim.tick / 1e3)
     np.testing.assert_allclose(z, [1.0, kept, kept], rtol=1e-12)
     assert sim.tables["q"].n_synapse == 1
+
+
+@pytest.mark.parametrize("gap", [30.0, 3e3, 3e5])  # um: 3, 300 and 30000 sigma
+def test_projections_share_elements_at_any_distance(gap: float) -> None:
+    """Where every K underflows the vacant elements are dealt out in the same proportion: by its logarithm."""
+    net = nd.Network(seed=5)
+    axons = net.add(POISSON, 200, name="axons", positions=np.zeros((200, 2)))
+    axons.use(nd.Growth({AXON: STILL}, start=1.0))
+    for name in ("one", "two"):
+        cells = net.add(POISSON, 40, name=name, positions=np.column_stack([np.full(40, gap), np.zeros(40)]))
+        cells.use(nd.Growth({DENDRITE: STILL}, start=10.0))
+        nothing = nd.Pairs(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
+        net.connect(axons, cells, nothing, weight=1.0, name=f"to_{name}").use(nd.Pairing(sigma=10.0))
+    sim = Simulator(net, acceleration=1e5)
+    Watch(sim)
+    sim.run_until_spike(sim.tick_spike)
+    made = [sim.tables[f"to_{name}"].n_synapse for name in ("one", "two")]
+    assert sum(made) == 200
+    assert 70 <= made[0] <= 130  # 200 tosses of a fair coin

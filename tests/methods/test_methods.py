@@ -59,7 +59,7 @@ def test_sd_snn_prunes_the_published_numbers_of_neurons() -> None:
     )  # fmt: skip
     draw, counts = np.random.default_rng(1), []
     for e in range(41):
-        t.epoch = e
+        vars(t)["epoch"] = e
         hidden = tensors(t)[0]
         hidden.table.weight[hidden.pairs()] = draw.normal(size=hidden.pairs().size)
         method.epoch_end(t)
@@ -77,7 +77,7 @@ def test_sd_snn_regenerates_after_twelve_epochs_in_a_row(signed: bool, value: fl
     t = trainer(method, epochs=300)
     back = []
     for e in range(52):
-        t.epoch = e
+        vars(t)["epoch"] = e
         h = tensors(t)[0]
         dead = h.pairs()[h.dense.alive[h.pairs()] == 0]
         if dead.size:
@@ -406,7 +406,7 @@ def test_ramps_run_from_zero_to_the_displacement(ramp: str) -> None:
     t = trainer(method, schedule=cosine())
     assert method.threshold(t) == 0
     travel = sum(0.01 * t.schedule(k / 36) for k in range(36))
-    t.step = 36
+    vars(t)["step"] = 36
     assert method.threshold(t) == pytest.approx(0.2 * travel)
     t.close()
 
@@ -415,7 +415,7 @@ def test_learned_gains_get_the_gradient_of_the_map() -> None:
     """Central differences of sum(upstream * weight) over the raw gain."""
     method = methods.NSPDI(learn_gain=True, displacement=0.3, cut=0.0)
     t = trainer(method)
-    t.step = 20
+    vars(t)["step"] = 20
     h = tensors(t)[0]
     upstream = np.random.default_rng(1).normal(size=h.dense.capacity).astype(np.float32)
     upstream[h.dense.grid(np.arange(h.dense.capacity))[:, 24:].reshape(-1)] = 0

@@ -1,14 +1,14 @@
 """Real synapses pass through the same functions, and give the numbers their data sets are described with."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neurodev.metrics import sizes, turnover
+from tests.places import data_folder
 
-DATA = Path(__file__).parents[3] / "shared/data"
+DATA = data_folder(".")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no data: shared/data is not here")
 
 

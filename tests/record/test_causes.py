@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev import cli
 from neurodev.errors import BuildError, ParameterError, RunFileError
 from neurodev.learn.training.method import Method
 from neurodev.mechanisms.base import Mechanism, SynapseView, terms_of
@@ -352,3 +353,17 @@ def test_older_files_keep_telling_the_truth(name: str, tmp_path: Path) -> None:
         assert run.spines.longest().threshold == -1.6
     else:
         assert run.log.terms("fc1") == {} and run.log.all.terms.shape[1] == 0
+
+
+@pytest.mark.parametrize("name", ["development", "training"])
+def test_verify_says_that_older_files_have_no_checksums(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that cannot be proven sound is not called so; one that can is not doubted."""
+    assert cli.main(["info", str(FILES / f"{name}.sqlite"), "--verify"]) == 0
+    assert "older format without checksums" in capsys.readouterr().out
+    net = nd.Network(seed=1)
+    net.add(nd.LIF(), 2, name="cells")
+    nd.simulate(net, 1000.0, to=tmp_path / "new.sqlite", progress=False)
+    assert cli.main(["info", str(tmp_path / "new.sqlite"), "--verify"]) == 0
+    assert "checksums" not in capsys.readouterr().out

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import ParameterError, shown
+from neurodev.params import number
 
+TINY = 1e-30  # numbers by which models divide are larger: their reciprocal and its square root exist as float32
 PAIR_BYTES = 64  # weight, gradient, two moments, identity, date and flag of a pair, and what drawing it takes
 
 
-def a_name(value: Any) -> str:
+def a_name(value: Any, where: str = "name") -> str:
     """The name of a layer: a word, or nothing.
 
     Raises
@@ -22,7 +24,18 @@ def a_name(value: Any) -> str:
     """
     if isinstance(value, str) and (not value or value.isprintable() and "/" not in value):
         return value
-    raise ParameterError(f"name must be a word without '/', got {shown(value)}")
+    raise ParameterError(f"{where} must be a word without '/', got {shown(value)}")
+
+
+def divisor(value: Any, where: str, **more: Any) -> float:
+    """A positive number by which models divide, in single precision too: as float32 it must not be 0.
+
+    Raises
+    ------
+    ParameterError
+        Naming `where` and the value.
+    """
+    return number(value, where, above=TINY, **more)
 
 
 def shape_of(what: str, value: Any) -> tuple[int, ...]:

@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import Array
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
+from neurodev.learn.core import doors
+from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
-from neurodev.params import numbers
+from neurodev.params import flag, numbers
 from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -48,6 +50,24 @@ class Vector:
         self.decay = decay
         self.moments: dict[str, Array] = {}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        mine = vars(self)
+        if name in ("value", "gradient") and name in mine:  # in place: replicas share the values
+            found = np.asarray(numbers(value, name))
+            if found.shape != mine[name].shape or not np.all(np.isfinite(found)):
+                raise ParameterError(
+                    f"{name} must be {mine[name].shape} finite numbers, got {shown(value)} of shape {found.shape}"
+                )
+            mine[name][...] = found
+        else:
+            mine[name] = value
+
+    def cast(self, kind: type) -> None:
+        """Take another type of numbers, that of a model; whole numbers and flags stay what they are."""
+        if self.value.dtype.kind == "f" and self.value.dtype != kind:
+            vars(self).update(value=self.value.astype(kind), gradient=self.gradient.astype(kind))
+            self.moments.clear()
+
     def forget(self) -> None:
         """Begin anew with an optimiser: no moments, no gradient."""
         self.moments.clear()
@@ -64,7 +84,7 @@ class Vector:
     def replica(self) -> Vector:
         """The same values with gradients of its own."""
         other = copy.copy(self)
-        other.gradient = np.zeros_like(self.value)
+        vars(other).update(gradient=np.zeros_like(self.value), moments={})
         return other
 
 
@@ -103,6 +123,10 @@ class Weights:
         """What the optimiser moves, in place: (n_in, n_out) where every pair has a slot, else by slot; see `matrix`."""
         table, moved = self.table, self.moved
         return table.grid(moved)[:, : table.n_target] if isinstance(table, DenseTable) else moved
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        raise ParameterError(f"value cannot be replaced, got {shown(value)}: put_matrix takes an (n_in, n_out) array")
 
     @property
     def moved(self) -> Array:
@@ -303,7 +327,19 @@ def guarded(layer: Layer, y: Signal, pull: Pullback) -> Pullback:
     return checked
 
 
-class Layer(Registered, kind="layer"):
+def _instance(value: Any, where: str, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise ParameterError(f"{where} must be a {kind.__name__}, got {shown(value)}")
+    return value
+
+
+def _a_look(value: Any, where: str) -> Any:
+    if value is not None and not callable(value):
+        raise ParameterError(f"{where} must be a function of input and output, or None, got {shown(value)}")
+    return value
+
+
+class Layer(Registered, metaclass=Made, kind="layer"):
     """Base of all layers.
 
     Attributes
@@ -330,19 +366,35 @@ class Layer(Registered, kind="layer"):
     """
 
     coupled = False
-    training = True
-    gates = False
     takes: ClassVar[str] = "either"
     gives: ClassVar[str] = "either"
     neuronal: ClassVar[bool] = False
-    float_type: type = np.float32
-    name = ""
-    watch: Callable[[Any, Any], Any] | None = None
+    training: bool = asked(flag, default=True)
+    gates: bool = asked(flag, default=False, fixed=DRAWN)
+    float_type: type = asked(default=np.float32, fixed=DRAWN)
+    name: str = asked(doors.a_name, default="", fixed="methods, series and checkpoints go by it")
+    watch: Callable[[Any, Any], Any] | None = asked(_a_look, default=None)
+    parameters: dict[str, Weights | Vector] = asked(fixed=DRAWN)
+    counters: Counters = asked(_instance, kind=Counters)
+    watched: list[Any] = asked(_instance, kind=list)
 
     def __init__(self) -> None:
-        self.parameters: dict[str, Weights | Vector] = {}
+        self.parameters = {}
         self.counters = Counters()
-        self.watched: list[Any] = []
+        self.watched = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_name(self, name)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if MADE in vars(self) and not name.startswith("_"):
+            raise ParameterError(f"{name} of {self.name or type(self).__name__} cannot be taken away")
+        object.__delattr__(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy is watched by nobody
+        return {k: v for k, v in vars(self).items() if k not in ("watch", "watched")} | {"watched": []}
 
     def __call__(self, x: Any) -> tuple[Any, Pullback]:
         """Output and pullback."""
@@ -431,9 +483,8 @@ class Layer(Registered, kind="layer"):
     def replica(self) -> Layer:
         """The same layer with gradients and counters of its own."""
         other = copy.copy(self)
-        other.parameters = {k: p.replica() for k, p in self.parameters.items()}
-        other.counters = Counters()
-        other.watched = []
+        own = {k: p.replica() for k, p in self.parameters.items()}
+        vars(other).update(parameters=own, counters=Counters(), watched=[])
         return other
 
 

@@ -17,6 +17,7 @@ from neurodev import params
 from neurodev.arrays import Int
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import rule
+from neurodev.learn.core.doors import divisor
 from neurodev.params import param
 from neurodev.registry import Registered, find, names
 
@@ -66,6 +67,7 @@ class Surrogate(Registered, kind="surrogate", word=True):
 
     def __post_init__(self) -> None:
         params.check(self)
+        divisor(self.width, f"{type(self).__name__}.width")
 
     @property
     def own(self) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from neurodev import params
 from neurodev.arrays import U1, Array
 from neurodev.jit import kernel
+from neurodev.learn.core.fields import asked
 from neurodev.learn.core.layer import Pullback, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import slope, slopes_of
@@ -148,11 +149,14 @@ class AdaptiveLIF(LIF):
         Factor on the adaptation per step, in [0, 1).
     """
 
+    boost: float = asked(params.number, low=0)
+    hold: float = asked(params.number, low=0, below=1)
+
     def __init__(
         self, leak: float = 0.9, threshold: float = 1.0, *, boost: float = 1.8, hold: float = 0.97, **more: Any
     ):
         super().__init__(leak, threshold, **more)
-        self.boost, self.hold = params.number(boost, "boost", low=0), params.number(hold, "hold", low=0, below=1)
+        self.boost, self.hold = boost, hold
 
     def in_steps(self, shape: tuple[int, int, int], kind: type) -> Steps:
         """The same equations one step at a time."""

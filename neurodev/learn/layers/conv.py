@@ -10,6 +10,7 @@ import numpy as np
 
 from neurodev import params
 from neurodev.errors import ParameterError
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.kernels import conv_ways as ways
@@ -46,6 +47,11 @@ class Conv2d(Weighted):
         Naming the argument; at building, where the input is not an image or smaller than the kernel.
     """
 
+    kernel: int = asked(params.whole, low=1, fixed=DRAWN)
+    stride: int = asked(params.whole, low=1, fixed=DRAWN)
+    padding: int = asked(params.whole, low=0, fixed=DRAWN)
+    grid: Grid | None = asked(fixed=DRAWN)
+
     def __init__(
         self,
         n_out: int,
@@ -61,12 +67,12 @@ class Conv2d(Weighted):
     ):
         super().__init__()
         self.keep_words(n_out, bias, gain, storage, density, name)
-        self.kernel, self.stride = params.whole(kernel, "kernel", 1), params.whole(stride, "stride", 1)
+        self.kernel, self.stride = kernel, stride
         padding = kernel // 2 if padding is None else padding
         if isinstance(padding, bool) or not isinstance(padding, (int, np.integer)) or not 0 <= padding < kernel:
             raise ParameterError(f"padding must be a whole number in [0, kernel = {kernel}), got {padding!r}")
         self.padding = int(padding)
-        self.grid: Grid | None = None
+        self.grid = None
 
     # ------------------------------------------------------------------ building
 
@@ -78,7 +84,8 @@ class Conv2d(Weighted):
             raise ParameterError(f"an image of {shape[:2]} is smaller than the kernel of {self.kernel}")
         if self.grid is not None and shape[2] != self.grid.channels:
             raise ParameterError(f"{self.name or 'Conv2d'} takes {self.grid.channels} channels, got {shape[2]}")
-        self.grid = Grid((shape[0], shape[1], shape[2]), self.n_out, self.kernel, self.stride, self.padding)
+        if self.grid is None or shape != (self.grid.height, self.grid.width, self.grid.channels):
+            self.grid = Grid((shape[0], shape[1], shape[2]), self.n_out, self.kernel, self.stride, self.padding)
         return self.grid.high, self.grid.wide, self.n_out
 
     @property

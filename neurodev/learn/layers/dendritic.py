@@ -13,6 +13,7 @@ import numpy as np
 from neurodev import params
 from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.core import doors
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Group, Layer, Pullback, Signal, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current
 from neurodev.learn.layers.conv import Conv2d
@@ -27,9 +28,11 @@ class Bias(Layer):
 
     takes = gives = "currents"
 
+    n: int = asked(fixed=DRAWN)
+
     def __init__(self, name: str = ""):
         super().__init__()
-        self.n, self.name = 0, doors.a_name(name)
+        self.n, self.name = 0, name
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The same."""
@@ -60,10 +63,8 @@ class Bias(Layer):
 def _again(layer: Linear | Conv2d, gain: float) -> Linear | Conv2d:
     """An unbuilt layer like `layer`, with another gain and name."""
     other = copy.copy(layer)
-    other.parameters = {}
-    other.counters, other.watched = type(layer.counters)(), []
-    other.gain, other.gates = gain, True
-    other.name = f"{layer.name}_gate" if layer.name else ""
+    vars(other).update(parameters={}, counters=type(layer.counters)(), watched=[], gain=gain, gates=True)
+    vars(other)["name"] = f"{layer.name}_gate" if layer.name else ""
     return other
 
 
@@ -108,8 +109,7 @@ class Dendritic(Group):
 
     def _with(self, parts: list[Layer]) -> Dendritic:
         other = copy.copy(self)
-        other.drive, other.gate = parts[0], parts[1]  # type: ignore[assignment]
-        other.bias = parts[2] if len(parts) > 2 else None  # type: ignore[assignment]
+        vars(other).update(drive=parts[0], gate=parts[1], bias=parts[2] if len(parts) > 2 else None)
         return other
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -153,11 +153,16 @@ class Branches(Layer):
 
     takes = gives = "currents"
 
+    n_branch: int = asked(params.whole, low=1, fixed=DRAWN)
+    slope: float = asked(doors.divisor)
+    half: float = asked(params.number)
+    linear: float = asked(params.number)
+    channels: int = asked(fixed=DRAWN)
+
     def __init__(self, n_branch: int, *, half: float = 1.0, slope: float = 0.2, linear: float = 0.3, name: str = ""):
         super().__init__()
-        self.n_branch, self.slope = params.whole(n_branch, "n_branch", 1), params.number(slope, "slope", above=0)
-        self.half, self.linear = params.number(half, "half"), params.number(linear, "linear")
-        self.name, self.channels = doors.a_name(name), 0
+        self.n_branch, self.slope, self.half, self.linear = n_branch, slope, half, linear
+        self.name, self.channels = name, 0
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The last axis divided by n_branch."""

@@ -9,7 +9,7 @@ import numpy as np
 from neurodev import params, rng
 from neurodev.arrays import U1, Int
 from neurodev.jit import kernel
-from neurodev.learn.core import doors
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.structure.table import UidSource
@@ -45,10 +45,14 @@ class Dropout(Layer):
     """
 
     gives = "same"
+    share: float = asked(params.number, low=0, below=1)
+    stream: np.uint64 = asked(fixed=DRAWN)
+    step: int = asked(params.whole, low=0)
+    first: int = asked(params.whole, low=0)
 
     def __init__(self, share: float = 0.5, name: str = ""):
         super().__init__()
-        self.share, self.name = params.number(share, "share", low=0, below=1), doors.a_name(name)
+        self.share, self.name = share, name
         self.stream = np.uint64(0)
         self.step = self.first = 0
 
@@ -58,7 +62,7 @@ class Dropout(Layer):
 
     def at(self, step: int, first: int) -> None:
         """Say which step of training comes next, and the place in the batch of the first sample."""
-        self.step, self.first = int(step), int(first)
+        self.step, self.first = step, first
 
     def __call__(self, x: Signal) -> tuple[Signal, Pullback]:
         """What is kept, and its pullback; the signal itself outside of training."""

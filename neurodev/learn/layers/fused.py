@@ -43,7 +43,7 @@ def _currents(x: Array, at: Int, wide: Int, channels: Int, place: _Place, drive:
         source = at + corner // 2 * wide + (2 * first + corner % 2) * channels
         for p in range(n):
             to, base = (corner * n + p) * deep, source + 2 * p * channels
-            _put_apart(1, channels, deep, x[base:], drive[to:])
+            _spaced(1, channels, channels, x[base:], deep, drive[to:])
 
 
 @rule
@@ -58,25 +58,18 @@ def _answers(code: U2, response: Array, place: _Place, drive: Array) -> None:
 
 
 @rule
-def _put_closer(n: Int, channels: Int, deep: Int, padded: NDArray[Any], out: NDArray[Any]) -> None:
-    """Pixels, flat, without the padding of their channels: what is too much of one is overwritten by the next."""
+def _spaced(n: Int, channels: Int, every: Int, pixels: NDArray[Any], apart: Int, out: NDArray[Any]) -> None:
+    """Pixels, flat, that begin at each `every`, put at each `apart`: without the padding of their channels, or with it.
+
+    What is too much of one pixel is overwritten by the next; the padding holds anything.
+    """
+    deep = max(every, apart)
     whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
     for p in range(whole):
-        copy_row(deep // WIDTH, out, p * channels, padded, p * deep)
+        copy_row(deep // WIDTH, out, p * apart, pixels, p * every)
     for p in range(whole, n):
         for c in range(channels):
-            out[p * channels + c] = padded[p * deep + c]
-
-
-@rule
-def _put_apart(n: Int, channels: Int, deep: Int, closer: NDArray[Any], out: NDArray[Any]) -> None:
-    """The reverse; the padding holds anything."""
-    whole = n if deep == channels else n - 1 if deep <= 2 * channels else 0
-    for p in range(whole):
-        copy_row(deep // WIDTH, out, p * deep, closer, p * channels)
-    for p in range(whole, n):
-        for c in range(channels):
-            out[p * deep + c] = closer[p * channels + c]
+            out[p * apart + c] = pixels[p * every + c]
 
 
 @rule
@@ -87,7 +80,7 @@ def _give_bytes(n: Int, channels: Int, deep: Int, line: Array, bytes_: U1, out: 
         bytes_[k] = np.uint8(line[k])
     for k in range(n * deep):
         total += np.int64(bytes_[k])
-    _put_closer(n, channels, deep, bytes_, out)
+    _spaced(n, channels, deep, bytes_, channels, out)
     return total
 
 
@@ -257,14 +250,13 @@ def pull(
                 d[at : at + 2 * wide] = 0
                 if n <= 0:
                     continue
-                _put_apart(n, channels, deep, g[t, b, y, first * channels :], push)
+                _spaced(n, channels, channels, g[t, b, y, first * channels :], deep, push)
                 _adjoint(t, n_step, place, neuron, slopes, u, push, back)
                 for corner in range(4):
                     to = at + corner // 2 * wide + (2 * first + corner % 2) * channels
                     for p in range(n):
-                        _put_closer(
-                            1, channels, deep, back[t % 2, (corner * n + p) * deep :], d[to + 2 * p * channels :]
-                        )
+                        pixel = back[t % 2, (corner * n + p) * deep :]
+                        _spaced(1, channels, deep, pixel, channels, d[to + 2 * p * channels :])
 
 
 @kernel
@@ -289,7 +281,7 @@ def pull_patterns(
                 _answers(codes[t, b, 2 * y : 2 * y + 2], response, place, drive)
                 step(u[t, :m], u[max(t - 1, 0), :m], drive[:m], t == 0, neuron)
             for t in range(n_step - 1, -1, -1):
-                _put_apart(n, channels, deep, g[t, b, y, first * channels :], push)
+                _spaced(n, channels, channels, g[t, b, y, first * channels :], deep, push)
                 _adjoint(t, n_step, place, neuron, slopes, u, push, back)
                 for corner in range(4):
                     for p in range(n):

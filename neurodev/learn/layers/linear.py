@@ -9,6 +9,7 @@ import numpy as np
 from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Pullback, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.vectors import WIDTH, aligned
@@ -40,6 +41,8 @@ class Linear(Weighted):
     name : str
     """
 
+    n_in: int | None = asked(lambda n, where: None if n is None else params.whole(n, where, 1), fixed=DRAWN)
+
     def __init__(
         self,
         n_out: int,
@@ -53,7 +56,7 @@ class Linear(Weighted):
     ):
         super().__init__()
         self.keep_words(n_out, bias, gain, storage, density, name)
-        self.n_in = None if n_in is None else params.whole(n_in, "n_in", 1)
+        self.n_in = n_in
 
     # ------------------------------------------------------------------ building
 

@@ -21,12 +21,16 @@ from numpy.typing import NDArray
 
 from neurodev import params
 from neurodev.arrays import U1, Array, Int
+from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core import doors
+from neurodev.learn.core.fields import asked
 from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope, slopes_of
 
+_STEEPEST = 60.0  # exponent of a learned leak, whose share is then 1e-26: neither 0 nor an overflow
+_LEARNED = "it is learned, and follows from parameters['leak']"
 LOOK_EVERY = 4  # steps: how many potentials are near threshold is a statistic
 
 
@@ -250,6 +254,12 @@ class LIF(Layer):
     takes = "currents"
     gives = "spikes"
     neuronal = True
+    leak: float = asked(params.number, low=0, high=1)
+    threshold: float = asked(doors.divisor)
+    gain: float = asked(doors.divisor)
+    reset: str = asked(params.one_of, choices=("zero", "subtract"))
+    detach: bool = asked(params.flag)
+    surrogate: Surrogate = asked(lambda value, where: as_surrogate(value))
 
     def __init__(
         self,
@@ -263,16 +273,8 @@ class LIF(Layer):
         name: str = "",
     ):
         super().__init__()
-        self.leak, self.threshold = (
-            params.number(leak, "leak", low=0, high=1),
-            params.number(threshold, "threshold", above=0),
-        )
-        self.gain, self.reset = (
-            params.number(gain, "gain", above=0),
-            params.one_of(reset, "reset", ("zero", "subtract")),
-        )
-        self.detach, self.surrogate = params.flag(detach, "detach"), as_surrogate(surrogate)
-        self.name = doors.a_name(name)
+        self.leak, self.threshold, self.gain = leak, threshold, gain
+        self.reset, self.detach, self.surrogate, self.name = reset, detach, surrogate, name  # type: ignore[assignment]
 
     @classmethod
     def from_tau(cls, tau: float, threshold: float = 1.0, **more: Any) -> LIF:
@@ -350,14 +352,19 @@ class PLIF(LIF):
         Initial time constant in steps; ``sigmoid(w) = 1 / tau``.
     """
 
+    leak: float = asked(params.number, low=0, high=1, fixed=_LEARNED, learned=True)
+    gain: float = asked(doors.divisor, high=1, fixed=_LEARNED, learned=True)
+
     def __init__(self, tau: float = 2.0, threshold: float = 1.0, **more: Any):
         tau = params.number(tau, "tau", above=1)
+        if more.get("gain", 1.0) != 1.0:
+            raise ParameterError(f"gain of PLIF is learned, 1 / tau at first, got {more['gain']!r}: give tau")
         super().__init__(1 - 1 / tau, threshold, **more)
-        self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)], dtype=np.float32))
+        self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)]))
 
     def constants(self) -> tuple[float, float]:
         """(leak, gain) from the learned parameter."""
-        share = 1 / (1 + math.exp(-float(self.parameters["leak"].value[0])))
+        share = 1 / (1 + math.exp(min(-float(self.parameters["leak"].value[0]), _STEEPEST)))
         return 1 - share, share
 
     def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
@@ -373,11 +380,12 @@ class LI(Layer):
     """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain``, ``name`` as `LIF`."""
 
     takes = gives = "currents"
+    leak: float = asked(params.number, low=0, high=1)
+    gain: float = asked(doors.divisor)
 
     def __init__(self, leak: float = 0.9, *, gain: float = 1.0, name: str = ""):
         super().__init__()
-        self.leak, self.gain = params.number(leak, "leak", low=0, high=1), params.number(gain, "gain", above=0)
-        self.name = doors.a_name(name)
+        self.leak, self.gain, self.name = leak, gain, name
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Potentials of the same units, and their pullback."""

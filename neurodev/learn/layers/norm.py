@@ -12,6 +12,7 @@ from neurodev.arrays import F8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import sum_kernel
 from neurodev.learn.core import doors
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
 from neurodev.learn.core.spikes import Current
 from neurodev.structure.table import UidSource
@@ -106,6 +107,12 @@ class BatchNorm(Layer):
 
     coupled = True
     takes = gives = "currents"
+    level: float = asked(doors.divisor)
+    momentum: float = asked(params.number, above=0, high=1)
+    epsilon: float = asked(doors.divisor)
+    channels: int = asked(fixed=DRAWN)
+    mean: Array = asked(fixed="write into it: norm.mean[...] = values")
+    variance: Array = asked(fixed="write into it: norm.variance[...] = values")
 
     def __init__(
         self,
@@ -119,14 +126,9 @@ class BatchNorm(Layer):
         super().__init__()
         level = 1.0 if threshold is None else params.number(threshold, "threshold", above=0)
         self.level = params.number(alpha, "alpha", above=0) * level
-        self.momentum, self.epsilon = (
-            params.number(momentum, "momentum", above=0, high=1),
-            params.number(epsilon, "epsilon", above=0),
-        )
-        self.name = doors.a_name(name)
+        self.momentum, self.epsilon, self.name = momentum, epsilon, name
         self.channels = 0
-        self.mean: Array = np.zeros(0)
-        self.variance: Array = np.zeros(0)
+        self.mean, self.variance = np.zeros(0), np.zeros(0)
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The same; fixes the number of channels."""
@@ -139,7 +141,7 @@ class BatchNorm(Layer):
         """Scale 1, shift 0, running mean 0 and variance 1."""
         self.parameters["scale"] = Vector(np.ones(self.channels, dtype=kind))
         self.parameters["shift"] = Vector(np.zeros(self.channels, dtype=kind))
-        self.mean, self.variance = np.zeros(self.channels), np.ones(self.channels)
+        vars(self).update(mean=np.zeros(self.channels), variance=np.ones(self.channels))
 
     def buffers(self) -> dict[str, Array]:
         """What a checkpoint must keep beside the parameters."""
@@ -168,8 +170,9 @@ class BatchNorm(Layer):
         if moving:
             mean, variance = self._moments(values)
             m = self.momentum
-            self.mean += m * (mean - self.mean)
-            self.variance += m * (variance * (n / (n - 1)) - self.variance)
+            running, spread = self.mean, self.variance
+            running += m * (mean - running)
+            spread += m * (variance * (n / (n - 1)) - spread)
         else:
             mean, variance = self.mean, self.variance
         inverse = self.level / np.sqrt(variance + self.epsilon)

@@ -15,6 +15,7 @@ from neurodev import params
 from neurodev.arrays import U1, Array, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import MOST, Current, Spikes
 
@@ -120,9 +121,11 @@ class _Pool(Layer):
         Height and width of the square that becomes one pixel; squares touch, and what is left at the border is dropped.
     """
 
+    size: int = asked(params.whole, low=1, high=LARGEST, fixed=DRAWN)
+
     def __init__(self, size: int = 2):
         super().__init__()
-        self.size = params.whole(size, "size", 1, LARGEST)
+        self.size = size
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height // size, width // size, channels)."""
@@ -253,9 +256,11 @@ class Repeat(Layer):
 
     gives = "currents"  # of what it takes, it says so itself
 
+    steps: int = asked(params.whole, low=1)
+
     def __init__(self, steps: int):
         super().__init__()
-        self.steps = params.whole(steps, "steps", 1)
+        self.steps = steps
         params.check_memory(4.0 * self.steps, f"Repeat({self.steps})", "lower steps")
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:

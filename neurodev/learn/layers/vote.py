@@ -6,6 +6,7 @@ import numpy as np
 
 from neurodev import params
 from neurodev.errors import ParameterError
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
 
@@ -21,9 +22,11 @@ class Vote(Layer):
 
     gives = "currents"
 
+    voters: int = asked(params.whole, low=1, fixed=DRAWN)
+
     def __init__(self, voters: int = 10):
         super().__init__()
-        self.voters = params.whole(voters, "voters", 1)
+        self.voters = voters
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(number of classes,)."""

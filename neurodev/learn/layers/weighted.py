@@ -11,6 +11,7 @@ from neurodev import params, rng
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
 from neurodev.learn.core import doors
+from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -56,28 +57,27 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
 STORAGES = ("dense", "hidden", "sparse")
 
 
+def _units(value: Any, where: str) -> int:
+    n = params.whole(value, where, 1)
+    params.check_memory(doors.PAIR_BYTES * float(n), f"a layer of {n} units", "n_out must be smaller")
+    return n
+
+
 class Weighted(Layer, word=False):
     """Base of layers with one weight tensor, drawn as their arguments say."""
 
     gives = "currents"
 
-    n_out: int
-    gain: float
-    density: float
-    storage: str
-    bias: bool
+    n_out: int = asked(_units, fixed=DRAWN)
+    gain: float = asked(params.number, above=0, fixed=DRAWN)
+    density: float = asked(params.number, above=0, high=1, fixed=DRAWN)
+    storage: str = asked(params.one_of, choices=STORAGES, fixed=DRAWN)
+    bias: bool = asked(params.flag, fixed=DRAWN)
 
     def keep_words(self, n_out: Any, bias: Any, gain: Any, storage: Any, density: Any, name: Any) -> None:
-        """Look at the arguments that all of them share, and keep them."""
-        self.n_out, self.bias = params.whole(n_out, "n_out", 1), params.flag(bias, "bias")
-        params.check_memory(
-            doors.PAIR_BYTES * float(self.n_out), f"a layer of {self.n_out} units", "n_out must be smaller"
-        )
-        self.gain, self.density = (
-            params.number(gain, "gain", above=0),
-            params.number(density, "density", above=0, high=1),
-        )
-        self.storage, self.name = params.one_of(storage, "storage", STORAGES), doors.a_name(name)
+        """Keep the arguments that all of them share."""
+        self.n_out, self.bias, self.gain = n_out, bias, gain
+        self.density, self.storage, self.name = density, storage, name
 
     def draw(self, n_in: int, seed: int, uids: UidSource, kind: type) -> None:
         """Draw the weights of `n_in` rows; streams are named after the layer."""

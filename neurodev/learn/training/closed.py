@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.errors import StudyError
+from neurodev.errors import StudyError, nearest
 from neurodev.learn.core.layer import Weights
-from neurodev.registry import Spoken
+from neurodev.params import flag, whole
+from neurodev.registry import Spoken, is_ours
 from neurodev.structure.dense import DenseTable
 
 _PARTS = frozenset(
@@ -17,19 +18,67 @@ _PARTS = frozenset(
 )
 
 
+# what changes no number of a training
+_OPEN = {
+    "progress": lambda value: flag(value, "progress"),
+    "checkpoint_every": lambda value: whole(value, "checkpoint_every", 0),
+}
+
+
 class Closed(metaclass=Spoken):
-    """Base of trainers: the parts by which a training is described stay, once it is prepared (`_claim` is set)."""
+    """Base of trainers, which nobody changes from outside once they are prepared (`_claim` is set), nor copies.
+
+    A trainer itself writes where it stands by ``vars(self)``.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         mine = vars(self)
-        if name in _PARTS and "_claim" in mine and value is not mine.get(name):
+        if "_claim" not in mine or name.startswith("_") or value is mine.get(name, mine):
+            object.__setattr__(self, name, value)
+            return
+        if name in _OPEN:
+            value = _OPEN[name](value)
+        elif isinstance(whose := getattr(type(self), name, None), property) and whose.fset is not None:
+            pass
+        elif name in _PARTS:
             cure = (
                 "callbacks may change the fields of the optimiser, its rate for one; anything else is another training"
             )
             raise StudyError(
                 f"{name} of a training that has begun cannot be replaced: {cure}, for a Trainer of its own"
             )
+        elif name in mine or hasattr(type(self), name):
+            raise StudyError(
+                f"{name} of a training that has begun cannot be set to {value!r:.80}: it says where it "
+                "stands, which only training changes"
+            )
+        elif is_ours(type(self)):
+            known = [k for k in (*mine, *_OPEN) if not k.startswith("_")]
+            raise StudyError(
+                f"a Trainer has no {name!r}{nearest(name, known)}; keep what is yours in a callback: an object with "
+                "attributes, which checkpoints keep"
+            )
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if "_claim" in vars(self):
+            raise StudyError(f"{name} of a training that has begun cannot be taken away")
+        object.__delattr__(self, name)
+
+    def _uncopied(self, *_: Any) -> Any:
+        """Refuse a copy, or bytes, of a training.
+
+        Raises
+        ------
+        StudyError
+            With what can be copied.
+        """
+        raise StudyError(
+            "a training cannot be copied or pickled, it writes a run file: copy.deepcopy(trainer.model) "
+            "gives a model for a Trainer of its own, or go on from the file with Trainer(..., to=path, resume=True)"
+        )
+
+    __copy__ = __deepcopy__ = __reduce_ex__ = _uncopied
 
 
 def check_structure(weights: dict[str, Weights], births: dict[str, list[int]], before: dict[str, int]) -> None:

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.learn.training.course import Course
-from neurodev.learn.training.kept import keep, put
+from neurodev.learn.training.kept import MARK, keep, put
+from neurodev.params import check
 from neurodev.registry import Registered
 from neurodev.structure.cause import Cause, declare
 
@@ -45,6 +46,17 @@ class Method(Registered, kind="method"):
     def __init_subclass__(cls, **more: Any) -> None:
         declare(cls)  # a class that is refused is not made known
         super().__init_subclass__(**more)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).get(name, self)
+        object.__setattr__(self, name, value)
+        known = getattr(self, "__dataclass_fields__", {})
+        if MARK in vars(self) and name in known and "unit" in known[name].metadata:
+            try:
+                check(self)  # also what a callback changes
+            except BaseException:
+                object.__setattr__(self, name, before)
+                raise
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError, nearest
 from neurodev.jit import kernel
+from neurodev.learn.core.doors import divisor
 from neurodev.learn.core.layer import Vector, Weights
 from neurodev.params import number, param
 from neurodev.registry import Registered, registered
@@ -105,7 +106,9 @@ class _Checked(Optimiser, word=False):
                 raise ParameterError(f"{who} has no {name!r}{nearest(name, known)}; it has {known}")
             if name == "steps":
                 value = _whole_steps(value)
-            elif name in vars(self) and name != "rate":  # which is looked at with every step
+            elif name in vars(self) and name == "rate":  # 0 is in order while it learns
+                value = value if type(value) is int and value >= 0 else number(value, "the optimiser's rate", low=0.0)
+            elif name in vars(self):
                 made = type(self)(**{**{k: getattr(self, k) for k in known}, "rate": 1.0, name: value})
                 value = getattr(made, name)
         object.__setattr__(self, name, value)
@@ -173,7 +176,7 @@ class Adam(_Checked):
     rate: float = param(1e-3, above=0.0, source="Kingma & Ba 2015")
     b1: float = param(0.9, low=0.0, high=1.0, source="Kingma & Ba 2015")
     b2: float = param(0.999, low=0.0, high=1.0, source="Kingma & Ba 2015")
-    epsilon: float = param(1e-8, low=0.0, source="Kingma & Ba 2015")
+    epsilon: float = param(1e-8, above=0.0, source="Kingma & Ba 2015")
     decay: float = param(0.0, low=0.0, source="free")
     decoupled: bool = param(False, source="free")
     steps: int = 0
@@ -182,6 +185,7 @@ class Adam(_Checked):
         _check(self)
         self.steps = params.whole(self.steps, "steps", 0)
         _below_one(self, "b1", "b2")
+        divisor(self.epsilon, "Adam.epsilon", cure="where a gradient is 0, so are both moments, and 0 / 0 is no step")
 
     def step(self, parameters: Iterable[Weights | Vector], factor: float = 1.0) -> None:
         """Move all parameters; `factor` is the schedule's."""
@@ -234,5 +238,5 @@ def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
 @registered("schedule")
 def staircase(every: float, factor: float = 0.1) -> Schedule:
     """Times `factor` after each share `every` of the run."""
-    every, factor = number(every, "every", above=0.0, high=1.0), number(factor, "factor", low=0.0)
+    every, factor = divisor(every, "every", high=1.0), number(factor, "factor", low=0.0)
     return lambda progress: factor ** math.floor(progress / every + 1e-12)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,8 @@ from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.doors import takes
-from neurodev.learn.core.layer import Counters, Weights
+from neurodev.learn.core.layer import Counters
 from neurodev.learn.core.spikes import at_steps
-from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.training import alarms, closed, description, door
@@ -39,23 +37,22 @@ from neurodev.learn.training.optim import Optimiser as OptimiserBase
 from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.series import series
+from neurodev.learn.training.structured import Structured
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import flag, number, one_of, whole
+from neurodev.params import flag, number, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
 from neurodev.structure.cause import Causes
-from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog
-from neurodev.structure.plan import Applied, Plan, apply, merge
 from neurodev.units import day
 
 I8 = NDArray[np.int64]
 TEST_BATCHES = 10  # batches that are tested at a time
 
 
-class Trainer(closed.Closed):
+class Trainer(Structured):
     """Trains a model on a data set.
 
     Parameters
@@ -269,156 +266,7 @@ class Trainer(closed.Closed):
                 y = at_steps(y, kept)
         return y
 
-    # ------------------------------------------------------------------ structure
-
-    def propose(self, name: str, plans: Sequence[Plan]) -> Applied:
-        """Merge and apply plans on a weight tensor now, and log them at this step.
-
-        Newborn synapses, and dead ones that must not move, lose their gradient and the moments of the optimiser.
-        """
-        table = self.tensor(name).table
-        door.check_plans(plans)
-        for plan in plans:
-            self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
-            self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
-        merged = merge(list(plans), table, single_contact=True)
-        gone = merged.plan.deaths
-        done = apply(table, merged, tick=self.step, life=self.life, log=self.logs[name])
-        if done.n_born or done.n_died:
-            self.births[name][0] += done.n_born
-            self.births[name][1] += done.n_died
-            if isinstance(table, DenseTable):  # the sparse table does so by itself
-                still = not any(m.dead == "move" for m in self.methods)
-                fresh = np.concatenate([done.slots, gone]) if still else done.slots
-                for column in table.column_names:
-                    if column != "theta":
-                        table.column(column)[fresh] = 0
-        return done
-
-    def begin_with(self, name: str, alive: NDArray[np.bool_] | None = None, storage: str | None = None) -> None:
-        """Structure and storage of a weight tensor before training; for `Method.prepare` only.
-
-        Parameters
-        ----------
-        alive : (n_source, n_target) bool, optional
-            Which synapses exist.  The weights of the others are divided among them: their standard deviation
-            grows with ``1 / sqrt(density)``, as it does where a layer is drawn sparse.
-        storage : {"dense", "hidden", "sparse"}, optional
-        """
-        w = self.tensor(name)
-        if self._begun is None:
-            raise StudyError(
-                f"begin_with({name!r}) is for Method.prepare alone: later, structure changes through propose"
-            )
-        if self._by is not None:
-            first = self._begun.setdefault(name, self._by.name)
-            if first != self._by.name:
-                raise StudyError(
-                    f"{first} and {self._by.name} exclude each other: both set the structure that {name!r} begins with"
-                )
-        if alive is not None:
-            alive = door.check_alive(alive, (w.table.n_source, w.table.n_target))
-            dense = stored(w.table, "dense")
-            assert isinstance(dense, DenseTable)
-            if (alive & (dense.grid(dense.alive)[:, : dense.n_target] == 0)).any():
-                who = "a method" if self._by is None else self._by.name
-                raise StudyError(
-                    f"{who} draws the structure of {name!r} itself, but it has lost synapses already: build it with "
-                    "density=1, or take a model that was not pruned"
-                )
-            dense.keep_only(alive)
-            dense.weight *= dense.weight.dtype.type(np.sqrt(alive.size / max(int(alive.sum()), 1)))
-            w.table = dense
-        self.store(name, storage if storage is not None else "hidden" if w.hidden else "dense")
-
-    def store(self, name: str, storage: str) -> None:
-        """Change how a weight tensor is stored; identities, moments and values go along."""
-        w, twin = self.tensor(name), self.workers.twin.weights_of()[name]
-        one_of(storage, "storage", ("dense", "hidden", "sparse"))
-        hidden = storage == "hidden"
-        table = stored(w.table, storage)
-        if table is not w.table or hidden != w.hidden:
-            w.put(table, hidden)
-        if twin is not w:
-            twin.put_like(w)
-
-    def watch(self, layer: str, look: Callable[[Any, Any], Any] | None) -> None:
-        """Have ``look(x, y)`` called at every training call of a layer; see `watched`."""
-        who = "this method" if self._by is None else self._by.name
-        door.check_watch(self.model, layer, who)
-        door.check_look(look)
-        if look is not None and self._watching.setdefault(layer, who) != who:
-            raise StudyError(
-                f"{self._watching[layer]} and {who} exclude each other: both watch {layer!r}, which one can"
-            )
-        for model in self.models():
-            next(one for one in model.layers() if one.name == layer).watch = look
-
-    def watched(self, layer: str) -> list[Any]:
-        """What `watch` returned in this step, in the order of the batch; forgotten afterwards."""
-        door.check_watch(self.model, layer, "this method")
-        out: list[Any] = []
-        for model in self.models():
-            one = next(one for one in model.layers() if one.name == layer)
-            out += one.watched
-            one.watched = []
-        return out
-
-    def probe(self, name: str) -> None:
-        """Have this step add up the gradient of every pair of a weight tensor; see `probed`."""
-        self.tensor(name)
-        for model in self.models():
-            w = model.weights_of()[name]
-            w.probe = np.zeros((w.table.n_source, w.table.n_target), dtype=w.table.weight.dtype)
-
-    def probed(self, name: str) -> NDArray[Any]:
-        """(n_source, n_target) gradients asked for by `probe`; forgotten afterwards."""
-        self.tensor(name)
-        parts = []
-        for model in self.models():
-            w = model.weights_of()[name]
-            if w.probe is None:
-                raise StudyError(f"probed({name!r}) without probe({name!r}) before the forward pass of this step")
-            parts.append(w.probe)
-            w.probe = None
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
-
-    def models(self) -> list[Sequential]:
-        """The model and, where there is one, the replica that works on the second half of each batch."""
-        twin = self.workers.twin
-        return [self.model] if twin is self.model else [self.model, twin]
-
-    def share(self, layer: str, key: str) -> None:
-        """Give the replica the parameter that a method has added to a layer."""
-        door.check_watch(self.model, layer, "this method")
-        door.check_parameter(self.model, layer, key)
-        mine, *others = (next(one for one in m.layers() if one.name == layer) for m in self.models())
-        for other in others:
-            other.parameters[key] = mine.parameters[key].replica()
-
-    @property
-    def skip_update(self) -> bool:
-        """Former way of a method to leave out the update of a step: `Method.after_backward` now returns True."""
-        return self._skip
-
-    @skip_update.setter
-    def skip_update(self, skip: bool) -> None:
-        warnings.warn("return True from after_backward in place of skip_update", DeprecationWarning, stacklevel=2)
-        self._skip = bool(skip)
-
-    def clear_gradients(self) -> None:
-        """Set all gradients to 0, those of the replica too."""
-        self.workers.clear()
-
-    def _hold_the_dead(self) -> None:
-        """Absent synapses that must not move get no gradient."""
-        if any(m.dead == "move" for m in self.methods):
-            return
-        for w in self.weights().values():
-            table = w.table
-            if isinstance(table, DenseTable) and not w.hidden and table.n_synapse < table.n_source * table.n_target:
-                gradient = w.gradient
-                gradient *= table.alive
+    # ------------------------------------------------------------------ where it stands
 
     @property
     def life(self) -> float:
@@ -433,14 +281,6 @@ class Trainer(closed.Closed):
     def _schedule_share(self) -> float:
         shares = [x for m in self.methods if (x := m.progress(self)) is not None]
         return shares[0] if shares else self.progress_share
-
-    def weights(self) -> dict[str, Weights]:
-        """The weight tensors by name."""
-        return self.model.weights_of()
-
-    def tensor(self, name: str) -> Weights:
-        """The weight tensor of a name; an unknown one is a StudyError, with the nearest."""
-        return door.tensor(self.weights(), name)
 
     # ------------------------------------------------------------------ running
 
@@ -500,7 +340,7 @@ class Trainer(closed.Closed):
             cuts = range(0, some.size, self.batch)
             settle(self.model, (self._input(some[a : a + self.batch], epoch=self.epoch) for a in cuts))
         test = self.evaluate()
-        self.epoch += 1
+        vars(self)["epoch"] += 1
         found = series(self, done, test, counters, seconds)
         self.alarms.look(self.epoch, counters)
         self.history.append(Epoch(self.epoch, found))
@@ -546,7 +386,7 @@ class Trainer(closed.Closed):
             self.clear_gradients()
         else:
             self.optimiser.step(self.model.parameters_of(), self._factor)
-        self.step += 1
+        vars(self)["step"] += 1
         for m in self.methods:
             m.after_step(self)
         return done
@@ -582,8 +422,8 @@ class Trainer(closed.Closed):
             samples = np.arange(a, min(a + TEST_BATCHES * self.batch, y.size))
             out = scores[a : a + samples.size]
             done.add(self.workers.run(lambda ids: self._encode(x, ids, -2), samples, y[samples], False, out))
-        self.evaluated = self._counters()
-        self.confusion = confusion(y, scores.argmax(axis=1), self.data.n_class)
+        told = confusion(y, scores.argmax(axis=1), self.data.n_class)
+        vars(self).update(evaluated=self._counters(), confusion=told)
         return done
 
     def _counters(self) -> dict[str, Counters]:
