@@ -12,7 +12,7 @@ from neurodev.engine.loop.queue import gather, pop_crossing, push_crossing
 from neurodev.engine.loop.state import FIELDS, N_AGENDA, N_CROSSING
 from neurodev.engine.loop.views import clock_of, queue_of
 from neurodev.errors import BuildError, Status
-from neurodev.jit import address, kernel
+from neurodev.jit import kernel
 
 
 @kernel
