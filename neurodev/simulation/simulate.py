@@ -144,7 +144,11 @@ class Simulation:
         ]
         parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
         self._foreign = foreign(*parts)
-        f.set_item("provenance", environment() | {"seed": net.seed, "study": study, "sources": self._foreign})
+        f.set_item(
+            "provenance",
+            environment()
+            | {"seed": net.seed, "study": study, "sources": self._foreign, "threads": s.engine.parts.threads},
+        )
         f.set_item("network", net.describe())
         f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
         f.set_item("causes", list(s.causes.words))
