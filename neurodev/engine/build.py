@@ -11,7 +11,7 @@ from scipy.special import pdtr
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
-from neurodev.engine.loop.background import CHUNK, GUIDE
+from neurodev.engine.loop.background import CHUNK, GENTLE, GUIDE
 from neurodev.engine.loop.state import (
     N_BUDGET,
     N_COUNTER,
@@ -62,7 +62,7 @@ _LONGEST_WINDOW = 16.0  # ms
 EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
 BLOCK = 1.0  # ms: how far ahead crossings are noted, and background is drawn
 # measured on Brunel's network (tests/benchmarks): of a block's background in the span from reset to threshold
-SHARE_OF_SPAN = 0.1
+SHARE_OF_SPAN = 0.04
 MOST_PARTS, SYNAPSES_A_ROW = 64, 100  # parts, and synapses of a mean row that are left to each
 MOST_LISTS = 1 << 14  # neurons whose background is kept in order within a block; of more it is drawn each time
 FEWEST_IN_BLOCK, MOST_IN_BLOCK = 2.0, 24.0  # events of one neuron that are worth a block, and that are drawn fast
@@ -243,6 +243,7 @@ def block_windows(network: Network, window: float, neurons: Neurons) -> float:
             values = p.model.expand(p.n, p.name)
             span = float(np.min(values["threshold"] - values["reset"]))
             length = min(length, max(SHARE_OF_SPAN * span / (rate * b.weight), FEWEST_IN_BLOCK / rate))
+            length = min(length, GENTLE * float(np.min(values["tau"])))
     if length >= window:
         return max(1.0, float(round(length / window)) if not network.backgrounds else np.floor(length / window))
     return float(0.5 ** min(np.ceil(np.log2(window / length)), 20.0))
