@@ -76,6 +76,16 @@ def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
     return a.astype(np.int64)
 
 
+def part_of(unit: I8, n: int, parts: int) -> I8:
+    """Which of `parts` equal shares of `n` units each belongs to; neighbours stay together."""
+    return unit * parts // n
+
+
+def part_bounds(n: int, parts: int) -> I8:
+    """(parts + 1,): share k holds the units from ``bounds[k]`` up to ``bounds[k + 1]`` (see `part_of`)."""
+    return -(-np.arange(parts + 1, dtype=np.int64) * n // parts)
+
+
 def _finite(weight: ArrayLike, n: int, kind: type) -> Floats:
     """Weights of `n` synapses, (n,), from one or as many."""
     given = np.asarray(weight)
@@ -122,9 +132,10 @@ class Table:
         uids: UidSource,
         column_type: type = np.float64,
         weight_type: type = np.float64,
+        parts: int = 1,
     ):
         self.column_type, self.weight_type = column_type, weight_type
-        self.n_source, self.n_target = int(n_source), int(n_target)
+        self.n_source, self.n_target, self.parts = int(n_source), int(n_target), int(parts)
         self.delays: F8 = np.asarray(delays, dtype=np.float64)
         if self.delays.ndim != 1 or not 1 <= self.delays.size <= 64:
             raise ParameterError(f"delays must be a list of 1 to 64 lanes, got {self.delays.size}: use a wider step=")
@@ -189,6 +200,8 @@ class Table:
         uids: UidSource | None = None,
         column_type: type = np.float64,
         weight_type: type = np.float64,
+        alike: bool = False,
+        parts: int = 1,
     ) -> Table:
         """Make a table from lists of synapses.
 
@@ -197,6 +210,11 @@ class Table:
         source, target, lane : (n_synapse,) int
             Local indices; rows keep the given order.
         weight : (n_synapse,) or scalar, mV, signed
+        alike : bool
+            Keep one weight for all synapses, until a synapse is born or dies: `weight` is then a view that cannot be
+            written to (`own_weights` makes it an array).
+        parts : int
+            Rows are kept apart by the part of the targets that they lead to (`part_of`).
 
         Raises
         ------
@@ -204,7 +222,7 @@ class Table:
             Where an index is no whole number or out of range, or a weight is not finite.
         """
         uids = uids if uids is not None else UidSource()
-        table = cls(n_source, n_target, delays, columns, uids, column_type, weight_type)
+        table = cls(n_source, n_target, delays, columns, uids, column_type, weight_type, parts)
         s, t, k = (
             whole_numbers(f"{name} indices", a, n)
             for name, a, n in (
@@ -215,7 +233,7 @@ class Table:
             if a.shape != s.shape:
                 raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
         w = _finite(weight, s.size, weight_type)
-        row = k * table.n_source + s
+        row = table._row_of(s, t, k)
         length = np.bincount(row, minlength=table.n_row).astype(np.int64)
         room = _room(length) if columns else length
         start = np.concatenate([[0], np.cumsum(room)])
@@ -226,6 +244,8 @@ class Table:
         first = table.uids.take(s.size)
         store.fill(row, t, np.ascontiguousarray(w), np.uint64(first), float(born), table.rows, table.slot_arrays)
         table.n_synapse = int(s.size)
+        if alike and s.size:
+            table.weight = np.broadcast_to(w[:1].copy(), (table.capacity,))
         return table
 
     @property
@@ -235,8 +255,14 @@ class Table:
 
     @property
     def n_row(self) -> int:
-        """Number of rows, ``n_lane * n_source``."""
-        return self.n_lane * self.n_source
+        """Number of rows, ``parts * n_lane * n_source``."""
+        return self.parts * self.n_lane * self.n_source
+
+    def _row_of(self, source: I8, target: I8, lane: I8) -> I8:
+        """The row of a synapse."""
+        if self.parts == 1:
+            return lane * self.n_source + source
+        return (part_of(target, self.n_target, self.parts) * self.n_lane + lane) * self.n_source + source
 
     @property
     def capacity(self) -> int:
@@ -253,7 +279,19 @@ class Table:
     @property
     def slot_arrays(self) -> Slots:
         """All arrays of slots, for kernels; not to be kept across births."""
+        self.own_weights()
         return Slots(self.post, self.weight, self.row, self.pos_in, self.uid, self.born, self.f)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all synapses have one weight, of which one copy is kept."""
+        return not self.weight.flags.writeable
+
+    def own_weights(self) -> None:
+        """Give every synapse a weight of its own, if they share one."""
+        if self.alike:
+            self.weight = self.weight.copy()
+            self.version += 1
 
     @property
     def in_lists(self) -> InLists:
@@ -300,7 +338,7 @@ class Table:
 
     def lane(self, slots: I8) -> I8:
         """Delay lane of each slot."""
-        return self.row[slots].astype(np.int64) // self.n_source
+        return self.row[slots].astype(np.int64) // self.n_source % self.n_lane
 
     def slot_of(self, uids: ArrayLike) -> I8:
         """Slots of living synapses by uid; -1 where a uid is not alive.
@@ -447,7 +485,7 @@ class Table:
         self.ensure_in_lists()
         n = int(source.size)
         first = self.uids.take(n)
-        row = lane * self.n_source + source
+        row = self._row_of(source, target, lane)
         done = 0
         ends = np.array([self.pool_end, self.in_end], dtype=np.int64)
         while True:
