@@ -397,7 +397,7 @@ def _interrupted(path: Any) -> str:
 def _bring(command: str) -> None:
     """Import what a command stands on; signals wait, as other packages' imports do not outlive an interrupt."""
     with Patience():
-        for name in ("studies.blame", *_STANDS_ON.get(command, ())):
+        for name in _STANDS_ON.get(command, ()):
             import_module(f"neurodev.{name}")
 
 
@@ -420,7 +420,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read our words has enough of them
         return 1
     except Exception as e:
-        from neurodev.studies import blame
+        from neurodev import blame
 
         ours = isinstance(e, (NeurodevError, OSError, MemoryError))
         if not ours and not blame.place_of(e):

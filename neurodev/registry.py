@@ -27,6 +27,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from neurodev.blame import place_of
 from neurodev.errors import NeurodevError, ParameterError, nearest, shown
 
 T = TypeVar("T")
@@ -281,7 +282,9 @@ def _from_here() -> Iterator[None]:
 
 
 def _where(error: BaseException) -> str:
-    """File and line of an error, for messages."""
+    """File and line of an error, for messages: in the user's own module, if the error passed through it."""
+    if theirs := place_of(error):
+        return f" ({theirs})"
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)

@@ -15,7 +15,7 @@ from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
-from neurodev.params import check_memory, flag, number, one_of, param, whole
+from neurodev.params import a_name, check_memory, flag, number, one_of, param, whole
 from neurodev.registry import Spoken, spoken, word_of
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
@@ -57,13 +57,6 @@ def _check_count(n: object, what: str) -> int:
     count = whole(n, f"n, the size of population {what!r},", 1, _MOST, cure="a population needs at least 1 cell")
     check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
     return count
-
-
-def _check_name(name: Any) -> str:
-    """A name that is a word: it becomes part of names in the run file, and is written and drawn."""
-    if not isinstance(name, str) or not name or not name.replace("_", "a").isalnum():
-        raise ParameterError(f"name must be a word of letters, digits and _, got {shown(name)}")
-    return str(name)
 
 
 def _check_numbers(value: Any, argument: str) -> Any:
@@ -315,7 +308,7 @@ class Network:
                 f"{shown(model)}"
             )
         inhibitory = flag(inhibitory, "inhibitory")
-        role = _check_name(name) if name is not None else self._role(model, inhibitory)
+        role = a_name(name, word=True) if name is not None else self._role(model, inhibitory)
         n = _check_count(n, role)
         room = whole(room, f"room of {role!r}", 0, _MOST)
         check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
@@ -437,7 +430,7 @@ class Network:
             raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
         multapses, signed = flag(multapses, "multapses"), flag(signed, "signed")
         weight = self._weight(source, weight, spines, signed)
-        label = _check_name(name) if name is not None else f"{source.name}_{target.name}"
+        label = a_name(name, word=True) if name is not None else f"{source.name}_{target.name}"
         if label in self.projections or label in self.populations:
             kind = "projection" if label in self.projections else "population"
             raise BuildError(f"there is already a {kind} named {label!r}; give another name=")

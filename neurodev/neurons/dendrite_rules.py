@@ -57,7 +57,6 @@ END, SIZE = 2, 3  # columns of `places`, after the constants of E and I
 BILINEAR, TWO_LAYER, PLATEAU = 1, 2, 3
 KIND = N_VALUE  # columns of the table of classes, after those of all currents: which dendrite, and its numbers
 NUMBERS = KIND + 1
-N_BRANCHED = NUMBERS + WIDTH
 
 
 @rule

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurodev.plot.door import drawn
 from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, POPULATIONS, ROSE, SOFT, legend, new_figure, plain
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 HUES = (BLUE, ORANGE, *POPULATIONS[2:], ROSE, AMBER, INK)
 
 
+@drawn()
 def figure(protocol: Any) -> Figure:
     """All panels of a protocol side by side.
 
@@ -41,6 +43,7 @@ def figure(protocol: Any) -> Figure:
     return fig
 
 
+@drawn()
 def draw_panel(ax: Any, panel: Any) -> None:
     """One panel: points, lines and squares, with the largest deviation in the corner of the title."""
     tested = [c for c in panel.curves if not np.isnan(c.error)]
@@ -75,6 +78,7 @@ def draw_panel(ax: Any, panel: Any) -> None:
     legend(ax)
 
 
+@drawn()
 def clear_legend(ax: Any) -> None:
     """Where the best place for the legend still lies on data, make room above them."""
     box = ax.get_legend() and ax.get_legend().get_window_extent()
@@ -87,6 +91,7 @@ def clear_legend(ax: Any) -> None:
         ax.get_legend().set_loc("upper right")
 
 
+@drawn()
 def draw_bands(ax: Any, panel: Any) -> None:
     """Numbers against their bands, one a row: the shaded part is what is accepted."""
     plain(ax, panel.title, panel.x_label, "")

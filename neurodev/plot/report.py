@@ -12,6 +12,7 @@ import numpy as np
 from neurodev.errors import ParameterError
 from neurodev.moved import names_of
 from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
+from neurodev.plot.door import developed, drawn
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import interventions, new_figure, svg
 from neurodev.structure.duration import lasting, moment
@@ -55,12 +56,14 @@ def _when(day: float, end: float) -> str:
     return f"on day {day:.0f}" if end >= 1.0 else f"after {lasting(day)}"
 
 
+@developed
 def structured(run: RunLike) -> list[str]:
     """The projections on spines, and those without of which synapses were born or died."""
     every = [q["name"] for q in run.network["projections"]]
     return [name for name in every if name in run.plastic or run.log.batch(name).uid.size]
 
 
+@developed
 def sentence(run: RunLike, control: RunLike | None = None) -> str:
     """What became of the structure of a run, in a sentence or two for each projection, beside a control.
 
@@ -236,6 +239,7 @@ def _comparable(run: RunLike, control: RunLike) -> None:
         )
 
 
+@drawn()
 def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 

@@ -6,6 +6,7 @@ import html
 from pathlib import Path
 
 from neurodev.plot import evolution, life, training
+from neurodev.plot.door import trained
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
 from neurodev.structure.run_like import RunLike
@@ -70,6 +71,7 @@ def _table(run: RunLike) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
+@trained
 def write(run: RunLike, path: str | Path) -> Path:
     """Write the report of a run of training as one HTML page that needs nothing else.
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, shown
+from neurodev.errors import ParameterError
 from neurodev.structure.cause import cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
-from neurodev.structure.table import Table, whole_numbers
+from neurodev.structure.table import Table, listed, whole_numbers
 
 B1 = NDArray[np.bool_]
 I8 = NDArray[np.int64]
@@ -35,15 +35,11 @@ def _u1() -> U1:
 
 def _numbers(what: str, values: Any, n: int, kind: type) -> NDArray[Any]:
     """One number for each of `n` events, or none at all."""
-    try:
-        a = np.asarray(values)
-    except ValueError:
-        raise ParameterError(f"{what} must be a list of numbers, got {shown(values, 60)}") from None
-    if a.ndim != 1 or (a.size and a.dtype.kind not in "iuf"):
-        raise ParameterError(f"{what} must be a list of numbers, got {a.dtype} of shape {a.shape}")
+    a = listed(what, values, "numbers", "iuf")
     if a.size not in (0, n):
         raise ParameterError(f"{what} needs one value for each of {n}, got {a.size}")
-    return a.astype(kind, copy=False)
+    found: NDArray[Any] = a.astype(kind, copy=False)
+    return found
 
 
 def _check_deaths(plan: Plan | NeuronPlan, who: str, what: str, n: int) -> None:

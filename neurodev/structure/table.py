@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import B1, F8, I8, U4, Floats
+from neurodev.arrays import B1, F8, I8, U4, Array, Floats
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.structure import store
 from neurodev.structure.index import UidIndex, as_uids
@@ -51,6 +51,24 @@ class UidSource:
         return first
 
 
+def listed(what: str, values: Any, wanted: str, kinds: str) -> Array:
+    """A list as an array (m,) of numbers of some kinds (NumPy's letters), called `wanted`.
+
+    Raises
+    ------
+    ParameterError
+        For what is no such list.
+    """
+    try:
+        a = np.asarray(values)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{what} must be a list of {wanted}, got {shown(values, 60)}") from None
+    if a.ndim != 1 or (a.size and a.dtype.kind not in kinds):
+        cure = ": np.flatnonzero(mask) lists what a mask marks" if a.dtype == np.bool_ else ""
+        raise ParameterError(f"{what} must be a list of {wanted}, got {a.dtype} of shape {a.shape}{cure}")
+    return a
+
+
 def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
     """Indices below `n` as an array, (m,).
 
@@ -64,16 +82,11 @@ def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
     ParameterError
         For what is no list of whole numbers in [0, n): a mask, floats, a table of them.
     """
-    try:
-        a = np.asarray(values)
-    except ValueError:
-        raise ParameterError(f"{what} must be a list of whole numbers, got {shown(values, 60)}") from None
-    if a.ndim != 1 or (a.size and a.dtype.kind not in "iu"):
-        cure = ": np.flatnonzero(mask) lists what a mask marks" if a.dtype == np.bool_ else ""
-        raise ParameterError(f"{what} must be a list of whole numbers, got {a.dtype} of shape {a.shape}{cure}")
+    a = listed(what, values, "whole numbers", "iu")
     if a.size and (a.min() < 0 or a.max() >= n):
         raise ParameterError(f"{what} must lie in [0, {n}), got {a.min()}..{a.max()}")
-    return a.astype(np.int64)
+    found: I8 = a.astype(np.int64)
+    return found
 
 
 def part_of(unit: I8, n: int, parts: int) -> I8:

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from neurodev import registry, rng
+from neurodev import blame, registry, rng
 from neurodev.errors import NeurodevError, ParameterError, RunFileError, StudyError, nearest
 from neurodev.registry import Kinds
-from neurodev.studies import blame, writing
+from neurodev.studies import writing
 from neurodev.studies.lines import lines_of
 from neurodev.studies.quantities import quantity, units_of
 from neurodev.writing import printable

@@ -7,7 +7,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-_OURS = Path(__file__).resolve().parents[1]
+_OURS = Path(__file__).resolve().parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(k)).resolve() for k in ("stdlib", "platstdlib", "purelib", "platlib"))
 _IN_NUMBA = re.compile(r'File "([^"<]+)", line (\d+)')
 
