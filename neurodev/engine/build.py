@@ -315,7 +315,7 @@ def _signs(q: Projection, together: bool) -> tuple[int, ...]:
 
 
 def make_lanes(projections: list[Projection], tables: list[Table], together: bool) -> Lanes:
-    """One lane for each projection and delay, inhibition first: of equal times, the first lane comes first.
+    """One lane for each projection and delay, inhibition first, then by name: of equal times, the first comes first.
 
     One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
     a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
@@ -323,7 +323,8 @@ def make_lanes(projections: list[Projection], tables: list[Table], together: boo
     """
     population, projection, lane, delay, sign = [], [], [], [], []
     lanes = [(i, one) for i, q in enumerate(projections) for one in _signs(q, together)]
-    for i, one in sorted(lanes, key=lambda x: not (x[1] < 0 or (x[1] == 0 and projections[x[0]].source.inhibitory))):
+    first = lambda i, one: one < 0 or (one == 0 and projections[i].source.inhibitory)  # noqa: E731
+    for i, one in sorted(lanes, key=lambda x: (not first(*x), projections[x[0]].name)):
         q, table = projections[i], tables[i]
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
@@ -388,7 +389,7 @@ def make_queue(n_neuron: int, room: int = 4096) -> Queue:
 def make_background(network: Network, neurons: Neurons) -> Background:
     """One stream for each range of equal rates, those at rest included: their rate may be raised."""
     rate, weight, exponential, first, size, key = [], [], [], [], [], []
-    for i, (p, b) in enumerate(network.backgrounds):
+    for i, (p, b) in enumerate(sorted(network.backgrounds, key=lambda x: (x[0].name, -x[1].weight))):
         check_subclass(b, PoissonInput, f"background of {p.name!r}")
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
         edges = np.flatnonzero(np.diff(rates)) + 1

@@ -54,6 +54,7 @@ from neurodev.engine.loop.state import (
     pack,
 )
 from neurodev.engine.network import Network
+from neurodev.engine.order import projections_in_order
 from neurodev.errors import BuildError, SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
@@ -107,7 +108,8 @@ class Engine:
         self.projections = list(network.projections.values())
         self.sink = sink
         self.uids = UidSource()
-        self.tables = [build.draw_table(network, q, self.uids) for q in self.projections]
+        drawn = {q.name: build.draw_table(network, q, self.uids) for q in projections_in_order(self.projections)}
+        self.tables = [drawn[q.name] for q in self.projections]
         m = build.membranes(self.populations)
         self.v_inf, self.initial_u = m.v_inf, m.initial - m.v_inf
         neurons = build.make_neurons(self.populations, m)
