@@ -1,9 +1,10 @@
 """The order in which things act, whatever the order in which they were declared.
 
 Mechanisms of a place act, and are asked for plans, in the order of the codes of their first causes
-(`neurodev.ours`); those that declare none of ours follow, by name.  Where two of them ask for one death the cause of
-the first is told, and of two births on one pair the first is made.  Populations go by name; projections too, first
-those that use mechanisms: in this order their synapses take their uids, initial ones and newborn ones.
+(`neurodev.ours`); those that declare none of ours follow, by name; who reads a column comes after its owner.  Where two
+of them ask for one death the cause of the first is told, and of two births on one pair the first is made.  Populations
+go by name; projections too, first those that use mechanisms: in this order their synapses take their uids, initial ones
+and newborn ones.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ def _place(m: Mechanism) -> tuple[int, str, str]:
 
 def acting(mechanisms: Sequence[Mechanism]) -> list[Mechanism]:
     """Mechanisms of one place, in the order in which they act."""
-    return sorted(mechanisms, key=_place) if len(mechanisms) > 1 else list(mechanisms)
+    if len(mechanisms) < 2:
+        return list(mechanisms)
+    waiting, out = sorted(mechanisms, key=_place), []
+    while waiting:
+        free = [m for m in waiting if not any(set(m.reads) & set(x.owns) for x in waiting if x is not m)]
+        out.append((free or waiting)[0])  # two that read each other's columns: by their places
+        waiting.remove(out[-1])
+    return out
 
 
 def populations_in_order(populations: Iterable[Population]) -> list[Population]:

@@ -115,6 +115,7 @@ class Reader:
                 self._same(db)
                 return ask(db)
         except (sqlite3.Error, OverflowError, MemoryError, UnicodeError) as e:
+            self._check_beside()
             raise RunFileError(
                 f"{str(self.path)!r} is not a run file, or it was truncated ({e}); get a fresh copy, made after the "
                 "run was sealed or together with its -wal file"
@@ -134,9 +135,20 @@ class Reader:
                 self._held = db
                 yield
         except sqlite3.Error as e:
+            self._check_beside()
             raise RunFileError(f"{str(self.path)!r} cannot be read ({e})") from e
         finally:
             self._held = None
+
+    def _check_beside(self) -> None:
+        """Say of a file that cannot be read that its -wal went away while it was."""
+        beside = Path(f"{self.path.resolve()}-wal")
+        empty = not beside.exists() or beside.stat().st_size == 0  # SQLite makes an empty one where there is none
+        if self._version and self.path.is_file() and empty and head_of(self.path).wal:
+            raise RunFileError(
+                f"{beside.name!r} beside {str(self.path)!r} was moved or removed while the run is written: put it "
+                "back, or wait until the run is sealed, which needs it no more"
+            )
 
     def _query(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._run(lambda db: db.execute(sql, args).fetchall())

@@ -111,12 +111,17 @@ def trainer(
         With file and line, and the nearest valid key.
     """
     check_keys(study, study.table, SECTIONS, ())
+    if study.table.get("kind", "training") != "training":
+        raise StudyError(f'{study.where("kind")}: kind must be "training", or be left out, got {study.table["kind"]!r}')
+    if not isinstance(study.table.get("title", ""), str):
+        raise StudyError(f"{study.where('title')}: title must be a text, got {study.table['title']!r}")
     seed = study.seed if seed is None else seed
     train = _train(study)
     data = dataset(study) if data is None else data
     given = _section(study, "network", "fully_connected")
     make = kind_of(study, given, "network", ("network",))
-    model, _ = _made(study, "network", given, ("network",), seed=seed, **_ends(make, given, data))
+    ends = _ends(make, given, data) | ({} if "seed" in given else {"seed": seed})
+    model, _ = _made(study, "network", given, ("network",), **ends)
     makers = [make, kind_of(study, _section(study, "data", "digits"), "data set", ("data",))]
     parts = {}
     for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):
