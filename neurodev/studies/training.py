@@ -69,12 +69,16 @@ def dataset(study: Study) -> Dataset:
 
     Without ``draw`` they are those of the study's own seed, also where it is trained with others.
 
-    A path that does not exist is looked for under the folder named by NEURODEV_DATA.
+    A path that does not exist is looked for beside the study, and under the folder named by NEURODEV_DATA.
     """
     given = _section(study, "data", "digits")
     path = given.get("path")
-    if isinstance(path, str) and not Path(path).exists() and os.environ.get("NEURODEV_DATA"):
-        given["path"] = str(Path(os.environ["NEURODEV_DATA"]) / path)
+    if isinstance(path, str) and not Path(path).exists():
+        beside, data = Path(study.path).parent / path, os.environ.get("NEURODEV_DATA")
+        if beside.exists():
+            given["path"] = str(beside)
+        elif data:
+            given["path"] = str(Path(data) / path)
     n, n_test = given.get("train"), given.get("test")
     for key, value in (("train", n), ("test", n_test)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import neurodev as nd
@@ -89,3 +90,25 @@ def test_a_senseless_value_is_refused_before_anything_is_written(
     said = capsys.readouterr().err
     assert SENSELESS[setting] in said and "Traceback" not in said and "TypeError" not in said
     assert not any(tmp_path.iterdir())
+
+
+def test_a_study_may_be_started_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data are found beside it, its run lies beside it, and nothing is left where one stood."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir(), elsewhere.mkdir()
+    (home / "data").mkdir()
+    draw = np.random.default_rng(1)
+    for part, n in (("train", 20), ("t10k", 10)):
+        pixels, labels = draw.integers(0, 256, (n, 4, 4), dtype=np.uint8), np.arange(n, dtype=np.uint8) % 10
+        for kind, a in (("images-idx3", pixels), ("labels-idx1", labels)):
+            head = bytes([0, 0, 8, a.ndim]) + b"".join(k.to_bytes(4, "big") for k in a.shape)
+            (home / "data" / f"{part}-{kind}-ubyte").write_bytes(head + a.tobytes())
+    (home / "s.toml").write_text(
+        '[data]\nkind = "mnist"\npath = "data"\n[encoder]\nkind = "Bernoulli"\nsteps = 3\n'
+        '[network]\nkind = "fully_connected"\nhidden = [8]\n[train]\nepochs = 1\nbatch = 10\n'
+    )
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.delenv("NEURODEV_DATA", raising=False)
+    assert cli.main(["train", "../home/s.toml", "--quiet"]) == 0
+    assert sorted(p.name for p in home.iterdir()) == ["data", "s.sqlite", "s.toml"] and not any(elsewhere.iterdir())
+    nd.Run(home / "s.sqlite").verify()
