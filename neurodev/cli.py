@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -72,7 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
     a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
-    a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
+    a.add_argument(
+        "--threads", type=int, choices=(1, 2),
+        help="the result does not depend on it (default: as the study says, else 2)",
+    )  # fmt: skip
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -168,12 +172,15 @@ def _train(args: Any) -> None:
     each = _seeds(args, s.seed, base)
     for _, path in () if args.resume else each:
         check_new(path, args.overwrite)
+    threads = {"threads": 2} if args.threads is None else {"threads": args.threads}
+    if args.threads is None and "threads" in reading.table_at(s, s.table.get("train", {}), ("train",), "[train]"):
+        threads = {}
     data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
         t = training.trainer(
-            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet,
-            overwrite=args.overwrite,
+            s, path, seed=seed, data=data, resume=args.resume, progress=not args.quiet, overwrite=args.overwrite,
+            **threads,
         )  # fmt: skip
         args.begun = path
         t.fit()
@@ -265,7 +272,9 @@ def _info(args: Any) -> None:
     run = Run(args.run)
     _say(run.info())
     if args.verify:
-        n = run.verify()
+        with warnings.catch_warnings():  # what it says is said below
+            warnings.simplefilter("ignore")
+            n = run.verify()
         whole = "every byte is whole" if run.file.proven else "every page can be read"
         followed = f"the log replays to the final structure: {n} synapses" if run.plastic else whole
         _say(f"  {followed}" + ("" if run.plastic else "; no projection is on spines, so there is no log to replay"))

@@ -385,7 +385,7 @@ def _signs(q: Projection, together: bool) -> tuple[int, ...]:
 
 
 def make_lanes(projections: list[Projection], tables: list[Table], together: bool, part: int = 0) -> Lanes:
-    """One lane of a part for each projection and delay, inhibition first: of equal times, the first lane comes first.
+    """One lane of a part for each projection and delay, inhibition first, then by name: so equal times are ordered.
 
     One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
     a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
@@ -393,7 +393,8 @@ def make_lanes(projections: list[Projection], tables: list[Table], together: boo
     """
     population, projection, lane, delay, sign = [], [], [], [], []
     lanes = [(i, one) for i, q in enumerate(projections) for one in _signs(q, together)]
-    for i, one in sorted(lanes, key=lambda x: not (x[1] < 0 or (x[1] == 0 and projections[x[0]].source.inhibitory))):
+    first = lambda i, one: one < 0 or (one == 0 and projections[i].source.inhibitory)  # noqa: E731
+    for i, one in sorted(lanes, key=lambda x: (not first(*x), projections[x[0]].name)):
         q, table = projections[i], tables[i]
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
@@ -464,7 +465,7 @@ def make_background(network: Network, neurons: Neurons, own: Own, block: float, 
     """Pieces of equal rates and membrane time constants of a part; those at rest are there: a rate may be raised."""
     rate, weight, exponential, ruled, first, local, size, key = [], [], [], [], [], [], [], []
     seen: dict[tuple[object, ...], int] = {}
-    for p, b in network.backgrounds:
+    for p, b in sorted(network.backgrounds, key=lambda x: (x[0].name, -x[1].weight)):
         check_subclass(b, PoissonInput, f"background of {p.name!r}")
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
         begin = int(neurons.first[p.index])

@@ -56,6 +56,7 @@ from neurodev.engine.loop.state import (
 )
 from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
+from neurodev.engine.order import projections_in_order
 from neurodev.engine.parts import Parts, check_threads, physical_cores
 from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
@@ -119,7 +120,10 @@ class Engine(Membranes):
         self.uids = UidSource()
         threads = check_threads(threads)
         n_part = parts or threads or build.part_count(network, physical_cores())
-        self.tables = [build.draw_table(network, q, self.uids, n_part) for q in self.projections]
+        drawn = {
+            q.name: build.draw_table(network, q, self.uids, n_part) for q in projections_in_order(self.projections)
+        }
+        self.tables = [drawn[q.name] for q in self.projections]
         m = build.membranes(self.populations)
         self.v_inf, self.initial_u = m.v_inf, m.initial - m.v_inf
         neurons = build.make_neurons(self.populations, m)

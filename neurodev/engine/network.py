@@ -186,7 +186,7 @@ class Projection(_Part):
         return self.target.model.dendrite if isinstance(self.target.model, NeuronModel) else None
 
     def use(self, *mechanisms: Mechanism) -> Projection:
-        """Let synapse-level mechanisms act on this projection, in this order."""
+        """Let synapse-level mechanisms act on this projection; in which order they are named does not matter."""
         if self._home is not None:
             self._home._open(f"{self.name}.use(...)", self._cures["mechanisms"])
         for m in mechanisms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Any, Self
 
@@ -128,8 +129,20 @@ class Run(Reading):
             If any byte of the file does not fit its checksum.
         InvariantError
             If they differ, naming the projection, the column and a uid.
+
+        Warns
+        -----
+        UserWarning
+            If the file is of a format without checksums, so that nothing proves its bytes.
         """
-        return replay.verify(self)
+        n = replay.verify(self)
+        if not self.file.proven:
+            warnings.warn(
+                f"{str(self.path)!r} is of an older format without checksums: whether its bytes are those written "
+                "cannot be told",
+                stacklevel=2,
+            )
+        return n
 
     # ------------------------------------------------------------------ verdicts
 

@@ -377,13 +377,21 @@ class Simulation:
         s.run_until_spike(stop)
         self._sample(stop)
         while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
-            self._schedule.pop(0)[2].apply(s)
+            self._do(self._schedule.pop(0)[2])
         took = time.perf_counter() - begin
         if took > _SLOW and self._piece > _LEAST_PIECE:
             self._piece /= 2
         elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
             self._piece *= 2
         self._flush_in_time()
+
+    def _do(self, what: Intervention) -> None:
+        """An intervention, now; what it raises says whose it is and when."""
+        try:
+            what.apply(self.simulator)
+        except Exception as e:
+            e.add_note(f"in {type(what).__name__}.apply, at {self.life:g} ms of life")
+            raise
 
     def _stopped(self, why: BaseException) -> BaseException:
         """Seal what there is, and say what became of it; a run that never got going leaves an older one in place."""

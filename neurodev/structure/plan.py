@@ -173,7 +173,9 @@ def _terms(plans: Sequence[Plan], keep: I8) -> dict[str, F4]:
 def merge(
     plans: Sequence[Plan], table: Table, *, single_contact: bool, send: B1 | None = None, receive: B1 | None = None
 ) -> Merged:
-    """Union of the deaths (the first cause in declared order counts), then the births.
+    """Union of the deaths (the cause of the first plan counts), then the births in the order of the plans.
+
+    The engine gives them in an order that does not depend on declaration (`neurodev.engine.order`).
 
     With `single_contact`, a birth on a pair that keeps a living synapse is refused as ``occupied``, a second
     birth on the same pair as ``duplicate``.  `send` (n_source,) and `receive` (n_target,) tell which neurons may have

@@ -115,7 +115,8 @@ class NaiveSimulator:
         self.counts[p.name][i] += 1
         lane = 0  # of equal arrival times, inhibition comes first: by the sign of the synapse
         parts = [(q, one) for q in self.net.projections.values() for one in ((-1, 1) if q.signed else (0,))]
-        for q, one in sorted(parts, key=lambda x: not (x[1] < 0 or (x[1] == 0 and x[0].source.inhibitory))):
+        negative = lambda q, one: one < 0 or (one == 0 and q.source.inhibitory)  # noqa: E731
+        for q, one in sorted(parts, key=lambda x: (not negative(*x), x[0].name)):
             for k, d in enumerate(self.s.tables[q.name].delays):
                 if q.source is p:
                     self.push(t + d, ARRIVAL, (lane, len(self.spikes)), (q, k, i, t, one))
@@ -332,7 +333,7 @@ class NaiveSimulator:
                      if (q.source.name, s["pre"]) in doomed or (q.target.name, s["post"]) in doomed]
             for q in self.net.projections.values()
         }  # fmt: skip
-        for q in self.net.projections.values():
+        for q in sorted(self.net.projections.values(), key=lambda q: q.name):  # newborns take their uids in this order
             if q.mechanisms:
                 self.tick_projection(q, {m.name: m for m in q.mechanisms}, T, life)
             else:
