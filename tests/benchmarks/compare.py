@@ -61,21 +61,6 @@ def main():
             scale = str(args.scale)
             how = ["--json", "--scale", scale, "--threads", str(args.threads)]
             ours.append(run([sys.executable, "-m", "neurodev.cli", "bench", name, *how]))
-                run(
-                    [
-                        sys.executable,
-                        "-m",
-                        "neurodev.cli",
-                        "bench",
-                        name,
-                        "--json",
-                        "--scale",
-                        scale,
-                        "--threads",
-                        str(args.threads),
-                    ]
-                )
-            )
             for p in peers:
                 theirs[p].append(run(command(args.folder, name, p, args.scale)))
         a = np.median([r["seconds"] / (r["simulated_ms"] / 1000) for r in ours])
