@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("name")
     a.add_argument("--json", action="store_true")
     a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
+    a.add_argument("--threads", type=int, default=1, help="of the event loop (default: 1)")
     return p
 
 
@@ -348,7 +349,7 @@ def _ablate(args: Any) -> None:
 def _bench(args: Any) -> None:
     from neurodev.bench import networks as bench  # the module, not a name of the package
 
-    result = bench.run(args.name, args.scale)
+    result = bench.run(args.name, args.scale, args.threads)
     if args.json:
         _say(json.dumps(result))
         return
