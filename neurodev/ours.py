@@ -22,7 +22,7 @@ _ours(
     spine_stage="SpineStage", stdp="STDP", survival="Survival", trophic_factor="TrophicFactor", turnover="Turnover",
 )  # fmt: skip
 _ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth SigmoidGrowth")
-_ours("neuron model", "neurons", alpha="AlphaLIF", glif="GLIF", lif="LIF")
+_ours("neuron model", "neurons", alpha="AlphaLIF", conductance="ConductanceLIF", glif="GLIF", lif="LIF")
 _ours("dendrite", "structure", places="Branches")
 _ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
 _ours("drive", "neurons", drive="Poisson Recorded Regular RetinalWaves SpikeList")

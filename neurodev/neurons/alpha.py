@@ -194,19 +194,25 @@ def first_crossing(x: F8, c: F8, horizon: float, scratch: F8) -> float:
     return -1.0
 
 
-@kernel
-def advance(m: int, i: Int, t: float) -> None:
-    """Bring neuron `i` to `t`; its potential stands still while it is not free."""
-    x, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
+@rule
+def decay(x: F8, c: F8, t: float) -> None:
+    """Bring the currents to `t`."""
     s = t - x[T]
-    if s == 0.0:
-        return
-    if is_free(m, i):
-        x[V] = c[V_INF] + above_rest(x, c, s)
     for k in range(2):
         fade, at = np.exp(-c[RATES + k] * s), FLOW + 2 * k
         x[at], x[at + 1] = (x[at] + x[at + 1] * s) * fade, x[at + 1] * fade
     x[T] = t
+
+
+@kernel
+def advance(m: int, i: Int, t: float) -> None:
+    """Bring neuron `i` to `t`; its potential stands still while it is not free."""
+    x, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
+    if t == x[T]:
+        return
+    if is_free(m, i):
+        x[V] = c[V_INF] + above_rest(x, c, t - x[T])
+    decay(x, c, t)
 
 
 @model_rule
@@ -259,8 +265,9 @@ def event(m: int, i: Int, b: int, c: int, none: float, t: float) -> int:
 @model_rule
 def reset(m: int, i: Int, b: int, c: int, none: float, t: float) -> int:
     """V = V_reset; currents go on."""
-    advance(m, i, t)
-    cells_of(m)[i, V] = classes_of(m)[kinds_of(m)[i], RESET]
+    x, p = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
+    decay(x, p, t)
+    x[V] = p[RESET]
     return 0
 
 

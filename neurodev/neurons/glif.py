@@ -69,18 +69,23 @@ def potential_after(m: int, i: Int, s: float) -> float:
     return c[V_INF] + value_of_sum(x[V] - c[V_INF], x[CURRENTS:], c[RATES:], N_CURRENT, c[R], s)  # type: ignore[no-any-return]
 
 
+@rule
+def decay(x: F8, c: F8, t: float) -> None:
+    """Bring the currents, and Theta behind them, to `t`."""
+    for k in range(N_TERM):
+        x[CURRENTS + k] *= np.exp(-c[RATES + k] * (t - x[T]))
+    x[T] = t
+
+
 @kernel
 def advance(m: int, i: Int, t: float) -> None:
     """Bring neuron `i` to `t`; its potential stands still while it is not free."""
     x, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
-    s = t - x[T]
-    if s == 0.0:
+    if t == x[T]:
         return
     if is_free(m, i):
-        x[V] = potential_after(m, i, s)
-    for k in range(N_TERM):  # Theta stands behind the currents
-        x[CURRENTS + k] *= np.exp(-c[RATES + k] * s)
-    x[T] = t
+        x[V] = potential_after(m, i, t - x[T])
+    decay(x, c, t)
 
 
 @model_rule
@@ -144,14 +149,10 @@ def event(m: int, i: Int, b: int, c: int, none: float, t: float) -> int:
 @model_rule
 def reset(m: int, i: Int, b: int, c: int, none: float, t: float) -> int:
     """After a spike V goes on from where the spike has put it; otherwise (silence ends) from `reset`."""
-    x = cells_of(m)[i]
-    free_since = x[T]
-    if free_since < t:  # it was held until now: what decays has to catch up, and V has not moved
-        v = x[V]
-        advance(m, i, t)
-        x[V] = v
+    x, p = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
+    decay(x, p, t)
     if x[HELD] == 0.0:
-        x[V] = classes_of(m)[kinds_of(m)[i]][RESET]
+        x[V] = p[RESET]
     x[HELD] = 0.0
     return 0
 
