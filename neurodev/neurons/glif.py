@@ -23,6 +23,7 @@ import numpy as np
 from neurodev.arrays import F8, Int
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, model_rule, rule, view2_f8, view_f8
+from neurodev.neurons.door import LARGEST
 from neurodev.neurons.expsum import SCRATCH, WIDTH, first_crossing_of_sum, value_of_sum
 from neurodev.neurons.model import Column, Membrane, NeuronModel, Rules
 from neurodev.neurons.rules import (
@@ -212,7 +213,9 @@ class GLIF(NeuronModel):
     tau: Any = param(
         20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Mihalas & Niebur 2009"
     )
-    threshold: Any = param(-50.0, unit="mV", high=float("inf"), array=True, source="Mihalas & Niebur 2009")
+    threshold: Any = param(
+        -50.0, unit="mV", low=-LARGEST, high=float("inf"), array=True, source="Mihalas & Niebur 2009"
+    )
     reset: Any = param(-70.0, unit="mV", array=True, source="Mihalas & Niebur 2009")
     rest: Any = param(-70.0, unit="mV", array=True, source="Mihalas & Niebur 2009")
     refractory: Any = param(2.0, unit="ms", clock="spike", low=0.0, array=True, source="free")

@@ -79,6 +79,7 @@ def integrate(cell, arrivals, until, breaks=()):
             middle = np.nextafter(stop, t)  # a drive that changes at `stop` has not changed yet
             f = lambda t, x, flow=flow, middle=middle: flow(min(t, middle), x)
             done = solve_ivp(f, (t, stop), x, rtol=1e-12, atol=1e-12, events=None if held else hit, method="DOP853")
+            assert done.status >= 0 and done.t[-1] > t, done.message
             t, x = done.t[-1], done.y[:, -1]
             if not held and done.t_events[0].size:
                 fire()
@@ -131,3 +132,24 @@ class Linear:
             if weight is not None:
                 x = np.array(self.cell.jump(x, weight, t < free_at), float)
         return np.array(spikes), x
+
+
+def naive(cell, arrivals, until, h=0.002):
+    """Steps of Runge and Kutta's fourth order as in a textbook, crossings by a straight line: near, not exact."""
+    t, x, free_at, spikes, queue = 0.0, np.array(cell.start, float), -1.0, [], sorted(arrivals)
+    for k in range(round(until / h)):
+        while queue and queue[0][0] <= t + 1e-9:
+            x = cell.jump(x, queue.pop(0)[1], t < free_at)
+        a = cell.flow(t, x)
+        b = cell.flow(t + 0.5 * h, x + 0.5 * h * a)
+        c = cell.flow(t + 0.5 * h, x + 0.5 * h * b)
+        d = cell.flow(t + h, x + h * c)
+        new = x + h * (a + 2 * b + 2 * c + d) / 6
+        before, after = cell.over(x), cell.over(new)
+        if t < free_at:
+            new[0] = x[0]
+        elif before < 0 <= after or (after >= 0 and not cell.up):
+            spikes.append(t - h * before / (after - before))
+            new, free_at = np.array(cell.after(new), float), t + cell.refractory
+        t, x = (k + 1) * h, new
+    return np.array(spikes), x

@@ -8,7 +8,7 @@ from scipy.special import gamma, gammainc
 import neurodev as nd
 from neurodev.errors import ParameterError
 from neurodev.neurons.conductance import above_rest, first_crossing
-from tests.neurons.independent import Cell, driven, integrate, spikes_of, trains
+from tests.neurons.independent import Cell, driven, integrate, naive, spikes_of, trains
 
 ARRIVALS = [(2.0, 6.0), (3.5, 12.0), (6.0, -20.0), (8.0, 40.0), (8.0, 16.0), (21.0, 50.0), (22.5, 90.0), (30.0, -67.0)]
 
@@ -33,27 +33,6 @@ def equations(p):
     )  # fmt: skip
 
 
-def naive(p, arrivals, until, h=0.002):
-    """Steps of Runge and Kutta's fourth order as in a textbook; crossings by a straight line: near, not exact."""
-    cell = equations(p)
-    t, x, free_at, spikes, queue = 0.0, np.array(cell.start, float), -1.0, [], sorted(arrivals)
-    for k in range(round(until / h)):
-        while queue and queue[0][0] <= t + 1e-9:
-            x = cell.jump(x, queue.pop(0)[1], False)
-        a = cell.flow(t, x)
-        b = cell.flow(t, x + 0.5 * h * a)
-        c = cell.flow(t, x + 0.5 * h * b)
-        d = cell.flow(t, x + h * c)
-        new = x + h * (a + 2 * b + 2 * c + d) / 6
-        if t < free_at:
-            new[0] = x[0]
-        elif new[0] >= p.threshold:
-            spikes.append(t + h * (p.threshold - x[0]) / (new[0] - x[0]))
-            new[0], free_at = p.reset, t + p.refractory
-        t, x = (k + 1) * h, new
-    return np.array(spikes), x
-
-
 CASES = [
     dict(tau_excitatory=5.0, tau_inhibitory=5.0),
     dict(tau_excitatory=5.0, tau_inhibitory=10.0, initial_excitatory=12.0),
@@ -73,7 +52,7 @@ def test_against_an_integration_and_steps(given):
     assert expected.size >= 2
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(v, end[0], rtol=0, atol=1e-9)
-    near, _ = naive(model, ARRIVALS, 45.0)
+    near, _ = naive(equations(model), ARRIVALS, 45.0)
     np.testing.assert_allclose(near[:4], expected[:4], atol=0.01)
 
 
