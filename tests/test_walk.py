@@ -122,6 +122,17 @@ def in_network(method: str, part: Callable[[Any], dict[str, Any]], **given: Any)
     return bed
 
 
+def by_hand(kind: str, name: str, told: type, fields: tuple[str, ...]) -> Bed:
+    """What is set on a part of a network is looked at as what it is made with."""
+
+    def make() -> Any:
+        part = getattr(World.network(), kind)[name]
+        return lambda **k: [setattr(part, field, value) for field, value in k.items()]
+
+    exact = {"mechanisms": {"empty"}, "model": set(), "delay": MEANT["Any"][0], "signed": set()}
+    return Bed(make, {}, fields, told=told, exact=exact)
+
+
 def network_beds(w: World) -> Beds:
     cell = World.network().populations["e"]
     ends = lambda n: {"source": n.populations["s"], "target": n.populations["e"], "wiring": nd.OneToOne()}
@@ -158,6 +169,10 @@ def network_beds(w: World) -> Beds:
              "signed": False, "weight_precision": "double"},
             exact={"name": {"a word"}, "mechanisms": {"empty"}, "delay": MEANT["Any"][0],
                    "weight": {"zero", "a fraction", "1e18", "empty"}},
+        ),
+        "nd.Population by hand": by_hand("populations", "e", nd.Population, ("model", "inhibitory", "mechanisms")),
+        "nd.Projection by hand": by_hand(
+            "projections", "q", nd.Projection, ("wiring", "delay", "multapses", "branch", "mechanisms", "signed")
         ),
         "Population.use": use("populations", "e", nd.Scaling()),
         "Projection.use": use("projections", "q", nd.Turnover()),
