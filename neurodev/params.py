@@ -492,6 +492,19 @@ def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Calla
     return mark
 
 
+def by_name(
+    rules: Mapping[str, Callable[[Any, str], Any]], **others: Callable[[Any, str], Any]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate as `asks` does: every argument passes the rule of its name; one without a rule cannot be defined."""
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        taken = inspect.signature(function).parameters.values()
+        named = [p.name for p in taken if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        return asks(**{name: others[name] if name in others else rules[name] for name in named})(function)
+
+    return mark
+
+
 def finite(unit: str = "1", **bounds: Any) -> Callable[[Any, str], float]:
     """A rule for `asks`: `number` within bounds."""
     return lambda value, argument: number(value, argument, unit, **bounds)

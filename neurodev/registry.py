@@ -27,7 +27,6 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from neurodev.blame import place_of
 from neurodev.errors import NeurodevError, ParameterError, nearest, shown
 
 T = TypeVar("T")
@@ -283,6 +282,8 @@ def _from_here() -> Iterator[None]:
 
 def _where(error: BaseException) -> str:
     """File and line of an error, for messages: in the user's own module, if the error passed through it."""
+    from neurodev.blame import place_of
+
     if theirs := place_of(error):
         return f" ({theirs})"
     if isinstance(error, SyntaxError) and error.filename:

@@ -48,7 +48,8 @@ def _each(names: str, values: set[str], meaning: str) -> dict[str, tuple[set[str
 
 # where a kind says too little: callable and argument -> what else is accepted, and its meaning
 MORE: dict[str, tuple[set[str], str]] = {
-    **_each("Spines.get uid, Spines.__contains__ uid", set(SENSELESS), "as of a mapping: what is no uid is not there"),
+    **_each("Spines.get default, Spines.get uid, Spines.__contains__ uid",
+            set(SENSELESS), "as of a mapping: what is no uid is not there"),
     **_each("data.Events", set(SENSELESS), "a plain tuple: whoever reads it looks at it (`data.events.checked`)"),
     **_each("nd.param default", set(SENSELESS), "whatever: it is looked at when the class is made"),
     **_each("nd.param low, nd.param high, nd.param above", {"minus infinity"}, "no bound"),
@@ -56,7 +57,8 @@ MORE: dict[str, tuple[set[str], str]] = {
     **_each("Run.columns projection, Run.synapses projection, Training.density tensor, Training.units tensor", {"None"},
             "the first on spines"),
     **_each("Spine.reason value", {"NaN", "minus infinity"}, "no number decided"),
-    **_each("data.Dataset classes", {"ragged", "a mask", "NaN in an array"}, "whatever can be written as a name"),
+    **_each("data.Dataset classes, data.tonic classes", {"ragged", "a mask", "NaN in an array"},
+            "whatever can be written as a name"),
     **_each("SpikeTrains.of trains, nd.Trainer methods, nd.Trainer callbacks, Trainer.propose plans", {"empty"},
             "none of them"),
     **_each("networks.fully_connected hidden", {"empty"}, "no hidden layer"),

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 
 from neurodev.errors import NeurodevError, ParameterError, shown
-from neurodev.params import asks, counted, finite, flag, measured, of_type, or_none
+from neurodev.params import by_name, counted, finite, flag, measured, of_type, or_none
 from neurodev.structure.cause import Causes
 
 P = ParamSpec("P")
@@ -140,10 +140,8 @@ def drawn(**others: Rule) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
-        named = [p.name for p in inspect.signature(function).parameters.values()
-                 if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]  # fmt: skip
-        asked = asks(**{name: others[name] if name in others else RULES[name] for name in named})(function)
-        return _beside(asked) if {"run", "control"} <= {*named} else asked
+        asked = by_name(RULES, **others)(function)
+        return _beside(asked) if {"run", "control"} <= {*inspect.signature(function).parameters} else asked
 
     return mark
 

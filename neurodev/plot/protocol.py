@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurodev.errors import ParameterError
 from neurodev.plot.door import drawn
 from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, POPULATIONS, ROSE, SOFT, legend, new_figure, plain
 
@@ -94,6 +95,8 @@ def clear_legend(ax: Any) -> None:
 @drawn()
 def draw_bands(ax: Any, panel: Any) -> None:
     """Numbers against their bands, one a row: the shaded part is what is accepted."""
+    if not panel.bands:
+        raise ParameterError(f"panel {panel.title!r} has no bands: draw_panel draws it")
     plain(ax, panel.title, panel.x_label, "")
     ax.axvspan(-1.0, 1.0, color="#E7EAEE", zorder=0)
     n = len(panel.curves)
