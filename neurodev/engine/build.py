@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
-from neurodev.engine.loop.background import BATCH
+from neurodev.engine.loop.background import CHUNK, GUIDE
 from neurodev.engine.loop.state import (
-    N_BLOCK_WINDOWS,
     N_BUDGET,
     N_COUNTER,
     N_CROSSING,
@@ -26,6 +26,7 @@ from neurodev.engine.loop.state import (
     Background,
     Clock,
     Lanes,
+    Lists,
     Log,
     Models,
     Neurons,
@@ -57,6 +58,11 @@ _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary i
 LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
 _LONGEST_WINDOW = 16.0  # ms
 EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
+BLOCK = 1.0  # ms: how far ahead crossings are noted, and background is drawn
+# measured on Brunel's network (tests/benchmarks): of a block's background in the span from reset to threshold
+SHARE_OF_SPAN = 0.1
+MOST_LISTS = 1 << 14  # neurons whose background is kept in order within a block; of more it is drawn each time
+FEWEST_IN_BLOCK, MOST_IN_BLOCK = 2.0, 24.0  # events of one neuron that are worth a block, and that are drawn fast
 
 
 @dataclass
@@ -186,20 +192,43 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     return float(max(np.floor(shortest / _GRID), 1.0) * _GRID)
 
 
-def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, together: bool) -> tuple[Clock, int]:
-    """The clock at time 0, and the number of windows in an epoch; `ruled`: some population has rules of its own."""
+def block_windows(network: Network, window: float, neurons: Neurons) -> float:
+    """Windows in a block of time: a whole number, or one over a power of two.
+
+    A block is short where much background falls on membranes that the loop computes: its sum over the block should be
+    a small part of what lies between reset and threshold, so that few neurons must be looked at event by event.
+    """
+    length = BLOCK
+    for p, b in network.backgrounds:
+        rate = float(np.max(b.rate_hz, initial=0.0)) / 1e3
+        length = min(length, MOST_IN_BLOCK / max(rate, 1e-300))
+        if p.model.rules() is None and b.weight > 0.0 and rate > 0.0:
+            values = p.model.expand(p.n, p.name)
+            span = float(np.min(values["threshold"] - values["reset"]))
+            length = min(length, max(SHARE_OF_SPAN * span / (rate * b.weight), FEWEST_IN_BLOCK / rate))
+    if length >= window:
+        return max(1.0, float(round(length / window)) if not network.backgrounds else np.floor(length / window))
+    return 0.5 ** min(np.ceil(np.log2(window / length)), 20.0)
+
+
+def make_clock(
+    network: Network, window: float, neurons: Neurons, fastest: float, ruled: bool
+) -> tuple[Clock, int, int]:
+    """The clock at time 0, and the numbers of windows and blocks in an epoch; `ruled`: a population has rules."""
     n = np.zeros(N_COUNTER, dtype=np.int64)
+    block = block_windows(network, window, neurons)
+    whole = max(1, int(block))
     frame = max(1, int(min(FRAME / (fastest * window), 1 << 40))) if fastest > 0 else 1 << 40
-    block = max(1, round(1.0 / window))
-    n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
+    frame = max(whole, frame // whole * whole)  # the frame moves between two blocks
+    n[N_FRAME_WINDOWS] = frame
     n[N_BUDGET] = np.iinfo(np.int64).max
     n[N_MODELS] = int(ruled)
-    n[N_TOGETHER] = int(together)
+    n[N_TOGETHER] = int(network.together)
     n[N_UNIFORM] = int(neurons.rate.size == 1 and not ruled)
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
-    common = np.lcm(frame if fastest > 0 else 1, block)
+    common = frame if fastest > 0 else whole
     epoch = int(common * max(1, np.ceil(EPOCH / (common * window))))
-    return Clock(np.zeros(N_TIME), np.array([window]), n), epoch
+    return Clock(np.zeros(N_TIME), np.array([window, block * window]), n), epoch, round(epoch / block)
 
 
 RESERVED = frozenset(Slots._fields) | {"weight", "pre", "lane"}  # not for mechanisms to create
@@ -259,6 +288,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
+        alike=np.ndim(q.weight) == 0 and q.spines is None and not q.mechanisms and q.target.model.rules() is None,
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill
@@ -381,32 +411,92 @@ def make_queue(n_neuron: int, room: int = 4096) -> Queue:
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(few), np.zeros(few, u4), np.zeros(few),
         np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
+        *make_inputs(0),
         np.zeros(n_neuron + 1, u4), np.zeros(n_neuron + 1, u4), np.zeros(n_neuron, u4),
     )  # fmt: skip
 
 
-def make_background(network: Network, neurons: Neurons) -> Background:
-    """One stream for each range of equal rates, those at rest included: their rate may be raised."""
-    rate, weight, exponential, first, size, key = [], [], [], [], [], []
-    for i, (p, b) in enumerate(network.backgrounds):
+def make_inputs(room: int) -> tuple[F8, NDArray[np.uint32], F8, NDArray[np.uint32]]:
+    """Room for the background of a block onto neurons with rules."""
+    return np.zeros(room + 1), np.zeros(room + 1, np.uint32), np.zeros(room + 1), np.zeros(room + 2, np.uint32)
+
+
+def make_background(network: Network, neurons: Neurons, block: float) -> Background:
+    """Pieces of equal rates and membrane time constants; those at rest are there: their rate may be raised."""
+    rate, weight, exponential, ruled, first, local, size, key = [], [], [], [], [], [], [], []
+    seen: dict[tuple[object, ...], int] = {}
+    for p, b in network.backgrounds:
         check_subclass(b, PoissonInput, f"background of {p.name!r}")
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
-        edges = np.flatnonzero(np.diff(rates)) + 1
-        for k, piece in enumerate(np.split(np.arange(p.n), edges)):
-            rate.append(rates[piece[0]] * piece.size / 1e3)
+        begin = int(neurons.first[p.index])
+        leak = neurons.rate[neurons.kind[begin : begin + p.n]]
+        edges = np.flatnonzero((np.diff(rates) != 0) | (np.diff(leak) != 0)) + 1
+        # what it is, and how many of the same were there before: not its place in the list
+        what = (p.name, float(b.weight), b.amplitudes, rates.tobytes() if rates.strides != (0,) else float(rates[0]))
+        seen[what] = seen.get(what, -1) + 1
+        stream = rng.key(network.seed, "background", p.name, *(repr(x) for x in what[1:]), seen[what])
+        for piece in np.split(np.arange(p.n), edges):
+            if not piece.size:
+                continue
+            rate.append(rates[piece[0]] / 1e3)
             weight.append(b.weight)
             exponential.append(int(b.amplitudes == "exponential"))
-            first.append(int(neurons.first[p.index]) + int(piece[0]))
+            ruled.append(int(p.model.rules() is not None))
+            first.append(begin + int(piece[0]))
+            local.append(int(piece[0]))
             size.append(piece.size)
-            key.append(rng.key(network.seed, "background", p.name, i, k))
-    n = len(rate)
-    work = np.zeros(BATCH)
-    return Background(
-        np.array(rate), np.array(weight, dtype=float), np.array(exponential, dtype=np.int64),
-        np.array(first, dtype=np.int64), np.array(size, dtype=np.int64), np.array(key, dtype=np.uint64),
-        np.zeros(n, dtype=np.uint64), np.zeros(n), np.zeros(n, dtype=np.int64), np.full(n, np.inf),
-        np.zeros((n, BATCH)), np.zeros((n, BATCH), dtype=np.uint32), np.zeros((n, BATCH)),
-        work, work.view(np.uint64), np.zeros(BATCH),
+            key.append(stream)
+    n, n_neuron, i8 = len(rate), neurons.u.size, np.int64
+    owner = np.repeat(np.arange(n), size)
+    cell = np.concatenate([f + np.arange(k) for f, k in zip(first, size, strict=True)] or [np.zeros(0, i8)])
+    order = np.argsort(cell, kind="stable")
+    out = Background(
+        np.array(rate, dtype=float), np.array(weight, dtype=float), np.array(exponential, i8), np.array(ruled, i8),
+        np.array(first, i8), np.array(local, i8), np.array(size, i8), np.array(key, dtype=np.uint64),
+        np.zeros(n, np.uint64), np.zeros(n), np.zeros(n, i8), np.zeros(n, i8), np.zeros(n, i8), np.zeros(0),
+        np.zeros(0, np.uint32), np.searchsorted(cell[order], np.arange(n_neuron + 1)).astype(i8),
+        owner[order].astype(i8), np.zeros(1, i8), np.zeros(n_neuron), np.zeros(CHUNK, np.uint64),
+        np.zeros(CHUNK, np.uint32), np.zeros(CHUNK, np.uint64), np.zeros(CHUNK, np.uint32), np.zeros(CHUNK),
+        np.zeros(CHUNK), np.zeros(0, i8),
+    )  # fmt: skip
+    return with_chances(out, block)
+
+
+def with_chances(g: Background, block: float) -> Background:
+    """The same with its tables written anew: rates have changed, or nothing is known of them yet."""
+    rates, which = np.unique(g.rate, return_inverse=True)
+    tables, guides = [], []
+    for mean in rates * block:
+        most = int(np.ceil(mean + 10.0 * np.sqrt(mean) + 20.0))  # beyond it less than 2^-53 is left
+        chance = pdtr(np.arange(most + 1), mean) if mean > 0 else np.ones(most + 1)
+        chance[-1] = 1.0
+        tables.append(chance)
+        guides.append(np.searchsorted(chance, np.arange(GUIDE) / GUIDE, side="right"))
+    sizes = np.array([t.size for t in tables], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if sizes.size else sizes
+    g.most[:], g.chance_at[:], g.guide_at[:] = sizes[which], starts[which], GUIDE * which
+    above = np.zeros(g.piece_first.size, dtype=np.int64)
+    np.add.at(above, np.repeat(np.arange(above.size - 1), np.diff(g.piece_first)), g.most[g.piece])
+    g.longest[0] = above.max(initial=0)
+    return g._replace(
+        chance=np.concatenate(tables) if tables else np.zeros(0),
+        guide=np.concatenate(guides).astype(np.uint32) if guides else np.zeros(0, np.uint32),
+        begin=np.zeros((int(g.most.max(initial=0)) + 1) // 2 + 4, np.int64),
+    )
+
+
+def make_lists(g: Background, n_neuron: int) -> Lists:
+    """Room for the lists of some neurons, and of one for which there is none."""
+    inlined = bool((g.ruled == 0).any())
+    some = min(n_neuron, MOST_LISTS) if inlined else 0
+    most = int(g.longest[0])
+    mean = float(g.rate @ g.size) / max(n_neuron, 1)
+    events = some * max(int(2 * mean), 8) + 2 * most if inlined else 0
+    i8, u4 = np.int64, np.uint32
+    return Lists(
+        np.zeros(n_neuron if inlined else 0, u4), np.zeros(some + 1, u4),
+        *(np.zeros(some + 1, i8) for _ in range(3)), np.zeros(some + 1),
+        *(np.zeros(events) for _ in range(5)),
     )  # fmt: skip
 
 

@@ -21,11 +21,15 @@ from neurodev.engine.hooks import (
     make_hooks,
     signal_blocks,
 )
-from neurodev.engine.loop import background as bg
 from neurodev.engine.loop import loop
+from neurodev.engine.loop.background import gather_inputs
+from neurodev.engine.loop.lists import close_lists, place_all, potentials_at
 from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
+    ALIKE,
     BIRTH_ROOM,
+    N_BLOCK,
+    N_BLOCK_OPEN,
     N_BUDGET,
     N_CONTACTS,
     N_CROSSING,
@@ -33,18 +37,19 @@ from neurodev.engine.loop.state import (
     N_DRIVE_AT,
     N_DUE,
     N_DUE_AT,
+    N_EPOCH_BLOCK,
     N_EVENTS,
+    N_INPUT,
+    N_INPUT_AT,
     N_NEED,
     N_OPEN,
     N_OVERFLOW,
     N_RECORD,
     N_RELEASE,
     N_STUCK,
-    N_UNIFORM,
     N_WINDOW,
     REFRACTORY,
     SENTINEL,
-    T_BLOCK,
     T_FRAME,
     T_NOW,
     TIMES,
@@ -118,11 +123,11 @@ class Engine:
         window = build.window_length(lanes.delay.tolist(), neurons)
         fastest = build.fastest_rate(self.populations, neurons)
         ruled = any(isinstance(p.model, NeuronModel) and p.model.rules() is not None for p in self.populations)
-        clock, self.epoch_windows = build.make_clock(window, neurons, fastest, ruled, network.together)
+        clock, self.epoch_windows, self.epoch_blocks = build.make_clock(network, window, neurons, fastest, ruled)
         self.epoch_length = self.epoch_windows * window
         n_neuron = neurons.u.size
         room = max(build.buffer_room(n_neuron), 1 << 16)
-        background = build.make_background(network, neurons)
+        background = build.make_background(network, neurons, float(clock.length[1]))
         hot = find_hot(self.projections, self.tables)
         self.blocks = blocks if blocks is not None else signal_blocks(self.populations)
         self.hot_populations = find_hot_populations(self.populations, self.blocks)
@@ -138,8 +143,8 @@ class Engine:
         self.state = State(
             clock, neurons, build.make_log(neurons), lanes,
             self._addresses(hook_first, post_first, neurons.first), hooks,
-            build.make_queue(n_neuron), background, build.make_record(self.populations, room),
-            build.make_models(len(self.populations), self.cells),
+            build.make_queue(n_neuron), background, build.make_lists(background, n_neuron),
+            build.make_record(self.populations, room), build.make_models(len(self.populations), self.cells),
         )  # fmt: skip
         self._bind()
         self._make_room()
@@ -157,12 +162,10 @@ class Engine:
         s.clock.n[N_WINDOW] = index
         for t in (T_NOW, T_FRAME):
             s.clock.time[t] = offset
-        s.clock.time[T_BLOCK] = -np.inf
+        s.clock.n[N_BLOCK] = int(np.floor(offset / s.clock.length[1]))
+        s.clock.n[N_EPOCH_BLOCK] = -s.clock.n[N_BLOCK]  # counted from the start: a run that is shifted is the same
         s.hooks.trace_base[:] = offset
-        s.background.clock[:] = offset
-        rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        for b in range(s.background.at.size):
-            bg.refill(address(self._table), b, rate, offset)
+        s.background.since[:] = offset
 
     def _bind_drives(self) -> None:
         self._sources = [(p, bound(p, self.network.seed)) for p in self.populations if isinstance(p.model, Drive)]
@@ -178,7 +181,6 @@ class Engine:
         )  # fmt: skip
         for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
             p.offset[i], p.inhibitory[i] = first[q.target.index], int(q.source.inhibitory)
-            p.single[i] = int(t.weight.dtype == np.float32)
             self._write_addresses(p, i, t)
         return p
 
@@ -186,6 +188,7 @@ class Engine:
     def _write_addresses(p: Projections, i: int, t: Table) -> None:
         p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.uid)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
+        p.single[i] = ALIKE if t.alike else int(t.weight.dtype == np.float32)
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
         p.branch[i] = build.branch_address(t)
 
@@ -332,6 +335,10 @@ class Engine:
             self._replace(log=fresh_log)
         elif status is Status.CROSSING_FULL:
             self._more_crossings()
+        elif status is Status.INPUT_FULL:
+            fresh_inputs = build.make_inputs(int(1.25 * s.clock.n[N_NEED]) + 64)
+            names = ("input_time", "input_index", "input_weight", "input_bucket")
+            self._replace(queue=s.queue._replace(**dict(zip(names, fresh_inputs, strict=True))))
         else:
             raise SimulationError(f"the event loop stopped with status {status.name}")
 
@@ -365,6 +372,8 @@ class Engine:
         for cells in self.cells.values():
             cells.move_epoch(by)
         s.clock.n[N_WINDOW] -= self.epoch_windows
+        s.clock.n[N_BLOCK] -= self.epoch_blocks
+        s.clock.n[N_EPOCH_BLOCK] += self.epoch_blocks
         self.flush_spikes()
         self._epoch += 1
 
@@ -448,7 +457,8 @@ class Engine:
             v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))[which]
             return np.where(self.alive[p.index][which], v, np.nan)
         here = int(s.neurons.first[p.index]) + which
-        u, kind = s.neurons.u[here], s.neurons.kind[here]
+        u, kind = np.zeros(here.size), s.neurons.kind[here]
+        potentials_at(address(self._table), here.astype(np.int64), float(s.clock.time[T_NOW]), u)
         dt = s.clock.time[T_NOW] - s.clock.time[T_FRAME]
         v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
         v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
@@ -474,9 +484,8 @@ class Engine:
         if population in self.cells:
             self._come_free(population, np.flatnonzero(free))
         else:
-            kind = s.neurons.kind[here]
-            grow = np.exp((s.clock.time[T_NOW] - s.clock.time[T_FRAME]) * s.neurons.rate[kind])
-            s.neurons.u[here][free] = (s.neurons.reset[kind] * grow)[free]
+            which = first + np.flatnonzero(free)
+            self.place(which, s.neurons.reset[s.neurons.kind[which]])
         self.predict(population, here.start, here.stop)
 
     def _come_free(self, population: int, neurons: I8) -> None:
@@ -486,11 +495,17 @@ class Engine:
         for i in neurons.tolist():
             cells.ask("reset", i, i + 1, float(self.state.clock.time[T_NOW]))
 
+    def place(self, neurons: I8, v: F8) -> None:
+        """Let neurons (of all, with membranes that the loop computes) stand at `v` mV above their V_inf now."""
+        s, now = self.state, float(self.state.clock.time[T_NOW])
+        grow = np.exp((now - s.clock.time[T_FRAME]) * s.neurons.rate[s.neurons.kind[neurons]])
+        place_all(address(self._table), neurons.astype(np.int64), v * grow, now)
+
     def predict(self, population: int, first: int, last: int) -> None:
         """Note the coming crossings of neurons `first`..`last` of a population, set to new potentials from outside."""
         s = self.state
-        if s.clock.time[T_BLOCK] == -np.inf:
-            return  # nothing ran yet: the first window looks at everybody
+        if not s.clock.n[N_BLOCK_OPEN]:
+            return  # the next block looks at everybody
         while s.clock.n[N_CROSSING] + (last - first) + s.neurons.u.size >= self.state.queue.crossing_time.size:
             self._grow(Status.CROSSING_FULL)
         now = float(s.clock.time[T_NOW])
@@ -527,11 +542,28 @@ class Engine:
     def set_background_rate(self, population: int, rate_hz: float) -> None:
         """Give every background of every neuron of a population this rate from now on; 0 stops them.
 
-        The batches in hand are drawn anew.
+        What was drawn of the open block is drawn anew from now on.
         """
-        g, s = self.state.background, self.state
-        rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        for b in np.flatnonzero(s.neurons.population[g.first] == population).tolist():
-            g.rate[b] = rate_hz * g.size[b] / 1e3
-            g.clock[b] = s.clock.time[T_NOW]
-            bg.refill(address(self._table), b, rate, float(s.clock.time[T_FRAME]))
+        s = self.state
+        pieces = np.flatnonzero(s.neurons.population[s.background.first] == population)
+        if not pieces.size:
+            return
+        now, first = float(s.clock.time[T_NOW]), int(s.neurons.first[population])
+        cells = np.arange(first, first + int(s.neurons.size[population]), dtype=np.int64)
+        u = np.zeros(cells.size)
+        potentials_at(address(self._table), cells, now, u)
+        close_lists(address(self._table))
+        s.background.rate[pieces], s.background.since[pieces] = rate_hz / 1e3, now
+        s.background.turn[pieces] += np.uint64(1)
+        background = build.with_chances(s.background, float(s.clock.length[1]))
+        self._replace(background=background, lists=build.make_lists(background, s.neurons.u.size))
+        if not s.clock.n[N_BLOCK_OPEN]:
+            return
+        if population in self.cells:
+            while gather_inputs(address(self._table)) == Status.INPUT_FULL:
+                self._grow(Status.INPUT_FULL)
+            queue, n = self.state.queue, self.state.clock.n
+            n[N_INPUT_AT] = np.searchsorted(queue.input_time[: n[N_INPUT]], now)
+        else:
+            place_all(address(self._table), cells, u, now)
+            self.predict(population, first, first + cells.size)

@@ -20,7 +20,6 @@ from neurodev.engine.loop.state import (
     N_DRIVE_AT,
     REFRACTORY,
     SENTINEL,
-    T_FRAME,
     T_NOW,
 )
 from neurodev.errors import InvariantError
@@ -112,8 +111,7 @@ def wake(engine: Engine, population: int, neurons: I8) -> None:
     if s.neurons.silenced[population] == 1:
         return
     j = first + neurons
-    growth = np.exp((s.clock.time[T_NOW] - s.clock.time[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
-    s.neurons.u[j] = engine.initial_u[j] * growth
+    engine.place(j, engine.initial_u[j])
     engine.predict(population, int(j.min()), int(j.max()) + 1)
 
 

@@ -189,6 +189,7 @@ class Table:
         uids: UidSource | None = None,
         column_type: type = np.float64,
         weight_type: type = np.float64,
+        alike: bool = False,
     ) -> Table:
         """Make a table from lists of synapses.
 
@@ -197,6 +198,9 @@ class Table:
         source, target, lane : (n_synapse,) int
             Local indices; rows keep the given order.
         weight : (n_synapse,) or scalar, mV, signed
+        alike : bool
+            Keep one weight for all synapses, until a synapse is born or dies: `weight` is then a view that cannot be
+            written to (`own_weights` makes it an array).
 
         Raises
         ------
@@ -226,6 +230,8 @@ class Table:
         first = table.uids.take(s.size)
         store.fill(row, t, np.ascontiguousarray(w), np.uint64(first), float(born), table.rows, table.slot_arrays)
         table.n_synapse = int(s.size)
+        if alike and s.size:
+            table.weight = np.broadcast_to(w[:1].copy(), (table.capacity,))
         return table
 
     @property
@@ -253,7 +259,19 @@ class Table:
     @property
     def slot_arrays(self) -> Slots:
         """All arrays of slots, for kernels; not to be kept across births."""
+        self.own_weights()
         return Slots(self.post, self.weight, self.row, self.pos_in, self.uid, self.born, self.f)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all synapses have one weight, of which one copy is kept."""
+        return not self.weight.flags.writeable
+
+    def own_weights(self) -> None:
+        """Give every synapse a weight of its own, if they share one."""
+        if self.alike:
+            self.weight = self.weight.copy()
+            self.version += 1
 
     @property
     def in_lists(self) -> InLists:

@@ -14,6 +14,7 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.neurons.lif import LIF
+from tests.naive import background
 from tests.naive.branched_cell import BranchedCell
 from tests.naive.current_cell import REACH, CurrentCell
 
@@ -99,22 +100,8 @@ class NaiveSimulator:
                 for t, i in zip(times, index, strict=True):
                     self.push(k * source.period + t, DRIVE, (p.index, int(i)), None)
                 k += 1
-        g = self.s.engine.state.background
-        for b in range(g.rate.size):
-            t, k = 0.0, 0
-            while True:
-                h = int(rng.mix(g.key[b] + rng.GOLDEN * np.uint64(k + 1)))
-                t += -math.log(((h >> 11) + 0.5) * 2.0**-53) / g.rate[b]
-                if t >= until:
-                    break
-                other = int(rng.mix((g.key[b] ^ np.uint64(0xA24BAED4963EE407)) + rng.GOLDEN * np.uint64(k + 1)))
-                target = int(g.first[b]) + (((other >> 32) * int(g.size[b])) >> 32)
-                amplitude = g.weight[b]
-                if g.exponential[b]:
-                    a = int(rng.mix((g.key[b] ^ np.uint64(0x9FB21C651E98DF25)) + rng.GOLDEN * np.uint64(k + 1)))
-                    amplitude *= -math.log(((a >> 11) + 0.5) * 2.0**-53)
-                self.push(t, BACKGROUND, (b, 0), (target, amplitude))
-                k += 1
+        for t, j, amplitude in background.events(self.s.engine, until):
+            self.push(t, BACKGROUND, (j, 0), (j, amplitude))
 
     def locate(self, j):
         for p in self.net.populations.values():

@@ -14,11 +14,21 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.arrays import Int
-from neurodev.engine.loop import background as bg
-from neurodev.engine.loop.background import background_until
+from neurodev.engine.loop.background import gather_inputs, pour
 from neurodev.engine.loop.delivery import arrive, arrive_together
+from neurodev.engine.loop.lists import close_lists
 from neurodev.engine.loop.queue import compact_log, gather, gather_releases, pop_crossing
-from neurodev.engine.loop.spiking import emit, follow_arrivals, predict, predict_model, release, strike, strike_model
+from neurodev.engine.loop.spiking import (
+    emit,
+    follow_arrivals,
+    level_of,
+    look,
+    predict,
+    predict_model,
+    release,
+    strike,
+    strike_model,
+)
 from neurodev.engine.loop.state import (
     CROSSING_FULL,
     DONE,
@@ -26,7 +36,9 @@ from neurodev.engine.loop.state import (
     LOG_FULL,
     N_AGENDA,
     N_AGENDA_AT,
-    N_BLOCK_WINDOWS,
+    N_BACKGROUND,
+    N_BLOCK,
+    N_BLOCK_OPEN,
     N_BUDGET,
     N_CONTACTS,
     N_CROSSING,
@@ -37,6 +49,8 @@ from neurodev.engine.loop.state import (
     N_EVENTS,
     N_FIRED,
     N_FRAME_WINDOWS,
+    N_INPUT,
+    N_INPUT_AT,
     N_MODELS,
     N_OPEN,
     N_OVERFLOW,
@@ -50,6 +64,7 @@ from neurodev.engine.loop.state import (
     RECORD_FULL,
     REFRACTORY,
     STUCK,
+    T_BEGIN,
     T_BLOCK,
     T_END,
     T_EVENT,
@@ -82,7 +97,7 @@ AHEAD = 4  # arrivals between a row and the one whose memory is asked for
 
 @kernel
 def rebase(s: int, t: float) -> None:
-    """Move the membrane frame to `t`; predicted crossings keep their times, their keys follow u."""
+    """Move the membrane frame to `t`, between two blocks: no crossing is noted, no background still to come."""
     nn, f = neurons_of(s), clock_of(s).time
     dt = t - f[T_FRAME]
     mo = models_of(s)
@@ -92,11 +107,6 @@ def rebase(s: int, t: float) -> None:
     for j in range(nn.u.shape[0]):
         if nn.u[j] > REFRACTORY:
             nn.u[j] *= np.exp(-dt * nn.rate[nn.kind[j]])
-    for k in range(clock_of(s).n[N_CROSSING]):
-        j = queue_of(s).crossing_index[k]
-        queue_of(s).crossing_u[k] *= np.exp(-dt * nn.rate[nn.kind[j]])
-    if clock_of(s).n[N_UNIFORM] == 1:
-        bg.rebase_jumps(s, np.exp(-dt * nn.rate[0]))
     f[T_FRAME] = t
 
 
@@ -114,24 +124,52 @@ def rebase_traces(s: int, t: float) -> None:
 
 
 @kernel
-def scan(s: int, t: float) -> None:
-    """Start a block: find all crossings without input in it."""
-    f, n, nn = clock_of(s).time, clock_of(s).n, neurons_of(s)
+def open_block(s: int) -> int:
+    """Open the next block of time: all its background at once, and all crossings that need no arrival.
+
+    Returns a status, and leaves nothing half done when it is not DONE.
+    """
+    f, n, nn, g = clock_of(s).time, clock_of(s).n, neurons_of(s), background_of(s)
+    f[T_BEGIN] = n[N_BLOCK] * clock_of(s).length[1]
+    f[T_BLOCK] = (n[N_BLOCK] + 1) * clock_of(s).length[1]
+    n_piece = g.rate.shape[0]
+    if n_piece > 0:
+        status = gather_inputs(s)
+        if status != DONE:
+            return status
+    for b in range(n_piece):
+        if g.ruled[b] == 0:
+            pour(s, b, g.first[b], g.first[b] + g.size[b])
     n[N_CROSSING] = 0
-    f[T_BLOCK] = t + n[N_BLOCK_WINDOWS] * clock_of(s).length[0]
-    if n[N_UNIFORM] == 1:
-        S = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
+    n[N_BLOCK_OPEN] = 1
+    t = max(f[T_BEGIN], f[T_NOW])
+    if n[N_UNIFORM] == 1 and (n_piece > 0 or n[N_SUPRA] == 1):
+        level = level_of(s, np.int64(0), t)
         for j in range(nn.u.shape[0]):
-            if nn.u[j] >= S:
+            if nn.u[j] >= level:
+                look(s, j, t)
+    elif n_piece > 0 or n[N_SUPRA] == 1:
+        for j in range(nn.u.shape[0]):
+            if models_of(s).predict[nn.population[j]] == 0:
                 predict(s, j, t)
-        return
-    if n[N_SUPRA] == 1:
-        for j in range(nn.u.shape[0]):
-            predict(s, j, t)
     mo = models_of(s)
     for p in range(mo.predict.shape[0]):
         if mo.predict[p] != 0:
             call_rule(mo.predict[p], mo.record[p], 0, nn.size[p], 0, 0.0, max(t, f[T_FRAME]))
+    return DONE
+
+
+@kernel
+def close_block(s: int) -> None:
+    """The block is over: what was kept apart joins the membranes."""
+    n, nn, g = clock_of(s).n, neurons_of(s), background_of(s)
+    n[N_BLOCK_OPEN] = 0
+    n[N_BLOCK] += 1
+    if g.rate.shape[0] > 0:
+        for j in range(nn.u.shape[0]):
+            nn.u[j] += g.later[j]
+            g.later[j] = 0.0
+        close_lists(s)
 
 
 @rule
@@ -165,8 +203,6 @@ def open_window(s: int) -> int:
     if n[N_WINDOW] % n[N_FRAME_WINDOWS] == 0 and start > f[T_FRAME]:
         rebase(s, start)
     rebase_traces(s, start)
-    if (n[N_SUPRA] == 1 or n[N_MODELS] == 1) and (n[N_WINDOW] % n[N_BLOCK_WINDOWS] == 0 or f[T_BLOCK] == -np.inf):
-        scan(s, start)
     n[N_OPEN] = 1
     return DONE
 
@@ -221,9 +257,7 @@ def cross(s: int) -> None:
         return
     if nn.u[j] != u:
         return
-    c = np.int64(nn.kind[j])
-    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-    strike(s, j, S, c, t)
+    strike(s, j, t)
     predict(s, j, t)
 
 
@@ -236,7 +270,11 @@ def run(s: int, stop: float) -> int:
             status = open_window(s)
             if status != DONE:
                 return status
-        end = min(f[T_END], stop)
+        if n[N_BLOCK_OPEN] == 0:
+            status = open_block(s)
+            if status != DONE:
+                return status
+        end = min(min(f[T_END], f[T_BLOCK]), stop)
         while True:
             status = full(s)
             if status != DONE:
@@ -245,11 +283,10 @@ def run(s: int, stop: float) -> int:
             arrival = qu.time[n[N_AGENDA_AT]] if n[N_AGENDA_AT] < n[N_AGENDA] else np.inf
             crossing = qu.crossing_time[0] if n[N_CROSSING] > 0 else np.inf
             drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
-            first = min(min(due, arrival), min(crossing, drive))
+            given = qu.input_time[n[N_INPUT_AT]] if n[N_INPUT_AT] < n[N_INPUT] else np.inf
+            first = min(min(min(due, arrival), min(crossing, drive)), given)
             if n[N_FIRED] > 0 and first > f[T_FIRED]:
                 follow_arrivals(s)
-            if background_of(s).at.shape[0] > 0 and background_until(s, min(first, end)):
-                continue
             if first >= end:
                 break
             f[T_NOW] = first
@@ -261,6 +298,8 @@ def run(s: int, stop: float) -> int:
                     arrive_together(s)
                 else:
                     run_arrivals(s, end)
+            elif given == first:
+                run_inputs(s, min(min(min(due, arrival), drive), end))
             elif crossing == first:
                 cross(s)
             else:
@@ -270,6 +309,8 @@ def run(s: int, stop: float) -> int:
                 if neurons_of(s).silenced[p] == 0:
                     emit(s, p, np.int64(qu.drive_index[k]), first)
         f[T_NOW] = end
+        if end == f[T_BLOCK]:
+            close_block(s)
         if end == f[T_END]:
             n[N_OPEN] = 0
             n[N_WINDOW] += 1
@@ -278,16 +319,39 @@ def run(s: int, stop: float) -> int:
 
 
 @rule
+def run_inputs(s: int, limit: float) -> None:
+    """Background onto neurons with rules, as long as nothing else can come before."""
+    n, qu, nn, mo = clock_of(s).n, queue_of(s), neurons_of(s), models_of(s)
+    room = qu.crossing_time.shape[0] - nn.u.shape[0]
+    while True:
+        k = n[N_INPUT_AT]
+        n[N_INPUT_AT] = k + 1
+        n[N_BACKGROUND] += 1
+        j = np.int64(qu.input_index[k])
+        p = nn.population[j]
+        call_rule(mo.kick[p], mo.record[p], j - nn.first[p], 0, 0, qu.input_weight[k], qu.input_time[k])
+        if k + 1 >= n[N_INPUT] or n[N_CROSSING] >= room or qu.input_time[k + 1] >= limit:
+            return
+        if n[N_CROSSING] > 0 and qu.crossing_time[0] <= qu.input_time[k + 1]:
+            return
+
+
+@rule
 def run_arrivals(s: int, end: float) -> None:
     """Deliver arrivals as long as nothing else can come before them."""
     n, qu, pr = clock_of(s).n, queue_of(s), projections_of(s)
     due = qu.due_time[n[N_DUE_AT]] if n[N_DUE_AT] < n[N_DUE] else np.inf
     drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
-    limit = min(min(due, drive), end)
-    alone = background_of(s).at.shape[0] == 0 and n[N_SUPRA] == 0
+    given = qu.input_time[n[N_INPUT_AT]] if n[N_INPUT_AT] < n[N_INPUT] else np.inf
+    limit = min(min(min(due, drive), given), end)
     room = qu.crossing_time.shape[0] - neurons_of(s).u.shape[0]
     while True:
         k = n[N_AGENDA_AT]
+        if k + 2 * AHEAD < n[N_AGENDA]:
+            lane, row = np.int64(qu.lane[k + 2 * AHEAD]), np.int64(qu.row[k + 2 * AHEAD])
+            q = lanes_of(s).projection[lane]
+            prefetch(view_i8(pr.row_start[q], pr.n_row[q]), row)
+            prefetch(view_u4(pr.row_length[q], pr.n_row[q]), row)
         if k + AHEAD < n[N_AGENDA]:
             lane, row = np.int64(qu.lane[k + AHEAD]), np.int64(qu.row[k + AHEAD])
             q = lanes_of(s).projection[lane]
@@ -295,11 +359,11 @@ def run_arrivals(s: int, end: float) -> None:
             prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
             if pr.single[q] == 1:
                 prefetch(view_f4(pr.weight[q], pr.capacity[q]), begin)
-            else:
+            elif pr.single[q] == 0:
                 prefetch(view_f8(pr.weight[q], pr.capacity[q]), begin)
         n[N_AGENDA_AT] = k + 1
         fired = arrive(s, k)
-        if fired > 0 or n[N_FIRED] > 0 or not alone or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
+        if fired > 0 or n[N_FIRED] > 0 or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
             return
         if n[N_CROSSING] > 0 and (qu.crossing_time[0] < qu.time[k + 1] or n[N_CROSSING] >= room):
             return

@@ -42,16 +42,17 @@ WHOLE = "an identity or a key"
 TABLE = "two dimensions"
 
 # what a kernel returns, as plain numbers
-DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK = (
+DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK, INPUT_FULL = (
     int(s)
     for s in (Status.DONE, Status.LOG_FULL, Status.RECORD_FULL, Status.CROSSING_FULL, Status.AGENDA_FULL,
-              Status.EVENT_BUDGET, Status.STUCK)
+              Status.EVENT_BUDGET, Status.STUCK, Status.INPUT_FULL)
 )  # fmt: skip
 
 # clock.time
+# T_BLOCK: end of the open block, which began at T_BEGIN; T_END: end of the open window, which began at T_WINDOW
 # T_EVENT: of the last event of a model with rules; T_FIRED: of the neurons whose on_post is still to come
-T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT, T_FIRED = range(7)
-N_TIME = 7
+T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT, T_FIRED, T_BEGIN = range(8)
+N_TIME = 8
 assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
 
 # clock.n
@@ -74,7 +75,9 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_BUDGET,  # stop when N_EVENTS exceeds it
     N_NEED,  # capacity wanted by a status
     N_FRAME_WINDOWS,  # windows between two rebases of the membrane frame
-    N_BLOCK_WINDOWS,  # windows in a block of predicted events
+    N_BLOCK,  # index of the open block, or of the next, within the epoch
+    N_BLOCK_OPEN,  # 1 while a block is open
+    N_EPOCH_BLOCK,  # index of the epoch's first block among all
     N_UNIFORM,  # 1 if all neurons are of one class
     N_SUPRA,  # 1 if some class crosses its threshold without input
     N_MODELS,  # 1 if some population has rules of its own
@@ -83,12 +86,16 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_STUCK,  # 1 + the neuron whose model notes events that are past, or the same for ever
     N_FIRED,  # neurons that fired at T_FIRED and whose on_post is still to come
     N_CONTACTS,  # the longest row that may name a neuron twice: without refractoriness it fires at each of them
-) = range(27)
-N_COUNTER = 27
+    N_INPUT,  # background onto models with rules in the open block
+    N_INPUT_AT,  # the next of it
+    N_LIST,  # neurons whose background is listed in order
+    N_LISTED,  # events in these lists
+) = range(33)
+N_COUNTER = 33
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (N_TIME,), the length of a window (1,), and counters (N_COUNTER,)."""
+    """Scalars that survive a pause: times (N_TIME,), lengths of window and block (2,), and counters (N_COUNTER,)."""
 
     time: Annotated[F8, TIME]
     length: Annotated[F8, DURATION]
@@ -129,12 +136,15 @@ class Lanes(NamedTuple):
     sign: Annotated[I8, COUNT]  # -1 or 1: it delivers the weights of this sign alone; 0: all
 
 
+ALIKE = 2
+
+
 class Projections(NamedTuple):
     """Addresses and sizes of the synapse tables, (n_projection,) where nothing else is said."""
 
     post: Annotated[I8, ADDRESS]
     weight: Annotated[I8, ADDRESS]  # of float64, or of float32 where `single`
-    single: Annotated[I8, COUNT]  # 1 where weights are kept in single precision
+    single: Annotated[I8, COUNT]  # 1 where weights are kept in single precision, ALIKE where one stands for all
     row_start: Annotated[I8, ADDRESS]
     row_length: Annotated[I8, ADDRESS]
     uid: Annotated[I8, ADDRESS]
@@ -181,30 +191,60 @@ class Queue(NamedTuple):
     drive_time: Annotated[F8, TIME]
     drive_population: Annotated[U4, PLACE]
     drive_index: Annotated[U4, NEURON]
+    input_time: Annotated[F8, TIME]  # (room,) background onto models with rules in the open block, in order of time
+    input_index: Annotated[U4, NEURON]
+    input_weight: Annotated[F8, POTENTIAL]
+    input_bucket: Annotated[U4, SCRATCH]  # (room + 1,)
     fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,), or as N_CONTACTS needs: neurons fired, or changed, by one row
     waiting: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons whose on_post is still to come; none between two runs
     spikes: Annotated[U4, SCRATCH]  # (n_neuron,) how many of each
 
 
 class Background(NamedTuple):
-    """Independent Poisson inputs, each a superposition over a range of neurons, generated in batches."""
+    """Independent Poisson inputs, in pieces: neighbours whose rates and membrane time constants are equal."""
 
-    rate: Annotated[F8, RATE]  # (n_background,) events per ms over the whole range
+    rate: Annotated[F8, RATE]  # (n_piece,) events per ms of one neuron
     weight: Annotated[F8, POTENTIAL]
     exponential: Annotated[I8, COUNT]  # 1 if amplitudes are exponentially distributed
+    ruled: Annotated[I8, COUNT]  # 1 if the neurons have rules of their own
     first: Annotated[I8, NEURON]
+    local: Annotated[I8, NEURON]  # the same within its population
     size: Annotated[I8, COUNT]
     key: Annotated[U8, WHOLE]
-    counter: Annotated[U8, WHOLE]  # events drawn so far
-    clock: Annotated[F8, TIME]  # time of the last event drawn
-    at: Annotated[I8, PLACE]  # next event of the batch
-    next: Annotated[F8, TIME]  # its time
-    time: Annotated[F8, TIME, TABLE]  # (n_background, batch)
-    target: Annotated[U4, NEURON, TABLE]  # (n_background, batch)
-    jump: Annotated[F8, MEMBRANE, TABLE]  # (n_background, batch) amplitude, times the frame factor (uniform class)
-    work: Annotated[F8, SCRATCH]  # (batch,)
-    work_bits: Annotated[U8, SCRATCH]  # (batch,) the same memory as `work`
-    scratch: Annotated[F8, SCRATCH]  # (batch,)
+    turn: Annotated[U8, WHOLE]  # changes of the rate so far
+    since: Annotated[F8, TIME]  # it acts from here on
+    most: Annotated[I8, COUNT]  # events that a neuron can have in a block
+    chance_at: Annotated[I8, PLACE]  # where the piece finds its tables
+    guide_at: Annotated[I8, PLACE]
+    chance: Annotated[F8, SCRATCH]  # of at most k events in a block, for each rate
+    guide: Annotated[U4, SCRATCH]  # (GUIDE a rate,) where the search for a number begins
+    piece_first: Annotated[I8, PLACE]  # (n_neuron + 1,) and (n,): the pieces that fall on each neuron
+    piece: Annotated[I8, PLACE]
+    longest: Annotated[I8, COUNT]  # (1,) events that any neuron can have in a block
+    later: Annotated[F8, MEMBRANE]  # (n_neuron,) inhibitory background of the block, added when it ends
+    raw: Annotated[U8, SCRATCH]  # (CHUNK,) and the next five: of the neurons whose events are drawn together
+    counts: Annotated[U4, SCRATCH]
+    seeds: Annotated[U8, SCRATCH]  # from here on in order of the number of events
+    who: Annotated[U4, SCRATCH]
+    both: Annotated[F8, SCRATCH]
+    part: Annotated[F8, SCRATCH]
+    begin: Annotated[I8, SCRATCH]  # where those with so many pairs of events begin
+
+
+class Lists(NamedTuple):
+    """The background of single neurons in the open block, in order of time; drawn again after a pause."""
+
+    of: Annotated[U4, SCRATCH]  # (n_neuron,) 1 + the list of each; 0: none
+    neuron: Annotated[U4, SCRATCH]  # (n_list,), the last place for a list that is not kept
+    first: Annotated[I8, SCRATCH]
+    last: Annotated[I8, SCRATCH]
+    at: Annotated[I8, SCRATCH]  # the next event
+    whole: Annotated[F8, SCRATCH]  # sum of all jumps
+    time: Annotated[F8, SCRATCH]  # (n_event,)
+    jump: Annotated[F8, SCRATCH]  # mV in the frame
+    factor: Annotated[F8, SCRATCH]  # of the frame at that time
+    after: Annotated[F8, SCRATCH]  # sum of the jumps that follow
+    need: Annotated[F8, SCRATCH]  # least sum of u and `later` with which the neuron crosses there or afterwards
 
 
 class Record(NamedTuple):
@@ -243,6 +283,7 @@ class State(NamedTuple):
     hooks: Hooks
     queue: Queue
     background: Background
+    lists: Lists
     record: Record
     models: Models
 

@@ -9,7 +9,19 @@ of compilation; views made from addresses carry no reference counts and vanish i
 
 from __future__ import annotations
 
-from neurodev.engine.loop.state import Background, Clock, Hooks, Lanes, Log, Models, Neurons, Projections, Queue, Record
+from neurodev.engine.loop.state import (
+    Background,
+    Clock,
+    Hooks,
+    Lanes,
+    Lists,
+    Log,
+    Models,
+    Neurons,
+    Projections,
+    Queue,
+    Record,
+)
 from neurodev.jit import rule, view2_f8, view2_u4, view2_u8, view_f8, view_i8, view_u2, view_u4, view_u8
 
 
@@ -126,9 +138,13 @@ def queue_of(s: int) -> Queue:
         view_f8(entry(s, 174), entry(s, 175)),  # drive_time
         view_u4(entry(s, 177), entry(s, 178)),  # drive_population
         view_u4(entry(s, 180), entry(s, 181)),  # drive_index
-        view_u4(entry(s, 183), entry(s, 184)),  # fired
-        view_u4(entry(s, 186), entry(s, 187)),  # waiting
-        view_u4(entry(s, 189), entry(s, 190)),  # spikes
+        view_f8(entry(s, 183), entry(s, 184)),  # input_time
+        view_u4(entry(s, 186), entry(s, 187)),  # input_index
+        view_f8(entry(s, 189), entry(s, 190)),  # input_weight
+        view_u4(entry(s, 192), entry(s, 193)),  # input_bucket
+        view_u4(entry(s, 195), entry(s, 196)),  # fired
+        view_u4(entry(s, 198), entry(s, 199)),  # waiting
+        view_u4(entry(s, 201), entry(s, 202)),  # spikes
     )
 
 
@@ -136,22 +152,50 @@ def queue_of(s: int) -> Queue:
 def background_of(s: int) -> Background:
     """Views of `Background`."""
     return Background(
-        view_f8(entry(s, 192), entry(s, 193)),  # rate
-        view_f8(entry(s, 195), entry(s, 196)),  # weight
-        view_i8(entry(s, 198), entry(s, 199)),  # exponential
-        view_i8(entry(s, 201), entry(s, 202)),  # first
-        view_i8(entry(s, 204), entry(s, 205)),  # size
-        view_u8(entry(s, 207), entry(s, 208)),  # key
-        view_u8(entry(s, 210), entry(s, 211)),  # counter
-        view_f8(entry(s, 213), entry(s, 214)),  # clock
-        view_i8(entry(s, 216), entry(s, 217)),  # at
-        view_f8(entry(s, 219), entry(s, 220)),  # next
-        view2_f8(entry(s, 222), entry(s, 223), entry(s, 224)),  # time
-        view2_u4(entry(s, 225), entry(s, 226), entry(s, 227)),  # target
-        view2_f8(entry(s, 228), entry(s, 229), entry(s, 230)),  # jump
-        view_f8(entry(s, 231), entry(s, 232)),  # work
-        view_u8(entry(s, 234), entry(s, 235)),  # work_bits
-        view_f8(entry(s, 237), entry(s, 238)),  # scratch
+        view_f8(entry(s, 204), entry(s, 205)),  # rate
+        view_f8(entry(s, 207), entry(s, 208)),  # weight
+        view_i8(entry(s, 210), entry(s, 211)),  # exponential
+        view_i8(entry(s, 213), entry(s, 214)),  # ruled
+        view_i8(entry(s, 216), entry(s, 217)),  # first
+        view_i8(entry(s, 219), entry(s, 220)),  # local
+        view_i8(entry(s, 222), entry(s, 223)),  # size
+        view_u8(entry(s, 225), entry(s, 226)),  # key
+        view_u8(entry(s, 228), entry(s, 229)),  # turn
+        view_f8(entry(s, 231), entry(s, 232)),  # since
+        view_i8(entry(s, 234), entry(s, 235)),  # most
+        view_i8(entry(s, 237), entry(s, 238)),  # chance_at
+        view_i8(entry(s, 240), entry(s, 241)),  # guide_at
+        view_f8(entry(s, 243), entry(s, 244)),  # chance
+        view_u4(entry(s, 246), entry(s, 247)),  # guide
+        view_i8(entry(s, 249), entry(s, 250)),  # piece_first
+        view_i8(entry(s, 252), entry(s, 253)),  # piece
+        view_i8(entry(s, 255), entry(s, 256)),  # longest
+        view_f8(entry(s, 258), entry(s, 259)),  # later
+        view_u8(entry(s, 261), entry(s, 262)),  # raw
+        view_u4(entry(s, 264), entry(s, 265)),  # counts
+        view_u8(entry(s, 267), entry(s, 268)),  # seeds
+        view_u4(entry(s, 270), entry(s, 271)),  # who
+        view_f8(entry(s, 273), entry(s, 274)),  # both
+        view_f8(entry(s, 276), entry(s, 277)),  # part
+        view_i8(entry(s, 279), entry(s, 280)),  # begin
+    )
+
+
+@rule
+def lists_of(s: int) -> Lists:
+    """Views of `Lists`."""
+    return Lists(
+        view_u4(entry(s, 282), entry(s, 283)),  # of
+        view_u4(entry(s, 285), entry(s, 286)),  # neuron
+        view_i8(entry(s, 288), entry(s, 289)),  # first
+        view_i8(entry(s, 291), entry(s, 292)),  # last
+        view_i8(entry(s, 294), entry(s, 295)),  # at
+        view_f8(entry(s, 297), entry(s, 298)),  # whole
+        view_f8(entry(s, 300), entry(s, 301)),  # time
+        view_f8(entry(s, 303), entry(s, 304)),  # jump
+        view_f8(entry(s, 306), entry(s, 307)),  # factor
+        view_f8(entry(s, 309), entry(s, 310)),  # after
+        view_f8(entry(s, 312), entry(s, 313)),  # need
     )
 
 
@@ -159,12 +203,12 @@ def background_of(s: int) -> Background:
 def record_of(s: int) -> Record:
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 240), entry(s, 241)),  # count
-        view_i8(entry(s, 243), entry(s, 244)),  # first
-        view_i8(entry(s, 246), entry(s, 247)),  # wanted
-        view_f8(entry(s, 249), entry(s, 250)),  # time
-        view_u4(entry(s, 252), entry(s, 253)),  # population
-        view_u4(entry(s, 255), entry(s, 256)),  # index
+        view_i8(entry(s, 315), entry(s, 316)),  # count
+        view_i8(entry(s, 318), entry(s, 319)),  # first
+        view_i8(entry(s, 321), entry(s, 322)),  # wanted
+        view_f8(entry(s, 324), entry(s, 325)),  # time
+        view_u4(entry(s, 327), entry(s, 328)),  # population
+        view_u4(entry(s, 330), entry(s, 331)),  # index
     )
 
 
@@ -172,13 +216,13 @@ def record_of(s: int) -> Record:
 def models_of(s: int) -> Models:
     """Views of `Models`."""
     return Models(
-        view_i8(entry(s, 258), entry(s, 259)),  # deliver
-        view_i8(entry(s, 261), entry(s, 262)),  # kick
-        view_i8(entry(s, 264), entry(s, 265)),  # predict
-        view_i8(entry(s, 267), entry(s, 268)),  # event
-        view_i8(entry(s, 270), entry(s, 271)),  # reset
-        view_i8(entry(s, 273), entry(s, 274)),  # rebase
-        view_i8(entry(s, 276), entry(s, 277)),  # record
-        view_i8(entry(s, 279), entry(s, 280)),  # state
-        view_i8(entry(s, 282), entry(s, 283)),  # width
+        view_i8(entry(s, 333), entry(s, 334)),  # deliver
+        view_i8(entry(s, 336), entry(s, 337)),  # kick
+        view_i8(entry(s, 339), entry(s, 340)),  # predict
+        view_i8(entry(s, 342), entry(s, 343)),  # event
+        view_i8(entry(s, 345), entry(s, 346)),  # reset
+        view_i8(entry(s, 348), entry(s, 349)),  # rebase
+        view_i8(entry(s, 351), entry(s, 352)),  # record
+        view_i8(entry(s, 354), entry(s, 355)),  # state
+        view_i8(entry(s, 357), entry(s, 358)),  # width
     )
