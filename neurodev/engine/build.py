@@ -231,7 +231,7 @@ def make_clock(
     return Clock(np.zeros(N_TIME), np.array([window, block * window]), n), epoch, round(epoch / block)
 
 
-RESERVED = frozenset(Slots._fields) | {"weight", "pre", "lane"}  # not for mechanisms to create
+RESERVED = frozenset(Slots._fields) | {"pre", "lane", "row", "born"}  # not for mechanisms to create
 
 
 def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any) -> None:
@@ -275,9 +275,9 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
                 f"weight of {q.name!r} must be a number or have one value per synapse ({source.size}), "
                 f"got shape {given.shape}"
             )
-        weight = np.broadcast_to(sign * given, source.shape)
+        weight = sign * given
     else:
-        weight = np.full(source.size, sign * q.spines.weight)
+        weight = np.asarray(sign * q.spines.weight)
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:
         columns["size"] = q.spines.volume
@@ -285,14 +285,17 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
+    still = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
+    inlined = isinstance(q.target.model, NeuronModel) and q.target.model.rules() is None
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
-        alike=np.ndim(q.weight) == 0 and q.spines is None and not q.mechanisms and q.target.model.rules() is None,
+        alike=np.ndim(q.weight) == 0 and still and inlined, consecutive=still,
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill
-    put_on_branches(network, q, table, table.slots(), first=True)
+    if q.branches is not None:
+        put_on_branches(network, q, table, table.slots(), first=True)
     return table
 
 
@@ -312,7 +315,7 @@ def verify_branches(q: Projection, table: Table) -> None:
     if wrong.any():
         k = int(np.argmax(wrong))
         raise InvariantError(
-            f"synapse uid {int(table.uid[slots[k]])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
+            f"synapse uid {int(table.uid_of(slots)[k])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
         )
 
 
