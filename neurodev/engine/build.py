@@ -253,6 +253,12 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
             raise BuildError(f"{where}: {m.name} fills column {name!r} with {fill!r}, another with {columns[name]!r}")
 
 
+def _by_rows(q: Projection, source: I8, lane: I8) -> bool:
+    """Whether uids may follow the order of rows: they do already, or no user listed synapses and knows them by that."""
+    row = lane * q.source.n + source if q.wiring.listed or q.delay.listed or np.ndim(q.weight) else lane[:0]
+    return not np.any(row[1:] < row[:-1])
+
+
 def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     """Draw the initial synapses of a projection."""
     if q.spines is not None:
@@ -290,7 +296,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
-        alike=np.ndim(q.weight) == 0 and still and inlined, consecutive=still,
+        alike=np.ndim(q.weight) == 0 and still and inlined, consecutive=still and _by_rows(q, source, lane),
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill

@@ -40,14 +40,23 @@ def modern(arrays: Arrays) -> Arrays:
     return {**arrays, "birth_uid": dates.uid, "birth_time": dates.time}
 
 
-def check_shapes(own: Arrays, arrays: Arrays) -> None:
-    """Refuse arrays of other types or shapes than a table between these numbers of units has, whose are `own`.
+def check_shapes(what: str, own: Arrays, arrays: Arrays) -> None:
+    """Refuse arrays of other types or shapes than a table between these numbers of units, `what`, has: `own`.
 
     Raises
     ------
     ParameterError
         Naming the array.
     """
+    missing = [name for name in own if name not in arrays]
+    if missing:
+        raise ParameterError(f"arrays of a {what} must hold {missing[0]!r}, got {sorted(arrays)}")
+    for name in ("row_start", "in_start"):
+        if arrays[name].shape != own[name].shape:
+            raise ParameterError(
+                f"{name} must have shape {own[name].shape}, got {arrays[name].shape}: build the table between the same "
+                "numbers of units"
+            )
     capacity = arrays["post"].size
     shapes: dict[str, tuple[int, ...]] = dict.fromkeys(SLOTS, (capacity,))
     shapes |= {"alive": (capacity,), "f": (arrays["columns"].size, capacity), "numbers": (3,)}
@@ -102,8 +111,8 @@ def check_rows(n_row: int, n_target: int, arrays: Arrays) -> None:
     rows = np.repeat(np.arange(n_row), length)
     if arrays["uid"].size == capacity:
         _check_uids(arrays, arrays["uid"][live])
-    elif in_end or np.any(live != np.arange(n)) or capacity != n:
-        _refuse("uids follow each other only in a table without gaps and in-lists")
+    elif np.any(live != np.arange(n)) or capacity != n:
+        _refuse("uids follow each other only in a table without gaps")
     else:
         _check_uids(arrays, arrays["uid"] + np.arange(n, dtype=np.uint64))
     if in_end:

@@ -225,7 +225,8 @@ class Table:
         table.row_room[:] = room
         fill(parts, first, table.rows, table.post, None if table.alike else table.weight, table._uid)
         table.n_synapse = n
-        table.births.append(first, float(born))
+        if n:
+            table.births.append(first, float(born))
         return table
 
     @property
@@ -444,16 +445,7 @@ class Table:
             If arrays are missing, belong to a table of other numbers of units, or are damaged: nothing is loaded then.
         """
         arrays, own = modern(arrays), self.arrays()
-        missing = [name for name in own if name not in arrays]
-        if missing:
-            raise ParameterError(f"arrays of a {type(self).__name__} must hold {missing[0]!r}, got {sorted(arrays)}")
-        for name in ("row_start", "in_start"):
-            if arrays[name].shape != own[name].shape:
-                raise ParameterError(
-                    f"{name} must have shape {own[name].shape}, got {arrays[name].shape}: build the table "
-                    "between the same numbers of units"
-                )
-        check_shapes(own, arrays)
+        check_shapes(type(self).__name__, own, arrays)
         self._check_loaded(arrays)
         self.keep_slots(False)
         self._index = None
