@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
     )
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
@@ -145,7 +146,9 @@ def _run(args: Any) -> None:
         if k == 0 and not args.quiet:
             _say(network)
         with Patience():  # between the file's beginning and the run's
-            simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
+            simulation = development.simulation(
+                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads
+            )
             args.begun = path
             run = simulation.run(life).close()
         _say(run.info() if args.seeds == 1 else f"{path}: {run}")

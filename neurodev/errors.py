@@ -46,6 +46,7 @@ class Status(IntEnum):
     EVENT_BUDGET = 5
     STUCK = 6
     INPUT_FULL = 7
+    SPIKES_FULL = 8
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from scipy.special import pdtr
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
-from neurodev.engine.loop.background import CHUNK, GUIDE
+from neurodev.engine.loop.background import CHUNK, GENTLE, GUIDE
 from neurodev.engine.loop.state import (
     N_BUDGET,
     N_COUNTER,
@@ -25,11 +25,13 @@ from neurodev.engine.loop.state import (
     SENTINEL,
     Background,
     Clock,
+    Fresh,
     Lanes,
     Lists,
     Log,
     Models,
     Neurons,
+    Own,
     Queue,
     Record,
     State,
@@ -44,6 +46,7 @@ from neurodev.neurons.door import Door, check_subclass
 from neurodev.neurons.drive import Background as PoissonInput
 from neurodev.neurons.model import Cells, Membrane, NeuronModel
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
+from neurodev.structure.blocks import part_bounds
 from neurodev.structure.store import Slots
 from neurodev.structure.table import Table, UidSource
 
@@ -60,7 +63,8 @@ _LONGEST_WINDOW = 16.0  # ms
 EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
 BLOCK = 1.0  # ms: how far ahead crossings are noted, and background is drawn
 # measured on Brunel's network (tests/benchmarks): of a block's background in the span from reset to threshold
-SHARE_OF_SPAN = 0.1
+SHARE_OF_SPAN = 0.04
+MOST_PARTS, SYNAPSES_A_ROW = 64, 100  # parts, and synapses of a mean row that are left to each
 MOST_LISTS = 1 << 14  # neurons whose background is kept in order within a block; of more it is drawn each time
 FEWEST_IN_BLOCK, MOST_IN_BLOCK = 2.0, 24.0  # events of one neuron that are worth a block, and that are drawn fast
 
@@ -125,6 +129,32 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
     )
 
 
+def part_count(network: Network, threads: int) -> int:
+    """Parts of a network that may run on so many threads: fewer, where they would leave short rows to each.
+
+    Nothing that comes out depends on their number.
+    """
+    projections = network.projections.values()
+    synapses = sum(q.wiring.mean_inputs(q.source.n, q.target.n) * q.target.n for q in projections)
+    rows = sum(q.source.n * q.delay.lanes().size for q in projections)
+    return int(max(1, min(threads, MOST_PARTS, synapses / max(rows, 1) / SYNAPSES_A_ROW)))
+
+
+def make_owns(populations: list[Population], neurons: Neurons, parts: int) -> list[Own]:
+    """What each part has of every population."""
+    first, last = np.zeros((2, parts, len(populations)), dtype=np.int64)
+    for p in populations:
+        if not p.is_drive:
+            bounds = int(neurons.first[p.index]) + part_bounds(p.n, parts)
+            first[:, p.index], last[:, p.index] = bounds[:-1], bounds[1:]
+    return [Own(a.copy(), b.copy()) for a, b in zip(first, last, strict=True)]
+
+
+def make_fresh(room: int) -> Fresh:
+    """Room for the spikes of a part."""
+    return Fresh(np.zeros(room), np.zeros(room, np.uint32), np.zeros(room, np.uint32))
+
+
 def fastest_rate(populations: list[Population], neurons: Neurons) -> float:
     """The highest rate (1/ms) of any membrane or current: the frame of the membranes must be short for it."""
     rates = [
@@ -155,17 +185,18 @@ def make_models(n_population: int, cells: dict[int, Cells]) -> Models:
     return out
 
 
-def write_records(s: State, cells: dict[int, Cells]) -> None:
-    """Tell the rules of every model where everything is; to be repeated whenever an array of the state has moved."""
+def write_records(s: State, cells: dict[int, Cells], records: dict[int, I8], main: bool = True) -> None:
+    """Tell the rules of every model where everything of a part is; to be repeated when an array of it has moved."""
     pr, q = s.projections, s.queue
     for p, c in cells.items():
         first = int(s.neurons.first[p])
-        c.u, c.clock = s.neurons.u[first : first + c.n], s.clock.time
+        if main:
+            c.u, c.clock = s.neurons.u[first : first + c.n], s.clock.time
         record = ModelRecord(
             first=first, n=c.n, u=address(s.neurons.u), n_neuron=s.neurons.u.size, kind=address(c.kind),
             classes=address(c.classes), n_class=c.classes.shape[0], n_value=c.classes.shape[1],
             cells=address(c.state), n_column=c.state.shape[1], places=address(c.places), per_neuron=c.per_neuron,
-            n_place_column=c.places.shape[1], scratch=address(c.scratch), n_scratch=c.scratch.size,
+            n_place_column=c.places.shape[1], scratch=address(s.queue.scratch), n_scratch=c.n_scratch,
             clock=address(s.clock.time), n_event=address(s.clock.n[N_CROSSING:]), event_time=address(q.crossing_time),
             event_index=address(q.crossing_index), event_key=address(q.crossing_u), room=q.crossing_time.size,
             listed=address(q.fired), n_projection=pr.post.size, post=address(pr.post), weight=address(pr.weight),
@@ -174,10 +205,11 @@ def write_records(s: State, cells: dict[int, Cells]) -> None:
             birth_uid=address(pr.birth_uid), n_birth=pr.birth_time.shape[1],
             receive=0 if c.rules.receive is None else address_of_hook(c.rules.receive), predict=s.models.predict[p],
         )  # fmt: skip
-        if c.record.size == 0:
-            c.record = np.zeros(RECORD_SIZE, dtype=np.int64)
-        c.record[:] = record
-        s.models.record[p] = address(c.record)
+        mine = records.setdefault(p, np.zeros(RECORD_SIZE, dtype=np.int64))
+        mine[:] = record
+        if main:
+            c.record = mine
+        s.models.record[p] = address(mine)
 
 
 def branch_address(table: Table) -> int:
@@ -192,6 +224,11 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     return float(max(np.floor(shortest / _GRID), 1.0) * _GRID)
 
 
+def computed(p: Population) -> bool:
+    """Whether the loop itself computes the membranes of a population."""
+    return isinstance(p.model, NeuronModel) and p.model.rules() is None
+
+
 def block_windows(network: Network, window: float, neurons: Neurons) -> float:
     """Windows in a block of time: a whole number, or one over a power of two.
 
@@ -202,13 +239,15 @@ def block_windows(network: Network, window: float, neurons: Neurons) -> float:
     for p, b in network.backgrounds:
         rate = float(np.max(b.rate_hz, initial=0.0)) / 1e3
         length = min(length, MOST_IN_BLOCK / max(rate, 1e-300))
-        if p.model.rules() is None and b.weight > 0.0 and rate > 0.0:
+        if computed(p) and b.weight > 0.0 and rate > 0.0:
+            assert isinstance(p.model, NeuronModel)
             values = p.model.expand(p.n, p.name)
             span = float(np.min(values["threshold"] - values["reset"]))
             length = min(length, max(SHARE_OF_SPAN * span / (rate * b.weight), FEWEST_IN_BLOCK / rate))
+            length = min(length, GENTLE * float(np.min(values["tau"])))
     if length >= window:
         return max(1.0, float(round(length / window)) if not network.backgrounds else np.floor(length / window))
-    return 0.5 ** min(np.ceil(np.log2(window / length)), 20.0)
+    return float(0.5 ** min(np.ceil(np.log2(window / length)), 20.0))
 
 
 def make_clock(
@@ -253,14 +292,16 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
             raise BuildError(f"{where}: {m.name} fills column {name!r} with {fill!r}, another with {columns[name]!r}")
 
 
-def _by_rows(q: Projection, source: I8, lane: I8) -> bool:
-    """Whether uids may follow the order of rows: they do already, or no user listed synapses and knows them by that."""
-    row = lane * q.source.n + source if q.wiring.listed or q.delay.listed or np.ndim(q.weight) else lane[:0]
-    return not np.any(row[1:] < row[:-1])
+def _by_rows(q: Projection, source: I8, target: I8, lane: I8) -> bool:
+    """Whether uids may follow rows: they do already, or no user listed synapses and knows them by that order."""
+    if not (q.wiring.listed or q.delay.listed or np.ndim(q.weight)):
+        return True
+    row = lane * q.source.n + source
+    return not np.any((row[1:] < row[:-1]) | (row[1:] == row[:-1]) & (target[1:] < target[:-1]))
 
 
-def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
-    """Draw the initial synapses of a projection."""
+def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1) -> Table:
+    """Draw the initial synapses of a projection, kept apart by the parts of its targets."""
     if q.spines is not None:
         check_subclass(q.spines, Spines, f"projection {q.name!r}")
     draw = rng.generator(network.seed, q.name, "wiring")
@@ -291,12 +332,12 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
-    still = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
-    inlined = isinstance(q.target.model, NeuronModel) and q.target.model.rules() is None
+    static = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
+    alike = static and np.ndim(q.weight) == 0 and computed(q.target)  # rules read a weight for each synapse
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
-        alike=np.ndim(q.weight) == 0 and still and inlined, consecutive=still and _by_rows(q, source, lane),
+        parts=parts, alike=alike, consecutive=static and _by_rows(q, source, target, lane),
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill
@@ -353,8 +394,8 @@ def _signs(q: Projection, together: bool) -> tuple[int, ...]:
     return (-1, 1) if q.signed and tested and not together else (0,)
 
 
-def make_lanes(projections: list[Projection], tables: list[Table], together: bool) -> Lanes:
-    """One lane for each projection and delay, inhibition first: of equal times, the first lane comes first.
+def make_lanes(projections: list[Projection], tables: list[Table], together: bool, part: int = 0) -> Lanes:
+    """One lane of a part for each projection and delay, inhibition first: of equal times, the first lane comes first.
 
     One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
     a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
@@ -367,7 +408,7 @@ def make_lanes(projections: list[Projection], tables: list[Table], together: boo
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
             projection.append(i)
-            lane.append(k)
+            lane.append(part * table.n_lane + k)
             delay.append(float(d))
             sign.append(one)
     if len(delay) > MOST_LANES:
@@ -411,17 +452,16 @@ def make_log(neurons: Neurons, room: int | None = None) -> Log:
     return Log(np.zeros((n, room)), np.zeros((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64))
 
 
-def make_queue(n_neuron: int, room: int = 4096) -> Queue:
-    """An empty queue with room for `room` arrivals in a window, 18 bytes each."""
+def make_queue(n_neuron: int, spikes: NDArray[np.uint32], n_scratch: int, room: int = 4096) -> Queue:
+    """An empty queue of a part, for `n_neuron` neurons and `room` arrivals in a window, 18 bytes each."""
     u4, few = np.uint32, buffer_room(n_neuron)
     return Queue(
         np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16), np.zeros(room + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(few), np.zeros(few, u4), np.zeros(few),
-        np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
         *make_inputs(0),
-        np.zeros(n_neuron + 1, u4), np.zeros(n_neuron + 1, u4), np.zeros(n_neuron, u4),
+        np.zeros(n_neuron + 1, u4), np.zeros(max(n_scratch, 1)), np.zeros(n_neuron + 1, u4), spikes,
     )  # fmt: skip
 
 
@@ -430,8 +470,8 @@ def make_inputs(room: int) -> tuple[F8, NDArray[np.uint32], F8, NDArray[np.uint3
     return np.zeros(room + 1), np.zeros(room + 1, np.uint32), np.zeros(room + 1), np.zeros(room + 2, np.uint32)
 
 
-def make_background(network: Network, neurons: Neurons, block: float) -> Background:
-    """Pieces of equal rates and membrane time constants; those at rest are there: their rate may be raised."""
+def make_background(network: Network, neurons: Neurons, own: Own, block: float, later: F8) -> Background:
+    """Pieces of equal rates and membrane time constants of a part; those at rest are there: a rate may be raised."""
     rate, weight, exponential, ruled, first, local, size, key = [], [], [], [], [], [], [], []
     seen: dict[tuple[object, ...], int] = {}
     for p, b in network.backgrounds:
@@ -444,13 +484,15 @@ def make_background(network: Network, neurons: Neurons, block: float) -> Backgro
         what = (p.name, float(b.weight), b.amplitudes, rates.tobytes() if rates.strides != (0,) else float(rates[0]))
         seen[what] = seen.get(what, -1) + 1
         stream = rng.key(network.seed, "background", p.name, *(repr(x) for x in what[1:]), seen[what])
-        for piece in np.split(np.arange(p.n), edges):
+        for whole in np.split(np.arange(p.n), edges):
+            here = (whole + begin >= own.first[p.index]) & (whole + begin < own.last[p.index])
+            piece = whole[here]
             if not piece.size:
                 continue
             rate.append(rates[piece[0]] / 1e3)
             weight.append(b.weight)
             exponential.append(int(b.amplitudes == "exponential"))
-            ruled.append(int(p.model.rules() is not None))
+            ruled.append(int(not computed(p)))
             first.append(begin + int(piece[0]))
             local.append(int(piece[0]))
             size.append(piece.size)
@@ -464,7 +506,7 @@ def make_background(network: Network, neurons: Neurons, block: float) -> Backgro
         np.array(first, i8), np.array(local, i8), np.array(size, i8), np.array(key, dtype=np.uint64),
         np.zeros(n, np.uint64), np.zeros(n), np.zeros(n, i8), np.zeros(n, i8), np.zeros(n, i8), np.zeros(0),
         np.zeros(0, np.uint32), np.searchsorted(cell[order], np.arange(n_neuron + 1)).astype(i8),
-        owner[order].astype(i8), np.zeros(1, i8), np.zeros(n_neuron), np.zeros(CHUNK, np.uint64),
+        owner[order].astype(i8), np.zeros(1, i8), later, np.zeros(CHUNK, np.uint64),
         np.zeros(CHUNK, np.uint32), np.zeros(CHUNK, np.uint64), np.zeros(CHUNK, np.uint32), np.zeros(CHUNK),
         np.zeros(CHUNK), np.zeros(0, i8),
     )  # fmt: skip
@@ -494,19 +536,19 @@ def with_chances(g: Background, block: float) -> Background:
     )
 
 
-def make_lists(g: Background, n_neuron: int) -> Lists:
-    """Room for the lists of some neurons, and of one for which there is none."""
+def make_lists(g: Background, of: NDArray[np.uint32]) -> Lists:
+    """Room for the lists of some neurons, and of one for which there is none; `of` (n_neuron,) is of all parts."""
     inlined = bool((g.ruled == 0).any())
+    n_neuron = int(g.size.sum())
     some = min(n_neuron, MOST_LISTS) if inlined else 0
     most = int(g.longest[0])
     mean = float(g.rate @ g.size) / max(n_neuron, 1)
     events = some * max(int(2 * mean), 8) + 2 * most if inlined else 0
-    i8, u4 = np.int64, np.uint32
+    first, last, at = (np.zeros(some + 1, dtype=np.int64) for _ in range(3))
+    time, jump, factor, after, need = (np.zeros(events) for _ in range(5))
     return Lists(
-        np.zeros(n_neuron if inlined else 0, u4), np.zeros(some + 1, u4),
-        *(np.zeros(some + 1, i8) for _ in range(3)), np.zeros(some + 1),
-        *(np.zeros(events) for _ in range(5)),
-    )  # fmt: skip
+        of, np.zeros(some + 1, dtype=np.uint32), first, last, at, np.zeros(some + 1), time, jump, factor, after, need
+    )
 
 
 def make_record(populations: list[Population], room: int) -> Record:

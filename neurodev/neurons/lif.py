@@ -139,10 +139,10 @@ class LIF(NeuronModel):
         )  # fmt: skip
 
     def columns(self) -> tuple[Column, ...]:
-        """The constant of each channel, and the next end of a plateau."""
+        """The constant of each channel; the next end of a plateau, or what may be added without a crossing."""
         n_channel = dendrite_rules.N_CHANNEL if self.branched else current_rules.N_CHANNEL
         constants = tuple(Column(f"b_{k}") for k in range(n_channel))
-        return (*constants, Column("ends", np.inf, True)) if self.branched else constants
+        return (*constants, Column("ends", np.inf, True)) if self.branched else (*constants, Column("margin"))
 
     def place_columns(self) -> tuple[Column, ...]:
         """The constants of excitation and inhibition of a branch, and the end and the size of its plateau."""

@@ -137,10 +137,13 @@ class Recorder:
     def snapshot(self, projection: str, label: str, state: dict[str, NDArray[Any]]) -> None:
         """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days.
 
-        Weights keep their precision, which is what arrives; columns that are looked at only take four bytes.
+        Weights keep their precision, which is what arrives; columns that are looked at only take four bytes.  Synapses
+        follow each other by their uids: where they lie in memory is nobody's business.
         """
+        order = np.argsort(state["uid"]) if "uid" in state else slice(None)
         with self.file.together():
-            for name, a in state.items():
+            for name, column in state.items():
+                a = column[order]
                 dtype = _SNAPSHOT.get(name, "<f4")
                 if name == "weight":
                     dtype = "<f4" if a.dtype == np.float32 else "<f8"

@@ -179,7 +179,8 @@ class Run(Reading):
         megabytes = self.path.stat().st_size / 1e6
         lines = [
             f"{self.path}: {lasting(self.days)} of life, {self._state()}",
-            f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}",
+            f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}"
+            + (f"; up to {p['threads']} threads" if isinstance(p.get("threads"), int) and p["threads"] > 1 else ""),
         ]
         if self.is_training:
             lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from neurodev.engine.checks import approximations, check_duration, mechanisms_of
 from neurodev.engine.network import Network
+from neurodev.engine.parts import check_threads
 from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number, one_of
@@ -65,6 +66,10 @@ class Simulation:
         Budget of synaptic events in a tick.
     study : str, optional
         Text of the study this run comes from, for its provenance.
+    overwrite : bool
+        Replace a file that is there.
+    threads : int, optional
+        Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
 
     Examples
     --------
@@ -92,6 +97,7 @@ class Simulation:
         start: float = 0.0,
         study: str = "",
         overwrite: bool = False,
+        threads: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
@@ -100,7 +106,7 @@ class Simulation:
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
         self._progress, overwrite = flag(progress, "progress"), flag(overwrite, "overwrite")
         self.path = absolute(scratch_file() if to is None else to)
-        self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
+        self.simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
         self.simulator.coming = self._schedule
@@ -138,7 +144,11 @@ class Simulation:
         ]
         parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
         self._foreign = foreign(*parts)
-        f.set_item("provenance", environment() | {"seed": net.seed, "study": study, "sources": self._foreign})
+        f.set_item(
+            "provenance",
+            environment()
+            | {"seed": net.seed, "study": study, "sources": self._foreign, "threads": s.engine.parts.threads},
+        )
         f.set_item("network", net.describe())
         f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
         f.set_item("causes", list(s.causes.words))

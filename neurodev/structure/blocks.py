@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,8 +68,10 @@ def finite(weight: ArrayLike, n: int, kind: type) -> Floats:
     return w
 
 
-def checked(block: Block, n_source: int, n_target: int, n_lane: int, weight_type: type) -> Part:
-    """Rows, targets and weights of a block.
+def checked(
+    block: Block, n_source: int, n_target: int, n_lane: int, weight_type: type, row_of: Callable[[I8, I8, I8], I8]
+) -> Part:
+    """Rows, targets and weights of a block; `row_of` gives the rows of sources, targets and lanes.
 
     Raises
     ------
@@ -84,7 +87,26 @@ def checked(block: Block, n_source: int, n_target: int, n_lane: int, weight_type
         if a.shape != s.shape:
             raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
     narrow = np.uint16 if n_target <= 1 << 16 else np.uint32
-    return Part((k * n_source + s).astype(np.uint32), t.astype(narrow), finite(weight, s.size, weight_type))
+    return Part(row_of(s, t, k).astype(np.uint32), t.astype(narrow), finite(weight, s.size, weight_type))
+
+
+def ascending(parts: list[Part], n_row: int) -> bool:
+    """Whether the targets of each source and lane, of `n_row`, are given in ascending order."""
+    last = 0
+    for p in parts:
+        if p.row.size and (int(p.target[0]) < last or np.any(p.target[1:] < p.target[:-1])):
+            break
+        last = int(p.target[-1]) if p.row.size else last
+    else:
+        return True  # of all of them
+    latest: I8 = np.zeros(n_row, dtype=np.int64)
+    return all(
+        store.ascend(
+            p.row[at : at + CHUNK].astype(np.int64) % n_row, p.target[at : at + CHUNK].astype(np.int64), latest
+        )
+        for p in parts
+        for at in range(0, p.row.size, CHUNK)
+    )
 
 
 def only(parts: list[Part]) -> Any:
@@ -117,6 +139,16 @@ def fill(parts: list[Part], first_uid: int, rows: store.Rows, post: U4, weight: 
                 np.uint64(first_uid), rows, post, own, names,
             )  # fmt: skip
             first_uid += n
+
+
+def part_of(unit: I8, n: int, parts: int) -> I8:
+    """Which of `parts` equal shares of `n` units each belongs to; neighbours stay together."""
+    return unit * parts // n
+
+
+def part_bounds(n: int, parts: int) -> I8:
+    """(parts + 1,): share k holds the units from ``bounds[k]`` up to ``bounds[k + 1]`` (see `part_of`)."""
+    return -(-np.arange(parts + 1, dtype=np.int64) * n // parts)
 
 
 def with_room(length: I8) -> I8:

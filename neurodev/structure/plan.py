@@ -238,7 +238,7 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
         log.check(p.mechanism, p.terms)
     n_dead, n_born = int(p.deaths.size), int(p.source.size)
     dead_uid, dead_row, dead_post = table.uid_of(p.deaths), table.row_of(p.deaths), table.post[p.deaths]
-    dead_pre, dead_lane = dead_row % max(table.n_source, 1), dead_row // max(table.n_source, 1)
+    dead_pre, dead_lane = dead_row % max(table.n_source, 1), dead_row // max(table.n_source, 1) % table.n_lane
     if n_dead:
         table._delete(p.deaths)
     slots, first = _i8(), table.uids.next

@@ -65,6 +65,16 @@ def fill(row: I8, target: I8, weight: Floats, first_uid: np.uint64, rows: Rows, 
 
 
 @kernel
+def ascend(row: I8, target: I8, latest: I8) -> bool:
+    """Whether the targets of each row are given in ascending order, (n,) each; `latest` (n_row,) of those before."""
+    for k in range(row.shape[0]):
+        if target[k] < latest[row[k]]:
+            return False
+        latest[row[k]] = target[k]
+    return True
+
+
+@kernel
 def live_slots(row_start: I8, row_length: I4, out: I8) -> None:
     """List the live slots in row order, into `out` (n_synapse,)."""
     at = 0

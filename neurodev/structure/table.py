@@ -31,9 +31,10 @@ from neurodev.arrays import B1, F8, I8, U4, U8, Floats
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
 from neurodev.structure.births import BirthDates
-from neurodev.structure.blocks import Block, checked, fill, only, with_room
+from neurodev.structure.blocks import Block, ascending, checked, fill, only, part_of, with_room
 from neurodev.structure.index import UidIndex, as_uids
 from neurodev.structure.loading import check_rows, check_shapes, modern
+from neurodev.structure.numbering import Numbering
 from neurodev.structure.store import InLists, Rows, Slots
 
 _ARRAYS = (
@@ -84,9 +85,10 @@ class Table:
         uids: UidSource,
         column_type: type = np.float64,
         weight_type: type = np.float64,
+        parts: int = 1,
     ):
         self.column_type, self.weight_type = column_type, weight_type
-        self.n_source, self.n_target = int(n_source), int(n_target)
+        self.n_source, self.n_target, self.parts = int(n_source), int(n_target), int(parts)
         self.delays: F8 = np.asarray(delays, dtype=np.float64)
         if self.delays.ndim != 1 or not 1 <= self.delays.size <= 64:
             raise ParameterError(f"delays must be a list of 1 to 64 lanes, got {self.delays.size}: use a wider step=")
@@ -101,11 +103,11 @@ class Table:
         self._kept: I8 | None = None
         self._index: UidIndex | None = None  # made when somebody asks for a uid
         self.births = BirthDates()
-        self.n_synapse = 0
-        self.pool_end = 0
-        self.in_end = 0
+        self.n_synapse = self.pool_end = self.in_end = 0
         self.has_in_lists = False
-        self._allocate_rows()
+        self.row_start: I8 = np.zeros(self.n_row, dtype=np.int64)
+        self.row_length: NDArray[np.int32] = np.zeros(self.n_row, dtype=np.int32)
+        self.row_room: NDArray[np.int32] = np.zeros(self.n_row, dtype=np.int32)
         self._allocate_slots(0)
         self.in_start: I8 = np.zeros(self.n_target, dtype=np.int64)
         self.in_length: NDArray[np.int32] = np.zeros(self.n_target, dtype=np.int32)
@@ -115,14 +117,8 @@ class Table:
 
     # ------------------------------------------------------------------ construction
 
-    def _allocate_rows(self) -> None:
-        n = self.n_row
-        self.row_start: I8 = np.zeros(n, dtype=np.int64)
-        self.row_length: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-        self.row_room: NDArray[np.int32] = np.zeros(n, dtype=np.int32)
-
-    def _allocate_slots(self, capacity: int, alike: ArrayLike | None = None, first_uid: int | None = None) -> None:
-        """Fresh arrays; of one weight where `alike` tells which, without uids where they are `first_uid` and on."""
+    def _allocate_slots(self, capacity: int, alike: ArrayLike | None = None, named: bool = True) -> None:
+        """Fresh arrays; of one weight where `alike` tells which, and without uids where not `named`."""
         capacity = max(int(capacity), 1)
         if capacity > _MOST:
             raise ParameterError(
@@ -134,10 +130,10 @@ class Table:
         else:
             self.weight = np.broadcast_to(np.full(1, alike, dtype=self.weight_type), (capacity,))
         self.pos_in: U4 = np.zeros(capacity if self.has_in_lists else 1, dtype=np.uint32)
-        self._first_uid = 0 if first_uid is None else first_uid
-        self._uid: U8 | None = np.zeros(capacity, dtype=np.uint64) if first_uid is None else None
+        self._numbering: Numbering | None = None
+        self._uid: U8 | None = np.zeros(capacity, dtype=np.uint64) if named else None
         # never written to: the system gives such memory only an address
-        self._nobody: U8 = np.zeros(1 if first_uid is None else capacity, dtype=np.uint64)
+        self._nobody: U8 = np.zeros(1 if named else capacity, dtype=np.uint64)
         self.f: F8 = np.zeros((len(self.column_names), capacity), dtype=self.column_type)
         self.version += 1
 
@@ -185,6 +181,7 @@ class Table:
         weight_type: type = np.float64,
         alike: bool = False,
         consecutive: bool = False,
+        parts: int = 1,
     ) -> Table:
         """Make a table from blocks of synapses, drawn one after the other: 6 or 8 bytes of each are kept meanwhile.
 
@@ -196,8 +193,10 @@ class Table:
             Keep one weight for all synapses, until a synapse is born or dies: `weight` is then a view that cannot be
             written to (`own_weights` makes it an array).
         consecutive : bool
-            Number the synapses in the order of rows, not in the given one, and keep no uids, until a synapse is born or
-            dies, or somebody asks for the array `uid`.
+            Number the synapses by lane, source and target, not in the given order, and keep no uids, until a synapse is
+            born or dies, or somebody asks for the array `uid`; if the targets of a source are given in ascending order.
+        parts : int
+            Rows are kept apart by the part of the targets that they lead to (`part_of`).
 
         Raises
         ------
@@ -205,26 +204,27 @@ class Table:
             Where an index is no whole number or out of range, a weight is not finite, or weights differ that should
             be alike.
         """
-        table = cls(n_source, n_target, delays, columns, uids or UidSource(), column_type, weight_type)
+        table = cls(n_source, n_target, delays, columns, uids or UidSource(), column_type, weight_type, parts)
         length: I8 = np.zeros(table.n_row, dtype=np.int64)
-        parts = []
+        pieces = []
         for block in blocks:
-            part = checked(block, table.n_source, table.n_target, table.n_lane, weight_type)
-            length += np.bincount(part.row, minlength=table.n_row)
-            parts.append(part)
+            piece = checked(block, table.n_source, table.n_target, table.n_lane, weight_type, table._row_of)
+            length += np.bincount(piece.row, minlength=table.n_row)
+            pieces.append(piece)
         n = int(length.sum())
-        one = only(parts) if alike and n else None
+        consecutive = consecutive and ascending(pieces, table.n_lane * table.n_source)
         slack = bool(columns) and not consecutive
         room = with_room(length) if slack else length
         start = np.concatenate([[0], np.cumsum(room)])
         table.pool_end = int(start[-1])
-        first = table.uids.take(n)
         capacity = int(start[-1] * 1.02) + 64 if slack else int(start[-1])
-        table._allocate_slots(capacity, one, first if consecutive else None)
+        table._allocate_slots(capacity, only(pieces) if alike and n else None, not consecutive)
         table.row_start[:] = start[:-1]
         table.row_room[:] = room
-        fill(parts, first, table.rows, table.post, None if table.alike else table.weight, table._uid)
+        first = table.uids.take(n)
+        fill(pieces, first, table.rows, table.post, None if table.alike else table.weight, table._uid)
         table.n_synapse = n
+        table._numbering = Numbering(first, table.rows, table.parts) if consecutive else None
         if n:
             table.births.append(first, float(born))
         return table
@@ -236,8 +236,14 @@ class Table:
 
     @property
     def n_row(self) -> int:
-        """Number of rows, ``n_lane * n_source``."""
-        return self.n_lane * self.n_source
+        """Number of rows, ``parts * n_lane * n_source``."""
+        return self.parts * self.n_lane * self.n_source
+
+    def _row_of(self, source: I8, target: I8, lane: I8) -> I8:
+        """The row of a synapse."""
+        if self.parts == 1:
+            return lane * self.n_source + source
+        return (part_of(target, self.n_target, self.parts) * self.n_lane + lane) * self.n_source + source
 
     @property
     def capacity(self) -> int:
@@ -261,18 +267,21 @@ class Table:
     def uid(self) -> U8:
         """Identity of each slot, (capacity,); a `consecutive` table writes them down now, and `uid_of` does not."""
         if self._uid is None:
-            self._uid = self._first_uid + np.arange(self.capacity, dtype=np.uint64)
+            assert self._numbering is not None
+            self._uid = np.zeros(self.capacity, dtype=np.uint64)
+            self._uid[: self.n_synapse] = self._numbering.all(self.row_length)
+            self._numbering = None
             self.version += 1
         return self._uid
 
     @uid.setter
     def uid(self, value: U8) -> None:
-        self._uid = value
+        self._uid, self._numbering = value, None
 
     @property
     def consecutive(self) -> bool:
-        """Whether uids follow each other in the order of rows, so that none are kept."""
-        return self._uid is None
+        """Whether uids follow each other by lane, source and target, so that none are kept."""
+        return self._numbering is not None
 
     @property
     def identities(self) -> U8:
@@ -366,13 +375,11 @@ class Table:
 
     def lane(self, slots: I8) -> I8:
         """Delay lane of each slot."""
-        return self.row_of(slots) // self.n_source
+        return self.row_of(slots) // self.n_source % self.n_lane
 
     def uid_of(self, slots: I8) -> U8:
         """Identity of each slot."""
-        if self._uid is None:
-            return np.uint64(self._first_uid) + np.asarray(slots).astype(np.uint64)
-        return self._uid[slots]
+        return self.uid[slots] if self._numbering is None else self._numbering.of(slots)
 
     def born_of(self, slots: I8) -> F8:
         """Birth date of each slot, life ms."""
@@ -384,17 +391,14 @@ class Table:
         The first call sorts the table's uids; later ones cost what their uids cost, whatever the size of the table.
         """
         wanted = as_uids(uids)
-        out = np.full(wanted.size, -1, dtype=np.int64)
-        if self._uid is None:
-            place = wanted - np.uint64(self._first_uid)  # of smaller ones beyond all
-            here = place < self.n_synapse
-            out[here] = place[here]
-            return out
+        if self._numbering is not None:
+            return self._numbering.find(wanted)
         if self._index is None:
             slots = self.slots()
-            self._index = UidIndex(self._uid[slots], self._all_rows(), self.post[slots])
+            self._index = UidIndex(self.uid[slots], self._all_rows(), self.post[slots])
         row, target = self._index.find(wanted)
-        store.find_slots(wanted, row, target, self.rows, self.in_lists, self.has_in_lists, self._uid, out)
+        out = np.empty(wanted.size, dtype=np.int64)
+        store.find_slots(wanted, row, target, self.rows, self.in_lists, self.has_in_lists, self.uid, out)
         return out
 
     def is_live(self, slots: I8) -> B1:
@@ -410,7 +414,7 @@ class Table:
             "uid": self.uid_of(slots),
             "pre": row % np.uint32(max(self.n_source, 1)),
             "post": self.post[slots],
-            "lane": (row // np.uint32(max(self.n_source, 1))).astype(np.uint8),
+            "lane": (row // np.uint32(max(self.n_source, 1)) % np.uint32(self.n_lane)).astype(np.uint8),
             "weight": self.weight[slots],
             "born": self.born_of(slots),
         }
@@ -425,7 +429,7 @@ class Table:
         """
         out: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in self._array_names()}
         out["weight"] = self.weight[:1] if self.alike else self.weight
-        out["uid"] = np.full(1, self._first_uid, dtype=np.uint64) if self._uid is None else self._uid
+        out["uid"] = self.uid if self._numbering is None else np.full(1, self._numbering.first, dtype=np.uint64)
         out["birth_uid"], out["birth_time"] = self.births.uid, self.births.time
         out["numbers"] = np.array([getattr(self, name) for name in _NUMBERS], dtype=np.int64)
         out["columns"] = np.array(self.column_names, dtype=np.str_)
@@ -454,14 +458,16 @@ class Table:
         self.has_in_lists = False
         lean = arrays["post"].size > 1
         alike = arrays["weight"][0] if lean and arrays["weight"].size == 1 else None
-        first = int(arrays["uid"][0]) if lean and arrays["uid"].size == 1 else None
-        self._allocate_slots(arrays["post"].size, alike, first)
+        named = not lean or arrays["uid"].size > 1
+        self._allocate_slots(arrays["post"].size, alike, named)
         for name in self._array_names():
             setattr(self, name, arrays[name].copy())
         if alike is None:
             self.weight = arrays["weight"].copy()
-        if first is None:
+        if named:
             self.uid = arrays["uid"].copy()
+        else:
+            self._numbering = Numbering(int(arrays["uid"][0]), self.rows, self.parts)
         self.births = BirthDates(arrays["birth_uid"], arrays["birth_time"])
         self.n_synapse, self.pool_end, self.in_end = (int(v) for v in arrays["numbers"])
         self.has_in_lists = self.in_end > 0
@@ -477,7 +483,7 @@ class Table:
     def memory(self) -> float:
         """Bytes per living synapse: of all that is kept, slack, rows and lists of targets included."""
         kept = sum(a.nbytes for a in self.arrays().values()) - self.births.uid.nbytes - self.births.time.nbytes
-        looked_up = self._index.nbytes if self._index is not None else 0
+        looked_up = sum(x.nbytes for x in (self._index, self._numbering) if x is not None)
         return (kept + self.births.nbytes + looked_up) / max(self.n_synapse, 1)
 
     # ------------------------------------------------------------------ in-lists
@@ -534,7 +540,7 @@ class Table:
         self.ensure_in_lists()
         n = int(source.size)
         first = self.uids.take(n)
-        row = lane * self.n_source + source
+        row = self._row_of(source, target, lane)
         done = 0
         ends = np.array([self.pool_end, self.in_end], dtype=np.int64)
         while True:

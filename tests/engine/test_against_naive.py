@@ -42,7 +42,8 @@ def both(net, until, **options):
 def same_spikes(ours, theirs, least):
     assert len(ours) >= least
     assert [s[1:] for s in ours] == [s[1:] for s in theirs]
-    np.testing.assert_allclose([s[0] for s in ours], [s[0] for s in theirs], rtol=0, atol=1e-9)
+    # a potential that grazes its threshold tells the time of its crossing to a digit or two less
+    np.testing.assert_allclose([s[0] for s in ours], [s[0] for s in theirs], rtol=0, atol=4e-9)
 
 
 def random_net(seed, **cell):

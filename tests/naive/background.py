@@ -29,7 +29,7 @@ def number(seed, mean):
 
 
 def events(engine, until):
-    """(time, number of the neuron among all, amplitude) of all background up to `until` (ms since the start of the epoch)."""
+    """(time, number of the neuron among all, amplitude) of all background up to `until` (ms since the start)."""
     g, length = engine.state.background, float(engine.state.clock.length[1])
     out = []
     with np.errstate(over="ignore"):

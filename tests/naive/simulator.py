@@ -300,6 +300,8 @@ class NaiveSimulator:
             self.process((self.tick + 1) * step)
             self.do_tick()
         self.process(until)
+        order = list(self.net.populations)
+        self.spikes.sort(key=lambda s: (s[0], order.index(s[1]), s[2]))
 
     def do_tick(self):
         self.tick += 1

@@ -20,20 +20,22 @@ N, M, LANES = 5, 7, [1.0, 2.0]
 SYNAPSE = st.tuples(st.integers(0, N - 1), st.integers(0, M - 1), st.integers(0, 1))
 
 
-def table_of(pairs, weight=0.5, lean=True, born=0.0):
+def table_of(pairs, weight=0.5, lean=True, born=0.0, parts=1):
     """Of (source, target, lane)."""
     source, target, lane = np.array(pairs, dtype=np.int64).reshape(-1, 3).T
     how = {"alike": True, "consecutive": True} if lean else {}
-    return Table.build(N, M, LANES, source, target, lane, weight, born=born, uids=UidSource(4), **how)
+    return Table.build(N, M, LANES, source, target, lane, weight, born=born, uids=UidSource(4), parts=parts, **how)
 
 
 class LeanAgainstFull(RuleBasedStateMachine):
     """Of the full one every uid, birth date and row is also kept in a dictionary, by the test alone."""
 
-    @initialize(pairs=st.lists(SYNAPSE, max_size=20))
-    def begin(self, pairs):
-        pairs = sorted(pairs, key=lambda p: (p[2], p[0]))  # in the order of rows, in which the lean one counts
-        self.lean, self.full = table_of(pairs, born=2.5), table_of(pairs, lean=False, born=2.5)
+    @initialize(pairs=st.lists(SYNAPSE, max_size=20), parts=st.sampled_from([1, 1, 3]))
+    def begin(self, pairs, parts):
+        pairs = sorted(pairs, key=lambda p: (p[2], *p[:2]))  # in the order in which the lean one counts
+        self.parts = parts
+        self.lean, self.full = (table_of(pairs, lean=x, born=2.5, parts=parts) for x in (True, False))
+        assert self.lean.consecutive
         self.living = {4 + k: (*p, 2.5) for k, p in enumerate(pairs)}
         self.life = 3.0
 
@@ -48,6 +50,9 @@ class LeanAgainstFull(RuleBasedStateMachine):
         for u in uids:
             del self.living[u]
         self.living.update({done.first_uid + k: (*p, self.life) for k, p in enumerate(pairs)})
+
+    def row(self, source, target, lane):
+        return (target * self.parts // M * len(LANES) + lane) * N + source
 
     @rule(which=st.sampled_from(["uid", "row", "born", "in-lists", "weights", "slots", "occupied"]))
     def ask(self, which):
@@ -78,7 +83,7 @@ class LeanAgainstFull(RuleBasedStateMachine):
         """Into a table that kept little, or much, before."""
         for name in ("lean", "full"):
             old = getattr(self, name)
-            new = table_of([(0, 0, 0), (1, 1, 1)], lean=into)
+            new = table_of([(0, 0, 0), (1, 1, 1)], lean=into, parts=self.parts)
             new.load({k: a.copy() for k, a in old.arrays().items()})
             new.uids.next = old.uids.next
             # of one synapse nobody can tell
@@ -106,7 +111,7 @@ class LeanAgainstFull(RuleBasedStateMachine):
         assert self.lean.is_live(found).all() and np.all(slots[len(self.living) :] == -1)
         assert self.lean.uid_of(found).tolist() == list(self.living)
         for few in (found[:1], found[::-1], found):  # few are looked up one by one
-            rows = [self.living[u][2] * N + self.living[u][0] for u in self.lean.uid_of(few).tolist()]
+            rows = [self.row(*self.living[u][:3]) for u in self.lean.uid_of(few).tolist()]
             assert self.lean.row_of(few).tolist() == self.full.row_of(few).tolist() == rows
         assert np.all(self.lean.identities[self.lean.slots()] <= one["uid"])
 
@@ -121,6 +126,9 @@ def test_blocks_are_the_table_of_all_at_once(n_target, how):
     """In blocks of any sizes, also empty ones, with one lane or lanes, and one weight or weights."""
     draw, n = np.random.default_rng(1), 2000
     source, target, lane = (draw.integers(0, k, n) for k in (50, n_target, 2))
+    if "consecutive" in how:
+        order = np.lexsort((target, source))  # within the rows, not as a whole
+        source, target = source[order], target[order]
     weight = np.full(n, 0.25) if "alike" in how else draw.normal(size=n)
     one = Table.build(50, n_target, LANES, source, target, lane, weight, **how)
     cuts = [0, 0, 7, 1500, n]
@@ -133,6 +141,27 @@ def test_blocks_are_the_table_of_all_at_once(n_target, how):
     for name, a in three.arrays().items():
         np.testing.assert_array_equal(four.arrays()[name], a, err_msg=name)
     verify(two)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_uids_do_not_depend_on_the_number_of_parts(ordered):
+    """Of targets in order they follow lane, source and target; of others the order in which they were given."""
+    draw, n = np.random.default_rng(4), 600
+    source, target, lane = (draw.integers(0, k, n) for k in (N, M, 2))
+    if ordered:
+        target = np.sort(target)
+    found = []
+    for parts in (1, 2, 3, 7):
+        t = Table.build(N, M, LANES, source, target, lane, 0.5, parts=parts, alike=True, consecutive=True)
+        assert t.consecutive == ordered
+        s = t.state()
+        order = np.argsort(s["uid"])
+        found.append(np.stack([s[k][order].astype(int) for k in ("uid", "lane", "pre", "post")]))
+        np.testing.assert_array_equal(t.uid_of(t.slot_of(s["uid"])), s["uid"])
+    for f in found:
+        np.testing.assert_array_equal(f, found[0])
+    by = np.lexsort((target, source, lane)) if ordered else np.arange(n)
+    np.testing.assert_array_equal(found[0], [1 + np.arange(n), lane[by], source[by], target[by]])
 
 
 def test_blocks_that_do_not_fit_are_refused():
@@ -207,7 +236,7 @@ def test_dates_of_whom_nobody_lives_are_forgotten():
 def test_memory_counts_what_there_is():
     """Bytes a synapse of large rows, and what a first question costs."""
     draw, n, cells = np.random.default_rng(3), 200_000, 200
-    pairs = draw.integers(0, cells, n), draw.integers(0, cells, n), np.zeros(n, int)
+    pairs = draw.integers(0, cells, n), np.sort(draw.integers(0, cells, n)), np.zeros(n, int)
     small, plain, full = (
         Table.build(cells, cells, [1.0], *pairs, 0.5, **how)
         for how in ({"alike": True, "consecutive": True}, {"consecutive": True}, {})

@@ -36,7 +36,7 @@ from neurodev.rng import GOLDEN, mix
 
 CHUNK = 1024  # neurons whose events are drawn together
 GUIDE = 1024  # entries of the table that begins the search for a number of events
-GENTLE = 1.0 / 32.0  # a block that lasts less of a time constant has its factors by six powers
+GENTLE = 1.0 / 8.0  # a block that lasts less of a time constant has its factors by eight powers
 _S11, _S32 = np.uint64(11), np.uint64(32)
 _AMPLITUDE = np.uint64(0x9FB21C651E98DF25)
 _ONE = np.uint64(1)
@@ -94,7 +94,9 @@ def amplitude_of(s: int, b: Int, seed: np.uint64, e: Int) -> float:
 @rule
 def powers(x: float) -> float:
     """exp(x) for abs(x) <= GENTLE / 2."""
-    p = 1.0 / 720.0
+    p = 1.0 / 40320.0
+    p = p * x + 1.0 / 5040.0
+    p = p * x + 1.0 / 720.0
     p = p * x + 1.0 / 120.0
     p = p * x + 1.0 / 24.0
     p = p * x + 1.0 / 6.0
@@ -136,7 +138,7 @@ def add_last_pair(seeds: U8, part: F8, both: F8, p: Int, step: float) -> None:
 
 
 @kernel
-def draw_counts(s: int, b: Int, i: Int, m: Int) -> int:
+def draw_counts(s: int, b: Int, i: Int, m: Int) -> Int:
     """Draw how many events neurons i..i+m (of their population) have; by number of pairs, all who have as many.
 
     Neurons of equal numbers lie together afterwards: loops over them need no guesses of the processor, and are
@@ -159,9 +161,9 @@ def draw_counts(s: int, b: Int, i: Int, m: Int) -> int:
     for n in range(1, most):
         begin[n] += begin[n - 1]
     for k in range(m):
-        n = (np.int64(counts[k]) + 1) >> 1
-        at = begin[n]
-        begin[n] = at + 1
+        pairs = (np.int64(counts[k]) + 1) >> 1
+        at = begin[pairs]
+        begin[pairs] = at + 1
         g.seeds[at], g.who[at] = raw[k], np.uint32(k)
         g.both[at], g.part[at] = np.float64(1 - (counts[k] & np.uint32(1))), 0.0
     for n in range(most - 1, 0, -1):

@@ -44,11 +44,11 @@ def has_background(s: int, j: Int) -> bool:
 
 
 @kernel
-def opened(s: int, j: Int) -> int:
+def opened(s: int, j: Int) -> Int:
     """The list of neuron `j` in this block; drawn now if it was not."""
     o, n = lists_of(s), clock_of(s).n
     if o.of[j] > 0:
-        return np.int64(o.of[j]) - 1
+        return np.int64(o.of[j]) - np.int64(1)
     g, nn, f = background_of(s), neurons_of(s), clock_of(s).time
     rate, length = nn.rate[nn.kind[j]], f[T_BLOCK] - f[T_BEGIN]
     total = np.int64(0)
@@ -80,7 +80,7 @@ def opened(s: int, j: Int) -> int:
     sort_list(s, first, k)
     o.first[i], o.last[i], o.at[i] = first, k, first
     add_up(s, i, j)
-    return i
+    return i  # type: ignore[no-any-return]
 
 
 @kernel
@@ -112,7 +112,7 @@ def sort_list(s: int, first: Int, last: Int) -> None:
     while gap > 0:
         for k in range(first + gap, last):
             t, jump, factor = o.time[k], o.jump[k], o.factor[k]
-            i = k
+            i: Int = k
             while i >= first + gap and o.time[i - gap] > t:
                 o.time[i], o.jump[i], o.factor[i] = o.time[i - gap], o.jump[i - gap], o.factor[i - gap]
                 i -= gap
@@ -137,7 +137,7 @@ def moved_to(s: int, i: Int, t: float) -> Int:
 def still_to_come(s: int, i: Int, k: Int) -> float:
     """The sum of the events from `k` on."""
     o = lists_of(s)
-    return o.whole[i] if k == o.first[i] else o.after[k - 1]  # type: ignore[no-any-return]
+    return o.whole[i] if k == o.first[i] else o.after[k - 1]  # type: ignore[return-value]
 
 
 @kernel

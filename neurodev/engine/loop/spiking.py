@@ -13,10 +13,9 @@ from neurodev.engine.loop.queue import push_crossing
 from neurodev.engine.loop.state import (
     N_BLOCK_OPEN,
     N_FIRED,
+    N_FRESH,
     N_MODELS,
-    N_RECORD,
     N_RELEASE,
-    N_SPIKES,
     REFRACTORY,
     SENTINEL,
     T_BLOCK,
@@ -26,34 +25,25 @@ from neurodev.engine.loop.state import (
 from neurodev.engine.loop.views import (
     background_of,
     clock_of,
+    fresh_of,
     hooks_of,
     lists_of,
-    log_of,
     models_of,
     neurons_of,
     projections_of,
     queue_of,
-    record_of,
 )
 from neurodev.jit import call_hook, call_rule, kernel, rule
 
 
 @rule
 def emit(s: int, p: Int, local: Int, t: float) -> None:
-    """A cell of population `p` spikes at `t`: into its log, the counts and the record."""
-    k = log_of(s).count[p]
-    log_of(s).time[p, k] = t
-    log_of(s).index[p, k] = np.uint32(local)
-    log_of(s).count[p] = k + 1
-    r = record_of(s)
-    r.count[r.first[p] + local] += 1
-    clock_of(s).n[N_SPIKES] += 1
-    if r.wanted[p] == 1:
-        i = clock_of(s).n[N_RECORD]
-        r.time[i] = t
-        r.population[i] = np.uint32(p)
-        r.index[i] = np.uint32(local)
-        clock_of(s).n[N_RECORD] = i + 1
+    """A neuron of population `p` spikes at `t`: told when the parts are merged, at the end of the window."""
+    k = clock_of(s).n[N_FRESH]
+    fresh_of(s).time[k] = t
+    fresh_of(s).population[k] = np.uint32(p)
+    fresh_of(s).index[k] = np.uint32(local)
+    clock_of(s).n[N_FRESH] = k + 1
 
 
 @rule
@@ -181,7 +171,7 @@ def look_on(s: int, j: Int, i: Int, k: Int, t: float) -> None:
 @rule
 def crossing_time(s: int, x: float, theta: float, rate: float, t: float) -> float:
     """When the falling threshold meets `x`, not before `t`."""
-    return t if x >= 0.0 else max(clock_of(s).time[T_FRAME] + np.log(x / theta) / rate, t)  # type: ignore[no-any-return]
+    return t if x >= 0.0 else max(clock_of(s).time[T_FRAME] + np.log(x / theta) / rate, t)
 
 
 @kernel

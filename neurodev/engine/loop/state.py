@@ -1,5 +1,9 @@
 """The state of the event loop: plain arrays in a few module-level tuples, each field marked with what it holds.
 
+The neurons are dealt into parts, each with a share of every population and with all that arrives at it; a part is a
+state of its own, so that parts can run side by side.  What is marked `SHARED` is one array for all of them: within a
+window a part reads there what the last window left, and writes to its own neurons and rows alone.
+
 All times are float64 ms relative to the current *epoch*; the simulator moves the epoch at fixed multiples of the
 window, so that times stay small and a run shifted by thirty days keeps its last digits.  The marks say what must move
 with it (`TIME`), what lists neurons (`LISTS`), and what is rebuilt rather than kept (`ADDRESS`, `SCRATCH`); moving the
@@ -40,12 +44,13 @@ PLACE = "a position in another array"
 NEURON = "number of a neuron: among all, or within its population"
 WHOLE = "an identity or a key"
 TABLE = "two dimensions"
+SHARED = "of all parts"
 
 # what a kernel returns, as plain numbers
-DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK, INPUT_FULL = (
+DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK, INPUT_FULL, SPIKES_FULL = (
     int(s)
     for s in (Status.DONE, Status.LOG_FULL, Status.RECORD_FULL, Status.CROSSING_FULL, Status.AGENDA_FULL,
-              Status.EVENT_BUDGET, Status.STUCK, Status.INPUT_FULL)
+              Status.EVENT_BUDGET, Status.STUCK, Status.INPUT_FULL, Status.SPIKES_FULL)
 )  # fmt: skip
 
 # clock.time
@@ -66,7 +71,7 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_DUE_AT,
     N_CROSSING,  # size of the heap of predicted events
     N_OVERFLOW,  # 1 if an event that was noted did not fit into the heap (next to its size: `rules.schedule`)
-    N_DRIVE,  # drive spikes at hand
+    N_DRIVE,  # drive spikes at hand (of the first part, like the next two)
     N_DRIVE_AT,
     N_RECORD,  # spikes recorded and not yet fetched
     N_EVENTS,  # synaptic events delivered
@@ -90,8 +95,12 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_INPUT_AT,  # the next of it
     N_LIST,  # neurons whose background is listed in order
     N_LISTED,  # events in these lists
-) = range(33)
-N_COUNTER = 33
+    N_FRESH,  # spikes of the part since the last merger
+    N_FRESH_AT,  # the next of them, while they are merged
+    N_STATUS,  # what the part returned last
+    N_MERGE,  # 1 while all parts stand at one time and their spikes are not yet merged (of the first part)
+) = range(37)
+N_COUNTER = 37
 
 
 class Clock(NamedTuple):
@@ -115,6 +124,29 @@ class Neurons(NamedTuple):
     reset: Annotated[F8, POTENTIAL]  # (n_class,) relative to V_inf
     refractory: Annotated[F8, DURATION]  # (n_class,)
     silenced: Annotated[I8, COUNT]  # (n_population,)
+
+
+class Own(NamedTuple):
+    """The neurons of the part, (n_population,) from `first` up to `last` among all; empty for a drive."""
+
+    first: Annotated[I8, NEURON]
+    last: Annotated[I8, NEURON]
+
+
+class Fresh(NamedTuple):
+    """The part's spikes since the last merger, in no order among neurons."""
+
+    time: Annotated[F8, SCRATCH]  # merged before the epoch moves
+    population: Annotated[U4, SCRATCH]
+    index: Annotated[U4, SCRATCH]  # within the population
+
+
+class Drives(NamedTuple):
+    """Spikes of drives at hand, in order of time."""
+
+    time: Annotated[F8, TIME, SHARED]
+    population: Annotated[U4, PLACE, SHARED]
+    index: Annotated[U4, NEURON, SHARED]
 
 
 class Log(NamedTuple):
@@ -188,16 +220,14 @@ class Queue(NamedTuple):
     crossing_time: Annotated[F8, TIME]
     crossing_index: Annotated[U4, NEURON]
     crossing_u: Annotated[F8, KEY]
-    drive_time: Annotated[F8, TIME]
-    drive_population: Annotated[U4, PLACE]
-    drive_index: Annotated[U4, NEURON]
     input_time: Annotated[F8, TIME]  # (room,) background onto models with rules in the open block, in order of time
     input_index: Annotated[U4, NEURON]
     input_weight: Annotated[F8, POTENTIAL]
     input_bucket: Annotated[U4, SCRATCH]  # (room + 1,)
     fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,), or as N_CONTACTS needs: neurons fired, or changed, by one row
+    scratch: Annotated[F8, SCRATCH]  # for the rules of models
     waiting: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons whose on_post is still to come; none between two runs
-    spikes: Annotated[U4, SCRATCH]  # (n_neuron,) how many of each
+    spikes: Annotated[U4, SCRATCH, SHARED]  # (n_neuron,) how many of each
 
 
 class Background(NamedTuple):
@@ -221,7 +251,7 @@ class Background(NamedTuple):
     piece_first: Annotated[I8, PLACE]  # (n_neuron + 1,) and (n,): the pieces that fall on each neuron
     piece: Annotated[I8, PLACE]
     longest: Annotated[I8, COUNT]  # (1,) events that any neuron can have in a block
-    later: Annotated[F8, MEMBRANE]  # (n_neuron,) inhibitory background of the block, added when it ends
+    later: Annotated[F8, MEMBRANE, SHARED]  # (n_neuron,) inhibitory background of the block, added when it ends
     raw: Annotated[U8, SCRATCH]  # (CHUNK,) and the next five: of the neurons whose events are drawn together
     counts: Annotated[U4, SCRATCH]
     seeds: Annotated[U8, SCRATCH]  # from here on in order of the number of events
@@ -234,7 +264,7 @@ class Background(NamedTuple):
 class Lists(NamedTuple):
     """The background of single neurons in the open block, in order of time; drawn again after a pause."""
 
-    of: Annotated[U4, SCRATCH]  # (n_neuron,) 1 + the list of each; 0: none
+    of: Annotated[U4, SCRATCH, SHARED]  # (n_neuron,) 1 + the list of each; 0: none
     neuron: Annotated[U4, SCRATCH]  # (n_list,), the last place for a list that is not kept
     first: Annotated[I8, SCRATCH]
     last: Annotated[I8, SCRATCH]
@@ -277,6 +307,9 @@ class State(NamedTuple):
 
     clock: Clock
     neurons: Neurons
+    own: Own
+    fresh: Fresh
+    drives: Drives
     log: Log
     lanes: Lanes
     projections: Projections
@@ -316,6 +349,10 @@ class Held(NamedTuple):
     type: type
     n_dim: int
     mark: str
+    shared: bool
+
+
+_ALL_SHARED = ("neurons", "drives", "log", "projections", "hooks", "record")
 
 
 def _held() -> tuple[Held, ...]:
@@ -323,7 +360,9 @@ def _held() -> tuple[Held, ...]:
     for group, kind in get_type_hints(State).items():
         for field, hint in get_type_hints(kind, include_extras=True).items():
             element = get_args(get_args(get_args(hint)[0])[1])[0]
-            out.append(Held(group, field, element, 2 if TABLE in hint.__metadata__ else 1, hint.__metadata__[0]))
+            marks = hint.__metadata__
+            shared = SHARED in marks or group in _ALL_SHARED
+            out.append(Held(group, field, element, 2 if TABLE in marks else 1, marks[0], shared))
     return tuple(out)
 
 
