@@ -46,8 +46,9 @@ from neurodev.neurons.door import Door, check_subclass
 from neurodev.neurons.drive import Background as PoissonInput
 from neurodev.neurons.model import Cells, Membrane, NeuronModel
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
+from neurodev.structure.blocks import part_bounds
 from neurodev.structure.store import Slots
-from neurodev.structure.table import Table, UidSource, part_bounds
+from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -269,7 +270,7 @@ def make_clock(
     return Clock(np.zeros(N_TIME), np.array([window, block * window]), n), epoch, round(epoch / block)
 
 
-RESERVED = frozenset(Slots._fields) | {"weight", "pre", "lane"}  # not for mechanisms to create
+RESERVED = frozenset(Slots._fields) | {"pre", "lane", "row", "born"}  # not for mechanisms to create
 
 
 def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any) -> None:
@@ -289,6 +290,14 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
             raise BuildError(f"{where}: {m.name}.columns()[{name!r}] must be a finite number, got {fill!r}")
         if columns.setdefault(name, float(fill)) != fill:
             raise BuildError(f"{where}: {m.name} fills column {name!r} with {fill!r}, another with {columns[name]!r}")
+
+
+def _by_rows(q: Projection, source: I8, target: I8, lane: I8) -> bool:
+    """Whether uids may follow rows: they do already, or no user listed synapses and knows them by that order."""
+    if not (q.wiring.listed or q.delay.listed or np.ndim(q.weight)):
+        return True
+    row = lane * q.source.n + source
+    return not np.any((row[1:] < row[:-1]) | (row[1:] == row[:-1]) & (target[1:] < target[:-1]))
 
 
 def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1) -> Table:
@@ -313,9 +322,9 @@ def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1)
                 f"weight of {q.name!r} must be a number or have one value per synapse ({source.size}), "
                 f"got shape {given.shape}"
             )
-        weight = np.broadcast_to(sign * given, source.shape)
+        weight = sign * given
     else:
-        weight = np.full(source.size, sign * q.spines.weight)
+        weight = np.asarray(sign * q.spines.weight)
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:
         columns["size"] = q.spines.volume
@@ -323,16 +332,17 @@ def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1)
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
-    static = q.spines is None and not q.mechanisms
+    static = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
     alike = static and np.ndim(q.weight) == 0 and computed(q.target)  # rules read a weight for each synapse
     table = Table.build(
         q.source.n, q.target.n, delays, source, target, lane, weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
-        parts=parts, alike=alike,
+        parts=parts, alike=alike, consecutive=static and _by_rows(q, source, target, lane),
     )  # fmt: skip
     for name, fill in columns.items():
         table.column(name)[:] = fill
-    put_on_branches(network, q, table, table.slots(), first=True)
+    if q.branches is not None:
+        put_on_branches(network, q, table, table.slots(), first=True)
     return table
 
 
@@ -352,7 +362,7 @@ def verify_branches(q: Projection, table: Table) -> None:
     if wrong.any():
         k = int(np.argmax(wrong))
         raise InvariantError(
-            f"synapse uid {int(table.uid[slots[k]])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
+            f"synapse uid {int(table.uid_of(slots)[k])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
         )
 
 

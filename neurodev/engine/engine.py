@@ -206,7 +206,7 @@ class Engine(Membranes):
 
     @staticmethod
     def _write_addresses(p: Projections, i: int, t: Table) -> None:
-        p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.uid)
+        p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.identities)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
         p.single[i] = ALIKE if t.alike else int(t.weight.dtype == np.float32)
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source

@@ -58,7 +58,7 @@ def check_columns(
         if bad.size:
             raise SimulationError(
                 f"{_who(column, mechanisms)} on {name!r}: {column} is {columns[column][bad[0]]:g} in {bad.size} of "
-                f"{slots.size} synapses, uid {int(table.uid[bad].min())} first, at {life:g} ms of life: a rule must "
+                f"{slots.size} synapses, uid {int(table.uid_of(bad).min())} first, at {life:g} ms of life: a rule must "
                 "give finite numbers; look at its parameters and at what it divides by"
             )
 

@@ -408,7 +408,7 @@ class Simulator:
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
         sizes = self._begin_newborns(q, merged) if merged.plan.source.size else np.zeros(0)
-        dead = table.uid[merged.plan.deaths]
+        dead = table.uid_of(merged.plan.deaths)
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
         if not self._ticking:  # an experimenter acts between ticks
             self.moments[q.name].note(dead, DEATH, self.life)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
+from neurodev.structure.blocks import listed, whole_numbers
 from neurodev.structure.cause import cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
-from neurodev.structure.table import Table, listed, whole_numbers
+from neurodev.structure.table import Table
 
 B1 = NDArray[np.bool_]
 I8 = NDArray[np.int64]
@@ -234,9 +235,8 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
     if log is not None:
         log.check(p.mechanism, p.terms)
     n_dead, n_born = int(p.deaths.size), int(p.source.size)
-    dead_uid = table.uid[p.deaths]
-    dead_pre, dead_post = table.pre(p.deaths), table.post[p.deaths]
-    dead_lane = table.lane(p.deaths)
+    dead_uid, dead_row, dead_post = table.uid_of(p.deaths), table.row_of(p.deaths), table.post[p.deaths]
+    dead_pre, dead_lane = dead_row % max(table.n_source, 1), dead_row // max(table.n_source, 1) % table.n_lane
     if n_dead:
         table._delete(p.deaths)
     slots, first = _i8(), table.uids.next

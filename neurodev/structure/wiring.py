@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,16 @@ from neurodev.registry import Registered
 
 
 class Wiring(Registered, ABC, kind="wiring"):
-    """Base of all wiring rules."""
+    """Base of all wiring rules.
+
+    Attributes
+    ----------
+    listed : bool
+        Whether a user lists the synapses one by one: their uids then follow that list.  Of a rule that draws them they
+        may follow the order of rows.
+    """
+
+    listed: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
@@ -234,6 +243,7 @@ class Pairs(Wiring):
     source, target : (n,) int array_like
     """
 
+    listed: ClassVar[bool] = True
     source: Any = param(unit="1", array=True, source="given")
     target: Any = param(unit="1", array=True, source="given")
 
@@ -323,7 +333,9 @@ def as_wiring(rule: object) -> Wiring:
 
 
 class Delay(Registered, ABC, kind="delay"):
-    """Base of all distributions of axonal delays."""
+    """Base of all distributions of axonal delays; `listed` as of `Wiring`."""
+
+    listed: ClassVar[bool] = False
 
     @abstractmethod
     def lanes(self) -> F8:
@@ -390,6 +402,8 @@ class DelayList(Delay):
 
     Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
     """
+
+    listed: ClassVar[bool] = True
 
     delays: Any = param(unit="ms", clock="spike", above=0.0, array=True, source="given")
 

@@ -13,7 +13,8 @@ from neurodev.engine import parts as engine_parts
 from neurodev.engine.engine import Engine
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
-from neurodev.structure.table import Table, part_bounds, part_of
+from neurodev.structure.blocks import part_bounds, part_of
+from neurodev.structure.table import Table
 from tests.mechanisms.beds import MECHANISMS, homes
 from tests.mechanisms.test_conformance import everybody, start
 from tests.mechanisms.test_neuron_fate import DYING, FAST, GROWING, KINDS, circuit
