@@ -11,7 +11,7 @@ from scipy.special import pdtr
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
-from neurodev.engine.loop.background import CHUNK, GENTLE, GUIDE
+from neurodev.engine.loop.background import CHUNK, GENTLE, GUIDE, SHORT_GUIDE
 from neurodev.engine.loop.state import (
     N_BUDGET,
     N_COUNTER,
@@ -65,6 +65,7 @@ BLOCK = 1.0  # ms: how far ahead crossings are noted, and background is drawn
 # measured on Brunel's network (tests/benchmarks): of a block's background in the span from reset to threshold
 SHARE_OF_SPAN = 0.04
 MOST_PARTS, SYNAPSES_A_ROW = 64, 100  # parts, and synapses of a mean row that are left to each
+MOST_GUIDES = 256  # rates that have a long table to search by, of 4 kB each
 MOST_LISTS = 1 << 14  # neurons whose background is kept in order within a block; of more it is drawn each time
 FEWEST_IN_BLOCK, MOST_IN_BLOCK = 2.0, 24.0  # events of one neuron that are worth a block, and that are drawn fast
 
@@ -506,7 +507,7 @@ def make_background(network: Network, neurons: Neurons, own: Own, block: float, 
         np.array(rate, dtype=float), np.array(weight, dtype=float), np.array(exponential, i8), np.array(ruled, i8),
         np.array(first, i8), np.array(local, i8), np.array(size, i8), np.array(key, dtype=np.uint64),
         np.zeros(n, np.uint64), np.zeros(n), np.zeros(n, i8), np.zeros(n, i8), np.zeros(n, i8), np.zeros(0),
-        np.zeros(0, np.uint32), np.searchsorted(cell[order], np.arange(n_neuron + 1)).astype(i8),
+        np.zeros(0, np.uint32), np.zeros(1, i8), np.searchsorted(cell[order], np.arange(n_neuron + 1)).astype(i8),
         owner[order].astype(i8), np.zeros(1, i8), later, np.zeros(CHUNK, np.uint64),
         np.zeros(CHUNK, np.uint32), np.zeros(CHUNK, np.uint64), np.zeros(CHUNK, np.uint32), np.zeros(CHUNK),
         np.zeros(CHUNK), np.zeros(0, i8),
@@ -518,15 +519,16 @@ def with_chances(g: Background, block: float) -> Background:
     """The same with its tables written anew: rates have changed, or nothing is known of them yet."""
     rates, which = np.unique(g.rate, return_inverse=True)
     tables, guides = [], []
+    g.guides[0] = entries = GUIDE if rates.size <= MOST_GUIDES else SHORT_GUIDE
     for mean in rates * block:
         most = int(np.ceil(mean + 10.0 * np.sqrt(mean) + 20.0))  # beyond it less than 2^-53 is left
         chance = pdtr(np.arange(most + 1), mean) if mean > 0 else np.ones(most + 1)
         chance[-1] = 1.0
         tables.append(chance)
-        guides.append(np.searchsorted(chance, np.arange(GUIDE) / GUIDE, side="right"))
+        guides.append(np.searchsorted(chance, np.arange(entries) / entries, side="right"))
     sizes = np.array([t.size for t in tables], dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if sizes.size else sizes
-    g.most[:], g.chance_at[:], g.guide_at[:] = sizes[which], starts[which], GUIDE * which
+    g.most[:], g.chance_at[:], g.guide_at[:] = sizes[which], starts[which], entries * which
     above = np.zeros(g.piece_first.size, dtype=np.int64)
     np.add.at(above, np.repeat(np.arange(above.size - 1), np.diff(g.piece_first)), g.most[g.piece])
     g.longest[0] = above.max(initial=0)

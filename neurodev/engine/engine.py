@@ -57,7 +57,7 @@ from neurodev.engine.loop.state import (
 from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
 from neurodev.engine.order import projections_in_order
-from neurodev.engine.parts import Parts, check_threads, physical_cores
+from neurodev.engine.parts import Parts, check_threads, usable_cores
 from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
@@ -119,7 +119,7 @@ class Engine(Membranes):
         self.sink = sink
         self.uids = UidSource()
         threads = check_threads(threads)
-        n_part = parts or threads or build.part_count(network, physical_cores())
+        n_part = parts or threads or build.part_count(network, usable_cores())
         drawn = {
             q.name: build.draw_table(network, q, self.uids, n_part) for q in projections_in_order(self.projections)
         }
@@ -271,8 +271,7 @@ class Engine(Membranes):
 
     def set_budget(self, events: int | None) -> None:
         """Stop with an error when this many further synaptic events have been delivered."""
-        for s in self.parts.states:
-            s.clock.n[N_BUDGET] = _NO_BUDGET if events is None else int(s.clock.n[N_EVENTS]) + events
+        self.state.clock.n[N_BUDGET] = _NO_BUDGET if events is None else self.parts.total(N_EVENTS) + events
 
     def run_until(self, stop: float) -> None:
         """Process every event with spike time < `stop` (ms since the start).
@@ -297,6 +296,11 @@ class Engine(Membranes):
             target = min(end, self.epoch_length)
             self._load_drives(target)
             status = self.parts.run(target)
+            if status == Status.EVENT_BUDGET:
+                raise SimulationError(
+                    f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
+                    "lower its excitation or raise events_per_tick"
+                )
             if status in (Status.LOG_FULL, Status.RECORD_FULL):
                 self._grow_shared(Status(status))
             elif status != Status.DONE:
@@ -326,11 +330,6 @@ class Engine(Membranes):
             Where it stopped for another reason.
         """
         s = self.parts.states[k]
-        if status is Status.EVENT_BUDGET:
-            raise SimulationError(
-                f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
-                "lower its excitation or raise events_per_tick"
-            )
         if status is Status.STUCK:
             raise SimulationError(self._stuck(s))
         if status is Status.AGENDA_FULL:

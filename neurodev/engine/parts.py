@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ WORTH_A_THREAD = 2e-4  # s: a window that takes so long on one thread is worth h
 FEW = 64  # windows between two decisions
 
 
-def physical_cores() -> int:
+def usable_cores() -> int:
     """Cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
@@ -139,7 +139,11 @@ class Parts:
                 self._pool.submit(self._run_parts, a, b, window, stop)
                 for a, b in zip(bounds[1:-1], bounds[2:], strict=True)
             ]
-            done = [self._run_parts(0, bounds[1], window, stop), *(w.result() for w in waiting)]
+            try:
+                done = [self._run_parts(0, bounds[1], window, stop)]
+            finally:
+                wait(waiting)  # also after Ctrl-C: nobody else may touch the parts before
+            done += [w.result() for w in waiting]
             self._worked += sum(seconds for _, seconds in done)
             for status, _ in done:
                 if status != Status.DONE:

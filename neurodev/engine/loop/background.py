@@ -35,7 +35,7 @@ from neurodev.jit import kernel, rule
 from neurodev.rng import GOLDEN, mix
 
 CHUNK = 1024  # neurons whose events are drawn together
-GUIDE = 1024  # entries of the table that begins the search for a number of events
+GUIDE, SHORT_GUIDE = 1024, 32  # entries of the table that begins the search for a number of events; for many rates
 GENTLE = 1.0 / 8.0  # a block that lasts less of a time constant has its factors by eight powers
 _S11, _S32 = np.uint64(11), np.uint64(32)
 _AMPLITUDE = np.uint64(0x9FB21C651E98DF25)
@@ -58,10 +58,17 @@ def seed_of(stream: np.uint64, i: Int) -> np.uint64:
 
 
 @rule
+def guide_of(s: int, b: Int) -> U4:
+    """Where the search for a number of events of piece `b` begins, by equal steps of its chance."""
+    g = background_of(s)
+    return g.guide[g.guide_at[b] : g.guide_at[b] + g.guides[0]]
+
+
+@rule
 def number_of(seed: np.uint64, chance: F8, guide: U4) -> Int:
     """A Poisson number by inversion: `chance[k]` is that of at most k events, `guide` where the search begins."""
     uniform = (np.float64(np.int64(seed >> _S11)) + 0.5) * 1.1102230246251565e-16
-    k = np.int64(guide[np.int64(uniform * GUIDE)])
+    k = np.int64(guide[np.int64(uniform * guide.shape[0])])
     while uniform >= chance[k]:
         k += 1
     return k
@@ -145,7 +152,7 @@ def draw_counts(s: int, b: Int, i: Int, m: Int) -> Int:
     vectors.  Returns the total, and leaves in ``g.begin[n]`` where those with n pairs begin.
     """
     g = background_of(s)
-    chance, guide, stream = g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :], stream_of(s, b)
+    chance, guide, stream = g.chance[g.chance_at[b] :], guide_of(s, b), stream_of(s, b)
     raw, counts, begin = g.raw, g.counts, g.begin
     for k in range(m):
         raw[k] = seed_of(stream, i + k)
@@ -204,7 +211,7 @@ def pour_each(s: int, b: Int, first: Int, last: Int) -> None:
     middle = f[T_BEGIN] + 0.5 * length
     S, gentle = np.exp((middle - f[T_FRAME]) * rate), length * rate <= GENTLE
     into = nn.u if g.weight[b] > 0.0 else g.later
-    chance, guide, stream = g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :], stream_of(s, b)
+    chance, guide, stream = g.chance[g.chance_at[b] :], guide_of(s, b), stream_of(s, b)
     for j in range(first, last):
         seed = seed_of(stream, j - g.first[b] + g.local[b])
         for e in range(number_of(seed, chance, guide)):
@@ -227,7 +234,7 @@ def gather_inputs(s: int) -> int:
     total = np.int64(0)
     for b in range(g.rate.shape[0]):
         if g.ruled[b] == 1:
-            chance, guide, stream = g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :], stream_of(s, b)
+            chance, guide, stream = g.chance[g.chance_at[b] :], guide_of(s, b), stream_of(s, b)
             for i in range(g.size[b]):
                 total += number_of(seed_of(stream, g.local[b] + i), chance, guide)
     if total >= qu.input_time.shape[0]:
@@ -267,7 +274,7 @@ def sweep_inputs(s: int, buckets: Int, scale: float, place: bool) -> None:
     for b in range(g.rate.shape[0]):
         if g.ruled[b] == 0:
             continue
-        chance, guide, stream = g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :], stream_of(s, b)
+        chance, guide, stream = g.chance[g.chance_at[b] :], guide_of(s, b), stream_of(s, b)
         for i in range(g.size[b]):
             seed = seed_of(stream, g.local[b] + i)
             for e in range(number_of(seed, chance, guide)):

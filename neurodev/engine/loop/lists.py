@@ -14,6 +14,7 @@ from neurodev.engine.loop.background import (
     GENTLE,
     amplitude_of,
     growth_of,
+    guide_of,
     number_of,
     place_of,
     seed_of,
@@ -55,7 +56,7 @@ def opened(s: int, j: Int) -> Int:
     for q in range(g.piece_first[j], g.piece_first[j + 1]):
         b = g.piece[q]
         seed = seed_of(stream_of(s, b), j - g.first[b] + g.local[b])
-        total += number_of(seed, g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :])
+        total += number_of(seed, g.chance[g.chance_at[b] :], guide_of(s, b))
     # without room a list is drawn each time, at the end of the arrays, where there is always room for one
     i, first = n[N_LIST], n[N_LISTED]
     if i + 1 < o.first.shape[0] and first + total <= o.time.shape[0] - g.longest[0]:
@@ -70,7 +71,7 @@ def opened(s: int, j: Int) -> Int:
     for q in range(g.piece_first[j], g.piece_first[j + 1]):
         b = g.piece[q]
         seed = seed_of(stream_of(s, b), j - g.first[b] + g.local[b])
-        for e in range(number_of(seed, g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :])):
+        for e in range(number_of(seed, g.chance[g.chance_at[b] :], guide_of(s, b))):
             y = place_of(seed, e)
             t = middle + y * length
             if t >= g.since[b]:
@@ -161,7 +162,7 @@ def sum_from(s: int, j: Int, t: float) -> tuple[float, float]:
         b = g.piece[q]
         seed = seed_of(stream_of(s, b), j - g.first[b] + g.local[b])
         least = max(t, g.since[b])
-        for e in range(number_of(seed, g.chance[g.chance_at[b] :], g.guide[g.guide_at[b] :])):
+        for e in range(number_of(seed, g.chance[g.chance_at[b] :], guide_of(s, b))):
             y = place_of(seed, e)
             if middle + y * length >= least:
                 jump = amplitude_of(s, b, seed, e) * (S * growth_of(y * length * rate, gentle))

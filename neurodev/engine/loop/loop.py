@@ -206,8 +206,6 @@ def full(s: int) -> int:
         return CROSSING_FULL
     if n[N_STUCK] > 0:
         return STUCK
-    if n[N_EVENTS] > n[N_BUDGET]:
-        return EVENT_BUDGET
     return DONE
 
 
@@ -271,13 +269,17 @@ def run_parts(parts: I8, first: int, last: int, window: int, stop: float) -> int
 
 @kernel
 def end_window(parts: I8) -> int:
-    """All parts stand at one time: merge their spikes; a status."""
+    """All parts stand at one time: merge their spikes, and look whether there were too many events; a status."""
     n = clock_of(parts[0]).n
     n[N_MERGE] = 1
     status = merge(parts, clock_of(parts[0]).time[T_NOW])
-    if status == DONE:
-        n[N_MERGE] = 0
-    return status
+    if status != DONE:
+        return status
+    n[N_MERGE] = 0
+    events = np.int64(0)
+    for s in parts:
+        events += clock_of(s).n[N_EVENTS]
+    return EVENT_BUDGET if events > n[N_BUDGET] else DONE
 
 
 @kernel

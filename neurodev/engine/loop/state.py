@@ -77,7 +77,7 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_EVENTS,  # synaptic events delivered
     N_BACKGROUND,  # background events delivered
     N_SPIKES,
-    N_BUDGET,  # stop when N_EVENTS exceeds it
+    N_BUDGET,  # stop after a window with which N_EVENTS of all parts exceeds it (of the first part)
     N_NEED,  # capacity wanted by a status
     N_FRAME_WINDOWS,  # windows between two rebases of the membrane frame
     N_BLOCK,  # index of the open block, or of the next, within the epoch
@@ -247,7 +247,8 @@ class Background(NamedTuple):
     chance_at: Annotated[I8, PLACE]  # where the piece finds its tables
     guide_at: Annotated[I8, PLACE]
     chance: Annotated[F8, SCRATCH]  # of at most k events in a block, for each rate
-    guide: Annotated[U4, SCRATCH]  # (GUIDE a rate,) where the search for a number begins
+    guide: Annotated[U4, SCRATCH]  # where the search for a number begins
+    guides: Annotated[I8, SCRATCH]  # (1,) its entries for each rate
     piece_first: Annotated[I8, PLACE]  # (n_neuron + 1,) and (n,): the pieces that fall on each neuron
     piece: Annotated[I8, PLACE]
     longest: Annotated[I8, COUNT]  # (1,) events that any neuron can have in a block

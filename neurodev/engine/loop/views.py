@@ -197,17 +197,18 @@ def background_of(s: int) -> Background:
         view_i8(entry(s, 258), entry(s, 259)),  # guide_at
         view_f8(entry(s, 261), entry(s, 262)),  # chance
         view_u4(entry(s, 264), entry(s, 265)),  # guide
-        view_i8(entry(s, 267), entry(s, 268)),  # piece_first
-        view_i8(entry(s, 270), entry(s, 271)),  # piece
-        view_i8(entry(s, 273), entry(s, 274)),  # longest
-        view_f8(entry(s, 276), entry(s, 277)),  # later
-        view_u8(entry(s, 279), entry(s, 280)),  # raw
-        view_u4(entry(s, 282), entry(s, 283)),  # counts
-        view_u8(entry(s, 285), entry(s, 286)),  # seeds
-        view_u4(entry(s, 288), entry(s, 289)),  # who
-        view_f8(entry(s, 291), entry(s, 292)),  # both
-        view_f8(entry(s, 294), entry(s, 295)),  # part
-        view_i8(entry(s, 297), entry(s, 298)),  # begin
+        view_i8(entry(s, 267), entry(s, 268)),  # guides
+        view_i8(entry(s, 270), entry(s, 271)),  # piece_first
+        view_i8(entry(s, 273), entry(s, 274)),  # piece
+        view_i8(entry(s, 276), entry(s, 277)),  # longest
+        view_f8(entry(s, 279), entry(s, 280)),  # later
+        view_u8(entry(s, 282), entry(s, 283)),  # raw
+        view_u4(entry(s, 285), entry(s, 286)),  # counts
+        view_u8(entry(s, 288), entry(s, 289)),  # seeds
+        view_u4(entry(s, 291), entry(s, 292)),  # who
+        view_f8(entry(s, 294), entry(s, 295)),  # both
+        view_f8(entry(s, 297), entry(s, 298)),  # part
+        view_i8(entry(s, 300), entry(s, 301)),  # begin
     )
 
 
@@ -215,17 +216,17 @@ def background_of(s: int) -> Background:
 def lists_of(s: int) -> Lists:
     """Views of `Lists`."""
     return Lists(
-        view_u4(entry(s, 300), entry(s, 301)),  # of
-        view_u4(entry(s, 303), entry(s, 304)),  # neuron
-        view_i8(entry(s, 306), entry(s, 307)),  # first
-        view_i8(entry(s, 309), entry(s, 310)),  # last
-        view_i8(entry(s, 312), entry(s, 313)),  # at
-        view_f8(entry(s, 315), entry(s, 316)),  # whole
-        view_f8(entry(s, 318), entry(s, 319)),  # time
-        view_f8(entry(s, 321), entry(s, 322)),  # jump
-        view_f8(entry(s, 324), entry(s, 325)),  # factor
-        view_f8(entry(s, 327), entry(s, 328)),  # after
-        view_f8(entry(s, 330), entry(s, 331)),  # need
+        view_u4(entry(s, 303), entry(s, 304)),  # of
+        view_u4(entry(s, 306), entry(s, 307)),  # neuron
+        view_i8(entry(s, 309), entry(s, 310)),  # first
+        view_i8(entry(s, 312), entry(s, 313)),  # last
+        view_i8(entry(s, 315), entry(s, 316)),  # at
+        view_f8(entry(s, 318), entry(s, 319)),  # whole
+        view_f8(entry(s, 321), entry(s, 322)),  # time
+        view_f8(entry(s, 324), entry(s, 325)),  # jump
+        view_f8(entry(s, 327), entry(s, 328)),  # factor
+        view_f8(entry(s, 330), entry(s, 331)),  # after
+        view_f8(entry(s, 333), entry(s, 334)),  # need
     )
 
 
@@ -233,12 +234,12 @@ def lists_of(s: int) -> Lists:
 def record_of(s: int) -> Record:
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 333), entry(s, 334)),  # count
-        view_i8(entry(s, 336), entry(s, 337)),  # first
-        view_i8(entry(s, 339), entry(s, 340)),  # wanted
-        view_f8(entry(s, 342), entry(s, 343)),  # time
-        view_u4(entry(s, 345), entry(s, 346)),  # population
-        view_u4(entry(s, 348), entry(s, 349)),  # index
+        view_i8(entry(s, 336), entry(s, 337)),  # count
+        view_i8(entry(s, 339), entry(s, 340)),  # first
+        view_i8(entry(s, 342), entry(s, 343)),  # wanted
+        view_f8(entry(s, 345), entry(s, 346)),  # time
+        view_u4(entry(s, 348), entry(s, 349)),  # population
+        view_u4(entry(s, 351), entry(s, 352)),  # index
     )
 
 
@@ -246,13 +247,13 @@ def record_of(s: int) -> Record:
 def models_of(s: int) -> Models:
     """Views of `Models`."""
     return Models(
-        view_i8(entry(s, 351), entry(s, 352)),  # deliver
-        view_i8(entry(s, 354), entry(s, 355)),  # kick
-        view_i8(entry(s, 357), entry(s, 358)),  # predict
-        view_i8(entry(s, 360), entry(s, 361)),  # event
-        view_i8(entry(s, 363), entry(s, 364)),  # reset
-        view_i8(entry(s, 366), entry(s, 367)),  # rebase
-        view_i8(entry(s, 369), entry(s, 370)),  # record
-        view_i8(entry(s, 372), entry(s, 373)),  # state
-        view_i8(entry(s, 375), entry(s, 376)),  # width
+        view_i8(entry(s, 354), entry(s, 355)),  # deliver
+        view_i8(entry(s, 357), entry(s, 358)),  # kick
+        view_i8(entry(s, 360), entry(s, 361)),  # predict
+        view_i8(entry(s, 363), entry(s, 364)),  # event
+        view_i8(entry(s, 366), entry(s, 367)),  # reset
+        view_i8(entry(s, 369), entry(s, 370)),  # rebase
+        view_i8(entry(s, 372), entry(s, 373)),  # record
+        view_i8(entry(s, 375), entry(s, 376)),  # state
+        view_i8(entry(s, 378), entry(s, 379)),  # width
     )
