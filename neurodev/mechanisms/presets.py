@@ -81,6 +81,8 @@ class Preset(metaclass=Spoken):
             if not isinstance(given, (tuple, list)) or not all(isinstance(x, kind) for x in given):
                 raise ParameterError(f"{name} must be a tuple of {kind.__name__}, got {shown(given)}")
             object.__setattr__(self, name, tuple(given))
+        if not self.mechanisms:
+            raise ParameterError(f"mechanisms must be one or more, got {shown(self.mechanisms)}")
         known, given = {m.name for m in self.mechanisms}, self.sources
         if not isinstance(given, dict) or not all(isinstance(x, str) for pair in given.items() for x in pair):
             raise ParameterError(f"sources must be texts by 'Mechanism.parameter', got {shown(given)}")

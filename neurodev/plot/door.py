@@ -159,22 +159,34 @@ def _beside(function: Callable[P, R]) -> Callable[P, R]:
         run, control, name = given["run"], given.get("control"), given.get("projection")
         if control is not None and _RUN(run, "run") and _RUN(control, "control"):
             if name is not None or run.plastic:
-                _has(control, run.projection(name))
+                comparable(run, control, [run.projection(name)])
         return function(*args, **kwargs)
 
     return asked
 
 
-def _has(control: Any, wanted: dict[str, Any]) -> None:
-    try:
-        same = bool(control.projection(wanted["name"])["spines"]) == bool(wanted["spines"])
-    except (NeurodevError, KeyError):
-        same = False
-    if not same:
-        raise ParameterError(
-            f"control has no projection {wanted['name']!r} as the run has it, got {shown(control)}: give a run of the "
-            "same network"
-        )
+def comparable(run: Any, control: Any, projections: Iterable[dict[str, Any]]) -> None:
+    """Refuse a control that has not these projections, on spines as in the run; and one of training, or for one.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if run.is_training or control.is_training:
+        one = run if run.is_training else control
+        raise ParameterError(f"a control is for runs of development, and {one.path} is one of training: leave it out")
+    for q in projections:
+        try:
+            there = bool(control.projection(q["name"])["spines"])
+        except NeurodevError:
+            theirs = sorted(p["name"] for p in control.network["projections"])
+            raise ParameterError(
+                f"control {control.path} is no control of {run.path}: it has no projection {q['name']!r}, but {theirs}"
+            ) from None
+        if there != bool(q["spines"]):
+            raise ParameterError(
+                f"control {control.path} is no control of {run.path}: {q['name']!r} is on spines in one of them only"
+            )
 
 
 trained = drawn(run=a_trained_run)
