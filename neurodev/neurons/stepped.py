@@ -46,6 +46,7 @@ T, SINCE, H, ABOVE, END, SPIKES, HELD, CURRENTS, STATE = 1, 2, 3, 4, 5, 6, 7, 8,
 # columns of the table of classes; then the parameters of the model's own, in order of declaration
 FLOW, AFTER, N, STEP, TOLERANCE, PEAK, DRIVE, RATES, SYNAPTIC, RESTART, PARAMETERS = *range(8), 9, 10, 11
 SHORTEST = 1e-9  # of a step, in the longest: then whatever comes is taken
+DIGITS = 1e-14  # of a step, in the time itself, so that time goes on
 STAGES, INNER, COPY, ROWS = 7, 7, 8, 10  # rows of the scratch: slopes, state within a step, two states
 
 TIMES = np.array([0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0])
@@ -122,6 +123,12 @@ def other_step(h: float, worst: float) -> float:
     return h * min(4.0, max(0.1, 0.9 * max(worst, 1e-10) ** -0.2))  # type: ignore[no-any-return]
 
 
+@rule
+def shortest_step(longest: float, t: float) -> float:
+    """Length of a step that is taken whatever comes of it."""
+    return max(SHORTEST * longest, DIGITS * abs(t))
+
+
 @kernel
 def walk(m: int, i: Int, free: bool, here: int, there: int, span: float, h: float) -> float:
     """Bring the state at `here` on by `span`, with first steps of `h`; returns what the next step may be."""
@@ -185,7 +192,7 @@ def locate(m: int, i: Int, low: float, high: float) -> float:
     n = np.int64(c[N])
     here, there = state_at(m, i, STATE), state_at(m, i, STATE + n)
     climb = cell[STATE + n] - cell[STATE]
-    if high <= SHORTEST * c[STEP]:
+    if high <= shortest_step(c[STEP], cell[T]):
         return high
     s = high * (c[PEAK] - cell[STATE]) / climb if climb > 0.0 else 0.5 * high
     for _ in range(100):
@@ -215,8 +222,8 @@ def look_ahead(m: int, i: Int, left: float) -> float:
     `peak` at the end of the shortest.
     """
     cell, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
-    n, shortest = np.int64(c[N]), SHORTEST * c[STEP]
-    h = min(cell[H], left)
+    n, shortest = np.int64(c[N]), shortest_step(c[STEP], cell[T])
+    h = min(max(cell[H], shortest), left)
     while True:
         worst = try_step(m, i, True, state_at(m, i, STATE), state_at(m, i, STATE + n), 0.0, h)
         if worst <= 1.0 or h <= shortest:

@@ -255,3 +255,12 @@ def test_slopes_that_are_no_numbers_end_no_run():
     found = trains(sim)
     sim.run_until_spike(50.0)
     assert len(found) <= 1
+
+
+def test_steps_at_the_last_digits_of_time_go_on():
+    """Where the shortest step is less than a digit of time, time goes on, and spikes come when they should."""
+    fine, coarse = (
+        spikes_of(nd.AdaptiveExponential(drive=3000.0, initial=-55.0, step=h), [], 6.0)[0] for h in (1e-4, 0.1)
+    )
+    assert fine.size == coarse.size >= 1
+    np.testing.assert_allclose(fine, coarse, atol=1e-6)
