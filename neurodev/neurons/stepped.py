@@ -337,6 +337,8 @@ class Stepped(NeuronModel, word=False):
         V at time 0.
     tau_excitatory, tau_inhibitory : float or (n,) array, ms, optional
         Decay of the synaptic currents; give both, and weights are in pA, else synapses jump V, by mV.
+    initial_excitatory, initial_inhibitory : float or (n,) array, pA
+        Synaptic currents at time 0 (signed).
     step : float, ms
         Longest step.
     tolerance : float
@@ -373,6 +375,8 @@ class Stepped(NeuronModel, word=False):
     initial: Any = param(None, unit="mV", array=True, none=True, source="free")
     tau_excitatory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
     tau_inhibitory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
+    initial_excitatory: Any = param(0.0, unit="pA", array=True, source="free")
+    initial_inhibitory: Any = param(0.0, unit="pA", array=True, source="free")
     step: float = param(0.1, unit="ms", clock="spike", low=1e-4, high=10.0, source="free")
     tolerance: float = param(1e-8, unit="1", low=1e-13, high=0.1, source="free")
 
@@ -383,6 +387,11 @@ class Stepped(NeuronModel, word=False):
             raise ParameterError(
                 f"{word}.tau_excitatory and {word}.tau_inhibitory belong together: give both for synaptic currents, or "
                 f"neither for delta synapses; got {self.tau_excitatory!r} and {self.tau_inhibitory!r}"
+            )
+        if not self.has_currents and (np.any(self.initial_excitatory) or np.any(self.initial_inhibitory)):
+            raise ParameterError(
+                f"{word}.initial_excitatory and {word}.initial_inhibitory are synaptic currents: give tau_excitatory= "
+                "and tau_inhibitory= as well"
             )
         reset = getattr(self, "reset", None)
         for name, value in (("reset", reset), ("initial", self.initial)):
@@ -435,8 +444,9 @@ class Stepped(NeuronModel, word=False):
         return ROWS * len(self.variables)
 
     def start(self, values: dict[str, F8]) -> dict[str, F8]:
-        """The variables at the beginning."""
-        return self.first(values)
+        """The variables and the synaptic currents at the beginning."""
+        currents = {w: values[f"initial_{w}"] for w in ("excitatory", "inhibitory")}
+        return {**self.first(values), "excitation": currents["excitatory"], "inhibition": currents["inhibitory"]}
 
     def table(self, values: dict[str, F8], fastest: float) -> F8:
         """The columns at the top of the file; addresses are whole numbers that a float64 holds."""

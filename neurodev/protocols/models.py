@@ -118,7 +118,15 @@ def rate_panel(p: AlphaLIF | ConductanceLIF) -> Panel:
 def alpha_protocol(model: AlphaLIF) -> Protocol:
     """Rate against a constant drive, and the answer to one input."""
     p = single(model)
-    quiet = replace(p, tau=min(p.tau, 1e6), threshold=float("inf"), drive=0.0, initial=p.rest)
+    quiet = replace(
+        p,
+        tau=min(p.tau, 1e6),
+        threshold=float("inf"),
+        drive=0.0,
+        initial=p.rest,
+        initial_excitatory=0.0,
+        initial_inhibitory=0.0,
+    )
     times = np.linspace(0.1, 60.0, 30)
     answer = Panel("Answer to one input", "after its arrival (ms)", "V above rest (mV)")
     for word, weight, tau in (("excitatory", 100.0, p.tau_excitatory), ("inhibitory", -100.0, p.tau_inhibitory)):
@@ -189,7 +197,7 @@ def integrated(model: Stepped, cells: Cells, weight: float, at: float, times: F8
 @protocol(Stepped)
 def stepped_protocol(model: Stepped) -> Protocol:
     """V from the start on, with an input that jumps it, beside an integration of the same slopes."""
-    p = replace(single(model), tau_excitatory=None, tau_inhibitory=None)
+    p = replace(single(model), tau_excitatory=None, tau_inhibitory=None, initial_excitatory=0.0, initial_inhibitory=0.0)
     times, at, weight = np.linspace(0.5, 30.0, 60), 5.25, 5.0
     net = Network(seed=1)
     net.add(p, 1, name="cells")

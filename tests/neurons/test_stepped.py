@@ -36,7 +36,9 @@ def with_currents(p, own, start, jump_after, over, up=False):
     def after(x):
         return [*jump_after(x[:n]), *x[n:]]
 
-    return Cell([*start, 0.0, 0.0], flow, jump, lambda x: x[0] - over, after, p.refractory, up)
+    return Cell(
+        [*start, p.initial_excitatory, p.initial_inhibitory], flow, jump, lambda x: x[0] - over, after, p.refractory, up
+    )
 
 
 def adaptive(p):
@@ -95,7 +97,7 @@ CASES = {
         nd.Izhikevich(drive=4.0, recovery_rate=0.1, jump=2.0, tau_excitatory=3.0, tau_inhibitory=3.0), simple, 2.0
     ),
     "axon": (nd.HodgkinHuxley(drive=100.0), axon, 1.0),
-    "axon, currents": (nd.HodgkinHuxley(tau_excitatory=2.0, tau_inhibitory=4.0), axon, 30.0),
+    "axon, currents": (nd.HodgkinHuxley(tau_excitatory=2.0, tau_inhibitory=4.0, initial_excitatory=60.0), axon, 30.0),
 }  # fmt: skip
 
 
@@ -180,6 +182,7 @@ def test_a_cell_that_never_fires_and_parameters_of_each():
     for given, words in (
         (dict(reset=-30.0, peak=-40.0), "AdaptiveExponential.reset must be below AdaptiveExponential.peak"),
         (dict(tau_excitatory=2.0), "belong together"),
+        (dict(initial_excitatory=2.0), "give tau_excitatory= and"),
         (dict(tolerance=0.0), "AdaptiveExponential.tolerance"),
         (dict(peak=float("inf")), "AdaptiveExponential.peak"),
     ):
