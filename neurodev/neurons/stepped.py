@@ -104,6 +104,9 @@ def try_step(m: int, i: Int, free: bool, here: int, there: int, since: float, h:
         call_rule(flow, m, i, row_at(m, i, INNER), row_at(m, i, k), current, cell[T] - cell[SINCE] + after)
         if not free:
             slope[k, 0] = 0.0
+        for v in range(n):
+            if not abs(slope[k, v]) < np.inf:
+                return np.inf
     worst = 0.0
     for v in range(n):
         y[v] = inner[v]  # the last stage stands at the end of the step
