@@ -124,6 +124,7 @@ def test_the_naive_twin(name):
     np.testing.assert_allclose(near, found, rtol=0, atol=0.05)
 
 
+@pytest.mark.compiled  # trial steps that are far too long overflow, of which NumPy warns
 @pytest.mark.parametrize("name", ["adaptive", "bursting", "axon, currents"])
 def test_the_error_follows_the_tolerance(name):
     """Spikes are more exact by far where the tolerance is smaller, whatever the longest step."""
@@ -146,6 +147,7 @@ def test_fifth_order_of_fixed_steps():
     assert errors[0] < 1e-3 and errors[1] < errors[0] / 20
 
 
+@pytest.mark.compiled
 def test_published_numbers():
     """Hodgkin and Huxley's axon fires at 68 Hz under 10 uA/cm2, and rests at -65 mV; the adaptive neuron's rheobase."""
     t, _ = spikes_of(nd.HodgkinHuxley(drive=100.0), [], 400.0)
@@ -260,6 +262,7 @@ def test_slopes_that_are_no_numbers_end_no_run():
     assert len(found) <= 1
 
 
+@pytest.mark.compiled
 def test_steps_at_the_last_digits_of_time_go_on():
     """Where the shortest step is less than a digit of time, time goes on, and spikes come when they should."""
     fine, coarse = (
