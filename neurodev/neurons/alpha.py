@@ -20,6 +20,7 @@ exponential).  The last level is a single exponential, which has no zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,7 +30,7 @@ from neurodev.arrays import F8, Int
 from neurodev.jit import kernel, model_rule, rule, view2_f8, view_f8
 from neurodev.neurons.current import CLOSE, response
 from neurodev.neurons.leaky import check_levels, with_initial
-from neurodev.neurons.model import Column, NeuronModel, Rules
+from neurodev.neurons.model import Column, Input, NeuronModel, Rules
 from neurodev.neurons.rules import (
     block_end,
     cells_of,
@@ -301,6 +302,8 @@ class AlphaLIF(NeuronModel):
         V at time 0; rest (or reset, where rest is above threshold) if not given.
     tau_excitatory, tau_inhibitory : float or (n,) array, ms
         A current peaks so long after its arrival.
+    initial_excitatory, initial_inhibitory : float or (n,) array, pA
+        Synaptic currents at time 0 (signed), which only decay.
     capacitance : float or (n,) array, pF
 
     Examples
@@ -323,6 +326,8 @@ class AlphaLIF(NeuronModel):
     initial: Any = param(None, unit="mV", array=True, none=True, source="free")
     tau_excitatory: Any = param(2.0, unit="ms", clock="spike", above=0.0, array=True, source="free")
     tau_inhibitory: Any = param(2.0, unit="ms", clock="spike", above=0.0, array=True, source="free")
+    initial_excitatory: Any = param(0.0, unit="pA", array=True, source="free")
+    initial_inhibitory: Any = param(0.0, unit="pA", array=True, source="free")
     capacitance: Any = param(250.0, unit="pF", above=0.0, array=True, source="free")
 
     @property
@@ -352,8 +357,13 @@ class AlphaLIF(NeuronModel):
         return int(np.prod(SCRATCH))
 
     def start(self, values: dict[str, F8]) -> dict[str, F8]:
-        """V at the beginning."""
-        return {"v": values["initial"]}
+        """V and synaptic currents at the beginning."""
+        c = values["capacitance"]
+        return {
+            "v": values["initial"],
+            "excitation": values["initial_excitatory"] / c,
+            "inhibition": values["initial_inhibitory"] / c,
+        }
 
     def table(self, values: dict[str, F8], fastest: float) -> F8:
         """The columns at the top of the file."""
@@ -362,3 +372,18 @@ class AlphaLIF(NeuronModel):
         rates = [1.0 / q["tau_excitatory"], 1.0 / q["tau_inhibitory"]]
         jumps = [np.e * rate / q["capacitance"] for rate in rates]
         return np.column_stack([1.0 / q["tau"], v_inf, q["threshold"] - v_inf, q["reset"], *rates, *jumps])
+
+    def mean_drive(self, n: int, name: str, inputs: Sequence[Input]) -> tuple[float, float]:
+        """Mean and noise amplitude (mV, Brunel's sigma) that some inputs give a neuron.
+
+        The square of the answer to one input, over all time, is that of ``1 / ((s + r) (s + l)^2)``.
+        """
+        p = {k: float(np.mean(v)) for k, v in self.expand(n, name).items()}
+        mu, variance, r = p["drive"], 0.0, 1.0 / p["tau"]
+        for given in inputs:
+            rate = 1.0 / p["tau_excitatory" if given.weight > 0 else "tau_inhibitory"]
+            start = given.weight * np.e * rate / p["capacitance"]
+            mu += start / rate**2 * given.rate * p["tau"]
+            square = (r + 2.0 * rate) / (4.0 * r * rate**3 * (r + rate) ** 2)
+            variance += 2.0 * given.square * start**2 * square * given.rate
+        return mu, float(np.sqrt(variance))

@@ -46,6 +46,7 @@ T, SINCE, H, ABOVE, END, SPIKES, HELD, CURRENTS, STATE = 1, 2, 3, 4, 5, 6, 7, 8,
 # columns of the table of classes; then the parameters of the model's own, in order of declaration
 FLOW, AFTER, N, STEP, TOLERANCE, PEAK, DRIVE, RATES, SYNAPTIC, RESTART, PARAMETERS = *range(8), 9, 10, 11
 SHORTEST = 1e-9  # of a step, in the longest: then whatever comes is taken
+DIGITS = 1e-14  # of a step, in the time itself, so that time goes on
 STAGES, INNER, COPY, ROWS = 7, 7, 8, 10  # rows of the scratch: slopes, state within a step, two states
 
 TIMES = np.array([0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0])
@@ -103,6 +104,9 @@ def try_step(m: int, i: Int, free: bool, here: int, there: int, since: float, h:
         call_rule(flow, m, i, row_at(m, i, INNER), row_at(m, i, k), current, cell[T] - cell[SINCE] + after)
         if not free:
             slope[k, 0] = 0.0
+        for v in range(n):
+            if not abs(slope[k, v]) < np.inf:
+                return np.inf
     worst = 0.0
     for v in range(n):
         y[v] = inner[v]  # the last stage stands at the end of the step
@@ -120,6 +124,12 @@ def try_step(m: int, i: Int, free: bool, here: int, there: int, since: float, h:
 def other_step(h: float, worst: float) -> float:
     """The step that would just be allowed, with some reserve."""
     return h * min(4.0, max(0.1, 0.9 * max(worst, 1e-10) ** -0.2))  # type: ignore[no-any-return]
+
+
+@rule
+def shortest_step(longest: float, t: float) -> float:
+    """Length of a step that is taken whatever comes of it."""
+    return max(SHORTEST * longest, DIGITS * abs(t))
 
 
 @kernel
@@ -185,7 +195,7 @@ def locate(m: int, i: Int, low: float, high: float) -> float:
     n = np.int64(c[N])
     here, there = state_at(m, i, STATE), state_at(m, i, STATE + n)
     climb = cell[STATE + n] - cell[STATE]
-    if high <= SHORTEST * c[STEP]:
+    if high <= shortest_step(c[STEP], cell[T]):
         return high
     s = high * (c[PEAK] - cell[STATE]) / climb if climb > 0.0 else 0.5 * high
     for _ in range(100):
@@ -215,8 +225,8 @@ def look_ahead(m: int, i: Int, left: float) -> float:
     `peak` at the end of the shortest.
     """
     cell, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
-    n, shortest = np.int64(c[N]), SHORTEST * c[STEP]
-    h = min(cell[H], left)
+    n, shortest = np.int64(c[N]), shortest_step(c[STEP], cell[T])
+    h = min(max(cell[H], shortest), left)
     while True:
         worst = try_step(m, i, True, state_at(m, i, STATE), state_at(m, i, STATE + n), 0.0, h)
         if worst <= 1.0 or h <= shortest:
@@ -330,6 +340,8 @@ class Stepped(NeuronModel, word=False):
         V at time 0.
     tau_excitatory, tau_inhibitory : float or (n,) array, ms, optional
         Decay of the synaptic currents; give both, and weights are in pA, else synapses jump V, by mV.
+    initial_excitatory, initial_inhibitory : float or (n,) array, pA
+        Synaptic currents at time 0 (signed).
     step : float, ms
         Longest step.
     tolerance : float
@@ -366,6 +378,8 @@ class Stepped(NeuronModel, word=False):
     initial: Any = param(None, unit="mV", array=True, none=True, source="free")
     tau_excitatory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
     tau_inhibitory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
+    initial_excitatory: Any = param(0.0, unit="pA", array=True, source="free")
+    initial_inhibitory: Any = param(0.0, unit="pA", array=True, source="free")
     step: float = param(0.1, unit="ms", clock="spike", low=1e-4, high=10.0, source="free")
     tolerance: float = param(1e-8, unit="1", low=1e-13, high=0.1, source="free")
 
@@ -376,6 +390,11 @@ class Stepped(NeuronModel, word=False):
             raise ParameterError(
                 f"{word}.tau_excitatory and {word}.tau_inhibitory belong together: give both for synaptic currents, or "
                 f"neither for delta synapses; got {self.tau_excitatory!r} and {self.tau_inhibitory!r}"
+            )
+        if not self.has_currents and (np.any(self.initial_excitatory) or np.any(self.initial_inhibitory)):
+            raise ParameterError(
+                f"{word}.initial_excitatory and {word}.initial_inhibitory are synaptic currents: give tau_excitatory= "
+                "and tau_inhibitory= as well"
             )
         reset = getattr(self, "reset", None)
         for name, value in (("reset", reset), ("initial", self.initial)):
@@ -428,8 +447,9 @@ class Stepped(NeuronModel, word=False):
         return ROWS * len(self.variables)
 
     def start(self, values: dict[str, F8]) -> dict[str, F8]:
-        """The variables at the beginning."""
-        return self.first(values)
+        """The variables and the synaptic currents at the beginning."""
+        currents = {w: values[f"initial_{w}"] for w in ("excitatory", "inhibitory")}
+        return {**self.first(values), "excitation": currents["excitatory"], "inhibition": currents["inhibitory"]}
 
     def table(self, values: dict[str, F8], fastest: float) -> F8:
         """The columns at the top of the file; addresses are whole numbers that a float64 holds."""

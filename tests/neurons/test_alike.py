@@ -83,6 +83,7 @@ def test_epochs_and_starts_shift_nothing(name):
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-4)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", MODELS)
 def test_silence_and_release(name):
     """A silenced population is silent, and comes back."""

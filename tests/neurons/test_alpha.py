@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import brentq
 
 import neurodev as nd
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
 from neurodev.neurons.alpha import SCRATCH, above_rest, first_crossing
 from tests.neurons.independent import Cell, Linear, driven, integrate, spikes_of, trains
@@ -24,9 +25,10 @@ def equations(p):
     def jump(x, w, held):
         return x + np.e * w * (np.array([0, 0, le, 0, 0]) if w > 0 else np.array([0, 0, 0, 0, li]))
 
+    start = [p.rest, p.initial_excitatory, 0, p.initial_inhibitory, 0]
     cell = Cell(
-        [p.rest, 0, 0, 0, 0], lambda t, x: matrix @ x + constant, jump, lambda x: x[0] - p.threshold,
-        lambda x: [p.reset, *x[1:]], p.refractory,
+        start, lambda t, x: matrix @ x + constant, jump, lambda x: x[0] - p.threshold, lambda x: [p.reset, *x[1:]],
+        p.refractory,
     )  # fmt: skip
     return cell, Linear(cell, matrix, constant)
 
@@ -37,7 +39,9 @@ CASES = [
     dict(tau=10.0, tau_excitatory=10.0001, tau_inhibitory=9.99999),
     dict(tau=5.0, tau_excitatory=12.0, tau_inhibitory=1.0, refractory=0.0),
     dict(tau=float("inf"), tau_excitatory=2.0, tau_inhibitory=3.0),
-    dict(tau=8.0, tau_excitatory=1.0, tau_inhibitory=4.0, drive=17.0),
+    dict(
+        tau=8.0, tau_excitatory=1.0, tau_inhibitory=4.0, drive=17.0, initial_excitatory=700.0, initial_inhibitory=-80.0
+    ),
 ]
 
 
@@ -108,3 +112,18 @@ def test_a_cell_that_never_fires_and_parameters_of_each():
         nd.AlphaLIF(reset=20.0)
     with pytest.raises(ParameterError, match="AlphaLIF.tau_excitatory"):
         nd.AlphaLIF(tau_excitatory=0.0)
+
+
+def test_mean_and_noise_of_its_input():
+    """What `net.mean_input` says is what cells that never fire show: mean, and sigma / sqrt 2 as the spread of V."""
+    net = nd.Network(seed=2)
+    cells = net.add(nd.AlphaLIF(threshold=np.inf, drive=1.0), 300, name="cells")
+    net.background(cells, nd.Background(rate_hz=2000.0, weight=20.0))
+    mu, sigma = net.mean_input(cells)
+    sim, samples = Simulator(net), []
+    for t in np.arange(80.0, 480.0, 40.0):
+        sim.run_until_spike(t)
+        samples.append(sim.engine.potential("cells"))
+    v = np.array(samples)
+    assert v.mean() == pytest.approx(mu, abs=4 * sigma / np.sqrt(2 * v.size))
+    assert v.std() == pytest.approx(sigma / np.sqrt(2), rel=4 / np.sqrt(2 * v.size) + 0.01)

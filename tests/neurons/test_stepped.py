@@ -36,7 +36,9 @@ def with_currents(p, own, start, jump_after, over, up=False):
     def after(x):
         return [*jump_after(x[:n]), *x[n:]]
 
-    return Cell([*start, 0.0, 0.0], flow, jump, lambda x: x[0] - over, after, p.refractory, up)
+    return Cell(
+        [*start, p.initial_excitatory, p.initial_inhibitory], flow, jump, lambda x: x[0] - over, after, p.refractory, up
+    )
 
 
 def adaptive(p):
@@ -95,7 +97,7 @@ CASES = {
         nd.Izhikevich(drive=4.0, recovery_rate=0.1, jump=2.0, tau_excitatory=3.0, tau_inhibitory=3.0), simple, 2.0
     ),
     "axon": (nd.HodgkinHuxley(drive=100.0), axon, 1.0),
-    "axon, currents": (nd.HodgkinHuxley(tau_excitatory=2.0, tau_inhibitory=4.0), axon, 30.0),
+    "axon, currents": (nd.HodgkinHuxley(tau_excitatory=2.0, tau_inhibitory=4.0, initial_excitatory=60.0), axon, 30.0),
 }  # fmt: skip
 
 
@@ -122,6 +124,7 @@ def test_the_naive_twin(name):
     np.testing.assert_allclose(near, found, rtol=0, atol=0.05)
 
 
+@pytest.mark.compiled  # trial steps that are far too long overflow, of which NumPy warns
 @pytest.mark.parametrize("name", ["adaptive", "bursting", "axon, currents"])
 def test_the_error_follows_the_tolerance(name):
     """Spikes are more exact by far where the tolerance is smaller, whatever the longest step."""
@@ -144,6 +147,7 @@ def test_fifth_order_of_fixed_steps():
     assert errors[0] < 1e-3 and errors[1] < errors[0] / 20
 
 
+@pytest.mark.compiled
 def test_published_numbers():
     """Hodgkin and Huxley's axon fires at 68 Hz under 10 uA/cm2, and rests at -65 mV; the adaptive neuron's rheobase."""
     t, _ = spikes_of(nd.HodgkinHuxley(drive=100.0), [], 400.0)
@@ -180,6 +184,7 @@ def test_a_cell_that_never_fires_and_parameters_of_each():
     for given, words in (
         (dict(reset=-30.0, peak=-40.0), "AdaptiveExponential.reset must be below AdaptiveExponential.peak"),
         (dict(tau_excitatory=2.0), "belong together"),
+        (dict(initial_excitatory=2.0), "give tau_excitatory= and"),
         (dict(tolerance=0.0), "AdaptiveExponential.tolerance"),
         (dict(peak=float("inf")), "AdaptiveExponential.peak"),
     ):
@@ -255,3 +260,13 @@ def test_slopes_that_are_no_numbers_end_no_run():
     found = trains(sim)
     sim.run_until_spike(50.0)
     assert len(found) <= 1
+
+
+@pytest.mark.compiled
+def test_steps_at_the_last_digits_of_time_go_on():
+    """Where the shortest step is less than a digit of time, time goes on, and spikes come when they should."""
+    fine, coarse = (
+        spikes_of(nd.AdaptiveExponential(drive=3000.0, initial=-55.0, step=h), [], 6.0)[0] for h in (1e-4, 0.1)
+    )
+    assert fine.size == coarse.size >= 1
+    np.testing.assert_allclose(fine, coarse, atol=1e-6)
