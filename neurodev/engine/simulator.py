@@ -76,6 +76,8 @@ class Simulator:
         Budget of synaptic events; a runaway stops with an error instead of taking for ever.
     threads : int, optional
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
+    parts : int, optional
+        Shares of the neurons that threads can take; by default as many.  They change no result either.
     """
 
     network: Network
@@ -85,6 +87,7 @@ class Simulator:
     events_per_tick: int | None = None
     blocked: set[tuple[str, str]] = field(default_factory=set)
     threads: int | None = None
+    parts: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -102,7 +105,7 @@ class Simulator:
         self.tick_spike = self.tick / self.acceleration
         check_ticks(self.network, self.tick, self.acceleration)
         self.blocks = signal_blocks(list(self.network.populations.values()))
-        self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads)
+        self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads, parts=self.parts)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
         self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
         projections = self.network.projections.values()

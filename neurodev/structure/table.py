@@ -388,7 +388,8 @@ class Table:
         Parameters
         ----------
         arrays : mapping of str to array
-            Of a table of the same kind and numbers of units; they are copied.
+            Of a table of the same kind and numbers of units; they are copied.  Weights that are one (of no stride) stay
+            one.
 
         Raises
         ------
@@ -411,6 +412,8 @@ class Table:
         self._index = None
         for name in names:
             setattr(self, name, arrays[name].copy())
+        if arrays["weight"].strides == (0,):
+            self.weight = np.broadcast_to(self.weight[:1].copy(), self.weight.shape)
         self.column_type, self.weight_type = self.f.dtype.type, self.weight.dtype.type
         self.n_synapse, self.pool_end, self.in_end = (int(v) for v in arrays["numbers"])
         self.has_in_lists = self.in_end > 0
