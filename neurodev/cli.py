@@ -53,8 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", default="demo", help="folder (default: demo)")
     a.add_argument("--days", type=float, default=None, help="a shorter life")
     a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
-    a = sub.add_parser("run", help="run a study")
-    a.add_argument("study")
+    a = sub.add_parser("run", help="run a study, or go on with a run that was broken off")
+    a.add_argument("study", nargs="?")
+    a.add_argument("--resume", metavar="FILE", help="go on from the last checkpoint of this run file")
+    a.add_argument("--trust", action="store_true", help="with --resume: import the classes of your own that it names")
+    a.add_argument("--threads", type=int, help="the result does not depend on it")
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
     a.add_argument(
@@ -133,6 +136,11 @@ def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
 def _run(args: Any) -> None:
     from neurodev.studies import development, reading
 
+    if args.resume is not None:
+        _resume(args)
+        return
+    if args.study is None:
+        raise ParameterError("name a study to run, or a run file to go on with: --resume FILE")
     s = reading.load(args.study, reading.settings(args.set))
     if args.shuffled:
         s = s.resolved(shuffled=True)
@@ -145,10 +153,27 @@ def _run(args: Any) -> None:
         if k == 0 and not args.quiet:
             _say(network)
         with Patience():  # between the file's beginning and the run's
-            simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
+            simulation = development.simulation(
+                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads
+            )
             args.begun = path
             run = simulation.run(life).close()
         _say(run.info() if args.seeds == 1 else f"{path}: {run}")
+
+
+def _resume(args: Any) -> None:
+    """`neurodev run --resume FILE`: the study and all settings are those in the file."""
+    from neurodev.studies import development
+
+    given = ("study", "to", "set", "shuffled", "overwrite")
+    if others := [name for name in given if getattr(args, name)] + ["seeds"] * (args.seeds != 1):
+        raise ParameterError(f"--resume goes on with the run as its file tells it: leave out {', '.join(others)}")
+    path = absolute(args.resume, "--resume")
+    with Patience():
+        simulation = development.resumed(path, progress=not args.quiet, threads=args.threads, trust=args.trust)
+        args.begun = path
+        run = simulation.run().close()
+    _say(run.info())
 
 
 def _train(args: Any) -> None:
