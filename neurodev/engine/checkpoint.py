@@ -238,6 +238,8 @@ def restore(sim: Simulator, state: Mapping[str, Array]) -> None:
 def _put_back_engine(e: Engine, state: Mapping[str, Array]) -> None:
     for name, k, f in fields_of(e):
         mine, kept = _field(e.parts.states[k], f), state[name]
+        if f.field in ("hook_first", "post_first") and not np.array_equal(mine, kept):
+            raise damaged(f"{name!r} does not fit what is blocked")
         if mine.shape == kept.shape:
             mine[...] = kept
         else:

@@ -10,9 +10,18 @@ from neurodev.arrays import Array
 from neurodev.engine.checkpoint import ROOMY, fields_of, parts_of, state_of
 from neurodev.engine.engine import Engine
 from neurodev.engine.loop import state as loop_state
+from neurodev.engine.loop.state import FIELDS, NEURON, PLACE
 from neurodev.engine.simulator import Simulator
 from neurodev.record.packed import damaged, under
 
+# where things lie, which the building of a network decides
+_BUILT = frozenset(
+    (f.group, f.field)
+    for f in FIELDS
+    if f.group in ("neurons", "own", "lanes", "hooks", "record", "models")
+    and f.mark in (PLACE, NEURON)
+    and f.field != "cursor"
+) | {("background", name) for name in ("first", "local", "size", "piece_first", "piece", "ruled")}
 # arrays of the queue that are used up to a counter
 _ROOMS = {
     "N_AGENDA": ("time", "row", "lane"), "N_RELEASE": ("release_time", "release_index"),
@@ -41,6 +50,9 @@ def check(sim: Simulator, state: Mapping[str, Array]) -> None:
         fits = a.shape[:1] == b.shape[:1] if name in roomy and a.ndim == 2 else a.shape == b.shape or name in roomy
         if name.startswith(fixed) and (a.dtype != b.dtype or a.ndim != b.ndim or not fits):
             raise damaged(f"{name!r} is {b.dtype} {b.shape}, not {a.dtype} {a.shape}")
+    for name, _, f in fields_of(e):
+        if (f.group, f.field) in _BUILT and not np.array_equal(mine[name], state[name]):
+            raise damaged(f"{name!r} is not that of this network")
     for name, a in state.items():
         if name.startswith("block/") and a.shape != mine[f"block/{name.split('/')[1]}/alive"].shape:
             raise damaged(f"{name!r} has the shape {a.shape}")
@@ -50,7 +62,7 @@ def check(sim: Simulator, state: Mapping[str, Array]) -> None:
 def _check_places(e: Engine, state: Mapping[str, Array]) -> None:
     """Whatever the loop follows without looking leads to where there is something."""
     for k in range(len(e.parts.states)):
-        _check_queue(e, k, under(state, f"part/{k}/"))
+        _check_queue(e, k, under(state, f"part/{k}/"), state["part/0/log.count"])
     shared = under(state, "part/0/")
     sizes = np.array([p.n for p in e.populations], dtype=np.int64)
     told, index = shared["log.count"], shared["log.index"]
@@ -70,7 +82,7 @@ def _check_places(e: Engine, state: Mapping[str, Array]) -> None:
         raise damaged("a drive spikes with a cell that there is not")
 
 
-def _check_queue(e: Engine, k: int, part: Mapping[str, Array]) -> None:
+def _check_queue(e: Engine, k: int, part: Mapping[str, Array], logged: Array) -> None:
     """The counters of a part, and the neurons, lanes and rows that its queue names."""
     n, lanes = part["clock.n"], e.parts.states[k].lanes
     for counter, names in _ROOMS.items():
@@ -82,6 +94,9 @@ def _check_queue(e: Engine, k: int, part: Mapping[str, Array]) -> None:
             most = {"lane": lanes.delay.size}.get(name, e.state.neurons.u.size if name.endswith("index") else None)
             if most is not None and np.any(part[f"queue.{name}"][:used] >= most):
                 raise damaged(f"queue.{name} of part {k} names more than {most}")
+    cursor = part["lanes.cursor"]
+    if np.any(cursor < 0) or np.any(cursor > logged[lanes.population]):
+        raise damaged(f"a lane of part {k} stands beyond the spikes of its source")
     agenda = slice(0, int(n[loop_state.N_AGENDA]))
     lane, row = part["queue.lane"][agenda], part["queue.row"][agenda]
     if lane.size and np.any(row >= np.array([t.n_row for t in e.tables])[lanes.projection[lane]]):

@@ -219,7 +219,7 @@ def test_the_command_goes_on_from_the_file_alone(number, tmp_path, capsys, monke
         patch.setattr(Simulation, "_one_piece", piece)
         assert cli.main(["run", str(study), "--to", str(cut), "--quiet"]) == 128 + number
     study.unlink()
-    assert nd.Run(cut).life == pytest.approx(3500.0)
+    assert nd.Run(cut).file.item("life") == pytest.approx(3500.0)
     assert cli.main(["run", "--resume", str(cut), "--seeds", "2"]) == 2
     assert "leave out seeds" in capsys.readouterr().err
     assert cli.main(["run", "--resume", str(cut), "--quiet", "--threads", "2"]) == 0
