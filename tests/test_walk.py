@@ -65,6 +65,9 @@ class World:
         t = trained(epochs=2, to=folder / "training.sqlite", methods=[nd.methods.SET(0.5)])
         t.fit()
         self.training = t.close()
+        self.cut = folder / "cut.sqlite"
+        cut = nd.Simulation(self.network(), acceleration=1e6, to=self.cut, checkpoint=0.0).run(4 * 86400000.0)
+        cut.file.abandon()  # as a kill leaves it
         self.simulation = nd.Simulation(self.steerable(), acceleration=1e6, tick=3.6e6, to=folder / "open.sqlite")
 
     @staticmethod
@@ -148,6 +151,11 @@ def network_beds(w: World) -> Beds:
         "Simulation.run": Bed(
             lambda: nd.Simulation(World.network(), acceleration=1.0).run,
             {"duration": 1.0},
+        ),
+        "Simulation.resume": Bed(
+            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
+            {"path": w.cut, "network": World.network(), "progress": False, "threads": None, "checkpoint": 1.0,
+             "trust": False},
         ),
         "nd.isolate": Bed(lambda: nd.isolate, {"mechanism": nd.Poisson()}),
         "nd.shuffled": Bed(lambda: nd.shuffled, {"drive": nd.Poisson()}),
@@ -390,6 +398,7 @@ CLASSES: dict[str, type] = {
 ANNOTATED: dict[str, Any] = {
     "Network.connect": nd.Network.connect, "Network.background": nd.Network.background,
     "Network.inputs": nd.Network.inputs, "Network.mean_input": nd.Network.mean_input,
+    "Simulation.resume": nd.Simulation.resume,
     "nd.Simulation": nd.Simulation.__init__, "nd.simulate": nd.Simulation.__init__, "nd.Trainer": nd.Trainer.__init__,
     "learn.Sequential": nd.learn.Sequential.__init__,
     **{f"nd.{name}": cls for name, cls in registry.ours("intervention").items()},

@@ -28,8 +28,10 @@ def pack(state: Mapping[str, NDArray[Any]], level: int = 6) -> bytes:
     names = np.array(list(state), dtype=np.str_)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for name, array in (("names", names), *((f"a{k}", a) for k, a in enumerate(state.values()))):
+            if array.dtype.hasobject:
+                raise TypeError(f"{name} holds objects, not numbers")
             with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
-                np.lib.format.write_array(part, np.asanyarray(array), allow_pickle=False)
+                np.lib.format.write_array(part, np.asanyarray(array))
     return buffer.getvalue()
 
 

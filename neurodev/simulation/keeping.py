@@ -166,7 +166,7 @@ def restore(sim: Simulation, words: Mapping[str, Any], arrays: Mapping[str, Arra
         for when, k, kind, attributes in words["schedule"]:
             sim._schedule.append((float(when), int(k), _made(kind, attributes, arrays)))
         for when, every, attributes in words["probes"]:
-            probe = Probe.restored(s, read(attributes, arrays))
+            probe = Probe._restored(s, read(attributes, arrays))
             sim._probes.append((float(when), float(every), probe))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
         raise damaged(f"{type(e).__name__}: {e}") from e

@@ -110,7 +110,7 @@ class Probe:
         }  # fmt: skip
 
     @classmethod
-    def restored(cls, simulator: Simulator, state: dict[str, Any]) -> Probe:
+    def _restored(cls, simulator: Simulator, state: dict[str, Any]) -> Probe:
         """The probe behind `state`; what it samples may have died meanwhile."""
         probe = cls(simulator, state["name"], state["signal"])
         probe.cells, probe._uids = state["cells"], state["uids"]
