@@ -1,4 +1,4 @@
-"""The command line: neurodev new | demo | run | train | report | spine | info | show | ablate | bench."""
+"""The command line: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench."""
 
 from __future__ import annotations
 
@@ -67,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
         help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
     )
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
+    a.add_argument("--quiet", action="store_true", help="no progress bar")
+    a = sub.add_parser("rerun", help="repeat a run of a study from its file alone")
+    a.add_argument("run")
+    a.add_argument("--to", required=True, help="run file of the repetition")
+    a.add_argument("--trust", action="store_true", help="import the classes of your own that it names")
+    a.add_argument("--threads", type=int, help="the result does not depend on it")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
@@ -173,6 +180,22 @@ def _resume(args: Any) -> None:
         simulation = development.resumed(path, progress=not args.quiet, threads=args.threads, trust=args.trust)
         args.begun = path
         run = simulation.run().close()
+    _say(run.info())
+
+
+def _rerun(args: Any) -> None:
+    from neurodev.studies import development
+
+    to = absolute(args.to, "--to")
+    check_new(to, args.overwrite)
+    s = development.study_of(absolute(args.run, "RUN"), args.trust)
+    network, life = development.build(s), development.duration(s)
+    with Patience():
+        simulation = development.simulation(
+            s, network, to, not args.quiet, overwrite=args.overwrite, threads=args.threads
+        )
+        args.begun = to
+        run = simulation.run(life).close()
     _say(run.info())
 
 
@@ -371,11 +394,12 @@ def _bench(args: Any) -> None:
 
 
 _COMMANDS = {
-    "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "show": _show,
-    "ablate": _ablate, "bench": _bench, "train": _train,
+    "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "spine": _spine, "info": _info,
+    "show": _show, "ablate": _ablate, "bench": _bench, "train": _train,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
+    "rerun": ("studies.development",),
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
     "bench": ("bench.networks",),

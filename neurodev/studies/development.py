@@ -239,6 +239,22 @@ def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any
     StudyError
         If the file keeps no study: the run was made by a program, which builds its network again.
     """
+    return Simulation.resume(path, build(study_of(path, trust)), trust=trust, **options)
+
+
+def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
+    """The study of a run, as it was run, from its file.
+
+    Parameters
+    ----------
+    trust : bool
+        Import the modules of classes that are not neurodev's, and take them where their source cannot be read.
+
+    Raises
+    ------
+    StudyError
+        If the file keeps no study, or the source of a class has changed.
+    """
     with RunFile.open(path) as file:
         told = file.provenance()
     text = told.get("study")
@@ -248,7 +264,7 @@ def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any
             "nd.Simulation.resume(path, network)"
         )
     check_sources(told.get("sources", {}), trust)
-    return Simulation.resume(path, build(reading.parsed(text, str(path))), trust=trust, **options)
+    return reading.parsed(text, str(path))
 
 
 def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:

@@ -24,7 +24,7 @@ to, life, threads = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 try:
     sim = nd.Simulation.resume(to, net(), checkpoint=0.0, threads=threads)
 except nd.errors.RunFileError:  # killed before there was anything
-    sim = begun(to, overwrite=True, threads=threads)
+    sim = begun(to, overwrite=True, threads=2)
 print("on", flush=True)
 sim.run(None if sim.goal else life).close()
 """
@@ -35,7 +35,7 @@ sim.run(None if sim.goal else life).close()
 def test_a_run_that_is_killed_again_and_again_ends_at_the_same_file(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
     begin = time.perf_counter()
-    begun(whole, checkpoint=None).run(LONG).close()
+    begun(whole, checkpoint=None, threads=2).run(LONG).close()
     took = time.perf_counter() - begin
     draw, killed, finished = np.random.default_rng(11), 0, 0
     while killed < KILLS:

@@ -224,5 +224,18 @@ def test_the_command_goes_on_from_the_file_alone(number, tmp_path, capsys, monke
     assert "leave out seeds" in capsys.readouterr().err
     assert cli.main(["run", "--resume", str(cut), "--quiet", "--threads", "2"]) == 0
     same(whole, cut)
+    again = tmp_path / "again.sqlite"
+    assert cli.main(["rerun", str(cut), "--to", str(again), "--quiet"]) == 0
+    same(whole, again)
     assert cli.main(["run", "--resume", str(cut)]) == 2
     assert "is finished" in capsys.readouterr().err
+
+
+def test_a_run_without_a_study_is_gone_on_with_by_its_program(tmp_path, monkeypatch, capsys):
+    to = tmp_path / "r.sqlite"
+    interrupted(to, small(), monkeypatch)
+    for words in (["run", "--resume", str(to)], ["rerun", str(to), "--to", str(tmp_path / "n.sqlite")]):
+        assert cli.main(words) == 2
+        assert "nd.Simulation.resume(path, network)" in capsys.readouterr().err
+    assert cli.main(["run"]) == 2
+    assert "name a study to run" in capsys.readouterr().err
