@@ -401,6 +401,7 @@ class Simulator:
         send = view.source.ready("axon_from", self.life)
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
+        merged.plan.order_deaths(table.uid)
         sizes = self._begin_newborns(q, merged) if merged.plan.source.size else np.zeros(0)
         dead = table.uid[merged.plan.deaths]
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])

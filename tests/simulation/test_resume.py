@@ -120,6 +120,16 @@ def test_a_run_broken_off_again_and_again_ends_at_the_same_file(kind, how, tmp_p
         assert f.checkpoints() == []
 
 
+@pytest.mark.filterwarnings("ignore:.*(not alive|RemoveSynapses|are made|AddSynapses).*:UserWarning")
+def test_the_file_does_not_depend_on_the_number_of_threads(tmp_path):
+    """Nor the order of the deaths in its log, whatever lies where in memory."""
+    files = [tmp_path / f"{threads}.sqlite" for threads in (1, 2, 3)]
+    for threads, to in enumerate(files, 1):
+        begun(to, threads=threads, checkpoint=None).run(LIFE).close()
+    same(files[0], files[1])
+    same(files[0], files[2])
+
+
 def small(rate: float = 40.0, n: int = 5, weight: Any = 25.0) -> nd.Network:
     made = nd.Network(seed=1)
     a, b = made.add(nd.Poisson(rate), n, name="a"), made.add(nd.LIF(), n, name="b")
