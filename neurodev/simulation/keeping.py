@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,14 +24,12 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.record.differences import differences, told
 from neurodev.record.packed import damaged, pack, unpack
 from neurodev.record.provenance import check_sources
+from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.record.values import UnkeptError, Word, as_text, of_text, read, written
 from neurodev.registry import word_of
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
-
-if TYPE_CHECKING:
-    from neurodev.simulation.simulate import Simulation
 
 FORM = 1  # of checkpoints; another one is refused
 LEVEL = 1  # of compression: a third of the time of the usual one
@@ -40,7 +38,18 @@ _MOST = 1 << 34  # bytes that are expanded of arrays of nearly nothing
 _STRUCTURE = ("uid", "pre", "post", "lane", "weight")
 
 
-def state_of(sim: Simulation) -> bytes:
+class Kept(Protocol):
+    """What a simulation has beside its file."""
+
+    simulator: Simulator
+    recorder: Recorder
+    goal: float
+    _asked: list[str]
+    _schedule: list[tuple[float, int, Intervention]]
+    _probes: list[tuple[float, float, Probe]]
+
+
+def state_of(sim: Kept) -> bytes:
     """Everything that the rest of a simulation depends on.
 
     Raises
@@ -150,7 +159,7 @@ def _simulator(
     return simulator
 
 
-def restore(sim: Simulation, words: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Put a simulation, which has its simulator and its recorder, where `state_of` found one.
 
     Raises
