@@ -1,4 +1,4 @@
-"""The command line: neurodev new | demo | run | train | report | spine | info | show | ablate | bench."""
+"""The command line: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench."""
 
 from __future__ import annotations
 
@@ -54,8 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", default="demo", help="folder (default: demo)")
     a.add_argument("--days", type=float, default=None, help="a shorter life")
     a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
-    a = sub.add_parser("run", help="run a study")
-    a.add_argument("study")
+    a = sub.add_parser("run", help="run a study, or go on with a run that was broken off")
+    a.add_argument("study", nargs="?")
+    a.add_argument("--resume", metavar="FILE", help="go on from the last checkpoint of this run file")
+    a.add_argument("--trust", action="store_true", help="with --resume: import the classes of your own that it names")
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
     a.add_argument(
@@ -66,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
+    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
+    a.add_argument("--quiet", action="store_true", help="no progress bar")
+    a = sub.add_parser("rerun", help="repeat a run of a study from its file alone")
+    a.add_argument("run")
+    a.add_argument("--to", required=True, help="run file of the repetition")
+    a.add_argument("--trust", action="store_true", help="import the classes of your own that it names")
+    a.add_argument("--threads", type=int, help="the result does not depend on it")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
@@ -139,6 +148,11 @@ def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
 def _run(args: Any) -> None:
     from neurodev.studies import development, reading
 
+    if args.resume is not None:
+        _resume(args)
+        return
+    if args.study is None:
+        raise ParameterError("name a study to run, or a run file to go on with: --resume FILE")
     s = reading.load(args.study, reading.settings(args.set))
     if args.shuffled:
         s = s.resolved(shuffled=True)
@@ -157,6 +171,37 @@ def _run(args: Any) -> None:
             args.begun = path
             run = simulation.run(life).close()
         _say(run.info() if args.seeds == 1 else f"{path}: {run}")
+
+
+def _resume(args: Any) -> None:
+    """`neurodev run --resume FILE`: the study and all settings are those in the file."""
+    from neurodev.studies import development
+
+    given = ("study", "to", "set", "shuffled", "overwrite")
+    if others := [name for name in given if getattr(args, name)] + ["seeds"] * (args.seeds != 1):
+        raise ParameterError(f"--resume goes on with the run as its file tells it: leave out {', '.join(others)}")
+    path = absolute(args.resume, "--resume")
+    with Patience():
+        simulation = development.resumed(path, progress=not args.quiet, threads=args.threads, trust=args.trust)
+        args.begun = path
+        run = simulation.run().close()
+    _say(run.info())
+
+
+def _rerun(args: Any) -> None:
+    from neurodev.studies import development
+
+    to = absolute(args.to, "--to")
+    check_new(to, args.overwrite)
+    s = development.study_of(absolute(args.run, "RUN"), args.trust)
+    network, life = development.build(s), development.duration(s)
+    with Patience():
+        simulation = development.simulation(
+            s, network, to, not args.quiet, overwrite=args.overwrite, threads=args.threads
+        )
+        args.begun = to
+        run = simulation.run(life).close()
+    _say(run.info())
 
 
 def _train(args: Any) -> None:
@@ -359,11 +404,12 @@ def _bench(args: Any) -> None:
 
 
 _COMMANDS = {
-    "new": _new, "demo": _demo, "run": _run, "report": _report, "spine": _spine, "info": _info, "show": _show,
-    "ablate": _ablate, "bench": _bench, "train": _train,
+    "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "spine": _spine, "info": _info,
+    "show": _show, "ablate": _ablate, "bench": _bench, "train": _train,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
+    "rerun": ("studies.development",),
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
     "bench": ("bench.networks",),

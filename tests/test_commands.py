@@ -76,6 +76,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["new", "learn", "--training"], 0),
     (["run", "life.toml", "--quiet", "--to", "life.sqlite", *known("run", "--overwrite")], 0),
     (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2"], 0),
+    (["run", "--resume", "life.sqlite", "--trust", "--threads", "1"], 2),  # it is finished
+    (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--threads", "1", "--overwrite", "--quiet"], 0),
     (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
     (["report", "life.sqlite"], 0),
     (["spine", "life.sqlite", "longest", "--figure", "spine.png"], 0),

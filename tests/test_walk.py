@@ -75,6 +75,9 @@ class World:
         self.bare = nd.simulate(bare, 10.0, to=folder / "bare.sqlite", progress=False)
         unborn = nd.Simulation(self.network(), to=folder / "unborn.sqlite", progress=False)
         self.unborn = unborn.close()
+        self.cut = folder / "cut.sqlite"
+        cut = nd.Simulation(self.network(), acceleration=1e6, to=self.cut, checkpoint=0.0).run(4 * 86400000.0)
+        cut.file.abandon()  # as a kill leaves it
         self.simulation = nd.Simulation(self.steerable(), acceleration=1e6, tick=3.6e6, to=folder / "open.sqlite")
 
     @staticmethod
@@ -193,6 +196,11 @@ def network_beds(w: World) -> Beds:
         "Simulation.run": Bed(
             lambda: nd.Simulation(World.network(), acceleration=1.0).run,
             {"duration": 1.0},
+        ),
+        "Simulation.resume": Bed(
+            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
+            {"path": w.cut, "network": World.network(), "progress": False, "threads": None, "checkpoint": 1.0,
+             "trust": False},
         ),
         "nd.isolate": Bed(lambda: nd.isolate, {"mechanism": nd.Poisson()}),
         "nd.shuffled": Bed(lambda: nd.shuffled, {"drive": nd.RetinalWaves()}),
@@ -497,6 +505,7 @@ CLASSES: dict[str, type] = {
 ANNOTATED: dict[str, Any] = {
     "Network.connect": nd.Network.connect, "Network.background": nd.Network.background,
     "Network.inputs": nd.Network.inputs, "Network.mean_input": nd.Network.mean_input,
+    "Simulation.resume": nd.Simulation.resume,
     "nd.Simulation": nd.Simulation.__init__, "nd.simulate": nd.Simulation.__init__, "nd.Trainer": nd.Trainer.__init__,
     "learn.Sequential": nd.learn.Sequential.__init__,
     **{f"nd.{name}": cls for name, cls in registry.ours("intervention").items()},

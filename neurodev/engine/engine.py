@@ -157,7 +157,7 @@ class Engine(Membranes):
         states = [self._part(clock, own, lane, shared) for own, lane in
                   zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True)]  # fmt: skip
         self.parts = Parts(states, self.cells, threads)
-        self._make_room()
+        self.make_room()
         self._versions = [t.version for t in self.tables]
         self._begin(self._offset)
         self._bind_drives()
@@ -223,7 +223,7 @@ class Engine(Membranes):
                 if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Room for all the spikes of one row: it may name a cell without refractoriness more often than cells exist."""
         rows = [t.row_length for q, t in zip(self.projections, self.tables, strict=True) if q.multapses]
         longest = max((int(lengths.max(initial=0)) for lengths in rows), default=0)
@@ -484,7 +484,7 @@ class Engine(Membranes):
 
         Kept are the batches of births that a spike on its way may have been emitted before, as many as there are.
         """
-        self._make_room()
+        self.make_room()
         p, t = self.state.projections, self.state.clock.time[T_NOW]
         k = int(p.birth_count[projection])
         times, uids = p.birth_time[projection, :k], p.birth_uid[projection, :k]

@@ -78,6 +78,8 @@ class Simulator:
         Budget of synaptic events; a runaway stops with an error instead of taking for ever.
     threads : int, optional
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
+    parts : int, optional
+        Shares of the neurons that threads can take; by default as many.  They change no result either.
     """
 
     network: Network
@@ -87,6 +89,7 @@ class Simulator:
     events_per_tick: int | None = None
     blocked: set[tuple[str, str]] = field(default_factory=set)
     threads: int | None = None
+    parts: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -106,7 +109,7 @@ class Simulator:
         self.projections = projections_in_order(self.network.projections.values())
         check_ticks(self.network, self.tick, self.acceleration)
         self.blocks = signal_blocks(list(self.network.populations.values()))
-        self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads)
+        self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads, parts=self.parts)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
         self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
         projections = self.network.projections.values()
@@ -407,6 +410,7 @@ class Simulator:
         send = view.source.ready("axon_from", self.life)
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
+        merged.plan.order_deaths(table.uid)
         sizes = self._begin_newborns(q, merged) if merged.plan.source.size else np.zeros(0)
         dead = table.uid_of(merged.plan.deaths)
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])

@@ -218,7 +218,8 @@ class SynapseView:
     def kept(self, kind: type[Kept]) -> Kept:
         """What mechanisms keep on this projection from one phase to a later one: the one object of a class of theirs.
 
-        It is made by ``kind()`` on first use, rebuilt with the view and never saved.
+        It is made by ``kind()`` on first use.  Checkpoints keep its attributes: numbers, words, arrays, lists and
+        dictionaries of these; unless the class says ``made_again = True``, because it is made anew where it is missing.
         """
         if kind not in self._kept:
             self._kept[kind] = kind()

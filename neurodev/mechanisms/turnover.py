@@ -54,6 +54,7 @@ class Candidates(NamedTuple):
 class Partners:
     """The wiring kernel of a projection as births keep it: whole, as lists, or (both None) computed when wanted."""
 
+    made_again: ClassVar[bool] = True
     whole: F8 | None = None
     """(n_target, n_source)"""
     lists: Candidates | None = None

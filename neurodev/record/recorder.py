@@ -152,6 +152,16 @@ class Recorder:
                 scaled = a / day if name == "born" else a
                 self.file.append(f"{label}/{projection}/{name}", scaled.astype(dtype))
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, as words and numbers; whatever was gathered goes into the file with it."""
+        return {"snapshots": self._n_snapshot, "wanted": list(self._wanted), "logged": sorted(self._logged)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self._n_snapshot = int(state["snapshots"])
+        self._wanted = int(state["wanted"][0]), bool(state["wanted"][1])
+        self._logged = {str(name) for name in state["logged"]}
+
     def flush(self, tick: int, checkpoint: bytes | None = None) -> None:
         """Write everything gathered so far in one transaction; `tick` is the last one in it.
 

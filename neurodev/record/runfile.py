@@ -234,6 +234,15 @@ class RunFile(Reader):
             "item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
         )
 
+    def drop_checkpoints(self) -> None:
+        """Nobody will go on from here: the run is finished."""
+        self._drop_rows("checkpoint", "1")
+        self._drop_rows("item", "name LIKE 'checkpoint/%'")
+
+    def drop_item(self, name: str) -> None:
+        """Take back an item, if it is there."""
+        self._drop_rows("item", "name=?", name)
+
     @classmethod
     def resume(
         cls, path: str | os.PathLike[str], look: Callable[[bytes], Any] | None = None

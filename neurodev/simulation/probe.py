@@ -95,6 +95,32 @@ class Probe:
             found = self._simulator.sampled_synapses(self._name, self._signal, slots)
         return np.array(found, dtype=np.float64), t.uid_of(slots)
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: what is sampled, and all samples so far."""
+        different = {id(u): u for u in self._seen}
+        number = {key: k for k, key in enumerate(different)}
+        none = np.zeros(0)
+        return {
+            "name": self._name, "signal": self._signal, "cells": self.cells, "uids": self._uids,
+            "times": np.array(self._times), "values": np.concatenate([*self._values, none]),
+            "sizes": np.array([v.size for v in self._values], dtype=np.int64),
+            "seen": np.concatenate([*different.values(), none.astype(np.uint64)]),
+            "lengths": np.array([u.size for u in different.values()], dtype=np.int64),
+            "which": np.array([number[id(u)] for u in self._seen], dtype=np.int64),
+        }  # fmt: skip
+
+    @classmethod
+    def _restored(cls, simulator: Simulator, state: dict[str, Any]) -> Probe:
+        """The probe behind `state`; what it samples may have died meanwhile."""
+        probe = cls(simulator, state["name"], state["signal"])
+        probe.cells, probe._uids = state["cells"], state["uids"]
+        apart = lambda flat, sizes: np.split(flat, np.cumsum(sizes)[:-1]) if sizes.size else []
+        probe._times = state["times"].tolist()
+        probe._values = apart(state["values"], state["sizes"])
+        different = apart(state["seen"], state["lengths"])
+        probe._seen = [different[k] for k in state["which"]]
+        return probe
+
     def sample(self, now: float) -> None:
         """Take a sample."""
         values, uid = self._read()

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
 from neurodev.registry import spoken
 from neurodev.runs.run import Run
+from neurodev.simulation import keeping
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
@@ -40,6 +42,8 @@ _STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is
 _SHORTEST_PROBE = 1e-3  # ms between two samples of a probe
 _PIECE = 2000.0  # ms of spikes between two looks at keyboard, clock and progress bar, in a tick of a minute
 _LEAST_PIECE = 1.0  # ms
+CHECKPOINT = 120.0  # s between two checkpoints
+_SHARE = 20.0  # times that a checkpoint takes, between two at least
 _QUICK, _SLOW = 0.25, 1.0  # s that a piece takes before pieces grow or shrink
 
 
@@ -70,6 +74,15 @@ class Simulation:
         Replace a file that is there.
     threads : int, optional
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
+    checkpoint : float, s, optional
+        So often, in time of this computer, everything is written down from which `resume` goes on, and when the run is
+        broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A temporary
+        run file has no checkpoints.
+
+    Attributes
+    ----------
+    goal : float, ms
+        Spike time at which the last `run` ends, or was to end when it was broken off.
 
     Examples
     --------
@@ -98,26 +111,19 @@ class Simulation:
         study: str = "",
         overwrite: bool = False,
         threads: int | None = None,
+        checkpoint: float | None = CHECKPOINT,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
         check_recording(record)  # before an older run of that name makes way
         if not isinstance(study, str):
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
-        self._progress, overwrite = flag(progress, "progress"), flag(overwrite, "overwrite")
-        self.path = absolute(scratch_file() if to is None else to)
-        self.simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
-        self._schedule: list[tuple[float, int, Intervention]] = []
-        self._probes: list[tuple[float, float, Probe]] = []
-        self.simulator.coming = self._schedule
-        self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
-        self._untold = False
-        self._closed = False
-        self._busy = threading.RLock()
-        self._running = False
-        self._last_flush = time.perf_counter()
-        self._open_tick = -1
-        self._piece = _PIECE
+        overwrite = flag(overwrite, "overwrite")
+        if checkpoint is not None:
+            checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
+        path = absolute(scratch_file() if to is None else to)
+        simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
+        self._set_up(simulator, path, flag(progress, "progress"), checkpoint if to is not None else None)
         try:
             self.file = RunFile.create(self.path, overwrite=overwrite)
         except BaseException:
@@ -130,9 +136,90 @@ class Simulation:
             self.file.discard()
             network.end(self.simulator)
             raise
+        self._listen()
+        self._want_trains()
+
+    def _set_up(self, simulator: Simulator, path: Path, progress: bool, checkpoint: float | None) -> None:
+        """Nothing is planned, nothing is written."""
+        self.simulator, self.path, self._progress = simulator, path, progress
+        self._schedule: list[tuple[float, int, Intervention]] = []
+        self._probes: list[tuple[float, float, Probe]] = []
+        self.simulator.coming = self._schedule
+        self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
+        self._untold = self._closed = self._running = False
+        self._busy = threading.RLock()
+        self._last_flush = time.perf_counter()
+        self._piece = _PIECE
+        self.goal = 0.0
+        self._whole = True  # all phases of the last tick are over, and all events before the present
+        self._every, self._next_checkpoint = checkpoint, -np.inf
+
+    def _listen(self) -> None:
         self.simulator.engine.sink = self._sink
         self.simulator.listeners.append(self)
-        self._want_trains()
+
+    @classmethod
+    @spoken
+    def resume(
+        cls, path: str | os.PathLike[str], network: Network, *, progress: bool = False, threads: int | None = None,
+        checkpoint: float | None = CHECKPOINT, trust: bool = False,
+    ) -> Simulation:  # fmt: skip
+        """Go on with a run that was broken off, from the last checkpoint in its file; what is younger is dropped.
+
+        It ends at the bytes of a run that was never broken off.  Clocks, what is recorded, interventions still to come
+        and probes (`probes`) are those of the run.
+
+        Parameters
+        ----------
+        path : path
+            Its run file.
+        network : Network
+            Built anew as it was built for the run.
+        progress, threads, checkpoint
+            As of `Simulation`.
+        trust : bool
+            Go on although the source of a class that is not neurodev's cannot be read.
+
+        Raises
+        ------
+        RunFileError
+            If the file is no run, is being written, damaged, finished, or holds no checkpoint.
+        StudyError
+            If the network is not that of the run, or the source of a class has changed.
+
+        Examples
+        --------
+        >>> sim = nd.Simulation.resume("life.sqlite", net)
+        >>> run = sim.run().close()
+        """
+        if not isinstance(network, Network):
+            raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
+        progress, trust, threads = flag(progress, "progress"), flag(trust, "trust"), check_threads(threads)
+        if checkpoint is not None:
+            checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
+        file, simulator, words, arrays = keeping.taken_up(path, network, threads, trust)
+        self = cls.__new__(cls)
+        self._set_up(simulator, file.path, progress, checkpoint)
+        self.file = file
+        try:
+            self.recorder = Recorder(file, words["record"], causes=self.simulator.causes)
+            keeping.restore(self, words, arrays)
+            self._foreign = dict(file.provenance().get("sources", {}))
+            self._untold = True
+            self._tell()
+            file.commit()
+        except BaseException:
+            network.end(simulator)
+            file.abandon()
+            raise
+        self._listen()
+        self._next_checkpoint = time.perf_counter() + (checkpoint or 0.0)
+        return self
+
+    @property
+    def probes(self) -> list[Probe]:
+        """The probes of this simulation, in the order in which they were made."""
+        return [p for _, _, p in self._probes]
 
     # ------------------------------------------------------------------ recording
 
@@ -241,6 +328,25 @@ class Simulation:
         self.recorder.flush(self.simulator.n_tick)
         self._last_flush = time.perf_counter()
 
+    def _keep(self) -> None:
+        """Write a checkpoint, and all that was recorded up to it; between two pieces only."""
+        begin = time.perf_counter()
+        try:
+            data = keeping.state_of(self)
+            if len(data) > keeping.LARGEST:
+                raise SimulationError(
+                    f"it would take {len(data) / 1e9:.2g} GB, more than a run file keeps in one piece"
+                )
+        except SimulationError as e:
+            self._every = None
+            warnings.warn(f"this run has no checkpoints, it cannot be resumed: {e}", UserWarning, stacklevel=5)
+            return
+        self._tell()
+        self.recorder.flush(self.simulator.n_tick, data)
+        self._last_flush = now = time.perf_counter()
+        every = self._every or 0.0
+        self._next_checkpoint = now + (max(every, _SHARE * (now - begin)) if every else 0.0)
+
     # ------------------------------------------------------------------ running
 
     @property
@@ -327,29 +433,40 @@ class Simulation:
         return p
 
     @spoken
-    def run(self, duration: float) -> Simulation:
-        """Run for `duration` of life time, ms; Ctrl-C leaves a sealed, readable run."""
+    def run(self, duration: float | None = None) -> Simulation:
+        """Run for `duration` of life time, ms; Ctrl-C leaves a sealed, readable run.
+
+        Without a duration a run that was resumed goes on to where it was to end.
+        """
         with self._alone("run"):
             if self._running:
                 raise SimulationError("cannot run: this simulation is running already, and runs one thing at a time")
-            check_duration(self.simulator.network, duration, self.simulator.tick, self.simulator.acceleration)
-            duration = number(duration, "duration", "ms")
-            length = duration / self.simulator.acceleration
+            s = self.simulator
+            if duration is None:
+                if self.goal <= s.spike:
+                    raise ParameterError("duration must be given: this simulation stands where its last run was to end")
+                goal = self.goal
+            else:
+                check_duration(s.network, duration, s.tick, s.acceleration)
+                goal = s.spike + number(duration, "duration", "ms") / s.acceleration
+            length = goal - s.spike
             size = sum(8.0 * length / every * p.size for _, every, p in self._probes)
             check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")
             self._running = True
             try:
-                return self._run(duration)
+                return self._run(goal)
             finally:
                 self._running = False
 
-    def _run(self, duration: float) -> Simulation:
+    def _run(self, end: float) -> Simulation:
         self._tell()
-        end = self.simulator.spike + duration / self.simulator.acceleration
+        self.goal = end
         bar = Progress(self.simulator, end) if self._progress else None
         with Patience():  # of a second Ctrl-C, while it is sealed
             try:
                 with Patience() as patience:  # what is recorded of a tick is all of it or nothing
+                    if self._next_checkpoint < 0 and self._every is not None:
+                        self._keep()
                     while self.simulator.spike < end - slack(end):
                         patience.check()
                         self._one_piece(end)
@@ -366,7 +483,7 @@ class Simulation:
 
     def _one_piece(self, end: float) -> None:
         """Run to the next tick, intervention or probe, or for about half a second of this computer."""
-        s, begin = self.simulator, time.perf_counter()
+        s, begin, self._whole = self.simulator, time.perf_counter(), False
         stop = min(end, (s.n_tick + 1) * s.tick_spike)
         # cuts change nothing in what comes out; on a grid, they are the same wherever a piece began
         stop = min(stop, (s.spike // self._piece + 1) * self._piece)
@@ -383,6 +500,9 @@ class Simulation:
             self._piece /= 2
         elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
             self._piece *= 2
+        self._whole = True
+        if self._every is not None and time.perf_counter() >= self._next_checkpoint:
+            self._keep()
         self._flush_in_time()
 
     def _do(self, what: Intervention) -> None:
@@ -421,6 +541,10 @@ class Simulation:
             self.file.abandon()
             return
         try:
+            if finished is True:
+                self.file.drop_checkpoints()
+            elif self._whole and self._every is not None:
+                self._keep()
             s.engine.flush_spikes()
             if s.unrecorded is not None:  # of a tick that something broke off
                 self.recorder.counts(s.unrecorded)

@@ -109,6 +109,10 @@ class StructuralLog:
         self._pending = []
         return out
 
+    def pending(self) -> LogBatch:
+        """Everything since the last `take`, which stays."""
+        return concatenate(self._pending or [empty(len(self.terms))])
+
 
 class Moments:
     """When an experimenter's births and deaths happened: between ticks, of which alone the log tells.
@@ -126,7 +130,13 @@ class Moments:
 
     def take(self) -> dict[str, NDArray[Any]]:
         """Everything since the last call, as columns (n,): ``who``, ``kind``, ``life``; empty if there was nothing."""
-        found, self._pending = self._pending, []
+        found = self.pending()
+        self._pending = []
+        return found
+
+    def pending(self) -> dict[str, NDArray[Any]]:
+        """The same, which stays."""
+        found = self._pending
         if not found:
             return {}
         sizes = [who.size for who, _, _ in found]
@@ -177,9 +187,18 @@ class NeuronLog:
 
     def take(self) -> NeuronBatch:
         """Everything since the last call."""
-        out = concatenate_neurons(self._pending)
+        out = self.pending()
         self._pending = []
         return out
+
+    def pending(self) -> NeuronBatch:
+        """The same, which stays."""
+        return concatenate_neurons(self._pending)
+
+    def put_back(self, batch: NeuronBatch) -> None:
+        """Take on what another log gathered."""
+        if batch.neuron.size:
+            self._pending.append(batch)
 
 
 def _shuffled(a: NDArray[np.generic]) -> bytes:

@@ -87,6 +87,13 @@ class Plan:
     birth_value: F4 = field(default_factory=_f4)
     birth_weight: Any = None
 
+    def order_deaths(self, uid: NDArray[np.uint64]) -> None:
+        """Put the deaths in order of their uids (capacity,): where synapses lie in memory is nobody's business."""
+        order = np.argsort(uid[self.deaths])
+        self.deaths, self.death_cause = self.deaths[order], self.death_cause[order]
+        self.death_value = self.death_value[order]
+        self.terms = {name: values[order] for name, values in self.terms.items()}
+
     def check(self, table: Table) -> None:
         """Make arrays of what was given; refuse slots that hold no synapse, and indices that do not exist.
 

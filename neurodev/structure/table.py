@@ -441,7 +441,8 @@ class Table:
         Parameters
         ----------
         arrays : mapping of str to array
-            Of a table of the same kind and numbers of units; they are copied.
+            Of a table of the same kind and numbers of units; they are copied.  Weights that are one (of no stride) stay
+            one.
 
         Raises
         ------

@@ -12,9 +12,12 @@ from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
 from neurodev.metrics import maturation
 from neurodev.neurons.drive import Drive
+from neurodev.record.provenance import check_sources
+from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
 from neurodev.structure.places import Sheet
+from neurodev.studies import reading
 from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
 from neurodev.units import hour
@@ -217,6 +220,51 @@ def simulation(
         sim.file.discard()
         raise
     return sim
+
+
+def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any) -> Simulation:
+    """A run of a study that was broken off, from its file alone: where its last checkpoint was taken.
+
+    Parameters
+    ----------
+    trust : bool
+        Import the modules of classes that are not neurodev's, and go on where their source cannot be read.
+    **options
+        Of `Simulation.resume`: ``progress``, ``threads``, ``checkpoint``.
+
+    Raises
+    ------
+    RunFileError
+        If there is no checkpoint to go on from.
+    StudyError
+        If the file keeps no study: the run was made by a program, which builds its network again.
+    """
+    return Simulation.resume(path, build(study_of(path, trust)), trust=trust, **options)
+
+
+def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
+    """The study of a run, as it was run, from its file.
+
+    Parameters
+    ----------
+    trust : bool
+        Import the modules of classes that are not neurodev's, and take them where their source cannot be read.
+
+    Raises
+    ------
+    StudyError
+        If the file keeps no study, or the source of a class has changed.
+    """
+    with RunFile.open(path) as file:
+        told = file.provenance()
+    text = told.get("study")
+    if not isinstance(text, str) or not text:
+        raise StudyError(
+            f"{str(path)!r} keeps no study: a program made this run, and goes on with it by "
+            "nd.Simulation.resume(path, network)"
+        )
+    check_sources(told.get("sources", {}), trust)
+    return reading.parsed(text, str(path))
 
 
 def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:

@@ -151,6 +151,20 @@ def load(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) 
     return study
 
 
+def parsed(text: str, path: str) -> Study:
+    """The study of a text that a run file keeps; `path` is where it is from, for messages.
+
+    Raises
+    ------
+    StudyError
+        If it is no TOML.
+    """
+    try:
+        return Study(text, tomllib.loads(text), path)
+    except (ValueError, RecursionError) as e:
+        raise StudyError(f"the study in {path} is not valid TOML: {e}") from None
+
+
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     """The text of a study and what it says."""
     try:

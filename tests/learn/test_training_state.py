@@ -21,8 +21,8 @@ from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Residual, Sequential
-from neurodev.learn.training.checkpoint import check_state, pack, state_of, unpack
-from neurodev.learn.training.description import described, differences
+from neurodev.learn.training.checkpoint import check_state, state_of
+from neurodev.learn.training.description import described
 from neurodev.learn.training.encode import Bernoulli, Direct
 from neurodev.learn.training.kept import TEXT, put
 from neurodev.learn.training.method import Method
@@ -30,6 +30,8 @@ from neurodev.learn.training.optim import SGD, Adam, cosine, staircase
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.learn.training.trainer import Trainer
 from neurodev.methods.tensors import tensors
+from neurodev.record.differences import differences
+from neurodev.record.packed import pack, unpack
 from neurodev.record.runfile import RunFile
 from tests.learn.small import layers, net, patterns, trained
 

@@ -25,11 +25,11 @@ from neurodev.errors import NeurodevError, RunFileError
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential
-from neurodev.learn.training.checked import unpacked
 from neurodev.learn.training.encode import Bernoulli
 from neurodev.learn.training.trainer import Trainer
 from neurodev.methods.drop_and_grow import RigL
 from neurodev.record import proof
+from neurodev.record.packed import unpacked
 from neurodev.record.runfile import RunFile
 from neurodev.simulation import simulate
 from neurodev.structure.log import empty
@@ -327,7 +327,7 @@ def test_names_reach_a_terminal_spelled_out(whole: dict[str, Path], tmp_path: Pa
 
 def _checkpoints(path: Path, change: Callable[[dict[str, Any]], None] | None, newest: bool = True) -> None:
     """Change the youngest checkpoint (or all), with checksums that fit; without a change, break its bytes."""
-    from neurodev.learn.training.checkpoint import pack, unpack
+    from neurodev.record.packed import pack, unpack
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         rows = db.execute("SELECT tick, data FROM checkpoint ORDER BY tick DESC").fetchall()

@@ -240,7 +240,7 @@ def test_a_failed_write_ends_the_writing(tmp_path: Path) -> None:
 def test_spikes_are_flushed_within_a_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick of two hours at acceleration 1 is hours of work: a kill must not cost it, nor memory hold it."""
     monkeypatch.setattr(simulate, "_FLUSH_SECONDS", 0.0)
-    sim = nd.Simulation(net(), to=tmp_path / "r.sqlite", record="all")
+    sim = nd.Simulation(net(), to=tmp_path / "r.sqlite", record="all", checkpoint=None)
     seen: list[int] = []
     settle = sim.recorder.flush
 

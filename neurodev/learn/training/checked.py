@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import copy
-import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import InvariantError, ParameterError, RunFileError, shown
+from neurodev.errors import InvariantError, ParameterError, shown
 from neurodev.learn.core.layer import Weights
 from neurodev.learn.core.storage import stored
-from neurodev.record.proof import check_size, check_whole
+from neurodev.record.packed import damaged
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.loading import modern
 from neurodev.structure.table import Table, UidSource
@@ -23,59 +20,6 @@ from neurodev.structure.verify import verify
 
 Arrays = Mapping[str, NDArray[Any]]
 _STORAGES = ("dense", "hidden", "sparse")
-_MOST_DIMENSIONS = 8
-
-
-def _damaged(why: object) -> RunFileError:
-    return RunFileError(f"a checkpoint is damaged ({why})")
-
-
-def unpacked(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an archive as NumPy writes it; nothing is executed, and nothing expanded that was not looked at.
-
-    Raises
-    ------
-    RunFileError
-        If it is none, or would hold far more than its bytes.
-    """
-    out: dict[str, NDArray[Any]] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if sum(e.compress_size for e in entries) > len(data):
-                raise ValueError("its parts overlap")
-            check_whole(sum(e.file_size for e in entries), len(data))
-            for entry in entries:
-                check_size(entry.file_size, max(entry.compress_size, 1))
-                with archive.open(entry) as part:
-                    out[entry.filename.removesuffix(".npy")] = _array(part, entry.file_size)
-    except (ValueError, TypeError, KeyError, EOFError, OSError, NotImplementedError, RuntimeError) as e:
-        raise _damaged(e) from e
-    except (zipfile.BadZipFile, zlib.error, SyntaxError, OverflowError, MemoryError, RecursionError) as e:
-        raise _damaged(e) from e
-    return out
-
-
-def _array(part: Any, size: int) -> NDArray[Any]:
-    """One array, whose head must ask for as many bytes as there are."""
-    version = np.lib.format.read_magic(part)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"an array of version {version}")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, dtype = read(part)
-    if dtype.hasobject or dtype.names is not None or len(shape) > _MOST_DIMENSIONS or min(shape, default=0) < 0:
-        raise ValueError(f"an array of {dtype} with the shape {shape}")
-    number = 1
-    for n in shape:
-        number *= int(n)
-    if number * dtype.itemsize != size - part.tell():
-        raise ValueError(f"an array of the shape {shape} in {size} bytes")
-    raw = part.read(number * dtype.itemsize + 1)
-    if len(raw) != number * dtype.itemsize:
-        raise ValueError("an array ends before its end")
-    # words of no letters (a table without columns) have no bytes
-    flat = np.frombuffer(raw, dtype=dtype) if dtype.itemsize else np.zeros(number, dtype=dtype)
-    return flat.reshape(shape, order="F" if by_columns else "C").copy()
 
 
 def check_arrays(state: Arrays, like: Arrays) -> None:
@@ -90,17 +34,17 @@ def check_arrays(state: Arrays, like: Arrays) -> None:
         if not name.startswith(("trainer", "vector/", "buffer/")):
             continue
         if name not in state:
-            raise _damaged(f"it has no {name!r}")
+            raise damaged(f"it has no {name!r}")
         theirs = state[name]
         if theirs.shape != mine.shape or theirs.dtype != mine.dtype:
-            raise _damaged(f"{name!r} is {theirs.dtype} {theirs.shape}, not {mine.dtype} {mine.shape}")
+            raise damaged(f"{name!r} is {theirs.dtype} {theirs.shape}, not {mine.dtype} {mine.shape}")
     if (state["trainer"] < 0).any():
-        raise _damaged(f"it stands at {state['trainer'].tolist()}")
+        raise damaged(f"it stands at {state['trainer'].tolist()}")
     for name, array in state.items():
         if name.startswith("moment/"):
             parameter = "vector/" + "/".join(name.split("/")[1:-1])
             if parameter in like and array.shape != like[parameter].shape:
-                raise _damaged(f"{name!r} has the shape {array.shape}")
+                raise damaged(f"{name!r} has the shape {array.shape}")
 
 
 def check_weights(name: str, w: Weights, state: Arrays, next_uid: int) -> None:
@@ -115,7 +59,7 @@ def check_weights(name: str, w: Weights, state: Arrays, next_uid: int) -> None:
     arrays = {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
     storage = str(arrays.get("storage", ""))
     if storage not in _STORAGES:
-        raise _damaged(f"{name!r} is stored as {shown(storage, 40)}")
+        raise damaged(f"{name!r} is stored as {shown(storage, 40)}")
     like = stored(w.table, "sparse" if storage == "sparse" else "dense")
     table = copy.copy(like)
     table.uids = UidSource(next_uid)
@@ -128,7 +72,7 @@ def check_weights(name: str, w: Weights, state: Arrays, next_uid: int) -> None:
         else:
             verify(table)
     except (ParameterError, InvariantError, ValueError, IndexError, TypeError, OverflowError) as e:
-        raise _damaged(f"the synapses of {name!r}: {e}") from e
+        raise damaged(f"the synapses of {name!r}: {e}") from e
 
 
 def _check_shapes(like: Table, arrays: Arrays) -> None:

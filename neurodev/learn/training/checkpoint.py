@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from types import MethodType, SimpleNamespace
 from typing import Any
 
@@ -11,9 +10,10 @@ from numpy.typing import NDArray
 
 from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Vector
-from neurodev.learn.training.checked import check_arrays, check_weights, unpacked
+from neurodev.learn.training.checked import check_arrays, check_weights
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.kept import keep, plain_of, put
+from neurodev.record.packed import under
 from neurodev.registry import word_of
 
 
@@ -50,53 +50,25 @@ def state_of(t: Course) -> dict[str, NDArray[Any]]:
     return out
 
 
-def _under(state: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """The arrays whose names begin so, by the rest of their names."""
-    return {key[len(prefix) :]: a for key, a in state.items() if key.startswith(prefix)}
-
-
 def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
     """Put a trainer where `state_of` found one; the model must have been built alike."""
     t.epoch, t.step, t.model.uids.next = (int(v) for v in state["trainer"])
     for name, part in _parts(t).items():
-        put(part, _under(state, f"part/{name}/"))
+        put(part, under(state, f"part/{name}/"))
     for name, w in t.weights().items():
         t.store(name, str(state[f"table/{name}/storage"]))
-        w.table.load(_under(state, f"table/{name}/"))
+        w.table.load(under(state, f"table/{name}/"))
     for layer in t.model.layers():
         for key, p in layer.parameters.items():
             if isinstance(p, Vector):
                 p.value[...] = state[f"vector/{layer.name}/{key}"]
-                p.moments = {m: a.copy() for m, a in _under(state, f"moment/{layer.name}/{key}/").items()}
+                p.moments = {m: a.copy() for m, a in under(state, f"moment/{layer.name}/{key}/").items()}
         for key, a in layer.buffers().items():
             a[...] = state[f"buffer/{layer.name}/{key}"]
-        put(layer, _under(state, f"layer/{layer.name}/"))
+        put(layer, under(state, f"layer/{layer.name}/"))
     for k, method in enumerate(t.methods):
-        method.restore(_under(state, f"method/{k}/"))
+        method.restore(under(state, f"method/{k}/"))
     t.clear_gradients()
-
-
-def pack(state: dict[str, NDArray[Any]]) -> bytes:
-    """Named arrays as compressed bytes."""
-    buffer = io.BytesIO()
-    names = np.array(list(state), dtype=np.str_)
-    np.savez_compressed(buffer, names=names, **{f"a{k}": a for k, a in enumerate(state.values())})  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def unpack(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays behind `pack`; nothing is executed (no pickle).
-
-    Raises
-    ------
-    RunFileError
-        If they are damaged.
-    """
-    arrays = unpacked(data)
-    names = arrays.pop("names", np.zeros(0, dtype=np.str_))
-    if names.dtype.kind != "U" or names.ndim != 1 or [*arrays] != [f"a{k}" for k in range(names.size)]:
-        raise RunFileError(f"a checkpoint is damaged ({names.size} names for {len(arrays)} arrays)")
-    return dict(zip(map(str, names), arrays.values(), strict=True))
 
 
 def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, StudyError
-from neurodev.learn.training.checkpoint import check_state, pack, restore, state_of, unpack
+from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
-from neurodev.learn.training.description import differences, told
 from neurodev.learn.training.epoch import Epoch
+from neurodev.record.differences import differences, told
+from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import check_sources, environment, foreign, sources
 from neurodev.record.recorder import Recorder

@@ -1,0 +1,245 @@
+"""Checkpoints of a simulation: those of its engine, and what is planned, sampled and counted beside it.
+
+A description of the run goes with them, so that a resumed run asks for nothing but its network; what network that was
+is compared with the run file, part by part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from neurodev import registry
+from neurodev.arrays import Array
+from neurodev.engine import checkpoint
+from neurodev.engine.checkpoint_check import check
+from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.simulator import Simulator
+from neurodev.errors import RunFileError, SimulationError, StudyError
+from neurodev.mechanisms.base import Mechanism
+from neurodev.record.differences import differences, told
+from neurodev.record.packed import damaged, pack, unpack
+from neurodev.record.provenance import check_sources
+from neurodev.record.recorder import Recorder
+from neurodev.record.runfile import RunFile
+from neurodev.record.values import UnkeptError, Word, as_text, of_text, read, written
+from neurodev.registry import word_of
+from neurodev.simulation.interventions import Intervention
+from neurodev.simulation.probe import Probe
+
+FORM = 1  # of checkpoints; another one is refused
+LEVEL = 1  # of compression: a third of the time of the usual one
+LARGEST = 900_000_000  # bytes of a checkpoint: SQLite keeps no more in a row
+_MOST = 1 << 34  # bytes that are expanded of arrays of nearly nothing
+_STRUCTURE = ("uid", "pre", "post", "lane", "weight")
+
+
+class Kept(Protocol):
+    """What a simulation has beside its file."""
+
+    simulator: Simulator
+    recorder: Recorder
+    goal: float
+    _asked: list[str]
+    _schedule: list[tuple[float, int, Intervention]]
+    _probes: list[tuple[float, float, Probe]]
+
+
+def state_of(sim: Kept) -> bytes:
+    """Everything that the rest of a simulation depends on.
+
+    Raises
+    ------
+    SimulationError
+        If something cannot be kept: an intervention, or what a mechanism keeps.
+    """
+    s, arrays = sim.simulator, dict[str, Array]()
+    words = {
+        "form": FORM, "acceleration": s.acceleration, "tick": s.tick, "start": s.start,
+        "events_per_tick": s.events_per_tick, "record": sim.recorder.spikes, "recorder": sim.recorder.state(),
+        "goal": sim.goal, "asked": sim._asked,
+        "schedule": [[when, k, *_told(what, f"schedule/{i}", arrays)] for i, (when, k, what) in
+                     enumerate(sim._schedule)],
+        "probes": [[when, every, written(p.state(), f"probe/{i}", arrays)] for i, (when, every, p) in
+                   enumerate(sim._probes)],
+    }  # fmt: skip
+    return pack({"simulation": as_text(words), **arrays, **checkpoint.state_of(s)}, LEVEL)
+
+
+def _by_name(value: Any) -> Word | None:
+    """A part of the network by its name, a mechanism by its word."""
+    if isinstance(value, (Population, Projection, Mechanism)):
+        return {"name": value.name}
+    if isinstance(value, type) and issubclass(value, Mechanism):
+        return {"name": value.__name__}
+    return None
+
+
+def _told(what: Intervention, place: str, arrays: dict[str, Array]) -> tuple[str, Any]:
+    """An intervention that is still to come: its kind and its attributes."""
+    try:
+        return word_of(type(what)), written(dict(vars(what)), place, arrays, _by_name)
+    except UnkeptError as e:
+        raise SimulationError(
+            f"{what} cannot go into a checkpoint ({e}): an intervention keeps numbers, words, arrays, populations and "
+            "projections"
+        ) from e
+
+
+def words_of(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What a checkpoint says of its simulation, and its arrays.
+
+    Raises
+    ------
+    RunFileError
+        If it is damaged, or of another form.
+    """
+    arrays = unpack(data, _MOST)
+    words = of_text(arrays.get("simulation", np.zeros(0, np.uint8)), "the simulation")
+    if not isinstance(words, dict) or words.get("form") != FORM:
+        raise damaged("it is of a form that this neurodev does not know")
+    return words, arrays
+
+
+def taken_up(
+    path: str | os.PathLike[str], network: Network, threads: int | None, trust: bool
+) -> tuple[RunFile, Simulator, dict[str, Any], dict[str, Array]]:
+    """A run file from its last good checkpoint on, a simulator for it, and the checkpoint's words and arrays.
+
+    Raises
+    ------
+    RunFileError, StudyError
+        As `Simulation.resume`; nothing in the file is changed then.
+    """
+    found: list[tuple[Simulator, dict[str, Any], dict[str, Array]]] = []
+    with RunFile.open(path) as old:
+        if old.item("finished", None) is True:
+            raise RunFileError(f"{str(old.path)!r} is finished: there is nothing to go on with")
+        check_sources(old.provenance().get("sources", {}), trust)
+        check_network(network, old)
+
+        def look(data: bytes) -> None:
+            words, arrays = words_of(data)
+            found.append((_simulator(network, old, words, arrays, threads), words, arrays))
+
+        try:
+            file, _, _ = RunFile.resume(path, look)
+        except BaseException:
+            for simulator, _, _ in found:
+                network.end(simulator)
+            raise
+    try:
+        for name in ("life", "events"):
+            file.drop_item(name)
+        file.set_item("finished", False)
+    except BaseException:
+        network.end(found[-1][0])
+        file.abandon()
+        raise
+    return file, *found[-1]
+
+
+def _simulator(
+    network: Network, old: RunFile, words: Mapping[str, Any], arrays: Mapping[str, Array], threads: int | None
+) -> Simulator:
+    """A simulator of a network that was built alike, for a checkpoint that fits it."""
+    parts = checkpoint.parts_of(arrays)
+    clocks = {name: words[name] for name in ("acceleration", "tick", "start", "events_per_tick")}
+    simulator = Simulator(network, threads=threads, parts=parts, **clocks)
+    try:
+        check(simulator, arrays)
+        check_structure(simulator, old)
+    except BaseException:
+        network.end(simulator)
+        raise
+    return simulator
+
+
+def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Put a simulation, which has its simulator and its recorder, where `state_of` found one.
+
+    Raises
+    ------
+    RunFileError
+        If the checkpoint is damaged.
+    """
+    s = sim.simulator
+    try:
+        checkpoint.restore(s, arrays)
+        sim.recorder.restore(words["recorder"])
+        sim.goal, sim._asked[:] = float(words["goal"]), [str(x) for x in words["asked"]]
+        for when, k, kind, attributes in words["schedule"]:
+            sim._schedule.append((float(when), int(k), _made(kind, attributes, arrays)))
+        for when, every, attributes in words["probes"]:
+            probe = Probe._restored(s, read(attributes, arrays))
+            sim._probes.append((float(when), float(every), probe))
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
+        raise damaged(f"{type(e).__name__}: {e}") from e
+
+
+def _made(kind: str, attributes: Any, arrays: Mapping[str, Array]) -> Intervention:
+    cls = registry.find("intervention", kind)
+    made: Intervention = cls.__new__(cls)
+    for name, value in read(attributes, arrays, {"name": str}).items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+# ---------------------------------------------------------------- the same network
+
+
+def check_network(network: Network, file: RunFile) -> None:
+    """Refuse a network that is not the one that a run file tells of.
+
+    Raises
+    ------
+    StudyError
+        With the first differences.
+    """
+    mine, theirs = _by_names(network.describe()), _by_names(file.item("network"))
+    if found := differences(mine, theirs):
+        raise StudyError(f"{str(file.path)!r} is a run of another network: {told(found)}")
+
+
+def check_structure(simulator: Simulator, file: RunFile) -> None:
+    """Refuse a network whose cells or synapses, as they were drawn or given, are not those of a run file.
+
+    Raises
+    ------
+    StudyError
+        Naming the population or projection, and what differs.
+    """
+    for name, p in simulator.network.populations.items():
+        if not np.array_equal(file.read(f"positions/{name}"), p.positions):
+            raise StudyError(f"{str(file.path)!r} is a run of another network: the positions of {name!r} differ")
+    for name, table in simulator.tables.items():
+        state = table.state()
+        order = np.argsort(state["uid"])
+        for column in _STRUCTURE:
+            kept = file.read(f"initial/{name}/{column}")
+            if not np.array_equal(kept, state[column][order].astype(kept.dtype)):
+                raise StudyError(
+                    f"{str(file.path)!r} is a run of another network: {column!r} of the synapses of {name!r} that it "
+                    "began with differs"
+                )
+
+
+def _by_names(description: Any) -> Any:
+    """A description of a network with populations and projections by their names."""
+    if not isinstance(description, dict):
+        raise RunFileError("a run file does not say what network it is of: it is damaged")
+    plain = json.loads(json.dumps(description, default=_plain))
+    out = {k: v for k, v in plain.items() if k not in ("populations", "projections")}
+    for part in ("populations", "projections"):
+        for entry in plain.get(part, []):
+            used = {str(use.pop("kind", k)): use for k, use in enumerate(entry.pop("uses", []))}
+            out[entry.get("name", "?")] = {**entry, **used}
+    return out
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
