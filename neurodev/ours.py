@@ -25,7 +25,11 @@ _ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth S
 _ours("neuron model", "neurons", lif="LIF")
 _ours("dendrite", "structure", places="Branches")
 _ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
-_ours("drive", "neurons", drive="Poisson Recorded Regular RetinalWaves SpikeList")
+_ours(
+    "drive", "neurons",
+    listed="Recorded Regular SpikeList", poisson="Poisson", rates="InhomogeneousPoisson SinusoidalPoisson",
+    waves="RetinalWaves",
+)  # fmt: skip
 _ours("background", "neurons", drive="Background")
 _ours("wiring", "structure", wiring="AllToAll Contacts Degree Near OneToOne Pairs Probability")
 _ours("delay", "structure", wiring="DelayList Fixed Uniform")

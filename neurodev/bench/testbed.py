@@ -14,8 +14,9 @@ from neurodev.engine.network import Network, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.base import Mechanism
-from neurodev.neurons.drive import Background, Poisson
+from neurodev.neurons.drive import Background
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.poisson import Poisson
 from neurodev.structure.places import Branches, Sheet
 from neurodev.structure.wiring import Near, Uniform
 from neurodev.units import hour

@@ -527,6 +527,8 @@ class Network:
 
         def words(obj: Any) -> dict[str, Any]:
             given = {"kind": word_of(type(obj)), **params.asdict(obj)}
+            if isinstance(obj, Drive):
+                given |= obj.described()
             if getattr(obj, "dendrite", None) is not None:
                 given["dendrite"] = words(obj.dendrite)
             return given
