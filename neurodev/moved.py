@@ -90,6 +90,10 @@ NAMES: dict[str, str] = {
     "neurodev.neurons.drive.Regular": "neurons.listed:Regular",
     "neurodev.neurons.drive.RetinalWaves": "neurons.waves:RetinalWaves",
     "neurodev.neurons.drive.SpikeList": "neurons.listed:SpikeList",
+    **{
+        f"neurodev.structure.wiring.{n}": f"structure.delays:{n}"
+        for n in ("Delay", "DelayList", "Fixed", "Uniform", "as_delay")
+    },
     "neurodev.bench": "bench.networks",
     "neurodev.engine.loop": "engine.loop.loop",
     "neurodev.learn.kernels": "learn.kernels.rows",

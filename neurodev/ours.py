@@ -31,8 +31,13 @@ _ours(
     waves="RetinalWaves",
 )  # fmt: skip
 _ours("background", "neurons", drive="Background")
-_ours("wiring", "structure", wiring="AllToAll Contacts Degree Near OneToOne Pairs Probability")
-_ours("delay", "structure", wiring="DelayList Fixed Uniform")
+_ours(
+    "wiring", "structure",
+    edges="Matrix Rewired", kernels="ByDistance",
+    wiring="AllToAll Contacts Degree Near OneToOne OutDegree Pairs Probability",
+)  # fmt: skip
+_ours("delay", "structure", delays="Conduction DelayList Fixed Uniform")
+_ours("weights", "structure", weights="LognormalWeights NormalWeights UniformWeights")
 _ours(
     "intervention", "simulation",
     interventions="AddSynapses Antagonise Block Infuse Lesion RemoveSynapses SetRate Silence",

@@ -34,6 +34,7 @@ SENSELESS: dict[str, Any] = {
 }  # fmt: skip
 # what a thing needs beside the parameter that is tried
 NEEDED: dict[str, dict[str, Any]] = {
+    "ByDistance": {"inputs": 1}, "Rewired": {"wiring": nd.Near()},
     "Contacts": {"wiring": nd.Near()}, "InhomogeneousPoisson": {"rate_hz": [10.0]},
     "SpikeList": {"times": [1.0], "indices": [0]},
     "Pairs": {"source": [0], "target": [1]}, "DelayList": {"delays": [1.0]},

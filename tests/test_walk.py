@@ -311,6 +311,11 @@ def maker_beds(w: World) -> Beds:
                 given = with_defaults(thing, needed)
                 if name == "Recorded":
                     given |= {"trains": [([1.0], [0])], "places": [[0.5, 0.5]]}
+                if name in ("ByDistance", "InhomogeneousPoisson", "Matrix"):
+                    given |= {
+                        "ByDistance": {"inputs": 2}, "InhomogeneousPoisson": {"rate_hz": [5.0]},
+                        "Matrix": {"matrix": [[1.0]]},
+                    }[name]  # fmt: skip
                 if "width" in given and room == "networks":
                     given["width"] = 0.05  # a small one of its kind
                 beds[f"{room}.{name}"] = Bed(lambda f=thing: f, given)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
+from neurodev.engine.drawing import drawn
 from neurodev.engine.loop.background import BATCH
 from neurodev.engine.loop.state import (
     N_BLOCK_WINDOWS,
@@ -48,11 +49,9 @@ from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-MAX_LANES = 64
 MOST_LANES = 65535  # of all projections: the agenda numbers them in 16 bits
 # what the loop does not ask of a membrane that it has inlined
 _UNCALLED = ("columns", "place_columns", "n_scratch", "start", "table", "potentials")
-SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
 _LONGEST_WINDOW = 16.0  # ms
@@ -228,27 +227,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     """Draw the initial synapses of a projection."""
     if q.spines is not None:
         check_subclass(q.spines, Spines, f"projection {q.name!r}")
-    draw = rng.generator(network.seed, q.name, "wiring")
-    same = q.source is q.target
-    here, there = (p.positions[: p.n - p.room] for p in (q.source, q.target))  # the unborn have no synapses
-    source, target = q.wiring.draw(here, there, draw, same, q.multapses)
-    delays = q.delay.lanes()
-    if len(delays) > MAX_LANES:
-        raise ParameterError(f"projection {q.name!r} needs {len(delays)} delay lanes; at most {MAX_LANES}: widen step=")
-    if delays.size and delays[0] < SHORTEST_DELAY:
-        raise ParameterError(f"the delays of {q.name!r} must be >= {SHORTEST_DELAY} ms, got {delays[0]:g}")
-    lane = q.delay.draw(source.size, rng.generator(network.seed, q.name, "delay"))
-    sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
-    if q.spines is None:
-        given = np.asarray(q.weight, dtype=np.float64)
-        if given.ndim and given.shape != source.shape:
-            raise ParameterError(
-                f"weight of {q.name!r} must be a number or have one value per synapse ({source.size}), "
-                f"got shape {given.shape}"
-            )
-        weight = np.broadcast_to(sign * given, source.shape)
-    else:
-        weight = np.full(source.size, sign * q.spines.weight)
+    d = drawn(network, q)
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:
         columns["size"] = q.spines.volume
@@ -257,12 +236,14 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
     table = Table.build(
-        q.source.n, q.target.n, delays, source, target, lane, weight,
+        q.source.n, q.target.n, d.delays, d.source, d.target, d.lane, d.weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
     )  # fmt: skip
+    table.lane_of = d.lane_of
     for name, fill in columns.items():
         table.column(name)[:] = fill
-    put_on_branches(network, q, table, table.slots(), first=True)
+    if q.branches is not None:
+        put_on_branches(network, q, table, table.slots(), first=True)
     return table
 
 

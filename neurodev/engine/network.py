@@ -17,8 +17,10 @@ from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import check_memory, flag, number, one_of, param, whole
 from neurodev.registry import Spoken, spoken, word_of
+from neurodev.structure.delays import Delay, as_delay
 from neurodev.structure.places import Branches, Sheet, grid
-from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
+from neurodev.structure.weights import Weights
+from neurodev.structure.wiring import SYNAPSE, Wiring, as_wiring
 
 F8 = NDArray[np.float64]
 PRECISIONS: dict[str, type] = {"double": np.float64, "single": np.float32}
@@ -50,7 +52,7 @@ class Spines(metaclass=Spoken):
 
 
 _MOST = 2**62  # of what is counted
-_CELL, _SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the very least, with what is queued for them
+_CELL = 250.0  # bytes that a cell takes at the very least, with what is queued for it
 
 
 def _check_count(n: object, what: str) -> int:
@@ -79,6 +81,14 @@ def _check_numbers(value: Any, argument: str) -> Any:
     own = np.array(given, dtype=np.float64)
     own.setflags(write=False)
     return own if own.ndim else float(own)
+
+
+def _given(argument: str, here: Any, there: Any, rule: Wiring) -> Any:
+    """What `connect` was given, or what the wiring says of its synapses itself; not both."""
+    if here is not None and there is not None:
+        name = type(rule).__name__
+        raise ParameterError(f"{argument}= is given to connect and to {name}: leave out one of them, got {shown(here)}")
+    return there if here is None else here
 
 
 class _Part:
@@ -186,6 +196,12 @@ class Projection(_Part):
         "delay": "nd.AddSynapses(..., delay=...) makes synapses of another of its delays",
         "mechanisms": "use it before, and turn it off and on with nd.Block",
     }
+
+    def mean_weight(self) -> float:
+        """Mean magnitude of the initial weights, mV (pA where the target has synaptic currents)."""
+        if self.spines is not None:
+            return self.spines.weight
+        return self.weight.mean() if isinstance(self.weight, Weights) else float(np.mean(self.weight))
 
     @property
     def branches(self) -> Branches | None:
@@ -398,7 +414,7 @@ class Network:
         wiring: Any,
         *,
         weight: Any = None,
-        delay: Any = 1.0,
+        delay: Any = None,
         spines: Spines | None = None,
         name: str | None = None,
         multapses: bool = False,
@@ -410,12 +426,13 @@ class Network:
 
         Parameters
         ----------
-        wiring : Near, Degree, Probability, Pairs, OneToOne, AllToAll
+        wiring : Near, Degree, OutDegree, Probability, ByDistance, Pairs, Matrix, OneToOne, AllToAll, ...
             Who connects to whom.
-        weight : float or (n_synapse,) array, mV
+        weight : float, (n_synapse,) array, or a distribution such as `LognormalWeights`, mV
             (pA where the target has synaptic currents.) Not negative: the sign comes from the source population.
-        delay : float or Uniform, ms
-            Axonal delay.
+            `Pairs` and `Matrix` may bring their own.
+        delay : float, (n_synapse,) array, Uniform or Conduction, ms
+            Axonal delay; 1 ms if neither this nor the wiring says one.
         spines : Spines, optional
             Synapses on spines: plastic in size, their weight read off it (give `spines` or `weight`, not both).
         multapses : bool
@@ -436,23 +453,30 @@ class Network:
         if target.is_drive:
             raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
         multapses, signed = flag(multapses, "multapses"), flag(signed, "signed")
-        weight = self._weight(source, weight, spines, signed)
+        rule = as_wiring(wiring).on(self.sheet, source.positions, target.positions)
+        weight = self._weight(source, _given("weight", weight, rule.weights(), rule), spines, signed)
+        delay = _given("delay", delay, rule.delays(), rule)
         label = _check_name(name) if name is not None else f"{source.name}_{target.name}"
         if label in self.projections or label in self.populations:
             kind = "projection" if label in self.projections else "population"
             raise BuildError(f"there is already a {kind} named {label!r}; give another name=")
-        rule = as_wiring(wiring)
-        synapses = float(rule.mean_inputs(source.n, target.n)) * target.n
-        check_memory(_SYNAPSE * synapses, f"projection {label!r} of {synapses:.3g} synapses", "connect fewer")
+        self._check_synapses(label, float(rule.mean_inputs(source.n, target.n)) * target.n)
         weight_precision = one_of(weight_precision, "weight_precision", PRECISIONS)
         projection = Projection(
-            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
-            weight_precision=weight_precision,
+            label, source, target, rule, weight, as_delay(1.0 if delay is None else delay), spines, multapses, branch,
+            signed=signed, weight_precision=weight_precision,
         )  # fmt: skip
         _check_branch(branch, projection)
         projection._home = self
         self.projections[label] = projection
         return projection
+
+    def _check_synapses(self, label: str, more: float) -> None:
+        """Refuse what does not fit the memory beside the projections that there are, before anything is drawn."""
+        there = sum(q.wiring.mean_inputs(q.source.n, q.target.n) * q.target.n for q in self.projections.values())
+        beside = f" beside {there:.3g} others" if there else ""
+        what = f"projection {label!r} of {more:.3g} synapses{beside}"
+        check_memory(SYNAPSE * (there + more), what, "connect fewer")
 
     def _weight(self, source: Population, weight: Any, spines: Spines | None, signed: bool) -> Any:
         """The weight that a projection is given, checked; None on spines."""
@@ -464,6 +488,14 @@ class Network:
             if signed:
                 raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
             return None
+        if isinstance(weight, Weights):
+            if signed:
+                raise ParameterError(
+                    f"signed=True is for numbers: {type(weight).__name__} gives magnitudes, got {shown(weight)}"
+                )
+            return weight
+        if isinstance(weight, type) and issubclass(weight, Weights):
+            raise ParameterError(f"weight was given the class {weight.__name__}; give an instance: {weight.__name__}()")
         values = _check_numbers(weight, "weight")
         if np.any(np.abs(values) > LARGEST):
             raise ParameterError(f"weight must not be beyond {LARGEST:g} mV, got {shown(weight)}")
@@ -487,7 +519,7 @@ class Network:
         for q in self.projections.values():
             if q.target is not population or not isinstance(q.source.model, Drive):
                 continue
-            w = q.spines.weight if q.spines is not None else float(np.mean(q.weight))
+            w = q.mean_weight()
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             out.append(Input(-w if q.source.inhibitory else w, k * (q.source.model.mean_rate_hz() / 1e3)))
         return out
@@ -517,7 +549,7 @@ class Network:
         for q in self.projections.values():
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
-            kind = f"spines of {q.spines.weight:g} {unit}" if q.spines else f"{float(np.mean(q.weight)):g} {unit}"
+            kind = f"spines of {q.spines.weight:g} {unit}" if q.spines else f"{q.mean_weight():g} {unit}"
             used = f", uses {', '.join(m.name for m in q.mechanisms)}" if q.mechanisms else ""
             lines.append(f"  {q.name:<18} {k * q.target.n:>8.0f} synapses, {k:.3g} inputs each, {kind}{used}")
         return "\n".join(lines)
@@ -527,15 +559,20 @@ class Network:
 
         def words(obj: Any) -> dict[str, Any]:
             given = {"kind": word_of(type(obj)), **params.asdict(obj)}
-            if isinstance(obj, Drive):
+            if isinstance(obj, (Drive, Wiring)):
                 given |= obj.described()
             if getattr(obj, "dendrite", None) is not None:
                 given["dendrite"] = words(obj.dendrite)
             return given
 
+        def weight(w: Any) -> Any:
+            if w is None or isinstance(w, Weights):
+                return None if w is None else words(w)
+            return np.asarray(w).tolist() if np.size(w) < 64 else "array"
+
         return {
             "seed": self.seed,
-            "sheet": [self.sheet.width, self.sheet.height],
+            "sheet": [self.sheet.width, self.sheet.height], **({"periodic": True} if self.sheet.periodic else {}),
             "together": self.together,
             "populations": [
                 {
@@ -550,8 +587,7 @@ class Network:
                 {
                     "name": q.name, "source": q.source.name, "target": q.target.name, "wiring": words(q.wiring),
                     "delay": words(q.delay), "multapses": q.multapses,
-                    "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
-                    else "array", "spines": words(q.spines) if q.spines else None,
+                    "weight": weight(q.weight), "spines": words(q.spines) if q.spines else None,
                     "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }

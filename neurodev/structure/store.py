@@ -48,9 +48,8 @@ class InLists(NamedTuple):
 
 @kernel
 def fill(row: I8, target: I8, weight: Floats, first_uid: np.uint64, born: float, rows: Rows, slots: Slots) -> None:
-    """Counting sort of a list of synapses, (n,) each, into their rows, in the given order."""
+    """Counting sort of a list of synapses, (n,) each, into their rows, in the given order, behind what is there."""
     length = rows.length
-    length[:] = 0
     for k in range(row.shape[0]):
         r = row[k]
         s = rows.start[r] + length[r]

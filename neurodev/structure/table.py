@@ -17,13 +17,13 @@ Only `structure/plan.py` changes topology.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import B1, F8, I8, U4, Floats
+from neurodev.arrays import B1, F8, I8, U4, Floats, Integers
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.structure import store
 from neurodev.structure.index import UidIndex, as_uids
@@ -35,6 +35,8 @@ _ARRAYS = (
     "in_length", "in_room", "in_slot", "in_row",
 )  # fmt: skip
 _NUMBERS = ("n_synapse", "pool_end", "in_end")
+MAX_LANES = 256  # of one projection: run files and logs keep a lane as a byte
+_AT_ONCE = 1 << 20  # synapses that are put in their rows at once
 _MOST = 2**32 - 1  # slots, rows and targets are numbered in 32 bits
 
 
@@ -76,6 +78,22 @@ def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
     return a.astype(np.int64)
 
 
+def _indices(what: str, values: ArrayLike, n: int) -> Integers:
+    """As `whole_numbers`, of whatever type they are: a copy of a hundred million costs more than the table."""
+    a = np.asarray(values)
+    if a.ndim != 1 or a.dtype.kind not in "iu" or a.dtype == np.uint64:
+        return whole_numbers(what, values, n)
+    if a.size and (a.min() < 0 or a.max() >= n):
+        raise ParameterError(f"{what} must lie in [0, {n}), got {a.min()}..{a.max()}")
+    return a
+
+
+def _parts(n: int, n_row: int) -> list[slice]:
+    """Synapses in parts: long beside the number of rows, short beside the memory."""
+    at_once = max(_AT_ONCE, n_row)
+    return [slice(first, min(first + at_once, n)) for first in range(0, n, at_once)]
+
+
 def _finite(weight: ArrayLike, n: int, kind: type) -> Floats:
     """Weights of `n` synapses, (n,), from one or as many."""
     given = np.asarray(weight)
@@ -84,8 +102,8 @@ def _finite(weight: ArrayLike, n: int, kind: type) -> Floats:
             f"weight must be a number or one number for each of {n} synapses, got {given.dtype} of shape {given.shape}"
         )
     with np.errstate(over="ignore"):
-        w: Floats = np.broadcast_to(given.astype(kind), (n,))
-    if not np.all(np.isfinite(w)):
+        w: Floats = np.broadcast_to(given.astype(kind, copy=False), (n,))
+    if not np.all(np.isfinite(w[:1] if w.strides == (0,) else w)):
         raise ParameterError(f"weight must be finite in {np.dtype(kind)}: it holds NaN, infinity or more than fits")
     return w
 
@@ -113,6 +131,8 @@ class Table:
         Grows whenever an array was reallocated.
     """
 
+    lane_of: Callable[[I8, I8], Integers] | None = None  # of newborns, where it follows from the pair
+
     def __init__(
         self,
         n_source: int,
@@ -126,8 +146,10 @@ class Table:
         self.column_type, self.weight_type = column_type, weight_type
         self.n_source, self.n_target = int(n_source), int(n_target)
         self.delays: F8 = np.asarray(delays, dtype=np.float64)
-        if self.delays.ndim != 1 or not 1 <= self.delays.size <= 64:
-            raise ParameterError(f"delays must be a list of 1 to 64 lanes, got {self.delays.size}: use a wider step=")
+        if self.delays.ndim != 1 or not 1 <= self.delays.size <= MAX_LANES:
+            raise ParameterError(
+                f"delays must be a list of 1 to {MAX_LANES} lanes, got {self.delays.size}: use a wider step="
+            )
         if np.any(np.diff(self.delays) <= 0) or not np.all(np.isfinite(self.delays)):
             raise ParameterError(f"delays must be finite and ascending, got {self.delays}")
         for name, n in (("n_source times the number of lanes", self.n_row), ("n_target", self.n_target)):
@@ -206,7 +228,7 @@ class Table:
         uids = uids if uids is not None else UidSource()
         table = cls(n_source, n_target, delays, columns, uids, column_type, weight_type)
         s, t, k = (
-            whole_numbers(f"{name} indices", a, n)
+            _indices(f"{name} indices", a, n)
             for name, a, n in (
                 ("source", source, table.n_source), ("target", target, table.n_target), ("lane", lane, table.n_lane)
             )
@@ -215,8 +237,14 @@ class Table:
             if a.shape != s.shape:
                 raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
         w = _finite(weight, s.size, weight_type)
-        row = k * table.n_source + s
-        length = np.bincount(row, minlength=table.n_row).astype(np.int64)
+
+        def row_of(part: slice) -> I8:
+            """Rows of some of the synapses: nothing that is as long as all of them is made."""
+            return k[part].astype(np.int64) * table.n_source + s[part].astype(np.int64)
+
+        length = np.zeros(table.n_row, dtype=np.int64)
+        for part in _parts(s.size, table.n_row):
+            length += np.bincount(row_of(part), minlength=table.n_row)
         room = _room(length) if columns else length
         start = np.concatenate([[0], np.cumsum(room)])
         table._allocate_slots(int(start[-1] * (1.02 if columns else 1.0)) + (64 if columns else 0))
@@ -224,7 +252,12 @@ class Table:
         table.row_room[:] = room
         table.pool_end = int(start[-1])
         first = table.uids.take(s.size)
-        store.fill(row, t, np.ascontiguousarray(w), np.uint64(first), float(born), table.rows, table.slot_arrays)
+        table.row_length[:] = 0
+        for part in _parts(s.size, table.n_row):
+            store.fill(
+                row_of(part), t[part].astype(np.int64), np.ascontiguousarray(w[part]), np.uint64(first + part.start),
+                float(born), table.rows, table.slot_arrays,
+            )  # fmt: skip
         table.n_synapse = int(s.size)
         return table
 
