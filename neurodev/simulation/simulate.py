@@ -155,11 +155,15 @@ class Simulation:
         for p in net.populations.values():
             f.append(f"positions/{p.name}", p.positions)
         for q in net.projections.values():
-            state = s.state(q.name)
-            keep = state if q.spines is not None else {k: state[k] for k in _STATIC if k in state}
-            self.recorder.snapshot(q.name, "initial", keep)
             if q.spines is not None:
+                state = s.state(q.name)
+                self.recorder.snapshot(q.name, "initial", state)
                 self.recorder.snapshot(q.name, "snapshot/0", state)
+                continue
+            table = s.tables[q.name]
+            for k in _STATIC:  # one after the other: there may be a hundred million
+                if k not in ("branch", "place") or k in table.column_names:
+                    self.recorder.snapshot(q.name, "initial", {k: table.living(k)})
         self.recorder.snapshot_due(0.0)
         f.append("series/snapshot_day", np.array([0.0]))
         f.commit()

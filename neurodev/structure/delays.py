@@ -16,7 +16,8 @@ from neurodev.arrays import F8, Integers
 from neurodev.errors import ParameterError
 from neurodev.params import check, numbers, param
 from neurodev.registry import Registered
-from neurodev.structure.distances import apart, longest, parts_of
+from neurodev.structure.distances import apart, longest
+from neurodev.structure.parts import parts_of
 from neurodev.structure.places import Sheet
 from neurodev.structure.table import MAX_LANES
 

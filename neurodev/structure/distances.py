@@ -1,4 +1,4 @@
-"""Distances between cells, on a plane or on a sheet whose edges are joined, in parts that bound the memory."""
+"""Distances between cells, on a plane or on a sheet whose edges are joined."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ import numpy as np
 
 from neurodev.arrays import F8
 from neurodev.structure.places import Sheet
-
-PART = 1 << 20  # synapses that are looked at at once
-
-
-def parts_of(n: int) -> list[slice]:
-    """Slices that cover `n` synapses."""
-    return [slice(first, min(first + PART, n)) for first in range(0, n, PART)]
 
 
 def _shortest(d: F8, sheet: Sheet | None) -> F8:

@@ -28,6 +28,7 @@ from neurodev.errors import ParameterError, nearest, shown
 from neurodev.structure import store
 from neurodev.structure.index import UidIndex, as_uids
 from neurodev.structure.loading import check_rows, check_shapes
+from neurodev.structure.parts import parts_of
 from neurodev.structure.store import InLists, Rows, Slots
 
 _ARRAYS = (
@@ -36,7 +37,6 @@ _ARRAYS = (
 )  # fmt: skip
 _NUMBERS = ("n_synapse", "pool_end", "in_end")
 MAX_LANES = 256  # of one projection: run files and logs keep a lane as a byte
-_AT_ONCE = 1 << 20  # synapses that are put in their rows at once
 _MOST = 2**32 - 1  # slots, rows and targets are numbered in 32 bits
 
 
@@ -86,12 +86,6 @@ def _indices(what: str, values: ArrayLike, n: int) -> Integers:
     if a.size and (a.min() < 0 or a.max() >= n):
         raise ParameterError(f"{what} must lie in [0, {n}), got {a.min()}..{a.max()}")
     return a
-
-
-def _parts(n: int, n_row: int) -> list[slice]:
-    """Synapses in parts: long beside the number of rows, short beside the memory."""
-    at_once = max(_AT_ONCE, n_row)
-    return [slice(first, min(first + at_once, n)) for first in range(0, n, at_once)]
 
 
 def _finite(weight: ArrayLike, n: int, kind: type) -> Floats:
@@ -243,7 +237,7 @@ class Table:
             return k[part].astype(np.int64) * table.n_source + s[part].astype(np.int64)
 
         length = np.zeros(table.n_row, dtype=np.int64)
-        for part in _parts(s.size, table.n_row):
+        for part in parts_of(s.size, table.n_row):
             length += np.bincount(row_of(part), minlength=table.n_row)
         room = _room(length) if columns else length
         start = np.concatenate([[0], np.cumsum(room)])
@@ -253,7 +247,7 @@ class Table:
         table.pool_end = int(start[-1])
         first = table.uids.take(s.size)
         table.row_length[:] = 0
-        for part in _parts(s.size, table.n_row):
+        for part in parts_of(s.size, table.n_row):
             store.fill(
                 row_of(part), t[part].astype(np.int64), np.ascontiguousarray(w[part]), np.uint64(first + part.start),
                 float(born), table.rows, table.slot_arrays,
@@ -327,11 +321,11 @@ class Table:
         if on:
             self._kept = self.slots()
 
-    def pre(self, slots: I8) -> I8:
+    def pre(self, slots: I8 | slice) -> I8:
         """Source index of each slot."""
         return self.row[slots].astype(np.int64) % self.n_source
 
-    def lane(self, slots: I8) -> I8:
+    def lane(self, slots: I8 | slice) -> I8:
         """Delay lane of each slot."""
         return self.row[slots].astype(np.int64) // self.n_source
 
@@ -354,6 +348,25 @@ class Table:
         row = self.row[slots]  # of an empty slot: of whoever lay there last
         begin = self.row_start[row]
         return (slots >= begin) & (slots < begin + self.row_length[row])
+
+    def living(self, name: str) -> NDArray[Any]:
+        """One of the arrays of `state`, (n_synapse,), made in parts: beside it there is nothing as long as it.
+
+        Where nothing was born or died since a table without slack was built, slots are not even listed.
+        """
+        kinds: dict[str, type] = {
+            "uid": np.uint64, "pre": np.uint32, "post": np.uint32, "lane": np.uint8, "born": np.float64,
+            "weight": self.weight_type,
+        }  # fmt: skip
+        slots = None if self.pool_end == self.n_synapse else self.slots()
+        out: NDArray[Any] = np.empty(self.n_synapse, dtype=kinds.get(name, self.column_type))
+        source: Any = {"pre": self.pre, "lane": self.lane}.get(name)
+        if source is None:
+            kept = getattr(self, name) if name in kinds else self.column(name)
+            source = kept.__getitem__
+        for part in parts_of(self.n_synapse):
+            out[part] = source(part if slots is None else slots[part])
+        return out
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The living synapses as plain arrays: uid, pre, post, lane, weight, born and every column."""

@@ -17,7 +17,7 @@ from neurodev.arrays import F8
 from neurodev.errors import ParameterError
 from neurodev.params import check, param
 from neurodev.registry import Registered
-from neurodev.structure.distances import parts_of
+from neurodev.structure.parts import parts_of
 
 _LARGEST = 1e12  # mV or pA, as of any other weight
 

@@ -13,7 +13,7 @@ from scipy import stats
 import neurodev as nd
 from neurodev.engine.build import draw_table
 from neurodev.errors import ParameterError
-from neurodev.structure import distances, table, wiring
+from neurodev.structure import parts, wiring
 from neurodev.structure.table import MAX_LANES, UidSource
 from neurodev.studies.development import build
 from neurodev.studies.reading import load
@@ -242,8 +242,7 @@ def test_nothing_as_long_as_the_list_of_synapses_is_made_twice(rule: Any, monkey
     (4 more are set aside for in-lists, which nobody has asked for.)
     """
     monkeypatch.setattr(wiring, "BLOCK", 1 << 12)
-    for module, name in ((table, "_AT_ONCE"), (distances, "PART")):
-        monkeypatch.setattr(module, name, 1 << 12)
+    monkeypatch.setattr(parts, "PART", 1 << 12)
     net = nd.Network(seed=1)
     a, b = net.add(nd.LIF(), 1000, name="a"), net.add(nd.LIF(), 1000, name="b")
     q = net.connect(a, b, rule, weight=0.1, delay=nd.Uniform(1.0, 2.0) if rule == nd.Degree(300) else 1.0)

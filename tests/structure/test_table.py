@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from neurodev.errors import InvariantError, ParameterError, RunFileError
-from neurodev.structure import weight
+from neurodev.structure import parts, weight
 from neurodev.structure.cause import CAUSES
 from neurodev.structure.delays import DelayList, Uniform, as_delay
 from neurodev.structure.log import DEATH, StructuralLog, decode, encode, fill_partners
@@ -214,3 +214,20 @@ def test_places():
 def test_refused(call, match):
     with pytest.raises(ParameterError, match=match):
         call()
+
+
+def test_one_array_of_the_state_at_a_time(monkeypatch):
+    """`living` is `state`, whether the table is packed, has slack, or has changed."""
+    monkeypatch.setattr(parts, "PART", 7)
+    g = np.random.default_rng(8)
+    for columns in ((), ("a", "b")):
+        s, t, k = g.integers(0, 9, 60), g.integers(0, 11, 60), g.integers(0, 3, 60)
+        table = Table.build(9, 11, [1.0, 2.0, 3.0], s, t, k, g.random(60), born=4.0, columns=columns)
+        for name in columns:
+            table.column(name)[:] = g.random(table.capacity)
+        for _ in range(2):
+            for name, values in table.state().items():
+                np.testing.assert_array_equal(table.living(name), values)
+                assert table.living(name).dtype == values.dtype
+            table._delete(table.slots()[3:40:5])
+            table._insert(np.array([2, 2]), np.array([1, 3]), np.array([0, 2]), np.ones(2), 9.0)
