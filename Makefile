@@ -67,7 +67,7 @@ docs: $(BIN)/.docs
 	@echo "the manual is docs/_build/html/index.html"
 
 bench: $(BIN)/.plain
-	@for b in brunel brunel-stdp vogels-abbott vogels-abbott-current rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
+	@for b in brunel brunel-stdp vogels-abbott vogels-abbott-current background rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
 
 clean:
 	rm -rf $(VENV) demo build docs/_build docs/reference/api.rst docs/reference/generated docs/_examples docs/gallery *.egg-info

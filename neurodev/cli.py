@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
     )
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
+    a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
@@ -71,7 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
     a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
-    a.add_argument("--threads", type=int, default=2, choices=(1, 2), help="the result does not depend on it")
+    a.add_argument(
+        "--threads", type=int, choices=(1, 2),
+        help="the result does not depend on it (default: as the study says, else 2)",
+    )  # fmt: skip
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -99,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("name")
     a.add_argument("--json", action="store_true")
     a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
+    a.add_argument("--threads", type=int, default=1, help="of the event loop (default: 1)")
     return p
 
 
@@ -145,7 +151,9 @@ def _run(args: Any) -> None:
         if k == 0 and not args.quiet:
             _say(network)
         with Patience():  # between the file's beginning and the run's
-            simulation = development.simulation(s, network, path, not args.quiet, overwrite=args.overwrite)
+            simulation = development.simulation(
+                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads
+            )
             args.begun = path
             run = simulation.run(life).close()
         _say(run.info() if args.seeds == 1 else f"{path}: {run}")
@@ -165,12 +173,15 @@ def _train(args: Any) -> None:
     each = _seeds(args, s.seed, base)
     for _, path in () if args.resume else each:
         check_new(path, args.overwrite)
+    threads = {"threads": 2} if args.threads is None else {"threads": args.threads}
+    if args.threads is None and "threads" in reading.table_at(s, s.table.get("train", {}), ("train",), "[train]"):
+        threads = {}
     data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
         t = training.trainer(
-            s, path, seed=seed, data=data, threads=args.threads, resume=args.resume, progress=not args.quiet,
-            overwrite=args.overwrite,
+            s, path, seed=seed, data=data, resume=args.resume, progress=not args.quiet, overwrite=args.overwrite,
+            **threads,
         )  # fmt: skip
         args.begun = path
         t.fit()
@@ -262,7 +273,9 @@ def _info(args: Any) -> None:
     run = Run(args.run)
     _say(run.info())
     if args.verify:
-        n = run.verify()
+        with warnings.catch_warnings():  # what it says is said below
+            warnings.simplefilter("ignore")
+            n = run.verify()
         whole = "every byte is whole" if run.file.proven else "every page can be read"
         followed = f"the log replays to the final structure: {n} synapses" if run.plastic else whole
         _say(f"  {followed}" + ("" if run.plastic else "; no projection is on spines, so there is no log to replay"))
@@ -336,7 +349,7 @@ def _ablate(args: Any) -> None:
 def _bench(args: Any) -> None:
     from neurodev.bench import networks as bench  # the module, not a name of the package
 
-    result = bench.run(args.name, args.scale)
+    result = bench.run(args.name, args.scale, args.threads)
     if args.json:
         _say(json.dumps(result))
         return
@@ -394,7 +407,7 @@ def _interrupted(path: Any) -> str:
 def _bring(command: str) -> None:
     """Import what a command stands on; signals wait, as other packages' imports do not outlive an interrupt."""
     with Patience():
-        for name in ("studies.blame", *_STANDS_ON.get(command, ())):
+        for name in _STANDS_ON.get(command, ()):
             import_module(f"neurodev.{name}")
 
 
@@ -417,7 +430,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read our words has enough of them
         return 1
     except Exception as e:
-        from neurodev.studies import blame
+        from neurodev import blame
 
         ours = isinstance(e, (NeurodevError, OSError, MemoryError))
         if not ours and not blame.place_of(e):

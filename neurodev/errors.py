@@ -45,6 +45,8 @@ class Status(IntEnum):
     RECORD_FULL = 4
     EVENT_BUDGET = 5
     STUCK = 6
+    INPUT_FULL = 7
+    SPIKES_FULL = 8
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -19,7 +19,6 @@ from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-import numba
 import numpy as np
 from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]
 from numba.core import caching, ccallback, cgutils, dispatcher
@@ -36,7 +35,6 @@ Form = TypeVar("Form")  # a NamedTuple
 CACHE = os.environ.get("NEURODEV_CACHE", "1") != "0"
 _config: Any = _numba_config  # its settings are made as it is imported
 ENABLED: bool = not _config.DISABLE_JIT
-numba_version: str = numba.__version__
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 

@@ -22,7 +22,11 @@ _ours(
     spine_stage="SpineStage", stdp="STDP", survival="Survival", trophic_factor="TrophicFactor", turnover="Turnover",
 )  # fmt: skip
 _ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth SigmoidGrowth")
-_ours("neuron model", "neurons", lif="LIF")
+_ours(
+    "neuron model", "neurons",
+    adaptive_exponential="AdaptiveExponential", alpha="AlphaLIF", conductance="ConductanceLIF", glif="GLIF",
+    hodgkin_huxley="HodgkinHuxley", izhikevich="Izhikevich", lif="LIF",
+)  # fmt: skip
 _ours("dendrite", "structure", places="Branches")
 _ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
 _ours(

@@ -235,6 +235,28 @@ def one_of(value: Any, where: str, choices: Iterable[str]) -> str:
     raise ParameterError(f"{where} must be {said}, got {shown(value)}{hint}")
 
 
+def a_name(value: Any, where: str = "name", *, word: bool = False) -> str:
+    """A name that becomes part of names in a run file, and is written and drawn.
+
+    Parameters
+    ----------
+    word : bool
+        Whether it is a word of letters, digits and _ alone; if not, what can be printed and has no ``/`` will do, and
+        nothing too (layers are numbered then).
+
+    Raises
+    ------
+    ParameterError
+        Naming `where` and the value.
+    """
+    if isinstance(value, str):
+        fits = value.replace("_", "a").isalnum() if word else not value or value.isprintable() and "/" not in value
+        if fits:
+            return str(value)
+    wanted = "a word of letters, digits and _" if word else "a word without '/'"
+    raise ParameterError(f"{where} must be {wanted}, got {shown(value)}")
+
+
 def wholes(value: Any, where: str) -> Any:
     """Whole numbers of any shape as int64; fractions, flags, texts and what would not fit are refused.
 
@@ -413,6 +435,27 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def takes(name: str, function: Any, *arguments: str, **named: Any) -> Any:
+    """A function that can be called with so many arguments; what does not say what it takes passes.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the function and what it will be called with.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled
+        return function
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as e:
+        who = getattr(function, "__qualname__", type(function).__name__)
+        told = ", ".join((*arguments, *named))
+        raise ParameterError(f"{name} {who}{signature} cannot be called with ({told}): {e}") from None
+    return function
+
+
 def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a public function or method: arguments pass ``rule(value, name)``, which checks and converts them.
 
@@ -445,6 +488,19 @@ def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Calla
             return function(*bound.args, **bound.kwargs)
 
         return asked
+
+    return mark
+
+
+def by_name(
+    rules: Mapping[str, Callable[[Any, str], Any]], **others: Callable[[Any, str], Any]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate as `asks` does: every argument passes the rule of its name; one without a rule cannot be defined."""
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        taken = inspect.signature(function).parameters.values()
+        named = [p.name for p in taken if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        return asks(**{name: others[name] if name in others else rules[name] for name in named})(function)
 
     return mark
 

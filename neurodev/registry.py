@@ -282,7 +282,11 @@ def _from_here() -> Iterator[None]:
 
 
 def _where(error: BaseException) -> str:
-    """File and line of an error, for messages."""
+    """File and line of an error, for messages: in the user's own module, if the error passed through it."""
+    from neurodev.blame import place_of
+
+    if theirs := place_of(error):
+        return f" ({theirs})"
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +251,29 @@ def test_a_cache_that_cannot_be_written_gives_way(package, tmp_path, monkeypatch
     monkeypatch.setenv("NEURODEV_CACHE_DIR", str(tmp_path / "file"))
     monkeypatch.setattr(kernel_cache.tempfile, "gettempdir", lambda: str(tmp_path / "other"))
     assert kernel_cache.folder_of(str(root / "a.py")).is_relative_to(tmp_path / "other")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owners here")
+@pytest.mark.parametrize("level", ["all of it", "one source file"])
+def test_a_cache_that_belongs_to_somebody_else_is_left_alone(package, tmp_path, monkeypatch, capsys, level):
+    """Code that another user could have put there is not loaded: the folder for temporary files, and one line."""
+    root, forget = package
+    monkeypatch.setenv("NEURODEV_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr(kernel_cache.tempfile, "gettempdir", lambda: str(tmp_path / "other"))
+    monkeypatch.setattr(kernel_cache, "_said", set())
+    source = str(root / "a.py")
+    mine = kernel_cache.folder_of(source)
+    assert mine.is_relative_to(tmp_path / "cache") and capsys.readouterr().err == ""
+    theirs = tmp_path / "cache" / "neurodev" if level == "all of it" else mine
+    look = Path.lstat
+
+    def lstat(path):
+        about = look(path)
+        return os.stat_result((*about[:4], os.getuid() + 1, *about[5:])) if path == theirs else about
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    forget()
+    assert kernel_cache.folder_of(source).is_relative_to(tmp_path / "other")
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and f"{theirs.name} belongs to another user" in said[0]

@@ -202,6 +202,14 @@ def test_show_tells_of_her_own(capsys, tmp_path, monkeypatch):
     registry._known["layer"].pop("Gain")
 
 
+@pytest.mark.parametrize("name", registry.ours("neuron model"))
+def test_the_curves_of_neuron_models(name):
+    """Each alone beside its closed form, or beside an integration by SciPy."""
+    result = nd.isolate(MODELS[name]())
+    assert result.passed and result.question and result.source, str(result)
+    assert all(np.isfinite(c.y).all() and np.isfinite(c.theory).any() for p in result.panels for c in p.curves)
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_the_words_name_every_parameter_and_source(name):
     text = show.describe(MADE[name]())

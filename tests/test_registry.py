@@ -111,6 +111,10 @@ def written(folder: Path, name: str, text: str) -> None:
 def test_the_door_says_what_is_wrong(here: Path) -> None:
     written(here, "reg_broken", "x = 1\nraise ValueError('no luck')\n")
     written(here, "reg_syntax", "x = = 1\n")
+    written(
+        here, "reg_fields",
+        "from dataclasses import dataclass\n@dataclass\nclass Thing:\n    a: int = 1\n    b: int\n",
+    )  # fmt: skip
     written(here, "reg_needs", "import not_there_at_all\n")
     written(
         here, "reg_good",
@@ -120,6 +124,7 @@ def test_the_door_says_what_is_wrong(here: Path) -> None:
     for word, match in {
         "reg_none:Thing": r"no module 'reg_none' in the working folder .* PYTHONPATH",
         "reg_broken:Thing": r"failed with ValueError: no luck \(.*reg_broken.py, line 2\)",
+        "reg_fields:Thing": r"failed with TypeError: non-default .*reg_fields.py, line \d+\)",
         "reg_syntax:Thing": r"failed with SyntaxError.*reg_syntax.py, line 1",
         "reg_needs:Thing": "imports 'not_there_at_all', which is not installed",
         "reg_good:Plane": r"has no 'Plane' \(did you mean 'Plain'\?\)",

@@ -48,7 +48,8 @@ def _each(names: str, values: set[str], meaning: str) -> dict[str, tuple[set[str
 
 # where a kind says too little: callable and argument -> what else is accepted, and its meaning
 MORE: dict[str, tuple[set[str], str]] = {
-    **_each("Spines.get uid, Spines.__contains__ uid", set(SENSELESS), "as of a mapping: what is no uid is not there"),
+    **_each("Spines.get default, Spines.get uid, Spines.__contains__ uid",
+            set(SENSELESS), "as of a mapping: what is no uid is not there"),
     **_each("data.Events", set(SENSELESS), "a plain tuple: whoever reads it looks at it (`data.events.checked`)"),
     **_each("nd.param default", set(SENSELESS), "whatever: it is looked at when the class is made"),
     **_each("nd.param low, nd.param high, nd.param above", {"minus infinity"}, "no bound"),
@@ -56,7 +57,8 @@ MORE: dict[str, tuple[set[str], str]] = {
     **_each("Run.columns projection, Run.synapses projection, Training.density tensor, Training.units tensor", {"None"},
             "the first on spines"),
     **_each("Spine.reason value", {"NaN", "minus infinity"}, "no number decided"),
-    **_each("data.Dataset classes", {"ragged", "a mask", "NaN in an array"}, "whatever can be written as a name"),
+    **_each("data.Dataset classes, data.tonic classes", {"ragged", "a mask", "NaN in an array"},
+            "whatever can be written as a name"),
     **_each("SpikeTrains.of trains, nd.Trainer methods, nd.Trainer callbacks, Trainer.propose plans", {"empty"},
             "none of them"),
     **_each("networks.fully_connected hidden", {"empty"}, "no hidden layer"),
@@ -81,11 +83,19 @@ class Hang(BaseException):
 
 
 class Bed:
-    """A callable, and arguments that are right."""
+    """A callable, and arguments that are right.
 
-    def __init__(self, make: Callable[[], Any], given: dict[str, Any], walked: Any = None) -> None:
-        self.make, self.given = make, given
+    `told` is what the signature is read off, where the callable is a function of the test; `exact` says of an argument
+    what it accepts, where its annotation says too little; `others` are further values of an argument.
+    """
+
+    def __init__(
+        self, make: Callable[[], Any], given: dict[str, Any], walked: Any = None, *, told: Any = None,
+        exact: dict[str, set[str]] | None = None, others: dict[str, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        self.make, self.given, self.told = make, given, told
         self.walked = tuple(given) if walked is None else tuple(walked)
+        self.exact, self.others = exact or {}, others or {}
 
 
 Beds = dict[str, Bed]
@@ -124,6 +134,8 @@ def outcome(call: Callable[[], Any], argument: str, value: Any) -> str:
         told = ", line " in said and "refused with" not in said  # the line of a study
         words = (word, getattr(value, "__name__", "got"), "got", shown(value)[:20], str(value)[:20])
         named = together or told or any(w in said for w in words)
+        if not argument:
+            return f"refused: {said}"
         return "refused" if named else f"neither argument nor value is named: {said}"
     except Hang:
         return "did not end"
@@ -150,8 +162,11 @@ def walk(beds: Beds, meant: Callable[[str, str], set[str]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     wrong = []
     for name, bed in beds.items():
+        right = outcome(lambda bed=bed: bed.make()(**bed.given), "", "")
+        if right != "accepted":  # else every call below would be refused for the same reason
+            wrong.append(f"{name}: the bed itself is not accepted: {right}")
         for argument in bed.walked:
-            for what, value in SENSELESS.items():
+            for what, value in (SENSELESS | bed.others.get(argument, {})).items():
                 given = {**bed.given, argument: value}
                 found = outcome(lambda given=given, bed=bed: bed.make()(**given), argument, value)
                 if found == "accepted" and what not in meant(name, argument):

@@ -19,12 +19,14 @@ import numpy as np
 from neurodev.bench.mechanisms import costs
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network, Spines
+from neurodev.engine.parts import check_threads
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError, nearest
 from neurodev.mechanisms.neurotrophin import Neurotrophin
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.neurons.dendrite import Plateau
 from neurodev.neurons.drive import Background
 from neurodev.neurons.lif import LIF
 from neurodev.neurons.poisson import Poisson
@@ -33,6 +35,8 @@ from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.structure.wiring import Degree, Near, Probability
+
+PIECES = 5  # of a run, timed one by one
 
 
 def _result(name: str, seconds: list[float], events: int, **more: Any) -> dict[str, Any]:
@@ -108,22 +112,30 @@ def vogels_abbott_current_network(scale: float = 1.0) -> Network:
     return net
 
 
-def _run_network(name: str, net: Network, duration: float) -> dict[str, Any]:
+_threads = 1  # on which the networks run; set by `run`
+
+
+def _timed(net: Network, duration: float) -> tuple[Engine, list[float], int, float]:
+    """An engine, the seconds that five equal pieces of a run took, the events in them, and those of the building."""
     begin = time.perf_counter()
-    engine = Engine(net)
+    engine = Engine(net, threads=_threads)
     build = time.perf_counter() - begin
     engine.run_until(1.0)  # compile, or load from the cache
     engine.take_counts()
     before, seconds = engine.events, []
-    pieces = 5
-    for k in range(pieces):
+    for k in range(PIECES):
         begin = time.perf_counter()
-        engine.run_until(1.0 + (k + 1) * (duration - 1.0) / pieces)
+        engine.run_until(1.0 + (k + 1) * duration / PIECES)
         seconds.append(time.perf_counter() - begin)
+    return engine, seconds, engine.events - before, build
+
+
+def _run_network(name: str, net: Network, duration: float) -> dict[str, Any]:
+    engine, seconds, events, build = _timed(net, duration)
     counts = engine.take_counts()
-    rates = {p.name: float(c.mean() * 1e3 / (duration - 1.0)) for p, c in zip(engine.populations, counts, strict=True)}
-    out = _result(name, [sum(seconds)], engine.events - before, build_seconds=build, simulated_ms=duration - 1.0)
-    out["spread"] = [pieces * min(seconds), pieces * max(seconds)]
+    rates = {p.name: float(c.mean() * 1e3 / duration) for p, c in zip(engine.populations, counts, strict=True)}
+    out = _result(name, [sum(seconds)], events, build_seconds=build, simulated_ms=duration, threads=_threads)
+    out["spread"] = [PIECES * min(seconds), PIECES * max(seconds)]
     out["rate_hz"] = rates.get("e", 0.0)
     out["rates_hz"] = rates
     out["bytes_per_synapse"] = float(np.mean([t.memory() for t in engine.tables]))
@@ -132,26 +144,50 @@ def _run_network(name: str, net: Network, duration: float) -> dict[str, Any]:
 
 def brunel(scale: float) -> dict[str, Any]:
     """One second of the static network."""
-    return _run_network("brunel", brunel_network(scale), 1001.0)
+    return _run_network("brunel", brunel_network(scale), 1000.0)
 
 
 def brunel_stdp(scale: float) -> dict[str, Any]:
     """One second with E -> E pair STDP."""
-    return _run_network("brunel-stdp", brunel_network(scale, True), 1001.0)
+    return _run_network("brunel-stdp", brunel_network(scale, True), 1000.0)
 
 
 def vogels_abbott(scale: float) -> dict[str, Any]:
     """Five seconds of the voltage-jump network."""
-    out = _run_network("vogels-abbott", vogels_abbott_network(scale), 5001.0)
+    out = _run_network("vogels-abbott", vogels_abbott_network(scale), 5000.0)
     out["seconds_per_simulated_second"] = out["seconds"] / 5.0
     return out
 
 
 def vogels_abbott_current(scale: float) -> dict[str, Any]:
     """Five seconds of the current-based network."""
-    out = _run_network("vogels-abbott-current", vogels_abbott_current_network(scale), 5001.0)
+    out = _run_network("vogels-abbott-current", vogels_abbott_current_network(scale), 5000.0)
     out["seconds_per_simulated_second"] = out["seconds"] / 5.0
     return out
+
+
+def background(scale: float) -> dict[str, Any]:
+    """Nanoseconds of one background event onto cells of each kind that fire a few times a second."""
+    currents: dict[str, Any] = {"tau_excitatory": 5.0, "tau_inhibitory": 10.0, "capacitance": 200.0}
+    cases: dict[str, tuple[LIF, list[Background]]] = {
+        "jumps": (LIF(), [Background(rate_hz=9_000.0, weight=0.1)]),
+        "jumps, two streams": (
+            LIF(), [Background(rate_hz=10_000.0, weight=0.15), Background(rate_hz=6_000.0, weight=-0.1)]
+        ),
+        "currents": (LIF(**currents), [Background(rate_hz=2_000.0, weight=18.0)]),
+        "plateaus": (LIF(dendrite=Plateau(3), **currents), [Background(rate_hz=2_000.0, weight=18.0)]),
+    }  # fmt: skip
+    cost, rates, all_seconds, all_events = {}, {}, 0.0, 0
+    for name, (cell, inputs) in cases.items():
+        net = Network(seed=1)
+        p = net.add(cell, max(int(10_000 * scale), 50), name="e")
+        for one in inputs:
+            net.background(p, one)
+        engine, seconds, events, _ = _timed(net, 100.0)
+        cost[name] = PIECES * 1e9 * min(seconds) / max(events, 1)
+        rates[name] = float(engine.take_counts()[0].mean() * 10.0)
+        all_seconds, all_events = all_seconds + sum(seconds), all_events + events
+    return _result("background", [all_seconds], all_events, ns_per_event_of=cost, rates_hz=rates, threads=_threads)
 
 
 def rewire(scale: float) -> dict[str, Any]:
@@ -302,14 +338,16 @@ def train_conv(scale: float) -> dict[str, Any]:
 
 _BENCHMARKS: dict[str, Callable[[float], dict[str, Any]]] = {
     "brunel": brunel, "brunel-stdp": brunel_stdp, "vogels-abbott": vogels_abbott,
-    "vogels-abbott-current": vogels_abbott_current, "rewire": rewire, "spines": spines,
+    "vogels-abbott-current": vogels_abbott_current, "background": background, "rewire": rewire, "spines": spines,
     "mechanisms": mechanisms, "startup": startup, "train-fc": train_fc, "train-sparse": train_sparse,
     "train-conv": train_conv,
 }  # fmt: skip
 
 
-def run(name: str, scale: float = 1.0) -> dict[str, Any]:
-    """Run a benchmark by name."""
+def run(name: str, scale: float = 1.0, threads: int = 1) -> dict[str, Any]:
+    """Run a benchmark by name, those of networks on some threads."""
+    global _threads
+    _threads = check_threads(threads) or 1
     if name not in _BENCHMARKS:
         raise ParameterError(f"no benchmark {name!r}{nearest(name, _BENCHMARKS)}; there are {sorted(_BENCHMARKS)}")
     if not 0 < scale <= 10:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.data.dataset import F8, I8, Dataset, SpikeTrains
+from neurodev.data.door import reads
 from neurodev.data.events import npz
 from neurodev.errors import ParameterError, shown
 from neurodev.params import check_memory, number, whole, wholes
@@ -139,6 +140,7 @@ def _integrate_and_fire(level: F8, hop: float, rate: float) -> tuple[F8, I8]:
 
 
 @registered("data set")
+@reads()
 def spoken_digits(
     path: str | os.PathLike[str],
     *,
@@ -168,7 +170,6 @@ def spoken_digits(
     ParameterError
         If no recording is found, the speaker is unknown, or a file is damaged.
     """
-    duration = number(duration, "duration", "ms", above=0.0)
     sounds, labels, speakers, takes, rate = _sounds(a_path(path))
     if leave_out is not None and leave_out not in set(speakers.tolist()):
         raise ParameterError(f"there is no speaker {leave_out!r}: choose one of {sorted(set(speakers.tolist()))}")

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.data.dataset import I8, Dataset, check_labels
+from neurodev.data.door import reads
 from neurodev.data.events import npz
 from neurodev.errors import ParameterError
-from neurodev.params import whole
 from neurodev.registry import registered
 from neurodev.writing import a_path
 
@@ -24,6 +24,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 SIDE = 32
 
 
+@reads()
 def read_cifar(path: str | os.PathLike[str], n_class: int = 10) -> tuple[NDArray[np.uint8], I8]:
     """Read one binary batch.
 
@@ -43,8 +44,6 @@ def read_cifar(path: str | os.PathLike[str], n_class: int = 10) -> tuple[NDArray
     ParameterError
         If the file is missing, is a pickle, is truncated, or holds a label out of range.
     """
-    if whole(n_class, "n_class") not in (10, 100):
-        raise ParameterError(f"n_class must be 10 or 100, got {n_class}")
     path = a_path(path)
     if not path.is_file():
         raise ParameterError(f"there is no file {str(path)!r}")
@@ -62,6 +61,7 @@ def read_cifar(path: str | os.PathLike[str], n_class: int = 10) -> tuple[NDArray
 
 
 @registered("data set")
+@reads()
 def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
     """CIFAR-10 (Krizhevsky 2009): the binary batches, or a subset kept as arrays.
 
@@ -104,6 +104,7 @@ def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
 
 
 @registered("data set")
+@reads()
 def cifar100(path: str | os.PathLike[str]) -> Dataset:
     """CIFAR-100 with its fine labels (Krizhevsky 2009).
 

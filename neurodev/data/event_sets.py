@@ -24,10 +24,11 @@ import numpy as np
 from neurodev import rng
 from neurodev.data.cifar import CLASSES
 from neurodev.data.dataset import I8, Dataset, SpikeTrains, check_labels
+from neurodev.data.door import reads
 from neurodev.data.events import Events, checked, npz, read_events, read_npz, unrolled
 from neurodev.data.recordings import recordings
 from neurodev.errors import ParameterError
-from neurodev.params import number, whole
+from neurodev.params import whole
 from neurodev.registry import registered
 from neurodev.writing import a_path
 
@@ -91,6 +92,7 @@ def _read(
 
 
 @registered("data set")
+@reads()
 def nmnist(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = None, duration: float = 300.0,
     refractory: float = 0.0, n_train: int | None = None, n_test: int | None = None, seed: int = 0,
@@ -128,6 +130,7 @@ def nmnist(
 
 
 @registered("data set")
+@reads()
 def dvs_gesture(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = (32, 32), duration: float = 1500.0,
     refractory: float = 0.0, n_train: int | None = None, n_test: int | None = None, seed: int = 0,
@@ -167,6 +170,7 @@ def _npy(file: Path) -> Events:
 
 
 @registered("data set")
+@reads()
 def cifar10_dvs(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = (32, 32), duration: float = 1300.0,
     refractory: float = 0.0, n_train: int | None = None, n_test: int | None = None, seed: int = 0,
@@ -193,6 +197,7 @@ def _number(file: Path) -> tuple[int, str]:
     return int(digits or 0), file.name
 
 
+@reads()
 def read_aedat(path: str | os.PathLike[str]) -> Events:
     """One recording of a DVS128 in AEDAT 2.0.
 
@@ -228,6 +233,7 @@ def read_aedat(path: str | os.PathLike[str]) -> Events:
 
 
 @registered("data set")
+@reads()
 def shd(
     path: str | os.PathLike[str], *, duration: float = 1000.0, n_train: int | None = None, n_test: int | None = None,
     seed: int = 0,
@@ -254,7 +260,6 @@ def shd(
         import h5py  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         raise ParameterError("h5py is not installed: pip install 'neurodev[data]'") from None
-    duration = number(duration, "duration", "ms", above=0.0)
     sets: list[tuple[SpikeTrains, I8]] = []
     for part, n in (("train", n_train), ("test", n_test)):
         file = _folder(path, "SHD", f"shd_{part}.h5") / f"shd_{part}.h5"
@@ -274,6 +279,7 @@ def shd(
 
 
 @registered("data set")
+@reads()
 def barrel_letters(
     path: str | os.PathLike[str], *, cells: tuple[int, int] | None = (16, 16), duration: float = 100.0,
     refractory: float = 0.0,

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.data.door import grid_of, reads, sensor
 from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.params import check_memory, number, whole, wholes
@@ -94,6 +95,7 @@ def _five_bytes(path: Path) -> I8:
     return raw.reshape(-1, 5).astype(np.int64)
 
 
+@reads(sensor_size=sensor(needed=False))
 def read_events(path: str | os.PathLike[str], sensor_size: tuple[int, int] | None = None) -> Events:
     """Read one recording.
 
@@ -135,6 +137,7 @@ def read_events(path: str | os.PathLike[str], sensor_size: tuple[int, int] | Non
     return checked(Events(x, y, p, t, sensor_size), path.name)
 
 
+@reads(sensor_size=sensor(needed=True))
 def read_npz(path: str | os.PathLike[str], sensor_size: tuple[int, int]) -> list[Events]:
     """All recordings of an `.npz` file with x, y, p, t_us and offsets.
 
@@ -289,13 +292,6 @@ def several(given: Any, name: str) -> list[Events]:
     if not found:
         raise ParameterError(f"{name} is empty: give at least one, got {shown(given)}")
     return found
-
-
-def grid_of(cells: Any) -> tuple[int, int]:
-    """Columns and rows, whole numbers above 0."""
-    if not isinstance(cells, (tuple, list, np.ndarray)) or len(cells) != 2:
-        raise ParameterError(f"cells must be (columns, rows), got {shown(cells)}")
-    return whole(cells[0], "columns of cells", 1), whole(cells[1], "rows of cells", 1)
 
 
 @kernel

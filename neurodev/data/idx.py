@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.data.dataset import I8, Dataset, check_labels
+from neurodev.data.door import reads
 from neurodev.errors import ParameterError
 from neurodev.params import check_memory
 from neurodev.registry import registered
@@ -27,6 +28,7 @@ PIECE = 1 << 24  # bytes that are unpacked at a time
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
+@reads()
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read one IDX file.
 
@@ -80,6 +82,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 @registered("data set")
+@reads()
 def mnist(path: str | os.PathLike[str]) -> Dataset:
     """MNIST handwritten digits (LeCun et al. 1998, Proc. IEEE 86:2278).
 
@@ -102,6 +105,7 @@ def mnist(path: str | os.PathLike[str]) -> Dataset:
 
 
 @registered("data set")
+@reads()
 def fashion_mnist(path: str | os.PathLike[str]) -> Dataset:
     """Fashion-MNIST clothing (Xiao et al. 2017, arXiv:1708.07747); as `mnist`."""
     return _family(path, "FashionMNIST", FASHION)

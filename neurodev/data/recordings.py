@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from neurodev.data.dataset import I8, Dataset, SpikeTrains
-from neurodev.data.events import Events, checked, events_of, grid_of, length_of_set, pool, several
+from neurodev.data.door import RULES, grid_of
+from neurodev.data.events import Events, checked, events_of, length_of_set, pool, several
 from neurodev.errors import ParameterError, shown
-from neurodev.params import number, whole
+from neurodev.params import asks, whole
 
 
+@asks(**{name: RULES[name] for name in ("duration", "cells", "refractory")})
 def recordings(
     events: list[Events], cells: tuple[int, int] | None = None, *, duration: float, refractory: float = 0.0
 ) -> SpikeTrains:
@@ -35,12 +37,12 @@ def recordings(
         If there is no recording, an event lies outside the sensor, or the cells do not divide it.
     """
     events = several(events, "events")
-    duration = number(duration, "duration", "ms", above=0.0)
     grid = grid_of(checked(events[0], "recording 0").sensor_size if cells is None else cells)
     trains, _ = pool(events, grid, refractory=refractory, longest=duration)
     return SpikeTrains.of(trains, 2 * grid[0] * grid[1], float(duration), (grid[1], grid[0], 2))
 
 
+@asks(**{name: RULES[name] for name in ("duration", "cells", "refractory", "n_train", "n_test")})
 def tonic(
     train: Any,
     test: Any,
@@ -76,10 +78,7 @@ def tonic(
         raise ParameterError("Tonic is not installed: pip install 'neurodev[data]'") from None
     for name, given in (("train", train), ("test", test)):
         length_of_set(given, name)
-    for name, n in (("n_train", n_train), ("n_test", n_test)):
-        if n is not None:
-            whole(n, name, 1)
-    if classes is not None and (isinstance(classes, (str, bytes, dict)) or not isinstance(classes, Iterable)):
+    if classes is not None and (isinstance(classes, (str, bytes, dict, Set)) or not isinstance(classes, Iterable)):
         raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
     (x, y), (x_test, y_test) = (
         _read(source, n, cells, duration, refractory) for source, n in ((train, n_train), (test, n_test))

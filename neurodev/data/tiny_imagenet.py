@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neurodev import rng
 from neurodev.data.dataset import Dataset
+from neurodev.data.door import reads
 from neurodev.errors import ParameterError
 from neurodev.params import whole
 from neurodev.registry import registered
@@ -20,6 +21,7 @@ HOW = "download https://cs231n.stanford.edu/tiny-imagenet-200.zip and unpack it 
 
 
 @registered("data set")
+@reads()
 def tiny_imagenet(
     path: str | os.PathLike[str], *, n_train: int | None = None, n_test: int | None = None, seed: int = 0
 ) -> Dataset:

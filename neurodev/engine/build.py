@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
-from neurodev.engine.drawing import drawn
-from neurodev.engine.loop.background import BATCH
+from neurodev.engine.drawing import Drawn, drawn
+from neurodev.engine.loop.background import CHUNK, GENTLE, GUIDE, SHORT_GUIDE
 from neurodev.engine.loop.state import (
-    N_BLOCK_WINDOWS,
     N_BUDGET,
     N_COUNTER,
     N_CROSSING,
@@ -26,10 +26,13 @@ from neurodev.engine.loop.state import (
     SENTINEL,
     Background,
     Clock,
+    Fresh,
     Lanes,
+    Lists,
     Log,
     Models,
     Neurons,
+    Own,
     Queue,
     Record,
     State,
@@ -44,6 +47,7 @@ from neurodev.neurons.door import Door, check_subclass
 from neurodev.neurons.drive import Background as PoissonInput
 from neurodev.neurons.model import Cells, Membrane, NeuronModel
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
+from neurodev.structure.blocks import part_bounds
 from neurodev.structure.store import Slots
 from neurodev.structure.table import Table, UidSource
 
@@ -56,6 +60,13 @@ _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary i
 LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
 _LONGEST_WINDOW = 16.0  # ms
 EPOCH = 8192.0  # ms, at least: how far times may run before they are moved back
+BLOCK = 1.0  # ms: how far ahead crossings are noted, and background is drawn
+# measured on Brunel's network (tests/benchmarks): of a block's background in the span from reset to threshold
+SHARE_OF_SPAN = 0.04
+MOST_PARTS, SYNAPSES_A_ROW = 64, 100  # parts, and synapses of a mean row that are left to each
+MOST_GUIDES = 256  # rates that have a long table to search by, of 4 kB each
+MOST_LISTS = 1 << 14  # neurons whose background is kept in order within a block; of more it is drawn each time
+FEWEST_IN_BLOCK, MOST_IN_BLOCK = 2.0, 24.0  # events of one neuron that are worth a block, and that are drawn fast
 
 
 @dataclass
@@ -118,6 +129,32 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
     )
 
 
+def part_count(network: Network, threads: int) -> int:
+    """Parts of a network that may run on so many threads: fewer, where they would leave short rows to each.
+
+    Nothing that comes out depends on their number.
+    """
+    projections = network.projections.values()
+    synapses = sum(q.wiring.mean_inputs(q.source.n, q.target.n) * q.target.n for q in projections)
+    rows = sum(q.source.n * q.delay.lanes().size for q in projections)
+    return int(max(1, min(threads, MOST_PARTS, synapses / max(rows, 1) / SYNAPSES_A_ROW)))
+
+
+def make_owns(populations: list[Population], neurons: Neurons, parts: int) -> list[Own]:
+    """What each part has of every population."""
+    first, last = np.zeros((2, parts, len(populations)), dtype=np.int64)
+    for p in populations:
+        if not p.is_drive:
+            bounds = int(neurons.first[p.index]) + part_bounds(p.n, parts)
+            first[:, p.index], last[:, p.index] = bounds[:-1], bounds[1:]
+    return [Own(a.copy(), b.copy()) for a, b in zip(first, last, strict=True)]
+
+
+def make_fresh(room: int) -> Fresh:
+    """Room for the spikes of a part."""
+    return Fresh(np.zeros(room), np.zeros(room, np.uint32), np.zeros(room, np.uint32))
+
+
 def fastest_rate(populations: list[Population], neurons: Neurons) -> float:
     """The highest rate (1/ms) of any membrane or current: the frame of the membranes must be short for it."""
     rates = [
@@ -148,17 +185,18 @@ def make_models(n_population: int, cells: dict[int, Cells]) -> Models:
     return out
 
 
-def write_records(s: State, cells: dict[int, Cells]) -> None:
-    """Tell the rules of every model where everything is; to be repeated whenever an array of the state has moved."""
+def write_records(s: State, cells: dict[int, Cells], records: dict[int, I8], main: bool = True) -> None:
+    """Tell the rules of every model where everything of a part is; to be repeated when an array of it has moved."""
     pr, q = s.projections, s.queue
     for p, c in cells.items():
         first = int(s.neurons.first[p])
-        c.u, c.clock = s.neurons.u[first : first + c.n], s.clock.time
+        if main:
+            c.u, c.clock = s.neurons.u[first : first + c.n], s.clock.time
         record = ModelRecord(
             first=first, n=c.n, u=address(s.neurons.u), n_neuron=s.neurons.u.size, kind=address(c.kind),
             classes=address(c.classes), n_class=c.classes.shape[0], n_value=c.classes.shape[1],
             cells=address(c.state), n_column=c.state.shape[1], places=address(c.places), per_neuron=c.per_neuron,
-            n_place_column=c.places.shape[1], scratch=address(c.scratch), n_scratch=c.scratch.size,
+            n_place_column=c.places.shape[1], scratch=address(s.queue.scratch), n_scratch=c.n_scratch,
             clock=address(s.clock.time), n_event=address(s.clock.n[N_CROSSING:]), event_time=address(q.crossing_time),
             event_index=address(q.crossing_index), event_key=address(q.crossing_u), room=q.crossing_time.size,
             listed=address(q.fired), n_projection=pr.post.size, post=address(pr.post), weight=address(pr.weight),
@@ -167,10 +205,11 @@ def write_records(s: State, cells: dict[int, Cells]) -> None:
             birth_uid=address(pr.birth_uid), n_birth=pr.birth_time.shape[1],
             receive=0 if c.rules.receive is None else address_of_hook(c.rules.receive), predict=s.models.predict[p],
         )  # fmt: skip
-        if c.record.size == 0:
-            c.record = np.zeros(RECORD_SIZE, dtype=np.int64)
-        c.record[:] = record
-        s.models.record[p] = address(c.record)
+        mine = records.setdefault(p, np.zeros(RECORD_SIZE, dtype=np.int64))
+        mine[:] = record
+        if main:
+            c.record = mine
+        s.models.record[p] = address(mine)
 
 
 def branch_address(table: Table) -> int:
@@ -185,23 +224,53 @@ def window_length(delays: list[float], neurons: Neurons) -> float:
     return float(max(np.floor(shortest / _GRID), 1.0) * _GRID)
 
 
-def make_clock(window: float, neurons: Neurons, fastest: float, ruled: bool, together: bool) -> tuple[Clock, int]:
-    """The clock at time 0, and the number of windows in an epoch; `ruled`: some population has rules of its own."""
+def computed(p: Population) -> bool:
+    """Whether the loop itself computes the membranes of a population."""
+    return isinstance(p.model, NeuronModel) and p.model.rules() is None
+
+
+def block_windows(network: Network, window: float, neurons: Neurons) -> float:
+    """Windows in a block of time: a whole number, or one over a power of two.
+
+    A block is short where much background falls on membranes that the loop computes: its sum over the block should be
+    a small part of what lies between reset and threshold, so that few neurons must be looked at event by event.
+    """
+    length = BLOCK
+    for p, b in network.backgrounds:
+        rate = float(np.max(b.rate_hz, initial=0.0)) / 1e3
+        length = min(length, MOST_IN_BLOCK / max(rate, 1e-300))
+        if computed(p) and b.weight > 0.0 and rate > 0.0:
+            assert isinstance(p.model, NeuronModel)
+            values = p.model.expand(p.n, p.name)
+            span = float(np.min(values["threshold"] - values["reset"]))
+            length = min(length, max(SHARE_OF_SPAN * span / (rate * b.weight), FEWEST_IN_BLOCK / rate))
+            length = min(length, GENTLE * float(np.min(values["tau"])))
+    if length >= window:
+        return max(1.0, float(round(length / window)) if not network.backgrounds else np.floor(length / window))
+    return float(0.5 ** min(np.ceil(np.log2(window / length)), 20.0))
+
+
+def make_clock(
+    network: Network, window: float, neurons: Neurons, fastest: float, ruled: bool
+) -> tuple[Clock, int, int]:
+    """The clock at time 0, and the numbers of windows and blocks in an epoch; `ruled`: a population has rules."""
     n = np.zeros(N_COUNTER, dtype=np.int64)
+    block = block_windows(network, window, neurons)
+    whole = max(1, int(block))
     frame = max(1, int(min(FRAME / (fastest * window), 1 << 40))) if fastest > 0 else 1 << 40
-    block = max(1, round(1.0 / window))
-    n[N_FRAME_WINDOWS], n[N_BLOCK_WINDOWS] = frame, block
+    frame = max(whole, frame // whole * whole)  # the frame moves between two blocks
+    n[N_FRAME_WINDOWS] = frame
     n[N_BUDGET] = np.iinfo(np.int64).max
     n[N_MODELS] = int(ruled)
-    n[N_TOGETHER] = int(together)
+    n[N_TOGETHER] = int(network.together)
     n[N_UNIFORM] = int(neurons.rate.size == 1 and not ruled)
     n[N_SUPRA] = int(np.any((neurons.threshold < 0) & (neurons.rate > 0)))
-    common = np.lcm(frame if fastest > 0 else 1, block)
+    common = frame if fastest > 0 else whole
     epoch = int(common * max(1, np.ceil(EPOCH / (common * window))))
-    return Clock(np.zeros(N_TIME), np.array([window]), n), epoch
+    return Clock(np.zeros(N_TIME), np.array([window, block * window]), n), epoch, round(epoch / block)
 
 
-RESERVED = frozenset(Slots._fields) | {"weight", "pre", "lane"}  # not for mechanisms to create
+RESERVED = frozenset(Slots._fields) | {"pre", "lane", "row", "born"}  # not for mechanisms to create
 
 
 def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any) -> None:
@@ -223,8 +292,16 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
             raise BuildError(f"{where}: {m.name} fills column {name!r} with {fill!r}, another with {columns[name]!r}")
 
 
-def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
-    """Draw the initial synapses of a projection."""
+def _by_rows(q: Projection, d: Drawn) -> bool:
+    """Whether uids may follow rows: they do already, or no user listed synapses and knows them by that order."""
+    if not (q.wiring.listed or q.delay.listed or np.ndim(q.weight)):
+        return True
+    row, target = d.lane.astype(np.int64) * q.source.n + d.source, d.target
+    return not np.any((row[1:] < row[:-1]) | (row[1:] == row[:-1]) & (target[1:] < target[:-1]))
+
+
+def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1) -> Table:
+    """Draw the initial synapses of a projection, kept apart by the parts of its targets."""
     if q.spines is not None:
         check_subclass(q.spines, Spines, f"projection {q.name!r}")
     d = drawn(network, q)
@@ -235,9 +312,13 @@ def draw_table(network: Network, q: Projection, uids: UidSource) -> Table:
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
+    static = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
+    one = d.source.size > 0 and d.weight.strides == (0,)
+    alike = static and one and computed(q.target)  # rules read a weight for each synapse
     table = Table.build(
-        q.source.n, q.target.n, d.delays, d.source, d.target, d.lane, d.weight,
+        q.source.n, q.target.n, d.delays, d.source, d.target, d.lane, d.weight[0] if one else d.weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
+        parts=parts, alike=alike, consecutive=static and _by_rows(q, d),
     )  # fmt: skip
     table.lane_of = d.lane_of
     for name, fill in columns.items():
@@ -263,7 +344,7 @@ def verify_branches(q: Projection, table: Table) -> None:
     if wrong.any():
         k = int(np.argmax(wrong))
         raise InvariantError(
-            f"synapse uid {int(table.uid[slots[k]])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
+            f"synapse uid {int(table.uid_of(slots)[k])} lies on branch {branch[k]:g} of {q.branches.per_neuron:g}"
         )
 
 
@@ -295,8 +376,8 @@ def _signs(q: Projection, together: bool) -> tuple[int, ...]:
     return (-1, 1) if q.signed and tested and not together else (0,)
 
 
-def make_lanes(projections: list[Projection], tables: list[Table], together: bool) -> Lanes:
-    """One lane for each projection and delay, inhibition first: of equal times, the first lane comes first.
+def make_lanes(projections: list[Projection], tables: list[Table], together: bool, part: int = 0) -> Lanes:
+    """One lane of a part for each projection and delay, inhibition first, then by name: so equal times are ordered.
 
     One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
     a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
@@ -304,12 +385,13 @@ def make_lanes(projections: list[Projection], tables: list[Table], together: boo
     """
     population, projection, lane, delay, sign = [], [], [], [], []
     lanes = [(i, one) for i, q in enumerate(projections) for one in _signs(q, together)]
-    for i, one in sorted(lanes, key=lambda x: not (x[1] < 0 or (x[1] == 0 and projections[x[0]].source.inhibitory))):
+    first = lambda i, one: one < 0 or (one == 0 and projections[i].source.inhibitory)  # noqa: E731
+    for i, one in sorted(lanes, key=lambda x: (not first(*x), projections[x[0]].name)):
         q, table = projections[i], tables[i]
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
             projection.append(i)
-            lane.append(k)
+            lane.append(part * table.n_lane + k)
             delay.append(float(d))
             sign.append(one)
     if len(delay) > MOST_LANES:
@@ -353,42 +435,104 @@ def make_log(neurons: Neurons, room: int | None = None) -> Log:
     return Log(np.zeros((n, room)), np.zeros((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64))
 
 
-def make_queue(n_neuron: int, room: int = 4096) -> Queue:
-    """An empty queue with room for `room` arrivals in a window, 18 bytes each."""
+def make_queue(n_neuron: int, spikes: NDArray[np.uint32], n_scratch: int, room: int = 4096) -> Queue:
+    """An empty queue of a part, for `n_neuron` neurons and `room` arrivals in a window, 18 bytes each."""
     u4, few = np.uint32, buffer_room(n_neuron)
     return Queue(
         np.zeros(room), np.zeros(room, u4), np.zeros(room, np.uint16), np.zeros(room + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(few), np.zeros(few, u4), np.zeros(few),
-        np.zeros(0), np.zeros(0, u4), np.zeros(0, u4),
-        np.zeros(n_neuron + 1, u4), np.zeros(n_neuron + 1, u4), np.zeros(n_neuron, u4),
+        *make_inputs(0),
+        np.zeros(n_neuron + 1, u4), np.zeros(max(n_scratch, 1)), np.zeros(n_neuron + 1, u4), spikes,
     )  # fmt: skip
 
 
-def make_background(network: Network, neurons: Neurons) -> Background:
-    """One stream for each range of equal rates, those at rest included: their rate may be raised."""
-    rate, weight, exponential, first, size, key = [], [], [], [], [], []
-    for i, (p, b) in enumerate(network.backgrounds):
+def make_inputs(room: int) -> tuple[F8, NDArray[np.uint32], F8, NDArray[np.uint32]]:
+    """Room for the background of a block onto neurons with rules."""
+    return np.zeros(room + 1), np.zeros(room + 1, np.uint32), np.zeros(room + 1), np.zeros(room + 2, np.uint32)
+
+
+def make_background(network: Network, neurons: Neurons, own: Own, block: float, later: F8) -> Background:
+    """Pieces of equal rates and membrane time constants of a part; those at rest are there: a rate may be raised."""
+    rate, weight, exponential, ruled, first, local, size, key = [], [], [], [], [], [], [], []
+    seen: dict[tuple[object, ...], int] = {}
+    for p, b in sorted(network.backgrounds, key=lambda x: (x[0].name, -x[1].weight)):
         check_subclass(b, PoissonInput, f"background of {p.name!r}")
         rates = np.broadcast_to(np.asarray(b.rate_hz, dtype=float), (p.n,))
-        edges = np.flatnonzero(np.diff(rates)) + 1
-        for k, piece in enumerate(np.split(np.arange(p.n), edges)):
-            rate.append(rates[piece[0]] * piece.size / 1e3)
+        begin = int(neurons.first[p.index])
+        leak = neurons.rate[neurons.kind[begin : begin + p.n]]
+        edges = np.flatnonzero((np.diff(rates) != 0) | (np.diff(leak) != 0)) + 1
+        # what it is, and how many of the same were there before: not its place in the list
+        what = (p.name, float(b.weight), b.amplitudes, rates.tobytes() if rates.strides != (0,) else float(rates[0]))
+        seen[what] = seen.get(what, -1) + 1
+        stream = rng.key(network.seed, "background", p.name, *(repr(x) for x in what[1:]), seen[what])
+        for whole in np.split(np.arange(p.n), edges):
+            here = (whole + begin >= own.first[p.index]) & (whole + begin < own.last[p.index])
+            piece = whole[here]
+            if not piece.size:
+                continue
+            rate.append(rates[piece[0]] / 1e3)
             weight.append(b.weight)
             exponential.append(int(b.amplitudes == "exponential"))
-            first.append(int(neurons.first[p.index]) + int(piece[0]))
+            ruled.append(int(not computed(p)))
+            first.append(begin + int(piece[0]))
+            local.append(int(piece[0]))
             size.append(piece.size)
-            key.append(rng.key(network.seed, "background", p.name, i, k))
-    n = len(rate)
-    work = np.zeros(BATCH)
-    return Background(
-        np.array(rate), np.array(weight, dtype=float), np.array(exponential, dtype=np.int64),
-        np.array(first, dtype=np.int64), np.array(size, dtype=np.int64), np.array(key, dtype=np.uint64),
-        np.zeros(n, dtype=np.uint64), np.zeros(n), np.zeros(n, dtype=np.int64), np.full(n, np.inf),
-        np.zeros((n, BATCH)), np.zeros((n, BATCH), dtype=np.uint32), np.zeros((n, BATCH)),
-        work, work.view(np.uint64), np.zeros(BATCH),
+            key.append(stream)
+    n, n_neuron, i8 = len(rate), neurons.u.size, np.int64
+    owner = np.repeat(np.arange(n), size)
+    cell = np.concatenate([f + np.arange(k) for f, k in zip(first, size, strict=True)] or [np.zeros(0, i8)])
+    order = np.argsort(cell, kind="stable")
+    out = Background(
+        np.array(rate, dtype=float), np.array(weight, dtype=float), np.array(exponential, i8), np.array(ruled, i8),
+        np.array(first, i8), np.array(local, i8), np.array(size, i8), np.array(key, dtype=np.uint64),
+        np.zeros(n, np.uint64), np.zeros(n), np.zeros(n, i8), np.zeros(n, i8), np.zeros(n, i8), np.zeros(0),
+        np.zeros(0, np.uint32), np.zeros(1, i8), np.searchsorted(cell[order], np.arange(n_neuron + 1)).astype(i8),
+        owner[order].astype(i8), np.zeros(1, i8), later, np.zeros(CHUNK, np.uint64),
+        np.zeros(CHUNK, np.uint32), np.zeros(CHUNK, np.uint64), np.zeros(CHUNK, np.uint32), np.zeros(CHUNK),
+        np.zeros(CHUNK), np.zeros(0, i8),
     )  # fmt: skip
+    return with_chances(out, block)
+
+
+def with_chances(g: Background, block: float) -> Background:
+    """The same with its tables written anew: rates have changed, or nothing is known of them yet."""
+    rates, which = np.unique(g.rate, return_inverse=True)
+    tables, guides = [], []
+    g.guides[0] = entries = GUIDE if rates.size <= MOST_GUIDES else SHORT_GUIDE
+    for mean in rates * block:
+        most = int(np.ceil(mean + 10.0 * np.sqrt(mean) + 20.0))  # beyond it less than 2^-53 is left
+        chance = pdtr(np.arange(most + 1), mean) if mean > 0 else np.ones(most + 1)
+        chance[-1] = 1.0
+        tables.append(chance)
+        guides.append(np.searchsorted(chance, np.arange(entries) / entries, side="right"))
+    sizes = np.array([t.size for t in tables], dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if sizes.size else sizes
+    g.most[:], g.chance_at[:], g.guide_at[:] = sizes[which], starts[which], entries * which
+    above = np.zeros(g.piece_first.size, dtype=np.int64)
+    np.add.at(above, np.repeat(np.arange(above.size - 1), np.diff(g.piece_first)), g.most[g.piece])
+    g.longest[0] = above.max(initial=0)
+    return g._replace(
+        chance=np.concatenate(tables) if tables else np.zeros(0),
+        guide=np.concatenate(guides).astype(np.uint32) if guides else np.zeros(0, np.uint32),
+        begin=np.zeros((int(g.most.max(initial=0)) + 1) // 2 + 4, np.int64),
+    )
+
+
+def make_lists(g: Background, of: NDArray[np.uint32]) -> Lists:
+    """Room for the lists of some neurons, and of one for which there is none; `of` (n_neuron,) is of all parts."""
+    inlined = bool((g.ruled == 0).any())
+    n_neuron = int(g.size.sum())
+    some = min(n_neuron, MOST_LISTS) if inlined else 0
+    most = int(g.longest[0])
+    mean = float(g.rate @ g.size) / max(n_neuron, 1)
+    events = some * max(int(2 * mean), 8) + 2 * most if inlined else 0
+    first, last, at = (np.zeros(some + 1, dtype=np.int64) for _ in range(3))
+    time, jump, factor, after, need = (np.zeros(events) for _ in range(5))
+    return Lists(
+        of, np.zeros(some + 1, dtype=np.uint32), first, last, at, np.zeros(some + 1), time, jump, factor, after, need
+    )
 
 
 def make_record(populations: list[Population], room: int) -> Record:

@@ -6,6 +6,7 @@ It knows spike time only.  Ticks, plans and recording belong to `simulator.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,40 +22,43 @@ from neurodev.engine.hooks import (
     make_hooks,
     signal_blocks,
 )
-from neurodev.engine.loop import background as bg
-from neurodev.engine.loop import loop
 from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
+    ALIKE,
     BIRTH_ROOM,
+    N_BACKGROUND,
+    N_BLOCK,
     N_BUDGET,
     N_CONTACTS,
     N_CROSSING,
     N_DRIVE,
     N_DRIVE_AT,
-    N_DUE,
-    N_DUE_AT,
+    N_EPOCH_BLOCK,
     N_EVENTS,
     N_NEED,
     N_OPEN,
     N_OVERFLOW,
     N_RECORD,
-    N_RELEASE,
+    N_STATUS,
     N_STUCK,
-    N_UNIFORM,
     N_WINDOW,
-    REFRACTORY,
-    SENTINEL,
-    T_BLOCK,
     T_FRAME,
     T_NOW,
     TIMES,
+    Clock,
+    Drives,
+    Fresh,
+    Lanes,
     Log,
+    Own,
     Projections,
     State,
-    pack,
 )
+from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
-from neurodev.errors import BuildError, SimulationError, Status
+from neurodev.engine.order import projections_in_order
+from neurodev.engine.parts import Parts, check_threads, usable_cores
+from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
 from neurodev.neurons.drive import Drive
@@ -68,7 +72,7 @@ SpikeSink = Callable[[float, F8, NDArray[np.uint32], NDArray[np.uint32]], None]
 _NO_BUDGET = int(np.iinfo(np.int64).max)
 
 
-class Engine:
+class Engine(Membranes):
     """Exact spikes in continuous time.
 
     Parameters
@@ -81,6 +85,11 @@ class Engine:
         Receives full trains as ``sink(epoch_start, times, populations, indices)``, in order of time.
     blocks : dict of NeuronBlock, optional
         Signals of the populations, which hot mechanisms of populations write to; made here if not given.
+    threads : int, optional
+        Threads to run on; by default one for each core, where a window holds enough work.  They change no result.
+    parts : int, optional
+        Shares of the neurons that threads can take; by default what suits the network and the threads.  They change no
+        result either.
 
     Attributes
     ----------
@@ -101,28 +110,32 @@ class Engine:
         start: float = 0.0,
         sink: SpikeSink | None = None,
         blocks: dict[str, NeuronBlock] | None = None,
+        threads: int | None = None,
+        parts: int | None = None,
     ) -> None:
         self.network = network
         self.populations = list(network.populations.values())
         self.projections = list(network.projections.values())
         self.sink = sink
         self.uids = UidSource()
-        self.tables = [build.draw_table(network, q, self.uids) for q in self.projections]
+        threads = check_threads(threads)
+        n_part = parts or threads or build.part_count(network, usable_cores())
+        drawn = {
+            q.name: build.draw_table(network, q, self.uids, n_part) for q in projections_in_order(self.projections)
+        }
+        self.tables = [drawn[q.name] for q in self.projections]
         m = build.membranes(self.populations)
         self.v_inf, self.initial_u = m.v_inf, m.initial - m.v_inf
         neurons = build.make_neurons(self.populations, m)
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
-        lanes = build.make_lanes(self.projections, self.tables, network.together)
-        self.longest_delay = float(lanes.delay.max()) if lanes.delay.size else 0.0
-        window = build.window_length(lanes.delay.tolist(), neurons)
+        lanes = [build.make_lanes(self.projections, self.tables, network.together, k) for k in range(n_part)]
+        self.longest_delay = float(lanes[0].delay.max()) if lanes[0].delay.size else 0.0
+        window = build.window_length(lanes[0].delay.tolist(), neurons)
         fastest = build.fastest_rate(self.populations, neurons)
         ruled = any(isinstance(p.model, NeuronModel) and p.model.rules() is not None for p in self.populations)
-        clock, self.epoch_windows = build.make_clock(window, neurons, fastest, ruled, network.together)
+        clock, self.epoch_windows, self.epoch_blocks = build.make_clock(network, window, neurons, fastest, ruled)
         self.epoch_length = self.epoch_windows * window
-        n_neuron = neurons.u.size
-        room = max(build.buffer_room(n_neuron), 1 << 16)
-        background = build.make_background(network, neurons)
         hot = find_hot(self.projections, self.tables)
         self.blocks = blocks if blocks is not None else signal_blocks(self.populations)
         self.hot_populations = find_hot_populations(self.populations, self.blocks)
@@ -135,13 +148,15 @@ class Engine:
         self._epoch = 0  # counted, so that no rounding adds up
         self.elapsed = 0.0
         self.cells = build.make_cells(self.populations, fastest, self._offset)
-        self.state = State(
-            clock, neurons, build.make_log(neurons), lanes,
-            self._addresses(hook_first, post_first, neurons.first), hooks,
-            build.make_queue(n_neuron), background, build.make_record(self.populations, room),
-            build.make_models(len(self.populations), self.cells),
-        )  # fmt: skip
-        self._bind()
+        self._later = np.zeros(neurons.u.size)
+        self._spikes, self._listed = (np.zeros(neurons.u.size, dtype=np.uint32) for _ in range(2))
+        addresses = self._addresses(hook_first, post_first, neurons.first)
+        record = build.make_record(self.populations, max(build.buffer_room(neurons.u.size), 1 << 16))
+        none = np.zeros(0, np.uint32)
+        shared = neurons, Drives(np.zeros(0), none, none), build.make_log(neurons), addresses, hooks, record
+        states = [self._part(clock, own, lane, shared) for own, lane in
+                  zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True)]  # fmt: skip
+        self.parts = Parts(states, self.cells, threads)
         self._make_room()
         self._versions = [t.version for t in self.tables]
         self._begin(self._offset)
@@ -149,20 +164,28 @@ class Engine:
 
     # ------------------------------------------------------------------ set-up
 
+    def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...]) -> State:
+        """The state of one part, with buffers of its own."""
+        neurons, drives, log, projections, hooks, record = shared
+        n_own = int((own.last - own.first).sum())
+        background = build.make_background(self.network, neurons, own, float(clock.length[1]), self._later)
+        return State(
+            Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own,
+            build.make_fresh(build.buffer_room(n_own)), drives, log, lanes, projections, hooks,
+            build.make_queue(n_own, self._spikes, max((c.n_scratch for c in self.cells.values()), default=0)),
+            background, build.make_lists(background, self._listed), record,
+            build.make_models(len(self.populations), self.cells),
+        )  # fmt: skip
+
     def _begin(self, offset: float) -> None:
         """Put the clocks at `offset` within the first epoch."""
-        s = self.state
-        window = float(s.clock.length[0])
-        index = int(np.floor(offset / window))
-        s.clock.n[N_WINDOW] = index
-        for t in (T_NOW, T_FRAME):
-            s.clock.time[t] = offset
-        s.clock.time[T_BLOCK] = -np.inf
-        s.hooks.trace_base[:] = offset
-        s.background.clock[:] = offset
-        rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        for b in range(s.background.at.size):
-            bg.refill(address(self._table), b, rate, offset)
+        for s in self.parts.states:
+            window, block = (float(x) for x in s.clock.length)
+            s.clock.n[N_WINDOW], s.clock.n[N_BLOCK] = np.floor(offset / window), np.floor(offset / block)
+            s.clock.n[N_EPOCH_BLOCK] = -s.clock.n[N_BLOCK]  # counted from the start: a run that is shifted is the same
+            s.clock.time[T_NOW] = s.clock.time[T_FRAME] = offset
+            s.background.since[:] = offset
+        self.state.hooks.trace_base[:] = offset
 
     def _bind_drives(self) -> None:
         self._sources = [(p, bound(p, self.network.seed)) for p in self.populations if isinstance(p.model, Drive)]
@@ -178,14 +201,14 @@ class Engine:
         )  # fmt: skip
         for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
             p.offset[i], p.inhibitory[i] = first[q.target.index], int(q.source.inhibitory)
-            p.single[i] = int(t.weight.dtype == np.float32)
             self._write_addresses(p, i, t)
         return p
 
     @staticmethod
     def _write_addresses(p: Projections, i: int, t: Table) -> None:
-        p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.uid)
+        p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.identities)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
+        p.single[i] = ALIKE if t.alike else int(t.weight.dtype == np.float32)
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
         p.branch[i] = build.branch_address(t)
 
@@ -204,15 +227,10 @@ class Engine:
         """Room for all the spikes of one row: it may name a cell without refractoriness more often than cells exist."""
         rows = [t.row_length for q, t in zip(self.projections, self.tables, strict=True) if q.multapses]
         longest = max((int(lengths.max(initial=0)) for lengths in rows), default=0)
-        s = self.state
-        s.clock.n[N_CONTACTS] = longest
-        if longest >= s.queue.fired.size:
-            self._replace(queue=s.queue._replace(fired=np.zeros(2 * longest, dtype=np.uint32)))
-        if longest + 1 >= s.record.time.size:
-            self.flush_spikes()
-            fresh = build.make_record(self.populations, 2 * longest + 2)
-            kept = {k: getattr(fresh, k) for k in ("time", "population", "index")}
-            self._replace(record=s.record._replace(**kept))
+        for k, s in enumerate(self.parts.states):
+            s.clock.n[N_CONTACTS] = longest
+            if longest >= s.queue.fired.size:
+                self.parts.replace(k, queue=s.queue._replace(fired=np.zeros(2 * longest, dtype=np.uint32)))
 
     def choose_hooks(self, blocked: Collection[tuple[str, str]]) -> None:
         """Leave out the hooks of blocked mechanisms, (projection, mechanism) by name; their traces only decay."""
@@ -223,20 +241,11 @@ class Engine:
         )
         pre, pre_record, post, post_record = lists
         s = self.state
-        self._replace(
+        self.parts.replace(
+            0,
             hooks=s.hooks._replace(pre=pre, pre_record=pre_record, post=post, post_record=post_record),
             projections=s.projections._replace(hook_first=hook_first, post_first=post_first),
         )
-
-    def _replace(self, **groups: object) -> None:
-        """Exchange groups of arrays, and tell the kernels where they are now."""
-        self.state = self.state._replace(**groups)  # type: ignore[arg-type]
-        self._bind()
-
-    def _bind(self) -> None:
-        """Tell the kernels where the arrays are now."""
-        build.write_records(self.state, self.cells)
-        self._table = pack(self.state)
 
     # ------------------------------------------------------------------ running
 
@@ -258,13 +267,11 @@ class Engine:
     @property
     def events(self) -> int:
         """Synaptic events delivered so far, background included."""
-        n = self.state.clock.n
-        return int(n[N_EVENTS] + n[N_EVENTS + 1])
+        return self.parts.total(N_EVENTS) + self.parts.total(N_BACKGROUND)
 
     def set_budget(self, events: int | None) -> None:
         """Stop with an error when this many further synaptic events have been delivered."""
-        n = self.state.clock.n
-        n[N_BUDGET] = _NO_BUDGET if events is None else int(n[N_EVENTS]) + events
+        self.state.clock.n[N_BUDGET] = _NO_BUDGET if events is None else self.parts.total(N_EVENTS) + events
 
     def run_until(self, stop: float) -> None:
         """Process every event with spike time < `stop` (ms since the start).
@@ -288,23 +295,25 @@ class Engine:
         while time[T_NOW] < (end := stop - self._epoch_began):
             target = min(end, self.epoch_length)
             self._load_drives(target)
-            status = loop.run(address(self._table), target)
+            status = self.parts.run(target)
             if status == Status.EVENT_BUDGET:
                 raise SimulationError(
                     f"more than the budgeted synaptic events by spike time {self.now:.0f} ms: the network runs away; "
                     "lower its excitation or raise events_per_tick"
                 )
-            if status == Status.STUCK:
-                raise SimulationError(self._stuck())
-            if status != Status.DONE:
-                self._grow(Status(status))
-                continue
-            if target == self.epoch_length and n[N_OPEN] == 0:
+            if status in (Status.LOG_FULL, Status.RECORD_FULL):
+                self._grow_shared(Status(status))
+            elif status != Status.DONE:
+                for k, s in enumerate(self.parts.states):
+                    if s.clock.n[N_STATUS] != Status.DONE:
+                        self._grow(k, Status(int(s.clock.n[N_STATUS])))
+                        s.clock.n[N_STATUS] = Status.DONE
+            elif target == self.epoch_length and n[N_OPEN] == 0:
                 self._new_epoch()
 
-    def _stuck(self) -> str:
+    def _stuck(self, part: State) -> str:
         """What to say of a neuron model that notes events which are past, or the same for ever."""
-        j = int(self.state.clock.n[N_STUCK]) - 1
+        j = int(part.clock.n[N_STUCK]) - 1
         p = self.populations[int(self.state.neurons.population[j])]
         return (
             f"population {p.name!r}: the rules of {type(p.model).__name__} note an event of neuron "
@@ -312,44 +321,77 @@ class Engine:
             "again: `predict` must note a later one (max(at, t)), and what it reads must have moved on"
         )
 
-    def _grow(self, status: Status) -> None:
-        """Make room for what the loop could not store; it goes on where it stopped."""
-        s = self.state
-        if status is Status.RECORD_FULL:
-            self.flush_spikes()
-        elif status is Status.AGENDA_FULL:
+    def _grow(self, k: int, status: Status) -> None:
+        """Make room for what part `k` could not store; it goes on where it stopped.
+
+        Raises
+        ------
+        SimulationError
+            Where it stopped for another reason.
+        """
+        s = self.parts.states[k]
+        if status is Status.STUCK:
+            raise SimulationError(self._stuck(s))
+        if status is Status.AGENDA_FULL:
             room = int(1.25 * s.clock.n[N_NEED]) + 64  # of 18 bytes each: below 24 bytes an arrival, and a constant
-            fresh = build.make_queue(s.neurons.u.size, room)
-            self._replace(queue=s.queue._replace(**{k: getattr(fresh, k) for k in ("time", "row", "lane", "bucket")}))
-        elif status is Status.LOG_FULL:
-            old = s.log
-            room = 2 * old.time.shape[1]
-            fresh_log = Log(
-                np.zeros((old.time.shape[0], room)), np.zeros((old.time.shape[0], room), np.uint32), old.count
-            )
-            fresh_log.time[:, : old.time.shape[1]] = old.time
-            fresh_log.index[:, : old.time.shape[1]] = old.index
-            self._replace(log=fresh_log)
+            fresh = build.make_queue(0, self._spikes, 0, room)
+            wider = s.queue._replace(time=fresh.time, row=fresh.row, lane=fresh.lane, bucket=fresh.bucket)
+            self.parts.replace(k, queue=wider)
+        elif status is Status.INPUT_FULL:
+            fresh_inputs = build.make_inputs(int(1.25 * s.clock.n[N_NEED]) + 64)
+            t, j, w, bucket = fresh_inputs
+            with_room = s.queue._replace(input_time=t, input_index=j, input_weight=w, input_bucket=bucket)
+            self.parts.replace(k, queue=with_room)
+        elif status is Status.SPIKES_FULL:
+            longer = build.make_fresh(2 * s.fresh.time.size + int(s.clock.n[N_CONTACTS]) + 64)
+            for name in Fresh._fields:
+                old = getattr(s.fresh, name)
+                getattr(longer, name)[: old.size] = old
+            self.parts.replace(k, fresh=longer)
         elif status is Status.CROSSING_FULL:
-            self._more_crossings()
+            self._more_crossings(k)
         else:
             raise SimulationError(f"the event loop stopped with status {status.name}")
 
-    def _more_crossings(self) -> None:
+    def _grow_shared(self, status: Status) -> None:
+        """Make room for the spikes of a window in the logs, or in the record."""
+        s = self.state
+        need = int(s.clock.n[N_NEED])
+        if status is Status.LOG_FULL:
+            room = 2 * max(s.log.time.shape[1], need)
+            fresh = build.make_log(s.neurons, room)
+            for name in Log._fields:
+                old = getattr(s.log, name)
+                getattr(fresh, name)[..., : old.shape[-1]] = old
+            self.parts.replace(0, log=fresh)
+            return
+        self.flush_spikes()
+        if need > s.record.time.size:
+            more = build.make_record(self.populations, 2 * need)
+            names = ("time", "population", "index")
+            self.parts.replace(0, record=s.record._replace(**{name: getattr(more, name) for name in names}))
+
+    def _more_crossings(self, k: int) -> None:
         """Double the heap of predicted events; where one found no room, build it anew from what the neurons note."""
-        q, n = self.state.queue, self.state.clock.n
-        double = {k: np.concatenate([getattr(q, k), np.zeros_like(getattr(q, k))])
-                  for k in ("crossing_time", "crossing_index", "crossing_u")}  # fmt: skip
-        self._replace(queue=q._replace(**double))
+        s = self.parts.states[k]
+        double = {name: np.concatenate([getattr(s.queue, name), np.zeros_like(getattr(s.queue, name))])
+                  for name in ("crossing_time", "crossing_index", "crossing_u")}  # fmt: skip
+        self.parts.replace(k, queue=s.queue._replace(**double))
+        s = self.parts.states[k]
+        n, q, table = s.clock.n, s.queue, int(self.parts.addresses[k])
         if not n[N_OVERFLOW]:
             return
         n[N_OVERFLOW] = n[N_CROSSING] = 0
-        predict_delta(address(self._table), 0, self.state.neurons.u.size, float(self.state.clock.time[T_NOW]))
-        k, q = int(n[N_CROSSING]), self.state.queue
-        parts = [(q.crossing_time[:k].copy(), q.crossing_index[:k].copy(), q.crossing_u[:k].copy())]
-        for p, cells in self.cells.items():
-            noted = np.flatnonzero(np.isfinite(cells.state[:, AT]))
-            index = (int(self.state.neurons.first[p]) + noted).astype(np.uint32)
+        for p in self.populations:
+            if p.index not in self.cells:
+                predict_delta(table, int(s.own.first[p.index]), int(s.own.last[p.index]), float(s.clock.time[T_NOW]))
+        m = int(n[N_CROSSING])
+        parts = [(q.crossing_time[:m].copy(), q.crossing_index[:m].copy(), q.crossing_u[:m].copy())]
+        for i, cells in self.cells.items():
+            begin = int(s.neurons.first[i])
+            mine = slice(int(s.own.first[i]) - begin, int(s.own.last[i]) - begin)
+            noted = mine.start + np.flatnonzero(np.isfinite(cells.state[mine, AT]))
+            index = (begin + noted).astype(np.uint32)
             parts.append((cells.state[noted, AT], index, np.zeros(noted.size)))
         time, index, key = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.lexsort((index, time))  # a sorted list is a heap
@@ -359,12 +401,16 @@ class Engine:
 
     def _new_epoch(self) -> None:
         """Move every stored time back by one epoch; exact, since an epoch is a whole number of windows."""
-        s, by = self.state, self.epoch_length
-        for held in TIMES:
-            getattr(getattr(s, held.group), held.field)[...] -= by
+        by = self.epoch_length
+        for k, s in enumerate(self.parts.states):
+            for held in TIMES:
+                if k == 0 or not held.shared:
+                    getattr(getattr(s, held.group), held.field)[...] -= by
+            s.clock.n[N_WINDOW] -= self.epoch_windows
+            s.clock.n[N_BLOCK] -= self.epoch_blocks
+            s.clock.n[N_EPOCH_BLOCK] += self.epoch_blocks
         for cells in self.cells.values():
             cells.move_epoch(by)
-        s.clock.n[N_WINDOW] -= self.epoch_windows
         self.flush_spikes()
         self._epoch += 1
 
@@ -374,9 +420,9 @@ class Engine:
         if not self._sources or until <= self._drive_until - began:
             return
         s = self.state
-        n, q = s.clock.n, s.queue
+        n, at_hand = s.clock.n, s.drives
         left = slice(int(n[N_DRIVE_AT]), int(n[N_DRIVE]))
-        times, who, index = [q.drive_time[left]], [q.drive_population[left]], [q.drive_index[left]]
+        times, who, index = [at_hand.time[left]], [at_hand.population[left]], [at_hand.index[left]]
         horizon = np.inf
         for i, (p, source) in enumerate(self._sources):
             while self._next_chunk[i] * source.period - began < until:
@@ -392,9 +438,7 @@ class Engine:
             horizon = min(horizon, self._next_chunk[i] * source.period)
         t, w, j = np.concatenate(times), np.concatenate(who), np.concatenate(index).astype(np.uint32)
         order = np.lexsort((j, w, t))
-        self._replace(
-            queue=q._replace(drive_time=t[order], drive_population=w[order], drive_index=j[order].astype(np.uint32))
-        )
+        self.parts.replace(0, drives=Drives(t[order], w[order], j[order].astype(np.uint32)))
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
         self._drive_until = horizon
 
@@ -435,71 +479,6 @@ class Engine:
                 return brought_up(h, column, float(self.state.clock.time[T_NOW]))
         return None
 
-    def potential(self, population: str, neurons: I8 | None = None) -> F8:
-        """Membrane potentials (mV) of a population, or of some of its neurons, now.
-
-        Reset while refractory, NaN where no neuron lives.
-        """
-        p = self.network.populations[population]
-        if not isinstance(p.model, NeuronModel):
-            raise BuildError(f"{population!r} is a drive and has no membrane")
-        s, which = self.state, np.arange(p.n) if neurons is None else neurons
-        if p.index in self.cells:
-            v = p.model.potentials(self.cells[p.index], float(s.clock.time[T_NOW]))[which]
-            return np.where(self.alive[p.index][which], v, np.nan)
-        here = int(s.neurons.first[p.index]) + which
-        u, kind = s.neurons.u[here], s.neurons.kind[here]
-        dt = s.clock.time[T_NOW] - s.clock.time[T_FRAME]
-        v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
-        v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
-        return np.where(self.alive[p.index][which], v, np.nan)
-
-    def silence(self, population: int, on: bool) -> None:
-        """Silence a population (or let it fire again, from reset)."""
-        s = self.state
-        if s.neurons.silenced[population] == int(on):
-            return
-        s.neurons.silenced[population] = int(on)
-        first = int(s.neurons.first[population])
-        if first < 0:
-            return
-        here = slice(first, first + int(s.neurons.size[population]))
-        if on:
-            s.neurons.u[here] = SENTINEL
-            return
-        n, q = s.clock.n, s.queue
-        pending = {*q.release_index[: n[N_RELEASE]].tolist(), *q.due_index[n[N_DUE_AT] : n[N_DUE]].tolist()}
-        free = np.array([j not in pending for j in range(here.start, here.stop)])
-        free &= self.alive[population]
-        if population in self.cells:
-            self._come_free(population, np.flatnonzero(free))
-        else:
-            kind = s.neurons.kind[here]
-            grow = np.exp((s.clock.time[T_NOW] - s.clock.time[T_FRAME]) * s.neurons.rate[kind])
-            s.neurons.u[here][free] = (s.neurons.reset[kind] * grow)[free]
-        self.predict(population, here.start, here.stop)
-
-    def _come_free(self, population: int, neurons: I8) -> None:
-        """Neurons of a model with rules stand at their reset potential now."""
-        cells = self.cells[population]
-        cells.u[neurons] = 0.0
-        for i in neurons.tolist():
-            cells.ask("reset", i, i + 1, float(self.state.clock.time[T_NOW]))
-
-    def predict(self, population: int, first: int, last: int) -> None:
-        """Note the coming crossings of neurons `first`..`last` of a population, set to new potentials from outside."""
-        s = self.state
-        if s.clock.time[T_BLOCK] == -np.inf:
-            return  # nothing ran yet: the first window looks at everybody
-        while s.clock.n[N_CROSSING] + (last - first) + s.neurons.u.size >= self.state.queue.crossing_time.size:
-            self._grow(Status.CROSSING_FULL)
-        now = float(s.clock.time[T_NOW])
-        if population in self.cells:
-            begin = int(s.neurons.first[population])
-            self.cells[population].ask("predict", first - begin, last - begin, now)
-        else:
-            predict_delta(address(self._table), first, last, now)
-
     def mark_births(self, projection: int, first_uid: int) -> None:
         """Spikes already in flight are not carried by synapses from `first_uid` on.
 
@@ -519,19 +498,7 @@ class Engine:
             for new, old in zip(fresh, (p.birth_time, p.birth_uid), strict=True):
                 new[:, : old.shape[1]] = old
             p = p._replace(birth_time=fresh[0], birth_uid=fresh[1])
-            self._replace(projections=p)
+            self.parts.replace(0, projections=p)
         p.birth_time[projection, : times.size] = times
         p.birth_uid[projection, : times.size] = uids
         p.birth_count[projection] = times.size
-
-    def set_background_rate(self, population: int, rate_hz: float) -> None:
-        """Give every background of every neuron of a population this rate from now on; 0 stops them.
-
-        The batches in hand are drawn anew.
-        """
-        g, s = self.state.background, self.state
-        rate = float(s.neurons.rate[0]) if s.clock.n[N_UNIFORM] else 0.0
-        for b in np.flatnonzero(s.neurons.population[g.first] == population).tolist():
-            g.rate[b] = rate_hz * g.size[b] / 1e3
-            g.clock[b] = s.clock.time[T_NOW]
-            bg.refill(address(self._table), b, rate, float(s.clock.time[T_FRAME]))

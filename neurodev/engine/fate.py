@@ -20,7 +20,6 @@ from neurodev.engine.loop.state import (
     N_DRIVE_AT,
     REFRACTORY,
     SENTINEL,
-    T_FRAME,
     T_NOW,
 )
 from neurodev.errors import InvariantError
@@ -48,7 +47,7 @@ def kill(engine: Engine, population: int, neurons: I8) -> None:
     for h in engine.hot:
         q, t = engine.projections[h.place], engine.tables[h.place]
         if q.source.index == population:
-            h.arrays.pre_trace.reshape(-1, t.n_lane, t.n_source)[:, :, dead] = 0.0
+            h.arrays.pre_trace.reshape(-1, t.parts * t.n_lane, t.n_source)[:, :, dead] = 0.0
         if q.target.index == population:
             h.arrays.post_trace[:, dead] = 0.0
     for own in engine.hot_populations:
@@ -57,21 +56,22 @@ def kill(engine: Engine, population: int, neurons: I8) -> None:
 
 
 def _forget_membranes(engine: Engine, population: int, dead: B1) -> None:
-    s = engine.state
-    n, q, first = s.clock.n, s.queue, int(s.neurons.first[population])
+    first = int(engine.state.neurons.first[population])
     if first < 0:
         return
-    s.neurons.u[first : first + dead.size][dead] = SENTINEL
-    gone = np.zeros(s.neurons.u.size, dtype=bool)
+    engine.state.neurons.u[first : first + dead.size][dead] = SENTINEL
+    gone = np.zeros(engine.state.neurons.u.size, dtype=bool)
     gone[first : first + dead.size] = dead
-    for listed in LISTS:
-        at, k = int(n[listed.at]) if listed.at >= 0 else 0, int(n[listed.count])
-        arrays = [getattr(q, name) for name in listed.arrays]
-        n[listed.count] = k = _keep(~gone[getattr(q, listed.index)[at:k]], at, *arrays)
-        if listed.heap:
-            order = np.lexsort((q.crossing_index[:k], q.crossing_time[:k]))  # a sorted list is a heap
-            for a in arrays:
-                a[:k] = a[:k][order]
+    for s in engine.parts.states:
+        n, q = s.clock.n, s.queue
+        for listed in LISTS:
+            at, k = int(n[listed.at]) if listed.at >= 0 else 0, int(n[listed.count])
+            arrays = [getattr(q, name) for name in listed.arrays]
+            n[listed.count] = k = _keep(~gone[getattr(q, listed.index)[at:k]], at, *arrays)
+            if listed.heap:
+                order = np.lexsort((q.crossing_index[:k], q.crossing_time[:k]))  # a sorted list is a heap
+                for a in arrays:
+                    a[:k] = a[:k][order]
     _forget_cells(engine, population, np.flatnonzero(dead))
 
 
@@ -83,24 +83,26 @@ def _forget_cells(engine: Engine, population: int, neurons: I8) -> None:
 
 def _forget_spikes(engine: Engine, population: int, dead: B1) -> None:
     """Spikes in the log, on the agenda of the open window, and still to come from a drive."""
-    s = engine.state
-    n, q, log, lanes = s.clock.n, s.queue, s.log, s.lanes
+    log, drives = engine.state.log, engine.state.drives
     k = int(log.count[population])
     wanted = ~dead[log.index[population, :k]]
     before = np.concatenate([[0], np.cumsum(~wanted)])
-    mine = lanes.population == population
-    lanes.cursor[mine] -= before[lanes.cursor[mine]]
     log.count[population] = _keep(wanted, 0, log.time[population], log.index[population])
-    at, k = int(n[N_AGENDA_AT]), int(n[N_AGENDA])
-    lane = q.lane[at:k].astype(np.int64)
-    n_source = s.projections.n_source[lanes.projection[lane]]
-    from_here = lanes.population[lane] == population
-    source = np.where(from_here, q.row[at:k] % np.maximum(n_source, 1), 0)
-    n[N_AGENDA] = _keep(~(from_here & dead[source]), at, q.time, q.row, q.lane)
+    for s in engine.parts.states:
+        n, q, lanes = s.clock.n, s.queue, s.lanes
+        mine = lanes.population == population
+        lanes.cursor[mine] -= before[lanes.cursor[mine]]
+        at, k = int(n[N_AGENDA_AT]), int(n[N_AGENDA])
+        lane = q.lane[at:k].astype(np.int64)
+        n_source = s.projections.n_source[lanes.projection[lane]]
+        from_here = lanes.population[lane] == population
+        source = np.where(from_here, q.row[at:k] % np.maximum(n_source, 1), 0)
+        n[N_AGENDA] = _keep(~(from_here & dead[source]), at, q.time, q.row, q.lane)
+    n = engine.state.clock.n
     at, k = int(n[N_DRIVE_AT]), int(n[N_DRIVE])
-    here = q.drive_population[at:k] == population
-    wanted = ~(here & dead[np.where(here, q.drive_index[at:k], 0)])
-    n[N_DRIVE] = _keep(wanted, at, q.drive_time, q.drive_population, q.drive_index)
+    here = drives.population[at:k] == population
+    wanted = ~(here & dead[np.where(here, drives.index[at:k], 0)])
+    n[N_DRIVE] = _keep(wanted, at, drives.time, drives.population, drives.index)
 
 
 def wake(engine: Engine, population: int, neurons: I8) -> None:
@@ -112,8 +114,7 @@ def wake(engine: Engine, population: int, neurons: I8) -> None:
     if s.neurons.silenced[population] == 1:
         return
     j = first + neurons
-    growth = np.exp((s.clock.time[T_NOW] - s.clock.time[T_FRAME]) * s.neurons.rate[s.neurons.kind[j]])
-    s.neurons.u[j] = engine.initial_u[j] * growth
+    engine.place(j, engine.initial_u[j])
     engine.predict(population, int(j.min()), int(j.max()) + 1)
 
 
@@ -125,20 +126,21 @@ def verify(engine: Engine) -> None:
     InvariantError
         Naming the population.
     """
-    s = engine.state
-    n, q = s.clock.n, s.queue
+    state = engine.state
     for p, alive in zip(engine.populations, engine.alive, strict=True):
         absent = ~alive
         if not absent.any():
             continue
-        found = absent[s.log.index[p.index, : int(s.log.count[p.index])]].any()
-        first = int(s.neurons.first[p.index])
+        found = absent[state.log.index[p.index, : int(state.log.count[p.index])]].any()
+        first = int(state.neurons.first[p.index])
         if first >= 0:
-            found |= bool(np.any(s.neurons.u[first : first + p.n][absent] > REFRACTORY))
+            found |= bool(np.any(state.neurons.u[first : first + p.n][absent] > REFRACTORY))
             j = np.flatnonzero(absent) + first
-            for listed in LISTS:
-                at = int(n[listed.at]) if listed.at >= 0 else 0
-                found |= bool(np.isin(getattr(q, listed.index)[at : int(n[listed.count])], j).any())
+            for s in engine.parts.states:
+                for listed in LISTS:
+                    at = int(s.clock.n[listed.at]) if listed.at >= 0 else 0
+                    who = getattr(s.queue, listed.index)[at : int(s.clock.n[listed.count])]
+                    found |= bool(np.isin(who, j).any())
             if p.index in engine.cells:
                 found |= bool(np.isfinite(engine.cells[p.index].state[absent, AT]).any())
         if found:

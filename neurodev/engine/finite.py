@@ -1,6 +1,7 @@
-"""One look a tick: what mechanisms write are numbers.
+"""One look a tick: what mechanisms write, and what neurons have become, are numbers.
 
-NaN and infinity spread from a column to sizes, weights and potentials, and there kill, or silence, whom they meet.
+NaN and infinity spread from a column to sizes, weights and potentials, and there kill, or silence, whom they meet: a
+neuron whose potential is no number never fires again, without a word.
 A sum tells of them at a fraction of a nanosecond a value; who made them is looked for only when there are some.
 """
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import SimulationError
 from neurodev.mechanisms.base import Mechanism, NeuronBlock
+from neurodev.neurons.model import Cells
 from neurodev.structure.table import Table
 
 
@@ -56,8 +58,42 @@ def check_columns(
         if bad.size:
             raise SimulationError(
                 f"{_who(column, mechanisms)} on {name!r}: {column} is {columns[column][bad[0]]:g} in {bad.size} of "
-                f"{slots.size} synapses, uid {int(table.uid[bad].min())} first, at {life:g} ms of life: a rule must "
+                f"{slots.size} synapses, uid {int(table.uid_of(bad).min())} first, at {life:g} ms of life: a rule must "
                 "give finite numbers; look at its parameters and at what it divides by"
+            )
+
+
+def check_neurons(block: NeuronBlock, model: object, u: NDArray[np.float64], cells: Cells | None, life: float) -> None:
+    """Refuse NaN in the membranes of a population's living neurons, and in the columns and places of their model.
+
+    Parameters
+    ----------
+    u : (n,) float64
+        Membranes as the loop keeps them.
+    cells : Cells or None
+        Of a model with rules.
+
+    Raises
+    ------
+    SimulationError
+        With model, population, column, the first neuron, and the time.
+    """
+    held = {"the potential": u}
+    if cells is not None:
+        held |= {f"the column {c.name}": cells.state[:, k] for k, c in enumerate(cells.columns) if c.fill == c.fill}
+        held |= {
+            f"{c.name} of a branch": cells.places[:, k] for k, c in enumerate(cells.place_columns) if c.fill == c.fill
+        }
+    for what, values in held.items():
+        if not _suspect(values):
+            continue
+        each = np.isnan(values).reshape(block.n, -1).any(axis=1)
+        bad = np.flatnonzero(each & block.alive)  # infinite: an event that is not coming, a neuron that is not free
+        if bad.size:
+            raise SimulationError(
+                f"{type(model).__name__} of {block.name!r}: {what} is NaN in {bad.size} of {block.n} neurons, neuron "
+                f"{bad[0]} first, at {life:g} ms of life: a neuron needs finite numbers; look at its parameters and "
+                "weights, and at what its rules divide by"
             )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurodev.arrays import F8, I8
 from neurodev.engine.loop.state import Hooks
 from neurodev.engine.network import Population, Projection
+from neurodev.engine.order import acting
 from neurodev.jit import address, address_of_hook, call_hook, kernel
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronBlock
 from neurodev.mechanisms.hook_record import HookArrays
@@ -83,11 +84,11 @@ def signal_blocks(populations: list[Population]) -> dict[str, NeuronBlock]:
 
 
 def find_hot_populations(populations: list[Population], blocks: dict[str, NeuronBlock]) -> list[HotInstance]:
-    """All mechanisms of populations with a hot hook, in order of declaration."""
+    """All mechanisms of populations with a hot hook, in the order in which they act."""
     found = []
     for p in populations:
         block = blocks[p.name]
-        for m in p.mechanisms:
+        for m in acting(p.mechanisms):
             hot = m.hot(frozenset(block.signals))
             if hot is not None:
                 arrays = HookArrays(f"{m.name} on {p.name!r}", hot, p.n, signals=[block[c] for c in hot.columns])
@@ -96,11 +97,11 @@ def find_hot_populations(populations: list[Population], blocks: dict[str, Neuron
 
 
 def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInstance]:
-    """All mechanisms of projections with hot hooks, in order of declaration."""
+    """All mechanisms of projections with hot hooks, in the order in which they act."""
     found = []
     for i, (q, table) in enumerate(zip(projections, tables, strict=True)):
         names = frozenset(table.column_names)
-        for m in q.mechanisms:
+        for m in acting(q.mechanisms):
             hot = m.hot(names)
             if hot is not None:
                 table.ensure_in_lists()

@@ -3,232 +3,37 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
+from neurodev.engine.members import (
+    CELL,
+    MOST,
+    PRECISIONS,
+    Population,
+    Projection,
+    Spines,
+    a_model,
+    a_place,
+    a_weight,
+    check_count,
+    one_given,
+)  # fmt: skip
 from neurodev.errors import BuildError, ParameterError, nearest, shown
-from neurodev.mechanisms.base import Mechanism, check_owners
-from neurodev.neurons.door import LARGEST
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
-from neurodev.params import check_memory, flag, number, one_of, param, whole
-from neurodev.registry import Spoken, spoken, word_of
-from neurodev.structure.delays import Delay, as_delay
-from neurodev.structure.places import Branches, Sheet, grid
+from neurodev.params import a_name, check_memory, flag, number, whole
+from neurodev.registry import spoken, word_of
+from neurodev.structure.delays import as_delay
+from neurodev.structure.places import Sheet, grid
 from neurodev.structure.weights import Weights
 from neurodev.structure.wiring import SYNAPSE, Wiring, as_wiring
 
 F8 = NDArray[np.float64]
-PRECISIONS: dict[str, type] = {"double": np.float64, "single": np.float32}
-COLUMNS = frozenset({"rate_hz", "size", "log_size", "branch", "place"})  # what a mechanism may read without an owner
-
-
-@dataclass(frozen=True)
-class Spines(metaclass=Spoken):
-    """The synapses of a projection sit on spines, and their weight is read off the spine's size.
-
-    ``weight = w0 * max(0, V - V_silent) / V0`` with ``V_silent = V0 exp(silent)``.
-
-    Parameters
-    ----------
-    weight : float, mV
-        w0, the weight scale at the reference volume.
-    volume : float, um3
-        V0, the reference volume.
-    silent : float
-        ln(V_silent / V0): spines up to this size transmit nothing.
-    """
-
-    weight: float = param(4.0, unit="mV", low=0.0, high=LARGEST, source="free: calibrated for the default study")
-    volume: float = param(0.05, unit="um3", above=0.0, source="free: calibrated for the default study")
-    silent: float = param(-1.6, unit="1", source="free: x_min of the default study")
-
-    def __post_init__(self) -> None:
-        params.check(self)
-
-
-_MOST = 2**62  # of what is counted
-_CELL = 250.0  # bytes that a cell takes at the very least, with what is queued for it
-
-
-def _check_count(n: object, what: str) -> int:
-    count = whole(n, f"n, the size of population {what!r},", 1, _MOST, cure="a population needs at least 1 cell")
-    check_memory(_CELL * count, f"population {what!r} of {count:g} cells", "make it smaller")
-    return count
-
-
-def _check_name(name: Any) -> str:
-    """A name that is a word: it becomes part of names in the run file, and is written and drawn."""
-    if not isinstance(name, str) or not name or not name.replace("_", "a").isalnum():
-        raise ParameterError(f"name must be a word of letters, digits and _, got {shown(name)}")
-    return str(name)
-
-
-def _check_numbers(value: Any, argument: str) -> Any:
-    """A number, or a list of numbers as an array of its own that nobody can write to."""
-    if not hasattr(value, "__len__") or isinstance(value, (str, bytes, dict)):
-        return number(value, argument)
-    try:
-        given = np.asarray(value)
-    except (TypeError, ValueError):
-        given = np.zeros((), dtype=object)
-    if given.ndim > 1 or (given.dtype.kind not in "iuf" and given.size) or not np.all(np.isfinite(given.astype(float))):
-        raise ParameterError(f"{argument} must be a finite number or a list of them, got {shown(value)}")
-    own = np.array(given, dtype=np.float64)
-    own.setflags(write=False)
-    return own if own.ndim else float(own)
-
-
-def _given(argument: str, here: Any, there: Any, rule: Wiring) -> Any:
-    """What `connect` was given, or what the wiring says of its synapses itself; not both."""
-    if here is not None and there is not None:
-        name = type(rule).__name__
-        raise ParameterError(f"{argument}= is given to connect and to {name}: leave out one of them, got {shown(here)}")
-    return there if here is None else here
-
-
-class _Part:
-    """What belongs to a network: it cannot be changed while the network runs."""
-
-    _home: Network | None = None
-    _cures: ClassVar[dict[str, str]] = {}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._home is not None and name != "_home":
-            cure = self._cures.get(name, "make it so before the Simulation")
-            self._home._open(f"{getattr(self, 'name', '')}.{name} = ...", cure)
-        object.__setattr__(self, name, value)
-
-
-@dataclass(eq=False)
-class Population(_Part):
-    """A population of neurons, or the cells of a drive.
-
-    Attributes
-    ----------
-    n : int
-        Places for neurons; the last `room` of them are unborn at the start.
-    room : int
-    positions : (n, 2) float64, um
-    """
-
-    name: str
-    model: NeuronModel | Drive
-    n: int
-    index: int
-    inhibitory: bool
-    positions: F8
-    mechanisms: tuple[Mechanism, ...] = ()
-    room: int = 0
-
-    _cures: ClassVar[dict[str, str]] = {
-        "n": "room= and Neurogenesis let neurons be born, nd.Lesion lets them die",
-        "model": "nd.SetRate changes a background, nd.Silence stops a population",
-        "mechanisms": "use it before, and turn it off and on with nd.Block",
-    }
-
-    @property
-    def is_drive(self) -> bool:
-        """Whether its spikes come from outside."""
-        return isinstance(self.model, Drive)
-
-    def use(self, *mechanisms: Mechanism) -> Population:
-        """Let neuron-level mechanisms (such as `Scaling`) act on this population."""
-        if self._home is not None:
-            self._home._open(f"{self.name}.use(...)", self._cures["mechanisms"])
-        for m in mechanisms:
-            _check_mechanism(m, "neuron", self.name)
-            if self.is_drive:
-                raise BuildError(f"{self.name!r} is a drive: {m.name} needs a population of neurons")
-        known = (*self.mechanisms, *mechanisms)
-        check_owners(f"population {self.name!r}", known, frozenset({"rate_hz"}))
-        self.mechanisms = known
-        return self
-
-
-def _check_mechanism(m: object, level: str, where: str) -> None:
-    if isinstance(m, type) and issubclass(m, Mechanism):
-        raise BuildError(f"{where!r} was given the class {m.__name__}; give an instance: {m.__name__}()")
-    if not isinstance(m, Mechanism):
-        raise BuildError(f"{where!r} can use mechanisms only, got {m!r}")
-    if m.level != level:
-        other = "a projection" if m.level == "synapse" else "a population"
-        raise BuildError(f"{m.name} is used on {other}, not on {where!r}")
-
-
-def _check_branch(branch: Any, q: Projection) -> None:
-    if branch is None:
-        return
-    if q.branches is None:
-        raise BuildError(
-            f"{q.target.name!r} has no dendrite, so branch= has no meaning: add it as nd.LIF(dendrite=nd.Branches(8))"
-        )
-    values = np.asarray(branch)
-    most = int(q.branches.per_neuron)
-    if values.dtype.kind not in "iu" or np.any(values < 0) or np.any(values >= most):
-        raise ParameterError(f"branch of {q.name!r} must be whole numbers in [0, {most}), got {branch!r}")
-
-
-@dataclass(eq=False)
-class Projection(_Part):
-    """All synapses from one population to another."""
-
-    name: str
-    source: Population
-    target: Population
-    wiring: Wiring
-    weight: Any
-    delay: Delay
-    spines: Spines | None
-    multapses: bool
-    branch: Any = None
-    mechanisms: tuple[Mechanism, ...] = ()
-    signed: bool = False
-    weight_precision: str = "double"
-
-    _cures: ClassVar[dict[str, str]] = {
-        "weight": "nd.AddSynapses(..., weight=...) and nd.RemoveSynapses change synapses, mechanisms their weights",
-        "wiring": "nd.AddSynapses and nd.RemoveSynapses change who is connected",
-        "delay": "nd.AddSynapses(..., delay=...) makes synapses of another of its delays",
-        "mechanisms": "use it before, and turn it off and on with nd.Block",
-    }
-
-    def mean_weight(self) -> float:
-        """Mean magnitude of the initial weights, mV (pA where the target has synaptic currents)."""
-        if self.spines is not None:
-            return self.spines.weight
-        return self.weight.mean() if isinstance(self.weight, Weights) else float(np.mean(self.weight))
-
-    @property
-    def branches(self) -> Branches | None:
-        """The dendrite of a target neuron; None where synapses have no place."""
-        return self.target.model.dendrite if isinstance(self.target.model, NeuronModel) else None
-
-    def use(self, *mechanisms: Mechanism) -> Projection:
-        """Let synapse-level mechanisms act on this projection, in this order."""
-        if self._home is not None:
-            self._home._open(f"{self.name}.use(...)", self._cures["mechanisms"])
-        for m in mechanisms:
-            _check_mechanism(m, "synapse", self.name)
-            if self.signed:
-                raise BuildError(
-                    f"projection {self.name!r} has weights of both signs, and {m.name} takes the sign from the source "
-                    "population: make two projections (nd.to_network does, with dale=True)"
-                )
-        known = (*self.mechanisms, *mechanisms)
-        names = [m.name for m in known]
-        for m in mechanisms:
-            if names.count(m.name) > 1:
-                raise BuildError(f"projection {self.name!r} uses {m.name} twice; one instance is enough")
-        if self.spines is None and any("log_size" in m.owns for m in mechanisms):
-            raise BuildError(f"projection {self.name!r} has no spines: connect it with spines=nd.Spines(weight=...)")
-        check_owners(f"projection {self.name!r}", known, COLUMNS)
-        self.mechanisms = known
-        return self
+__all__ = ["PRECISIONS", "Network", "Population", "Projection", "Spines"]
 
 
 class Network:
@@ -325,16 +130,12 @@ class Network:
             Places for neurons still to be born (`Neurogenesis`), at random on the sheet; they follow the `n` others.
         """
         self._open("net.add(...)", "room= and Neurogenesis let neurons be born while it runs")
-        if isinstance(model, type) or not isinstance(model, (NeuronModel, Drive)):
-            raise ParameterError(
-                "model must be nd.LIF(...), another neuron model, or a drive such as nd.Poisson(...), got "
-                f"{shown(model)}"
-            )
+        a_model(model, "model")
         inhibitory = flag(inhibitory, "inhibitory")
-        role = _check_name(name) if name is not None else self._role(model, inhibitory)
-        n = _check_count(n, role)
-        room = whole(room, f"room of {role!r}", 0, _MOST)
-        check_memory(_CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
+        role = a_name(name, word=True) if name is not None else self._role(model, inhibitory)
+        n = check_count(n, role)
+        room = whole(room, f"room of {role!r}", 0, MOST)
+        check_memory(CELL * (n + room), f"population {role!r} of {n + room:g} places", "lower room=")
         if role in self.populations or role in self.projections:
             kind = "population" if role in self.populations else "projection"
             raise BuildError(f"there is already a {kind} named {role!r}; give another name=")
@@ -342,10 +143,8 @@ class Network:
         if room:
             where = np.concatenate([where, self._places(model, room, role)])
             n += room
-        if isinstance(model, NeuronModel):
-            model.expand(n, role)
-        where.setflags(write=False)
         population = Population(role, model, n, len(self.populations), inhibitory, where, room=room)
+        population.positions.setflags(write=False)
         population._home = self
         self.populations[role] = population
         return population
@@ -359,12 +158,8 @@ class Network:
                 return np.array(own, dtype=float)
         if positions is None:
             return grid(n, self.sheet, jitter, draw)
-        try:
-            given = np.asarray(positions)
-            where = np.array(given, dtype=float) if given.dtype.kind in "iuf" else np.zeros(0)
-        except (TypeError, ValueError):
-            where = np.zeros(0)
-        if where.shape != (n, 2) or not np.all(np.isfinite(where)):
+        where = a_place(positions, f"positions of {role!r}")
+        if where.shape != (n, 2):
             raise ParameterError(
                 f"positions of {role!r} must be finite numbers of um with shape ({n}, 2), got {shown(positions)}"
             )
@@ -452,21 +247,19 @@ class Network:
         self._mine(target, "target")
         if target.is_drive:
             raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
-        multapses, signed = flag(multapses, "multapses"), flag(signed, "signed")
+        signed = flag(signed, "signed")
         rule = as_wiring(wiring).on(self.sheet, source.positions, target.positions)
-        weight = self._weight(source, _given("weight", weight, rule.weights(), rule), spines, signed)
-        delay = _given("delay", delay, rule.delays(), rule)
-        label = _check_name(name) if name is not None else f"{source.name}_{target.name}"
+        weight = a_weight(source, one_given("weight", weight, rule.weights(), rule), spines, signed)
+        delay = one_given("delay", delay, rule.delays(), rule)
+        label = a_name(name, word=True) if name is not None else f"{source.name}_{target.name}"
         if label in self.projections or label in self.populations:
             kind = "projection" if label in self.projections else "population"
             raise BuildError(f"there is already a {kind} named {label!r}; give another name=")
         self._check_synapses(label, float(rule.mean_inputs(source.n, target.n)) * target.n)
-        weight_precision = one_of(weight_precision, "weight_precision", PRECISIONS)
         projection = Projection(
             label, source, target, rule, weight, as_delay(1.0 if delay is None else delay), spines, multapses, branch,
             signed=signed, weight_precision=weight_precision,
         )  # fmt: skip
-        _check_branch(branch, projection)
         projection._home = self
         self.projections[label] = projection
         return projection
@@ -477,34 +270,6 @@ class Network:
         beside = f" beside {there:.3g} others" if there else ""
         what = f"projection {label!r} of {more:.3g} synapses{beside}"
         check_memory(SYNAPSE * (there + more), what, "connect fewer")
-
-    def _weight(self, source: Population, weight: Any, spines: Spines | None, signed: bool) -> Any:
-        """The weight that a projection is given, checked; None on spines."""
-        if (weight is None) == (spines is None):
-            raise ParameterError("give either weight= (mV) for static synapses or spines=nd.Spines(weight=...)")
-        if spines is not None:
-            if not isinstance(spines, Spines):
-                raise ParameterError(f"spines must be nd.Spines(weight=...), got {shown(spines)}")
-            if signed:
-                raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
-            return None
-        if isinstance(weight, Weights):
-            if signed:
-                raise ParameterError(
-                    f"signed=True is for numbers: {type(weight).__name__} gives magnitudes, got {shown(weight)}"
-                )
-            return weight
-        if isinstance(weight, type) and issubclass(weight, Weights):
-            raise ParameterError(f"weight was given the class {weight.__name__}; give an instance: {weight.__name__}()")
-        values = _check_numbers(weight, "weight")
-        if np.any(np.abs(values) > LARGEST):
-            raise ParameterError(f"weight must not be beyond {LARGEST:g} mV, got {shown(weight)}")
-        if np.any(values < 0) and not signed:
-            raise ParameterError(
-                f"weight must not be negative, got {shown(weight)}: the sign comes from the source population; "
-                f"make {source.name!r} inhibitory=True instead (or connect with signed=True)"
-            )
-        return values
 
     # ------------------------------------------------------------------ telling what it is
 

@@ -2,7 +2,8 @@
 
 Spike time runs without a cut; life time passes `acceleration` times faster.  Slow mechanisms act at ticks,
 absolute multiples of a period of life time.  Phases of a tick: signals, additions, integration, proposals (neurons
-first), one merged plan for each projection, weights refreshed, what follows from it, recording.
+first), one merged plan for each projection, weights refreshed, what follows from it, recording.  Within a phase the
+order is that of `engine.order`, whatever the order of declaration.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from neurodev.engine import build, fate
 from neurodev.engine.checks import check_clocks, check_given, check_reads, check_ticks, mechanisms_of, usual_weight
 from neurodev.engine.engine import Engine
-from neurodev.engine.finite import check_columns, check_signals
+from neurodev.engine.finite import check_columns, check_neurons, check_signals
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.order import acting, populations_in_order, projections_in_order
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
@@ -74,6 +76,8 @@ class Simulator:
     start : float, ms (spike)
     events_per_tick : int, optional
         Budget of synaptic events; a runaway stops with an error instead of taking for ever.
+    threads : int, optional
+        Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
     """
 
     network: Network
@@ -82,6 +86,7 @@ class Simulator:
     start: float = 0.0
     events_per_tick: int | None = None
     blocked: set[tuple[str, str]] = field(default_factory=set)
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -97,9 +102,11 @@ class Simulator:
                     "have none to begin with; connect it with one weight for all"
                 )
         self.tick_spike = self.tick / self.acceleration
+        self.populations = populations_in_order(self.network.populations.values())
+        self.projections = projections_in_order(self.network.projections.values())
         check_ticks(self.network, self.tick, self.acceleration)
         self.blocks = signal_blocks(list(self.network.populations.values()))
-        self.engine = Engine(self.network, self.start, blocks=self.blocks)
+        self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
         self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
         projections = self.network.projections.values()
@@ -138,16 +145,16 @@ class Simulator:
     def _prepare(self) -> None:
         self.integrated: dict[str, bool] = {}  # by projection: a mechanism moves the weights, sizes do not tell them
         self._unprepared = set(self.blocked)  # what is blocked from the start is as if it were never named
-        for p in self.network.populations.values():
+        for p in self.populations:
             for m in self._active(p.name, p.mechanisms):
                 m.prepare(self.neuron_views[p.name])
-        for q in self.network.projections.values():
+        for q in self.projections:
             self._decide(q)
             for m in self._active(q.name, q.mechanisms):
                 m.prepare(self.views[q.name])
             check_reads(q, self.views[q.name])
             self.refresh_weights(q)
-        for p in self.network.populations.values():
+        for p in self.populations:
             for m in p.mechanisms:
                 for name in m.wants():
                     if name not in self.blocks[p.name]:
@@ -186,7 +193,7 @@ class Simulator:
     # ------------------------------------------------------------------ a tick
 
     def _active(self, where: str, mechanisms: Sequence[Mechanism]) -> list[Mechanism]:
-        return [m for m in mechanisms if (where, m.name) not in self.blocked]
+        return acting([m for m in mechanisms if (where, m.name) not in self.blocked])
 
     def _prepared(self, where: str, m: Mechanism) -> bool:
         return (where, m.name) not in self._unprepared
@@ -220,10 +227,10 @@ class Simulator:
 
     def _phase(self, name: str) -> None:
         """One phase of all mechanisms, those of populations first."""
-        for p in self.network.populations.values():
+        for p in self.populations:
             for m in self._active(p.name, p.mechanisms):
                 asked(m, name, self.neuron_views[p.name])
-        for q in self.network.projections.values():
+        for q in self.projections:
             for m in self._active(q.name, q.mechanisms):
                 asked(m, name, self.views[q.name])
 
@@ -241,7 +248,7 @@ class Simulator:
         counts = self.unrecorded = self.take_counts()
         for name, k in counts.items():
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
-        projections = self.network.projections.values()
+        projections = self.projections
         for q in projections:
             self.tables[q.name].keep_slots(bool(q.mechanisms))  # listed once for all phases
         for name in ("signals", "add", "advance"):
@@ -271,10 +278,15 @@ class Simulator:
 
     def _check_finite(self, all_of_them: bool = True) -> None:
         """Before anybody dies or is born of it, and before it is recorded: what mechanisms wrote are numbers."""
-        projections = self.network.projections.values()
-        for p in self.network.populations.values():
+        projections = self.projections
+        for p in self.populations:
             beside = [m for q in projections if p in (q.source, q.target) for m in q.mechanisms]
             check_signals(self.blocks[p.name], (*p.mechanisms, *beside), self.clock.life)
+            if all_of_them and not p.is_drive:
+                e = self.engine
+                first = int(e.state.neurons.first[p.index])
+                u, cells = e.state.neurons.u[first : first + p.n], e.cells.get(p.index)
+                check_neurons(self.blocks[p.name], p.model, u, cells, self.clock.life)
         for q in projections:
             if q.mechanisms:
                 check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life, all_of_them)
@@ -316,7 +328,7 @@ class Simulator:
     def _decide_fates(self) -> dict[str, list[Plan]]:
         """Neurons die and are born; returns the synapses that go with them, by projection."""
         gone: dict[str, list[Plan]] = {}
-        for p in self.network.populations.values():
+        for p in self.populations:
             self.blocks[p.name].clear_absent()
             plans = [proposed(m, self.neuron_views[p.name], NeuronPlan) for m in self._active(p.name, p.mechanisms)]
             for name, plan in self._apply_neuron_plans(p, [x for x in plans if x is not None]):
@@ -338,7 +350,7 @@ class Simulator:
             log.append(self.n_tick, DEATH, merged.died, merged.cause, merged.value)
             if not self._ticking:
                 self.neuron_moments[p.name].note(merged.died, DEATH, life)
-            for q in self.network.projections.values():
+            for q in self.projections:
                 table, marks = self.tables[q.name], np.zeros(p.n, dtype=bool)
                 for cause in np.unique(merged.cause):
                     marks[:] = False
@@ -349,9 +361,9 @@ class Simulator:
         if merged.born.size:
             block.alive[merged.born], block.born[merged.born] = True, life
             fate.wake(self.engine, p.index, merged.born)
-            for m in p.mechanisms:
+            for m in acting(p.mechanisms):
                 if self._prepared(p.name, m):
-                    m.born(self.neuron_views[p.name], merged.born)
+                    asked(m, "born", self.neuron_views[p.name], merged.born)
             ages: F8 | float = np.nan
             if "synapses_from" in block:
                 ages = (block["synapses_from"][merged.born] - life) / day
@@ -375,7 +387,7 @@ class Simulator:
         InvariantError
             Naming the first thing that does not hold.
         """
-        for q in self.network.projections.values():
+        for q in self.projections:
             try:
                 verify(self.tables[q.name], self.blocks[q.source.name].alive, self.blocks[q.target.name].alive)
                 build.verify_branches(q, self.tables[q.name])
@@ -396,7 +408,7 @@ class Simulator:
         receive = view.target.ready("synapses_from", self.life)
         merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
         sizes = self._begin_newborns(q, merged) if merged.plan.source.size else np.zeros(0)
-        dead = table.uid[merged.plan.deaths]
+        dead = table.uid_of(merged.plan.deaths)
         done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
         if not self._ticking:  # an experimenter acts between ticks
             self.moments[q.name].note(dead, DEATH, self.life)
@@ -405,10 +417,10 @@ class Simulator:
             if "size" in table.column_names:
                 table.column("size")[done.slots] = sizes
             build.put_on_branches(self.network, q, table, done.slots)
-            for m in q.mechanisms:
+            for m in acting(q.mechanisms):
                 # a blocked mechanism still gives newborns their values in columns of its own
                 if self._prepared(q.name, m) and (m.owns or (q.name, m.name) not in self.blocked):
-                    m.born(view, done.slots)
+                    asked(m, "born", view, done.slots)
             if "log_size" in table.column_names and merged.weighed.any():
                 given = merged.weighed
                 table.column("log_size")[done.slots[given]] = np.log(sizes[given] / view.reference_volume)
@@ -466,10 +478,10 @@ class Simulator:
             )
 
 
-def asked(m: Mechanism, phase: str, view: Any) -> Any:
+def asked(m: Mechanism, phase: str, view: Any, *more: Any) -> Any:
     """What a mechanism answers in a phase of a tick; what it raises says whose it is and when."""
     try:
-        return getattr(m, phase)(view)
+        return getattr(m, phase)(view, *more)
     except Exception as e:
         e.add_note(f"in {m.name}.{phase} on {view.name!r}, tick {view.clock.tick}, {view.clock.life:g} ms of life")
         raise

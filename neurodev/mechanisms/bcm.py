@@ -278,7 +278,7 @@ def activity(view: SynapseView) -> F8:
     """
     name = _signal("activity", view)
     if name not in view.target:
-        raise BuildError(f"projection {view.name!r} has no summed activity: use BCM() before it")
+        raise BuildError(f"projection {view.name!r} has no summed activity: use BCM() there, and do not block it")
     return view.target[name]
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,14 +26,17 @@ from neurodev.mechanisms.neuron_fate import DEATH_PRESETS, Neurogenesis, NeuronD
 from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
-from neurodev.params import asks, finite, of_type, or_none
+from neurodev.params import asks, finite, number, of_type, or_none
+from neurodev.registry import Spoken
 from neurodev.units import day
 
+_TEXT = of_type(str, what="a text")
 Key = TypeVar("Key")
 Picked = TypeVar("Picked")
 
 
-class Band(NamedTuple):
+@dataclass(frozen=True)
+class Band(metaclass=Spoken):
     """A number that a preset must give."""
 
     name: str
@@ -41,9 +44,16 @@ class Band(NamedTuple):
     high: float
     source: str
 
+    def __post_init__(self) -> None:
+        _TEXT(self.name, "name")
+        low = number(self.low, "low")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", number(self.high, "high", low=low, infinite=True))
+        _TEXT(self.source, "source")
+
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(metaclass=Spoken):
     """Mechanisms with the provenance of their numbers.
 
     Attributes
@@ -62,6 +72,22 @@ class Preset:
     mechanisms: tuple[Mechanism, ...]
     sources: dict[str, str]
     bands: tuple[Band, ...] = ()
+
+    def __post_init__(self) -> None:
+        _TEXT(self.name, "name")
+        _TEXT(self.sentence, "sentence")
+        for name, kind in (("mechanisms", Mechanism), ("bands", Band)):
+            given = getattr(self, name)
+            if not isinstance(given, (tuple, list)) or not all(isinstance(x, kind) for x in given):
+                raise ParameterError(f"{name} must be a tuple of {kind.__name__}, got {shown(given)}")
+            object.__setattr__(self, name, tuple(given))
+        if not self.mechanisms:
+            raise ParameterError(f"mechanisms must be one or more, got {shown(self.mechanisms)}")
+        known, given = {m.name for m in self.mechanisms}, self.sources
+        if not isinstance(given, dict) or not all(isinstance(x, str) for pair in given.items() for x in pair):
+            raise ParameterError(f"sources must be texts by 'Mechanism.parameter', got {shown(given)}")
+        if left := [k for k in given if k.partition(".")[0] not in known]:
+            raise ParameterError(f"sources of {left[0]!r} are of no mechanism of the preset: {sorted(known)}")
 
     def __iter__(self) -> Iterator[Mechanism]:
         return iter(self.mechanisms)

@@ -399,13 +399,13 @@ class SpineSize(Mechanism):
 
 
 def _drives(names: list[str]) -> I8:
-    """Positions of the drive columns."""
-    return np.array([i for i, c in enumerate(names) if c.startswith(DRIVE)], dtype=np.int64)
+    """Positions of the drive columns, by name: their sum does not depend on the order of use."""
+    return np.array([names.index(c) for c in sorted(names) if c.startswith(DRIVE)], dtype=np.int64)
 
 
 def _steps(names: list[str]) -> list[int]:
-    """Positions of the step columns."""
-    return [i for i, c in enumerate(names) if c.startswith(STEP)]
+    """Positions of the step columns, by name."""
+    return [names.index(c) for c in sorted(names) if c.startswith(STEP)]
 
 
 # ---------------------------------------------------------------------- closed forms

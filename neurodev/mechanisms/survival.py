@@ -195,7 +195,8 @@ class Survival(Mechanism):
                 f"({view.clock.tick_life / day:g} d): raise epoch=, or use a shorter tick="
             )
         if self.of == "neuron":
-            activity(view)
+            if "bcm" not in view.table.column_names:  # who gathers it may be prepared later
+                raise BuildError(f"projection {view.name!r} has no summed activity: use BCM() beside Survival()")
             view.target.add(f"survival_{view.name}", self.start)
 
     def propose(self, view: SynapseView) -> Plan | None:

@@ -266,6 +266,7 @@ class TrophicFactor(Mechanism):
             life / day / n_step,
         )  # fmt: skip
         slots = view.slots()
+        slots = slots[np.argsort(t.uid[slots])]  # sums of a source do not depend on where its synapses lie
         level = np.bincount(t.pre(slots), t.column("receptor_bound")[slots], minlength=t.n_source)
         view.source["trophic_level"][:] += level
 

@@ -67,11 +67,11 @@ def add_from_outside(m: int, i: Int, weight: float, t: float) -> float:
 
 
 @rule
-def rebase_channels(m: int, n_channel: int, t: float) -> None:
-    """Move the channels from the frame to `t`; the loop then scales u, as it does for all neurons."""
+def rebase_channels(m: int, first: Int, last: Int, n_channel: int, t: float) -> None:
+    """Move the channels of neurons first..last from the frame to `t`; the loop then scales u, as of all neurons."""
     cells, classes, kinds, u = cells_of(m), classes_of(m), kinds_of(m), membranes_of(m)
     dt = t - frame(m)
-    for i in range(cells.shape[0]):
+    for i in range(first, last):
         c = classes[kinds[i]]
         for k in range(n_channel):
             if c[ANCHORED + k] == 1.0:

@@ -27,6 +27,7 @@ from neurodev.neurons.rules import (
     EVERYBODY,
     LISTED,
     NONE,
+    REFRACTORY,
     block_end,
     cells_of,
     classes_of,
@@ -42,13 +43,14 @@ from neurodev.neurons.rules import (
 )
 
 N_CHANNEL = 2  # excitation and inhibition
+MARGIN = N_CHANNEL + 1  # column: mV that further input may add before the end of the block without a crossing
 
 
 @kernel
 def predict_one(m: int, i: Int, t: float) -> None:
     """Note the crossing of neuron `i` if there is one between `t` and the end of the block."""
     cell = cells_of(m)[i]
-    cell[AT] = NONE
+    cell[AT], cell[MARGIN] = NONE, 0.0
     if not is_free(m, i):
         return
     u, c = membranes_of(m)[i], classes_of(m)[kinds_of(m)[i]]
@@ -57,7 +59,9 @@ def predict_one(m: int, i: Int, t: float) -> None:
     i1, i2 = cell[1] * np.exp(-l1 * dt), cell[2] * np.exp(-l2 * dt)
     p1, p2 = place(c[ANCHORED], l1 - r, dt), place(c[ANCHORED + 1], l2 - r, dt)
     x = np.exp(-r * dt) * (u + cell[1] * p1 + cell[2] * p2)
-    if max(x, x * np.exp(-r * left)) + left * (max(i1, 0.0) + max(i2, 0.0)) < c[THRESHOLD]:
+    bound = max(x, x * np.exp(-r * left)) + left * (max(i1, 0.0) + max(i2, 0.0))
+    if bound < c[THRESHOLD]:
+        cell[MARGIN] = c[THRESHOLD] - bound
         return
     after = first_crossing(x, i1, i2, r, l1, l2, c[THRESHOLD], left)
     if after >= 0.0:
@@ -86,10 +90,11 @@ def predict(m: int, first: int, last: int, unused: int, x: float, t: float) -> i
             threshold = c[THRESHOLD]
         cell = cells[i]
         v = membrane * u[i] + p1 * cell[1] + p2 * cell[2]
-        if max(v, v * keep) + max(d1 * cell[1], 0.0) + max(d2 * cell[2], 0.0) >= threshold:
+        bound = max(v, v * keep) + max(d1 * cell[1], 0.0) + max(d2 * cell[2], 0.0)
+        if bound >= threshold:
             predict_one(m, i, t)
         else:
-            cell[AT] = NONE
+            cell[AT], cell[MARGIN] = NONE, threshold - bound if is_free(m, i) else 0.0
     return 0
 
 
@@ -136,9 +141,10 @@ def deliver(m: int, q: Int, first: int, last: int, emitted: float, t: float) -> 
             continue
         b_other = cell[other + 1]
         v = membrane * (v + b * here) + there * b_other
-        if max(v, v * keep) + max(fade * b, 0.0) + max(fade_other * b_other, 0.0) < threshold:
+        bound = max(v, v * keep) + max(fade * b, 0.0) + max(fade_other * b_other, 0.0)
+        if bound < threshold:
             if at != LISTED:
-                cell[AT] = NONE
+                cell[AT], cell[MARGIN] = NONE, threshold - bound if v > REFRACTORY else 0.0
         elif at != LISTED:
             cell[AT] = LISTED
             listed[found] = np.uint32(i)
@@ -152,8 +158,16 @@ def deliver(m: int, q: Int, first: int, last: int, emitted: float, t: float) -> 
 def kick(m: int, i: Int, b: int, c: int, weight: float, t: float) -> int:
     """One input of `weight` (pA), as background gives it: its sign chooses the channel."""
     change = add_from_outside(m, i, weight, t)
-    if change > 0.0 or cells_of(m)[i, AT] < NONE:
-        predict_one(m, i, t)
+    cell = cells_of(m)[i]
+    if cell[AT] == NONE:
+        if change < 0.0:
+            return 0
+        # the input adds no more to the potential than its current over the rest of the block
+        most = weight * classes_of(m)[kinds_of(m)[i], INVERSE] * (block_end(m) - t)
+        if cell[MARGIN] > most:
+            cell[MARGIN] -= most
+            return 0
+    predict_one(m, i, t)
     return 0
 
 
@@ -171,7 +185,7 @@ def reset(m: int, i: Int, b: int, c: int, x: float, t: float) -> int:
 
 
 @model_rule
-def rebase(m: int, a: int, b: int, c: int, x: float, t: float) -> int:
+def rebase(m: int, first: int, last: int, c: int, x: float, t: float) -> int:
     """Move the frame."""
-    rebase_channels(m, N_CHANNEL, t)
+    rebase_channels(m, first, last, N_CHANNEL, t)
     return 0

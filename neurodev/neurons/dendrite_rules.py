@@ -57,7 +57,6 @@ END, SIZE = 2, 3  # columns of `places`, after the constants of E and I
 BILINEAR, TWO_LAYER, PLATEAU = 1, 2, 3
 KIND = N_VALUE  # columns of the table of classes, after those of all currents: which dendrite, and its numbers
 NUMBERS = KIND + 1
-N_BRANCHED = NUMBERS + WIDTH
 
 
 @rule
@@ -235,12 +234,12 @@ def reset(m: int, i: Int, b: int, c: int, x: float, t: float) -> int:
 
 
 @model_rule
-def rebase(m: int, a: int, b: int, c: int, x: float, t: float) -> int:
+def rebase(m: int, first: int, last: int, c: int, x: float, t: float) -> int:
     """Move the frame: the channels of somata, and the constants of branches."""
     classes, kinds, places, per_neuron = classes_of(m), kinds_of(m), places_of(m), model_of(m).per_neuron
-    rebase_channels(m, N_CHANNEL, t)
+    rebase_channels(m, first, last, N_CHANNEL, t)
     dt = t - frame(m)
-    for i in range(model_of(m).n):
+    for i in range(first, last):
         v = classes[kinds[i]]
         for k in range(i * per_neuron, (i + 1) * per_neuron):
             places[k, E] *= np.exp(-v[RATES + E] * dt)

@@ -43,7 +43,7 @@ class LIF(NeuronModel):
     tau : float or (n,) array, ms
         Membrane time constant; ``inf`` means no leak.
     threshold, reset, rest : float or (n,) array, mV
-        Spike when V >= threshold; V after a spike; V without input.
+        Spike when V >= threshold (``inf``: the cell never fires, potential only); V after a spike; V without input.
     refractory : float or (n,) array, ms
         Absolute refractory period; 0 switches it off.
     drive : float or (n,) array, mV
@@ -66,7 +66,7 @@ class LIF(NeuronModel):
     )
 
     tau: Any = param(20.0, unit="ms", clock="spike", above=0.0, high=float("inf"), array=True, source="Brunel 2000")
-    threshold: Any = param(20.0, unit="mV", array=True, source="Brunel 2000")
+    threshold: Any = param(20.0, unit="mV", high=float("inf"), array=True, source="Brunel 2000")
     reset: Any = param(0.0, unit="mV", array=True, source="free: chosen for the default study")
     rest: Any = param(0.0, unit="mV", array=True, source="convention")
     refractory: Any = param(2.0, unit="ms", clock="spike", low=0.0, array=True, source="Brunel 2000")
@@ -139,10 +139,10 @@ class LIF(NeuronModel):
         )  # fmt: skip
 
     def columns(self) -> tuple[Column, ...]:
-        """The constant of each channel, and the next end of a plateau."""
+        """The constant of each channel; the next end of a plateau, or what may be added without a crossing."""
         n_channel = dendrite_rules.N_CHANNEL if self.branched else current_rules.N_CHANNEL
         constants = tuple(Column(f"b_{k}") for k in range(n_channel))
-        return (*constants, Column("ends", np.inf, True)) if self.branched else constants
+        return (*constants, Column("ends", np.inf, True)) if self.branched else (*constants, Column("margin"))
 
     def place_columns(self) -> tuple[Column, ...]:
         """The constants of excitation and inhibition of a branch, and the end and the size of its plateau."""
@@ -234,7 +234,11 @@ class LIF(NeuronModel):
     def outlook(self, n: int, name: str, inputs: Sequence[Input]) -> list[str]:
         """Its mean drive and the rate that follows from it alone."""
         mu, sigma = self.mean_drive(n, name, inputs)
-        c = {k: float(np.mean(v)) for k, v in self.expand(n, name).items()}
+        values = self.expand(n, name)
+        fires = np.isfinite(values["threshold"])
+        if not fires.any():
+            return [f"mean drive {mu:.3g} mV, noise {sigma:.2g} mV: never fires (threshold inf)"]
+        c = {k: float(np.mean(v[fires])) for k, v in values.items()}
         gap = c["threshold"] - c["rest"]
         guess = siegert_hz(mu, sigma, c["tau"], gap, c["reset"] - c["rest"], c["refractory"])
         about = "silent" if guess < 1e-3 else f"about {guess:.2g} Hz"

@@ -119,7 +119,7 @@ class Cells:
             self._first[:, 1 + names.index(word)] = start
         self.state = self._first.copy()
         self.places = self._filled(n * self.per_neuron, self.place_columns, now)
-        self.scratch = np.zeros(max(door.count(model.n_scratch(), "n_scratch"), 1))
+        self.n_scratch = door.count(model.n_scratch(), "n_scratch")
         self.record = np.zeros(0, dtype=np.int64)
         self.u: F8 = np.zeros(n)
         self.clock: F8 = np.zeros(3)

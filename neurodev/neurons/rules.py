@@ -14,7 +14,7 @@ predict  first neuron  past end                              notes the next even
 event    neuron                                              what was noted for `t` happens; 1: it is a spike, 0:
                                                              it is not, and `predict` follows
 reset    neuron                                              puts the neuron at its reset potential
-rebase                                                       moves the frame of the membranes to `t`
+rebase   first neuron  past end                              moves the frame of these membranes to `t`
 absorb   neuron        inputs       times     weight         all inputs of a window that ends at `t`, at once;
                                                              1: it might cross, and nothing was changed
 =======  ============  ===========  ========  =============  ================================================

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neurodev.metrics import maps
 from neurodev.plot import fields
+from neurodev.plot.door import developed
 from neurodev.plot.style import (
     INK,
     POPULATIONS,
@@ -53,11 +54,13 @@ def _course(run: RunLike, name: str) -> tuple[NDArray[Any], F8]:
     return windows.mean(axis=1) * run.tick_days / run.tick_spike, 1e3 * run.counts(name) / np.diff(windows, axis=1)
 
 
+@developed
 def has_rates(run: RunLike) -> bool:
     """Whether a rate can be told of any population: spikes were counted."""
     return any(run.counts(p["name"]).shape[0] for p in run.network["populations"])
 
 
+@developed
 def has_trains(run: RunLike) -> bool:
     """Whether whole stretches were recorded spike by spike."""
     return _stretch(run, 0.0) is not None
@@ -70,6 +73,7 @@ def _mean(values: F8) -> F8:
     return np.where(n > 0, np.where(living, values, 0.0).sum(axis=1) / np.maximum(n, 1), np.nan)
 
 
+@developed
 def rates(ax: Any, run: RunLike) -> None:
     """Mean rate of each population over its living cells, against the target of homeostasis and half and twice of it.
 
@@ -119,6 +123,7 @@ def _stretch(run: RunLike, day: float) -> tuple[float, float] | None:
     return float(start), float(stop)
 
 
+@developed
 def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
     """The spikes of one recorded stretch near a day of life, population by population.
 
@@ -167,6 +172,7 @@ def train(ax: Any, run: RunLike, day: float, most: int = 4000) -> None:
     ax.tick_params(axis="y", length=0)
 
 
+@developed
 def activity_figure(run: RunLike) -> Figure:
     """Rates above; below, where trains were recorded, those of the first and (if it is another) the last day."""
     first, last = _stretch(run, 0.0), _stretch(run, run.days)

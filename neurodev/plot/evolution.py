@@ -12,8 +12,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from neurodev.errors import ParameterError
 from neurodev.metrics import sizes, turnover
+from neurodev.params import takes
 from neurodev.plot import activity, fields
+from neurodev.plot.door import developed, drawn
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
 from neurodev.plot.style import (
     COHORTS,
@@ -34,6 +37,7 @@ from neurodev.plot.style import (
 from neurodev.structure.duration import lasting
 from neurodev.structure.log import DEATH
 from neurodev.structure.run_like import RunLike
+from neurodev.structure.selection import indices
 
 __all__ = [
     "causes", "death_rates", "death_rates_by_age", "density", "field", "field_radii", "map_figure", "neurons_to_show",
@@ -49,6 +53,7 @@ def _days(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
 
 
+@developed
 def noun(run: RunLike, projection: Any = None) -> str:
     """What a synapse of a projection is called: a spine where it sits on one."""
     return "spine" if run.projection(projection)["spines"] else "synapse"
@@ -60,6 +65,7 @@ def _living(run: RunLike, projection: Any = None) -> str:
     return "living " if run.neurons.batch(target).neuron.size else ""
 
 
+@developed
 def rose_and_fell(run: RunLike, projection: Any = None) -> bool:
     """Whether the number went up to a peak and came down again by itself, by more than 5 % each way.
 
@@ -83,6 +89,7 @@ def rose_and_fell(run: RunLike, projection: Any = None) -> bool:
     return bool(n[peak] > 1.05 * (n[-1] + lost))
 
 
+@developed
 def density(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Spines per neuron over life time, with the peak, beside a control."""
     clock, what = clock_of(run), noun(run, projection)
@@ -120,6 +127,7 @@ def density(ax: Any, run: RunLike, control: RunLike | None = None, projection: A
 Bars = list[tuple[str, str, F8]]
 
 
+@drawn()
 def bars(ax: Any, up: Bars, down: Bars) -> None:
     """Stacked bars, one for each unit of time from 0: (label, colour, height) upwards and downwards, highest first."""
     last = max([1, *(height.size for _, _, height in up + down)])
@@ -144,6 +152,7 @@ def _stamped(run: RunLike, log: Any) -> F8:
     return np.asarray(run.log.days(log) + 1e-6 * run.tick_days * by_hand)
 
 
+@developed
 def causes(ax: Any, run: RunLike, projection: Any = None) -> None:
     """Births upwards, deaths by cause downwards, per neuron and day (or what is shorter, as `clock_of` says)."""
     q, clock = run.projection(projection), clock_of(run)
@@ -192,6 +201,7 @@ def _raster_rows(
     return lines, colours, groups, max(row - 5, 1)
 
 
+@drawn()
 def raster(
     ax: Any, run: RunLike, neurons: int = 3, most: int = 150, chosen: Any = None, projection: Any = None,
     words: tuple[str, str] = ("spine", "neuron"),
@@ -209,7 +219,12 @@ def raster(
     words : (str, str)
         What a line and a group of them are called.
     """
-    clock, chosen = clock_of(run), _central(run, neurons, projection) if chosen is None else chosen
+    clock, q = clock_of(run), run.projection(projection)
+    n = int(run.population(q["target"])["n"])
+    if chosen is None and run.is_training:
+        raise ParameterError("chosen must list units of a run of training, got None: plot.training.raster picks them")
+    picked = _central(run, neurons, projection) if chosen is None else chosen
+    chosen = indices(picked, n, "chosen", of=f"cells of {q['target']!r}", some=True)
     lines, colours, groups, rows = _raster_rows(run, chosen, most, projection, clock.days)
     height = ax.get_window_extent().height / ax.figure.dpi * 72  # points, before the layout is final
     ax.add_collection(LineCollection(lines, colors=colours, linewidths=float(np.clip(0.72 * height / rows, 0.5, 3.0))))
@@ -259,6 +274,7 @@ def _spread(ages: Any, apart: float) -> list[float]:
     return kept
 
 
+@drawn()
 def survival(
     ax: Any, run: RunLike, parts: int = 3, standing: bool = False, projection: Any = None
 ) -> None:  # fmt: skip
@@ -311,6 +327,7 @@ def survival(
     plain(ax, title, clock.age, "share alive", text)
 
 
+@developed
 def death_rates_by_age(ax: Any, run: RunLike, projection: Any = None) -> None:
     """Deaths per spine and day against age, newborns only; of one projection, or of all together."""
     s = run.spines
@@ -332,6 +349,7 @@ def death_rates_by_age(ax: Any, run: RunLike, projection: Any = None) -> None:
     plain(ax, "Death rate by age", "age (days)", "deaths per spine and day", note)
 
 
+@developed
 def death_rates(ax: Any, run: RunLike, width: float = 3.0, projection: Any = None) -> None:
     """Deaths per spine and day in windows of life time."""
     name = run.projection(projection)["name"]
@@ -367,6 +385,7 @@ def _log_volumes(run: RunLike, day: float, projection: Any = None) -> Any:
     return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(q["spines"]["volume"])
 
 
+@developed
 def sized(run: RunLike, projection: Any = None) -> bool:
     """Whether the spines of a projection have sizes, and some live at the end."""
     q = run.projection(projection)
@@ -382,6 +401,7 @@ def _bins(low: float, high: float, n: int, edge: float | None) -> F8:
     return at + step * np.arange(-np.ceil(max(at - low, 0.0) / step), np.ceil((high - at) / step) + 1)
 
 
+@developed
 def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Sizes on the first and the last day on a log axis, with the log-normal fit and the central decade."""
     early, late = fields.nearest_day(run, 1.0), fields.nearest_day(run, run.days)
@@ -437,6 +457,7 @@ def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, pro
     plain(ax, title, *axis, f"{100 * share:.0f} % lie in the central decade (shaded)")
 
 
+@developed
 def run_overview(run: RunLike, control: RunLike | None = None) -> Figure:
     """Everything about the structure of a run in one figure.
 
@@ -473,15 +494,18 @@ def run_overview(run: RunLike, control: RunLike | None = None) -> Figure:
     return fig
 
 
+@developed
 def overview(run: RunLike, control: RunLike | None = None) -> Figure:
     """The same as `run_overview`."""
     return run_overview(run, control)
 
 
+@drawn()
 def single(
     draw: Any, run: RunLike, *args: Any, size: tuple[float, float] = (9.0, 3.4), **words: Any
 ) -> Figure:  # fmt: skip
     """One of the panels above as a figure of its own."""
+    takes("draw", draw, "ax", "run", *map(str, args), **words)
     fig = new_figure(*size)
     draw(fig.add_subplot(), run, *args, **words)
     return fig

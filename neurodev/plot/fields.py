@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
+from neurodev.errors import ParameterError
 from neurodev.metrics import maps
+from neurodev.params import finite, or_none
+from neurodev.plot.door import a_developed_run, developed, drawn
 from neurodev.plot.style import (
     BLUE,
     COLOURS,
@@ -27,6 +30,7 @@ from neurodev.plot.style import (
 )
 from neurodev.structure.duration import lasting
 from neurodev.structure.run_like import RunLike
+from neurodev.structure.selection import one
 
 F8 = NDArray[np.float64]
 CENTRE = ORANGE
@@ -40,6 +44,7 @@ def _is_local(wiring: dict[str, Any]) -> bool:
     return wiring.get("kind") in _LOCAL or isinstance(inner := wiring.get("wiring"), dict) and _is_local(inner)
 
 
+@developed
 def mapped(run: RunLike) -> list[str]:
     """The projections on spines that can have a map: wired by distance, or driven by what depends on place.
 
@@ -50,6 +55,7 @@ def mapped(run: RunLike) -> list[str]:
     return [q["name"] for q in found if _is_local(q.get("wiring", {})) or drives.get(q["source"]) in _PLACED]
 
 
+@developed
 def placed(run: RunLike) -> bool:
     """Whether it matters to anything in a network where its cells stand."""
     network = run.network
@@ -57,11 +63,17 @@ def placed(run: RunLike) -> bool:
     return bool(drives & set(_PLACED)) or any(_is_local(q.get("wiring", {})) for q in network["projections"])
 
 
+@developed
 def nearest_day(run: RunLike, wanted: float) -> float:
     """Day of the snapshot nearest to the one wanted."""
+    if not run.snapshot_days:
+        raise ParameterError(
+            f"wanted: no day is near, for {run.path} holds no picture of its synapses yet, got {wanted}"
+        )
     return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
 
 
+@drawn()
 def named(day: float, end: float = 1.0) -> str:
     """A day, or what has passed where the run does not last one."""
     if end < 1.0 - 1e-6:
@@ -69,6 +81,7 @@ def named(day: float, end: float = 1.0) -> str:
     return f"day {day:.1f}".removesuffix(".0")
 
 
+@developed
 def neurons_to_show(run: RunLike, n: int = 3, projection: Any = None) -> list[int]:
     """Neurons spread over the centre of the sheet."""
     target = run.positions(run.projection(projection)["target"])
@@ -85,6 +98,7 @@ def neurons_to_show(run: RunLike, n: int = 3, projection: Any = None) -> list[in
 def _inputs(run: RunLike, day: float, neuron: int, projection: Any = None) -> tuple[F8, F8, F8]:
     """Positions of all sources, the weight of each onto a neuron on a day, and the position of the neuron."""
     q = run.projection(projection)
+    neuron = one(neuron, int(run.population(q["target"])["n"]), "neuron", of=f"cells of {q['target']!r}")
     state, source = run.snapshot(q["name"], day), run.positions(q["source"])
     mine = state["post"] == neuron
     weight = np.zeros(source.shape[0])
@@ -92,6 +106,7 @@ def _inputs(run: RunLike, day: float, neuron: int, projection: Any = None) -> tu
     return source, weight, run.positions(q["target"])[neuron]
 
 
+@developed
 def field(
     ax: Any, run: RunLike, day: float, neuron: int, title: str = "", largest: float | None = None,
     reach: float | None = None, projection: Any = None,
@@ -159,6 +174,7 @@ def _conditions(run: RunLike, control: RunLike | None) -> list[tuple[RunLike, fl
     return rows
 
 
+@developed
 def small_fields(
     figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5, projection: Any = None
 ) -> None:  # fmt: skip
@@ -181,6 +197,7 @@ def small_fields(
     figure.supxlabel(how, fontsize=8.2, color=SOFT)
 
 
+@developed
 def field_radii(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Mean receptive field radius over life, beside its packing floor."""
     text, unit = "", clock_of(run)
@@ -201,6 +218,7 @@ def field_radii(ax: Any, run: RunLike, control: RunLike | None = None, projectio
     plain(ax, "Field radius over life", unit.axis, "rms radius (um)", text)
 
 
+@developed
 def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None, projection: Any = None) -> None:
     """Field radii of the central neurons: first day, last day, control, with the packing floor of the last."""
     q = run.projection(projection)
@@ -229,6 +247,7 @@ def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None, proj
     plain(ax, "Field radii of the central neurons", "rms radius (um)", "neurons")
 
 
+@drawn(run=a_developed_run, day=or_none(finite("days", low=0.0)))
 def topography(ax: Any, run: RunLike, day: float | None = None, projection: Any = None) -> None:
     """A line from every neuron to the centroid of its inputs: short lines are a good map."""
     q = run.projection(projection)
@@ -251,6 +270,7 @@ def topography(ax: Any, run: RunLike, day: float | None = None, projection: Any 
     plain(ax, f"From neuron (dot) to field, {named(when, run.days)}", "x (um)", "y (um)", text)
 
 
+@developed
 def draw_map(
     figure: Any, run: RunLike, control: RunLike | None = None, neurons: int = 5, small: bool = False,
     projection: Any = None,
@@ -271,6 +291,7 @@ def draw_map(
     topography(axes[2], run, projection=projection)
 
 
+@developed
 def map_figure(run: RunLike, control: RunLike | None = None, projection: Any = None) -> Figure:
     """Receptive fields on the first day, the last day, and in the control; radii, packing floor and topography."""
     rows = len(_conditions(run, control))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from neurodev.plot.door import drawn
 from neurodev.plot.style import (
     COLOURS,
     INK,
@@ -123,6 +124,7 @@ def _terms(ax: Any, spine: SpineLike) -> None:
     _legend_above(ax)
 
 
+@drawn()
 def synapse_figure(synapse: SynapseLike) -> Figure:
     """Weight of a trained synapse over epochs, from birth to death.
 
@@ -173,6 +175,7 @@ def synapse_figure(synapse: SynapseLike) -> Figure:
     return fig
 
 
+@drawn()
 def spine_figure(spine: SpineLike, threshold: float | None = None) -> Figure:
     """Size over the life of a spine above, the terms that moved its set-point below.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from neurodev.plot.door import developed
 from neurodev.plot.style import (
     COLOURS,
     INK,
@@ -25,11 +26,13 @@ from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.run_like import RunLike
 
 
+@developed
 def changing(run: RunLike) -> list[str]:
     """Names of the populations of which neurons were born or died."""
     return [p["name"] for p in run.network["populations"] if run.neurons.batch(p["name"]).neuron.size]
 
 
+@developed
 def alive(ax: Any, run: RunLike) -> None:
     """Number of living neurons of each population in which it changes."""
     names, clock = changing(run), clock_of(run)
@@ -48,6 +51,7 @@ def alive(ax: Any, run: RunLike) -> None:
     plain(ax, "Living neurons", clock.axis, "neurons", "; ".join(words[:4]))
 
 
+@developed
 def fates(ax: Any, run: RunLike) -> None:
     """Neurons born (up) and dead by cause (down) on each day, all populations together."""
     clock = clock_of(run)
@@ -79,6 +83,7 @@ def fates(ax: Any, run: RunLike) -> None:
     plain(ax, "Neurons born (up) and dead (down)", clock.axis, f"neurons per {clock.one}", text)
 
 
+@developed
 def lives_figure(run: RunLike) -> Figure:
     """Living neurons, and births and deaths by cause, side by side."""
     fig = new_figure(10.5, 3.4)

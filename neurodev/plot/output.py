@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.plot.door import drawn
 from neurodev.writing import absolute, unfit
 
 _DATABASE = b"SQLite format 3\0"  # how run files begin
 _OURS = (b"<!doctype html", b"\x89PNG\r\n\x1a\n")  # ... and pages and pictures, which may be written anew
 
 
+@drawn()
 def checked(to: Any, replace: bool = False) -> Path:
     """The path of a page or picture, looked at before anything is drawn.
 
@@ -33,7 +35,7 @@ def checked(to: Any, replace: bool = False) -> Path:
     except OSError as e:  # a name that is too long
         raise ParameterError(f"cannot write to {str(to)!r}: {e.strerror or e}; name another file") from None
     if why:
-        raise ParameterError(f"cannot write: {why}")
+        raise ParameterError(f"cannot write to {str(to)!r}: {why}")
     if there:
         with path.open("rb") as file:
             begin = file.read(len(_DATABASE))
@@ -46,6 +48,7 @@ def checked(to: Any, replace: bool = False) -> Path:
     return path
 
 
+@drawn()
 def write(to: Any, data: bytes, replace: bool = False) -> Path:
     """Write a file beside its place and move it there when it is whole; `replace` as for `checked`.
 

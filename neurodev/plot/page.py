@@ -12,6 +12,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from neurodev.plot import output
+from neurodev.plot.door import drawn
 from neurodev.plot.style import COLOURS, png
 from neurodev.structure.run_like import RunLike
 
@@ -37,12 +38,14 @@ border-left:3px solid var(--ink);border-radius:0 4px 4px 0}
 """.replace("CONTROL", COLOURS["control"])
 
 
+@drawn()
 def image(figure: Figure, alt: str) -> str:
     """A figure as an element of a page, with words for those who cannot see it."""
     data = base64.b64encode(png(figure)).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
 
 
+@drawn()
 def provenance(run: RunLike) -> str:
     """What was approximate, what is in the file, and the network, as a section."""
     said = run.file.item("approximations", []) or []
@@ -54,6 +57,7 @@ def provenance(run: RunLike) -> str:
     return text + html.escape(json.dumps(run.network, indent=1, default=str)) + "</pre></details>"
 
 
+@drawn()
 def name_of(run: RunLike) -> str:
     """The name that the study of a run gives itself; the name of its file without one.  Not yet escaped."""
     try:
@@ -64,6 +68,7 @@ def name_of(run: RunLike) -> str:
     return str(named or run.path.name)
 
 
+@drawn()
 def write_page(to: str | Path, name: str, lead: str, sections: Iterable[tuple[str, str, str]]) -> Path:
     """Write a page: a lead of markup, then sections.
 

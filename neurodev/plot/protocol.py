@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurodev.errors import ParameterError
+from neurodev.plot.door import drawn
 from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, POPULATIONS, ROSE, SOFT, legend, new_figure, plain
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 HUES = (BLUE, ORANGE, *POPULATIONS[2:], ROSE, AMBER, INK)
 
 
+@drawn()
 def figure(protocol: Any) -> Figure:
     """All panels of a protocol side by side.
 
@@ -41,6 +44,7 @@ def figure(protocol: Any) -> Figure:
     return fig
 
 
+@drawn()
 def draw_panel(ax: Any, panel: Any) -> None:
     """One panel: points, lines and squares, with the largest deviation in the corner of the title."""
     tested = [c for c in panel.curves if not np.isnan(c.error)]
@@ -75,6 +79,7 @@ def draw_panel(ax: Any, panel: Any) -> None:
     legend(ax)
 
 
+@drawn()
 def clear_legend(ax: Any) -> None:
     """Where the best place for the legend still lies on data, make room above them."""
     box = ax.get_legend() and ax.get_legend().get_window_extent()
@@ -87,8 +92,11 @@ def clear_legend(ax: Any) -> None:
         ax.get_legend().set_loc("upper right")
 
 
+@drawn()
 def draw_bands(ax: Any, panel: Any) -> None:
     """Numbers against their bands, one a row: the shaded part is what is accepted."""
+    if not panel.bands:
+        raise ParameterError(f"panel {panel.title!r} has no bands: draw_panel draws it")
     plain(ax, panel.title, panel.x_label, "")
     ax.axvspan(-1.0, 1.0, color="#E7EAEE", zorder=0)
     n = len(panel.curves)

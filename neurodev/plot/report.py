@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.errors import ParameterError
 from neurodev.moved import names_of
 from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
+from neurodev.plot.door import comparable, developed, drawn
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import interventions, new_figure, svg
 from neurodev.structure.duration import lasting, moment
@@ -55,12 +55,14 @@ def _when(day: float, end: float) -> str:
     return f"on day {day:.0f}" if end >= 1.0 else f"after {lasting(day)}"
 
 
+@developed
 def structured(run: RunLike) -> list[str]:
     """The projections on spines, and those without of which synapses were born or died."""
     every = [q["name"] for q in run.network["projections"]]
     return [name for name in every if name in run.plastic or run.log.batch(name).uid.size]
 
 
+@developed
 def sentence(run: RunLike, control: RunLike | None = None) -> str:
     """What became of the structure of a run, in a sentence or two for each projection, beside a control.
 
@@ -219,23 +221,7 @@ def _lead(run: RunLike, control: RunLike | None) -> str:
     return f"<p class=lead>{html.escape(' '.join(said))}</p>"
 
 
-def _comparable(run: RunLike, control: RunLike) -> None:
-    """Refuse a control that has nothing in common with a run.
-
-    Raises
-    ------
-    ParameterError
-    """
-    if run.is_training or control.is_training:
-        one = run if run.is_training else control
-        raise ParameterError(f"a control is for runs of development, and {one.path} is one of training: leave it out")
-    theirs = {q["name"] for q in control.network["projections"]}
-    if missing := [q["name"] for q in run.network["projections"] if q["name"] not in theirs]:
-        raise ParameterError(
-            f"{control.path} is no control of {run.path}: it has no projection {missing[0]!r}, but {sorted(theirs)}"
-        )
-
-
+@drawn()
 def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 
@@ -262,7 +248,7 @@ def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Pat
     """
     output.checked(path)  # before anything is drawn
     if control is not None:
-        _comparable(run, control)
+        comparable(run, control, run.network["projections"])
     if run.is_training:
         return training_report.write(run, path)
     seed = html.escape(str(run.provenance.get("seed", "?")))

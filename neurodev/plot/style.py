@@ -10,10 +10,13 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from neurodev.plot.door import drawn
+from neurodev.registry import spoken
 from neurodev.structure.cause import Causes
 from neurodev.structure.duration import Deed, deeds, unit_of
 from neurodev.structure.run_like import RunLike
@@ -50,11 +53,13 @@ def _life(days: float, one: str) -> Clock:
 DAYS = _life(1.0, "day")
 
 
+@drawn()
 def life_clock(days: float) -> Clock:
     """Days, or what is shorter for a run that does not last a day."""
     return _life(*unit_of(days)) if days > 0 else DAYS
 
 
+@drawn()
 def clock_of(run: RunLike) -> Clock:
     """Epochs for a run of training; days for all others, or what is shorter for one that does not last a day."""
     if not run.is_training:
@@ -62,11 +67,13 @@ def clock_of(run: RunLike) -> Clock:
     return Clock(run.training.epoch_days, "epoch", "epochs", "epoch", "age (epochs)")
 
 
+@drawn()
 def interventions(run: RunLike) -> list[Deed]:
     """What the experimenter did, and when."""
     return deeds(run.file.item("interventions", []) or [], run.tick_spike, run.tick_days)
 
 
+@drawn()
 def mark_interventions(ax: Any, run: RunLike) -> None:
     """A dashed line where the experimenter acted, with the number that the page lists it under."""
     if run.is_training:
@@ -75,6 +82,7 @@ def mark_interventions(ax: Any, run: RunLike) -> None:
     mark_moments(ax, [deed.day / unit for deed in interventions(run)])
 
 
+@drawn()
 def mark_moments(ax: Any, moments: Sequence[float]) -> None:
     """A dashed line at each moment that lies within an axis, with its number, from 1."""
     low, high = ax.get_xlim()
@@ -90,6 +98,7 @@ def mark_moments(ax: Any, moments: Sequence[float]) -> None:
     ax.set_xlim(low, high)
 
 
+@drawn()
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, inches, laid out so that nothing overlaps; no global state is touched."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
@@ -98,16 +107,19 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+@drawn()
 def colour(cause: str, causes: Causes | None = None) -> str:
     """The colour of a cause of death, as a run (or, without one, the package) declares it."""
     return COLOURS[cause] if cause in COLOURS else (causes or Causes())[cause].colour
 
 
+@drawn()
 def word(cause: str) -> str:
     """A cause as it is written in a legend."""
     return cause.replace("_", " ")
 
 
+@drawn()
 def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
     """Title at the left (with a softer note behind it), labels with units, two thin axes; returns the axes."""
     width = ax.get_window_extent().width / ax.figure.dpi * 72  # points, before the layout is final
@@ -132,6 +144,8 @@ def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
     return ax
 
 
+@partial(spoken, makes=True)
+@drawn()
 def legend(ax: Any, **options: Any) -> Any:
     """A legend without a frame, if there is anything to explain; where data pass below it, they are faint."""
     if not ax.get_legend_handles_labels()[0]:
@@ -152,16 +166,19 @@ def legend(ax: Any, **options: Any) -> Any:
     return box
 
 
+@drawn()
 def beside(ax: Any) -> Any:
     """A legend at the right of a panel: within, there may be no room that no data take."""
     return legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
+@drawn()
 def empty(ax: Any, text: str, height: float = 0.5) -> None:
     """Say why a panel shows nothing, in its middle or at another height of it."""
     ax.text(0.5, height, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color=SOFT, wrap=True)
 
 
+@drawn()
 def png(figure: Figure, dpi: int = 120) -> bytes:
     """The figure as PNG bytes."""
     buffer = io.BytesIO()
@@ -169,6 +186,7 @@ def png(figure: Figure, dpi: int = 120) -> bytes:
     return buffer.getvalue()
 
 
+@drawn()
 def svg(figure: Figure) -> str:
     """The figure as an SVG element for a page, text kept as text."""
     from matplotlib import rc_context

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neurodev.metrics import sizes, turnover
 from neurodev.plot import evolution
+from neurodev.plot.door import trained
 from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, colour, empty, legend, new_figure, plain, word
 from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.run_like import RunLike
@@ -44,6 +45,7 @@ def _shade(k: int) -> str:
     return POPULATIONS[k % len(POPULATIONS)]
 
 
+@trained
 def accuracy(ax: Any, run: RunLike) -> None:
     """Share of samples classified rightly in each epoch."""
     e, test = _epochs(run), 100 * run.series("test_accuracy")
@@ -56,6 +58,7 @@ def accuracy(ax: Any, run: RunLike) -> None:
     plain(ax, "Accuracy", "epoch", "right (%)", f"test: {test[-1]:.2f} % at the end, {test.max():.2f} % at best")
 
 
+@trained
 def loss(ax: Any, run: RunLike) -> None:
     """Loss in each epoch."""
     e = _epochs(run)
@@ -67,6 +70,7 @@ def loss(ax: Any, run: RunLike) -> None:
     plain(ax, "Loss", "epoch", str(run.training.settings["loss"]))
 
 
+@trained
 def densities(ax: Any, run: RunLike) -> None:
     """Density of each weight tensor, and of all together, from the start."""
     t = run.training
@@ -81,6 +85,7 @@ def densities(ax: Any, run: RunLike) -> None:
     plain(ax, "Density", "epoch", "synapses per pair", f"{total:,} synapses at the end")
 
 
+@trained
 def exchanges(ax: Any, run: RunLike) -> None:
     """Births (upwards) and deaths (downwards) of all tensors by cause in each epoch."""
     log = run.log.all
@@ -108,6 +113,7 @@ def exchanges(ax: Any, run: RunLike) -> None:
     plain(ax, "Births (up) and deaths (down)", "epoch", "synapses per epoch", f"{born:,} born, {died:,} died")
 
 
+@trained
 def busiest(run: RunLike) -> tuple[str, NDArray[np.int64]]:
     """The weight tensor with most births and deaths, and three of its units: at the quartiles of what they saw."""
     name = max(run.training.tensors, key=lambda n: run.log.batch(n).uid.size)
@@ -117,6 +123,7 @@ def busiest(run: RunLike) -> tuple[str, NDArray[np.int64]]:
     return name, np.unique(order[[n // 4, n // 2, (3 * n) // 4]])
 
 
+@trained
 def raster(ax: Any, run: RunLike, most: int = 150) -> None:
     """One line for each synapse of a few units of the tensor with most exchanges, coloured by the cause of death."""
     name, units = busiest(run)
@@ -125,6 +132,7 @@ def raster(ax: Any, run: RunLike, most: int = 150) -> None:
     evolution.raster(ax, run, most=most, chosen=units, projection=name, words=("synapse", word_of))
 
 
+@trained
 def survival(ax: Any, run: RunLike) -> None:
     """Kaplan-Meier curves of those there from the start and of newborns, by when they were born."""
     evolution.survival(ax, run, standing=True)
@@ -142,6 +150,7 @@ def _weights(run: RunLike, label: str) -> F8:
     return np.concatenate(parts).astype(float)
 
 
+@trained
 def weights(ax: Any, run: RunLike) -> None:
     """Weights of all living synapses, at the start and at the end."""
     seen = [(epoch, _weights(run, label)) for epoch, label in _pictures(run)]
@@ -160,6 +169,7 @@ def weights(ax: Any, run: RunLike) -> None:
     plain(ax, "Weights", "weight", "share per unit", "the outermost 0.1 % are cut")
 
 
+@trained
 def size_distribution(ax: Any, run: RunLike) -> None:
     """Sizes, |weight|, of all living synapses on a log axis, at the start and at the end."""
     seen = []
@@ -188,6 +198,7 @@ def size_distribution(ax: Any, run: RunLike) -> None:
     plain(ax, "Sizes", "|weight|", "share per decade", note)
 
 
+@trained
 def rates(ax: Any, run: RunLike) -> None:
     """Spikes per neuron and step of each layer, while training."""
     found = run.training.layers("rate")
@@ -201,6 +212,7 @@ def rates(ax: Any, run: RunLike) -> None:
     plain(ax, "Spike rates", "epoch", "spikes per neuron and step")
 
 
+@trained
 def operations(ax: Any, run: RunLike) -> None:
     """Synaptic operations of each epoch beside those of a dense network with the same spikes."""
     e, done, dense = _epochs(run), run.series("operations"), run.series("dense_operations")
@@ -215,6 +227,7 @@ def operations(ax: Any, run: RunLike) -> None:
     plain(ax, "Synaptic operations", "epoch", "per epoch, forward", f"{100 * share:.3g} % of dense in the last epoch")
 
 
+@trained
 def training_overview(run: RunLike) -> Figure:
     """Everything about a run of training in one figure.
 

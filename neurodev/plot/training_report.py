@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from neurodev.plot import evolution, life, training
+from neurodev.plot import evolution, life, output, training
+from neurodev.plot.door import trained
 from neurodev.plot.page import image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
 from neurodev.structure.run_like import RunLike
@@ -70,6 +71,7 @@ def _table(run: RunLike) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
+@trained
 def write(run: RunLike, path: str | Path) -> Path:
     """Write the report of a run of training as one HTML page that needs nothing else.
 
@@ -87,6 +89,7 @@ def write(run: RunLike, path: str | Path) -> Path:
     -------
     Path
     """
+    output.checked(path)  # before anything is drawn
     t, name = run.training, name_of(run)
     seed = html.escape(str(run.provenance.get("seed", "?")))
     epochs = f"{t.n_epoch} epoch{'s' * (t.n_epoch != 1)}"

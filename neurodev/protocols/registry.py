@@ -7,12 +7,36 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from neurodev import rng
 from neurodev.errors import ParameterError, nearest, shown
+from neurodev.params import counted, finite, measured, takes
 from neurodev.protocols.result import Protocol
+from neurodev.registry import misfit
 
 Maker = Callable[..., Protocol]
 
 _PROTOCOLS: dict[type, Maker] = {}
+
+
+def _measured(value: Any, name: str) -> Any:
+    """Data beside a curve: two lists of one length."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ParameterError(f"{name} must be two lists of numbers, x and y, got {shown(value)}")
+    x, y = (measured()(a, name) for a in value)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ParameterError(f"{name} must be two lists of one length, got shapes {x.shape} and {y.shape}")
+    return x, y
+
+
+_COUNT = counted(1, 10_000_000)
+# what options of protocols may be; one's own protocol looks at what is not named here
+_OPTIONS: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("n", "n_target", "room", "ticks", "repeats", "most", "minutes", "n_branch"), _COUNT),
+    "seed": lambda value, name: rng.check_seed(value), "data": _measured,
+    "duration": finite("ms", above=0.0, high=1e9), "seconds": finite(above=0.0, high=1e6),
+}  # fmt: skip
 
 
 def protocol(*kinds: type) -> Callable[[Maker], Maker]:
@@ -21,6 +45,7 @@ def protocol(*kinds: type) -> Callable[[Maker], Maker]:
         _a_class(kind, "kinds")
 
     def register(make: Maker) -> Maker:
+        takes("make", make, "mechanism")
         for k in kinds:
             _PROTOCOLS[k] = make
         return make
@@ -82,4 +107,7 @@ def isolate(mechanism: Any, **options: Any) -> Protocol:
             f"there is no protocol for {word!r}{nearest(word, known)}, got mechanism={shown(mechanism)}; write one "
             f"with @neurodev.protocols.protocol({word}), or take one of {known}"
         )
-    return make(one, **options)
+    if said := misfit(make, (one,), options):
+        raise ParameterError(said)
+    asked = {name: _OPTIONS[name](value, name) if name in _OPTIONS else value for name, value in options.items()}
+    return make(one, **asked)

@@ -9,14 +9,51 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8
+from neurodev.errors import ParameterError, shown
+from neurodev.params import flag, numbers
+from neurodev.registry import Spoken
 
 
-def _array(values: ArrayLike | None) -> F8:
-    return np.zeros(0) if values is None else np.atleast_1d(np.asarray(values, dtype=np.float64))
+def _array(values: ArrayLike | None, argument: str) -> F8:
+    """Numbers (n,), NaN among them; none for None."""
+    if values is None:
+        return np.zeros(0)
+    found = np.atleast_1d(np.asarray(numbers(values, argument), dtype=np.float64))
+    if found.ndim != 1:
+        raise ParameterError(f"{argument} must be a list of numbers, got an array of shape {found.shape}")
+    return found
+
+
+def _as_many(values: ArrayLike, argument: str, n: int) -> F8:
+    """One number for all of `n`, or one for each."""
+    found = _array(values, argument)
+    if found.size not in (1, n):
+        raise ParameterError(f"{argument} needs one number, or one for each of {n} points, got {found.size}")
+    return np.broadcast_to(found, n).copy()
+
+
+def _several(values: Any, argument: str, least: int, most: int) -> list[F8]:
+    """A tuple of lists of numbers."""
+    if not isinstance(values, (tuple, list)) or not least <= len(values) <= most:
+        many = f"{least}" if least == most else f"{least} or {most}"
+        raise ParameterError(f"{argument} must be a tuple of {many} lists of numbers, got {shown(values)}")
+    return [_array(a, argument) for a in values]
+
+
+def _texts(thing: Any, *names: str) -> None:
+    for name in names:
+        if not isinstance(getattr(thing, name), str):
+            raise ParameterError(f"{name} must be a text, got {shown(getattr(thing, name))}")
+
+
+def _list_of(thing: Any, name: str, kind: type) -> None:
+    given = getattr(thing, name)
+    if not isinstance(given, (list, tuple)) or not all(isinstance(x, kind) for x in given):
+        raise ParameterError(f"{name} must be a list of {kind.__name__}, got {shown(given)}")
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(metaclass=Spoken):
     """One curve of a mechanism and its theory.
 
     Attributes
@@ -45,6 +82,18 @@ class Curve:
     data_y: F8
     data_error: F8
 
+    def __post_init__(self) -> None:
+        _texts(self, "label")
+        for name in ("x", "y", "theory", "accepted", "theory_x", "theory_y", "data_x", "data_y", "data_error"):
+            object.__setattr__(self, name, _array(getattr(self, name), name))
+        for first, *others in (("x", "y", "theory", "accepted"), ("theory_x", "theory_y"), ("data_x", "data_y")):
+            for name in others:
+                n, size = getattr(self, first).size, getattr(self, name).size
+                if size != n:
+                    raise ParameterError(f"{name} needs one number for each of the {n} of {first}, got {size}")
+        if self.data_error.size not in (0, self.data_x.size):
+            raise ParameterError(f"data_error needs {self.data_x.size} numbers or none, got {self.data_error.size}")
+
     @property
     def error(self) -> float:
         """Largest deviation from the closed form, in the unit of y; NaN without one."""
@@ -61,7 +110,7 @@ class Curve:
 
 
 @dataclass
-class Panel:
+class Panel(metaclass=Spoken):
     """Curves that share two axes; with `bands`, single numbers in half-widths from the middle of their bands.
 
     With `x_names`, x counts words from 0 instead of measuring something.
@@ -75,6 +124,13 @@ class Panel:
     log_y: bool = False
     bands: bool = False
     x_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _texts(self, "title", "x_label", "y_label")
+        _list_of(self, "curves", Curve)
+        _list_of(self, "x_names", str)
+        for name in ("log_x", "log_y", "bands"):
+            setattr(self, name, flag(getattr(self, name), name))
 
     def add(
         self, label: str, x: ArrayLike, y: ArrayLike, theory: ArrayLike | None = None, accepted: ArrayLike = 1e-9, *,
@@ -96,18 +152,18 @@ class Panel:
         data : tuple of (k,) array_like, optional
             A measurement: x, y and (optionally) its error.
         """
-        xs, ys = _array(x), _array(y)
-        th = np.full(ys.size, np.nan) if theory is None else np.broadcast_to(_array(theory), ys.shape).copy()
-        tx, ty = (xs, th) if fine is None else (_array(fine[0]), _array(fine[1]))
-        d = data or ()
-        given = [_array(a) for a in d] + [np.zeros(0)] * (3 - len(d))
-        limit = np.broadcast_to(_array(accepted), ys.shape).copy()
+        xs, ys = _array(x, "x"), _array(y, "y")
+        th = np.full(ys.size, np.nan) if theory is None else _as_many(theory, "theory", ys.size)
+        tx, ty = (xs, th) if fine is None else _several(fine, "fine", 2, 2)
+        d = [] if data is None else _several(data, "data", 2, 3)
+        given = d + [np.zeros(0)] * (3 - len(d))
+        limit = _as_many(accepted, "accepted", ys.size)
         self.curves.append(Curve(label, xs, ys, th, limit, tx, ty, *given))
         return self
 
 
 @dataclass
-class Protocol:
+class Protocol(metaclass=Spoken):
     """A mechanism, run alone.
 
     Attributes
@@ -125,6 +181,10 @@ class Protocol:
     question: str
     panels: list[Panel]
     source: str = ""
+
+    def __post_init__(self) -> None:
+        _texts(self, "question", "source")
+        _list_of(self, "panels", Panel)
 
     @property
     def name(self) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
+import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +17,54 @@ from neurodev.record.head import APPLICATION_ID, head_of
 from neurodev.writing import unfit
 
 _WITH = ("", "-wal", "-journal")  # what belongs to a database; -shm is made anew
+
+
+_TAKING = 10.0  # s: names are taken in a hundredth of that; who waits longer waits for somebody else's lock
+_held = threading.local()  # the folders in which this thread takes a name
+
+
+@contextmanager
+def taking(path: Path) -> Iterator[None]:
+    """One program at a time takes or gives back a name in a folder; where folders cannot be locked, all go on.
+
+    The lock is on the folder itself, so that nothing is left in it, and it ends with the program that holds it.
+    """
+    folder = path.resolve().parent
+    mine: set[Path] = _held.__dict__.setdefault("folders", set())
+    if folder in mine:
+        yield
+        return
+    lock = _lock(folder)
+    mine.add(folder)
+    try:
+        yield
+    finally:
+        mine.discard(folder)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """A lock on a folder, which ends when it is closed; None where there is none to be had."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    end = time.monotonic() + _TAKING
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            time.sleep(0.005)
+        except OSError:
+            break
+    os.close(lock)
+    return None
 
 
 def check_new(path: Path, overwrite: bool) -> None:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import NeurodevError, RunFileError, shown
 from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION
-from neurodev.record.place import Place, fold
+from neurodev.record.place import Place, fold, taking
 from neurodev.record.proof import NUMBERS, PIECE, Tally, hash_of, proof_of, squeeze
 from neurodev.record.reader import Reader
 from neurodev.structure.log import LogBatch, encode
@@ -106,32 +106,9 @@ class RunFile(Reader):
         """
         path = absolute(path)
         place = Place(path)
-        place.take(overwrite)
-        run = uuid4().hex
-        try:
-            # from one thread to another is no matter: whoever drives the run writes it, one at a time
-            db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
-            try:
-                db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version={VERSION}")
-                # in the file itself before there is a -wal, so that both can be told to belong together
-                db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-                db.execute("INSERT INTO identity VALUES (?)", (run,))
-                db.execute("INSERT INTO tally VALUES (0, 0, 0, ?)", (Tally().proof(run, 0),))
-                db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=NORMAL")
-                # the write lock is held from here to the seal: nobody else can write, and `create` sees that we do
-                db.execute("BEGIN IMMEDIATE")
-            except BaseException:
-                db.close()
-                raise
-        except sqlite3.Error as e:
-            if not {"exists", "locked"} & set(str(e).split()):  # then another process was faster
-                place.restore()
-            raise RunFileError(f"{str(path)!r} cannot be written ({e}): choose another to=") from e
-        except BaseException:
-            place.restore()
-            raise
+        with taking(place.path):
+            place.take(overwrite)
+            db, run = _begun(place, path)
         file = cls(path, db, place)
         file._run_id, file._version = run, VERSION
         if provenance is not None:
@@ -400,11 +377,42 @@ class RunFile(Reader):
         """Give up a file that has just been created: it goes, and an older run that made way for it comes back."""
         if self._closed:
             return
-        if self._db is not None:
-            self._db.close()
-        self._let_go()
-        if self._place is not None:
-            self._place.restore()
+        with taking(self.path):
+            if self._db is not None:
+                self._db.close()
+            self._let_go()
+            if self._place is not None:
+                self._place.restore()
+
+
+def _begun(place: Place, path: Path) -> tuple[sqlite3.Connection, str]:
+    """A new database in its place, which nobody else can write to any more, and the name of its run."""
+    run = uuid4().hex
+    try:
+        # from one thread to another is no matter: whoever drives the run writes it, one at a time
+        db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={VERSION}")
+            # in the file itself before there is a -wal, so that both can be told to belong together
+            db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+            db.execute("INSERT INTO identity VALUES (?)", (run,))
+            db.execute("INSERT INTO tally VALUES (0, 0, 0, ?)", (Tally().proof(run, 0),))
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            # the write lock is held from here to the seal: nobody else can write, and `create` sees that we do
+            db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as e:
+        if not {"exists", "locked"} & set(str(e).split()):  # then another process was faster
+            place.restore()
+        raise RunFileError(f"{str(path)!r} cannot be written ({e}): choose another to=") from e
+    except BaseException:
+        place.restore()
+        raise
+    return db, run
 
 
 def _good(old: RunFile, look: Callable[[bytes], Any] | None) -> tuple[int, bytes, dict[str, int]]:
@@ -433,12 +441,21 @@ def _leave(db: sqlite3.Connection, place: Place | None, process: int) -> None:
     """A writer that nobody closed: what was flushed stays, in one file; a run that never began gives way."""
     if os.getpid() != process:
         return
+    if place is None or not place.waiting:
+        _close(db)
+        return
+    with taking(place.path):
+        if _close(db):
+            place.restore()
+
+
+def _close(db: sqlite3.Connection) -> bool:
+    """Close what is open; whether it was."""
     try:
         if db.in_transaction:
             db.execute("ROLLBACK")
         fold(db, 0.0)
         db.close()
     except sqlite3.Error:
-        return  # closed properly
-    if place is not None and place.waiting:
-        place.restore()
+        return False  # closed properly
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Any, Self
 
@@ -128,8 +129,20 @@ class Run(Reading):
             If any byte of the file does not fit its checksum.
         InvariantError
             If they differ, naming the projection, the column and a uid.
+
+        Warns
+        -----
+        UserWarning
+            If the file is of a format without checksums, so that nothing proves its bytes.
         """
-        return replay.verify(self)
+        n = replay.verify(self)
+        if not self.file.proven:
+            warnings.warn(
+                f"{str(self.path)!r} is of an older format without checksums: whether its bytes are those written "
+                "cannot be told",
+                stacklevel=2,
+            )
+        return n
 
     # ------------------------------------------------------------------ verdicts
 
@@ -179,7 +192,8 @@ class Run(Reading):
         megabytes = self.path.stat().st_size / 1e6
         lines = [
             f"{self.path}: {lasting(self.days)} of life, {self._state()}",
-            f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}",
+            f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}"
+            + (f"; up to {p['threads']} threads" if isinstance(p.get("threads"), int) and p["threads"] > 1 else ""),
         ]
         if self.is_training:
             lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"

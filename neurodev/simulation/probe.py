@@ -16,8 +16,8 @@ from neurodev.structure.table import Table
 
 # what a table knows of every synapse without a column
 _OF_SYNAPSES = {
-    "uid": lambda t, s: t.uid[s], "pre": lambda t, s: t.pre(s),
-    "post": lambda t, s: t.post[s], "delay": lambda t, s: t.delays[t.lane(s)], "born": lambda t, s: t.born[s],
+    "uid": lambda t, s: t.uid_of(s), "pre": lambda t, s: t.pre(s),
+    "post": lambda t, s: t.post[s], "delay": lambda t, s: t.delays[t.lane(s)], "born": lambda t, s: t.born_of(s),
 }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ class Probe:
             found = _OF_SYNAPSES[self._signal](t, slots)
         else:
             found = self._simulator.sampled_synapses(self._name, self._signal, slots)
-        return np.array(found, dtype=np.float64), t.uid[slots].copy()
+        return np.array(found, dtype=np.float64), t.uid_of(slots)
 
     def sample(self, now: float) -> None:
         """Take a sample."""

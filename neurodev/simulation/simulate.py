@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from neurodev.engine.checks import approximations, check_duration, mechanisms_of
 from neurodev.engine.network import Network
+from neurodev.engine.parts import check_threads
 from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number, one_of
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import environment, foreign, sources
-from neurodev.record.recorder import Recorder, check_recording
+from neurodev.record.recorder import Recorder, by_uid, check_recording
 from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
 from neurodev.registry import spoken
@@ -30,6 +31,7 @@ from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
 from neurodev.structure.duration import lasting, moment
+from neurodev.structure.listing import living
 from neurodev.units import day, hour, slack
 from neurodev.writing import absolute
 
@@ -65,6 +67,10 @@ class Simulation:
         Budget of synaptic events in a tick.
     study : str, optional
         Text of the study this run comes from, for its provenance.
+    overwrite : bool
+        Replace a file that is there.
+    threads : int, optional
+        Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
 
     Examples
     --------
@@ -92,6 +98,7 @@ class Simulation:
         start: float = 0.0,
         study: str = "",
         overwrite: bool = False,
+        threads: int | None = None,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
@@ -100,7 +107,7 @@ class Simulation:
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
         self._progress, overwrite = flag(progress, "progress"), flag(overwrite, "overwrite")
         self.path = absolute(scratch_file() if to is None else to)
-        self.simulator = Simulator(network, acceleration, tick, start, events_per_tick)
+        self.simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
         self._schedule: list[tuple[float, int, Intervention]] = []
         self._probes: list[tuple[float, float, Probe]] = []
         self.simulator.coming = self._schedule
@@ -138,7 +145,11 @@ class Simulation:
         ]
         parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
         self._foreign = foreign(*parts)
-        f.set_item("provenance", environment() | {"seed": net.seed, "study": study, "sources": self._foreign})
+        f.set_item(
+            "provenance",
+            environment()
+            | {"seed": net.seed, "study": study, "sources": self._foreign, "threads": s.engine.parts.threads},
+        )
         f.set_item("network", net.describe())
         f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
         f.set_item("causes", list(s.causes.words))
@@ -161,9 +172,10 @@ class Simulation:
                 self.recorder.snapshot(q.name, "snapshot/0", state)
                 continue
             table = s.tables[q.name]
+            order = by_uid(living(table, "uid"))
             for k in _STATIC:  # one after the other: there may be a hundred million
                 if k not in ("branch", "place") or k in table.column_names:
-                    self.recorder.snapshot(q.name, "initial", {k: table.living(k)})
+                    self.recorder.snapshot(q.name, "initial", {k: living(table, k)}, order)
         self.recorder.snapshot_due(0.0)
         f.append("series/snapshot_day", np.array([0.0]))
         f.commit()
@@ -371,13 +383,21 @@ class Simulation:
         s.run_until_spike(stop)
         self._sample(stop)
         while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
-            self._schedule.pop(0)[2].apply(s)
+            self._do(self._schedule.pop(0)[2])
         took = time.perf_counter() - begin
         if took > _SLOW and self._piece > _LEAST_PIECE:
             self._piece /= 2
         elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
             self._piece *= 2
         self._flush_in_time()
+
+    def _do(self, what: Intervention) -> None:
+        """An intervention, now; what it raises says whose it is and when."""
+        try:
+            what.apply(self.simulator)
+        except Exception as e:
+            e.add_note(f"in {type(what).__name__}.apply, at {self.life:g} ms of life")
+            raise
 
     def _stopped(self, why: BaseException) -> BaseException:
         """Seal what there is, and say what became of it; a run that never got going leaves an older one in place."""

@@ -25,8 +25,9 @@ Pair = tuple[Integers, Integers]
 
 
 class Delay(Registered, ABC, kind="delay"):
-    """Base of all distributions of axonal delays."""
+    """Base of all distributions of axonal delays; `listed` as of `Wiring`."""
 
+    listed: ClassVar[bool] = False
     by_distance: ClassVar[bool] = False  # whether the lane of a newborn follows from who is connected, by `of`
 
     @abstractmethod
@@ -106,6 +107,7 @@ class DelayList(Delay):
     Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
     """
 
+    listed: ClassVar[bool] = True
     delays: Any = param(unit="ms", clock="spike", above=0.0, array=True, source="given")
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import B1, I8, Floats
+from neurodev.arrays import B1, I8, U4, Floats
 from neurodev.errors import ParameterError
 from neurodev.params import numbers
 from neurodev.structure.index import as_uids
@@ -57,7 +57,6 @@ class DenseTable(Table):
         self.row_room[:] = self.stride
         self.pool_end = self.capacity
         self.grid(self.post)[:] = np.arange(self.stride, dtype=np.uint32)
-        self.grid(self.row)[:] = np.arange(self.n_source, dtype=np.uint32)[:, None]
 
     @property
     def weight(self) -> NDArray[Any]:
@@ -114,7 +113,9 @@ class DenseTable(Table):
         table = cls(w.shape[0], w.shape[1], columns, uids, kind, kind)
         table.grid(table.weight)[:, : table.n_target] = w
         table.grid(table.alive)[:, : table.n_target] = 1
-        table.grid(table.uid)[:, : table.n_target] = table.uids.take(w.size) + np.arange(w.size).reshape(w.shape)
+        first = table.uids.take(w.size)
+        table.grid(table.uid)[:, : table.n_target] = first + np.arange(w.size).reshape(w.shape)
+        table.births.append(first, 0.0)
         table.n_synapse = w.size
         return table
 
@@ -178,6 +179,13 @@ class DenseTable(Table):
         """All live slots, in row order."""
         return np.flatnonzero(self.alive)
 
+    def row_of(self, slots: I8) -> I8:
+        """Row of each slot, alive or not."""
+        return np.asarray(slots, dtype=np.int64) // self.stride
+
+    def _all_rows(self) -> U4:
+        return self.row_of(self.slots()).astype(np.uint32)
+
     def slot(self, source: I8, target: I8) -> I8:
         """The slot of each pair, alive or not."""
         return np.asarray(source, dtype=np.int64) * self.stride + np.asarray(target, dtype=np.int64)
@@ -221,6 +229,6 @@ class DenseTable(Table):
         self.alive[slots] = 1
         self.weight[slots] = weight
         self.uid[slots] = np.arange(first, first + slots.size, dtype=np.uint64)
-        self.born[slots] = born
         self.n_synapse += int(slots.size)
+        self._date(first, born)
         return slots, first

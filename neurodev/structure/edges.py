@@ -54,6 +54,7 @@ class Matrix(Wiring):
     ([1.5, 0.5], [2.0, 1.0])
     """
 
+    listed = True
     matrix: Any = None
     delay: Any = None
 
@@ -146,6 +147,7 @@ class Rewired(Wiring):
         if not isinstance(self.wiring, Wiring):
             raise ParameterError(f"Rewired.wiring must be a rule such as nd.Near(...), got {shown(self.wiring)}")
         check(self)
+        object.__setattr__(self, "listed", self.wiring.listed)
 
     def on(self, sheet: Sheet, source: F8, target: F8) -> Rewired:
         """See `Wiring.on`."""

@@ -65,10 +65,12 @@ class UidIndex:
     def find(self, uids: U8) -> tuple[I8, I8]:
         """Row and target of each uid, -1 where it was never here; it may have died since."""
         at = np.searchsorted(self.uid[: self.n], uids)
+        nowhere = np.int64(-1)
+        if not self.n:
+            return np.full(uids.size, nowhere), np.full(uids.size, nowhere)
         known = at < self.n
         at[~known] = 0
-        known &= self.uid[at] == uids if self.n else False
-        nowhere = np.int64(-1)
+        known &= self.uid[at] == uids
         return np.where(known, self.row[at], nowhere), np.where(known, self.target[at], nowhere)
 
     @property

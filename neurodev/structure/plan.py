@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.errors import ParameterError, shown
+from neurodev.errors import ParameterError
+from neurodev.structure.blocks import listed, whole_numbers
 from neurodev.structure.cause import cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
-from neurodev.structure.table import Table, whole_numbers
+from neurodev.structure.table import Table
 
 B1 = NDArray[np.bool_]
 I8 = NDArray[np.int64]
@@ -35,15 +36,11 @@ def _u1() -> U1:
 
 def _numbers(what: str, values: Any, n: int, kind: type) -> NDArray[Any]:
     """One number for each of `n` events, or none at all."""
-    try:
-        a = np.asarray(values)
-    except ValueError:
-        raise ParameterError(f"{what} must be a list of numbers, got {shown(values, 60)}") from None
-    if a.ndim != 1 or (a.size and a.dtype.kind not in "iuf"):
-        raise ParameterError(f"{what} must be a list of numbers, got {a.dtype} of shape {a.shape}")
+    a = listed(what, values, "numbers", "iuf")
     if a.size not in (0, n):
         raise ParameterError(f"{what} needs one value for each of {n}, got {a.size}")
-    return a.astype(kind, copy=False)
+    found: NDArray[Any] = a.astype(kind, copy=False)
+    return found
 
 
 def _check_deaths(plan: Plan | NeuronPlan, who: str, what: str, n: int) -> None:
@@ -177,7 +174,9 @@ def _terms(plans: Sequence[Plan], keep: I8) -> dict[str, F4]:
 def merge(
     plans: Sequence[Plan], table: Table, *, single_contact: bool, send: B1 | None = None, receive: B1 | None = None
 ) -> Merged:
-    """Union of the deaths (the first cause in declared order counts), then the births.
+    """Union of the deaths (the cause of the first plan counts), then the births in the order of the plans.
+
+    The engine gives them in an order that does not depend on declaration (`neurodev.engine.order`).
 
     With `single_contact`, a birth on a pair that keeps a living synapse is refused as ``occupied``, a second
     birth on the same pair as ``duplicate``.  `send` (n_source,) and `receive` (n_target,) tell which neurons may have
@@ -239,9 +238,8 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
     if log is not None:
         log.check(p.mechanism, p.terms)
     n_dead, n_born = int(p.deaths.size), int(p.source.size)
-    dead_uid = table.uid[p.deaths]
-    dead_pre, dead_post = table.pre(p.deaths), table.post[p.deaths]
-    dead_lane = table.lane(p.deaths)
+    dead_uid, dead_row, dead_post = table.uid_of(p.deaths), table.row_of(p.deaths), table.post[p.deaths]
+    dead_pre, dead_lane = dead_row % max(table.n_source, 1), dead_row // max(table.n_source, 1) % table.n_lane
     if n_dead:
         table._delete(p.deaths)
     slots, first = _i8(), table.uids.next

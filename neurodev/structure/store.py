@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurodev.arrays import B1, F8, I4, I8, U4, U8, Floats, Int
+from neurodev.arrays import B1, I4, I8, U4, U8, Floats, Int
 from neurodev.jit import kernel, prefetch
 
 
@@ -28,10 +28,8 @@ class Slots(NamedTuple):
 
     post: U4
     weight: Floats
-    row: U4
     pos_in: U4
     uid: U8
-    born: F8
     f: Floats
     """(n_column, capacity)"""
 
@@ -47,18 +45,33 @@ class InLists(NamedTuple):
 
 
 @kernel
-def fill(row: I8, target: I8, weight: Floats, first_uid: np.uint64, born: float, rows: Rows, slots: Slots) -> None:
-    """Counting sort of a list of synapses, (n,) each, into their rows, in the given order, behind what is there."""
+def fill(row: I8, target: I8, weight: Floats, first_uid: np.uint64, rows: Rows, post: U4, own: Floats, uid: U8) -> None:
+    """Counting sort of a list of synapses, (n,) each, into their rows, behind those that lie there, in the given order.
+
+    weight : (n,), or of any size where `own` is empty
+    post, own, uid : (capacity,) of the table;  weights and uids may be empty: they are not kept
+    """
     length = rows.length
+    weighed, named = own.shape[0] > 0, uid.shape[0] > 0
     for k in range(row.shape[0]):
         r = row[k]
         s = rows.start[r] + length[r]
         length[r] += 1
-        slots.post[s] = np.uint32(target[k])
-        slots.weight[s] = weight[k]
-        slots.row[s] = np.uint32(r)
-        slots.uid[s] = first_uid + np.uint64(k)
-        slots.born[s] = born
+        post[s] = np.uint32(target[k])
+        if weighed:
+            own[s] = weight[k]
+        if named:
+            uid[s] = first_uid + np.uint64(k)
+
+
+@kernel
+def ascend(row: I8, target: I8, latest: I8) -> bool:
+    """Whether the targets of each row are given in ascending order, (n,) each; `latest` (n_row,) of those before."""
+    for k in range(row.shape[0]):
+        if target[k] < latest[row[k]]:
+            return False
+        latest[row[k]] = target[k]
+    return True
 
 
 @kernel
@@ -72,28 +85,28 @@ def live_slots(row_start: I8, row_length: I4, out: I8) -> None:
 
 
 @kernel
-def fill_in_lists(live: I8, slots: Slots, lists: InLists) -> None:
-    """Link every live slot, (n_synapse,), into the list of its target."""
-    for k in range(live.shape[0]):
-        s = live[k]
-        j = slots.post[s]
-        q = lists.start[j] + lists.length[j]
-        lists.length[j] += 1
-        lists.slot[q] = np.uint32(s)
-        lists.row[q] = slots.row[s]
-        slots.pos_in[s] = np.uint32(q)
+def fill_in_lists(rows: Rows, post: U4, pos_in: U4, lists: InLists) -> None:
+    """Link every living synapse into the list of its target, in row order."""
+    for r in range(rows.start.shape[0]):
+        for s in range(rows.start[r], rows.start[r] + rows.length[r]):
+            j = post[s]
+            q = lists.start[j] + lists.length[j]
+            lists.length[j] += 1
+            lists.slot[q] = np.uint32(s)
+            lists.row[q] = np.uint32(r)
+            pos_in[s] = np.uint32(q)
 
 
 @kernel
-def move_in_lists(old: InLists, renumber: U4, slots: Slots, lists: InLists) -> None:
+def move_in_lists(old: InLists, renumber: U4, pos_in: U4, lists: InLists) -> None:
     """Copy the in-lists to new places, in the old order; ``renumber[old slot]`` (old capacity,) is the new slot."""
     for j in range(old.start.shape[0]):
         for k in range(old.length[j]):
             s = renumber[old.slot[old.start[j] + k]]
             q = lists.start[j] + k
             lists.slot[q] = s
-            lists.row[q] = slots.row[s]
-            slots.pos_in[s] = np.uint32(q)
+            lists.row[q] = old.row[old.start[j] + k]
+            pos_in[s] = np.uint32(q)
         lists.length[j] = old.length[j]
 
 
@@ -101,7 +114,7 @@ def move_in_lists(old: InLists, renumber: U4, slots: Slots, lists: InLists) -> N
 def delete(victims: I8, rows: Rows, slots: Slots, lists: InLists) -> None:
     """Unlink `victims` (slots in descending order) on both sides; the last of a list moves into the hole."""
     n = victims.shape[0]
-    post, weight, row, pos_in, uid, born, f = slots
+    post, weight, pos_in, uid, f = slots
     n_column = f.shape[0]
     for k in range(n):
         if k + 12 < n:
@@ -109,24 +122,24 @@ def delete(victims: I8, rows: Rows, slots: Slots, lists: InLists) -> None:
             prefetch(post, victims[k + 12])
         if k + 6 < n:
             prefetch(lists.slot, np.int64(pos_in[victims[k + 6]]))
+            prefetch(lists.row, np.int64(pos_in[victims[k + 6]]))
             prefetch(lists.length, np.int64(post[victims[k + 6]]))
         p = victims[k]
         j = np.int64(post[p])
         q = np.int64(pos_in[p])
+        r = np.int64(lists.row[q])
         last = lists.start[j] + lists.length[j] - 1
         moved = lists.slot[last]
         lists.slot[q] = moved
         lists.row[q] = lists.row[last]
         pos_in[moved] = np.uint32(q)
         lists.length[j] -= 1
-        r = np.int64(row[p])
         e = rows.start[r] + rows.length[r] - 1
         rows.length[r] -= 1
         if e != p:
             post[p] = post[e]
             weight[p] = weight[e]
             uid[p] = uid[e]
-            born[p] = born[e]
             pos_in[p] = pos_in[e]
             lists.slot[np.int64(pos_in[p])] = np.uint32(p)
             for c in range(n_column):
@@ -139,7 +152,7 @@ def grow_row(r: Int, ends: I8, rows: Rows, slots: Slots, in_slot: U4) -> bool:
 
     ends : (2,), the first free slot and the first free place of the in-lists
     """
-    post, weight, row, pos_in, uid, born, f = slots
+    post, weight, pos_in, uid, f = slots
     length = np.int64(rows.length[r])
     room = length + max(int(length) // 2, 2)
     start = ends[0]
@@ -150,9 +163,7 @@ def grow_row(r: Int, ends: I8, rows: Rows, slots: Slots, in_slot: U4) -> bool:
         a, b = old + k, start + k
         post[b] = post[a]
         weight[b] = weight[a]
-        row[b] = row[a]
         uid[b] = uid[a]
-        born[b] = born[a]
         pos_in[b] = pos_in[a]
         in_slot[np.int64(pos_in[b])] = np.uint32(b)
         for c in range(f.shape[0]):
@@ -184,8 +195,8 @@ def grow_in_list(j: Int, ends: I8, lists: InLists, pos_in: U4) -> bool:
 
 @kernel
 def insert(
-    new_row: I8, target: I8, new_weight: Floats, first_uid: np.uint64, born_at: float, done: int, ends: I8, rows: Rows,
-    slots: Slots, lists: InLists,
+    new_row: I8, target: I8, new_weight: Floats, first_uid: np.uint64, done: int, ends: I8, rows: Rows, slots: Slots,
+    lists: InLists,
 ) -> int:  # fmt: skip
     """Append synapses, (n,), from number `done` on; returns how many are done, fewer than asked when a pool is full.
 
@@ -210,9 +221,7 @@ def insert(
         lists.length[j] += 1
         slots.post[s] = np.uint32(j)
         slots.weight[s] = new_weight[k]
-        slots.row[s] = np.uint32(r)
         slots.uid[s] = first_uid + np.uint64(k)
-        slots.born[s] = born_at
         slots.pos_in[s] = np.uint32(q)
         lists.slot[q] = np.uint32(s)
         lists.row[q] = np.uint32(r)

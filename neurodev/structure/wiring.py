@@ -23,8 +23,16 @@ __getattr__ = names_of(__name__)
 
 
 class Wiring(Registered, ABC, kind="wiring"):
-    """Base of all wiring rules."""
+    """Base of all wiring rules.
 
+    Attributes
+    ----------
+    listed : bool
+        Whether a user lists the synapses one by one: their uids then follow that list.  Of a rule that draws them they
+        may follow the order of rows.
+    """
+
+    listed: bool = False
     sheet: Sheet | None = None  # whose edges are joined; None: distances are those on a plane
 
     @abstractmethod
@@ -80,7 +88,7 @@ class Wiring(Registered, ABC, kind="wiring"):
         return {}
 
 
-SYNAPSE = 40  # bytes of a synapse while a wiring is drawn and put in order, at least
+SYNAPSE = 28  # bytes of a synapse while a wiring is drawn and put in order, with what is queued for it, at least
 BLOCK = 1 << 22  # pairs whose distances are held at once
 
 
@@ -352,6 +360,7 @@ class Pairs(Wiring):
     >>> edges = Pairs(source=[0, 0, 2], target=[0, 1, 1], weight=[0.5, 1.0, 2.0], delay=[1.5, 1.0, 1.5])
     """
 
+    listed = True
     source: Any = param(unit="1", array=True, source="given")
     target: Any = param(unit="1", array=True, source="given")
     weight: Any = param(None, unit="mV", array=True, none=True, source="given")
@@ -418,6 +427,7 @@ class Contacts(Wiring):
         if not isinstance(self.wiring, Wiring):
             raise ParameterError(f"Contacts.wiring must be a rule such as nd.Near(...), got {self.wiring!r}")
         check(self)
+        object.__setattr__(self, "listed", self.wiring.listed)
 
     def on(self, sheet: Sheet, source: F8, target: F8) -> Contacts:
         """See `Wiring.on`."""

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from neurodev import params
+from neurodev import blame, params
 from neurodev.engine.network import Network
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.runs.run import Run
-from neurodev.studies import blame, development, reading
+from neurodev.studies import development, reading
 
 EVENTS_PER_TICK = 100_000_000  # a runaway is reported after so many, unless the study says otherwise
 _COLUMNS = (

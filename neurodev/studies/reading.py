@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from neurodev import registry, rng
+from neurodev import blame, registry, rng
 from neurodev.errors import NeurodevError, ParameterError, RunFileError, StudyError, nearest
 from neurodev.registry import Kinds
-from neurodev.studies import blame, writing
+from neurodev.studies import writing
 from neurodev.studies.lines import lines_of
 from neurodev.studies.quantities import quantity, units_of
 from neurodev.writing import printable
@@ -205,6 +205,10 @@ def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
         else:
             known = sorted(here) if isinstance(here, dict) else []
             raise StudyError(f"--set {dotted}: no table {k!r} in this study{nearest(k, known)}; it has {known}")
+    if isinstance(here, list) and here and parents:
+        raise StudyError(
+            f"--set {dotted}: {'.'.join(parents)} is a list of tables: say which, as in {'.'.join(parents)}.0.{last}"
+        )
     if not isinstance(here, dict) or not last:
         raise StudyError(f"--set {dotted}: {'.'.join(parents) or 'this'} is no table that could have {last!r}")
     try:

@@ -69,12 +69,16 @@ def dataset(study: Study) -> Dataset:
 
     Without ``draw`` they are those of the study's own seed, also where it is trained with others.
 
-    A path that does not exist is looked for under the folder named by NEURODEV_DATA.
+    A path that does not exist is looked for beside the study, and under the folder named by NEURODEV_DATA.
     """
     given = _section(study, "data", "digits")
     path = given.get("path")
-    if isinstance(path, str) and not Path(path).exists() and os.environ.get("NEURODEV_DATA"):
-        given["path"] = str(Path(os.environ["NEURODEV_DATA"]) / path)
+    if isinstance(path, str) and not Path(path).exists():
+        beside, data = Path(study.path).parent / path, os.environ.get("NEURODEV_DATA")
+        if beside.exists():
+            given["path"] = str(beside)
+        elif data:
+            given["path"] = str(Path(data) / path)
     n, n_test = given.get("train"), given.get("test")
     for key, value in (("train", n), ("test", n_test)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
@@ -111,12 +115,17 @@ def trainer(
         With file and line, and the nearest valid key.
     """
     check_keys(study, study.table, SECTIONS, ())
+    if study.table.get("kind", "training") != "training":
+        raise StudyError(f'{study.where("kind")}: kind must be "training", or be left out, got {study.table["kind"]!r}')
+    if not isinstance(study.table.get("title", ""), str):
+        raise StudyError(f"{study.where('title')}: title must be a text, got {study.table['title']!r}")
     seed = study.seed if seed is None else seed
     train = _train(study)
     data = dataset(study) if data is None else data
     given = _section(study, "network", "fully_connected")
     make = kind_of(study, given, "network", ("network",))
-    model, _ = _made(study, "network", given, ("network",), seed=seed, **_ends(make, given, data))
+    ends = _ends(make, given, data) | ({} if "seed" in given else {"seed": seed})
+    model, _ = _made(study, "network", given, ("network",), **ends)
     makers = [make, kind_of(study, _section(study, "data", "digits"), "data set", ("data",))]
     parts = {}
     for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):

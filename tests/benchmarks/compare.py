@@ -48,6 +48,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path(".peers"))
+    parser.add_argument("--threads", type=int, default=1, help="of neurodev; the peers have one")
     parser.add_argument("--only", choices=sorted(PLAN))
     parser.add_argument("--scale", type=float, default=1.0, help="share of the neurons, for a quick look")
     args = parser.parse_args()
@@ -58,7 +59,8 @@ def main():
         ours, theirs = [], {p: [] for p in peers}
         for _ in range(args.repeats):
             scale = str(args.scale)
-            ours.append(run([sys.executable, "-m", "neurodev.cli", "bench", name, "--json", "--scale", scale]))
+            how = ["--json", "--scale", scale, "--threads", str(args.threads)]
+            ours.append(run([sys.executable, "-m", "neurodev.cli", "bench", name, *how]))
             for p in peers:
                 theirs[p].append(run(command(args.folder, name, p, args.scale)))
         a = np.median([r["seconds"] / (r["simulated_ms"] / 1000) for r in ours])

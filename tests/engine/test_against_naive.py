@@ -39,10 +39,10 @@ def both(net, until, **options):
     return sim, naive, spikes, keep.batches
 
 
-def same_spikes(ours, theirs, least):
+def same_spikes(ours, theirs, least, within=1e-9):
     assert len(ours) >= least
     assert [s[1:] for s in ours] == [s[1:] for s in theirs]
-    np.testing.assert_allclose([s[0] for s in ours], [s[0] for s in theirs], rtol=0, atol=1e-9)
+    np.testing.assert_allclose([s[0] for s in ours], [s[0] for s in theirs], rtol=0, atol=within)
 
 
 def random_net(seed, **cell):

@@ -33,14 +33,13 @@ def network(seed):
 
 def one_event_per_synapse(engine, drive_times, drive_cells, duration):
     """Spikes (time, population, cell) in order, and the events delivered: a heap with an entry for every synapse."""
-    heap, spikes, emitted, events = [], [], {}, 0
+    heap, spikes, events = [], [], 0
     first, lanes = engine.state.neurons.first, engine.state.lanes
     v = [0.0] * engine.state.neurons.u.size
     seen, free = [0.0] * len(v), [0.0] * len(v)
 
     def emit(t, p, cell):
         spikes.append((t, p, cell))
-        position = emitted[p] = emitted.get(p, -1) + 1
         for lane in np.flatnonzero(lanes.population == p).tolist():
             q = int(lanes.projection[lane])
             table, sign = engine.tables[q], -1.0 if engine.projections[q].source.inhibitory else 1.0
@@ -49,7 +48,7 @@ def one_event_per_synapse(engine, drive_times, drive_cells, duration):
             target = engine.projections[q].target.index
             for slot in range(begin, begin + int(table.row_length[row])):
                 payload = (target, int(table.post[slot]), sign * abs(float(table.weight[slot])))
-                heapq.heappush(heap, (t + float(lanes.delay[lane]), ARRIVAL, lane, position, slot, payload))
+                heapq.heappush(heap, (t + float(lanes.delay[lane]), ARRIVAL, lane, cell, slot, payload))
 
     for k, (t, cell) in enumerate(zip(drive_times, drive_cells, strict=True)):
         heapq.heappush(heap, (float(t), DRIVE, 0, k, 0, int(cell)))
@@ -68,7 +67,7 @@ def one_event_per_synapse(engine, drive_times, drive_cells, duration):
         if v[j] >= THRESHOLD:
             v[j], free[j] = 0.0, t + REFRACTORY
             emit(t, p, cell)
-    return spikes, events
+    return sorted(spikes), events
 
 
 @pytest.mark.compiled

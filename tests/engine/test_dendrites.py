@@ -118,10 +118,11 @@ def test_shifted_by_thirty_days():
     def net():
         return branched_net(7, nd.Plateau(3, threshold=70.0, duration=80.0))
 
-    window = Simulator(net()).engine.epoch_length
+    engine = Simulator(net()).engine
+    window, block = engine.epoch_length, float(engine.state.clock.length[1])
     shift = np.ceil(30 * 86.4e6 / window) * window
     times = []
-    for start in (0.0, shift - 100.0):
+    for start in (0.0, shift - 100.0 // block * block):
         sim, out = Simulator(net(), start=start), []
         sim.engine.record_trains(1, True)
         sim.engine.sink = lambda e, t, p, i, out=out, start=start: out.append((e - start) + t)

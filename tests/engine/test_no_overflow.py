@@ -59,6 +59,8 @@ def test_a_weight_of_any_size_frees_nobody(weight, together, classes):
     cells = net.add(nd.LIF(threshold=threshold, refractory=9.5), 2, name="cells")
     net.connect(source, cells, nd.AllToAll(), weight=30.0, delay=0.5, name="q")
     sim = Simulator(net, tick=1e4)
+    sim.tables["q"].own_weights()
+    sim.engine.refresh_addresses()
     sim.tables["q"].weight[:] = weight  # as a mechanism may leave it
     sim.run_until_spike(99.0)
     assert sim.take_counts()["cells"].tolist() == [10, 10]

@@ -12,7 +12,7 @@ from neurodev.engine.loop.queue import gather, pop_crossing, push_crossing
 from neurodev.engine.loop.state import FIELDS, N_AGENDA, N_CROSSING
 from neurodev.engine.loop.views import clock_of, queue_of
 from neurodev.errors import BuildError, Status
-from neurodev.jit import address, kernel
+from neurodev.jit import kernel
 
 
 @kernel
@@ -43,7 +43,7 @@ def test_predicted_crossings_leave_in_order():
     time, index = draw.integers(0, 50, n).astype(float), draw.integers(0, 200, n)
     out_time, out_index = np.empty(n), np.empty(n, dtype=np.int64)
     engine.state.clock.n[N_CROSSING] = 0
-    done = drive_heap(address(engine._table), is_push, time, index, room, out_time, out_index)
+    done = drive_heap(int(engine.parts.addresses[0]), is_push, time, index, room, out_time, out_index)
     expected, held = [], []
     for push, t, j in zip(is_push.tolist(), time.tolist(), index.tolist(), strict=True):
         if push:
@@ -97,8 +97,8 @@ def test_an_agenda_holds_the_arrivals_of_its_window_in_order_and_in_24_bytes():
     constant, most, done, grown = agenda_bytes(engine.state.queue), 0, 0, 0
     for window in range(9):
         start, end = float(window), float(window + 1)
-        while gather(address(engine._table), start, end) == Status.AGENDA_FULL:
-            engine._grow(Status.AGENDA_FULL)
+        while gather(int(engine.parts.addresses[0]), start, end) == Status.AGENDA_FULL:
+            engine._grow(0, Status.AGENDA_FULL)
             grown += 1
         queue, n = engine.state.queue, int(engine.state.clock.n[N_AGENDA])
         np.testing.assert_array_equal(queue.time[:n], times[done : done + n])

@@ -161,7 +161,7 @@ def test_refusals() -> None:
         World((SpineSize(), BCM(act="weight")), star(2))
     with pytest.raises(BuildError, match="no sizes"):
         World((BCM(act="size"),), star(2))
-    with pytest.raises(BuildError, match=r"use BCM\(\) before"):
+    with pytest.raises(BuildError, match=r"use BCM\(\) there"):
         activity(World((), star(2)).view)
 
 

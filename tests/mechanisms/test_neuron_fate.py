@@ -250,8 +250,10 @@ def test_lives_against_the_naive_simulator(seed, kind):
     death = replace(DYING, fraction=0.4, slope=0.1)
     net = circuit(seed, room=5, death=death, growth=GROWING, **KINDS[kind])
     sim, naive, spikes, log = both(net, 150.0 * 14 + 50, acceleration=2 * hour / 150.0)
-    # one row fires several neurons at one instant, in the order of its slots, which deaths of synapses change
-    same_spikes(*(sorted(x, key=lambda s: (round(s[0], 7), s[1], s[2])) for x in (spikes, naive.spikes)), 500)
+    # currents may take a potential along its threshold, which tells the time of a crossing to fewer digits
+    same_spikes(
+        *(sorted(x, key=lambda s: (round(s[0], 7), s[1], s[2])) for x in (spikes, naive.spikes)), 500, within=2e-8
+    )
     assert sorted(log) == sorted(naive.log)
     assert sum(x[3] == "neuron_death" for x in log) > 10
     b = sim.blocks["e"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.neurons.lif import LIF
+from tests.naive import background
 from tests.naive.branched_cell import BranchedCell
 from tests.naive.current_cell import REACH, CurrentCell
 
@@ -99,22 +100,8 @@ class NaiveSimulator:
                 for t, i in zip(times, index, strict=True):
                     self.push(k * source.period + t, DRIVE, (p.index, int(i)), None)
                 k += 1
-        g = self.s.engine.state.background
-        for b in range(g.rate.size):
-            t, k = 0.0, 0
-            while True:
-                h = int(rng.mix(g.key[b] + rng.GOLDEN * np.uint64(k + 1)))
-                t += -math.log(((h >> 11) + 0.5) * 2.0**-53) / g.rate[b]
-                if t >= until:
-                    break
-                other = int(rng.mix((g.key[b] ^ np.uint64(0xA24BAED4963EE407)) + rng.GOLDEN * np.uint64(k + 1)))
-                target = int(g.first[b]) + (((other >> 32) * int(g.size[b])) >> 32)
-                amplitude = g.weight[b]
-                if g.exponential[b]:
-                    a = int(rng.mix((g.key[b] ^ np.uint64(0x9FB21C651E98DF25)) + rng.GOLDEN * np.uint64(k + 1)))
-                    amplitude *= -math.log(((a >> 11) + 0.5) * 2.0**-53)
-                self.push(t, BACKGROUND, (b, 0), (target, amplitude))
-                k += 1
+        for t, j, amplitude in background.events(self.s.engine, until):
+            self.push(t, BACKGROUND, (j, 0), (j, amplitude))
 
     def locate(self, j):
         for p in self.net.populations.values():
@@ -128,7 +115,8 @@ class NaiveSimulator:
         self.counts[p.name][i] += 1
         lane = 0  # of equal arrival times, inhibition comes first: by the sign of the synapse
         parts = [(q, one) for q in self.net.projections.values() for one in ((-1, 1) if q.signed else (0,))]
-        for q, one in sorted(parts, key=lambda x: not (x[1] < 0 or (x[1] == 0 and x[0].source.inhibitory))):
+        negative = lambda q, one: one < 0 or (one == 0 and q.source.inhibitory)  # noqa: E731
+        for q, one in sorted(parts, key=lambda x: (not negative(*x), x[0].name)):
             for k, d in enumerate(self.s.tables[q.name].delays):
                 if q.source is p:
                     self.push(t + d, ARRIVAL, (lane, len(self.spikes)), (q, k, i, t, one))
@@ -313,6 +301,8 @@ class NaiveSimulator:
             self.process((self.tick + 1) * step)
             self.do_tick()
         self.process(until)
+        order = list(self.net.populations)
+        self.spikes.sort(key=lambda s: (s[0], order.index(s[1]), s[2]))
 
     def do_tick(self):
         self.tick += 1
@@ -343,7 +333,7 @@ class NaiveSimulator:
                      if (q.source.name, s["pre"]) in doomed or (q.target.name, s["post"]) in doomed]
             for q in self.net.projections.values()
         }  # fmt: skip
-        for q in self.net.projections.values():
+        for q in sorted(self.net.projections.values(), key=lambda q: q.name):  # newborns take their uids in this order
             if q.mechanisms:
                 self.tick_projection(q, {m.name: m for m in q.mechanisms}, T, life)
             else:

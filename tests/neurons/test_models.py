@@ -2,58 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import solve_ivp
 
 import neurodev as nd
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
+from tests.neurons.independent import Cell, driven, integrate, trains
 from tests.neurons.outside.adaptive import AdaptiveExponential
 from tests.neurons.outside.alpha import AlphaLIF
 
 HOUR = 3.6e6
-
-
-def trains(sim, names=("cells",)):
-    """Spikes of some populations as they come: a list of (time, population, cell)."""
-    out = []
-    sim.engine.sink = lambda epoch, t, p, i: out.extend(zip((epoch + t).tolist(), p.tolist(), i.tolist(), strict=True))
-    for name in names:
-        sim.engine.record_trains(sim.network.populations[name].index, True)
-    return out
-
-
-def driven(model, arrivals, n=1, delay=1.0):
-    """`n` neurons that receive (time, weight) `arrivals` through synapses."""
-    net = nd.Network(seed=1)
-    cells = net.add(model, n, name="cells")
-    for inhibitory in (False, True):
-        mine = [(t, w) for t, w in arrivals if (w < 0) == inhibitory]
-        for k, (t, w) in enumerate(mine):
-            source = net.add(nd.SpikeList([t - delay], [0]), 1, name=f"s{int(inhibitory)}{k}", inhibitory=inhibitory)
-            net.connect(source, cells, nd.AllToAll(), weight=abs(w), delay=delay)
-    return Simulator(net)
-
-
-def integrate(flow, start, arrivals, jump, peak, after, refractory, until):
-    """Spike times and the state at the end, by an adaptive integration between events to 1e-12."""
-    t, x, spikes, free_at = 0.0, np.array(start, float), [], -1.0
-    queue = sorted(arrivals) + [(until, None)]
-    hit = lambda t, x: x[0] - peak
-    hit.terminal, hit.direction = True, 1.0
-    for when, weight in queue:
-        while t < when:
-            held = t < free_at
-            stop = min(when, free_at) if held else when
-            f = (lambda t, x: np.concatenate([[0.0], flow(x)[1:]])) if held else (lambda t, x: flow(x))
-            done = solve_ivp(f, (t, stop), x, rtol=1e-12, atol=1e-12, events=None if held else hit, method="DOP853")
-            t, x = done.t[-1], done.y[:, -1]
-            if not held and done.t_events[0].size:
-                spikes.append(t)
-                x = after(x)
-                free_at = t + refractory
-        if weight is not None:
-            x = jump(x, weight, t < free_at)
-    return np.array(spikes), x
 
 
 ARRIVALS = [(2.0, 700.0), (3.5, 900.0), (6.0, -400.0), (8.0, 1500.0), (8.0, 600.0), (21.0, 2500.0), (22.5, 900.0)]
@@ -67,13 +24,14 @@ def test_alpha_currents_against_an_integration(tau, tau_synapse):
     found = trains(sim)
     sim.run_until_spike(40.0)
 
-    def flow(x):
+    def flow(t, x):
         return np.array([-x[0] / tau + x[1], -x[1] / tau_synapse + x[2], -x[2] / tau_synapse])
 
-    expected, end = integrate(
-        flow, [0.0, 0.0, 0.0], ARRIVALS, lambda x, w, held: x + np.array([0, 0, np.e * w / 250.0 / tau_synapse]), 12.0,
-        lambda x: np.array([-3.0, x[1], x[2]]), 1.5, 40.0,
+    cell = Cell(
+        [0.0, 0.0, 0.0], flow, lambda x, w, held: x + np.array([0, 0, np.e * w / 250.0 / tau_synapse]),
+        lambda x: x[0] - 12.0, lambda x: [-3.0, x[1], x[2]], 1.5,
     )  # fmt: skip
+    expected, end = integrate(cell, ARRIVALS, 40.0)
     assert expected.size >= 3
     np.testing.assert_allclose([t for t, _, _ in found], expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(sim.engine.potential("cells"), end[0], rtol=0, atol=1e-9)
@@ -102,16 +60,17 @@ def test_adaptive_exponential_converges_with_the_fourth_order():
     """Against an adaptive integration to 1e-12; halving the step makes the error at least eight times smaller."""
     p = AdaptiveExponential(current=800.0, peak=-35.0)
 
-    def flow(x):
+    def flow(t, x):
         v, w = x
         up = p.leak * p.slope * np.exp(min((v - p.threshold) / p.slope, 30.0))
         dv = (-p.leak * (v - p.rest) + up - w + p.current) / p.capacitance
         return np.array([dv, (p.coupling * (v - p.rest) - w) / p.tau_adaptation])
 
-    expected, _ = integrate(
-        flow, [p.rest, 0.0], [(20.0, 4.0), (33.3, 3.0), (70.0, 5.0)], lambda x, w, held: x + np.array([w, 0.0]),
-        p.peak, lambda x: np.array([p.reset, x[1] + p.increment]), 0.0, 200.0,
+    cell = Cell(
+        [p.rest, 0.0], flow, lambda x, w, held: x + np.array([w, 0.0]), lambda x: x[0] - p.peak,
+        lambda x: [p.reset, x[1] + p.increment],
     )  # fmt: skip
+    expected, _ = integrate(cell, [(20.0, 4.0), (33.3, 3.0), (70.0, 5.0)], 200.0)
     assert expected.size >= 4
     errors = []
     for step in (0.0125, 0.00625):

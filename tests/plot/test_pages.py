@@ -188,7 +188,7 @@ def test_nothing_in_a_panel_covers_what_it_draws(runs: dict[str, nd.Run]) -> Non
     log = Course([5, 20, 9, 6, 6], "fluctuation", 30, [])
     nobody = SimpleNamespace(batch=lambda name: SimpleNamespace(neuron=np.zeros(0)))
     course = SimpleNamespace(
-        days=4.0, is_training=False, neurons=nobody, log=log, file=log, causes=log.causes,
+        days=4.0, is_training=False, plastic=["q"], neurons=nobody, log=log, file=log, causes=log.causes,
         tick_days=1.0, tick_spike=1.0,
         density=log.density, population=log.population,
         projection=lambda name: {"name": "q", "target": "t", "spines": {}},
@@ -338,6 +338,7 @@ class Course:
     """What `rose_and_fell` asks of a run: how many there are from day to day, and of what the dead died on day 3."""
 
     tick_days = tick_spike = 1.0
+    is_training = False
     causes = nd.structure.cause.Causes()
 
     def __init__(self, number: list[float], cause: str, dead: int, done: list[str]) -> None:

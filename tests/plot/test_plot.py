@@ -1,5 +1,6 @@
 """Every picture draws from every kind of run, says what it shows, and changes nothing outside its figure."""
 
+import copy
 import html
 import io
 import tomllib
@@ -173,14 +174,12 @@ def test_what_no_study_set_is_not_judged(runs, tmp_path, monkeypatch):
 
 
 def test_report_is_named_by_its_study(runs):
-    class Named:
-        provenance = {"study": 'name = "A <map>"'}
-        path = runs["long"].path
-
-    assert pages.name_of(Named) == "A <map>"
+    named = copy.copy(runs["long"])
+    named.provenance = {"study": 'name = "A <map>"'}
+    assert pages.name_of(named) == "A <map>"
     for text in ("", "not = = toml", None):
-        Named.provenance = {"study": text}
-        assert pages.name_of(Named) == "long.sqlite"
+        named.provenance = {"study": text}
+        assert pages.name_of(named) == "long.sqlite"
 
 
 def test_colours_of_causes_differ():

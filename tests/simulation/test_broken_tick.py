@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev.engine.simulator import Simulator
 from neurodev.errors import SimulationError
 from neurodev.units import day, hour
 
@@ -120,3 +121,75 @@ def test_signals_that_are_no_numbers_are_told(tmp_path: Path) -> None:
     sim = simulation(tmp_path / "a.sqlite", Senseless(into="rate_hz", value=np.nan))
     with pytest.raises(SimulationError, match="'cells': the signal rate_hz is NaN in 1 of 10 neurons, neuron 4 first"):
         sim.run(1 * day)
+
+
+@dataclass(frozen=True)
+class Newborn(nd.Mechanism):
+    """Raises when a synapse is born."""
+
+    equation: ClassVar[str] = "none"
+
+    def born(self, view: Any, slots: Any) -> None:
+        raise ValueError("a foreign module")
+
+
+@dataclass
+class Meddling(nd.Intervention):
+    """Raises when its time has come."""
+
+    def check(self, sim: Any) -> None:
+        """Nothing speaks against it."""
+
+    def apply(self, sim: Any) -> None:
+        raise ValueError("a foreign module")
+
+
+@pytest.mark.parametrize("where", ["born", "apply"])
+def test_who_raised_between_the_phases_is_told(tmp_path: Path, where: str) -> None:
+    """At a birth and in an intervention: by name, with the time; what came before is sealed and whole."""
+    net = nd.Network(seed=2)
+    cells = net.add(nd.LIF(drive=25.0), 10, name="cells")
+    ring = net.connect(cells, cells, nd.Degree(3), weight=0.1, name="ring")
+    ring.use(nd.Turnover(early=0.0, late=50.0), *([Newborn()] if where == "born" else []))
+    sim = nd.Simulation(net, acceleration=1e4, tick=2 * hour, to=tmp_path / "a.sqlite")
+    if where == "apply":
+        sim.at(5 * hour, Meddling())
+    with pytest.raises(ValueError, match="a foreign module"):
+        sim.run(1 * day)
+    run = nd.Run(tmp_path / "a.sqlite")
+    said = "Newborn.born on 'ring', tick 1" if where == "born" else "Meddling.apply, at 1.8e+07 ms of life"
+    assert said in run.file.item("finished") and run.file.sealed
+    assert len(run.counts("cells")) == (1 if where == "born" else 3)
+    run.verify()
+
+
+@pytest.mark.parametrize(
+    ("model", "column", "said"),
+    [
+        (nd.LIF(), "u", "LIF of 'cells': the potential is NaN"),
+        (nd.LIF(tau_excitatory=5.0, tau_inhibitory=5.0), "u", "LIF of 'cells': the potential is NaN"),
+        (nd.LIF(tau_excitatory=5.0, tau_inhibitory=5.0), 1, "LIF of 'cells': the column .* is NaN"),
+        (
+            nd.LIF(tau_excitatory=5.0, tau_inhibitory=5.0, dendrite=nd.Plateau(2)),
+            "place",
+            "LIF of 'cells': .* of a branch is NaN",
+        ),
+    ],
+)
+def test_neurons_that_are_no_numbers_are_told(model: Any, column: Any, said: str) -> None:
+    """Membranes, and the columns and places of a model with rules: population, neuron and time, at the next tick."""
+    net = nd.Network(seed=2)
+    cells = net.add(model, 6, name="cells", room=2)
+    sim = Simulator(net, tick=100.0)
+    sim.run_until_spike(100.0)  # the unborn are nobody's business
+    held = sim.engine.cells.get(cells.index)
+    if column == "u":
+        sim.engine.state.neurons.u[4] = np.nan
+    elif column == "place":
+        assert held is not None
+        held.places[2 * 4 + 1, -1] = np.nan
+    else:
+        assert held is not None
+        held.state[4, column] = np.nan
+    with pytest.raises(SimulationError, match=rf"{said} in 1 of 8 neurons, neuron 4 first, at 200 ms of life"):
+        sim.run_until_spike(300.0)

@@ -10,6 +10,7 @@ from neurodev.errors import InvariantError, ParameterError, RunFileError
 from neurodev.structure import parts, weight
 from neurodev.structure.cause import CAUSES
 from neurodev.structure.delays import DelayList, Uniform, as_delay
+from neurodev.structure.listing import living
 from neurodev.structure.log import DEATH, StructuralLog, decode, encode, fill_partners
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
@@ -217,17 +218,20 @@ def test_refused(call, match):
 
 
 def test_one_array_of_the_state_at_a_time(monkeypatch):
-    """`living` is `state`, whether the table is packed, has slack, or has changed."""
+    """`living` is `state`, whether the table is packed, has slack, is lean and in parts, or has changed."""
     monkeypatch.setattr(parts, "PART", 7)
     g = np.random.default_rng(8)
-    for columns in ((), ("a", "b")):
-        s, t, k = g.integers(0, 9, 60), g.integers(0, 11, 60), g.integers(0, 3, 60)
-        table = Table.build(9, 11, [1.0, 2.0, 3.0], s, t, k, g.random(60), born=4.0, columns=columns)
+    for columns, shares, lean in (((), 1, False), (("a", "b"), 1, False), ((), 3, True), (("a",), 3, False)):
+        s, t, k = g.integers(0, 9, 60), np.sort(g.integers(0, 11, 60)), g.integers(0, 3, 60)
+        weight = 0.5 if lean else g.random(60)
+        how = {"columns": columns, "parts": shares, "alike": lean, "consecutive": lean}
+        table = Table.build(9, 11, [1.0, 2.0, 3.0], s, t, k, weight, born=4.0, **how)
+        assert table.consecutive == lean
         for name in columns:
             table.column(name)[:] = g.random(table.capacity)
         for _ in range(2):
             for name, values in table.state().items():
-                np.testing.assert_array_equal(table.living(name), values)
-                assert table.living(name).dtype == values.dtype
+                np.testing.assert_array_equal(living(table, name), values)
+                assert living(table, name).dtype == values.dtype
             table._delete(table.slots()[3:40:5])
             table._insert(np.array([2, 2]), np.array([1, 3]), np.array([0, 2]), np.ones(2), 9.0)

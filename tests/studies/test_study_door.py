@@ -268,7 +268,7 @@ def test_an_error_in_her_module(
 def test_an_error_of_our_own_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of the package keeps its traceback: no message would help to find it."""
     monkeypatch.setattr("neurodev.bench.networks.run", lambda *a: {}["fault"])
-    monkeypatch.setattr("neurodev.studies.blame.place_of", lambda e: "")  # the line above is not the package's
+    monkeypatch.setattr("neurodev.blame.place_of", lambda e: "")  # the line above is not the package's
     with pytest.raises(KeyError):
         main(["bench", "brunel"])
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.arrays import F8, U4, Floats, Int
-from neurodev.engine.loop.spiking import fire, predict
+from neurodev.engine.loop.lists import reached
+from neurodev.engine.loop.spiking import fire, level_of, over, predict, reset_at
 from neurodev.engine.loop.state import (
+    ALIKE,
     N_AGENDA_AT,
     N_EVENTS,
     N_MODELS,
     N_SUPRA,
     N_UNIFORM,
     REFRACTORY,
-    SENTINEL,
-    T_BLOCK,
     T_FRAME,
 )
-from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young, reached
+from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 
@@ -28,7 +28,6 @@ def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: I
     nn = neurons_of(s)
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
     threshold = reached(nn.threshold[0], nn.reset[0], S)
-    after = nn.reset[0] * S if nn.refractory[0] == 0.0 else SENTINEL
     fired = 0
     here = u[offset:]
     # unsigned indices: signed ones cost a test for negative values at every access
@@ -36,21 +35,46 @@ def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: I
         j = post[k]
         x = here[j] + weight[k] * S
         here[j] = x
-        if x >= threshold:
-            here[j] = after
+        if x >= threshold and over(s, offset + np.int64(j), t):
+            reset_at(s, offset + np.int64(j), t, False)
             queue_of(s).fired[fired] = np.uint32(offset + np.int64(j))
             fired += 1
     return fired
 
 
 @rule
-def deliver_mixed(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float) -> int:
-    """One row onto neurons of several classes: the frame factor is renewed when the class changes."""
+def deliver_alike(s: int, u: F8, post: U4, weight: float, first: Int, last: Int, offset: Int, t: float) -> int:
+    """`deliver_uniform` for a row whose synapses have one weight."""
+    nn = neurons_of(s)
+    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
+    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * S
+    fired = 0
+    here = u[offset:]
+    if jump < 0.0:
+        for k in range(np.uint64(first), np.uint64(last)):
+            here[post[k]] += jump
+        return 0
+    for k in range(np.uint64(first), np.uint64(last)):
+        j = post[k]
+        x = here[j] + jump
+        here[j] = x
+        if x >= threshold and over(s, offset + np.int64(j), t):
+            reset_at(s, offset + np.int64(j), t, False)
+            queue_of(s).fired[fired] = np.uint32(offset + np.int64(j))
+            fired += 1
+    return fired
+
+
+@rule
+def deliver_mixed(
+    s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float, own: Int
+) -> int:
+    """One row onto neurons of several classes: frame factors renewed where the class changes; `own` 0: of one."""
     nn = neurons_of(s)
     dt = t - clock_of(s).time[T_FRAME]
     fired = 0
     kind = np.int64(-1)
-    S = threshold = after = 0.0
+    S = threshold = 0.0
     for k in range(first, last):
         j = offset + np.int64(post[k])
         c = np.int64(nn.kind[j])
@@ -58,11 +82,10 @@ def deliver_mixed(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int
             kind = c
             S = np.exp(dt * nn.rate[c])
             threshold = reached(nn.threshold[c], nn.reset[c], S)
-            after = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
-        x = u[j] + weight[k] * S
+        x = u[j] + weight[k * own] * S
         u[j] = x
-        if x >= threshold and x > REFRACTORY:
-            u[j] = after
+        if x >= threshold and x > REFRACTORY and over(s, j, t):
+            reset_at(s, j, t, False)
             queue_of(s).fired[fired] = np.uint32(j)
             fired += 1
     return fired
@@ -78,17 +101,17 @@ def deliver_some(
     post = view_u4(pr.post[q], pr.capacity[q])
     limit = first_young(s, q, emitted)
     nn = neurons_of(s)
-    fired = 0
+    fired, own = 0, np.int64(pr.single[q] != ALIKE)
     for k in range(first, last):
-        if uid[k] >= limit or sign * weight[k] < 0.0:
+        if uid[k] >= limit or sign * weight[k * own] < 0.0:
             continue
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
         S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-        x = u[j] + weight[k] * S
+        x = u[j] + weight[k * own] * S
         u[j] = x
-        if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY:
-            u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+        if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY and over(s, j, t):
+            reset_at(s, j, t, False)
             queue_of(s).fired[fired] = np.uint32(j)
             fired += 1
     return fired
@@ -102,16 +125,18 @@ def deliver(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emi
         return deliver_some(s, q, u, weight, first, last, t, emitted, sign)
     post = view_u4(pr.post[q], pr.capacity[q])
     if clock_of(s).n[N_UNIFORM] == 1:
+        if pr.single[q] == ALIKE:
+            return deliver_alike(s, u, post, weight[0], first, last, pr.offset[q], t)
         return deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
-    return deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t)
+    return deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t, np.int64(pr.single[q] != ALIKE))
 
 
 @rule
 def predict_row(s: int, post: U4, first: Int, last: Int, offset: Int, t: float) -> None:
     """After a row: note the crossings that now fall into the block; one comparison for most targets."""
-    nn, f = neurons_of(s), clock_of(s).time
+    nn = neurons_of(s)
     if clock_of(s).n[N_UNIFORM] == 1:
-        level = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
+        level = level_of(s, np.int64(0), t)
         here = nn.u[offset:]
         for i in range(np.uint64(first), np.uint64(last)):
             if here[post[i]] >= level:

@@ -21,7 +21,9 @@ of compilation; views made from addresses carry no reference counts and vanish i
 
 from __future__ import annotations
 
-from neurodev.engine.loop.state import {groups}
+from neurodev.engine.loop.state import (
+{groups}
+)
 from neurodev.jit import {names}
 
 
@@ -45,7 +47,7 @@ def text() -> str:
     """The source of `views.py`."""
     kinds = {name: str(getattr(kind, "__forward_arg__", kind)) for name, kind in State.__annotations__.items()}
     used = sorted({("view2_" if f.n_dim == 2 else "view_") + VIEWS[f.type] for f in FIELDS} | {"view_i8"})
-    out = HEAD.format(groups=", ".join(sorted(kinds.values())), names=", ".join(["rule", *used]))
+    out = HEAD.format(groups="\n".join(f"    {k}," for k in sorted(kinds.values())), names=", ".join(["rule", *used]))
     at = 0
     for name, fields in groupby(FIELDS, lambda f: f.group):
         views = []

@@ -5,51 +5,68 @@ after one multiplication by the frame factor S, and the threshold test is ``u >=
 refractory neuron holds a sentinel that swallows its input.  A neuron whose V_inf lies above threshold crosses
 without input: ``S(t) = u / threshold``, solved only when the crossing falls into the current block.
 
-Order at equal times: release, arrivals (lane table, log), background, predicted crossings, drive spikes; then on_post
-of the neurons that fired, after on_pre of all arrivals of the instant.
+Order at equal times: release, arrivals (lane table, log), background, predicted crossings; then on_post of the neurons
+that fired, after on_pre of all arrivals of the instant.
+
+Time goes on in windows no longer than the shortest delay: within one, neurons do not influence each other.  Each part
+of them runs through it by itself (`run_part`), and its spikes are told to all when it is over (`merge.py`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import Int
-from neurodev.engine.loop import background as bg
-from neurodev.engine.loop.background import background_until
+from neurodev.arrays import I8, Int
+from neurodev.engine.loop.background import gather_inputs, pour
 from neurodev.engine.loop.delivery import arrive, arrive_together
-from neurodev.engine.loop.queue import compact_log, gather, gather_releases, pop_crossing
-from neurodev.engine.loop.spiking import emit, follow_arrivals, predict, predict_model, release, strike, strike_model
+from neurodev.engine.loop.lists import close_lists
+from neurodev.engine.loop.merge import merge
+from neurodev.engine.loop.queue import gather, gather_releases, pop_crossing
+from neurodev.engine.loop.spiking import (
+    follow_arrivals,
+    level_of,
+    look,
+    predict,
+    predict_model,
+    release,
+    strike,
+    strike_model,
+)
 from neurodev.engine.loop.state import (
     CROSSING_FULL,
     DONE,
     EVENT_BUDGET,
-    LOG_FULL,
     N_AGENDA,
     N_AGENDA_AT,
-    N_BLOCK_WINDOWS,
+    N_BACKGROUND,
+    N_BLOCK,
+    N_BLOCK_OPEN,
     N_BUDGET,
     N_CONTACTS,
     N_CROSSING,
-    N_DRIVE,
-    N_DRIVE_AT,
     N_DUE,
     N_DUE_AT,
     N_EVENTS,
     N_FIRED,
     N_FRAME_WINDOWS,
+    N_FRESH,
+    N_INPUT,
+    N_INPUT_AT,
+    N_MERGE,
     N_MODELS,
     N_OPEN,
     N_OVERFLOW,
-    N_RECORD,
     N_SAME,
+    N_STATUS,
     N_STUCK,
     N_SUPRA,
     N_TOGETHER,
     N_UNIFORM,
     N_WINDOW,
-    RECORD_FULL,
     REFRACTORY,
+    SPIKES_FULL,
     STUCK,
+    T_BEGIN,
     T_BLOCK,
     T_END,
     T_EVENT,
@@ -61,20 +78,19 @@ from neurodev.engine.loop.state import (
 from neurodev.engine.loop.views import (
     background_of,
     clock_of,
+    fresh_of,
     hooks_of,
     lanes_of,
-    log_of,
     models_of,
     neurons_of,
+    own_of,
     projections_of,
     queue_of,
-    record_of,
 )
 from neurodev.jit import call_rule, kernel, prefetch, rule, view2_f8, view_f4, view_f8, view_i8, view_u4
 from neurodev.neurons.rules import AT
 
 TRACE_SPAN = 40.0  # a trace is moved to a new base after so many of its time constants: e^40 is far from overflow
-SPIKES_SPARE = 64  # a window opens with room in each log for two spikes of every cell, and so many
 BACKWARDS = 1e-6  # ms; by so much rounding may put an event before the last
 MOST_AT_ONCE = 64  # events of models at one instant, for each neuron: more are one that never moves on
 AHEAD = 4  # arrivals between a row and the one whose memory is asked for
@@ -82,21 +98,17 @@ AHEAD = 4  # arrivals between a row and the one whose memory is asked for
 
 @kernel
 def rebase(s: int, t: float) -> None:
-    """Move the membrane frame to `t`; predicted crossings keep their times, their keys follow u."""
+    """Move the membrane frame to `t`, between two blocks: no crossing is noted, no background still to come."""
     nn, f = neurons_of(s), clock_of(s).time
     dt = t - f[T_FRAME]
     mo = models_of(s)
+    own = own_of(s)
     for p in range(mo.rebase.shape[0]):
         if mo.rebase[p] != 0:
-            call_rule(mo.rebase[p], mo.record[p], 0, 0, 0, 0.0, t)
-    for j in range(nn.u.shape[0]):
-        if nn.u[j] > REFRACTORY:
-            nn.u[j] *= np.exp(-dt * nn.rate[nn.kind[j]])
-    for k in range(clock_of(s).n[N_CROSSING]):
-        j = queue_of(s).crossing_index[k]
-        queue_of(s).crossing_u[k] *= np.exp(-dt * nn.rate[nn.kind[j]])
-    if clock_of(s).n[N_UNIFORM] == 1:
-        bg.rebase_jumps(s, np.exp(-dt * nn.rate[0]))
+            call_rule(mo.rebase[p], mo.record[p], own.first[p] - nn.first[p], own.last[p] - nn.first[p], 0, 0.0, t)
+        for j in range(own.first[p], own.last[p]):
+            if nn.u[j] > REFRACTORY:
+                nn.u[j] *= np.exp(-dt * nn.rate[nn.kind[j]])
     f[T_FRAME] = t
 
 
@@ -114,30 +126,54 @@ def rebase_traces(s: int, t: float) -> None:
 
 
 @kernel
-def scan(s: int, t: float) -> None:
-    """Start a block: find all crossings without input in it."""
-    f, n, nn = clock_of(s).time, clock_of(s).n, neurons_of(s)
+def open_block(s: int) -> int:
+    """Open the next block of time: all its background at once, and all crossings that need no arrival.
+
+    Returns a status, and leaves nothing half done when it is not DONE.
+    """
+    f, n, nn, g = clock_of(s).time, clock_of(s).n, neurons_of(s), background_of(s)
+    f[T_BEGIN] = n[N_BLOCK] * clock_of(s).length[1]
+    f[T_BLOCK] = (n[N_BLOCK] + 1) * clock_of(s).length[1]
+    n_piece = g.rate.shape[0]
+    if n_piece > 0:
+        status = gather_inputs(s)
+        if status != DONE:
+            return status
+    for b in range(n_piece):
+        if g.ruled[b] == 0:
+            pour(s, b, g.first[b], g.first[b] + g.size[b])
     n[N_CROSSING] = 0
-    f[T_BLOCK] = t + n[N_BLOCK_WINDOWS] * clock_of(s).length[0]
-    if n[N_UNIFORM] == 1:
-        S = nn.threshold[0] * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[0])
-        for j in range(nn.u.shape[0]):
-            if nn.u[j] >= S:
-                predict(s, j, t)
-        return
-    if n[N_SUPRA] == 1:
-        for j in range(nn.u.shape[0]):
-            predict(s, j, t)
-    mo = models_of(s)
+    n[N_BLOCK_OPEN] = 1
+    t = max(f[T_BEGIN], f[T_NOW])
+    mo, own = models_of(s), own_of(s)
     for p in range(mo.predict.shape[0]):
+        first, last = own.first[p], own.last[p]
         if mo.predict[p] != 0:
-            call_rule(mo.predict[p], mo.record[p], 0, nn.size[p], 0, 0.0, max(t, f[T_FRAME]))
+            begin = nn.first[p]
+            call_rule(mo.predict[p], mo.record[p], first - begin, last - begin, 0, 0.0, max(t, f[T_FRAME]))
+        elif n[N_UNIFORM] == 1 and (n_piece > 0 or n[N_SUPRA] == 1):
+            level = level_of(s, np.int64(0), t)
+            for j in range(first, last):
+                if nn.u[j] >= level:
+                    look(s, j, t)
+        elif n_piece > 0 or n[N_SUPRA] == 1:
+            for j in range(first, last):
+                predict(s, j, t)
+    return DONE
 
 
-@rule
-def burst_of(s: int, p: Int) -> Int:
-    """The most spikes of population `p` that one event can cause."""
-    return max(neurons_of(s).size[p], clock_of(s).n[N_CONTACTS])  # type: ignore[no-any-return]
+@kernel
+def close_block(s: int) -> None:
+    """The block is over: what was kept apart joins the membranes."""
+    n, nn, g, own = clock_of(s).n, neurons_of(s), background_of(s), own_of(s)
+    n[N_BLOCK_OPEN] = 0
+    n[N_BLOCK] += 1
+    if g.rate.shape[0] > 0:
+        for p in range(own.first.shape[0]):
+            for j in range(own.first[p], own.last[p]):
+                nn.u[j] += g.later[j]
+                g.later[j] = 0.0
+        close_lists(s)
 
 
 @kernel
@@ -146,17 +182,6 @@ def open_window(s: int) -> int:
     f, n = clock_of(s).time, clock_of(s).n
     start = n[N_WINDOW] * clock_of(s).length[0]
     end = (n[N_WINDOW] + 1) * clock_of(s).length[0]
-    log = log_of(s)
-    room = log.time.shape[1]
-    tight = False
-    for p in range(log.count.shape[0]):
-        if room - log.count[p] < 2 * burst_of(s, p) + SPIKES_SPARE:
-            tight = True
-    if tight:
-        compact_log(s)
-        for p in range(log.count.shape[0]):
-            if room - log.count[p] < 2 * burst_of(s, p) + SPIKES_SPARE:
-                return LOG_FULL
     status = gather(s, start, end)
     if status != DONE:
         return status
@@ -164,9 +189,6 @@ def open_window(s: int) -> int:
     f[T_WINDOW], f[T_END] = start, end
     if n[N_WINDOW] % n[N_FRAME_WINDOWS] == 0 and start > f[T_FRAME]:
         rebase(s, start)
-    rebase_traces(s, start)
-    if (n[N_SUPRA] == 1 or n[N_MODELS] == 1) and (n[N_WINDOW] % n[N_BLOCK_WINDOWS] == 0 or f[T_BLOCK] == -np.inf):
-        scan(s, start)
     n[N_OPEN] = 1
     return DONE
 
@@ -175,19 +197,15 @@ def open_window(s: int) -> int:
 def full(s: int) -> int:
     """Whether one more event could overflow a buffer."""
     n = clock_of(s).n
-    for p in range(log_of(s).count.shape[0]):
-        if log_of(s).time.shape[1] - log_of(s).count[p] <= burst_of(s, p):
-            return LOG_FULL
-    if record_of(s).time.shape[0] - n[N_RECORD] <= max(neurons_of(s).u.shape[0], n[N_CONTACTS]) + 1:
-        return RECORD_FULL
-    if queue_of(s).crossing_time.shape[0] - n[N_CROSSING] <= neurons_of(s).u.shape[0]:
+    burst = max(queue_of(s).release_time.shape[0], n[N_CONTACTS]) + 1
+    if fresh_of(s).time.shape[0] - n[N_FRESH] <= burst:
+        return SPIKES_FULL
+    if queue_of(s).crossing_time.shape[0] - n[N_CROSSING] <= burst:
         return CROSSING_FULL
     if n[N_OVERFLOW] == 1:
         return CROSSING_FULL
     if n[N_STUCK] > 0:
         return STUCK
-    if n[N_EVENTS] > n[N_BUDGET]:
-        return EVENT_BUDGET
     return DONE
 
 
@@ -221,22 +239,78 @@ def cross(s: int) -> None:
         return
     if nn.u[j] != u:
         return
-    c = np.int64(nn.kind[j])
-    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-    strike(s, j, S, c, t)
+    strike(s, j, t)
     predict(s, j, t)
 
 
 @kernel
-def run(s: int, stop: float) -> int:
-    """Process every event before `stop` (ms in the epoch); returns a status and can be called again."""
-    f, n, qu = clock_of(s).time, clock_of(s).n, queue_of(s)
+def begin_window(parts: I8) -> int:
+    """The window that is next, or still open; whatever all parts read is made ready for it before it opens."""
+    window = clock_of(parts[0]).n[N_WINDOW]
+    opened = False
+    for s in parts:
+        window = min(window, clock_of(s).n[N_WINDOW])
+        opened |= clock_of(s).n[N_OPEN] == 1
+    if not opened:
+        rebase_traces(parts[0], window * clock_of(parts[0]).length[0])
+    return window  # type: ignore[no-any-return]
+
+
+@kernel
+def run_parts(parts: I8, first: int, last: int, window: int, stop: float) -> int:
+    """Run parts first..last through what is left of one window, or up to `stop`; the first status that is not DONE."""
+    for k in range(first, last):
+        status = run_part(parts[k], window, stop)
+        clock_of(parts[k]).n[N_STATUS] = status
+        if status != DONE:
+            return status
+    return DONE
+
+
+@kernel
+def end_window(parts: I8) -> int:
+    """All parts stand at one time: merge their spikes, and look whether there were too many events; a status."""
+    n = clock_of(parts[0]).n
+    n[N_MERGE] = 1
+    status = merge(parts, clock_of(parts[0]).time[T_NOW])
+    if status != DONE:
+        return status
+    n[N_MERGE] = 0
+    events = np.int64(0)
+    for s in parts:
+        events += clock_of(s).n[N_EVENTS]
+    return EVENT_BUDGET if events > n[N_BUDGET] else DONE
+
+
+@kernel
+def run(parts: I8, stop: float) -> int:
+    """Process every event before `stop` (ms in the epoch), part by part; a status, after which it can go on."""
     while True:
-        if n[N_OPEN] == 0:
-            status = open_window(s)
+        if clock_of(parts[0]).n[N_MERGE] == 0:
+            status = run_parts(parts, 0, parts.shape[0], begin_window(parts), stop)
             if status != DONE:
                 return status
-        end = min(f[T_END], stop)
+        status = end_window(parts)
+        if status != DONE or clock_of(parts[0]).time[T_NOW] >= stop:
+            return status
+
+
+@kernel
+def run_part(s: int, window: int, stop: float) -> int:
+    """Process every event of a part in one window and before `stop`; returns a status and can be called again."""
+    f, n, qu = clock_of(s).time, clock_of(s).n, queue_of(s)
+    if n[N_WINDOW] != window:
+        return DONE  # it has been through this window
+    if n[N_OPEN] == 0:
+        status = open_window(s)
+        if status != DONE:
+            return status
+    while True:
+        if n[N_BLOCK_OPEN] == 0:
+            status = open_block(s)
+            if status != DONE:
+                return status
+        end = min(min(f[T_END], f[T_BLOCK]), stop)
         while True:
             status = full(s)
             if status != DONE:
@@ -244,12 +318,10 @@ def run(s: int, stop: float) -> int:
             due = qu.due_time[n[N_DUE_AT]] if n[N_DUE_AT] < n[N_DUE] else np.inf
             arrival = qu.time[n[N_AGENDA_AT]] if n[N_AGENDA_AT] < n[N_AGENDA] else np.inf
             crossing = qu.crossing_time[0] if n[N_CROSSING] > 0 else np.inf
-            drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
-            first = min(min(due, arrival), min(crossing, drive))
+            given = qu.input_time[n[N_INPUT_AT]] if n[N_INPUT_AT] < n[N_INPUT] else np.inf
+            first = min(min(due, arrival), min(crossing, given))
             if n[N_FIRED] > 0 and first > f[T_FIRED]:
                 follow_arrivals(s)
-            if background_of(s).at.shape[0] > 0 and background_until(s, min(first, end)):
-                continue
             if first >= end:
                 break
             f[T_NOW] = first
@@ -260,34 +332,52 @@ def run(s: int, stop: float) -> int:
                 if n[N_TOGETHER] == 1:
                     arrive_together(s)
                 else:
-                    run_arrivals(s, end)
-            elif crossing == first:
-                cross(s)
+                    run_arrivals(s, min(min(due, given), end))
+            elif given == first:
+                run_inputs(s, min(min(due, arrival), end))
             else:
-                k = n[N_DRIVE_AT]
-                n[N_DRIVE_AT] = k + 1
-                p = np.int64(qu.drive_population[k])
-                if neurons_of(s).silenced[p] == 0:
-                    emit(s, p, np.int64(qu.drive_index[k]), first)
+                cross(s)
         f[T_NOW] = end
+        if end == f[T_BLOCK]:
+            close_block(s)
         if end == f[T_END]:
             n[N_OPEN] = 0
             n[N_WINDOW] += 1
+            return DONE
         if end >= stop:
             return DONE
 
 
 @rule
-def run_arrivals(s: int, end: float) -> None:
-    """Deliver arrivals as long as nothing else can come before them."""
+def run_inputs(s: int, limit: float) -> None:
+    """Background onto neurons with rules, as long as nothing else can come before."""
+    n, qu, nn, mo = clock_of(s).n, queue_of(s), neurons_of(s), models_of(s)
+    room = qu.crossing_time.shape[0] - qu.release_time.shape[0]
+    while True:
+        k = n[N_INPUT_AT]
+        n[N_INPUT_AT] = k + 1
+        n[N_BACKGROUND] += 1
+        j = np.int64(qu.input_index[k])
+        p = nn.population[j]
+        call_rule(mo.kick[p], mo.record[p], j - nn.first[p], 0, 0, qu.input_weight[k], qu.input_time[k])
+        if k + 1 >= n[N_INPUT] or n[N_CROSSING] >= room or qu.input_time[k + 1] >= limit:
+            return
+        if n[N_CROSSING] > 0 and qu.crossing_time[0] <= qu.input_time[k + 1]:
+            return
+
+
+@rule
+def run_arrivals(s: int, limit: float) -> None:
+    """Deliver arrivals up to `limit`, as long as nothing else can come before them."""
     n, qu, pr = clock_of(s).n, queue_of(s), projections_of(s)
-    due = qu.due_time[n[N_DUE_AT]] if n[N_DUE_AT] < n[N_DUE] else np.inf
-    drive = qu.drive_time[n[N_DRIVE_AT]] if n[N_DRIVE_AT] < n[N_DRIVE] else np.inf
-    limit = min(min(due, drive), end)
-    alone = background_of(s).at.shape[0] == 0 and n[N_SUPRA] == 0
-    room = qu.crossing_time.shape[0] - neurons_of(s).u.shape[0]
+    room = qu.crossing_time.shape[0] - max(qu.release_time.shape[0], n[N_CONTACTS]) - 1
     while True:
         k = n[N_AGENDA_AT]
+        if k + 2 * AHEAD < n[N_AGENDA]:
+            lane, row = np.int64(qu.lane[k + 2 * AHEAD]), np.int64(qu.row[k + 2 * AHEAD])
+            q = lanes_of(s).projection[lane]
+            prefetch(view_i8(pr.row_start[q], pr.n_row[q]), row)
+            prefetch(view_u4(pr.row_length[q], pr.n_row[q]), row)
         if k + AHEAD < n[N_AGENDA]:
             lane, row = np.int64(qu.lane[k + AHEAD]), np.int64(qu.row[k + AHEAD])
             q = lanes_of(s).projection[lane]
@@ -295,11 +385,11 @@ def run_arrivals(s: int, end: float) -> None:
             prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
             if pr.single[q] == 1:
                 prefetch(view_f4(pr.weight[q], pr.capacity[q]), begin)
-            else:
+            elif pr.single[q] == 0:
                 prefetch(view_f8(pr.weight[q], pr.capacity[q]), begin)
         n[N_AGENDA_AT] = k + 1
         fired = arrive(s, k)
-        if fired > 0 or n[N_FIRED] > 0 or not alone or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
+        if fired > 0 or n[N_FIRED] > 0 or k + 1 >= n[N_AGENDA] or qu.time[k + 1] >= limit:
             return
         if n[N_CROSSING] > 0 and (qu.crossing_time[0] < qu.time[k + 1] or n[N_CROSSING] >= room):
             return

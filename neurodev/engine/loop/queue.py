@@ -141,27 +141,6 @@ def gather_releases(s: int, end: float) -> None:
     n[N_DUE_AT] = 0
 
 
-@kernel
-def compact_log(s: int) -> None:
-    """Forget the spikes that every lane has delivered."""
-    log, lanes = log_of(s), lanes_of(s)
-    for p in range(log.count.shape[0]):
-        first = log.count[p]
-        for lane in range(lanes.delay.shape[0]):
-            if lanes.population[lane] == p:
-                first = min(first, lanes.cursor[lane])
-        if first == 0:
-            continue
-        m = log.count[p]
-        for k in range(first, m):
-            log.time[p, k - first] = log.time[p, k]
-            log.index[p, k - first] = log.index[p, k]
-        log.count[p] = m - first
-        for lane in range(lanes.delay.shape[0]):
-            if lanes.population[lane] == p:
-                lanes.cursor[lane] -= first
-
-
 @rule
 def push_crossing(s: int, t: float, j: Int, u: float) -> None:
     """Note a predicted crossing of neuron `j`; the caller sees to its room."""

@@ -1,18 +1,21 @@
-"""How a neuron spikes: the log, the record, the reset, the release, and the crossings that are predicted."""
+"""How a neuron spikes: the log, the record, the reset, the release, and the crossings that are predicted.
+
+A crossing is predicted where a neuron needs no further arrival for it: background, or V_inf, takes it there.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from neurodev.arrays import Int
+from neurodev.engine.loop.lists import has_background, moved_to, opened, place_at, reached, still_to_come
 from neurodev.engine.loop.queue import push_crossing
 from neurodev.engine.loop.state import (
+    N_BLOCK_OPEN,
     N_FIRED,
+    N_FRESH,
     N_MODELS,
-    N_RECORD,
     N_RELEASE,
-    N_SPIKES,
-    N_SUPRA,
     REFRACTORY,
     SENTINEL,
     T_BLOCK,
@@ -20,34 +23,27 @@ from neurodev.engine.loop.state import (
     T_FRAME,
 )
 from neurodev.engine.loop.views import (
+    background_of,
     clock_of,
+    fresh_of,
     hooks_of,
-    log_of,
+    lists_of,
     models_of,
     neurons_of,
     projections_of,
     queue_of,
-    record_of,
 )
 from neurodev.jit import call_hook, call_rule, kernel, rule
 
 
 @rule
 def emit(s: int, p: Int, local: Int, t: float) -> None:
-    """A cell of population `p` spikes at `t`: into its log, the counts and the record."""
-    k = log_of(s).count[p]
-    log_of(s).time[p, k] = t
-    log_of(s).index[p, k] = np.uint32(local)
-    log_of(s).count[p] = k + 1
-    r = record_of(s)
-    r.count[r.first[p] + local] += 1
-    clock_of(s).n[N_SPIKES] += 1
-    if r.wanted[p] == 1:
-        i = clock_of(s).n[N_RECORD]
-        r.time[i] = t
-        r.population[i] = np.uint32(p)
-        r.index[i] = np.uint32(local)
-        clock_of(s).n[N_RECORD] = i + 1
+    """A neuron of population `p` spikes at `t`: told when the parts are merged, at the end of the window."""
+    k = clock_of(s).n[N_FRESH]
+    fresh_of(s).time[k] = t
+    fresh_of(s).population[k] = np.uint32(p)
+    fresh_of(s).index[k] = np.uint32(local)
+    clock_of(s).n[N_FRESH] = k + 1
 
 
 @rule
@@ -102,24 +98,86 @@ def fire(s: int, j: Int, t: float) -> None:
 
 
 @rule
+def level_of(s: int, c: Int, t: float) -> float:
+    """The least that the threshold of class `c` is in the frame between `t` and the end of the block.
+
+    A threshold above V_inf rises in the frame, one below falls.
+    """
+    nn, f = neurons_of(s), clock_of(s).time
+    until = f[T_BLOCK] if nn.threshold[c] < 0.0 else t
+    return reached(nn.threshold[c], nn.reset[c], np.exp((until - f[T_FRAME]) * nn.rate[c]))
+
+
+@rule
 def predict(s: int, j: Int, t: float) -> None:
-    """After a change of u[j]: note a crossing that falls into the current block."""
+    """After a change of u[j]: note a crossing that falls into the block; one comparison for most neurons."""
     nn = neurons_of(s)
+    if nn.u[j] >= level_of(s, np.int64(nn.kind[j]), t) and nn.u[j] > REFRACTORY:
+        look(s, j, t)
+
+
+@kernel
+def over(s: int, j: Int, t: float) -> bool:
+    """Whether neuron `j`, over threshold by all background of the block, is so at `t`; else its crossing is noted."""
+    nn, g = neurons_of(s), background_of(s)
+    if not has_background(s, j):
+        return True
+    i = opened(s, j)
     c = nn.kind[j]
-    g = -nn.threshold[c]
-    u = nn.u[j]
-    if g <= 0.0 or u < REFRACTORY:
+    S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
+    k = moved_to(s, i, t)
+    if nn.u[j] + g.later[j] - still_to_come(s, i, k) >= reached(nn.threshold[c], nn.reset[c], S):
+        return True
+    look_on(s, j, i, k, t)
+    return False
+
+
+@kernel
+def look(s: int, j: Int, t: float) -> None:
+    """Note when neuron `j` first crosses after `t` within the block: at an event of its background, or between."""
+    if has_background(s, j):
+        i = opened(s, j)
+        look_on(s, j, i, moved_to(s, i, t), t)
         return
-    f = clock_of(s).time
-    if u >= -g * np.exp((f[T_BLOCK] - f[T_FRAME]) * nn.rate[c]):
-        at = f[T_FRAME] + np.log(-u / g) / nn.rate[c]
-        push_crossing(s, max(at, t), j, u)
+    nn, f = neurons_of(s), clock_of(s).time
+    c, u = nn.kind[j], nn.u[j]
+    theta, rate = nn.threshold[c], nn.rate[c]
+    if theta < 0.0 and rate > 0.0 and u >= theta * np.exp((f[T_BLOCK] - f[T_FRAME]) * rate):
+        push_crossing(s, crossing_time(s, u, theta, rate, t), j, u)
+
+
+@rule
+def look_on(s: int, j: Int, i: Int, k: Int, t: float) -> None:
+    """`look` along list `i` from its event `k` on."""
+    o, nn, f = lists_of(s), neurons_of(s), clock_of(s).time
+    c, u = nn.kind[j], nn.u[j]
+    theta, rate, base = nn.threshold[c], nn.rate[c], nn.u[j] + background_of(s).later[j]
+    falling = theta < 0.0 and rate > 0.0
+    if k < o.last[i] and base < o.need[k]:
+        return
+    while k < o.last[i]:
+        x = base - still_to_come(s, i, k)
+        if falling and x >= theta * o.factor[k]:
+            push_crossing(s, crossing_time(s, x, theta, rate, t), j, u)
+            return
+        if base - o.after[k] >= reached(theta, nn.reset[c], o.factor[k]):
+            push_crossing(s, o.time[k], j, u)
+            return
+        k += 1
+    if falling and base >= theta * np.exp((f[T_BLOCK] - f[T_FRAME]) * rate):
+        push_crossing(s, crossing_time(s, base, theta, rate, t), j, u)
+
+
+@rule
+def crossing_time(s: int, x: float, theta: float, rate: float, t: float) -> float:
+    """When the falling threshold meets `x`, not before `t`."""
+    return t if x >= 0.0 else max(clock_of(s).time[T_FRAME] + np.log(x / theta) / rate, t)
 
 
 @kernel
 def predict_delta(s: int, first: Int, last: Int, t: float) -> None:
     """`predict` for the neurons first..last, whose potentials were set from outside."""
-    if clock_of(s).n[N_SUPRA] == 1:
+    if clock_of(s).n[N_BLOCK_OPEN] == 1:
         for j in range(first, last):
             predict(s, j, t)
 
@@ -153,17 +211,26 @@ def release(s: int, j: Int, t: float) -> None:
         come_free(s, j, t)
         predict_model(s, j, t)
         return
-    nn.u[j] = nn.reset[c] * np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-    if clock_of(s).n[N_SUPRA] == 1:
-        predict(s, j, t)
+    place_at(s, j, nn.reset[c] * np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c]), t, False)
+    predict(s, j, t)
 
 
 @rule
-def strike(s: int, j: Int, S: float, c: Int, t: float) -> None:
+def strike(s: int, j: Int, t: float) -> None:
     """Neuron `j` crossed at `t` by background or by itself: fire it."""
-    nn = neurons_of(s)
-    nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+    reset_at(s, j, t, True)
     fire(s, j, t)
+
+
+@kernel
+def reset_at(s: int, j: Int, t: float, passed: bool) -> None:
+    """Neuron `j` fires at `t`: it swallows its input, or stands at reset; `passed`: by an event of its background."""
+    nn = neurons_of(s)
+    c = nn.kind[j]
+    if nn.refractory[c] == 0.0:
+        place_at(s, j, nn.reset[c] * np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c]), t, passed)
+    else:
+        nn.u[j] = SENTINEL
 
 
 @kernel

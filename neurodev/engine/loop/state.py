@@ -1,5 +1,9 @@
 """The state of the event loop: plain arrays in a few module-level tuples, each field marked with what it holds.
 
+The neurons are dealt into parts, each with a share of every population and with all that arrives at it; a part is a
+state of its own, so that parts can run side by side.  What is marked `SHARED` is one array for all of them: within a
+window a part reads there what the last window left, and writes to its own neurons and rows alone.
+
 All times are float64 ms relative to the current *epoch*; the simulator moves the epoch at fixed multiples of the
 window, so that times stay small and a run shifted by thirty days keeps its last digits.  The marks say what must move
 with it (`TIME`), what lists neurons (`LISTS`), and what is rebuilt rather than kept (`ADDRESS`, `SCRATCH`); moving the
@@ -40,18 +44,20 @@ PLACE = "a position in another array"
 NEURON = "number of a neuron: among all, or within its population"
 WHOLE = "an identity or a key"
 TABLE = "two dimensions"
+SHARED = "of all parts"
 
 # what a kernel returns, as plain numbers
-DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK = (
+DONE, LOG_FULL, RECORD_FULL, CROSSING_FULL, AGENDA_FULL, EVENT_BUDGET, STUCK, INPUT_FULL, SPIKES_FULL = (
     int(s)
     for s in (Status.DONE, Status.LOG_FULL, Status.RECORD_FULL, Status.CROSSING_FULL, Status.AGENDA_FULL,
-              Status.EVENT_BUDGET, Status.STUCK)
+              Status.EVENT_BUDGET, Status.STUCK, Status.INPUT_FULL, Status.SPIKES_FULL)
 )  # fmt: skip
 
 # clock.time
+# T_BLOCK: end of the open block, which began at T_BEGIN; T_END: end of the open window, which began at T_WINDOW
 # T_EVENT: of the last event of a model with rules; T_FIRED: of the neurons whose on_post is still to come
-T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT, T_FIRED = range(7)
-N_TIME = 7
+T_NOW, T_FRAME, T_BLOCK, T_WINDOW, T_END, T_EVENT, T_FIRED, T_BEGIN = range(8)
+N_TIME = 8
 assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
 
 # clock.n
@@ -65,16 +71,18 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_DUE_AT,
     N_CROSSING,  # size of the heap of predicted events
     N_OVERFLOW,  # 1 if an event that was noted did not fit into the heap (next to its size: `rules.schedule`)
-    N_DRIVE,  # drive spikes at hand
+    N_DRIVE,  # drive spikes at hand (of the first part, like the next two)
     N_DRIVE_AT,
     N_RECORD,  # spikes recorded and not yet fetched
     N_EVENTS,  # synaptic events delivered
     N_BACKGROUND,  # background events delivered
     N_SPIKES,
-    N_BUDGET,  # stop when N_EVENTS exceeds it
+    N_BUDGET,  # stop after a window with which N_EVENTS of all parts exceeds it (of the first part)
     N_NEED,  # capacity wanted by a status
     N_FRAME_WINDOWS,  # windows between two rebases of the membrane frame
-    N_BLOCK_WINDOWS,  # windows in a block of predicted events
+    N_BLOCK,  # index of the open block, or of the next, within the epoch
+    N_BLOCK_OPEN,  # 1 while a block is open
+    N_EPOCH_BLOCK,  # index of the epoch's first block among all
     N_UNIFORM,  # 1 if all neurons are of one class
     N_SUPRA,  # 1 if some class crosses its threshold without input
     N_MODELS,  # 1 if some population has rules of its own
@@ -83,12 +91,20 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_STUCK,  # 1 + the neuron whose model notes events that are past, or the same for ever
     N_FIRED,  # neurons that fired at T_FIRED and whose on_post is still to come
     N_CONTACTS,  # the longest row that may name a neuron twice: without refractoriness it fires at each of them
-) = range(27)
-N_COUNTER = 27
+    N_INPUT,  # background onto models with rules in the open block
+    N_INPUT_AT,  # the next of it
+    N_LIST,  # neurons whose background is listed in order
+    N_LISTED,  # events in these lists
+    N_FRESH,  # spikes of the part since the last merger
+    N_FRESH_AT,  # the next of them, while they are merged
+    N_STATUS,  # what the part returned last
+    N_MERGE,  # 1 while all parts stand at one time and their spikes are not yet merged (of the first part)
+) = range(37)
+N_COUNTER = 37
 
 
 class Clock(NamedTuple):
-    """Scalars that survive a pause: times (N_TIME,), the length of a window (1,), and counters (N_COUNTER,)."""
+    """Scalars that survive a pause: times (N_TIME,), lengths of window and block (2,), and counters (N_COUNTER,)."""
 
     time: Annotated[F8, TIME]
     length: Annotated[F8, DURATION]
@@ -110,6 +126,29 @@ class Neurons(NamedTuple):
     silenced: Annotated[I8, COUNT]  # (n_population,)
 
 
+class Own(NamedTuple):
+    """The neurons of the part, (n_population,) from `first` up to `last` among all; empty for a drive."""
+
+    first: Annotated[I8, NEURON]
+    last: Annotated[I8, NEURON]
+
+
+class Fresh(NamedTuple):
+    """The part's spikes since the last merger, in no order among neurons."""
+
+    time: Annotated[F8, SCRATCH]  # merged before the epoch moves
+    population: Annotated[U4, SCRATCH]
+    index: Annotated[U4, SCRATCH]  # within the population
+
+
+class Drives(NamedTuple):
+    """Spikes of drives at hand, in order of time."""
+
+    time: Annotated[F8, TIME, SHARED]
+    population: Annotated[U4, PLACE, SHARED]
+    index: Annotated[U4, NEURON, SHARED]
+
+
 class Log(NamedTuple):
     """Spikes of each population in order of time, as long as some lane has still to deliver them."""
 
@@ -129,12 +168,15 @@ class Lanes(NamedTuple):
     sign: Annotated[I8, COUNT]  # -1 or 1: it delivers the weights of this sign alone; 0: all
 
 
+ALIKE = 2
+
+
 class Projections(NamedTuple):
     """Addresses and sizes of the synapse tables, (n_projection,) where nothing else is said."""
 
     post: Annotated[I8, ADDRESS]
     weight: Annotated[I8, ADDRESS]  # of float64, or of float32 where `single`
-    single: Annotated[I8, COUNT]  # 1 where weights are kept in single precision
+    single: Annotated[I8, COUNT]  # 1 where weights are kept in single precision, ALIKE where one stands for all
     row_start: Annotated[I8, ADDRESS]
     row_length: Annotated[I8, ADDRESS]
     uid: Annotated[I8, ADDRESS]
@@ -178,33 +220,62 @@ class Queue(NamedTuple):
     crossing_time: Annotated[F8, TIME]
     crossing_index: Annotated[U4, NEURON]
     crossing_u: Annotated[F8, KEY]
-    drive_time: Annotated[F8, TIME]
-    drive_population: Annotated[U4, PLACE]
-    drive_index: Annotated[U4, NEURON]
+    input_time: Annotated[F8, TIME]  # (room,) background onto models with rules in the open block, in order of time
+    input_index: Annotated[U4, NEURON]
+    input_weight: Annotated[F8, POTENTIAL]
+    input_bucket: Annotated[U4, SCRATCH]  # (room + 1,)
     fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,), or as N_CONTACTS needs: neurons fired, or changed, by one row
+    scratch: Annotated[F8, SCRATCH]  # for the rules of models
     waiting: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons whose on_post is still to come; none between two runs
-    spikes: Annotated[U4, SCRATCH]  # (n_neuron,) how many of each
+    spikes: Annotated[U4, SCRATCH, SHARED]  # (n_neuron,) how many of each
 
 
 class Background(NamedTuple):
-    """Independent Poisson inputs, each a superposition over a range of neurons, generated in batches."""
+    """Independent Poisson inputs, in pieces: neighbours whose rates and membrane time constants are equal."""
 
-    rate: Annotated[F8, RATE]  # (n_background,) events per ms over the whole range
+    rate: Annotated[F8, RATE]  # (n_piece,) events per ms of one neuron
     weight: Annotated[F8, POTENTIAL]
     exponential: Annotated[I8, COUNT]  # 1 if amplitudes are exponentially distributed
+    ruled: Annotated[I8, COUNT]  # 1 if the neurons have rules of their own
     first: Annotated[I8, NEURON]
+    local: Annotated[I8, NEURON]  # the same within its population
     size: Annotated[I8, COUNT]
     key: Annotated[U8, WHOLE]
-    counter: Annotated[U8, WHOLE]  # events drawn so far
-    clock: Annotated[F8, TIME]  # time of the last event drawn
-    at: Annotated[I8, PLACE]  # next event of the batch
-    next: Annotated[F8, TIME]  # its time
-    time: Annotated[F8, TIME, TABLE]  # (n_background, batch)
-    target: Annotated[U4, NEURON, TABLE]  # (n_background, batch)
-    jump: Annotated[F8, MEMBRANE, TABLE]  # (n_background, batch) amplitude, times the frame factor (uniform class)
-    work: Annotated[F8, SCRATCH]  # (batch,)
-    work_bits: Annotated[U8, SCRATCH]  # (batch,) the same memory as `work`
-    scratch: Annotated[F8, SCRATCH]  # (batch,)
+    turn: Annotated[U8, WHOLE]  # changes of the rate so far
+    since: Annotated[F8, TIME]  # it acts from here on
+    most: Annotated[I8, COUNT]  # events that a neuron can have in a block
+    chance_at: Annotated[I8, PLACE]  # where the piece finds its tables
+    guide_at: Annotated[I8, PLACE]
+    chance: Annotated[F8, SCRATCH]  # of at most k events in a block, for each rate
+    guide: Annotated[U4, SCRATCH]  # where the search for a number begins
+    guides: Annotated[I8, SCRATCH]  # (1,) its entries for each rate
+    piece_first: Annotated[I8, PLACE]  # (n_neuron + 1,) and (n,): the pieces that fall on each neuron
+    piece: Annotated[I8, PLACE]
+    longest: Annotated[I8, COUNT]  # (1,) events that any neuron can have in a block
+    later: Annotated[F8, MEMBRANE, SHARED]  # (n_neuron,) inhibitory background of the block, added when it ends
+    raw: Annotated[U8, SCRATCH]  # (CHUNK,) and the next five: of the neurons whose events are drawn together
+    counts: Annotated[U4, SCRATCH]
+    seeds: Annotated[U8, SCRATCH]  # from here on in order of the number of events
+    who: Annotated[U4, SCRATCH]
+    both: Annotated[F8, SCRATCH]
+    part: Annotated[F8, SCRATCH]
+    begin: Annotated[I8, SCRATCH]  # where those with so many pairs of events begin
+
+
+class Lists(NamedTuple):
+    """The background of single neurons in the open block, in order of time; drawn again after a pause."""
+
+    of: Annotated[U4, SCRATCH, SHARED]  # (n_neuron,) 1 + the list of each; 0: none
+    neuron: Annotated[U4, SCRATCH]  # (n_list,), the last place for a list that is not kept
+    first: Annotated[I8, SCRATCH]
+    last: Annotated[I8, SCRATCH]
+    at: Annotated[I8, SCRATCH]  # the next event
+    whole: Annotated[F8, SCRATCH]  # sum of all jumps
+    time: Annotated[F8, SCRATCH]  # (n_event,)
+    jump: Annotated[F8, SCRATCH]  # mV in the frame
+    factor: Annotated[F8, SCRATCH]  # of the frame at that time
+    after: Annotated[F8, SCRATCH]  # sum of the jumps that follow
+    need: Annotated[F8, SCRATCH]  # least sum of u and `later` with which the neuron crosses there or afterwards
 
 
 class Record(NamedTuple):
@@ -237,12 +308,16 @@ class State(NamedTuple):
 
     clock: Clock
     neurons: Neurons
+    own: Own
+    fresh: Fresh
+    drives: Drives
     log: Log
     lanes: Lanes
     projections: Projections
     hooks: Hooks
     queue: Queue
     background: Background
+    lists: Lists
     record: Record
     models: Models
 
@@ -275,6 +350,10 @@ class Held(NamedTuple):
     type: type
     n_dim: int
     mark: str
+    shared: bool
+
+
+_ALL_SHARED = ("neurons", "drives", "log", "projections", "hooks", "record")
 
 
 def _held() -> tuple[Held, ...]:
@@ -282,7 +361,9 @@ def _held() -> tuple[Held, ...]:
     for group, kind in get_type_hints(State).items():
         for field, hint in get_type_hints(kind, include_extras=True).items():
             element = get_args(get_args(get_args(hint)[0])[1])[0]
-            out.append(Held(group, field, element, 2 if TABLE in hint.__metadata__ else 1, hint.__metadata__[0]))
+            marks = hint.__metadata__
+            shared = SHARED in marks or group in _ALL_SHARED
+            out.append(Held(group, field, element, 2 if TABLE in marks else 1, marks[0], shared))
     return tuple(out)
 
 

@@ -9,21 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.arrays import F8, Floats, Int
-from neurodev.engine.loop.state import N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, SENTINEL, T_FRAME
+from neurodev.engine.loop.lists import reached
+from neurodev.engine.loop.spiking import over, reset_at
+from neurodev.engine.loop.state import ALIKE, N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, T_FRAME
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 from neurodev.neurons.rules import first_after
-
-ROUNDING = 2.0**-48  # of threshold or reset: what sums of simultaneous inputs lose in the frame of the membranes
-
-
-@rule
-def reached(threshold: float, reset: float, S: float) -> float:
-    """From where on a potential in the frame is at `threshold` (like `reset` mV above V_inf), S being its factor.
-
-    ``1 + 1 + 1 + 1 + 1 + 1`` is 6, but ``S + S + S + S + S + S`` may be less than ``6 S``.
-    """
-    return threshold * S - ROUNDING * S * max(abs(threshold), abs(reset))
 
 
 @rule
@@ -95,7 +86,7 @@ def _add_row(s: int, q: Int, weight: Floats, first: Int, last: Int, limit: np.ui
     pr, nn = projections_of(s), neurons_of(s)
     post = view_u4(pr.post[q], pr.capacity[q])
     uid = view_u8(pr.uid[q], pr.capacity[q])
-    kind, S = np.int64(-1), 0.0
+    kind, S, own = np.int64(-1), 0.0, np.int64(pr.single[q] != ALIKE)
     for i in range(first, last):
         if uid[i] >= limit:
             continue
@@ -103,7 +94,7 @@ def _add_row(s: int, q: Int, weight: Floats, first: Int, last: Int, limit: np.ui
         c = np.int64(nn.kind[j])
         if c != kind:
             kind, S = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-        nn.u[j] += weight[i] * S
+        nn.u[j] += weight[i * own] * S
 
 
 @kernel
@@ -124,8 +115,8 @@ def find_fired(s: int, k: Int, end: Int) -> int:
             if c != kind:
                 kind, S = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
             x = nn.u[j]
-            if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY:
-                nn.u[j] = nn.reset[c] * S if nn.refractory[c] == 0.0 else SENTINEL
+            if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY and over(s, j, t):
+                reset_at(s, j, t, False)
                 qu.fired[fired] = np.uint32(j)
                 fired += 1
     qu.fired[:fired].sort()  # by neuron, whatever the order of rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,6 @@ from neurodev.params import number
 
 TINY = 1e-30  # numbers by which models divide are larger: their reciprocal and its square root exist as float32
 PAIR_BYTES = 64  # weight, gradient, two moments, identity, date and flag of a pair, and what drawing it takes
-
-
-def a_name(value: Any, where: str = "name") -> str:
-    """The name of a layer: a word, or nothing.
-
-    Raises
-    ------
-    ParameterError
-        If it is not a string, or has signs that a run file cannot keep.
-    """
-    if isinstance(value, str) and (not value or value.isprintable() and "/" not in value):
-        return value
-    raise ParameterError(f"{where} must be a word without '/', got {shown(value)}")
 
 
 def divisor(value: Any, where: str, **more: Any) -> float:
@@ -53,24 +39,3 @@ def shape_of(what: str, value: Any) -> tuple[int, ...]:
     raise ParameterError(
         f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {shown(value)}{hint}"
     )
-
-
-def takes(name: str, function: Any, *arguments: str) -> Any:
-    """A function that can be called with so many arguments; what does not say what it takes passes.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument, the function and what it will be called with.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # compiled
-        return function
-    try:
-        signature.bind(*arguments)
-    except TypeError as e:
-        who = getattr(function, "__qualname__", type(function).__name__)
-        told = ", ".join(arguments)
-        raise ParameterError(f"{name} {who}{signature} cannot be called with ({told}): {e}") from None
-    return function

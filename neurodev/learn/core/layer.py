@@ -21,11 +21,10 @@ from numpy.typing import ArrayLike
 
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError, shown
-from neurodev.learn.core import doors
 from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
-from neurodev.params import flag, numbers
+from neurodev.params import a_name, flag, numbers
 from neurodev.registry import Registered
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
@@ -372,7 +371,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
     training: bool = asked(flag, default=True)
     gates: bool = asked(flag, default=False, fixed=DRAWN)
     float_type: type = asked(default=np.float32, fixed=DRAWN)
-    name: str = asked(doors.a_name, default="", fixed="methods, series and checkpoints go by it")
+    name: str = asked(a_name, default="", fixed="methods, series and checkpoints go by it")
     watch: Callable[[Any, Any], Any] | None = asked(_a_look, default=None)
     parameters: dict[str, Weights | Vector] = asked(fixed=DRAWN)
     counters: Counters = asked(_instance, kind=Counters)

@@ -237,7 +237,8 @@ def _layout(word: str) -> str:
 def _check_spans(spans: Any, batch: int, shape: tuple[int, ...]) -> None:
     if spans is None:
         return
-    if len(shape) != 3 or np.shape(spans) != (batch, shape[0], 2) or spans.dtype != np.int32:
+    fits = isinstance(spans, np.ndarray) and len(shape) == 3 and spans.shape == (batch, shape[0], 2)
+    if not fits or spans.dtype != np.int32:
         raise ParameterError(f"spans must be int32 (batch, height, 2) of an image, got {shown(spans)}")
     if spans.min() < 0 or spans.max() > shape[1]:
         raise ParameterError(f"spans must be pixels in [0, {shape[1]}], got {spans.min()} to {spans.max()}")
@@ -296,7 +297,9 @@ class Spikes:
         shape = doors.shape_of("shape", shape)
         steps, batch = params.whole(steps, "steps", 1), params.whole(batch, "batch", 1)
         self._take(flags, steps, batch, shape, _layout(layout), scale, wanted, window, spans)
-        self.scale = params.number(scale, "scale", above=0)
+        self.scale, self.wanted = params.number(scale, "scale", above=0), params.flag(wanted, "wanted")
+        if window is not None and (not callable(window) or isinstance(window, type)):
+            raise ParameterError(f"window must be a function that returns flags, or None, got {shown(window)}")
         n, rows = self.n, self.n_row
         want = (rows, n) if self.layout == "rows" else (n, rows)
         if not isinstance(flags, np.ndarray) or flags.shape != want or flags.dtype != np.uint8:
@@ -482,7 +485,12 @@ class Current:
             got = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else repr(value)
             raise ParameterError(f"value must be float32 or float64 of shape {want} ({self.layout}), got {got}")
         _check_spans(self.spans, self.batch, self.shape)
-        if self.busy is not None and (np.shape(self.busy) != (self.batch,) or self.busy.dtype != np.uint8):
+        if type(self.wanted) is not bool:
+            self.wanted = params.flag(self.wanted, "wanted")
+        busy = self.busy
+        if busy is not None and (
+            not isinstance(busy, np.ndarray) or busy.shape != (self.batch,) or busy.dtype != np.uint8
+        ):
             raise ParameterError(f"busy must be uint8 ({self.batch},), got {shown(self.busy)}")
 
     @property

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from neurodev import params, rng
 from neurodev.data.dataset import SpikeTrains, check_labels
 from neurodev.errors import BuildError, ParameterError
-from neurodev.learn.core.doors import takes
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
 from neurodev.learn.eventprop.tables import Column
 from neurodev.learn.training.optim import Adam, Schedule, cosine
+from neurodev.params import takes
 from neurodev.registry import Spoken
 
 F8 = NDArray[np.float64]

@@ -17,6 +17,7 @@ from neurodev.learn.core.layer import Weights
 from neurodev.learn.core.storage import stored
 from neurodev.record.proof import check_size, check_whole
 from neurodev.structure.dense import DenseTable
+from neurodev.structure.loading import modern
 from neurodev.structure.table import Table, UidSource
 from neurodev.structure.verify import verify
 
@@ -119,6 +120,7 @@ def check_weights(name: str, w: Weights, state: Arrays, next_uid: int) -> None:
     table = copy.copy(like)
     table.uids = UidSource(next_uid)
     try:
+        arrays = dict(modern(arrays))
         _check_shapes(like, arrays)
         table.load(arrays)
         if isinstance(table, DenseTable):
@@ -136,11 +138,11 @@ def _check_shapes(like: Table, arrays: Arrays) -> None:
         raise ValueError(f"{missing[0]!r} is missing")
     for name, mine in like.arrays().items():
         theirs = arrays[name]
-        floats = name in ("weight", "f", "born") and theirs.dtype.kind == "f"
+        floats = name in ("weight", "f") and theirs.dtype.kind == "f"
         if name != "columns" and theirs.dtype != mine.dtype and not floats or theirs.ndim != mine.ndim:
             raise ValueError(f"{name} is {theirs.dtype} in {theirs.ndim} dimensions")
     room, columns = arrays["post"].size, arrays["columns"].size
-    slots = ["weight", "row", "uid", "born", *(["alive"] if "alive" in arrays else [])]
+    slots = ["weight", "uid", *(["alive"] if "alive" in arrays else [])]
     if any(arrays[name].shape != (room,) for name in slots) or arrays["f"].shape != (columns, room):
         raise ValueError("its columns are not equally long")
     if isinstance(like, DenseTable) and room != like.capacity:
@@ -166,8 +168,6 @@ def _check_dense(table: DenseTable, next_uid: int) -> None:
     stride = table.stride
     if (table.grid(table.post) != np.arange(stride)).any():
         raise ValueError("a synapse points beyond the layer")
-    if (table.grid(table.row) != np.arange(table.n_source)[:, None]).any():
-        raise ValueError("a synapse lies in the row of another source")
     if (table.alive > 1).any() or table.grid(table.alive)[:, table.n_target :].any():
         raise ValueError("a synapse lives outside the layer")
     slots = table.slots()

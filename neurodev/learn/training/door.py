@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import NeurodevError, ParameterError, StudyError, nearest, shown
-from neurodev.learn.core.doors import takes
 from neurodev.learn.core.layer import Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.encode import Bernoulli, Direct, Latency
 from neurodev.learn.training.kept import MARK, keep, put
-from neurodev.params import wholes
+from neurodev.params import takes, wholes
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.plan import Plan

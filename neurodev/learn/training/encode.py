@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurodev.data.dataset import SpikeTrains, as_shape, samples_of
 from neurodev.data.encode import bernoulli, intensity
 from neurodev.errors import ParameterError
+from neurodev.learn.core.doors import shape_of
 from neurodev.learn.core.layer import Signal
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.params import check_memory, number, whole
@@ -53,7 +54,7 @@ class Bernoulli(Encoder):
         flags = bernoulli(part, self.steps, seed, epoch=epoch, samples=samples, gain=self.gain)
         n, shape = part.shape[0], tuple(part.shape[1:])
         rows = np.ascontiguousarray(flags.reshape(n, self.steps, math.prod(shape)).swapaxes(0, 1))
-        return Spikes(rows.reshape(self.steps * n, math.prod(shape)), self.steps, n, shape, wanted=False)
+        return _spikes(rows, self.steps, n, shape)
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,7 @@ class Latency(Encoder):
         flags = np.zeros((self.steps, *part.shape), dtype=np.uint8)
         sample, unit = np.nonzero(part > self.threshold)
         flags[at[sample, unit], sample, unit] = 1
-        return Spikes(
-            flags.reshape(self.steps * samples.size, part.shape[1]), self.steps, samples.size, x.shape[1:], wanted=False
-        )
+        return _spikes(flags, self.steps, samples.size, x.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -139,9 +138,7 @@ class Binned(Encoder):
             a, b = x.offsets[sample], x.offsets[sample + 1]
             step = np.minimum((x.times[a:b] * (self.steps / x.duration)).astype(np.int64), self.steps - 1)
             flags[step, k, unit[x.cells[a:b]]] = 1
-        return Spikes(
-            flags.reshape(self.steps * samples.size, x.n_cell), self.steps, samples.size, tuple(shape), wanted=False
-        )
+        return _spikes(flags, self.steps, samples.size, tuple(shape))
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,13 @@ class Frames(Encoder):
             raise ParameterError(
                 f"Frames of whole numbers are spikes, 0 or 1, got {rows.min()}..{rows.max()}: give x > 0, or floats"
             )
-        return Spikes(rows.astype(np.uint8, copy=False), self.steps, part.shape[0], shape, wanted=False)
+        return _spikes(rows.astype(np.uint8, copy=False), self.steps, part.shape[0], shape)
+
+
+def _spikes(flags: NDArray[np.uint8], steps: int, batch: int, shape: Any) -> Spikes:
+    """Input of an encoder, (steps, batch, ...) in any form: its bytes need no look, as it made each of them 0 or 1."""
+    batch, shape = whole(batch, "batch", 1), shape_of("shape", shape)
+    return Spikes.made(flags.reshape(steps * batch, math.prod(shape)), steps, batch, shape, wanted=False)
 
 
 def _images(x: Any, encoder: Encoder) -> Any:

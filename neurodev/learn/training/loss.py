@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError
-from neurodev.learn.core.doors import takes
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.params import scalar
+from neurodev.params import scalar, takes
 from neurodev.registry import Registered, find, registered
 
 LEAST = 1e-30  # probability below which its logarithm stays where it is

@@ -187,7 +187,7 @@ class TrainingRecord:
             log_size = np.log(np.abs(table.weight[slots].astype(np.float64)))
         state: dict[str, NDArray[Any]] = {
             "uid": table.uid[slots], "pre": table.pre(slots).astype(np.uint32), "post": table.post[slots],
-            "lane": np.zeros(slots.size, np.uint8), "weight": table.weight[slots], "born": table.born[slots],
+            "lane": np.zeros(slots.size, np.uint8), "weight": table.weight[slots], "born": table.born_of(slots),
             "log_size": np.maximum(log_size, SMALLEST),
         }  # fmt: skip
         self.recorder.snapshot(name, label, state)

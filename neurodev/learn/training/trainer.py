@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import ParameterError, StudyError
-from neurodev.learn.core.doors import takes
 from neurodev.learn.core.layer import Counters
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.layers.norm import settle
@@ -40,7 +39,7 @@ from neurodev.learn.training.series import series
 from neurodev.learn.training.structured import Structured
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import flag, number, whole
+from neurodev.params import flag, number, takes, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run

@@ -7,7 +7,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-_OURS = Path(__file__).resolve().parents[1]
+_OURS = Path(__file__).resolve().parent
 _LIBRARIES = tuple(Path(sysconfig.get_path(k)).resolve() for k in ("stdlib", "platstdlib", "purelib", "platlib"))
 _IN_NUMBA = re.compile(r'File "([^"<]+)", line (\d+)')
 
@@ -26,7 +26,8 @@ def place_of(error: BaseException) -> str:
         return f"{error.filename}, line {error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if _is_theirs(frame.filename):
-            return f"{frame.filename}, line {frame.lineno}, in {frame.name}"
+            inside = "" if frame.name == "<module>" else f", in {frame.name}"
+            return f"{frame.filename}, line {frame.lineno}{inside}"
     if type(error).__module__.startswith("numba"):  # a hook that does not compile is quoted in the message alone
         for file, line in reversed(_IN_NUMBA.findall(str(error))):
             if _is_theirs(file):

@@ -1,0 +1,166 @@
+"""The parts of a network: each a state of its own, which runs through a window by itself, on any thread.
+
+What is shared between them is in `engine/loop/state.py`; where they meet, in `engine/loop/merge.py`.  Nothing that
+comes out depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from neurodev.arrays import I8
+from neurodev.engine import build
+from neurodev.engine.loop import loop
+from neurodev.engine.loop.state import FIELDS, N_MERGE, T_NOW, State, pack
+from neurodev.errors import ParameterError, Status
+from neurodev.jit import address
+from neurodev.neurons.model import Cells
+
+SHARED = frozenset((f.group, f.field) for f in FIELDS if f.shared)
+WORTH_A_THREAD = 2e-4  # s: a window that takes so long on one thread is worth handing to several (30 us each)
+FEW = 64  # windows between two decisions
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+class Parts:
+    """All parts of one network.
+
+    Parameters
+    ----------
+    states : list of State
+        One a part; shared arrays are the same objects in all of them.
+    cells : dict of Cells
+        The neurons of models with rules, by population.
+    threads : int, optional
+        Threads at most; a window that holds little is run on one.
+
+    Attributes
+    ----------
+    states : list of State
+    addresses : (n_part,) int64
+        Of their tables, for kernels.
+    """
+
+    def __init__(self, states: list[State], cells: dict[int, Cells], threads: int | None = None) -> None:
+        self.states, self.cells = states, cells
+        self.records: list[dict[int, I8]] = [{} for _ in states]
+        self.addresses: I8 = np.zeros(len(states), dtype=np.int64)
+        self._tables: list[I8] = [np.zeros(0, dtype=np.int64)] * len(states)
+        self.threads = len(states) if threads is None else threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._seconds = self._worked = 0.0  # of one window on one thread, as the last few took; of some windows
+        self.bind()
+
+    @property
+    def hub(self) -> State:
+        """The first part, which keeps what is counted once."""
+        return self.states[0]
+
+    def bind(self) -> None:
+        """Tell the kernels where the arrays are now."""
+        for k, s in enumerate(self.states):
+            build.write_records(s, self.cells, self.records[k], main=k == 0)
+            self._tables[k] = pack(s)
+            self.addresses[k] = address(self._tables[k])
+
+    def replace(self, k: int, **groups: Any) -> None:
+        """Exchange groups of arrays of part `k`; what is shared in them becomes that of all."""
+        for name, group in groups.items():
+            self.states[k] = self.states[k]._replace(**{name: group})
+            shared = {f: getattr(group, f) for f in group._fields if (name, f) in SHARED}
+            for other in range(len(self.states)):
+                if other != k and shared:
+                    theirs = getattr(self.states[other], name)
+                    self.states[other] = self.states[other]._replace(**{name: theirs._replace(**shared)})
+        self.bind()
+
+    def total(self, counter: int) -> int:
+        """The sum of a counter over all parts."""
+        return sum(int(s.clock.n[counter]) for s in self.states)
+
+    # ------------------------------------------------------------------ running
+
+    def run(self, stop: float) -> int:
+        """Process every event before `stop` (ms in the epoch); a status, after which it can be called again."""
+        if len(self.states) == 1 or self.threads == 1:
+            return int(loop.run(self.addresses, stop))
+        clock = self.hub.clock
+        while True:
+            status = self._some_windows(stop)
+            if status != Status.DONE or (clock.n[N_MERGE] == 0 and clock.time[T_NOW] >= stop):
+                return status
+
+    def _some_windows(self, stop: float) -> int:
+        """Run a few windows, the way that suits what the last few held; both ways end at the same bytes."""
+        clock, begin = self.hub.clock, time.perf_counter()
+        from_ms = float(clock.time[T_NOW])
+        if self._seconds < WORTH_A_THREAD:
+            status = int(loop.run(self.addresses, min(stop, from_ms + FEW * float(clock.length[0]))))
+            worked = time.perf_counter() - begin
+        else:
+            self._worked = 0.0
+            for _ in range(FEW):
+                status = self._window(stop)
+                if status != Status.DONE or clock.time[T_NOW] >= stop:
+                    break
+            worked = self._worked
+        ran = (float(clock.time[T_NOW]) - from_ms) / float(clock.length[0])
+        if ran >= 1.0:
+            self._seconds = worked / ran
+        return status
+
+    def _run_parts(self, first: int, last: int, window: int, stop: float) -> tuple[int, float]:
+        """Some parts, on the thread that calls; a status, and the seconds that they took."""
+        begin = time.perf_counter()
+        status = int(loop.run_parts(self.addresses, first, last, window, stop))
+        return status, time.perf_counter() - begin
+
+    def _window(self, stop: float) -> int:
+        """One window, or what is left of it before `stop`, on all threads."""
+        if self.hub.clock.n[N_MERGE] == 0:
+            window, n = int(loop.begin_window(self.addresses)), len(self.states)
+            threads = min(self.threads, n)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix="neurodev")
+            bounds = [k * n // threads for k in range(threads + 1)]
+            waiting = [
+                self._pool.submit(self._run_parts, a, b, window, stop)
+                for a, b in zip(bounds[1:-1], bounds[2:], strict=True)
+            ]
+            try:
+                done = [self._run_parts(0, bounds[1], window, stop)]
+            finally:
+                wait(waiting)  # also after Ctrl-C: nobody else may touch the parts before
+            done += [w.result() for w in waiting]
+            self._worked += sum(seconds for _, seconds in done)
+            for status, _ in done:
+                if status != Status.DONE:
+                    return status
+        return int(loop.end_window(self.addresses))
+
+
+def check_threads(threads: Any) -> int | None:
+    """A number of threads, or None for the default.
+
+    Raises
+    ------
+    ParameterError
+        If it is no whole number from 1 up.
+    """
+    if threads is None:
+        return None
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= 1024:
+        raise ParameterError(f"threads must be a whole number from 1 to 1024, or None, got {threads!r}")
+    return int(threads)
