@@ -17,7 +17,8 @@ __version__ = "0.1.0"
 
 # kinds whose members are names of the package
 _FLAT = (
-    "mechanism", "growth curve", "neuron model", "dendrite", "drive", "background", "wiring", "delay", "intervention",
+    "mechanism", "growth curve", "neuron model", "dendrite", "drive", "background", "wiring", "delay", "weights",
+    "intervention",
 )  # fmt: skip
 _SHELVES = {
     "wiring": registry.Namespace("neurodev.wiring", "wiring"),

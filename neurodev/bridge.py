@@ -38,7 +38,8 @@ from neurodev.learn.layers.pool import AveragePool2d, Flatten
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Sequential, arranged, name_layers
 from neurodev.neurons import lif
-from neurodev.neurons.drive import Drive, Regular, SpikeList
+from neurodev.neurons.drive import Drive
+from neurodev.neurons.listed import Regular, SpikeList
 from neurodev.structure.table import Table
 from neurodev.structure.wiring import Pairs
 

@@ -79,12 +79,21 @@ MODULES: dict[str, str] = {
 }
 # old name in a module that stayed -> its place now; a module without a colon lends all its names
 NAMES: dict[str, str] = {
-    "neurodev.Recording": "neurons.drive:Recorded",
+    "neurodev.Recording": "neurons.listed:Recorded",
     "neurodev.Simulator": "engine.simulator:Simulator",
     "neurodev.metrics.turnover.Survival": "metrics.turnover:SurvivalCurve",
     "neurodev.plot.report.numbers": "runs.verdict:numbers",
     "neurodev.engine.simulator.approximations": "engine.checks:approximations",
-    "neurodev.neurons.drive.Recording": "neurons.drive:Recorded",
+    "neurodev.neurons.drive.Poisson": "neurons.poisson:Poisson",
+    "neurodev.neurons.drive.Recorded": "neurons.listed:Recorded",
+    "neurodev.neurons.drive.Recording": "neurons.listed:Recorded",
+    "neurodev.neurons.drive.Regular": "neurons.listed:Regular",
+    "neurodev.neurons.drive.RetinalWaves": "neurons.waves:RetinalWaves",
+    "neurodev.neurons.drive.SpikeList": "neurons.listed:SpikeList",
+    **{
+        f"neurodev.structure.wiring.{n}": f"structure.delays:{n}"
+        for n in ("Delay", "DelayList", "Fixed", "Uniform", "as_delay")
+    },
     "neurodev.bench": "bench.networks",
     "neurodev.engine.loop": "engine.loop.loop",
     "neurodev.learn.kernels": "learn.kernels.rows",

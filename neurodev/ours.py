@@ -29,10 +29,19 @@ _ours(
 )  # fmt: skip
 _ours("dendrite", "structure", places="Branches")
 _ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
-_ours("drive", "neurons", drive="Poisson Recorded Regular RetinalWaves SpikeList")
+_ours(
+    "drive", "neurons",
+    listed="Recorded Regular SpikeList", poisson="Poisson", rates="InhomogeneousPoisson SinusoidalPoisson",
+    waves="RetinalWaves",
+)  # fmt: skip
 _ours("background", "neurons", drive="Background")
-_ours("wiring", "structure", wiring="AllToAll Contacts Degree Near OneToOne Pairs Probability")
-_ours("delay", "structure", wiring="DelayList Fixed Uniform")
+_ours(
+    "wiring", "structure",
+    edges="Matrix Rewired", kernels="ByDistance",
+    wiring="AllToAll Contacts Degree Near OneToOne OutDegree Pairs Probability",
+)  # fmt: skip
+_ours("delay", "structure", delays="Conduction DelayList Fixed Uniform")
+_ours("weights", "structure", weights="LognormalWeights NormalWeights UniformWeights")
 _ours(
     "intervention", "simulation",
     interventions="AddSynapses Antagonise Block Infuse Lesion RemoveSynapses SetRate Silence",

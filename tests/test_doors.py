@@ -34,7 +34,9 @@ SENSELESS: dict[str, Any] = {
 }  # fmt: skip
 # what a thing needs beside the parameter that is tried
 NEEDED: dict[str, dict[str, Any]] = {
-    "Contacts": {"wiring": nd.Near()}, "SpikeList": {"times": [1.0], "indices": [0]},
+    "ByDistance": {"inputs": 1}, "Rewired": {"wiring": nd.Near()},
+    "Contacts": {"wiring": nd.Near()}, "InhomogeneousPoisson": {"rate_hz": [10.0]},
+    "SpikeList": {"times": [1.0], "indices": [0]},
     "Pairs": {"source": [0], "target": [1]}, "DelayList": {"delays": [1.0]},
     "Recorded": {"trains": [([1.0], [0])], "places": [[0.5, 0.5]]},
     "AddSynapses": {"projection": "p", "source": [0], "target": [0]}, "Antagonise": {"projection": "p"},

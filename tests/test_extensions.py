@@ -100,7 +100,8 @@ import numpy as np
 
 import neurodev as nd
 from neurodev.simulation.interventions import Intervention
-from neurodev.structure.wiring import Delay, Wiring
+from neurodev.structure.delays import Delay
+from neurodev.structure.wiring import Wiring
 
 
 @dataclass(frozen=True)

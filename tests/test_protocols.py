@@ -30,7 +30,9 @@ DENDRITES = [
 ]  # fmt: skip
 MECHANISMS = registry.ours("mechanism")
 MODELS = registry.ours(("neuron model", "drive", "dendrite"))
-MADE = {n: c for n, c in (MECHANISMS | MODELS).items() if n not in ("Recorded", "SpikeList")}  # these need data
+MADE = {
+    n: c for n, c in (MECHANISMS | MODELS).items() if n not in ("InhomogeneousPoisson", "Recorded", "SpikeList")
+}  # these need data
 CASES = [(name, given) for name in MECHANISMS for given in VARIANTS.get(name, [{}])]
 
 

@@ -27,7 +27,7 @@ from neurodev.runs.spines import Spine
 from neurodev.runs.spines import Spines as EverySpine
 from neurodev.runs.training import Training
 from neurodev.simulation.probe import Probe
-from neurodev.structure.wiring import as_delay
+from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
 from tests.walk import MEANT, MORE, Bed, Beds, kind_of, narrow, walk
 from tests.walked import drawing, option_beds, plot_beds, protocol_beds
@@ -408,6 +408,11 @@ def maker_beds(w: World) -> Beds:
                 given = with_defaults(thing, needed)
                 if name == "Recorded":
                     given |= {"trains": [([1.0], [0])], "places": [[0.5, 0.5]]}
+                if name in ("ByDistance", "InhomogeneousPoisson", "Matrix"):
+                    given |= {
+                        "ByDistance": {"inputs": 2}, "InhomogeneousPoisson": {"rate_hz": [5.0]},
+                        "Matrix": {"matrix": [[1.0]]},
+                    }[name]  # fmt: skip
                 if "width" in given and room == "networks":
                     given["width"] = 0.05  # a small one of its kind
                 beds[f"{room}.{name}"] = Bed(lambda f=thing: f, given)

@@ -27,8 +27,9 @@ from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.stdp import STDP
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.neurons.dendrite import Plateau
-from neurodev.neurons.drive import Background, Poisson
+from neurodev.neurons.drive import Background
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.poisson import Poisson
 from neurodev.record.provenance import environment
 from neurodev.structure.log import StructuralLog
 from neurodev.structure.plan import Plan, apply, merge

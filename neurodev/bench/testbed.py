@@ -14,10 +14,12 @@ from neurodev.engine.network import Network, Spines
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import BuildError
 from neurodev.mechanisms.base import Mechanism
-from neurodev.neurons.drive import Background, Poisson
+from neurodev.neurons.drive import Background
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.poisson import Poisson
+from neurodev.structure.delays import Uniform
 from neurodev.structure.places import Branches, Sheet
-from neurodev.structure.wiring import Near, Uniform
+from neurodev.structure.wiring import Near
 from neurodev.units import hour
 
 KINDS = ("spines", "weights", "inhibitory")  # of the projection: weights read off sizes, plain ones, negative ones

@@ -11,6 +11,7 @@ from scipy.special import pdtr
 
 from neurodev import rng
 from neurodev.engine.checks import check_precision
+from neurodev.engine.drawing import Drawn, drawn
 from neurodev.engine.loop.background import CHUNK, GENTLE, GUIDE, SHORT_GUIDE
 from neurodev.engine.loop.state import (
     N_BUDGET,
@@ -52,11 +53,9 @@ from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-MAX_LANES = 64
 MOST_LANES = 65535  # of all projections: the agenda numbers them in 16 bits
 # what the loop does not ask of a membrane that it has inlined
 _UNCALLED = ("columns", "place_columns", "n_scratch", "start", "table", "potentials")
-SHORTEST_DELAY = 0.01  # ms; below it the window of known arrivals shrinks to nothing
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
 LATEST = 2.0**52 * _GRID  # ms, 49 days: beyond it a float64 is coarser than the grid
 _LONGEST_WINDOW = 16.0  # ms
@@ -293,11 +292,11 @@ def add_columns(where: str, m: Mechanism, columns: dict[str, float], given: Any)
             raise BuildError(f"{where}: {m.name} fills column {name!r} with {fill!r}, another with {columns[name]!r}")
 
 
-def _by_rows(q: Projection, source: I8, target: I8, lane: I8) -> bool:
+def _by_rows(q: Projection, d: Drawn) -> bool:
     """Whether uids may follow rows: they do already, or no user listed synapses and knows them by that order."""
     if not (q.wiring.listed or q.delay.listed or np.ndim(q.weight)):
         return True
-    row = lane * q.source.n + source
+    row, target = d.lane.astype(np.int64) * q.source.n + d.source, d.target
     return not np.any((row[1:] < row[:-1]) | (row[1:] == row[:-1]) & (target[1:] < target[:-1]))
 
 
@@ -305,27 +304,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1)
     """Draw the initial synapses of a projection, kept apart by the parts of its targets."""
     if q.spines is not None:
         check_subclass(q.spines, Spines, f"projection {q.name!r}")
-    draw = rng.generator(network.seed, q.name, "wiring")
-    same = q.source is q.target
-    here, there = (p.positions[: p.n - p.room] for p in (q.source, q.target))  # the unborn have no synapses
-    source, target = q.wiring.draw(here, there, draw, same, q.multapses)
-    delays = q.delay.lanes()
-    if len(delays) > MAX_LANES:
-        raise ParameterError(f"projection {q.name!r} needs {len(delays)} delay lanes; at most {MAX_LANES}: widen step=")
-    if delays.size and delays[0] < SHORTEST_DELAY:
-        raise ParameterError(f"the delays of {q.name!r} must be >= {SHORTEST_DELAY} ms, got {delays[0]:g}")
-    lane = q.delay.draw(source.size, rng.generator(network.seed, q.name, "delay"))
-    sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
-    if q.spines is None:
-        given = np.asarray(q.weight, dtype=np.float64)
-        if given.ndim and given.shape != source.shape:
-            raise ParameterError(
-                f"weight of {q.name!r} must be a number or have one value per synapse ({source.size}), "
-                f"got shape {given.shape}"
-            )
-        weight = sign * given
-    else:
-        weight = np.asarray(sign * q.spines.weight)
+    d = drawn(network, q)
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:
         columns["size"] = q.spines.volume
@@ -334,12 +313,14 @@ def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1)
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
     static = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
-    alike = static and np.ndim(q.weight) == 0 and computed(q.target)  # rules read a weight for each synapse
+    one = d.source.size > 0 and d.weight.strides == (0,)
+    alike = static and one and computed(q.target)  # rules read a weight for each synapse
     table = Table.build(
-        q.source.n, q.target.n, delays, source, target, lane, weight,
+        q.source.n, q.target.n, d.delays, d.source, d.target, d.lane, d.weight[0] if one else d.weight,
         columns=tuple(columns), uids=uids, weight_type=PRECISIONS[q.weight_precision],
-        parts=parts, alike=alike, consecutive=static and _by_rows(q, source, target, lane),
+        parts=parts, alike=alike, consecutive=static and _by_rows(q, d),
     )  # fmt: skip
+    table.lane_of = d.lane_of
     for name, fill in columns.items():
         table.column(name)[:] = fill
     if q.branches is not None:

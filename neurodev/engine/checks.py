@@ -192,7 +192,7 @@ def usual_weight(q: Projection) -> float:
             "connect with weight= one number, or say AddSynapses(weight=...)"
         )
     sign = -1.0 if q.source.inhibitory and not q.signed else 1.0
-    return sign * (float(np.mean(q.weight)) if q.spines is None else q.spines.weight)
+    return sign * q.mean_weight()
 
 
 def approximations(network: Network, tick: float, acceleration: float) -> list[str]:

@@ -18,8 +18,10 @@ from neurodev.neurons.drive import Drive
 from neurodev.neurons.model import NeuronModel
 from neurodev.params import a_name, check_memory, counted, flag, number, of_type, one_of, param, whole, wholes
 from neurodev.registry import Spoken
+from neurodev.structure.delays import Delay, as_delay
 from neurodev.structure.places import Branches
-from neurodev.structure.wiring import Delay, Wiring, as_delay, as_wiring
+from neurodev.structure.weights import Weights
+from neurodev.structure.wiring import Wiring, as_wiring
 
 F8 = NDArray[np.float64]
 Rule = Callable[[Any, str], Any]
@@ -52,7 +54,7 @@ class Spines(metaclass=Spoken):
 
 
 MOST = 2**62  # of what is counted
-CELL, SYNAPSE = 250.0, 28.0  # bytes that a cell and a synapse take at the very least, with what is queued for them
+CELL = 250.0  # bytes that a cell takes at the very least, with what is queued for it
 
 
 def check_count(n: object, what: str) -> int:
@@ -230,6 +232,14 @@ def a_weight(source: Population, weight: Any, spines: Spines | None, signed: boo
         if signed:
             raise ParameterError("signed=True is for weight=: a spine has the sign of its source population")
         return None
+    if isinstance(weight, Weights):
+        if signed:
+            raise ParameterError(
+                f"signed=True is for numbers: {type(weight).__name__} gives magnitudes, got {shown(weight)}"
+            )
+        return weight
+    if isinstance(weight, type) and issubclass(weight, Weights):
+        raise ParameterError(f"weight was given the class {weight.__name__}; give an instance: {weight.__name__}()")
     values = _check_numbers(weight, "weight")
     if np.any(np.abs(values) > LARGEST):
         raise ParameterError(f"weight must not be beyond {LARGEST:g} mV, got {shown(weight)}")
@@ -239,6 +249,14 @@ def a_weight(source: Population, weight: Any, spines: Spines | None, signed: boo
             f"make {source.name!r} inhibitory=True instead (or connect with signed=True)"
         )
     return values
+
+
+def one_given(argument: str, here: Any, there: Any, rule: Wiring) -> Any:
+    """What `connect` was given, or what the wiring says of its synapses itself; not both."""
+    if here is not None and there is not None:
+        name = type(rule).__name__
+        raise ParameterError(f"{argument}= is given to connect and to {name}: leave out one of them, got {shown(here)}")
+    return there if here is None else here
 
 
 @dataclass(eq=False)
@@ -273,9 +291,18 @@ class Projection(_Part):
     }
 
     def __post_init__(self) -> None:
+        if self._home is not None:  # set by hand: between these cells, as `connect` does
+            rule = self.wiring.on(self._home.sheet, self.source.positions, self.target.positions)
+            object.__setattr__(self, "wiring", rule)
         weight = a_weight(self.source, self.weight, self.spines, self.signed)
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "branch", _branch(self.branch, self))
+
+    def mean_weight(self) -> float:
+        """Mean magnitude of the initial weights, mV (pA where the target has synaptic currents)."""
+        if self.spines is not None:
+            return self.spines.weight
+        return self.weight.mean() if isinstance(self.weight, Weights) else float(np.mean(self.weight))
 
     @property
     def branches(self) -> Branches | None:

@@ -13,7 +13,6 @@ from neurodev.engine.members import (
     CELL,
     MOST,
     PRECISIONS,
-    SYNAPSE,
     Population,
     Projection,
     Spines,
@@ -21,14 +20,17 @@ from neurodev.engine.members import (
     a_place,
     a_weight,
     check_count,
+    one_given,
 )  # fmt: skip
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
 from neurodev.params import a_name, check_memory, flag, number, whole
 from neurodev.registry import spoken, word_of
+from neurodev.structure.delays import as_delay
 from neurodev.structure.places import Sheet, grid
-from neurodev.structure.wiring import as_delay, as_wiring
+from neurodev.structure.weights import Weights
+from neurodev.structure.wiring import SYNAPSE, Wiring, as_wiring
 
 F8 = NDArray[np.float64]
 __all__ = ["PRECISIONS", "Network", "Population", "Projection", "Spines"]
@@ -207,7 +209,7 @@ class Network:
         wiring: Any,
         *,
         weight: Any = None,
-        delay: Any = 1.0,
+        delay: Any = None,
         spines: Spines | None = None,
         name: str | None = None,
         multapses: bool = False,
@@ -219,12 +221,13 @@ class Network:
 
         Parameters
         ----------
-        wiring : Near, Degree, Probability, Pairs, OneToOne, AllToAll
+        wiring : Near, Degree, OutDegree, Probability, ByDistance, Pairs, Matrix, OneToOne, AllToAll, ...
             Who connects to whom.
-        weight : float or (n_synapse,) array, mV
+        weight : float, (n_synapse,) array, or a distribution such as `LognormalWeights`, mV
             (pA where the target has synaptic currents.) Not negative: the sign comes from the source population.
-        delay : float or Uniform, ms
-            Axonal delay.
+            `Pairs` and `Matrix` may bring their own.
+        delay : float, (n_synapse,) array, Uniform or Conduction, ms
+            Axonal delay; 1 ms if neither this nor the wiring says one.
         spines : Spines, optional
             Synapses on spines: plastic in size, their weight read off it (give `spines` or `weight`, not both).
         multapses : bool
@@ -245,21 +248,28 @@ class Network:
         if target.is_drive:
             raise BuildError(f"{target.name!r} is a drive: it emits spikes but takes no synapses")
         signed = flag(signed, "signed")
-        weight = a_weight(source, weight, spines, signed)
+        rule = as_wiring(wiring).on(self.sheet, source.positions, target.positions)
+        weight = a_weight(source, one_given("weight", weight, rule.weights(), rule), spines, signed)
+        delay = one_given("delay", delay, rule.delays(), rule)
         label = a_name(name, word=True) if name is not None else f"{source.name}_{target.name}"
         if label in self.projections or label in self.populations:
             kind = "projection" if label in self.projections else "population"
             raise BuildError(f"there is already a {kind} named {label!r}; give another name=")
-        rule = as_wiring(wiring)
-        synapses = float(rule.mean_inputs(source.n, target.n)) * target.n
-        check_memory(SYNAPSE * synapses, f"projection {label!r} of {synapses:.3g} synapses", "connect fewer")
+        self._check_synapses(label, float(rule.mean_inputs(source.n, target.n)) * target.n)
         projection = Projection(
-            label, source, target, rule, weight, as_delay(delay), spines, multapses, branch, signed=signed,
-            weight_precision=weight_precision,
+            label, source, target, rule, weight, as_delay(1.0 if delay is None else delay), spines, multapses, branch,
+            signed=signed, weight_precision=weight_precision,
         )  # fmt: skip
         projection._home = self
         self.projections[label] = projection
         return projection
+
+    def _check_synapses(self, label: str, more: float) -> None:
+        """Refuse what does not fit the memory beside the projections that there are, before anything is drawn."""
+        there = sum(q.wiring.mean_inputs(q.source.n, q.target.n) * q.target.n for q in self.projections.values())
+        beside = f" beside {there:.3g} others" if there else ""
+        what = f"projection {label!r} of {more:.3g} synapses{beside}"
+        check_memory(SYNAPSE * (there + more), what, "connect fewer")
 
     # ------------------------------------------------------------------ telling what it is
 
@@ -274,7 +284,7 @@ class Network:
         for q in self.projections.values():
             if q.target is not population or not isinstance(q.source.model, Drive):
                 continue
-            w = q.spines.weight if q.spines is not None else float(np.mean(q.weight))
+            w = q.mean_weight()
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             out.append(Input(-w if q.source.inhibitory else w, k * (q.source.model.mean_rate_hz() / 1e3)))
         return out
@@ -304,7 +314,7 @@ class Network:
         for q in self.projections.values():
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
-            kind = f"spines of {q.spines.weight:g} {unit}" if q.spines else f"{float(np.mean(q.weight)):g} {unit}"
+            kind = f"spines of {q.spines.weight:g} {unit}" if q.spines else f"{q.mean_weight():g} {unit}"
             used = f", uses {', '.join(m.name for m in q.mechanisms)}" if q.mechanisms else ""
             lines.append(f"  {q.name:<18} {k * q.target.n:>8.0f} synapses, {k:.3g} inputs each, {kind}{used}")
         return "\n".join(lines)
@@ -314,13 +324,20 @@ class Network:
 
         def words(obj: Any) -> dict[str, Any]:
             given = {"kind": word_of(type(obj)), **params.asdict(obj)}
+            if isinstance(obj, (Drive, Wiring)):
+                given |= obj.described()
             if getattr(obj, "dendrite", None) is not None:
                 given["dendrite"] = words(obj.dendrite)
             return given
 
+        def weight(w: Any) -> Any:
+            if w is None or isinstance(w, Weights):
+                return None if w is None else words(w)
+            return np.asarray(w).tolist() if np.size(w) < 64 else "array"
+
         return {
             "seed": self.seed,
-            "sheet": [self.sheet.width, self.sheet.height],
+            "sheet": [self.sheet.width, self.sheet.height], **({"periodic": True} if self.sheet.periodic else {}),
             "together": self.together,
             "populations": [
                 {
@@ -335,8 +352,7 @@ class Network:
                 {
                     "name": q.name, "source": q.source.name, "target": q.target.name, "wiring": words(q.wiring),
                     "delay": words(q.delay), "multapses": q.multapses,
-                    "weight": None if q.weight is None else np.asarray(q.weight).tolist() if np.size(q.weight) < 64
-                    else "array", "spines": words(q.spines) if q.spines else None,
+                    "weight": weight(q.weight), "spines": words(q.spines) if q.spines else None,
                     "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }

@@ -10,8 +10,11 @@ import numpy as np
 from neurodev.arrays import F8, I8
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator
-from neurodev.neurons.drive import Drive, Poisson, Regular, RetinalWaves, SpikeList
+from neurodev.neurons.drive import Drive
 from neurodev.neurons.lif import LIF, rate_constant_hz
+from neurodev.neurons.listed import Regular, SpikeList
+from neurodev.neurons.poisson import Poisson
+from neurodev.neurons.waves import RetinalWaves
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.wiring import OneToOne

@@ -11,8 +11,8 @@ from neurodev.arrays import F8
 from neurodev.engine.network import Network
 from neurodev.engine.simulator import Simulator
 from neurodev.neurons.dendrite import Bilinear, Plateau, TwoLayer, cable_attenuation, chain, kappa, magnesium_block
-from neurodev.neurons.drive import SpikeList
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.listed import SpikeList
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.places import Branches

@@ -14,9 +14,9 @@ from neurodev.jit import address, address_of_hook
 from neurodev.neurons.alpha import AlphaLIF
 from neurodev.neurons.conductance import ConductanceLIF
 from neurodev.neurons.current import alpha_potential
-from neurodev.neurons.drive import SpikeList
 from neurodev.neurons.glif import GLIF
 from neurodev.neurons.lif import rate_constant_hz
+from neurodev.neurons.listed import SpikeList
 from neurodev.neurons.model import Cells, call
 from neurodev.neurons.stepped import STATE, Stepped
 from neurodev.protocols.cells import one

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import I8
 from neurodev.errors import ParameterError
 from neurodev.params import one_of
 from neurodev.record.runfile import RunFile
@@ -23,6 +24,11 @@ def check_recording(spikes: Any, snapshot: Any = day) -> None:
     one_of(spikes, "record", SPIKES)
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
         raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
+
+
+def by_uid(uid: NDArray[np.uint64]) -> I8 | slice:
+    """What puts synapses into the order of their uids, (n_synapse,); nothing where they have it."""
+    return slice(None) if np.all(uid[1:] > uid[:-1]) else np.argsort(uid)
 
 
 class Recorder:
@@ -134,13 +140,17 @@ class Recorder:
         self._n_snapshot = int((life + 1e-6) // self.snapshot_every) + 1
         return True
 
-    def snapshot(self, projection: str, label: str, state: dict[str, NDArray[Any]]) -> None:
+    def snapshot(
+        self, projection: str, label: str, state: dict[str, NDArray[Any]], order: I8 | slice | None = None
+    ) -> None:
         """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days.
 
         Weights keep their precision, which is what arrives; columns that are looked at only take four bytes.  Synapses
-        follow each other by their uids: where they lie in memory is nobody's business.
+        follow each other by their uids: where they lie in memory is nobody's business.  `order` is that of the uids
+        (see `by_uid`), for who writes columns one after the other.
         """
-        order = np.argsort(state["uid"]) if "uid" in state else slice(None)
+        if order is None:
+            order = by_uid(state["uid"]) if "uid" in state else slice(None)
         with self.file.together():
             for name, column in state.items():
                 a = column[order]

@@ -23,7 +23,7 @@ from neurodev.errors import NeurodevError, ParameterError, SimulationError, show
 from neurodev.params import check_memory, flag, number, one_of
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import environment, foreign, sources
-from neurodev.record.recorder import Recorder, check_recording
+from neurodev.record.recorder import Recorder, by_uid, check_recording
 from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
 from neurodev.registry import spoken
@@ -33,6 +33,7 @@ from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
 from neurodev.structure.duration import lasting, moment
+from neurodev.structure.listing import living
 from neurodev.units import day, hour, slack
 from neurodev.writing import absolute
 
@@ -252,11 +253,16 @@ class Simulation:
         for p in net.populations.values():
             f.append(f"positions/{p.name}", p.positions)
         for q in net.projections.values():
-            state = s.state(q.name)
-            keep = state if q.spines is not None else {k: state[k] for k in _STATIC if k in state}
-            self.recorder.snapshot(q.name, "initial", keep)
             if q.spines is not None:
+                state = s.state(q.name)
+                self.recorder.snapshot(q.name, "initial", state)
                 self.recorder.snapshot(q.name, "snapshot/0", state)
+                continue
+            table = s.tables[q.name]
+            order = by_uid(living(table, "uid"))
+            for k in _STATIC:  # one after the other: there may be a hundred million
+                if k not in ("branch", "place") or k in table.column_names:
+                    self.recorder.snapshot(q.name, "initial", {k: living(table, k)}, order)
         self.recorder.snapshot_due(0.0)
         f.append("series/snapshot_day", np.array([0.0]))
         f.commit()

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import I8, U4, U8, Array, Floats
+from neurodev.arrays import I8, U4, U8, Array, Floats, Integers
 from neurodev.errors import ParameterError, shown
 from neurodev.structure import store
+from neurodev.structure.parts import parts_of
 
 CHUNK = 1 << 22  # synapses that are put in order at a time
 Block = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
@@ -45,26 +46,29 @@ def listed(what: str, values: Any, wanted: str, kinds: str) -> Array:
     return a
 
 
-def whole_numbers(what: str, values: ArrayLike, n: int, copy: bool = True) -> I8:
-    """Indices below `n` as an array, (m,).
+def whole_numbers(what: str, values: ArrayLike, n: int) -> I8:
+    """Indices below `n` as an array of one's own, (m,).
 
     Parameters
     ----------
     what : str
         Whose they are, for the message.
-    copy : bool
-        Make an array of one's own in any case.
 
     Raises
     ------
     ParameterError
         For what is no list of whole numbers in [0, n): a mask, floats, a table of them.
     """
+    found: I8 = _indices(what, values, n).astype(np.int64)
+    return found
+
+
+def _indices(what: str, values: ArrayLike, n: int) -> Integers:
+    """The same of whatever type they are: a copy of a hundred million costs more than the table."""
     a = listed(what, values, "whole numbers", "iu")
     if a.size and (a.min() < 0 or a.max() >= n):
         raise ParameterError(f"{what} must lie in [0, {n}), got {a.min()}..{a.max()}")
-    found: I8 = a.astype(np.int64, copy=copy)
-    return found
+    return a
 
 
 def finite(weight: ArrayLike, n: int, kind: type) -> Floats:
@@ -92,15 +96,18 @@ def checked(
         Where an index is no whole number or out of range, or a weight is not finite.
     """
     source, target, lane, weight = block
-    s = whole_numbers("source indices", source, n_source, copy=False)
-    t = whole_numbers("target indices", target, n_target, copy=False)
+    s, t = _indices("source indices", source, n_source), _indices("target indices", target, n_target)
     one = np.ndim(lane) == 0
-    k = whole_numbers("lane indices", np.full(1, lane) if one else lane, n_lane, copy=False)
+    k = _indices("lane indices", np.full(1, lane) if one else lane, n_lane)
     for name, a in (("target", t), *(() if one else (("lane", k),))):
         if a.shape != s.shape:
             raise ParameterError(f"{name} must have shape {s.shape} like source, got {a.shape}")
+    row: U4 = np.empty(s.size, dtype=np.uint32)
+    for part in parts_of(s.size):  # nothing else that is as long as all of them is made
+        a, b, c = (x.astype(np.int64) for x in (s[part], t[part], k if one else k[part]))
+        row[part] = row_of(a, b, c)
     narrow = np.uint16 if n_target <= 1 << 16 else np.uint32
-    return Part(row_of(s, t, k).astype(np.uint32), t.astype(narrow), finite(weight, s.size, weight_type))
+    return Part(row, t.astype(narrow), finite(weight, s.size, weight_type))
 
 
 def ascending(parts: list[Part], n_row: int) -> bool:

@@ -24,10 +24,15 @@ class Sheet(metaclass=Spoken):
     Parameters
     ----------
     width, height : float, um
+    periodic : bool
+        Opposite edges are joined: wirings and delays by distance go the shortest way round, and no cell lies at an
+        edge.  Places are written as on a plane; drives and the measures of maps keep the plane.
     """
 
     width: float = param(1000.0, unit="um", above=0.0, high=1e7, source="free: chosen for the default study")
     height: float = param(1000.0, unit="um", above=0.0, high=1e7, source="free: chosen for the default study")
+
+    periodic: bool = param(False, source="off switch")
 
     def __post_init__(self) -> None:
         check(self)

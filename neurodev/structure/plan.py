@@ -216,11 +216,14 @@ def merge(
         refused["duplicate"] = int((wanted & ~occupied & ~first).sum())
         wanted &= ~occupied & first
     name = plans[0].mechanism if plans else ""
+    lane = cat("lane", 0, np.int64, "source")
+    if table.lane_of is not None and source.size:  # delays by distance: whoever proposed the pair
+        lane = table.lane_of(source, target).astype(np.int64)
     merged = Plan(
         name, dead,
         cat("death_cause", 0, np.uint8, "deaths")[keep], cat("death_value", np.nan, np.float32, "deaths")[keep],
         _terms(plans, keep),
-        source[wanted], target[wanted], cat("lane", 0, np.int64, "source")[wanted],
+        source[wanted], target[wanted], lane[wanted],
         cat("birth_cause", 1, np.uint8, "source")[wanted], cat("birth_value", np.nan, np.float32, "source")[wanted],
         np.concatenate([_weights(p) for p in plans] or [np.zeros(0)])[wanted],
     )  # fmt: skip

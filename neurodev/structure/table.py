@@ -21,13 +21,13 @@ Only `structure/plan.py` changes topology.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import B1, F8, I8, U4, U8, Floats
+from neurodev.arrays import B1, F8, I8, U4, U8, Floats, Integers
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
 from neurodev.structure.births import BirthDates
@@ -42,6 +42,7 @@ _ARRAYS = (
     "in_row",
 )  # fmt: skip
 _NUMBERS = ("n_synapse", "pool_end", "in_end")
+MAX_LANES = 256  # of one projection: run files and logs keep a lane as a byte
 _MOST = 2**32 - 1  # slots, rows and targets are numbered in 32 bits
 
 
@@ -90,16 +91,17 @@ class Table:
         self.column_type, self.weight_type = column_type, weight_type
         self.n_source, self.n_target, self.parts = int(n_source), int(n_target), int(parts)
         self.delays: F8 = np.asarray(delays, dtype=np.float64)
-        if self.delays.ndim != 1 or not 1 <= self.delays.size <= 64:
-            raise ParameterError(f"delays must be a list of 1 to 64 lanes, got {self.delays.size}: use a wider step=")
+        n = self.delays.size
+        if self.delays.ndim != 1 or not 1 <= n <= MAX_LANES:
+            raise ParameterError(f"delays must be a list of 1 to {MAX_LANES} lanes, got {n}: use a wider step=")
         if np.any(np.diff(self.delays) <= 0) or not np.all(np.isfinite(self.delays)):
             raise ParameterError(f"delays must be finite and ascending, got {self.delays}")
         for name, n in (("n_source times the number of lanes", self.n_row), ("n_target", self.n_target)):
             if not 0 <= n <= _MOST:
                 raise ParameterError(f"{name} must lie in [0, {_MOST}], got {n}: rows and targets have 32 bits")
         self.column_names: list[str] = list(columns)
-        self.uids = uids
-        self.version = 0
+        self.uids, self.version = uids, 0
+        self.lane_of: Callable[[I8, I8], Integers] | None = None  # of newborns, where it follows from the pair
         self._kept: I8 | None = None
         self._index: UidIndex | None = None  # made when somebody asks for a uid
         self.births = BirthDates()

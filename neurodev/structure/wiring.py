@@ -1,17 +1,25 @@
-"""Initial graphs and axonal delays: who connects to whom, and how long it takes."""
+"""Initial graphs: who connects to whom."""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from neurodev.arrays import F8, I8
+from neurodev.arrays import F8, U4, Integers
 from neurodev.errors import ParameterError, shown
-from neurodev.params import check, check_memory, numbers, param, wholes
+from neurodev.moved import names_of
+from neurodev.params import check, check_memory, param, wholes
 from neurodev.registry import Registered
+from neurodev.structure.distances import squares
+from neurodev.structure.places import Sheet
+
+Any_ = TypeVar("Any_", bound="Wiring")
+__getattr__ = names_of(__name__)
 
 
 class Wiring(Registered, ABC, kind="wiring"):
@@ -24,10 +32,13 @@ class Wiring(Registered, ABC, kind="wiring"):
         may follow the order of rows.
     """
 
-    listed: ClassVar[bool] = False
+    listed: bool = False
+    sheet: Sheet | None = None  # whose edges are joined; None: distances are those on a plane
 
     @abstractmethod
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """Pairs (source index, target index).
 
         Parameters
@@ -56,26 +67,110 @@ class Wiring(Registered, ABC, kind="wiring"):
         with np.errstate(divide="ignore"):
             return np.log(self.affinity(source, target, False))
 
+    def on(self: Any_, sheet: Sheet, source: F8, target: F8) -> Any_:
+        """The rule between cells at `source` and `target` (n, 2) um on a sheet: a copy if its edges are joined."""
+        if not sheet.periodic:
+            return self
+        joined = copy.copy(self)
+        object.__setattr__(joined, "sheet", sheet)
+        return joined
 
-SYNAPSE = 64  # bytes of a synapse while a wiring is drawn and put in order
+    def weights(self) -> Any:
+        """What the rule itself says of weights: one for each synapse in the order of `draw`, one for all, or None."""
+        return None
+
+    def delays(self) -> Any:
+        """What the rule itself says of delays (ms), as `weights`."""
+        return None
+
+    def described(self) -> dict[str, Any]:
+        """What of it is no parameter, as plain words and numbers for provenance."""
+        return {}
+
+
+SYNAPSE = 28  # bytes of a synapse while a wiring is drawn and put in order, with what is queued for it, at least
 BLOCK = 1 << 22  # pairs whose distances are held at once
 
 
-def _inputs(k: int, n_source: int, n_target: int, same: bool, multapses: bool, what: str) -> int:
+def checked_inputs(
+    k: int, n_source: int, n_target: int, same: bool, multapses: bool, what: str, key: str = "inputs"
+) -> int:
     """Synapses of each target, which exist and fit the memory."""
-    candidates = n_source - int(same)
+    candidates, other = n_source - int(same), "sources a target" if key == "inputs" else "targets a source"
     if k > candidates and (candidates < 1 or not multapses):
         cure = "lower it or connect with multapses=True" if candidates > 0 else "a cell makes no synapse onto itself"
         several = " without several contacts per pair" if candidates > 0 else ""
-        raise ParameterError(f"{what}.inputs={k} exceeds the {candidates} sources a target can have{several}: {cure}")
-    check_memory(float(k) * n_target * SYNAPSE, f"{what}(inputs={k}) onto {n_target} cells", "lower inputs")
+        raise ParameterError(f"{what}.{key}={k} exceeds the {candidates} {other} can have{several}: {cure}")
+    check_memory(float(k) * n_target * SYNAPSE, f"{what}({key}={k}) of {n_target} cells", f"lower {key}")
     return k
 
 
-def _blocks(n_target: int, n_source: int) -> list[slice]:
+def blocks(n_target: int, n_source: int) -> list[slice]:
     """Targets in parts that bound the memory of a matrix of pairs; draws are the same for any parts."""
     rows = max(BLOCK // max(n_source, 1), 1)
     return [slice(first, min(first + rows, n_target)) for first in range(0, n_target, rows)]
+
+
+def tossed(
+    p: Callable[[slice], Any], expected: float, n_source: int, n_target: int, draw: np.random.Generator, same: bool
+) -> tuple[U4, U4]:
+    """Pairs that are connected independently, with probability ``p(block)`` for a block of targets.
+
+    They are put into arrays that are long enough (pages that nobody writes to take no memory), not into lists.
+    """
+    room, n = int(expected + 8.0 * np.sqrt(expected) + 64.0), 0
+    pre, post = np.empty(room, dtype=np.uint32), np.empty(room, dtype=np.uint32)
+    for block in blocks(n_target, n_source):
+        hit = draw.random((block.stop - block.start, n_source)) < p(block)
+        if same:
+            hit[np.arange(block.stop - block.start), np.arange(block.start, block.stop)] = False
+        j, i = np.nonzero(hit)
+        if n + i.size > pre.size:
+            more = np.empty(pre.size // 2 + i.size, dtype=np.uint32)
+            pre, post = np.concatenate([pre, more]), np.concatenate([post, more])
+        pre[n : n + i.size], post[n : n + i.size] = i, j + block.start
+        n += i.size
+    return pre[:n], post[:n]
+
+
+def each_target(n_target: int, k: int) -> U4:
+    """Targets 0, ..., n_target - 1, each `k` times."""
+    return np.repeat(np.arange(n_target, dtype=np.uint32), k)
+
+
+def partners(
+    rule: Wiring, k: int, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+) -> tuple[U4, U4]:
+    """Exactly `k` sources for every target, by the affinity of a rule.
+
+    Raises
+    ------
+    ParameterError
+        For a target that the affinity leaves fewer than `k` sources (none, where pairs may have several contacts).
+    """
+    n_source, n_target = source.shape[0], target.shape[0]
+    chosen = np.empty((n_target, k), dtype=np.uint32)
+    for block in blocks(n_target, n_source) if k else ():
+        log_p = rule.log_affinity(source, target[block])
+        if same:
+            log_p[np.arange(block.stop - block.start), np.arange(block.start, block.stop)] = -np.inf
+        possible = np.isfinite(log_p).sum(axis=1)
+        if possible.min() < (1 if multapses else k):
+            j = int(np.argmin(possible))
+            raise ParameterError(
+                f"{type(rule).__name__}: target {block.start + j} has {int(possible[j])} sources within reach, fewer "
+                f"than needed, got inputs={k}: lower it, or widen the kernel"
+            )
+        if multapses:
+            p = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
+            u = draw.random((block.stop - block.start, k)) * p[:, -1:]
+            rows = [np.searchsorted(row, at, side="right") for row, at in zip(p, u, strict=True)]
+            chosen[block] = np.minimum(rows, n_source - 1)
+        else:
+            # the k largest of log p + Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006)
+            noisy = log_p + draw.gumbel(size=log_p.shape)
+            chosen[block] = np.sort(np.argpartition(-noisy, max(k - 1, 0), axis=1)[:, :k], axis=1)
+    return chosen.reshape(-1), each_target(n_target, k)
 
 
 @dataclass(frozen=True)
@@ -106,28 +201,15 @@ class Near(Wiring):
 
     def log_affinity(self, source: F8, target: F8) -> F8:
         """See `Wiring.log_affinity`."""
-        d2 = ((target[:, None, :] - source[None, :, :]) ** 2).sum(axis=2)
-        return np.asarray(-d2 / (2.0 * self.sigma**2), dtype=np.float64)
+        return np.asarray(-squares(source, target, self.sheet) / (2.0 * self.sigma**2), dtype=np.float64)
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
-        k = _inputs(self.inputs, n_source, n_target, same, multapses, "Near")
-        chosen = np.empty((n_target, k), dtype=np.int64)
-        for block in _blocks(n_target, n_source) if k else ():
-            log_p = self.log_affinity(source, target[block])
-            if same:
-                log_p[np.arange(block.stop - block.start), np.arange(block.start, block.stop)] = -np.inf
-            if multapses:
-                p = np.cumsum(np.exp(log_p - log_p.max(axis=1, keepdims=True)), axis=1)
-                u = draw.random((block.stop - block.start, k)) * p[:, -1:]
-                rows = [np.searchsorted(row, at, side="right") for row, at in zip(p, u, strict=True)]
-                chosen[block] = np.minimum(rows, n_source - 1)
-            else:
-                # the k largest of log p + Gumbel noise are a draw without replacement (Efraimidis & Spirakis 2006)
-                noisy = log_p + draw.gumbel(size=log_p.shape)
-                chosen[block] = np.sort(np.argpartition(-noisy, max(k - 1, 0), axis=1)[:, :k], axis=1)
-        return chosen.reshape(-1), np.repeat(np.arange(n_target), k)
+        k = checked_inputs(self.inputs, n_source, n_target, same, multapses, "Near")
+        return partners(self, k, source, target, draw, same, multapses)
 
     def mean_inputs(self, n_source: int, n_target: int) -> float:
         """Exactly `inputs`."""
@@ -143,25 +225,54 @@ class Degree(Wiring):
     def __post_init__(self) -> None:
         check(self)
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
-        k = _inputs(self.inputs, n_source, n_target, same, multapses, "Degree")
-        if not k:
-            s = np.empty((n_target, 0), dtype=np.int64)
-        elif multapses:
-            s = draw.integers(0, n_source - int(same), (n_target, k))
-        else:
-            s = np.empty((n_target, k), dtype=np.int64)
-            for j in range(n_target):
-                s[j] = draw.choice(n_source - int(same), k, replace=False, shuffle=False)
-        if same:
-            s = s + (s >= np.arange(n_target)[:, None])
-        return s.reshape(-1), np.repeat(np.arange(n_target), k)
+        k = checked_inputs(self.inputs, n_source, n_target, same, multapses, "Degree")
+        s = np.empty((n_target, k), dtype=np.uint32)
+        for block in blocks(n_target, max(k, 1)) if k else ():
+            if multapses:
+                found = draw.integers(0, n_source - int(same), (block.stop - block.start, k))
+            else:
+                found = np.empty((block.stop - block.start, k), dtype=np.int64)
+                for row in found:
+                    row[:] = draw.choice(n_source - int(same), k, replace=False, shuffle=False)
+            s[block] = found + (found >= np.arange(block.start, block.stop)[:, None]) if same else found
+        return s.reshape(-1), each_target(n_target, k)
 
     def mean_inputs(self, n_source: int, n_target: int) -> float:
         """Exactly `inputs`."""
         return float(self.inputs)
+
+
+@dataclass(frozen=True)
+class OutDegree(Wiring):
+    """Each source draws exactly `outputs` targets, all equally likely (fixed out-degree).
+
+    Examples
+    --------
+    >>> OutDegree(outputs=10).mean_inputs(n_source=100, n_target=50)
+    20.0
+    """
+
+    outputs: int = param(100, unit="1", low=0, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
+        """See `Wiring.draw`: fixed in-degree the other way round."""
+        checked_inputs(self.outputs, target.shape[0], source.shape[0], same, multapses, "OutDegree", "outputs")
+        t, s = Degree(self.outputs).draw(target, source, draw, same, multapses)
+        return s, t
+
+    def mean_inputs(self, n_source: int, n_target: int) -> float:
+        """``outputs * n_source / n_target``."""
+        return self.outputs * n_source / n_target
 
 
 @dataclass(frozen=True)
@@ -173,21 +284,14 @@ class Probability(Wiring):
     def __post_init__(self) -> None:
         check(self)
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         n_source, n_target = source.shape[0], target.shape[0]
         expected = self.p * n_source * n_target
         check_memory(expected * SYNAPSE, f"Probability(p={self.p}) of {n_source} x {n_target} pairs", "lower p")
-        out_source, out_target = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-        for block in _blocks(n_target, n_source):
-            hit = draw.random((block.stop - block.start, n_source)) < self.p
-            j, i = np.nonzero(hit)
-            out_source.append(i)
-            out_target.append(j + block.start)
-        s, t = np.concatenate(out_source), np.concatenate(out_target)
-        if same:
-            s, t = s[s != t], t[s != t]
-        return s, t
+        return tossed(lambda block: self.p, expected, n_source, n_target, draw, same)
 
     def mean_inputs(self, n_source: int, n_target: int) -> float:
         """``p * n_source``."""
@@ -198,12 +302,15 @@ class Probability(Wiring):
 class AllToAll(Wiring):
     """Every pair once (a cell not onto itself)."""
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         pairs = source.shape[0] * target.shape[0]
         what = f"AllToAll of {source.shape[0]} x {target.shape[0]} cells"
         check_memory(float(pairs) * SYNAPSE, what, "use Degree or Probability")
-        t, s = np.divmod(np.arange(source.shape[0] * target.shape[0]), source.shape[0])
+        s = np.tile(np.arange(source.shape[0], dtype=np.uint32), target.shape[0])
+        t = each_target(target.shape[0], source.shape[0])
         return (s[s != t], t[s != t]) if same else (s, t)
 
     def mean_inputs(self, n_source: int, n_target: int) -> float:
@@ -215,7 +322,9 @@ class AllToAll(Wiring):
 class OneToOne(Wiring):
     """Source i onto target i, in two populations of one size."""
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         if same:
             raise ParameterError(
@@ -241,11 +350,21 @@ class Pairs(Wiring):
     Parameters
     ----------
     source, target : (n,) int array_like
+    weight : float or (n,) array_like, mV, optional
+        Of each synapse (pA where the target has synaptic currents), in place of that of `Network.connect`.
+    delay : float or (n,) array_like, ms, optional
+        Of each synapse; at most 256 distinct ones.
+
+    Examples
+    --------
+    >>> edges = Pairs(source=[0, 0, 2], target=[0, 1, 1], weight=[0.5, 1.0, 2.0], delay=[1.5, 1.0, 1.5])
     """
 
-    listed: ClassVar[bool] = True
+    listed = True
     source: Any = param(unit="1", array=True, source="given")
     target: Any = param(unit="1", array=True, source="given")
+    weight: Any = param(None, unit="mV", array=True, none=True, source="given")
+    delay: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="given")
 
     def __post_init__(self) -> None:
         check(self)
@@ -254,8 +373,24 @@ class Pairs(Wiring):
             raise ParameterError(
                 f"Pairs.source and Pairs.target must be lists of equal length, got {s.shape}, {t.shape}"
             )
+        for name in ("weight", "delay"):
+            if np.ndim(getattr(self, name)) and np.shape(getattr(self, name)) != s.shape:
+                raise ParameterError(
+                    f"Pairs.{name} must be one number, or one for each of {s.size} synapses, got "
+                    f"{np.size(getattr(self, name))}"
+                )
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def weights(self) -> Any:
+        """Those of the list."""
+        return self.weight
+
+    def delays(self) -> Any:
+        """Those of the list."""
+        return self.delay
+
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         s, t = np.asarray(self.source, dtype=np.int64), np.asarray(self.target, dtype=np.int64)
         for name, a, n in (("source", s, source.shape[0]), ("target", t, target.shape[0])):
@@ -292,6 +427,11 @@ class Contacts(Wiring):
         if not isinstance(self.wiring, Wiring):
             raise ParameterError(f"Contacts.wiring must be a rule such as nd.Near(...), got {self.wiring!r}")
         check(self)
+        object.__setattr__(self, "listed", self.wiring.listed)
+
+    def on(self, sheet: Sheet, source: F8, target: F8) -> Contacts:
+        """See `Wiring.on`."""
+        return replace(self, wiring=self.wiring.on(sheet, source, target))
 
     def mean_contacts(self) -> float:
         """Mean number of contacts of a connected pair."""
@@ -305,7 +445,9 @@ class Contacts(Wiring):
         """That of the other rule."""
         return self.wiring.log_affinity(source, target)
 
-    def draw(self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool) -> tuple[I8, I8]:
+    def draw(
+        self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
+    ) -> tuple[Integers, Integers]:
         """See `Wiring.draw`."""
         if not multapses:
             raise ParameterError("Contacts gives pairs several contacts: connect with multapses=True")
@@ -324,124 +466,6 @@ def as_wiring(rule: object) -> Wiring:
         raise ParameterError(f"wiring was given the class {rule.__name__}; give an instance: {rule.__name__}(...)")
     if not isinstance(rule, Wiring):
         raise ParameterError(
-            f"wiring must be Near, Degree, Probability, AllToAll, OneToOne or Pairs, got {shown(rule)}"
+            f"wiring must be a rule such as nd.Near(...), nd.Degree(...), nd.Pairs(...), got {shown(rule)}"
         )
     return rule
-
-
-# ---------------------------------------------------------------------- delays
-
-
-class Delay(Registered, ABC, kind="delay"):
-    """Base of all distributions of axonal delays; `listed` as of `Wiring`."""
-
-    listed: ClassVar[bool] = False
-
-    @abstractmethod
-    def lanes(self) -> F8:
-        """The distinct delays, ms, ascending."""
-
-    @abstractmethod
-    def draw(self, n: int, draw: np.random.Generator) -> I8:
-        """Lane of each of `n` synapses."""
-
-
-@dataclass(frozen=True)
-class Fixed(Delay):
-    """One delay for all, ms."""
-
-    delay: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free")
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    def lanes(self) -> F8:
-        """One lane."""
-        return np.array([self.delay], dtype=np.float64)
-
-    def draw(self, n: int, draw: np.random.Generator) -> I8:
-        """All zero."""
-        return np.zeros(n, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Uniform(Delay):
-    """Delays drawn uniformly from low, low + step, ..., high (ms); at most 64 of them."""
-
-    low: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
-    high: float = param(5.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
-    step: float = param(0.5, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.high < self.low:
-            raise ParameterError(f"Uniform.high must be >= Uniform.low, got {self.low}..{self.high}")
-        n = self._number()
-        if n > 64:
-            raise ParameterError(
-                f"Uniform({self.low}, {self.high}, step={self.step}) makes {n:.6g} delay lanes; at most 64: use a "
-                "wider step="
-            )
-
-    def _number(self) -> float:
-        """How many lanes there are, which may be more than there can be."""
-        return float(np.floor((self.high - self.low) / self.step + 1e-9)) + 1.0
-
-    def lanes(self) -> F8:
-        """low, low + step, ..., high."""
-        return np.asarray(self.low + self.step * np.arange(int(self._number())), dtype=np.float64)
-
-    def draw(self, n: int, draw: np.random.Generator) -> I8:
-        """Uniform over the lanes."""
-        return draw.integers(0, self.lanes().size, n)
-
-
-@dataclass(frozen=True)
-class DelayList(Delay):
-    """One delay for each synapse, in the order of the wiring (ms); at most 64 distinct ones.
-
-    Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
-    """
-
-    listed: ClassVar[bool] = True
-
-    delays: Any = param(unit="ms", clock="spike", above=0.0, array=True, source="given")
-
-    def __post_init__(self) -> None:
-        check(self)
-        d = np.array(self.delays, dtype=np.float64)  # a copy: the description of a run is its own
-        if d.ndim != 1:
-            raise ParameterError(f"delay must be a list of positive, finite numbers of ms, got shape {d.shape}")
-        if np.unique(d).size > 64:
-            raise ParameterError(
-                f"delay has {np.unique(d).size} distinct values, that many delay lanes; at most 64: round them "
-                "(0.1 ms, say)"
-            )
-        object.__setattr__(self, "delays", d)
-
-    def lanes(self) -> F8:
-        """The distinct values; 1 ms where there are none, for synapses that are still to be born."""
-        distinct = np.unique(np.asarray(self.delays, dtype=float))
-        return distinct if distinct.size else np.ones(1)
-
-    def draw(self, n: int, draw: np.random.Generator) -> I8:
-        """The lane of each value."""
-        d = np.asarray(self.delays, dtype=float)
-        if d.size != n:
-            raise ParameterError(f"delay lists {d.size} values for {n} synapses; give one per synapse")
-        return np.searchsorted(self.lanes(), d)
-
-
-def as_delay(delay: object) -> Delay:
-    """A number, a list of numbers (one per synapse), or a distribution."""
-    if isinstance(delay, Delay):
-        return delay
-    if isinstance(delay, type) and issubclass(delay, Delay):
-        raise ParameterError(f"delay was given the class {delay.__name__}; give an instance: {delay.__name__}(...)")
-    if isinstance(delay, (list, tuple, np.ndarray)) and np.ndim(np.asarray(delay, dtype=object)):
-        return DelayList(delay)
-    try:
-        values = numbers(delay, "delay", "ms")
-    except ParameterError as e:
-        raise ParameterError(f"{e}; give ms, a list of them (one a synapse), or nd.Uniform(low, high)") from None
-    return Fixed(float(values)) if np.ndim(values) == 0 else DelayList(np.asarray(values, dtype=float))

@@ -150,15 +150,18 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
     check_keys(study, given, _PROJECTION_KEYS, place)
     source, target = (_named(study, net, given.get(k), (*place, k)) for k in ("source", "target"))
     wiring = made(study, "wiring", given.get("wiring", {}), (*place, "wiring"))
-    delay = given.get("delay", 1.0)
+    delay = given.get("delay")
     if isinstance(delay, dict):
         delay = made(study, "delay", delay, (*place, "delay"), default="Uniform" if "low" in delay else "Fixed")
     spines = None
     if "spines" in given:
         table = table_at(study, given["spines"], (*place, "spines"), "spines = { weight = 4.0 }")
         spines = call(study, Spines, table, (*place, "spines"))
+    weight = given.get("weight")
+    if isinstance(weight, dict):
+        weight = made(study, "weights", weight, (*place, "weight"))
     with told_at(study, *place, "weight"):
-        weight = quantity(given.get("weight"), WEIGHT)
+        weight = quantity(weight, WEIGHT)
     with told_at(study, *place, "delay"):
         delay = quantity(delay, TIME)
     multapses = _flag(study, given, "multapses", place)

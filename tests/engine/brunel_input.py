@@ -9,8 +9,8 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.engine.network import Network
-from neurodev.neurons.drive import SpikeList
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.listed import SpikeList
 from neurodev.structure.wiring import Pairs
 
 N_E, N_I, C_E, C_I, J, G, DURATION = 2000, 500, 1000, 250, 0.1, 5.0, 60.0

@@ -8,8 +8,9 @@ import pytest
 
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network
-from neurodev.neurons.drive import Background, SpikeList
+from neurodev.neurons.drive import Background
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.listed import SpikeList
 from neurodev.structure.wiring import AllToAll, Degree
 from tests.engine.brunel_input import DURATION, N_E, network
 

@@ -6,7 +6,7 @@ import pytest
 import neurodev as nd
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
-from neurodev.neurons.drive import Regular
+from neurodev.neurons.listed import Regular
 from neurodev.units import day, slack
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import neurodev as nd
 from neurodev.errors import ParameterError
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
@@ -170,3 +171,21 @@ def test_the_demo_fits_into_thirty_megabytes(tmp_path: Path) -> None:
     megabytes = (tmp_path / "r").stat().st_size / 1e6
     assert events == 360 * 417 and size / events <= 24.0
     assert megabytes < 30.0
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_the_first_synapses_stand_as_they_are_listed(tmp_path: Path, wrapped: bool, threads: int) -> None:
+    """Arrays of the first snapshot are written one by one: each in the order of the uids, whatever the rows are."""
+    net = nd.Network(seed=1)
+    a, b = net.add(nd.Poisson(1.0), 4, name="a"), net.add(nd.LIF(), 5, name="b")
+    source, target = [3, 1, 2, 0, 1], [0, 2, 1, 4, 0]
+    rule = nd.Pairs(source, target, weight=[0.1, 0.2, 0.3, 0.4, 0.5], delay=[3.0, 1.0, 2.0, 1.0, 3.0])
+    net.connect(a, b, nd.Rewired(rule, p=0.0) if wrapped else rule, name="q")
+    sim = nd.Simulation(net, to=tmp_path / "r", progress=False, threads=threads)
+    f = sim.file
+    columns = {k: f.read(f"initial/q/{k}").tolist() for k in ("uid", "pre", "post", "lane", "weight")}
+    assert columns["uid"] == sorted(columns["uid"])
+    assert (columns["pre"], columns["post"]) == (source, target)
+    assert (columns["lane"], columns["weight"]) == ([2, 0, 1, 0, 2], [0.1, 0.2, 0.3, 0.4, 0.5])
+    sim.close()

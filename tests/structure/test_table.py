@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from neurodev.errors import InvariantError, ParameterError, RunFileError
-from neurodev.structure import weight
+from neurodev.structure import parts, weight
 from neurodev.structure.cause import CAUSES
+from neurodev.structure.delays import DelayList, Uniform, as_delay
+from neurodev.structure.listing import living
 from neurodev.structure.log import DEATH, StructuralLog, decode, encode, fill_partners
 from neurodev.structure.places import Branches, Sheet, grid
 from neurodev.structure.plan import Plan, apply, merge
 from neurodev.structure.table import Table
 from neurodev.structure.verify import replay, verify
-from neurodev.structure.wiring import Degree, DelayList, Near, Pairs, Probability, Uniform, as_delay
+from neurodev.structure.wiring import Degree, Near, Pairs, Probability
 from tests.naive.weight_map import weight_of
 
 N = 6
@@ -192,15 +194,15 @@ def test_places():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: Uniform(1, 9, step=0.1), "81 delay lanes"),
-        (lambda: DelayList(np.arange(1, 100) * 0.1), "99 distinct values"),
-        (lambda: Table(2, 2, np.arange(1, 70), (), None), "1 to 64 lanes"),
+        (lambda: Uniform(1, 9, step=0.01), "801 delay lanes"),
+        (lambda: DelayList(np.arange(1, 300) * 0.1), "299 distinct values"),
+        (lambda: Table(2, 2, np.arange(1, 270), (), None), "1 to 256 lanes"),
         (lambda: Table.build(2, 2, [1.0], [0, 5], [0, 1], [0, 0], 1.0), r"source indices must lie in \[0, 2\)"),
         (lambda: Table.build(2, 2, [1.0], [0], [0], [0], np.nan), "NaN"),
         (lambda: Pairs(np.array([0]), np.array([0, 1])), "equal length"),
         (lambda: Near(80, 2.5), "Near.inputs must be a whole number"),
         (lambda: Degree(0.5), "Degree.inputs must be a whole number"),
-        (lambda: Uniform(1.0, 1e300, step=1e-9), "delay lanes; at most 64"),
+        (lambda: Uniform(1.0, 1e300, step=1e-9), "delay lanes; at most 256"),
         (lambda: as_delay(["1 ms"]), "DelayList.delays must be a number or an array of numbers"),
         (lambda: as_delay([1.0, np.nan]), "must be finite"),
         (lambda: as_delay([1.0, -1.0]), "DelayList.delays must be > 0.0 ms"),
@@ -213,3 +215,23 @@ def test_places():
 def test_refused(call, match):
     with pytest.raises(ParameterError, match=match):
         call()
+
+
+def test_one_array_of_the_state_at_a_time(monkeypatch):
+    """`living` is `state`, whether the table is packed, has slack, is lean and in parts, or has changed."""
+    monkeypatch.setattr(parts, "PART", 7)
+    g = np.random.default_rng(8)
+    for columns, shares, lean in (((), 1, False), (("a", "b"), 1, False), ((), 3, True), (("a",), 3, False)):
+        s, t, k = g.integers(0, 9, 60), np.sort(g.integers(0, 11, 60)), g.integers(0, 3, 60)
+        weight = 0.5 if lean else g.random(60)
+        how = {"columns": columns, "parts": shares, "alike": lean, "consecutive": lean}
+        table = Table.build(9, 11, [1.0, 2.0, 3.0], s, t, k, weight, born=4.0, **how)
+        assert table.consecutive == lean
+        for name in columns:
+            table.column(name)[:] = g.random(table.capacity)
+        for _ in range(2):
+            for name, values in table.state().items():
+                np.testing.assert_array_equal(living(table, name), values)
+                assert living(table, name).dtype == values.dtype
+            table._delete(table.slots()[3:40:5])
+            table._insert(np.array([2, 2]), np.array([1, 3]), np.array([0, 2]), np.ones(2), 9.0)

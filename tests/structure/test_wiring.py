@@ -10,10 +10,21 @@ import pytest
 import neurodev as nd
 from neurodev.errors import ParameterError
 from neurodev.structure import wiring
-from neurodev.structure.wiring import DelayList, Fixed, as_delay
+from neurodev.structure.delays import DelayList, Fixed, as_delay
 
 ONE = np.zeros((1, 2))
-RULES = [nd.Degree(1), nd.Degree(3), nd.Near(inputs=2), nd.Probability(1.0), nd.AllToAll(), nd.OneToOne()]
+RULES = [
+    nd.OutDegree(2),
+    nd.ByDistance(inputs=2),
+    nd.ByDistance("exponential", p=0.9),
+    nd.Rewired(nd.Degree(3), p=0.5),
+    nd.Degree(1),
+    nd.Degree(3),
+    nd.Near(inputs=2),
+    nd.Probability(1.0),
+    nd.AllToAll(),
+    nd.OneToOne(),
+]
 
 
 def drawn(rule: Any, source: Any, target: Any, same: bool, multapses: bool) -> Any:
@@ -49,7 +60,18 @@ def test_what_no_memory_holds_is_refused_before_it_is_asked_for(rule: Any) -> No
             drawn(every, wide, wide, False, False)
 
 
-@pytest.mark.parametrize("rule", [nd.Near(50.0, 3), nd.Probability(0.2)], ids=repr)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        nd.Near(50.0, 3),
+        nd.Probability(0.2),
+        nd.Degree(9),
+        nd.OutDegree(7),
+        nd.ByDistance(p=0.5),
+        nd.ByDistance("box", inputs=2),
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("multapses", [False, True])
 def test_blocks_change_no_draw(rule: Any, multapses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     g = np.random.default_rng(2)
