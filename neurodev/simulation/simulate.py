@@ -15,31 +15,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine.checks import approximations, check_duration, mechanisms_of
+from neurodev.engine.checks import check_duration
 from neurodev.engine.network import Network
 from neurodev.engine.parts import check_threads
 from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number, one_of
 from neurodev.record.patience import Patience
-from neurodev.record.provenance import environment, foreign, sources
-from neurodev.record.recorder import Recorder, by_uid, check_recording
+from neurodev.record.provenance import foreign
+from neurodev.record.recorder import Recorder, check_recording
 from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
 from neurodev.registry import spoken
 from neurodev.runs.run import Run
-from neurodev.simulation import keeping
+from neurodev.simulation import keeping, opening
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
 from neurodev.structure.duration import lasting, moment
-from neurodev.structure.listing import living
 from neurodev.units import day, hour, slack
 from neurodev.writing import absolute
 
 _FLUSH_SECONDS = 2.0
 _FLUSH_BYTES = 1 << 26  # of spikes that are gathered at most
-_STATIC = ("uid", "pre", "post", "lane", "weight", "branch", "place")  # what is kept of synapses without spines
 _SHORTEST_PROBE = 1e-3  # ms between two samples of a probe
 _PIECE = 2000.0  # ms of spikes between two looks at keyboard, clock and progress bar, in a tick of a minute
 _LEAST_PIECE = 1.0  # ms
@@ -225,47 +223,7 @@ class Simulation:
     # ------------------------------------------------------------------ recording
 
     def _describe(self, study: str) -> None:
-        s, f = self.simulator, self.file
-        net = s.network
-        parts: list[Any] = [x for p in net.populations.values() for x in (p.model, *p.mechanisms)] + [
-            b for _, b in net.backgrounds
-        ]
-        parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
-        self._foreign = foreign(*parts)
-        f.set_item(
-            "provenance",
-            environment()
-            | {"seed": net.seed, "study": study, "sources": self._foreign, "threads": s.engine.parts.threads},
-        )
-        f.set_item("network", net.describe())
-        f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
-        f.set_item("causes", list(s.causes.words))
-        f.set_item("meanings", s.causes.describe())
-        f.set_item("terms", s.terms)
-        f.set_item("acceleration", s.acceleration)
-        f.set_item("tick", s.tick, "ms")
-        f.set_item("tick_spike", s.tick_spike, "ms")
-        f.set_item("approximations", approximations(net, s.tick, s.acceleration))
-        f.set_item("interventions", [])
-        f.set_item("finished", False)
-        targets = {aim for _, m in mechanisms_of(net) if (aim := m.aims_hz()) is not None}
-        f.set_item("target_hz", min(targets) if targets else None, "Hz")
-        for p in net.populations.values():
-            f.append(f"positions/{p.name}", p.positions)
-        for q in net.projections.values():
-            if q.spines is not None:
-                state = s.state(q.name)
-                self.recorder.snapshot(q.name, "initial", state)
-                self.recorder.snapshot(q.name, "snapshot/0", state)
-                continue
-            table = s.tables[q.name]
-            order = by_uid(living(table, "uid"))
-            for k in _STATIC:  # one after the other: there may be a hundred million
-                if k not in ("branch", "place") or k in table.column_names:
-                    self.recorder.snapshot(q.name, "initial", {k: living(table, k)}, order)
-        self.recorder.snapshot_due(0.0)
-        f.append("series/snapshot_day", np.array([0.0]))
-        f.commit()
+        self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)
 
     def _want_trains(self) -> None:
         s = self.simulator

@@ -71,8 +71,7 @@ class Table:
     weight : (capacity,) float64, mV, signed (`weight_type`; float32 in training, and where a user asks for it)
     births : BirthDates
     f : (n_column, capacity) float64 (`column_type`; training uses float32)
-    in_start : (n_target,) int64;  in_length, in_room : (n_target,) int32
-    in_slot, in_row : (n_in,) uint32
+    in_start : (n_target,) int64;  in_length, in_room : (n_target,) int32;  in_slot, in_row : (n_in,) uint32
     version : int
         Grows whenever an array was reallocated.
     """
