@@ -182,13 +182,13 @@ def network_beds(w: World) -> Beds:
         "nd.Simulation": Bed(
             lambda: lambda **k: nd.Simulation(**k).file.discard(),
             {"network": World.network(), "acceleration": 1e6, "tick": 7.2e6, "record": "daily", "progress": False,
-             "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None, "threads": None},
+             "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0},
         ),
         "nd.simulate": Bed(
             lambda: nd.simulate,
             {"network": World.network(), "duration": 1.0, "acceleration": 1.0, "progress": False, "tick": 7.2e6,
              "record": "daily", "events_per_tick": None, "start": 0.0,
-             "study": "", "overwrite": True, "to": None, "threads": None},
+             "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0},
         ),
         "Simulation.at": of(sim, "at", when=1.0, what=nd.Silence("e"), clock="life"),
         "Simulation.probe": of(sim, "probe", what="e", signal="V", every=1.0, cells=None),
