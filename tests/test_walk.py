@@ -182,7 +182,8 @@ def network_beds(w: World) -> Beds:
         "nd.Simulation": Bed(
             lambda: lambda **k: nd.Simulation(**k).file.discard(),
             {"network": World.network(), "acceleration": 1e6, "tick": 7.2e6, "record": "daily", "progress": False,
-             "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0},
+             "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None,
+             "threads": None, "checkpoint": 120.0},
         ),
         "nd.simulate": Bed(
             lambda: nd.simulate,
