@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.arrays import F8, U4, U8, Int
+from neurodev.engine.loop.queue import bucket_of
 from neurodev.engine.loop.state import (
     DONE,
     INPUT_FULL,
@@ -219,12 +220,6 @@ def pour_each(s: int, b: Int, first: Int, last: Int) -> None:
             if middle + y * length >= g.since[b]:
                 into[j] += amplitude_of(s, b, seed, e) * S * growth_of(y * length * rate, gentle)
                 clock_of(s).n[N_BACKGROUND] += 1
-
-
-@rule
-def bucket_of(t: float, start: float, scale: float, buckets: Int) -> Int:
-    """Bucket of an event at `t`: no later event has an earlier one."""
-    return min(max(np.int64((t - start) * scale), np.int64(0)), np.int64(buckets) - np.int64(1))
 
 
 @kernel

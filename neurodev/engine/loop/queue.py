@@ -32,7 +32,7 @@ FEW = 24  # so many arrivals are ordered by insertion alone
 
 @rule
 def bucket_of(t: float, start: float, scale: float, buckets: Int) -> Int:
-    """Bucket of an arrival at `t`: no later arrival has an earlier one."""
+    """Bucket of an event at `t`: no later event has an earlier one."""
     return min(max(np.int64((t - start) * scale), np.int64(0)), np.int64(buckets) - np.int64(1))
 
 
