@@ -262,7 +262,6 @@ def _demo(args: Any) -> None:
     _say(network)
     simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
-    _say("The engine compiles once (about a minute) and is cached from then on.", flush=True)
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
     command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
     command += ["--overwrite"] * args.overwrite

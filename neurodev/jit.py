@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
-from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]
-from numba.core import caching, ccallback, cgutils, dispatcher
+from numba import cfunc, njit, types
+from numba.core import caching, ccallback, cgutils, dispatcher, registry
 from numba.core import config as _numba_config
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -82,10 +82,10 @@ class _Kept(caching.FunctionCache):
 
     _impl_class = _Place
 
-    def __init__(self, fn: Any) -> None:
+    def __init__(self, fn: Any, form: str = "") -> None:
         super().__init__(fn)
         files = self._cache_file
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, files._source_stamp)
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base + form, files._source_stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -106,9 +106,9 @@ class _Kept(caching.FunctionCache):
             self.disable()
 
 
-def _cache_of(fn: Any) -> Any:
+def _cache_of(fn: Any, form: str = "") -> Any:
     try:
-        return _Kept(fn)
+        return _Kept(fn, form)
     except (RuntimeError, OSError) as e:
         say("folder", f"compiled kernels cannot be kept in {_config.CACHE_DIR!r} ({e})")
         return caching.NullCache()
@@ -170,11 +170,36 @@ def sum_kernel(fn: F) -> F:
     return _decorate(fn, njit(cache=_kept(fn), **options))  # type: ignore[no-any-return]
 
 
+class _Rule(registry.CPUDispatcher):
+    """A function that is there for the sake of its callers: without the two wrappers that Python, or C, would need.
+
+    They take as long to compile as the function.  Python gets a kernel of the same function when it asks.
+    """
+
+    _asked: Any = None
+
+    def enable_caching(self) -> None:
+        self._cache = _cache_of(self.py_func, "-rule")
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._asked is None:
+            self._asked = kernel(self.py_func)
+        return self._asked(*arguments)
+
+
 def rule(fn: F) -> F:
     """Compile a small function that LLVM always inlines: tuples of arrays then cost nothing to pass."""
     if not ENABLED:
         return fn
-    return _decorate(fn, njit(cache=_kept(fn), forceinline=True, **_OPTIONS))  # type: ignore[no-any-return]
+
+    def make(f: Any) -> Any:
+        bare = {"nopython": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        made = _Rule(f, targetoptions={**_OPTIONS, **bare, "forceinline": True})
+        if _kept(f):
+            made.enable_caching()
+        return made
+
+    return _decorate(fn, make)  # type: ignore[no-any-return]
 
 
 def open_rule(fn: F) -> F:
@@ -191,20 +216,29 @@ _python_hooks: dict[int, Callable[..., Any]] = {}
 
 
 class CompiledHook:
-    """A hook, or a rule of a neuron model, that compiles on first use, so that importing neurodev compiles nothing.
+    """What is reached by its address, and compiles on first use, so that importing neurodev compiles nothing.
 
     Attributes
     ----------
     py_func : callable
         The Python function.
-    kind : {"hook", "rule"}
-        Hooks of mechanisms and rules of neuron models have signatures of their own.
+    kind : {"hook", "rule", "piece"}
+        Hooks of mechanisms and rules of neuron models have signatures of their own; so has every piece of the loop.
     """
 
     def __init__(self, fn: Hook, signature: Any, kind: str) -> None:
         self.py_func, self.kind = fn, kind
         self._signature = signature
         self._compiled: Any = None
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether it is compiled, or kept: asking for its address takes no time."""
+        if self._compiled is not None:
+            return True
+        code = self.py_func.__code__
+        folder = _folder(code.co_filename) if _kept(self.py_func) else None
+        return folder is not None and any(folder.rglob(f"*.{code.co_name}-{code.co_firstlineno}.*.nbi"))
 
     @property
     def address(self) -> int:
@@ -252,6 +286,14 @@ def address(array: NDArray[Any]) -> int:
     return int(array.ctypes.data)
 
 
+def _signature_of(fn: Callable[..., Any]) -> Any:
+    """The types of a function of whole numbers and float64, as its annotations name them."""
+    kinds = {"int": types.int64, "Int": types.int64, "bool": types.int64, "float": types.float64, "None": types.void}
+    named = {word: kinds[str(name)] for word, name in fn.__annotations__.items()}
+    result = named.pop("return")
+    return result(*named.values())
+
+
 # The doors to memory, twice: as Python, which is also what a type checker reads, and for the compiler.
 if TYPE_CHECKING or not ENABLED:
     np.seterr(over="ignore")  # for rules that are called by themselves; a thread of its own does not inherit it
@@ -263,6 +305,10 @@ if TYPE_CHECKING or not ENABLED:
     def call_rule(rule: Int, m: Int, a: Int, b: Int, c: Int, x: float, t: float) -> int:
         """Call the rule of a neuron model registered under a key (compiled: the rule at an address)."""
         return _python_hooks[int(rule)](m, a, b, c, x, t)  # type: ignore[no-any-return]
+
+    def apart(fn: F, number: int) -> tuple[F, Callable[..., Any]]:
+        """A function that compiled callers reach by its address: `fn`, and what `address_of_hook` is asked of."""
+        return fn, fn
 
     def prefetch(array: NDArray[Any], index: Int) -> None:
         """Ask for the cache line of ``array[index]``; never faults."""
@@ -295,6 +341,10 @@ if TYPE_CHECKING or not ENABLED:
     def view_i8(number: Int, n: Int) -> I8:
         """The `n` int64 at an address."""
         return _wrap(number, n, ctypes.c_int64)  # type: ignore[no-any-return]
+
+    def word(number: Int, k: Int) -> int:
+        """The int64 number `k` of those that lie one after the other at an address."""
+        return int(view_i8(number, k + 1)[k])
 
     def view2_f8(number: Int, n: Int, m: Int) -> F8:
         """The (n, m) float64 at an address."""
@@ -354,12 +404,38 @@ else:
 
         return sig, codegen
 
-    @intrinsic
-    def _pointer(typingctx, number):
-        def codegen(context, builder, signature, args):
-            return builder.inttoptr(args[0], cgutils.voidptr_t)
+    def apart(fn, number):
+        """A function that is compiled by itself, once, whoever calls it: what they call, and what has its address.
 
-        return types.voidptr(types.int64), codegen
+        Whatever a kernel calls directly is compiled into it again.  A caller of what stands apart loads its address
+        instead: number `number` of the array that is first in the table at the address that the caller gives first.
+        """
+        signature = _signature_of(fn)
+        compiled = _decorate(fn, lambda f: CompiledHook(f, signature, "piece"))
+
+        @intrinsic
+        def call(typingctx, *given):
+            def codegen(context, builder, called, args):
+                from llvmlite import ir
+
+                values = cgutils.unpack_tuple(builder, args[0])
+                if len(values) != len(signature.args):
+                    raise TypeError(f"{fn.__name__} takes {len(signature.args)} arguments, got {len(values)}")
+                cast = zip(values, given, signature.args, strict=True)
+                values = [context.cast(builder, v, have, want) for v, have, want in cast]
+                i8 = ir.IntType(64)
+                first = builder.load(builder.inttoptr(values[0], i8.as_pointer()))
+                where = builder.inttoptr(first, i8.as_pointer())
+                function = builder.load(builder.gep(where, [i8(number)]))
+                void = signature.return_type == types.void
+                result = ir.VoidType() if void else context.get_value_type(signature.return_type)
+                fnty = ir.FunctionType(result, [context.get_value_type(kind) for kind in signature.args])
+                out = builder.call(builder.inttoptr(function, fnty.as_pointer()), values)
+                return context.get_dummy_value() if void else out
+
+            return signature.return_type(types.StarArgTuple(given)), codegen
+
+        return call, compiled
 
     def _reader(typingctx, number, k, form, kind):
         cls = form.instance_class
@@ -387,7 +463,9 @@ else:
         return _reader(typingctx, number, k, form, types.float64)
 
     @intrinsic
-    def _prefetch(typingctx, array, index):
+    def prefetch(typingctx, array, index):
+        """Ask for the cache line of ``array[index]``; never faults."""
+
         def codegen(context, builder, signature, args):
             from llvmlite import ir
             from numba.np.arrayobj import make_array
@@ -403,52 +481,77 @@ else:
 
         return types.void(array, types.intp), codegen
 
-    @njit(forceinline=True)
-    def prefetch(array, index):
-        """Ask for the cache line of ``array[index]``; never faults."""
-        _prefetch(array, index)
+    # Views are built in place: functions would be compiled, kept and linked each by itself, and cost more than they do.
+    def _view(kind, number, sizes):
+        array = types.Array(kind, len(sizes), "C")
 
-    @njit(forceinline=True)
-    def view_f8(number, n):
+        def codegen(context, builder, signature, args):
+            from numba.np.arrayobj import make_array, populate_array
+
+            item = context.get_abi_sizeof(context.get_data_type(kind))
+            intp = context.get_value_type(types.intp)
+            shape = list(args[1:])
+            strides = [intp(item)]
+            for extent in reversed(shape[1:]):
+                strides.insert(0, builder.mul(extent, strides[0]))
+            made = make_array(array)(context, builder)
+            data = builder.inttoptr(args[0], made.data.type)
+            populate_array(made, data, shape, strides, intp(item), None)
+            return made._getvalue()
+
+        return array(types.int64, *(types.intp for _ in sizes)), codegen
+
+    @intrinsic
+    def word(typingctx, number, k):
+        """The int64 number `k` of those that lie one after the other at an address."""
+
+        def codegen(context, builder, signature, args):
+            where = builder.inttoptr(args[0], context.get_value_type(types.int64).as_pointer())
+            return builder.load(builder.gep(where, [args[1]]))
+
+        return types.int64(types.int64, types.int64), codegen
+
+    @intrinsic
+    def view_f8(typingctx, number, n):
         """The `n` float64 at an address."""
-        return carray(_pointer(number), (n,), np.float64)
+        return _view(types.float64, number, (n,))
 
-    @njit(forceinline=True)
-    def view_f4(number, n):
+    @intrinsic
+    def view_f4(typingctx, number, n):
         """The `n` float32 at an address."""
-        return carray(_pointer(number), (n,), np.float32)
+        return _view(types.float32, number, (n,))
 
-    @njit(forceinline=True)
-    def view_u4(number, n):
+    @intrinsic
+    def view_u4(typingctx, number, n):
         """The `n` uint32 at an address."""
-        return carray(_pointer(number), (n,), np.uint32)
+        return _view(types.uint32, number, (n,))
 
-    @njit(forceinline=True)
-    def view_u8(number, n):
+    @intrinsic
+    def view_u8(typingctx, number, n):
         """The `n` uint64 at an address."""
-        return carray(_pointer(number), (n,), np.uint64)
+        return _view(types.uint64, number, (n,))
 
-    @njit(forceinline=True)
-    def view_u2(number, n):
+    @intrinsic
+    def view_u2(typingctx, number, n):
         """The `n` uint16 at an address."""
-        return carray(_pointer(number), (n,), np.uint16)
+        return _view(types.uint16, number, (n,))
 
-    @njit(forceinline=True)
-    def view_i8(number, n):
+    @intrinsic
+    def view_i8(typingctx, number, n):
         """The `n` int64 at an address."""
-        return carray(_pointer(number), (n,), np.int64)
+        return _view(types.int64, number, (n,))
 
-    @njit(forceinline=True)
-    def view2_f8(number, n, m):
+    @intrinsic
+    def view2_f8(typingctx, number, n, m):
         """The (n, m) float64 at an address."""
-        return carray(_pointer(number), (n, m), np.float64)
+        return _view(types.float64, number, (n, m))
 
-    @njit(forceinline=True)
-    def view2_u4(number, n, m):
+    @intrinsic
+    def view2_u4(typingctx, number, n, m):
         """The (n, m) uint32 at an address."""
-        return carray(_pointer(number), (n, m), np.uint32)
+        return _view(types.uint32, number, (n, m))
 
-    @njit(forceinline=True)
-    def view2_u8(number, n, m):
+    @intrinsic
+    def view2_u8(typingctx, number, n, m):
         """The (n, m) uint64 at an address."""
-        return carray(_pointer(number), (n, m), np.uint64)
+        return _view(types.uint64, number, (n, m))

@@ -51,6 +51,8 @@ from neurodev.engine.loop.state import (
     Lanes,
     Log,
     Own,
+    Piece,
+    Pieces,
     Projections,
     State,
 )
@@ -153,7 +155,8 @@ class Engine(Membranes):
         addresses = self._addresses(hook_first, post_first, neurons.first)
         record = build.make_record(self.populations, max(build.buffer_room(neurons.u.size), 1 << 16))
         none = np.zeros(0, np.uint32)
-        shared = neurons, Drives(np.zeros(0), none, none), build.make_log(neurons), addresses, hooks, record
+        pieces, drives = Pieces(np.zeros(len(Piece), np.int64)), Drives(np.zeros(0), none, none)
+        shared = pieces, neurons, drives, build.make_log(neurons), addresses, hooks, record
         states = [self._part(clock, own, lane, shared) for own, lane in
                   zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True)]  # fmt: skip
         self.parts = Parts(states, self.cells, threads)
@@ -166,11 +169,11 @@ class Engine(Membranes):
 
     def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...]) -> State:
         """The state of one part, with buffers of its own."""
-        neurons, drives, log, projections, hooks, record = shared
+        pieces, neurons, drives, log, projections, hooks, record = shared
         n_own = int((own.last - own.first).sum())
         background = build.make_background(self.network, neurons, own, float(clock.length[1]), self._later)
         return State(
-            Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own,
+            pieces, Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own,
             build.make_fresh(build.buffer_room(n_own)), drives, log, lanes, projections, hooks,
             build.make_queue(n_own, self._spikes, max((c.n_scratch for c in self.cells.values()), default=0)),
             background, build.make_lists(background, self._listed), record,
@@ -222,6 +225,7 @@ class Engine(Membranes):
             for h in self.hot:
                 if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
+            self.parts.look_again()
 
     def make_room(self) -> None:
         """Room for all the spikes of one row: it may name a cell without refractoriness more often than cells exist."""
@@ -502,3 +506,4 @@ class Engine(Membranes):
         p.birth_time[projection, : times.size] = times
         p.birth_uid[projection, : times.size] = uids
         p.birth_count[projection] = times.size
+        self.parts.look_again()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neurodev.arrays import F8, I8
 from neurodev.engine import build
-from neurodev.engine.loop.background import gather_inputs
+from neurodev.engine.loop.background import gather_again
 from neurodev.engine.loop.lists import close_lists, place_all, potentials_at
 from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
@@ -178,7 +178,7 @@ class Membranes:
             self.predict(population, first, first + neurons.size)
             return
         for k in range(len(self.parts.states)):
-            while gather_inputs(int(self.parts.addresses[k])) == Status.INPUT_FULL:
+            while gather_again(int(self.parts.addresses[k])) == Status.INPUT_FULL:
                 self._grow(k, Status.INPUT_FULL)
             s = self.parts.states[k]
             n = s.clock.n

@@ -16,6 +16,7 @@ import numpy as np
 from neurodev.arrays import I8
 from neurodev.engine import build
 from neurodev.engine.loop import loop
+from neurodev.engine.loop.pieces import write_pieces
 from neurodev.engine.loop.state import FIELDS, N_MERGE, T_NOW, State, pack
 from neurodev.errors import ParameterError, Status
 from neurodev.jit import address
@@ -49,14 +50,13 @@ class Parts:
     Attributes
     ----------
     states : list of State
-    addresses : (n_part,) int64
-        Of their tables, for kernels.
     """
 
     def __init__(self, states: list[State], cells: dict[int, Cells], threads: int | None = None) -> None:
         self.states, self.cells = states, cells
         self.records: list[dict[int, I8]] = [{} for _ in states]
-        self.addresses: I8 = np.zeros(len(states), dtype=np.int64)
+        self._addresses: I8 = np.zeros(len(states), dtype=np.int64)
+        self._complete = False  # whether all pieces of the loop that will be used are compiled
         self._tables: list[I8] = [np.zeros(0, dtype=np.int64)] * len(states)
         self.threads = len(states) if threads is None else threads
         self._pool: ThreadPoolExecutor | None = None
@@ -73,7 +73,20 @@ class Parts:
         for k, s in enumerate(self.states):
             build.write_records(s, self.cells, self.records[k], main=k == 0)
             self._tables[k] = pack(s)
-            self.addresses[k] = address(self._tables[k])
+            self._addresses[k] = address(self._tables[k])
+        self.look_again()
+
+    def look_again(self) -> None:
+        """The network may now use other pieces of the loop: they are compiled before it is run, not earlier."""
+        self._complete = False
+
+    @property
+    def addresses(self) -> I8:
+        """Where the tables of the states are, (n_part,), for a kernel that is called now."""
+        if not self._complete:
+            write_pieces(self.states)
+            self._complete = True
+        return self._addresses
 
     def replace(self, k: int, **groups: Any) -> None:
         """Exchange groups of arrays of part `k`; what is shared in them becomes that of all."""

@@ -16,7 +16,7 @@ class Progress:
 
     def __init__(self, simulator: Simulator, end: float) -> None:
         self._simulator, self._start = simulator, simulator.spike
-        self._bar = Bar(end - self._start, "compiling the engine once (about a minute, then cached)")
+        self._bar = Bar(end - self._start, "starting")
 
     def update(self) -> None:
         """Show where the run stands."""

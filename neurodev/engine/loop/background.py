@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurodev.arrays import F8, U4, U8, Int
+from neurodev.engine.loop.pieces import piece
 from neurodev.engine.loop.queue import bucket_of
 from neurodev.engine.loop.state import (
     DONE,
@@ -30,6 +31,7 @@ from neurodev.engine.loop.state import (
     T_BEGIN,
     T_BLOCK,
     T_FRAME,
+    Piece,
 )
 from neurodev.engine.loop.views import background_of, clock_of, neurons_of, queue_of
 from neurodev.jit import kernel, rule
@@ -180,7 +182,7 @@ def draw_counts(s: int, b: Int, i: Int, m: Int) -> Int:
     return total
 
 
-@kernel
+@piece(Piece.POUR)
 def pour(s: int, b: Int, first: Int, last: Int) -> None:
     """Add all events of the block to neurons first..last (of all) of piece `b`: at once, whoever is free or not."""
     g, nn, f = background_of(s), neurons_of(s), clock_of(s).time
@@ -222,7 +224,7 @@ def pour_each(s: int, b: Int, first: Int, last: Int) -> None:
                 clock_of(s).n[N_BACKGROUND] += 1
 
 
-@kernel
+@piece(Piece.INPUTS)
 def gather_inputs(s: int) -> int:
     """List the events onto neurons of models with rules, in order of time; a status, and nothing done if not DONE."""
     g, n, qu, f = background_of(s), clock_of(s).n, queue_of(s), clock_of(s).time
@@ -284,3 +286,9 @@ def sweep_inputs(s: int, buckets: Int, scale: float, place: bool) -> None:
                     qu.input_weight[at] = amplitude_of(s, b, seed, e)
                 else:
                     first[k + 1] += np.uint32(1)
+
+
+@kernel
+def gather_again(s: int) -> int:
+    """`gather_inputs`, for who is no kernel."""
+    return gather_inputs(s)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import F8, U4, Floats, Int
+from neurodev.arrays import U4, Floats, Int
 from neurodev.engine.loop.lists import reached
+from neurodev.engine.loop.pieces import piece
 from neurodev.engine.loop.spiking import fire, level_of, over, predict, reset_at
 from neurodev.engine.loop.state import (
     ALIKE,
@@ -16,20 +17,22 @@ from neurodev.engine.loop.state import (
     N_UNIFORM,
     REFRACTORY,
     T_FRAME,
+    Piece,
 )
 from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
-from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import call_hook, call_rule, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 
 
 @rule
-def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float) -> int:
+def add_uniform(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float) -> int:
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
-    nn = neurons_of(s)
+    pr, nn = projections_of(s), neurons_of(s)
+    post, offset = view_u4(pr.post[q], pr.capacity[q]), pr.offset[q]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
     threshold = reached(nn.threshold[0], nn.reset[0], S)
     fired = 0
-    here = u[offset:]
+    here = nn.u[offset:]
     # unsigned indices: signed ones cost a test for negative values at every access
     for k in range(np.uint64(first), np.uint64(last)):
         j = post[k]
@@ -42,14 +45,29 @@ def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: I
     return fired
 
 
-@rule
-def deliver_alike(s: int, u: F8, post: U4, weight: float, first: Int, last: Int, offset: Int, t: float) -> int:
-    """`deliver_uniform` for a row whose synapses have one weight."""
-    nn = neurons_of(s)
+@piece(Piece.UNIFORM)
+def deliver_uniform(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_uniform` of weights in double precision."""
+    pr = projections_of(s)
+    return add_uniform(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t)
+
+
+@piece(Piece.UNIFORM_SINGLE)
+def deliver_uniform_single(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_uniform` of weights in single precision."""
+    pr = projections_of(s)
+    return add_uniform(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t)
+
+
+@piece(Piece.ALIKE)
+def deliver_alike(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_uniform` of a row whose synapses have one weight."""
+    pr, nn = projections_of(s), neurons_of(s)
+    post, offset = view_u4(pr.post[q], pr.capacity[q]), pr.offset[q]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * S
+    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), view_f8(pr.weight[q], 1)[0] * S
     fired = 0
-    here = u[offset:]
+    here = nn.u[offset:]
     if jump < 0.0:
         for k in range(np.uint64(first), np.uint64(last)):
             here[post[k]] += jump
@@ -66,24 +84,23 @@ def deliver_alike(s: int, u: F8, post: U4, weight: float, first: Int, last: Int,
 
 
 @rule
-def deliver_mixed(
-    s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float, own: Int
-) -> int:
-    """One row onto neurons of several classes: frame factors renewed where the class changes; `own` 0: of one."""
-    nn = neurons_of(s)
+def add_mixed(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float) -> int:
+    """One row onto neurons of several classes: frame factors are renewed where the class changes."""
+    pr, nn = projections_of(s), neurons_of(s)
+    post, own = view_u4(pr.post[q], pr.capacity[q]), np.int64(pr.single[q] != ALIKE)
     dt = t - clock_of(s).time[T_FRAME]
     fired = 0
     kind = np.int64(-1)
     S = threshold = 0.0
     for k in range(first, last):
-        j = offset + np.int64(post[k])
+        j = pr.offset[q] + np.int64(post[k])
         c = np.int64(nn.kind[j])
         if c != kind:
             kind = c
             S = np.exp(dt * nn.rate[c])
             threshold = reached(nn.threshold[c], nn.reset[c], S)
-        x = u[j] + weight[k * own] * S
-        u[j] = x
+        x = nn.u[j] + weight[k * own] * S
+        nn.u[j] = x
         if x >= threshold and x > REFRACTORY and over(s, j, t):
             reset_at(s, j, t, False)
             queue_of(s).fired[fired] = np.uint32(j)
@@ -91,16 +108,26 @@ def deliver_mixed(
     return fired
 
 
-@kernel
-def deliver_some(
-    s: int, q: Int, u: F8, weight: Floats, first: Int, last: Int, t: float, emitted: float, sign: Int
-) -> int:
-    """The synapses of one row that were not born after `emitted` and have weights of a sign; how many fired."""
+@piece(Piece.MIXED)
+def deliver_mixed(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_mixed` of weights in double precision, or of one weight."""
     pr = projections_of(s)
-    uid = view_u8(pr.uid[q], pr.capacity[q])
-    post = view_u4(pr.post[q], pr.capacity[q])
+    return add_mixed(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t)
+
+
+@piece(Piece.MIXED_SINGLE)
+def deliver_mixed_single(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_mixed` of weights in single precision."""
+    pr = projections_of(s)
+    return add_mixed(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t)
+
+
+@rule
+def add_some(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
+    """The synapses of one row that were not born after `emitted` and have weights of a sign; how many fired."""
+    pr, nn = projections_of(s), neurons_of(s)
+    uid, post = view_u8(pr.uid[q], pr.capacity[q]), view_u4(pr.post[q], pr.capacity[q])
     limit = first_young(s, q, emitted)
-    nn = neurons_of(s)
     fired, own = 0, np.int64(pr.single[q] != ALIKE)
     for k in range(first, last):
         if uid[k] >= limit or sign * weight[k * own] < 0.0:
@@ -108,8 +135,8 @@ def deliver_some(
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
         S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-        x = u[j] + weight[k * own] * S
-        u[j] = x
+        x = nn.u[j] + weight[k * own] * S
+        nn.u[j] = x
         if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY and over(s, j, t):
             reset_at(s, j, t, False)
             queue_of(s).fired[fired] = np.uint32(j)
@@ -117,18 +144,34 @@ def deliver_some(
     return fired
 
 
+@piece(Piece.SOME)
+def deliver_some(s: int, q: Int, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
+    """`add_some` of weights in double precision, or of one weight."""
+    pr = projections_of(s)
+    return add_some(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t, emitted, sign)
+
+
+@piece(Piece.SOME_SINGLE)
+def deliver_some_single(s: int, q: Int, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
+    """`add_some` of weights in single precision."""
+    pr = projections_of(s)
+    return add_some(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t, emitted, sign)
+
+
 @rule
-def deliver(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
-    """One row of projection `q`, whose weights are of either precision; returns how many fired."""
-    pr, u = projections_of(s), neurons_of(s).u
+def deliver(s: int, q: Int, first: Int, last: Int, t: float, emitted: float, sign: Int) -> int:
+    """One row of projection `q` onto membranes that the loop computes; returns how many fired."""
+    pr = projections_of(s)
+    single = pr.single[q]
     if sign != 0 or pr.birth_count[q] > 0 and pr.birth_time[q, pr.birth_count[q] - 1] > emitted:
-        return deliver_some(s, q, u, weight, first, last, t, emitted, sign)
-    post = view_u4(pr.post[q], pr.capacity[q])
+        if single == 1:
+            return deliver_some_single(s, q, first, last, t, emitted, sign)
+        return deliver_some(s, q, first, last, t, emitted, sign)
     if clock_of(s).n[N_UNIFORM] == 1:
-        if pr.single[q] == ALIKE:
-            return deliver_alike(s, u, post, weight[0], first, last, pr.offset[q], t)
-        return deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
-    return deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t, np.int64(pr.single[q] != ALIKE))
+        if single == ALIKE:
+            return deliver_alike(s, q, first, last, t)
+        return deliver_uniform_single(s, q, first, last, t) if single == 1 else deliver_uniform(s, q, first, last, t)
+    return deliver_mixed_single(s, q, first, last, t) if single == 1 else deliver_mixed(s, q, first, last, t)
 
 
 @rule
@@ -162,10 +205,8 @@ def arrive(s: int, k: Int) -> int:
     if ruled:
         call_rule(models_of(s).deliver[p], models_of(s).record[p], q, first, last, emitted, t)
         fired = 0
-    elif pr.single[q] == 1:
-        fired = deliver(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t, emitted, sign)
     else:
-        fired = deliver(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t, emitted, sign)
+        fired = deliver(s, q, first, last, t, emitted, sign)
     if sign >= 0:  # a row of both signs comes twice, and has arrived when all of it has
         clock_of(s).n[N_EVENTS] += last - first
         h = hooks_of(s)
@@ -178,7 +219,7 @@ def arrive(s: int, k: Int) -> int:
     return fired
 
 
-@kernel
+@piece(Piece.TOGETHER)
 def arrive_together(s: int) -> None:
     """Deliver all arrivals of the earliest time at once, then test every target, then let the spikes follow."""
     n, qu, pr = clock_of(s).n, queue_of(s), projections_of(s)

@@ -25,12 +25,6 @@ from neurodev.engine.loop.state import (
 {groups}
 )
 from neurodev.jit import {names}
-
-
-@rule
-def entry(s: int, k: int) -> int:
-    """Number `k` of the table at address `s`."""
-    return view_i8(s, k + 1)[k]  # type: ignore[no-any-return]
 '''
 GROUP = '''
 
@@ -46,13 +40,13 @@ def {name}_of(s: int) -> {kind}:
 def text() -> str:
     """The source of `views.py`."""
     kinds = {name: str(getattr(kind, "__forward_arg__", kind)) for name, kind in State.__annotations__.items()}
-    used = sorted({("view2_" if f.n_dim == 2 else "view_") + VIEWS[f.type] for f in FIELDS} | {"view_i8"})
+    used = sorted({("view2_" if f.n_dim == 2 else "view_") + VIEWS[f.type] for f in FIELDS} | {"word"})
     out = HEAD.format(groups="\n".join(f"    {k}," for k in sorted(kinds.values())), names=", ".join(["rule", *used]))
     at = 0
     for name, fields in groupby(FIELDS, lambda f: f.group):
         views = []
         for f in fields:
-            numbers = ", ".join(f"entry(s, {3 * at + k})" for k in range(1 + f.n_dim))
+            numbers = ", ".join(f"word(s, {3 * at + k})" for k in range(1 + f.n_dim))
             views.append(f"        {'view2_' if f.n_dim == 2 else 'view_'}{VIEWS[f.type]}({numbers}),  # {f.field}")
             at += 1
         out += GROUP.format(name=name, kind=kinds[name], views="\n".join(views))

@@ -20,7 +20,8 @@ from neurodev.engine.loop.background import (
     seed_of,
     stream_of,
 )
-from neurodev.engine.loop.state import N_BLOCK_OPEN, N_LIST, N_LISTED, T_BEGIN, T_BLOCK, T_FRAME
+from neurodev.engine.loop.pieces import piece
+from neurodev.engine.loop.state import N_BLOCK_OPEN, N_LIST, N_LISTED, T_BEGIN, T_BLOCK, T_FRAME, Piece
 from neurodev.engine.loop.views import background_of, clock_of, lists_of, neurons_of
 from neurodev.jit import kernel, rule
 
@@ -44,7 +45,7 @@ def has_background(s: int, j: Int) -> bool:
     return g.piece_first[j + 1] > first and clock_of(s).n[N_BLOCK_OPEN] == 1 and g.ruled[g.piece[first]] == 0  # type: ignore[no-any-return]
 
 
-@kernel
+@piece(Piece.OPENED)
 def opened(s: int, j: Int) -> Int:
     """The list of neuron `j` in this block; drawn now if it was not."""
     o, n = lists_of(s), clock_of(s).n
@@ -171,16 +172,21 @@ def sum_from(s: int, j: Int, t: float) -> tuple[float, float]:
     return whole, above
 
 
-@kernel
+@rule
 def place_at(s: int, j: Int, x: float, t: float, passed: bool) -> None:
     """Let the potential of neuron `j` in the frame be `x` at `t`; `passed`: an event at `t` itself has been."""
-    nn, g = neurons_of(s), background_of(s)
-    if not has_background(s, j):
-        nn.u[j] = x
-        return
+    if has_background(s, j):
+        place_below(s, j, x, t, passed)
+    else:
+        neurons_of(s).u[j] = x
+
+
+@piece(Piece.PLACE)
+def place_below(s: int, j: Int, x: float, t: float, passed: bool) -> None:
+    """`place_at` of a neuron for which background is still to come."""
     whole, above = sum_from(s, j, np.nextafter(t, np.inf) if passed else t)
-    nn.u[j] = x + above
-    g.later[j] = whole - above
+    neurons_of(s).u[j] = x + above
+    background_of(s).later[j] = whole - above
 
 
 @kernel

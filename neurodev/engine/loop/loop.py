@@ -21,6 +21,7 @@ from neurodev.engine.loop.background import gather_inputs, pour
 from neurodev.engine.loop.delivery import arrive, arrive_together
 from neurodev.engine.loop.lists import close_lists
 from neurodev.engine.loop.merge import merge
+from neurodev.engine.loop.pieces import piece
 from neurodev.engine.loop.queue import gather, gather_releases, pop_crossing
 from neurodev.engine.loop.spiking import (
     follow_arrivals,
@@ -74,6 +75,7 @@ from neurodev.engine.loop.state import (
     T_FRAME,
     T_NOW,
     T_WINDOW,
+    Piece,
 )
 from neurodev.engine.loop.views import (
     background_of,
@@ -135,7 +137,7 @@ def open_block(s: int) -> int:
     f[T_BEGIN] = n[N_BLOCK] * clock_of(s).length[1]
     f[T_BLOCK] = (n[N_BLOCK] + 1) * clock_of(s).length[1]
     n_piece = g.rate.shape[0]
-    if n_piece > 0:
+    if n_piece > 0 and n[N_MODELS] == 1:
         status = gather_inputs(s)
         if status != DONE:
             return status
@@ -295,7 +297,7 @@ def run(parts: I8, stop: float) -> int:
             return status
 
 
-@kernel
+@piece(Piece.PART)
 def run_part(s: int, window: int, stop: float) -> int:
     """Process every event of a part in one window and before `stop`; returns a status and can be called again."""
     f, n, qu = clock_of(s).time, clock_of(s).n, queue_of(s)

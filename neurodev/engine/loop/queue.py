@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import Int
+from neurodev.arrays import U4, Int
 from neurodev.engine.loop.state import (
     AGENDA_FULL,
     DONE,
@@ -157,3 +157,20 @@ def pop_crossing(s: int) -> None:
     heap.pop(
         clock_of(s).n[N_CROSSING : N_CROSSING + 2], queue.crossing_time, queue.crossing_index, queue.crossing_u
     )  # fmt: skip
+
+
+@rule
+def sort_numbers(x: U4, n: Int) -> None:
+    """Put the first `n` numbers in ascending order (Shell's sort)."""
+    gap = np.int64(1)
+    while 3 * gap + 1 < n // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for k in range(gap, n):
+            y = x[k]
+            i: Int = k
+            while i >= gap and x[i - gap] > y:
+                x[i] = x[i - gap]
+                i -= gap
+            x[i] = y
+        gap //= 3

@@ -9,7 +9,8 @@ import numpy as np
 
 from neurodev.arrays import Int
 from neurodev.engine.loop.lists import has_background, moved_to, opened, place_at, reached, still_to_come
-from neurodev.engine.loop.queue import push_crossing
+from neurodev.engine.loop.pieces import piece
+from neurodev.engine.loop.queue import push_crossing, sort_numbers
 from neurodev.engine.loop.state import (
     N_BLOCK_OPEN,
     N_FIRED,
@@ -21,6 +22,7 @@ from neurodev.engine.loop.state import (
     T_BLOCK,
     T_FIRED,
     T_FRAME,
+    Piece,
 )
 from neurodev.engine.loop.views import (
     background_of,
@@ -66,7 +68,7 @@ def follow_arrivals(s: int) -> None:
     """
     n, qu, nn, h, pr = clock_of(s).n, queue_of(s), neurons_of(s), hooks_of(s), projections_of(s)
     t, m = clock_of(s).time[T_FIRED], n[N_FIRED]
-    qu.waiting[:m].sort()
+    sort_numbers(qu.waiting, m)
     for i in range(m):
         j = np.int64(qu.waiting[i])
         p = nn.population[j]
@@ -77,7 +79,7 @@ def follow_arrivals(s: int) -> None:
     n[N_FIRED] = 0
 
 
-@rule
+@piece(Piece.FIRE)
 def fire(s: int, j: Int, t: float) -> None:
     """Neuron `j`, over threshold at `t`: log and reset; on_post follows the arrivals of this instant."""
     nn = neurons_of(s)
@@ -116,12 +118,16 @@ def predict(s: int, j: Int, t: float) -> None:
         look(s, j, t)
 
 
-@kernel
+@rule
 def over(s: int, j: Int, t: float) -> bool:
     """Whether neuron `j`, over threshold by all background of the block, is so at `t`; else its crossing is noted."""
+    return not has_background(s, j) or over_now(s, j, t)
+
+
+@piece(Piece.OVER)
+def over_now(s: int, j: Int, t: float) -> bool:
+    """`over` for a neuron for which background is still to come."""
     nn, g = neurons_of(s), background_of(s)
-    if not has_background(s, j):
-        return True
     i = opened(s, j)
     c = nn.kind[j]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
@@ -132,18 +138,24 @@ def over(s: int, j: Int, t: float) -> bool:
     return False
 
 
-@kernel
+@rule
 def look(s: int, j: Int, t: float) -> None:
     """Note when neuron `j` first crosses after `t` within the block: at an event of its background, or between."""
     if has_background(s, j):
-        i = opened(s, j)
-        look_on(s, j, i, moved_to(s, i, t), t)
+        look_ahead(s, j, t)
         return
     nn, f = neurons_of(s), clock_of(s).time
     c, u = nn.kind[j], nn.u[j]
     theta, rate = nn.threshold[c], nn.rate[c]
     if theta < 0.0 and rate > 0.0 and u >= theta * np.exp((f[T_BLOCK] - f[T_FRAME]) * rate):
         push_crossing(s, crossing_time(s, u, theta, rate, t), j, u)
+
+
+@piece(Piece.LOOK)
+def look_ahead(s: int, j: Int, t: float) -> None:
+    """`look` for a neuron for which background is still to come."""
+    i = opened(s, j)
+    look_on(s, j, i, moved_to(s, i, t), t)
 
 
 @rule
@@ -222,7 +234,7 @@ def strike(s: int, j: Int, t: float) -> None:
     fire(s, j, t)
 
 
-@kernel
+@rule
 def reset_at(s: int, j: Int, t: float, passed: bool) -> None:
     """Neuron `j` fires at `t`: it swallows its input, or stands at reset; `passed`: by an event of its background."""
     nn = neurons_of(s)

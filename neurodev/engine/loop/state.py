@@ -12,6 +12,7 @@ epoch, forgetting a dead neuron and checkpoints go by the marks.  The views of `
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated, NamedTuple, get_args, get_type_hints
 
 import numpy as np
@@ -101,6 +102,33 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_MERGE,  # 1 while all parts stand at one time and their spikes are not yet merged (of the first part)
 ) = range(37)
 N_COUNTER = 37
+
+
+class Piece(IntEnum):
+    """The pieces of the loop that are compiled by themselves (`pieces.py`): where their addresses stand."""
+
+    PART = 0
+    FIRE = 1
+    UNIFORM = 2
+    UNIFORM_SINGLE = 3
+    ALIKE = 4
+    MIXED = 5
+    MIXED_SINGLE = 6
+    SOME = 7
+    SOME_SINGLE = 8
+    TOGETHER = 9
+    POUR = 10
+    OPENED = 11
+    OVER = 12
+    LOOK = 13
+    PLACE = 14
+    INPUTS = 15
+
+
+class Pieces(NamedTuple):
+    """Addresses of the pieces of the loop, (n_piece,); 0 for what the network does not use."""
+
+    address: Annotated[I8, ADDRESS, SHARED]
 
 
 class Clock(NamedTuple):
@@ -306,6 +334,7 @@ class Models(NamedTuple):
 class State(NamedTuple):
     """Everything the loop needs."""
 
+    pieces: Pieces  # first: see `jit.apart`
     clock: Clock
     neurons: Neurons
     own: Own

@@ -10,6 +10,7 @@ import numpy as np
 
 from neurodev.arrays import F8, Floats, Int
 from neurodev.engine.loop.lists import reached
+from neurodev.engine.loop.queue import sort_numbers
 from neurodev.engine.loop.spiking import over, reset_at
 from neurodev.engine.loop.state import ALIKE, N_AGENDA, N_EVENTS, N_MODELS, REFRACTORY, T_FRAME
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
@@ -119,5 +120,5 @@ def find_fired(s: int, k: Int, end: Int) -> int:
                 reset_at(s, j, t, False)
                 qu.fired[fired] = np.uint32(j)
                 fired += 1
-    qu.fired[:fired].sort()  # by neuron, whatever the order of rows
+    sort_numbers(qu.fired, np.int64(fired))  # by neuron, whatever the order of rows
     return fired

@@ -21,26 +21,29 @@ from neurodev.engine.loop.state import (
     Models,
     Neurons,
     Own,
+    Pieces,
     Projections,
     Queue,
     Record,
 )
-from neurodev.jit import rule, view2_f8, view2_u4, view2_u8, view_f8, view_i8, view_u2, view_u4, view_u8
+from neurodev.jit import rule, view2_f8, view2_u4, view2_u8, view_f8, view_i8, view_u2, view_u4, view_u8, word
 
 
 @rule
-def entry(s: int, k: int) -> int:
-    """Number `k` of the table at address `s`."""
-    return view_i8(s, k + 1)[k]  # type: ignore[no-any-return]
+def pieces_of(s: int) -> Pieces:
+    """Views of `Pieces`."""
+    return Pieces(
+        view_i8(word(s, 0), word(s, 1)),  # address
+    )
 
 
 @rule
 def clock_of(s: int) -> Clock:
     """Views of `Clock`."""
     return Clock(
-        view_f8(entry(s, 0), entry(s, 1)),  # time
-        view_f8(entry(s, 3), entry(s, 4)),  # length
-        view_i8(entry(s, 6), entry(s, 7)),  # n
+        view_f8(word(s, 3), word(s, 4)),  # time
+        view_f8(word(s, 6), word(s, 7)),  # length
+        view_i8(word(s, 9), word(s, 10)),  # n
     )
 
 
@@ -48,16 +51,16 @@ def clock_of(s: int) -> Clock:
 def neurons_of(s: int) -> Neurons:
     """Views of `Neurons`."""
     return Neurons(
-        view_f8(entry(s, 9), entry(s, 10)),  # u
-        view_u4(entry(s, 12), entry(s, 13)),  # kind
-        view_u4(entry(s, 15), entry(s, 16)),  # population
-        view_i8(entry(s, 18), entry(s, 19)),  # first
-        view_i8(entry(s, 21), entry(s, 22)),  # size
-        view_f8(entry(s, 24), entry(s, 25)),  # rate
-        view_f8(entry(s, 27), entry(s, 28)),  # threshold
-        view_f8(entry(s, 30), entry(s, 31)),  # reset
-        view_f8(entry(s, 33), entry(s, 34)),  # refractory
-        view_i8(entry(s, 36), entry(s, 37)),  # silenced
+        view_f8(word(s, 12), word(s, 13)),  # u
+        view_u4(word(s, 15), word(s, 16)),  # kind
+        view_u4(word(s, 18), word(s, 19)),  # population
+        view_i8(word(s, 21), word(s, 22)),  # first
+        view_i8(word(s, 24), word(s, 25)),  # size
+        view_f8(word(s, 27), word(s, 28)),  # rate
+        view_f8(word(s, 30), word(s, 31)),  # threshold
+        view_f8(word(s, 33), word(s, 34)),  # reset
+        view_f8(word(s, 36), word(s, 37)),  # refractory
+        view_i8(word(s, 39), word(s, 40)),  # silenced
     )
 
 
@@ -65,8 +68,8 @@ def neurons_of(s: int) -> Neurons:
 def own_of(s: int) -> Own:
     """Views of `Own`."""
     return Own(
-        view_i8(entry(s, 39), entry(s, 40)),  # first
-        view_i8(entry(s, 42), entry(s, 43)),  # last
+        view_i8(word(s, 42), word(s, 43)),  # first
+        view_i8(word(s, 45), word(s, 46)),  # last
     )
 
 
@@ -74,9 +77,9 @@ def own_of(s: int) -> Own:
 def fresh_of(s: int) -> Fresh:
     """Views of `Fresh`."""
     return Fresh(
-        view_f8(entry(s, 45), entry(s, 46)),  # time
-        view_u4(entry(s, 48), entry(s, 49)),  # population
-        view_u4(entry(s, 51), entry(s, 52)),  # index
+        view_f8(word(s, 48), word(s, 49)),  # time
+        view_u4(word(s, 51), word(s, 52)),  # population
+        view_u4(word(s, 54), word(s, 55)),  # index
     )
 
 
@@ -84,9 +87,9 @@ def fresh_of(s: int) -> Fresh:
 def drives_of(s: int) -> Drives:
     """Views of `Drives`."""
     return Drives(
-        view_f8(entry(s, 54), entry(s, 55)),  # time
-        view_u4(entry(s, 57), entry(s, 58)),  # population
-        view_u4(entry(s, 60), entry(s, 61)),  # index
+        view_f8(word(s, 57), word(s, 58)),  # time
+        view_u4(word(s, 60), word(s, 61)),  # population
+        view_u4(word(s, 63), word(s, 64)),  # index
     )
 
 
@@ -94,9 +97,9 @@ def drives_of(s: int) -> Drives:
 def log_of(s: int) -> Log:
     """Views of `Log`."""
     return Log(
-        view2_f8(entry(s, 63), entry(s, 64), entry(s, 65)),  # time
-        view2_u4(entry(s, 66), entry(s, 67), entry(s, 68)),  # index
-        view_i8(entry(s, 69), entry(s, 70)),  # count
+        view2_f8(word(s, 66), word(s, 67), word(s, 68)),  # time
+        view2_u4(word(s, 69), word(s, 70), word(s, 71)),  # index
+        view_i8(word(s, 72), word(s, 73)),  # count
     )
 
 
@@ -104,12 +107,12 @@ def log_of(s: int) -> Log:
 def lanes_of(s: int) -> Lanes:
     """Views of `Lanes`."""
     return Lanes(
-        view_i8(entry(s, 72), entry(s, 73)),  # population
-        view_i8(entry(s, 75), entry(s, 76)),  # projection
-        view_i8(entry(s, 78), entry(s, 79)),  # lane
-        view_f8(entry(s, 81), entry(s, 82)),  # delay
-        view_i8(entry(s, 84), entry(s, 85)),  # cursor
-        view_i8(entry(s, 87), entry(s, 88)),  # sign
+        view_i8(word(s, 75), word(s, 76)),  # population
+        view_i8(word(s, 78), word(s, 79)),  # projection
+        view_i8(word(s, 81), word(s, 82)),  # lane
+        view_f8(word(s, 84), word(s, 85)),  # delay
+        view_i8(word(s, 87), word(s, 88)),  # cursor
+        view_i8(word(s, 90), word(s, 91)),  # sign
     )
 
 
@@ -117,23 +120,23 @@ def lanes_of(s: int) -> Lanes:
 def projections_of(s: int) -> Projections:
     """Views of `Projections`."""
     return Projections(
-        view_i8(entry(s, 90), entry(s, 91)),  # post
-        view_i8(entry(s, 93), entry(s, 94)),  # weight
-        view_i8(entry(s, 96), entry(s, 97)),  # single
-        view_i8(entry(s, 99), entry(s, 100)),  # row_start
-        view_i8(entry(s, 102), entry(s, 103)),  # row_length
-        view_i8(entry(s, 105), entry(s, 106)),  # uid
-        view_i8(entry(s, 108), entry(s, 109)),  # capacity
-        view_i8(entry(s, 111), entry(s, 112)),  # n_row
-        view_i8(entry(s, 114), entry(s, 115)),  # n_source
-        view_i8(entry(s, 117), entry(s, 118)),  # offset
-        view_i8(entry(s, 120), entry(s, 121)),  # branch
-        view_i8(entry(s, 123), entry(s, 124)),  # inhibitory
-        view_i8(entry(s, 126), entry(s, 127)),  # birth_count
-        view2_f8(entry(s, 129), entry(s, 130), entry(s, 131)),  # birth_time
-        view2_u8(entry(s, 132), entry(s, 133), entry(s, 134)),  # birth_uid
-        view_i8(entry(s, 135), entry(s, 136)),  # hook_first
-        view_i8(entry(s, 138), entry(s, 139)),  # post_first
+        view_i8(word(s, 93), word(s, 94)),  # post
+        view_i8(word(s, 96), word(s, 97)),  # weight
+        view_i8(word(s, 99), word(s, 100)),  # single
+        view_i8(word(s, 102), word(s, 103)),  # row_start
+        view_i8(word(s, 105), word(s, 106)),  # row_length
+        view_i8(word(s, 108), word(s, 109)),  # uid
+        view_i8(word(s, 111), word(s, 112)),  # capacity
+        view_i8(word(s, 114), word(s, 115)),  # n_row
+        view_i8(word(s, 117), word(s, 118)),  # n_source
+        view_i8(word(s, 120), word(s, 121)),  # offset
+        view_i8(word(s, 123), word(s, 124)),  # branch
+        view_i8(word(s, 126), word(s, 127)),  # inhibitory
+        view_i8(word(s, 129), word(s, 130)),  # birth_count
+        view2_f8(word(s, 132), word(s, 133), word(s, 134)),  # birth_time
+        view2_u8(word(s, 135), word(s, 136), word(s, 137)),  # birth_uid
+        view_i8(word(s, 138), word(s, 139)),  # hook_first
+        view_i8(word(s, 141), word(s, 142)),  # post_first
     )
 
 
@@ -141,14 +144,14 @@ def projections_of(s: int) -> Projections:
 def hooks_of(s: int) -> Hooks:
     """Views of `Hooks`."""
     return Hooks(
-        view_i8(entry(s, 141), entry(s, 142)),  # pre
-        view_i8(entry(s, 144), entry(s, 145)),  # pre_record
-        view_i8(entry(s, 147), entry(s, 148)),  # post
-        view_i8(entry(s, 150), entry(s, 151)),  # post_record
-        view_i8(entry(s, 153), entry(s, 154)),  # trace
-        view_i8(entry(s, 156), entry(s, 157)),  # trace_size
-        view_f8(entry(s, 159), entry(s, 160)),  # trace_tau
-        view_f8(entry(s, 162), entry(s, 163)),  # trace_base
+        view_i8(word(s, 144), word(s, 145)),  # pre
+        view_i8(word(s, 147), word(s, 148)),  # pre_record
+        view_i8(word(s, 150), word(s, 151)),  # post
+        view_i8(word(s, 153), word(s, 154)),  # post_record
+        view_i8(word(s, 156), word(s, 157)),  # trace
+        view_i8(word(s, 159), word(s, 160)),  # trace_size
+        view_f8(word(s, 162), word(s, 163)),  # trace_tau
+        view_f8(word(s, 165), word(s, 166)),  # trace_base
     )
 
 
@@ -156,25 +159,25 @@ def hooks_of(s: int) -> Hooks:
 def queue_of(s: int) -> Queue:
     """Views of `Queue`."""
     return Queue(
-        view_f8(entry(s, 165), entry(s, 166)),  # time
-        view_u4(entry(s, 168), entry(s, 169)),  # row
-        view_u2(entry(s, 171), entry(s, 172)),  # lane
-        view_u4(entry(s, 174), entry(s, 175)),  # bucket
-        view_f8(entry(s, 177), entry(s, 178)),  # release_time
-        view_u4(entry(s, 180), entry(s, 181)),  # release_index
-        view_f8(entry(s, 183), entry(s, 184)),  # due_time
-        view_u4(entry(s, 186), entry(s, 187)),  # due_index
-        view_f8(entry(s, 189), entry(s, 190)),  # crossing_time
-        view_u4(entry(s, 192), entry(s, 193)),  # crossing_index
-        view_f8(entry(s, 195), entry(s, 196)),  # crossing_u
-        view_f8(entry(s, 198), entry(s, 199)),  # input_time
-        view_u4(entry(s, 201), entry(s, 202)),  # input_index
-        view_f8(entry(s, 204), entry(s, 205)),  # input_weight
-        view_u4(entry(s, 207), entry(s, 208)),  # input_bucket
-        view_u4(entry(s, 210), entry(s, 211)),  # fired
-        view_f8(entry(s, 213), entry(s, 214)),  # scratch
-        view_u4(entry(s, 216), entry(s, 217)),  # waiting
-        view_u4(entry(s, 219), entry(s, 220)),  # spikes
+        view_f8(word(s, 168), word(s, 169)),  # time
+        view_u4(word(s, 171), word(s, 172)),  # row
+        view_u2(word(s, 174), word(s, 175)),  # lane
+        view_u4(word(s, 177), word(s, 178)),  # bucket
+        view_f8(word(s, 180), word(s, 181)),  # release_time
+        view_u4(word(s, 183), word(s, 184)),  # release_index
+        view_f8(word(s, 186), word(s, 187)),  # due_time
+        view_u4(word(s, 189), word(s, 190)),  # due_index
+        view_f8(word(s, 192), word(s, 193)),  # crossing_time
+        view_u4(word(s, 195), word(s, 196)),  # crossing_index
+        view_f8(word(s, 198), word(s, 199)),  # crossing_u
+        view_f8(word(s, 201), word(s, 202)),  # input_time
+        view_u4(word(s, 204), word(s, 205)),  # input_index
+        view_f8(word(s, 207), word(s, 208)),  # input_weight
+        view_u4(word(s, 210), word(s, 211)),  # input_bucket
+        view_u4(word(s, 213), word(s, 214)),  # fired
+        view_f8(word(s, 216), word(s, 217)),  # scratch
+        view_u4(word(s, 219), word(s, 220)),  # waiting
+        view_u4(word(s, 222), word(s, 223)),  # spikes
     )
 
 
@@ -182,33 +185,33 @@ def queue_of(s: int) -> Queue:
 def background_of(s: int) -> Background:
     """Views of `Background`."""
     return Background(
-        view_f8(entry(s, 222), entry(s, 223)),  # rate
-        view_f8(entry(s, 225), entry(s, 226)),  # weight
-        view_i8(entry(s, 228), entry(s, 229)),  # exponential
-        view_i8(entry(s, 231), entry(s, 232)),  # ruled
-        view_i8(entry(s, 234), entry(s, 235)),  # first
-        view_i8(entry(s, 237), entry(s, 238)),  # local
-        view_i8(entry(s, 240), entry(s, 241)),  # size
-        view_u8(entry(s, 243), entry(s, 244)),  # key
-        view_u8(entry(s, 246), entry(s, 247)),  # turn
-        view_f8(entry(s, 249), entry(s, 250)),  # since
-        view_i8(entry(s, 252), entry(s, 253)),  # most
-        view_i8(entry(s, 255), entry(s, 256)),  # chance_at
-        view_i8(entry(s, 258), entry(s, 259)),  # guide_at
-        view_f8(entry(s, 261), entry(s, 262)),  # chance
-        view_u4(entry(s, 264), entry(s, 265)),  # guide
-        view_i8(entry(s, 267), entry(s, 268)),  # guides
-        view_i8(entry(s, 270), entry(s, 271)),  # piece_first
-        view_i8(entry(s, 273), entry(s, 274)),  # piece
-        view_i8(entry(s, 276), entry(s, 277)),  # longest
-        view_f8(entry(s, 279), entry(s, 280)),  # later
-        view_u8(entry(s, 282), entry(s, 283)),  # raw
-        view_u4(entry(s, 285), entry(s, 286)),  # counts
-        view_u8(entry(s, 288), entry(s, 289)),  # seeds
-        view_u4(entry(s, 291), entry(s, 292)),  # who
-        view_f8(entry(s, 294), entry(s, 295)),  # both
-        view_f8(entry(s, 297), entry(s, 298)),  # part
-        view_i8(entry(s, 300), entry(s, 301)),  # begin
+        view_f8(word(s, 225), word(s, 226)),  # rate
+        view_f8(word(s, 228), word(s, 229)),  # weight
+        view_i8(word(s, 231), word(s, 232)),  # exponential
+        view_i8(word(s, 234), word(s, 235)),  # ruled
+        view_i8(word(s, 237), word(s, 238)),  # first
+        view_i8(word(s, 240), word(s, 241)),  # local
+        view_i8(word(s, 243), word(s, 244)),  # size
+        view_u8(word(s, 246), word(s, 247)),  # key
+        view_u8(word(s, 249), word(s, 250)),  # turn
+        view_f8(word(s, 252), word(s, 253)),  # since
+        view_i8(word(s, 255), word(s, 256)),  # most
+        view_i8(word(s, 258), word(s, 259)),  # chance_at
+        view_i8(word(s, 261), word(s, 262)),  # guide_at
+        view_f8(word(s, 264), word(s, 265)),  # chance
+        view_u4(word(s, 267), word(s, 268)),  # guide
+        view_i8(word(s, 270), word(s, 271)),  # guides
+        view_i8(word(s, 273), word(s, 274)),  # piece_first
+        view_i8(word(s, 276), word(s, 277)),  # piece
+        view_i8(word(s, 279), word(s, 280)),  # longest
+        view_f8(word(s, 282), word(s, 283)),  # later
+        view_u8(word(s, 285), word(s, 286)),  # raw
+        view_u4(word(s, 288), word(s, 289)),  # counts
+        view_u8(word(s, 291), word(s, 292)),  # seeds
+        view_u4(word(s, 294), word(s, 295)),  # who
+        view_f8(word(s, 297), word(s, 298)),  # both
+        view_f8(word(s, 300), word(s, 301)),  # part
+        view_i8(word(s, 303), word(s, 304)),  # begin
     )
 
 
@@ -216,17 +219,17 @@ def background_of(s: int) -> Background:
 def lists_of(s: int) -> Lists:
     """Views of `Lists`."""
     return Lists(
-        view_u4(entry(s, 303), entry(s, 304)),  # of
-        view_u4(entry(s, 306), entry(s, 307)),  # neuron
-        view_i8(entry(s, 309), entry(s, 310)),  # first
-        view_i8(entry(s, 312), entry(s, 313)),  # last
-        view_i8(entry(s, 315), entry(s, 316)),  # at
-        view_f8(entry(s, 318), entry(s, 319)),  # whole
-        view_f8(entry(s, 321), entry(s, 322)),  # time
-        view_f8(entry(s, 324), entry(s, 325)),  # jump
-        view_f8(entry(s, 327), entry(s, 328)),  # factor
-        view_f8(entry(s, 330), entry(s, 331)),  # after
-        view_f8(entry(s, 333), entry(s, 334)),  # need
+        view_u4(word(s, 306), word(s, 307)),  # of
+        view_u4(word(s, 309), word(s, 310)),  # neuron
+        view_i8(word(s, 312), word(s, 313)),  # first
+        view_i8(word(s, 315), word(s, 316)),  # last
+        view_i8(word(s, 318), word(s, 319)),  # at
+        view_f8(word(s, 321), word(s, 322)),  # whole
+        view_f8(word(s, 324), word(s, 325)),  # time
+        view_f8(word(s, 327), word(s, 328)),  # jump
+        view_f8(word(s, 330), word(s, 331)),  # factor
+        view_f8(word(s, 333), word(s, 334)),  # after
+        view_f8(word(s, 336), word(s, 337)),  # need
     )
 
 
@@ -234,12 +237,12 @@ def lists_of(s: int) -> Lists:
 def record_of(s: int) -> Record:
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 336), entry(s, 337)),  # count
-        view_i8(entry(s, 339), entry(s, 340)),  # first
-        view_i8(entry(s, 342), entry(s, 343)),  # wanted
-        view_f8(entry(s, 345), entry(s, 346)),  # time
-        view_u4(entry(s, 348), entry(s, 349)),  # population
-        view_u4(entry(s, 351), entry(s, 352)),  # index
+        view_i8(word(s, 339), word(s, 340)),  # count
+        view_i8(word(s, 342), word(s, 343)),  # first
+        view_i8(word(s, 345), word(s, 346)),  # wanted
+        view_f8(word(s, 348), word(s, 349)),  # time
+        view_u4(word(s, 351), word(s, 352)),  # population
+        view_u4(word(s, 354), word(s, 355)),  # index
     )
 
 
@@ -247,13 +250,13 @@ def record_of(s: int) -> Record:
 def models_of(s: int) -> Models:
     """Views of `Models`."""
     return Models(
-        view_i8(entry(s, 354), entry(s, 355)),  # deliver
-        view_i8(entry(s, 357), entry(s, 358)),  # kick
-        view_i8(entry(s, 360), entry(s, 361)),  # predict
-        view_i8(entry(s, 363), entry(s, 364)),  # event
-        view_i8(entry(s, 366), entry(s, 367)),  # reset
-        view_i8(entry(s, 369), entry(s, 370)),  # rebase
-        view_i8(entry(s, 372), entry(s, 373)),  # record
-        view_i8(entry(s, 375), entry(s, 376)),  # state
-        view_i8(entry(s, 378), entry(s, 379)),  # width
+        view_i8(word(s, 357), word(s, 358)),  # deliver
+        view_i8(word(s, 360), word(s, 361)),  # kick
+        view_i8(word(s, 363), word(s, 364)),  # predict
+        view_i8(word(s, 366), word(s, 367)),  # event
+        view_i8(word(s, 369), word(s, 370)),  # reset
+        view_i8(word(s, 372), word(s, 373)),  # rebase
+        view_i8(word(s, 375), word(s, 376)),  # record
+        view_i8(word(s, 378), word(s, 379)),  # state
+        view_i8(word(s, 381), word(s, 382)),  # width
     )
