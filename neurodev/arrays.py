@@ -24,6 +24,8 @@ Array: TypeAlias = NDArray[Any]
 """Arrays of layers: floats of the type of the model, or anything."""
 Floats: TypeAlias = NDArray[np.floating[Any]]
 """Of either precision: weights and columns are float32 in training, and float64 where a test asks for it."""
+Posts: TypeAlias = U4 | U2
+"""Targets of synapses, of 32 bits or, where they are few, of 16."""
 Integers: TypeAlias = NDArray[np.integer[Any]]
 Int: TypeAlias = int | np.integer[Any]
 """A whole number in a kernel, where it may come out of an array."""

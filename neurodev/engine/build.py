@@ -212,6 +212,12 @@ def write_records(s: State, cells: dict[int, Cells], records: dict[int, I8], mai
         s.models.record[p] = address(mine)
 
 
+def narrow(q: Projection, table: Table) -> NDArray[np.uint16] | None:
+    """The targets of a table in 16 bits, as long as nobody is born or dies there: half of what a row has to fetch."""
+    static = not table.column_names and not table.has_in_lists and computed(q.target)
+    return table.post.astype(np.uint16) if static and table.n_target <= 1 << 16 else None
+
+
 def branch_address(table: Table) -> int:
     """Where a table keeps the branch of each synapse; 0 if it does not."""
     return address(table.column("branch")) if "branch" in table.column_names else 0

@@ -152,6 +152,7 @@ class Engine(Membranes):
         self.cells = build.make_cells(self.populations, fastest, self._offset)
         self._later = np.zeros(neurons.u.size)
         self._spikes, self._listed = (np.zeros(neurons.u.size, dtype=np.uint32) for _ in range(2))
+        self._narrow: list[NDArray[np.uint16] | None] = [None] * len(self.tables)
         addresses = self._addresses(hook_first, post_first, neurons.first)
         record = build.make_record(self.populations, max(build.buffer_room(neurons.u.size), 1 << 16))
         none = np.zeros(0, np.uint32)
@@ -199,7 +200,7 @@ class Engine(Membranes):
         n = len(self.tables)
         z = lambda: np.zeros(n, dtype=np.int64)  # noqa: E731
         p = Projections(
-            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
+            z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
             np.zeros((n, BIRTH_ROOM)), np.zeros((n, BIRTH_ROOM), dtype=np.uint64), hook_first, post_first,
         )  # fmt: skip
         for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
@@ -207,8 +208,9 @@ class Engine(Membranes):
             self._write_addresses(p, i, t)
         return p
 
-    @staticmethod
-    def _write_addresses(p: Projections, i: int, t: Table) -> None:
+    def _write_addresses(self, p: Projections, i: int, t: Table) -> None:
+        self._narrow[i] = build.narrow(self.projections[i], t)
+        p.narrow[i] = 0 if (few := self._narrow[i]) is None else address(few)
         p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.identities)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
         p.single[i] = ALIKE if t.alike else int(t.weight.dtype == np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import U4, Floats, Int
+from neurodev.arrays import U4, Floats, Int, Posts
 from neurodev.engine.loop.lists import reached
 from neurodev.engine.loop.pieces import piece
 from neurodev.engine.loop.spiking import fire, level_of, over, predict, reset_at
@@ -21,14 +21,13 @@ from neurodev.engine.loop.state import (
 )
 from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
 from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
-from neurodev.jit import call_hook, call_rule, rule, view_f4, view_f8, view_i8, view_u4, view_u8
+from neurodev.jit import call_hook, call_rule, rule, view_f4, view_f8, view_i8, view_u2, view_u4, view_u8
 
 
 @rule
-def add_uniform(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float) -> int:
+def add_uniform(s: int, q: Int, post: Posts, weight: Floats, first: Int, last: Int, t: float) -> int:
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
-    pr, nn = projections_of(s), neurons_of(s)
-    post, offset = view_u4(pr.post[q], pr.capacity[q]), pr.offset[q]
+    nn, offset = neurons_of(s), projections_of(s).offset[q]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
     threshold = reached(nn.threshold[0], nn.reset[0], S)
     fired = 0
@@ -45,27 +44,12 @@ def add_uniform(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float)
     return fired
 
 
-@piece(Piece.UNIFORM)
-def deliver_uniform(s: int, q: Int, first: Int, last: Int, t: float) -> int:
-    """`add_uniform` of weights in double precision."""
-    pr = projections_of(s)
-    return add_uniform(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t)
-
-
-@piece(Piece.UNIFORM_SINGLE)
-def deliver_uniform_single(s: int, q: Int, first: Int, last: Int, t: float) -> int:
-    """`add_uniform` of weights in single precision."""
-    pr = projections_of(s)
-    return add_uniform(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t)
-
-
-@piece(Piece.ALIKE)
-def deliver_alike(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+@rule
+def add_alike(s: int, q: Int, post: Posts, weight: float, first: Int, last: Int, t: float) -> int:
     """`add_uniform` of a row whose synapses have one weight."""
-    pr, nn = projections_of(s), neurons_of(s)
-    post, offset = view_u4(pr.post[q], pr.capacity[q]), pr.offset[q]
+    nn, offset = neurons_of(s), projections_of(s).offset[q]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), view_f8(pr.weight[q], 1)[0] * S
+    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * S
     fired = 0
     here = nn.u[offset:]
     if jump < 0.0:
@@ -83,11 +67,49 @@ def deliver_alike(s: int, q: Int, first: Int, last: Int, t: float) -> int:
     return fired
 
 
+@piece(Piece.UNIFORM)
+def deliver_uniform(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_uniform` of weights in double precision."""
+    pr = projections_of(s)
+    n = pr.capacity[q]
+    return add_uniform(s, q, view_u4(pr.post[q], n), view_f8(pr.weight[q], n), first, last, t)
+
+
+@piece(Piece.UNIFORM_SINGLE)
+def deliver_uniform_single(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_uniform` of weights in single precision."""
+    pr = projections_of(s)
+    n = pr.capacity[q]
+    return add_uniform(s, q, view_u4(pr.post[q], n), view_f4(pr.weight[q], n), first, last, t)
+
+
+@piece(Piece.UNIFORM_NARROW)
+def deliver_uniform_narrow(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_uniform` of weights in double precision, targets read in 16 bits."""
+    pr = projections_of(s)
+    n = pr.capacity[q]
+    return add_uniform(s, q, view_u2(pr.narrow[q], n), view_f8(pr.weight[q], n), first, last, t)
+
+
+@piece(Piece.ALIKE)
+def deliver_alike(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_alike` of targets in 32 bits."""
+    pr = projections_of(s)
+    return add_alike(s, q, view_u4(pr.post[q], pr.capacity[q]), view_f8(pr.weight[q], 1)[0], first, last, t)
+
+
+@piece(Piece.ALIKE_NARROW)
+def deliver_alike_narrow(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`add_alike` of targets in 16 bits: half of what must come from memory."""
+    pr = projections_of(s)
+    return add_alike(s, q, view_u2(pr.narrow[q], pr.capacity[q]), view_f8(pr.weight[q], 1)[0], first, last, t)
+
+
 @rule
-def add_mixed(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float) -> int:
+def add_mixed(s: int, q: Int, post: Posts, weight: Floats, first: Int, last: Int, t: float) -> int:
     """One row onto neurons of several classes: frame factors are renewed where the class changes."""
     pr, nn = projections_of(s), neurons_of(s)
-    post, own = view_u4(pr.post[q], pr.capacity[q]), np.int64(pr.single[q] != ALIKE)
+    own = np.int64(pr.single[q] != ALIKE)
     dt = t - clock_of(s).time[T_FRAME]
     fired = 0
     kind = np.int64(-1)
@@ -112,14 +134,24 @@ def add_mixed(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float) -
 def deliver_mixed(s: int, q: Int, first: Int, last: Int, t: float) -> int:
     """`add_mixed` of weights in double precision, or of one weight."""
     pr = projections_of(s)
-    return add_mixed(s, q, view_f8(pr.weight[q], pr.capacity[q]), first, last, t)
+    n = pr.capacity[q]
+    return add_mixed(s, q, view_u4(pr.post[q], n), view_f8(pr.weight[q], n), first, last, t)
+
+
+@piece(Piece.MIXED_NARROW)
+def deliver_mixed_narrow(s: int, q: Int, first: Int, last: Int, t: float) -> int:
+    """`deliver_mixed`, targets read in 16 bits."""
+    pr = projections_of(s)
+    n = pr.capacity[q]
+    return add_mixed(s, q, view_u2(pr.narrow[q], n), view_f8(pr.weight[q], n), first, last, t)
 
 
 @piece(Piece.MIXED_SINGLE)
 def deliver_mixed_single(s: int, q: Int, first: Int, last: Int, t: float) -> int:
     """`add_mixed` of weights in single precision."""
     pr = projections_of(s)
-    return add_mixed(s, q, view_f4(pr.weight[q], pr.capacity[q]), first, last, t)
+    n = pr.capacity[q]
+    return add_mixed(s, q, view_u4(pr.post[q], n), view_f4(pr.weight[q], n), first, last, t)
 
 
 @rule
@@ -168,10 +200,18 @@ def deliver(s: int, q: Int, first: Int, last: Int, t: float, emitted: float, sig
             return deliver_some_single(s, q, first, last, t, emitted, sign)
         return deliver_some(s, q, first, last, t, emitted, sign)
     if clock_of(s).n[N_UNIFORM] == 1:
-        if single == ALIKE:
-            return deliver_alike(s, q, first, last, t)
-        return deliver_uniform_single(s, q, first, last, t) if single == 1 else deliver_uniform(s, q, first, last, t)
-    return deliver_mixed_single(s, q, first, last, t) if single == 1 else deliver_mixed(s, q, first, last, t)
+        if single == 1:
+            return deliver_uniform_single(s, q, first, last, t)
+        if pr.narrow[q] != 0:
+            if single == ALIKE:
+                return deliver_alike_narrow(s, q, first, last, t)
+            return deliver_uniform_narrow(s, q, first, last, t)
+        return deliver_alike(s, q, first, last, t) if single == ALIKE else deliver_uniform(s, q, first, last, t)
+    if single == 1:
+        return deliver_mixed_single(s, q, first, last, t)
+    if pr.narrow[q] != 0:
+        return deliver_mixed_narrow(s, q, first, last, t)
+    return deliver_mixed(s, q, first, last, t)
 
 
 @rule

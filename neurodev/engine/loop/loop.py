@@ -89,7 +89,7 @@ from neurodev.engine.loop.views import (
     projections_of,
     queue_of,
 )
-from neurodev.jit import call_rule, kernel, prefetch, rule, view2_f8, view_f4, view_f8, view_i8, view_u4
+from neurodev.jit import call_rule, kernel, prefetch, rule, view2_f8, view_f4, view_f8, view_i8, view_u2, view_u4
 from neurodev.neurons.rules import AT
 
 TRACE_SPAN = 40.0  # a trace is moved to a new base after so many of its time constants: e^40 is far from overflow
@@ -384,7 +384,10 @@ def run_arrivals(s: int, limit: float) -> None:
             lane, row = np.int64(qu.lane[k + AHEAD]), np.int64(qu.row[k + AHEAD])
             q = lanes_of(s).projection[lane]
             begin = view_i8(pr.row_start[q], pr.n_row[q])[row]
-            prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
+            if pr.narrow[q] != 0:
+                prefetch(view_u2(pr.narrow[q], pr.capacity[q]), begin)
+            else:
+                prefetch(view_u4(pr.post[q], pr.capacity[q]), begin)
             if pr.single[q] == 1:
                 prefetch(view_f4(pr.weight[q], pr.capacity[q]), begin)
             elif pr.single[q] == 0:

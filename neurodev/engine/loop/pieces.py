@@ -43,13 +43,19 @@ def needed(states: Iterable[State]) -> set[Piece]:
             continue
         some = pr.birth_count > 0
         some[s.lanes.projection[s.lanes.sign != 0]] = True
-        for single, few, offset in zip(pr.single, some, pr.offset, strict=True):
+        for single, narrow, few, offset in zip(pr.single, pr.narrow, some, pr.offset, strict=True):
             if s.models.deliver[s.neurons.population[offset]] != 0:
                 continue
-            if uniform:
-                out.add({0: Piece.UNIFORM, 1: Piece.UNIFORM_SINGLE, ALIKE: Piece.ALIKE}[int(single)])
+            if uniform and single == 1:
+                out.add(Piece.UNIFORM_SINGLE)
+            elif uniform and narrow:
+                out.add(Piece.ALIKE_NARROW if single == ALIKE else Piece.UNIFORM_NARROW)
+            elif uniform:
+                out.add(Piece.ALIKE if single == ALIKE else Piece.UNIFORM)
+            elif single == 1:
+                out.add(Piece.MIXED_SINGLE)
             else:
-                out.add(Piece.MIXED_SINGLE if single == 1 else Piece.MIXED)
+                out.add(Piece.MIXED_NARROW if narrow else Piece.MIXED)
             if few:
                 out.add(Piece.SOME_SINGLE if single == 1 else Piece.SOME)
     return out

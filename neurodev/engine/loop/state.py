@@ -123,6 +123,9 @@ class Piece(IntEnum):
     LOOK = 13
     PLACE = 14
     INPUTS = 15
+    UNIFORM_NARROW = 16
+    ALIKE_NARROW = 17
+    MIXED_NARROW = 18
 
 
 class Pieces(NamedTuple):
@@ -203,6 +206,7 @@ class Projections(NamedTuple):
     """Addresses and sizes of the synapse tables, (n_projection,) where nothing else is said."""
 
     post: Annotated[I8, ADDRESS]
+    narrow: Annotated[I8, ADDRESS]  # of the same targets in 16 bits; 0: none
     weight: Annotated[I8, ADDRESS]  # of float64, or of float32 where `single`
     single: Annotated[I8, COUNT]  # 1 where weights are kept in single precision, ALIKE where one stands for all
     row_start: Annotated[I8, ADDRESS]
