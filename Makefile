@@ -33,9 +33,11 @@ $(BIN)/.docs: $(BIN)/.plain
 	@touch $@
 
 demo: $(BIN)/.plain
+	$(BIN)/neurodev compile
 	$(BIN)/neurodev demo --to demo --overwrite
 
 test: $(BIN)/.full
+	$(BIN)/neurodev compile
 	$(PYTEST) -n 2
 
 lint: $(BIN)/.full

@@ -1,4 +1,4 @@
-"""The command line: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench."""
+"""The command line: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench | compile."""
 
 from __future__ import annotations
 
@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--seeds", type=int, default=1)
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     a.add_argument("--jobs", type=int, default=2)
+    sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
     a = sub.add_parser("bench", help="built-in benchmarks")
     a.add_argument("name")
     a.add_argument("--json", action="store_true")
@@ -390,6 +391,13 @@ def _ablate(args: Any) -> None:
     ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs)
 
 
+def _compile(args: Any) -> None:
+    from neurodev.studies import ahead
+
+    spent = ahead.compile_ahead(lambda words: _say(words, flush=True))
+    _say(f"compiled and kept, in {spent:.0f} processor seconds")
+
+
 def _bench(args: Any) -> None:
     from neurodev.bench import networks as bench  # the module, not a name of the package
 
@@ -404,14 +412,14 @@ def _bench(args: Any) -> None:
 
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "spine": _spine, "info": _info,
-    "show": _show, "ablate": _ablate, "bench": _bench, "train": _train,
+    "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
     "rerun": ("studies.development",),
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
-    "bench": ("bench.networks",),
+    "bench": ("bench.networks",), "compile": ("studies.ahead",),
 }  # fmt: skip
 
 

@@ -91,6 +91,7 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1"], 0),
     (["train", "--quiet", *FEW], 0),
     (["bench", "vogels-abbott", "--scale", "0.05", "--threads", "2"], 0),
+    (["compile"], 0),
     (["bench", "spines", "--scale", "0.02"], 0),
     (["bench", "spines", "--scale", "0.02", "--json"], 0),
     (["demo", "--to", "sheet", "--days", "0.1", *known("demo", "--overwrite")], 0),
