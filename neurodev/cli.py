@@ -1,4 +1,4 @@
-"""The command line: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench | compile."""
+"""The commands: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench | compile."""
 
 from __future__ import annotations
 
