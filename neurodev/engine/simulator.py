@@ -253,7 +253,8 @@ class Simulator:
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
         projections = self.projections
         for q in projections:
-            self.tables[q.name].keep_slots(bool(q.mechanisms))  # listed once for all phases
+            if q.mechanisms:
+                self.tables[q.name].keep_slots()  # listed once for all phases
         for name in ("signals", "add", "advance"):
             self._phase(name)
         self._check_finite()
@@ -266,7 +267,6 @@ class Simulator:
                 applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:
                     self.refresh_weights(q)
-            self.tables[q.name].keep_slots(False)
         self._phase("settle")
         self._check_finite(all_of_them=False)  # what was read off columns since
         self.engine.refresh_addresses()

@@ -101,6 +101,7 @@ class Table:
         self.column_names: list[str] = list(columns)
         self.uids, self.version = uids, 0
         self.lane_of: Callable[[I8, I8], Integers] | None = None  # of newborns, where it follows from the pair
+        self._keeps = False
         self._kept: I8 | None = None
         self._index: UidIndex | None = None  # made when somebody asks for a uid
         self.births = BirthDates()
@@ -346,13 +347,12 @@ class Table:
             return self._kept
         out = np.empty(self.n_synapse, dtype=np.int64)
         store.live_slots(self.row_start, self.row_length, out)
+        self._kept = out if self._keeps else None
         return out
 
-    def keep_slots(self, on: bool) -> None:
-        """Let `slots` return one array for all who ask, until topology changes or this is called with False."""
-        self._kept = None
-        if on:
-            self._kept = self.slots()
+    def keep_slots(self) -> None:
+        """From now on let `slots` return one array to all who ask, until topology changes."""
+        self._keeps = True
 
     def _all_rows(self) -> U4:
         """The row of every synapse, in row order."""
@@ -453,7 +453,7 @@ class Table:
         arrays, own = modern(arrays), self.arrays()
         check_shapes(type(self).__name__, own, arrays)
         self._check_loaded(arrays)
-        self.keep_slots(False)
+        self._kept = None
         self._index = None
         self.column_type, self.weight_type = arrays["f"].dtype.type, arrays["weight"].dtype.type
         self.column_names = [str(c) for c in arrays["columns"]]
@@ -485,7 +485,7 @@ class Table:
     def memory(self) -> float:
         """Bytes per living synapse: of all that is kept, slack, rows and lists of targets included."""
         kept = sum(a.nbytes for a in self.arrays().values()) - self.births.uid.nbytes - self.births.time.nbytes
-        looked_up = sum(x.nbytes for x in (self._index, self._numbering) if x is not None)
+        looked_up = sum(x.nbytes for x in (self._index, self._numbering, self._kept) if x is not None)
         return (kept + self.births.nbytes + looked_up) / max(self.n_synapse, 1)
 
     # ------------------------------------------------------------------ in-lists
@@ -528,7 +528,7 @@ class Table:
 
     def _delete(self, slots: I8) -> None:
         """Unlink the synapses in `slots` (each live, none twice)."""
-        self.keep_slots(False)
+        self._kept = None
         self.ensure_in_lists()
         # from the back of each row, so that a victim never moves before its turn
         order = np.sort(slots)[::-1].copy()
@@ -538,7 +538,7 @@ class Table:
     def _insert(self, source: I8, target: I8, lane: I8, weight: Floats, born: float) -> tuple[I8, int]:
         """Append synapses; returns (their slots, their first uid)."""
         weight = weight.astype(self.weight_type, copy=False)
-        self.keep_slots(False)
+        self._kept = None
         self.ensure_in_lists()
         n = int(source.size)
         first = self.uids.take(n)

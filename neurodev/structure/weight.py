@@ -10,6 +10,7 @@ import numpy as np
 
 from neurodev.arrays import F8, I8, U4, Float, Floats
 from neurodev.jit import kernel
+from neurodev.noise import BLOCK, STEEPEST, exponentials
 from neurodev.structure.table import Table
 
 NOTHING: F8 = np.zeros(0)
@@ -44,12 +45,20 @@ def refresh(
     share : (capacity,) or empty, see `transmission`
     """
     shared = share.shape[0] > 0
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        v = reference * np.exp(log_size[s])
-        size[s] = v
-        w = gain * max(0.0, v - threshold) * factor[post[s]]
-        weight[s] = w * share[s] if shared else w
+    work, power = np.empty(BLOCK), np.empty(BLOCK)
+    bits = power.view(np.uint64)
+    for first in range(0, slots.shape[0], BLOCK):
+        m = min(BLOCK, slots.shape[0] - first)
+        block, grown = slots[first : first + m], work[:m]
+        for k in range(m):
+            grown[k] = max(min(log_size[block[k]], STEEPEST), -STEEPEST)
+        exponentials(grown, power[:m], bits[:m])
+        for k in range(m):
+            s = block[k]
+            v = reference * grown[k]
+            size[s] = v
+            w = gain * max(0.0, v - threshold) * factor[post[s]]
+            weight[s] = w * share[s] if shared else w
 
 
 @kernel

@@ -70,13 +70,12 @@ class LeanAgainstFull(RuleBasedStateMachine):
         elif which == "weights":
             t.own_weights()
         elif which == "slots":
-            t.keep_slots(True)
+            t.keep_slots()
         else:
             assert (t.occupied(np.arange(N), np.zeros(N, int), np.zeros(0, int)) == np.isin(
                 np.arange(N), [p for p, q, *_ in self.living.values() if q == 0])).all()  # fmt: skip
         for name, a in t.state().items():
             np.testing.assert_array_equal(a, before[name], err_msg=name)
-        t.keep_slots(False)
 
     @rule(into=st.booleans())
     def save_and_load(self, into):
