@@ -18,7 +18,16 @@ from neurodev.engine.loop.state import (
     T_FRAME,
 )
 from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
-from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
+from neurodev.engine.loop.views import (
+    background_of,
+    clock_of,
+    hooks_of,
+    lanes_of,
+    models_of,
+    neurons_of,
+    projections_of,
+    queue_of,
+)
 from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, view_i8, view_u4, view_u8
 
 
@@ -50,7 +59,7 @@ def deliver_alike(s: int, u: F8, post: U4, weight: float, first: Int, last: Int,
     threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * S
     fired = 0
     here = u[offset:]
-    if jump < 0.0:
+    if jump < 0.0 and background_of(s).rate.shape[0] == 0:  # else crossings that were noted must be looked at anew
         for k in range(np.uint64(first), np.uint64(last)):
             here[post[k]] += jump
         return 0
