@@ -17,7 +17,7 @@ from neurodev.engine.loop.state import (
     REFRACTORY,
     T_FRAME,
 )
-from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
+from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young, release
 from neurodev.engine.loop.views import (
     background_of,
     clock_of,
@@ -32,17 +32,19 @@ from neurodev.jit import call_hook, call_rule, kernel, rule, view_f4, view_f8, v
 
 
 @rule
-def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float) -> int:
+def deliver_uniform(
+    s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float, scale: float
+) -> int:
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
     nn = neurons_of(s)
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold = reached(nn.threshold[0], nn.reset[0], S)
+    threshold, gain = reached(nn.threshold[0], nn.reset[0], S), S * scale
     fired = 0
     here = u[offset:]
     # unsigned indices: signed ones cost a test for negative values at every access
     for k in range(np.uint64(first), np.uint64(last)):
         j = post[k]
-        x = here[j] + weight[k] * S
+        x = here[j] + weight[k] * gain
         here[j] = x
         if x >= threshold and over(s, offset + np.int64(j), t):
             reset_at(s, offset + np.int64(j), t, False)
@@ -52,11 +54,13 @@ def deliver_uniform(s: int, u: F8, post: U4, weight: Floats, first: Int, last: I
 
 
 @rule
-def deliver_alike(s: int, u: F8, post: U4, weight: float, first: Int, last: Int, offset: Int, t: float) -> int:
+def deliver_alike(
+    s: int, u: F8, post: U4, weight: float, first: Int, last: Int, offset: Int, t: float, scale: float
+) -> int:
     """`deliver_uniform` for a row whose synapses have one weight."""
     nn = neurons_of(s)
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * S
+    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * (S * scale)
     fired = 0
     here = u[offset:]
     if jump < 0.0 and background_of(s).rate.shape[0] == 0:  # else crossings that were noted must be looked at anew
@@ -76,22 +80,22 @@ def deliver_alike(s: int, u: F8, post: U4, weight: float, first: Int, last: Int,
 
 @rule
 def deliver_mixed(
-    s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float, own: Int
+    s: int, u: F8, post: U4, weight: Floats, first: Int, last: Int, offset: Int, t: float, own: Int, scale: float
 ) -> int:
     """One row onto neurons of several classes: frame factors renewed where the class changes; `own` 0: of one."""
     nn = neurons_of(s)
     dt = t - clock_of(s).time[T_FRAME]
     fired = 0
     kind = np.int64(-1)
-    S = threshold = 0.0
+    gain = threshold = 0.0
     for k in range(first, last):
         j = offset + np.int64(post[k])
         c = np.int64(nn.kind[j])
         if c != kind:
             kind = c
             S = np.exp(dt * nn.rate[c])
-            threshold = reached(nn.threshold[c], nn.reset[c], S)
-        x = u[j] + weight[k * own] * S
+            threshold, gain = reached(nn.threshold[c], nn.reset[c], S), S * scale
+        x = u[j] + weight[k * own] * gain
         u[j] = x
         if x >= threshold and x > REFRACTORY and over(s, j, t):
             reset_at(s, j, t, False)
@@ -109,7 +113,7 @@ def deliver_some(
     uid = view_u8(pr.uid[q], pr.capacity[q])
     post = view_u4(pr.post[q], pr.capacity[q])
     limit = first_young(s, q, emitted)
-    nn = neurons_of(s)
+    nn, scale = neurons_of(s), queue_of(s).scale[q]
     fired, own = 0, np.int64(pr.single[q] != ALIKE)
     for k in range(first, last):
         if uid[k] >= limit or sign * weight[k * own] < 0.0:
@@ -117,7 +121,7 @@ def deliver_some(
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
         S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-        x = u[j] + weight[k * own] * S
+        x = u[j] + weight[k * own] * (S * scale)
         u[j] = x
         if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY and over(s, j, t):
             reset_at(s, j, t, False)
@@ -132,12 +136,12 @@ def deliver(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, emi
     pr, u = projections_of(s), neurons_of(s).u
     if sign != 0 or pr.birth_count[q] > 0 and pr.birth_time[q, pr.birth_count[q] - 1] > emitted:
         return deliver_some(s, q, u, weight, first, last, t, emitted, sign)
-    post = view_u4(pr.post[q], pr.capacity[q])
+    post, scale = view_u4(pr.post[q], pr.capacity[q]), queue_of(s).scale[q]
     if clock_of(s).n[N_UNIFORM] == 1:
         if pr.single[q] == ALIKE:
-            return deliver_alike(s, u, post, weight[0], first, last, pr.offset[q], t)
-        return deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t)
-    return deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t, np.int64(pr.single[q] != ALIKE))
+            return deliver_alike(s, u, post, weight[0], first, last, pr.offset[q], t, scale)
+        return deliver_uniform(s, u, post, weight, first, last, pr.offset[q], t, scale)
+    return deliver_mixed(s, u, post, weight, first, last, pr.offset[q], t, np.int64(pr.single[q] != ALIKE), scale)
 
 
 @rule
@@ -157,7 +161,7 @@ def predict_row(s: int, post: U4, first: Int, last: Int, offset: Int, t: float) 
 
 @rule
 def arrive(s: int, k: Int) -> int:
-    """Deliver arrival `k` of the agenda: weights as they stand, on_pre, then the spikes it caused."""
+    """Deliver arrival `k` of the agenda: on_release, weights as they stand, on_pre, then the spikes it caused."""
     qu, pr, nn = queue_of(s), projections_of(s), neurons_of(s)
     t, row, lane = qu.time[k], np.int64(qu.row[k]), np.int64(qu.lane[k])
     q = lanes_of(s).projection[lane]
@@ -166,6 +170,8 @@ def arrive(s: int, k: Int) -> int:
     last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
     emitted = emission(s, q, lanes_of(s).delay[lane], t)
     sign = lanes_of(s).sign[lane]
+    if pr.release[q] != 0:
+        release(s, q, row, first, last, sign, t)
     p = nn.population[pr.offset[q]]
     ruled = clock_of(s).n[N_MODELS] == 1 and models_of(s).deliver[p] != 0
     if ruled:

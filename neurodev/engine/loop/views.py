@@ -132,8 +132,11 @@ def projections_of(s: int) -> Projections:
         view_i8(entry(s, 126), entry(s, 127)),  # birth_count
         view2_f8(entry(s, 129), entry(s, 130), entry(s, 131)),  # birth_time
         view2_u8(entry(s, 132), entry(s, 133), entry(s, 134)),  # birth_uid
-        view_i8(entry(s, 135), entry(s, 136)),  # hook_first
-        view_i8(entry(s, 138), entry(s, 139)),  # post_first
+        view_i8(entry(s, 135), entry(s, 136)),  # release
+        view_i8(entry(s, 138), entry(s, 139)),  # release_record
+        view_i8(entry(s, 141), entry(s, 142)),  # released
+        view_i8(entry(s, 144), entry(s, 145)),  # hook_first
+        view_i8(entry(s, 147), entry(s, 148)),  # post_first
     )
 
 
@@ -141,14 +144,14 @@ def projections_of(s: int) -> Projections:
 def hooks_of(s: int) -> Hooks:
     """Views of `Hooks`."""
     return Hooks(
-        view_i8(entry(s, 141), entry(s, 142)),  # pre
-        view_i8(entry(s, 144), entry(s, 145)),  # pre_record
-        view_i8(entry(s, 147), entry(s, 148)),  # post
-        view_i8(entry(s, 150), entry(s, 151)),  # post_record
-        view_i8(entry(s, 153), entry(s, 154)),  # trace
-        view_i8(entry(s, 156), entry(s, 157)),  # trace_size
-        view_f8(entry(s, 159), entry(s, 160)),  # trace_tau
-        view_f8(entry(s, 162), entry(s, 163)),  # trace_base
+        view_i8(entry(s, 150), entry(s, 151)),  # pre
+        view_i8(entry(s, 153), entry(s, 154)),  # pre_record
+        view_i8(entry(s, 156), entry(s, 157)),  # post
+        view_i8(entry(s, 159), entry(s, 160)),  # post_record
+        view_i8(entry(s, 162), entry(s, 163)),  # trace
+        view_i8(entry(s, 165), entry(s, 166)),  # trace_size
+        view_f8(entry(s, 168), entry(s, 169)),  # trace_tau
+        view_f8(entry(s, 171), entry(s, 172)),  # trace_base
     )
 
 
@@ -156,25 +159,26 @@ def hooks_of(s: int) -> Hooks:
 def queue_of(s: int) -> Queue:
     """Views of `Queue`."""
     return Queue(
-        view_f8(entry(s, 165), entry(s, 166)),  # time
-        view_u4(entry(s, 168), entry(s, 169)),  # row
-        view_u2(entry(s, 171), entry(s, 172)),  # lane
-        view_u4(entry(s, 174), entry(s, 175)),  # bucket
-        view_f8(entry(s, 177), entry(s, 178)),  # release_time
-        view_u4(entry(s, 180), entry(s, 181)),  # release_index
-        view_f8(entry(s, 183), entry(s, 184)),  # due_time
-        view_u4(entry(s, 186), entry(s, 187)),  # due_index
-        view_f8(entry(s, 189), entry(s, 190)),  # crossing_time
-        view_u4(entry(s, 192), entry(s, 193)),  # crossing_index
-        view_f8(entry(s, 195), entry(s, 196)),  # crossing_u
-        view_f8(entry(s, 198), entry(s, 199)),  # input_time
-        view_u4(entry(s, 201), entry(s, 202)),  # input_index
-        view_f8(entry(s, 204), entry(s, 205)),  # input_weight
-        view_u4(entry(s, 207), entry(s, 208)),  # input_bucket
-        view_u4(entry(s, 210), entry(s, 211)),  # fired
-        view_f8(entry(s, 213), entry(s, 214)),  # scratch
-        view_u4(entry(s, 216), entry(s, 217)),  # waiting
-        view_u4(entry(s, 219), entry(s, 220)),  # spikes
+        view_f8(entry(s, 174), entry(s, 175)),  # time
+        view_u4(entry(s, 177), entry(s, 178)),  # row
+        view_u2(entry(s, 180), entry(s, 181)),  # lane
+        view_u4(entry(s, 183), entry(s, 184)),  # bucket
+        view_f8(entry(s, 186), entry(s, 187)),  # release_time
+        view_u4(entry(s, 189), entry(s, 190)),  # release_index
+        view_f8(entry(s, 192), entry(s, 193)),  # due_time
+        view_u4(entry(s, 195), entry(s, 196)),  # due_index
+        view_f8(entry(s, 198), entry(s, 199)),  # crossing_time
+        view_u4(entry(s, 201), entry(s, 202)),  # crossing_index
+        view_f8(entry(s, 204), entry(s, 205)),  # crossing_u
+        view_f8(entry(s, 207), entry(s, 208)),  # input_time
+        view_u4(entry(s, 210), entry(s, 211)),  # input_index
+        view_f8(entry(s, 213), entry(s, 214)),  # input_weight
+        view_u4(entry(s, 216), entry(s, 217)),  # input_bucket
+        view_u4(entry(s, 219), entry(s, 220)),  # fired
+        view_f8(entry(s, 222), entry(s, 223)),  # scratch
+        view_f8(entry(s, 225), entry(s, 226)),  # scale
+        view_u4(entry(s, 228), entry(s, 229)),  # waiting
+        view_u4(entry(s, 231), entry(s, 232)),  # spikes
     )
 
 
@@ -182,33 +186,33 @@ def queue_of(s: int) -> Queue:
 def background_of(s: int) -> Background:
     """Views of `Background`."""
     return Background(
-        view_f8(entry(s, 222), entry(s, 223)),  # rate
-        view_f8(entry(s, 225), entry(s, 226)),  # weight
-        view_i8(entry(s, 228), entry(s, 229)),  # exponential
-        view_i8(entry(s, 231), entry(s, 232)),  # ruled
-        view_i8(entry(s, 234), entry(s, 235)),  # first
-        view_i8(entry(s, 237), entry(s, 238)),  # local
-        view_i8(entry(s, 240), entry(s, 241)),  # size
-        view_u8(entry(s, 243), entry(s, 244)),  # key
-        view_u8(entry(s, 246), entry(s, 247)),  # turn
-        view_f8(entry(s, 249), entry(s, 250)),  # since
-        view_i8(entry(s, 252), entry(s, 253)),  # most
-        view_i8(entry(s, 255), entry(s, 256)),  # chance_at
-        view_i8(entry(s, 258), entry(s, 259)),  # guide_at
-        view_f8(entry(s, 261), entry(s, 262)),  # chance
-        view_u4(entry(s, 264), entry(s, 265)),  # guide
-        view_i8(entry(s, 267), entry(s, 268)),  # guides
-        view_i8(entry(s, 270), entry(s, 271)),  # piece_first
-        view_i8(entry(s, 273), entry(s, 274)),  # piece
-        view_i8(entry(s, 276), entry(s, 277)),  # longest
-        view_f8(entry(s, 279), entry(s, 280)),  # later
-        view_u8(entry(s, 282), entry(s, 283)),  # raw
-        view_u4(entry(s, 285), entry(s, 286)),  # counts
-        view_u8(entry(s, 288), entry(s, 289)),  # seeds
-        view_u4(entry(s, 291), entry(s, 292)),  # who
-        view_f8(entry(s, 294), entry(s, 295)),  # both
-        view_f8(entry(s, 297), entry(s, 298)),  # part
-        view_i8(entry(s, 300), entry(s, 301)),  # begin
+        view_f8(entry(s, 234), entry(s, 235)),  # rate
+        view_f8(entry(s, 237), entry(s, 238)),  # weight
+        view_i8(entry(s, 240), entry(s, 241)),  # exponential
+        view_i8(entry(s, 243), entry(s, 244)),  # ruled
+        view_i8(entry(s, 246), entry(s, 247)),  # first
+        view_i8(entry(s, 249), entry(s, 250)),  # local
+        view_i8(entry(s, 252), entry(s, 253)),  # size
+        view_u8(entry(s, 255), entry(s, 256)),  # key
+        view_u8(entry(s, 258), entry(s, 259)),  # turn
+        view_f8(entry(s, 261), entry(s, 262)),  # since
+        view_i8(entry(s, 264), entry(s, 265)),  # most
+        view_i8(entry(s, 267), entry(s, 268)),  # chance_at
+        view_i8(entry(s, 270), entry(s, 271)),  # guide_at
+        view_f8(entry(s, 273), entry(s, 274)),  # chance
+        view_u4(entry(s, 276), entry(s, 277)),  # guide
+        view_i8(entry(s, 279), entry(s, 280)),  # guides
+        view_i8(entry(s, 282), entry(s, 283)),  # piece_first
+        view_i8(entry(s, 285), entry(s, 286)),  # piece
+        view_i8(entry(s, 288), entry(s, 289)),  # longest
+        view_f8(entry(s, 291), entry(s, 292)),  # later
+        view_u8(entry(s, 294), entry(s, 295)),  # raw
+        view_u4(entry(s, 297), entry(s, 298)),  # counts
+        view_u8(entry(s, 300), entry(s, 301)),  # seeds
+        view_u4(entry(s, 303), entry(s, 304)),  # who
+        view_f8(entry(s, 306), entry(s, 307)),  # both
+        view_f8(entry(s, 309), entry(s, 310)),  # part
+        view_i8(entry(s, 312), entry(s, 313)),  # begin
     )
 
 
@@ -216,17 +220,17 @@ def background_of(s: int) -> Background:
 def lists_of(s: int) -> Lists:
     """Views of `Lists`."""
     return Lists(
-        view_u4(entry(s, 303), entry(s, 304)),  # of
-        view_u4(entry(s, 306), entry(s, 307)),  # neuron
-        view_i8(entry(s, 309), entry(s, 310)),  # first
-        view_i8(entry(s, 312), entry(s, 313)),  # last
-        view_i8(entry(s, 315), entry(s, 316)),  # at
-        view_f8(entry(s, 318), entry(s, 319)),  # whole
-        view_f8(entry(s, 321), entry(s, 322)),  # time
-        view_f8(entry(s, 324), entry(s, 325)),  # jump
-        view_f8(entry(s, 327), entry(s, 328)),  # factor
-        view_f8(entry(s, 330), entry(s, 331)),  # after
-        view_f8(entry(s, 333), entry(s, 334)),  # need
+        view_u4(entry(s, 315), entry(s, 316)),  # of
+        view_u4(entry(s, 318), entry(s, 319)),  # neuron
+        view_i8(entry(s, 321), entry(s, 322)),  # first
+        view_i8(entry(s, 324), entry(s, 325)),  # last
+        view_i8(entry(s, 327), entry(s, 328)),  # at
+        view_f8(entry(s, 330), entry(s, 331)),  # whole
+        view_f8(entry(s, 333), entry(s, 334)),  # time
+        view_f8(entry(s, 336), entry(s, 337)),  # jump
+        view_f8(entry(s, 339), entry(s, 340)),  # factor
+        view_f8(entry(s, 342), entry(s, 343)),  # after
+        view_f8(entry(s, 345), entry(s, 346)),  # need
     )
 
 
@@ -234,12 +238,12 @@ def lists_of(s: int) -> Lists:
 def record_of(s: int) -> Record:
     """Views of `Record`."""
     return Record(
-        view_i8(entry(s, 336), entry(s, 337)),  # count
-        view_i8(entry(s, 339), entry(s, 340)),  # first
-        view_i8(entry(s, 342), entry(s, 343)),  # wanted
-        view_f8(entry(s, 345), entry(s, 346)),  # time
-        view_u4(entry(s, 348), entry(s, 349)),  # population
-        view_u4(entry(s, 351), entry(s, 352)),  # index
+        view_i8(entry(s, 348), entry(s, 349)),  # count
+        view_i8(entry(s, 351), entry(s, 352)),  # first
+        view_i8(entry(s, 354), entry(s, 355)),  # wanted
+        view_f8(entry(s, 357), entry(s, 358)),  # time
+        view_u4(entry(s, 360), entry(s, 361)),  # population
+        view_u4(entry(s, 363), entry(s, 364)),  # index
     )
 
 
@@ -247,13 +251,13 @@ def record_of(s: int) -> Record:
 def models_of(s: int) -> Models:
     """Views of `Models`."""
     return Models(
-        view_i8(entry(s, 354), entry(s, 355)),  # deliver
-        view_i8(entry(s, 357), entry(s, 358)),  # kick
-        view_i8(entry(s, 360), entry(s, 361)),  # predict
-        view_i8(entry(s, 363), entry(s, 364)),  # event
-        view_i8(entry(s, 366), entry(s, 367)),  # reset
-        view_i8(entry(s, 369), entry(s, 370)),  # rebase
-        view_i8(entry(s, 372), entry(s, 373)),  # record
-        view_i8(entry(s, 375), entry(s, 376)),  # state
-        view_i8(entry(s, 378), entry(s, 379)),  # width
+        view_i8(entry(s, 366), entry(s, 367)),  # deliver
+        view_i8(entry(s, 369), entry(s, 370)),  # kick
+        view_i8(entry(s, 372), entry(s, 373)),  # predict
+        view_i8(entry(s, 375), entry(s, 376)),  # event
+        view_i8(entry(s, 378), entry(s, 379)),  # reset
+        view_i8(entry(s, 381), entry(s, 382)),  # rebase
+        view_i8(entry(s, 384), entry(s, 385)),  # record
+        view_i8(entry(s, 387), entry(s, 388)),  # state
+        view_i8(entry(s, 390), entry(s, 391)),  # width
     )
