@@ -18,7 +18,8 @@ _ours(
     bcm="BCM", calcium_plasticity="CalciumPlasticity", clustered_births="ClusteredBirths", early_phase="EarlyPhase",
     growth="Growth", heterosynaptic="Heterosynaptic", inhibitory_stdp="InhibitorySTDP",
     neuron_fate="NeuronDeath Neurogenesis", neurotrophin="Neurotrophin", pairing="Pairing", persistence="Persistence",
-    scaling="Scaling", spine_range="SpineRange", spine_shape="SpineShape", spine_size="SpineSize",
+    scaling="Scaling", short_term="TsodyksMarkram", spine_range="SpineRange", spine_shape="SpineShape",
+    spine_size="SpineSize",
     spine_stage="SpineStage", stdp="STDP", survival="Survival", trophic_factor="TrophicFactor", turnover="Turnover",
 )  # fmt: skip
 _ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth SigmoidGrowth")

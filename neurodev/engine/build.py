@@ -197,6 +197,7 @@ def write_records(s: State, cells: dict[int, Cells], records: dict[int, I8], mai
             classes=address(c.classes), n_class=c.classes.shape[0], n_value=c.classes.shape[1],
             cells=address(c.state), n_column=c.state.shape[1], places=address(c.places), per_neuron=c.per_neuron,
             n_place_column=c.places.shape[1], scratch=address(s.queue.scratch), n_scratch=c.n_scratch,
+            scale=address(s.queue.scale),
             clock=address(s.clock.time), n_event=address(s.clock.n[N_CROSSING:]), event_time=address(q.crossing_time),
             event_index=address(q.crossing_index), event_key=address(q.crossing_u), room=q.crossing_time.size,
             listed=address(q.fired), n_projection=pr.post.size, post=address(pr.post), weight=address(pr.weight),
@@ -318,7 +319,7 @@ def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1)
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
-    static = not columns and not q.mechanisms  # nobody asks for uids, and few synapses come or go
+    static = not columns and not q.plastic  # nobody asks for uids, and few synapses come or go
     one = d.source.size > 0 and d.weight.strides == (0,)
     alike = static and one and computed(q.target)  # rules read a weight for each synapse
     table = Table.build(
@@ -441,7 +442,9 @@ def make_log(neurons: Neurons, room: int | None = None) -> Log:
     return Log(np.zeros((n, room)), np.zeros((n, room), dtype=np.uint32), np.zeros(n, dtype=np.int64))
 
 
-def make_queue(n_neuron: int, spikes: NDArray[np.uint32], n_scratch: int, room: int = 4096) -> Queue:
+def make_queue(
+    n_neuron: int, spikes: NDArray[np.uint32], n_scratch: int, room: int = 4096, n_projection: int = 0
+) -> Queue:
     """An empty queue of a part, for `n_neuron` neurons and `room` arrivals in a window, 18 bytes each."""
     u4, few = np.uint32, buffer_room(n_neuron)
     return Queue(
@@ -450,7 +453,8 @@ def make_queue(n_neuron: int, spikes: NDArray[np.uint32], n_scratch: int, room: 
         np.zeros(n_neuron + 1), np.zeros(n_neuron + 1, u4),
         np.zeros(few), np.zeros(few, u4), np.zeros(few),
         *make_inputs(0),
-        np.zeros(n_neuron + 1, u4), np.zeros(max(n_scratch, 1)), np.zeros(n_neuron + 1, u4), spikes,
+        np.zeros(n_neuron + 1, u4), np.zeros(max(n_scratch, 1)), np.ones(n_projection), np.zeros(n_neuron + 1, u4),
+        spikes,
     )  # fmt: skip
 
 

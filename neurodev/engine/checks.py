@@ -143,7 +143,8 @@ def check_precision(q: Projection, columns: frozenset[str]) -> None:
         return
     cure = "leave out weight_precision='single'"
     for m in q.mechanisms:
-        if m.writes_weight(columns) or m.hot(columns) is not None:
+        hot = m.hot(columns)
+        if m.writes_weight(columns) or (hot is not None and not hot.rows_only):
             raise BuildError(
                 f"projection {q.name!r}: {m.name} acts at single spikes or adds small steps to weights, which single "
                 f"precision would swallow; {cure}"

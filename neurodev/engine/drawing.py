@@ -40,7 +40,7 @@ def drawn(network: Network, q: Projection) -> Drawn:
     draw = rng.generator(network.seed, q.name, "wiring")
     here, there = (p.positions[: p.n - p.room] for p in (q.source, q.target))  # the unborn have no synapses
     source, target = q.wiring.draw(here, there, draw, q.source is q.target, q.multapses)
-    grows = q.spines is not None or bool(q.mechanisms)
+    grows = q.spines is not None or q.plastic
     delay = q.delay.between(q.source.positions, q.target.positions, network.sheet, (source, target), grows)
     delays = delay.lanes()
     if len(delays) > MAX_LANES:

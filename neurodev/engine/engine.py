@@ -19,6 +19,7 @@ from neurodev.engine.hooks import (
     find_hot,
     find_hot_populations,
     list_hooks,
+    list_releases,
     make_hooks,
     signal_blocks,
 )
@@ -176,7 +177,10 @@ class Engine(Membranes):
         return State(
             pieces, Clock(clock.time.copy(), clock.length, clock.n.copy()), neurons, own,
             build.make_fresh(build.buffer_room(n_own)), drives, log, lanes, projections, hooks,
-            build.make_queue(n_own, self._spikes, max((c.n_scratch for c in self.cells.values()), default=0)),
+            build.make_queue(
+                n_own, self._spikes, max((c.n_scratch for c in self.cells.values()), default=0),
+                n_projection=len(self.projections),
+            ),
             background, build.make_lists(background, self._listed), record,
             build.make_models(len(self.populations), self.cells),
         )  # fmt: skip
@@ -201,7 +205,8 @@ class Engine(Membranes):
         z = lambda: np.zeros(n, dtype=np.int64)  # noqa: E731
         p = Projections(
             z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(), z(),
-            np.zeros((n, BIRTH_ROOM)), np.zeros((n, BIRTH_ROOM), dtype=np.uint64), hook_first, post_first,
+            np.zeros((n, BIRTH_ROOM)), np.zeros((n, BIRTH_ROOM), dtype=np.uint64),
+            *list_releases(self.hot, self.projections), hook_first, post_first,
         )  # fmt: skip
         for i, (q, t) in enumerate(zip(self.projections, self.tables, strict=True)):
             p.offset[i], p.inhibitory[i] = first[q.target.index], int(q.source.inhibitory)
@@ -250,8 +255,13 @@ class Engine(Membranes):
         self.parts.replace(
             0,
             hooks=s.hooks._replace(pre=pre, pre_record=pre_record, post=post, post_record=post_record),
-            projections=s.projections._replace(hook_first=hook_first, post_first=post_first),
-        )
+            projections=s.projections._replace(
+                hook_first=hook_first, post_first=post_first,
+                **list_releases(self.hot, self.projections, blocked)._asdict(),
+            ),
+        )  # fmt: skip
+        for part in self.parts.states:
+            part.queue.scale[:] = 1.0
 
     # ------------------------------------------------------------------ running
 

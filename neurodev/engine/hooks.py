@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,12 @@ from neurodev.arrays import F8, I8
 from neurodev.engine.loop.state import Hooks
 from neurodev.engine.network import Population, Projection
 from neurodev.engine.order import acting
+from neurodev.errors import BuildError
 from neurodev.jit import address, address_of_hook, call_hook, kernel
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronBlock
 from neurodev.mechanisms.hook_record import HookArrays
+from neurodev.neurons.model import NeuronModel
+from neurodev.neurons.rules import deliver_each
 from neurodev.structure.table import Table
 
 
@@ -104,9 +107,55 @@ def find_hot(projections: list[Projection], tables: list[Table]) -> list[HotInst
         for m in acting(q.mechanisms):
             hot = m.hot(names)
             if hot is not None:
-                table.ensure_in_lists()
-                found.append(HotInstance(m, i, HookArrays(f"{m.name} on {q.name!r}", hot, table.n_target, table)))
+                if hot.on_release is not None:
+                    check_scales(q, m)
+                if not hot.rows_only:
+                    table.ensure_in_lists()
+                who, twice = f"{m.name} on {q.name!r}", 2 if q.signed else 1
+                found.append(HotInstance(m, i, HookArrays(who, hot, table.n_target, table, copies=twice)))
     return found
+
+
+def check_scales(q: Projection, m: Mechanism) -> None:
+    """Refuse a mechanism that scales what rows deliver, onto neurons whose rules do not look.
+
+    Raises
+    ------
+    BuildError
+        With the projection, both classes and the cure.
+    """
+    model = q.target.model
+    if not isinstance(model, NeuronModel):
+        return
+    rules = model.rules()
+    if rules is not None and rules.deliver is not deliver_each and not model.scales:
+        raise BuildError(
+            f"projection {q.name!r}: {m.name} scales the weights of a row at each arrival, which the rule 'deliver' of "
+            f"{type(model).__name__} does not heed: multiply weights by row_of(m, q).scale there and say scales = True "
+            "on the class"
+        )
+
+
+class Releases(NamedTuple):
+    """Hooks that say how much a row delivers, their records, and where they say it; 0 for a projection without one."""
+
+    release: I8
+    release_record: I8
+    released: I8
+
+
+def list_releases(
+    instances: list[HotInstance], projections: list[Projection], blocked: Collection[tuple[str, str]] = ()
+) -> Releases:
+    """Of each projection; `blocked` as in `list_hooks`."""
+    out = Releases(*(np.zeros(len(projections), dtype=np.int64) for _ in Releases._fields))
+    for h in instances:
+        if h.hot.on_release is None or (projections[h.place].name, h.mechanism.name) in blocked:
+            continue
+        out.release[h.place] = address_of_hook(h.hot.on_release)
+        out.release_record[h.place] = address(h.arrays.record)
+        out.released[h.place] = address(h.arrays.pre_trace)
+    return out
 
 
 def make_hooks(

@@ -305,6 +305,11 @@ class Projection(_Part):
         return self.weight.mean() if isinstance(self.weight, Weights) else float(np.mean(self.weight))
 
     @property
+    def plastic(self) -> bool:
+        """Whether some mechanism acts on its synapses, and does not only scale what they deliver."""
+        return any(not m.static for m in self.mechanisms)
+
+    @property
     def branches(self) -> Branches | None:
         """The dendrite of a target neuron; None where synapses have no place."""
         return self.target.model.dendrite if isinstance(self.target.model, NeuronModel) else None
@@ -315,7 +320,7 @@ class Projection(_Part):
             self._home._open(f"{self.name}.use(...)", self._cures["mechanisms"])
         for m in mechanisms:
             _check_mechanism(m, "synapse", self.name)
-            if self.signed:
+            if self.signed and not m.static:
                 raise BuildError(
                     f"projection {self.name!r} has weights of both signs, and {m.name} takes the sign from the source "
                     "population: make two projections (nd.to_network does, with dale=True)"

@@ -285,6 +285,8 @@ class Network:
             if q.target is not population or not isinstance(q.source.model, Drive):
                 continue
             w = q.mean_weight()
+            for m in q.mechanisms:
+                w *= m.mean_release(q.source.model.mean_rate_hz())
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             out.append(Input(-w if q.source.inhibitory else w, k * (q.source.model.mean_rate_hz() / 1e3)))
         return out

@@ -42,4 +42,4 @@ def populations_in_order(populations: Iterable[Population]) -> list[Population]:
 
 def projections_in_order(projections: Iterable[Projection]) -> list[Projection]:
     """Projections, in the order in which their mechanisms act and their synapses take uids."""
-    return sorted(projections, key=lambda q: (not q.mechanisms, q.name))
+    return sorted(projections, key=lambda q: (not q.plastic, q.name))

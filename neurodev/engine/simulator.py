@@ -99,7 +99,7 @@ class Simulator:
         if self.events_per_tick is not None:
             self.events_per_tick = whole(self.events_per_tick, "events_per_tick", 1, 2**62)
         for q in self.network.projections.values():
-            if q.mechanisms and q.spines is None and not np.size(q.weight):
+            if q.plastic and q.spines is None and not np.size(q.weight):
                 raise BuildError(
                     f"{q.name!r} uses {q.mechanisms[0].name} and has an empty list of weights: newborn synapses would "
                     "have none to begin with; connect it with one weight for all"
@@ -253,7 +253,7 @@ class Simulator:
             self.blocks[name]["rate_hz"][:] = rate_hz(k, self.tick_spike)
         projections = self.projections
         for q in projections:
-            if q.mechanisms:
+            if q.plastic:
                 self.tables[q.name].keep_slots()  # listed once for all phases
         for name in ("signals", "add", "advance"):
             self._phase(name)
@@ -261,7 +261,7 @@ class Simulator:
         gone = self._decide_fates()
         applied = {}
         for q in projections:
-            if q.mechanisms or q.name in gone:
+            if q.plastic or q.name in gone:
                 found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name, q.mechanisms)]
                 plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
@@ -291,7 +291,7 @@ class Simulator:
                 u, cells = e.state.neurons.u[first : first + p.n], e.cells.get(p.index)
                 check_neurons(self.blocks[p.name], p.model, u, cells, self.clock.life)
         for q in projections:
-            if q.mechanisms:
+            if q.plastic:
                 check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life, all_of_them)
 
     # ------------------------------------------------------------------ looking

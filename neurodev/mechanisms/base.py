@@ -10,10 +10,11 @@ Between ticks a mechanism with hot hooks sees every arrival and every spike (`Ho
 C function ``hook(record, a, b, c, d, t)``, so that every hook has one signature for ever; `record` is an address, by
 which it finds everything through the doors of `mechanisms/hooks.py`:
 
-=========  ==========================================================================
-on_pre     a = source, b = lane, slots c <= slot < d of that row, t = arrival time
-on_post    a = target neuron, t = its spike time (b, c, d unused)
-=========  ==========================================================================
+==========  =========================================================================
+on_release  as on_pre, before the row is delivered; pre trace 0 then says how much
+on_pre      a = source, b = lane, slots c <= slot < d of that row, t = arrival time
+on_post     a = target neuron, t = its spike time (b, c, d unused)
+==========  =========================================================================
 
 A mechanism of a population has `on_post` only: it finds its signals and no synapses.  Times are
 relative to an epoch that the engine moves; ``t - base`` of a trace with an infinite time constant is the spike time
@@ -70,6 +71,9 @@ class Hot:
         Of a mechanism that keeps `columns` as of the last event of each synapse or neuron: brings all of them to the
         time t, by the closed form that its other hooks use.  Called with (record, 0, 0, 0, 0, t) when somebody asks
         what they are now; it writes `columns` and weights, nothing else.
+    on_release : hook or None
+        Called before a row is delivered, once for each spike, also where the row is empty.  Pre trace 0 of the row,
+        whose time constant must be infinite, then holds the factor by which its weights act (`hooks.release`).
     """
 
     on_pre: jit.Hook | jit.CompiledHook | None
@@ -80,6 +84,13 @@ class Hot:
     post_traces: tuple[float, ...] = ()
     kinds: tuple[tuple[float, ...], ...] = ()
     catch_up: jit.Hook | jit.CompiledHook | None = None
+    on_release: jit.Hook | jit.CompiledHook | None = None
+
+    @property
+    def rows_only(self) -> bool:
+        """Whether it releases and no hook looks at synapses: the table then may keep less of them."""
+        others = (self.on_pre, self.on_post, self.catch_up)
+        return self.on_release is not None and all(hook is None for hook in others)
 
     def __post_init__(self) -> None:
         for given in (self.parameters, *self.kinds):
@@ -87,13 +98,18 @@ class Hot:
                 raise BuildError(
                     f"the parameters of hooks must be a NamedTuple, whose fields they read by name, got {given!r}"
                 )
-        for hook in (self.on_pre, self.on_post, self.catch_up):
+        for hook in (self.on_pre, self.on_post, self.catch_up, self.on_release):
             compiled = isinstance(hook, jit.CompiledHook) and hook.kind == "hook"
             if hook is not None and not (compiled if jit.ENABLED else callable(hook)):
                 raise BuildError(f"a hook must be a function decorated with neurodev.jit.hook, got {shown(hook, 60)}")
         for tau in (*self.pre_traces, *self.post_traces):
             if not isinstance(tau, (int, float)) or not tau > 0:
                 raise BuildError(f"a trace needs a time constant > 0 ms (inf: it never decays), got {tau!r}")
+        if self.on_release is not None and self.pre_traces[:1] != (float("inf"),):
+            raise BuildError(
+                "on_release leaves its factor in pre trace 0, which must not decay: begin pre_traces with infinity, "
+                f"got {self.pre_traces!r}"
+            )
         types = sorted({type(k).__name__ for k in self.kinds})
         if len(types) > 1:
             raise BuildError(f"the kinds of a Hot must be of one type, got {types}")
@@ -264,6 +280,9 @@ class Mechanism(Registered, kind="mechanism"):
     terms : dict of str to str
         Unit of each number that a death of its plans carries (`Plan.terms`).  A column that moves sizes (``drive_x``,
         ``step_x``) is a term ``x`` of itself.
+    static : bool
+        Whether it leaves every synapse as it is, and acts on what rows deliver alone (`Hot.on_release`): its table is
+        then kept as that of a projection without mechanisms.
     """
 
     level: ClassVar[str] = "synapse"
@@ -273,6 +292,7 @@ class Mechanism(Registered, kind="mechanism"):
     equation: ClassVar[str] = ""
     causes: ClassVar[dict[str, Cause]] = {}
     terms: ClassVar[dict[str, str]] = {}
+    static: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         cls._check_declared()  # a class that is refused is not made known
@@ -365,6 +385,10 @@ class Mechanism(Registered, kind="mechanism"):
     def aims_hz(self) -> float | None:
         """The rate that it holds its neurons to, Hz; None where it holds none."""
         return None
+
+    def mean_release(self, rate_hz: float) -> float:
+        """Mean factor by which it scales what a source of Poisson spikes of such a rate delivers (`Hot.on_release`)."""
+        return 1.0
 
     def refusal(self, inhibitory: bool, spines: bool) -> str:
         """Why it cannot act on a projection whose source is inhibitory, or which has no spines; empty if it can."""

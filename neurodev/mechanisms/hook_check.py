@@ -54,7 +54,7 @@ def check_hooks(who: str, hot: Hot) -> None:
         "post_traces": len(hot.post_traces), "traces": len(hot.pre_traces) + len(hot.post_traces),
     }  # fmt: skip
     width = {"parameters": len(hot.parameters), "kinds": min((len(k) for k in hot.kinds), default=0)}
-    for name in ("on_pre", "on_post", "catch_up"):
+    for name in ("on_pre", "on_post", "catch_up", "on_release"):
         hook = getattr(hot, name)
         if hook is None:
             continue

@@ -26,7 +26,7 @@ class HookRecord(NamedTuple):
     """Entries of a hook's record, int64 each: addresses of arrays, and sizes.
 
     A mechanism of a population has no synapses: it finds its signals, parameters and post traces only, and all else
-    is 0.
+    is 0.  One that only releases (`Hot.rows_only`) finds rows, parameters and traces.
     """
 
     f: int
@@ -93,6 +93,8 @@ class HookArrays:
         Of the projection, with in-lists.
     signals : sequence of (n_target,) float64
         Of the population, in the order of ``hot.columns``.
+    copies : int
+        2 where rows come twice for each spike, once for each sign: traces of the second follow those of the first.
 
     Attributes
     ----------
@@ -115,6 +117,7 @@ class HookArrays:
     n_target: int
     table: Table | None = None
     signals: Sequence[F8] = ()
+    copies: int = 1
 
     def __post_init__(self) -> None:
         hot, t = self.hot, self.table
@@ -127,7 +130,7 @@ class HookArrays:
             raise BuildError(f"hooks of {self.who} ask for columns {absent}, which the table lacks; it has {names}")
         self.columns: I8 = np.array([names.index(c) for c in hot.columns if t is not None], dtype=np.int64)
         self.addresses: I8 = np.zeros(len(self.signals), dtype=np.int64)
-        self.n_row = t.n_row if t is not None else 0
+        self.n_row = self.copies * t.n_row if t is not None else 0
         self.pre_trace: F8 = np.zeros((max(len(hot.pre_traces), 1), self.n_row))
         self.post_trace: F8 = np.zeros((max(len(hot.post_traces), 1), self.n_target))
         self.tau: F8 = np.array(hot.pre_traces + hot.post_traces, dtype=np.float64)
@@ -170,6 +173,8 @@ class HookArrays:
             raise InvariantError(f"hooks of {self.who}: {self.n_target} targets, but the table has {t.n_target}")
         if self.columns.size and self.columns.max() >= t.f.shape[0]:
             raise InvariantError(f"hooks of {self.who}: a table of {t.f.shape[0]} columns has no {self.columns.max()}")
+        if self.hot.rows_only:
+            return {"n_source": t.n_source, "n_row": self.n_row}
         capacity, n_in, at = t.f.shape[1], t.in_slot.size, self._at
         return {
             "f": at("f", t.f, np.float64, t.f.shape[0] * capacity), "n_column": t.f.shape[0], "capacity": capacity,
@@ -178,7 +183,7 @@ class HookArrays:
             "in_start": at("in_start", t.in_start, np.int64, self.n_target),
             "in_length": at("in_length", t.in_length, np.int32, self.n_target),
             "in_slot": at("in_slot", t.in_slot, np.uint32, n_in), "in_row": at("in_row", t.in_row, np.uint32, n_in),
-            "n_in": n_in, "n_source": t.n_source, "n_row": t.n_row,
+            "n_in": n_in, "n_source": t.n_source, "n_row": self.n_row,
             "hot_column": address(self.columns), "n_hot_column": self.columns.size,
         }  # fmt: skip
 

@@ -153,6 +153,21 @@ def since_start(record: int, t: float) -> float:
 
 
 @rule
+def started(record: int) -> float:
+    """When the run began, ms of the present epoch: the first trace must have an infinite time constant.
+
+    It moves by whole epochs, so that the difference of two times that are kept with it loses no digit.
+    """
+    return view_f8(fields_of(record).base, 1)[0]  # type: ignore[no-any-return]
+
+
+@rule
+def release(record: int, row: int, factor: float) -> None:
+    """What `on_release` decides: the weights of `row` act times `factor` at this arrival."""
+    pre_traces_of(record, 0)[row] = factor
+
+
+@rule
 def raise_pre(record: int, source: int, lane: int, trace: int, g: float, saturating: bool) -> None:
     """An arrival raises pre trace `trace` of (source, lane) by one, or to one; `g` is its `growth`."""
     x = pre_traces_of(record, trace)

@@ -115,7 +115,7 @@ def deliver(m: int, q: Int, first: int, last: int, emitted: float, t: float) -> 
     found = 0
     membrane, keep, fade, fade_other, here, there, gain, threshold = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(first, last):
-        change = row.weight[k]
+        change = row.weight[k] * row.scale
         if change == 0.0 or (young and row.uid[k] >= limit):
             continue
         i = np.int64(row.post[k])

@@ -190,7 +190,7 @@ def deliver(m: int, q: Int, first: int, last: int, emitted: float, t: float) -> 
     limit = first_young(m, q, emitted)
     found = 0
     for k in range(first, last):
-        w = row.weight[k]
+        w = row.weight[k] * row.scale
         if w == 0.0 or row.uid[k] >= limit:
             continue
         i = np.int64(row.post[k])

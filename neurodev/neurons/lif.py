@@ -59,6 +59,7 @@ class LIF(NeuronModel):
         Branches on which the synapses sit (`dendrite.py`); all but linear `Branches` need synaptic currents.
     """
 
+    scales: ClassVar[bool] = True
     inlined: ClassVar[bool] = True  # with delta synapses
     equation: ClassVar[str] = (
         "tau dV/dt = rest + drive - V (+ R I);  at threshold a spike, V = reset for the refractory period;  an input "

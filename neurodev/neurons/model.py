@@ -183,9 +183,13 @@ class NeuronModel(Registered, kind="neuron model"):
         What `neurodev show NAME` prints.
     weight_unit : str
         Of the synapses onto such a neuron.
+    scales : bool
+        Whether a rule `deliver` of its own multiplies weights by `rules.Row.scale`; without it short-term plasticity is
+        refused onto such neurons.
     """
 
     equation: ClassVar[str] = ""
+    scales: ClassVar[bool] = False
     inlined: ClassVar[bool] = False  # only membranes that the loop computes itself may have no rules
     dendrite: Branches | None = None
 

@@ -19,6 +19,7 @@ absorb   neuron        inputs       times     weight         all inputs of a win
                                                              1: it might cross, and nothing was changed
 =======  ============  ===========  ========  =============  ================================================
 
+A rule `deliver` of one's own multiplies weights by ``row_of(m, q).scale``, and its model says ``scales = True``.
 A model gives `deliver` and `kick`, or `receive` alone, which then serves for both (`deliver_each`, `kick_one`: a call a
 synapse costs about a nanosecond; projection and slot are -1 for an input from outside the tables).
 
@@ -84,6 +85,7 @@ class ModelRecord(NamedTuple):
     n_place_column: int
     scratch: int  # float64 (n_scratch)
     n_scratch: int
+    scale: int  # float64 (n_projection): factor of the weights of the row that arrives
     clock: int  # float64: NOW, FRAME, BLOCK
     n_event: int  # int64 (2): events in the heap, and 1 if one found no room
     event_time: int  # float64 (room), and of the same length
@@ -115,6 +117,8 @@ class Row(NamedTuple):
     post: U4
     weight: F8
     uid: U8
+    scale: float
+    """Factor by which its weights act at this arrival: 1, but for what a mechanism releases."""
 
 
 @rule
@@ -216,12 +220,12 @@ def unschedule(m: int, i: Int) -> None:
 
 @rule
 def row_of(m: int, q: Int) -> Row:
-    """Targets, weights and identities of the synapses of projection `q`."""
+    """Targets, weights and identities of the synapses of projection `q`, and how much of their weights acts now."""
     r = model_of(m)
     capacity = view_i8(r.capacity, r.n_projection)[q]
     return Row(
         view_u4(view_i8(r.post, r.n_projection)[q], capacity), view_f8(view_i8(r.weight, r.n_projection)[q], capacity),
-        view_u8(view_i8(r.uid, r.n_projection)[q], capacity),
+        view_u8(view_i8(r.uid, r.n_projection)[q], capacity), view_f8(r.scale, r.n_projection)[q],
     )  # fmt: skip
 
 
@@ -273,7 +277,7 @@ def deliver_each(m: int, q: int, first: int, last: int, emitted: float, t: float
         if row.uid[k] >= limit:
             continue
         i = np.int64(row.post[k])
-        call_rule(r.receive, m, i, q, k, row.weight[k], t)
+        call_rule(r.receive, m, i, q, k, row.weight[k] * row.scale, t)
         if cells[i, AT] != LISTED:
             cells[i, AT] = LISTED
             listed[found] = np.uint32(i)

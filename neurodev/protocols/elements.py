@@ -49,7 +49,7 @@ class Firing:
             some = slice(*np.searchsorted(time, [c.spike, c.spike + c.tick_spike]))
             spikes = np.full(time[some].size, SPIKE, dtype=np.int64)
             events = Events(time[some], spikes, neuron[some], np.zeros_like(spikes))
-            play(0, self.hook, jit.address(self.arrays.record), events, no_row, no_length, 0, traces, np.inf)
+            play(0, 0, self.hook, jit.address(self.arrays.record), events, no_row, no_length, 0, traces, np.inf)
             c.tick += 1
             c.life = c.spike = c.tick * c.tick_spike
             self.growth.signals(self.view)

@@ -143,8 +143,8 @@ ARRIVAL, SPIKE = 0, 1
 
 @kernel
 def play(
-    pre_hook: int, post_hook: int, record: int, events: Events, row_start: I8, row_length: I4, n_source: int,
-    traces: Traces, span: float,
+    release_hook: int, pre_hook: int, post_hook: int, record: int, events: Events, row_start: I8, row_length: I4,
+    n_source: int, traces: Traces, span: float,
 ) -> None:  # fmt: skip
     """Call the hooks of all events in order, moving a trace's base whenever it is `span` time constants old.
 
@@ -162,10 +162,11 @@ def play(
                     traces.post[k - n_pre] *= np.exp(-age)
                 traces.base[k] = t
         if events.kind[e] == ARRIVAL:
-            if pre_hook != 0:
-                row = events.lane[e] * n_source + events.cell[e]
-                first = row_start[row]
-                call_hook(pre_hook, record, events.cell[e], events.lane[e], first, first + row_length[row], t)
+            row = events.lane[e] * n_source + events.cell[e]
+            first = row_start[row]
+            for hook in (release_hook, pre_hook):
+                if hook != 0:
+                    call_hook(hook, record, events.cell[e], events.lane[e], first, first + row_length[row], t)
         elif post_hook != 0:
             call_hook(post_hook, record, events.cell[e], 0, 0, 0, t)
 
@@ -205,10 +206,11 @@ class Trains:
         )
         order = np.lexsort((index, lane, kind, time))
         t = self.table
-        pre, post = jit.address_of_hook(self.hot.on_pre), jit.address_of_hook(self.hot.on_post)
+        release, pre, post = (jit.address_of_hook(h) for h in (self.hot.on_release, self.hot.on_pre, self.hot.on_post))
         play(
-            pre, post, jit.address(self.arrays.record), Events(time[order], kind[order], index[order], lane[order]),
-            t.row_start, t.row_length, t.n_source, Traces(self.x, self.y, self.base, self.tau), self.span,
+            release, pre, post, jit.address(self.arrays.record),
+            Events(time[order], kind[order], index[order], lane[order]), t.row_start, t.row_length, t.n_source,
+            Traces(self.x, self.y, self.base, self.tau), self.span,
         )  # fmt: skip
 
 

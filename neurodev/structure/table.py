@@ -528,8 +528,8 @@ class Table:
 
     def _delete(self, slots: I8) -> None:
         """Unlink the synapses in `slots` (each live, none twice)."""
+        self.ensure_in_lists()  # which lists the slots as they were
         self._kept = None
-        self.ensure_in_lists()
         # from the back of each row, so that a victim never moves before its turn
         order = np.sort(slots)[::-1].copy()
         store.delete(order, self.rows, self.slot_arrays, self.in_lists)
@@ -538,8 +538,8 @@ class Table:
     def _insert(self, source: I8, target: I8, lane: I8, weight: Floats, born: float) -> tuple[I8, int]:
         """Append synapses; returns (their slots, their first uid)."""
         weight = weight.astype(self.weight_type, copy=False)
+        self.ensure_in_lists()  # which lists the slots as they were
         self._kept = None
-        self.ensure_in_lists()
         n = int(source.size)
         first = self.uids.take(n)
         row = self._row_of(source, target, lane)

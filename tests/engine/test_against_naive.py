@@ -74,6 +74,19 @@ def test_static_network(seed, cell):
     same_spikes(spikes, naive.spikes, 300)
 
 
+@pytest.mark.parametrize("weight", [0.05, 0.2, 0.5])
+def test_weak_inhibition_loses_no_crossing(weight):
+    """A row of one negative weight between the noting of a crossing by background and the crossing itself."""
+    net = nd.Network(seed=1)
+    i = net.add(nd.Poisson(80.0), 30, name="i", inhibitory=True)
+    e = net.add(nd.LIF(), 10, name="e")
+    net.connect(i, e, nd.Degree(20), weight=weight, delay=1.0, name="back")
+    net.background(e, nd.Background(rate_hz=1400.0, weight=1.0))
+    sim, naive, spikes, _ = both(net, 600.0)
+    assert sim.tables["back"].alike and sum(s[1] == "e" for s in spikes) > 10
+    same_spikes(spikes, naive.spikes, 1000)
+
+
 def test_per_neuron_parameters():
     net = nd.Network(seed=9)
     draw = np.random.default_rng(0)

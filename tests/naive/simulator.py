@@ -61,7 +61,7 @@ class NaiveSimulator:
                          q["refractory"][i], q["initial"][i])
                     for i in range(p.n)
                 ]  # fmt: skip
-        self.rows, self.synapses, self.traces = {}, {}, {}
+        self.rows, self.synapses, self.traces, self.terminals = {}, {}, {}, {}
         for q in self.net.projections.values():
             table = s.tables[q.name]
             state = table.state()
@@ -172,10 +172,10 @@ class NaiveSimulator:
         p = q.target
         row = [s for s in self.rows[q.name].get((lane, source), []) if s["since"] <= emitted]
         row = [s for s in row if sign * s["weight"] >= 0]
-        fired = []
+        fired, scale = [], self.release(q, lane, source, sign, t)
         for syn in row:
             i = syn["post"]
-            if self.kick(p, i, syn["weight"], t, syn.get("branch")):
+            if self.kick(p, i, scale * syn["weight"], t, syn.get("branch")):
                 c = self.cells[p.name][i]
                 if c.refractory > 0:
                     c.free = False
@@ -242,6 +242,27 @@ class NaiveSimulator:
                 self.emit(list(self.net.populations.values())[source[0]], source[1], t)
 
     # -------------------------------------------------------------- plasticity: traces as lists of times
+
+    def release(self, q, lane, source, sign, t):
+        """What the terminal of a source and lane lets go: u x, by the equations from its last spike to this one."""
+        for m in q.mechanisms:
+            if m.name == "TsodyksMarkram":
+                s = self.terminals.setdefault(
+                    (q.name, lane, source), {"u": 0.0, "y": 0.0, "z": 0.0, "t": t, "out": 0.0}
+                )
+                if sign <= 0:
+                    dt, p, r = t - s["t"], m.tau_psc, m.tau_rec
+                    s["u"] *= math.exp(-dt / m.tau_facil) if m.tau_facil else 0.0
+                    s["z"] *= math.exp(-dt / r)
+                    if p:
+                        s["z"] += s["y"] * r / (r - p) * (math.exp(-dt / r) - math.exp(-dt / p))
+                        s["y"] *= math.exp(-dt / p)
+                    s["u"] += m.U * (1 - s["u"])
+                    s["out"] = s["u"] * (1 - s["y"] - s["z"])
+                    s["y" if p else "z"] += s["out"]
+                    s["t"] = t
+                return s["out"]
+        return 1.0
 
     def trace(self, times, t, tau, nearest=False):
         if nearest:

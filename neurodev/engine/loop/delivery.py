@@ -19,8 +19,17 @@ from neurodev.engine.loop.state import (
     T_FRAME,
     Piece,
 )
-from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young
-from neurodev.engine.loop.views import clock_of, hooks_of, lanes_of, models_of, neurons_of, projections_of, queue_of
+from neurodev.engine.loop.together import add_rows, emission, find_fired, first_young, release
+from neurodev.engine.loop.views import (
+    background_of,
+    clock_of,
+    hooks_of,
+    lanes_of,
+    models_of,
+    neurons_of,
+    projections_of,
+    queue_of,
+)
 from neurodev.jit import call_hook, call_rule, rule, view_f4, view_f8, view_i8, view_u2, view_u4, view_u8
 
 
@@ -29,13 +38,13 @@ def add_uniform(s: int, q: Int, post: Posts, weight: Floats, first: Int, last: I
     """One row onto neurons of a single class; returns how many fired (listed in queue.fired)."""
     nn, offset = neurons_of(s), projections_of(s).offset[q]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold = reached(nn.threshold[0], nn.reset[0], S)
+    threshold, gain = reached(nn.threshold[0], nn.reset[0], S), S * queue_of(s).scale[q]
     fired = 0
     here = nn.u[offset:]
     # unsigned indices: signed ones cost a test for negative values at every access
     for k in range(np.uint64(first), np.uint64(last)):
         j = post[k]
-        x = here[j] + weight[k] * S
+        x = here[j] + weight[k] * gain
         here[j] = x
         if x >= threshold and over(s, offset + np.int64(j), t):
             reset_at(s, offset + np.int64(j), t, False)
@@ -49,10 +58,10 @@ def add_alike(s: int, q: Int, post: Posts, weight: float, first: Int, last: Int,
     """`add_uniform` of a row whose synapses have one weight."""
     nn, offset = neurons_of(s), projections_of(s).offset[q]
     S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[0])
-    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * S
+    threshold, jump = reached(nn.threshold[0], nn.reset[0], S), weight * (S * queue_of(s).scale[q])
     fired = 0
     here = nn.u[offset:]
-    if jump < 0.0:
+    if jump < 0.0 and background_of(s).rate.shape[0] == 0:  # else crossings that were noted must be looked at anew
         for k in range(np.uint64(first), np.uint64(last)):
             here[post[k]] += jump
         return 0
@@ -109,19 +118,19 @@ def deliver_alike_narrow(s: int, q: Int, first: Int, last: Int, t: float) -> int
 def add_mixed(s: int, q: Int, post: Posts, weight: Floats, first: Int, last: Int, t: float) -> int:
     """One row onto neurons of several classes: frame factors are renewed where the class changes."""
     pr, nn = projections_of(s), neurons_of(s)
-    own = np.int64(pr.single[q] != ALIKE)
+    own, scale = np.int64(pr.single[q] != ALIKE), queue_of(s).scale[q]
     dt = t - clock_of(s).time[T_FRAME]
     fired = 0
     kind = np.int64(-1)
-    S = threshold = 0.0
+    gain = threshold = 0.0
     for k in range(first, last):
         j = pr.offset[q] + np.int64(post[k])
         c = np.int64(nn.kind[j])
         if c != kind:
             kind = c
             S = np.exp(dt * nn.rate[c])
-            threshold = reached(nn.threshold[c], nn.reset[c], S)
-        x = nn.u[j] + weight[k * own] * S
+            threshold, gain = reached(nn.threshold[c], nn.reset[c], S), S * scale
+        x = nn.u[j] + weight[k * own] * gain
         nn.u[j] = x
         if x >= threshold and x > REFRACTORY and over(s, j, t):
             reset_at(s, j, t, False)
@@ -159,7 +168,7 @@ def add_some(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, em
     """The synapses of one row that were not born after `emitted` and have weights of a sign; how many fired."""
     pr, nn = projections_of(s), neurons_of(s)
     uid, post = view_u8(pr.uid[q], pr.capacity[q]), view_u4(pr.post[q], pr.capacity[q])
-    limit = first_young(s, q, emitted)
+    limit, scale = first_young(s, q, emitted), queue_of(s).scale[q]
     fired, own = 0, np.int64(pr.single[q] != ALIKE)
     for k in range(first, last):
         if uid[k] >= limit or sign * weight[k * own] < 0.0:
@@ -167,7 +176,7 @@ def add_some(s: int, q: Int, weight: Floats, first: Int, last: Int, t: float, em
         j = pr.offset[q] + np.int64(post[k])
         c = nn.kind[j]
         S = np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-        x = nn.u[j] + weight[k * own] * S
+        x = nn.u[j] + weight[k * own] * (S * scale)
         nn.u[j] = x
         if x >= reached(nn.threshold[c], nn.reset[c], S) and x > REFRACTORY and over(s, j, t):
             reset_at(s, j, t, False)
@@ -231,7 +240,7 @@ def predict_row(s: int, post: U4, first: Int, last: Int, offset: Int, t: float) 
 
 @rule
 def arrive(s: int, k: Int) -> int:
-    """Deliver arrival `k` of the agenda: weights as they stand, on_pre, then the spikes it caused."""
+    """Deliver arrival `k` of the agenda: on_release, weights as they stand, on_pre, then the spikes it caused."""
     qu, pr, nn = queue_of(s), projections_of(s), neurons_of(s)
     t, row, lane = qu.time[k], np.int64(qu.row[k]), np.int64(qu.lane[k])
     q = lanes_of(s).projection[lane]
@@ -240,6 +249,8 @@ def arrive(s: int, k: Int) -> int:
     last = first + np.int64(view_u4(pr.row_length[q], n_row)[row])
     emitted = emission(s, q, lanes_of(s).delay[lane], t)
     sign = lanes_of(s).sign[lane]
+    if pr.release[q] != 0:
+        release(s, q, row, first, last, sign, t)
     p = nn.population[pr.offset[q]]
     ruled = clock_of(s).n[N_MODELS] == 1 and models_of(s).deliver[p] != 0
     if ruled:

@@ -74,12 +74,12 @@ def sweep(s: int, start: float, end: float, scale: float, buckets: Int, place: b
         p, d = lanes.population[lane], lanes.delay[lane]
         q = lanes.projection[lane]
         length = view_u4(projections.row_length[q], projections.n_row[q])
-        plastic = projections.hook_first[q + 1] > projections.hook_first[q]
+        seen = projections.hook_first[q + 1] > projections.hook_first[q] or projections.release[q] != 0
         base = lanes.lane[lane] * projections.n_source[q]
         k, m = lanes.cursor[lane], log.count[p]
         while k < m and log.time[p, k] + d < end:
             row = base + np.int64(log.index[p, k])
-            if length[row] > 0 or plastic:  # traces see every arrival, also while the row is empty
+            if length[row] > 0 or seen:  # traces see every arrival, also while the row is empty
                 t = log.time[p, k] + d
                 b = bucket_of(t, start, scale, buckets)
                 if place:

@@ -221,6 +221,9 @@ class Projections(NamedTuple):
     birth_count: Annotated[I8, COUNT]  # births younger than the longest delay
     birth_time: Annotated[F8, TIME, TABLE]  # (n_projection, room), ascending
     birth_uid: Annotated[U8, WHOLE, TABLE]  # (n_projection, room) first uid of each batch, ascending
+    release: Annotated[I8, ADDRESS]  # of the hook that says how much a row delivers; 0: all of its weights
+    release_record: Annotated[I8, ADDRESS]
+    released: Annotated[I8, ADDRESS]  # of what it said last (float64, (n_row,); twice as many where signs differ)
     hook_first: Annotated[I8, PLACE]  # (n_projection + 1,) hooks called on arrival
     post_first: Annotated[I8, PLACE]  # (n_population + 1,) hooks called on a spike, by target population
 
@@ -258,6 +261,7 @@ class Queue(NamedTuple):
     input_bucket: Annotated[U4, SCRATCH]  # (room + 1,)
     fired: Annotated[U4, SCRATCH]  # (n_neuron + 1,), or as N_CONTACTS needs: neurons fired, or changed, by one row
     scratch: Annotated[F8, SCRATCH]  # for the rules of models
+    scale: Annotated[F8, SCRATCH]  # (n_projection,) factor of the weights of the row that arrives
     waiting: Annotated[U4, SCRATCH]  # (n_neuron + 1,) neurons whose on_post is still to come; none between two runs
     spikes: Annotated[U4, SCRATCH, SHARED]  # (n_neuron,) how many of each
 

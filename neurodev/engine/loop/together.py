@@ -26,6 +26,19 @@ def first_young(s: int, q: Int, emitted: float) -> np.uint64:
 
 
 @rule
+def release(s: int, q: Int, row: Int, first: int, last: int, sign: Int, t: float) -> None:
+    """Ask how much a row delivers, and note it for whoever delivers it.
+
+    A row of both signs comes twice for each spike: each sign has a state of its own, and both see every spike.
+    """
+    pr, n_row = projections_of(s), projections_of(s).n_row[q]
+    place = row + n_row if sign > 0 else row
+    source, lane = place % pr.n_source[q], place // pr.n_source[q]
+    call_hook(pr.release[q], pr.release_record[q], source, lane, first, last, t)
+    queue_of(s).scale[q] = view_f8(pr.released[q], n_row if sign == 0 else 2 * n_row)[place]
+
+
+@rule
 def emission(s: int, q: Int, delay: float, t: float) -> float:
     """When the spike that arrives at `t` by projection `q` was emitted.
 
@@ -67,6 +80,8 @@ def add_rows(s: int, k: Int) -> Int:
         first = view_i8(pr.row_start[q], pr.n_row[q])[row]
         last = first + np.int64(view_u4(pr.row_length[q], pr.n_row[q])[row])
         emitted = emission(s, q, lanes_of(s).delay[lane], t)
+        if pr.release[q] != 0:
+            release(s, q, row, first, last, np.int64(0), t)
         mo, p = models_of(s), nn.population[pr.offset[q]]
         if n[N_MODELS] == 1 and mo.deliver[p] != 0:
             call_rule(mo.deliver[p], mo.record[p], q, first, last, emitted, t)
@@ -87,15 +102,15 @@ def _add_row(s: int, q: Int, weight: Floats, first: Int, last: Int, limit: np.ui
     pr, nn = projections_of(s), neurons_of(s)
     post = view_u4(pr.post[q], pr.capacity[q])
     uid = view_u8(pr.uid[q], pr.capacity[q])
-    kind, S, own = np.int64(-1), 0.0, np.int64(pr.single[q] != ALIKE)
+    kind, gain, own = np.int64(-1), 0.0, np.int64(pr.single[q] != ALIKE)
     for i in range(first, last):
         if uid[i] >= limit:
             continue
         j = pr.offset[q] + np.int64(post[i])
         c = np.int64(nn.kind[j])
         if c != kind:
-            kind, S = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c])
-        nn.u[j] += weight[i * own] * S
+            kind, gain = c, np.exp((t - clock_of(s).time[T_FRAME]) * nn.rate[c]) * queue_of(s).scale[q]
+        nn.u[j] += weight[i * own] * gain
 
 
 @kernel
