@@ -11,6 +11,7 @@ from neurodev import rng
 from neurodev.arrays import F8, I8, Integers
 from neurodev.engine.network import Network, Projection
 from neurodev.errors import ParameterError
+from neurodev.params import check_memory
 from neurodev.structure.table import MAX_LANES
 from neurodev.structure.weights import Weights
 
@@ -48,6 +49,10 @@ def drawn(network: Network, q: Projection) -> Drawn:
     if delays.size and delays[0] < SHORTEST_DELAY:
         raise ParameterError(f"the delays of {q.name!r} must be >= {SHORTEST_DELAY} ms, got {delays[0]:g}")
     stream = rng.generator(network.seed, q.name, "delay")
+    check_memory(
+        16.0 * len(delays) * q.source.n, f"rows of projection {q.name!r}, {len(delays)} delays for each source",
+        "round delays (step=)",
+    )  # fmt: skip
     lane = delay.of(source, target, stream)
     lane_of = (lambda s, t: delay.of(s, t, stream)) if delay.by_distance else None
     return Drawn(source, target, delays, lane, _weights(network, q, source.size), lane_of)

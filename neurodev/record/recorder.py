@@ -157,8 +157,9 @@ class Recorder:
                 dtype = _SNAPSHOT.get(name, "<f4")
                 if name == "weight":
                     dtype = "<f4" if a.dtype == np.float32 else "<f8"
-                if dtype == "<u2" and a.size and a.max() > 65535:
-                    dtype = "<u4"
+                wider = {"<u2": "<u4", "u1": "<u2"}.get(dtype)
+                if wider is not None and a.size and a.max() > np.iinfo(dtype).max:
+                    dtype = wider
                 scaled = a / day if name == "born" else a
                 self.file.append(f"{label}/{projection}/{name}", scaled.astype(dtype))
 

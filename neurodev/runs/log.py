@@ -104,7 +104,7 @@ class Log:
             filled = fill_partners(raw, uid, pre, post)
             # the lane of a death, like its partners, is told by its birth
             lanes = fill_partners(raw._replace(pre=raw.lane.astype(np.uint32)), uid, lane.astype(np.uint32), post).pre
-            self._batches[name] = filled._replace(lane=lanes.astype(np.uint8))
+            self._batches[name] = filled._replace(lane=lanes.astype(np.result_type(lane, raw.lane)))
         return self._batches[name]
 
     def _look_at(self, name: str, batch: LogBatch) -> None:

@@ -161,6 +161,11 @@ def fill(parts: list[Part], first_uid: int, rows: store.Rows, post: U4, weight: 
             first_uid += n
 
 
+def lane_type(n_lane: int) -> type:
+    """In what the number of a delay is kept: a byte, where it has room."""
+    return np.uint8 if n_lane <= 256 else np.uint16
+
+
 def part_of(unit: I8, n: int, parts: int) -> I8:
     """Which of `parts` equal shares of `n` units each belongs to; neighbours stay together."""
     return unit * parts // n

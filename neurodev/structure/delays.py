@@ -1,7 +1,7 @@
 """Axonal delays: how long a spike takes, as lanes that the synapses of a projection share.
 
-A projection has at most `MAX_LANES` distinct delays: run files and logs keep a lane as a byte, and the agenda meets
-every lane of a source at each of its spikes.
+A projection has at most `MAX_LANES` distinct delays: the agenda numbers those of all projections in 16 bits.  It meets
+every lane of a source at each of its spikes, a nanosecond each: thousands of them cost more than their synapses.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from neurodev.arrays import F8, Integers
 from neurodev.errors import ParameterError
 from neurodev.params import check, numbers, param
 from neurodev.registry import Registered
+from neurodev.structure.blocks import lane_type
 from neurodev.structure.distances import apart, longest
 from neurodev.structure.parts import parts_of
 from neurodev.structure.places import Sheet
@@ -67,7 +68,7 @@ class Fixed(Delay):
 
 @dataclass(frozen=True)
 class Uniform(Delay):
-    """Delays drawn uniformly from low, low + step, ..., high (ms); at most 256 of them."""
+    """Delays drawn uniformly from low, low + step, ..., high (ms); at most 65535 of them."""
 
     low: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
     high: float = param(5.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
@@ -94,7 +95,8 @@ class Uniform(Delay):
 
     def draw(self, n: int, draw: np.random.Generator) -> Integers:
         """Uniform over the lanes."""
-        out, k = np.empty(n, dtype=np.uint8), self.lanes().size
+        k = self.lanes().size
+        out: Integers = np.empty(n, dtype=lane_type(k))
         for part in parts_of(n):
             out[part] = draw.integers(0, k, part.stop - part.start)
         return out
@@ -102,7 +104,7 @@ class Uniform(Delay):
 
 @dataclass(frozen=True)
 class DelayList(Delay):
-    """One delay for each synapse, in the order of the wiring (ms); at most 256 distinct ones.
+    """One delay for each synapse, in the order of the wiring (ms); at most 65535 distinct ones.
 
     Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
     """
@@ -132,7 +134,8 @@ class DelayList(Delay):
         d = np.asarray(self.delays, dtype=float)
         if d.size != n:
             raise ParameterError(f"delay lists {d.size} values for {n} synapses; give one per synapse")
-        return np.searchsorted(self.lanes(), d).astype(np.uint8)
+        lanes = self.lanes()
+        return np.searchsorted(lanes, d).astype(lane_type(lanes.size))
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Conduction(Delay):
         What does not depend on distance, such as that of the synapse.
     step : float or None, ms
         Delays are rounded to its multiples, at least one of them, and so to half of it; None keeps each as it is,
-        where there are at most 256 distinct ones.
+        where there are at most 65535 distinct ones.
 
     Notes
     -----
@@ -226,7 +229,8 @@ class _Laid(Delay, word=False):
 
     def of(self, source: Integers, target: Integers, draw: np.random.Generator | None = None) -> Integers:
         """The lane nearest to the delay of each pair."""
-        out, middle = np.empty(source.size, dtype=np.uint8), 0.5 * (self._delays[1:] + self._delays[:-1])
+        out: Integers = np.empty(source.size, dtype=lane_type(self._delays.size))
+        middle = 0.5 * (self._delays[1:] + self._delays[:-1])
         for part in parts_of(source.size):
             way = apart(self._source[source[part]], self._target[target[part]], self._sheet)
             out[part] = np.searchsorted(middle, self._law.along(way))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import I8
+from neurodev.structure.blocks import lane_type
 from neurodev.structure.parts import parts_of
 from neurodev.structure.table import Table
 
@@ -15,7 +16,7 @@ from neurodev.structure.table import Table
 def living(table: Table, name: str) -> NDArray[Any]:
     """One of the arrays of `Table.state`, (n_synapse,), made in parts: slots and rows are not even listed."""
     kinds: dict[str, type] = {
-        "uid": np.uint64, "pre": np.uint32, "post": np.uint32, "lane": np.uint8, "born": np.float64,
+        "uid": np.uint64, "pre": np.uint32, "post": np.uint32, "lane": lane_type(table.n_lane), "born": np.float64,
         "weight": table.weight_type,
     }  # fmt: skip
     out: NDArray[Any] = np.empty(table.n_synapse, dtype=kinds.get(name, table.column_type))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import Integers
 from neurodev.errors import ParameterError, RunFileError, nearest
 from neurodev.structure import cause
 
@@ -37,7 +38,7 @@ class LogBatch(NamedTuple):
     cause: NDArray[np.uint8]
     pre: NDArray[np.uint32]
     post: NDArray[np.uint32]
-    lane: NDArray[np.uint8]
+    lane: Integers
     value: NDArray[np.float32]
     terms: NDArray[np.float32]
 
@@ -224,6 +225,7 @@ def encode(batch: LogBatch) -> bytes:
     birth = ~dead
     uid = batch.uid.astype("<u8")
     known = np.flatnonzero(np.isfinite(batch.terms[dead]).any(axis=0))
+    many = bool(batch.lane.size and batch.lane.max() > 255)
     parts = [
         _shuffled(batch.tick.astype("<i4")),
         batch.kind.astype("u1").tobytes(),
@@ -231,18 +233,18 @@ def encode(batch: LogBatch) -> bytes:
         batch.cause.astype("u1").tobytes(),
         _shuffled(batch.pre[birth].astype("<u2") if batch.pre.size and batch.pre.max() < 65536 else batch.pre[birth]),
         _shuffled(batch.post[birth].astype("<u4")),
-        batch.lane[birth].astype("u1").tobytes(),
+        _shuffled(batch.lane[birth].astype("<u2" if many else "u1")),
         _shuffled(batch.value.astype("<f4")),
         *(_shuffled(batch.terms[dead, k].astype("<f4")) for k in known),
     ]
     wide = not (batch.pre.size and batch.pre.max() < 65536)
-    head = struct.pack(_HEAD[b"ndL2"], b"ndL2", uid.size, int(dead.sum()), int(wide), known.size)
+    head = struct.pack(_HEAD[b"ndL2"], b"ndL2", uid.size, int(dead.sum()), wide + 2 * many, known.size)
     lengths = struct.pack(f"<{len(parts)}I", *(len(p) for p in parts))
     return head + zlib.compress(known.astype("u1").tobytes() + lengths + b"".join(parts), LEVEL)
 
 
-def _parts(blob: bytes) -> tuple[int, int, bool, list[int], list[bytes]]:
-    """Events, deaths, whether sources are wide, which terms there are, and the columns of a batch of either mark.
+def _parts(blob: bytes) -> tuple[int, int, int, list[int], list[bytes]]:
+    """Events, deaths, whether sources (1) and lanes (2) are wide, terms and columns of a batch of either mark.
 
     Nothing is expanded before the head was found to fit the bytes, and nothing is taken for a column that does not fit
     the head.
@@ -252,10 +254,11 @@ def _parts(blob: bytes) -> tuple[int, int, bool, list[int], list[bytes]]:
         raise ValueError("wrong mark")
     _, n, n_dead, wide, *rest = struct.unpack_from(_HEAD[mark], blob)
     n_term = rest[0] if rest else len(OLD_TERMS)
-    if n_dead > n or wide > 1:
+    if n_dead > n or wide > 3:
         raise ValueError(f"{n_dead} deaths of {n} events")
     n_birth = n - n_dead
-    widths = [4 * n, n, 8 * n, n, (4 if wide else 2) * n_birth, 4 * n_birth, n_birth, 4 * n, *[4 * n_dead] * n_term]
+    lanes = (2 if wide & 2 else 1) * n_birth
+    widths = [4 * n, n, 8 * n, n, (4 if wide & 1 else 2) * n_birth, 4 * n_birth, lanes, 4 * n, *[4 * n_dead] * n_term]
     listed = len(rest) * n_term  # the older mark does not list its terms
     packed = blob[struct.calcsize(_HEAD[mark]) :]
     raw = _inflated(packed, listed + 4 * len(widths) + sum(widths))
@@ -266,7 +269,7 @@ def _parts(blob: bytes) -> tuple[int, int, bool, list[int], list[bytes]]:
     for k in widths:
         parts.append(raw[at : at + k])
         at += k
-    return n, n_dead, bool(wide), known, parts
+    return n, n_dead, wide, known, parts
 
 
 def _inflated(packed: bytes, size: int) -> bytes:
@@ -298,11 +301,11 @@ def decode(blob: bytes, n_term: int = len(OLD_TERMS)) -> LogBatch:
             raise ValueError("its births and deaths are not as many as it says")
         n_birth = n - n_dead
         pre, post = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
-        lane = np.zeros(n, np.uint8)
+        lane: Any = np.zeros(n, np.uint16 if wide & 2 else np.uint8)
         terms = np.full((n, n_term), np.nan, np.float32)
-        pre[~dead] = _unshuffled(parts[4], "<u4" if wide else "<u2", n_birth)
+        pre[~dead] = _unshuffled(parts[4], "<u4" if wide & 1 else "<u2", n_birth)
         post[~dead] = _unshuffled(parts[5], "<u4", n_birth)
-        lane[~dead] = np.frombuffer(parts[6], dtype="u1")
+        lane[~dead] = _unshuffled(parts[6], "<u2" if wide & 2 else "u1", n_birth)
         for k, part in zip(known, parts[_FIRST_TERM:], strict=True):
             if k < n_term:  # a training of the first mark carried two columns of nothing
                 terms[dead, k] = _unshuffled(part, "<f4", n_dead)

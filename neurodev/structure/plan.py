@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.blocks import listed, whole_numbers
+from neurodev.structure.blocks import lane_type, listed, whole_numbers
 from neurodev.structure.cause import cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, StructuralLog
 from neurodev.structure.table import Table
@@ -264,7 +264,7 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
                 np.concatenate([p.death_cause, p.birth_cause]),
                 np.concatenate([dead_pre, p.source]).astype(np.uint32),
                 np.concatenate([dead_post, p.target]).astype(np.uint32),
-                np.concatenate([dead_lane, p.lane]).astype(np.uint8),
+                np.concatenate([dead_lane, p.lane]).astype(lane_type(table.n_lane)),
                 np.concatenate([p.death_value, p.birth_value]).astype(np.float32),
                 terms,
             )

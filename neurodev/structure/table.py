@@ -31,7 +31,7 @@ from neurodev.arrays import B1, F8, I8, U4, U8, Floats, Integers
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
 from neurodev.structure.births import BirthDates
-from neurodev.structure.blocks import Block, ascending, checked, fill, only, part_of, with_room
+from neurodev.structure.blocks import Block, ascending, checked, fill, lane_type, only, part_of, with_room
 from neurodev.structure.index import UidIndex, as_uids
 from neurodev.structure.loading import check_rows, check_shapes, modern
 from neurodev.structure.numbering import Numbering
@@ -42,7 +42,7 @@ _ARRAYS = (
     "in_row",
 )  # fmt: skip
 _NUMBERS = ("n_synapse", "pool_end", "in_end")
-MAX_LANES = 256  # of one projection: run files and logs keep a lane as a byte
+MAX_LANES = 65535  # of one projection: the agenda numbers those of all in 16 bits
 _MOST = 2**32 - 1  # slots, rows and targets are numbered in 32 bits
 
 
@@ -415,7 +415,7 @@ class Table:
             "uid": self.uid_of(slots),
             "pre": row % np.uint32(max(self.n_source, 1)),
             "post": self.post[slots],
-            "lane": (row // np.uint32(max(self.n_source, 1)) % np.uint32(self.n_lane)).astype(np.uint8),
+            "lane": (row // np.uint32(max(self.n_source, 1)) % np.uint32(self.n_lane)).astype(lane_type(self.n_lane)),
             "weight": self.weight[slots],
             "born": self.born_of(slots),
         }

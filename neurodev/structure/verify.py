@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neurodev.arrays import B1, U4, U8
+from neurodev.arrays import B1, U4, U8, Integers
 from neurodev.errors import InvariantError
 from neurodev.structure.log import BIRTH, LogBatch
 from neurodev.structure.table import Table
@@ -68,9 +67,7 @@ def _verify_in_lists(table: Table) -> None:
         _fail("a synapse is linked into the in-list of another neuron")
 
 
-def replay(
-    uid: U8, pre: U4, post: U4, lane: NDArray[np.uint8], batch: LogBatch
-) -> tuple[U8, U4, U4, NDArray[np.uint8]]:
+def replay(uid: U8, pre: U4, post: U4, lane: Integers, batch: LogBatch) -> tuple[U8, U4, U4, Integers]:
     """The living synapses after `batch`, from the initial ones; sorted by uid.
 
     Raises

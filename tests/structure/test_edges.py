@@ -14,7 +14,7 @@ import neurodev as nd
 from neurodev.engine.build import draw_table
 from neurodev.errors import ParameterError
 from neurodev.structure import blocks, parts, wiring
-from neurodev.structure.table import MAX_LANES, UidSource
+from neurodev.structure.table import UidSource
 from neurodev.studies.development import build
 from neurodev.studies.reading import load
 
@@ -177,11 +177,11 @@ def test_weights_belong_to_a_network() -> None:
         nd.NormalWeights(center=-1.0, spread=0.0)
 
 
-def test_as_many_lanes_as_a_byte_counts() -> None:
-    n = MAX_LANES
-    delays = 1.0 + 0.01 * np.arange(n)
+@pytest.mark.parametrize("n", [256, 3000])
+def test_as_many_lanes_as_a_byte_counts_and_more(n: int) -> None:
+    delays = 1.0 + 0.002 * np.arange(n)
     table = table_of(nd.Pairs(np.zeros(n, int), np.arange(n), delay=delays[::-1]), n=(1, n), weight=1.0)
-    assert table.n_lane == 256
+    assert table.n_lane == n
     np.testing.assert_allclose(matrices(table)[1][0], delays[::-1])
     net = nd.Network(seed=1)
     a = net.add(nd.SpikeList([0.5], [0]), 1, name="a")
@@ -190,6 +190,25 @@ def test_as_many_lanes_as_a_byte_counts() -> None:
     run = nd.simulate(net, 8.0, tick=8.0, acceleration=1.0, record="all", progress=False)
     times, cells = run.spikes("b")
     np.testing.assert_allclose(times[np.argsort(cells)], 0.5 + delays, atol=1e-9)
+
+
+def test_thousands_of_delays_in_a_run_that_changes(tmp_path: Any) -> None:
+    """Births and deaths, and the picture of the synapses, tell delays of which there are more than a byte counts."""
+    n = 1000
+    delays = 1.0 + 0.01 * np.arange(n)
+    net = nd.Network(seed=1)
+    a, b = net.add(nd.SpikeList([0.5, 30.5], [0, 0]), 1, name="a"), net.add(nd.LIF(), n, name="b")
+    q = net.connect(a, b, nd.Pairs(np.zeros(n, int), np.arange(n)), weight=30.0, delay=delays)
+    sim = nd.Simulation(net, tick=10.0, acceleration=1.0, to=tmp_path / "a.sqlite", record="all", progress=False)
+    sim.at(20.0, nd.RemoveSynapses(q, target=[999]), clock="spike")
+    sim.at(20.0, nd.AddSynapses(q, source=[0], target=[999], delay=delays[700]), clock="spike")
+    run = sim.run(50.0).close()
+    events = run.log.batch(q.name)
+    assert sorted(events.lane.tolist()) == [700, 999]
+    lanes = run.synapses("initial", q.name)[3]
+    np.testing.assert_array_equal(np.sort(lanes), np.arange(n))
+    times, cells = run.spikes("b")
+    np.testing.assert_allclose(times[cells == 999], [0.5 + delays[999], 30.5 + delays[700]], atol=1e-9)
 
 
 def test_a_study_says_all_this(tmp_path: Any) -> None:
