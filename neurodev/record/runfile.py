@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -51,6 +51,13 @@ CREATE TABLE log (projection TEXT NOT NULL, tick INTEGER NOT NULL, events INTEGE
 CREATE TABLE checkpoint (tick INTEGER PRIMARY KEY, hash INTEGER NOT NULL, proof INTEGER NOT NULL, data BLOB NOT NULL);
 """
 _SEAL_SECONDS = 3.0
+
+
+class Mark(NamedTuple):
+    """Where a run file stands: how many rows each array has, and up to which tick there are logs."""
+
+    lengths: dict[str, int]
+    tick: int
 
 
 def _plain(value: Any) -> Any:
@@ -274,7 +281,29 @@ class RunFile(Reader):
                 )
             tick, data, lengths = _good(old, look)
             known = old._run_id, old._session
-        place = Place(old.path)
+        return cls._again(old.path, known, Mark(lengths, tick)), tick, data
+
+    def mark(self, tick: int) -> Mark:
+        """Where the file stands now, with logs up to `tick`."""
+        return Mark(dict(self._length), tick)
+
+    @classmethod
+    def reopened(cls, old: RunFile, mark: Mark) -> RunFile:
+        """Go on writing a file that `old` has sealed, from `mark` on; what is younger is dropped.
+
+        Raises
+        ------
+        RunFileError
+            If it is missing, was replaced, or was taken up by somebody else.
+        """
+        if not old.path.is_file():
+            raise RunFileError(f"there is no run file {str(old.path)!r} to go on with: it was moved or removed")
+        return cls._again(old.path, (old._run_id, old._session), mark)
+
+    @classmethod
+    def _again(cls, path: Path, known: tuple[str, int], mark: Mark) -> RunFile:
+        """Write a sealed file of a known run and session again, as it stood at `mark`."""
+        place, (lengths, tick) = Place(path), mark
         try:
             db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
             db.execute("PRAGMA busy_timeout=200")
@@ -285,7 +314,7 @@ class RunFile(Reader):
                 raise sqlite3.OperationalError("another process has just taken it")
         except sqlite3.Error as e:
             raise RunFileError(f"{str(path)!r} cannot be resumed ({e}): is another run writing it?") from e
-        file = cls(old.path, db, place)
+        file = cls(path, db, place)
         file._run_id, file._session, file._version = known[0], session + 1, VERSION
         file._tally = Tally(n_row, total % 2**64)
         for name, dtype, columns in db.execute("SELECT DISTINCT name, dtype, columns FROM chunk").fetchall():
@@ -303,7 +332,7 @@ class RunFile(Reader):
             "item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
         )
         file.commit()
-        return file, tick, data
+        return file
 
     @contextmanager
     def together(self) -> Iterator[None]:

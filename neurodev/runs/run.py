@@ -19,6 +19,7 @@ from neurodev.structure.duration import deeds, lasting, moment
 from neurodev.units import day as DAY
 from neurodev.writing import printable
 
+_MOST_TOLD = 20  # interventions
 _CONTROL = or_none(of_type(Reading, what="a run, nd.Run(path)"))
 
 
@@ -214,6 +215,9 @@ class Run(Reading):
             + (f", {size / n:.1f} bytes each; deaths by cause: {self.log.deaths_by_cause()}" if n else ""),
         ]
         done = deeds(described.words(self.file, "interventions"), self.tick_spike, self.tick_days)
-        lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done]
+        lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done[:_MOST_TOLD]]
+        lines += [f"  ... and {len(done) - _MOST_TOLD} more interventions"] * (len(done) > _MOST_TOLD)
+        lines += [f"  it calls {c}" for c in described.words(self.file, "called")]
+        lines += [f"  it cannot be rerun: {why}" for why in described.words(self.file, "cannot_rerun")]
         lines += [f"  approximate: {a}" for a in described.words(self.file, "approximations")]
         return "\n".join(printable(line, lines=False) for line in lines)

@@ -15,6 +15,7 @@ from neurodev.neurons.drive import Drive
 from neurodev.record.provenance import check_sources
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
+from neurodev.simulation import keeping
 from neurodev.simulation.simulate import Simulation
 from neurodev.structure.places import Sheet
 from neurodev.studies import reading
@@ -189,9 +190,10 @@ def _settings(study: Study, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def simulation(
-    study: Study, network: Network, to: str | os.PathLike[str] | None = None, progress: bool = False, **options: Any
-) -> Simulation:
-    """A simulation of a study's network, with its interventions scheduled.
+    study: Study, network: Network, to: str | os.PathLike[str] | None = None, progress: bool = False,
+    again: RunFile | None = None, **options: Any,
+) -> Simulation:  # fmt: skip
+    """A simulation of a study's network, with its interventions scheduled: of a rerun, those of the file `again`.
 
     The run keeps the study as it is run: with what ``--set`` changed, the seed of the network, and whether its drives
     are shuffled.
@@ -216,7 +218,9 @@ def simulation(
             key = next((k for k in _RUN_KEYS if str(e).startswith(f"{k} must")), None)
             raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
-        for k, (when, clock, done) in enumerate(planned):
+        if again is not None:
+            sim.repeat(again)
+        for k, (when, clock, done) in enumerate(planned if again is None else ()):
             with told_at(study, "at", k):
                 sim.at(when, done, clock=clock)
     except BaseException:
@@ -243,6 +247,30 @@ def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any
         If the file keeps no study: the run was made by a program, which builds its network again.
     """
     return Simulation.resume(path, build(study_of(path, trust)), trust=trust, **options)
+
+
+def repeated(
+    path: str | os.PathLike[str], to: str | os.PathLike[str] | None, *, trust: bool = False, progress: bool = False,
+    **options: Any,
+) -> tuple[Simulation, float]:  # fmt: skip
+    """A run of a study once more, from its file alone: a simulation with all that steered it, and its life time, ms.
+
+    A finished run is as long as it was, another one as long as its study says.
+
+    Raises
+    ------
+    StudyError
+        If the file keeps no study; if the run was steered by functions that no name leads to.
+    """
+    with RunFile.open(path) as file:
+        keeping.steering_of(file)
+        s = study_of(path, trust)
+        life = duration(s) if "duration" in s.table.get("run", {}) else 0.0
+        if file.item("finished", None) is True:
+            lasted = float(file.item("life"))
+            life = life if abs(lasted - life) <= 1e-9 * life else lasted
+        steered = file.item("steering", None) is not None
+        return simulation(s, build(s), to, progress, file if steered else None, **options), life
 
 
 def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
