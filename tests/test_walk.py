@@ -193,6 +193,21 @@ def network_beds(w: World) -> Beds:
         ),
         "Simulation.at": of(sim, "at", when=1.0, what=nd.Silence("e"), clock="life"),
         "Simulation.probe": of(sim, "probe", what="e", signal="V", every=1.0, cells=None),
+        "Simulation.probe at times": of(sim, "probe", what="e", signal="V", at=[2.0]),
+        "Simulation.do": of(sim, "do", what=nd.SetRate("e", 5.0)),
+        "Simulation.every": Bed(
+            lambda: w.simulation.every, {"period": 1.0, "function": len, "clock": "life"},
+            exact={"function": {"a function"}},
+        ),
+        "Simulation.until": Bed(
+            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
+            exact={"condition": {"a function"}},
+        ),
+        "Simulation.set_weights": of(sim, "set_weights", projection="q", values=1.0, of=None),
+        "Simulation.set_column": of(sim, "set_column", where="q", name="log_size", values=0.0, of=None),
+        "Simulation.set_parameter": Bed(
+            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
+        ),
         "Simulation.probe of synapses": of(sim, "probe", what="q", signal="weight", uids=None),
         "Simulation.run": Bed(
             lambda: nd.Simulation(World.network(), acceleration=1.0).run,
@@ -395,7 +410,7 @@ def maker_beds(w: World) -> Beds:
         "wiring": nd.Near(), "times": [1.0], "indices": [0], "delays": [1.0], "source": [0], "target": [1],
         "population": "e", "projection": "q", "where": "q", "mechanism": "SpineSize", "rate": 1.0, "rate_hz": 1.0,
         "n_out": 3, "n_branch": 2, "steps": 2, "every": 0.5, "size": 2, "sentence": "it dies", "name": "mature_cortex",
-        "words": {}, "kind": nd.STDP, "default": 1.0,
+        "words": {}, "kind": nd.STDP, "default": 1.0, "what": "SpineSize", "values": 1.0,
     }  # fmt: skip
     beds: Beds = {}
     rooms: dict[str, Any] = {
@@ -421,6 +436,10 @@ def maker_beds(w: World) -> Beds:
                     given["source"] = [0]
                 if name in ("Infuse", "Antagonise"):
                     given["projection"] = "t"
+                if name == "SetColumn":
+                    given["name"] = "log_size"
+                if name == "SetParameter":
+                    given |= {"where": "q", "values": {"sd": 0.5}}
                 if name in registry.OURS["intervention"]:  # looked at when it is scheduled
                     beds[f"{room}.{name}"].make = lambda f=thing: lambda **k: w.simulation.at(1e9, f(**k))
     band = {"name": "a", "low": 0.0, "high": 1.0, "source": "b"}
@@ -496,7 +515,7 @@ ELSEWHERE: dict[str, str] = {
 }  # fmt: skip
 # methods by which the package itself drives a part, in the words of the contract that a user's own part fulfils
 CONTRACT = {
-    "Network": {"begin", "end"}, "Simulation": {"on_tick"}, "Probe": {"sample"}, "Spikes": {"made"},
+    "Network": {"begin", "end"}, "Simulation": {"on_tick"}, "Probe": {"plan", "sample", "samples"}, "Spikes": {"made"},
     "Weights": {"moment", "put", "put_like", "sound"},
     "Sequential": {"at", "build", "kind_after"},
 }  # fmt: skip

@@ -57,7 +57,7 @@ def changed(thing: Any, values: Mapping[str, Any]) -> Any:
             settled = f": {name!r} is settled when the network is built" if name in told else nearest(str(name), free)
             raise ParameterError(f"{kind} has no parameter {name!r} that can be set in a run{settled}; it has {free}")
     if not values:
-        raise ParameterError(f"no parameter of {kind} is named; it has {free}")
+        raise ParameterError(f"values must name a parameter of {kind}, got none; it has {free}")
     for name, value in values.items():
         if isinstance(scalar(value), (bool, np.bool_)) or value is None:
             raise ParameterError(f"{kind}.{name} must be a number, got {shown(value)}")

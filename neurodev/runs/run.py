@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 from neurodev.errors import ParameterError
@@ -179,6 +181,16 @@ class Run(Reading):
 
         return overview(self, control)
 
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the run to a file that is not there yet: one that is in memory, or a copy; returns the path.
+
+        Raises
+        ------
+        RunFileError
+            If there is a file already, or it cannot be written.
+        """
+        return self.file.copy(path)
+
     def _state(self) -> str:
         if not self.file.sealed and not self.file.item("finished"):
             return "not sealed: it still grows, or its writer was killed"
@@ -190,7 +202,7 @@ class Run(Reading):
         p = self.provenance
         versions = ", ".join(f"{k} {v}" for k, v in p.get("versions", {}).items())
         n, size = self.file.log_bytes()
-        megabytes = self.path.stat().st_size / 1e6
+        megabytes = self.file.size / 1e6
         lines = [
             f"{self.path}: {lasting(self.days)} of life, {self._state()}",
             f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}"

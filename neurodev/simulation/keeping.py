@@ -48,7 +48,7 @@ class Kept(Protocol):
     goal: float
     _asked: list[Asked]
     _schedule: list[tuple[float, int, Intervention]]
-    _probes: list[tuple[float, float, Probe]]
+    _probes: list[Probe]
     _calls: list[Call]
     _steered: Steered
 
@@ -131,13 +131,13 @@ def state_of(sim: Kept) -> bytes:
     s, arrays = sim.simulator, dict[str, Array]()
     words = {
         "form": FORM, "acceleration": s.acceleration, "tick": s.tick, "start": s.start,
-        "events_per_tick": s.events_per_tick, "record": sim.recorder.spikes, "recorder": sim.recorder.state(),
+        "events_per_tick": s.events_per_tick, "record": written(sim.recorder.spikes, "record", arrays),
+        "recorder": sim.recorder.state(),
         "goal": sim.goal, "asked": sim._asked, "steered": sim._steered.state(),
         "calls": [c.told() for c in sim._calls], "changes": written(s.changes, "changes", arrays),
         "schedule": [[when, k, *_told(what, f"schedule/{i}", arrays)] for i, (when, k, what) in
                      enumerate(sim._schedule)],
-        "probes": [[when, every, written(p.state(), f"probe/{i}", arrays)] for i, (when, every, p) in
-                   enumerate(sim._probes)],
+        "probes": [written(p.state(), f"probe/{i}", arrays) for i, p in enumerate(sim._probes)],
     }  # fmt: skip
     return pack({"simulation": as_text(words), **arrays, **checkpoint.state_of(s)}, LEVEL)
 
@@ -240,6 +240,14 @@ def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tupl
         raise damaged(f"parameters that were set: {type(e).__name__}: {e}") from e
 
 
+def record_of(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
+    """Which trains a run keeps."""
+    try:
+        return read(words["record"], arrays)
+    except (KeyError, ValueError, TypeError) as e:
+        raise damaged(f"what is recorded: {type(e).__name__}: {e}") from e
+
+
 def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Put a simulation, which has its simulator and its recorder, where `state_of` found one.
 
@@ -258,9 +266,7 @@ def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) ->
         sim._calls[:] = [Call.of_told(c) for c in words["calls"]]
         for when, k, kind, attributes in words["schedule"]:
             sim._schedule.append((float(when), int(k), made(kind, attributes, arrays)))
-        for when, every, attributes in words["probes"]:
-            probe = Probe._restored(s, read(attributes, arrays))
-            sim._probes.append((float(when), float(every), probe))
+        sim._probes += [Probe._restored(s, read(attributes, arrays)) for attributes in words["probes"]]
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
         raise damaged(f"{type(e).__name__}: {e}") from e
 

@@ -46,7 +46,7 @@ class Recording:
     goal: float
     _schedule: list[tuple[float, int, Intervention]]
     _calls: list[Call]
-    _probes: list[tuple[float, float, Probe]]
+    _probes: list[Probe]
     _asked: list[keeping.Asked]  # every intervention that was ever scheduled
     _steered: keeping.Steered
     _foreign: dict[str, Any]
@@ -72,9 +72,9 @@ class Recording:
 
     def _want_trains(self) -> None:
         s = self.simulator
-        wanted = self.recorder.wants_trains(s.n_tick * s.tick, s.tick)
+        self.recorder.wants_trains(s.n_tick * s.tick, s.tick)
         for p in s.network.populations.values():
-            s.engine.record_trains(p.index, wanted)
+            s.engine.record_trains(p.index, self.recorder.wants(p.name))
 
     def _sink(self, epoch: float, t: NDArray[Any], population: NDArray[Any], index: NDArray[Any]) -> None:
         base = epoch - self.simulator.start

@@ -155,12 +155,14 @@ class SetColumn(Intervention):
         """The column is there and somebody's own; the values are possible."""
         place = known_as(self.where, {**sim.network.populations, **sim.network.projections}, "population or projection")
         own = _owned(sim, place)
-        if not isinstance(self.name, str) or self.name not in own:
+        if not isinstance(self.name, str):
+            raise ParameterError(f"SetColumn.name must be the name of a column, got {shown(self.name)}")
+        if self.name not in own:
             cure = "; weights are set by SetWeights" if self.name == "weight" else ""
             cure = "; sizes follow log_size" if self.name == "size" and "log_size" in own else cure
             raise ParameterError(
                 f"SetColumn.name must be a column that a mechanism of {place.name!r} integrates, got "
-                f"{shown(self.name)}{nearest(str(self.name), own)}; there are {own}{cure}"
+                f"{shown(self.name)}{nearest(self.name, own)}; there are {own}{cure}"
             )
         low, high = RANGES.get(self.name, (-LARGEST, LARGEST))
         self.values = _values(self.values, f"SetColumn.values of {self.name}", low=low, high=high)

@@ -17,10 +17,10 @@ from neurodev.engine.parts import check_threads
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number
+from neurodev.record.memory import fresh
 from neurodev.record.patience import Patience
-from neurodev.record.recorder import Recorder, check_recording
+from neurodev.record.recorder import Recorder, chosen
 from neurodev.record.runfile import RunFile
-from neurodev.record.scratch import scratch_file
 from neurodev.registry import spoken
 from neurodev.runs.run import Run
 from neurodev.simulation import keeping, opening
@@ -50,12 +50,14 @@ class Simulation(Steering):
     tick : float, ms (life)
         Period of the slow mechanisms.
     to : path, optional
-        Run file; if not given, a temporary one that goes when the program ends.  A relative path means the folder of
-        this moment.
+        Run file; if not given, all is kept in memory, as long as the simulation or its run is held (`Run.save` writes
+        it to a file).  A relative path means the folder of this moment.
     overwrite : bool
         Replace a run file of that name, as soon as the new run is on its way; otherwise it is refused.
-    record : {"daily", "all", "none"}
-        Which full spike trains to keep; counts are always kept.
+    record : {"daily", "all", "none"}, or a dict by population
+        Which full spike trains to keep: of the first tick of each day, all, or none; or, for each population that is
+        named, such a word, True, False, or cells by numbers, a mask, a slice or a set: ``{"exc": slice(0, 100)}``.
+        Counts are always kept.
     progress : bool
         Show a progress bar in both times, with live counts.
     events_per_tick : int, optional
@@ -68,8 +70,8 @@ class Simulation(Steering):
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
     checkpoint : float, s, optional
         So often, in time of this computer, everything is written down from which `resume` goes on, and when the run is
-        broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A temporary
-        run file has no checkpoints.
+        broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A run in
+        memory has no checkpoints.
 
     Attributes
     ----------
@@ -96,7 +98,7 @@ class Simulation(Steering):
         acceleration: float = 1.0,
         tick: float = 2 * hour,
         to: str | os.PathLike[str] | None = None,
-        record: str = "daily",
+        record: Any = "daily",
         progress: bool = False,
         events_per_tick: int | None = None,
         start: float = 0.0,
@@ -107,13 +109,14 @@ class Simulation(Steering):
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
-        check_recording(record)  # before an older run of that name makes way
+        record = chosen(record, {p.name: p.n for p in network.populations.values()})  # before an older run makes way
         if not isinstance(study, str):
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
         overwrite = flag(overwrite, "overwrite")
         if checkpoint is not None:
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
-        path = absolute(scratch_file() if to is None else to)
+        nameless = fresh() if to is None else None
+        path = absolute(to) if nameless is None else nameless.path
         simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
         self._set_up(simulator, path, flag(progress, "progress"), checkpoint if to is not None else None)
         try:
@@ -135,7 +138,7 @@ class Simulation(Steering):
         """Nothing is planned, nothing is written."""
         self.simulator, self.path, self._progress = simulator, path, progress
         self._schedule: list[tuple[float, int, Intervention]] = []
-        self._probes: list[tuple[float, float, Probe]] = []
+        self._probes: list[Probe] = []
         self.simulator.coming = self._schedule
         self._calls: list[Call] = []
         self._asked: list[keeping.Asked] = []
@@ -197,7 +200,7 @@ class Simulation(Steering):
         self._set_up(simulator, file.path, progress, checkpoint)
         self.file = file
         try:
-            self.recorder = Recorder(file, words["record"], causes=self.simulator.causes)
+            self.recorder = Recorder(file, keeping.record_of(words, arrays), causes=self.simulator.causes)
             self._foreign = dict(file.provenance().get("sources", {}))
             keeping.restore(self, words, arrays)
             self._untold = True
@@ -235,7 +238,7 @@ class Simulation(Steering):
             if missing := self._missing():
                 raise SimulationError(f"cannot run: give again what no name leads to: {'; '.join(missing)}")
             length = goal - s.spike
-            size = sum(8.0 * length / every * p.size for _, every, p in self._probes)
+            size = sum(8.0 * p.samples(length) * p.size for p in self._probes)
             check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")
             self._go_on()
             self._running = True
@@ -281,7 +284,7 @@ class Simulation(Steering):
         if self._schedule:
             stop = min(stop, max(self._schedule[0][0], s.spike))
         if self._probes:
-            stop = min(stop, min(p[0] for p in self._probes))
+            stop = min(stop, max(min(p.when for p in self._probes), s.spike))
         if self._calls:
             stop = min(stop, max(min(c.when for c in self._calls), s.spike))
         s.run_until_spike(stop)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from neurodev.errors import ParameterError, SimulationError, StudyError, shown
-from neurodev.params import number, one_of
+from neurodev.params import number, numbers, one_of
 from neurodev.record.provenance import foreign
 from neurodev.record.runfile import RunFile
 from neurodev.registry import spoken
@@ -159,7 +159,7 @@ class Steering(Recording):
         """
         return self.do(SetColumn(where, name, values, of))
 
-    def set_parameter(self, what: Any, /, where: Any = None, **values: Any) -> Self:
+    def set_parameter(self, what: Any, where: Any = None, **values: Any) -> Self:
         """Set parameters of a mechanism or of a drive now; see `nd.SetParameter`.
 
         Parameters
@@ -247,27 +247,6 @@ class Steering(Recording):
             self._untold = True
         return self
 
-    def repeat(self, file: RunFile) -> None:
-        """Schedule all that steered an earlier run: its interventions, and the functions that it called.
-
-        Raises
-        ------
-        StudyError
-            If that cannot be done again.
-        """
-        told = steering_of(file)
-        for when, what in planned_of(file, told["done"]):
-            self._plan(when, what)
-        for word, period, first in told["calls"]:
-            function = behind(str(word))
-            if function is None:
-                raise StudyError(f"{str(file.path)!r} calls {word!r}: import its module first, if you trust it")
-            call = Call(str(word), True, float(period), float(first), False, function)
-            self._calls.append(call)
-            self._steered.call(call)
-            self._foreign |= foreign(function)
-            self._untold = True
-
     def _missing(self) -> list[str]:
         """Functions that must be given again before the run can go on."""
         return [c.missing for c in self._calls if c.function is None]
@@ -295,11 +274,14 @@ class Steering(Recording):
     @property
     def probes(self) -> list[Probe]:
         """The probes of this simulation, in the order in which they were made."""
-        return [p for _, _, p in self._probes]
+        return list(self._probes)
 
     @spoken
-    def probe(self, what: Any, signal: str = "V", *, every: float = 1.0, cells: Any = None, uids: Any = None) -> Probe:
-        """Sample a signal of cells or a quantity of synapses, every `every` ms of spikes; see `Probe`.
+    def probe(
+        self, what: Any, signal: str = "V", *, every: float | None = None, at: Any = None, cells: Any = None,
+        uids: Any = None,
+    ) -> Probe:  # fmt: skip
+        """Sample a signal of cells or a quantity of synapses, every `every` ms of spikes or at given times.
 
         Parameters
         ----------
@@ -307,21 +289,66 @@ class Steering(Recording):
         signal : str
             ``"V"`` (mV) or a neuron signal; ``"weight"``, ``"uid"`` or a column of a projection.
         every : float, ms of spikes
+            1 if no times are given.
+        at : (n,) array, ms of spikes
+            Times since the start instead, none of them past.
         cells : selection, optional
             Only these cells of a population.
         uids : list of int, optional
             Only these synapses of a projection.
+
+        Returns
+        -------
+        Probe
+            With `times`, `values`, and `cells` or `uid`: whose each column is.
         """
-        every = number(every, "every", "ms", above=0.0)
+        if every is not None and at is not None:
+            raise ParameterError(f"every= and at= exclude each other: sample every {every!r} ms, or at {shown(at)}")
+        left = None if at is None else self._times(at)
+        every = number(1.0 if every is None else every, "every", "ms", above=0.0)
         if every < _SHORTEST:
             raise ParameterError(f"every must be at least {_SHORTEST:g} ms, got {every!r}")
         with self._alone("make a probe"):
             p = Probe(self.simulator, what, signal, cells, uids)
-            self._probes.append((self.spike + every, every, p))
+            p.plan(self.spike, every, left)
+            self._probes.append(p)
         return p
 
+    def _times(self, at: Any) -> list[float]:
+        """Spike times of samples, ascending, each once."""
+        found = np.asarray(numbers(at, "at", "ms"), dtype=np.float64)
+        if found.ndim > 1 or not found.size or not np.isfinite(found).all():
+            raise ParameterError(f"at must be a list of finite times in ms of spikes, got {shown(at)}")
+        times: list[float] = np.unique(found).tolist()
+        if times[0] < self.spike - slack(self.spike):
+            raise ParameterError(
+                f"at={times[0]!r} lies in the past: the simulation stands at {self.spike:g} ms of spikes"
+            )
+        return times
+
     def _sample(self, now: float) -> None:
-        for i, (when, every, p) in enumerate(self._probes):
-            if when <= now + slack(now):
+        for p in self._probes:
+            if p.when <= now + slack(now):
                 p.sample(now)
-                self._probes[i] = (when + every, every, p)
+
+
+def repeat(sim: Steering, file: RunFile) -> None:
+    """Schedule all that steered an earlier run: its interventions, and the functions that it called.
+
+    Raises
+    ------
+    StudyError
+        If that cannot be done again.
+    """
+    told = steering_of(file)
+    for when, what in planned_of(file, told["done"]):
+        sim._plan(when, what)
+    for word, period, first in told["calls"]:
+        function = behind(str(word))
+        if function is None:
+            raise StudyError(f"{str(file.path)!r} calls {word!r}: import its module first, if you trust it")
+        call = Call(str(word), True, float(period), float(first), False, function)
+        sim._calls.append(call)
+        sim._steered.call(call)
+        sim._foreign |= foreign(function)
+        sim._untold = True

@@ -13,10 +13,12 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.metrics import maturation
 from neurodev.neurons.drive import Drive
 from neurodev.record.provenance import check_sources
+from neurodev.record.recorder import chosen, plain
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
 from neurodev.simulation import keeping
 from neurodev.simulation.simulate import Simulation
+from neurodev.simulation.steering import repeat
 from neurodev.structure.places import Sheet
 from neurodev.studies import reading
 from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
@@ -219,7 +221,7 @@ def simulation(
             raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
         if again is not None:
-            sim.repeat(again)
+            repeat(sim, again)
         for k, (when, clock, done) in enumerate(planned if again is None else ()):
             with told_at(study, "at", k):
                 sim.at(when, done, clock=clock)
@@ -303,6 +305,9 @@ def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:
     changes: dict[str, Any] = {}
     if study.table.get("seed", 0) != network.seed or "seed" not in study.table:
         changes["seed"] = network.seed
+    options = dict(options)
+    if "record" in options:
+        options["record"] = plain(chosen(options["record"], {p.name: p.n for p in network.populations.values()}))
     run = {k: v for k, v in options.items() if k in _RUN_KEYS and study.table.get("run", {}).get(k) != v}
     return study.resolved(**changes, **({"run": run} if run else {}))
 

@@ -199,7 +199,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "not used there": (nd.SetParameter("STDP", {"weight_max": 3.0}, "minus"), "'minus' does not use 'STDP'"),
     "no drive": (nd.SetParameter("e", {"tau": 3.0}), "'e' is no drive"),
     "no values": (nd.SetParameter("STDP", 3.0), "must be a dictionary"),
-    "nothing": (nd.SetParameter("STDP", {}), "no parameter of STDP is named"),
+    "nothing": (nd.SetParameter("STDP", {}), "must name a parameter of STDP"),
     "true": (nd.SetParameter("STDP", {"weight_max": True}), "must be a number, got True"),
     "shape": (nd.SetParameter("STDP", {"weight_max": [1.0, 2.0]}), "must have the shape it has"),
 }  # fmt: skip
