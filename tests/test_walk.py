@@ -75,6 +75,7 @@ class World:
         self.bare = nd.simulate(bare, 10.0, to=folder / "bare.sqlite", progress=False)
         unborn = nd.Simulation(self.network(), to=folder / "unborn.sqlite", progress=False)
         self.unborn = unborn.close()
+        self.circuit = nd.Simulation(self.network()).save(folder / "circuit.nd")
         self.cut = folder / "cut.sqlite"
         cut = nd.Simulation(self.network(), acceleration=1e6, to=self.cut, checkpoint=0.0).run(4 * 86400000.0)
         cut.file.abandon()  # as a kill leaves it
@@ -183,13 +184,19 @@ def network_beds(w: World) -> Beds:
             lambda: lambda **k: nd.Simulation(**k).file.discard(),
             {"network": World.network(), "acceleration": 1e6, "tick": 7.2e6, "record": "daily", "progress": False,
              "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None,
-             "threads": None, "checkpoint": 120.0},
+             "threads": None, "checkpoint": 120.0, "circuit": None, "membranes": False},
         ),
         "nd.simulate": Bed(
             lambda: nd.simulate,
             {"network": World.network(), "duration": 1.0, "acceleration": 1.0, "progress": False, "tick": 7.2e6,
              "record": "daily", "events_per_tick": None, "start": 0.0,
-             "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0},
+             "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0, "circuit": None,
+             "membranes": False},
+        ),
+        "Simulation.save": of(sim, "save", path="saved.nd", overwrite=True),
+        "Simulation.load": Bed(
+            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
+            {"path": w.circuit, "network": World.network(), "membranes": True},
         ),
         "Simulation.at": of(sim, "at", when=1.0, what=nd.Silence("e"), clock="life"),
         "Simulation.probe": of(sim, "probe", what="e", signal="V", every=1.0, cells=None),
@@ -233,7 +240,7 @@ def run_beds(w: World) -> Beds:
         "checks": {"control": None}, "columns": label | q, "count_windows": p, "counts": p,
         "death_rates": {"width": 3.0} | q, "density": q, "field": day | q, "graph": {"t": 1.0} | q, "pictures": q,
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
-        "rates": p, "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
+        "rates": p, "recorded": p, "save": {"path": "saved.sqlite"}, "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
         "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip
@@ -530,7 +537,7 @@ CLASSES: dict[str, type] = {
 ANNOTATED: dict[str, Any] = {
     "Network.connect": nd.Network.connect, "Network.background": nd.Network.background,
     "Network.inputs": nd.Network.inputs, "Network.mean_input": nd.Network.mean_input,
-    "Simulation.resume": nd.Simulation.resume,
+    "Simulation.resume": nd.Simulation.resume, "Simulation.load": nd.Simulation.load,
     "nd.Simulation": nd.Simulation.__init__, "nd.simulate": nd.Simulation.__init__, "nd.Trainer": nd.Trainer.__init__,
     "learn.Sequential": nd.learn.Sequential.__init__,
     **{f"nd.{name}": cls for name, cls in registry.ours("intervention").items()},

@@ -64,6 +64,16 @@ class TickListener(Protocol):
         """Called after the weights were refreshed."""
 
 
+class Beginning(Protocol):
+    """A circuit that a simulator begins from."""
+
+    def place(self, s: Simulator) -> None:
+        """Put neurons and synapses in their places, before mechanisms are prepared."""
+
+    def fill(self, s: Simulator) -> None:
+        """Give columns, signals and weights their values, after that."""
+
+
 @dataclass
 class Simulator:
     """A network in motion.
@@ -81,6 +91,8 @@ class Simulator:
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
     parts : int, optional
         Shares of the neurons that threads can take; by default as many.  They change no result either.
+    circuit : optional
+        Who is there, and who is connected to whom, to begin with, in place of what the network would draw.
     """
 
     network: Network
@@ -91,6 +103,7 @@ class Simulator:
     blocked: set[tuple[str, str]] = field(default_factory=set)
     threads: int | None = None
     parts: int | None = None
+    circuit: Beginning | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -135,7 +148,11 @@ class Simulator:
         self.moments = {q.name: Moments() for q in projections}
         self.neuron_moments = {name: Moments() for name in self.blocks}
         self._ticking = False
+        if self.circuit is not None:
+            self.circuit.place(self)
         self._prepare()
+        if self.circuit is not None:
+            self.circuit.fill(self)
         self.engine.set_budget(self.events_per_tick)
         self.network.begin(self)
 

@@ -30,6 +30,7 @@ from neurodev.record.runfile import RunFile
 from neurodev.record.values import UnkeptError, Word, as_text, of_text, read, written
 from neurodev.registry import word_of
 from neurodev.simulation.calls import Call
+from neurodev.simulation.circuit import embedded
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 
@@ -221,7 +222,7 @@ def _simulator(
     """A simulator of a network that was built alike, for a checkpoint that fits it."""
     parts = checkpoint.parts_of(arrays)
     clocks = {name: words[name] for name in ("acceleration", "tick", "start", "events_per_tick")}
-    simulator = Simulator(network, threads=threads, parts=parts, **clocks)
+    simulator = Simulator(network, threads=threads, parts=parts, circuit=embedded(old), **clocks)
     try:
         for where, kind, values in _changes(words, arrays):
             steering.set_parameters(simulator, where, kind, values)

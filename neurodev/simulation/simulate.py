@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from neurodev.record.recorder import Recorder, chosen
 from neurodev.record.runfile import RunFile
 from neurodev.registry import spoken
 from neurodev.runs.run import Run
+from neurodev.simulation import circuit as saved
 from neurodev.simulation import keeping, opening
 from neurodev.simulation.calls import Call
+from neurodev.simulation.circuit import Circuit
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
@@ -73,6 +75,12 @@ class Simulation(Steering):
         broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A run in
         memory has no checkpoints.
 
+    circuit : path, optional
+        A saved circuit (`save`) to begin from: its neurons and synapses, with their uids, weights, sizes, columns and
+        signals, in place of those that the network would draw.  Mechanisms, drives and parameters are the network's.
+    membranes : bool
+        Let the membranes begin at the potentials of the circuit too.
+
     Attributes
     ----------
     goal : float, ms
@@ -106,6 +114,8 @@ class Simulation(Steering):
         overwrite: bool = False,
         threads: int | None = None,
         checkpoint: float | None = CHECKPOINT,
+        circuit: str | os.PathLike[str] | Circuit | None = None,
+        membranes: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
@@ -117,7 +127,12 @@ class Simulation(Steering):
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
         nameless = fresh() if to is None else None
         path = absolute(to) if nameless is None else nameless.path
-        simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
+        membranes = flag(membranes, "membranes")
+        if circuit is not None and not isinstance(circuit, Circuit):
+            circuit = saved.read(circuit, membranes)
+        simulator = Simulator(
+            network, acceleration, tick, start, events_per_tick, threads=check_threads(threads), circuit=circuit
+        )
         self._set_up(simulator, path, flag(progress, "progress"), checkpoint if to is not None else None)
         try:
             self.file = RunFile.create(self.path, overwrite=overwrite)
@@ -126,7 +141,9 @@ class Simulation(Steering):
             raise
         try:
             self.recorder = Recorder(self.file, record, causes=self.simulator.causes)
-            self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)
+            if circuit is not None:
+                saved.tell(self.file, circuit)
+            self._describe(study)
         except BaseException:
             self.file.discard()
             network.end(self.simulator)
@@ -151,6 +168,9 @@ class Simulation(Steering):
         self.goal = 0.0
         self._whole = True
         self._every, self._next_checkpoint = checkpoint, -np.inf
+
+    def _describe(self, study: str) -> None:
+        self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)
 
     def _listen(self) -> None:
         self.simulator.engine.sink = self._sink
@@ -213,6 +233,55 @@ class Simulation(Steering):
         self._listen()
         self._next_checkpoint = time.perf_counter() + (checkpoint or 0.0)
         return self
+
+    # ------------------------------------------------------------------ circuits
+
+    @spoken
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Save the network as it is now, as the start of other studies; returns the path.
+
+        Kept are neurons and synapses with their uids, weights, sizes, columns, signals and potentials, but nothing that
+        is on its way.  The run is not touched by it.
+
+        Raises
+        ------
+        RunFileError
+            If the path cannot be written to, or is taken (without `overwrite`).
+
+        Examples
+        --------
+        >>> sim.run(30 * day).save("settled.nd")
+        >>> sim = nd.Simulation.load("settled.nd", other_network)
+        """
+        overwrite = flag(overwrite, "overwrite")
+        with self._alone("save"):
+            return saved.write(self.simulator, path, overwrite)
+
+    @classmethod
+    @spoken
+    def load(cls, path: str | os.PathLike[str], network: Network, *, membranes: bool = False, **options: Any) -> Self:
+        """A simulation of a network that begins from a saved circuit.
+
+        Parameters
+        ----------
+        path : path
+            As `save` wrote it.
+        network : Network
+            With the populations and projections of the circuit, and perhaps others; its mechanisms and drives may
+            differ from those with which the circuit grew.
+        membranes : bool
+            Let the membranes begin at the potentials of the circuit too.
+        **options
+            Of `Simulation`.
+
+        Raises
+        ------
+        RunFileError
+            If there is no circuit, or it is damaged.
+        BuildError
+            If the network does not fit it, by name.
+        """
+        return cls(network, circuit=path, membranes=membranes, **options)
 
     # ------------------------------------------------------------------ running
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 from typing import Any
 
 from neurodev.engine.checks import check_duration
@@ -17,6 +18,7 @@ from neurodev.record.recorder import chosen, plain
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
 from neurodev.simulation import keeping
+from neurodev.simulation.circuit import embedded
 from neurodev.simulation.simulate import Simulation
 from neurodev.simulation.steering import repeat
 from neurodev.structure.places import Sheet
@@ -27,7 +29,7 @@ from neurodev.units import hour
 
 _SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled", "bands")
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
-_RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
+_RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick", "circuit", "membranes")
 _USE = 'use = [{ kind = "STDP" }]'
 
 
@@ -186,6 +188,8 @@ def _settings(study: Study, options: dict[str, Any]) -> dict[str, Any]:
             meant = {"tick": TIME, "acceleration": ()}.get(key)
             if meant is not None:
                 out[key] = number(value, meant, key)
+            elif key == "circuit" and isinstance(value, str):
+                out[key] = Path(study.path).parent / value  # beside the study
             elif key != "duration":
                 out[key] = value
     return out | options
@@ -206,6 +210,8 @@ def simulation(
         With file and line, before a run file is begun wherever that can be known then.
     """
     settings = _settings(study, options)
+    if again is not None:
+        settings["circuit"] = embedded(again)
     at = tables_at(study, study.table.get("at", []), ("at",), "[[at]]")
     planned = [_planned(study, what, ("at", k)) for k, what in enumerate(at)]
     kept = _kept(study, network, options)
@@ -220,9 +226,10 @@ def simulation(
             key = next((k for k in _RUN_KEYS if str(e).startswith(f"{k} must")), None)
             raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
-        if again is not None:
+        told = again is not None and again.item("steering", None) is not None
+        if again is not None and told:
             repeat(sim, again)
-        for k, (when, clock, done) in enumerate(planned if again is None else ()):
+        for k, (when, clock, done) in enumerate(() if told else planned):
             with told_at(study, "at", k):
                 sim.at(when, done, clock=clock)
     except BaseException:
@@ -271,8 +278,7 @@ def repeated(
         if file.item("finished", None) is True:
             lasted = float(file.item("life"))
             life = life if abs(lasted - life) <= 1e-9 * life else lasted
-        steered = file.item("steering", None) is not None
-        return simulation(s, build(s), to, progress, file if steered else None, **options), life
+        return simulation(s, build(s), to, progress, file, **options), life
 
 
 def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
