@@ -240,7 +240,8 @@ def run_beds(w: World) -> Beds:
         "checks": {"control": None}, "columns": label | q, "count_windows": p, "counts": p,
         "death_rates": {"width": 3.0} | q, "density": q, "field": day | q, "graph": {"t": 1.0} | q, "pictures": q,
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
-        "rates": p, "recorded": p, "save": {"path": "saved.sqlite"}, "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
+        "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
+        "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
         "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip

@@ -447,8 +447,14 @@ class Engine(Membranes):
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
         self._drive_until = horizon
 
-    def set_drive(self, population: int, model: Drive) -> None:
+    def turn_of(self, population: int) -> int:
+        """How often the parameters of a drive were set."""
+        return next((self._turn[k] for k, (p, _) in enumerate(self._sources) if p.index == population), 0)
+
+    def set_drive(self, population: int, model: Drive, turn: int | None = None) -> None:
         """Let the cells of a drive spike as `model` says from now on; what the old one had still to give is gone.
+
+        `turn` says how often its parameters were set by then: once more than before, if not given.
 
         Raises
         ------
@@ -457,8 +463,9 @@ class Engine(Membranes):
         """
         i = next(k for k, (p, _) in enumerate(self._sources) if p.index == population)
         p = self._sources[i][0]
-        source = bound(p, self.network.seed, model, self._turn[i] + 1)
-        self._sources[i], self._turn[i] = (p, source), self._turn[i] + 1
+        turn = self._turn[i] + 1 if turn is None else turn
+        source = bound(p, self.network.seed, model, turn)
+        self._sources[i], self._turn[i] = (p, source), turn
         self._drive_from[i], self._next_chunk[i] = self.elapsed, int(self.elapsed // source.period)
         s, n = self.state, self.state.clock.n
         left = slice(int(n[N_DRIVE_AT]), int(n[N_DRIVE]))

@@ -126,7 +126,7 @@ class Simulator:
         places: dict[str, Any] = {**self.network.populations, **self.network.projections}
         self.used: dict[str, tuple[Mechanism, ...]] = {name: x.mechanisms for name, x in places.items()}
         self.drives: dict[str, Drive] = {}  # whose parameters were set
-        self.changes: list[tuple[str, str, dict[str, Any]]] = []  # every parameter that was set: where, of what, values
+        self.changes: dict[tuple[str, str], dict[str, Any]] = {}  # parameters that were set, by where and of what
         self.blocks = signal_blocks(list(self.network.populations.values()))
         self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads, parts=self.parts)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)

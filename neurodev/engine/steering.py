@@ -153,8 +153,8 @@ def trial(sim: Simulator, where: str, kind: str, values: Mapping[str, Any]) -> M
     return new
 
 
-def set_parameters(sim: Simulator, where: str, kind: str, values: Mapping[str, Any]) -> None:
-    """Set parameters of the mechanism `kind` used at `where` (with ``""``, of its drive) from now on.
+def set_parameters(sim: Simulator, where: str, kind: str, values: Mapping[str, Any], turn: int | None = None) -> None:
+    """Set parameters of the mechanism `kind` used at `where` (with ``""``, of its drive, for the `turn`-th time).
 
     Raises
     ------
@@ -164,7 +164,7 @@ def set_parameters(sim: Simulator, where: str, kind: str, values: Mapping[str, A
     place: Any = sim.network.projections.get(where) or sim.network.populations[where]
     new = trial(sim, where, kind, values)
     if isinstance(new, Drive):
-        sim.engine.set_drive(place.index, new)
+        sim.engine.set_drive(place.index, new, turn)
         sim.drives[where] = new
     else:
         neurons = isinstance(place, Population)
@@ -176,7 +176,16 @@ def set_parameters(sim: Simulator, where: str, kind: str, values: Mapping[str, A
                 _give(sim, h, new, hot)
             sim.engine.catch_up(h.place, kind, neurons)  # weights that are read off them
         sim.used[where] = tuple(new if m.name == kind else m for m in sim.used[where])
-    sim.changes.append((where, kind, dict(values)))
+    sim.changes.setdefault((where, kind), {}).update(values)
+
+
+def changes_of(sim: Simulator) -> list[tuple[str, str, dict[str, Any], int]]:
+    """All parameters that were set: where, of what, their values now, and how often of a drive."""
+    found = sim.network.populations
+    return [
+        (where, kind, dict(values), 0 if kind else sim.engine.turn_of(found[where].index))
+        for (where, kind), values in sim.changes.items()
+    ]
 
 
 # ---------------------------------------------------------------- weights and columns

@@ -48,6 +48,7 @@ class Kept(Protocol):
     recorder: Recorder
     goal: float
     _asked: list[Asked]
+    _beyond: tuple[int, float, str]
     _schedule: list[tuple[float, int, Intervention]]
     _probes: list[Probe]
     _calls: list[Call]
@@ -134,8 +135,8 @@ def state_of(sim: Kept) -> bytes:
         "form": FORM, "acceleration": s.acceleration, "tick": s.tick, "start": s.start,
         "events_per_tick": s.events_per_tick, "record": written(sim.recorder.spikes, "record", arrays),
         "recorder": sim.recorder.state(),
-        "goal": sim.goal, "asked": sim._asked, "steered": sim._steered.state(),
-        "calls": [c.told() for c in sim._calls], "changes": written(s.changes, "changes", arrays),
+        "goal": sim.goal, "asked": sim._asked, "beyond": sim._beyond, "steered": sim._steered.state(),
+        "calls": [c.told() for c in sim._calls], "changes": written(steering.changes_of(s), "changes", arrays),
         "schedule": [[when, k, *_told(what, f"schedule/{i}", arrays)] for i, (when, k, what) in
                      enumerate(sim._schedule)],
         "probes": [written(p.state(), f"probe/{i}", arrays) for i, p in enumerate(sim._probes)],
@@ -224,8 +225,8 @@ def _simulator(
     clocks = {name: words[name] for name in ("acceleration", "tick", "start", "events_per_tick")}
     simulator = Simulator(network, threads=threads, parts=parts, circuit=embedded(old), **clocks)
     try:
-        for where, kind, values in _changes(words, arrays):
-            steering.set_parameters(simulator, where, kind, values)
+        for where, kind, values, turn in _changes(words, arrays):
+            steering.set_parameters(simulator, where, kind, values, turn)
         check(simulator, arrays)
         check_structure(simulator, old)
     except BaseException:
@@ -234,9 +235,9 @@ def _simulator(
     return simulator
 
 
-def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tuple[str, str, dict[str, Any]]]:
+def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tuple[str, str, dict[str, Any], int]]:
     try:
-        return [(str(w), str(k), dict(v)) for w, k, v in read(words["changes"], arrays)]
+        return [(str(w), str(k), dict(v), int(t)) for w, k, v, t in read(words["changes"], arrays)]
     except (KeyError, ValueError, TypeError) as e:
         raise damaged(f"parameters that were set: {type(e).__name__}: {e}") from e
 
@@ -262,9 +263,12 @@ def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) ->
         checkpoint.restore(s, arrays)
         sim.recorder.restore(words["recorder"])
         sim.goal, sim._asked[:] = float(words["goal"]), [Asked(float(t), bool(i), str(x)) for t, i, x in words["asked"]]
+        count, when, text = words["beyond"]
+        sim._beyond = int(count), float(when), str(text)
         steered = words["steered"]
         sim._steered = Steered(list(steered["done"]), list(steered["calls"]), list(steered["reasons"]))
         sim._calls[:] = [Call.of_told(c) for c in words["calls"]]
+        s.coming = [c for c in sim._calls if not c.ends] or sim._schedule
         for when, k, kind, attributes in words["schedule"]:
             sim._schedule.append((float(when), int(k), made(kind, attributes, arrays)))
         sim._probes += [Probe._restored(s, read(attributes, arrays)) for attributes in words["probes"]]

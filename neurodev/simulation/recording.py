@@ -48,6 +48,7 @@ class Recording:
     _calls: list[Call]
     _probes: list[Probe]
     _asked: list[keeping.Asked]  # every intervention that was ever scheduled
+    _beyond: tuple[int, float, str]  # those by functions that are not told one by one: how many, and the last
     _steered: keeping.Steered
     _foreign: dict[str, Any]
     _untold: bool
@@ -57,6 +58,7 @@ class Recording:
     _every: float | None
     _next_checkpoint: float
     _last_flush: float
+    _last_told: float
 
     @property
     def life(self) -> float:
@@ -125,12 +127,21 @@ class Recording:
     def _tell(self) -> None:
         """Write down what was scheduled since the last time."""
         if self._untold:
-            asked = sorted(self._asked, key=lambda a: a[:2])  # of one moment in the order in which they were asked for
+            asked, (more, last, text) = list(self._asked), self._beyond
+            if more:
+                asked.append(keeping.Asked(last, True, f"the last of {more} more by functions: {text}"))
+            asked.sort(key=lambda a: a[:2])  # of one moment in the order in which they were asked for
             self.file.set_item("interventions", [f"{a.when:g} ms of spikes: {a.text}" for a in asked])
             self._steered.tell(self.file)
             if self._foreign:
                 self.file.set_item("provenance", {"sources": self._foreign})
             self._untold = False
+
+    def _tell_in_time(self) -> None:
+        """The same, now and then: who steers by hand in a loop has a long list."""
+        if time.perf_counter() - self._last_told > _FLUSH_SECONDS:
+            self._tell()
+            self._last_told = time.perf_counter()
 
     def _flush(self) -> None:
         self._tell()

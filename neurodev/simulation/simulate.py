@@ -159,11 +159,12 @@ class Simulation(Steering):
         self.simulator.coming = self._schedule
         self._calls: list[Call] = []
         self._asked: list[keeping.Asked] = []
+        self._beyond = 0, 0.0, ""
         self._steered = keeping.Steered()
         self._untold = self._closed = self._running = False
         self._inside, self._paused = "", None
         self._busy = threading.RLock()
-        self._last_flush = time.perf_counter()
+        self._last_flush, self._last_told = time.perf_counter(), -np.inf
         self._piece = _PIECE
         self.goal = 0.0
         self._whole = True
@@ -309,18 +310,18 @@ class Simulation(Steering):
             length = goal - s.spike
             size = sum(8.0 * p.samples(length) * p.size for p in self._probes)
             check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")
-            self._go_on()
-            self._running = True
             try:
+                self._running = True
                 return self._run(goal)
             finally:
                 self._running = False
 
     def _run(self, end: float) -> Simulation:
-        self._tell()
-        self.goal = end
-        bar = Progress(self.simulator, end) if self._progress else None
-        with Patience():  # of a second Ctrl-C, while it is sealed
+        with Patience():  # while a file is taken up again, and of a second Ctrl-C while it is sealed
+            self._go_on()
+            self._tell_in_time()
+            self.goal = end
+            bar = Progress(self.simulator, end) if self._progress else None
             try:
                 with Patience() as patience:  # what is recorded of a tick is all of it or nothing
                     if self._next_checkpoint < 0 and self._every is not None:

@@ -24,6 +24,7 @@ from neurodev.simulation.setting import SetColumn, SetParameter, SetWeights
 from neurodev.units import slack
 
 _SHORTEST = 1e-3  # ms between two samples of a probe, or two calls of a function
+_MOST_TOLD = 200  # interventions by functions that a run file tells one by one
 _CLOCKS = ("life", "spike")
 
 
@@ -119,9 +120,13 @@ class Steering(Recording):
 
     def _note(self, spike: float, what: Intervention) -> None:
         """For the run file; what a function of the user's asks for, a rerun asks for again by calling it."""
-        self._asked.append(Asked(spike, bool(self._inside), str(what)))
         if not self._inside:
+            self._asked.append(Asked(spike, False, str(what)))
             self._steered.add(spike, what)
+        elif not self._beyond[0] and sum(a.inside for a in self._asked) < _MOST_TOLD:
+            self._asked.append(Asked(spike, True, str(what)))
+        else:
+            self._beyond = self._beyond[0] + 1, spike, str(what)
         self._foreign |= foreign(what)
         self._untold = True
 
@@ -240,6 +245,8 @@ class Steering(Recording):
                     return self
             call = Call(word, named, period, first, ends, function)
             self._calls.append(call)
+            if not ends:
+                self.simulator.coming = self._calls  # it may do anything
             if not self._inside:
                 self._steered.call(call)
             if named:
