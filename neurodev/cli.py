@@ -194,12 +194,11 @@ def _rerun(args: Any) -> None:
 
     to = absolute(args.to, "--to")
     check_new(to, args.overwrite)
-    s = development.study_of(absolute(args.run, "RUN"), args.trust)
-    network, life = development.build(s), development.duration(s)
     with Patience():
-        simulation = development.simulation(
-            s, network, to, not args.quiet, overwrite=args.overwrite, threads=args.threads
-        )
+        simulation, life = development.repeated(
+            absolute(args.run, "RUN"), to, trust=args.trust, progress=not args.quiet, overwrite=args.overwrite,
+            threads=args.threads,
+        )  # fmt: skip
         args.begun = to
         run = simulation.run(life).close()
     _say(run.info())

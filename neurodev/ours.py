@@ -46,6 +46,7 @@ _ours("weights", "structure", weights="LognormalWeights NormalWeights UniformWei
 _ours(
     "intervention", "simulation",
     interventions="AddSynapses Antagonise Block Infuse Lesion RemoveSynapses SetRate Silence",
+    setting="SetColumn SetParameter SetWeights",
 )  # fmt: skip
 _ours(
     "method", "methods",

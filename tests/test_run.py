@@ -1,6 +1,5 @@
 """A short development from end to end: run file, log, figures, report, command line, examples."""
 
-import os
 import re
 import signal
 import sqlite3
@@ -91,8 +90,6 @@ def test_same_seed_same_bytes():
         s = reading.load(EXAMPLES / "studies/map.toml", {"run.duration": '"0.5 day"'})
         r = development.run(s)
         state = r.snapshot("map", 0.5)
-        r.file.close()
-        os.unlink(r.path)
         return [state[k].tobytes() for k in sorted(state)]
 
     assert columns() == columns()

@@ -75,6 +75,7 @@ class World:
         self.bare = nd.simulate(bare, 10.0, to=folder / "bare.sqlite", progress=False)
         unborn = nd.Simulation(self.network(), to=folder / "unborn.sqlite", progress=False)
         self.unborn = unborn.close()
+        self.circuit = nd.Simulation(self.network()).save(folder / "circuit.nd")
         self.cut = folder / "cut.sqlite"
         cut = nd.Simulation(self.network(), acceleration=1e6, to=self.cut, checkpoint=0.0).run(4 * 86400000.0)
         cut.file.abandon()  # as a kill leaves it
@@ -183,16 +184,37 @@ def network_beds(w: World) -> Beds:
             lambda: lambda **k: nd.Simulation(**k).file.discard(),
             {"network": World.network(), "acceleration": 1e6, "tick": 7.2e6, "record": "daily", "progress": False,
              "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None,
-             "threads": None, "checkpoint": 120.0},
+             "threads": None, "checkpoint": 120.0, "circuit": None, "membranes": False},
         ),
         "nd.simulate": Bed(
             lambda: nd.simulate,
             {"network": World.network(), "duration": 1.0, "acceleration": 1.0, "progress": False, "tick": 7.2e6,
              "record": "daily", "events_per_tick": None, "start": 0.0,
-             "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0},
+             "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0, "circuit": None,
+             "membranes": False},
+        ),
+        "Simulation.save": of(sim, "save", path="saved.nd", overwrite=True),
+        "Simulation.load": Bed(
+            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
+            {"path": w.circuit, "network": World.network(), "membranes": True},
         ),
         "Simulation.at": of(sim, "at", when=1.0, what=nd.Silence("e"), clock="life"),
         "Simulation.probe": of(sim, "probe", what="e", signal="V", every=1.0, cells=None),
+        "Simulation.probe at times": of(sim, "probe", what="e", signal="V", at=[2.0]),
+        "Simulation.do": of(sim, "do", what=nd.SetRate("e", 5.0)),
+        "Simulation.every": Bed(
+            lambda: w.simulation.every, {"period": 1.0, "function": len, "clock": "life"},
+            exact={"function": {"a function"}},
+        ),
+        "Simulation.until": Bed(
+            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
+            exact={"condition": {"a function"}},
+        ),
+        "Simulation.set_weights": of(sim, "set_weights", projection="q", values=1.0, of=None),
+        "Simulation.set_column": of(sim, "set_column", where="q", name="log_size", values=0.0, of=None),
+        "Simulation.set_parameter": Bed(
+            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
+        ),
         "Simulation.probe of synapses": of(sim, "probe", what="q", signal="weight", uids=None),
         "Simulation.run": Bed(
             lambda: nd.Simulation(World.network(), acceleration=1.0).run,
@@ -218,7 +240,8 @@ def run_beds(w: World) -> Beds:
         "checks": {"control": None}, "columns": label | q, "count_windows": p, "counts": p,
         "death_rates": {"width": 3.0} | q, "density": q, "field": day | q, "graph": {"t": 1.0} | q, "pictures": q,
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
-        "rates": p, "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
+        "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
+        "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
         "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip
@@ -395,7 +418,7 @@ def maker_beds(w: World) -> Beds:
         "wiring": nd.Near(), "times": [1.0], "indices": [0], "delays": [1.0], "source": [0], "target": [1],
         "population": "e", "projection": "q", "where": "q", "mechanism": "SpineSize", "rate": 1.0, "rate_hz": 1.0,
         "n_out": 3, "n_branch": 2, "steps": 2, "every": 0.5, "size": 2, "sentence": "it dies", "name": "mature_cortex",
-        "words": {}, "kind": nd.STDP, "default": 1.0,
+        "words": {}, "kind": nd.STDP, "default": 1.0, "what": "SpineSize", "values": 1.0,
     }  # fmt: skip
     beds: Beds = {}
     rooms: dict[str, Any] = {
@@ -421,6 +444,10 @@ def maker_beds(w: World) -> Beds:
                     given["source"] = [0]
                 if name in ("Infuse", "Antagonise"):
                     given["projection"] = "t"
+                if name == "SetColumn":
+                    given["name"] = "log_size"
+                if name == "SetParameter":
+                    given |= {"where": "q", "values": {"sd": 0.5}}
                 if name in registry.OURS["intervention"]:  # looked at when it is scheduled
                     beds[f"{room}.{name}"].make = lambda f=thing: lambda **k: w.simulation.at(1e9, f(**k))
     band = {"name": "a", "low": 0.0, "high": 1.0, "source": "b"}
@@ -496,7 +523,7 @@ ELSEWHERE: dict[str, str] = {
 }  # fmt: skip
 # methods by which the package itself drives a part, in the words of the contract that a user's own part fulfils
 CONTRACT = {
-    "Network": {"begin", "end"}, "Simulation": {"on_tick"}, "Probe": {"sample"}, "Spikes": {"made"},
+    "Network": {"begin", "end"}, "Simulation": {"on_tick"}, "Probe": {"plan", "sample", "samples"}, "Spikes": {"made"},
     "Weights": {"moment", "put", "put_like", "sound"},
     "Sequential": {"at", "build", "kind_after"},
 }  # fmt: skip
@@ -511,7 +538,7 @@ CLASSES: dict[str, type] = {
 ANNOTATED: dict[str, Any] = {
     "Network.connect": nd.Network.connect, "Network.background": nd.Network.background,
     "Network.inputs": nd.Network.inputs, "Network.mean_input": nd.Network.mean_input,
-    "Simulation.resume": nd.Simulation.resume,
+    "Simulation.resume": nd.Simulation.resume, "Simulation.load": nd.Simulation.load,
     "nd.Simulation": nd.Simulation.__init__, "nd.simulate": nd.Simulation.__init__, "nd.Trainer": nd.Trainer.__init__,
     "learn.Sequential": nd.learn.Sequential.__init__,
     **{f"nd.{name}": cls for name, cls in registry.ours("intervention").items()},

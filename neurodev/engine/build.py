@@ -307,16 +307,22 @@ def _by_rows(q: Projection, d: Drawn) -> bool:
     return not np.any((row[1:] < row[:-1]) | (row[1:] == row[:-1]) & (target[1:] < target[:-1]))
 
 
-def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1) -> Table:
-    """Draw the initial synapses of a projection, kept apart by the parts of its targets."""
-    if q.spines is not None:
-        check_subclass(q.spines, Spines, f"projection {q.name!r}")
-    d = drawn(network, q)
+def columns_of(q: Projection) -> dict[str, float]:
+    """The columns of a projection's table, each with its fill value."""
     columns: dict[str, float] = {} if q.branches is None else {"branch": 0.0, "place": 0.0}
     if q.spines is not None:
         columns["size"] = q.spines.volume
     for m in q.mechanisms:
         add_columns(q.name, m, columns, m.plain_columns() if q.spines is None else m.columns())
+    return columns
+
+
+def draw_table(network: Network, q: Projection, uids: UidSource, parts: int = 1) -> Table:
+    """Draw the initial synapses of a projection, kept apart by the parts of its targets."""
+    if q.spines is not None:
+        check_subclass(q.spines, Spines, f"projection {q.name!r}")
+    d = drawn(network, q)
+    columns = columns_of(q)
     check_writers(f"projection {q.name!r}", tuple(q.mechanisms), frozenset(columns))
     check_precision(q, frozenset(columns))
     static = not columns and not q.plastic  # nobody asks for uids, and few synapses come or go

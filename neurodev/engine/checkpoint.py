@@ -72,6 +72,7 @@ def _numbers(sim: Simulator) -> dict[str, Any]:
     e, c = sim.engine, sim.clock
     return {
         "epoch": e._epoch, "elapsed": e.elapsed, "uid": e.uids.next, "chunks": e._next_chunk, "drives": e._drive_until,
+        "drives_from": e._drive_from,
         "n_tick": sim.n_tick, "clock": [c.tick, c.life, c.spike], "blocked": sorted(sim.blocked),
         "unprepared": sorted(sim._unprepared), "parts": len(e.parts.states),
         "signals": [[[name, block._fill.get(name, 0.0)] for name in block.signals] for block in sim.blocks.values()],
@@ -204,6 +205,7 @@ def restore(sim: Simulator, state: Mapping[str, Array]) -> None:
     e, words = sim.engine, of_text(state["engine/text"], "the engine")
     e._epoch, e.elapsed, e.uids.next = int(words["epoch"]), float(words["elapsed"]), int(words["uid"])
     e._next_chunk, e._drive_until = [int(k) for k in words["chunks"]], float(words["drives"])
+    e._drive_from = [float(t) for t in words["drives_from"]]
     sim.n_tick = int(words["n_tick"])
     sim.clock.tick, sim.clock.life, sim.clock.spike = int(words["clock"][0]), *map(float, words["clock"][1:])
     unprepared = {(where, what) for where, what in words["unprepared"]}

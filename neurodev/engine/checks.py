@@ -102,28 +102,42 @@ def check_ticks(network: Network, tick: float, acceleration: float) -> None:
     """
     used = mechanisms_of(network)
     for where, m in used:
-        fastest = m.fastest_life_time()
-        if tick > fastest / 5.0 * (1.0 + 1e-9):
-            raise BuildError(
-                f"tick={tick / hour:g} h is too coarse for {m.name} on {where!r}, whose fastest time constant is "
-                f"{fastest / hour:g} h: a tick may be at most a fifth of it; use tick<={fastest / 5 / hour:g} h"
-            )
+        check_tick(where, m, tick)
     for q in network.projections.values():
         for m in q.mechanisms:
-            why = m.refusal(q.source.inhibitory, q.spines is not None)
-            if why:
-                raise BuildError(f"{m.name} on {q.name!r} {why}")
+            check_use(q, m)
     if acceleration == 1.0 or not used:
         return
     for p in network.populations.values():
-        interval = p.model.episode() if isinstance(p.model, Drive) else None
-        if interval is not None:
-            if tick / acceleration < interval * (1 - 1e-9):
-                raise BuildError(
-                    f"a tick of {tick / hour:g} h at acceleration {acceleration:g} holds {tick / acceleration:g} ms of "
-                    f"spikes, less than one episode of {p.name!r} ({interval:g} ms): lower acceleration, raise tick=, "
-                    "or lower interval="
-                )
+        if isinstance(p.model, Drive):
+            check_episode(p.name, p.model, tick, acceleration)
+
+
+def check_tick(where: str, m: Mechanism, tick: float) -> None:
+    """Refuse a mechanism that changes more in a tick than averaging allows."""
+    fastest = m.fastest_life_time()
+    if tick > fastest / 5.0 * (1.0 + 1e-9):
+        raise BuildError(
+            f"tick={tick / hour:g} h is too coarse for {m.name} on {where!r}, whose fastest time constant is "
+            f"{fastest / hour:g} h: a tick may be at most a fifth of it; use tick<={fastest / 5 / hour:g} h"
+        )
+
+
+def check_use(q: Projection, m: Mechanism) -> None:
+    """Refuse a mechanism that cannot act on a projection."""
+    if why := m.refusal(q.source.inhibitory, q.spines is not None):
+        raise BuildError(f"{m.name} on {q.name!r} {why}")
+
+
+def check_episode(name: str, drive: Drive, tick: float, acceleration: float) -> None:
+    """Refuse a drive of which a tick may hold nothing."""
+    interval = drive.episode()
+    if interval is not None and tick / acceleration < interval * (1 - 1e-9):
+        raise BuildError(
+            f"a tick of {tick / hour:g} h at acceleration {acceleration:g} holds {tick / acceleration:g} ms of "
+            f"spikes, less than one episode of {name!r} ({interval:g} ms): lower acceleration, raise tick=, "
+            "or lower interval="
+        )
 
 
 def check_precision(q: Projection, columns: frozenset[str]) -> None:

@@ -12,20 +12,23 @@ from neurodev.neurons.drive import Drive, Source
 SHORTEST_PERIOD = 1e-3  # ms of a chunk of a drive: a shorter one would be asked for without end
 
 
-def bound(p: Population, seed: int) -> Source:
-    """A drive bound to its cells.
+def bound(p: Population, seed: int, model: Drive | None = None, turn: int = 0) -> Source:
+    """A drive bound to its cells: that of the network, or another `model`, the `turn`-th that was set since.
+
+    Each turn draws by itself: what comes is independent of what was.
 
     Raises
     ------
     BuildError
         If what it gives is no source, or its period is no length of time.
     """
-    assert isinstance(p.model, Drive)
-    source = p.model.bind(p.n, p.positions, seed, p.name)
+    drive = p.model if model is None else model
+    assert isinstance(drive, Drive)
+    source = drive.bind(p.n, p.positions, seed, f"{p.name} {turn}" if turn else p.name)
     period = getattr(source, "period", None)
     if not hasattr(source, "chunk") or not isinstance(period, (int, float)) or not SHORTEST_PERIOD <= period < np.inf:
         raise BuildError(
-            f"{type(p.model).__name__}.bind of {p.name!r} must return a source with chunk(k) and a period of at least "
+            f"{type(drive).__name__}.bind of {p.name!r} must return a source with chunk(k) and a period of at least "
             f"{SHORTEST_PERIOD:g} ms, got {shown(source, 60)} with period {period!r}"
         )
     return source

@@ -198,6 +198,8 @@ class Engine(Membranes):
     def _bind_drives(self) -> None:
         self._sources = [(p, bound(p, self.network.seed)) for p in self.populations if isinstance(p.model, Drive)]
         self._next_chunk = [0 for _ in self._sources]
+        self._drive_from = [0.0 for _ in self._sources]  # ms since the start: nothing earlier comes of a source
+        self._turn = [0 for _ in self._sources]  # how often its parameters were set
         self._drive_until = 0.0  # ms since the start
 
     def _addresses(self, hook_first: I8, post_first: I8, first: I8) -> Projections:
@@ -444,6 +446,9 @@ class Engine(Membranes):
             while self._next_chunk[i] * source.period - began < until:
                 k = self._next_chunk[i]
                 t, j = chunk_of(source, k, p)
+                if self._drive_from[i] > 0.0:
+                    later = k * source.period + t >= self._drive_from[i]
+                    t, j = t[later], j[later]
                 if not self.alive[p.index].all():
                     living = self.alive[p.index][j]
                     t, j = t[living], j[living]
@@ -457,6 +462,34 @@ class Engine(Membranes):
         self.parts.replace(0, drives=Drives(t[order], w[order], j[order].astype(np.uint32)))
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
         self._drive_until = horizon
+
+    def turn_of(self, population: int) -> int:
+        """How often the parameters of a drive were set."""
+        return next((self._turn[k] for k, (p, _) in enumerate(self._sources) if p.index == population), 0)
+
+    def set_drive(self, population: int, model: Drive, turn: int | None = None) -> None:
+        """Let the cells of a drive spike as `model` says from now on; what the old one had still to give is gone.
+
+        `turn` says how often its parameters were set by then: once more than before, if not given.
+
+        Raises
+        ------
+        ParameterError, BuildError
+            If `model` does not fit the cells; nothing is changed then.
+        """
+        i = next(k for k, (p, _) in enumerate(self._sources) if p.index == population)
+        p = self._sources[i][0]
+        turn = self._turn[i] + 1 if turn is None else turn
+        source = bound(p, self.network.seed, model, turn)
+        self._sources[i], self._turn[i] = (p, source), turn
+        self._drive_from[i], self._next_chunk[i] = self.elapsed, int(self.elapsed // source.period)
+        s, n = self.state, self.state.clock.n
+        left = slice(int(n[N_DRIVE_AT]), int(n[N_DRIVE]))
+        stays = s.drives.population[left] != population
+        t, w, j = (a[left][stays] for a in s.drives)
+        self.parts.replace(0, drives=Drives(t, w, j))
+        n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
+        self._drive_until = self.elapsed  # they are fetched again
 
     def flush_spikes(self) -> None:
         """Hand the recorded trains to the sink."""

@@ -26,6 +26,7 @@ from neurodev.engine.order import acting, populations_in_order, projections_in_o
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
+from neurodev.neurons.drive import Drive
 from neurodev.params import number, whole
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
@@ -63,6 +64,16 @@ class TickListener(Protocol):
         """Called after the weights were refreshed."""
 
 
+class Beginning(Protocol):
+    """A circuit that a simulator begins from."""
+
+    def place(self, s: Simulator) -> None:
+        """Put neurons and synapses in their places, before mechanisms are prepared."""
+
+    def fill(self, s: Simulator) -> None:
+        """Give columns, signals and weights their values, after that."""
+
+
 @dataclass
 class Simulator:
     """A network in motion.
@@ -80,6 +91,8 @@ class Simulator:
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
     parts : int, optional
         Shares of the neurons that threads can take; by default as many.  They change no result either.
+    circuit : optional
+        Who is there, and who is connected to whom, to begin with, in place of what the network would draw.
     """
 
     network: Network
@@ -90,6 +103,7 @@ class Simulator:
     blocked: set[tuple[str, str]] = field(default_factory=set)
     threads: int | None = None
     parts: int | None = None
+    circuit: Beginning | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -108,6 +122,11 @@ class Simulator:
         self.populations = populations_in_order(self.network.populations.values())
         self.projections = projections_in_order(self.network.projections.values())
         check_ticks(self.network, self.tick, self.acceleration)
+        # mechanisms as they are now, by where they are used: parameters may be set while it runs
+        places: dict[str, Any] = {**self.network.populations, **self.network.projections}
+        self.used: dict[str, tuple[Mechanism, ...]] = {name: x.mechanisms for name, x in places.items()}
+        self.drives: dict[str, Drive] = {}  # whose parameters were set
+        self.changes: dict[tuple[str, str], dict[str, Any]] = {}  # parameters that were set, by where and of what
         self.blocks = signal_blocks(list(self.network.populations.values()))
         self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads, parts=self.parts)
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
@@ -129,7 +148,11 @@ class Simulator:
         self.moments = {q.name: Moments() for q in projections}
         self.neuron_moments = {name: Moments() for name in self.blocks}
         self._ticking = False
+        if self.circuit is not None:
+            self.circuit.place(self)
         self._prepare()
+        if self.circuit is not None:
+            self.circuit.fill(self)
         self.engine.set_budget(self.events_per_tick)
         self.network.begin(self)
 
@@ -149,11 +172,11 @@ class Simulator:
         self.integrated: dict[str, bool] = {}  # by projection: a mechanism moves the weights, sizes do not tell them
         self._unprepared = set(self.blocked)  # what is blocked from the start is as if it were never named
         for p in self.populations:
-            for m in self._active(p.name, p.mechanisms):
+            for m in self._active(p.name):
                 m.prepare(self.neuron_views[p.name])
         for q in self.projections:
             self._decide(q)
-            for m in self._active(q.name, q.mechanisms):
+            for m in self._active(q.name):
                 m.prepare(self.views[q.name])
             check_reads(q, self.views[q.name])
             self.refresh_weights(q)
@@ -195,8 +218,8 @@ class Simulator:
 
     # ------------------------------------------------------------------ a tick
 
-    def _active(self, where: str, mechanisms: Sequence[Mechanism]) -> list[Mechanism]:
-        return acting([m for m in mechanisms if (where, m.name) not in self.blocked])
+    def _active(self, where: str) -> list[Mechanism]:
+        return acting([m for m in self.used[where] if (where, m.name) not in self.blocked])
 
     def _prepared(self, where: str, m: Mechanism) -> bool:
         return (where, m.name) not in self._unprepared
@@ -208,7 +231,7 @@ class Simulator:
             self._unprepared.discard((where, mechanism))
             place = self.network.projections.get(where) or self.network.populations[where]
             view = self.views.get(where) or self.neuron_views[where]
-            for m in place.mechanisms:
+            for m in self.used[where]:
                 if m.name == mechanism:
                     m.prepare(view)
             if isinstance(place, Projection):
@@ -221,20 +244,25 @@ class Simulator:
     def _decide(self, q: Projection) -> None:
         """What mechanisms settle for a projection together: whether sizes may kill, and who moves the weights."""
         columns = frozenset(self.tables[q.name].column_names)
-        self.views[q.name].mortal = not any(m.forbids_deaths() for m in self._active(q.name, q.mechanisms))
-        self.integrated[q.name] = any(m.writes_weight(columns) for m in q.mechanisms if self._prepared(q.name, m))
+        self.views[q.name].mortal = not any(m.forbids_deaths() for m in self._active(q.name))
+        self.integrated[q.name] = any(m.writes_weight(columns) for m in self.used[q.name] if self._prepared(q.name, m))
 
     def take_counts(self) -> dict[str, I8]:
         """Spike counts of every cell since the last tick, by population; they begin anew."""
         return dict(zip(self.network.populations, self.engine.take_counts(), strict=True))
 
+    def counts(self) -> dict[str, I8]:
+        """The same; they go on."""
+        r, places = self.engine.state.record, self.network.populations.values()
+        return {p.name: r.count[f : f + p.n].copy() for f, p in zip(r.first, places, strict=True)}
+
     def _phase(self, name: str) -> None:
         """One phase of all mechanisms, those of populations first."""
         for p in self.populations:
-            for m in self._active(p.name, p.mechanisms):
+            for m in self._active(p.name):
                 asked(m, name, self.neuron_views[p.name])
         for q in self.projections:
-            for m in self._active(q.name, q.mechanisms):
+            for m in self._active(q.name):
                 asked(m, name, self.views[q.name])
 
     def _do_tick(self) -> None:
@@ -261,8 +289,13 @@ class Simulator:
         gone = self._decide_fates()
         applied = {}
         for q in projections:
+<<<<<<< HEAD
             if q.plastic or q.name in gone:
                 found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name, q.mechanisms)]
+=======
+            if q.mechanisms or q.name in gone:
+                found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name)]
+>>>>>>> h/steering
                 plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:
@@ -333,7 +366,7 @@ class Simulator:
         gone: dict[str, list[Plan]] = {}
         for p in self.populations:
             self.blocks[p.name].clear_absent()
-            plans = [proposed(m, self.neuron_views[p.name], NeuronPlan) for m in self._active(p.name, p.mechanisms)]
+            plans = [proposed(m, self.neuron_views[p.name], NeuronPlan) for m in self._active(p.name)]
             for name, plan in self._apply_neuron_plans(p, [x for x in plans if x is not None]):
                 gone.setdefault(name, []).append(plan)
         return gone
@@ -364,7 +397,7 @@ class Simulator:
         if merged.born.size:
             block.alive[merged.born], block.born[merged.born] = True, life
             fate.wake(self.engine, p.index, merged.born)
-            for m in acting(p.mechanisms):
+            for m in acting(self.used[p.name]):
                 if self._prepared(p.name, m):
                     asked(m, "born", self.neuron_views[p.name], merged.born)
             ages: F8 | float = np.nan
@@ -421,7 +454,7 @@ class Simulator:
             if "size" in table.column_names:
                 table.column("size")[done.slots] = sizes
             build.put_on_branches(self.network, q, table, done.slots)
-            for m in acting(q.mechanisms):
+            for m in acting(self.used[q.name]):
                 # a blocked mechanism still gives newborns their values in columns of its own
                 if self._prepared(q.name, m) and (m.owns or (q.name, m.name) not in self.blocked):
                     asked(m, "born", view, done.slots)
@@ -455,7 +488,7 @@ class Simulator:
                 plan.birth_weight[given], view.weight_gain, view.silent_volume, factor[given]
             )
         if "log_size" in columns:
-            newborn = [m for m in q.mechanisms if "log_size" in m.owns]
+            newborn = [m for m in self.used[q.name] if "log_size" in m.owns]
             usual = newborn[0].birth_size()
             plan.birth_value = np.where(given, np.log(sizes / view.reference_volume), usual).astype(np.float32)
         return sizes

@@ -13,6 +13,7 @@ from typing import Any
 
 from neurodev.errors import RunFileError, shown
 from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION, Head, head_of
+from neurodev.record.memory import memory_of
 
 NEEDED = {"chunk", "item", "log", "checkpoint"}
 _WAIT = 0.05  # s, of a writer that is just sealing
@@ -23,6 +24,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._memory = memory_of(path)
         self._db: sqlite3.Connection | None = None  # of a writer
         self._held: sqlite3.Connection | None = None
         self._closed = False
@@ -49,11 +51,12 @@ class Database:
         """Refuse the file of another run, or of a later session of this one."""
         if not self._version:
             return  # it is being opened
-        at = self.path.stat()
-        if not self._run_id:
-            if (at.st_dev, at.st_ino) != self._inode:
-                raise RunFileError(f"{str(self.path)!r} was replaced since it was opened: open it anew")
-            return
+        if self._memory is None:
+            at = self.path.stat()
+            if not self._run_id:
+                if (at.st_dev, at.st_ino) != self._inode:
+                    raise RunFileError(f"{str(self.path)!r} was replaced since it was opened: open it anew")
+                return
         now, session = _identity(db)
         if now != self._run_id:
             raise RunFileError(
@@ -73,6 +76,9 @@ class Database:
                 return ask(self._db)
             if self._held is not None:
                 return ask(self._held)
+            if self._memory is not None:
+                self._same(self._memory.db)
+                return ask(self._memory.db)
             if not self.path.is_file():
                 raise RunFileError(f"there is no run file {str(self.path)!r}: it was moved or removed")
             with closing(self._connect()) as db:
@@ -88,7 +94,7 @@ class Database:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Read many things through one connection; a writer cannot seal as long as it lasts."""
-        if self._db is not None or self._held is not None or self._closed:
+        if self._db is not None or self._held is not None or self._closed or self._memory is not None:
             yield
             return
         if not self.path.is_file():
@@ -122,10 +128,23 @@ class Database:
         """The error of a part that cannot be what was written."""
         return RunFileError(f"{what} of {str(self.path)!r} is damaged ({why}); get a fresh copy")
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return self.path.stat().st_size if self._memory is None else self._memory.size
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is no file."""
+        return self._memory is not None
+
     # ------------------------------------------------------------------ opening
 
     def _look_beside(self) -> None:
         """What lies beside the file must be its own, and what must lie there must be there."""
+        if self._memory is not None:
+            self._memory.look()
+            return
         self._alone = False
         head = head_of(self.path)
         for attempt in range(3):
@@ -209,6 +228,9 @@ class Database:
         if version < PROVEN and "identity" in tables:
             raise self.damaged("the head", f"format {version} has no identity")
         self._run_id, self._session = _identity(db) if version >= PROVEN else ("", 0)
+        self._version = version
+        if self._memory is not None:
+            return
         at = self.path.stat()
         self._inode, self._version = (at.st_dev, at.st_ino), version
         # SQLite rounds a torn last page up to a whole one

@@ -90,7 +90,8 @@ class Reader(Database):
     def _take_in(self, db: sqlite3.Connection) -> None:
         """List the arrays up to the last flush, and count all rows."""
         proven = self._version >= PROVEN
-        db.execute("BEGIN" if self._db is None else "SELECT 1")
+        alone = self._db is None and self._memory is None  # else within the transaction of the writer
+        db.execute("BEGIN" if alone else "SELECT 1")
         try:
             bounds = {t: int(db.execute(f"SELECT ifnull(max(rowid), 0) FROM {t}").fetchone()[0]) for t in _GROWING}
             proof = "hash, proof" if proven else "NULL, NULL"
@@ -109,7 +110,7 @@ class Reader(Database):
             self._bound = bounds
             self._sealed = ("true",) in db.execute("SELECT value FROM item WHERE name='sealed'").fetchall()
         finally:
-            if self._db is None:
+            if alone:
                 db.execute("ROLLBACK")
 
     def _prove(self, table: str, fields: list[Any], given: Any) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import I8
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, nearest, shown
 from neurodev.params import one_of
 from neurodev.record.runfile import RunFile
+from neurodev.structure import selection
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
 from neurodev.units import day
@@ -19,9 +21,60 @@ SPIKES = ("daily", "all", "none")
 _SNAPSHOT = {"uid": "<u8", "pre": "<u2", "post": "<u2", "lane": "u1", "born": "<f4"}
 
 
+Choice = str | dict[str, str | I8]
+
+
+def chosen(record: Any, sizes: Mapping[str, int] | None = None) -> Choice:
+    """Which full trains a user wants: a word for all populations, or for each a word or the cells (n,) in order.
+
+    Parameters
+    ----------
+    record : word, or dict of population (or its name) to word, selection, True or False
+        Cells by numbers, a mask, a slice or a set; True is ``"all"``, False and what is not named ``"none"``.
+    sizes : mapping of name to number of cells
+        The populations that there are.
+
+    Raises
+    ------
+    ParameterError
+        For anything else, and for populations and cells that there are not.
+
+    Examples
+    --------
+    >>> chosen({"exc": slice(0, 3), "inh": True}, {"exc": 80, "inh": 20})
+    {'exc': array([0, 1, 2]), 'inh': 'all'}
+    """
+    if isinstance(record, str) or not isinstance(record, Mapping):
+        return one_of(record, "record", SPIKES)
+    out: dict[str, str | I8] = {}
+    for place, value in record.items():
+        name, known = getattr(place, "name", place), sizes or {}
+        if not isinstance(name, str) or name not in known:
+            raise ParameterError(
+                f"record must name populations of this network, got {shown(place, 40)}{nearest(str(name), known)}; it "
+                f"has {sorted(known)}"
+            )
+        if isinstance(value, str):
+            out[name] = one_of(value, f"record of {name!r}", SPIKES)
+        elif isinstance(value, (bool, np.bool_)):
+            out[name] = "all" if value else "none"
+        else:
+            cells = selection.indices(value, known[name], f"record of {name!r}", of=f"cells of {name!r}")
+            out[name] = np.unique(cells)
+    return out
+
+
+def plain(choice: Choice) -> Any:
+    """A choice as words and numbers."""
+    if isinstance(choice, str):
+        return choice
+    return {name: what if isinstance(what, str) else what.tolist() for name, what in choice.items()}
+
+
 def check_recording(spikes: Any, snapshot: Any = day) -> None:
     """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
-    one_of(spikes, "record", SPIKES)
+    if not isinstance(spikes, dict):
+        one_of(spikes, "record", SPIKES)
     if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
         raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
 
@@ -37,8 +90,9 @@ class Recorder:
     Parameters
     ----------
     file : RunFile
-    spikes : {"daily", "all", "none"}
-        Full trains of the first tick of every day, of all time, or none; counts are always kept.
+    spikes : {"daily", "all", "none"}, or a dict by population, as `chosen` gives it
+        Full trains of the first tick of every day, of all time, or none; or of all time of some cells.  Counts are
+        always kept.
     snapshot : float, ms (life)
         Interval of the snapshots of spine-bearing projections.
     causes : Causes, optional
@@ -48,7 +102,8 @@ class Recorder:
     -----
     Arrays written: ``counts/<population>`` (n_tick, n), with one row more where a run ends within a tick;
     ``spikes/<population>/time`` (ms of spike time since the start) and ``/index``, ``/tick`` naming the ticks (0 is the
-    first; the last may be cut by the end of the run) that are complete in them;
+    first; the last may be cut by the end of the run) that are complete in them, ``/cells`` naming the cells of which
+    they are, where not of all;
     ``<label>/<projection>/<column>`` for the labels ``initial``, ``snapshot/<day>`` and ``final``;
     ``series/<name>``, one number per tick; ``neurons/<population>/<field>`` the births and deaths of neurons;
     ``moments/synapses/<projection>/<field>`` and ``moments/neurons/<population>/<field>`` when those happened that an
@@ -56,7 +111,7 @@ class Recorder:
     """
 
     def __init__(
-        self, file: RunFile, spikes: str = "daily", snapshot: float = day, causes: Causes | None = None
+        self, file: RunFile, spikes: Choice = "daily", snapshot: float = day, causes: Causes | None = None
     ) -> None:
         try:
             check_recording(spikes, snapshot)
@@ -66,7 +121,7 @@ class Recorder:
         self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
         self.causes = causes
         self._n_snapshot = 0
-        self._wanted: tuple[int, bool] = (0, False)
+        self._wanted: tuple[int, bool] = (0, False)  # the present tick, and whether it is the first of a day
         self._logged: set[str] = set()
         self._empty()
 
@@ -85,23 +140,38 @@ class Recorder:
         # a tick that begins a hair before midnight, by rounding, is the first of the new day
         slack = 1e-6 * tick
         first = np.floor((life + slack) / day) > np.floor((life - tick + slack) / day)
-        wanted = self.spikes == "all" or (self.spikes == "daily" and bool(first))
-        self._wanted = (round(life / tick), wanted)
-        return wanted
+        self._wanted = (round(life / tick), bool(first))
+        return any(map(self.wants, self.spikes)) if isinstance(self.spikes, dict) else self.wants("")
+
+    def wants(self, population: str) -> bool:
+        """Whether trains of a population are to be kept in the present tick."""
+        what = self.spikes.get(population, "none") if isinstance(self.spikes, dict) else self.spikes
+        if isinstance(what, str):
+            return what == "all" or (what == "daily" and self._wanted[1])
+        return what.size > 0
+
+    def begin(self) -> None:
+        """Write down of which cells trains are kept, where not of all."""
+        for name, what in self.spikes.items() if isinstance(self.spikes, dict) else ():
+            if not isinstance(what, str):
+                self.file.append(f"spikes/{name}/cells", what.astype("<u4"))
 
     def trains(self, population: str, times: NDArray[np.float64], indices: NDArray[np.uint32]) -> None:
-        """Keep spikes: times (n,) ms of spike time since the start, and neurons (n,)."""
+        """Keep spikes: times (n,) ms of spike time since the start, and neurons (n,); of the cells that are wanted."""
+        cells = self.spikes.get(population, "none") if isinstance(self.spikes, dict) else self.spikes
+        if not isinstance(cells, str):
+            wanted = np.isin(indices, cells)
+            times, indices = times[wanted], indices[wanted]
         self._trains.setdefault(population, []).append((times, indices))
         self.pending += times.nbytes + indices.nbytes
 
     def counts(self, counts: dict[str, NDArray[np.int64]]) -> None:
         """Keep the spike counts (n,) of each population in the tick that just ended, or in what there was of it."""
-        index, whole = self._wanted
         for name, c in counts.items():
             # 16 bits would be too few: a tick of two hours in real time holds 72000 spikes at 10 Hz
             self._counts.setdefault(name, []).append(np.asarray(c).astype("<u4"))
-            if whole:
-                self._whole.setdefault(name, []).append(index)
+            if self.wants(name):
+                self._whole.setdefault(name, []).append(self._wanted[0])
 
     def series(self, values: dict[str, float]) -> None:
         """Keep one number per tick for each name."""

@@ -19,10 +19,10 @@ import sqlite3
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from neurodev.errors import NeurodevError, RunFileError, shown
 from neurodev.record.head import APPLICATION_ID, PROVEN, VERSION
-from neurodev.record.place import Place, fold, taking
+from neurodev.record.memory import Memory, memory_of
+from neurodev.record.place import Place, check_new, fold, taking
 from neurodev.record.proof import NUMBERS, PIECE, Tally, hash_of, proof_of, squeeze
 from neurodev.record.reader import Reader
 from neurodev.structure.log import LogBatch, encode
@@ -53,6 +54,13 @@ CREATE TABLE checkpoint (tick INTEGER PRIMARY KEY, hash INTEGER NOT NULL, proof 
 _SEAL_SECONDS = 3.0
 
 
+class Mark(NamedTuple):
+    """Where a run file stands: how many rows each array has, and up to which tick there are logs."""
+
+    lengths: dict[str, int]
+    tick: int
+
+
 def _plain(value: Any) -> Any:
     """Words and numbers for JSON, out of NumPy's; anything else is refused rather than pickled."""
     if isinstance(value, np.generic):
@@ -72,9 +80,14 @@ class RunFile(Reader):
         self._form: dict[str, tuple[str, int]] = {}
         self._tally = Tally()
         self._failed = ""
+        self._together = 0
         self._place = place
         self._process = os.getpid()
-        self._left = weakref.finalize(self, _leave, connection, place, os.getpid()) if connection is not None else None
+        self._left = None
+        if self._memory is not None and connection is not None:
+            self._memory.settle = weakref.WeakMethod(self._settled)
+        elif connection is not None:
+            self._left = weakref.finalize(self, _leave, connection, place, os.getpid())
 
     def __enter__(self) -> RunFile:
         return self
@@ -104,6 +117,8 @@ class RunFile(Reader):
             If the folder does not exist, or the path holds a run (without `overwrite`), something that is not a run
             file, or one that another simulation is writing.
         """
+        if (memory := memory_of(path)) is not None:
+            return cls._in_memory(memory)
         path = absolute(path)
         place = Place(path)
         with taking(place.path):
@@ -116,6 +131,14 @@ class RunFile(Reader):
         return file
 
     @classmethod
+    def _in_memory(cls, memory: Memory) -> RunFile:
+        """A new run where no file is."""
+        file = cls(memory.path, memory.db)
+        file._run_id, file._version = _made(memory.db), VERSION
+        memory.db.execute("BEGIN IMMEDIATE")
+        return file
+
+    @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFile:
         """Open an existing run file for reading, also while it is still written.
 
@@ -124,9 +147,30 @@ class RunFile(Reader):
         RunFileError
             If it is missing, truncated, foreign, or of a newer version.
         """
-        file = cls(absolute(path, "path"), None)
+        memory = memory_of(path)
+        file = cls(absolute(path, "path") if memory is None else memory.path, None)
         file.refresh()
         return file
+
+    def copy(self, path: str | os.PathLike[str]) -> Path:
+        """Write a copy, as of the last flush, to a file that is not there yet; returns its path.
+
+        Raises
+        ------
+        RunFileError
+            If there is a file already, or it cannot be written.
+        """
+        to = absolute(path, "path")
+        check_new(to, False)
+        with taking(to):
+            try:
+                os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+                with closing(sqlite3.connect(to)) as other:
+                    self._run(lambda db: db.backup(other))
+                    other.execute("PRAGMA journal_mode=DELETE")
+            except (OSError, sqlite3.Error) as e:
+                raise RunFileError(f"{str(to)!r} cannot be written ({e}): choose another path") from e
+        return to
 
     def refresh(self) -> None:
         """See what was flushed since this reader was opened."""
@@ -274,18 +318,45 @@ class RunFile(Reader):
                 )
             tick, data, lengths = _good(old, look)
             known = old._run_id, old._session
-        place = Place(old.path)
+        return cls._again(old.path, known, Mark(lengths, tick)), tick, data
+
+    def mark(self, tick: int) -> Mark:
+        """Where the file stands now, with logs up to `tick`."""
+        return Mark(dict(self._length), tick)
+
+    @classmethod
+    def reopened(cls, old: RunFile, mark: Mark) -> RunFile:
+        """Go on writing a file that `old` has sealed, from `mark` on; what is younger is dropped.
+
+        Raises
+        ------
+        RunFileError
+            If it is missing, was replaced, or was taken up by somebody else.
+        """
+        if not old.in_memory and not old.path.is_file():
+            raise RunFileError(f"there is no run file {str(old.path)!r} to go on with: it was moved or removed")
+        return cls._again(old.path, (old._run_id, old._session), mark)
+
+    @classmethod
+    def _again(cls, path: Path, known: tuple[str, int], mark: Mark) -> RunFile:
+        """Write a sealed file of a known run and session again, as it stood at `mark`."""
+        memory, (lengths, tick) = memory_of(path), mark
+        place = Place(path) if memory is None else None
         try:
-            db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA busy_timeout=200")
-            db.execute("PRAGMA journal_mode=WAL")
+            if place is not None:
+                db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
+                db.execute("PRAGMA busy_timeout=200")
+                db.execute("PRAGMA journal_mode=WAL")
+            else:
+                assert memory is not None
+                db = memory.db
             db.execute("BEGIN IMMEDIATE")
             session, n_row, total = db.execute("SELECT session, rows, total FROM tally").fetchone()
             if (db.execute("SELECT id FROM identity").fetchone()[0], session) != known:
                 raise sqlite3.OperationalError("another process has just taken it")
         except sqlite3.Error as e:
             raise RunFileError(f"{str(path)!r} cannot be resumed ({e}): is another run writing it?") from e
-        file = cls(old.path, db, place)
+        file = cls(path, db, place)
         file._run_id, file._session, file._version = known[0], session + 1, VERSION
         file._tally = Tally(n_row, total % 2**64)
         for name, dtype, columns in db.execute("SELECT DISTINCT name, dtype, columns FROM chunk").fetchall():
@@ -303,13 +374,14 @@ class RunFile(Reader):
             "item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"
         )
         file.commit()
-        return file, tick, data
+        return file
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """All or nothing: an exception (Ctrl-C too) inside takes back what was written inside."""
         before = dict(self._length), dict(self._form), Tally(self._tally.rows, self._tally.total)
         self._write("SAVEPOINT together")
+        self._together += 1
         try:
             yield
         except BaseException:
@@ -318,6 +390,7 @@ class RunFile(Reader):
                 self._write("ROLLBACK TO together")
             raise
         finally:
+            self._together -= 1
             if not self._failed:
                 self._write("RELEASE together")
 
@@ -325,6 +398,11 @@ class RunFile(Reader):
         """End the transaction: everything so far is on disk and visible to readers."""
         self._settle()
         self._write("BEGIN IMMEDIATE")
+
+    def _settled(self) -> None:
+        """For somebody who reads what is written in memory: see to it that all of it belongs together."""
+        if self._db is not None and not self._failed and not self._together:
+            self.commit()
 
     def _settle(self) -> None:
         t = self._tally
@@ -372,19 +450,24 @@ class RunFile(Reader):
 
     def _end(self) -> None:
         """Leave one file, if nobody else holds it, and let go of it."""
-        if self._db is not None:
+        if self._db is not None and self._memory is None:
             fold(self._db, _SEAL_SECONDS)
             self._db.close()
         self._let_go()
 
     def _let_go(self) -> None:
         self._db, self._writable, self._closed = None, False, True
+        if self._memory is not None:
+            self._memory.settle = None
         if self._left is not None:
             self._left.detach()
 
     def discard(self) -> None:
         """Give up a file that has just been created: it goes, and an older run that made way for it comes back."""
         if self._closed:
+            return
+        if self._memory is not None:
+            self.abandon()
             return
         with taking(self.path):
             if self._db is not None:
@@ -396,17 +479,12 @@ class RunFile(Reader):
 
 def _begun(place: Place, path: Path) -> tuple[sqlite3.Connection, str]:
     """A new database in its place, which nobody else can write to any more, and the name of its run."""
-    run = uuid4().hex
     try:
         # from one thread to another is no matter: whoever drives the run writes it, one at a time
         db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
         try:
-            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={VERSION}")
             # in the file itself before there is a -wal, so that both can be told to belong together
-            db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            db.execute("INSERT INTO identity VALUES (?)", (run,))
-            db.execute("INSERT INTO tally VALUES (0, 0, 0, ?)", (Tally().proof(run, 0),))
+            run = _made(db)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             # the write lock is held from here to the seal: nobody else can write, and `create` sees that we do
@@ -422,6 +500,17 @@ def _begun(place: Place, path: Path) -> tuple[sqlite3.Connection, str]:
         place.restore()
         raise
     return db, run
+
+
+def _made(db: sqlite3.Connection) -> str:
+    """Make the tables of a run, and return its name."""
+    run = uuid4().hex
+    db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version={VERSION}")
+    db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    db.execute("INSERT INTO identity VALUES (?)", (run,))
+    db.execute("INSERT INTO tally VALUES (0, 0, 0, ?)", (Tally().proof(run, 0),))
+    return run
 
 
 def _good(old: RunFile, look: Callable[[bytes], Any] | None) -> tuple[int, bytes, dict[str, int]]:

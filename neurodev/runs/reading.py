@@ -154,6 +154,15 @@ class Reading:
         described.check_index(self.file, what, "cells", index, int(self.population(name)["n"]))
         return time, index
 
+    def recorded(self, population: Any) -> NDArray[np.int64]:
+        """Cells of which `spikes` tells, (n,), in order: all, or those that the simulation was asked to record."""
+        name, n = self.population(population)["name"], int(self.population(population)["n"])
+        if f"spikes/{name}/cells" not in self.file.names(f"spikes/{name}/"):
+            return np.arange(n)
+        cells = self.file.read(f"spikes/{name}/cells")
+        described.check_index(self.file, f"the record of spikes of {name!r}", "cells", cells, n)
+        return cells.astype(np.int64)
+
     def spike_windows(self, population: Any) -> F8:
         """The stretches of spike time over which `spikes` is complete, (n_tick, 2) ms.
 

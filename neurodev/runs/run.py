@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 from neurodev.errors import ParameterError
@@ -19,6 +21,7 @@ from neurodev.structure.duration import deeds, lasting, moment
 from neurodev.units import day as DAY
 from neurodev.writing import printable
 
+_MOST_TOLD = 20  # interventions
 _CONTROL = or_none(of_type(Reading, what="a run, nd.Run(path)"))
 
 
@@ -178,6 +181,16 @@ class Run(Reading):
 
         return overview(self, control)
 
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the run to a file that is not there yet: one that is in memory, or a copy; returns the path.
+
+        Raises
+        ------
+        RunFileError
+            If there is a file already, or it cannot be written.
+        """
+        return self.file.copy(path)
+
     def _state(self) -> str:
         if not self.file.sealed and not self.file.item("finished"):
             return "not sealed: it still grows, or its writer was killed"
@@ -189,7 +202,7 @@ class Run(Reading):
         p = self.provenance
         versions = ", ".join(f"{k} {v}" for k, v in p.get("versions", {}).items())
         n, size = self.file.log_bytes()
-        megabytes = self.path.stat().st_size / 1e6
+        megabytes = self.file.size / 1e6
         lines = [
             f"{self.path}: {lasting(self.days)} of life, {self._state()}",
             f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}"
@@ -214,6 +227,9 @@ class Run(Reading):
             + (f", {size / n:.1f} bytes each; deaths by cause: {self.log.deaths_by_cause()}" if n else ""),
         ]
         done = deeds(described.words(self.file, "interventions"), self.tick_spike, self.tick_days)
-        lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done]
+        lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done[:_MOST_TOLD]]
+        lines += [f"  ... and {len(done) - _MOST_TOLD} more interventions"] * (len(done) > _MOST_TOLD)
+        lines += [f"  it calls {c}" for c in described.words(self.file, "called")]
+        lines += [f"  it cannot be rerun: {why}" for why in described.words(self.file, "cannot_rerun")]
         lines += [f"  approximate: {a}" for a in described.words(self.file, "approximations")]
         return "\n".join(printable(line, lines=False) for line in lines)

@@ -38,7 +38,7 @@ def _name(thing: Any) -> str:
     return name if isinstance(name, str) else shown(thing, 40)
 
 
-def _known(thing: Any, known: dict[str, Any], what: str) -> Any:
+def known_as(thing: Any, known: dict[str, Any], what: str) -> Any:
     """A population or projection of this network, by its name or as such; a namesake of another network is neither."""
     name = _name(thing)
     if name not in known:
@@ -51,22 +51,24 @@ def _known(thing: Any, known: dict[str, Any], what: str) -> Any:
     return known[name]
 
 
-def _population(sim: Simulator, thing: Any) -> Population:
-    found: Population = _known(thing, sim.network.populations, "population")
+def population_of(sim: Simulator, thing: Any) -> Population:
+    """A population of this network."""
+    found: Population = known_as(thing, sim.network.populations, "population")
     return found
 
 
-def _projection(sim: Simulator, thing: Any) -> Projection:
-    found: Projection = _known(thing, sim.network.projections, "projection")
+def projection_of(sim: Simulator, thing: Any) -> Projection:
+    """A projection of this network."""
+    found: Projection = known_as(thing, sim.network.projections, "projection")
     return found
 
 
-def _cells(value: Any, p: Population, argument: str, *, ordered: bool = False) -> I8:
+def cells_of(value: Any, p: Population, argument: str, *, ordered: bool = False) -> I8:
     """Numbers of the neurons of a population that are picked, at least one."""
     return selection.indices(value, p.n, argument, of=f"neurons of {p.name!r}", some=True, ordered=ordered)
 
 
-def _warn(what: str) -> None:
+def warn(what: str) -> None:
     """Say that an intervention did less than was asked; the run goes on."""
     warnings.warn(what, UserWarning, stacklevel=4)
 
@@ -112,14 +114,14 @@ class Silence(Intervention):
 
     def check(self, sim: Simulator) -> None:
         """The population exists."""
-        _population(sim, self.population)
+        population_of(sim, self.population)
         self.on = flag(self.on, "Silence.on")
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
-        p = _population(sim, self.population)
+        p = population_of(sim, self.population)
         if bool(sim.engine.state.neurons.silenced[p.index]) == self.on:
-            _warn(f"Silence({p.name}, on={self.on}): {p.name!r} {'is silent already' if self.on else 'is not silent'}")
+            warn(f"Silence({p.name}, on={self.on}): {p.name!r} {'is silent already' if self.on else 'is not silent'}")
         sim.engine.silence(p.index, self.on)
 
 
@@ -137,7 +139,7 @@ class Block(Intervention):
     def _pair(self, sim: Simulator) -> tuple[str, str]:
         """Names of where and of the mechanism, which is in use there."""
         m, known = self.mechanism, {**sim.network.populations, **sim.network.projections}
-        place = _known(self.where, known, "population or projection")
+        place = known_as(self.where, known, "population or projection")
         if isinstance(m, Mechanism):
             kind = m.name
         else:
@@ -156,7 +158,7 @@ class Block(Intervention):
         """From now on."""
         pair = self._pair(sim)
         if (pair in sim.blocked) == self.on:
-            _warn(f"Block{pair}, on={self.on}: it is {'blocked already' if self.on else 'not blocked'}")
+            warn(f"Block{pair}, on={self.on}: it is {'blocked already' if self.on else 'not blocked'}")
         sim.block(*pair, self.on)
 
 
@@ -172,7 +174,7 @@ class SetRate(Intervention):
 
     def check(self, sim: Simulator) -> None:
         """The population has a background, the rate is not negative."""
-        p = _population(sim, self.population)
+        p = population_of(sim, self.population)
         cure = "0 stops the background, Silence the population"
         self.rate_hz = number(self.rate_hz, "SetRate.rate_hz", "Hz", low=0.0, high=HIGHEST_RATE, cure=cure)
         if all(q is not p for q, _ in sim.network.backgrounds):
@@ -180,7 +182,7 @@ class SetRate(Intervention):
 
     def apply(self, sim: Simulator) -> None:
         """From now on."""
-        sim.engine.set_background_rate(_population(sim, self.population).index, self.rate_hz)
+        sim.engine.set_background_rate(population_of(sim, self.population).index, self.rate_hz)
 
 
 @dataclass
@@ -205,16 +207,16 @@ class RemoveSynapses(Intervention):
             return slots[slots >= 0]
         slots = table.slots()
         if self.source is not None:
-            self.source = _cells(self.source, q.source, "RemoveSynapses.source")
+            self.source = cells_of(self.source, q.source, "RemoveSynapses.source")
             slots = slots[np.isin(table.pre(slots), self.source)]
         if self.target is not None:
-            self.target = _cells(self.target, q.target, "RemoveSynapses.target")
+            self.target = cells_of(self.target, q.target, "RemoveSynapses.target")
             slots = slots[np.isin(table.post[slots], self.target)]
         return slots
 
     def check(self, sim: Simulator) -> None:
         """The projection exists; living synapses or cells are named; the cause is one of this network."""
-        q = _projection(sim, self.projection)
+        q = projection_of(sim, self.projection)
         if not isinstance(self.cause, str):
             raise ParameterError(f"RemoveSynapses.cause must be a word such as 'lesion', got {shown(self.cause)}")
         sim.causes.code(self.cause)
@@ -232,12 +234,12 @@ class RemoveSynapses(Intervention):
 
     def apply(self, sim: Simulator) -> None:
         """Unlink and log them; spikes in flight find nothing.  Those that died meanwhile are passed over, and told."""
-        q = _projection(sim, self.projection)
+        q = projection_of(sim, self.projection)
         table, slots = sim.tables[q.name], self._slots(sim, q)
         if self.uids is not None and slots.size < self.uids.size:
-            _warn(f"{self}: {self.uids.size - slots.size} of {self.uids.size} are not alive any more in {q.name!r}")
+            warn(f"{self}: {self.uids.size - slots.size} of {self.uids.size} are not alive any more in {q.name!r}")
         elif not slots.size:
-            _warn(f"{self}: no synapse of {q.name!r} lies between these cells; nothing was removed")
+            warn(f"{self}: no synapse of {q.name!r} lies between these cells; nothing was removed")
         if not slots.size:
             return
         value = np.full(slots.size, np.nan, dtype=np.float32)
@@ -259,22 +261,22 @@ class Lesion(Intervention):
 
     def check(self, sim: Simulator) -> None:
         """The population and the neurons exist, and are not all dead."""
-        p = _population(sim, self.population)
+        p = population_of(sim, self.population)
         if self.neurons is not None:
-            self.neurons = _cells(self.neurons, p, "Lesion.neurons")
+            self.neurons = cells_of(self.neurons, p, "Lesion.neurons")
         dead = np.flatnonzero(~np.isnan(sim.blocks[p.name].died))
         if np.isin(np.arange(p.n) if self.neurons is None else self.neurons, dead).all():
             raise ParameterError(f"{self}: all of these neurons are dead already")
 
     def apply(self, sim: Simulator) -> None:
         """They die now, with their synapses on both sides and whatever of them is on its way."""
-        p = _population(sim, self.population)
-        picked = np.arange(p.n) if self.neurons is None else np.unique(_cells(self.neurons, p, "Lesion.neurons"))
+        p = population_of(sim, self.population)
+        picked = np.arange(p.n) if self.neurons is None else np.unique(cells_of(self.neurons, p, "Lesion.neurons"))
         living = picked[sim.blocks[p.name].alive[picked]]
         if self.neurons is not None and living.size < picked.size:
-            _warn(f"{self}: {picked.size - living.size} of {picked.size} neurons do not live (dead, or not yet born)")
+            warn(f"{self}: {picked.size - living.size} of {picked.size} neurons do not live (dead, or not yet born)")
         elif not living.size:
-            _warn(f"{self}: no neuron of {p.name!r} is alive")
+            warn(f"{self}: no neuron of {p.name!r} is alive")
         if living.size:
             sim.kill_neurons(p, living, "lesion")
 
@@ -304,8 +306,8 @@ class AddSynapses(Intervention):
 
     def _pairs(self, sim: Simulator, q: Projection) -> tuple[I8, I8]:
         """Lists of sources and targets of equal length; a pair twice only where pairs may have several contacts."""
-        self.source = _cells(self.source, q.source, "AddSynapses.source", ordered=True)
-        self.target = _cells(self.target, q.target, "AddSynapses.target", ordered=True)
+        self.source = cells_of(self.source, q.source, "AddSynapses.source", ordered=True)
+        self.target = cells_of(self.target, q.target, "AddSynapses.target", ordered=True)
         if self.source.shape != self.target.shape:
             raise ParameterError(
                 f"AddSynapses.source and .target must be lists of equal length, got {self.source.size} and "
@@ -352,7 +354,7 @@ class AddSynapses(Intervention):
 
     def check(self, sim: Simulator) -> None:
         """Cells that there are, free pairs, weights and delays that are possible."""
-        q = _projection(sim, self.projection)
+        q = projection_of(sim, self.projection)
         source, target = self._pairs(sim, q)
         self._weights(sim, q, source.size)
         self._lanes(sim, q, source.size)
@@ -371,7 +373,7 @@ class AddSynapses(Intervention):
 
     def apply(self, sim: Simulator) -> None:
         """Link and log them; spikes in flight are not carried.  Pairs that are not free are passed over, and told."""
-        q = _projection(sim, self.projection)
+        q = projection_of(sim, self.projection)
         source, target = self._pairs(sim, q)
         n = source.size
         plan = Plan("intervention", source=source, target=target, lane=self._lanes(sim, q, n))
@@ -383,19 +385,19 @@ class AddSynapses(Intervention):
         if done.refused:
             told = {"occupied": "on pairs that have one already", "absent": "on neurons that are dead or not yet born"}
             why = ", ".join(f"{k} {told.get(word, word)}" for word, k in done.refused.items())
-            _warn(f"{self}: {done.n_born} of {n} synapses were made; refused: {why}")
+            warn(f"{self}: {done.n_born} of {n} synapses were made; refused: {why}")
         sim.refresh_weights(q, done.slots)
 
 
 def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, str, I8]:
     """Target population, name of the factor, and targets of a projection that uses `TrophicFactor`."""
-    q = _projection(sim, thing)
+    q = projection_of(sim, thing)
     used = [m for m in q.mechanisms if isinstance(m, TrophicFactor)]
     if not used:
         raise BuildError(f"{q.name!r} does not use TrophicFactor: {what} has nothing to act on")
     if targets is None:
         return q.target.name, used[0].factor, np.arange(q.target.n)
-    return q.target.name, used[0].factor, _cells(targets, q.target, f"{what}.targets")
+    return q.target.name, used[0].factor, cells_of(targets, q.target, f"{what}.targets")
 
 
 _MOST_INFUSED = 1e9  # 1/day

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from neurodev import registry
 from neurodev.arrays import Array
-from neurodev.engine import checkpoint
+from neurodev.engine import checkpoint, steering
 from neurodev.engine.checkpoint_check import check
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.simulator import Simulator
@@ -28,6 +29,8 @@ from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.record.values import UnkeptError, Word, as_text, of_text, read, written
 from neurodev.registry import word_of
+from neurodev.simulation.calls import Call
+from neurodev.simulation.circuit import embedded
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 
@@ -44,9 +47,79 @@ class Kept(Protocol):
     simulator: Simulator
     recorder: Recorder
     goal: float
-    _asked: list[str]
+    _asked: list[Asked]
+    _beyond: tuple[int, float, str]
     _schedule: list[tuple[float, int, Intervention]]
-    _probes: list[tuple[float, float, Probe]]
+    _probes: list[Probe]
+    _calls: list[Call]
+    _steered: Steered
+
+
+class Asked(NamedTuple):
+    """An intervention as the run file tells it: its spike time, whether a function of the user's made it, in words."""
+
+    when: float
+    inside: bool
+    text: str
+
+
+@dataclass
+class Steered:
+    """What a rerun does again, and why it cannot: items ``"steering"`` and ``"cannot_rerun"`` of a run file.
+
+    Attributes
+    ----------
+    done : list
+        ``[spike time in ms, kind, attributes]`` of each intervention that was scheduled by its program; arrays lie in
+        the file under the names that stand there.
+    calls : list
+        ``[word, period, first time]`` of each function that is called at regular times, ms of spikes.
+    reasons : list of str
+        What cannot be repeated.
+    """
+
+    done: list[list[Any]] = field(default_factory=list)
+    calls: list[list[Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    _arrays: dict[str, Array] = field(default_factory=dict)  # not in the file yet
+
+    def add(self, when: float, what: Intervention) -> None:
+        """An intervention at a spike time, ms."""
+        arrays: dict[str, Array] = {}
+        try:
+            kind, words = _told(what, f"steering/{len(self.done)}", arrays)
+            if any(a.dtype.kind not in "biuf" or a.ndim > 2 for a in arrays.values()):
+                raise SimulationError("it holds arrays of words")
+        except SimulationError:
+            self.reasons.append(f"{what} cannot be written down")
+            return
+        self.done.append([when, kind, words])
+        self._arrays |= {name: np.array(a) for name, a in arrays.items()}
+
+    def call(self, call: Call) -> None:
+        """A function that is called from now on."""
+        if call.ends:
+            return  # it changes nothing, and where the run ended its file says
+        if call.named and not call.word.startswith("__main__:"):
+            self.calls.append([call.word, call.period, call.first])
+        else:
+            self.reasons.append(f"it called {call.word!r}, which no name leads to from another program")
+
+    def tell(self, file: RunFile) -> None:
+        """Write it down, if there is anything."""
+        for name, a in self._arrays.items():
+            file.append(name, np.atleast_1d(a))
+        self._arrays.clear()
+        if self.done or self.calls:
+            file.set_item("steering", {"done": self.done, "calls": self.calls})
+        if self.calls:
+            file.set_item("called", [f"{word} every {period:g} ms of spikes" for word, period, _ in self.calls])
+        if self.reasons:
+            file.set_item("cannot_rerun", self.reasons)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps; arrays go into the file with it."""
+        return {"done": self.done, "calls": self.calls, "reasons": self.reasons}
 
 
 def state_of(sim: Kept) -> bytes:
@@ -60,12 +133,13 @@ def state_of(sim: Kept) -> bytes:
     s, arrays = sim.simulator, dict[str, Array]()
     words = {
         "form": FORM, "acceleration": s.acceleration, "tick": s.tick, "start": s.start,
-        "events_per_tick": s.events_per_tick, "record": sim.recorder.spikes, "recorder": sim.recorder.state(),
-        "goal": sim.goal, "asked": sim._asked,
+        "events_per_tick": s.events_per_tick, "record": written(sim.recorder.spikes, "record", arrays),
+        "recorder": sim.recorder.state(),
+        "goal": sim.goal, "asked": sim._asked, "beyond": sim._beyond, "steered": sim._steered.state(),
+        "calls": [c.told() for c in sim._calls], "changes": written(steering.changes_of(s), "changes", arrays),
         "schedule": [[when, k, *_told(what, f"schedule/{i}", arrays)] for i, (when, k, what) in
                      enumerate(sim._schedule)],
-        "probes": [[when, every, written(p.state(), f"probe/{i}", arrays)] for i, (when, every, p) in
-                   enumerate(sim._probes)],
+        "probes": [written(p.state(), f"probe/{i}", arrays) for i, p in enumerate(sim._probes)],
     }  # fmt: skip
     return pack({"simulation": as_text(words), **arrays, **checkpoint.state_of(s)}, LEVEL)
 
@@ -149,14 +223,31 @@ def _simulator(
     """A simulator of a network that was built alike, for a checkpoint that fits it."""
     parts = checkpoint.parts_of(arrays)
     clocks = {name: words[name] for name in ("acceleration", "tick", "start", "events_per_tick")}
-    simulator = Simulator(network, threads=threads, parts=parts, **clocks)
+    simulator = Simulator(network, threads=threads, parts=parts, circuit=embedded(old), **clocks)
     try:
+        for where, kind, values, turn in _changes(words, arrays):
+            steering.set_parameters(simulator, where, kind, values, turn)
         check(simulator, arrays)
         check_structure(simulator, old)
     except BaseException:
         network.end(simulator)
         raise
     return simulator
+
+
+def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tuple[str, str, dict[str, Any], int]]:
+    try:
+        return [(str(w), str(k), dict(v), int(t)) for w, k, v, t in read(words["changes"], arrays)]
+    except (KeyError, ValueError, TypeError) as e:
+        raise damaged(f"parameters that were set: {type(e).__name__}: {e}") from e
+
+
+def record_of(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
+    """Which trains a run keeps."""
+    try:
+        return read(words["record"], arrays)
+    except (KeyError, ValueError, TypeError) as e:
+        raise damaged(f"what is recorded: {type(e).__name__}: {e}") from e
 
 
 def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -171,22 +262,64 @@ def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) ->
     try:
         checkpoint.restore(s, arrays)
         sim.recorder.restore(words["recorder"])
-        sim.goal, sim._asked[:] = float(words["goal"]), [str(x) for x in words["asked"]]
+        sim.goal, sim._asked[:] = float(words["goal"]), [Asked(float(t), bool(i), str(x)) for t, i, x in words["asked"]]
+        count, when, text = words["beyond"]
+        sim._beyond = int(count), float(when), str(text)
+        steered = words["steered"]
+        sim._steered = Steered(list(steered["done"]), list(steered["calls"]), list(steered["reasons"]))
+        sim._calls[:] = [Call.of_told(c) for c in words["calls"]]
+        s.coming = [c for c in sim._calls if not c.ends] or sim._schedule
         for when, k, kind, attributes in words["schedule"]:
-            sim._schedule.append((float(when), int(k), _made(kind, attributes, arrays)))
-        for when, every, attributes in words["probes"]:
-            probe = Probe._restored(s, read(attributes, arrays))
-            sim._probes.append((float(when), float(every), probe))
+            sim._schedule.append((float(when), int(k), made(kind, attributes, arrays)))
+        sim._probes += [Probe._restored(s, read(attributes, arrays)) for attributes in words["probes"]]
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
         raise damaged(f"{type(e).__name__}: {e}") from e
 
 
-def _made(kind: str, attributes: Any, arrays: Mapping[str, Array]) -> Intervention:
+def made(kind: str, attributes: Any, arrays: Mapping[str, Array]) -> Intervention:
+    """An intervention from its kind and its attributes, as `_told` told them."""
     cls = registry.find("intervention", kind)
-    made: Intervention = cls.__new__(cls)
+    intervention: Intervention = cls.__new__(cls)
     for name, value in read(attributes, arrays, {"name": str}).items():
-        object.__setattr__(made, name, value)
-    return made
+        object.__setattr__(intervention, name, value)
+    return intervention
+
+
+# ---------------------------------------------------------------- once more
+
+
+def steering_of(file: RunFile) -> dict[str, list[Any]]:
+    """What a rerun does again (see `Steered`); nothing where nobody steered.
+
+    Raises
+    ------
+    StudyError
+        If it cannot be done again, with the reasons.
+    RunFileError
+        If it is damaged.
+    """
+    if reasons := file.item("cannot_rerun", []):
+        said = "; ".join(map(str, reasons)) if isinstance(reasons, list) else reasons
+        raise StudyError(f"{str(file.path)!r} cannot be rerun: {said}")
+    told, names = file.item("steering", {}), ("done", "calls")
+    if not isinstance(told, dict) or not all(isinstance(told.get(k, []), list) for k in names):
+        raise RunFileError(f"{str(file.path)!r} does not say what was done in it; the file is damaged")
+    return {k: told.get(k, []) for k in names}
+
+
+def planned_of(file: RunFile, done: list[Any]) -> list[tuple[float, Intervention]]:
+    """The interventions of a run, with their spike times, ms.
+
+    Raises
+    ------
+    RunFileError
+        If what the file says of them is damaged.
+    """
+    arrays = {name: file.read(name) for name in file.names() if name.startswith("steering/")}
+    try:
+        return [(float(when), made(str(kind), attributes, arrays)) for when, kind, attributes in done]
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
+        raise RunFileError(f"what {str(file.path)!r} says of its interventions is damaged: {e}") from e
 
 
 # ---------------------------------------------------------------- the same network

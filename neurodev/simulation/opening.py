@@ -54,6 +54,7 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
         for k in STATIC:  # one after the other: there may be a hundred million
             if k not in ("branch", "place") or k in table.column_names:
                 recorder.snapshot(q.name, "initial", {k: living(table, k)}, order)
+    recorder.begin()
     recorder.snapshot_due(0.0)
     f.append("series/snapshot_day", np.array([0.0]))
     f.commit()

@@ -13,6 +13,7 @@ from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.structure import selection
 from neurodev.structure.table import Table
+from neurodev.units import slack
 
 # what a table knows of every synapse without a column
 _OF_SYNAPSES = {
@@ -71,10 +72,28 @@ class Probe:
                 selection.living(self._table, uids, "uids", f"synapses of {place.name!r}", some=True)
                 self._uids = selection.uids(uids, "uids")
             self._known(signal, ["weight", *_OF_SYNAPSES, *self._table.column_names])
+        self._every, self._next = np.inf, np.inf
+        self._left: list[float] | None = None
         self._times: list[float] = []
         self._values: list[F8] = []
         self._seen: list[U8] = []
         self._read()
+
+    def plan(self, now: float, every: float, left: list[float] | None) -> None:
+        """Take samples every `every` ms of spikes from `now` on, or at the times that are left."""
+        self._every, self._left = every, left
+        self._next = now + every
+
+    @property
+    def when(self) -> float:
+        """Spike time of the next sample, ms; infinite after the last."""
+        if self._left is None:
+            return self._next
+        return self._left[0] if self._left else np.inf
+
+    def samples(self, length: float) -> float:
+        """How many it takes in so many ms of spikes, at most."""
+        return length / self._every if self._left is None else len(self._left)
 
     def _known(self, signal: object, known: list[str]) -> None:
         if not isinstance(signal, str) or signal not in known:
@@ -102,6 +121,7 @@ class Probe:
         none = np.zeros(0)
         return {
             "name": self._name, "signal": self._signal, "cells": self.cells, "uids": self._uids,
+            "every": self._every, "next": self._next, "left": self._left,
             "times": np.array(self._times), "values": np.concatenate([*self._values, none]),
             "sizes": np.array([v.size for v in self._values], dtype=np.int64),
             "seen": np.concatenate([*different.values(), none.astype(np.uint64)]),
@@ -114,6 +134,7 @@ class Probe:
         """The probe behind `state`; what it samples may have died meanwhile."""
         probe = cls(simulator, state["name"], state["signal"])
         probe.cells, probe._uids = state["cells"], state["uids"]
+        probe._every, probe._next, probe._left = state["every"], state["next"], state["left"]
         apart = lambda flat, sizes: np.split(flat, np.cumsum(sizes)[:-1]) if sizes.size else []
         probe._times = state["times"].tolist()
         probe._values = apart(state["values"], state["sizes"])
@@ -122,7 +143,11 @@ class Probe:
         return probe
 
     def sample(self, now: float) -> None:
-        """Take a sample."""
+        """Take a sample, and plan the next."""
+        if self._left is None:
+            self._next += self._every
+        else:
+            self._left = [t for t in self._left if t > now + slack(now)]
         values, uid = self._read()
         if self._seen and np.array_equal(uid, self._seen[-1]):
             uid = self._seen[-1]  # kept once while nobody dies or is born

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neurodev.engine.checks import check_duration
 from neurodev.engine.network import Network
 from neurodev.engine.parts import check_threads
-from neurodev.engine.simulator import Simulator, TickReport
-from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
-from neurodev.params import check_memory, flag, number, one_of
+from neurodev.engine.simulator import Simulator
+from neurodev.errors import ParameterError, SimulationError, shown
+from neurodev.params import check_memory, flag, number
+from neurodev.record.memory import fresh
 from neurodev.record.patience import Patience
-from neurodev.record.provenance import foreign
-from neurodev.record.recorder import Recorder, check_recording
+from neurodev.record.recorder import Recorder, chosen
 from neurodev.record.runfile import RunFile
-from neurodev.record.scratch import scratch_file
 from neurodev.registry import spoken
 from neurodev.runs.run import Run
+from neurodev.simulation import circuit as saved
 from neurodev.simulation import keeping, opening
+from neurodev.simulation.calls import Call
+from neurodev.simulation.circuit import Circuit
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
 from neurodev.simulation.progress import Progress
+from neurodev.simulation.steering import Steering
 from neurodev.structure.duration import lasting, moment
 from neurodev.units import day, hour, slack
 from neurodev.writing import absolute
 
-_FLUSH_SECONDS = 2.0
-_FLUSH_BYTES = 1 << 26  # of spikes that are gathered at most
-_SHORTEST_PROBE = 1e-3  # ms between two samples of a probe
 _PIECE = 2000.0  # ms of spikes between two looks at keyboard, clock and progress bar, in a tick of a minute
 _LEAST_PIECE = 1.0  # ms
 CHECKPOINT = 120.0  # s between two checkpoints
-_SHARE = 20.0  # times that a checkpoint takes, between two at least
 _QUICK, _SLOW = 0.25, 1.0  # s that a piece takes before pieces grow or shrink
 
 
-class Simulation:
+class Simulation(Steering):
     """A network, running and recorded.
 
     Parameters
@@ -57,12 +52,14 @@ class Simulation:
     tick : float, ms (life)
         Period of the slow mechanisms.
     to : path, optional
-        Run file; if not given, a temporary one that goes when the program ends.  A relative path means the folder of
-        this moment.
+        Run file; if not given, all is kept in memory, as long as the simulation or its run is held (`Run.save` writes
+        it to a file).  A relative path means the folder of this moment.
     overwrite : bool
         Replace a run file of that name, as soon as the new run is on its way; otherwise it is refused.
-    record : {"daily", "all", "none"}
-        Which full spike trains to keep; counts are always kept.
+    record : {"daily", "all", "none"}, or a dict by population
+        Which full spike trains to keep: of the first tick of each day, all, or none; or, for each population that is
+        named, such a word, True, False, or cells by numbers, a mask, a slice or a set: ``{"exc": slice(0, 100)}``.
+        Counts are always kept.
     progress : bool
         Show a progress bar in both times, with live counts.
     events_per_tick : int, optional
@@ -75,8 +72,14 @@ class Simulation:
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
     checkpoint : float, s, optional
         So often, in time of this computer, everything is written down from which `resume` goes on, and when the run is
-        broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A temporary
-        run file has no checkpoints.
+        broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A run in
+        memory has no checkpoints.
+
+    circuit : path, optional
+        A saved circuit (`save`) to begin from: its neurons and synapses, with their uids, weights, sizes, columns and
+        signals, in place of those that the network would draw.  Mechanisms, drives and parameters are the network's.
+    membranes : bool
+        Let the membranes begin at the potentials of the circuit too.
 
     Attributes
     ----------
@@ -103,7 +106,7 @@ class Simulation:
         acceleration: float = 1.0,
         tick: float = 2 * hour,
         to: str | os.PathLike[str] | None = None,
-        record: str = "daily",
+        record: Any = "daily",
         progress: bool = False,
         events_per_tick: int | None = None,
         start: float = 0.0,
@@ -111,17 +114,25 @@ class Simulation:
         overwrite: bool = False,
         threads: int | None = None,
         checkpoint: float | None = CHECKPOINT,
+        circuit: str | os.PathLike[str] | Circuit | None = None,
+        membranes: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
-        check_recording(record)  # before an older run of that name makes way
+        record = chosen(record, {p.name: p.n for p in network.populations.values()})  # before an older run makes way
         if not isinstance(study, str):
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
         overwrite = flag(overwrite, "overwrite")
         if checkpoint is not None:
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
-        path = absolute(scratch_file() if to is None else to)
-        simulator = Simulator(network, acceleration, tick, start, events_per_tick, threads=check_threads(threads))
+        nameless = fresh() if to is None else None
+        path = absolute(to) if nameless is None else nameless.path
+        membranes = flag(membranes, "membranes")
+        if circuit is not None and not isinstance(circuit, Circuit):
+            circuit = saved.read(circuit, membranes)
+        simulator = Simulator(
+            network, acceleration, tick, start, events_per_tick, threads=check_threads(threads), circuit=circuit
+        )
         self._set_up(simulator, path, flag(progress, "progress"), checkpoint if to is not None else None)
         try:
             self.file = RunFile.create(self.path, overwrite=overwrite)
@@ -130,6 +141,8 @@ class Simulation:
             raise
         try:
             self.recorder = Recorder(self.file, record, causes=self.simulator.causes)
+            if circuit is not None:
+                saved.tell(self.file, circuit)
             self._describe(study)
         except BaseException:
             self.file.discard()
@@ -142,16 +155,23 @@ class Simulation:
         """Nothing is planned, nothing is written."""
         self.simulator, self.path, self._progress = simulator, path, progress
         self._schedule: list[tuple[float, int, Intervention]] = []
-        self._probes: list[tuple[float, float, Probe]] = []
+        self._probes: list[Probe] = []
         self.simulator.coming = self._schedule
-        self._asked: list[str] = []  # every intervention that was ever scheduled, as the run file tells it
+        self._calls: list[Call] = []
+        self._asked: list[keeping.Asked] = []
+        self._beyond = 0, 0.0, ""
+        self._steered = keeping.Steered()
         self._untold = self._closed = self._running = False
+        self._inside, self._paused = "", None
         self._busy = threading.RLock()
-        self._last_flush = time.perf_counter()
+        self._last_flush, self._last_told = time.perf_counter(), -np.inf
         self._piece = _PIECE
         self.goal = 0.0
-        self._whole = True  # all phases of the last tick are over, and all events before the present
+        self._whole = True
         self._every, self._next_checkpoint = checkpoint, -np.inf
+
+    def _describe(self, study: str) -> None:
+        self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)
 
     def _listen(self) -> None:
         self.simulator.engine.sink = self._sink
@@ -201,9 +221,9 @@ class Simulation:
         self._set_up(simulator, file.path, progress, checkpoint)
         self.file = file
         try:
-            self.recorder = Recorder(file, words["record"], causes=self.simulator.causes)
-            keeping.restore(self, words, arrays)
+            self.recorder = Recorder(file, keeping.record_of(words, arrays), causes=self.simulator.causes)
             self._foreign = dict(file.provenance().get("sources", {}))
+            keeping.restore(self, words, arrays)
             self._untold = True
             self._tell()
             file.commit()
@@ -215,225 +235,100 @@ class Simulation:
         self._next_checkpoint = time.perf_counter() + (checkpoint or 0.0)
         return self
 
-    @property
-    def probes(self) -> list[Probe]:
-        """The probes of this simulation, in the order in which they were made."""
-        return [p for _, _, p in self._probes]
-
-    # ------------------------------------------------------------------ recording
-
-    def _describe(self, study: str) -> None:
-        self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)
-
-    def _want_trains(self) -> None:
-        s = self.simulator
-        wanted = self.recorder.wants_trains(s.n_tick * s.tick, s.tick)
-        for p in s.network.populations.values():
-            s.engine.record_trains(p.index, wanted)
-
-    def _sink(self, epoch: float, t: NDArray[Any], population: NDArray[Any], index: NDArray[Any]) -> None:
-        base = epoch - self.simulator.start
-        for p in self.simulator.network.populations.values():
-            mine = population == p.index
-            if mine.any():
-                self.recorder.trains(p.name, base + t[mine], index[mine])
-        if self.recorder.pending > _FLUSH_BYTES:
-            self._flush()
-
-    def on_tick(self, simulator: Simulator, report: TickReport) -> None:
-        """Record a tick (called by the simulator)."""
-        r = self.recorder
-        r.counts(report.counts)
-        simulator.unrecorded = None
-        values = {"life": report.life / day, "events": float(simulator.engine.events)}
-        for name, done in report.applied.items():
-            values |= {
-                f"n_synapse/{name}": simulator.tables[name].n_synapse,
-                f"births/{name}": done.n_born, f"deaths/{name}": done.n_died,
-                f"refused/{name}": sum(done.refused.values()),
-            }  # fmt: skip
-        for name, block in simulator.blocks.items():
-            if "scaling" in block and block.alive.any():
-                values[f"scaling/{name}"] = float(block["scaling"][block.alive].mean())
-        r.series(values)
-        for name, events in report.neurons.items():
-            r.neurons(name, events)
-        for name, batch in report.logs.items():
-            r.log(name, batch)
-        self._record_moments()
-        if r.snapshot_due(report.life):
-            label = f"{report.life / day:g}"
-            for q in simulator.network.projections.values():
-                if q.spines is not None:
-                    r.snapshot(q.name, f"snapshot/{label}", simulator.state(q.name))
-            self.file.append("series/snapshot_day", np.array([report.life / day]))
-        self._want_trains()
-        self._flush_in_time()
-
-    def _flush_in_time(self) -> None:
-        """Flush by the clock on the wall, wherever in a tick."""
-        if time.perf_counter() - self._last_flush > _FLUSH_SECONDS:
-            self._flush()
-
-    def _record_moments(self) -> None:
-        s = self.simulator
-        for what, moments in (("synapses", s.moments), ("neurons", s.neuron_moments)):
-            for name, noted in moments.items():
-                self.recorder.moments(what, name, noted.take())
-
-    def _tell(self) -> None:
-        """Write down what was scheduled since the last time."""
-        if self._untold:
-            self.file.set_item("interventions", self._asked)
-            self._untold = False
-
-    def _flush(self) -> None:
-        self._tell()
-        self.recorder.flush(self.simulator.n_tick)
-        self._last_flush = time.perf_counter()
-
-    def _keep(self) -> None:
-        """Write a checkpoint, and all that was recorded up to it; between two pieces only."""
-        begin = time.perf_counter()
-        try:
-            data = keeping.state_of(self)
-            if len(data) > keeping.LARGEST:
-                raise SimulationError(
-                    f"it would take {len(data) / 1e9:.2g} GB, more than a run file keeps in one piece"
-                )
-        except SimulationError as e:
-            self._every = None
-            warnings.warn(f"this run has no checkpoints, it cannot be resumed: {e}", UserWarning, stacklevel=5)
-            return
-        self._tell()
-        self.recorder.flush(self.simulator.n_tick, data)
-        self._last_flush = now = time.perf_counter()
-        every = self._every or 0.0
-        self._next_checkpoint = now + (max(every, _SHARE * (now - begin)) if every else 0.0)
-
-    # ------------------------------------------------------------------ running
-
-    @property
-    def life(self) -> float:
-        """Life time, ms."""
-        return self.simulator.life
-
-    @property
-    def spike(self) -> float:
-        """Spike time since the start, ms."""
-        return self.simulator.spike
-
-    @contextmanager
-    def _alone(self, what: str) -> Iterator[None]:
-        """Refuse to touch a simulation that is closed, or that another thread is driving."""
-        if not self._busy.acquire(blocking=False):
-            raise SimulationError(
-                f"cannot {what}: another thread is driving this simulation; wait until its run returns"
-            )
-        try:
-            if self._closed:
-                raise ParameterError(f"cannot {what}: this simulation is closed; make a new one")
-            yield
-        finally:
-            self._busy.release()
+    # ------------------------------------------------------------------ circuits
 
     @spoken
-    def at(self, when: float, what: Intervention, *, clock: str = "life") -> Simulation:
-        """Schedule an intervention at a life time (or a spike time, with ``clock="spike"``), ms.
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Save the network as it is now, as the start of other studies; returns the path.
+
+        Kept are neurons and synapses with their uids, weights, sizes, columns, signals and potentials, but nothing that
+        is on its way.  The run is not touched by it.
 
         Raises
         ------
-        ParameterError, BuildError
-            For a time that has passed, and for what can never be done.
+        RunFileError
+            If the path cannot be written to, or is taken (without `overwrite`).
 
-        Warns
-        -----
-        UserWarning
-            At its time, if it can do less than was asked; when the run is closed, if that time never came.
+        Examples
+        --------
+        >>> sim.run(30 * day).save("settled.nd")
+        >>> sim = nd.Simulation.load("settled.nd", other_network)
         """
-        if not isinstance(what, Intervention):
-            raise ParameterError(f"what must be an intervention such as nd.Silence(retina), got {shown(what)}")
-        clock = one_of(clock, "clock", ("life", "spike"))
-        when = number(when, "when", "ms")
-        with self._alone("schedule an intervention"):
-            spike = when / self.simulator.acceleration if clock == "life" else when
-            if not np.isfinite(spike) or spike < self.spike - slack(self.spike):
-                raise ParameterError(
-                    f"when={when!r} lies in the past: the simulation stands at "
-                    + (f"{self.life:g} ms of life" if clock == "life" else f"{self.spike:g} ms of spikes")
-                )
-            what = copy.copy(what)  # its picks become numbers, and stay what they are now
-            what.check(self.simulator)
-            self._schedule.append((spike, len(self._asked), what))
-            self._schedule.sort(key=lambda x: x[:2])
-            self._asked.append(f"{spike:g} ms of spikes: {what}")
-            self._untold = True
-            if new := foreign(what):
-                self._foreign |= new
-                self.file.set_item("provenance", {"sources": self._foreign})
-        return self
+        overwrite = flag(overwrite, "overwrite")
+        with self._alone("save"):
+            return saved.write(self.simulator, path, overwrite)
 
+    @classmethod
     @spoken
-    def probe(self, what: Any, signal: str = "V", *, every: float = 1.0, cells: Any = None, uids: Any = None) -> Probe:
-        """Sample a signal of cells or a quantity of synapses, every `every` ms of spikes; see `Probe`.
+    def load(cls, path: str | os.PathLike[str], network: Network, *, membranes: bool = False, **options: Any) -> Self:
+        """A simulation of a network that begins from a saved circuit.
 
         Parameters
         ----------
-        what : Population, Projection or name
-        signal : str
-            ``"V"`` (mV) or a neuron signal; ``"weight"``, ``"uid"`` or a column of a projection.
-        every : float, ms of spikes
-        cells : selection, optional
-            Only these cells of a population.
-        uids : list of int, optional
-            Only these synapses of a projection.
+        path : path
+            As `save` wrote it.
+        network : Network
+            With the populations and projections of the circuit, and perhaps others; its mechanisms and drives may
+            differ from those with which the circuit grew.
+        membranes : bool
+            Let the membranes begin at the potentials of the circuit too.
+        **options
+            Of `Simulation`.
+
+        Raises
+        ------
+        RunFileError
+            If there is no circuit, or it is damaged.
+        BuildError
+            If the network does not fit it, by name.
         """
-        every = number(every, "every", "ms", above=0.0)
-        if every < _SHORTEST_PROBE:
-            raise ParameterError(f"every must be at least {_SHORTEST_PROBE:g} ms, got {every!r}")
-        with self._alone("make a probe"):
-            p = Probe(self.simulator, what, signal, cells, uids)
-            self._probes.append((self.spike + every, every, p))
-        return p
+        return cls(network, circuit=path, membranes=membranes, **options)
+
+    # ------------------------------------------------------------------ running
 
     @spoken
     def run(self, duration: float | None = None) -> Simulation:
-        """Run for `duration` of life time, ms; Ctrl-C leaves a sealed, readable run.
+        """Run for `duration` of life time, ms, or until a condition holds (`until`).
 
-        Without a duration a run that was resumed goes on to where it was to end.
+        Ctrl-C, and what else breaks it off between two pieces, leaves a sealed, readable file; the next call goes on
+        from there, to the bytes of a run that was never broken off.  Without a duration a run that was broken off, or
+        resumed, goes on to where it was to end.
         """
         with self._alone("run"):
             if self._running:
                 raise SimulationError("cannot run: this simulation is running already, and runs one thing at a time")
             s = self.simulator
             if duration is None:
-                if self.goal <= s.spike:
+                if self.goal <= s.spike and self._paused is None:
                     raise ParameterError("duration must be given: this simulation stands where its last run was to end")
-                goal = self.goal
+                goal = max(self.goal, s.spike)
             else:
                 check_duration(s.network, duration, s.tick, s.acceleration)
                 goal = s.spike + number(duration, "duration", "ms") / s.acceleration
+            if missing := self._missing():
+                raise SimulationError(f"cannot run: give again what no name leads to: {'; '.join(missing)}")
             length = goal - s.spike
-            size = sum(8.0 * length / every * p.size for _, every, p in self._probes)
+            size = sum(8.0 * p.samples(length) * p.size for p in self._probes)
             check_memory(size, f"the samples of {len(self._probes)} probes", "raise every=, or name cells= or uids=")
-            self._running = True
             try:
+                self._running = True
                 return self._run(goal)
             finally:
                 self._running = False
 
     def _run(self, end: float) -> Simulation:
-        self._tell()
-        self.goal = end
-        bar = Progress(self.simulator, end) if self._progress else None
-        with Patience():  # of a second Ctrl-C, while it is sealed
+        with Patience():  # while a file is taken up again, and of a second Ctrl-C while it is sealed
+            self._go_on()
+            self._tell_in_time()
+            self.goal = end
+            bar = Progress(self.simulator, end) if self._progress else None
             try:
                 with Patience() as patience:  # what is recorded of a tick is all of it or nothing
                     if self._next_checkpoint < 0 and self._every is not None:
                         self._keep()
-                    while self.simulator.spike < end - slack(end):
+                    while self._more():
                         patience.check()
-                        self._one_piece(end)
+                        self._one_piece(self.goal)
                         self.file.begin()  # it goes: an older run of that name need not come back
                         if bar is not None:
                             bar.update()
@@ -445,8 +340,13 @@ class Simulation:
                     bar.close()
         return self
 
+    def _more(self) -> bool:
+        """Whether the run is not over: events before its end, or functions that were not called at this one."""
+        now = self.spike
+        return now < self.goal - slack(self.goal) or any(c.due(now) for c in self._calls)
+
     def _one_piece(self, end: float) -> None:
-        """Run to the next tick, intervention or probe, or for about half a second of this computer."""
+        """Run to the next tick, intervention, probe or call, or for about half a second of this computer."""
         s, begin, self._whole = self.simulator, time.perf_counter(), False
         stop = min(end, (s.n_tick + 1) * s.tick_spike)
         # cuts change nothing in what comes out; on a grid, they are the same wherever a piece began
@@ -454,7 +354,9 @@ class Simulation:
         if self._schedule:
             stop = min(stop, max(self._schedule[0][0], s.spike))
         if self._probes:
-            stop = min(stop, min(p[0] for p in self._probes))
+            stop = min(stop, max(min(p.when for p in self._probes), s.spike))
+        if self._calls:
+            stop = min(stop, max(min(c.when for c in self._calls), s.spike))
         s.run_until_spike(stop)
         self._sample(stop)
         while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
@@ -464,10 +366,21 @@ class Simulation:
             self._piece /= 2
         elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
             self._piece *= 2
-        self._whole = True
+        self._call_functions()
         if self._every is not None and time.perf_counter() >= self._next_checkpoint:
             self._keep()
         self._flush_in_time()
+
+    def _call_functions(self) -> None:
+        """Functions of the user's; one that is interrupted is called again."""
+        try:
+            self._make_calls()
+        except Exception:
+            raise  # it may have done half of what it does
+        except BaseException:
+            self._whole = True
+            raise
+        self._whole = True
 
     def _do(self, what: Intervention) -> None:
         """An intervention, now; what it raises says whose it is and when."""
@@ -476,59 +389,6 @@ class Simulation:
         except Exception as e:
             e.add_note(f"in {type(what).__name__}.apply, at {self.life:g} ms of life")
             raise
-
-    def _stopped(self, why: BaseException) -> BaseException:
-        """Seal what there is, and say what became of it; a run that never got going leaves an older one in place."""
-        if self.file.older_waits:
-            self._closed = True
-            self.simulator.network.end(self.simulator)
-            self.file.discard()
-            done = f"{str(self.path)!r} is the older run still: the new one had not begun"
-        else:
-            self._seal("interrupted" if isinstance(why, (KeyboardInterrupt, SystemExit)) else _reason(why))
-            done = f"{str(self.path)!r} is sealed and readable, up to day {self.life / day:.4g}"
-        return KeyboardInterrupt(f"interrupted; {done}") if isinstance(why, KeyboardInterrupt) else why
-
-    def _sample(self, now: float) -> None:
-        for i, (when, every, p) in enumerate(self._probes):
-            if when <= now + slack(now):
-                p.sample(now)
-                self._probes[i] = (when + every, every, p)
-
-    def _seal(self, finished: Any) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        s = self.simulator
-        s.network.end(s)
-        if self.file.failed:  # nothing can be written that would fit what is there
-            self.file.abandon()
-            return
-        try:
-            if finished is True:
-                self.file.drop_checkpoints()
-            elif self._whole and self._every is not None:
-                self._keep()
-            s.engine.flush_spikes()
-            if s.unrecorded is not None:  # of a tick that something broke off
-                self.recorder.counts(s.unrecorded)
-            elif s.spike - s.n_tick * s.tick_spike > slack(s.spike):  # what came after the last whole tick
-                self.recorder.counts(s.take_counts())
-            for q in s.network.projections.values():
-                self.recorder.log(q.name, s.logs[q.name].take())
-                if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):
-                    self.recorder.snapshot(q.name, "final", s.state(q.name))
-            for name, neurons in s.neuron_logs.items():
-                self.recorder.neurons(name, neurons.take())
-            self._record_moments()
-            self._tell()
-            self.file.set_item("finished", finished)
-            self.file.set_item("life", s.life, "ms")
-            self.file.set_item("events", s.engine.events)
-            self.recorder.flush(s.n_tick + 1)
-            self.file.close()
-        finally:
-            self.file.abandon()  # nothing, where it was sealed
 
     def close(self) -> Run:
         """Seal the run file and return the run; Ctrl-C waits until it is sealed.
@@ -540,6 +400,14 @@ class Simulation:
         """
         if not self._closed:
             with self._alone("close"), Patience():
+                if self._running:
+                    raise SimulationError("cannot close: this simulation is running; let its run end (sim.until)")
+                if self._paused is not None:  # it is sealed as it stands
+                    if self._untold:
+                        self._go_on()
+                        self._pause("interrupted")
+                    self._closed = True
+                    return Run(self.path)
                 self._seal(True)
             if self._schedule:
                 pace, n = self.simulator.acceleration / day, len(self._schedule)  # days of life in a ms of spikes
@@ -551,12 +419,6 @@ class Simulation:
                     stacklevel=2,
                 )
         return Run(self.path)
-
-
-def _reason(why: BaseException) -> str:
-    """Why a run stopped, as its file says: an error that is not ours with its type, and in which mechanism."""
-    said = str(why) if isinstance(why, NeurodevError) else f"{type(why).__name__}: {why}"
-    return "; ".join([f"stopped: {said}", *getattr(why, "__notes__", ())])
 
 
 @spoken

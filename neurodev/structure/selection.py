@@ -1,8 +1,9 @@
 """Selection: the one place where what a user picks (cells, synapses) becomes numbers.
 
 `indices` takes whole numbers, masks, slices, ranges and sets; `uids` takes identities; `living` finds the slots of
-synapses by their identities.  What could be read in two ways is refused: a fraction is no cell, a mask of another
-length no mask, and a generator is gone once it has been looked at.
+synapses by their identities, `synapses` by identities, or by a mask or a slice over them.  What could be read in two
+ways is refused: a fraction is no cell, a mask of another length no mask, and a generator is gone once it has been
+looked at.
 """
 
 from __future__ import annotations
@@ -217,3 +218,26 @@ def living(table: Table, value: Any, argument: str, of: str, *, some: bool = Fal
             f"uid {int(lost[0])} the first ({why}); the living are table.uid[table.slots()]"
         )
     return slots
+
+
+def synapses(table: Table, value: Any, argument: str, of: str) -> I8:
+    """Slots of the living synapses of a table that a user means, (k,), at least one.
+
+    Parameters
+    ----------
+    value : uids (a list, an array or a set), a mask or a slice
+        A mask has an entry for each living synapse in the order of their uids, and a slice counts in that order.
+    of : str
+        What the table holds, for the error: "synapses of 'map'".
+
+    Raises
+    ------
+    ParameterError
+        As `living` and `indices`.
+    """
+    masked = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(x, (bool, np.bool_)) for x in value)
+    if isinstance(value, slice) or masked or getattr(getattr(value, "dtype", None), "kind", "") == "b":
+        slots = table.slots()
+        slots = slots[np.argsort(table.uid_of(slots))]
+        return slots[indices(value, slots.size, argument, of=f"{of}, in the order of their uids,", some=True)]
+    return living(table, value, argument, of, some=True)

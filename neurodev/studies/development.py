@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 from typing import Any
 
 from neurodev.engine.checks import check_duration
@@ -13,9 +14,13 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.metrics import maturation
 from neurodev.neurons.drive import Drive
 from neurodev.record.provenance import check_sources
+from neurodev.record.recorder import chosen, plain
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
+from neurodev.simulation import keeping
+from neurodev.simulation.circuit import embedded
 from neurodev.simulation.simulate import Simulation
+from neurodev.simulation.steering import repeat
 from neurodev.structure.places import Sheet
 from neurodev.studies import reading
 from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
@@ -24,7 +29,7 @@ from neurodev.units import hour
 
 _SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled", "bands")
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
-_RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick")
+_RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick", "circuit", "membranes")
 _USE = 'use = [{ kind = "STDP" }]'
 
 
@@ -183,15 +188,18 @@ def _settings(study: Study, options: dict[str, Any]) -> dict[str, Any]:
             meant = {"tick": TIME, "acceleration": ()}.get(key)
             if meant is not None:
                 out[key] = number(value, meant, key)
+            elif key == "circuit" and isinstance(value, str):
+                out[key] = Path(study.path).parent / value  # beside the study
             elif key != "duration":
                 out[key] = value
     return out | options
 
 
 def simulation(
-    study: Study, network: Network, to: str | os.PathLike[str] | None = None, progress: bool = False, **options: Any
-) -> Simulation:
-    """A simulation of a study's network, with its interventions scheduled.
+    study: Study, network: Network, to: str | os.PathLike[str] | None = None, progress: bool = False,
+    again: RunFile | None = None, **options: Any,
+) -> Simulation:  # fmt: skip
+    """A simulation of a study's network, with its interventions scheduled: of a rerun, those of the file `again`.
 
     The run keeps the study as it is run: with what ``--set`` changed, the seed of the network, and whether its drives
     are shuffled.
@@ -202,6 +210,8 @@ def simulation(
         With file and line, before a run file is begun wherever that can be known then.
     """
     settings = _settings(study, options)
+    if again is not None:
+        settings["circuit"] = embedded(again)
     at = tables_at(study, study.table.get("at", []), ("at",), "[[at]]")
     planned = [_planned(study, what, ("at", k)) for k, what in enumerate(at)]
     kept = _kept(study, network, options)
@@ -216,7 +226,10 @@ def simulation(
             key = next((k for k in _RUN_KEYS if str(e).startswith(f"{k} must")), None)
             raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
-        for k, (when, clock, done) in enumerate(planned):
+        told = again is not None and again.item("steering", None) is not None
+        if again is not None and told:
+            repeat(sim, again)
+        for k, (when, clock, done) in enumerate(() if told else planned):
             with told_at(study, "at", k):
                 sim.at(when, done, clock=clock)
     except BaseException:
@@ -243,6 +256,29 @@ def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any
         If the file keeps no study: the run was made by a program, which builds its network again.
     """
     return Simulation.resume(path, build(study_of(path, trust)), trust=trust, **options)
+
+
+def repeated(
+    path: str | os.PathLike[str], to: str | os.PathLike[str] | None, *, trust: bool = False, progress: bool = False,
+    **options: Any,
+) -> tuple[Simulation, float]:  # fmt: skip
+    """A run of a study once more, from its file alone: a simulation with all that steered it, and its life time, ms.
+
+    A finished run is as long as it was, another one as long as its study says.
+
+    Raises
+    ------
+    StudyError
+        If the file keeps no study; if the run was steered by functions that no name leads to.
+    """
+    with RunFile.open(path) as file:
+        keeping.steering_of(file)
+        s = study_of(path, trust)
+        life = duration(s) if "duration" in s.table.get("run", {}) else 0.0
+        if file.item("finished", None) is True:
+            lasted = float(file.item("life"))
+            life = life if abs(lasted - life) <= 1e-9 * life else lasted
+        return simulation(s, build(s), to, progress, file, **options), life
 
 
 def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
@@ -275,6 +311,9 @@ def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:
     changes: dict[str, Any] = {}
     if study.table.get("seed", 0) != network.seed or "seed" not in study.table:
         changes["seed"] = network.seed
+    options = dict(options)
+    if "record" in options:
+        options["record"] = plain(chosen(options["record"], {p.name: p.n for p in network.populations.values()}))
     run = {k: v for k, v in options.items() if k in _RUN_KEYS and study.table.get("run", {}).get(k) != v}
     return study.resolved(**changes, **({"run": run} if run else {}))
 

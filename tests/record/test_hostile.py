@@ -31,7 +31,7 @@ from neurodev.methods.drop_and_grow import RigL
 from neurodev.record import proof
 from neurodev.record.packed import unpacked
 from neurodev.record.runfile import RunFile
-from neurodev.simulation import simulate
+from neurodev.simulation import recording
 from neurodev.structure.log import empty
 from neurodev.units import day
 from tests.record.forge import sign
@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("whole")
     out = {kind: folder / f"{kind}.sqlite" for kind in ("development", "training")}
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(simulate, "_FLUSH_SECONDS", 1e9)
+        m.setattr(recording, "_FLUSH_SECONDS", 1e9)
         _development(out["development"])
     _trainer(out["training"]).fit().close()
     return out

@@ -21,7 +21,7 @@ from neurodev import cli
 from neurodev.errors import ParameterError, RunFileError
 from neurodev.record.patience import Patience
 from neurodev.record.runfile import RunFile
-from neurodev.simulation import simulate
+from neurodev.simulation import recording
 from neurodev.units import day, hour
 
 STUDY = """
@@ -191,10 +191,10 @@ def test_pages_and_pictures_are_not_written_over_runs(tmp_path: Path, capsys: An
 FULL = """
 import resource, sys
 import neurodev as nd
-from neurodev.simulation import simulate
+from neurodev.simulation import recording
 from neurodev.units import day
 from tests.reliability.test_losses import grown
-simulate._FLUSH_SECONDS = 0.0
+recording._FLUSH_SECONDS = 0.0
 sim = nd.Simulation(grown(), acceleration=7200 * 24, tick=0.05 * day, to=sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
 try:
@@ -239,7 +239,7 @@ def test_a_failed_write_ends_the_writing(tmp_path: Path) -> None:
 
 def test_spikes_are_flushed_within_a_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick of two hours at acceleration 1 is hours of work: a kill must not cost it, nor memory hold it."""
-    monkeypatch.setattr(simulate, "_FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(recording, "_FLUSH_SECONDS", 0.0)
     sim = nd.Simulation(net(), to=tmp_path / "r.sqlite", record="all", checkpoint=None)
     seen: list[int] = []
     settle = sim.recorder.flush
@@ -253,8 +253,8 @@ def test_spikes_are_flushed_within_a_tick(tmp_path: Path, monkeypatch: pytest.Mo
     assert sim.simulator.n_tick == 0 and len(seen) > 3 and seen == sorted(seen) and seen[0] > 0
     done = sim.close()
     assert done.spikes("a")[0].size == seen[-1] and (np.diff(done.spikes("a")[0]) >= 0).all()
-    monkeypatch.setattr(simulate, "_FLUSH_SECONDS", 1e9)
-    monkeypatch.setattr(simulate, "_FLUSH_BYTES", 5000)
+    monkeypatch.setattr(recording, "_FLUSH_SECONDS", 1e9)
+    monkeypatch.setattr(recording, "_FLUSH_BYTES", 5000)
     by_size = nd.Simulation(net(), record="all")
     by_size.run(20_000.0)
     assert by_size.recorder.pending <= 5000 + 4000
@@ -365,7 +365,7 @@ def test_a_program_that_forgets_to_close_leaves_one_readable_file(tmp_path: Path
 
 
 def test_made_in_one_thread_and_driven_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulate, "_FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(recording, "_FLUSH_SECONDS", 0.0)
     sim = nd.Simulation(net(), tick=100.0, to=tmp_path / "r.sqlite")
     out: list[Any] = []
 
