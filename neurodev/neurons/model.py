@@ -85,6 +85,15 @@ class Input(NamedTuple):
     square: float = 1.0
 
 
+def grouped(tables: Sequence[F8]) -> tuple[F8, list[U4]]:
+    """Equal rows of all tables as classes (n_class, n_value), in ascending order, and the class of each row of each."""
+    each = [np.unique(rows, axis=0, return_inverse=True) for rows in tables]
+    classes, kind = np.unique(np.concatenate([rows for rows, _ in each]), axis=0, return_inverse=True)
+    ends = np.cumsum([rows.shape[0] for rows, _ in each])
+    parts = np.split(kind.reshape(-1).astype(np.uint32), ends[:-1])
+    return classes, [mine[which.reshape(-1)] for mine, (_, which) in zip(parts, each, strict=True)]
+
+
 class Cells:
     """The neurons of one population in the event loop: their state, and what their model needs to be asked.
 
@@ -97,17 +106,31 @@ class Cells:
         View of the loop's own; below REFRACTORY where a neuron is not free.
     frame : float, ms
         Where the frame of the membranes stands.
+    later_kinds : list of (k,) uint32
+        Classes of the neurons whose drive changes, for each of the changes (neurons, drive) that were given.
     """
 
-    def __init__(self, model: NeuronModel, n: int, name: str, fastest: float, now: float) -> None:
+    def __init__(
+        self, model: NeuronModel, n: int, name: str, fastest: float, now: float,
+        changes: Sequence[tuple[NDArray[np.int64], F8]] = (),
+    ) -> None:  # fmt: skip
         door, rules = Door(model, n, name), model.rules()
         door.rules(rules, Rules)
         assert rules is not None
         self.model, self.n, self.rules, self.fastest = model, n, rules, fastest
         values = model.expand(n, name)
-        rows = door.table(model.table(values, fastest))
-        self.classes, kind = np.unique(rows, axis=0, return_inverse=True)
-        self.kind: U4 = kind.reshape(-1).astype(np.uint32)
+        tables = [door.table(model.table(values, fastest))]
+        for who, drive in changes:
+            values["drive"] = values["drive"].copy()
+            values["drive"][who] = drive
+            tables.append(door.table(model.table(values, fastest))[who])
+        self.classes, (self.kind, *self.later_kinds) = grouped(tables)
+        self._drives: F8 | None = np.zeros(self.classes.shape[0]) if changes else None
+        values = model.expand(n, name)
+        if self._drives is not None:
+            self._drives[self.kind] = values["drive"]
+            for (_, drive), kind in zip(changes, self.later_kinds, strict=True):
+                self._drives[kind] = drive
         self.per_neuron = int(model.dendrite.per_neuron) if model.dendrite is not None else 0
         self.columns = (Column("event", np.inf, True), *door.columns(model.columns(), Column, "columns"))
         self.place_columns = door.columns(model.place_columns(), Column, "place_columns")
@@ -128,6 +151,13 @@ class Cells:
     def frame(self) -> float:
         """Where the frame of the membranes stands, ms."""
         return float(self.clock[FRAME])
+
+    def values(self) -> dict[str, F8]:
+        """The parameters of each neuron as they are now."""
+        values = self.model.expand(self.n, "")
+        if self._drives is not None:
+            values["drive"] = self._drives[self.kind]
+        return values
 
     @staticmethod
     def _filled(n: int, columns: Sequence[Column], now: float) -> F8:
@@ -187,6 +217,9 @@ class NeuronModel(Registered, kind="neuron model"):
 
     equation: ClassVar[str] = ""
     inlined: ClassVar[bool] = False  # only membranes that the loop computes itself may have no rules
+    # whether a parameter `drive` may change while it runs: then what follows from it is in `table` and `membrane`
+    # alone, and either `receive` with a weight of 0 brings a neuron to `t`, or its u is V - v_inf in the frame
+    drive_changes: ClassVar[bool] = False
     dendrite: Branches | None = None
 
     @property

@@ -370,6 +370,7 @@ class Stepped(NeuronModel, word=False):
     10.0
     """
 
+    drive_changes: ClassVar[bool] = True
     variables: ClassVar[tuple[str, ...]] = ()
 
     drive: Any = param(0.0, unit="pA", array=True, source="free")

@@ -24,6 +24,7 @@ from neurodev.engine.loop.state import (
     Projections,
     Queue,
     Record,
+    Script,
 )
 from neurodev.jit import rule, view2_f8, view2_u4, view2_u8, view_f8, view_i8, view_u2, view_u4, view_u8
 
@@ -256,4 +257,21 @@ def models_of(s: int) -> Models:
         view_i8(entry(s, 372), entry(s, 373)),  # record
         view_i8(entry(s, 375), entry(s, 376)),  # state
         view_i8(entry(s, 378), entry(s, 379)),  # width
+    )
+
+
+@rule
+def script_of(s: int) -> Script:
+    """Views of `Script`."""
+    return Script(
+        view_f8(entry(s, 381), entry(s, 382)),  # time
+        view_f8(entry(s, 384), entry(s, 385)),  # amount
+        view_i8(entry(s, 387), entry(s, 388)),  # early
+        view_i8(entry(s, 390), entry(s, 391)),  # change
+        view_i8(entry(s, 393), entry(s, 394)),  # first
+        view_i8(entry(s, 396), entry(s, 397)),  # last
+        view_u4(entry(s, 399), entry(s, 400)),  # neuron
+        view_u4(entry(s, 402), entry(s, 403)),  # kind
+        view_u4(entry(s, 405), entry(s, 406)),  # own_kind
+        view_f8(entry(s, 408), entry(s, 409)),  # shift
     )
