@@ -39,6 +39,7 @@ _LATER = {
     "Sheet": "neurodev.structure.places:Sheet",
     "Simulation": "neurodev.simulation.simulate:Simulation",
     "Spines": "neurodev.engine.network:Spines",
+    "Stimulus": "neurodev.neurons.stimulus:Stimulus",
     "Trainer": "neurodev.learn.training.trainer:Trainer",
     "Wiring": "neurodev.structure.wiring:Wiring",
     "bridge": "neurodev.bridge",

@@ -38,7 +38,7 @@ from neurodev.engine.loop.state import (
     State,
 )
 from neurodev.engine.network import PRECISIONS, Network, Population, Projection, Spines
-from neurodev.engine.stimuli import Change, turned
+from neurodev.engine.stimuli import noise_onto
 from neurodev.errors import BuildError, InvariantError, ParameterError, shown
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import Mechanism, check_writers
@@ -46,7 +46,7 @@ from neurodev.neurons.channels import FRAME
 from neurodev.neurons.dendrite import check_dendrite
 from neurodev.neurons.door import Door, check_subclass
 from neurodev.neurons.drive import Background as PoissonInput
-from neurodev.neurons.model import Cells, Membrane, NeuronModel, grouped
+from neurodev.neurons.model import Cells, Changes, Membrane, NeuronModel, grouped
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
 from neurodev.structure.blocks import part_bounds
 from neurodev.structure.store import Slots
@@ -80,7 +80,7 @@ class Membranes:
     later: dict[int, list[NDArray[np.uint32]]]  # of a population: classes of the neurons of each change of its drive
 
 
-def membranes(populations: list[Population], changes: dict[int, list[Change]]) -> Membranes:
+def membranes(populations: list[Population], changes: dict[int, Changes]) -> Membranes:
     """Concatenate the membranes of all populations of neurons and group equal ones into classes."""
     parts = []
     for p in populations:
@@ -99,12 +99,11 @@ def membranes(populations: list[Population], changes: dict[int, list[Change]]) -
     all_of = Membrane(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     tables = [_rows(all_of)]
     for p in (p for p in populations if p.index in changes):
-        door = Door(p.model, p.n, p.name)
-        for c, model in zip(changes[p.index], turned(p, changes[p.index]), strict=True):
-            tables.append(_rows(door.membrane(model.membrane(p.n, p.name), Membrane))[c.cells])
+        model, n = changes[p.index].model, changes[p.index].n
+        tables.append(_rows(Door(model, n, p.name).membrane(model.membrane(n, p.name), Membrane)))
     classes, (kind, *rest) = grouped(tables)
     found = iter(rest)
-    later = {p.index: [next(found) for _ in changes[p.index]] for p in populations if p.index in changes}
+    later = {p.index: changes[p.index].split(next(found)) for p in populations if p.index in changes}
     return Membranes(all_of.initial, kind, classes, later)
 
 
@@ -176,13 +175,13 @@ def fastest_rate(populations: list[Population], neurons: Neurons) -> float:
     return max(float(neurons.rate.max()), *rates)
 
 
-def make_cells(
-    populations: list[Population], fastest: float, now: float, changes: dict[int, list[Change]]
-) -> dict[int, Cells]:
+def make_cells(network: Network, fastest: float, now: float, changes: dict[int, Changes]) -> dict[int, Cells]:
     """The neurons of every population whose model has rules, by the population's index."""
     return {
-        p.index: Cells(p.model, p.n, p.name, fastest, now, [(c.cells, c.drive) for c in changes.get(p.index, [])])
-        for p in populations
+        p.index: Cells(
+            p.model, p.n, p.name, fastest, now, changes.get(p.index), noise_onto(p, network.stimuli, network.seed)
+        )
+        for p in network.populations.values()
         if isinstance(p.model, NeuronModel) and p.model.rules() is not None
     }
 

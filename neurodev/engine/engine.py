@@ -150,7 +150,7 @@ class Engine(Membranes):
         self._offset = self.start - self._first_epoch
         self._epoch = 0  # counted, so that no rounding adds up
         self.elapsed = 0.0
-        self.cells = build.make_cells(self.populations, fastest, self._offset, changes)
+        self.cells = build.make_cells(network, fastest, self._offset, changes)
         self._later = np.zeros(neurons.u.size)
         self._spikes, self._listed = (np.zeros(neurons.u.size, dtype=np.uint32) for _ in range(2))
         addresses = self._addresses(hook_first, post_first, neurons.first)

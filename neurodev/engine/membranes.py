@@ -107,8 +107,9 @@ class Membranes:
         here = int(s.neurons.first[p.index]) + which
         u, kind = self._in_frame(here), s.neurons.kind[here]
         dt = self._now - s.clock.time[T_FRAME]
-        v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
-        v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
+        v_inf = self.v_inf_of[kind]
+        v = v_inf + u * np.exp(-dt * s.neurons.rate[kind])
+        v = np.where(u < REFRACTORY, v_inf + s.neurons.reset[kind], v)
         return np.where(self.alive[p.index][which], v, np.nan)
 
     def place(self, neurons: I8, v: F8) -> None:

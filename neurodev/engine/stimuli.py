@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import rng
 from neurodev.arrays import F8, I8
 from neurodev.engine.loop.state import Neurons, Own, Script
 from neurodev.engine.members import Population
 from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.neurons.door import LARGEST
-from neurodev.neurons.model import NeuronModel
-from neurodev.neurons.stimulus import EVERYBODY, LATEST, Inputs, Levels, Stimulus
+from neurodev.neurons.model import Changes, NeuronModel
+from neurodev.neurons.stepped import QUIET, Stepped, noise_table
+from neurodev.neurons.stimulus import EVERYBODY, LATEST, Inputs, Levels, Noise, Stimulus
 from neurodev.params import check_memory
 from neurodev.structure.selection import indices
 
@@ -23,14 +25,6 @@ U4 = NDArray[np.uint32]
 Given = tuple[Population, Stimulus, I8]  # to which of its cells
 CHANGE, INHIBITION, EXCITATION = range(3)  # in this order at one instant; arrivals come before the last
 _BYTES = 40.0  # of a neuron whose drive changes once, with what is needed to put the changes in order
-
-
-class Change(NamedTuple):
-    """From `time` (ms since the start) on some cells of a population have a `drive` (k,)."""
-
-    time: float
-    cells: I8
-    drive: F8
 
 
 def chosen(target: Population, stimulus: Stimulus, cells: Any) -> I8:
@@ -53,6 +47,12 @@ def chosen(target: Population, stimulus: Stimulus, cells: Any) -> I8:
             _BYTES * levels.times.size * which.size, f"{what}: {levels.times.size} steps", "give fewer of them"
         )
         _check_steps(target, which, what)
+    if noise_of(stimulus, which.size, what) is not None and not isinstance(target.model, Stepped):
+        word = type(target.model).__name__
+        raise BuildError(
+            f"{what}: {word} goes from event to event in closed form, where a noisy current has none: use a model that "
+            "integrates itself (nd.AdaptiveExponential, nd.Izhikevich, nd.HodgkinHuxley), or nd.Background"
+        )
     return which
 
 
@@ -118,65 +118,104 @@ def levels_of(stimulus: Stimulus, n: int, what: str) -> Levels | None:
     return Levels(times, amplitudes)
 
 
+def noise_of(stimulus: Stimulus, n: int, what: str) -> Noise | None:
+    """The noisy currents of a stimulus, looked at."""
+    given = stimulus.noise(n, what)
+    if given is None:
+        return None
+    try:
+        found = Noise(*(np.asarray(a).astype(np.float64) for a in given))
+        fits = all(a.shape == (n,) and np.all(np.abs(a) <= LARGEST) for a in found)
+    except (TypeError, ValueError) as e:
+        raise _refuse_noise(what, given) from e
+    if not fits or np.any(found.sigma < 0.0) or np.any(found.tau <= 0.0):
+        raise _refuse_noise(what, given)
+    return found
+
+
+def _refuse_noise(what: str, given: object) -> ParameterError:
+    return ParameterError(
+        f"{what}.noise must give mean, sigma >= 0 and tau > 0, finite, one for each cell, got {shown(given)}"
+    )
+
+
+def noise_onto(p: Population, stimuli: Sequence[Given], seed: int) -> F8 | None:
+    """What a model that integrates itself finds of the noisy currents of its neurons; None where there are none.
+
+    Raises
+    ------
+    BuildError
+        Where a neuron has two.
+    """
+    out, has = np.tile(QUIET, (p.n, 1)), np.zeros(p.n, dtype=bool)
+    for q, stimulus, cells in stimuli:
+        what = f"{type(stimulus).__name__} onto {q.name!r}"
+        noise = noise_of(stimulus, cells.size, what) if q is p else None
+        if noise is None:
+            continue
+        if has[cells].any():
+            raise BuildError(
+                f"{what}: cell {int(cells[has[cells]][0])} has a noisy current already: give it one, of the mean and "
+                "the variance of the sum"
+            )
+        has[cells] = True
+        assert isinstance(p.model, Stepped)
+        out[cells] = noise_table(*noise, p.model.step, int(rng.key(seed, "noise", p.name)))
+    return out if has.any() else None
+
+
 # ---------------------------------------------------------------- changes of the drive
 
 
-def _in_order(of_one: list[tuple[Stimulus, I8, Levels]]) -> list[tuple[I8, Levels]]:
-    """Whatever the order in which they were named, sums are taken in the same."""
-    pairs = [(cells, levels) for _, cells, levels in of_one]
-    return sorted(pairs, key=lambda x: (x[1].times.tobytes(), x[1].amplitudes.tobytes(), x[0].tobytes()))
-
-
-def changes_of(p: Population, stimuli: Sequence[Given]) -> list[Change]:
-    """The drive of the cells of a population whenever it changes for some of them, in order of time."""
-    found = []
-    for q, stimulus, cells in stimuli:
-        levels = levels_of(stimulus, cells.size, f"{type(stimulus).__name__} onto {q.name!r}") if q is p else None
-        if levels is not None:
-            found.append((stimulus, cells, levels))
-    if not found:
-        return []
-    assert isinstance(p.model, NeuronModel)
-    parts = _in_order(found)
-    base = p.model.expand(p.n, p.name)["drive"]
-    now = [np.zeros(p.n) for _ in parts]
-    drive, out = base, []
-    for t in np.unique(np.concatenate([levels.times for _, levels in parts])):
-        for k, (cells, levels) in enumerate(parts):
-            at = np.searchsorted(levels.times, t)
-            if at < levels.times.size and levels.times[at] == t:
-                now[k][cells] = levels.amplitudes[at]
-        total = base + np.sum(now, axis=0)
-        changed = np.flatnonzero(total != drive)
-        drive = total
-        if changed.size:
-            out.append(Change(float(t), changed, total[changed]))
-    return out
-
-
-def all_changes(populations: Sequence[Population], stimuli: Sequence[Given]) -> dict[int, list[Change]]:
-    """`changes_of` every population that has some, by its index."""
-    found = {p.index: changes_of(p, stimuli) for p in populations if not p.is_drive}
-    return {p: changes for p, changes in found.items() if changes}
-
-
-def turned(p: Population, changes: Sequence[Change]) -> Iterator[NeuronModel]:
-    """The model as it is after each change.
+def changes_of(p: Population, stimuli: Sequence[Given]) -> Changes | None:
+    """The drive of the cells of a population whenever it changes for some of them; None if it never does.
 
     Raises
     ------
     BuildError
         Where the model does not take such a drive.
     """
+    found = []
+    for q, stimulus, cells in stimuli:
+        levels = levels_of(stimulus, cells.size, f"{type(stimulus).__name__} onto {q.name!r}") if q is p else None
+        if levels is not None:
+            found.append((cells, levels))
+    if not found:
+        return None
     assert isinstance(p.model, NeuronModel)
-    drive = p.model.expand(p.n, p.name)["drive"]
-    for c in changes:
-        drive = drive.copy()
-        drive[c.cells] = c.drive
-        try:
-            yield replace(p.model, drive=drive)  # type: ignore[type-var]
-        except ParameterError as e:
-            raise BuildError(f"{p.name!r} does not take its drive from {c.time:g} ms on: {e}") from e
+    # whatever the order in which they were named, sums are taken in the same
+    found.sort(key=lambda x: (x[1].times.tobytes(), x[1].amplitudes.tobytes(), x[0].tobytes()))
+    values = p.model.expand(p.n, p.name)
+    base = drive = values["drive"]
+    now = np.zeros((len(found), p.n))
+    time, who, drives = [], [], []
+    for t in np.unique(np.concatenate([levels.times for _, levels in found])):
+        for k, (cells, levels) in enumerate(found):
+            at = np.searchsorted(levels.times, t)
+            if at < levels.times.size and levels.times[at] == t:
+                now[k, cells] = levels.amplitudes[at]
+        total = base + now.sum(axis=0)
+        changed = np.flatnonzero(total != drive)
+        drive = total
+        if changed.size:
+            time.append(float(t))
+            who.append(changed)
+            drives.append(total[changed])
+    if not who:
+        return None
+    cell = np.concatenate(who)
+    own = [f.name for f in fields(p.model) if f.name in values and f.metadata["array"]]  # type: ignore[arg-type]
+    given = {name: values[name][cell] for name in own} | {"drive": np.concatenate(drives)}
+    try:
+        return Changes(np.array(time), who, replace(p.model, **given))  # type: ignore[type-var]
+    except ParameterError as e:
+        raise BuildError(f"{p.name!r} does not take a drive that stimuli give to it: {e}") from e
+
+
+def all_changes(populations: Sequence[Population], stimuli: Sequence[Given]) -> dict[int, Changes]:
+    """`changes_of` every population that has some, by its index."""
+    found = {p.index: changes_of(p, stimuli) for p in populations if not p.is_drive}
+    return {p: changes for p, changes in found.items() if changes is not None}
 
 
 # ---------------------------------------------------------------- the script
@@ -246,10 +285,33 @@ def _add_inputs(out: _Entries, given: Given, place: int, begin: int, mine: Calla
         out.add(inputs.times[here], inputs.amplitudes[here], rank[here], -1, single, single + 1, place, each[here])
 
 
+def _add_changes(
+    out: _Entries, p: Population, changes: Changes, place: int, neurons: Neurons,
+    mine: Callable[[I8], NDArray[np.bool_]], v_inf: F8, kinds: list[U4], own_kinds: list[U4],
+) -> None:  # fmt: skip
+    j, kind = int(neurons.first[p.index]) + np.concatenate(changes.who), np.concatenate(kinds)
+    own_kind = np.concatenate(own_kinds) if own_kinds else np.zeros_like(kind)
+    of = np.repeat(np.arange(len(changes.who)), [x.size for x in changes.who])
+    # of which class each of them was before: that of its last change, or of its beginning
+    before, order = neurons.kind[j], np.argsort(j, kind="stable")
+    again = j[order][1:] == j[order][:-1]
+    before[order[1:][again]] = kind[order[:-1][again]]
+    here = mine(j)
+    if not here.any():
+        return
+    which, size = np.unique(of[here], return_counts=True)
+    begin = np.cumsum(size) - size
+    at = out.lists(j[here]) + begin
+    time = changes.time[which]
+    out.add(time, np.zeros(time.size), CHANGE, out.changes + begin, at, at + size, place, np.zeros(time.size))
+    out.turns.append((kind[here], own_kind[here], (v_inf[kind] - v_inf[before])[here]))
+    out.changes += int(here.sum())
+
+
 def make_script(
     populations: Sequence[Population],
     stimuli: Sequence[Given],
-    changes: dict[int, list[Change]],
+    changes: dict[int, Changes],
     neurons: Neurons,
     own: Own,
     v_inf: F8,
@@ -273,20 +335,7 @@ def make_script(
     for given in stimuli:
         p = given[0]
         _add_inputs(out, given, by_name[p.index], int(neurons.first[p.index]), mine(p))
-    for p in populations:
-        kind = neurons.kind.copy()
-        for k, c in enumerate(changes.get(p.index, [])):
-            j = int(neurons.first[p.index]) + c.cells
-            turns = kinds[p.index][k]
-            shift = v_inf[turns] - v_inf[kind[j]]
-            kind[j] = turns
-            here = mine(p)(j)
-            if not here.any():
-                continue
-            at = out.lists(j[here])
-            one = np.array([c.time])
-            out.add(one, 0.0 * one, CHANGE, out.changes, at, at + int(here.sum()), by_name[p.index], j[0])
-            own_kind = own_kinds[p.index][k] if p.index in own_kinds else np.zeros(j.size, np.uint32)
-            out.turns.append((turns[here], own_kind[here], shift[here]))
-            out.changes += int(here.sum())
+    for p in (p for p in populations if p.index in changes):
+        own_kind = own_kinds.get(p.index, [])
+        _add_changes(out, p, changes[p.index], by_name[p.index], neurons, mine(p), v_inf, kinds[p.index], own_kind)
     return out.script()

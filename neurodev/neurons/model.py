@@ -87,11 +87,39 @@ class Input(NamedTuple):
 
 def grouped(tables: Sequence[F8]) -> tuple[F8, list[U4]]:
     """Equal rows of all tables as classes (n_class, n_value), in ascending order, and the class of each row of each."""
-    each = [np.unique(rows, axis=0, return_inverse=True) for rows in tables]
-    classes, kind = np.unique(np.concatenate([rows for rows, _ in each]), axis=0, return_inverse=True)
-    ends = np.cumsum([rows.shape[0] for rows, _ in each])
-    parts = np.split(kind.reshape(-1).astype(np.uint32), ends[:-1])
-    return classes, [mine[which.reshape(-1)] for mine, (_, which) in zip(parts, each, strict=True)]
+    rows = np.concatenate(tables)
+    order = np.lexsort(rows.T[::-1])  # twenty times faster than np.unique of rows
+    ascending = rows[order]
+    fresh = np.concatenate([[True], np.any(ascending[1:] != ascending[:-1], axis=1)])
+    kind = np.empty(order.size, dtype=np.uint32)
+    kind[order] = np.cumsum(fresh) - 1
+    return ascending[fresh], np.split(kind, np.cumsum([t.shape[0] for t in tables])[:-1])
+
+
+class Changes(NamedTuple):
+    """All changes of the drive of some neurons, in order of time.
+
+    Attributes
+    ----------
+    time : (m,) float64, ms since the start
+    who : list of (k,) int64
+        The neurons of each change.
+    model : NeuronModel
+        Of as many neurons as `who` names one after the other: what each of them is from then on.
+    """
+
+    time: F8
+    who: list[NDArray[np.int64]]
+    model: NeuronModel
+
+    @property
+    def n(self) -> int:
+        """Neurons of `model`."""
+        return sum(x.size for x in self.who)
+
+    def split(self, values: U4) -> list[U4]:
+        """A value of each neuron of `model`, (n,), by changes."""
+        return np.split(values, np.cumsum([x.size for x in self.who])[:-1])
 
 
 class Cells:
@@ -107,30 +135,31 @@ class Cells:
     frame : float, ms
         Where the frame of the membranes stands.
     later_kinds : list of (k,) uint32
-        Classes of the neurons whose drive changes, for each of the changes (neurons, drive) that were given.
+        Classes of the neurons whose drive changes, for each of the changes.
     """
 
     def __init__(
         self, model: NeuronModel, n: int, name: str, fastest: float, now: float,
-        changes: Sequence[tuple[NDArray[np.int64], F8]] = (),
+        changes: Changes | None = None, noise: F8 | None = None,
     ) -> None:  # fmt: skip
         door, rules = Door(model, n, name), model.rules()
         door.rules(rules, Rules)
         assert rules is not None
         self.model, self.n, self.rules, self.fastest = model, n, rules, fastest
         values = model.expand(n, name)
-        tables = [door.table(model.table(values, fastest))]
-        for who, drive in changes:
-            values["drive"] = values["drive"].copy()
-            values["drive"][who] = drive
-            tables.append(door.table(model.table(values, fastest))[who])
-        self.classes, (self.kind, *self.later_kinds) = grouped(tables)
-        self._drives: F8 | None = np.zeros(self.classes.shape[0]) if changes else None
-        values = model.expand(n, name)
-        if self._drives is not None:
-            self._drives[self.kind] = values["drive"]
-            for (_, drive), kind in zip(changes, self.later_kinds, strict=True):
-                self._drives[kind] = drive
+        tables = [door.table(model.table(values if noise is None else {**values, "noise": noise}, fastest))]
+        self.later_kinds: list[U4] = []
+        self._drives: F8 | None = None  # of each class, where they change
+        if changes is None:
+            self.classes, (self.kind,) = grouped(tables)
+        else:
+            then = changes.model.expand(changes.n, name)
+            more = {} if noise is None else {"noise": noise[np.concatenate(changes.who)]}
+            tables.append(Door(changes.model, changes.n, name).table(changes.model.table({**then, **more}, fastest)))
+            self.classes, (self.kind, later) = grouped(tables)
+            self.later_kinds = changes.split(later)
+            self._drives = np.zeros(self.classes.shape[0])
+            self._drives[self.kind], self._drives[later] = values["drive"], then["drive"]
         self.per_neuron = int(model.dendrite.per_neuron) if model.dendrite is not None else 0
         self.columns = (Column("event", np.inf, True), *door.columns(model.columns(), Column, "columns"))
         self.place_columns = door.columns(model.place_columns(), Column, "place_columns")

@@ -82,6 +82,10 @@ class Stimulus(Registered, kind="stimulus"):
         """What of it is no parameter, as plain words and numbers for provenance."""
         return {}
 
+    def approximations(self, step: float | None) -> list[str]:
+        """One sentence for everything that is not exact about it; `step` (ms) is that of neurons that have one."""
+        return []
+
 
 def _own(value: Any) -> F8:
     """An array of its own that nobody can write to."""
@@ -123,10 +127,12 @@ class Kicks(Stimulus):
 
     equation: ClassVar[str] = "an input of amplitudes[k] at times[k] to all cells, or to cells[k]"
     times: Any = param(unit="ms", clock="spike", low=0.0, high=LATEST, array=True, source="given")
-    amplitudes: Any = param(1.0, unit="mV", low=-LARGEST, high=LARGEST, array=True, source="given")
+    amplitudes: Any = param(unit="mV", low=-LARGEST, high=LARGEST, array=True, source="given")
     cells: Any = param(None, unit="1", low=0.0, array=True, none=True, source="given")
 
     def __post_init__(self) -> None:
+        if np.size(self.times) == 0 and isinstance(self.cells, (list, tuple, np.ndarray)) and not len(self.cells):
+            object.__setattr__(self, "cells", None)  # nobody has nothing
         check(self)
         times = _list_of_times(self.times, "Kicks.times")
         object.__setattr__(self, "times", times)
@@ -177,7 +183,7 @@ class CurrentSteps(Stimulus):
 
     equation: ClassVar[str] = "drive(t) = drive + amplitudes[k] for times[k] <= t < times[k + 1]"
     times: Any = param(unit="ms", clock="spike", low=0.0, high=LATEST, array=True, source="given")
-    amplitudes: Any = None
+    amplitudes: Any  # type: ignore[misc]  # no `param`: it may have two dimensions
 
     def __post_init__(self) -> None:
         check(self)
@@ -210,3 +216,56 @@ class CurrentSteps(Stimulus):
     def described(self) -> dict[str, Any]:
         """Its amplitudes."""
         return {"amplitudes": self.amplitudes.tolist()}
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeck(Stimulus):
+    """A noisy current, of its own for each cell, for neurons that integrate themselves.
+
+    Use it with ``net.drive(population, nd.OrnsteinUhlenbeck(...))``.  It begins anywhere within its stationary
+    distribution, and is held for the `step` of the model at a time; its values are exact (Gillespie 1996, Phys Rev E
+    54:2084), and depend on nothing but the seed, the neuron and their number.
+
+    Parameters
+    ----------
+    mean : float or (n,) array, pA
+        In the unit of the model's parameter `drive`, to which the current is added.
+    sigma : float or (n,) array, pA
+        Its standard deviation.
+    tau : float or (n,) array, ms
+        It is forgotten as exp(-t / tau).
+
+    Examples
+    --------
+    >>> noise = OrnsteinUhlenbeck(mean=200.0, sigma=100.0, tau=5.0)
+    """
+
+    equation: ClassVar[str] = (
+        "tau dI/dt = mean - I + sigma sqrt(2 tau) xi(t), held over steps h: "
+        "I(t + h) = mean + (I(t) - mean) e + sigma sqrt(1 - e^2) N with e = exp(-h / tau)"
+    )
+    mean: Any = param(0.0, unit="pA", low=-LARGEST, high=LARGEST, array=True, source="free")
+    sigma: Any = param(100.0, unit="pA", low=0.0, high=LARGEST, array=True, source="free")
+    tau: Any = param(5.0, unit="ms", clock="spike", above=0.0, high=LATEST, array=True, source="free")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def noise(self, n: int, what: str) -> Noise:
+        """See `Stimulus.noise`."""
+        values = []
+        for name in ("mean", "sigma", "tau"):
+            value = np.asarray(getattr(self, name), dtype=float)
+            if value.ndim and value.shape != (n,):
+                raise ParameterError(
+                    f"OrnsteinUhlenbeck.{name} must be a number or have one value for each of {n} cells of {what}, got "
+                    f"shape {value.shape}"
+                )
+            values.append(np.broadcast_to(value, (n,)).copy())
+        return Noise(*values)
+
+    def approximations(self, step: float | None) -> list[str]:
+        """Its steps."""
+        return (
+            [] if step is None else [f"an Ornstein-Uhlenbeck current is held at its exact values for {step:g} ms each."]
+        )

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev.engine import checkpoint
 from neurodev.engine import parts as engine_parts
+from neurodev.engine.checkpoint_check import check
+from neurodev.engine.loop.state import N_SCRIPT_AT
 from neurodev.engine.simulator import Simulator
-from neurodev.errors import BuildError, NeurodevError, ParameterError
+from neurodev.errors import BuildError, NeurodevError, ParameterError, RunFileError
 from neurodev.neurons.stimulus import Inputs, Levels, Stimulus
+from neurodev.studies.development import build
+from neurodev.studies.reading import load
 from neurodev.units import hour
 from tests.engine import test_checkpoint, test_parts
 from tests.engine.test_against_naive import both, same_spikes
@@ -287,6 +292,27 @@ def test_broken_off_anywhere_and_cut_and_looked_at(kind, monkeypatch):
     assert broken.end() == whole.end()
 
 
+@pytest.mark.parametrize(("name", "value", "says"), [
+    ("part/0/clock.n", None, "stands beyond what its stimuli give"), ("part/0/neurons.kind", 99, "classes"),
+    ("cells/0/kind", 99, "classes"), ("part/0/script.neuron", 99, "not that of this network"),
+    ("part/0/script.last", 99, "not that of this network"), ("part/0/script.change", 99, "not that of this network"),
+    ("part/0/script.kind", 99, "not that of this network"), ("part/0/script.own_kind", 99, "not that of this network"),
+])  # fmt: skip
+def test_a_damaged_script_is_refused(name, value, says):
+    """What leads beyond the arrays never reaches the loop."""
+    make = lambda: stimulated(nd.GLIF(), nd.Kicks([1.0, 5.0], 3.0), nd.CurrentSteps([2.0], [9.0]), n=3)
+    sim = make()
+    sim.run_until_spike(3.0)
+    state = {k: np.array(a) for k, a in checkpoint.state_of(sim).items()}
+    check(make(), state)
+    if value is None:
+        state[name][N_SCRIPT_AT] = 4
+    else:
+        state[name][:] = value
+    with pytest.raises(RunFileError, match=says):
+        check(make(), state)
+
+
 @pytest.mark.parametrize("start", [1e7, 1234.567])
 def test_times_are_counted_from_the_start_of_the_run(start):
     found = []
@@ -364,9 +390,9 @@ def test_cells_are_named_once_and_a_model_says_whether_its_drive_can_change(tmp_
     net = nd.Network(seed=1)
     cells = net.add(nd.LIF(), 4, name="cells")
     with pytest.raises(ParameterError, match="1 comes twice"):
-        net.drive(cells, nd.Kicks([1.0]), cells=[1, 2, 1])
+        net.drive(cells, nd.Kicks([1.0], 1.0), cells=[1, 2, 1])
     with pytest.raises(ParameterError, match=r"cells must pick"):
-        net.drive(cells, nd.Kicks([1.0]), cells=[4])
+        net.drive(cells, nd.Kicks([1.0], 1.0), cells=[4])
 
     class Fixed(nd.LIF):
         drive_changes = False
@@ -375,5 +401,46 @@ def test_cells_are_named_once_and_a_model_says_whether_its_drive_can_change(tmp_
         stimulated(Fixed(), nd.CurrentSteps([1.0], [1.0]))
     sim = nd.Simulation(net, to=tmp_path / "a.sqlite", progress=False)
     with pytest.raises(BuildError, match="this network runs"):
-        net.drive(cells, nd.Kicks([1.0]))
+        net.drive(cells, nd.Kicks([1.0], 1.0))
     sim.close()
+
+
+STUDY = """
+seed = 1
+[population.cells]
+kind = "LIF"
+n = 4
+[[stimulus]]
+kind = "Kicks"
+target = "cells"
+onto = [0, 2]
+times = ["10 ms", "1 second"]
+amplitudes = "30 mV"
+[[stimulus]]
+kind = "CurrentSteps"
+target = "cells"
+times = [50.0, 80.0]
+amplitudes = [30.0, 0.0]
+[run]
+duration = "1.2 second"
+"""
+
+
+def test_in_a_study_and_in_the_file_of_a_run(tmp_path):
+    """The words of a study, and the description that a run file keeps, which says whom a stimulus reaches."""
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    study = load(path)
+    net = build(study)
+    assert [(s.times.tolist(), c.tolist()) for _, s, c in net.stimuli] == [
+        ([10.0, 1000.0], [0, 2]), ([50.0, 80.0], [0, 1, 2, 3])
+    ]  # fmt: skip
+    run = nd.simulate(net, 1200.0, to=tmp_path / "a.sqlite", progress=False)
+    assert run.counts("cells").sum(axis=0).tolist() == [3, 1, 3, 1]
+    told = net.describe()["stimuli"]
+    assert [(s["target"], s["kind"], s["amplitudes"], s["onto"]) for s in told] == [
+        ("cells", "Kicks", 30.0, [0, 2]), ("cells", "CurrentSteps", [30.0, 0.0], None)
+    ]  # fmt: skip
+    path.write_text(STUDY.replace('target = "cells"\nonto', 'target = "cell"\nonto'))
+    with pytest.raises(NeurodevError, match="line 8: .*did you mean 'cells'"):
+        build(load(path))
