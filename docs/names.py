@@ -18,7 +18,7 @@ used.
 # headings for the kinds of the registry that have names at the top of the package; other kinds are headed by their name
 HEADINGS = {
     "mechanism": "Mechanisms", "growth curve": "Growth curves", "neuron model": "Neuron models",
-    "dendrite": "Dendrites", "drive": "Drives", "wiring": "Wirings", "delay": "Delays",
+    "dendrite": "Dendrites", "drive": "Drives", "stimulus": "Stimuli", "wiring": "Wirings", "delay": "Delays",
     "intervention": "Interventions",
 }  # fmt: skip
 _WITH_THEM = ("neurodev.Cause", "neurodev.param")  # what a class of one's own is written with

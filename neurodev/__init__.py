@@ -17,12 +17,12 @@ __version__ = "0.1.0"
 
 # kinds whose members are names of the package
 _FLAT = (
-    "mechanism", "growth curve", "neuron model", "dendrite", "drive", "background", "wiring", "delay", "weights",
-    "intervention",
+    "mechanism", "growth curve", "neuron model", "dendrite", "drive", "background", "stimulus", "wiring", "delay",
+    "weights", "intervention",
 )  # fmt: skip
 _SHELVES = {
     "wiring": registry.Namespace("neurodev.wiring", "wiring"),
-    "drives": registry.Namespace("neurodev.drives", "drive", "background"),
+    "drives": registry.Namespace("neurodev.drives", "drive", "background", "stimulus"),
     "delays": registry.Namespace("neurodev.delays", "delay"),
 }
 _LATER = {
@@ -39,6 +39,7 @@ _LATER = {
     "Sheet": "neurodev.structure.places:Sheet",
     "Simulation": "neurodev.simulation.simulate:Simulation",
     "Spines": "neurodev.engine.network:Spines",
+    "Stimulus": "neurodev.neurons.stimulus:Stimulus",
     "Trainer": "neurodev.learn.training.trainer:Trainer",
     "Wiring": "neurodev.structure.wiring:Wiring",
     "bridge": "neurodev.bridge",

@@ -36,6 +36,7 @@ _ours(
     waves="RetinalWaves",
 )  # fmt: skip
 _ours("background", "neurons", drive="Background")
+_ours("stimulus", "neurons", stimulus="CurrentSteps Kicks OrnsteinUhlenbeck")
 _ours(
     "wiring", "structure",
     edges="Matrix Rewired", kernels="ByDistance",

@@ -42,6 +42,7 @@ BASES: dict[str, str] = {
     "dendrite": "neurodev.Branches",
     "drive": "neurodev.Drive",
     "background": "neurodev.Background",
+    "stimulus": "neurodev.Stimulus",
     "wiring": "neurodev.Wiring",
     "delay": "neurodev.structure.delays.Delay",
     "weights": "neurodev.structure.weights.Weights",

@@ -36,7 +36,8 @@ SENSELESS: dict[str, Any] = {
 NEEDED: dict[str, dict[str, Any]] = {
     "ByDistance": {"inputs": 1}, "Rewired": {"wiring": nd.Near()},
     "Contacts": {"wiring": nd.Near()}, "InhomogeneousPoisson": {"rate_hz": [10.0]},
-    "SpikeList": {"times": [1.0], "indices": [0]},
+    "SpikeList": {"times": [1.0], "indices": [0]}, "Kicks": {"times": [1.0], "amplitudes": 1.0},
+    "CurrentSteps": {"times": [1.0], "amplitudes": 1.0},
     "Pairs": {"source": [0], "target": [1]}, "DelayList": {"delays": [1.0]},
     "Recorded": {"trains": [([1.0], [0])], "places": [[0.5, 0.5]]},
     "AddSynapses": {"projection": "p", "source": [0], "target": [0]}, "Antagonise": {"projection": "p"},

@@ -150,7 +150,17 @@ def test_only_plans_change_topology():
 
 
 def test_every_parameter_has_unit_and_source():
-    kinds = ("mechanism", "growth curve", "neuron model", "dendrite", "drive", "background", "wiring", "delay")
+    kinds = (
+        "mechanism",
+        "growth curve",
+        "neuron model",
+        "dendrite",
+        "drive",
+        "background",
+        "stimulus",
+        "wiring",
+        "delay",
+    )
     for cls in (*(c for k in kinds for c in registry.ours(k).values()), nd.Spines):
         for f in fields(cls):
             if "unit" in f.metadata:

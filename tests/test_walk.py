@@ -158,6 +158,9 @@ def network_beds(w: World) -> Beds:
         "Network.background": in_network(
             "background", lambda n: {"target": n.populations["e"], "drive": nd.Background()}
         ),
+        "Network.drive": in_network(
+            "drive", lambda n: {"target": n.populations["e"], "stimulus": nd.Kicks([1.0], 1.0)}, cells=None
+        ),
         "Network.inputs": in_network("inputs", cells),
         "Network.mean_input": in_network("mean_input", cells),
         "nd.Population": Bed(
@@ -418,7 +421,7 @@ def maker_beds(w: World) -> Beds:
         "wiring": nd.Near(), "times": [1.0], "indices": [0], "delays": [1.0], "source": [0], "target": [1],
         "population": "e", "projection": "q", "where": "q", "mechanism": "SpineSize", "rate": 1.0, "rate_hz": 1.0,
         "n_out": 3, "n_branch": 2, "steps": 2, "every": 0.5, "size": 2, "sentence": "it dies", "name": "mature_cortex",
-        "words": {}, "kind": nd.STDP, "default": 1.0, "what": "SpineSize", "values": 1.0,
+        "words": {}, "kind": nd.STDP, "default": 1.0, "what": "SpineSize", "values": 1.0, "amplitudes": [1.0],
     }  # fmt: skip
     beds: Beds = {}
     rooms: dict[str, Any] = {
@@ -537,6 +540,7 @@ CLASSES: dict[str, type] = {
 # where the bed calls a function of this file in place of the one that is meant
 ANNOTATED: dict[str, Any] = {
     "Network.connect": nd.Network.connect, "Network.background": nd.Network.background,
+    "Network.drive": nd.Network.drive,
     "Network.inputs": nd.Network.inputs, "Network.mean_input": nd.Network.mean_input,
     "Simulation.resume": nd.Simulation.resume, "Simulation.load": nd.Simulation.load,
     "nd.Simulation": nd.Simulation.__init__, "nd.simulate": nd.Simulation.__init__, "nd.Trainer": nd.Trainer.__init__,

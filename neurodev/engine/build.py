@@ -38,6 +38,7 @@ from neurodev.engine.loop.state import (
     State,
 )
 from neurodev.engine.network import PRECISIONS, Network, Population, Projection, Spines
+from neurodev.engine.stimuli import noise_onto
 from neurodev.errors import BuildError, InvariantError, ParameterError, shown
 from neurodev.jit import address, address_of_hook
 from neurodev.mechanisms.base import Mechanism, check_writers
@@ -45,7 +46,7 @@ from neurodev.neurons.channels import FRAME
 from neurodev.neurons.dendrite import check_dendrite
 from neurodev.neurons.door import Door, check_subclass
 from neurodev.neurons.drive import Background as PoissonInput
-from neurodev.neurons.model import Cells, Membrane, NeuronModel
+from neurodev.neurons.model import Cells, Changes, Membrane, NeuronModel, grouped
 from neurodev.neurons.rules import RECORD_SIZE, ModelRecord
 from neurodev.structure.blocks import part_bounds
 from neurodev.structure.store import Slots
@@ -74,12 +75,12 @@ class Membranes:
     """What the loop keeps of the neurons of all populations, concatenated, and the classes they fall into."""
 
     initial: F8  # (n_neuron,) mV
-    v_inf: F8  # (n_neuron,) mV
     kind: NDArray[np.uint32]
-    classes: F8  # (n_class, 5): 1 / tau; threshold and reset relative to V_inf; refractory period; (V_inf)
+    classes: F8  # (n_class, 5): 1 / tau; V_inf, threshold and reset; refractory period
+    later: dict[int, list[NDArray[np.uint32]]]  # of a population: classes of the neurons of each change of its drive
 
 
-def membranes(populations: list[Population]) -> Membranes:
+def membranes(populations: list[Population], changes: dict[int, Changes]) -> Membranes:
     """Concatenate the membranes of all populations of neurons and group equal ones into classes."""
     parts = []
     for p in populations:
@@ -96,9 +97,18 @@ def membranes(populations: list[Population]) -> Membranes:
     if not parts:
         raise BuildError("the network has no neurons: add a population, e.g. net.add(nd.LIF(), 100)")
     all_of = Membrane(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    rows = np.column_stack([all_of.rate, all_of.v_inf, all_of.threshold, all_of.reset, all_of.refractory])
-    classes, kind = np.unique(rows, axis=0, return_inverse=True)
-    return Membranes(all_of.initial, all_of.v_inf, kind.reshape(-1).astype(np.uint32), classes)
+    tables = [_rows(all_of)]
+    for p in (p for p in populations if p.index in changes):
+        model, n = changes[p.index].model, changes[p.index].n
+        tables.append(_rows(Door(model, n, p.name).membrane(model.membrane(n, p.name), Membrane)))
+    classes, (kind, *rest) = grouped(tables)
+    found = iter(rest)
+    later = {p.index: changes[p.index].split(next(found)) for p in populations if p.index in changes}
+    return Membranes(all_of.initial, kind, classes, later)
+
+
+def _rows(m: Membrane) -> F8:
+    return np.column_stack([m.rate, m.v_inf, m.threshold, m.reset, m.refractory])
 
 
 def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
@@ -116,7 +126,7 @@ def make_neurons(populations: list[Population], m: Membranes) -> Neurons:
     unborn = np.concatenate([np.arange(p.n) >= p.n - p.room for p in populations if not p.is_drive])
     c = m.classes
     return Neurons(
-        u=np.where(unborn, SENTINEL, m.initial - m.v_inf),
+        u=np.where(unborn, SENTINEL, m.initial - m.classes[m.kind, 1]),
         kind=m.kind,
         population=np.concatenate(owner),
         first=first,
@@ -165,11 +175,13 @@ def fastest_rate(populations: list[Population], neurons: Neurons) -> float:
     return max(float(neurons.rate.max()), *rates)
 
 
-def make_cells(populations: list[Population], fastest: float, now: float) -> dict[int, Cells]:
+def make_cells(network: Network, fastest: float, now: float, changes: dict[int, Changes]) -> dict[int, Cells]:
     """The neurons of every population whose model has rules, by the population's index."""
     return {
-        p.index: Cells(p.model, p.n, p.name, fastest, now)
-        for p in populations
+        p.index: Cells(
+            p.model, p.n, p.name, fastest, now, changes.get(p.index), noise_onto(p, network.stimuli, network.seed)
+        )
+        for p in network.populations.values()
         if isinstance(p.model, NeuronModel) and p.model.rules() is not None
     }
 

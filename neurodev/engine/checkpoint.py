@@ -96,7 +96,7 @@ def _others(e: Engine) -> Arrays:
     """Arrays beside the state of the loop, which keep their places and sizes while an engine lives."""
     found: Arrays = {f"alive/{k}": a for k, a in enumerate(e.alive)}
     for p, cells in e.cells.items():
-        found |= {f"cells/{p}/state": cells.state, f"cells/{p}/places": cells.places}
+        found |= {f"cells/{p}/state": cells.state, f"cells/{p}/places": cells.places, f"cells/{p}/kind": cells.kind}
     for k, h in enumerate((*e.hot, *e.hot_populations)):
         found |= {f"hot/{k}/pre": h.arrays.pre_trace, f"hot/{k}/post": h.arrays.post_trace}
     return found

@@ -18,9 +18,9 @@ from neurodev.record.packed import damaged, under
 _BUILT = frozenset(
     (f.group, f.field)
     for f in FIELDS
-    if f.group in ("neurons", "own", "lanes", "hooks", "record", "models")
+    if f.group in ("neurons", "own", "lanes", "hooks", "record", "models", "script")
     and f.mark in (PLACE, NEURON)
-    and f.field != "cursor"
+    and (f.group, f.field) not in (("lanes", "cursor"), ("neurons", "kind"))  # which change
 ) | {("background", name) for name in ("first", "local", "size", "piece_first", "piece", "ruled")}
 # arrays of the queue that are used up to a counter
 _ROOMS = {
@@ -63,6 +63,11 @@ def _check_places(e: Engine, state: Mapping[str, Array]) -> None:
     """Whatever the loop follows without looking leads to where there is something."""
     for k in range(len(e.parts.states)):
         _check_queue(e, k, under(state, f"part/{k}/"), state["part/0/log.count"])
+    kinds = [("part/0/neurons.kind", e.v_inf_of.size)]
+    kinds += [(f"cells/{p}/kind", cells.classes.shape[0]) for p, cells in e.cells.items()]
+    for name, n_class in kinds:
+        if np.any(state[name] >= n_class):
+            raise damaged(f"{name!r} names more than {n_class} classes")
     shared = under(state, "part/0/")
     sizes = np.array([p.n for p in e.populations], dtype=np.int64)
     told, index = shared["log.count"], shared["log.index"]
@@ -97,6 +102,8 @@ def _check_queue(e: Engine, k: int, part: Mapping[str, Array], logged: Array) ->
     cursor = part["lanes.cursor"]
     if np.any(cursor < 0) or np.any(cursor > logged[lanes.population]):
         raise damaged(f"a lane of part {k} stands beyond the spikes of its source")
+    if not 0 <= int(n[loop_state.N_SCRIPT_AT]) <= e.parts.states[k].script.time.size:
+        raise damaged(f"part {k} stands beyond what its stimuli give")
     agenda = slice(0, int(n[loop_state.N_AGENDA]))
     lane, row = part["queue.lane"][agenda], part["queue.row"][agenda]
     if lane.size and np.any(row >= np.array([t.n_row for t in e.tables])[lanes.projection[lane]]):

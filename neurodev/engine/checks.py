@@ -221,6 +221,8 @@ def approximations(network: Network, tick: float, acceleration: float) -> list[s
     for p in network.populations.values():
         if isinstance(p.model, NeuronModel):
             out += [f"{p.name}: {sentence}" for sentence in p.model.approximations()]
+    for p, stimulus, _ in network.stimuli:
+        out += [f"{p.name}: {sentence}" for sentence in stimulus.approximations(getattr(p.model, "step", None))]
     out += [
         f"{q.name}: weights are kept in single precision, each to 6e-8 of itself, and spike times follow them."
         for q in network.projections.values()

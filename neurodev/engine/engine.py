@@ -55,12 +55,14 @@ from neurodev.engine.loop.state import (
     Piece,
     Pieces,
     Projections,
+    Script,
     State,
 )
 from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
 from neurodev.engine.order import projections_in_order
 from neurodev.engine.parts import Parts, check_threads, usable_cores
+from neurodev.engine.stimuli import all_changes, make_script
 from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
 from neurodev.mechanisms.base import NeuronBlock
@@ -127,8 +129,9 @@ class Engine(Membranes):
             q.name: build.draw_table(network, q, self.uids, n_part) for q in projections_in_order(self.projections)
         }
         self.tables = [drawn[q.name] for q in self.projections]
-        m = build.membranes(self.populations)
-        self.v_inf, self.initial_u = m.v_inf, m.initial - m.v_inf
+        changes = all_changes(self.populations, network.stimuli)
+        m = build.membranes(self.populations, changes)
+        self.v_inf_of, self._initial = m.classes[:, 1], m.initial
         neurons = build.make_neurons(self.populations, m)
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
@@ -150,7 +153,7 @@ class Engine(Membranes):
         self._offset = self.start - self._first_epoch
         self._epoch = 0  # counted, so that no rounding adds up
         self.elapsed = 0.0
-        self.cells = build.make_cells(self.populations, fastest, self._offset)
+        self.cells = build.make_cells(network, fastest, self._offset, changes)
         self._later = np.zeros(neurons.u.size)
         self._spikes, self._listed = (np.zeros(neurons.u.size, dtype=np.uint32) for _ in range(2))
         self._narrow: list[NDArray[np.uint16] | None] = [None] * len(self.tables)
@@ -159,8 +162,11 @@ class Engine(Membranes):
         none = np.zeros(0, np.uint32)
         pieces, drives = Pieces(np.zeros(len(Piece), np.int64)), Drives(np.zeros(0), none, none)
         shared = pieces, neurons, drives, build.make_log(neurons), addresses, hooks, record
-        states = [self._part(clock, own, lane, shared) for own, lane in
-                  zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True)]  # fmt: skip
+        scripted = m.later, {p: c.later_kinds for p, c in self.cells.items()}
+        states = []
+        for own, lane in zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True):
+            script = make_script(self.populations, network.stimuli, changes, neurons, own, self.v_inf_of, *scripted)
+            states.append(self._part(clock, own, lane, shared, script))
         self.parts = Parts(states, self.cells, threads)
         self.make_room()
         self._versions = [t.version for t in self.tables]
@@ -169,7 +175,7 @@ class Engine(Membranes):
 
     # ------------------------------------------------------------------ set-up
 
-    def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...]) -> State:
+    def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...], script: Script) -> State:
         """The state of one part, with buffers of its own."""
         pieces, neurons, drives, log, projections, hooks, record = shared
         n_own = int((own.last - own.first).sum())
@@ -182,7 +188,7 @@ class Engine(Membranes):
                 n_projection=len(self.projections),
             ),
             background, build.make_lists(background, self._listed), record,
-            build.make_models(len(self.populations), self.cells),
+            build.make_models(len(self.populations), self.cells), script,
         )  # fmt: skip
 
     def _begin(self, offset: float) -> None:
@@ -193,6 +199,7 @@ class Engine(Membranes):
             s.clock.n[N_EPOCH_BLOCK] = -s.clock.n[N_BLOCK]  # counted from the start: a run that is shifted is the same
             s.clock.time[T_NOW] = s.clock.time[T_FRAME] = offset
             s.background.since[:] = offset
+            s.script.time[:] += offset
         self.state.hooks.trace_base[:] = offset
 
     def _bind_drives(self) -> None:

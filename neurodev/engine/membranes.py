@@ -44,12 +44,23 @@ class Membranes:
     parts: Parts
     cells: dict[int, Cells]
     alive: list[NDArray[np.bool_]]
-    v_inf: F8
+    v_inf_of: F8  # of each class of membranes
+    _initial: F8
 
     @property
     def state(self) -> State:
         """The state of the first part, which is the only one of most networks."""
         return self.parts.hub
+
+    @property
+    def v_inf(self) -> F8:
+        """Where the potential of each neuron goes without input now, (n_neuron,) mV."""
+        return self.v_inf_of[self.state.neurons.kind]
+
+    @property
+    def initial_u(self) -> F8:
+        """How far above that each of them begins, (n_neuron,) mV."""
+        return self._initial - self.v_inf
 
     @property
     def _now(self) -> float:
@@ -96,8 +107,9 @@ class Membranes:
         here = int(s.neurons.first[p.index]) + which
         u, kind = self._in_frame(here), s.neurons.kind[here]
         dt = self._now - s.clock.time[T_FRAME]
-        v = self.v_inf[here] + u * np.exp(-dt * s.neurons.rate[kind])
-        v = np.where(u < REFRACTORY, self.v_inf[here] + s.neurons.reset[kind], v)
+        v_inf = self.v_inf_of[kind]
+        v = v_inf + u * np.exp(-dt * s.neurons.rate[kind])
+        v = np.where(u < REFRACTORY, v_inf + s.neurons.reset[kind], v)
         return np.where(self.alive[p.index][which], v, np.nan)
 
     def place(self, neurons: I8, v: F8) -> None:

@@ -22,9 +22,11 @@ from neurodev.engine.members import (
     check_count,
     one_given,
 )  # fmt: skip
+from neurodev.engine.stimuli import chosen
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.neurons.drive import Background, Drive
 from neurodev.neurons.model import Input, NeuronModel
+from neurodev.neurons.stimulus import Stimulus
 from neurodev.params import a_name, check_memory, flag, number, whole
 from neurodev.registry import spoken, word_of
 from neurodev.structure.delays import as_delay
@@ -33,6 +35,7 @@ from neurodev.structure.weights import Weights
 from neurodev.structure.wiring import SYNAPSE, Wiring, as_wiring
 
 F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
 __all__ = ["PRECISIONS", "Network", "Population", "Projection", "Spines"]
 
 
@@ -70,6 +73,7 @@ class Network:
         self.populations: dict[str, Population] = {}
         self.projections: dict[str, Projection] = {}
         self.backgrounds: list[tuple[Population, Background]] = []
+        self.stimuli: list[tuple[Population, Stimulus, I8]] = []
 
     # ------------------------------------------------------------------ open and closed
 
@@ -195,6 +199,34 @@ class Network:
             )
         self.backgrounds.append((target, drive))
 
+    @spoken
+    def drive(self, target: Population, stimulus: Stimulus, cells: Any = None) -> None:
+        """Give neurons of `target` inputs or currents at times of one's own, without synapses and without a delay.
+
+        Parameters
+        ----------
+        stimulus : Kicks, CurrentSteps, ...
+        cells : int, list or array of int, mask, slice or set, optional
+            Who has it, each once; all of them if not given.  What the stimulus says of single cells is counted among
+            these.
+
+        Examples
+        --------
+        >>> net = Network(seed=1)
+        >>> exc = net.add(LIF(), 80)
+        >>> net.drive(exc, Kicks(times=[10.0, 20.0], amplitudes=30.0), cells=slice(0, 8))
+        """
+        self._open("net.drive(...)", "give it all its times before the Simulation")
+        self._mine(target, "target")
+        if target.is_drive:
+            raise BuildError(f"{target.name!r} is a drive and takes no input")
+        if not isinstance(stimulus, Stimulus):
+            raise ParameterError(
+                f"stimulus must be nd.Kicks(times, amplitudes) or nd.CurrentSteps(times, amplitudes), got "
+                f"{shown(stimulus)}; nd.Background goes by net.background(...), and cells of a drive by net.add(...)"
+            )
+        self.stimuli.append((target, stimulus, chosen(target, stimulus, cells)))
+
     def _mine(self, population: object, what: str) -> None:
         if not isinstance(population, Population) or self.populations.get(population.name) is not population:
             names = sorted(self.populations)
@@ -313,6 +345,9 @@ class Network:
             about, *more = p.model.outlook(p.n, p.name, self.inputs(p))
             lines.append(f"  {p.name:<10} {p.n:>6} neurons  {sign}, {about}{used}")
             lines += more
+            for target, stimulus, cells in self.stimuli:
+                if target is p:
+                    lines.append(f"             {type(stimulus).__name__} onto {cells.size} of them")
         for q in self.projections.values():
             k = q.wiring.mean_inputs(q.source.n, q.target.n)
             unit = q.target.model.weight_unit if isinstance(q.target.model, NeuronModel) else ""
@@ -326,7 +361,7 @@ class Network:
 
         def words(obj: Any) -> dict[str, Any]:
             given = {"kind": word_of(type(obj)), **params.asdict(obj)}
-            if isinstance(obj, (Drive, Wiring)):
+            if isinstance(obj, (Drive, Wiring, Stimulus)):
                 given |= obj.described()
             if getattr(obj, "dendrite", None) is not None:
                 given["dendrite"] = words(obj.dendrite)
@@ -337,6 +372,10 @@ class Network:
                 return None if w is None else words(w)
             return np.asarray(w).tolist() if np.size(w) < 64 else "array"
 
+        stimuli = [
+            {"target": p.name, **words(b), "onto": None if c.size == p.n and (np.diff(c) == 1).all() else c.tolist()}
+            for p, b, c in self.stimuli
+        ]
         return {
             "seed": self.seed,
             "sheet": [self.sheet.width, self.sheet.height], **({"periodic": True} if self.sheet.periodic else {}),
@@ -350,6 +389,7 @@ class Network:
                 for p in self.populations.values()
             ],
             "backgrounds": [{"target": p.name, **words(b)} for p, b in self.backgrounds],
+            **({"stimuli": stimuli} if stimuli else {}),
             "projections": [
                 {
                     "name": q.name, "source": q.source.name, "target": q.target.name, "wiring": words(q.wiring),

@@ -289,13 +289,8 @@ class Simulator:
         gone = self._decide_fates()
         applied = {}
         for q in projections:
-<<<<<<< HEAD
             if q.plastic or q.name in gone:
-                found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name, q.mechanisms)]
-=======
-            if q.mechanisms or q.name in gone:
                 found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name)]
->>>>>>> h/steering
                 plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
                 if q.spines is not None:

@@ -312,6 +312,7 @@ class AlphaLIF(NeuronModel):
     'pA'
     """
 
+    drive_changes: ClassVar[bool] = True
     equation: ClassVar[str] = (
         "tau dV/dt = rest + drive - V + (tau / C) I;  an arrival adds w (e s / tau_s) exp(-s / tau_s) to I, with "
         "tau_excitatory or tau_inhibitory by the sign of w;  at threshold a spike, V = reset for the refractory period"

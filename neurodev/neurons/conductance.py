@@ -262,6 +262,7 @@ class ConductanceLIF(NeuronModel):
     'nS'
     """
 
+    drive_changes: ClassVar[bool] = True
     equation: ClassVar[str] = (
         "tau dV/dt = rest + drive - V + (tau / C) (g_e (E_e - V) + g_i (E_i - V));  dg/dt = -g / tau_s;  an arrival "
         "adds its weight to g_e or, of an inhibitory source, to g_i;  at threshold a spike, V = reset for the "

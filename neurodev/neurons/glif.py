@@ -204,6 +204,7 @@ class GLIF(NeuronModel):
     'mV'
     """
 
+    drive_changes: ClassVar[bool] = True
     equation: ClassVar[str] = (
         "tau dV/dt = rest + drive - V + (tau / C) (I_1 + I_2 + I);  dI_k/dt = -I_k / tau_k;  dTheta/dt = -Theta / "
         "tau_threshold;  at V >= threshold + Theta a spike: I_k = share_k I_k + current_k, Theta grows by "

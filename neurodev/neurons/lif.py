@@ -61,6 +61,7 @@ class LIF(NeuronModel):
 
     scales: ClassVar[bool] = True
     inlined: ClassVar[bool] = True  # with delta synapses
+    drive_changes: ClassVar[bool] = True
     equation: ClassVar[str] = (
         "tau dV/dt = rest + drive - V (+ R I);  at threshold a spike, V = reset for the refractory period;  an input "
         "jumps V by its weight, or I by its weight where tau_excitatory and tau_inhibitory are given"
@@ -198,7 +199,7 @@ class LIF(NeuronModel):
         c = cells.classes[cells.kind]
         n_channel = dendrite_rules.N_CHANNEL if self.branched else current_rules.N_CHANNEL
         u = cells.u + channels.synaptic_part(address(cells.record), 0, cells.n, n_channel)
-        v_inf = _v_inf(self.expand(cells.n, ""))
+        v_inf = _v_inf(cells.values())
         v = v_inf + u * np.exp(-(t - cells.frame) * c[:, channels.R])
         return np.where(is_free(cells.u), v, v_inf + c[:, channels.RESET])
 

@@ -85,6 +85,43 @@ class Input(NamedTuple):
     square: float = 1.0
 
 
+def grouped(tables: Sequence[F8]) -> tuple[F8, list[U4]]:
+    """Equal rows of all tables as classes (n_class, n_value), in ascending order, and the class of each row of each."""
+    rows = np.concatenate(tables)
+    order = np.lexsort(rows.T[::-1])  # twenty times faster than np.unique of rows
+    ascending = rows[order]
+    fresh = np.concatenate([[True], np.any(ascending[1:] != ascending[:-1], axis=1)])
+    kind = np.empty(order.size, dtype=np.uint32)
+    kind[order] = np.cumsum(fresh) - 1
+    return ascending[fresh], np.split(kind, np.cumsum([t.shape[0] for t in tables])[:-1])
+
+
+class Changes(NamedTuple):
+    """All changes of the drive of some neurons, in order of time.
+
+    Attributes
+    ----------
+    time : (m,) float64, ms since the start
+    who : list of (k,) int64
+        The neurons of each change.
+    model : NeuronModel
+        Of as many neurons as `who` names one after the other: what each of them is from then on.
+    """
+
+    time: F8
+    who: list[NDArray[np.int64]]
+    model: NeuronModel
+
+    @property
+    def n(self) -> int:
+        """Neurons of `model`."""
+        return sum(x.size for x in self.who)
+
+    def split(self, values: U4) -> list[U4]:
+        """A value of each neuron of `model`, (n,), by changes."""
+        return np.split(values, np.cumsum([x.size for x in self.who])[:-1])
+
+
 class Cells:
     """The neurons of one population in the event loop: their state, and what their model needs to be asked.
 
@@ -97,17 +134,32 @@ class Cells:
         View of the loop's own; below REFRACTORY where a neuron is not free.
     frame : float, ms
         Where the frame of the membranes stands.
+    later_kinds : list of (k,) uint32
+        Classes of the neurons whose drive changes, for each of the changes.
     """
 
-    def __init__(self, model: NeuronModel, n: int, name: str, fastest: float, now: float) -> None:
+    def __init__(
+        self, model: NeuronModel, n: int, name: str, fastest: float, now: float,
+        changes: Changes | None = None, noise: F8 | None = None,
+    ) -> None:  # fmt: skip
         door, rules = Door(model, n, name), model.rules()
         door.rules(rules, Rules)
         assert rules is not None
         self.model, self.n, self.rules, self.fastest = model, n, rules, fastest
         values = model.expand(n, name)
-        rows = door.table(model.table(values, fastest))
-        self.classes, kind = np.unique(rows, axis=0, return_inverse=True)
-        self.kind: U4 = kind.reshape(-1).astype(np.uint32)
+        tables = [door.table(model.table(values if noise is None else {**values, "noise": noise}, fastest))]
+        self.later_kinds: list[U4] = []
+        self._drives: F8 | None = None  # of each class, where they change
+        if changes is None:
+            self.classes, (self.kind,) = grouped(tables)
+        else:
+            then = changes.model.expand(changes.n, name)
+            more = {} if noise is None else {"noise": noise[np.concatenate(changes.who)]}
+            tables.append(Door(changes.model, changes.n, name).table(changes.model.table({**then, **more}, fastest)))
+            self.classes, (self.kind, later) = grouped(tables)
+            self.later_kinds = changes.split(later)
+            self._drives = np.zeros(self.classes.shape[0])
+            self._drives[self.kind], self._drives[later] = values["drive"], then["drive"]
         self.per_neuron = int(model.dendrite.per_neuron) if model.dendrite is not None else 0
         self.columns = (Column("event", np.inf, True), *door.columns(model.columns(), Column, "columns"))
         self.place_columns = door.columns(model.place_columns(), Column, "place_columns")
@@ -128,6 +180,13 @@ class Cells:
     def frame(self) -> float:
         """Where the frame of the membranes stands, ms."""
         return float(self.clock[FRAME])
+
+    def values(self) -> dict[str, F8]:
+        """The parameters of each neuron as they are now."""
+        values = self.model.expand(self.n, "")
+        if self._drives is not None:
+            values["drive"] = self._drives[self.kind]
+        return values
 
     @staticmethod
     def _filled(n: int, columns: Sequence[Column], now: float) -> F8:
@@ -191,6 +250,9 @@ class NeuronModel(Registered, kind="neuron model"):
     equation: ClassVar[str] = ""
     scales: ClassVar[bool] = False
     inlined: ClassVar[bool] = False  # only membranes that the loop computes itself may have no rules
+    # whether a parameter `drive` may change while it runs: then what follows from it is in `table` and `membrane`
+    # alone, and either `receive` with a weight of 0 brings a neuron to `t`, or its u is V - v_inf in the frame
+    drive_changes: ClassVar[bool] = False
     dendrite: Branches | None = None
 
     @property

@@ -38,17 +38,22 @@ from neurodev.neurons.rules import (
     unschedule,
 )
 from neurodev.params import check, param
+from neurodev.rng import normal
 
 # columns of a neuron: time of its state, of its start, length of its next step, 1 while it stays above peak since a
-# spike, end of the step that was looked at, 1 if a spike is noted, 1 from a spike to its release, two currents; then
-# its variables, then those at the end of the step
-T, SINCE, H, ABOVE, END, SPIKES, HELD, CURRENTS, STATE = 1, 2, 3, 4, 5, 6, 7, 8, 10
+# spike, end of the step that was looked at, 1 if a spike is noted, 1 from a spike to its release, two currents; a noisy
+# current, the time of its next value, how many it has had; then its variables, then those at the end of the step
+T, SINCE, H, ABOVE, END, SPIKES, HELD, CURRENTS, NOISE, NEXT, DRAWS, STATE = *range(1, 9), 10, 11, 12, 13
 # columns of the table of classes; then the parameters of the model's own, in order of declaration
-FLOW, AFTER, N, STEP, TOLERANCE, PEAK, DRIVE, RATES, SYNAPTIC, RESTART, PARAMETERS = *range(8), 9, 10, 11
+FLOW, AFTER, N, STEP, TOLERANCE, PEAK, DRIVE, RATES, SYNAPTIC, RESTART = *range(8), 9, 10
+# of a noisy current: how long a value is held (inf: there is none), mean, standard deviation, what is kept of the last
+# value and what is new (its standard deviation), and the key of its draws in two halves
+HELD_FOR, MEAN, SIGMA, KEPT, FRESH, KEY, PARAMETERS = *range(11, 17), 18
 SHORTEST = 1e-9  # of a step, in the longest: then whatever comes is taken
 DIGITS = 1e-14  # of a step, in the time itself, so that time goes on
 STAGES, INNER, COPY, ROWS = 7, 7, 8, 10  # rows of the scratch: slopes, state within a step, two states
 
+_HALF = np.uint64(32)
 TIMES = np.array([0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0])
 WEIGHTS = np.array(
     [
@@ -99,7 +104,7 @@ def try_step(m: int, i: Int, free: bool, here: int, there: int, since: float, h:
             for j in range(k):
                 inner[v] += h * WEIGHTS[k, j] * slope[j, v]
         after = since + TIMES[k] * h
-        current = c[DRIVE] + cell[CURRENTS] * np.exp(-c[RATES] * after)
+        current = c[DRIVE] + cell[NOISE] + cell[CURRENTS] * np.exp(-c[RATES] * after)
         current += cell[CURRENTS + 1] * np.exp(-c[RATES + 1] * after)
         call_rule(flow, m, i, row_at(m, i, INNER), row_at(m, i, k), current, cell[T] - cell[SINCE] + after)
         if not free:
@@ -158,9 +163,34 @@ def walk(m: int, i: Int, free: bool, here: int, there: int, span: float, h: floa
     return h
 
 
+@rule
+def renew(m: int, i: Int) -> None:
+    """The next value of the noisy current of neuron `i`, by Gillespie's exact update; the first is as all later ones.
+
+    Gillespie 1996 (Phys Rev E 54:2084).  A draw belongs to the neuron and to the number of its value.
+    """
+    cell, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
+    key = (np.uint64(c[KEY]) << _HALF) | np.uint64(c[KEY + 1])
+    drawn = normal(key, np.uint64(i), np.uint64(cell[DRAWS]))
+    old = cell[NOISE] - c[MEAN]
+    cell[NOISE] = c[MEAN] + (c[SIGMA] * drawn if cell[DRAWS] == 0.0 else c[KEPT] * old + c[FRESH] * drawn)
+    cell[DRAWS] += 1.0
+    cell[NEXT], cell[END] = cell[SINCE] + cell[DRAWS] * c[HELD_FOR], np.inf
+
+
 @kernel
 def advance(m: int, i: Int, free: bool, t: float) -> None:
-    """Bring neuron `i` to `t`."""
+    """Bring neuron `i` to `t`, from one value of its noisy current to the next."""
+    if classes_of(m)[kinds_of(m)[i], HELD_FOR] < np.inf:
+        while cells_of(m)[i, NEXT] <= t:
+            bring(m, i, free, cells_of(m)[i, NEXT])
+            renew(m, i)
+    bring(m, i, free, t)
+
+
+@kernel
+def bring(m: int, i: Int, free: bool, t: float) -> None:
+    """Bring neuron `i` to `t` while its noisy current stays as it is."""
     cell, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
     n, span = np.int64(c[N]), t - cell[T]
     if span <= 0.0:
@@ -254,7 +284,8 @@ def predict_one(m: int, i: Int, t: float) -> None:
     unschedule(m, i)
     cell, c = cells_of(m)[i], classes_of(m)[kinds_of(m)[i]]
     cell[SPIKES] = 0.0
-    left = block_end(m) - t
+    until = min(block_end(m), cell[NEXT]) if c[HELD_FOR] < np.inf else block_end(m)
+    left = until - t
     if not free or left <= 0.0:
         return
     n = np.int64(c[N])
@@ -265,7 +296,7 @@ def predict_one(m: int, i: Int, t: float) -> None:
         schedule(m, i, t)
         return
     h = look_ahead(m, i, left)
-    cell[END] = block_end(m) if h == left else t + h
+    cell[END] = until if h == left else t + h
     if cell[ABOVE] == 0.0 and cell[STATE + n] >= c[PEAK]:
         cell[SPIKES] = 1.0
         cell[END] = t + locate(m, i, 0.0, h)
@@ -324,6 +355,20 @@ def potential(m: int, first: Int, last: Int, where: int, none: float, t: float) 
     return 0
 
 
+QUIET = np.array([np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])  # columns HELD_FOR to KEY + 1 without a noisy current
+
+
+def noise_table(mean: F8, sigma: F8, tau: F8, held_for: float, key: int) -> F8:
+    """The columns HELD_FOR to KEY + 1 of neurons with Ornstein-Uhlenbeck currents, (n, 7).
+
+    ``x(t + h) = mean + (x(t) - mean) e + sigma sqrt(1 - e^2) N`` with ``e = exp(-h / tau)``; `key` has 64 bits.
+    """
+    kept = np.exp(-held_for / tau)
+    fresh = sigma * np.sqrt(-np.expm1(-2.0 * held_for / tau))
+    one = np.ones_like(mean)
+    return np.column_stack([one * held_for, mean, sigma, kept, fresh, one * (key >> 32), one * (key & 0xFFFFFFFF)])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stepped(NeuronModel, word=False):
     """Base of neurons that integrate themselves; derive a class that gives `variables`, `flow` and its parameters.
@@ -331,7 +376,7 @@ class Stepped(NeuronModel, word=False):
     Parameters
     ----------
     drive : float or (n,) array, pA
-        Constant current.
+        Constant current; `CurrentSteps` and `OrnsteinUhlenbeck` add to it.
     peak : float or (n,) array, mV
         A spike is where V rises through it; ``inf``: the cell never fires.
     refractory : float or (n,) array, ms
@@ -370,6 +415,7 @@ class Stepped(NeuronModel, word=False):
     10.0
     """
 
+    drive_changes: ClassVar[bool] = True
     variables: ClassVar[tuple[str, ...]] = ()
 
     drive: Any = param(0.0, unit="pA", array=True, source="free")
@@ -439,6 +485,7 @@ class Stepped(NeuronModel, word=False):
         kept = (
             Column("t", None, True), Column("since", None, True), Column("step", self.step), Column("above"),
             Column("end", np.inf, True), Column("spikes"), Column("held"), Column("excitation"), Column("inhibition"),
+            Column("noise"), Column("next_noise", None, True), Column("draws"),
         )  # fmt: skip
         return (*kept, *(Column(v) for v in self.variables), *(Column(f"{v}_ahead") for v in self.variables))
 
@@ -456,12 +503,13 @@ class Stepped(NeuronModel, word=False):
         one, first, base = np.ones_like(values["drive"]), self.first(values), {f.name for f in fields(Stepped)}
         rates = [1.0 / values[k] if self.has_currents else one for k in ("tau_excitatory", "tau_inhibitory")]
         restart = values.get("reset", first.get(self.variables[0], 0.0 * one))
-        own = [v for k, v in values.items() if k not in base]
+        own = [v for k, v in values.items() if k not in base and k != "noise"]
         after = self.after_spike()
+        noise = values["noise"] if "noise" in values else np.tile(QUIET, (one.size, 1))
         columns = [
             one * address_of_hook(self.flow()), one * (0 if after is None else address_of_hook(after)),
             one * len(self.variables), one * self.step, one * self.tolerance, values["peak"], values["drive"], *rates,
-            one * self.has_currents, restart, *own,
+            one * self.has_currents, restart, noise, *own,
         ]  # fmt: skip
         return np.column_stack(columns)
 

@@ -22,6 +22,7 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
     parts: list[Any] = [x for p in net.populations.values() for x in (p.model, *p.mechanisms)] + [
         b for _, b in net.backgrounds
     ]
+    parts += [b for _, b, _ in net.stimuli]
     parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
     own = foreign(*parts)
     f.set_item(

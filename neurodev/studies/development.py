@@ -27,7 +27,19 @@ from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
 from neurodev.units import hour
 
-_SECTIONS = ("seed", "sheet", "population", "projection", "background", "run", "at", "name", "shuffled", "bands")
+_SECTIONS = (
+    "seed",
+    "sheet",
+    "population",
+    "projection",
+    "background",
+    "stimulus",
+    "run",
+    "at",
+    "name",
+    "shuffled",
+    "bands",
+)
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
 _RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick", "circuit", "membranes")
 _USE = 'use = [{ kind = "STDP" }]'
@@ -75,6 +87,12 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
         drive = made(study, "background", given, place, ("target",), default="Background")
         with told_at(study, *place):
             net.background(target, drive)
+    for k, given in enumerate(tables_at(study, t.get("stimulus", []), ("stimulus",), "[[stimulus]]")):
+        place = ("stimulus", k)
+        target = _named(study, net, given.get("target"), (*place, "target"))
+        stimulus = made(study, "stimulus", given, place, ("target", "onto"))
+        with told_at(study, *place):
+            net.drive(target, stimulus, given.get("onto"))
     for name, given in table_at(study, t.get("projection", {}), ("projection",), "[projection.NAME]").items():
         _connect(study, net, name, table_at(study, given, ("projection", name), "[projection.NAME]"), without)
     return net

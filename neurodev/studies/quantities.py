@@ -17,7 +17,7 @@ WEIGHT: Units = ("mV", "pA", "nS")
 TIME: Units = ("ms",)
 # what parameters are that do not say their unit themselves
 _BY_NAME: dict[str, Units] = {
-    "weight": WEIGHT, "max_rate": ("Hz",),
+    "weight": WEIGHT, "amplitudes": WEIGHT, "max_rate": ("Hz",),
     **dict.fromkeys(("delay", "delays", "duration", "refractory", "trains"), TIME),
 }  # fmt: skip
 
@@ -88,7 +88,8 @@ def units_of(make: Callable[..., Any], name: str) -> tuple[bool, Units]:
         return True, None
     if "unit" in meta:
         # the weight of a spine or a background is a current or a conductance where its target has those
-        return False, WEIGHT if name == "weight" and meta["unit"] in (WEIGHT or ()) else (meta["unit"],)
+        size = name in ("weight", "amplitudes") and meta["unit"] in (WEIGHT or ())
+        return False, WEIGHT if size else (meta["unit"],)
     if name.endswith("_hz"):
         return False, ("Hz",)
     if name in _BY_NAME:

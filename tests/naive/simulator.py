@@ -14,11 +14,13 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.neurons.lif import LIF
+from neurodev.neurons.stimulus import CurrentSteps
 from tests.naive import background
 from tests.naive.branched_cell import BranchedCell
 from tests.naive.current_cell import REACH, CurrentCell
 
-RELEASE, ARRIVAL, BACKGROUND, CROSSING, DRIVE, LOOK, END, POST = range(8)  # in this order at equal times
+# in this order at equal times; stimuli that inhibit or change a drive are early, others late
+RELEASE, EARLY, ARRIVAL, LATE, BACKGROUND, CROSSING, DRIVE, LOOK, END, POST = range(10)
 
 
 class Cell:
@@ -102,6 +104,38 @@ class NaiveSimulator:
                 k += 1
         for t, j, amplitude in background.events(self.s.engine, until):
             self.push(t, BACKGROUND, (j, 0), (j, amplitude))
+        for p, stimulus, which in self.net.stimuli:
+            if isinstance(stimulus, CurrentSteps):
+                for t in stimulus.times:
+                    for i in which:
+                        self.push(t, EARLY, (p.index, int(i)), (p, int(i), None))
+                continue
+            for k, t in enumerate(stimulus.times):
+                w = float(np.broadcast_to(stimulus.amplitudes, stimulus.times.shape)[k])
+                for i in which if stimulus.cells is None else [which[stimulus.cells[k]]]:
+                    self.push(t, EARLY if w < 0 else LATE, (p.index, int(i)), (p, int(i), w))
+
+    def v_inf(self, p, i, t):
+        """Where V of a cell goes at `t`."""
+        q = p.model.expand(p.n, p.name)
+        total = q["rest"][i] + q["drive"][i]
+        for target, stimulus, which in self.net.stimuli:
+            if target is p and isinstance(stimulus, CurrentSteps) and i in which:
+                past = [k for k, when in enumerate(stimulus.times) if when <= t]
+                levels = stimulus.amplitudes[past[-1]] if past else 0.0
+                total += levels[list(which).index(i)] if np.ndim(levels) else levels
+        return total
+
+    def stimulate(self, p, i, w, t):
+        c = self.cells[p.name][i]
+        if w is None:
+            c.decay(t)
+            c.v_inf = self.v_inf(p, i, t)
+        elif self.kick(p, i, w, t):
+            c.v = c.reset
+            self.fire(p, i, t)
+            return
+        self.predict(p, i, t)
 
     def locate(self, j):
         for p in self.net.populations.values():
@@ -206,13 +240,9 @@ class NaiveSimulator:
             elif kind == ARRIVAL:
                 self.arrive(*payload, t)
             elif kind == BACKGROUND:
-                p, i = self.locate(payload[0])
-                hit = self.kick(p, i, payload[1], t)
-                if hit:
-                    self.cells[p.name][i].v = self.cells[p.name][i].reset
-                    self.fire(p, i, t)
-                else:
-                    self.predict(p, i, t)
+                self.stimulate(*self.locate(payload[0]), payload[1], t)
+            elif kind in (EARLY, LATE):
+                self.stimulate(*payload, t)
             elif kind == CROSSING:
                 p, i, stamp = payload
                 c = self.cells[p.name][i]

@@ -131,12 +131,12 @@ def test_exact_delays_where_there_are_few() -> None:
 
 
 def test_the_step_that_an_error_names_is_enough() -> None:
-    net, a, b, q = connected(SHEET, nd.Conduction(speed=10.0, step=0.05), weight=None, spines=nd.Spines())
+    net, a, b, q = connected(SHEET, nd.Conduction(speed=0.1, step=0.05), weight=None, spines=nd.Spines())
     with pytest.raises(ParameterError, match="use step=") as e:
         draw_table(net, q, UidSource())
     step = float(str(e.value).partition("use step=")[2].split()[0])
-    net, a, b, q = connected(SHEET, nd.Conduction(speed=10.0, step=step), weight=None, spines=nd.Spines())
-    assert 200 < draw_table(net, q, UidSource()).n_lane <= 256
+    net, a, b, q = connected(SHEET, nd.Conduction(speed=0.1, step=step), weight=None, spines=nd.Spines())
+    assert 60_000 < draw_table(net, q, UidSource()).n_lane <= 65_535
 
 
 def test_newborns_have_the_delay_of_their_pair() -> None:

@@ -5,8 +5,8 @@ after one multiplication by the frame factor S, and the threshold test is ``u >=
 refractory neuron holds a sentinel that swallows its input.  A neuron whose V_inf lies above threshold crosses
 without input: ``S(t) = u / threshold``, solved only when the crossing falls into the current block.
 
-Order at equal times: release, arrivals (lane table, log), background, predicted crossings; then on_post of the neurons
-that fired, after on_pre of all arrivals of the instant.
+Order at equal times: release, stimuli that inhibit or change a drive, arrivals (lane table, log), other stimuli,
+background, predicted crossings; then on_post of the neurons that fired, after on_pre of all arrivals of the instant.
 
 Time goes on in windows no longer than the shortest delay: within one, neurons do not influence each other.  Each part
 of them runs through it by itself (`run_part`), and its spikes are told to all when it is over (`merge.py`).
@@ -23,6 +23,7 @@ from neurodev.engine.loop.lists import close_lists
 from neurodev.engine.loop.merge import merge
 from neurodev.engine.loop.pieces import piece
 from neurodev.engine.loop.queue import gather, gather_releases, pop_crossing
+from neurodev.engine.loop.script import give
 from neurodev.engine.loop.spiking import (
     follow_arrivals,
     level_of,
@@ -58,6 +59,7 @@ from neurodev.engine.loop.state import (
     N_OPEN,
     N_OVERFLOW,
     N_SAME,
+    N_SCRIPT_AT,
     N_STATUS,
     N_STUCK,
     N_SUPRA,
@@ -88,6 +90,7 @@ from neurodev.engine.loop.views import (
     own_of,
     projections_of,
     queue_of,
+    script_of,
 )
 from neurodev.jit import call_rule, kernel, prefetch, rule, view2_f8, view_f4, view_f8, view_i8, view_u2, view_u4
 from neurodev.neurons.rules import AT
@@ -300,7 +303,7 @@ def run(parts: I8, stop: float) -> int:
 @piece(Piece.PART)
 def run_part(s: int, window: int, stop: float) -> int:
     """Process every event of a part in one window and before `stop`; returns a status and can be called again."""
-    f, n, qu = clock_of(s).time, clock_of(s).n, queue_of(s)
+    f, n, qu, sc = clock_of(s).time, clock_of(s).n, queue_of(s), script_of(s)
     if n[N_WINDOW] != window:
         return DONE  # it has been through this window
     if n[N_OPEN] == 0:
@@ -321,7 +324,8 @@ def run_part(s: int, window: int, stop: float) -> int:
             arrival = qu.time[n[N_AGENDA_AT]] if n[N_AGENDA_AT] < n[N_AGENDA] else np.inf
             crossing = qu.crossing_time[0] if n[N_CROSSING] > 0 else np.inf
             given = qu.input_time[n[N_INPUT_AT]] if n[N_INPUT_AT] < n[N_INPUT] else np.inf
-            first = min(min(due, arrival), min(crossing, given))
+            told = sc.time[n[N_SCRIPT_AT]] if n[N_SCRIPT_AT] < sc.time.shape[0] else np.inf
+            first = min(min(min(due, arrival), min(crossing, given)), told)
             if n[N_FIRED] > 0 and first > f[T_FIRED]:
                 follow_arrivals(s)
             if first >= end:
@@ -330,13 +334,15 @@ def run_part(s: int, window: int, stop: float) -> int:
             if due == first:
                 n[N_DUE_AT] += 1
                 release(s, np.int64(qu.due_index[n[N_DUE_AT] - 1]), first)
+            elif told == first and (arrival > first or sc.early[n[N_SCRIPT_AT]] == 1):
+                give(s)
             elif arrival == first:
                 if n[N_TOGETHER] == 1:
                     arrive_together(s)
                 else:
-                    run_arrivals(s, min(min(due, given), end))
+                    run_arrivals(s, min(min(due, given), min(told, end)))
             elif given == first:
-                run_inputs(s, min(min(due, arrival), end))
+                run_inputs(s, min(min(due, arrival), min(told, end)))
             else:
                 cross(s)
         f[T_NOW] = end

@@ -38,6 +38,8 @@ def needed(states: Iterable[State]) -> set[Piece]:
             out |= {Piece.POUR, Piece.OPENED, Piece.OVER, Piece.LOOK, Piece.PLACE}
         if g.rate.size and s.clock.n[N_MODELS] == 1:
             out.add(Piece.INPUTS)
+        if s.script.time.size:
+            out.add(Piece.GIVE)
         if s.clock.n[N_TOGETHER] == 1:
             out.add(Piece.TOGETHER)
             continue

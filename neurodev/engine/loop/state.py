@@ -100,8 +100,9 @@ assert (T_NOW, T_FRAME, T_BLOCK) == (rules.NOW, rules.FRAME, rules.BLOCK)
     N_FRESH_AT,  # the next of them, while they are merged
     N_STATUS,  # what the part returned last
     N_MERGE,  # 1 while all parts stand at one time and their spikes are not yet merged (of the first part)
-) = range(37)
-N_COUNTER = 37
+    N_SCRIPT_AT,  # the next entry of the script
+) = range(38)
+N_COUNTER = 38
 
 
 class Piece(IntEnum):
@@ -126,6 +127,7 @@ class Piece(IntEnum):
     UNIFORM_NARROW = 16
     ALIKE_NARROW = 17
     MIXED_NARROW = 18
+    GIVE = 19
 
 
 class Pieces(NamedTuple):
@@ -339,6 +341,21 @@ class Models(NamedTuple):
     width: Annotated[I8, COUNT]  # number of these columns
 
 
+class Script(NamedTuple):
+    """What stimuli give to neurons of the part, in order of time: inputs, and changes of their drive."""
+
+    time: Annotated[F8, TIME]  # (n_entry,)
+    amount: Annotated[F8, POTENTIAL]  # of the input; pA or nS where such are the weights
+    early: Annotated[I8, COUNT]  # 1 if it comes before the arrivals of its instant
+    change: Annotated[I8, PLACE]  # where what changes begins; -1: it is an input
+    first: Annotated[I8, PLACE]  # of its neurons, each of whom it names once
+    last: Annotated[I8, PLACE]
+    neuron: Annotated[U4, NEURON]  # (n_listed,)
+    kind: Annotated[U4, PLACE]  # (n_change,) class of a membrane from then on
+    own_kind: Annotated[U4, PLACE]  # the same among those of its model with rules
+    shift: Annotated[F8, POTENTIAL]  # by how much V_inf rises
+
+
 class State(NamedTuple):
     """Everything the loop needs."""
 
@@ -357,6 +374,7 @@ class State(NamedTuple):
     lists: Lists
     record: Record
     models: Models
+    script: Script
 
 
 BIRTH_ROOM = 4  # batches of births within one axonal delay that there is room for to begin with

@@ -25,6 +25,7 @@ from neurodev.engine.loop.state import (
     Projections,
     Queue,
     Record,
+    Script,
 )
 from neurodev.jit import rule, view2_f8, view2_u4, view2_u8, view_f8, view_i8, view_u2, view_u4, view_u8, word
 
@@ -264,4 +265,21 @@ def models_of(s: int) -> Models:
         view_i8(word(s, 390), word(s, 391)),  # record
         view_i8(word(s, 393), word(s, 394)),  # state
         view_i8(word(s, 396), word(s, 397)),  # width
+    )
+
+
+@rule
+def script_of(s: int) -> Script:
+    """Views of `Script`."""
+    return Script(
+        view_f8(word(s, 399), word(s, 400)),  # time
+        view_f8(word(s, 402), word(s, 403)),  # amount
+        view_i8(word(s, 405), word(s, 406)),  # early
+        view_i8(word(s, 408), word(s, 409)),  # change
+        view_i8(word(s, 411), word(s, 412)),  # first
+        view_i8(word(s, 414), word(s, 415)),  # last
+        view_u4(word(s, 417), word(s, 418)),  # neuron
+        view_u4(word(s, 420), word(s, 421)),  # kind
+        view_u4(word(s, 423), word(s, 424)),  # own_kind
+        view_f8(word(s, 426), word(s, 427)),  # shift
     )
