@@ -1,0 +1,48 @@
+"""What `crashes.py` tries: a handful of it here, 40 kills and 30 other misfortunes with every mechanism in `make verify`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neurodev import registry
+from tests.reliability.everything import everything, used
+
+ROOT = Path(__file__).parents[2]
+
+
+def tried(*words: str) -> list[str]:
+    """The lines that the script ends with."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reliability.crashes", *words], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
+    return done.stdout.splitlines()
+
+
+def all_right(network: str, **numbers: int) -> None:
+    words = [w for way, n in numbers.items() for w in (f"--{way}", str(n))]
+    lines = tried("--network", network, *words)
+    for (way, n), line in zip(numbers.items(), lines, strict=True):
+        if "not tried" in line:
+            pytest.skip(line)  # the last one
+        assert line.startswith(f"{way}: {n} of {n} ("), lines
+
+
+def test_a_run_goes_on_through_a_handful_of_crashes() -> None:
+    all_right("jumps", killed=2, readers=1, full=2, locked=1)
+
+
+@pytest.mark.slow
+def test_a_run_with_every_mechanism_goes_on_through_seventy() -> None:
+    all_right("everything", killed=40, readers=10, full=10, locked=10)
+
+
+def test_everything_is_everything() -> None:
+    mechanisms, models = used(everything())
+    assert mechanisms == set(registry.ours("mechanism"))
+    assert models >= set(registry.ours("neuron model"))
