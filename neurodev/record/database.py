@@ -232,8 +232,8 @@ class Database:
 def _identities(path: Path, page: int, size: int) -> list[str]:
     """What may be the identity of a run on a page of the file itself.
 
-    Looked for in its bytes: a file into which its writer was just moving the -wal, as the disk was full or it was killed,
-    is no database without that -wal.  The page was there before there was one, and is never written again.
+    Looked for in its bytes: a file into which its writer was just moving the -wal, as the disk was full or it was
+    killed, is no database without that -wal.  The page was there before there was one, and is never written again.
     """
     with path.open("rb") as file:
         file.seek((page - 1) * size)

@@ -277,8 +277,9 @@ class RunFile(Reader):
         place = Place(old.path)
         try:
             db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA busy_timeout=200")
+            db.execute("PRAGMA busy_timeout=5000")  # of who reads a sealed file this very moment
             db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA busy_timeout=200")
             db.execute("BEGIN IMMEDIATE")
             session, n_row, total = db.execute("SELECT session, rows, total FROM tally").fetchone()
             if (db.execute("SELECT id FROM identity").fetchone()[0], session) != known:

@@ -1,8 +1,8 @@
 """One neuron in NEST with the parameters of a model of neurodev: ``python peers_models.py < tasks.json``.
 
-A task is ``{"model": ..., "parameters": {...}, "arrivals": [[ms, weight], ...], "until": ms, "every": ms}``; what is printed is
-one JSON object: for each task the spike times (ms) and V (mV) every so many ms, or for other kinds of tasks what `main`
-says.  Run it in NEST's own environment (`compare.py` makes one).
+A task is ``{"model": ..., "parameters": {...}, "arrivals": [[ms, weight], ...], "until": ms, "every": ms}``; what is
+printed is one JSON object: for each task the spike times (ms) and V (mV) every so many ms, or for other kinds of tasks
+what their function says.  Run it in NEST's own environment (`compare.py` makes one).
 """
 
 import json
@@ -17,8 +17,10 @@ FINE = 0.001  # ms: grid of all others
 
 def leaky(p):
     """What all leaky models share."""
-    return {"C_m": p["capacitance"], "E_L": p["rest"], "V_th": p["threshold"], "V_reset": p["reset"], "t_ref": p["refractory"],
-            "V_m": p["rest"]}  # fmt: skip
+    return {
+        "C_m": p["capacitance"], "E_L": p["rest"], "V_th": p["threshold"], "V_reset": p["reset"], "V_m": p["rest"],
+        "t_ref": p["refractory"],
+    }  # fmt: skip
 
 
 def of_tau(p):
@@ -66,7 +68,7 @@ def cell(model, p):
 
 
 def generalised(p):
-    """`glif_psc`: threshold and currents jump at the end of the refractory period, and what stood there decays during it."""
+    """`glif_psc`: threshold and currents jump when the refractory period ends; what was there before decays in it."""
     late = p["refractory"]
     found = {
         "g": p["capacitance"] / p["tau"], "C_m": p["capacitance"], "E_L": p["rest"], "V_th": p["threshold"],
@@ -82,7 +84,9 @@ def generalised(p):
     if p["level"] in (3, 4):
         decay = [1.0 / p["tau_1"], 1.0 / p["tau_2"]]
         found |= {
-            "asc_init": [0.0, 0.0], "asc_decay": decay, "asc_r": [p["share_1"], p["share_2"]],
+            "asc_init": [0.0, 0.0],
+            "asc_decay": decay,
+            "asc_r": [p["share_1"], p["share_2"]],
             "asc_amps": [p[f"current_{k + 1}"] * np.exp(-late * decay[k]) for k in range(2)],
         }
     return found
@@ -100,6 +104,15 @@ def currents(p, arrivals, until):
     return t - FINE, total  # it takes a step to arrive
 
 
+def connect_currents(task, neuron, grid):
+    """Give a neuron its input as steps of current."""
+    t, pa = currents(task["parameters"], task["arrivals"], task["until"])
+    keep = t >= grid - 1e-9
+    steps = {"amplitude_times": np.round(t[keep] / grid) * grid, "amplitude_values": pa[keep]}
+    source = nest.Create("step_current_generator", 1, steps | {"allow_offgrid_times": True})
+    nest.Connect(source, neuron, syn_spec={"delay": grid})
+
+
 def one_neuron(task):
     """Spike times, and V now and then."""
     p = task["parameters"]
@@ -108,12 +121,7 @@ def one_neuron(task):
     nest.resolution, nest.local_num_threads = grid, 1
     neuron = nest.Create(model, 1, parameters)
     if as_steps:
-        t, pa = currents(p, task["arrivals"], task["until"])
-        keep = t >= grid - 1e-9
-        source = nest.Create("step_current_generator", 1, {
-            "amplitude_times": np.round(t[keep] / grid) * grid, "amplitude_values": pa[keep], "allow_offgrid_times": True
-        })  # fmt: skip
-        nest.Connect(source, neuron, syn_spec={"delay": grid})
+        connect_currents(task, neuron, grid)
     else:
         for t, weight in task["arrivals"]:
             source = nest.Create("spike_generator", 1, {"spike_times": [round(t - 1.0, 9)]})
@@ -136,12 +144,7 @@ def rises(task, model, parameters, grid):
     nest.ResetKernel()
     nest.resolution = grid
     neuron = nest.Create(model, 1, parameters)
-    t, pa = currents(task["parameters"], task["arrivals"], task["until"])
-    keep = t >= grid - 1e-9
-    source = nest.Create("step_current_generator", 1, {
-        "amplitude_times": np.round(t[keep] / grid) * grid, "amplitude_values": pa[keep], "allow_offgrid_times": True
-    })  # fmt: skip
-    nest.Connect(source, neuron, syn_spec={"delay": grid})
+    connect_currents(task, neuron, grid)
     meter = nest.Create("multimeter", 1, {"interval": grid, "record_from": ["V_m"]})
     nest.Connect(meter, neuron)
     nest.Simulate(task["until"] + 1.0)
@@ -157,7 +160,7 @@ def sinusoid(task):
     nest.resolution, nest.rng_seed = 0.1, 7
     generator = nest.Create("sinusoidal_poisson_generator", 1, {
         "rate": p["rate_hz"], "amplitude": p["amplitude_hz"], "frequency": p["frequency_hz"],
-        "phase": np.degrees(p["phase"]), "individual_spike_trains": True,
+        "phase": np.degrees(p["phase"]),
     })  # fmt: skip
     parrots = nest.Create("parrot_neuron", task["n"])
     nest.Connect(generator, parrots, syn_spec={"delay": 0.1})
@@ -175,7 +178,8 @@ def stdp(task):
     nest.ResetKernel()
     nest.resolution = 0.01
     before = nest.Create("parrot_neuron")
-    after = nest.Create("parrot_neuron", 1, {"tau_minus": task["tau_minus"], "tau_minus_triplet": task.get("tau_y", 110.0)})
+    taus = {"tau_minus": task["tau_minus"], "tau_minus_triplet": task["tau_y"]}
+    after = nest.Create("parrot_neuron", 1, taus)
     for parrot, times in ((before, task["pre"]), (after, task["post"])):
         source = nest.Create("spike_generator", 1, {"spike_times": np.round(np.array(times) - 1.0, 9)})
         nest.Connect(source, parrot, syn_spec={"delay": 1.0})

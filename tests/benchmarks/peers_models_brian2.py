@@ -1,8 +1,8 @@
 """One neuron in Brian2 with the parameters of a model of neurodev: ``python peers_models_brian2.py < tasks.json``.
 
-Tasks and answers are those of `peers_models.py`.  Everything is integrated on a grid of .005 ms (linear equations exactly,
-others by Runge and Kutta's fourth order), so that spikes and inputs are up to a step or two late.  Run it in Brian2's own
-environment (`compare.py` makes one).
+Tasks and answers are those of `peers_models.py`.  Everything is integrated on a grid of .01 ms (linear equations
+exactly, others by Runge and Kutta's fourth order), so that spikes and inputs are up to a step or two late.  Run it in
+Brian2's own environment (`compare.py` makes one).
 """
 
 import json
@@ -12,7 +12,7 @@ import brian2 as b
 import numpy as np
 from brian2 import ms, mV, nS, pA, pF
 
-STEP = 0.005  # ms
+STEP = 0.01  # ms
 LEAK = "dv/dt = (rest + drive - v)/tau + ({current})/C : volt (unless refractory)\n"
 EXPONENTIAL = "die/dt = -ie/te : amp\ndii/dt = -ii/ti : amp\n"
 UNITS = {
@@ -37,8 +37,9 @@ def cell(model, p):
     if model == "LIF":
         return LEAK.format(current=flow) + tail, fires, back, both, start, "exact"
     if model == "AlphaLIF":
-        rise = "die/dt = (ze - ie)/te : amp\ndze/dt = -ze/te : amp\ndii/dt = (zi - ii)/ti : amp\ndzi/dt = -zi/ti : amp\n"
-        return LEAK.format(current=flow) + rise, fires, back, ("ze += w*pA*exp(1)", "zi += w*pA*exp(1)"), start, "exact"
+        rise = "".join(f"di{k}/dt = (z{k} - i{k})/t{k} : amp\ndz{k}/dt = -z{k}/t{k} : amp\n" for k in "ei")
+        both = ("ze += w*pA*exp(1)", "zi += w*pA*exp(1)")
+        return LEAK.format(current=flow) + rise, fires, back, both, start, "exact"
     if model == "ConductanceLIF":
         flow = "ge*(reversal_excitatory - v) + gi*(reversal_inhibitory - v)"
         tail = "dge/dt = -ge/te : siemens\ndgi/dt = -gi/ti : siemens\n"
@@ -52,8 +53,9 @@ def cell(model, p):
         return LEAK.format(current=flow + " + a + b") + tail + own, fires + " + theta", back, both, start, "exact"
     if model == "AdaptiveExponential":
         own = (
-            f"dv/dt = (-leak*(v - rest) + leak*slope*exp((v - threshold)/slope) - x + drive*pA + {flow})/C : volt "
-            "(unless refractory)\ndx/dt = (coupling*(v - rest) - x)/tau_adaptation : amp\n"
+            "up = leak*slope*exp(clip((v - threshold)/slope, -100, 30)) : amp\n"
+            f"dv/dt = (-leak*(v - rest) + up - x + drive*pA + {flow})/C : volt (unless refractory)\n"
+            "dx/dt = (coupling*(v - rest) - x)/tau_adaptation : amp\n"
         )
         return own + tail, "v >= peak", back + "\nx += increment", both, start, "rk4"
     if model == "Izhikevich":
@@ -134,7 +136,8 @@ def main():
         t = np.asarray(spikes.t / ms) + STEP
         at = np.asarray(v.t / ms)
         keep = (at > 0) & (at <= task["until"] + 1e-9)
-        out.append({"spikes": t[t < task["until"]].tolist(), "t": at[keep].tolist(), "v": np.asarray(v.v[0] / mV)[keep].tolist()})
+        found = np.asarray(v.v[0] / mV)[keep]
+        out.append({"spikes": t[t < task["until"]].tolist(), "t": at[keep].tolist(), "v": found.tolist()})
     print(json.dumps({"version": b.__version__, "answers": out}))
 
 

@@ -2,11 +2,11 @@
 
     python -m tests.reliability.corruptions [--network everything|jumps] [--number 200] [--forged 60]
 
-Bits are flipped, bytes overwritten, files cut, pages and rows exchanged: in the file of a run that was interrupted, and in both
-files (database and -wal) of one that was killed.  Each is read, and resumed in a copy of this process: a clear error, or what
-was written (of a -wal whose end is damaged, as it stood at an earlier flush), and after a resume the bytes of the run in peace.
-`forged` checkpoints have checksums that fit: they may lead anywhere, but not out of Python.  Ends with 1 where something
-was otherwise.
+Bits are flipped, bytes overwritten, files cut, pages and rows exchanged: in the file of a run that was interrupted, and
+in both files (database and -wal) of one that was killed.  Each is read, and resumed in a copy of this process: a clear
+error, or what was written (of a -wal whose end is damaged, as it stood at an earlier flush), and after a resume the
+bytes of the run in peace.  `forged` checkpoints have checksums that fit: they may lead anywhere, but not out of Python.
+Ends with 1 where something was otherwise.
 """
 
 from __future__ import annotations

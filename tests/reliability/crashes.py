@@ -1,9 +1,10 @@
 """Runs that are killed at random moments, on full disks, in read-only folders, under the eyes of readers.
 
-    python -m tests.reliability.crashes [--network everything|jumps] [--killed 40] [--readers 10] [--full 10] [--locked 10]
+    python -m tests.reliability.crashes [--network everything|jumps] [--killed 40] [--readers 10] [--full 10]
+                                        [--locked 10]
 
-Each time the file opens and is whole, no flush is missing that had ended, and the run that is resumed ends at the bytes of the one
-that nothing happened to.  Prints a line for each way, and ends with 1 where something was not so.
+Each time the file opens and is whole, no flush is missing that had ended, and the run that is resumed ends at the bytes
+of the one that nothing happened to.  Prints a line for each way, and ends with 1 where something was not so.
 Moments are drawn among the flushes of a run, so that they do not depend on the speed of a machine.  Children are copies
 of this process (it runs on one thread), which costs no import and no compilation.
 """
@@ -20,7 +21,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -199,7 +200,7 @@ class Trial:
         return int(child.lines[-1].split()[0]) if child.lines else 0
 
     def _opens(self, rows: int) -> None:
-        """It opens, also a run that was killed before its first flush, if only to say in our words that it has not begun."""
+        """It opens; of a run that was killed before its first flush it may say in our words that it has not begun."""
         if rows:
             self.look(rows)
             return
@@ -231,7 +232,7 @@ class Trial:
         status = child.end()
         assert status in (DONE, STOPPED), child.lines[-12:]
         said = [line for line in child.lines if line.startswith("!")]
-        assert status == DONE or "disk is full" in said[0] or "cannot be written" in said[0] or "disk full" in said[0], said
+        assert status == DONE or any(w in said[0] for w in ("disk is full", "disk full", "cannot be written")), said
         told = [line for line in child.lines if not line.startswith("!")]
         self._opens(int(told[-1].split()[0]) if told else 0)
         if status == STOPPED:

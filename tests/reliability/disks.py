@@ -1,4 +1,4 @@
-"""A folder whose room can end and which can be made read-only, as disks do: a file system in memory, or limits of a process."""
+"""A folder whose room can end, and which can be made read-only: a file system in memory, or limits of a process."""
 
 from __future__ import annotations
 

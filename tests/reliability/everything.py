@@ -31,7 +31,7 @@ STEPPED: dict[str, tuple[nd.NeuronModel, float]] = {
 
 
 def everything() -> nd.Network:
-    """All of it: a company of mechanisms on the spines of each model, a loop that pairs elements, inhibition that learns."""
+    """All of it: mechanisms on the spines of each model, a loop that pairs elements, inhibition that learns."""
     net = nd.Network(seed=5, sheet=nd.Sheet(300, 300))
     retina = net.add(nd.Poisson(20.0), 20, name="retina")
     delay = nd.Uniform(1, 4)
@@ -39,7 +39,8 @@ def everything() -> nd.Network:
         model, unit = MODELS[name]
         cells = net.add(model, 5, name=name, room=3 if name == "study" else 0)
         net.background(cells, nd.Background(rate_hz=100.0, weight=unit))
-        q = net.connect(retina, cells, nd.Near(160, 6), spines=nd.Spines(weight=6 * unit), delay=delay, name=f"r_{name}")
+        spines = nd.Spines(weight=6 * unit)
+        q = net.connect(retina, cells, nd.Near(160, 6), spines=spines, delay=delay, name=f"r_{name}")
         q.use(*company)
     study = net.populations["study"]
     study.use(DYING, GROWING, nd.Scaling(target_hz=5.0))
