@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 import warnings
@@ -93,7 +94,7 @@ class Database:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Read many things through one connection; a writer cannot seal as long as it lasts."""
+        """Read many things as they stand at one moment; a writer cannot seal as long as it lasts."""
         if self._db is not None or self._held is not None or self._closed or self._memory is not None:
             yield
             return
@@ -101,6 +102,7 @@ class Database:
             raise RunFileError(f"there is no run file {str(self.path)!r}: it was moved or removed")
         try:
             with closing(self._connect()) as db:
+                db.execute("BEGIN")  # a run that is resumed meanwhile drops rows, and others take their numbers
                 self._same(db)
                 self._held = db
                 yield
@@ -110,8 +112,20 @@ class Database:
         finally:
             self._held = None
 
+    def _check_there(self) -> None:
+        """Say of a file that cannot be read that it made way for another one while it was."""
+        if not self._version or self._db is not None:
+            return
+        try:
+            at = self.path.stat()
+        except OSError as e:
+            raise RunFileError(f"there is no run file {str(self.path)!r}: it was moved or removed") from e
+        if (at.st_dev, at.st_ino) != self._inode:
+            raise RunFileError(f"{str(self.path)!r} was replaced since it was opened: open it anew")
+
     def _check_beside(self) -> None:
-        """Say of a file that cannot be read that its -wal went away while it was."""
+        """Say of a file that cannot be read that its -wal went away while it was, or the file itself."""
+        self._check_there()
         beside = Path(f"{self.path.resolve()}-wal")
         empty = not beside.exists() or beside.stat().st_size == 0  # SQLite makes an empty one where there is none
         if self._version and self.path.is_file() and empty and head_of(self.path).wal:
@@ -126,6 +140,7 @@ class Database:
 
     def damaged(self, what: str, why: object) -> RunFileError:
         """The error of a part that cannot be what was written."""
+        self._check_there()
         return RunFileError(f"{what} of {str(self.path)!r} is damaged ({why}); get a fresh copy")
 
     @property
@@ -167,14 +182,11 @@ class Database:
             try:
                 with closing(self._connect()) as db:
                     seen = _identity(db)[0]
-                self._alone = True
-                with closing(self._connect()) as db:
-                    mine = _identity(db)[0]
-            except sqlite3.Error as e:
+                    root = db.execute("SELECT rootpage FROM sqlite_master WHERE name='identity'").fetchone()[0]
+                own = _identities(self.path, int(root), head.page)
+            except (sqlite3.Error, OSError, TypeError, ValueError) as e:
                 raise RunFileError(f"{str(self.path)!r} is not a run file, or it was truncated ({e})") from e
-            finally:
-                self._alone = False
-            if seen != mine:
+            if own and seen not in own:
                 raise RunFileError(
                     f"{beside.name!r} beside {str(self.path)!r} belongs to another run: get the two of one run"
                 )
@@ -237,6 +249,17 @@ class Database:
         alone = not Path(f"{self.path.resolve()}-wal").exists()
         if alone and at.st_size < page * pages:
             raise RunFileError(f"{str(self.path)!r} was truncated: get a fresh copy")
+
+
+def _identities(path: Path, page: int, size: int) -> list[str]:
+    """What may be the identity of a run on a page of the file itself.
+
+    Looked for in its bytes: a file into which its writer was just moving the -wal, as the disk was full or it was
+    killed, is no database without that -wal.  The page was there before there was one, and is never written again.
+    """
+    with path.open("rb") as file:
+        file.seek((page - 1) * size)
+        return [found.decode() for found in re.findall(rb"[0-9a-f]{32}", file.read(size))]
 
 
 def _identity(db: sqlite3.Connection) -> tuple[str, int]:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -130,10 +130,16 @@ class Place:
                 f"{str(path)!r} is being written by another simulation: end it (in this session with sim.close()), or "
                 "choose another to="
             )
-        aside = path.with_name(f".{path.name[:64]}.older-{uuid4().hex[:8]}")
-        for end in _WITH:
-            if Path(f"{path}{end}").exists():
-                os.replace(f"{path}{end}", f"{aside}{end}")
+        aside, moved = path.with_name(f".{path.name[:64]}.older-{uuid4().hex[:8]}"), list[str]()
+        try:
+            for end in _WITH:
+                if Path(f"{path}{end}").exists():
+                    os.replace(f"{path}{end}", f"{aside}{end}")
+                    moved.append(end)
+        except OSError as e:
+            for end in moved:
+                os.replace(f"{aside}{end}", f"{path}{end}")
+            raise RunFileError(f"{str(path)!r} cannot be replaced ({e}): choose another to=") from e
         self._aside = aside
 
     def keep(self) -> None:
@@ -151,7 +157,8 @@ class Place:
     def restore(self) -> None:
         """The new run never began: it goes, and the older one comes back."""
         for end in (*_WITH, "-shm"):
-            Path(f"{self.path}{end}").unlink(missing_ok=True)
+            with suppress(OSError):  # where nothing may be written, nothing was made
+                Path(f"{self.path}{end}").unlink(missing_ok=True)
         if self._aside is not None:
             for end in reversed(_WITH):
                 if Path(f"{self._aside}{end}").exists():
@@ -163,6 +170,8 @@ def fold(db: sqlite3.Connection, seconds: float) -> None:
     """Leave the write-ahead log, so that one file holds all; a program that reads this very moment is waited for."""
     end = time.monotonic() + seconds
     try:
+        if not os.access(Path(db.execute("PRAGMA database_list").fetchone()[2]).parent, os.W_OK):
+            return  # the -wal could not be removed, and a file that says to be whole would lie beside it
         db.execute("PRAGMA busy_timeout=50")  # SQLite's own five seconds would come on top of each attempt
         while True:
             try:

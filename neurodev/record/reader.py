@@ -302,13 +302,17 @@ class Reader(Database):
         # older files do not say; trainings had none
         return {} if self.item("kind", None) == "training" else dict.fromkeys(OLD_TERMS, "sd")
 
-    def log(self, projection: str) -> LogBatch:
-        """All births and deaths of a projection, in order of ticks; deaths without partners, `terms` as it says."""
+    def log(self, projection: str, until: int | None = None) -> LogBatch:
+        """The births and deaths of a projection, all or those of ticks up to `until`, in order of ticks.
+
+        Deaths without partners, `terms` as it says.
+        """
         n_term, what = len(self.terms(projection)), f"the log of {projection!r}"
         hashed = "hash" if self._version >= PROVEN else "NULL"
         rows = self._query(
-            f"SELECT rowid, events, {hashed} FROM log WHERE projection=? AND rowid <= ? ORDER BY tick",
-            projection, self._bound["log"],
+            f"SELECT rowid, events, {hashed} FROM log WHERE projection=? AND rowid <= ? AND tick <= ? "
+            "ORDER BY tick",
+            projection, self._bound["log"], 2**62 if until is None else until,
         )  # fmt: skip
         parts = [empty(n_term)]
         for row, events, given in rows:

@@ -345,8 +345,9 @@ class RunFile(Reader):
         try:
             if place is not None:
                 db = sqlite3.connect(place.path, isolation_level=None, check_same_thread=False)
-                db.execute("PRAGMA busy_timeout=200")
+                db.execute("PRAGMA busy_timeout=5000")  # of who reads a sealed file this very moment
                 db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA busy_timeout=200")
             else:
                 assert memory is not None
                 db = memory.db
@@ -522,6 +523,7 @@ def _good(old: RunFile, look: Callable[[bytes], Any] | None) -> tuple[int, bytes
             lengths = old.item(f"checkpoint/{tick}")
             if not isinstance(lengths, dict) or not all(old.ends_at(name, n) for name, n in lengths.items()):
                 raise old.damaged(f"the checkpoint at {tick}", "the data before it are missing")
+            _look_at(old, tick, lengths)
             if look is not None:
                 look(data)
         except NeurodevError as e:
@@ -533,6 +535,16 @@ def _good(old: RunFile, look: Callable[[bytes], Any] | None) -> tuple[int, bytes
     if why:
         raise RunFileError(f"{str(old.path)!r} holds no checkpoint that can be gone on from: {why}")
     raise RunFileError(f"{str(old.path)!r} holds no checkpoint to resume from: run it again from the start")
+
+
+def _look_at(old: RunFile, tick: int, lengths: dict[str, int]) -> None:
+    """What stands before a checkpoint is whole: nobody would want what is written behind damage."""
+    with old.held():
+        for name, rows in lengths.items():
+            for first in range(0, rows, PIECE):
+                old.read(name, first, min(first + PIECE, rows))
+        for projection in old.logged():
+            old.log(projection, tick)
 
 
 def _leave(db: sqlite3.Connection, place: Place | None, process: int) -> None:
