@@ -18,9 +18,9 @@ _ours(
     bcm="BCM", calcium_plasticity="CalciumPlasticity", clustered_births="ClusteredBirths", early_phase="EarlyPhase",
     growth="Growth", heterosynaptic="Heterosynaptic", inhibitory_stdp="InhibitorySTDP",
     neuron_fate="NeuronDeath Neurogenesis", neurotrophin="Neurotrophin", pairing="Pairing", persistence="Persistence",
-    scaling="Scaling", short_term="TsodyksMarkram", spine_range="SpineRange", spine_shape="SpineShape",
-    spine_size="SpineSize",
-    spine_stage="SpineStage", stdp="STDP", survival="Survival", trophic_factor="TrophicFactor", turnover="Turnover",
+    rewiring="Rewiring", scaling="Scaling", short_term="TsodyksMarkram", spine_range="SpineRange",
+    spine_shape="SpineShape", spine_size="SpineSize", spine_stage="SpineStage", stdp="STDP", survival="Survival",
+    trophic_factor="TrophicFactor", turnover="Turnover",
 )  # fmt: skip
 _ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth SigmoidGrowth")
 _ours(
@@ -114,5 +114,6 @@ CAUSES.update(
         "heterosynaptic": "mechanisms.heterosynaptic:Heterosynaptic",
         "bcm": "mechanisms.bcm:BCM",
         "calcium": "mechanisms.calcium_plasticity:CalciumPlasticity",
+        "attempt": "mechanisms.rewiring:Rewiring",
     }
 )

@@ -20,7 +20,7 @@ import neurodev as nd
 from neurodev import metrics, registry
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.learn.eventprop.flow import EventNeuron
-from neurodev.metrics import cost, integration, maps, sizes, spikes, topology, turnover
+from neurodev.metrics import cost, integration, lifetimes, maps, sizes, spikes, topology, turnover
 from neurodev.params import number, numbers, whole, wholes
 
 SENSELESS: dict[str, Any] = {
@@ -160,7 +160,7 @@ def test_nothing_foreign_comes_out_of_any_other_door(thing: Any, tmp_path: Any) 
 
 # ---------------------------------------------------------------- metrics
 
-MODULES = (cost, integration, maps, sizes, spikes, topology, turnover)
+MODULES = (cost, integration, lifetimes, maps, sizes, spikes, topology, turnover)
 POSITIONS = np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]])
 # a sensible value for every argument of every metric, by its name
 SENSIBLE: dict[str, Any] = {
@@ -184,6 +184,7 @@ SENSIBLE: dict[str, Any] = {
 }  # fmt: skip
 SPECIAL = {
     "kaplan_meier": {"died": [True, False, True]},
+    "fit_two_classes": {"duration": [1.0, 2.0, 9.0, 9.0], "died": [True, True, True, False]},
     "death_rates_by_age": {"died": [True, False, True], "edges": [0.0, 3.0]},
     "rates_by_window": {"counts": np.ones((4, 2), dtype=int)}, "rate_spread": {"target": 2.0},
     "size_course": {"log_size": np.ones((4, 2))}, "paired_survival": {"sessions": [[1, 2], [2, 3]]},

@@ -293,12 +293,12 @@ def tabulate(view: SynapseView) -> None:
     table.ensure_in_lists()
     kept = view.kept(Partners)
     if table.n_target * table.n_source <= _DENSE:
-        kept.whole = _affinity(view, np.arange(table.n_target))
+        kept.whole = affinity_of(view, np.arange(table.n_target))
         kept.far = _is_far(view, np.arange(table.n_target), kept.whole)
         return
     counts, sources, values, total = [], [], [], 0
-    for some in _blocks(np.arange(table.n_target), table.n_source):
-        a = _affinity(view, some)
+    for some in in_blocks(np.arange(table.n_target), table.n_source):
+        a = affinity_of(view, some)
         kept.far = kept.far or _is_far(view, some, a)
         row, source = np.nonzero(a > _NEGLIGIBLE * a.max(axis=1, keepdims=True))
         total += row.size
@@ -311,7 +311,7 @@ def tabulate(view: SynapseView) -> None:
     kept.lists = Candidates(start, np.concatenate(sources), np.concatenate(values))
 
 
-def _blocks(targets: I8, n_source: int) -> list[I8]:
+def in_blocks(targets: I8, n_source: int) -> list[I8]:
     """Targets in parts whose kernel fits the memory set aside for one."""
     at_once = max(_DENSE // max(n_source, 1), 1)
     return [targets[first : first + at_once] for first in range(0, targets.size, at_once)]
@@ -329,7 +329,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     whole, lists = partners.whole, partners.lists
     parts: list[Births] = []
     far = partners.far
-    for some in [busy] if whole is not None or lists is not None else _blocks(busy, t.n_source):
+    for some in [busy] if whole is not None or lists is not None else in_blocks(busy, t.n_source):
         room = int(number[some].sum())
         out = Births(*(np.empty(room, dtype=np.int64) for _ in range(3)))
         if lists is not None:
@@ -338,7 +338,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
         else:
             first = np.arange(some.size) * t.n_source
             entries, source = np.stack([some, first, first + t.n_source]), None
-            matrix = whole[some] if whole is not None else _affinity(view, some)
+            matrix = whole[some] if whole is not None else affinity_of(view, some)
             far = partners.far or (whole is None and _is_far(view, some, matrix))
             affinity = matrix.ravel()
         n = draw_partners(
@@ -353,7 +353,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
         plan.birth_cause = np.full(plan.source.size, cause_code(cause), dtype=np.uint8)
 
 
-def _affinity(view: SynapseView, targets: I8) -> F8:
+def affinity_of(view: SynapseView, targets: I8) -> F8:
     """The wiring kernel of some targets, (n_some, n_source): relative probabilities of a partner."""
     sources, places = view.source_positions, view.target_positions
     if sources is None or places is None or view.wiring is None:

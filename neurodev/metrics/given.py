@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurodev.arrays import F8, I8
+from neurodev.arrays import B1, F8, I8
 from neurodev.errors import ParameterError, shown
 from neurodev.params import whole, wholes
 from neurodev.registry import spoken
@@ -126,3 +126,24 @@ def identities(given: Any, where: str) -> frozenset[Any]:
         return frozenset(items)
     except TypeError:
         raise ParameterError(f"{where} must hold identities, whole numbers or words, got {shown(given)}") from None
+
+
+def lives(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None) -> tuple[F8, B1, F8 | None]:
+    """Durations, deaths and entries (n,) that go together."""
+    t, d = floats(duration, "duration"), flags(died, "died")
+    if t.shape != d.shape or t.ndim != 1:
+        raise ParameterError(f"duration and died must be (n,) alike, got shapes {t.shape} and {d.shape}")
+    if np.isnan(t).any():
+        raise ParameterError("duration holds NaN: give the censored their age at the end of the observation")
+    if np.any(t < 0):
+        raise ParameterError(f"duration must be ages, not negative, got {t.min()}")
+    if entry is None:
+        return t, d, None
+    e = floats(entry, "entry")
+    if e.shape != t.shape:
+        raise ParameterError(f"entry must have shape {t.shape} as duration, got {e.shape}")
+    wrong = ~((e >= 0) & (e <= t))
+    if wrong.any():
+        k = int(np.flatnonzero(wrong)[0])
+        raise ParameterError(f"entry must lie between 0 and the end of the life, got {e[k]} for {t[k]} at place {k}")
+    return t, d, e

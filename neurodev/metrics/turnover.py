@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError, shown
-from neurodev.metrics.given import flags, floats, identities, metric
+from neurodev.metrics.given import floats, identities, lives, metric
 from neurodev.moved import names_of
 from neurodev.params import check_memory, wholes
 
@@ -318,27 +318,6 @@ class SurvivalCurve(NamedTuple):
         return np.where(inner, low, self.value), np.where(inner, high, self.value)
 
 
-def _lives(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None) -> tuple[F8, NDArray[np.bool_], F8 | None]:
-    """Durations, deaths and entries (n,) that go together."""
-    t, d = floats(duration, "duration"), flags(died, "died")
-    if t.shape != d.shape or t.ndim != 1:
-        raise ParameterError(f"duration and died must be (n,) alike, got shapes {t.shape} and {d.shape}")
-    if np.isnan(t).any():
-        raise ParameterError("duration holds NaN: give the censored their age at the end of the observation")
-    if np.any(t < 0):
-        raise ParameterError(f"duration must be ages, not negative, got {t.min()}")
-    if entry is None:
-        return t, d, None
-    e = floats(entry, "entry")
-    if e.shape != t.shape:
-        raise ParameterError(f"entry must have shape {t.shape} as duration, got {e.shape}")
-    wrong = ~((e >= 0) & (e <= t))
-    if wrong.any():
-        k = int(np.flatnonzero(wrong)[0])
-        raise ParameterError(f"entry must lie between 0 and the end of the life, got {e[k]} for {t[k]} at place {k}")
-    return t, d, e
-
-
 @metric
 def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None = None) -> SurvivalCurve:
     """Survival with censoring and, optionally, delayed entry; Greenwood's standard error.
@@ -369,7 +348,7 @@ def kaplan_meier(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None =
     -----
     Source: Kaplan & Meier 1958, doi 10.1080/01621459.1958.10501452.
     """
-    t, d, e = _lives(duration, died, entry)
+    t, d, e = lives(duration, died, entry)
     until = float(t.max()) if t.size else float("nan")
     times = np.unique(t[d])
     if times.size == 0:
@@ -437,7 +416,7 @@ def death_rates_by_age(
     rate, error, exposure : (n_bin,) arrays
         Rates, their Poisson standard errors (NaN without exposure) and days lived in each bin.
     """
-    t, d, entered = _lives(duration, died, entry)
+    t, d, entered = lives(duration, died, entry)
     e = floats(edges, "edges", 1)
     if e.size < 2 or np.any(np.diff(e) <= 0):
         raise ParameterError(f"edges must be at least two rising ages, got {shown(edges)}")

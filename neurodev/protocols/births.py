@@ -8,6 +8,7 @@ import numpy as np
 
 from neurodev.arrays import F8
 from neurodev.mechanisms.persistence import Persistence
+from neurodev.mechanisms.rewiring import Rewiring, connected
 from neurodev.mechanisms.turnover import Turnover, birth_death_mean
 from neurodev.metrics.turnover import two_class_survival
 from neurodev.protocols.registry import protocol
@@ -115,6 +116,39 @@ def persistence_protocol(persistence: Persistence, *, n: int = 6000, seed: int =
     for label, run, law in zip(("persistent", "transient"), count, expected, strict=True):
         number.add(label, days, run, law, 4.0 * np.sqrt(np.maximum(law, 1.0 / targets) / targets))
     return Protocol(persistence, "two classes of spines, each at its own rate", [panel, number], "Holtmaat 2005")
+
+
+@protocol(Rewiring)
+def rewiring_protocol(rewiring: Rewiring, *, n_target: int = 1500, seed: int = 1) -> Protocol:
+    """Pairs that are connected in time, from none and from all, and how many of the first are still there."""
+    one, n = replace(rewiring, local=False, attempts=rewiring.attempts or 10.0), 20
+    both = max(one.formation + one.elimination, 1e-3)
+    days = np.unique(np.ceil(4.0 * np.linspace(0.2, 4.0, 14) * n / one.attempts / both) / 4.0)
+    fine = np.linspace(0.0, days[-1], 300)
+    panel, left = Panel("Share of pairs connected", "days", "share"), Panel("The first synapses", "days", "share alive")
+    full = Table.build(
+        n, n_target, [1.0], np.tile(np.arange(n), n_target), np.repeat(np.arange(n_target), n),
+        np.zeros(n * n_target, int), 1.0, columns=("size",),
+    )  # fmt: skip
+    for label, table, start, key in (("from none", bare(n_target, n), 0.0, seed), ("from all", full, 1.0, seed + 1)):
+        world, share, alive = Ticks((one,), table, tick=0.25 * day, seed=key), [], []
+        first = table.uid[table.slots()].copy()
+        for d in days:
+            world.step(round(d * day / world.tick) - world.clock.tick)
+            share.append(table.n_synapse / (n * n_target))
+            alive.append(np.isin(first, table.uid[table.slots()]).mean() if first.size else 0.0)
+        law = connected(one, days, n, start)
+        spread = np.sqrt(np.maximum(law * (1.0 - law), 1.0 / (n * n_target)) / (n * n_target))
+        panel.add(label, days, np.array(share), law, 4.0 * spread, fine=(fine, connected(one, fine, n, start)))
+        if first.size:
+            p = np.exp(-one.elimination * one.attempts / n * days)
+            left.add("from all", days, np.array(alive), p, 4.0 * np.sqrt(p * (1.0 - p) / first.size) + 1e-12)
+    return Protocol(
+        rewiring,
+        "pairs of twenty sources, tried at random",
+        [panel, left],
+        "two states and constant rates; Bamford 2010",
+    )
 
 
 def _effective(turnover: Turnover) -> Turnover:

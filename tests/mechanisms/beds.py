@@ -30,6 +30,7 @@ LIVELY = {
     },
     "Survival": {"first": 1, "epoch": 0.2 * day},
     "Turnover": {"hazard": 0.1},
+    "Rewiring": {"formation": 0.3, "elimination": 0.3},
     "Scaling": {"target_hz": 20.0},
     "Growth": {
         "elements": {

@@ -191,7 +191,7 @@ def test_lists_hold_the_sources_in_reach(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(turnover, "_DENSE", 60)
     w = near_world(Turnover(), n_target=9)
     start, candidate, affinity = w.view.kept(turnover.Partners).lists
-    whole = turnover._affinity(w.view, np.arange(9))
+    whole = turnover.affinity_of(w.view, np.arange(9))
     for j in range(9):
         kept = whole[j] > 1e-12 * whole[j].max()
         assert np.array_equal(candidate[start[j] : start[j + 1]], np.flatnonzero(kept))
