@@ -28,6 +28,7 @@ _SHELVES = {
 _LATER = {
     "Cause": "neurodev.structure.cause:Cause",
     "Drive": "neurodev.neurons.drive:Drive",
+    "History": "neurodev.runs.history:History",
     "Intervention": "neurodev.simulation.interventions:Intervention",
     "Mechanism": "neurodev.mechanisms.base:Mechanism",
     "Network": "neurodev.engine.network:Network",

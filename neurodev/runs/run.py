@@ -11,7 +11,8 @@ from typing import Any, Self
 from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
 from neurodev.params import asks, finite, of_type, or_none
-from neurodev.runs import described, lives, replay, verdict
+from neurodev.runs import described, gathering, lives, replay, verdict
+from neurodev.runs.history import History
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import F8
 from neurodev.runs.reading import Reading
@@ -83,6 +84,31 @@ class Run(Reading):
         The last row is of a part of a day, where the run ends within one.
         """
         return lives.rates(self, population)
+
+    def history(self, projection: Any = None, cells: Any = None, *, sizes: bool = True) -> History:
+        """Who was there when: every synapse that ever lived, with its births and deaths, sizes and causes.
+
+        A birth or a death is known to a tick.  Of a training the unit of time is the epoch.
+
+        Parameters
+        ----------
+        projection : str, optional
+            All that have births and deaths if not named.
+        cells : int, list, mask, slice or set, optional
+            Target neurons; all if not given.
+        sizes : bool
+            Whether the sizes in the pictures (snapshots) are read as well.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ParameterError
+            For an unknown projection or cell, and a run without births and deaths.
+        """
+        return gathering.history(self, self.spines, projection, cells, sizes)
 
     # ------------------------------------------------------------------ structure
 
