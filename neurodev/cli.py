@@ -45,6 +45,19 @@ def _say(words: Any = "", **options: Any) -> None:
     print(printable(str(words)).encode(coding, "backslashreplace").decode(coding), **options)
 
 
+def _exporting(sub: Any) -> None:
+    """The options of `neurodev export`."""
+    a = sub.add_parser("export", help="write a run in the format of others: tables, arrays, graphs, spikes")
+    a.add_argument("run")
+    a.add_argument("--to", required=True, metavar="FILE", help="its end tells the format, as in spines.csv, spikes.nwb")
+    a.add_argument("--kind", help="the format by name, or module:Class of your own (default: by the end of FILE)")
+    a.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="what the format takes, e.g. table=log, projection=map, 't=\"10 day\"'; neurodev show CSV tells",
+    )  # fmt: skip
+    a.add_argument("--overwrite", action="store_true", help="replace what lies there, when the new file is whole")
+
+
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -96,15 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("run")
     a.add_argument("--control", help="run file of the control")
     a.add_argument("--to", help="HTML file (default: beside the run)")
-    a = sub.add_parser("export", help="write a run in the format of others: tables, arrays, graphs, spikes")
-    a.add_argument("run")
-    a.add_argument("--to", required=True, metavar="FILE", help="its end tells the format, as in spines.csv, spikes.nwb")
-    a.add_argument("--kind", help="the format by name, or module:Class of your own (default: by the end of FILE)")
-    a.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="what the format takes, e.g. table=log, projection=map, 't=\"10 day\"'; neurodev show CSV tells",
-    )  # fmt: skip
-    a.add_argument("--overwrite", action="store_true", help="replace what lies there, when the new file is whole")
+    _exporting(sub)
     a = sub.add_parser("spine", help="tell the life of one spine")
     a.add_argument("run")
     a.add_argument("uid", help="its uid, or 'longest'")

@@ -15,7 +15,7 @@ from neurodev.formats.base import Format
 from neurodev.runs import export
 
 LIBRARIES = {  # what each format of ours imports, and the extra that brings it
-    "Parquet": ("pyarrow", "tables", "a.parquet"),
+    "GraphML": ("networkx", "graphs", "a.graphml"), "Parquet": ("pyarrow", "tables", "a.parquet"),
 }  # fmt: skip
 
 
