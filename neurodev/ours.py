@@ -80,7 +80,7 @@ _ours(
 )  # fmt: skip
 _ours(
     "format", "formats",
-    arrays="NPZ", delimited="CSV", graphml="GraphML", parquet="Parquet", sparse="SparseMatrix",
+    arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", parquet="Parquet", sparse="SparseMatrix",
 )  # fmt: skip
 
 # Causes of death and birth in the order of their codes, each with the class that declares it (none: the structure).

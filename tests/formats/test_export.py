@@ -15,7 +15,8 @@ from neurodev.formats.base import Format
 from neurodev.runs import export
 
 LIBRARIES = {  # what each format of ours imports, and the extra that brings it
-    "GraphML": ("networkx", "graphs", "a.graphml"), "Parquet": ("pyarrow", "tables", "a.parquet"),
+    "GraphML": ("networkx", "graphs", "a.graphml"), "Neo": ("neo", "neo", "a.nix"),
+    "Parquet": ("pyarrow", "tables", "a.parquet"),
 }  # fmt: skip
 
 
