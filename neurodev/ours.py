@@ -80,7 +80,8 @@ _ours(
 )  # fmt: skip
 _ours(
     "format", "formats",
-    arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", parquet="Parquet", sparse="SparseMatrix",
+    arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", nwb="NWB", parquet="Parquet",
+    sonata="SONATA", sparse="SparseMatrix",
 )  # fmt: skip
 
 # Causes of death and birth in the order of their codes, each with the class that declares it (none: the structure).

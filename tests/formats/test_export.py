@@ -16,7 +16,7 @@ from neurodev.runs import export
 
 LIBRARIES = {  # what each format of ours imports, and the extra that brings it
     "GraphML": ("networkx", "graphs", "a.graphml"), "Neo": ("neo", "neo", "a.nix"),
-    "Parquet": ("pyarrow", "tables", "a.parquet"),
+    "NWB": ("pynwb", "nwb", "a.nwb"), "Parquet": ("pyarrow", "tables", "a.parquet"), "SONATA": ("h5py", "sonata", "a.sonata"),
 }  # fmt: skip
 
 
