@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, shown
 from neurodev.formats.frames import a_history
-from neurodev.params import number
+from neurodev.params import among, number
 from neurodev.runs.history import History
 from neurodev.runs.run import Run
 from neurodev.units import day as DAY
@@ -135,7 +135,9 @@ def spikes_of(what: Any, population: Any = None) -> dict[str, Spikes]:
         For a history, which knows of no spikes.
     """
     if isinstance(what, Mapping) and all(isinstance(s, Spikes) for s in what.values()):
-        return dict(what) if population is None else {population: what[population]}
+        if population is not None:
+            return {among(sorted(what))(population, "population"): what[population]}
+        return dict(what)
     if not isinstance(what, Run):
         raise ParameterError(f"what must be a run, which alone has spikes, got {shown(what)}")
     names = [p["name"] for p in what.network["populations"]] if population is None else [population]

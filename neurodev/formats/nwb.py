@@ -14,6 +14,7 @@ from neurodev.errors import ParameterError
 from neurodev.formats.base import Format
 from neurodev.formats.contents import Spikes, joined, spikes_of
 from neurodev.formats.frames import a_history
+from neurodev.params import flag
 from neurodev.runs.history import History
 from neurodev.runs.run import Run
 from neurodev.runs.sightings import Seen
@@ -42,8 +43,8 @@ class Recording(NamedTuple):
 class NWB(Format):
     """Spikes as Units, and a DynamicTable of spines for each session (extra ``nwb``, pynwb).
 
-    Units are all recorded cells, with ``population`` and ``cell``, times in s of spike time, and as ``obs_intervals`` the
-    stretches over which they were recorded.  The processing module ``structure`` has a table ``spines_1`` ... for each
+    Units are all recorded cells, with ``population`` and ``cell``, times in s of spike time, and the stretches over
+    which they were recorded as ``obs_intervals``.  The processing module ``structure`` has a table ``spines_1`` ... for each
     session (of a run: each picture) with a row for each spine that was seen: ``spine``, ``size``, and all that is
     known of it, such as cell, dendrite, branch and place; and the table ``lives`` with its birth and death.
 
@@ -70,9 +71,12 @@ class NWB(Format):
         self, projection: str | None = None, spikes: bool = True, identifier: str = "", description: str = "",
         start: Any = None,
     ) -> None:  # fmt: skip
-        self.projection, self.spikes = projection, bool(spikes)
+        self.projection, self.spikes = projection, flag(spikes, "spikes")
         self.identifier, self.description = str(identifier), str(description)
-        self.start = datetime.fromisoformat(start) if isinstance(start, str) else start
+        try:
+            self.start = datetime.fromisoformat(start) if isinstance(start, str) else start
+        except ValueError:
+            raise ParameterError(f"start must be a date such as '2026-11-28T12:00:00+00:00', got {start!r}") from None
         if self.start is not None and (not isinstance(self.start, datetime) or self.start.tzinfo is None):
             raise ParameterError(f"start must be a datetime with a time zone, got {start!r}")
 
@@ -89,10 +93,11 @@ class NWB(Format):
         history, spikes = self._parts(what)
         title = what.path.stem if isinstance(what, Run) else history.title if history else ""
         date = what.provenance.get("date") if isinstance(what, Run) else None
+        begun = datetime.fromisoformat(date) if date else datetime(1970, 1, 1, tzinfo=UTC)
         file = pynwb.NWBFile(
             session_description=self.description or f"{title or 'a history'}, written by neurodev {__version__}",
             identifier=self.identifier or title or "history",
-            session_start_time=self.start or (datetime.fromisoformat(date) if date else datetime(1970, 1, 1, tzinfo=UTC)),
+            session_start_time=self.start or begun,
         )  # fmt: skip
         if spikes:
             _add_units(file, spikes)

@@ -38,7 +38,7 @@ class SONATA(Format):
     """Cells, connections at a time and spikes as a folder of SONATA (extra ``sonata``, h5py).
 
     ``circuit_config.json``, ``nodes.h5`` (a population each, with ``x``, ``y`` in um), ``edges.h5`` (a population for
-    each projection, ``syn_weight`` in mV and ``delay`` in ms where all are one, with both indices), the tables of types,
+    each projection, ``syn_weight`` in mV and ``delay`` in ms where all are one, with both indices), tables of types,
     and ``spikes.h5`` in ms of spike time.  Connections are those at one time; who was born and died when stands in the
     group ``neurodev`` of ``edges.h5``, which others pass over.
 

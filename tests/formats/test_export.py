@@ -16,7 +16,8 @@ from neurodev.runs import export
 
 LIBRARIES = {  # what each format of ours imports, and the extra that brings it
     "GraphML": ("networkx", "graphs", "a.graphml"), "Neo": ("neo", "neo", "a.nix"),
-    "NWB": ("pynwb", "nwb", "a.nwb"), "Parquet": ("pyarrow", "tables", "a.parquet"), "SONATA": ("h5py", "sonata", "a.sonata"),
+    "NWB": ("pynwb", "nwb", "a.nwb"), "Parquet": ("pyarrow", "tables", "a.parquet"),
+    "SONATA": ("h5py", "sonata", "a.sonata"),
 }  # fmt: skip
 
 
@@ -133,6 +134,14 @@ def test_a_missing_library_is_told_with_the_line_for_pip(
     with pytest.raises(ParameterError, match=said):
         registry.find("format", name)().read(tmp_path / file)
     assert not list(tmp_path.iterdir())
+
+
+def test_formats_are_found_in_their_room() -> None:
+    from neurodev import formats
+
+    assert formats.NPZ is registry.find("format", "NPZ") and "GraphML" in dir(formats)
+    with pytest.raises(AttributeError, match="neurodev.formats has no 'NPY'; formats are"):
+        _ = formats.NPY
 
 
 def test_every_format_says_its_end_and_its_extra() -> None:
