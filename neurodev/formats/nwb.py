@@ -44,9 +44,9 @@ class NWB(Format):
     """Spikes as Units, and a DynamicTable of spines for each session (extra ``nwb``, pynwb).
 
     Units are all recorded cells, with ``population`` and ``cell``, times in s of spike time, and the stretches over
-    which they were recorded as ``obs_intervals``.  The processing module ``structure`` has a table ``spines_1`` ... for each
-    session (of a run: each picture) with a row for each spine that was seen: ``spine``, ``size``, and all that is
-    known of it, such as cell, dendrite, branch and place; and the table ``lives`` with its birth and death.
+    which they were recorded as ``obs_intervals``.  The processing module ``structure`` has a table for each session (of
+    a run: each picture), ``spines_1`` and so on, with a row for each spine that was seen: ``spine``, ``size``, and all
+    that is known of it, such as cell, dendrite, branch and place; and the table ``lives`` with its birth and death.
 
     Parameters
     ----------
