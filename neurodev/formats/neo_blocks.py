@@ -101,10 +101,10 @@ class Neo(Format):
             If the library is missing, or there is nothing to be written.
         """
         with self.library():
+            import neo.io
             import nixio  # noqa: F401
-            from neo.io import NixIO
         block = self.block(what)
-        with NixIO(str(path), mode="ow") as file:
+        with neo.io.NixIO(str(path), mode="ow") as file:
             file.write_block(block, use_obj_names=False)
 
     def read(self, path: Path | str) -> dict[str, Spikes]:
@@ -116,12 +116,12 @@ class Neo(Format):
             If the file is none.
         """
         with self.library():
+            import neo.io
             import nixio  # noqa: F401
-            from neo.io import NixIO
         if not a_path(path).is_file():
             raise ParameterError(f"path: there is no file {str(path)!r}")
         try:
-            with NixIO(str(path), mode="ro") as file:
+            with neo.io.NixIO(str(path), mode="ro") as file:
                 (block,) = file.read_all_blocks()
         except Exception as e:  # whatever a damaged file raises in three libraries
             raise ParameterError(f"path: {str(path)!r} cannot be read by Neo: {e}") from e

@@ -81,7 +81,7 @@ def test_her_own_format_goes_by_the_same_door(
     """By its end, by its name and by its word, also on the command line."""
     monkeypatch.setattr(registry, "_known", {k: dict(v) for k, v in registry._known.items()})
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_formats.py").write_text(
+    (tmp_path / "her_names_format.py").write_text(
         "from pathlib import Path\nfrom neurodev.formats.base import Format\n"
         "class Names(Format):\n    suffix = '.names'\n"
         "    def __init__(self, upper=False):\n        self.upper = upper\n"
@@ -90,7 +90,7 @@ def test_her_own_format_goes_by_the_same_door(
         "        Path(path).write_text(text.upper() if self.upper else text)\n"
         "    def read(self, path):\n        return Path(path).read_text().split()\n"
     )
-    assert main(["export", str(run.path), "--to", "a.txt", "--kind", "my_formats:Names"]) == 0
+    assert main(["export", str(run.path), "--to", "a.txt", "--kind", "her_names_format:Names"]) == 0
     assert len(Path("a.txt").read_text().split()) == len(run.spines)
     strange.export("b.names", upper=True)
     assert "ÜNÏCODE" in Path("b.names").read_text()
