@@ -145,7 +145,7 @@ def test_the_door_says_what_is_wrong(here: Path) -> None:
         registry.find("drive", "reg_good:Half")
     with pytest.raises(ParameterError, match=r"no mechanism 'STPD' \(did you mean 'STDP'\?\)"):
         registry.find("mechanism", "STPD")
-    with pytest.raises(ParameterError, match="there is no format 'nwb'; there are"):
+    with pytest.raises(ParameterError, match=r"there is no format 'nwb' \(did you mean 'NWB'\?\); there are"):
         registry.find("format", "nwb")
     assert registry.find("data set", "reg_good:Plain").__name__ == "Plain"  # any function will do
     assert str(here) not in sys.path
