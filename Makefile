@@ -59,8 +59,10 @@ interpreted: $(BIN)/.full
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -n 2 -m 'not slow and not compiled' --cov --cov-report=term:skip-covered \
 		--cov-fail-under=90 $(CHECKED)
 
+# Every format is written and read by its own library, in an environment that is thrown away (it downloads them).
 # Ends with the names of all tests that had no data: those files run again, in which some need data.
 verify: $(BIN)/.twins
+	$(BIN)/python tests/formats/round_trips.py
 	$(PYTEST) -m slow --name-skipped
 	$(PYTEST) --name-skipped tests/learn/test_torch.py $$(grep -rl '"no data: ' tests --include='test_*.py')
 

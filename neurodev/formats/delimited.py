@@ -63,14 +63,14 @@ class CSV(Format):
             frame["size_unit" if self.table == "sessions" else "end"] = (
                 about["size_unit"] if self.table == "sessions" else about["end"]
             )
-        strange = [str(n) for n in frame if _cells(frame[n]) is None]
+        strange = [str(n) for n in frame if not _fits(frame[n])]
         if strange:
             self.refuse(strange, "columns with one number, flag or word for each row")
         with Path(path).open("w", encoding="utf-8", newline="") as file:
             file.write(",".join(map(_quoted, map(str, frame.columns))) + "\n")
             for k in range(0, len(frame), _ROWS):
                 part = frame.iloc[k : k + _ROWS]
-                columns = [_cells(part[n]) or [] for n in part]
+                columns = [_cells(part[n]) for n in part]
                 file.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
 
     def _look_at(self, history: History, frame: Any) -> None:
@@ -114,8 +114,16 @@ def _quoted(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
-def _cells(series: Any) -> list[str] | None:
-    """What stands in the cells of a column; None if it holds no numbers, flags or words."""
+def _fits(series: Any) -> bool:
+    """Whether a column holds numbers, flags or words."""
+    if series.dtype == "category" or series.to_numpy().dtype.kind in "biuf":
+        return True
+    values = series.to_numpy()
+    return values.dtype.kind in "OU" and all(isinstance(v, str) for v in values.tolist())
+
+
+def _cells(series: Any) -> list[str]:
+    """What stands in the cells of a column that `_fits`."""
     if series.dtype == "category":
         words = [*(_quoted(str(c)) for c in series.cat.categories), '""']
         return [words[code] for code in series.cat.codes]
@@ -124,10 +132,7 @@ def _cells(series: Any) -> list[str] | None:
         return list(a.astype(str))
     if a.dtype.kind == "f":
         return list(np.where(np.isnan(a), "", a.astype(str)))
-    values = a.tolist()
-    if a.dtype.kind in "OU" and all(isinstance(v, str) for v in values):
-        return [_quoted(v) for v in values]
-    return None
+    return [_quoted(v) for v in a.tolist()]
 
 
 def _read(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,10 +164,14 @@ def _snapshots(run: Reading, projection: Any) -> Any:
 
 
 def _series(run: Reading, projection: Any) -> Any:
-    """One row for each tick; what was not taken at every tick has no place here."""
+    """One row for each tick; what was not taken at every tick has no place here, and is told of."""
     import pandas as pd
 
     names = [n for n in run.series_names if n != "snapshot_day"]
     found = {n: run.series(n) for n in names}
+    if left := [n for n, v in found.items() if v.size != run.n_tick]:
+        warnings.warn(
+            f"series not taken at every tick are left out: {', '.join(left)}; run.series has them", stacklevel=2
+        )
     whole = {("life_day" if n == "life" else n): v for n, v in found.items() if v.size == run.n_tick}
     return pd.DataFrame({"tick": np.arange(run.n_tick), **whole})

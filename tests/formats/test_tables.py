@@ -13,6 +13,7 @@ import neurodev as nd
 from neurodev import History
 from neurodev.errors import ParameterError
 from neurodev.formats.delimited import CSV
+from neurodev.formats.frames import Table, history_of
 from neurodev.formats.parquet import Parquet
 from tests.formats.conftest import same
 
@@ -77,6 +78,33 @@ def test_strange_words_come_back_as_they_were(strange: History, tmp_path: Path) 
     again = CSV().read(strange.export(tmp_path / "b.csv", table="sessions"))
     same(strange, again)
     np.testing.assert_array_equal(again.sizes()[np.argsort(again.ident)], strange.sizes()[np.argsort(strange.ident)])
+
+
+def test_places_that_nobody_looked_at(strange: History) -> None:
+    """A row says so: ``looked`` is False, and there is no size."""
+    import pandas as pd
+
+    frame = pd.DataFrame({
+        "id": ["a", "b", "b", "a", "b"], "session": [0.0, 0.0, 4.0, 4.0, 8.0], "size": [1.0, 2.0, 2.5, np.nan, 3.0],
+        "looked": [True, True, True, False, True], "cell": ["x", "y", "y", "x", "y"],
+    })  # fmt: skip
+    h = history_of(Table(frame, {"table": "sessions", "unit": "hour"}))
+    want = History.of_sessions(
+        [[1.0, np.nan, np.nan], [2.0, 2.5, 3.0]], [0.0, 4.0, 8.0], ident=["a", "b"], unit="hour",
+        looked=np.array([[True, False, True], [True] * 3]), columns={"cell": ["x", "y"]},
+    )  # fmt: skip
+    same(h, want)
+    assert h.died[0].tolist() == [0.0, 8.0] and h.unit == "hour"
+    np.testing.assert_array_equal(h.looked, want.looked)
+    np.testing.assert_array_equal(h.sizes(), want.sizes())
+
+
+def test_series_with_gaps_are_told_of(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = type(run).series
+    monkeypatch.setattr(type(run), "series", lambda self, name: whole(self, name)[name == "refused/q" :])
+    with pytest.warns(UserWarning, match="series not taken at every tick are left out: refused/q; run.series has them"):
+        run.export(tmp_path / "a.csv", table="series")
+    assert "refused/q" not in (tmp_path / "a.csv").read_text() and "births/q" in (tmp_path / "a.csv").read_text()
 
 
 @pytest.mark.parametrize("table", ["lives", "sessions"])
