@@ -140,12 +140,20 @@ def spikes_of(what: Any, population: Any = None) -> dict[str, Spikes]:
         return dict(what)
     if not isinstance(what, Run):
         raise ParameterError(f"what must be a run, which alone has spikes, got {shown(what)}")
+    if what.is_training:
+        raise ParameterError(
+            f"what must be a run of development, and {str(what.path)!r} is of training: it has no spikes"
+        )
     names = [p["name"] for p in what.network["populations"]] if population is None else [population]
     out = {}
     for name in names:
         p = what.population(name)
         time, cell = what.spikes(name)
-        about = {"model": p["model"]["kind"], "inhibitory": bool(p["inhibitory"])}
+        model = p.get("model")  # of older files not known
+        about = {
+            "model": model.get("kind", "") if isinstance(model, dict) else "",
+            "inhibitory": bool(p.get("inhibitory")),
+        }
         stretches = joined(what.spike_windows(name))
         out[p["name"]] = Spikes(time, cell.astype(np.int64), what.recorded(name), stretches, about)
     return out

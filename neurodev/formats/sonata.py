@@ -157,7 +157,7 @@ def _about(what: Any, c: Circuit) -> dict[str, Any]:
 
 def _drives(what: Any) -> set[str]:
     """Populations that are no neurons."""
-    return {p["name"] for p in what.network["populations"] if p["drive"]} if isinstance(what, Run) else set()
+    return {p["name"] for p in what.network["populations"] if p.get("drive")} if isinstance(what, Run) else set()
 
 
 def _nodes(what: Any, c: Circuit) -> dict[str, dict[str, Any]]:

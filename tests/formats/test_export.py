@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+import neurodev as nd
 from neurodev import History, registry
 from neurodev.cli import main
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.formats.base import Format
 from neurodev.runs import export
+from tests.learn.small import trained
 
 LIBRARIES = {  # what each format of ours imports, and the extra that brings it
     "GraphML": ("networkx", "graphs", "a.graphml"), "Neo": ("neo", "neo", "a.nix"),
@@ -134,6 +136,42 @@ def test_a_missing_library_is_told_with_the_line_for_pip(
     with pytest.raises(ParameterError, match=said):
         registry.find("format", name)().read(tmp_path / file)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A training, and a run without spines."""
+    folder = tmp_path_factory.mktemp("others")
+    t = trained(epochs=2, to=folder / "training.sqlite", methods=[nd.methods.SET(0.5)])
+    t.fit()
+    net = nd.Network(seed=1)
+    net.connect(net.add(nd.Poisson(5.0), 3), net.add(nd.LIF(), 2), nd.AllToAll(), weight=1.0, name="still")
+    bare = nd.simulate(net, 100.0, tick=100.0, to=folder / "bare.sqlite", progress=False)
+    return {"training": t.close(), "bare": bare}
+
+
+@pytest.mark.filterwarnings("ignore")  # of their libraries
+@pytest.mark.parametrize("name", sorted(registry.OURS["format"]))
+@pytest.mark.parametrize("which", ["training", "bare"])
+def test_a_training_and_a_run_without_spines(which: str, name: str, others: dict[str, Any], tmp_path: Path) -> None:
+    """Each goes out where the format has words for it, and is refused in one sentence where it has none."""
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name][0])
+        if name == "Neo":
+            pytest.importorskip("nixio")
+    form = registry.find("format", name)
+    to = tmp_path / f"a{form.suffix}"
+    refused = {"training": {"Neo": "is of training"}, "bare": dict.fromkeys(
+        ("CSV", "GraphML", "NPZ", "Parquet", "SparseMatrix"), "no projection on spines"
+    )}[which].get(name)  # fmt: skip
+    if refused:
+        with pytest.raises(ParameterError, match=refused):
+            others[which].export(to)
+        assert not list(tmp_path.iterdir())
+    else:
+        assert form().read(others[which].export(to)) is not None
+    if which == "bare" and name in ("GraphML", "SparseMatrix"):
+        assert form().read(others[which].export(to, projection="still")).row.size == 6
 
 
 def test_formats_are_found_in_their_room() -> None:
