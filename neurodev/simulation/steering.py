@@ -206,7 +206,7 @@ class Steering(Recording):
         """
         clock = one_of(clock, "clock", _CLOCKS)
         period = number(period, "period", "ms", above=0.0) / (self.simulator.acceleration if clock == "life" else 1.0)
-        return self._call(called(function, "function"), period, self.spike + period, ends=False)
+        return self._call(called(function, "function"), "period", period, self.spike + period, ends=False)
 
     @spoken
     def until(self, condition: Function, *, every: float | None = None, clock: str = "life") -> Self:
@@ -229,13 +229,11 @@ class Steering(Recording):
         if every is not None:
             period = number(every, "every", "ms", above=0.0) / (s.acceleration if clock == "life" else 1.0)
             first = self.spike + period
-        return self._call(called(condition, "condition"), period, first, ends=True)
+        return self._call(called(condition, "condition"), "every", period, first, ends=True)
 
-    def _call(self, function: Function, period: float, first: float, *, ends: bool) -> Self:
+    def _call(self, function: Function, argument: str, period: float, first: float, *, ends: bool) -> Self:
         if not _SHORTEST <= period < np.inf:
-            raise ParameterError(
-                f"a function can be called every {_SHORTEST:g} ms of spikes at most, got {period:g} ms"
-            )
+            raise ParameterError(f"{argument} must be at least {_SHORTEST:g} ms of spikes, got {period:g} ms of spikes")
         with self._alone("call a function"):
             word, named = word_for(function)
             for c in self._calls:  # of a run that was resumed

@@ -274,7 +274,8 @@ def test_a_condition_ends_a_run_and_may_change_nothing() -> None:
 def test_what_is_no_function_or_no_period_is_refused() -> None:
     sim = begun()
     for period, function, match in (
-        (0.0, print, "period must be a positive number"), (1e-9, print, "at most"), (10.0, 3, "must be a function"),
+        (0.0, print, "period must be a positive number"), (1e-9, print, "period must be at least"),
+        (10.0, 3, "must be a function"),
         (10.0, lambda: None, "cannot be called with"), (float("inf"), print, "period"),
     ):  # fmt: skip
         with pytest.raises(ParameterError, match=match):
