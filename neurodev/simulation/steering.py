@@ -236,6 +236,8 @@ class Steering(Recording):
             raise ParameterError(f"{argument} must be at least {_SHORTEST:g} ms of spikes, got {period:g} ms of spikes")
         with self._alone("call a function"):
             word, named = word_for(function)
+            sources = foreign(function) if named else {}
+            named = word in sources  # what has no source (print) nobody can look at before it is called again
             for c in self._calls:  # of a run that was resumed
                 same = c.word == word and c.ends == ends and abs(c.period - period) <= slack(period)
                 if c.function is None and same:
@@ -247,8 +249,7 @@ class Steering(Recording):
                 self.simulator.coming = self._calls  # it may do anything
             if not self._inside:
                 self._steered.call(call)
-            if named:
-                self._foreign |= foreign(function)
+            self._foreign |= sources
             self._untold = True
         return self
 
@@ -349,7 +350,7 @@ def repeat(sim: Steering, file: RunFile) -> None:
     for when, what in planned_of(file, told["done"]):
         sim._plan(when, what)
     for word, period, first in told["calls"]:
-        function = behind(str(word))
+        function = behind(str(word)) if word in file.provenance().get("sources", {}) else None
         if function is None:
             raise StudyError(f"{str(file.path)!r} calls {word!r}: import its module first, if you trust it")
         call = Call(str(word), True, float(period), float(first), False, function)
