@@ -245,13 +245,13 @@ class SetParameter(Intervention):
             return "", (p.name,)
         if self.where is not None:
             several = self.where if isinstance(self.where, (list, tuple)) else [self.where]
+            if not all(isinstance(x, (str, Population, Projection)) for x in several) or not several:
+                raise ParameterError(f"SetParameter.where must be a place of this network, got {shown(self.where)}")
             chosen = [known_as(x, places, "population or projection") for x in several]
             for place in chosen:
                 here = [m.name for m in place.mechanisms]
                 if kind not in here:
                     raise BuildError(f"{place.name!r} does not use {kind!r}{nearest(kind, here)}; it uses {here}")
-            if not chosen:
-                raise ParameterError(f"SetParameter.where must name a place at least, got {shown(self.where)}")
             return kind, tuple(x.name for x in chosen)
         found = [
             x.name for x in places.values() for m in x.mechanisms

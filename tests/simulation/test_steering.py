@@ -13,7 +13,7 @@ import pytest
 import neurodev as nd
 from neurodev import cli
 from neurodev.errors import NeurodevError, ParameterError, SimulationError, StudyError
-from neurodev.record.runfile import RunFile
+from neurodev.record.runfile import Mark, RunFile
 from neurodev.studies import development, reading
 from neurodev.units import hour
 from tests.simulation.test_resume import everything, same
@@ -274,7 +274,8 @@ def test_a_condition_ends_a_run_and_may_change_nothing() -> None:
 def test_what_is_no_function_or_no_period_is_refused() -> None:
     sim = begun()
     for period, function, match in (
-        (0.0, print, "period must be a positive number"), (1e-9, print, "at most"), (10.0, 3, "must be a function"),
+        (0.0, print, "period must be a positive number"), (1e-9, print, "period must be at least"),
+        (10.0, 3, "must be a function"),
         (10.0, lambda: None, "cannot be called with"), (float("inf"), print, "period"),
     ):  # fmt: skip
         with pytest.raises(ParameterError, match=match):
@@ -386,6 +387,28 @@ def test_a_function_without_a_name_makes_a_run_that_says_so(tmp_path: Path, caps
     assert cli.main(["rerun", str(a), "--to", str(tmp_path / "b.sqlite"), "--quiet"]) == 2
     assert "<lambda>" in capsys.readouterr().err
     assert not (tmp_path / "b.sqlite").exists()
+
+
+def test_nothing_is_imported_or_called_that_the_file_did_not_say_where_it_comes_from(tmp_path: Path) -> None:
+    """A file that was made to name any function at hand."""
+    s = study(tmp_path)
+    a = tmp_path / "a.sqlite"
+    development.simulation(s, development.build(s), a).run(500.0).close()
+    (tmp_path / "never_imported.py").write_text("raise SystemExit('imported')")
+    for item in (
+        {"done": [], "calls": [["os:abort", 50.0, 50.0]]},
+        {"done": [[50.0, "never_imported:Thing", {"dict": []}]], "calls": []},
+    ):
+        with RunFile.open(a) as old:
+            file = RunFile.reopened(old, Mark({name: old.length(name) for name in old.names()}, 99))
+        file.set_item("steering", item)
+        file.set_item("finished", True)
+        file.close()
+        with pytest.raises(StudyError, match="import its module first, if you trust it"):
+            development.repeated(a, tmp_path / "b.sqlite")
+        assert "never_imported" not in sys.modules
+    sim = begun().every(10.0, print)
+    assert "print" in sim._steered.reasons[0]
 
 
 # ---------------------------------------------------------------- broken off
