@@ -74,6 +74,8 @@ MORE: dict[str, tuple[set[str], str]] = {
             "nd.Antagonise targets, nd.SetWeights of, nd.SetColumn of, "
             "Simulation.set_weights of, Simulation.set_column of", {"a set"},
             "a selection"),
+            "nd.RemoveSynapses source, nd.RemoveSynapses target, nd.Infuse targets, nd.Antagonise targets, "
+            "Network.drive cells", {"a set"}, "a selection"),
     **_each("Neurogenesis.maturity age", {"a time"}, "with its unit"),
     **_each("Plateau.onset v", {"a voltage"}, "with its unit"),
 }  # fmt: skip
