@@ -18,6 +18,7 @@ VARIANTS = {
         {}, {"death": "none", "slow_share": 0.5}, {"death": "hazard", "sd": 1.06, "tau": 150 * day},
     ],
     "BCM": [{"threshold": "running mean"}, {"threshold": "sliding"}],
+    "SpineShape": [{}, {"isotropic": True}],
     "Survival": [{}, {"staircase": False, "reference": "max"}],
     "TrophicFactor": [{}, {"growth": "hill"}],
     "Turnover": [{}, {"hazard": 0.1}, {"births": False}],
