@@ -19,11 +19,11 @@ import neurodev as nd
 from neurodev.engine.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
-SCALE, SECONDS, LAST = 0.25, 300, 100  # share of the cells; seconds of spikes, and those of which means are taken
+SCALE, SECONDS, LAST = 0.25, 200, 50  # share of the cells; seconds of spikes, and those of which means are taken
 UPDATE = 1000.0  # ms between two changes of the structure (NEST's example: 10 s, for dendrites a step of 4 elements)
 TARGETS = {"e": 0.05, "i": 0.2}
-# NEST 3.10.0, tests/benchmarks/peers_structural.py: outgoing synapses, mean of the last 100 s of 300
-NEST = {"e": 433.0, "i": 245.0}
+# NEST 3.10.0, tests/benchmarks/peers_structural.py: outgoing synapses, mean of the last 50 s of 200
+NEST = {"e": 431.0, "i": 243.0}
 LATE = 0.1  # share of the vacant elements that an update takes away, NEST's default
 
 
