@@ -199,8 +199,8 @@ class SetParameter(Intervention):
     """Set parameters of a mechanism, or of a drive: numbers, from now on.
 
     Hooks read them at once, the slow half of a mechanism at the end of the tick; what they did when the network was
-    built is not done again, and what is kept as of the last event (calcium) is brought to the present first.  What a drive had still to emit is drawn anew.  The rate of a background is set by
-    `SetRate`.
+    built is not done again, and what is kept as of the last event (calcium) is brought to the present first.  What a
+    drive had still to emit is drawn anew.  The rate of a background is set by `SetRate`.
 
     Parameters
     ----------
