@@ -206,7 +206,7 @@ class SetParameter(Intervention):
     ----------
     what : Mechanism, its class or its name; or a population that is a drive
     values : dict
-        By the names of parameters: ``{"learning_rate": 0.1}``.
+        By the names of parameters: ``{"tau_plus": 15.0}``.
     where : Projection, Population or name, or a list of them, optional
         Where the mechanism is used; where this instance, or the only one of its kind, is if not given.
     """
