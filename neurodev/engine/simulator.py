@@ -292,8 +292,8 @@ class Simulator:
                 found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name)]
                 plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
-                if q.spines is not None:
-                    self.refresh_weights(q)
+            if q.mechanisms or q.name in gone or "scaling" in self.blocks[q.target.name]:
+                self.refresh_weights(q)  # of spines
             self.tables[q.name].keep_slots(False)
         self._phase("settle")
         self._check_finite(all_of_them=False)  # what was read off columns since

@@ -25,7 +25,7 @@ from neurodev.structure import selection
 
 # what values of columns of ours may be, where they are not any number
 RANGES: dict[str, tuple[float, float]] = {
-    "log_size": (-20.0, 20.0), "size": (0.0, 1e6), "efficacy": (0.0, 1.0), "calcium": (0.0, LARGEST),
+    "log_size": (-20.0, 20.0), "size": (0.0, 1e6), "efficacy": (-1.0, 2.0), "calcium": (0.0, LARGEST),
     "persistent": (0.0, 1.0), "scaling": (-20.0, 20.0), "receptor_bound": (0.0, LARGEST),
     "receptor_free": (0.0, LARGEST), "receptor_made": (0.0, LARGEST), "neck_length": (1e-6, 1e6),
     "neck_diameter": (1e-6, 1e6), "early": (-1.0, LARGEST), "rate_average": (0.0, LARGEST),

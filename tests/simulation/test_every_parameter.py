@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+import neurodev as nd
 from neurodev.engine import steering
-from neurodev.errors import NeurodevError
+from neurodev.errors import NeurodevError, ParameterError
+from neurodev.simulation import setting
 from tests.mechanisms.beds import MECHANISMS, everybody, homes, start, state
 from tests.mechanisms.test_conformance import near, where
 
@@ -40,3 +44,51 @@ def test_every_number_of_a_mechanism(name: str) -> None:
         sim.verify()
     if name != "CalciumPlasticity":  # its weights are those of the last event, and this was one
         near(state(plain), state(same))
+
+
+def test_scaling_reaches_spines_without_a_mechanism() -> None:
+    net = nd.Network(seed=1)
+    e = net.add(nd.LIF(), 3, name="e").use(nd.Scaling(start=0.0))
+    net.connect(net.add(nd.Poisson(5.0), 3), e, nd.OneToOne(), spines=nd.Spines(weight=1.0), name="q")
+    sim = nd.Simulation(net, tick=3.6e6, acceleration=3600.0)
+    sim.run(36e6)
+    t = sim.simulator.tables["q"]
+    w, s = t.weight[t.slots()], sim.simulator.blocks["e"]["scaling"]
+    assert (s > 0.0).all() and w == pytest.approx(np.exp(s) * (1.0 - np.exp(-1.6)), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_every_column_of_a_mechanism(name: str) -> None:
+    """To set what it is changes nothing; what is set is read, and the network stays whole."""
+    kind, place = homes(name)[0], where(name)
+    plain, same, other = (start(everybody(name, kind), kind)[0] for _ in range(3))
+    for sim in (plain, same, other):
+        sim.run_until_spike(110.0)
+    network = same.network
+    columns = setting._owned(same, network.projections.get(place) or network.populations[place])
+    for column in columns:
+        for sim, factor in ((same, 1.0), (other, 0.5)):
+            if place in network.projections:
+                values = by_uid(sim.state(place))[column] * factor
+            else:
+                values = np.where(sim.blocks[place].alive, sim.sampled(place, column, np.arange(9)), 0.0) * factor
+            values = np.floor(values) if column in setting._WHOLE else values
+            try:
+                what = nd.SetColumn(place, column, values)
+                what.check(sim)
+            except ParameterError as e:
+                assert "finite" in str(e) and not np.isfinite(values).all()  # a date that has not come
+                continue
+            what.apply(sim)
+            if place in network.projections and not (name == "CalciumPlasticity" and factor == 1.0):
+                assert np.allclose(by_uid(sim.state(place))[column], values, rtol=1e-12)
+    for sim in (plain, same, other):
+        sim.run_until_spike(200.0)
+        sim.verify()
+    if name != "CalciumPlasticity":
+        near(state(plain), state(same))
+
+
+def by_uid(found: dict[str, Any]) -> dict[str, Any]:
+    order = np.argsort(found["uid"])
+    return {k: v[order] for k, v in found.items()}
