@@ -153,6 +153,7 @@ class Simulator:
         self._prepare()
         if self.circuit is not None:
             self.circuit.fill(self)
+            self.circuit = None  # it may be large
         self.engine.set_budget(self.events_per_tick)
         self.network.begin(self)
 
