@@ -67,22 +67,27 @@ def changed(thing: Any, values: Mapping[str, Any]) -> Any:
     return replace(dataclass_of, **values)
 
 
-def _check_form(old: Mechanism, new: Mechanism, columns: frozenset[str]) -> tuple[Hot | None, Hot | None]:
-    """Refuse values that would make other columns, hooks or traces; returns the hot halves."""
-    a, b = old.hot(columns), new.hot(columns)
-    same = set(old.columns()) == set(new.columns()) and (a is None) == (b is None)
-    if a is not None and b is not None:
-        forms = [
-            (h.on_pre, h.on_post, h.catch_up, h.columns, type(h.parameters), [type(k) for k in h.kinds],
-             [t == np.inf for t in h.pre_traces], [t == np.inf for t in h.post_traces]) for h in (a, b)
-        ]  # fmt: skip
-        same = same and forms[0] == forms[1]
+def _form(hot: Hot | None) -> list[Any]:
+    """What of the hot half a network is built on: all but the values of parameters and time constants."""
+    out: list[Any] = []
+    for f in fields(hot) if hot is not None else ():
+        value = getattr(hot, f.name)
+        if f.name in ("pre_traces", "post_traces"):
+            value = [tau == np.inf for tau in value]
+        elif f.name in ("parameters", "kinds"):
+            value = type(value) if f.name == "parameters" else [type(k) for k in value]
+        out.append(value)
+    return out
+
+
+def _check_form(old: Mechanism, new: Mechanism, columns: frozenset[str]) -> None:
+    """Refuse values that would make other columns, hooks or traces."""
+    same = set(old.columns()) == set(new.columns()) and _form(old.hot(columns)) == _form(new.hot(columns))
     if not same or any(getattr(old, verb) != getattr(new, verb) for verb in ("owns", "adds", "reads")):
         raise ParameterError(
             f"{old.name} with these values would need other columns, hooks or traces than the network was built with: "
             f"build it so, or turn {old.name} off and on with nd.Block"
         )
-    return a, b
 
 
 def _rehearse(sim: Simulator, place: Population | Projection, used: list[Mechanism], new: Mechanism) -> None:
