@@ -153,6 +153,7 @@ class Simulator:
         self._prepare()
         if self.circuit is not None:
             self.circuit.fill(self)
+            self.circuit = None  # it may be large
         self.engine.set_budget(self.events_per_tick)
         self.network.begin(self)
 
@@ -293,8 +294,8 @@ class Simulator:
                 found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name)]
                 plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
-                if q.spines is not None:
-                    self.refresh_weights(q)
+            if q.plastic or q.name in gone or "scaling" in self.blocks[q.target.name]:
+                self.refresh_weights(q)  # of spines
         self._phase("settle")
         self._check_finite(all_of_them=False)  # what was read off columns since
         self.engine.refresh_addresses()

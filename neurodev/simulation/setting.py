@@ -25,7 +25,7 @@ from neurodev.structure import selection
 
 # what values of columns of ours may be, where they are not any number
 RANGES: dict[str, tuple[float, float]] = {
-    "log_size": (-20.0, 20.0), "size": (0.0, 1e6), "efficacy": (0.0, 1.0), "calcium": (0.0, LARGEST),
+    "log_size": (-20.0, 20.0), "size": (0.0, 1e6), "efficacy": (-1.0, 2.0), "calcium": (0.0, LARGEST),
     "persistent": (0.0, 1.0), "scaling": (-20.0, 20.0), "receptor_bound": (0.0, LARGEST),
     "receptor_free": (0.0, LARGEST), "receptor_made": (0.0, LARGEST), "neck_length": (1e-6, 1e6),
     "neck_diameter": (1e-6, 1e6), "early": (-1.0, LARGEST), "rate_average": (0.0, LARGEST),
@@ -199,14 +199,14 @@ class SetParameter(Intervention):
     """Set parameters of a mechanism, or of a drive: numbers, from now on.
 
     Hooks read them at once, the slow half of a mechanism at the end of the tick; what they did when the network was
-    built is not done again.  What a drive had still to emit is drawn anew.  The rate of a background is set by
-    `SetRate`.
+    built is not done again, and what is kept as of the last event (calcium) is brought to the present first.  What a
+    drive had still to emit is drawn anew.  The rate of a background is set by `SetRate`.
 
     Parameters
     ----------
     what : Mechanism, its class or its name; or a population that is a drive
     values : dict
-        By the names of parameters: ``{"learning_rate": 0.1}``.
+        By the names of parameters: ``{"tau_plus": 15.0}``.
     where : Projection, Population or name, or a list of them, optional
         Where the mechanism is used; where this instance, or the only one of its kind, is if not given.
     """

@@ -161,6 +161,21 @@ def test_a_trace_keeps_its_value_when_its_time_constant_changes() -> None:
     assert 55.0 in h.arrays.tau
 
 
+def test_a_pair_across_a_change_of_parameters_is_worth_the_closed_form() -> None:
+    """The trace of an arrival falls by the old time constant, then by the new; the spike reads the new amplitude."""
+    net = nd.Network(seed=1)
+    s = net.add(nd.SpikeList(times=np.array([10.0, 30.0]), indices=np.array([0, 1])), 2, name="s")
+    e = net.add(nd.LIF(threshold=15.0), 1, name="e")
+    q = net.connect(s, e, nd.Pairs([0], [0]), weight=1.0, delay=1.0, name="q")
+    q.use(nd.STDP(potentiation=0.01, depression=0.0, tau_plus=20.0, weight_max=10.0))
+    net.connect(s, e, nd.Pairs([1], [0]), weight=40.0, delay=1.0, name="teacher")
+    sim = nd.Simulation(net, tick=50.0)
+    sim.at(20.0, nd.SetParameter("STDP", {"tau_plus": 7.0, "potentiation": 0.03}), clock="spike")
+    sim.run(50.0)
+    trace = np.exp(-(20.0 - 11.0) / 20.0) * np.exp(-(31.0 - 20.0) / 7.0)
+    assert weights(sim)[0] - 1.0 == pytest.approx(10.0 * 0.03 * trace, rel=1e-12)
+
+
 def test_a_drive_that_is_set_fires_at_its_new_rate_from_then_on(tmp_path: Path) -> None:
     sim = begun(to=tmp_path / "a.sqlite", record="all")
     sim.at(2500.25, nd.SetParameter("s", {"rate_hz": 200.0}), clock="spike")
@@ -456,6 +471,22 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bytes(at: float, tmp_path
     sim.every(70.0, own)
     sim.run().close()
     same(whole, cut)
+
+
+def test_threads_and_cuts_change_no_byte(tmp_path: Path) -> None:
+    files = [tmp_path / f"{k}.sqlite" for k in range(5)]
+    for to, threads in zip(files, (1, 2, 3, 8, 1), strict=True):
+        sim = begun(network(), to, record="all", threads=threads)
+        sim.every(70.0, mark)
+        sim.at(130.0, nd.SetParameter("STDP", {"weight_max": 9.0, "tau_plus": 11.0}))
+        sim.at(233.3, nd.SetParameter("s", {"rate_hz": 60.0}))
+        sim.at(233.3, nd.SetColumn("m", "log_size", 0.1, of=slice(0, 3)))
+        sim.at(260.0, nd.SetWeights("minus", 0.5))
+        for piece in (400.0,) if to != files[-1] else (0.7, 129.3, 103.2, 100.1, 66.7):
+            sim.run(piece)
+        sim.close()
+    for other in files[1:]:
+        same(files[0], other)
 
 
 def test_the_other_clock(tmp_path: Path) -> None:
