@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,10 +31,11 @@ from neurodev.errors import ParameterError, shown
 from neurodev.neurons import tree_rules
 from neurodev.neurons.leaky import check_levels, with_initial
 from neurodev.neurons.model import Cells, Column, NeuronModel, Rules
-from neurodev.params import check, check_memory, number, numbers, param, wholes
+from neurodev.params import among, asks, check, check_memory, flag, number, numbers, param, wholes
 from neurodev.structure.places import Branches, draw_places
 
 MOST = 256  # compartments: what a class of neurons keeps grows with their square
+_OF_EACH = ("capacitance", "leak", "axial", "length")  # what every compartment has
 _AREA, _LENGTH = 1e-8, 1e-4  # cm2 of a um2, cm of a um
 
 
@@ -141,7 +143,7 @@ class Tree(Branches):
                 f"for compartment i; got {parents[k]} for compartment {k}"
             )
         object.__setattr__(self, "per_neuron", int(parents.size))
-        for name in ("capacitance", "leak", "axial", "length"):
+        for name in _OF_EACH:
             self.each(name)
         axial = self.each("axial")
         if axial[0] != 0.0 or np.any(axial[1:] == 0.0):
@@ -152,10 +154,9 @@ class Tree(Branches):
         if not self.each("leak").any():
             raise ParameterError("Tree.leak must be positive for some compartment: a tree without a leak never rests")
 
+    @asks(name=among(_OF_EACH))
     def each(self, name: str) -> F8:
         """A parameter of each compartment, (n,): ``"capacitance"``, ``"leak"``, ``"axial"`` or ``"length"``."""
-        if name not in ("capacitance", "leak", "axial", "length"):
-            raise ParameterError(f"name must be 'capacitance', 'leak', 'axial' or 'length', got {shown(name)}")
         given, n = np.asarray(getattr(self, name), dtype=np.float64), self.per_neuron
         if given.ndim == 0:
             out = np.full(n, given)
@@ -278,13 +279,25 @@ class Tree(Branches):
         held : bool
             With the soma at a fixed potential: k = n - 1, and the row of the soma is 0.
         """
+        rates, weights = self._held if flag(held, "held") else self._free
+        return rates.copy(), weights.copy()
+
+    @cached_property
+    def _free(self) -> tuple[F8, F8]:
+        return self._decomposed(0)
+
+    @cached_property
+    def _held(self) -> tuple[F8, F8]:
+        return self._decomposed(1)
+
+    def _decomposed(self, first: int) -> tuple[F8, F8]:
+        """`modes` of the compartments from `first` on."""
         n, up, scale = self.per_neuron, np.asarray(self.parents, dtype=np.int64), self.each("capacitance") ** -0.5
         f = np.zeros((2 * n - 1, n))
         f[:n] = np.diag(np.sqrt(self.each("leak")) * scale)
         roots = np.sqrt(self.each("axial"))
         for i in range(1, n):
             f[n + i - 1, i], f[n + i - 1, up[i]] = roots[i] * scale[i], -roots[i] * scale[up[i]]
-        first = int(held)
         f, v = np.ascontiguousarray(f[:, first:]), np.eye(n - first)
         tree_rules.rotate_apart(f, v)
         rates = np.sum(f * f, axis=0)
@@ -393,10 +406,11 @@ class TreeLIF(NeuronModel):
         """Where the compartments come to rest, (n, n_compartment), mV above `rest`."""
         rates, weights = self.dendrite.modes(held)
         if not held:
-            return np.asarray(values["drive"][:, None] * ((weights / rates) @ weights[0]))
+            return np.asarray(values["drive"][:, None] * np.einsum("ik,k->i", weights / rates, weights[0]))
         given = values["reset"] - values["rest"]
         pull = -self.dendrite.conductances()[:, 0]  # of the soma, on its neighbours
-        share = (weights / rates) @ (weights.T @ np.where(np.arange(pull.size) > 0, pull, 0.0))
+        pull[0] = 0.0
+        share = np.einsum("ik,jk,j->i", weights / rates, weights, pull)
         share[0] = 1.0
         return np.asarray(given[:, None] * share)
 
@@ -404,7 +418,8 @@ class TreeLIF(NeuronModel):
         """The modes at the beginning."""
         _, weights = self.dendrite.modes()
         away = (values["initial"] - values["rest"])[:, None] - self._resting(values, False)
-        modes = (away * self.dendrite.each("capacitance")) @ weights
+        # sums in one order, whatever library of linear algebra there is
+        modes = np.einsum("ij,jk->ik", away * self.dendrite.each("capacitance"), weights)
         return {f"mode_{k}": modes[:, k] for k in range(modes.shape[1])}
 
     def table(self, values: dict[str, F8], fastest: float) -> F8:

@@ -186,6 +186,7 @@ def cable(pieces, length=800.0, diameter=2.0, soma=0.0, parents=(-1,)):
     return nd.Tree.of_cylinders(parents, length, diameter, soma=soma, longest=np.sum(length) / pieces)
 
 
+@pytest.mark.compiled
 def test_the_steady_cable_of_rall():
     """A cylinder with a sealed end, cosh((L - x) / lambda) / cosh(L / lambda): a quarter of the error a halving."""
     constant = np.sqrt(2e-4 / 4.0 * 20_000.0 / 150.0) * 1e4  # lambda = sqrt(d/4 Rm/Ra), um
@@ -204,6 +205,7 @@ def test_the_steady_cable_of_rall():
     assert tree.transfer()[0, 0] == pytest.approx(ohm * 1e-9, rel=2e-5)  # mV per pA is GOhm
 
 
+@pytest.mark.compiled
 def test_a_soma_at_the_end_of_a_cable():
     """From an input to the soma: 1 / (cosh X + rho sinh X), rho the somatic over the cable's conductance."""
     tree = nd.Tree.of_cylinders([-1], [800.0], [2.0], soma=30.0, longest=5.0)
@@ -315,6 +317,7 @@ def test_grazing():
         assert first_reach(z, w, rates, top + above, 20.0) == -1.0
 
 
+@pytest.mark.compiled
 def test_sixty_compartments_fire_as_integrated():
     """A tree of many compartments, cut from cylinders, under inputs on its tips."""
     tree = nd.Tree.of_cylinders(
@@ -352,6 +355,7 @@ def test_synapses_are_drawn_along_the_dendrite():
         assert place[branch == j].mean() == pytest.approx(length[branch == j][0] / 2, rel=0.1)
 
 
+@pytest.mark.compiled
 def test_background_falls_on_its_compartment():
     """The mean of V is that of a steady current into that compartment."""
     for where in (0, 3):
@@ -396,6 +400,7 @@ def with_trees(monkeypatch):
         monkeypatch.setattr(module, "circuit", developing)
 
 
+@pytest.mark.compiled
 def test_threads_change_no_byte(with_trees):
     """With births, deaths, silence, a new rate and a lesion."""
     first, n = test_parts.lived("currents", 1)
@@ -403,6 +408,7 @@ def test_threads_change_no_byte(with_trees):
     assert {test_parts.lived("currents", threads)[0] for threads in (2, 3, 8)} == {first}
 
 
+@pytest.mark.compiled
 def test_cuts_and_checkpoints_change_no_byte(with_trees):
     """Broken off within windows, while silent, and gone on with by other numbers of threads."""
     whole, broken = (test_checkpoint.Life("currents") for _ in range(2))
