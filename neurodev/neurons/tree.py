@@ -9,11 +9,12 @@ conductance.  The singular values of F are the roots of the rates l_k of its mod
 
     V_soma(t) = V_inf + sum_k a_k exp(-l_k t)
 
-An arrival is a charge on one compartment: a jump of its potential, which the soma meets as a smooth response.  The soma
-spikes when that sum reaches threshold, at an arrival or between (`tree_rules.py` finds the first time with bounds).
-Then it is held at reset for the refractory period, and the dendrite goes on with its soma held: a system of the same
-form without the column of the soma, so that each axial conductance to the soma becomes a leak.  A spike does nothing
-else to the dendrite, as in NEST's ``iaf_cond_alpha_mc``.
+An arrival is a charge on one compartment, a jump of its potential, which the soma meets as a smooth response; or an
+exponential current into it, which drives each mode and gives it a difference of two exponentials.  The soma spikes when
+the sum reaches threshold, at an arrival or between (`tree_rules.py` finds the first time with bounds).  Then it is held
+at reset for the refractory period, and the dendrite goes on with its soma held: a system of the same form without the
+column of the soma, so that each axial conductance to the soma becomes a leak.  A spike does nothing else to the
+dendrite, as in NEST's ``iaf_cond_alpha_mc``.
 """
 
 from __future__ import annotations
@@ -322,8 +323,9 @@ class TreeLIF(NeuronModel):
     """Leaky integrate-and-fire neurons with a passive dendritic tree, exact.
 
     Each parameter is a number or one number per neuron; all neurons of a population have one tree.  A weight is a
-    charge (fC): it jumps the potential of its compartment, of capacitance C (pF), by weight / C (mV).  Charges keep
-    their meaning however finely a dendrite is cut into compartments.
+    charge (fC): it jumps the potential of its compartment, of capacitance C (pF), by weight / C (mV).  With time
+    constants of synapses it is the peak (pA) of an exponential current.  Both keep their meaning however finely a
+    dendrite is cut into compartments.
 
     Parameters
     ----------
@@ -341,6 +343,9 @@ class TreeLIF(NeuronModel):
         V of all compartments at time 0; rest (or reset, where rest is above threshold) if not given.
     background : int or (n,) array of int
         The compartment that inputs from outside the tables (`Network.background`) fall on; 0: the soma.
+    tau_excitatory, tau_inhibitory : float or (n,) array, ms, optional
+        Decay of the synaptic currents, chosen by the sign of the weight; give both, or neither for charges.  Currents
+        into a held soma go on, and act when it is free.
 
     Notes
     -----
@@ -354,8 +359,8 @@ class TreeLIF(NeuronModel):
 
     equation: ClassVar[str] = (
         "C_i dU_i/dt = -leak_i U_i + sum over neighbours of axial (U_j - U_i) + I_i, U = V - rest, I = drive into the "
-        "soma;  an arrival of w on compartment i: U_i + w / C_i;  V_soma >= threshold: a spike, V_soma = reset for the "
-        "refractory period, the dendrite goes on"
+        "soma;  an arrival of w on compartment i: U_i + w / C_i, or I_i + w with dI/dt = -I / tau_excitatory or "
+        "tau_inhibitory;  V_soma >= threshold: a spike, V_soma = reset for the refractory period, the dendrite goes on"
     )
 
     dendrite: Tree = Tree()
@@ -366,17 +371,29 @@ class TreeLIF(NeuronModel):
     drive: Any = param(0.0, unit="pA", array=True, source="free")
     initial: Any = param(None, unit="mV", array=True, none=True, source="free")
     background: Any = param(0, unit="1", low=0, array=True, source="convention: the soma")
+    tau_excitatory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
+    tau_inhibitory: Any = param(None, unit="ms", clock="spike", above=0.0, array=True, none=True, source="free")
+
+    @property
+    def has_currents(self) -> bool:
+        """Whether synapses give exponential currents (weights in pA) rather than charges (weights in fC)."""
+        return self.tau_excitatory is not None
 
     @property
     def weight_unit(self) -> str:
-        """Weights are charges: 1 fC is 1 pA ms, and jumps 1 pF by 1 mV."""
-        return "fC"
+        """Of a charge: 1 fC is 1 pA ms, and jumps 1 pF by 1 mV; pA with synaptic currents."""
+        return "pA" if self.has_currents else "fC"
 
     def __post_init__(self) -> None:
         check(self)
         if not isinstance(self.dendrite, Tree):
             raise ParameterError(f"TreeLIF.dendrite must be nd.Tree(...), got {shown(self.dendrite)}")
         check_levels(self)
+        if (self.tau_excitatory is None) != (self.tau_inhibitory is None):
+            raise ParameterError(
+                "TreeLIF.tau_excitatory and TreeLIF.tau_inhibitory belong together: give both for synaptic currents, "
+                f"or neither for charges; got {self.tau_excitatory!r} and {self.tau_inhibitory!r}"
+            )
         where = wholes(self.background, "TreeLIF.background")
         if np.any(where >= self.dendrite.per_neuron):
             raise ParameterError(
@@ -394,9 +411,12 @@ class TreeLIF(NeuronModel):
         return Rules(r.predict, r.event, r.reset, r.receive, potential=r.potential)
 
     def columns(self) -> tuple[Column, ...]:
-        """The time of the modes, whether they are those of a held soma, and the modes."""
-        modes = (Column(f"mode_{k}") for k in range(self.dendrite.per_neuron))
-        return (Column("t", None, True), Column("held"), *modes)
+        """The time of the modes, whether they are those of a held soma, the modes, and what drives them."""
+        words = ["mode"]
+        if self.has_currents:
+            words += [f"{of}_{way}" for of in ("excitation", "inhibition") for way in ("free", "held")]
+        each = (Column(f"{word}_{k}") for word in words for k in range(self.dendrite.per_neuron))
+        return (Column("t", None, True), Column("held"), *each)
 
     def n_scratch(self) -> int:
         """Room for the potentials of the compartments."""
@@ -428,9 +448,12 @@ class TreeLIF(NeuronModel):
         size = tree_rules.VECTORS + n + 2 * (2 * n + n * n)
         check_memory(3.0 * 8.0 * size * m, f"the trees of {m:g} neurons", "make the population or its trees smaller")
         every = np.broadcast_to
+        taus = (q[w] if self.has_currents else np.full(m, np.inf) for w in ("tau_excitatory", "tau_inhibitory"))
         out = [
             (q["threshold"] - q["rest"])[:, None], (q["reset"] - q["rest"])[:, None], q["rest"][:, None],
-            q["background"][:, None], every(self.dendrite.each("capacitance"), (m, n)),
+            q["background"][:, None],
+            *(1.0 / tau[:, None] for tau in taus),
+            every(self.dendrite.each("capacitance"), (m, n)),
         ]  # fmt: skip
         for held in (False, True):
             rates, weights = self.dendrite.modes(held)
@@ -452,11 +475,18 @@ class TreeLIF(NeuronModel):
         t : float, ms
             Not before their last event.
         """
-        n, c = self.dendrite.per_neuron, cells.classes[cells.kind]
-        held = cells.column("held") == 1.0
-        first = tree_rules.VECTORS + n + np.where(held, 2 * n + n * n, 0)
-        of = np.arange(cells.n)[:, None]
-        rates, resting = (c[of, (first + k * n)[:, None] + np.arange(n)] for k in (0, 1))
-        weights = c[of, (first + 2 * n)[:, None] + np.arange(n * n)].reshape(-1, n, n)
-        modes = cells.state[:, tree_rules.MODES :] * np.exp(-rates * (t - cells.column("t"))[:, None])
+        n, c, of = self.dendrite.per_neuron, cells.classes[cells.kind], np.arange(cells.n)[:, None]
+        held, s = cells.column("held").astype(np.int64)[:, None], (t - cells.column("t"))[:, None]
+        first = tree_rules.VECTORS + n + held * (2 * n + n * n)
+        rates, resting = (c[of, first + k * n + np.arange(n)] for k in (0, 1))
+        weights = c[of, first + 2 * n + np.arange(n * n)].reshape(-1, n, n)
+        modes = cells.state[:, tree_rules.MODES : tree_rules.MODES + n] * np.exp(-rates * s)
+        if self.has_currents:
+            for channel in range(2):
+                rate = c[:, [tree_rules.CURRENTS + channel]]
+                given = cells.state[of, tree_rules.MODES + n + (2 * channel + held) * n + np.arange(n)]
+                apart = np.abs(rate - rates)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    phi = np.where(apart * s < 1e-8, s * (1.0 - 0.5 * apart * s), -np.expm1(-apart * s) / apart)
+                modes += given * np.exp(-np.minimum(rate, rates) * s) * phi
         return np.asarray(c[:, [tree_rules.REST]] + resting + np.einsum("ijk,ik->ij", weights, modes))

@@ -14,6 +14,11 @@ With such bounds S and B, f lies below ``f(s) + S d`` and below ``f(s) + f'(s) d
 the first d at which the lower of them meets the level is a step that passes no crossing.  If that is beyond e, there is
 none before e.  Else the step is taken, and as e follows it, B comes near to f'': the steps converge to the first
 crossing as those of Newton's method do, from below, and pass a summit below the level however near.
+
+A synaptic current ``g exp(-l s)`` into a mode of rate r gives it ``g q(s)``, ``q(s) = exp(-r s) (1 - exp(-(l - r) s)) /
+(l - r)``, stable for equal rates, with ``q' = L - r q`` and ``q'' = r^2 q - (l + r) L``, ``L = exp(-l s)``.  q rises,
+concave, to one summit and then falls, so that its bounds over [s, e] follow from its values at both ends, its tangent
+at s, and L(s) / r, which no summit after s exceeds; those of q' and q'' follow from these.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ import numpy as np
 
 from neurodev.arrays import F8, Int
 from neurodev.jit import kernel, model_rule, rule, view_f8
-from neurodev.neurons.current import CLOSE
+from neurodev.neurons.current import CLOSE, response
 from neurodev.neurons.rules import (
     block_end,
     branches_of,
@@ -36,12 +41,14 @@ from neurodev.neurons.rules import (
     unschedule,
 )
 
-T, HELD, MODES = 1, 2, 3  # columns of a neuron: ms; 1 while its modes are those of a held soma; mV sqrt(pF)
-# columns of the table of classes: threshold and reset above rest, rest, the compartment of the background; then the
-# capacitances (n), then for either set of modes the rates (n), where the compartments come to rest (n), and the matrix
-# (n, n) from modes to compartments
-THRESHOLD, RESET, REST, BACKGROUND = range(4)
-VECTORS = 4
+# columns of a neuron: ms; 1 while its modes are those of a held soma; the modes (n), mV sqrt(pF); with synaptic
+# currents what each gives the modes, mV sqrt(pF) / ms: (n) for excitation in either set, then for inhibition
+T, HELD, MODES = 1, 2, 3
+# columns of the table of classes: threshold and reset above rest, rest, the compartment of the background, the rates of
+# both synaptic currents (0: synapses are charges); then the capacitances (n), then for either set of modes the rates
+# (n), where the compartments come to rest (n), and the matrix (n, n) from modes to compartments
+THRESHOLD, RESET, REST, BACKGROUND, CURRENTS = range(5)
+VECTORS = 6
 FREE, SOMA_HELD = 0, 1
 MOST_SWEEPS = 60
 
@@ -114,6 +121,13 @@ def weights_of(c: F8, n: Int, which: Int, j: Int) -> F8:
 
 
 @rule
+def given_of(x: F8, n: Int, channel: Int, which: Int) -> F8:
+    """What a synaptic current gives each mode of a set, (n,); empty where synapses are charges."""
+    first = MODES + n + (2 * channel + which) * n
+    return x[first : first + n]
+
+
+@rule
 def class_of(m: int, i: Int) -> F8:
     """The parameters of neuron `i`."""
     return classes_of(m)[kinds_of(m)[i]]  # type: ignore[no-any-return]
@@ -150,32 +164,64 @@ def sure_step(miss: float, slope: float, steepest: float, bend: float) -> float:
     return max(by_slope, 2.0 * miss / top if top > 0.0 else np.inf)
 
 
-@kernel
-def first_reach(z: F8, w: F8, rates: F8, level: float, horizon: float) -> float:
-    """First time (ms) within `horizon` at which ``sum_k w_k z_k exp(-rates_k s)`` reaches `level`; -1 if it does not.
+@rule
+def driven(a: F8, w: F8, rates: F8, l: float, s: float, h: float) -> tuple[float, float, float, float]:  # noqa: E741
+    """What one synaptic current adds to f: value and slope at `s`, and bounds of slope and bend over [s, s + h]."""
+    value = slope = steepest = bend = 0.0
+    at_s, at_e = np.exp(-l * s), np.exp(-l * (s + h))
+    for k in range(a.shape[0]):
+        c, r = w[k] * a[k], rates[k]
+        if c == 0.0:
+            continue
+        q, q_end = response(r, l, s), response(r, l, s + h)
+        rise = at_s - r * q
+        low, high = min(q, q_end), max(q, q_end)
+        if rise > 0.0 and at_e < r * q_end:  # a summit in between
+            high = max(min(q + rise * h, at_s / r), high)
+        value += c * q
+        slope += c * rise
+        if c > 0.0:
+            steepest += c * (at_s - r * low)
+            bend += c * (r * r * high - (l + r) * at_e)
+        else:
+            steepest += c * (at_e - r * high)
+            bend += c * (r * r * low - (l + r) * at_s)
+    return value, slope, steepest, bend
 
-    z, w, rates : (n,), any n, rates not negative.  A summit that misses the level by less than what the slope there
-    makes of 1e-10 ms counts as reaching it.
+
+@kernel
+def first_reach(z: F8, e: F8, i: F8, w: F8, rates: F8, of_e: float, of_i: float, level: float, horizon: float) -> float:
+    """First time (ms) within `horizon` at which the sum of modes reaches `level`; -1 if it does not.
+
+    ``sum_k w_k (z_k exp(-rates_k s) + e_k q_k(s) + i_k q_k(s))``.  A summit that misses the level by less than what the
+    slope there makes of 1e-10 ms counts as reaching it.
+
+    z, w, rates : (n,), any n, rates not negative;  e, i : what synaptic currents that decay at `of_e` and `of_i` give
+    each mode, (n,), or empty
     """
     s, h = 0.0, horizon
-    value, falling, rising, up, down = sums(z, w, rates, 0.0)
-    while value < level:
+    while True:
         h = min(h, horizon - s)
-        there, falling_there, rising_there, up_there, down_there = sums(z, w, rates, s + h)
-        step = sure_step(level - value, rising - falling, rising - falling_there, up - down_there)
+        value, falling, rising, up, down = sums(z, w, rates, s)
+        _, falling_there, _, _, down_there = sums(z, w, rates, s + h)
+        by_e, by_i = driven(e, w, rates, of_e, s, h), driven(i, w, rates, of_i, s, h)
+        miss = level - value - by_e[0] - by_i[0]
+        if miss <= 0.0:
+            return s
+        step = sure_step(
+            miss, rising - falling + by_e[1] + by_i[1], rising - falling_there + by_e[2] + by_i[2],
+            up - down_there + by_e[3] + by_i[3],
+        )  # fmt: skip
         if step >= h:
             if s + h >= horizon:
                 return -1.0
             s += h
             h *= 2.0
-            value, falling, rising, up, down = there, falling_there, rising_there, up_there, down_there
             continue
         s += step
         if step < CLOSE:
             return s
         h = 2.0 * step
-        value, falling, rising, up, down = sums(z, w, rates, s)
-    return s
 
 
 # ---------------------------------------------------------------- a neuron in time
@@ -202,14 +248,26 @@ def change_set(m: int, i: Int, which: Int) -> None:
     x[HELD] = which
 
 
-@rule
+@kernel
 def decay(x: F8, c: F8, n: Int, t: float) -> None:
-    """Bring the modes to `t`."""
-    rates, s = rates_of(c, n, np.int64(x[HELD])), t - x[T]
-    if s != 0.0:
-        for k in range(n):
-            x[MODES + k] *= np.exp(-rates[k] * s)
+    """Bring the modes, and what drives them, to `t`."""
+    which, s = np.int64(x[HELD]), t - x[T]
     x[T] = t
+    if s == 0.0:
+        return
+    rates = rates_of(c, n, which)
+    for k in range(n):
+        x[MODES + k] *= np.exp(-rates[k] * s)
+    if c[CURRENTS] == 0.0:
+        return
+    for channel in range(2):
+        rate, given = c[CURRENTS + channel], given_of(x, n, channel, which)
+        for k in range(n):
+            if given[k] != 0.0:
+                x[MODES + k] += given[k] * response(rates[k], rate, s)
+        fade, first = np.exp(-rate * s), MODES + n + 2 * channel * n
+        for k in range(first, first + 2 * n):
+            x[k] *= fade
 
 
 @kernel
@@ -223,14 +281,39 @@ def advance(m: int, i: Int, t: float) -> None:
 
 @model_rule
 def receive(m: int, i: Int, q: Int, k: Int, weight: float, t: float) -> int:
-    """A charge on the compartment of the synapse, or of the background; one on a held soma is lost."""
+    """A charge, or a current, on the compartment of the synapse, or of the background.
+
+    A charge on a held soma is lost; a current into it goes on.
+    """
     advance(m, i, t)
     x, c, n = cells_of(m)[i], class_of(m, i), n_of(m)
     j = np.int64(c[BACKGROUND]) if q < 0 else np.int64(branches_of(m, q)[k])
-    w = weights_of(c, n, np.int64(x[HELD]), j)
-    for a in range(n):
-        x[MODES + a] += w[a] * weight
+    if c[CURRENTS] == 0.0:
+        w = weights_of(c, n, np.int64(x[HELD]), j)
+        for a in range(n):
+            x[MODES + a] += w[a] * weight
+        return 0
+    channel = 0 if weight > 0.0 else 1
+    for which in range(2):
+        w, given = weights_of(c, n, which, j), given_of(x, n, channel, which)
+        for a in range(n):
+            given[a] += w[a] * weight
     return 0
+
+
+@kernel
+def most_of(x: F8, c: F8, n: Int, span: float) -> float:
+    """A bound of the sum of modes of a free neuron over `span` ms: what is positive grows no further than this."""
+    z, w, rates = x[MODES : MODES + n], weights_of(c, n, FREE, 0), rates_of(c, n, FREE)
+    most = 0.0
+    for k in range(n):
+        most += max(w[k] * z[k], 0.0)
+    if c[CURRENTS] > 0.0:
+        for channel in range(2):
+            given = given_of(x, n, channel, FREE)
+            for k in range(n):
+                most += max(w[k] * given[k], 0.0) * min(span, 1.0 / max(rates[k], c[CURRENTS + channel]))
+    return most
 
 
 @kernel
@@ -241,14 +324,13 @@ def predict_one(m: int, i: Int, t: float) -> None:
     if not is_free(m, i):
         advance(m, i, t)
         return
-    level, z, w = c[THRESHOLD] - resting_of(c, n, FREE)[0], x[MODES : MODES + n], weights_of(c, n, FREE, 0)
-    most = 0.0
-    for k in range(n):
-        most += max(w[k] * z[k], 0.0)
-    if most < level:  # what is positive only decays
+    level = c[THRESHOLD] - resting_of(c, n, FREE)[0]
+    if most_of(x, c, n, block_end(m) - x[T]) < level:
         return
     advance(m, i, t)
-    after = first_reach(z, w, rates_of(c, n, FREE), level, block_end(m) - t)
+    z, w, rates, left = x[MODES : MODES + n], weights_of(c, n, FREE, 0), rates_of(c, n, FREE), block_end(m) - t
+    excitation, inhibition = given_of(x, n, 0, FREE), given_of(x, n, 1, FREE)
+    after = first_reach(z, excitation, inhibition, w, rates, c[CURRENTS], c[CURRENTS + 1], level, left)
     if after >= 0.0:
         schedule(m, i, t + after)
 
@@ -279,15 +361,22 @@ def reset(m: int, i: Int, b: int, c: int, none: float, t: float) -> int:
     return 0
 
 
+@kernel
+def soma_after(x: F8, c: F8, n: Int, s: float) -> float:
+    """V of a free soma, `s` ms after its neuron stood as its columns say; mV above rest."""
+    rates, w = rates_of(c, n, FREE), weights_of(c, n, FREE, 0)
+    out = resting_of(c, n, FREE)[0] + sums(x[MODES : MODES + n], w, rates, s)[0]
+    if c[CURRENTS] > 0.0:
+        for channel in range(2):
+            out += driven(given_of(x, n, channel, FREE), w, rates, c[CURRENTS + channel], s, 0.0)[0]
+    return out  # type: ignore[no-any-return]
+
+
 @model_rule
 def potential(m: int, first: Int, last: Int, where: int, none: float, t: float) -> int:
     """V of the soma as it is at `t`; nothing is changed."""
     out, n = view_f8(where, last - first), n_of(m)
     for i in range(first, last):
         x, c = cells_of(m)[i], class_of(m, i)
-        if is_free(m, i):
-            rates, w = rates_of(c, n, FREE), weights_of(c, n, FREE, 0)
-            out[i - first] = c[REST] + resting_of(c, n, FREE)[0] + sums(x[MODES : MODES + n], w, rates, t - x[T])[0]
-        else:
-            out[i - first] = c[REST] + c[RESET]
+        out[i - first] = c[REST] + (soma_after(x, c, n, t - x[T]) if is_free(m, i) else c[RESET])
     return 0

@@ -1,4 +1,4 @@
-"""Protocols of passive trees: charges on their compartments, cable theory, and the rate of a soma with a dendrite."""
+"""Protocols of passive trees: arrivals on their compartments, cable theory, and the rate of a soma with a dendrite."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 from neurodev.structure.wiring import OneToOne
 
-CHARGE = 100.0  # fC
+WEIGHT = 100.0  # fC, or pA
 MOST_SHOWN = 5  # compartments
 
 
-def answers(tree: Tree, where: list[int], times: F8) -> F8:
-    """Potential (mV above rest) of somata that cannot fire, (n_time, n), after a charge on one compartment of each."""
+def answers(model: TreeLIF, where: list[int], times: F8) -> F8:
+    """Potential (mV above rest) of somata that cannot fire, (n_time, n), after one arrival on a compartment of each."""
     n, lag = len(where), 1.0
     net = Network()
-    cells = net.add(TreeLIF(tree, threshold=float("inf")), n, name="cells")
+    quiet = replace(model, threshold=float("inf"), rest=0.0, reset=0.0, drive=0.0, initial=None)
+    cells = net.add(quiet, n, name="cells")
     source = net.add(SpikeList([0.0] * n, list(range(n))), n, name="source")
-    net.connect(source, cells, OneToOne(), weight=CHARGE, delay=lag, branch=np.array(where))
+    net.connect(source, cells, OneToOne(), weight=WEIGHT, delay=lag, branch=np.array(where))
     sim, out = Simulator(net), []
     for t in times:
         sim.run_until_spike(lag + float(t))
@@ -44,26 +45,37 @@ def flow(tree: Tree, held: bool, drive: float = 0.0) -> F8:
     return out
 
 
-def charges_panel(tree: Tree) -> Panel:
-    """The soma after a charge on one compartment or another, by the engine and by exponentials of the whole matrix."""
+def answer_law(model: TreeLIF, where: int, times: F8) -> F8:
+    """`answers` by exponentials of the whole matrix; `times` are evenly spaced."""
     from scipy.linalg import expm
 
-    n = tree.per_neuron
-    where = sorted({int(k) for k in np.linspace(0, n - 1, min(n, MOST_SHOWN))})
-    slowest = 1.0 / float(tree.modes()[0][0])
-    times = np.linspace(0.02, 3.0, 40) * slowest
-    v, step = answers(tree, where, times), expm(flow(tree, False) * (times[1] - times[0]))
-    state = expm(flow(tree, False) * times[0])
-    law = []
+    matrix, n = flow(model.dendrite, False), model.dendrite.per_neuron
+    c = model.dendrite.each("capacitance")
+    state = np.zeros(n + 1)
+    if model.has_currents:  # the last variable is the current
+        matrix[where, n], matrix[n, n] = 1.0 / c[where], -1.0 / model.tau_excitatory
+        state[n] = WEIGHT
+    else:
+        state[where] = WEIGHT / c[where]
+    state, step = expm(matrix * times[0]) @ state, expm(matrix * (times[1] - times[0]))
+    out = []
     for _ in times:
-        law.append(state[0, where])
+        out.append(state[0])
         state = step @ state
-    c = tree.each("capacitance")
-    laws = CHARGE * np.array(law) / c[where]
-    panel = Panel(f"A charge of {CHARGE:g} fC on one compartment", "after it (ms)", "V of the soma (mV)")
+    return np.array(out)
+
+
+def arrivals_panel(model: TreeLIF) -> Panel:
+    """The soma after an arrival on one compartment or another, by the engine and by exponentials of the matrix."""
+    tree, n = model.dendrite, model.dendrite.per_neuron
+    where = sorted({int(k) for k in np.linspace(0, n - 1, min(n, MOST_SHOWN))})
+    times = np.linspace(0.02, 3.0, 40) / float(tree.modes()[0][0])
+    v, scale = answers(model, where, times), 1.0 + WEIGHT / float(tree.each("capacitance").min())
+    unit = model.weight_unit
+    panel = Panel(f"An arrival of {WEIGHT:g} {unit} on one compartment", "after it (ms)", "V of the soma (mV)")
     for k, j in enumerate(where):
         word = "soma" if j == 0 else f"compartment {j}, {tree.distances()[j]:g} um"
-        panel.add(word, times, v[:, k], laws[:, k], 1e-10 * (1.0 + CHARGE / float(c.min())))
+        panel.add(word, times, v[:, k], answer_law(model, j, times), 1e-10 * scale)
     return panel
 
 
@@ -108,15 +120,15 @@ def repeated_rate(p: TreeLIF, drive: float) -> float:
 def tree_protocol(tree: Tree) -> Protocol:
     """Charges on compartments, and a cylinder beside cable theory."""
     return Protocol(
-        tree, "charges on somata that cannot fire, through the engine; a cylinder in pieces",
-        [charges_panel(tree), cable_panel()],
+        tree, "charges on cells that cannot fire, through the engine; a cylinder in pieces",
+        [arrivals_panel(TreeLIF(tree)), cable_panel()],
         "exponentials of the matrix; cosh((L - x) / lambda) / cosh(L / lambda) (Rall 1959)",
     )  # fmt: skip
 
 
 @protocol(TreeLIF)
 def tree_cell_protocol(model: TreeLIF) -> Protocol:
-    """Rate against a constant drive into the soma, and charges on the compartments."""
+    """Rate against a constant drive into the soma, and arrivals on the compartments."""
     p = single(model)
     if not np.isfinite(p.threshold):
         p = replace(p, threshold=p.rest + 20.0)
@@ -126,6 +138,6 @@ def tree_cell_protocol(model: TreeLIF) -> Protocol:
     panel = Panel("Rate under a constant drive into the soma", "drive (pA)", "rate (Hz)")
     panel.add("", drive, last_rates(p, drive, 2000.0), law, 1e-6 * (1.0 + law))
     return Protocol(
-        model, "neurons under constant drives; charges on somata that cannot fire", [panel, charges_panel(p.dendrite)],
+        model, "neurons under constant drives; arrivals on cells that cannot fire", [panel, arrivals_panel(p)],
         "the interval that repeats itself; exponentials of the matrix",
     )  # fmt: skip

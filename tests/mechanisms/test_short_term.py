@@ -255,6 +255,7 @@ MODELS = {
     "AlphaLIF": (nd.AlphaLIF(), 900.0),
     "ConductanceLIF": (nd.ConductanceLIF(), 30.0),
     "TreeLIF": (nd.TreeLIF(), 1500.0),
+    "TreeLIF with currents": (nd.TreeLIF(**CURRENTS), 500.0),
     "GLIF": (nd.GLIF(), 9.0),
     "GLIF with currents": (nd.GLIF(**CURRENTS), 900.0),
     "AdaptiveExponential": (nd.AdaptiveExponential(), 60.0),

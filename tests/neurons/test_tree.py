@@ -15,9 +15,9 @@ from neurodev import jit
 from neurodev.engine import parts
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
+from neurodev.neurons import tree_rules
 from neurodev.neurons.dendrite import cable_attenuation, chain
 from neurodev.neurons.expsum import SCRATCH, first_crossing_of_sum
-from neurodev.neurons.tree_rules import first_reach
 from tests.engine import test_checkpoint, test_parts
 from tests.mechanisms import test_neuron_fate
 from tests.neurons.independent import Cell, integrate, naive, trains
@@ -69,17 +69,26 @@ def equations(model):
             matrix[j, i] += axial[i] / c[j]
     constant[0] = p.drive / c[0]
 
-    def flow(t, v):
-        return matrix @ (v - p.rest) + constant
+    decay = np.array([]) if p.tau_excitatory is None else 1.0 / np.array([p.tau_excitatory, p.tau_inhibitory])
 
-    def jump(v, given, held):
+    def flow(t, x):  # potentials, then currents of excitation into each compartment, then of inhibition
+        v, currents = x[:n], x[n:].reshape(-1, n)
+        return np.concatenate([
+            matrix @ (v - p.rest) + constant + currents.sum(axis=0) / c, (-decay[:, None] * currents).ravel(),
+        ])  # fmt: skip
+
+    def jump(x, given, held):
         w, j = given
-        out = v.copy()
-        out[j] += 0.0 if held and j == 0 else w / c[j]
+        out = x.copy()
+        if decay.size:
+            out[n + j + (n if w < 0 else 0)] += w
+        else:
+            out[j] += 0.0 if held and j == 0 else w / c[j]
         return out
 
-    start = np.full(tree.per_neuron, p.rest if p.initial is None else p.initial)
-    return Cell(start, flow, jump, lambda v: v[0] - p.threshold, lambda v: [p.reset, *v[1:]], p.refractory)
+    start = np.zeros((1 + decay.size) * n)
+    start[:n] = p.rest if p.initial is None else p.initial
+    return Cell(start, flow, jump, lambda x: x[0] - p.threshold, lambda x: [p.reset, *x[1:]], p.refractory)
 
 
 CASES = {
@@ -88,6 +97,20 @@ CASES = {
     "equal modes": dict(dendrite=TWINS, threshold=14.0, reset=1.0, refractory=2.0, initial=4.0),
     "by its drive": dict(
         dendrite=BRANCHED, threshold=-52.0, rest=-65.0, reset=-68.0, refractory=3.0, drive=200.0, initial=-60.0
+    ),
+    "currents": dict(
+        dendrite=BRANCHED, threshold=13.0, reset=-3.0, refractory=1.5, tau_excitatory=1.2, tau_inhibitory=4.0
+    ),
+    "currents as slow as the membrane": dict(
+        dendrite=TWINS, threshold=16.0, refractory=1.0, tau_excitatory=20.0, tau_inhibitory=20.000001, drive=60.0
+    ),
+    "currents, stiff": dict(
+        dendrite=replace(BRANCHED, axial=[0, 25, 6000, 9, 12, 40, 3e4, 5]),
+        threshold=12.0,
+        reset=1.0,
+        tau_excitatory=0.8,
+        tau_inhibitory=3.0,
+        refractory=0.0,
     ),
     "stiff": dict(dendrite=replace(BRANCHED, axial=[0, 25, 6000, 9, 12, 40, 3e4, 5]), threshold=12.0, reset=0.0),
     "one compartment": dict(dendrite=nd.Tree(parents=[-1], capacitance=200.0, leak=10.0, axial=1.0), threshold=8.0),
@@ -105,7 +128,7 @@ def test_against_an_integration(name):
     expected, end = integrate(equations(model), [(t, (w, j)) for t, w, j in arrivals], 30.0)
     assert expected.size >= 3
     np.testing.assert_allclose([t for t, _, _ in found], expected, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(potentials(sim)[0], end, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(potentials(sim)[0], end[: model.dendrite.per_neuron], rtol=0, atol=1e-9)
     np.testing.assert_allclose(sim.engine.potential("cells")[0], end[0], rtol=0, atol=1e-9)
 
 
@@ -259,6 +282,14 @@ def test_stiff_trees_keep_the_digits_of_slow_modes():
 # ---------------------------------------------------------------- crossings
 
 
+NONE = np.zeros(0)
+
+
+def first_reach(z, w, rates, level, horizon, e=NONE, i=NONE, of_e=1.0, of_i=1.0):
+    """Without synaptic currents, unless they are given."""
+    return tree_rules.first_reach(z, e, i, w, rates, of_e, of_i, level, horizon)
+
+
 def random_sum(draw, n):
     """Weights of both signs, rates of any kind, equal ones too."""
     rates = np.exp(draw.uniform(np.log(0.02), np.log(20.0), n))
@@ -284,6 +315,39 @@ def test_random_sums_against_a_dense_search():
             assert abs(f(got) - level) < 1e-9 and (f(np.linspace(0.0, got * (1 - 1e-6), 2001)) < level).all()
         else:
             assert got < 0.0 or abs(f(got) - level) < 1e-9
+    assert 45 < fired < 255
+
+
+@pytest.mark.compiled
+def test_random_currents_against_a_dense_search():
+    """As above with modes that synaptic currents drive, at rates that are equal to those of modes, or nearly so."""
+    draw, fired = np.random.default_rng(8), 0
+    grid = np.linspace(0.0, 3.0, 3001)
+    for _ in range(300):
+        z, w, rates = random_sum(draw, int(draw.integers(1, 25)))
+        e, i = draw.normal(size=(2, z.size)) * np.exp(draw.uniform(-2, 2))
+        of_e, of_i = draw.choice([rates[0], rates[0] * (1 + 1e-9), np.exp(draw.uniform(-3, 2))], 2)
+
+        def f(s, z=z, w=w, rates=rates, e=e, i=i, of_e=of_e, of_i=of_i):
+            s = np.asarray(s, float)[..., None]
+            out = w * z * np.exp(-rates * s)
+            for given, rate in ((e, of_e), (i, of_i)):
+                near = np.abs(rates - rate) < 1e-5
+                gap = np.where(near, 1.0, rate - rates)
+                out = out + w * given * np.where(
+                    near, s * np.exp(-0.5 * (rate + rates) * s), (np.exp(-rates * s) - np.exp(-rate * s)) / gap
+                )
+            return out.sum(axis=-1)
+
+        seen = f(grid)
+        level = f(0.0) + abs(draw.normal()) * 2.0 ** draw.integers(-8, 3)
+        got = first_reach(z, w, rates, level, 3.0, e, i, of_e, of_i)
+        if (seen >= level).any():
+            fired += 1
+            assert 0.0 < got <= grid[np.argmax(seen >= level)]
+            assert abs(f(got) - level) < 1e-8 and (f(np.linspace(0.0, got * (1 - 1e-6), 1001)) < level).all()
+        else:
+            assert got < 0.0 or abs(f(got) - level) < 1e-8
     assert 45 < fired < 255
 
 
@@ -386,15 +450,16 @@ def test_silence_holds_the_soma():
 # ---------------------------------------------------------------- in a network that lives
 
 
-def developing(**given):
-    """A circuit with births, deaths and every kind of projection, its excitatory cells with trees."""
-    net = test_neuron_fate.circuit(**given)
-    net.populations["e"].model = nd.TreeLIF(BRANCHED, threshold=7.0, background=4)
-    return net
+@pytest.fixture(params=["charges", "currents"])
+def with_trees(request, monkeypatch):
+    """The circuits of other tests, with births, deaths and every kind of projection, their cells with trees."""
+    taus = {} if request.param == "charges" else {"tau_excitatory": 3.0, "tau_inhibitory": 8.0}
 
+    def developing(**given):
+        net = test_neuron_fate.circuit(**given)
+        net.populations["e"].model = nd.TreeLIF(BRANCHED, threshold=7.0, background=4, **taus)
+        return net
 
-@pytest.fixture
-def with_trees(monkeypatch):
     monkeypatch.setattr(parts, "WORTH_A_THREAD", 0.0)
     for module in (test_parts, test_checkpoint):
         monkeypatch.setattr(module, "circuit", developing)
@@ -423,7 +488,7 @@ def test_cuts_and_checkpoints_change_no_byte(with_trees):
 def numbers():
     """What every kernel of trees had a part in."""
     out = []
-    for name in ("branched", "no refractoriness", "equal modes"):
+    for name in ("branched", "no refractoriness", "equal modes", "currents"):
         sim = fed(nd.TreeLIF(**CASES[name]), [(t, w, j % 7) for t, w, j in ARRIVALS])
         found = trains(sim)
         sim.run_until_spike(25.0)
@@ -460,6 +525,7 @@ def test_compiled_equals_interpreted(tmp_path):
     (lambda: nd.TreeLIF(nd.Branches(3)), "TreeLIF.dendrite must be nd.Tree"),
     (lambda: nd.Tree(parents=[-1, 0], leak=[1.0]), "one for each of 2 compartments"),
     (lambda: nd.TreeLIF(background=4), r"a compartment, in \[0, 4\)"),
+    (lambda: nd.TreeLIF(tau_excitatory=3.0), "belong together"),
     (lambda: nd.TreeLIF(reset=20.0), "TreeLIF.reset must be below TreeLIF.threshold"),
     (lambda: nd.LIF(dendrite=nd.Tree()), "branches of Tree"),
 ])  # fmt: skip
