@@ -114,7 +114,7 @@ class Tree(Branches):
     Examples
     --------
     >>> tree = Tree(parents=[-1, 0, 1, 1], capacitance=[100, 50, 25, 25], leak=[5, 2.5, 1.25, 1.25], axial=20.0)
-    >>> tree.per_neuron, tree.transfer()[0, 3] == tree.transfer()[3, 0]
+    >>> tree.per_neuron, bool(tree.transfer()[0, 3] == tree.transfer()[3, 0])
     (4, True)
     """
 

@@ -352,6 +352,29 @@ def test_random_currents_against_a_dense_search():
 
 
 @pytest.mark.compiled
+def test_the_bounds_of_what_a_current_adds():
+    """Slope and bend over a span never exceed their bounds, which close in on them as the span becomes short."""
+    draw = np.random.default_rng(9)
+    for trial in range(600):
+        n = 1 + trial % 3
+        a, w, rates = draw.normal(size=n), np.ones(n), np.exp(draw.uniform(-3, 3, n))
+        of, s, h = np.exp(draw.uniform(-3, 3)), draw.uniform(0, 2), np.exp(draw.uniform(-6, 1.5))
+        if trial % 4 == 0:
+            of = rates[0]
+        x = (s + np.linspace(0.0, h, 801))[:, None]
+        gap = np.where(rates == of, 1.0, of - rates)
+        q = np.where(rates == of, x * np.exp(-rates * x), np.exp(-rates * x) * -np.expm1(-gap * x) / gap)
+        fade = np.exp(-of * x)
+        slopes, bends = ((a * f).sum(axis=1) for f in (fade - rates * q, rates**2 * q - (of + rates) * fade))
+        value, slope, steepest, bend = tree_rules.driven(a, w, rates, of, s, h)
+        scale = 1e-13 * np.abs(a) @ (1.0 + rates + of) ** 2
+        assert abs(value - a @ q[0]) < scale and abs(slope - slopes[0]) < scale
+        assert steepest >= slopes.max() - scale and bend >= bends.max() - scale
+        short = tree_rules.driven(a, w, rates, of, s, 1e-9)
+        assert abs(short[2] - slopes[0]) < 1e5 * scale and abs(short[3] - bends[0]) < 1e5 * scale
+
+
+@pytest.mark.compiled
 def test_as_the_zeros_isolated_by_descartes():
     """Up to eight modes: the first crossing that `expsum.py` finds by another way, verdict and time."""
     draw, scratch, fired = np.random.default_rng(6), np.zeros(SCRATCH), 0
