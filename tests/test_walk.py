@@ -444,6 +444,11 @@ def maker_beds(w: World) -> Beds:
         (nd.SpineShape, "labels"): {"volume": [0.1], "neck_length": [0.1], "neck_diameter": [0.1], "stage": None},
         (nd.learn.Surrogate, "from_alpha"): {"alpha": 2.0}, (nd.learn.LIF, "from_tau"): {"tau": 2.0, "threshold": 1.0},
         (nd.NeuronDeath, "preset"): {"population": "pyramidal"},
+        (nd.Tree, "each"): {"name": "leak"}, (nd.Tree, "modes"): {"held": False},
+        (nd.Tree, "of_cylinders"): {
+            "parents": [-1], "length": [100.0], "diameter": [1.0], "soma": 20.0, "membrane_resistance": 2e4,
+            "membrane_capacitance": 1.0, "axial_resistivity": 150.0, "longest": 50.0,
+        },
     }  # fmt: skip
     for (cls, method), given in values.items():
         beds[f"{cls.__name__}.{method}"] = of(cls, method, **given)

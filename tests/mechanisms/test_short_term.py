@@ -255,6 +255,8 @@ MODELS = {
     "plateaus": (nd.LIF(dendrite=nd.Plateau(2, threshold=100.0), **CURRENTS), 900.0),
     "AlphaLIF": (nd.AlphaLIF(), 900.0),
     "ConductanceLIF": (nd.ConductanceLIF(), 30.0),
+    "TreeLIF": (nd.TreeLIF(), 1500.0),
+    "TreeLIF with currents": (nd.TreeLIF(**CURRENTS), 500.0),
     "GLIF": (nd.GLIF(), 9.0),
     "GLIF with currents": (nd.GLIF(**CURRENTS), 900.0),
     "AdaptiveExponential": (nd.AdaptiveExponential(), 60.0),
