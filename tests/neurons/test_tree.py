@@ -132,6 +132,38 @@ def test_against_an_integration(name):
     np.testing.assert_allclose(sim.engine.potential("cells")[0], end[0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("currents", [False, True])
+def test_steps_of_the_drive(currents):
+    """A current into the soma that changes, also within refractoriness: spikes and all potentials, SciPy at 1e-12."""
+    taus = dict(tau_excitatory=2.0, tau_inhibitory=6.0) if currents else {}
+    model = nd.TreeLIF(BRANCHED, threshold=11.0, reset=-2.0, refractory=2.0, drive=40.0, initial=2.0, **taus)
+    times, levels = [1.0, 4.0, 9.0, 9.7, 20.0], [300.0, 0.0, 500.0, -80.0, 250.0]
+    arrivals = [(t, w, j) for t, w, j in ARRIVALS if t not in times]
+    net = nd.Network(seed=1)
+    cells = net.add(model, 1, name="cells")
+    for k, (t, w, j) in enumerate(arrivals):
+        source = net.add(nd.SpikeList([t - 1.0], [0]), 1, name=f"s{k}", inhibitory=w < 0)
+        net.connect(source, cells, nd.AllToAll(), weight=abs(w), delay=1.0, branch=j)
+    net.drive(cells, nd.CurrentSteps(times, levels))
+    sim = Simulator(net)
+    found = trains(sim)
+    sim.run_until_spike(40.0)
+    cell, c = equations(model), each(BRANCHED, "capacitance")
+    flow = cell.flow
+
+    def stepped(t, x):
+        out = flow(t, x)
+        k = int(np.searchsorted(times, t, side="right")) - 1
+        out[0] += (levels[k] if k >= 0 else 0.0) / c[0]
+        return out
+
+    cell.flow = stepped
+    expected, end = integrate(cell, [(t, (w, j)) for t, w, j in arrivals], 40.0, breaks=times)
+    assert expected.size >= 6
+    np.testing.assert_allclose([t for t, _, _ in found], expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(potentials(sim)[0], end[:8], rtol=0, atol=1e-9)
+
+
 def test_beside_its_naive_twin():
     """Steps of Runge and Kutta as in a textbook are near it."""
     model = nd.TreeLIF(**CASES["branched"])
