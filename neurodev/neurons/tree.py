@@ -31,7 +31,7 @@ from neurodev.arrays import F8, I8, U8
 from neurodev.errors import ParameterError, shown
 from neurodev.neurons import tree_rules
 from neurodev.neurons.leaky import check_levels, with_initial
-from neurodev.neurons.model import Cells, Column, NeuronModel, Rules
+from neurodev.neurons.model import Cells, Column, NeuronModel, Rules, is_free
 from neurodev.params import among, asks, check, check_memory, flag, number, numbers, param, wholes
 from neurodev.structure.places import Branches, draw_places
 
@@ -489,5 +489,10 @@ class TreeLIF(NeuronModel):
                     phi = np.where(apart * s < 1e-8, s * (1.0 - 0.5 * apart * s), -np.expm1(-apart * s) / apart)
                 modes += given * np.exp(-np.minimum(rate, rates) * s) * phi
         above = np.einsum("ijk,ik->ij", weights, modes)
-        above[:, 0] += held[:, 0] * c[:, tree_rules.RESET]
+        above[:, 0] = np.where(is_free(cells.u), above[:, 0], c[:, tree_rules.RESET])
         return np.asarray(c[:, [tree_rules.REST]] + above)
+
+
+def compartment_signals(model: Any) -> list[str]:
+    """Names by which the potentials of compartments are asked for; none of a model without a tree."""
+    return [f"V_{k}" for k in range(model.dendrite.per_neuron)] if isinstance(model, TreeLIF) else []

@@ -488,6 +488,30 @@ def test_background_falls_on_its_compartment():
         np.testing.assert_allclose(np.mean(seen, axis=0), 20.0 * BRANCHED.transfer()[where], rtol=0.03)
 
 
+def test_probes_of_compartments():
+    """V_k at given times beside the integration, held at reset after a spike; names that there are not are refused."""
+    model = nd.TreeLIF(BRANCHED, threshold=9.0, reset=-2.0, refractory=3.0)
+    arrivals = [(2.0, 900.0, 3), (4.0, 2500.0, 0), (5.0, 700.0, 6)]
+    net = nd.Network(seed=1)
+    cells = net.add(model, 2, name="cells")
+    for k, (t, w, j) in enumerate(arrivals):
+        source = net.add(nd.SpikeList([t - 1.0], [0]), 1, name=f"s{k}")
+        net.connect(source, cells, nd.AllToAll(), weight=w, delay=1.0, branch=j)
+    sim = nd.Simulation(net, progress=False)
+    probes = [sim.probe("cells", f"V_{k}", every=0.75) for k in range(8)]
+    soma = sim.probe("cells", "V", every=0.75)
+    with pytest.raises(ParameterError, match="has no signal 'V_8'"):
+        sim.probe("cells", "V_8")
+    sim.run(9.0)
+    assert probes[0].values.tobytes() == soma.values.tobytes()
+    for at, *seen in zip(soma.times, *(p.values[:, 1] for p in probes), strict=True):
+        if at > 0.0:
+            past = [(t, (w, j)) for t, w, j in arrivals if t < at]
+            np.testing.assert_allclose(seen, integrate(equations(model), past, at)[1], rtol=0, atol=1e-9)
+    assert -2.0 in soma.values
+    sim.file.discard()
+
+
 def test_silence_holds_the_soma():
     """Released, the soma begins at reset, and the dendrite from where it came to with a held soma."""
     model = nd.TreeLIF(BRANCHED, threshold=30.0, reset=5.0)
