@@ -137,6 +137,8 @@ class Membranes:
         here = slice(first, first + int(s.neurons.size[population]))
         if on:
             s.neurons.u[here] = SENTINEL
+            if isinstance(self.populations[population].model, TreeLIF):  # the dendrite must know from when on
+                self.cells[population].ask("predict", 0, self.cells[population].n, self._now)
             return
         free = self.alive[population].copy()
         for part in self.parts.states:

@@ -347,10 +347,6 @@ class TreeLIF(NeuronModel):
         Decay of the synaptic currents, chosen by the sign of the weight; give both, or neither for charges.  Currents
         into a held soma go on, and act when it is free.
 
-    Notes
-    -----
-    Where a population is silenced from outside, the soma is held from the next arrival or millisecond on.
-
     Examples
     --------
     >>> TreeLIF(dendrite=Tree(parents=[-1, 0], capacitance=100.0, leak=5.0, axial=10.0)).weight_unit

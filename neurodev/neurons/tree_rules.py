@@ -272,7 +272,7 @@ def decay(x: F8, c: F8, n: Int, t: float) -> None:
 
 @kernel
 def advance(m: int, i: Int, t: float) -> None:
-    """Bring neuron `i` to `t`; its soma is held from when it is first seen not to be free."""
+    """Bring neuron `i` to `t`; its soma is held from when it is first seen not to be free (a silenced one at once)."""
     x = cells_of(m)[i]
     decay(x, class_of(m, i), n_of(m), t)
     if x[HELD] == FREE and not is_free(m, i):

@@ -512,18 +512,25 @@ def test_probes_of_compartments():
     sim.file.discard()
 
 
-def test_silence_holds_the_soma():
-    """Released, the soma begins at reset, and the dendrite from where it came to with a held soma."""
-    model = nd.TreeLIF(BRANCHED, threshold=30.0, reset=5.0)
-    sim = fed(model, [(2.0, 500.0, 3)])
-    sim.run_until_spike(4.0)
-    sim.engine.silence(sim.network.populations["cells"].index, True)
-    sim.run_until_spike(1000.0)
-    assert sim.engine.potential("cells")[0] == 5.0
-    sim.engine.silence(sim.network.populations["cells"].index, False)
-    g = BRANCHED.conductances()
-    law = np.concatenate([[5.0], np.linalg.solve(g[1:, 1:], -g[1:, 0] * 5.0)])
-    np.testing.assert_allclose(potentials(sim)[0], law, rtol=1e-12)
+@pytest.mark.parametrize("currents", [False, True])
+def test_silence_holds_the_soma(currents):
+    """From its very moment on, and until it ends: the soma at reset, the dendrite as it goes on; SciPy at 1e-12."""
+    taus = dict(tau_excitatory=2.0, tau_inhibitory=6.0) if currents else {}
+    model = nd.TreeLIF(BRANCHED, threshold=30.0, reset=5.0, drive=40.0, **taus)
+    arrivals = [(2.0, 900.0, 3), (3.0, 500.0, 6), (5.1, 700.0, 1)]
+    sim, cell = fed(model, arrivals), equations(model)
+    index, free = sim.network.populations["cells"].index, cell.flow
+    given = [(t, (w, j)) for t, w, j in arrivals]
+    x = integrate(cell, given[:2], 4.37)[1]
+    held = replace(cell, start=[5.0, *x[1:]], flow=lambda t, x: np.concatenate([[0.0], free(t, x)[1:]]))
+    y = integrate(held, [(given[2][0] - 4.37, given[2][1])], 6.21 - 4.37)[1]
+    z = integrate(replace(cell, start=[5.0, *y[1:]]), [], 9.0 - 6.21)[1]
+    for until, expected, silent in ((4.37, x, True), (6.21, y, False), (9.0, z, None)):
+        sim.run_until_spike(until)
+        np.testing.assert_allclose(potentials(sim)[0], expected[:8], rtol=0, atol=1e-10)
+        if silent is not None:
+            sim.engine.silence(index, silent)
+            assert sim.engine.potential("cells")[0] == pytest.approx(5.0, abs=1e-12)
 
 
 # ---------------------------------------------------------------- in a network that lives
