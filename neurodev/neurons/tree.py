@@ -3,8 +3,8 @@
     C_i dU_i/dt = -g_i U_i + sum over neighbours j of G_ij (U_j - U_i) + I_i,     U = V - rest
 
 (Rall 1959, 1964: compartments joined by axial conductances; a compartment without children is a sealed end.)  With
-``y_i = sqrt(C_i) (U_i - its resting point)`` the matrix of this system is symmetric, ``dy/dt = -F' F y``, where F has a
-row ``sqrt(g_i / C_i)`` for every leak and a row ``sqrt(G_ij) (1 / sqrt C_i, -1 / sqrt C_j)`` for every axial
+``y_i = sqrt(C_i) U_i`` the matrix of this system is symmetric, ``dy_i/dt = -(F' F y)_i + I_i / sqrt(C_i)``, where F has
+a row ``sqrt(g_i / C_i)`` for every leak and a row ``sqrt(G_ij) (1 / sqrt C_i, -1 / sqrt C_j)`` for every axial
 conductance.  The singular values of F are the roots of the rates l_k of its modes, and
 
     V_soma(t) = V_inf + sum_k a_k exp(-l_k t)
@@ -31,7 +31,7 @@ from neurodev.arrays import F8, I8, U8
 from neurodev.errors import ParameterError, shown
 from neurodev.neurons import tree_rules
 from neurodev.neurons.leaky import check_levels, with_initial
-from neurodev.neurons.model import Cells, Column, NeuronModel, Rules
+from neurodev.neurons.model import Cells, Column, NeuronModel, Rules, is_free
 from neurodev.params import among, asks, check, check_memory, flag, number, numbers, param, wholes
 from neurodev.structure.places import Branches, draw_places
 
@@ -338,7 +338,7 @@ class TreeLIF(NeuronModel):
         The soma is held at `reset` for so long: charges that meet it are lost.  The dendrite goes on, and a charge on
         it is kept.
     drive : float or (n,) array, pA
-        A constant current into the soma.
+        A constant current into the soma; `CurrentSteps` adds to it.
     initial : float or (n,) array, mV, optional
         V of all compartments at time 0; rest (or reset, where rest is above threshold) if not given.
     background : int or (n,) array of int
@@ -347,16 +347,13 @@ class TreeLIF(NeuronModel):
         Decay of the synaptic currents, chosen by the sign of the weight; give both, or neither for charges.  Currents
         into a held soma go on, and act when it is free.
 
-    Notes
-    -----
-    Where a population is silenced from outside, the soma is held from the next arrival or millisecond on.
-
     Examples
     --------
     >>> TreeLIF(dendrite=Tree(parents=[-1, 0], capacitance=100.0, leak=5.0, axial=10.0)).weight_unit
     'fC'
     """
 
+    drive_changes: ClassVar[bool] = True
     equation: ClassVar[str] = (
         "C_i dU_i/dt = -leak_i U_i + sum over neighbours of axial (U_j - U_i) + I_i, U = V - rest, I = drive into the "
         "soma;  an arrival of w on compartment i: U_i + w / C_i, or I_i + w with dI/dt = -I / tau_excitatory or "
@@ -422,25 +419,21 @@ class TreeLIF(NeuronModel):
         """Room for the potentials of the compartments."""
         return self.dendrite.per_neuron
 
-    def _resting(self, values: dict[str, F8], held: bool) -> F8:
-        """Where the compartments come to rest, (n, n_compartment), mV above `rest`."""
+    def _steady(self, values: dict[str, F8], held: bool) -> F8:
+        """Where the modes settle, (n, n_mode): of a drive into the soma, or of a soma held at reset."""
         rates, weights = self.dendrite.modes(held)
         if not held:
-            return np.asarray(values["drive"][:, None] * np.einsum("ik,k->i", weights / rates, weights[0]))
-        given = values["reset"] - values["rest"]
+            return np.asarray(values["drive"][:, None] * (weights[0] / rates))
         pull = -self.dendrite.conductances()[:, 0]  # of the soma, on its neighbours
         pull[0] = 0.0
-        share = np.einsum("ik,jk,j->i", weights / rates, weights, pull)
-        share[0] = 1.0
-        return np.asarray(given[:, None] * share)
+        return np.asarray((values["reset"] - values["rest"])[:, None] * (np.einsum("jk,j->k", weights, pull) / rates))
 
     def start(self, values: dict[str, F8]) -> dict[str, F8]:
         """The modes at the beginning."""
         _, weights = self.dendrite.modes()
-        away = (values["initial"] - values["rest"])[:, None] - self._resting(values, False)
         # sums in one order, whatever library of linear algebra there is
-        modes = np.einsum("ij,jk->ik", away * self.dendrite.each("capacitance"), weights)
-        return {f"mode_{k}": modes[:, k] for k in range(modes.shape[1])}
+        of_one = np.einsum("j,jk->k", self.dendrite.each("capacitance"), weights)
+        return {f"mode_{k}": (values["initial"] - values["rest"]) * x for k, x in enumerate(of_one)}
 
     def table(self, values: dict[str, F8], fastest: float) -> F8:
         """The columns that `tree_rules.py` names."""
@@ -449,10 +442,11 @@ class TreeLIF(NeuronModel):
         check_memory(3.0 * 8.0 * size * m, f"the trees of {m:g} neurons", "make the population or its trees smaller")
         every = np.broadcast_to
         taus = (q[w] if self.has_currents else np.full(m, np.inf) for w in ("tau_excitatory", "tau_inhibitory"))
+        rates, weights = self.dendrite.modes()
+        settled = q["drive"] * np.sum(weights[0] ** 2 / rates)
+        levels = (q["threshold"] - q["rest"], q["reset"] - q["rest"], q["rest"], settled, q["background"])
         out = [
-            (q["threshold"] - q["rest"])[:, None], (q["reset"] - q["rest"])[:, None], q["rest"][:, None],
-            q["background"][:, None],
-            *(1.0 / tau[:, None] for tau in taus),
+            *(x[:, None] for x in levels), *(1.0 / tau[:, None] for tau in taus),
             every(self.dendrite.each("capacitance"), (m, n)),
         ]  # fmt: skip
         for held in (False, True):
@@ -460,7 +454,8 @@ class TreeLIF(NeuronModel):
             # a mode that is not there has no rate and is worth nothing
             missing = n - rates.size
             out += [
-                every(np.concatenate([rates, np.zeros(missing)]), (m, n)), self._resting(q, held),
+                every(np.concatenate([rates, np.zeros(missing)]), (m, n)),
+                np.hstack([self._steady(q, held), np.zeros((m, missing))]),
                 every(np.hstack([weights, np.zeros((n, missing))]).ravel(), (m, n * n)),
             ]  # fmt: skip
         return np.hstack(out)
@@ -478,9 +473,9 @@ class TreeLIF(NeuronModel):
         n, c, of = self.dendrite.per_neuron, cells.classes[cells.kind], np.arange(cells.n)[:, None]
         held, s = cells.column("held").astype(np.int64)[:, None], (t - cells.column("t"))[:, None]
         first = tree_rules.VECTORS + n + held * (2 * n + n * n)
-        rates, resting = (c[of, first + k * n + np.arange(n)] for k in (0, 1))
+        rates, steady = (c[of, first + k * n + np.arange(n)] for k in (0, 1))
         weights = c[of, first + 2 * n + np.arange(n * n)].reshape(-1, n, n)
-        modes = cells.state[:, tree_rules.MODES : tree_rules.MODES + n] * np.exp(-rates * s)
+        modes = steady + (cells.state[:, tree_rules.MODES : tree_rules.MODES + n] - steady) * np.exp(-rates * s)
         if self.has_currents:
             for channel in range(2):
                 rate = c[:, [tree_rules.CURRENTS + channel]]
@@ -489,4 +484,11 @@ class TreeLIF(NeuronModel):
                 with np.errstate(divide="ignore", invalid="ignore"):
                     phi = np.where(apart * s < 1e-8, s * (1.0 - 0.5 * apart * s), -np.expm1(-apart * s) / apart)
                 modes += given * np.exp(-np.minimum(rate, rates) * s) * phi
-        return np.asarray(c[:, [tree_rules.REST]] + resting + np.einsum("ijk,ik->ij", weights, modes))
+        above = np.einsum("ijk,ik->ij", weights, modes)
+        above[:, 0] = np.where(is_free(cells.u), above[:, 0], c[:, tree_rules.RESET])
+        return np.asarray(c[:, [tree_rules.REST]] + above)
+
+
+def compartment_signals(model: Any) -> list[str]:
+    """Names by which the potentials of compartments are asked for; none of a model without a tree."""
+    return [f"V_{k}" for k in range(model.dendrite.per_neuron)] if isinstance(model, TreeLIF) else []

@@ -1,11 +1,11 @@
 """Passive trees in the event loop: modes that decay by themselves, and the first time that their sum reaches a level.
 
-The potentials of the compartments, relative to where they would come to rest, are a sum of modes, each of which decays
-at a rate of its own (`tree.py`).  There are two such sets: of the tree as it is (free), and of the tree with its soma
-held at reset.  A neuron keeps its modes in the set that it is in.
+The potentials of the compartments above rest are a sum of modes, each of which goes to its steady value at a rate of
+its own (`tree.py`).  There are two such sets: of the tree as it is (free), where a drive into the soma makes the steady
+values, and of the tree with its soma held at reset, where that does.  A neuron keeps its modes in the set it is in.
 
-The soma is ``f(s) = sum_k a_k exp(-l_k s)`` with a_k of both signs and any number of them.  A crossing is never
-stepped over.  The slope and the bend of f are each a falling sum less another falling sum, so that over [s, e]
+The soma is a constant and ``f(s) = sum_k a_k exp(-l_k s)`` with a_k of both signs and any number of them.  A crossing
+is never stepped over.  The slope and the bend of f are each a falling sum less another falling sum, so that over [s, e]
 
     f'  <=  sum over a_k < 0 of |a_k| l_k exp(-l_k s)   -  sum over a_k > 0 of a_k l_k exp(-l_k e)
     f'' <=  sum over a_k > 0 of a_k l_k^2 exp(-l_k s)   -  sum over a_k < 0 of |a_k| l_k^2 exp(-l_k e)
@@ -44,11 +44,11 @@ from neurodev.neurons.rules import (
 # columns of a neuron: ms; 1 while its modes are those of a held soma; the modes (n), mV sqrt(pF); with synaptic
 # currents what each gives the modes, mV sqrt(pF) / ms: (n) for excitation in either set, then for inhibition
 T, HELD, MODES = 1, 2, 3
-# columns of the table of classes: threshold and reset above rest, rest, the compartment of the background, the rates of
-# both synaptic currents (0: synapses are charges); then the capacitances (n), then for either set of modes the rates
-# (n), where the compartments come to rest (n), and the matrix (n, n) from modes to compartments
-THRESHOLD, RESET, REST, BACKGROUND, CURRENTS = range(5)
-VECTORS = 6
+# columns of the table of classes: threshold and reset above rest, rest, where the soma settles above rest, the
+# compartment of the background, the rates of both synaptic currents (0: synapses are charges); then the capacitances
+# (n), then for either set of modes the rates (n), the steady values (n), and the matrix (n, n) to compartments
+THRESHOLD, RESET, REST, SETTLED, BACKGROUND, CURRENTS = range(6)
+VECTORS = 7
 FREE, SOMA_HELD = 0, 1
 MOST_SWEEPS = 60
 
@@ -107,8 +107,8 @@ def rates_of(c: F8, n: Int, which: Int) -> F8:
 
 
 @rule
-def resting_of(c: F8, n: Int, which: Int) -> F8:
-    """Where the compartments come to rest without inputs, mV above `rest`, (n,)."""
+def steady_of(c: F8, n: Int, which: Int) -> F8:
+    """Where the modes of a set settle without inputs, (n,)."""
     first = VECTORS + 2 * n + which * (2 * n + n * n)
     return c[first : first + n]
 
@@ -234,7 +234,7 @@ def change_set(m: int, i: Int, which: Int) -> None:
     z, u = x[MODES : MODES + n], scratch_of(m)
     here = np.int64(x[HELD])
     for j in range(n):
-        w, at = weights_of(c, n, here, j), resting_of(c, n, here)[j]
+        w, at = weights_of(c, n, here, j), 0.0
         for k in range(n):
             at += w[k] * z[k]
         u[j] = at
@@ -242,7 +242,7 @@ def change_set(m: int, i: Int, which: Int) -> None:
         u[0] = c[RESET]
     z[:] = 0.0
     for j in range(n):
-        w, charge = weights_of(c, n, which, j), c[VECTORS + j] * (u[j] - resting_of(c, n, which)[j])
+        w, charge = weights_of(c, n, which, j), c[VECTORS + j] * u[j]
         for k in range(n):
             z[k] += w[k] * charge
     x[HELD] = which
@@ -255,9 +255,9 @@ def decay(x: F8, c: F8, n: Int, t: float) -> None:
     x[T] = t
     if s == 0.0:
         return
-    rates = rates_of(c, n, which)
+    rates, steady = rates_of(c, n, which), steady_of(c, n, which)
     for k in range(n):
-        x[MODES + k] *= np.exp(-rates[k] * s)
+        x[MODES + k] = steady[k] + (x[MODES + k] - steady[k]) * np.exp(-rates[k] * s)
     if c[CURRENTS] == 0.0:
         return
     for channel in range(2):
@@ -272,7 +272,7 @@ def decay(x: F8, c: F8, n: Int, t: float) -> None:
 
 @kernel
 def advance(m: int, i: Int, t: float) -> None:
-    """Bring neuron `i` to `t`; its soma is held from when it is first seen not to be free."""
+    """Bring neuron `i` to `t`; its soma is held from when it is first seen not to be free (a silenced one at once)."""
     x = cells_of(m)[i]
     decay(x, class_of(m, i), n_of(m), t)
     if x[HELD] == FREE and not is_free(m, i):
@@ -303,17 +303,17 @@ def receive(m: int, i: Int, q: Int, k: Int, weight: float, t: float) -> int:
 
 @kernel
 def most_of(x: F8, c: F8, n: Int, span: float) -> float:
-    """A bound of the sum of modes of a free neuron over `span` ms: what is positive grows no further than this."""
-    z, w, rates = x[MODES : MODES + n], weights_of(c, n, FREE, 0), rates_of(c, n, FREE)
-    most = 0.0
+    """A bound of V of a free soma over `span` ms, mV above rest: what is positive grows no further than this."""
+    z, w, rates, steady = x[MODES : MODES + n], weights_of(c, n, FREE, 0), rates_of(c, n, FREE), steady_of(c, n, FREE)
+    most = c[SETTLED]
     for k in range(n):
-        most += max(w[k] * z[k], 0.0)
+        most += max(w[k] * (z[k] - steady[k]), 0.0)
     if c[CURRENTS] > 0.0:
         for channel in range(2):
             given = given_of(x, n, channel, FREE)
             for k in range(n):
                 most += max(w[k] * given[k], 0.0) * min(span, 1.0 / max(rates[k], c[CURRENTS + channel]))
-    return most
+    return most  # type: ignore[no-any-return]
 
 
 @kernel
@@ -324,13 +324,16 @@ def predict_one(m: int, i: Int, t: float) -> None:
     if not is_free(m, i):
         advance(m, i, t)
         return
-    level = c[THRESHOLD] - resting_of(c, n, FREE)[0]
-    if most_of(x, c, n, block_end(m) - x[T]) < level:
+    if most_of(x, c, n, block_end(m) - x[T]) < c[THRESHOLD]:
         return
     advance(m, i, t)
-    z, w, rates, left = x[MODES : MODES + n], weights_of(c, n, FREE, 0), rates_of(c, n, FREE), block_end(m) - t
-    excitation, inhibition = given_of(x, n, 0, FREE), given_of(x, n, 1, FREE)
-    after = first_reach(z, excitation, inhibition, w, rates, c[CURRENTS], c[CURRENTS + 1], level, left)
+    away, steady = scratch_of(m)[:n], steady_of(c, n, FREE)
+    for k in range(n):
+        away[k] = x[MODES + k] - steady[k]
+    after = first_reach(
+        away, given_of(x, n, 0, FREE), given_of(x, n, 1, FREE), weights_of(c, n, FREE, 0), rates_of(c, n, FREE),
+        c[CURRENTS], c[CURRENTS + 1], c[THRESHOLD] - c[SETTLED], block_end(m) - t,
+    )  # fmt: skip
     if after >= 0.0:
         schedule(m, i, t + after)
 
@@ -364,8 +367,9 @@ def reset(m: int, i: Int, b: int, c: int, none: float, t: float) -> int:
 @kernel
 def soma_after(x: F8, c: F8, n: Int, s: float) -> float:
     """V of a free soma, `s` ms after its neuron stood as its columns say; mV above rest."""
-    rates, w = rates_of(c, n, FREE), weights_of(c, n, FREE, 0)
-    out = resting_of(c, n, FREE)[0] + sums(x[MODES : MODES + n], w, rates, s)[0]
+    rates, w, steady, out = rates_of(c, n, FREE), weights_of(c, n, FREE, 0), steady_of(c, n, FREE), c[SETTLED]
+    for k in range(n):
+        out += w[k] * (x[MODES + k] - steady[k]) * np.exp(-rates[k] * s)
     if c[CURRENTS] > 0.0:
         for channel in range(2):
             out += driven(given_of(x, n, channel, FREE), w, rates, c[CURRENTS + channel], s, 0.0)[0]

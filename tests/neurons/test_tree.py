@@ -132,6 +132,38 @@ def test_against_an_integration(name):
     np.testing.assert_allclose(sim.engine.potential("cells")[0], end[0], rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("currents", [False, True])
+def test_steps_of_the_drive(currents):
+    """A current into the soma that changes, also within refractoriness: spikes and all potentials, SciPy at 1e-12."""
+    taus = dict(tau_excitatory=2.0, tau_inhibitory=6.0) if currents else {}
+    model = nd.TreeLIF(BRANCHED, threshold=11.0, reset=-2.0, refractory=2.0, drive=40.0, initial=2.0, **taus)
+    times, levels = [1.0, 4.0, 9.0, 9.7, 20.0], [300.0, 0.0, 500.0, -80.0, 250.0]
+    arrivals = [(t, w, j) for t, w, j in ARRIVALS if t not in times]
+    net = nd.Network(seed=1)
+    cells = net.add(model, 1, name="cells")
+    for k, (t, w, j) in enumerate(arrivals):
+        source = net.add(nd.SpikeList([t - 1.0], [0]), 1, name=f"s{k}", inhibitory=w < 0)
+        net.connect(source, cells, nd.AllToAll(), weight=abs(w), delay=1.0, branch=j)
+    net.drive(cells, nd.CurrentSteps(times, levels))
+    sim = Simulator(net)
+    found = trains(sim)
+    sim.run_until_spike(40.0)
+    cell, c = equations(model), each(BRANCHED, "capacitance")
+    flow = cell.flow
+
+    def stepped(t, x):
+        out = flow(t, x)
+        k = int(np.searchsorted(times, t, side="right")) - 1
+        out[0] += (levels[k] if k >= 0 else 0.0) / c[0]
+        return out
+
+    cell.flow = stepped
+    expected, end = integrate(cell, [(t, (w, j)) for t, w, j in arrivals], 40.0, breaks=times)
+    assert expected.size >= 6
+    np.testing.assert_allclose([t for t, _, _ in found], expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(potentials(sim)[0], end[:8], rtol=0, atol=1e-9)
+
+
 def test_beside_its_naive_twin():
     """Steps of Runge and Kutta as in a textbook are near it."""
     model = nd.TreeLIF(**CASES["branched"])
@@ -456,18 +488,49 @@ def test_background_falls_on_its_compartment():
         np.testing.assert_allclose(np.mean(seen, axis=0), 20.0 * BRANCHED.transfer()[where], rtol=0.03)
 
 
-def test_silence_holds_the_soma():
-    """Released, the soma begins at reset, and the dendrite from where it came to with a held soma."""
-    model = nd.TreeLIF(BRANCHED, threshold=30.0, reset=5.0)
-    sim = fed(model, [(2.0, 500.0, 3)])
-    sim.run_until_spike(4.0)
-    sim.engine.silence(sim.network.populations["cells"].index, True)
-    sim.run_until_spike(1000.0)
-    assert sim.engine.potential("cells")[0] == 5.0
-    sim.engine.silence(sim.network.populations["cells"].index, False)
-    g = BRANCHED.conductances()
-    law = np.concatenate([[5.0], np.linalg.solve(g[1:, 1:], -g[1:, 0] * 5.0)])
-    np.testing.assert_allclose(potentials(sim)[0], law, rtol=1e-12)
+def test_probes_of_compartments():
+    """V_k at given times beside the integration, held at reset after a spike; names that there are not are refused."""
+    model = nd.TreeLIF(BRANCHED, threshold=9.0, reset=-2.0, refractory=3.0)
+    arrivals = [(2.0, 900.0, 3), (4.0, 2500.0, 0), (5.0, 700.0, 6)]
+    net = nd.Network(seed=1)
+    cells = net.add(model, 2, name="cells")
+    for k, (t, w, j) in enumerate(arrivals):
+        source = net.add(nd.SpikeList([t - 1.0], [0]), 1, name=f"s{k}")
+        net.connect(source, cells, nd.AllToAll(), weight=w, delay=1.0, branch=j)
+    sim = nd.Simulation(net, progress=False)
+    probes = [sim.probe("cells", f"V_{k}", every=0.75) for k in range(8)]
+    soma = sim.probe("cells", "V", every=0.75)
+    with pytest.raises(ParameterError, match="has no signal 'V_8'"):
+        sim.probe("cells", "V_8")
+    sim.run(9.0)
+    assert probes[0].values.tobytes() == soma.values.tobytes()
+    for at, *seen in zip(soma.times, *(p.values[:, 1] for p in probes), strict=True):
+        if at > 0.0:
+            past = [(t, (w, j)) for t, w, j in arrivals if t < at]
+            np.testing.assert_allclose(seen, integrate(equations(model), past, at)[1], rtol=0, atol=1e-9)
+    assert -2.0 in soma.values
+    sim.file.discard()
+
+
+@pytest.mark.parametrize("currents", [False, True])
+def test_silence_holds_the_soma(currents):
+    """From its very moment on, and until it ends: the soma at reset, the dendrite as it goes on; SciPy at 1e-12."""
+    taus = dict(tau_excitatory=2.0, tau_inhibitory=6.0) if currents else {}
+    model = nd.TreeLIF(BRANCHED, threshold=30.0, reset=5.0, drive=40.0, **taus)
+    arrivals = [(2.0, 900.0, 3), (3.0, 500.0, 6), (5.1, 700.0, 1)]
+    sim, cell = fed(model, arrivals), equations(model)
+    index, free = sim.network.populations["cells"].index, cell.flow
+    given = [(t, (w, j)) for t, w, j in arrivals]
+    x = integrate(cell, given[:2], 4.37)[1]
+    held = replace(cell, start=[5.0, *x[1:]], flow=lambda t, x: np.concatenate([[0.0], free(t, x)[1:]]))
+    y = integrate(held, [(given[2][0] - 4.37, given[2][1])], 6.21 - 4.37)[1]
+    z = integrate(replace(cell, start=[5.0, *y[1:]]), [], 9.0 - 6.21)[1]
+    for until, expected, silent in ((4.37, x, True), (6.21, y, False), (9.0, z, None)):
+        sim.run_until_spike(until)
+        np.testing.assert_allclose(potentials(sim)[0], expected[:8], rtol=0, atol=1e-10)
+        if silent is not None:
+            sim.engine.silence(index, silent)
+            assert sim.engine.potential("cells")[0] == pytest.approx(5.0, abs=1e-12)
 
 
 # ---------------------------------------------------------------- in a network that lives
