@@ -171,3 +171,39 @@ def option_beds(w: Any) -> Beds:
                 exact=exact,
             )  # fmt: skip
     return beds
+
+
+def simulation_beds(w: Any) -> Beds:
+    """What is done to a simulation."""
+    made = lambda method, **given: Bed(lambda: getattr(w.simulation, method), given)
+    return {
+        "Simulation.save": made("save", path="saved.nd", overwrite=True),
+        "Simulation.load": Bed(
+            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
+            {"path": w.circuit, "network": w.network(), "membranes": True},
+        ),
+        "Simulation.at": made("at", when=1.0, what=nd.Silence("e"), clock="life"),
+        "Simulation.probe": made("probe", what="e", signal="V", every=1.0, cells=None),
+        "Simulation.probe at times": made("probe", what="e", signal="V", at=[2.0]),
+        "Simulation.probe of synapses": made("probe", what="q", signal="weight", uids=None),
+        "Simulation.do": made("do", what=nd.SetRate("e", 5.0)),
+        "Simulation.every": Bed(
+            lambda: w.simulation.every, {"period": 1e7, "function": len, "clock": "life"},
+            exact={"function": {"a function"}},
+        ),
+        "Simulation.until": Bed(
+            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
+            exact={"condition": {"a function"}},
+        ),
+        "Simulation.set_weights": made("set_weights", projection="q", values=1.0, of=None),
+        "Simulation.set_column": made("set_column", where="q", name="log_size", values=0.0, of=None),
+        "Simulation.set_parameter": Bed(
+            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
+        ),
+        "Simulation.run": Bed(lambda: nd.Simulation(w.network(), acceleration=1.0).run, {"duration": 1.0}),
+        "Simulation.resume": Bed(
+            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
+            {"path": w.cut, "network": w.network(), "progress": False, "threads": None, "checkpoint": 1.0,
+             "trust": False},
+        ),
+    }  # fmt: skip

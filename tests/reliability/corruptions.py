@@ -1,6 +1,6 @@
 """Run files with checkpoints that are damaged at random, read and resumed.
 
-    python -m tests.reliability.corruptions [--network everything|jumps] [--number 200] [--forged 60]
+    python -m tests.reliability.corruptions [--network jumps|everything] [--number 200] [--forged 60]
 
 Bits are flipped, bytes overwritten, files cut, pages and rows exchanged: in the file of a run that was interrupted, and
 in both files (database and -wal) of one that was killed.  Each is read, and resumed in a copy of this process: a clear
@@ -241,7 +241,7 @@ def _in_a_child(files: Files, kind: str, path: Path, what: str, to: int) -> None
 def main(words: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=NETWORKS, default="everything")
+    parser.add_argument("--network", choices=NETWORKS, default="jumps")
     parser.add_argument("--number", type=int, default=200)
     parser.add_argument("--forged", type=int, default=60)
     parser.add_argument("--seed", type=int, default=3)
