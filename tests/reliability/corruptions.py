@@ -31,7 +31,7 @@ import neurodev as nd
 from neurodev.errors import NeurodevError
 from neurodev.record.packed import pack, unpack
 from neurodev.record.runfile import RunFile
-from neurodev.simulation import simulate
+from neurodev.simulation import recording
 from tests.record.forge import sign
 from tests.record.test_hostile import BYTES, _edit_rows
 from tests.reliability.crashes import DONE, NETWORKS, Child, How, Trial
@@ -247,7 +247,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=3)
     args = parser.parse_args(words)
     warnings.simplefilter("ignore")
-    simulate._FLUSH_SECONDS = 0.0
+    recording._FLUSH_SECONDS = 0.0
     return int(not tried(args.network, args.number, args.forged, args.seed))
 
 
