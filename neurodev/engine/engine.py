@@ -102,6 +102,8 @@ class Engine(Membranes):
         Spike time since the start up to which every event is processed.
     epoch_start : float, ms
         Spike time at which the present epoch begins.
+    narrow : list of (capacity,) uint16, or None
+        Targets of each static projection once more, in 16 bits, as rows are delivered.
 
     Raises
     ------
@@ -156,7 +158,7 @@ class Engine(Membranes):
         self.cells = build.make_cells(network, fastest, self._offset, changes)
         self._later = np.zeros(neurons.u.size)
         self._spikes, self._listed = (np.zeros(neurons.u.size, dtype=np.uint32) for _ in range(2))
-        self._narrow: list[NDArray[np.uint16] | None] = [None] * len(self.tables)
+        self.narrow: list[NDArray[np.uint16] | None] = [None] * len(self.tables)
         addresses = self._addresses(hook_first, post_first, neurons.first)
         record = build.make_record(self.populations, max(build.buffer_room(neurons.u.size), 1 << 16))
         none = np.zeros(0, np.uint32)
@@ -223,8 +225,8 @@ class Engine(Membranes):
         return p
 
     def _write_addresses(self, p: Projections, i: int, t: Table) -> None:
-        self._narrow[i] = build.narrow(self.projections[i], t)
-        p.narrow[i] = 0 if (few := self._narrow[i]) is None else address(few)
+        self.narrow[i] = build.narrow(self.projections[i], t)
+        p.narrow[i] = 0 if (few := self.narrow[i]) is None else address(few)
         p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.identities)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
         p.single[i] = ALIKE if t.alike else int(t.weight.dtype == np.float32)
