@@ -5,7 +5,7 @@ It knows spike time only.  Ticks, plans and recording belong to `simulator.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from neurodev.engine.hooks import (
     make_hooks,
     signal_blocks,
 )
+from neurodev.engine.lanes import far_lanes, make_lanes
 from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
     ALIKE,
@@ -137,7 +138,7 @@ class Engine(Membranes):
         neurons = build.make_neurons(self.populations, m)
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
-        lanes = [build.make_lanes(self.projections, self.tables, network.together, k) for k in range(n_part)]
+        lanes = [make_lanes(self.projections, self.tables, network.together, k) for k in range(n_part)]
         self.longest_delay = float(lanes[0].delay.max()) if lanes[0].delay.size else 0.0
         window = build.window_length(lanes[0].delay.tolist(), neurons)
         fastest = build.fastest_rate(self.populations, neurons)
@@ -170,6 +171,9 @@ class Engine(Membranes):
             script = make_script(self.populations, network.stimuli, changes, neurons, own, self.v_inf_of, *scripted)
             states.append(self._part(clock, own, lane, shared, script))
         self.parts = Parts(states, self.cells, threads)
+        self._far_groups = {int(i): int(g) - 1 for i, g in zip(lanes[0].projection, lanes[0].far, strict=True) if g > 0}
+        self._far: dict[int, Any] = {}
+        self._write_far(self._far_groups)
         self.make_room()
         self._versions = [t.version for t in self.tables]
         self._begin(self._offset)
@@ -233,6 +237,18 @@ class Engine(Membranes):
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
         p.branch[i] = build.branch_address(t)
 
+    def _write_far(self, projections: Iterable[int]) -> None:
+        """Say where the lanes of each source are listed, in projections of many delays; nowhere once they change."""
+        for i in projections:
+            if i not in self._far_groups:
+                continue
+            g = self._far_groups[i]
+            self._far[i] = found = far_lanes(self.projections[i], self.tables[i])
+            for k, s in enumerate(self.parts.states):
+                first, lane = (None, None) if found is None else found[k]
+                s.lanes.far_first[g] = 0 if first is None else address(first)
+                s.lanes.far_lane[g] = 0 if lane is None or not lane.size else address(lane)
+
     def refresh_addresses(self) -> None:
         """After plans were applied: tables may have moved."""
         for i, t in enumerate(self.tables):
@@ -240,6 +256,7 @@ class Engine(Membranes):
                 continue
             self._versions[i] = t.version
             self._write_addresses(self.state.projections, i, t)
+            self._write_far([i])
             for h in self.hot:
                 if h.place == i:
                     h.refresh(self.state.hooks.trace_base)
