@@ -79,12 +79,12 @@ def checked(seen: Seen, n: int, n_session: int) -> Seen:
     return Seen(session, row, size)
 
 
-def as_looked(given: ArrayLike, n: int, n_session: int) -> B1:
+def as_looked(given: ArrayLike, n: int, n_session: int, where: str = "looked") -> B1:
     """Whether each place was looked at in each session, (n, n_session)."""
     a = np.asarray(given)
     if a.dtype != bool or a.shape not in ((n_session,), (n, n_session)):
         raise ParameterError(
-            f"looked must hold True or False, ({n_session},) or ({n}, {n_session}), got {shown(given)}"
+            f"{where} must hold True or False, ({n_session},) or ({n}, {n_session}), got {shown(given)}"
         )
     return np.broadcast_to(a, (n, n_session)).copy()
 
