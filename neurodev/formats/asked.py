@@ -106,6 +106,14 @@ def some_words(value: Any, where: str) -> tuple[str, ...]:
     return tuple(str(w).strip() for w in given)
 
 
+def array(value: Any) -> NDArray[Any]:
+    """A list or an array as one; without entries where it is none."""
+    try:
+        return np.asarray(value) if isinstance(value, (list, tuple, np.ndarray)) else np.zeros(0)
+    except ValueError:  # ragged
+        return np.zeros(0)
+
+
 def a_text(value: Any, where: str) -> str:
     """A word or a sentence that is drawn and written."""
     if isinstance(value, str) and (value.isprintable() or not value):
@@ -120,7 +128,7 @@ def a_look(value: Any) -> Any:
         return column(value, "looked")
     if isinstance(value, Mapping) and value:
         return {_key(k): days_of(v, f"looked[{k!r}]") for k, v in value.items()}
-    a = np.asarray(value) if isinstance(value, (list, tuple, np.ndarray)) else np.zeros(0)
+    a = array(value)
     if a.dtype == bool and a.ndim in (1, 2) and a.size:
         return a
     raise ParameterError(
@@ -130,7 +138,9 @@ def a_look(value: Any) -> Any:
 
 def a_scale(value: Any, n: int) -> F8:
     """Um of a unit of each axis, (n,)."""
-    given = list(value) if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1 else [value] * n
+    given = (
+        list(value) if isinstance(value, (list, tuple)) or array(value).ndim == 1 and array(value).size else [value] * n
+    )
     if len(given) != n:
         raise ParameterError(
             f"scale must be one number, or one for each of {n} columns of position, got {shown(value)}"

@@ -164,10 +164,8 @@ _VERBS = {"are": "is", "have": "has", "say": "says", "repeat": "repeats"}
 
 def told(line: I8, why: str, values: Sequence[Any] | NDArray[Any] | None = None, what: str = "row") -> str:
     """A note on some rows: how many, the first of them, and what stands there."""
-    first = [
-        f"row {int(k)}" + ("" if values is None else f" ({shown(str(values[i]), 24)})")
-        for i, k in enumerate(line[:SHOWN])
-    ]
+    order = np.argsort(line, kind="stable")[:SHOWN].tolist()
+    first = [f"row {int(line[i])}" + ("" if values is None else f" ({shown(str(values[i]), 24)})") for i in order]
     more = f" and {len(line) - SHOWN:,} more" if len(line) > SHOWN else ""
     many = len(line) != 1
     if not many:

@@ -21,7 +21,7 @@ from neurodev.formats.cells import numbers, plain, told
 from neurodev.formats.grid import Column, Grid, concatenated, listed
 from neurodev.formats.shapes import joined_words, kept_columns, lives_of
 from neurodev.metrics.turnover import Changes, SurvivalCurve
-from neurodev.params import check_memory, flag, one_of
+from neurodev.params import asks, check_memory, flag, of_type, one_of, or_none
 from neurodev.runs.history import History
 from neurodev.runs.sightings import rising
 
@@ -77,13 +77,15 @@ class Counts:
         nothing = np.full(self.total.shape, np.nan)
         self.gained = nothing if gained is None else _table(gained, "gained", self.sessions.size, n)
         self.lost = nothing.copy() if lost is None else _table(lost, "lost", self.sessions.size, n)
-        self.ident: NDArray[Any] = np.arange(n) if ident is None else np.asarray(ident)
-        if self.ident.shape != (n,):
-            raise ParameterError(f"ident must name each of {n} dendrites, got shape {self.ident.shape}")
-        self.columns = {str(k): np.asarray(v) for k, v in (columns or {}).items()}
-        self.unit, self.title, self.notes = str(unit), str(title), tuple(notes)
+        self.ident = np.arange(n) if ident is None else _names(ident, n)
+        self.columns = _columns(columns, n)
+        self.unit, self.title = door.a_text(unit, "unit"), door.a_text(title, "title")
+        if not isinstance(notes, (list, tuple)) or not all(isinstance(x, str) for x in notes):
+            raise ParameterError(f"notes must be a list of sentences, got {shown(notes)}")
+        self.notes = tuple(notes)
 
     @classmethod
+    @asks(history=of_type(History, what="a history"), by=or_none(lambda v, w: door.column(v, w)))
     def of_history(cls, history: History, by: str | None = "dendrite") -> Counts:
         """Of a history: what would be left of it if only numbers per dendrite were published.
 
@@ -94,7 +96,7 @@ class Counts:
             The column of dendrites; all are one if None.
         """
         here, look = history.present(), history.looked
-        of = np.zeros(len(history), dtype=np.int64) if by is None else history.column(by)
+        of = np.zeros(len(history), dtype=np.int64) if by is None else history.column(str(by))
         names, which = np.unique(of, return_inverse=True)
         shape = (names.size, history.sessions.size)
         total, gained, lost = np.zeros(shape), np.full(shape, np.nan), np.full(shape, np.nan)
@@ -177,10 +179,27 @@ class Counts:
         )  # fmt: skip
 
 
+def _names(given: Any, n: int) -> NDArray[Any]:
+    """Names (n,), each once."""
+    a = door.array(given)
+    if a.shape != (n,) or a.dtype.kind not in "iuUS" or np.unique(a).size != n:
+        raise ParameterError(f"ident must name each of {n} dendrites, once each, got {shown(given)}")
+    return a
+
+
+def _columns(given: Any, n: int) -> dict[str, NDArray[Any]]:
+    if given is None:
+        return {}
+    found = {str(k): np.asarray(v) for k, v in given.items()} if isinstance(given, Mapping) else {"": np.zeros(n + 1)}
+    if any(v.shape[:1] != (n,) for v in found.values()):
+        raise ParameterError(f"columns must hold a value for each of {n} dendrites, got {shown(given)}")
+    return found
+
+
 def _table(given: ArrayLike, where: str, m: int, n: int | None = None) -> F8:
     try:
         a = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be numbers, (n, {m}), got {shown(given)}") from None
     if a.ndim != 2 or a.shape[1] != m or n is not None and len(a) != n or (a < 0).any() or np.isinf(a).any():
         raise ParameterError(
@@ -242,7 +261,7 @@ def _read(path: Any, preset: Any, **given: Any) -> Counts:
     decimal = one_of(wanted["decimal"], "decimal", (".", ",")) if "decimal" in wanted else ""
     unit, title = (door.a_text(wanted.get(w, d), w) for w, d in (("unit", "day"), ("title", "")))
     rates = wanted.get("rates", False)
-    share = 100.0 if rates == "percent" else 1.0 if flag(rates, "rates") else 0.0
+    share = 100.0 if isinstance(rates, str) and rates == "percent" else 1.0 if flag(rates, "rates") else 0.0
     how = {
         "sheet": door.a_sheet(wanted.get("sheet")), "header": door.a_header(wanted.get("header")),
         "delimiter": door.a_delimiter(wanted.get("delimiter")),

@@ -117,6 +117,8 @@ def load(path: Any, *, sheet: str | int | None = None, header: bool | int | None
     if hasattr(path, "columns") and hasattr(path, "to_numpy"):
         return _of_frame(path, "the frame")
     place = Path(path)
+    if sheet is not None and place.suffix.lower() not in BOOKS:
+        raise ParameterError(f"sheet: {place.name} has no sheets, got {shown(sheet)}")
     if place.is_dir():
         raise ParameterError(f"path: {str(place)!r} is a folder, not a table")
     if not place.is_file():

@@ -108,6 +108,10 @@ def long(grid: Grid, a: Asked) -> History:
     """A row for each sighting."""
     a = settled(grid, a)
     assert a.id is not None and a.session is not None
+    if isinstance(a.looked, np.ndarray):
+        raise ParameterError(
+            f"looked must be a column, 'rows' or times by dendrite of a long table, got {shown(a.looked)}"
+        )
     ident = joined_words(grid, a.id, "id")
     column = grid.pick(
         a.days if isinstance(a.days, str) else a.session[0], "days" if isinstance(a.days, str) else "session"
@@ -319,6 +323,8 @@ def wide(grid: Grid, a: Asked) -> History:
     """A row for each life, a column for each session."""
     a = settled(grid, a)
     assert a.session is not None
+    if a.present is not None:
+        raise ParameterError(f"present is of long tables: in a wide one the cells say it, got {a.present!r}")
     names = [grid.pick(c, "session") for c in a.session]
     at = _times_of_columns(names, a, grid)
     order = np.argsort(at)

@@ -35,7 +35,7 @@ def rising(times: ArrayLike, where: str) -> F8:
     """
     try:
         at = np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be numbers, got {shown(times)}") from None
     if at.ndim != 1 or not np.isfinite(at).all() or np.any(np.diff(at) <= 0):
         raise ParameterError(f"{where} must be rising times, each once, got {shown(times)}")
