@@ -105,7 +105,8 @@ def load(path: Any, *, sheet: str | int | None = None, header: bool | int | None
         Of a workbook: its name or number, from 1; the first if not given.
     header : bool or int, optional
         Whether the first row holds the names of the columns, or the number of the row that does; told by whether there
-        is a word in the first row if not given.  Without names, columns are known by their numbers.
+        is a word in the first row if not given; remarks with # above it are passed over.  Without names, columns are
+        known by their numbers.
     delimiter : str
         Of text; found out if not given.
 
@@ -161,11 +162,11 @@ def _of_text(path: Path, header: bool | int | None, delimiter: str) -> Grid:
 
 def _lines(file: Any, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of each row that is not blank."""
-    first = [line for line in (file.readline() for _ in range(200)) if line.strip()][:50]
+    first = [line for line in (file.readline() for _ in range(200)) if line.strip() and line.lstrip()[0] != "#"][:50]
     file.seek(0)
     delimiter = delimiter or _delimiter(first)
     blanks = delimiter == " "
-    source = (" ".join(line.split()) + "\n" for line in file) if blanks else file
+    source = ("" if line.startswith("#") else " ".join(line.split()) + "\n" for line in file) if blanks else file
     rows = csv.reader(source, delimiter=delimiter)
     past = 0
     try:
@@ -203,7 +204,7 @@ def _cells(line: str, delimiter: str) -> int:
 def _of_rows(rows: Iterator[tuple[int, list[str]]], source: str, header: Any, notes: tuple[str, ...]) -> Grid:
     """A table of rows that come one after the other; few at a time are held as Python's strings."""
     after = header if isinstance(header, int) and not isinstance(header, bool) else 0
-    first = next(((k, row) for k, row in rows if k >= after), None)
+    first = next(((k, row) for k, row in rows if k >= after and (after or not _remark(row))), None)
     if first is None:
         where = f"has no row {after}" if after else "is empty"
         raise ParameterError(f"{'header' if after else 'path'}: {source} {where}")
@@ -243,6 +244,11 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], source: str, header: Any, no
         raise ParameterError(f"path: {source} has no row{cut}")
     columns = {n: words(np.concatenate(part)) for n, part in zip(names, parts, strict=True)}
     return Grid(columns, np.array(line, dtype=np.int64), source, notes=notes)
+
+
+def _remark(row: list[str]) -> bool:
+    """Whether a row above the names is a remark: one cell that begins with #."""
+    return row[0].lstrip().startswith("#") and not any(cell.strip() for cell in row[1:])
 
 
 def _all_numbers(row: list[str]) -> bool:

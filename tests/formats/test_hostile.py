@@ -172,7 +172,7 @@ def test_no_names_of_columns(tmp_path: Path) -> None:
 
 
 def test_blanks_between_cells(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.txt", "  id   session  size", "1    0   0.5 ", "12   0   0.25")
+    path = lines(tmp_path / "a.txt", "# of mouse 3", "", "  id   session  size", "1    0   0.5 ", "12   0   0.25")
     assert nd.read_sessions(path).sizes()[:, 0].tolist() == [0.5, 0.25]
 
 
