@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -52,6 +52,8 @@ class Asked:
     title: str = ""
     may: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
+    at: F8 | None = None
+    """Of tables of one session each: when they were, also those in which nothing was seen."""
 
     def noted(self, *more: str) -> Asked:
         """With further notes."""
@@ -262,9 +264,9 @@ def _natural(path: Path) -> list[Any]:
     return [(1, int(w), "") if w.isdigit() else (0, 0, w) for w in re.split(r"(\d+)", path.name.casefold())]
 
 
-def loaded(files: Iterable[Any], **how: Any) -> list[Grid]:
-    """The tables of some files."""
-    return [load(f, **how) for f in files]
+def loaded(files: Sequence[Any], **how: Any) -> list[Grid]:
+    """The tables of some files; one of several may have no row."""
+    return [load(f, bare=len(files) > 1, **how) for f in files]
 
 
 def numbers_in(labels: Sequence[str]) -> F8 | None:

@@ -133,8 +133,11 @@ def flags(values: NDArray[Any], na: Iterable[str] = ()) -> tuple[B1, B1]:
     return yes, ~yes & ~no
 
 
-def plain(text: NDArray[Any]) -> NDArray[Any]:
-    """Words as numbers where each of them is one as Python writes it: ``"12"``, not ``"012"``; numbers as they are."""
+def plain(text: NDArray[Any], decimals: bool = True) -> NDArray[Any]:
+    """Words as numbers, where each of them is one and no two are the same; numbers as they are.
+
+    ``"012"`` is a word, and so is ``"1.10"`` beside ``"1.1"``, or without `decimals`.
+    """
     a = np.asarray(text)
     if a.dtype.kind != "U" or not a.size:
         return a
@@ -144,7 +147,9 @@ def plain(text: NDArray[Any]) -> NDArray[Any]:
     given = numbers(a)
     empty = nothing(a)
     written = all(mapped(a[~empty], lambda w: "." in w or "e" in w.lower() or bool(_WHOLE.fullmatch(w))))
-    return given.value if not given.bad.any() and not empty.all() and written else a
+    if not decimals or given.bad.any() or empty.all() or not written:
+        return a
+    return given.value if np.unique(a[~empty]).size == np.unique(given.value[~empty]).size else a
 
 
 def days_of_dates(text: NDArray[np.str_]) -> F8 | None:

@@ -341,7 +341,7 @@ def _gathered(
     used = {column, *(part.pick(c, "") for c in columns.values()), *([dendrite[0]] if len(dendrite) == 1 else [])}
     kept, _ = kept_columns(part, door.Asked(), which, first, {part.pick(c, "") for c in used})
     return Counts(
-        tables["total"], sessions, gained=tables["gained"], lost=tables["lost"], ident=plain(ident[keep][first]),
+        tables["total"], sessions, gained=tables["gained"], lost=tables["lost"], ident=plain(ident[keep][first], False),
         columns=kept, unit=unit, notes=(*grid.notes, *notes),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from neurodev.formats import guesses
 from neurodev.formats.asked import Days, times_of
 from neurodev.formats.cells import numbers, told, words
 from neurodev.formats.grid import BOOKS, Column, Grid, cells_of, concatenated, listed, workbook
+from neurodev.formats.shapes import read_sessions_of
 from neurodev.params import one_of
 from neurodev.runs.history import History
 
@@ -149,6 +150,8 @@ def _lists(
         size = np.where(bad, np.nan, found.value)
     if not keep.any():
         raise ParameterError(f"path: no row of {grid.source} could be read: {'; '.join(notes)}")
+    when, more = read_sessions_of(when, at, keep, unit)
+    notes += more
     rows = [np.flatnonzero(keep & (at == t)) for t in when]
     return [(pre[r], post[r], size[r]) for r in rows], when, notes
 

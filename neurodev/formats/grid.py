@@ -94,7 +94,10 @@ def listed(names: Sequence[str], most: int = 40) -> str:
     return said + (f" and {len(names) - most} more" if len(names) > most else "") if names else "none"
 
 
-def load(path: Any, *, sheet: str | int | None = None, header: bool | int | None = None, delimiter: str = "") -> Grid:
+def load(
+    path: Any, *, sheet: str | int | None = None, header: bool | int | None = None, delimiter: str = "",
+    bare: bool = False,
+) -> Grid:  # fmt: skip
     """A table out of a file, or out of a frame of pandas.
 
     Parameters
@@ -109,6 +112,9 @@ def load(path: Any, *, sheet: str | int | None = None, header: bool | int | None
         known by their numbers.
     delimiter : str
         Of text; found out if not given.
+
+    bare : bool
+        Whether a table of names of columns alone will do.
 
     Raises
     ------
@@ -126,14 +132,14 @@ def load(path: Any, *, sheet: str | int | None = None, header: bool | int | None
         raise ParameterError(f"path: there is no file {str(place)!r}")
     try:
         if place.suffix.lower() in BOOKS:
-            return _of_rows(_book(place, sheet), place.name, header, ())
+            return _of_rows(_book(place, sheet), place.name, header, (), bare)
         if place.suffix.lower() in ARRAYS:
             return _of_arrays(place)
         if place.suffix.lower() == ".parquet":
             return _of_parquet(place)
         if place.suffix.lower() == ".xls":
             raise ParameterError(f"path: {place.name} is a workbook of the old form: save it as .xlsx or .csv")
-        return _of_text(place, header, delimiter)
+        return _of_text(place, header, delimiter, bare)
     except OSError as e:
         raise ParameterError(f"path: {str(place)!r} cannot be read: {e}") from None
 
@@ -141,7 +147,7 @@ def load(path: Any, *, sheet: str | int | None = None, header: bool | int | None
 # ---------------------------------------------------------------------- text
 
 
-def _of_text(path: Path, header: bool | int | None, delimiter: str) -> Grid:
+def _of_text(path: Path, header: bool | int | None, delimiter: str, bare: bool) -> Grid:
     check_memory(20.0 * path.stat().st_size, f"the table {path.name}", "cut it, or take columns out that are not asked")
     with path.open("rb") as f:
         head = f.read(65536)
@@ -154,7 +160,7 @@ def _of_text(path: Path, header: bool | int | None, delimiter: str) -> Grid:
     for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252", "latin-1"):
         try:
             with path.open(encoding=encoding, newline="") as f:
-                return _of_rows(_lines(f, delimiter, path.name), path.name, header, notes)
+                return _of_rows(_lines(f, delimiter, path.name), path.name, header, notes, bare)
         except UnicodeError:
             notes = (f"{path.name} is not written in UTF-8: letters beyond ASCII may be wrong",)
     raise ParameterError(f"path: {path.name} is no text that can be read")
@@ -201,7 +207,9 @@ def _cells(line: str, delimiter: str) -> int:
 # ---------------------------------------------------------------------- rows of cells
 
 
-def _of_rows(rows: Iterator[tuple[int, list[str]]], source: str, header: Any, notes: tuple[str, ...]) -> Grid:
+def _of_rows(
+    rows: Iterator[tuple[int, list[str]]], source: str, header: Any, notes: tuple[str, ...], bare: bool
+) -> Grid:
     """A table of rows that come one after the other; few at a time are held as Python's strings."""
     after = header if isinstance(header, int) and not isinstance(header, bool) else 0
     first = next(((k, row) for k, row in rows if k >= after and (after or not _remark(row))), None)
@@ -239,7 +247,7 @@ def _of_rows(rows: Iterator[tuple[int, list[str]]], source: str, header: Any, no
         notes = (*notes, told(np.array(long), f"of {source} are left out, with more than {len(names)} cells"))
     if short and not source.lower().endswith(BOOKS):
         notes = (*notes, told(np.array(short), f"of {source} have fewer than {len(names)} cells"))
-    if not line:
+    if not line and (long or not bare):
         cut = f" with the {len(names)} cells of its first" if long else f" beneath {listed(names)}"
         raise ParameterError(f"path: {source} has no row{cut}")
     columns = {n: words(np.concatenate(part)) for n, part in zip(names, parts, strict=True)}
@@ -363,23 +371,23 @@ def _of_frame(frame: Any, source: str) -> Grid:
 
 
 def concatenated(grids: Sequence[Grid]) -> Grid:
-    """Tables with the same columns one below the other, with a column of their files.
+    """Tables one below the other, in the columns that all of them have, with a column of their files.
 
     Raises
     ------
     ParameterError
-        Where the columns differ.
+        Where there is none.
     """
-    first = grids[0]
-    for g in grids[1:]:
-        if set(g.columns) != set(first.columns):
-            odd = sorted(set(g.columns) ^ set(first.columns))
-            raise ParameterError(f"path: {first.source} and {g.source} have different columns: {listed(odd)}")
+    common = [n for n in grids[0].names if all(n in g.columns for g in grids)]
+    odd = sorted({n for g in grids for n in g.columns} - set(common))
+    notes = [f"columns that not all of {len(grids)} tables have are not read: {listed(odd, 8)}"] if odd else []
+    if not common:
+        raise ParameterError(f"path: {grids[0].source} and {grids[-1].source} have no column in common: {listed(odd)}")
     columns: dict[str, NDArray[Any]] = {}
-    for name in first.names:
-        parts = [g.columns[name] for g in grids]
+    for name in common:
+        parts = [g.columns[name] for g in grids if g.line.size]
         same = len({p.dtype.kind for p in parts}) == 1
-        columns[name] = np.concatenate(parts if same else [words(p) for p in parts])
+        columns[name] = np.concatenate((parts if same else [words(p) for p in parts]) or [np.zeros(0, dtype="U1")])
     columns.setdefault("file", np.concatenate([np.full(g.line.size, g.source) for g in grids]))
     line = np.concatenate([g.line for g in grids])
-    return Grid(columns, line, f"{len(grids)} tables", notes=tuple(n for g in grids for n in g.notes))
+    return Grid(columns, line, f"{len(grids)} tables", notes=(*(n for g in grids for n in g.notes), *notes))

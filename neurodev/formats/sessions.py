@@ -144,19 +144,20 @@ def _looked_at(wanted: dict[str, Any], may: frozenset[str], notes: tuple[str, ..
 
 def _several(grids: list[Grid], a: Asked, form: Any) -> History:
     """Several tables: of one session each, or, with a column of sessions, parts of one."""
-    if a.session is not None or a.first is not None:
+    own = a.days is None and a.position is None and all(g.has("session") for g in grids)
+    if a.session is not None or a.first is not None or own:
         return _one(concatenated(grids), a, form)
+    if a.id is None and a.position is None and not all(g.has("id") for g in grids):
+        guesses.refuse(grids[0], files=len(grids))
     at = _times_of_files(grids, a)
     a = replace(a, days=None)
     if a.id is None and a.position is not None:
         return _matched(grids, at, a)
-    if a.id is None and not all(g.has("id") for g in grids):
-        guesses.refuse(grids[0], files=len(grids))
     whole = concatenated(
         [replace(g, columns=_with(g, at=np.full(g.line.size, t))) for g, t in zip(grids, at, strict=True)]
     )
     ident = a.id or ["id"]
-    return shapes.long(whole, replace(a, id=ident, session=["at"]))
+    return shapes.long(whole, replace(a, id=ident, session=["at"], at=np.sort(at)))
 
 
 def _with(grid: Grid, **columns: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -245,6 +246,11 @@ def _matched(grids: list[Grid], at: F8, a: Asked) -> History:
     groups = None
     if a.dendrite is not None:
         groups = [shapes.joined_words(g, a.dendrite, "dendrite") for g in kept]
+    lost = [g.line.size > 0 and not k.line.size for g, k in zip(grids, kept, strict=True)]
+    seen = at[~np.array(lost)]
+    if any(lost):
+        names = [g.source for g, gone in zip(grids, lost, strict=True) if gone]
+        notes.append(f"no row of {listed(names)} could be read: taken as not looked at")
     found = match(places, a.within, groups)
     for k in sorted({s for s, _, _ in found.ambiguous}):
         rows = np.array([r for s, r, _ in found.ambiguous if s == k])
@@ -257,4 +263,4 @@ def _matched(grids: list[Grid], at: F8, a: Asked) -> History:
         replace(g, columns=_with(g, at=np.full(g.line.size, t), life=life, ambiguous=doubt[life]))
         for g, t, life in zip(kept, at, found.life, strict=True)
     ]
-    return shapes.long(concatenated(parts), replace(a, id=["life"], session=["at"]).noted(*notes))
+    return shapes.long(concatenated(parts), replace(a, id=["life"], session=["at"], at=seen).noted(*notes))

@@ -47,6 +47,13 @@ def places_of(grid: Grid, a: Asked) -> tuple[F8, B1]:
     return where, np.asarray(~np.isfinite(where).all(axis=1))
 
 
+def read_sessions_of(sessions: F8, at: F8, keep: B1, unit: str) -> tuple[F8, list[str]]:
+    """Sessions but those of which no row could be read: that nothing is known of them is no absence."""
+    gone = np.isin(sessions, at[~keep]) & ~np.isin(sessions, at[keep])
+    said = ", ".join(f"{t:g}" for t in sessions[gone])
+    return sessions[~gone], [f"no row of {unit} {said} could be read: taken as not looked at"] if gone.any() else []
+
+
 def lives_of(ident: NDArray[np.str_]) -> tuple[I8, I8]:
     """The life of each row, numbered as they appear, and the first row of each life."""
     _, first, life = np.unique(ident, return_index=True, return_inverse=True)
@@ -75,7 +82,7 @@ def kept_columns(
             change.append(name)
     for word, columns in (("cell", a.cell), ("dendrite", a.dendrite)):
         if columns is not None:
-            out[word] = plain(joined_words(grid, columns, word)[first])
+            out[word] = plain(joined_words(grid, columns, word)[first], False)
     if a.position is not None and not set("xyz") & set(out):
         where, _ = places_of(grid, a)
         out.update(zip("xyz", where[first].T, strict=False))
@@ -124,6 +131,8 @@ def long(grid: Grid, a: Asked) -> History:
     keep = ~lost & np.isfinite(at)
     if not keep.any():
         raise ParameterError(f"path: no row of {grid.source} could be read: {'; '.join(notes)}")
+    sessions, more = read_sessions_of(sessions if a.at is None else a.at, at, keep, a.unit)
+    notes += more
     grid, ident, at = grid.keep(keep), ident[keep], at[keep]
     size, more = sizes_of(grid, a)
     notes += more
@@ -149,7 +158,7 @@ def long(grid: Grid, a: Asked) -> History:
     columns, more = kept_columns(grid, a, life, first, used)
     notes += more
     notes += _by_dendrite(a, columns, here, look, sessions, life, session)
-    return _made(table, here, look, sessions, plain(ident[first]), columns, a, notes)
+    return _made(table, here, look, sessions, plain(ident[first], False), columns, a, notes)
 
 
 def _is_flag(looked: Any, grid: Grid) -> bool:
@@ -353,6 +362,9 @@ def wide(grid: Grid, a: Asked) -> History:
     strange: list[tuple[int, str]] = []
     for j, name in enumerate(names):
         table[:, j], here[:, j], look[:, j], odd = _marks(grid.columns[name][rows], a)
+        if not look[:, j].any() or nothing(words(grid.columns[name][rows]), a.na).all():
+            look[:, j] = False
+            notes.append(f"column {name!r} of {grid.source} is empty: taken as not looked at")
         strange += [(int(grid.line[rows[i]]), f"{name}: {grid.columns[name][rows[i]]}") for i in odd]
     if strange:
         strange.sort()
@@ -365,7 +377,7 @@ def wide(grid: Grid, a: Asked) -> History:
     columns, _ = kept_columns(part, a, np.arange(n), np.arange(n), used)
     look &= _looked_in(a, part, columns, at, rows, grid.line.size, order)
     here &= look
-    return _made(np.where(here, table, np.nan), here, look, at, plain(ident[rows]), columns, a, notes)
+    return _made(np.where(here, table, np.nan), here, look, at, plain(ident[rows], False), columns, a, notes)
 
 
 def _times_of_columns(names: list[str], a: Asked, grid: Grid) -> F8:
@@ -474,7 +486,9 @@ def lives(grid: Grid, a: Asked) -> History:
     )
     columns, _ = kept_columns(part, replace(a, size=None), rows, rows, used)
     table = np.full(here.shape, np.nan)
-    return _made(table, here, np.ones(here.shape, bool), at, plain(ident[keep]), columns, replace(a, size=None), notes)
+    return _made(
+        table, here, np.ones(here.shape, bool), at, plain(ident[keep], False), columns, replace(a, size=None), notes
+    )
 
 
 def known(grid: Grid, a: Asked, names: Sequence[str]) -> History:
@@ -487,7 +501,7 @@ def known(grid: Grid, a: Asked, names: Sequence[str]) -> History:
         except ValueError:
             raise ParameterError(f"path: column {name!r} of {grid.source} holds what is no number") from None
     born, died = np.column_stack(limits[:2]), np.column_stack(limits[2:])
-    ident = plain(words(grid.columns[grid.pick("id", "id")])) if grid.has("id") else None
+    ident = plain(words(grid.columns[grid.pick("id", "id")]), False) if grid.has("id") else None
     used = {grid.pick(n, "") for n in (*names, "id", "birth", "death") if grid.has(n)}
     rows = np.arange(grid.line.size)
     columns, _ = kept_columns(grid, a, rows, rows, used)

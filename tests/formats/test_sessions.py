@@ -303,3 +303,48 @@ def test_parquet(h: History, tmp_path: Path) -> None:
     else:
         h.to_sessions().to_parquet(tmp_path / "a.parquet")
         same(h, nd.read_sessions(tmp_path / "a.parquet"))
+
+
+def test_a_session_in_which_nothing_was_seen(tmp_path: Path) -> None:
+    """A table of names alone is a session with nothing there; one whose rows cannot be read is none."""
+    lines(tmp_path / "d0.csv", "id,x,y", "a,0,0")
+    lines(tmp_path / "d4.csv", "id,x,y")
+    lines(tmp_path / "d8.csv", "id,x,y", "a,0,0")
+    for how in ({"id": "id"}, {"position": ["x", "y"], "within": 1.0}):
+        assert nd.read_sessions(tmp_path, **how).present().tolist() == [[True, False, True]]
+    lines(tmp_path / "d4.csv", "id,x,y", ",?,?")
+    for how in ({"id": "id"}, {"position": ["x", "y"], "within": 1.0}):
+        got = nd.read_sessions(tmp_path, **how)
+        assert got.sessions.tolist() == [0.0, 8.0] and any(
+            "could be read: taken as not looked at" in n for n in got.notes
+        )
+
+
+def test_an_empty_column_is_a_session_that_did_not_look(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.csv", "id,d0,d4,d8,d12", "a,1,,2,0", "b,1,,1,0")
+    got = nd.read_sessions(path, again="new")
+    assert got.looked is not None and got.looked.tolist() == [[True, False, True, True]] * 2
+    assert len(got) == 2 and got.died.tolist() == [[8.0, 12.0]] * 2 and "column 'd4' of a.csv is empty" in got.notes[0]
+
+
+def test_a_session_of_which_no_row_could_be_read_is_no_absence(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.csv", "id,session", "a,0", ",4", "a,8")
+    got = nd.read_sessions(path, again="new")
+    assert len(got) == 1 and got.sessions.tolist() == [0.0, 8.0] and "day 4 could be read" in got.notes[-1]
+
+
+def test_names_that_look_like_numbers_stay_apart(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.csv", "id,session,dend,angle", "1.1,0,2.1,0.50", "1.10,0,2.10,1.50", "1.10,4,2.10,1.50")
+    got = nd.read_sessions(path, dendrite="dend")
+    assert got.ident.tolist() == ["1.1", "1.10"] and got.column("dendrite").tolist() == ["2.1", "2.10"]
+    assert got.column("dend").tolist() == ["2.1", "2.10"] and got.column("angle").tolist() == [0.5, 1.5]
+
+
+def test_tables_with_columns_of_their_own(tmp_path: Path) -> None:
+    lines(tmp_path / "d0.csv", "id,size,who", "a,1,me")
+    lines(tmp_path / "d4.csv", "size,id", "2,a")
+    got = nd.read_sessions(tmp_path, size="size")
+    assert got.sizes().tolist() == [[1.0, 2.0]] and "not all of 2 tables have are not read: 'who'" in got.notes[0]
+    one, two = History.of_sessions([[1.0, 2.0]], [0, 4]), History.of_sessions([[3.0, 4.0]], [0, 4])
+    both = nd.read_sessions([one.to_sessions(), two.to_sessions()], twice="first")
+    assert len(both) == 1 and "first taken" in both.notes[0]
