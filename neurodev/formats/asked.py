@@ -302,6 +302,8 @@ def times_of(labels: NDArray[Any], days: Days, line: I8, source: str, unit: str)
     notes : list of str
     """
     text = words(labels)
+    if not text.size:
+        raise ParameterError(f"path: no row of {source} could be read")
     found = numbers(labels)
     notes: list[str] = []
     if isinstance(days, dict):

@@ -142,8 +142,11 @@ def plain(text: NDArray[Any], decimals: bool = True) -> NDArray[Any]:
     if a.dtype.kind != "U" or not a.size:
         return a
     if all(mapped(a, lambda w: bool(_WHOLE.fullmatch(w)))):
-        found = np.array([int(w) for w in a.tolist()])
-        return a if found.dtype.kind not in "iu" else found
+        whole = [int(w) for w in a.tolist()]
+        for kind in (np.int64, np.uint64):  # identities of runs take 64 bits
+            if np.iinfo(kind).min <= min(whole) and max(whole) <= np.iinfo(kind).max:
+                return np.array(whole, dtype=kind)
+        return a
     given = numbers(a)
     empty = nothing(a)
     written = all(mapped(a[~empty], lambda w: "." in w or "e" in w.lower() or bool(_WHOLE.fullmatch(w))))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -170,7 +172,8 @@ def _lines(file: Any, delimiter: str, name: str) -> Iterator[tuple[int, list[str
     """Number and cells of each row that is not blank."""
     first = [line for line in (file.readline() for _ in range(200)) if line.strip() and line.lstrip()[0] != "#"][:50]
     file.seek(0)
-    delimiter = delimiter or _delimiter(first)
+    said = re.fullmatch(r"sep=(.)\s*", first[0]) if first else None  # as Excel writes it
+    delimiter = delimiter or (said[1] if said else _delimiter(first))
     blanks = delimiter == " "
     source = ("" if line.startswith("#") else " ".join(line.split()) + "\n" for line in file) if blanks else file
     rows = csv.reader(source, delimiter=delimiter)
@@ -255,8 +258,8 @@ def _of_rows(
 
 
 def _remark(row: list[str]) -> bool:
-    """Whether a row above the names is a remark: one cell that begins with #."""
-    return row[0].lstrip().startswith("#") and not any(cell.strip() for cell in row[1:])
+    """Whether a row above the names is a remark: one cell that begins with #, or Excel's ``sep=``."""
+    return row[0].lstrip().startswith(("#", "sep=")) and not any(cell.strip() for cell in row[1:])
 
 
 def _all_numbers(row: list[str]) -> bool:
@@ -292,7 +295,9 @@ def workbook(path: Path) -> Iterator[Any]:
             with zipfile.ZipFile(f) as z:
                 size = sum(i.file_size for i in z.infolist())
             check_memory(4.0 * size, f"the workbook {path.name}", "save the sheet as .csv")
-            book = openpyxl.load_workbook(f, read_only=True, data_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of styles that it does not keep
+                book = openpyxl.load_workbook(f, read_only=True, data_only=True)
             try:
                 yield book
             finally:

@@ -207,6 +207,84 @@ def test_first_and_last_that_cannot_be(tmp_path: Path) -> None:
     assert "row 5 ('0, 5')" in notes and "row 6" in notes and "row 7" in notes
 
 
+def test_what_excel_writes_above(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.csv", "sep=;", "id;session;size", "a;0;1,5", "b;4;2,5")
+    assert nd.read_sessions(path).sizes()[0, 0] == 1.5
+
+
+def test_identities_of_64_bits(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.csv", "id,session", "1,0", f"{2**63 + 5},0")
+    assert nd.read_sessions(path).ident.tolist() == [1, 2**63 + 5]
+
+
+PIECES = [
+    *(
+        "a",
+        "id",
+        "session",
+        "size",
+        "0",
+        "4",
+        "1.5",
+        "1,5",
+        '"',
+        "'",
+        ",",
+        ";",
+        "\t",
+        " ",
+        "\n",
+        "\n",
+        "\r\n",
+        "nan",
+        "-1",
+    ),
+    *("x", "é", "#", "1e999", "True", "\ufeff", "2024-01-01", "first", "last", "day 4", "=", "()"),
+]
+
+
+def test_no_text_breaks_a_reader(tmp_path: Path) -> None:
+    """Scraps of tables: a history, or an error of neurodev's own."""
+    draw = np.random.default_rng(7)
+    read = 0
+    for k in range(400):
+        head = "id,session,size\n" if k % 2 else ""
+        (tmp_path / "a.csv").write_text(head + "".join(draw.choice(PIECES, draw.integers(1, 40))), encoding="utf-8")
+        for reader, more in (
+            (nd.read_sessions, {}), (nd.read_sessions, {"id": 1, "session": 2}),
+            (nd.read_sessions, {"first": 1, "last": 2}),
+            (nd.read_sessions, {"session": [1, 2], "days": [0, 4]}), (nd.read_edges, {"pre": 1, "post": 2, "age": 3}),
+            (nd.read_counts, {"dendrite": 1, "session": 2, "total": 3}),
+            (nd.read_sessions, {"position": [1, 2], "days": 0, "twice": "mean"}),
+        ):  # fmt: skip
+            try:
+                reader(tmp_path / "a.csv", **more)
+                read += 1
+            except nd.NeurodevError:
+                pass
+    assert read > 100
+
+
+def test_no_bytes_break_a_reader(tmp_path: Path) -> None:
+    draw = np.random.default_rng(8)
+    np.savez(tmp_path / "whole.npz", volume=np.ones((3, 4)), days=np.arange(4), name=np.array(["a", "b", "c"]))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for k in range(60):
+        cut = bytearray(whole)
+        for _ in range(draw.integers(1, 30)):
+            cut[draw.integers(0, len(cut))] = draw.integers(0, 256)
+        for name, content in (
+            ("a.npz", bytes(cut)),
+            ("b.csv", draw.bytes(60)),
+            ("c.txt", b"id session\n" + draw.bytes(40)),
+        ):
+            (tmp_path / name).write_bytes(content)
+            try:
+                nd.read_sessions(tmp_path / name, days="days") if k % 2 else nd.read_sessions(tmp_path / name)
+            except nd.NeurodevError:
+                pass
+
+
 @pytest.mark.parametrize(
     ("given", "match"),
     [
