@@ -167,7 +167,7 @@ def days_of_dates(text: NDArray[np.str_]) -> F8 | None:
     return np.asarray((found - found.min()).astype(np.float64))
 
 
-_VERBS = {"are": "is", "have": "has", "say": "says", "repeat": "repeats"}
+_VERBS = {"are": "is", "have": "has", "say": "says", "repeat": "repeats", "hold": "holds"}
 
 
 def told(line: I8, why: str, values: Sequence[Any] | NDArray[Any] | None = None, what: str = "row") -> str:
@@ -177,7 +177,7 @@ def told(line: I8, why: str, values: Sequence[Any] | NDArray[Any] | None = None,
     more = f" and {len(line) - SHOWN:,} more" if len(line) > SHOWN else ""
     many = len(line) != 1
     if not many:
-        why = re.sub(r"^((?:of .*? )?)(are|have|say|repeat)( .*? and are)?\b", _singular, why)
+        why = re.sub(r"^((?:of .*? )?)(are|have|say|repeat|hold)( .*? and are)?\b", _singular, why)
     return f"{len(line):,} {what}{'s' if many else ''} {why}: {', '.join(first)}{more}"
 
 

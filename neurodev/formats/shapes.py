@@ -248,7 +248,13 @@ def _by_dendrite(
             raise ParameterError(f"looked: there is no dendrite {strange[0]!r}; there are {listed(known)}")
         for k, d in enumerate(known):
             if d in a.looked and isinstance(a.looked[d], np.ndarray):
-                look[of == k] &= np.isin(sessions, a.looked[d])
+                there = np.isin(sessions, a.looked[d])
+                if (odd := rows[k] & ~there).any():
+                    raise ParameterError(
+                        f"looked: dendrite {d!r} has rows in session {sessions[odd][0]:g}, which it does not list, "
+                        f"got {shown(a.looked[d].tolist())}"
+                    )
+                look[of == k] &= there
         return []
     bare = np.argwhere(~rows)
     if not bare.size:
@@ -376,6 +382,10 @@ def wide(grid: Grid, a: Asked) -> History:
     used = {*names, *([part.pick(c, "") for c in a.id] if a.id is not None and len(a.id) == 1 else [])}
     columns, _ = kept_columns(part, a, np.arange(n), np.arange(n), used)
     look &= _looked_in(a, part, columns, at, rows, grid.line.size, order)
+    if (blind := here & ~look).any():
+        notes.append(
+            told(grid.line[rows[np.argwhere(blind)[:, 0]]], "hold a size where nobody looked: not read", None, "cell")
+        )
     here &= look
     return _made(np.where(here, table, np.nan), here, look, at, plain(ident[rows], False), columns, a, notes)
 

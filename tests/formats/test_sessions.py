@@ -242,6 +242,16 @@ def test_not_looked_at_is_not_absent(tmp_path: Path) -> None:
         assert len(nd.read_sessions(gap, dendrite="dend", again="new", looked=looked)) == 2
 
 
+def test_sessions_of_a_dendrite_that_are_listed(tmp_path: Path) -> None:
+    long = lines(tmp_path / "a.csv", "id,session,dend", "a,0,p", "a,4,p", "b,0,q", "b,8,q")
+    with pytest.raises(ParameterError, match="looked: dendrite 'q' has rows in session 8, which it does not list"):
+        nd.read_sessions(long, dendrite="dend", looked={"q": [0, 4]})
+    wide = lines(tmp_path / "b.csv", "id,dend,d0,d4,d8", "a,p,1,1,1", "b,q,1,,2", "c,q,1,3,2")
+    got = nd.read_sessions(wide, id="id", dendrite="dend", looked={"q": [0, 8]}, again="new")
+    assert len(got) == 3 and got.looked is not None and got.looked.tolist() == [[True] * 3] + [[True, False, True]] * 2
+    assert got.notes == ("1 cell holds a size where nobody looked: not read: row 4",)
+
+
 def test_cells_of_wide_tables(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.csv", "id,d0,d4,d8", "a,○,ー,○", "b,yes,ni,no", "c,?,1,1")
     got = nd.read_sessions(path, id="id", not_looked="ni")
@@ -348,3 +358,22 @@ def test_tables_with_columns_of_their_own(tmp_path: Path) -> None:
     one, two = History.of_sessions([[1.0, 2.0]], [0, 4]), History.of_sessions([[3.0, 4.0]], [0, 4])
     both = nd.read_sessions([one.to_sessions(), two.to_sessions()], twice="first")
     assert len(both) == 1 and "first taken" in both.notes[0]
+
+
+def test_a_run_as_a_table(tmp_path: Path) -> None:
+    """What imaging would have seen of a run, out and in; and its own births and deaths."""
+    net = nd.Network(seed=4)
+    source, cells = net.add(nd.Poisson(5.0), 20, name="source"), net.add(nd.LIF(), 6, name="cells")
+    q = net.connect(source, cells, nd.Degree(8), spines=nd.Spines(weight=1.0), name="q")
+    q.use(nd.SpineSize(), nd.Turnover(early=2.0, late=2.0))
+    run = nd.simulate(net, 12 * nd.units.day, acceleration=7200.0, to=tmp_path / "a.sqlite", progress=False)
+    whole = run.history()
+    imaged = whole.image(whole.sessions)
+    for h, table in ((imaged, imaged.to_sessions()), (whole, whole.to_pandas())):
+        table.to_csv(tmp_path / "a.csv", index=False)
+        got = nd.read_sessions(tmp_path / "a.csv")
+        assert sorted(got.ident.tolist()) == sorted(h.ident.tolist()) and not got.notes
+        for kind in ("newborn", "standing"):
+            np.testing.assert_allclose(got.survival(kind).value, h.survival(kind).value, rtol=1e-12)
+        assert got.deaths_by_cause() == h.deaths_by_cause()
+    np.testing.assert_array_equal(got.born, whole.born)
