@@ -196,12 +196,14 @@ def _one(grid: Grid, a: Asked, form: Any) -> History:
     if a.first is not None:
         return shapes.lives(grid, a)
     exact = ("born_after", "born_by", "died_after", "died_by")
-    if a.session is None and a.id is None and all(grid.has(n) for n in exact):
-        return shapes.known(grid, a, exact)
+    if a.session is None and a.id is None and all(n in grid.columns for n in exact):
+        return shapes.known(*shapes.said_of_all(grid, a), exact)
     if a.session is None and grid.arrays and (matrix := shapes.matrix_of(grid, a)) is not None:
         return shapes.wide_arrays(grid, matrix, a)
     if a.session is not None and len(a.session) > 1:
         return shapes.wide(grid, a)
+    if a.id is None and a.session is None and {"id", "session", "size"} <= set(grid.columns):
+        grid, a = shapes.said_of_all(grid, a)
     if a.id is None and grid.has("id"):
         a = replace(a, id=["id"])
     if a.session is None and grid.has("session"):

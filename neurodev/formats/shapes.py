@@ -501,6 +501,18 @@ def lives(grid: Grid, a: Asked) -> History:
     )
 
 
+def said_of_all(grid: Grid, a: Asked) -> tuple[Grid, Asked]:
+    """Units that a table of ours has as columns with one word, if nothing else was asked for."""
+    found = {}
+    for name in ("unit", "size_unit"):
+        text = np.unique(words(grid.columns[name])) if name in grid.columns else np.zeros(0)
+        if text.size == 1:
+            found[name] = str(text[0])
+    a = replace(a, unit=found.get("unit", a.unit) if a.unit == "day" else a.unit)
+    a = replace(a, size_unit=a.size_unit or found.get("size_unit", ""))
+    return replace(grid, columns={k: v for k, v in grid.columns.items() if k not in found}), a
+
+
 def known(grid: Grid, a: Asked, names: Sequence[str]) -> History:
     """A row for each life, with the limits of its birth and death: what `History.to_pandas` writes."""
     limits = []
@@ -512,10 +524,11 @@ def known(grid: Grid, a: Asked, names: Sequence[str]) -> History:
             raise ParameterError(f"path: column {name!r} of {grid.source} holds what is no number") from None
     born, died = np.column_stack(limits[:2]), np.column_stack(limits[2:])
     ident = plain(words(grid.columns[grid.pick("id", "id")]), False) if grid.has("id") else None
-    used = {grid.pick(n, "") for n in (*names, "id", "birth", "death") if grid.has(n)}
+    used = {grid.pick(n, "") for n in (*names, "id", "birth", "death", "end") if grid.has(n)}
     rows = np.arange(grid.line.size)
     columns, _ = kept_columns(grid, a, rows, rows, used)
     times = np.concatenate([born.ravel(), died.ravel()])
+    times = numbers(grid.columns["end"]).value if "end" in grid.columns else times
     end = float(times[np.isfinite(times)].max()) if np.isfinite(times).any() else 0.0
     return History(
         born, died, end, ident=ident, columns=columns, unit=a.unit, size_unit=a.size_unit, title=a.title,

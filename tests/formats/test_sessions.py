@@ -206,6 +206,16 @@ def test_what_to_pandas_wrote(h: History, tmp_path: Path) -> None:
     assert got.end == h.end and got.ident.tolist() == h.ident.tolist()
 
 
+def test_units_that_are_columns_of_ours(h: History, tmp_path: Path) -> None:
+    h.to_sessions().assign(unit="hour", size_unit="V/V0").to_csv(tmp_path / "a.csv", index=False)
+    got = nd.read_sessions(tmp_path / "a.csv")
+    assert (got.unit, got.size_unit) == ("hour", "V/V0") and set(got.columns) == set(h.columns)
+    assert nd.read_sessions(tmp_path / "a.csv", unit="week").unit == "week"
+    h.to_pandas().assign(unit="hour", end=40.0).to_csv(tmp_path / "b.csv", index=False)
+    got = nd.read_sessions(tmp_path / "b.csv")
+    assert (got.unit, got.end) == ("hour", 40.0) and set(got.columns) == set(h.columns)
+
+
 def test_present_without_a_size() -> None:
     h = History.of_sessions([[True, True, False], [False, True, True]], [0, 1, 2], ident=[7, 9])
     got = nd.read_sessions(h.to_sessions())
