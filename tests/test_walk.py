@@ -30,7 +30,8 @@ from neurodev.simulation.probe import Probe
 from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
 from tests.walk import MEANT, MORE, Bed, Beds, kind_of, narrow, walk
-from tests.walked import drawing, option_beds, plot_beds, protocol_beds, table_beds
+from tests.walked import drawing, option_beds, plot_beds, protocol_beds, simulation_beds
+from tests.walked_tables import table_beds
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +142,6 @@ def network_beds(w: World) -> Beds:
     cell = World.network().populations["e"]
     ends = lambda n: {"source": n.populations["s"], "target": n.populations["e"], "wiring": nd.OneToOne()}
     cells = lambda n: {"population": n.populations["e"]}
-    sim = lambda: w.simulation
     use = lambda kind, name, it: Bed(
         lambda: lambda mechanism: getattr(World.network(), kind)[name].use(mechanism), {"mechanism": it}
     )
@@ -196,38 +196,7 @@ def network_beds(w: World) -> Beds:
              "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0, "circuit": None,
              "membranes": False},
         ),
-        "Simulation.save": of(sim, "save", path="saved.nd", overwrite=True),
-        "Simulation.load": Bed(
-            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
-            {"path": w.circuit, "network": World.network(), "membranes": True},
-        ),
-        "Simulation.at": of(sim, "at", when=1.0, what=nd.Silence("e"), clock="life"),
-        "Simulation.probe": of(sim, "probe", what="e", signal="V", every=1.0, cells=None),
-        "Simulation.probe at times": of(sim, "probe", what="e", signal="V", at=[2.0]),
-        "Simulation.do": of(sim, "do", what=nd.SetRate("e", 5.0)),
-        "Simulation.every": Bed(
-            lambda: w.simulation.every, {"period": 1.0, "function": len, "clock": "life"},
-            exact={"function": {"a function"}},
-        ),
-        "Simulation.until": Bed(
-            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
-            exact={"condition": {"a function"}},
-        ),
-        "Simulation.set_weights": of(sim, "set_weights", projection="q", values=1.0, of=None),
-        "Simulation.set_column": of(sim, "set_column", where="q", name="log_size", values=0.0, of=None),
-        "Simulation.set_parameter": Bed(
-            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
-        ),
-        "Simulation.probe of synapses": of(sim, "probe", what="q", signal="weight", uids=None),
-        "Simulation.run": Bed(
-            lambda: nd.Simulation(World.network(), acceleration=1.0).run,
-            {"duration": 1.0},
-        ),
-        "Simulation.resume": Bed(
-            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
-            {"path": w.cut, "network": World.network(), "progress": False, "threads": None, "checkpoint": 1.0,
-             "trust": False},
-        ),
+        **simulation_beds(w),
         "nd.isolate": Bed(lambda: nd.isolate, {"mechanism": nd.Poisson()}),
         "nd.shuffled": Bed(lambda: nd.shuffled, {"drive": nd.RetinalWaves()}),
     }  # fmt: skip
@@ -476,6 +445,11 @@ def maker_beds(w: World) -> Beds:
         (nd.SpineShape, "labels"): {"volume": [0.1], "neck_length": [0.1], "neck_diameter": [0.1], "stage": None},
         (nd.learn.Surrogate, "from_alpha"): {"alpha": 2.0}, (nd.learn.LIF, "from_tau"): {"tau": 2.0, "threshold": 1.0},
         (nd.NeuronDeath, "preset"): {"population": "pyramidal"},
+        (nd.Tree, "each"): {"name": "leak"}, (nd.Tree, "modes"): {"held": False},
+        (nd.Tree, "of_cylinders"): {
+            "parents": [-1], "length": [100.0], "diameter": [1.0], "soma": 20.0, "membrane_resistance": 2e4,
+            "membrane_capacitance": 1.0, "axial_resistivity": 150.0, "longest": 50.0,
+        },
     }  # fmt: skip
     for (cls, method), given in values.items():
         beds[f"{cls.__name__}.{method}"] = of(cls, method, **given)

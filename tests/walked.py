@@ -173,50 +173,37 @@ def option_beds(w: Any) -> Beds:
     return beds
 
 
-def table_beds(w: Any) -> Beds:
-    """Readers of tables: names of columns that a table has not are refused."""
-    path = w.folder / "table.csv"
-    path.write_text("id,session,size,there,x,y,z,on\na,0,1.5,1,0,0,0,d\na,4,2.5,1,0,0,0,d\nb,4,1,1,5,5,0,d\n")
-    edges, counts = w.folder / "edges.csv", w.folder / "counts.csv"
-    edges.write_text("pre,post,age,n\na,b,0,1\na,c,4,2\n")
-    counts.write_text("dendrite,session,total,gained,lost\na,0,10,,\na,4,11,2,1\n")
-    text = WORDS | {"None"}
-    none = {"None"}
-    shared: dict[str, set[str]] = {
-        "id": none, "cell": none, "dendrite": none, "position": none, "fill": none, "days": none, "ages": none,
-        "session": none, "age": none, "looked": none, "na": text | {"empty"}, "not_looked": text | {"empty"},
-        "path": set(), "preset": none, "sheet": none, "rates": none | {"True"},
-        "header": {"None", "True"}, "scale": none | {"a fraction", "huge", "1e18"},
-        "unit": text, "size_unit": text, "title": text,
-    }  # fmt: skip
-    sightings = {
-        "path": path, "preset": None, "id": "id", "session": "session", "size": "size", "first": None, "last": None,
-        "days": [0, 4], "cell": "on", "dendrite": "on", "position": ["x", "y", "z"], "place": "x", "present": "there",
-        "looked": "there", "within": 1.0, "scale": 1.0, "twice": "refuse", "again": "same", "not_looked": "ni",
-        "na": "?", "decimal": ".", "sheet": None, "header": True, "delimiter": ",", "fill": "on", "unit": "day",
-        "size_unit": "V", "title": "t",
-    }  # fmt: skip
-    more: dict[str, Any] = {
-        "na": "?", "decimal": ".", "sheet": None, "header": True, "delimiter": ",", "unit": "day", "title": "t",
-    }  # fmt: skip
+def simulation_beds(w: Any) -> Beds:
+    """What is done to a simulation."""
+    made = lambda method, **given: Bed(lambda: getattr(w.simulation, method), given)
     return {
-        "nd.read_sessions": Bed(lambda: nd.read_sessions, sightings, exact=shared),
-        "nd.read_edges": Bed(
-            lambda: nd.read_edges,
-            {"path": edges, "preset": None, "pre": "pre", "post": "post", "age": "age", "size": "n", "ages": [0, 4],
-             "sources": None, "fill": "pre", "again": "same", "size_unit": "n", **more}, exact=shared,
+        "Simulation.save": made("save", path="saved.nd", overwrite=True),
+        "Simulation.load": Bed(
+            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
+            {"path": w.circuit, "network": w.network(), "membranes": True},
         ),
-        "nd.read_counts": Bed(
-            lambda: nd.read_counts,
-            {"path": counts, "preset": None, "dendrite": "dendrite", "session": "session", "total": "total",
-             "gained": "gained", "lost": "lost", "rates": False, "days": [0, 4], "fill": "dendrite", **more},
-            exact=shared,
+        "Simulation.at": made("at", when=1.0, what=nd.Silence("e"), clock="life"),
+        "Simulation.probe": made("probe", what="e", signal="V", every=1.0, cells=None),
+        "Simulation.probe at times": made("probe", what="e", signal="V", at=[2.0]),
+        "Simulation.probe of synapses": made("probe", what="q", signal="weight", uids=None),
+        "Simulation.do": made("do", what=nd.SetRate("e", 5.0)),
+        "Simulation.every": Bed(
+            lambda: w.simulation.every, {"period": 1e7, "function": len, "clock": "life"},
+            exact={"function": {"a function"}},
         ),
-        "nd.Counts": Bed(
-            lambda: nd.Counts,
-            {"total": [[1.0, 2.0]], "sessions": [0, 4], "gained": [[np.nan, 1.0]], "lost": [[np.nan, 0.0]],
-             "ident": ["a"], "columns": {"cell": ["c"]}, "unit": "day", "title": "t", "notes": ()},
-            exact={"columns": {"None", "a table"}, "notes": {"empty"}},
+        "Simulation.until": Bed(
+            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
+            exact={"condition": {"a function"}},
         ),
-        "Counts.of_history": Bed(lambda: nd.Counts.of_history, {"history": nd.read_sessions(path), "by": "on"}),
+        "Simulation.set_weights": made("set_weights", projection="q", values=1.0, of=None),
+        "Simulation.set_column": made("set_column", where="q", name="log_size", values=0.0, of=None),
+        "Simulation.set_parameter": Bed(
+            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
+        ),
+        "Simulation.run": Bed(lambda: nd.Simulation(w.network(), acceleration=1.0).run, {"duration": 1.0}),
+        "Simulation.resume": Bed(
+            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
+            {"path": w.cut, "network": w.network(), "progress": False, "threads": None, "checkpoint": 1.0,
+             "trust": False},
+        ),
     }  # fmt: skip

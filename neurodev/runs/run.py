@@ -252,6 +252,9 @@ class Run(Reading):
             f"  {megabytes:.1f} MB; log: {n} births and deaths"
             + (f", {size / n:.1f} bytes each; deaths by cause: {self.log.deaths_by_cause()}" if n else ""),
         ]
+        began = self.file.item("circuit", None)
+        if isinstance(began, dict):
+            lines.append(f"  it began from the circuit {began.get('source')}")
         done = deeds(described.words(self.file, "interventions"), self.tick_spike, self.tick_days)
         lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done[:_MOST_TOLD]]
         lines += [f"  ... and {len(done) - _MOST_TOLD} more interventions"] * (len(done) > _MOST_TOLD)

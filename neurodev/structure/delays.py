@@ -198,7 +198,7 @@ class Conduction(Delay):
             span = longest(source, target, sheet) / self.speed
             raise ParameterError(
                 f"Conduction(speed={self.speed:g}, step={self.step}) makes more than {MAX_LANES} delay lanes over "
-                f"{span * self.speed:.4g} um; at most {MAX_LANES}: use step={span / (MAX_LANES - 2):.3g} or more"
+                f"{span * self.speed:.4g} um; at most {MAX_LANES}: use step={1.01 * span / (MAX_LANES - 2):.3g} or more"
             )
         return _Laid(self, delays if delays.size else self.along(np.zeros(1)), source, target, sheet)
 
