@@ -27,6 +27,7 @@ _SHELVES = {
 }
 _LATER = {
     "Cause": "neurodev.structure.cause:Cause",
+    "Counts": "neurodev.formats.counts:Counts",
     "Drive": "neurodev.neurons.drive:Drive",
     "History": "neurodev.runs.history:History",
     "Intervention": "neurodev.simulation.interventions:Intervention",
@@ -52,6 +53,9 @@ _LATER = {
     "networks": "neurodev.learn.networks",
     "param": "neurodev.params:param",
     "presets": "neurodev.mechanisms.presets",
+    "read_counts": "neurodev.formats.counts:read_counts",
+    "read_edges": "neurodev.formats.edges:read_edges",
+    "read_sessions": "neurodev.formats.sessions:read_sessions",
     "shuffled": "neurodev.neurons.drive:shuffled",
     "simulate": "neurodev.simulation.simulate:simulate",
     "to_network": "neurodev.bridge:to_network",

@@ -18,6 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DISTRIBUTION = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where the name to import is not the name to install
 BROUGHT = {"gymnasium"}  # whoever asks for an environment of its kind has it: only the tests install it
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+OURS = {"test", "twins", "docs", "dev"}  # extras of who works on the package, not of who uses it
 
 
 def names(requirements):
@@ -50,7 +51,8 @@ def foreign(tree):
 
 def test_every_import_of_the_package_is_declared():
     """Dependencies always; what an extra or the user brings, only inside functions."""
-    always, sometimes = names(PROJECT["project"]["dependencies"]), names(EXTRAS["data"]) | BROUGHT
+    always = names(PROJECT["project"]["dependencies"])
+    sometimes = BROUGHT.union(*(names(x) for extra, x in EXTRAS.items() if extra not in OURS))
     used = set()
     for path in sorted((ROOT / "neurodev").rglob("*.py")):
         for name, at_once in foreign(ast.parse(path.read_text(encoding="utf-8"))):

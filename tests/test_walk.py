@@ -31,6 +31,7 @@ from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
 from tests.walk import MEANT, MORE, Bed, Beds, kind_of, narrow, walk
 from tests.walked import drawing, option_beds, plot_beds, protocol_beds, simulation_beds
+from tests.walked_tables import table_beds
 
 
 @pytest.fixture(autouse=True)
@@ -467,7 +468,7 @@ def with_defaults(thing: Any, known: dict[str, Any]) -> dict[str, Any]:
 GROUPS: dict[str, Callable[[World], Beds]] = {
     "networks": network_beds, "runs": run_beds, "data": data_beds, "trainings": training_beds, "makers": maker_beds,
     "pictures": lambda w: plot_beds(w, large=False), "pages": lambda w: plot_beds(w, large=True),
-    "options": option_beds, "protocols": protocol_beds,
+    "options": option_beds, "protocols": protocol_beds, "tables": table_beds,
 }  # fmt: skip
 
 
@@ -491,7 +492,8 @@ ELSEWHERE: dict[str, str] = {
         ("nd.Network", "nd.Simulation", "nd.simulate", "nd.Run", "nd.Trainer", "nd.isolate", "nd.shuffled",
          "learn.Trainer", "learn.Sequential", "learn.Recurrent", "learn.Residual", "learn.Dendritic",
          "learn.Current", "learn.Spikes", "networks.network", "networks.n_weights",
-         "nd.Population", "nd.Projection"), "a bed of its own"),
+         "nd.Population", "nd.Projection", "nd.Counts", "nd.read_sessions", "nd.read_edges", "nd.read_counts"),
+        "a bed of its own"),
     **dict.fromkeys(("bridge.Agreement", "bridge.Near"), "what bridge.compare returns"),
     "plot.style.Clock": "what plot.style.clock_of returns",
     "nd.to_network": "bridge.to_network",
@@ -508,7 +510,7 @@ CLASSES: dict[str, type] = {
     "Probe": Probe, "Run": nd.Run, "Log": Log, "Spines": EverySpine, "Spine": Spine, "Lives": Lives,
     "Training": Training, "Dataset": nd.data.Dataset, "SpikeTrains": nd.data.SpikeTrains, "Maze": nd.data.Maze,
     "Sequential": nd.learn.Sequential, "Weights": Weights, "Trainer": nd.Trainer, "Spikes": nd.learn.Spikes,
-    "Current": nd.learn.Current, "Panel": nd.protocols.Panel,
+    "Current": nd.learn.Current, "Panel": nd.protocols.Panel, "Counts": nd.Counts,
 }  # fmt: skip
 # where the bed calls a function of this file in place of the one that is meant
 ANNOTATED: dict[str, Any] = {

@@ -134,6 +134,7 @@ class History:
         sessions: ArrayLike,
         *,
         looked: ArrayLike | None = None,
+        present: ArrayLike | None = None,
         again: str = "same",
         **more: Any,
     ) -> History:
@@ -146,6 +147,8 @@ class History:
         sessions : (n_session,) array_like
             Times of the sessions, rising.
         looked : (n, n_session) or (n_session,) bool array_like, optional
+        present : (n, n_session) bool array_like, optional
+            Whether each was there, where sizes do not tell: one that is there may have no size (NaN).
         again : {"same", "new"}
             What is absent and comes back was overlooked meanwhile, or is another one each time (its identity gets a
             mark: ``"12'"``).
@@ -167,6 +170,7 @@ class History:
         if (size < 0).any():
             raise ParameterError(f"sizes must not be negative, got {np.nanmin(size):g}: give exp of logarithms")
         here = np.isfinite(size) & (size > 0)
+        here = here if present is None else as_looked(present, len(here), at.size, "present")
         where = np.ones(here.shape, bool) if looked is None else as_looked(looked, len(here), at.size)
         if (here & ~where).any():
             i, k = np.argwhere(here & ~where)[0]
@@ -226,7 +230,7 @@ class History:
         ----------
         tables : sequence of (pre, post) or (pre, post, size)
             Of each age: arrays (n_edge,) of the names of cells, and of sizes (or numbers of synapses), which are
-            summed where a connection is listed several times.
+            summed where a connection is listed several times; NaN where one was not measured.
         ages : (n_age,) array_like
         **more
             As for `of_sessions`.
@@ -245,7 +249,7 @@ class History:
         columns = {"pre": np.array([a for a, _ in pairs]), "post": np.array([b for _, b in pairs])}
         columns |= dict(more.pop("columns", None) or {})
         names = np.array([f"{a}>{b}" for a, b in pairs])
-        return cls.of_sessions(size, at, ident=names, columns=columns, **more)
+        return cls.of_sessions(size, at, present=size != 0.0, ident=names, columns=columns, **more)
 
     # ------------------------------------------------------------------ looking
 
@@ -487,12 +491,23 @@ class History:
         )  # fmt: skip
 
     def to_sessions(self) -> Any:
-        """One row for each session and who was seen in it: id, session, size and the columns (see `read_sessions`)."""
+        """One row for each session and who was seen in it: id, session, size and the columns (see `read_sessions`).
+
+        Where places were not looked at, there is a column ``looked``, and a row for each of these with False.
+        """
         import pandas as pd
 
-        s = self.seen
-        rest = {k: list(v[s.row]) if v.ndim > 1 else v[s.row] for k, v in self.columns.items()}
-        return pd.DataFrame({"id": self.ident[s.row], "session": self.sessions[s.session], "size": s.size, **rest})
+        row, session, size = self.seen.row, self.seen.session, self.seen.size
+        looked = {}
+        if self.looked is not None:
+            blind = np.nonzero(~self.looked)
+            flag = np.arange(row.size + blind[0].size) < row.size
+            row, session = np.concatenate([row, blind[0]]), np.concatenate([session, blind[1]])
+            order = np.argsort(session, kind="stable")
+            size = np.concatenate([size, np.full(blind[0].size, np.nan)])[order]
+            row, session, looked = row[order], session[order], {"looked": flag[order]}
+        rest = {k: list(v[row]) if v.ndim > 1 else v[row] for k, v in self.columns.items()}
+        return pd.DataFrame({"id": self.ident[row], "session": self.sessions[session], "size": size, **looked, **rest})
 
 
 def joined(histories: Iterable[tuple[str, History]], name: str) -> History:
