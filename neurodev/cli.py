@@ -1,4 +1,7 @@
-"""The commands: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench | compile."""
+"""The commands of neurodev.
+
+new | demo | run | rerun | train | report | export | spine | info | show | ablate | bench | compile
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,19 @@ def _say(words: Any = "", **options: Any) -> None:
     """Print what is fit for a terminal: names in a file may hold anything, and a terminal may know ASCII alone."""
     coding = getattr(options.get("file", sys.stdout), "encoding", None) or "utf-8"
     print(printable(str(words)).encode(coding, "backslashreplace").decode(coding), **options)
+
+
+def _exporting(sub: Any) -> None:
+    """The options of `neurodev export`."""
+    a = sub.add_parser("export", help="write a run in the format of others: tables, arrays, graphs, spikes")
+    a.add_argument("run")
+    a.add_argument("--to", required=True, metavar="FILE", help="its end tells the format, as in spines.csv, spikes.nwb")
+    a.add_argument("--kind", help="the format by name, or module:Class of your own (default: by the end of FILE)")
+    a.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="what the format takes, e.g. table=log, projection=map, 't=\"10 day\"'; neurodev show CSV tells",
+    )  # fmt: skip
+    a.add_argument("--overwrite", action="store_true", help="replace what lies there, when the new file is whole")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("run")
     a.add_argument("--control", help="run file of the control")
     a.add_argument("--to", help="HTML file (default: beside the run)")
+    _exporting(sub)
     a = sub.add_parser("spine", help="tell the life of one spine")
     a.add_argument("run")
     a.add_argument("uid", help="its uid, or 'longest'")
@@ -296,6 +313,15 @@ def _report(args: Any) -> None:
     _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
 
 
+def _export(args: Any) -> None:
+    from neurodev.runs.run import Run
+    from neurodev.studies import reading
+
+    options = {key: reading.as_value(word) for key, word in reading.settings(args.set).items()}
+    path = Run(args.run).export(args.to, args.kind, overwrite=args.overwrite, **options)
+    _say(f"wrote {path}")
+
+
 def _spine(args: Any) -> None:
     from neurodev.plot.style import png
     from neurodev.runs.run import Run
@@ -412,12 +438,14 @@ def _bench(args: Any) -> None:
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "spine": _spine, "info": _info,
     "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
+    "export": _export,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
     "rerun": ("studies.development",),
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
-    "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
+    "export": ("runs.run", "studies.reading"), "info": ("runs.run",),
+    "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
     "bench": ("bench.networks",), "compile": ("studies.ahead",),
 }  # fmt: skip
 

@@ -78,7 +78,11 @@ _ours(
     audio="spoken_digits", cifar="cifar10 cifar100", digits="digits", idx="fashion_mnist mnist",
     event_sets="barrel_letters cifar10_dvs dvs_gesture nmnist shd", tiny_imagenet="tiny_imagenet",
 )  # fmt: skip
-OURS["format"] = {}
+_ours(
+    "format", "formats",
+    arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", nwb="NWB", parquet="Parquet",
+    sonata="SONATA", sparse="SparseMatrix",
+)  # fmt: skip
 
 # Causes of death and birth in the order of their codes, each with the class that declares it (none: the structure).
 # Codes are bytes of run files: a new cause is appended, and none is ever taken away.

@@ -80,6 +80,9 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--threads", "1", "--overwrite", "--quiet"], 0),
     (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
     (["report", "life.sqlite"], 0),
+    (["export", "life.sqlite", "--to", "life.csv"], 0),
+    (["export", "life.sqlite", "--to", "life.csv", "--set", "table=log"], 2),  # it is there
+    (["export", "life.sqlite", "--to", "life.csv", "--set", "table=log", "--kind", "CSV", "--overwrite"], 0),
     (["spine", "life.sqlite", "longest", "--figure", "spine.png"], 0),
     (["spine", "life.sqlite", "1"], 0),
     (["info", "life.sqlite", "--verify"], 0),
@@ -148,6 +151,7 @@ def test_all_invocations_run(
     here = {p.name for p in tmp_path.iterdir()}
     assert here >= {
         "mine.toml", "learn.toml", "life.sqlite", "life-seed1.sqlite", "life-seed2.sqlite", "page.html", "life.html",
+        "life.csv",
         "spine.png", "spine-1.png", "size.png", "few.sqlite", "few-seed0.sqlite", "few-seed1.sqlite", "digits.sqlite",
     }  # fmt: skip
     assert not [n for n in here if n.endswith((".part", "-wal", "-shm")) or n.startswith(".")]
@@ -160,6 +164,7 @@ def test_all_invocations_run(
     assert "From 8.0 spines" in said["demo --to sheet"] and "OUTSIDE" in said["demo --to sheet"]
     assert "the log replays" in said["info life.sqlite --verify"]
     assert json.loads(said["bench spines --scale"])["name"] == "spines"
+    assert (tmp_path / "life.csv").read_text().startswith('"day","tick","event"')
     assert [Run(f"life-seed{k}.sqlite").provenance["seed"] for k in (1, 2)] == [1, 2]
     assert "control: life-seed1.sqlite" in (tmp_path / "page.html").read_text()
 

@@ -210,7 +210,9 @@ def run_beds(w: World) -> Beds:
     label = {"label": "final"}
     given: dict[str, dict[str, Any]] = {
         "checks": {"control": None}, "columns": label | q, "count_windows": p, "counts": p,
-        "death_rates": {"width": 3.0} | q, "density": q, "field": day | q, "graph": {"t": 1.0} | q, "pictures": q,
+        "death_rates": {"width": 3.0} | q, "density": q,
+        "export": {"path": "walk.csv", "kind": "CSV", "overwrite": True}, "field": day | q,
+        "graph": {"t": 1.0} | q, "pictures": q,
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
         "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -20,7 +21,11 @@ class Format(Registered, ABC, kind="format"):
     Attributes
     ----------
     suffix : str
-        How its files end, with the dot: ``".csv"``.
+        How its files end, with the dot: ``".csv"``; `export` finds it by that.
+    marker : str
+        Of a format that is a folder of files: one that is always in it.
+    extra : str
+        The extra of neurodev that brings its library: ``pip install 'neurodev[tables]'``; empty if none is needed.
 
     Examples
     --------
@@ -38,6 +43,8 @@ class Format(Registered, ABC, kind="format"):
     """
 
     suffix: ClassVar[str] = ""
+    marker: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
 
     @abstractmethod
     def write(self, what: Any, path: Path | str) -> None:
@@ -62,3 +69,20 @@ class Format(Registered, ABC, kind="format"):
             With the names, and what it `has` words for.
         """
         raise ParameterError(f"{type(self).__name__} cannot say {', '.join(map(repr, names))}: it has words for {has}")
+
+    @contextmanager
+    def library(self) -> Iterator[None]:
+        """Within it the library of the format is imported; where it is missing, the error says what to install.
+
+        Raises
+        ------
+        ParameterError
+            With the line for pip.
+        """
+        try:
+            yield
+        except ImportError as e:
+            name = (e.name or "a library").partition(".")[0]
+            raise ParameterError(
+                f"{type(self).__name__} needs {name}, which is not installed: pip install 'neurodev[{self.extra}]'"
+            ) from e

@@ -19,6 +19,7 @@ from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics import turnover
 from neurodev.noise import normals_of
 from neurodev.params import check_memory, number, one_of
+from neurodev.runs.export import export
 from neurodev.runs.sightings import (
     Seen,
     apart,
@@ -477,6 +478,10 @@ class History:
         return m, pre, post
 
     # ------------------------------------------------------------------ going out
+
+    def export(self, path: Any, kind: str | None = None, *, overwrite: bool = False, **options: Any) -> Any:
+        """Write it in one of the formats; see `Run.export`."""
+        return export(self, path, kind, overwrite, options)
 
     def to_pandas(self) -> Any:
         """One row for each: identity, birth and death with their limits, and the columns."""

@@ -12,6 +12,7 @@ from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
 from neurodev.params import asks, finite, of_type, or_none
 from neurodev.runs import described, gathering, lives, replay, verdict
+from neurodev.runs.export import export
 from neurodev.runs.history import History
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import F8
@@ -216,6 +217,33 @@ class Run(Reading):
             If there is a file already, or it cannot be written.
         """
         return self.file.copy(path)
+
+    def export(self, path: Any, kind: str | None = None, *, overwrite: bool = False, **options: Any) -> Path:
+        """Write the run in one of the formats of others, or in one's own; returns the path.
+
+        Parameters
+        ----------
+        path : path
+            The format is told by its end, as in ``"spines.csv"``, ``"spikes.nwb"``.
+        kind : str, optional
+            The format by name: one of ours, or ``"module:Class"``.
+        overwrite : bool
+            Whether what lies there may be replaced, which happens when the new file is whole; a run never is.
+        **options
+            What the format takes: ``table=``, ``t=`` ...; ``neurodev show CSV`` tells.
+
+        Raises
+        ------
+        ParameterError
+            For an unknown format, a path that is taken, what the format has no words for, and a library that is
+            missing.
+
+        Examples
+        --------
+        >>> run.export("spines.csv")
+        >>> run.export("graph.graphml", t=10 * nd.units.day)
+        """
+        return export(self, path, kind, overwrite, options)
 
     def _state(self) -> str:
         if not self.file.sealed and not self.file.item("finished"):

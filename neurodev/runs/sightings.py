@@ -91,16 +91,16 @@ def as_looked(given: ArrayLike, n: int, n_session: int, where: str = "looked") -
 
 def between(here: B1, looked: B1, at: F8) -> tuple[F8, F8]:
     """Births and deaths lie between the first and last sighting and the nearest session that looked and saw nothing."""
-    n, m = here.shape
+    m = here.shape[1]
+    if not here.size:  # nobody was ever seen
+        return np.zeros((0, 2)), np.zeros((0, 2))
     first = here.argmax(axis=1)
     last = m - 1 - here[:, ::-1].argmax(axis=1)
     k = np.arange(m)
     before = np.where(looked & (k < first[:, None]), k, -1).max(axis=1, initial=-1)
     after = np.where(looked & (k > last[:, None]), k, m).min(axis=1, initial=m)
     times = np.concatenate([at, [np.inf, -np.inf]])  # m: never; -1: always
-    born = np.column_stack([times[before], times[first]]) if n else np.zeros((0, 2))
-    died = np.column_stack([times[last], times[after]]) if n else np.zeros((0, 2))
-    return born, died
+    return np.column_stack([times[before], times[first]]), np.column_stack([times[last], times[after]])
 
 
 def apart(

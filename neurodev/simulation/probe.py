@@ -157,6 +157,16 @@ class Probe:
         self._seen.append(uid)
 
     @property
+    def of(self) -> str:
+        """Name of the population or projection that is sampled."""
+        return self._name
+
+    @property
+    def signal(self) -> str:
+        """What of it is sampled."""
+        return self._signal
+
+    @property
     def size(self) -> int:
         """Numbers in a sample."""
         return int(self._read()[0].size)

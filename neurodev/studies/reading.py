@@ -129,6 +129,14 @@ def settings(words: Sequence[str]) -> dict[str, str]:
     return out
 
 
+def as_value(word: str) -> Any:
+    """What ``--set`` gives to a key: a value of TOML, or the word itself."""
+    try:
+        return tomllib.loads(f"x = {word}")["x"]
+    except (ValueError, RecursionError):
+        return word
+
+
 def load(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) -> Study:
     """Read a study.
 
@@ -225,11 +233,7 @@ def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
         )
     if not isinstance(here, dict) or not last:
         raise StudyError(f"--set {dotted}: {'.'.join(parents) or 'this'} is no table that could have {last!r}")
-    try:
-        value = tomllib.loads(f"x = {word}")["x"]
-    except (ValueError, RecursionError):
-        value = word
-    here[last] = value
+    here[last] = as_value(word)
     return (*place, last)
 
 
