@@ -28,6 +28,7 @@ _SHELVES = {
 _LATER = {
     "Cause": "neurodev.structure.cause:Cause",
     "Drive": "neurodev.neurons.drive:Drive",
+    "FitModel": "neurodev.protocols.fit_models:FitModel",
     "History": "neurodev.runs.history:History",
     "Intervention": "neurodev.simulation.interventions:Intervention",
     "Mechanism": "neurodev.mechanisms.base:Mechanism",
@@ -45,6 +46,7 @@ _LATER = {
     "Wiring": "neurodev.structure.wiring:Wiring",
     "bridge": "neurodev.bridge",
     "data": "neurodev.data",
+    "fit": "neurodev.protocols.fitting:fit",
     "isolate": "neurodev.protocols:isolate",
     "learn": "neurodev.learn",
     "mechanisms": "neurodev.mechanisms",
