@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from neurodev.errors import ParameterError, shown
+from neurodev.plot.door import drawn
 from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, ROSE, SOFT, legend, new_figure, plain
 
 _HUES = (BLUE, ORANGE, AMBER, ROSE, "#7FB2DA")
@@ -19,6 +21,14 @@ _PANELS = (
 )
 
 
+def _fits(value: Any, argument: str) -> Any:
+    """A rule: fits, one at least."""
+    if not isinstance(value, (list, tuple)) or not value or not all(hasattr(f, "fitted") for f in value):
+        raise ParameterError(f"{argument} must be a list of fits, [nd.fit(history)], got {shown(value)}")
+    return value
+
+
+@drawn(fits=_fits)
 def fit_figure(fits: Sequence[Any]) -> Figure:
     """Four panels: survival, that of newborns, memory of sizes, losses by size; data with standard errors, and models.
 

@@ -17,6 +17,7 @@ from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.persistence import Persistence
 from neurodev.mechanisms.spine_size import SpineSize
 from neurodev.mechanisms.turnover import Turnover
+from neurodev.params import a_name, number
 from neurodev.protocols.observed import Observed
 from neurodev.units import day, hour
 
@@ -56,6 +57,17 @@ class FitModel:
         What was observed -> numbers to start from (any of them).
     tick : float, ms (life)
         Of the simulation, at most.
+
+    Raises
+    ------
+    ParameterError
+        If a field is of another kind.
+
+    Examples
+    --------
+    >>> from neurodev.mechanisms.turnover import Turnover
+    >>> FitModel("mine", {"rate": Number(0.1, 1e-4, 1.0)}, lambda p: [Turnover(births=False, hazard=p["rate"])]).name
+    'mine'
     """
 
     name: str
@@ -63,6 +75,21 @@ class FitModel:
     build: Callable[[Numbers], Sequence[Mechanism]]
     guess: Callable[[Observed], Numbers] = field(default=lambda seen: {})
     tick: float = 12 * hour
+
+    def __post_init__(self) -> None:
+        a_name(self.name)
+        numbers = self.numbers
+        if not isinstance(numbers, dict) or not numbers:
+            raise ParameterError(f"numbers must be a dict from names to Number, got {shown(numbers)}")
+        for key, value in numbers.items():
+            if not isinstance(key, str) or not isinstance(value, Number) or not value.low < value.start < value.high:
+                raise ParameterError(f"numbers[{key!r}] must be a Number(start, low, high), got {shown(value)}")
+            if value.log and value.low <= 0.0:
+                raise ParameterError(f"numbers[{key!r}] must be positive, or have log=False, got {shown(value)}")
+        for name in ("build", "guess"):
+            if not callable(getattr(self, name)):
+                raise ParameterError(f"{name} must be a function, got {shown(getattr(self, name))}")
+        number(self.tick, "tick", "ms of life", above=0.0)
 
 
 def graded(p: Numbers) -> Sequence[Mechanism]:

@@ -206,9 +206,14 @@ def fit(
 
 
 def _bands(asked: Mapping[str, float] | None) -> dict[str, float]:
-    return {
-        one_of(k, "asked", QUANTITIES): number(v, f"asked[{k!r}]", "1", above=0.0) for k, v in (asked or {}).items()
-    }
+    given = _mapping(asked, "asked")
+    return {one_of(k, "asked", QUANTITIES): number(v, f"asked[{k!r}]", "1", above=0.0) for k, v in given.items()}
+
+
+def _mapping(given: Any, where: str) -> dict[str, float]:
+    if given is not None and not (isinstance(given, Mapping) and all(isinstance(k, str) for k in given)):
+        raise ParameterError(f"{where} must be a mapping from names to numbers, got {shown(given)}")
+    return dict(given or {})
 
 
 def _table(h: History) -> Table:
@@ -243,7 +248,8 @@ def _halves(h: History, held_out: Any) -> tuple[Table, Table | None, str]:
         words = ", ".join(f"{len(np.atleast_1d(np.asarray(v)))} of {np.unique(h.column(k)).size} by {k!r}"
                           for k, v in held_out.items())  # fmt: skip
     else:
-        mask = np.asarray(held_out)
+        mask = held_out if isinstance(held_out, np.ndarray) else np.array(held_out, dtype=object)
+        mask = mask.astype(bool) if mask.ndim == 1 and all(isinstance(x, (bool, np.bool_)) for x in mask) else mask
         if mask.dtype != bool or mask.shape != (len(h),):
             raise ParameterError(
                 f"held_out must be a column, a mapping, 'sessions' or a mask (n,), got {shown(held_out)}"
@@ -267,14 +273,17 @@ def _asked(
     m: FitModel, seen: Observed, free: Sequence[str] | None, fixed: Mapping[str, float] | None, measured: bool
 ) -> tuple[list[str], Numbers]:
     """The free numbers, and all numbers to start from."""
-    set_by_user = dict(fixed or {})
+    set_by_user = _mapping(fixed, "fixed")
+    if free is not None and not (isinstance(free, (str, list, tuple)) and all(isinstance(k, str) for k in free)):
+        raise ParameterError(f"free must be a list of names of numbers, got {shown(free)}")
     wanted = [free] if isinstance(free, str) else list(m.numbers) if free is None else list(free)
     if free is None:
         wanted = [k for k in wanted if k not in set_by_user and (measured or k != "noise")]
     for name in [*wanted, *set_by_user]:
         if name not in m.numbers:
-            near = nearest(name, m.numbers) if isinstance(name, str) else ""
-            raise ParameterError(f"{m.name} has no number {name!r}; it has {sorted(m.numbers)}{near}")
+            raise ParameterError(
+                f"free and fixed: {m.name} has no number {name!r}; it has {sorted(m.numbers)}{nearest(name, m.numbers)}"
+            )
     if len(set(wanted)) != len(wanted) or set(wanted) & set(set_by_user) or not wanted:
         raise ParameterError(f"free must name numbers once each, and none that is fixed, got {shown(wanted)}")
     told = int(np.isfinite(seen.row()).sum())
@@ -363,7 +372,7 @@ def _search(
 
     limits = np.array([[m.numbers[k].coordinate(v) for v in (m.numbers[k].low, m.numbers[k].high)] for k in free]).T
     start = np.array([m.numbers[k].coordinate(values[k]) for k in free])
-    x, slope, message = _descend(off, start, limits, rounds)
+    x, slope, message = descend(off, start, limits, rounds)
     numbers = at(x)
     spread_of_fit = _spread(slope, spread[np.ix_(used, used)], error[used], len(world.table.present) / world.n)
     at_limit = tuple(k for k, v, a, b in zip(free, x, *limits, strict=True) if v - a < 0.02 or b - v < 0.02)
@@ -383,11 +392,22 @@ def _search(
     )  # fmt: skip
 
 
-def _descend(off: Callable[[F8], F8], start: F8, limits: F8, rounds: int) -> tuple[F8, F8, str]:
+def descend(off: Callable[[F8], F8], start: F8, limits: F8, rounds: int) -> tuple[F8, F8, str]:
     """The coordinates with the least squares, the Jacobian there, and why the search ended.
 
     A simulation is never quite smooth: a step that fails by its noise ends a search before its time.  So slopes are
     taken over wide steps, first wider ones, and the search is taken up again from the best of all that was simulated.
+
+    Parameters
+    ----------
+    off : callable
+        Coordinates (n,) -> finite deviations over their standard errors, (n_term,).
+    start : (n,) float64
+        In units in which .15 is a small step: logarithms, for instance.
+    limits : (2, n) float64
+        Lowest and highest coordinates.
+    rounds : int
+        Steps of each of the searches (four at most).
     """
     from scipy.optimize import least_squares
 
