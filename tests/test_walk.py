@@ -29,8 +29,8 @@ from neurodev.runs.training import Training
 from neurodev.simulation.probe import Probe
 from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
-from tests.walk import MEANT, MORE, Bed, Beds, kind_of, narrow, walk
-from tests.walked import drawing, option_beds, plot_beds, protocol_beds, simulation_beds
+from tests.walk import MEANT, MORE, WORDS, Bed, Beds, kind_of, narrow, walk
+from tests.walked import drawing, few, imaged, option_beds, plot_beds, protocol_beds, simulation_beds
 from tests.walked_tables import table_beds
 
 
@@ -198,6 +198,18 @@ def network_beds(w: World) -> Beds:
         ),
         **simulation_beds(w),
         "nd.isolate": Bed(lambda: nd.isolate, {"mechanism": nd.Poisson()}),
+        "nd.FitModel": Bed(
+            lambda: nd.FitModel,
+            {"name": "a", "numbers": few().numbers, "build": few().build, "guess": few().guess, "tick": 1e8},
+            exact={"build": {"a class", "a function"}, "guess": {"a class", "a function"}, "name": WORDS},
+        ),
+        "nd.fit": Bed(
+            lambda: nd.fit,
+            {"history": imaged(), "model": few(), "free": ["rate"], "fixed": {}, "held_out": None, "asked": {},
+             "n": 100, "rounds": 1, "seed": 1},
+            exact={"fixed": {"None", "a table"}, "asked": {"None", "a table"}, "held_out": {"None"},
+                   "free": {"None"}},
+        ),
         "nd.shuffled": Bed(lambda: nd.shuffled, {"drive": nd.RetinalWaves()}),
     }  # fmt: skip
 
@@ -491,7 +503,8 @@ def test_senseless_values_at_every_door(
 # what is public and is walked in another group, or not called by users at all
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
-        ("nd.Network", "nd.Simulation", "nd.simulate", "nd.Run", "nd.Trainer", "nd.isolate", "nd.shuffled",
+        ("nd.Network", "nd.Simulation", "nd.simulate", "nd.Run", "nd.Trainer", "nd.isolate", "nd.fit",
+         "nd.FitModel", "nd.shuffled",
          "learn.Trainer", "learn.Sequential", "learn.Recurrent", "learn.Residual", "learn.Dendritic",
          "learn.Current", "learn.Spikes", "networks.network", "networks.n_weights",
          "nd.Population", "nd.Projection", "nd.Counts", "nd.read_sessions", "nd.read_edges", "nd.read_counts"),

@@ -13,6 +13,7 @@ import numpy as np
 import neurodev as nd
 from neurodev import plot
 from neurodev.plot import style
+from neurodev.protocols.fit_models import Number
 from neurodev.protocols.registry import _PROTOCOLS
 from neurodev.structure.cause import Causes
 from tests.walk import SENSELESS, Bed, Beds
@@ -22,7 +23,7 @@ WORDS = {"a word", "no word", "a voltage", "a time", "a path"}
 SELECTION = {"zero", "a mask", "a set"}
 # what an argument of a picture may be, beside what is right for it
 TAKEN: dict[str, set[str]] = {
-    **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words"), set()),
+    **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words", "fits"), set()),
     **dict.fromkeys(("title", "x", "y", "note", "text", "alt", "name", "lead", "cause"), WORDS),
     "control": {"None"}, "projection": {"None"}, "causes": {"None"}, "draw": set(), "data": {"bytes"},
     "neuron": {"zero"}, "chosen": {"zero", "a set", "None"}, "path": WORDS - {"no word", "a path"},
@@ -35,6 +36,18 @@ TAKEN: dict[str, set[str]] = {
     "standing": {"True"}, "small": {"True"}, "replace": {"True"}, "up": {"empty"}, "down": {"empty"},
     "sections": {"empty"},
 }  # fmt: skip
+
+
+def imaged() -> nd.History:
+    """A small table of lives."""
+    there = np.random.default_rng(1).random((40, 4)) < 0.8
+    return nd.History.of_sessions(np.cumprod(there, axis=1).astype(bool), [0.0, 4.0, 8.0, 12.0])
+
+
+def few() -> nd.FitModel:
+    """One rate of death."""
+    rate = {"rate": Number(0.01, 1e-4, 1.0)}
+    return nd.FitModel("few", rate, lambda p: [nd.Turnover(births=False, hazard=p["rate"])], tick=3.5e8)
 
 
 def drawing() -> dict[str, Any]:
@@ -70,7 +83,7 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         "size": (3.0, 3.0), "words": ("spine", "neuron"), "largest": None, "reach": None, "standing": False,
         "small": True, "replace": False, "up": bars, "down": bars, "sections": [("a", "b", "c")], "data": PNG,
         "title": "a", "x": "a", "y": "a", "note": "", "text": "a", "alt": "a", "name": "a", "lead": "a",
-        "cause": "fluctuation",
+        "cause": "fluctuation", "fits": [nd.fit(imaged(), few(), n=100, rounds=1)],
     }  # fmt: skip
     odd = {"a run of the other kind": w.training, "a run without spines": w.bare, "a run that has not begun": w.unborn}
     beds: Beds = {}

@@ -19,6 +19,7 @@ from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics import turnover
 from neurodev.noise import normals_of
 from neurodev.params import check_memory, number, one_of
+from neurodev.runs.asking import METHODS, Asking, curve
 from neurodev.runs.export import export
 from neurodev.runs.sightings import (
     Seen,
@@ -38,7 +39,7 @@ from neurodev.structure.cause import Causes
 KINDS = ("all", "newborn", "standing")
 
 
-class History:
+class History(Asking):
     """Lives, and what was seen of them.
 
     Parameters
@@ -432,7 +433,9 @@ class History:
         died = np.where(dead, at_place(self.died, place), np.maximum(self.died[:, 0], born))
         return turnover.Lives(np.maximum(died - born, 0.0)[mine], dead[mine], standing[mine])
 
-    def survival(self, kind: str = "newborn", by: str | None = None, place: float = 0.5) -> Any:
+    def survival(
+        self, kind: str = "newborn", by: str | None = None, place: float = 0.5, method: str = "kaplan-meier"
+    ) -> Any:
         """Share that lives on, by age (or by time since watching began, of the ``"standing"``).
 
         Parameters
@@ -440,16 +443,19 @@ class History:
         kind, place
             As for `lives`.
         by : str, optional
-            A column: one curve for each of its values.
+            A column: one curve for each of its values (for cohorts and sizes see `bins`).
+        method : {"kaplan-meier", "turnbull"}
+            Deaths lie at `place` of what is known of them, or anywhere in it (`metrics.censored.turnbull`): births,
+            and the steps of the curve, are at `place`.
 
         Returns
         -------
         SurvivalCurve, or a dict of them
         """
+        one_of(method, "method", METHODS)
         if by is not None:
-            return {v: h.survival(kind, place=place) for v, h in self.by(by).items()}
-        found = self.lives(kind, place)
-        return turnover.kaplan_meier(found.duration, found.died)
+            return {v: h.survival(kind, place=place, method=method) for v, h in self.by(by).items()}
+        return curve(self, kind, place, method)
 
     def changes(self) -> turnover.Changes:
         """Gains, losses and turnover from session to session."""
