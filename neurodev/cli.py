@@ -1,4 +1,4 @@
-"""The commands: neurodev new | demo | run | rerun | train | report | spine | info | show | ablate | bench | compile."""
+"""The commands: neurodev new | demo | run | rerun | train | report | watch | spine | info | show | ablate | ..."""
 
 from __future__ import annotations
 
@@ -89,10 +89,18 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
-    a = sub.add_parser("report", help="write one self-contained HTML page about a run")
+    a = sub.add_parser("report", help="write one self-contained HTML page about a run, or several side by side")
+    a.add_argument("run", nargs="+", help="run files, of development all or of training all")
+    a.add_argument("--control", help="run file of the control, of one run")
+    a.add_argument("--to", help="HTML file (default: beside the first run)")
+    a.add_argument(
+        "--still", action="store_true",
+        help="pictures alone: what is written too where Bokeh (pip install 'neurodev[report]') is not there",
+    )  # fmt: skip
+    a = sub.add_parser("watch", help="follow a run that is still growing, until it is finished")
     a.add_argument("run")
-    a.add_argument("--control", help="run file of the control")
-    a.add_argument("--to", help="HTML file (default: beside the run)")
+    a.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="look again so often (default: 2)")
+    a.add_argument("--lines", action="store_true", help="a new line at each look, also on a terminal")
     a = sub.add_parser("spine", help="tell the life of one spine")
     a.add_argument("run")
     a.add_argument("uid", help="its uid, or 'longest'")
@@ -288,12 +296,32 @@ def _demo(args: Any) -> None:
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import report
+    from neurodev.plot import live
     from neurodev.runs.run import Run
 
-    to = output.checked(_beside(args.run, ".html") if args.to is None else args.to)
-    run = Run(args.run)
-    _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
+    to = output.checked(_beside(args.run[0], ".html") if args.to is None else args.to)
+    run, *others = (Run(path) for path in args.run)
+    control = Run(args.control) if args.control else None
+    _say(f"wrote {run.report(to, *others, control=control, still=True if args.still else None)}")
+    if not args.still and not live.installed():
+        _say("a still page, since Bokeh is not there; an interactive one needs: pip install 'neurodev[report]'")
+
+
+def _watch(args: Any) -> None:
+    from neurodev.runs import watching
+
+    if not 0.01 <= args.every <= 3600.0:
+        raise ParameterError(f"--every must be 0.01 to 3600 seconds, got {args.every:g}")
+    on_terminal = sys.stdout is not None and sys.stdout.isatty() and not args.lines
+    width = shutil.get_terminal_size().columns
+    with suppress(KeyboardInterrupt):  # who watches may stop watching
+        for line in watching.lines(args.run, args.every):
+            if on_terminal:
+                _say(f"{line}"[: width - 1].ljust(width - 1), end="\r", flush=True)
+            else:
+                _say(line, flush=True)
+    if on_terminal:
+        _say()
 
 
 def _spine(args: Any) -> None:
@@ -410,13 +438,14 @@ def _bench(args: Any) -> None:
 
 
 _COMMANDS = {
-    "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "spine": _spine, "info": _info,
-    "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
+    "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
+    "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
     "rerun": ("studies.development",),
-    "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
+    "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
+    "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
     "bench": ("bench.networks",), "compile": ("studies.ahead",),
 }  # fmt: skip

@@ -255,8 +255,10 @@ Whatever comes from a run reaches the page as text (textContent, or Bokeh's esca
     for (let c = 0; c < cells.number.length; c++) {
       if (cells.cell[c] >= group.first && cells.cell[c] < group.first + group.n) mine.push(c);
     }
-    const most = Math.max(1, ...run.counts[run.what].map((v) => mine.reduce((m, c) => Math.max(m, v[c]), 0)));
-    run.models.colours.low = 0; run.models.colours.high = most;
+    /* one scale for all runs, so that they can be compared */
+    const most = (r) => Math.max(1, ...r.counts[run.what].map((v) => v.reduce((m, x) => Math.max(m, x), 0)));
+    const high = Math.max(...nd.runs.filter((r) => r.counts).map(most));
+    for (const r of nd.runs) r.models.colours.high = high;
     fill(run, "cells", {
       x: mine.map((c) => cells.x[c]), y: mine.map((c) => cells.y[c]), value: mine.map((c) => values[c]),
       label: mine.map((c) => nd.label(run, c)), cell: mine,
@@ -270,7 +272,7 @@ Whatever comes from a run reaches the page as text (textContent, or Bokeh's esca
     fill(run, "survival", nd.stairs([0, ...curve.age, curve.until],
       {share: whole("share"), low: whole("low"), high: whole("high")}));
     if (meta.scale) {
-      const [low, high] = meta.scale, bars = 40, edge = (b) => Math.exp(low + b / bars * (high - low));
+      const [low, high] = meta.scale, bars = 32, edge = (b) => Math.exp(low + b / bars * (high - low));
       const height = nd.histogram(run, run.group, k, bars);
       fill(run, "sizes_now", {
         left: Array.from(height, (_, b) => edge(b)), right: Array.from(height, (_, b) => edge(b + 1)),
@@ -301,7 +303,7 @@ Whatever comes from a run reaches the page as text (textContent, or Bokeh's esca
   nd.regroup = (run, group) => {
     run.group = group;
     run.counts = nd.counts(run, group);
-    const g = run.meta.groups[group], {cells} = run, x = [], y = [];
+    const g = run.meta.groups[group], {cells} = run, steps = run.meta.steps.length, x = [], y = [];
     let best = -1, score = Infinity;
     for (let c = 0; c < cells.number.length; c++) {
       if (cells.cell[c] >= g.first && cells.cell[c] < g.first + g.n) { x.push(cells.x[c]); y.push(cells.y[c]); }
@@ -310,7 +312,8 @@ Whatever comes from a run reaches the page as text (textContent, or Bokeh's esca
     for (let c = 0; c < cells.number.length; c++) {
       if (cells.cell[c] < g.first || cells.cell[c] >= g.first + g.n || !nd.rows(run, c, group).length) continue;
       const d = Math.hypot(cells.x[c] - mx, cells.y[c] - my);
-      if (d < score) { score = d; best = c; }
+      const gone = run.counts.living[steps - 1][c] ? 0 : 1e9;  // rather one of which something lives
+      if (d + gone < score) { score = d + gone; best = c; }
     }
     run.cell = Math.max(best, 0); run.chosen = [];
     nd.choose(run, run.cell);

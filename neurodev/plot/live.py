@@ -18,15 +18,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurodev.errors import NeurodevError, ParameterError
+from neurodev.errors import NeurodevError, ParameterError, shown
 from neurodev.plot import output
-from neurodev.plot.packing import MOST, Packed, pack
+from neurodev.plot.door import drawn
+from neurodev.plot.packing import MOST, Packed
 from neurodev.plot.page import STYLE, Section, sectioned
 from neurodev.plot.style import AMBER, COLOURS, INK, ROSE, RULE, SOFT, clock_of, interventions
 
 _MANY = 6  # histories side by side
 _MARKED = 12  # interventions
 _GREY = "#7A6F66"  # of a death without a cause
+_COUNTED = "return Math.abs(tick).toString().replace(/\\B(?=(\\d{3})+(?!\\d))/g, ',')"
 _LOOK = """
 .side{display:grid;gap:1.2rem 1.4rem;grid-template-columns:repeat(COLUMNS,minmax(0,1fr))}
 .side>div{min-width:0}.panel h3{font-size:.95rem;margin:.6rem 0 .1rem}.panel p{color:var(--soft);font-size:.84rem;
@@ -34,8 +36,8 @@ margin:0 0 .2rem;min-height:1.3em}
 .bar{position:sticky;top:0;background:#fff;z-index:9;padding:.5rem 0;border-bottom:1px solid var(--rule);display:flex;
 gap:1.4rem;align-items:flex-end;flex-wrap:wrap}.bar>div{min-width:8rem}.bar>.slide{flex:1 1 22rem}
 #when{font-size:1.25rem;font-weight:600;min-width:7rem}.story{min-height:6.2em;margin:.4rem 0}
-.keys{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.85rem;margin:.5rem 0}.keys i{display:inline-block;width:.8em;
-height:.8em;border-radius:2px;margin-right:.35em;vertical-align:-.05em}
+.keys{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.85rem;margin:.5rem 0}
+.keys i{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.35em;vertical-align:-.05em}
 .count{font-variant-numeric:tabular-nums;font-weight:600}
 @media(max-width:760px){.side{grid-template-columns:minmax(0,1fr)}}
 """
@@ -55,6 +57,7 @@ class Part(NamedTuple):
     sections: Sequence[Section] = ()
 
 
+@drawn()
 def installed() -> bool:
     """Whether Bokeh is there."""
     try:
@@ -62,6 +65,13 @@ def installed() -> bool:
     except ImportError:
         return False
     return True
+
+
+def _each_a_part(value: Any, argument: str) -> Any:
+    """A rule: a list of parts."""
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(p, Part) for p in value):
+        raise ParameterError(f"{argument} must be a list of live.Part, got {shown(value)}")
+    return value
 
 
 def _bokeh() -> tuple[Any, Any]:
@@ -92,12 +102,15 @@ class _Panels:
         """One call of the page's script."""
         return self.models.CustomJS(args=args, code=code)
 
-    def figure(self, title: str, note: str, x: str, y: str, *, tools: str = "", marked: bool = True, **options: Any) -> Any:
+    def figure(
+        self, title: str, note: str, x: str, y: str, *, tools: str = "", marked: bool = True, **options: Any
+    ) -> Any:
         """An empty figure; title and note stand above it on the page."""
         plain = self.models.PlainText
         f = self._figure(
-            height=options.pop("height", 270), sizing_mode="stretch_width", tools=f"pan,box_zoom,wheel_zoom,reset{tools}",
-            x_axis_label=plain(text=x), y_axis_label=plain(text=y), toolbar_location="above", **options,
+            height=options.pop("height", 270), sizing_mode="stretch_width", toolbar_location="above",
+            tools=f"pan,box_zoom,wheel_zoom,reset{tools}",
+            x_axis_label=plain(text=x), y_axis_label=plain(text=y), **options,
         )  # fmt: skip
         f.toolbar.logo, f.toolbar.autohide = None, True
         f.outline_line_color, f.min_border_right = None, 12
@@ -107,6 +120,9 @@ class _Panels:
             axis.axis_line_color = axis.major_tick_line_color = SOFT
             axis.minor_tick_line_color, axis.axis_label_text_font_style = None, "normal"
             axis.axis_label_text_color = axis.major_label_text_color = INK
+        if y == "number":
+            f.yaxis.formatter = self.models.CustomJSTickFormatter(code=_COUNTED)  # deaths, too, are counted from 0
+            f.yaxis.ticker.min_interval = 1
         if marked:
             span = self.models.Span(location=0, dimension="height", line_color=ROSE, line_width=1.4, line_alpha=0.8)
             span.name = f"span-{self.index}-{self.spans}"
@@ -121,18 +137,22 @@ class _Panels:
     def cells(self) -> None:
         """Neurons, coloured by what the page's choice counts; tapped, they tell."""
         placed, where = self.meta["placed"], ("x (um)", "y (um)")
-        note = "Where they stand. Tap one." if placed else "Where they stand says nothing here: rows by number. Tap one."
+        note = (
+            "Where they stand. Tap one." if placed else "In rows by their numbers: place means nothing here. Tap one."
+        )
         colours = self.models.LinearColorMapper(palette=_shades(), low=0, high=1, name=f"colours-{self.index}")
         what = {"training": "Units of a layer", "development": "Neurons", "seen": "Cells"}[self.meta["kind"]]
         f = self.figure(what, note, *where, tools=",tap", marked=False, match_aspect=True, height=340)
         f.add_layout(self.models.ColorBar(color_mapper=colours, width=8, bar_line_color=None), "right")
-        size = float(np.clip(300.0 / np.sqrt(max(self.meta["shown"], 1)), 4.0, 18.0))
-        if any(g["sources"] for g in self.meta["groups"]):
-            f.segment("x0", "y0", "x1", "y1", source=self.source("links", x0=[], y0=[], x1=[], y1=[]), color=AMBER, alpha=0.8)
+        size = float(np.clip(230.0 / np.sqrt(max(self.meta["shown"], 1)), 4.0, 18.0))
         x, y = self.packed.cells["x"], self.packed.cells["y"]
         source = self.source("cells", x=x, y=y, value=np.zeros(x.size), label=[""] * x.size, cell=np.arange(x.size))
         dots = f.scatter("x", "y", source=source, size=size, line_color="white", line_width=0.4, marker="circle",
                          fill_color={"field": "value", "transform": colours}, nonselection_fill_alpha=1.0)  # fmt: skip
+        if any(g["sources"] for g in self.meta["groups"]):
+            f.segment(
+                "x0", "y0", "x1", "y1", source=self.source("links", x0=[], y0=[], x1=[], y1=[]), color=AMBER, alpha=0.9
+            )
         f.scatter("x", "y", source=self.source("chosen", x=[], y=[]), size=size + 6, fill_color=None, line_color=ROSE,
                   line_width=2)  # fmt: skip
         f.add_tools(self.models.HoverTool(renderers=[dots], tooltips=[("neuron", "@label"), ("number", "@value")]))
@@ -148,8 +168,14 @@ class _Panels:
 
     def spines(self) -> None:
         """The lives of the chosen neuron, and their sizes."""
-        what = "Synapses" if self.meta["kind"] == "training" else "Spines" if self.meta["kind"] == "development" else "Lives"
-        note = "One line each, from birth to death; its colour is the cause. Point at one to read its story."
+        what = (
+            "Synapses"
+            if self.meta["kind"] == "training"
+            else "Spines"
+            if self.meta["kind"] == "development"
+            else "Lives"
+        )
+        note = "From birth to death, in the colour of its cause. Point at one: its story."
         rows = self.models.Range1d(0, 1, name=f"spine_range-{self.index}")
         f = self.figure(f"{what} of the chosen", note, self.axis, "in order of birth", x_range=self.time, y_range=rows,
                         height=340)  # fmt: skip
@@ -160,15 +186,16 @@ class _Panels:
         if not self.meta["scale"]:
             return
         note = "As the pictures saw them, on a scale of logarithms. Point at one."
-        f = self.figure(f"Sizes of the same {what.lower()}", note, self.axis, f"size ({self.meta['size_unit'] or 'as given'})",
+        size = f"size ({self.meta['size_unit'] or 'as given'})"
+        f = self.figure(f"Sizes of the same {what.lower()}", note, self.axis, size,
                         x_range=self.time, y_axis_type="log", y_range=self.sizes())  # fmt: skip
         source = self.source("traces", xs=[], ys=[], colour=[], row=[])
-        traces = f.multi_line("xs", "ys", source=source, color="colour", alpha=0.55, line_width=1.3, hover_line_color=INK,
-                              hover_line_alpha=1.0)  # fmt: skip
+        look = {"alpha": 0.55, "line_width": 1.3, "hover_line_color": INK, "hover_line_alpha": 1.0}
+        traces = f.multi_line("xs", "ys", source=source, color="colour", **look)
         self._pick(f, traces, "traces")
         note = "Of all that live at the moment of the slider"
         note += ", on the neurons that are shown." if self.meta["shipped"] < self.meta["lives"] else "."
-        f = self.figure("Sizes now", note, f"size ({self.meta['size_unit'] or 'as given'})", "number", marked=False,
+        f = self.figure("Sizes now", note, size, "number", marked=False,
                         x_axis_type="log", x_range=self.sizes())  # fmt: skip
         bars = self.source("sizes_now", left=[self.sizes().start], right=[self.sizes().end], top=[1.0])
         f.quad(left="left", right="right", bottom=0, top="top", source=bars, color=INK, alpha=0.75, line_color="white",
@@ -182,19 +209,36 @@ class _Panels:
 
     def courses(self) -> None:
         """Number, births and deaths by cause, survival."""
-        what = "synapses" if self.meta["kind"] == "training" else "spines" if self.meta["kind"] == "development" else "lives"
-        f = self.figure(f"Living {what}", "", self.axis, "number", x_range=self.time)
-        f.line("t", "n", source=self.source("number", t=self.meta["steps"], n=self.packed.curves[0]["number"]), color=INK, line_width=2)
+        what = (
+            "synapses"
+            if self.meta["kind"] == "training"
+            else "spines"
+            if self.meta["kind"] == "development"
+            else "lives"
+        )
+        f = self.figure(
+            "How many live", "Of all, or of the chosen, as is asked for above.", self.axis, "number", x_range=self.time
+        )
+        f.line(
+            "t",
+            "n",
+            source=self.source("number", t=self.meta["steps"], n=self.packed.curves[0]["number"]),
+            color=INK,
+            line_width=2,
+        )
         f.y_range.start = 0
         if not any(sum(c["births"][1:]) + sum(map(sum, c["deaths"])) for c in self.packed.curves):
             return
-        f = self.figure("Births and deaths by cause", "From step to step of the slider; deaths below.", self.axis, "number",
+        title = "Births and deaths" + (
+            " by cause" if any(sum(map(sum, c["deaths"][:-1])) for c in self.packed.curves) else ""
+        )
+        f = self.figure(title, "From step to step of the slider; deaths below.", self.axis, "number",
                         x_range=self.time)  # fmt: skip
         steps = self.meta["steps"]
         nothing = [0.0] * (len(steps) - 1)
         source = self.source("causes", left=steps[:-1], right=steps[1:], births=self.packed.curves[0]["births"][1:])
-        f.quad(left="left", right="right", bottom=0, top="births", source=source, color=COLOURS["birth"], line_color="white",
-               line_width=0.4)  # fmt: skip
+        f.quad(left="left", right="right", bottom=0, top="births", source=source, color=COLOURS["birth"],
+               line_color="white", line_width=0.4)  # fmt: skip
         for k, colour in enumerate([*(c["colour"] for c in self.meta["causes"]), _GREY]):
             source.add(nothing, f"top_{k}"), source.add(nothing, f"bottom_{k}")
             f.quad(left="left", right="right", bottom=f"bottom_{k}", top=f"top_{k}", source=source, color=colour,
@@ -204,7 +248,7 @@ class _Panels:
 
     def survival(self, what: str) -> None:
         """Of all newborns, with its band, and of the chosen neuron's."""
-        note = "Of those whose birth was seen: all, with 95 % band (dark), and of the chosen neuron (light)."
+        note = "Of those seen born: all, with 95 % band (dark); of the chosen (rose)."
         until = max(c["until"] for c in self.packed.curves)
         f = self.figure(f"Survival of {what}", note, f"age ({self.units})", "share that lives on", marked=False,
                         x_range=self.models.Range1d(0, until or 1.0), y_range=self.models.Range1d(0, 1.02))  # fmt: skip
@@ -228,8 +272,8 @@ class _Panels:
             f = self.figure("Accuracy", "Test samples that are told right.", self.axis, "%", x_range=self.time)
             f.line(epochs, right, color=INK, line_width=2)
             f.scatter(epochs, right, color=INK, size=6)
-        f = self.figure("Density of each layer", "Share of pairs that a synapse joins; layers from dark to light.", self.axis,
-                        "density", x_range=self.time)  # fmt: skip
+        note = "Share of pairs that a synapse joins; layers from dark to light."
+        f = self.figure("Density of each layer", note, self.axis, "density", x_range=self.time)
         tensors = run.training.tensors
         for k, name in enumerate(tensors):
             epoch, density = run.training.density(name)
@@ -286,7 +330,7 @@ def _json(value: Any, ordered: bool = True) -> str:
 
 
 def _parts(parts: Sequence[Part], most: int) -> list[Packed]:
-    if not 0 < len(parts) <= _MANY:
+    if len(parts) > _MANY:
         raise ParameterError(f"a page shows up to {_MANY} histories, got {len(parts)}")
     units = {p.history.unit for p in parts}
     if len(units) > 1:
@@ -295,9 +339,11 @@ def _parts(parts: Sequence[Part], most: int) -> list[Packed]:
         )
     for p in parts:
         if not len(p.history):
-            raise ParameterError(f"{p.title or p.history.title or 'the history'} has no lives: there is nothing to show")
+            raise ParameterError(
+                f"{p.title or p.history.title or 'the history'} has no lives: there is nothing to show"
+            )
     share = max(most // len(parts), 1)
-    return [pack(p.history, p.tell, p.run, share) for p in parts]
+    return [Packed.of(p.history, p.tell, p.run, share) for p in parts]
 
 
 def _panels(index: int, packed: Packed, run: Any, time: Any) -> _Panels:
@@ -331,7 +377,9 @@ def _widgets(packed: Sequence[Packed], sources: Sequence[Any], names: Sequence[s
 
     colour = [("living", "how many live"), ("born", "born since the last step"), ("died", "died since the last step")]
     select("what", colour, "window.neurodev.show(cb_obj.value)", "Colour of neurons")
-    select("scope", [("all", "all"), ("chosen", "the chosen neuron")], "window.neurodev.scope(cb_obj.value)", "Courses of")
+    select(
+        "scope", [("all", "all"), ("chosen", "the chosen neuron")], "window.neurodev.scope(cb_obj.value)", "Courses of"
+    )
     for k, p in enumerate(packed):
         groups = [f"{i}: {g['name']}" for i, g in enumerate(p.meta["groups"])]
         if len(groups) > 1:
@@ -346,34 +394,57 @@ def _keys(packed: Sequence[Packed]) -> str:
     deaths = {
         p.meta["causes"][k]["word"] for p in packed for c in p.curves for k, d in enumerate(c["deaths"][:-1]) if sum(d)
     }
-    keys = [("alive at the end", COLOURS["alive"]), ("born", COLOURS["birth"])]
+    keys = [("alive at the end", COLOURS["alive"])]
+    if any(sum(c["births"][1:]) for p in packed for c in p.curves):
+        keys.append(("born", COLOURS["birth"]))
     keys += [(f"died of {w.replace('_', ' ')}", colour) for w, colour in found.items() if w in deaths]
     if any(sum(c["deaths"][-1]) for p in packed for c in p.curves):
         keys.append(("died, of no stated cause", _GREY))
     return "".join(f'<span><i style="background:{c}"></i>{html.escape(w)}</span>' for w, c in keys)
 
 
+def _name(part: Part) -> str:
+    return str(part.title or part.history.title or "history")
+
+
+def _lead(part: Part) -> str:
+    """What is said above the panels; of a history without a run how much it is, and what could not be read."""
+    if part.lead or part.run is not None:
+        return part.lead
+    h = part.history
+    new, dead = int((~h.standing).sum()), int(np.isfinite(h.died[:, 1]).sum())
+    said = f"{len(h):,} lives, {new:,} births and {dead:,} deaths in {h.end - h.start:g} {h.unit}s"
+    said += f", {h.sessions.size} sessions" if h.sessions.size else ""
+    notes = "".join(f"<li>{html.escape(n)}</li>" for n in h.notes)
+    return f"<p class=sub>{html.escape(said)}</p>" + (f"<ul class=note>{notes}</ul>" if notes else "")
+
+
 def _body(parts: Sequence[Part], packed: Sequence[Packed], panels: Sequence[_Panels], widgets: Any) -> str:
-    out = "".join(p.lead if len(parts) == 1 else f"<h2>{html.escape(p.title)}</h2>{p.lead}" for p in parts)
+    out = "".join(_lead(p) if len(parts) == 1 else f"<h2>{html.escape(_name(p))}</h2>{_lead(p)}" for p in parts)
     out += "<div class=bar><div id=when></div>"
     out += "".join(f'<div class="{kind}" id="{element}"></div>' for element, kind, _ in widgets) + "</div>"
     out += f"<div class=keys>{_keys(packed)}</div><div class=side>"
     for k, p in enumerate(packed):
-        said = f"{html.escape(parts[k].title)}: " if len(parts) > 1 else ""
+        said = f"{html.escape(_name(parts[k]))}: " if len(parts) > 1 else ""
         sampled = p.meta["shipped"] < p.meta["lives"]
         note = f" {p.meta['shipped']:,} of {p.meta['lives']:,} lives are on this page, those of {p.meta['shown']:,} of "
         note += f"{p.meta['cells']:,} neurons; numbers, causes and survival are of all." if sampled else ""
-        told = f"{said}<span class=count id=living-{k}></span>.{f'<span class=sampled>{note}</span>' if sampled else ''}"
-        out += f"<div class=whole{k} style='grid-column:{'auto' if len(parts) > 1 else '1/-1'}'><p class=note>{told}<br>"
+        told = (
+            f"{said}<span class=count id=living-{k}></span>.{f'<span class=sampled>{note}</span>' if sampled else ''}"
+        )
+        out += (
+            f"<div class=whole{k} style='grid-column:{'auto' if len(parts) > 1 else '1/-1'}'><p class=note>{told}<br>"
+        )
         out += f"<span id=who-{k}></span></p><blockquote class=story id=story-{k} aria-live=polite></blockquote></div>"
     order = range(max(len(p.roots) for p in panels))
     for i in order:
-        for p in panels:
-            if i >= len(p.roots):
+        for each in panels:
+            if i >= len(each.roots):
                 out += "<div></div>"
                 continue
-            element, title, note, _ = p.roots[i]
-            out += f"<div class=panel><h3>{html.escape(title)}</h3><p>{html.escape(note)}</p><div id={element}></div></div>"
+            element, title, note, _ = each.roots[i]
+            out += f"<div class=panel><h3>{html.escape(title)}</h3><p>{html.escape(note)}</p>"
+            out += f"<div id={element}></div></div>"
     return out + "</div>"
 
 
@@ -399,6 +470,7 @@ def _script(document: Any, places: dict[Any, str], packed: Sequence[Packed]) -> 
     )
 
 
+@drawn(parts=_each_a_part)
 def write(parts: Sequence[Part], path: str | Path, most: int = MOST) -> Path:
     """Write an interactive page about histories, side by side: one HTML file that needs nothing else.
 
@@ -434,7 +506,11 @@ def write(parts: Sequence[Part], path: str | Path, most: int = MOST) -> Path:
     sources = []
     for k, p in enumerate(packed):
         shape = {n: np.asarray(v) for n, v in p.cells.items() if n != "name"}
-        for name, columns in (("lives", p.lives), ("shape", shape), ("sizes", {"size": p.sizes} if p.sizes.size else None)):
+        for name, columns in (
+            ("lives", p.lives),
+            ("shape", shape),
+            ("sizes", {"size": p.sizes} if p.sizes.size else None),
+        ):
             if columns is not None:
                 sources.append(models.ColumnDataSource(columns, name=f"{name}-{k}"))
     widgets = _widgets(packed, sources, [p.title for p in parts])
@@ -443,15 +519,15 @@ def write(parts: Sequence[Part], path: str | Path, most: int = MOST) -> Path:
     for element, _, widget in widgets:
         document.add_root(widget)
         places[widget] = element
-    for p in panels:
-        for element, _, _, f in p.roots:
+    for each in panels:
+        for element, _, _, f in each.roots:
             document.add_root(f)
             places[f] = element
-    title = " beside ".join(dict.fromkeys(p.title or p.history.title or "history" for p in parts))
+    title = " beside ".join(dict.fromkeys(map(_name, parts)))
     body = f"<h1>{html.escape(title)}</h1>" + _body(parts, packed, panels, widgets)
-    for p in parts:
-        label = f": {p.title}" if len(parts) > 1 else ""
-        body += sectioned([(f"{t}{label}", note, content) for t, note, content in p.sections])
+    for part in parts:
+        label = f": {_name(part)}" if len(parts) > 1 else ""
+        body += sectioned([(f"{t}{label}", note, content) for t, note, content in part.sections])
     look = STYLE + _LOOK.replace("COLUMNS", str(max(len(parts), 2)))
     page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
     page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"

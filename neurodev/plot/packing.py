@@ -7,7 +7,7 @@ Times, sizes and words are codes into short lists; lives are sorted by neuron, s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from neurodev.arrays import B1, F8, I8
 from neurodev.plot import fields
-from neurodev.plot.door import drawn
 from neurodev.plot.style import Clock, clock_of
 from neurodev.structure import story
 from neurodev.structure.cause import Causes
@@ -34,10 +33,59 @@ class Packed:
     lives: dict[str, NDArray[Any]]
     sizes: NDArray[np.uint8]
     cells: dict[str, Any]
-    curves: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, history: Any, tell: Callable[[Any], Any], run: Any = None, most: int = MOST) -> Packed:
+        """A history as a page ships it.
+
+        Parameters
+        ----------
+        history : History
+        tell : function
+            Of a history, to its `Telling`.
+        run : Run, optional
+            Whose history it is.
+        most : int
+            Lives; of more those of some cells are shipped.
+
+        Returns
+        -------
+        Packed
+        """
+        at, of_history, of_telling = _clock(history, run)
+        cells = _of_run(history, run) if run is not None else _of_table(history)
+        steps, scale = _steps(history, run), _scale(history)
+        row = np.flatnonzero(_chosen(cells.of, most))
+        row = row[np.lexsort((row, cells.of[row]))]
+        part = _ordered(history, row)
+        telling = tell(part)
+        shown = np.unique(cells.of[row])
+        kind = "seen" if run is None else "training" if run.is_training else "development"
+        meta: dict[str, Any] = {
+            "kind": kind, "clauses": list(telling.clauses), "joined": story.TERMS,
+            "words": {k: c.words for k, c in telling.columns.items()}, "unit": at.one, "units": at.many,
+            "terms": [{"name": k.rpartition("/")[0] or k, "kind": which, "words": c.words}
+                      for k, (which, c) in telling.terms.items()],
+            "groups": cells.groups, "steps": _rounded(steps / of_history),
+            "sessions": _rounded(history.sessions / of_history),
+            "session_of_step": (np.searchsorted(history.sessions, steps, side="right") - 1).tolist(),
+            "scale": list(scale) if scale else None, "levels": _LEVELS, "size_unit": history.size_unit,
+            "lives": len(history), "shipped": int(row.size), "cells": int(np.unique(cells.of).size),
+            "shown": int(shown.size), "placed": cells.placed, "end": float(history.end / of_history),
+            "start": float(history.start / of_history),
+        }  # fmt: skip
+        lives, sizes = _lives(part, telling, meta, steps, scale, of_telling)
+        lives["cell"] = _small(np.searchsorted(shown, cells.of[row]))
+        lives["group"] = _small(cells.group[row])
+        if run is not None:
+            lives["pre"] = _small(part.columns["pre"])
+        words = [c["word"] for c in meta["causes"]]
+        curves = [_curve(history.select(cells.group == g), steps, of_history, words) for g in range(len(cells.groups))]
+        return cls(meta, lives, sizes, _shape(cells, shown), curves)
 
 
-def small(values: NDArray[Any]) -> NDArray[Any]:
+def _small(values: NDArray[Any]) -> NDArray[Any]:
     """Whole numbers from 0 in as few bytes as hold them."""
     most = int(values.max(initial=0))
     return values.astype(np.uint8 if most < 2**8 else np.uint16 if most < 2**16 else np.uint32)
@@ -72,19 +120,25 @@ def _of_run(history: Any, run: Any) -> _Cells:
     group = np.searchsorted(sorted(names), history.column("projection"))
     group = np.array([names.index(x) for x in sorted(names)], dtype=np.int64)[group] if names else group
     where: dict[str, int] = {}
-    x, y, number, groups = [], [], [], []
+    x: list[F8] = []
+    y: list[F8] = []
+    number: list[I8] = []
+    groups: list[dict[str, Any]] = []
     placed = not run.is_training and fields.placed(run)
     for name in names:
         q = run.projection(name)
         target, n = q["target"], int(run.population(q["target"])["n"])
         if target not in where:
-            where[target] = sum(len(a) for a in x)
+            where[target] = int(sum(a.size for a in x))
             px, py = run.positions(target).T if placed else _grid(n)
-            x.append(px), y.append(py), number.append(np.arange(n))
+            x.append(px)
+            y.append(py)
+            number.append(np.arange(n))
         sources = run.positions(q["source"]).T if placed and name in fields.mapped(run) else None
         groups.append(
-            {"name": name, "source": q["source"], "target": target, "taps": int(q.get("taps", 1)), "first": where[target],
-             "n": n, "sources": None if sources is None else [np.round(a, 1).tolist() for a in sources]}
+            {"name": name, "source": q["source"], "target": target, "taps": int(q.get("taps", 1)),
+             "first": where[target], "n": n,
+             "sources": None if sources is None else [np.round(a, 1).tolist() for a in sources]}
         )  # fmt: skip
     begin = np.array([g["first"] for g in groups], dtype=np.int64)
     of = begin[group] + history.column("post").astype(np.int64)
@@ -121,8 +175,7 @@ def _chosen(of: I8, most: int) -> B1:
     return keep
 
 
-@drawn(history=lambda value, argument: value)
-def clock(history: Any, run: Any) -> tuple[Clock, float, float]:
+def _clock(history: Any, run: Any) -> tuple[Clock, float, float]:
     """The clock of a page, and by what times of a history and of a telling are divided."""
     if run is None:
         unit = history.unit
@@ -131,7 +184,7 @@ def clock(history: Any, run: Any) -> tuple[Clock, float, float]:
     return found, 1.0 if run.is_training else found.days, found.days
 
 
-def steps_of(history: Any, run: Any) -> F8:
+def _steps(history: Any, run: Any) -> F8:
     """Where the slider can stand, in the unit of the history: at its sessions, if there are enough of them."""
     at = history.sessions
     few = run is not None and not run.is_training and at.size < _STEPS // 2
@@ -156,7 +209,7 @@ def _timed(born: F8, died: F8) -> tuple[list[float], NDArray[Any], NDArray[Any]]
     last = np.zeros(born.size, dtype=np.int64)
     last[dead] = 1 + np.minimum(np.searchsorted(times, died[dead]), times.size - 1)
     first = np.minimum(np.searchsorted(times, born), times.size - 1)
-    return [float(f"{t:.7g}") for t in times], small(first), small(last)
+    return [float(f"{t:.7g}") for t in times], _small(first), _small(last)
 
 
 def _sized(history: Any, scale: tuple[float, float]) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.uint8]]:
@@ -174,7 +227,7 @@ def _sized(history: Any, scale: tuple[float, float]) -> tuple[NDArray[Any], NDAr
     low, high = scale
     code = np.rint((size - low) / max(high - low, 1e-12) * _LEVELS)
     out[begin[row] + session - first[row]] = 1 + np.clip(code, 0, _LEVELS).astype(np.uint8)
-    return small(first), small(count), out
+    return _small(first), _small(count), out
 
 
 def _scale(history: Any) -> tuple[float, float] | None:
@@ -194,16 +247,16 @@ def _identities(ident: NDArray[Any]) -> tuple[NDArray[Any], list[str] | None]:
             return np.diff(ident.astype(np.uint32), prepend=np.uint32(0)), None
         if int(ident.max()) < 2**53:
             return np.diff(ident.astype(np.float64), prepend=0.0), None
-    return small(np.arange(ident.size)), [str(x) for x in ident.tolist()]
+    return _small(np.arange(ident.size)), [str(x) for x in ident.tolist()]
 
 
-def _causes(history: Any, words: NDArray[Any], meanings: Causes) -> tuple[list[str], NDArray[Any]]:
+def _causes(words: NDArray[Any], meanings: Causes) -> tuple[list[str], NDArray[Any]]:
     """The causes that occur, and the place of each life's among them from 1; 0 where it has none."""
     found = [w for w in np.unique(words).tolist() if w]
     names = [w for w in meanings.words if w in found] + [w for w in found if w not in meanings.words]
     place = {w: k for k, w in enumerate(names, 1)} | {"": 0}
     known, code = np.unique(words, return_inverse=True)
-    return names, small(np.array([place[w] for w in known.tolist()], dtype=np.int64)[code])
+    return names, _small(np.array([place[w] for w in known.tolist()], dtype=np.int64)[code])
 
 
 def _curve(history: Any, steps: F8, scale: float, words: list[str]) -> dict[str, Any]:
@@ -219,7 +272,7 @@ def _curve(history: Any, steps: F8, scale: float, words: list[str]) -> dict[str,
     each = [dead & (of == w) for w in words] + [dead & ~np.isin(of, words)]
     out["deaths"] = [np.bincount(last[d], minlength=n + 1)[:n].tolist() for d in each]
     low, high = km.interval()
-    keep = np.unique(np.linspace(0, km.time.size - 1, min(km.time.size, 240)).astype(int)) if km.time.size else []
+    keep = np.unique(np.linspace(0, max(km.time.size - 1, 0), min(km.time.size, 240)).astype(np.int64))
     columns = {"age": km.time / scale, "share": km.value, "low": low, "high": high}
     out |= {k: [float(f"{x:.5g}") for x in np.nan_to_num(v[keep], nan=0.0)] for k, v in columns.items()}
     out["until"] = float(km.until / scale) if np.isfinite(km.until) else 0.0
@@ -227,81 +280,52 @@ def _curve(history: Any, steps: F8, scale: float, words: list[str]) -> dict[str,
     return out
 
 
-def pack(history: Any, tell: Callable[[Any], Any], run: Any = None, most: int = MOST) -> Packed:
-    """A history as a page ships it.
+def _rounded(values: F8) -> list[float]:
+    return [float(f"{x:.7g}") for x in values]
 
-    Parameters
-    ----------
-    history : History
-    tell : function
-        Of a history, to its `Telling`.
-    run : Run, optional
-        Whose history it is.
-    most : int
-        Lives; of more those of some cells are shipped.
 
-    Returns
-    -------
-    Packed
-    """
-    at, of_history, of_telling = clock(history, run)
-    cells = _of_run(history, run) if run is not None else _of_table(history)
-    steps = steps_of(history, run)
-    keep = _chosen(cells.of, most)
-    row = np.flatnonzero(keep)
-    row = row[np.lexsort((row, cells.of[row]))]
-    part = _ordered(history, row)
-    telling = tell(part)
+def _lives(
+    part: Any, telling: Any, meta: dict[str, Any], steps: F8, scale: tuple[float, float] | None, unit: float
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.uint8]]:  # fmt: skip
+    """Columns of the lives that are shipped, and their sizes; what the codes in them mean goes into `meta`."""
+    n = len(part)
     first, last = _alive(part, steps)
-    times, t0, t1 = _timed(telling.born / of_telling, telling.died / of_telling)
-    scale = _scale(history)
-    since, count, sizes = _sized(part, scale) if scale else (np.zeros(row.size, np.uint8),) * 2 + (np.zeros(0, np.uint8),)
-    ident, names = _identities(part.ident)
-    causes = part.causes or Causes()
-    dead = np.isfinite(part.died[:, 1])
-    nothing = np.full(len(part), "", dtype="<U1")
-    cause = np.where(dead, part.columns.get("cause", nothing).astype(str), "")
-    words, codes = _causes(part, np.concatenate([cause, part.columns.get("birth_cause", nothing).astype(str)]), causes)
-    shown = np.unique(cells.of[row])
-    place = np.zeros(cells.x.size, np.int64)
-    place[shown] = np.arange(shown.size)
+    meta["times"], born, died = _timed(telling.born / unit, telling.died / unit)
+    since, count, sizes = np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(0, np.uint8)
+    if scale:
+        since, count, sizes = _sized(part, scale)
+    ident, meta["idents"] = _identities(part.ident)
+    causes, nothing = part.causes or Causes(), np.full(n, "", dtype="<U1")
+    cause = np.where(np.isfinite(part.died[:, 1]), part.columns.get("cause", nothing).astype(str), "")
+    words, codes = _causes(np.concatenate([cause, part.columns.get("birth_cause", nothing).astype(str)]), causes)
+    meta["causes"] = [{"word": w} | _told(causes[w]) for w in words]
     lives: dict[str, NDArray[Any]] = {
-        "cell": small(place[cells.of[row]]), "group": small(cells.group[row]), "ident": ident, "born": t0, "died": t1,
-        "first": small(first), "last": small(last), "since": since, "count": count, "cause": codes[: len(part)],
-        "birth_cause": codes[len(part) :], "by_hand": telling.by_hand.astype(np.uint8),
+        "ident": ident, "born": born, "died": died, "first": _small(first), "last": _small(last), "since": since,
+        "count": count, "cause": codes[:n], "birth_cause": codes[n:], "by_hand": telling.by_hand.astype(np.uint8),
         "standing": part.standing.astype(np.uint8),
     }  # fmt: skip
-    if run is not None:
-        lives["pre"] = small(part.columns["pre"])
-    timed = {}
+    meta["timed"] = {}
     for name, column in telling.columns.items():
         if name in ("born", "died") and (by_time := _by_time(lives[name], column.code)) is not None:
-            timed[name] = by_time
+            meta["timed"][name] = by_time
         else:
-            lives[f"word_{name}"] = small(column.code)
+            lives[f"word_{name}"] = _small(column.code)
     for k, (_, column) in enumerate(telling.terms.values()):
-        lives[f"term_{k}"] = small(column.code)
-    kind = "seen" if run is None else "training" if run.is_training else "development"
-    meta = {
-        "kind": kind, "clauses": list(telling.clauses), "joined": story.TERMS, "times": times, "idents": names,
-        "words": {k: c.words for k, c in telling.columns.items()}, "unit": at.one, "units": at.many,
-        "timed": timed,
-        "terms": [{"name": k.rpartition("/")[0] or k, "kind": which, "words": c.words}
-                  for k, (which, c) in telling.terms.items()],
-        "causes": [{"word": w} | _told(causes[w]) for w in words], "groups": cells.groups,
-        "steps": [float(f"{t / of_history:.7g}") for t in steps],
-        "session_of_step": (np.searchsorted(history.sessions, steps, side="right") - 1).tolist(),
-        "sessions": [float(f"{t / of_history:.7g}") for t in history.sessions],
-        "scale": list(scale) if scale else None, "levels": _LEVELS, "size_unit": history.size_unit,
-        "lives": len(history), "shipped": int(row.size), "cells": int(np.unique(cells.of).size),
-        "shown": int(shown.size), "placed": cells.placed, "end": float(history.end / of_history),
-        "start": float(history.start / of_history),
-    }  # fmt: skip
-    shape = {"x": cells.x[shown], "y": cells.y[shown], "number": small(cells.number[shown]), "cell": small(shown)}
+        lives[f"term_{k}"] = _small(column.code)
+    return lives, sizes
+
+
+def _shape(cells: _Cells, shown: I8) -> dict[str, Any]:
+    """Places, numbers and names of the cells that are shown."""
+    x, y = cells.x[shown], cells.y[shown]
+    if not cells.placed and shown.size < cells.x.size:  # without gaps
+        for first, n in {(g["first"], g["n"]) for g in cells.groups}:
+            mine = (shown >= first) & (shown < first + n)
+            x[mine], y[mine] = _grid(int(mine.sum()))
+    out: dict[str, Any] = {"x": x, "y": y, "number": _small(cells.number[shown]), "cell": _small(shown)}
     if cells.names is not None:
-        shape["name"] = [cells.names[k] for k in shown.tolist()]
-    curves = [_curve(history.select(cells.group == g), steps, of_history, words) for g in range(len(cells.groups))]
-    return Packed(meta, lives, sizes, shape, curves)
+        out["name"] = [cells.names[k] for k in shown.tolist()]
+    return out
 
 
 def _by_time(time: NDArray[Any], code: NDArray[Any]) -> list[int] | None:

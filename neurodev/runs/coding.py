@@ -25,7 +25,8 @@ class Coded(NamedTuple):
 class Telling(NamedTuple):
     """The stories of some lives, (n,) each, but for the names and numbers that a page knows already.
 
-    `terms` holds the numbers that decided a death, by name: whether they are ``moved``, ``others`` or ``known``, and the column.
+    `terms` holds the numbers that decided a death (and what is known of a place), by name: whether they are ``moved``,
+    ``others`` or ``known``, and the column.
     """
 
     clauses: tuple[str, ...]
@@ -106,6 +107,6 @@ def of_one(history: Any, row: int) -> str:
     pieces |= {"alive": ""} if np.isinf(one.died[0, 1]) else {"ended": ""}
     terms = [(name, c.words[c.code[0] - 1]) for name, (_, c) in telling.terms.items()]
     pieces |= {"known": story.listed("known", terms)} if terms else {}
-    if "cause" in one.columns and (cause := f"{one.columns['cause'][0]}"):
+    if "cause" in one.columns and np.isfinite(one.died[0, 1]) and (cause := f"{one.columns['cause'][0]}"):
         pieces |= {"cause": cause, "reason": (one.causes or Causes())[cause].sentence}
     return story.told(story.SEEN, pieces)

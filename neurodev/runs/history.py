@@ -486,15 +486,15 @@ class History:
         ParameterError
             For one that is not there.
         """
-        found = np.flatnonzero(self.ident == ident) if np.ndim(ident) == 0 else []
-        if len(found) != 1:
+        found = np.flatnonzero(self.ident == (ident if np.ndim(ident) == 0 else None))
+        if found.size != 1:
             raise ParameterError(f"no {shown(ident)} in this history of {len(self)}; its identities are in .ident")
         return coding.of_one(self, int(found[0]))
 
     # ------------------------------------------------------------------ going out
 
     def report(self, path: Any, *others: History) -> Path:
-        """Write an interactive page about this history, beside others of one unit: one HTML file that needs nothing else.
+        """Write an interactive page about this history, beside others of one unit: one HTML file and nothing else.
 
         Parameters
         ----------
@@ -518,7 +518,7 @@ class History:
         for k, other in enumerate(others):
             if not isinstance(other, History):
                 raise ParameterError(f"others[{k}] must be a History, got {shown(other)}")
-        return live.write([live.Part(h, coding.of_history(h)) for h in (self, *others)], path)
+        return live.write([live.Part(h, coding.of_history) for h in (self, *others)], path)
 
     def to_pandas(self) -> Any:
         """One row for each: identity, birth and death with their limits, and the columns."""

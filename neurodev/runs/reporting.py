@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from neurodev.errors import ParameterError
 from neurodev.runs import gathering, telling
+from neurodev.runs.coding import Telling
 from neurodev.runs.history import History
 
 
 def _part(run: Any, title: str, lead: str, sections: Any) -> Any:
     from neurodev.plot import live
 
-    def tell(history: History) -> telling.Telling:
+    def tell(history: History) -> Telling:
         return telling.of_run(run, run.spines, history.ident)
 
     history = gathering.history(run, run.spines, None, None, True)
@@ -28,21 +28,23 @@ def _titles(runs: Sequence[Any], control: Any) -> list[str]:
 
     names = [name_of(r) for r in runs]
     if len(set(names)) < len(names):
-        names = [f"{n} ({r.path.name})" for n, r in zip(names, runs, strict=True)]
+        names = [f"{n} ({r.path.name})" if names.count(n) > 1 else n for n, r in zip(names, runs, strict=True)]
     if len(set(names)) < len(names):
         names = [f"{n}, {k}" for k, n in enumerate(names, 1)]
     return names + ([f"control: {control.path.name}"] if control is not None else [])
 
 
 def write(
-    runs: Sequence[Any], path: str | os.PathLike[str], control: Any = None, still: bool | None = None
+    runs: Sequence[Any], path: str | Path, control: Any = None, still: bool | None = None
 ) -> Path:  # fmt: skip
     """Write one page about runs; see `Run.report`."""
     from neurodev.plot import live, output, report
 
     output.checked(path)
     if still and len(runs) > 1:
-        raise ParameterError(f"the still page shows one run and its control, got {len(runs)} runs: leave out still=True")
+        raise ParameterError(
+            f"the still page shows one run and its control, got {len(runs)} runs: leave out still=True"
+        )
     if control is not None and len(runs) > 1:
         raise ParameterError("a control is of one run: give it as one run more, or leave the others out")
     lively = len(runs) > 1 or (bool(runs[0].plastic) and len(runs[0].spines) > 0 and live.installed())

@@ -237,7 +237,7 @@ class Run(Reading):
             If the page cannot be written, or ``still=False`` without Bokeh.
         """
         every = [self, *(of_type(Run, what="a run, nd.Run(path)")(r, f"others[{k}]") for k, r in enumerate(others))]
-        return reporting.write(every, path, control, still)
+        return reporting.write(every, path if isinstance(path, str) else Path(path), control, still)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to a file that is not there yet: one that is in memory, or a copy; returns the path.
