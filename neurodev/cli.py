@@ -89,6 +89,23 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
+    _looking(sub)
+    a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
+    a.add_argument("study")
+    a.add_argument("--seeds", type=int, default=1)
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    a.add_argument("--jobs", type=int, default=2)
+    sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
+    a = sub.add_parser("bench", help="built-in benchmarks")
+    a.add_argument("name")
+    a.add_argument("--json", action="store_true")
+    a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
+    a.add_argument("--threads", type=int, default=1, help="of the event loop (default: 1)")
+    return p
+
+
+def _looking(sub: Any) -> None:
+    """The commands that look at what there is."""
     a = sub.add_parser("report", help="write one self-contained HTML page about a run, or several side by side")
     a.add_argument("run", nargs="+", help="run files, of development all or of training all")
     a.add_argument("--control", help="run file of the control, of one run")
@@ -112,18 +129,6 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
     a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
-    a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
-    a.add_argument("study")
-    a.add_argument("--seeds", type=int, default=1)
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    a.add_argument("--jobs", type=int, default=2)
-    sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
-    a = sub.add_parser("bench", help="built-in benchmarks")
-    a.add_argument("name")
-    a.add_argument("--json", action="store_true")
-    a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
-    a.add_argument("--threads", type=int, default=1, help="of the event loop (default: 1)")
-    return p
 
 
 def _new(args: Any) -> None:
@@ -282,7 +287,7 @@ def _demo(args: Any) -> None:
         if control.poll() is None:
             control.terminate()
     other = Run(folder / "control.sqlite")
-    page = report.write(run, folder / "report.html", other)
+    page = run.report(folder / "report.html", control=other)
     _say("\n" + report.sentence(run, other))
     theirs = {c.name: c.value for c in other.checks()}
     _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
@@ -442,7 +447,7 @@ _COMMANDS = {
     "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
 }  # fmt: skip
 _STANDS_ON = {
-    "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
+    "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
     "rerun": ("studies.development",),
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
     "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"),

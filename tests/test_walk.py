@@ -242,6 +242,7 @@ def run_beds(w: World) -> Beds:
     given: dict[str, dict[str, Any]] = {
         "checks": {"control": None}, "columns": label | q, "count_windows": p, "counts": p,
         "death_rates": {"width": 3.0} | q, "density": q, "field": day | q, "graph": {"t": 1.0} | q, "pictures": q,
+        "history": q | {"cells": None, "sizes": True}, "report": {"path": "run.html", "control": None, "still": True},
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
         "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
