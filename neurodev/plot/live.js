@@ -229,6 +229,8 @@ Whatever comes from a run reaches the page as text (textContent, or Bokeh's esca
     const name = nd.label(run, cell), births = chosen.filter((i) => !lives.standing[i]).length;
     say("who-" + run.index, name + ": " + grouped(chosen.length) + " lives, " + grouped(births) + " births, "
       + grouped(chosen.filter((i) => lives.died[i]).length) + " deaths");
+    const longest = chosen.slice().sort((a, b) => nd.lived(run, b) - nd.lived(run, a))[0];
+    if (longest !== undefined) nd.pick(run, longest); else say("story-" + run.index, "");
     nd.causes(run);
     nd.draw(run);
   };
@@ -317,8 +319,6 @@ Whatever comes from a run reaches the page as text (textContent, or Bokeh's esca
     }
     run.cell = Math.max(best, 0); run.chosen = [];
     nd.choose(run, run.cell);
-    const longest = run.chosen.slice().sort((a, b) => nd.lived(run, b) - nd.lived(run, a))[0];
-    if (longest !== undefined) nd.pick(run, longest); else say("story-" + run.index, "");
   };
 
   nd.lived = (run, i) => (run.lives.died[i] ? run.meta.times[run.lives.died[i] - 1] : run.meta.end)

@@ -420,7 +420,10 @@ def _lead(part: Part) -> str:
 
 
 def _body(parts: Sequence[Part], packed: Sequence[Packed], panels: Sequence[_Panels], widgets: Any) -> str:
-    out = "".join(_lead(p) if len(parts) == 1 else f"<h2>{html.escape(_name(p))}</h2>{_lead(p)}" for p in parts)
+    out = ""
+    for part in parts:
+        lead = _lead(part)
+        out += (f"<h2>{html.escape(_name(part))}</h2>" if lead and len(parts) > 1 else "") + lead
     out += "<div class=bar><div id=when></div>"
     out += "".join(f'<div class="{kind}" id="{element}"></div>' for element, kind, _ in widgets) + "</div>"
     out += f"<div class=keys>{_keys(packed)}</div><div class=side>"

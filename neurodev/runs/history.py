@@ -486,7 +486,8 @@ class History:
         ParameterError
             For one that is not there.
         """
-        found = np.flatnonzero(self.ident == (ident if np.ndim(ident) == 0 else None))
+        named = isinstance(ident, (str, int, float, np.generic)) and not isinstance(ident, bool)
+        found = np.flatnonzero(self.ident == ident) if named else np.zeros(0, dtype=np.int64)
         if found.size != 1:
             raise ParameterError(f"no {shown(ident)} in this history of {len(self)}; its identities are in .ident")
         return coding.of_one(self, int(found[0]))

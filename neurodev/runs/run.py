@@ -85,6 +85,7 @@ class Run(Reading):
         """
         return lives.rates(self, population)
 
+    @asks(sizes=flag)
     def history(self, projection: Any = None, cells: Any = None, *, sizes: bool = True) -> History:
         """Who was there when: every synapse that ever lived, with its births and deaths, sizes and causes.
 
@@ -209,7 +210,7 @@ class Run(Reading):
 
     @asks(control=_CONTROL, still=or_none(flag))
     def report(
-        self, path: str | os.PathLike[str], *others: Run, control: Run | None = None, still: bool | None = None
+        self, path: str | Path, *others: Run, control: Run | None = None, still: bool | None = None
     ) -> Path:  # fmt: skip
         """Write one page about the run, beside others of its kind: an HTML file that needs nothing else.
 
@@ -237,7 +238,7 @@ class Run(Reading):
             If the page cannot be written, or ``still=False`` without Bokeh.
         """
         every = [self, *(of_type(Run, what="a run, nd.Run(path)")(r, f"others[{k}]") for k, r in enumerate(others))]
-        return reporting.write(every, path if isinstance(path, str) else Path(path), control, still)
+        return reporting.write(every, path, control, still)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to a file that is not there yet: one that is in memory, or a copy; returns the path.
