@@ -1,4 +1,7 @@
-"""The commands: neurodev new | demo | run | rerun | train | report | watch | spine | info | show | ablate | ..."""
+"""The commands of neurodev.
+
+new | demo | run | rerun | train | report | watch | spine | info | show | ablate | bench | compile.
+"""
 
 from __future__ import annotations
 

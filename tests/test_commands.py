@@ -80,6 +80,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--threads", "1", "--overwrite", "--quiet"], 0),
     (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
     (["report", "life.sqlite"], 0),
+    (["report", "life.sqlite", "--still", "--to", "still.html"], 0),
+    (["watch", "life.sqlite", "--every", "0.5", "--lines"], 0),
     (["spine", "life.sqlite", "longest", "--figure", "spine.png"], 0),
     (["spine", "life.sqlite", "1"], 0),
     (["info", "life.sqlite", "--verify"], 0),
@@ -195,7 +197,7 @@ def test_an_interrupt_says_what_the_file_says(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as m:
-        m.setattr("neurodev.plot.report.write", pressed)
+        m.setattr("neurodev.runs.reporting.write", pressed)
         assert main(["report", "life.sqlite"]) == 130
     assert capsys.readouterr().err == "neurodev: interrupted\n"
     real = Simulation.run
