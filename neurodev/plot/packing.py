@@ -19,8 +19,10 @@ from neurodev.plot.style import Clock, clock_of
 from neurodev.structure import story
 from neurodev.structure.cause import Causes
 
-MOST = 100_000  # lives on a page
+MOST = 100_000  # lives on a page, of up to 16 sessions each
 _LEVELS = 127  # of sizes
+_CELLS = 4000  # dots that a browser draws at once without waiting
+_TIMES = 4096
 _STEPS = 24  # of a run with fewer pictures than half of that
 _GOLDEN = 0.6180339887498949
 
@@ -47,7 +49,7 @@ class Packed:
         run : Run, optional
             Whose history it is.
         most : int
-            Lives; of more those of some cells are shipped.
+            Lives (fewer if they were seen often); of more those of some cells are shipped.
 
         Returns
         -------
@@ -56,7 +58,7 @@ class Packed:
         at, of_history, of_telling = _clock(history, run)
         cells = _of_run(history, run) if run is not None else _of_table(history)
         steps, scale = _steps(history, run), _scale(history)
-        row = np.flatnonzero(_chosen(cells.of, most))
+        row = np.flatnonzero(_chosen(history, cells.of, most))
         row = row[np.lexsort((row, cells.of[row]))]
         part = _ordered(history, row)
         telling = tell(part)
@@ -161,17 +163,22 @@ def _of_table(history: Any) -> _Cells:
     return _Cells(group, groups, np.asarray(of, np.int64), np.arange(len(names)), names, x, y, False)
 
 
-def _chosen(of: I8, most: int) -> B1:
-    """Lives to be shipped: all, or those of as many cells as fit, spread evenly over their numbers."""
-    if of.size <= most:
+def _chosen(history: Any, of: I8, most: int) -> B1:
+    """Lives to be shipped: all, or those of as many cells as fit, spread evenly over their numbers.
+
+    One that was seen in more than 16 sessions takes the room of more than one.
+    """
+    room = np.maximum(1.0, (8.0 + np.bincount(history.seen.row, minlength=of.size)) / 24.0)
+    if room.sum() <= most and np.unique(of).size <= _CELLS:
         return np.ones(of.size, dtype=bool)
-    count = np.bincount(of)
-    order = np.argsort(np.arange(count.size) * _GOLDEN % 1.0, kind="stable")
-    fit = order[np.cumsum(count[order]) <= most]
-    if count[fit].sum():
+    each = np.bincount(of, room)
+    order = np.argsort(np.arange(each.size) * _GOLDEN % 1.0, kind="stable")
+    order = order[each[order] > 0]
+    fit = order[np.cumsum(each[order]) <= most][:_CELLS]
+    if fit.size:
         return np.isin(of, fit)
     keep = np.zeros(of.size, dtype=bool)  # one cell alone is too much
-    keep[np.linspace(0, of.size - 1, most).astype(np.int64)] = True
+    keep[np.linspace(0, of.size - 1, max(int(most / room.mean()), 1)).astype(np.int64)] = True
     return keep
 
 
@@ -204,8 +211,8 @@ def _timed(born: F8, died: F8) -> tuple[list[float], NDArray[Any], NDArray[Any]]
     """Distinct times, and the place of births and (from 1; 0: alive) deaths among them."""
     dead = ~np.isnan(died)
     times = np.unique(np.concatenate([born, died[dead]]))
-    if times.size >= 2**16 - 1:
-        times = np.linspace(times[0], times[-1], 2**16 - 1)
+    if times.size > _TIMES:  # finer than a pixel is not to be seen; words of the exact times go by themselves
+        times = np.linspace(times[0], times[-1], _TIMES)
     last = np.zeros(born.size, dtype=np.int64)
     last[dead] = 1 + np.minimum(np.searchsorted(times, died[dead]), times.size - 1)
     first = np.minimum(np.searchsorted(times, born), times.size - 1)

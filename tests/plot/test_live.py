@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ import pytest
 import neurodev as nd
 from neurodev import History
 from neurodev.errors import NeurodevError, ParameterError
+from neurodev.learn import LIF, Conv2d, Flatten, Linear, Sequential
 from neurodev.plot import live
 from neurodev.plot.packing import Packed
 from neurodev.runs import coding, telling
 from neurodev.structure import story
 from neurodev.structure.cause import Cause, Causes
 from neurodev.units import day
-from tests.learn.small import trained
+from tests.learn.small import WIDE, patterns, trained
 from tests.plot.test_pages import three
 
 NODE = shutil.which("node")
@@ -53,6 +55,7 @@ class Made:
 
     folder: Path
     runs: dict[str, Any] = field(default_factory=dict)
+    growing: Any = None
 
     def page(self, name: str, *others: str, again: bool = False) -> Path:
         """The page of one, or of several side by side; written once, or anew."""
@@ -70,7 +73,7 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     out = Made(tmp_path_factory.mktemp("live"))
     net, (_, b, _), (near, *_) = three()
     sim = nd.Simulation(net, acceleration=7200, to=out.folder / "three.sqlite")
@@ -82,11 +85,28 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     out.runs["random"] = nd.simulate(
         net, 0.5 * day, acceleration=7200, to=out.folder / "random.sqlite", progress=False
     )  # fmt: skip
+    net = nd.Network(seed=5)
+    noise = net.add(nd.Poisson(20.0), 20, name="noise")
+    cells = net.add(nd.LIF(tau_excitatory=5, tau_inhibitory=10, dendrite=nd.Branches(4)), 6, name="cells")
+    q = net.connect(noise, cells, nd.Degree(8), spines=nd.Spines(weight=20.0), name="q")
+    q.use(nd.SpineSize(), nd.Turnover(early=3))
+    grows = nd.Simulation(net, acceleration=7200, to=out.folder / "branches.sqlite", progress=False, checkpoint=0.0)
+    out.growing = grows.run(3 * day)
+    out.runs["branches"] = nd.Run(out.folder / "branches.sqlite")
+    filters = Sequential(
+        Conv2d(4, 3, name="conv"), LIF(0.2, 0.5, surrogate=WIDE), Flatten(), Linear(3, name="out"),
+        LIF(0.2, 0.5, surrogate=WIDE), inputs=(2, 5, 5), seed=1,
+    )  # fmt: skip
+    t = nd.Trainer(filters, patterns(shape=(2, 5, 5)), epochs=2, to=out.folder / "conv.sqlite", progress=False,
+                   methods=[nd.methods.SET(0.5)])  # fmt: skip
+    t.fit()
+    out.runs["conv"] = t.close()
     t = trained(epochs=3, to=out.folder / "training.sqlite", methods=[nd.methods.SET(0.3)])
     t.fit()
     out.runs["training"] = t.close()
     out.runs["table"] = table()
-    return out
+    yield out
+    out.growing.close()
 
 
 def shipped(path: Path) -> list[dict[str, Any]]:
@@ -121,13 +141,16 @@ def column(value: Any) -> Any:
 
 
 NAMES = ("three", "random", "training", "table")
+TOLD = (*NAMES, "branches", "conv")  # a run on dendrites that still grows; kernels
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TOLD)
 def test_pieces_in_columns_are_the_pieces_of_a_story(made: Made, name: str) -> None:
     history, tell, run = made.parts(name)
     told = tell(history)
-    for k in range(0, len(history), max(len(history) // 60, 1)):
+    some = {*range(0, len(history), max(len(history) // 60, 1)), *np.flatnonzero(told.by_hand)[:5].tolist()}
+    assert told.by_hand.any() == (name == "three")
+    for k in sorted(some):
         mine = {n: c.words[c.code[k] - 1] for n, c in told.columns.items() if c.code[k]}
         if run is None:
             assert all(word in history.story(history.ident[k]) for word in mine.values())
@@ -137,10 +160,12 @@ def test_pieces_in_columns_are_the_pieces_of_a_story(made: Made, name: str) -> N
         assert mine == {n: w for n, w in theirs.items() if n in told.columns}, spine.story()
         assert told.by_hand[k] == (spine.by_hand and not run.is_training)
         assert story.told(told.clauses, theirs) == spine.story()
+    assert name != "branches" or (", on branch " in spine.story() and not run.file.item("sealed", False))
+    assert name != "conv" or "of the kernel to filter" in run.spines[int(history.ident[0])].story()
 
 
 @pytest.mark.skipif(NODE is None, reason="no peer: node, which would run the page's script")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TOLD)
 def test_the_script_tells_the_stories_of_python(made: Made, name: str, tmp_path: Path) -> None:
     history, tell, run = made.parts(name)
     packed = Packed.of(history, tell, run)
@@ -166,7 +191,8 @@ def test_the_script_tells_the_stories_of_python(made: Made, name: str, tmp_path:
     assert np.all(np.diff(packed.lives["cell"].astype(int)) >= 0) and len(found["stories"]) == len(history)
     idents = packed.meta["idents"] or [int(x) for x in found["ident"]]
     assert sorted(idents) == sorted(history.ident.tolist())
-    for k in range(0, len(idents), max(len(idents) // 60, 1)):
+    some = {*range(0, len(idents), max(len(idents) // 60, 1)), *np.flatnonzero(packed.lives["by_hand"])[:5].tolist()}
+    for k in sorted(some):
         ident = packed.meta["idents"][packed.lives["ident"][k]] if run is None else idents[k]
         told = history.story(ident) if run is None else run.spines[ident].story()
         assert found["stories"][k] == told
