@@ -31,6 +31,7 @@ from tests.plot.test_pages import three
 
 NODE = shutil.which("node")
 EVIL = "</script><img src=x onerror=window.hit=1>&amp;\"'$$x^2$$"
+TAG = "<img src=x onerror=window.hit=1>&lt;$$x^2$$"  # of layers, which may be called anything
 SCRIPT = Path(live.__file__).with_name("live.js")
 
 
@@ -101,7 +102,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
                    methods=[nd.methods.SET(0.5)])  # fmt: skip
     t.fit()
     out.runs["conv"] = t.close()
-    t = trained(epochs=3, to=out.folder / "training.sqlite", methods=[nd.methods.SET(0.3)])
+    layers = Sequential(
+        Linear(12, name=f"fc{TAG}"), LIF(0.2, 0.5, surrogate=WIDE), Linear(3, name=TAG), LIF(0.2, 0.5, surrogate=WIDE),
+        inputs=(6,), seed=1,
+    )  # fmt: skip
+    t = trained(layers, epochs=3, to=out.folder / "training.sqlite", methods=[nd.methods.SET(0.3)])
     t.fit()
     out.runs["training"] = t.close()
     out.runs["table"] = table()
@@ -259,9 +264,10 @@ def test_runs_side_by_side(made: Made) -> None:
 
 
 def test_names_reach_the_page_as_text(made: Made) -> None:
-    text = made.page("table").read_text(encoding="utf-8")
-    assert "<img" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)  # Bokeh's own
-    assert text.count("</script>") == text.count("<script>") + text.count('<script type="application/json"')
+    for name in ("table", "training"):
+        text = made.page(name).read_text(encoding="utf-8")
+        assert "<img src=x" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+        assert text.count("</script>") == text.count("<script>") + text.count('<script type="application/json"')
 
 
 def test_refused(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
