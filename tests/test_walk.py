@@ -21,6 +21,7 @@ import pytest
 import neurodev as nd
 from neurodev import bridge, registry
 from neurodev.learn.core.layer import Weights
+from neurodev.plot import live
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import Log
 from neurodev.runs.spines import Spine
@@ -225,6 +226,7 @@ def run_beds(w: World) -> Beds:
         "death_rates": {"width": 3.0} | q, "density": q,
         "export": {"path": "walk.csv", "kind": "CSV", "overwrite": True}, "field": day | q,
         "graph": {"t": 1.0} | q, "pictures": q,
+        "history": q | {"cells": None, "sizes": True}, "report": {"path": "run.html", "control": None, "still": True},
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
         "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
@@ -232,6 +234,9 @@ def run_beds(w: World) -> Beds:
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip
     beds = {f"Run.{name}": of(run, name, **arguments) for name, arguments in given.items()}
+    beds["History.story"] = Bed(lambda: w.run.history().story, {"ident": uid})
+    if live.installed():
+        beds["History.report"] = Bed(lambda: w.run.history().report, {"path": "history.html"})
     beds |= {f"Lives.{name}": of(lives, name, **p) for name in ("batch", "days", "events", "count", "deaths_by_cause")}
     return beds | {
         "nd.Run": Bed(lambda: nd.Run, {"path": w.run.path}),

@@ -72,7 +72,7 @@ MORE: dict[str, tuple[set[str], str]] = {
     **_each("Simulation.probe cells, Simulation.probe of synapses uids, nd.Lesion neurons, nd.RemoveSynapses uids, "
             "nd.RemoveSynapses source, nd.RemoveSynapses target, nd.Infuse targets, nd.Antagonise targets, "
             "nd.SetWeights of, nd.SetColumn of, Simulation.set_weights of, Simulation.set_column of, "
-            "Network.drive cells", {"a set"}, "a selection"),
+            "Network.drive cells, Run.history cells", {"a set"}, "a selection"),
     **_each("Neurogenesis.maturity age", {"a time"}, "with its unit"),
     **_each("Plateau.onset v", {"a voltage"}, "with its unit"),
 }  # fmt: skip

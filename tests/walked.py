@@ -12,9 +12,10 @@ import numpy as np
 
 import neurodev as nd
 from neurodev import plot
-from neurodev.plot import style
+from neurodev.plot import live, style
 from neurodev.protocols.fit_models import Number
 from neurodev.protocols.registry import _PROTOCOLS
+from neurodev.runs.coding import of_history
 from neurodev.structure.cause import Causes
 from tests.walk import SENSELESS, Bed, Beds
 
@@ -64,7 +65,8 @@ def drawing() -> dict[str, Any]:
 # large pictures and pages, which take seconds
 PAGES = frozenset({
     "plot.report.write", "plot.training_report.write", "plot.evolution.overview", "plot.evolution.run_overview",
-    "plot.training.training_overview", "plot.fields.map_figure", "plot.fields.draw_map",
+    "plot.training.training_overview", "plot.report.around", "plot.training_report.around", "plot.live.write",
+    "plot.fields.map_figure", "plot.fields.draw_map",
 })  # fmt: skip
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -112,6 +114,11 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         given |= {"replace": True} if name == "plot.output.write" else {}
         given |= {"panel": bands} if name.endswith("draw_bands") else {}
         given |= {a: f"{name}.html" for a in ("to", "path") if a in arguments}
+        if name == "plot.live.write":
+            if not live.installed():
+                continue
+            history = nd.History.of_lives([0.0, 1.0], [1.0, 2.0])
+            given["parts"] = [live.Part(history, of_history)]
         beds[name] = Bed(
             make, given, arguments, told=f, exact={a: TAKEN[a] | (set(runs) if a in ("run", "control") else set())
                                                    for a in arguments},

@@ -8,6 +8,7 @@ saw.  A session in which a place was not looked at says nothing of it, which is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics import turnover
 from neurodev.noise import normals_of
 from neurodev.params import check_memory, number, one_of
+from neurodev.runs import coding
 from neurodev.runs.asking import METHODS, Asking, curve
 from neurodev.runs.export import export
 from neurodev.runs.sightings import (
@@ -483,11 +485,56 @@ class History(Asking):
         m = sparse.coo_array((weight[here], (rows[here], columns[here])), shape=(pre.size, post.size)).tocsr()
         return m, pre, post
 
+    def story(self, ident: Any) -> str:
+        """What is known of one, in a few sentences.
+
+        Parameters
+        ----------
+        ident : identity, as in `ident`
+
+        Raises
+        ------
+        ParameterError
+            For one that is not there.
+        """
+        named = isinstance(ident, (str, int, float, np.generic)) and not isinstance(ident, bool)
+        found = np.flatnonzero(self.ident == ident) if named else np.zeros(0, dtype=np.int64)
+        if found.size != 1:
+            raise ParameterError(f"no {shown(ident)} in this history of {len(self)}; its identities are in .ident")
+        return coding.of_one(self, int(found[0]))
+
     # ------------------------------------------------------------------ going out
 
     def export(self, path: Any, kind: str | None = None, *, overwrite: bool = False, **options: Any) -> Any:
         """Write it in one of the formats; see `Run.export`."""
         return export(self, path, kind, overwrite, options)
+
+    def report(self, path: Any, *others: History) -> Path:
+        """Write an interactive page about this history, beside others of one unit: one HTML file and nothing else.
+
+        Parameters
+        ----------
+        path : path
+            The page; an existing one is replaced.
+        *others : History
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ParameterError
+            Without a life in it, for histories of different units, and for a path that holds something else.
+        NeurodevError
+            If Bokeh is not installed: ``pip install 'neurodev[report]'``.
+        """
+        from neurodev.plot import live
+
+        for k, other in enumerate(others):
+            if not isinstance(other, History):
+                raise ParameterError(f"others[{k}] must be a History, got {shown(other)}")
+        return live.write([live.Part(h, coding.of_history) for h in (self, *others)], path)
 
     def to_pandas(self) -> Any:
         """One row for each: identity, birth and death with their limits, and the columns."""
