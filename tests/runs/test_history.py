@@ -13,7 +13,7 @@ import neurodev as nd
 from neurodev import History
 from neurodev.errors import ParameterError
 from neurodev.metrics import turnover
-from neurodev.runs.history import joined
+from neurodev.runs.joining import joined
 from tests.places import data_folder
 
 MELANDER = data_folder("synapse_dynamics_melander2021")
