@@ -59,6 +59,8 @@ def drawing() -> dict[str, Any]:
         for name, f in vars(module).items():
             if inspect.isfunction(f) and f.__module__ == module.__name__ and name[0] != "_" and info.name != "door":
                 out[f"plot.{info.name}.{name}"] = f
+    if not live.installed():
+        del out["plot.live.write"]  # which needs Bokeh
     return out
 
 
@@ -115,8 +117,6 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         given |= {"panel": bands} if name.endswith("draw_bands") else {}
         given |= {a: f"{name}.html" for a in ("to", "path") if a in arguments}
         if name == "plot.live.write":
-            if not live.installed():
-                continue
             history = nd.History.of_lives([0.0, 1.0], [1.0, 2.0])
             given["parts"] = [live.Part(history, of_history)]
         beds[name] = Bed(
