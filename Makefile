@@ -27,12 +27,22 @@ $(BIN)/.twins: $(BIN)/.full
 	@$(PIP) -e '.[twins]' || echo "torch is not to be had here: its twins will be named among the skipped"
 	@touch $@
 
+$(BIN)/.page: $(BIN)/.plain
+	@echo "installing what draws the interactive page"
+	@$(PIP) -e '.[report]' || echo "Bokeh is not to be had here: pages hold pictures alone"
+	@touch $@
+
+$(BIN)/.browser: $(BIN)/.full
+	@echo "installing what reads the interactive page in a browser"
+	@$(PIP) -e '.[browser]' || echo "playwright is not to be had here: its tests will be named among the skipped"
+	@touch $@
+
 $(BIN)/.docs: $(BIN)/.plain
 	@echo "installing what builds the manual"
 	@$(PIP) -e '.[docs]'
 	@touch $@
 
-demo: $(BIN)/.plain
+demo: $(BIN)/.page
 	$(BIN)/neurodev compile
 	$(BIN)/neurodev demo --to demo --overwrite
 
@@ -61,7 +71,7 @@ interpreted: $(BIN)/.full
 
 # Every format is written and read by its own library, in an environment that is thrown away (it downloads them).
 # Ends with the names of all tests that had no data: those files run again, in which some need data.
-verify: $(BIN)/.twins
+verify: $(BIN)/.twins $(BIN)/.browser
 	$(BIN)/python tests/formats/round_trips.py
 	$(PYTEST) -m slow --name-skipped
 	$(PYTEST) --name-skipped tests/learn/test_torch.py $$(grep -rl '"no data: ' tests --include='test_*.py')

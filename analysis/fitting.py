@@ -1,4 +1,4 @@
-"""Models of spines that are imaged and compared with measurements, and how their free numbers are found."""
+"""Models of one's own, imaged, and their free numbers by any numbers of a table (ours are fitted by `nd.fit`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurodev.mechanisms.base import Mechanism
+from neurodev.protocols.fitting import descend
 from neurodev.protocols.imaging import image, population
 from neurodev.units import day, hour
 
@@ -66,7 +67,7 @@ def fit_model(
     target, error : (n_term,) float64
         The same of the data, and their standard errors.
     n, rounds, seed : int
-        Spines of a run; gradients taken; one seed throughout, so that the misfit is nearly smooth.
+        Spines of a run; steps of each search; one seed throughout, so that the misfit is nearly smooth.
     """
 
     def values(theta: np.ndarray) -> Numbers:
@@ -75,48 +76,11 @@ def fit_model(
     def deviations(theta: np.ndarray) -> np.ndarray:
         return (observe(model.image(values(theta), days, n, seed)) - target) / error
 
-    start = [np.log(v) if k in model.positive else v for k, v in model.free.items()]
-    best, total = least_squares(deviations, np.array(start), rounds)
-    return Fit(values(best), total / error.size)
+    def finite(theta: np.ndarray) -> np.ndarray:
+        d = deviations(theta)
+        return np.where(np.isfinite(d), np.clip(d, -100.0, 100.0), 100.0)
 
-
-def least_squares(
-    deviations: Callable[[np.ndarray], np.ndarray], start: np.ndarray, rounds: int = 12, step: float = 0.1
-) -> tuple[np.ndarray, float]:
-    """Least squares of a noisy simulation by damped Gauss-Newton steps (Levenberg's).
-
-    Parameters
-    ----------
-    deviations : callable
-        Deviations over their standard errors; what is not finite counts as 100.
-    start : (n,) float64
-        In units in which a change by `step` is small but stands above the noise (logarithms, for instance).
-    rounds : int
-        Gradients taken.
-
-    Returns
-    -------
-    (n,) float64, float
-        The best values and their sum of squares.
-    """
-
-    def at(x: np.ndarray) -> np.ndarray:
-        got = np.asarray(deviations(x), dtype=float)
-        return np.where(np.isfinite(got), np.clip(got, -100.0, 100.0), 100.0)
-
-    best, damp = np.array(start, dtype=float), 1.0
-    here = at(best)
-    for _ in range(rounds):
-        slope = np.stack([(at(best + step * e) - here) / step for e in np.eye(best.size)], axis=1)
-        before = float(here @ here)
-        for _ in range(4):
-            move = np.linalg.solve(slope.T @ slope + damp * np.eye(best.size), -slope.T @ here)
-            there = best + np.clip(move, -0.7, 0.7)
-            got = at(there)
-            if got @ got < here @ here:
-                best, here, damp = there, got, damp / 4.0
-                break
-            damp *= 6.0
-        if before - here @ here < 1e-3 * before:
-            break
-    return best, float(here @ here)
+    start = np.array([np.log(v) if k in model.positive else v for k, v in model.free.items()])
+    best, _, _ = descend(finite, start, np.array([start - 8.0, start + 8.0]), rounds)
+    d = finite(best)
+    return Fit(values(best), float(d @ d) / error.size)

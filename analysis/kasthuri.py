@@ -206,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]  # fmt: skip
     print(common.table(["", "n", "sd ln", "skew", "central decade", "largest/smallest"], lines))
     for word, x in (("PSD", done.data.log_psd), ("volume", done.data.log_volume)):
-        d = sizes.kolmogorov_smirnov(x - x.mean(), done.mature - done.mature.mean())
+        d = sizes.kolmogorov_smirnov(x - x.mean(), done.mature - done.mature.mean()).distance
         print(f"Kolmogorov-Smirnov distance of {word} and mature preset, both centred: {d:.3f}")
     within = {"electron microscopy": kinds(done.data)} | {k: kinds(t) for k, t in done.runs.items()}
     head = ["correlation of ln size (standard error; pairs)", *within]

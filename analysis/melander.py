@@ -20,15 +20,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+import neurodev as nd
 from analysis import common
-from analysis.fitting import Fit, Model, Numbers, fit_model
-from neurodev.mechanisms.base import Mechanism
-from neurodev.mechanisms.persistence import Persistence
-from neurodev.mechanisms.spine_size import SpineSize
-from neurodev.mechanisms.turnover import Turnover
 from neurodev.metrics import sizes, turnover
 from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, ROSE, SOFT, legend, new_figure, plain
-from neurodev.units import day, hour
+from neurodev.protocols.fit_models import FIT_MODELS, Numbers
+from neurodev.protocols.fitting import Fit
+from neurodev.protocols.imaging import image as take_pictures
+from neurodev.protocols.imaging import population
+from neurodev.units import day
 
 FOLDER, FILES = "synapse_dynamics_melander2021", ("pyr_synapse_sizes.npz",)
 SOURCE = "Melander et al., Cell Reports 37 (2021) 109972 (github.com/HZhongLab/melander_nayebi_2021)"
@@ -86,90 +86,24 @@ def halves(dendrite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 # ------------------------------------------------------------------------------------------------------ models
 
+MODELS = {
+    "graded hazard": "graded", "and transient newborns": "nascent", "constant hazard": "constant",
+    "one component, threshold": "threshold", "two components, threshold": "two components",
+}  # fmt: skip
+"""What each is called here, and in `nd.fit`."""
+ASKED = {**BANDS, "losses": BANDS["survival"], "newborn_mean": BANDS["sd"], "newborn_sd": BANDS["sd"]}
+"""How near the fit must come: half of it weighs a number where its standard error is larger."""
+BURN_IN = {"two components, threshold": 150 * day}
 
-def graded(p: Numbers) -> Sequence[Mechanism]:
-    """One component that remembers for months, a hazard that falls with size, small and variable newborns."""
-    size = SpineSize(
-        sd=p["sd"], tau=p["tau"] * day, death="hazard", hazard_rate=p["rate"], hazard_slope=p["slope"],
-        newborn=p["newborn"], newborn_sd=p["newborn_sd"], first=0.3,
+
+def image(name: str, p: Numbers, n: int, seed: int, **setting: float) -> np.ndarray:
+    """ln V of a model in the sessions of the data, NaN where absent."""
+    m = FIT_MODELS[MODELS[name]]
+    world = population(
+        m.build(p), n, seed=seed, replace=True,
+        **{"burn_in": BURN_IN.get(name, 300 * day), "tick": m.tick, **setting},
     )  # fmt: skip
-    return (size,)
-
-
-def nascent(p: Numbers) -> Sequence[Mechanism]:
-    """The same, and a part of the newborns transient: they die at a rate of their own besides."""
-    classes = Persistence(
-        births=False, hazard=0.0, transient_hazard=p["transient"], share=p["odds"] / (1.0 + p["odds"]), first=1.0
-    )
-    return (*graded(p), classes)
-
-
-def threshold(p: Numbers) -> Sequence[Mechanism]:
-    """One component and a hard threshold."""
-    low = p["minimum"]
-    size = SpineSize(
-        sd=p["sd"], tau=p["tau"] * day, minimum=low, newborn=low + p["gap"], newborn_sd=p["newborn_sd"], first=0.0
-    )
-    return (size,)
-
-
-def two_components(p: Numbers) -> Sequence[Mechanism]:
-    """A fast and a slow component and a hard threshold."""
-    low = p["minimum"]
-    size = SpineSize(
-        sd=p["sd"], tau=p["tau"] * day, slow_share=min(p["share"], 0.98), slow_tau=200 * day,
-        minimum=low, newborn=low + p["gap"], newborn_sd=p["newborn_sd"], first=0.0,
-    )  # fmt: skip
-    return (size,)
-
-
-def constant(p: Numbers) -> Sequence[Mechanism]:
-    """Every synapse dies at the same rate, whatever its size."""
-    size = SpineSize(sd=p["sd"], tau=p["tau"] * day, death="none", newborn=p["newborn"], newborn_sd=p["newborn_sd"])
-    return size, Turnover(births=False, hazard=p["rate"])
-
-
-POSITIVE = ("sd", "tau", "share", "rate", "slope", "gap", "newborn_sd", "noise", "transient", "odds")
-MODELS = (
-    Model("graded hazard", {"sd": 1.06, "tau": 150.0, "rate": 0.0074, "slope": 2.34, "newborn": -1.16,
-                            "newborn_sd": 0.68, "noise": 0.2}, graded, POSITIVE),
-    Model("and transient newborns", {"sd": 1.1, "tau": 210.0, "rate": 0.005, "slope": 2.2, "newborn": -1.1,
-                                     "newborn_sd": 0.69, "noise": 0.24, "transient": 0.15, "odds": 3.0}, nascent,
-          POSITIVE),
-    Model("constant hazard", {"sd": 0.95, "tau": 60.0, "rate": 0.02, "newborn": -1.0, "newborn_sd": 0.7,
-                              "noise": 0.2}, constant, POSITIVE),
-    Model("one component, threshold", {"sd": 1.1, "tau": 12.0, "minimum": -1.4, "gap": 0.3, "newborn_sd": 0.5,
-                                       "noise": 0.2}, threshold, POSITIVE),
-    Model("two components, threshold", {"sd": 1.19, "tau": 0.55, "share": 0.7, "minimum": -1.9, "gap": 0.5,
-                                        "newborn_sd": 0.5, "noise": 0.1}, two_components, POSITIVE,
-          3 * hour, 150 * day),
-)  # fmt: skip
-
-
-def fitted_numbers(seen: Look) -> np.ndarray:
-    """What is fitted, as one row; `HALF_BANDS` has the same order."""
-    return np.concatenate([
-        [seen.sd, seen.newborn_mean, seen.newborn_sd], seen.survival, seen.newborn, seen.losses, seen.correlation,
-    ])  # fmt: skip
-
-
-HALF_BANDS = 0.5 * np.repeat(
-    [BANDS["sd"], BANDS["survival"], BANDS["newborn"], BANDS["survival"], BANDS["correlation"]], [3, 7, 6, 5, 7]
-)
-"""Half of what is asked; sizes of newborns like sd, losses like survival."""
-
-
-def errors(log_size: np.ndarray, resamples: int = 200, seed: int = 1) -> np.ndarray:
-    """Weights of the fit: standard errors (synapses drawn again with replacement; at least .005), or half of the band
-    that is asked where that is smaller."""
-    draw, n = np.random.default_rng(seed), log_size.shape[0]
-    drawn = [fitted_numbers(look(log_size[draw.integers(0, n, n)])) for _ in range(resamples)]
-    return np.minimum(np.maximum(np.std(drawn, axis=0), 0.005), HALF_BANDS)
-
-
-def fit(model: Model, data: Look, error: np.ndarray, n: int = 6000, rounds: int = 12) -> Fit:
-    """The free numbers of a model by least squares."""
-    return fit_model(model, DAYS, lambda x: fitted_numbers(look(x)), fitted_numbers(data), error, n, rounds)
+    return take_pictures(world, DAYS, p["noise"])
 
 
 # ------------------------------------------------------------------------------------------------------ report
@@ -228,15 +162,18 @@ class Study(NamedTuple):
 
 
 def study(
-    log_size: np.ndarray, dendrite: np.ndarray, swap: bool = False, models: Sequence[Model] = MODELS, rounds: int = 12,
-    n: int = 20000, n_fit: int = 6000,
+    log_size: np.ndarray, dendrite: np.ndarray, swap: bool = False, models: Sequence[str] = tuple(MODELS),
+    rounds: int = 20, n: int = 20000, n_fit: int = 6000,
 ) -> Study:  # fmt: skip
     """Fit every model on one half, and image a larger population of each with other draws."""
-    a, b = halves(dendrite)[:: -1 if swap else 1]
-    train, error = look(log_size[a]), errors(log_size[a])
-    fits = {m.name: fit(m, train, error, n_fit, rounds) for m in models}
-    seen = {m.name: look(m.image(fits[m.name].numbers, DAYS, n, 2)) for m in models}
-    return Study(train, look(log_size[b]), fits, seen)
+    train, test = halves(dendrite)[:: -1 if swap else 1]
+    history = nd.History.of_sessions(np.exp(log_size), DAYS, columns={"dendrite": dendrite}, title="Melander 2021")
+    fits = {
+        m: nd.fit(history, MODELS[m], held_out={"dendrite": np.unique(dendrite[test])}, asked=ASKED, n=n_fit,
+                  rounds=rounds) for m in models
+    }  # fmt: skip
+    seen = {m: look(image(m, f.numbers, n, 2)) for m, f in fits.items()}
+    return Study(look(log_size[train]), look(log_size[test]), fits, seen)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -264,9 +201,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         lines.append([name, *[d[k] for k in asked], "holds" if all(d[k] <= BANDS[k] for k in BANDS) else "fails"])
     print(common.table(["", *asked, ""], lines))
     print("\nFitted on seven dendrites: all numbers above but skew and turnover. Not fitted: the seven held out.")
-    print("Numbers found, and the mean square of what is left of the deviations, over their standard errors:")
-    for name, (p, left) in fits.items():
-        print(f"  {name}: " + ", ".join(f"{k} {v:.3g}" for k, v in p.items()) + f"; {left:.2g}")
+    print("Numbers found, in the words of nd.fit:")
+    for name, found in fits.items():
+        print(f"  {name}: {found.sentence()}")
     common.save(figure(test, train, seen), args.to)
 
 

@@ -27,7 +27,9 @@ _SHELVES = {
 }
 _LATER = {
     "Cause": "neurodev.structure.cause:Cause",
+    "Counts": "neurodev.formats.counts:Counts",
     "Drive": "neurodev.neurons.drive:Drive",
+    "FitModel": "neurodev.protocols.fit_models:FitModel",
     "History": "neurodev.runs.history:History",
     "Intervention": "neurodev.simulation.interventions:Intervention",
     "Mechanism": "neurodev.mechanisms.base:Mechanism",
@@ -45,6 +47,7 @@ _LATER = {
     "Wiring": "neurodev.structure.wiring:Wiring",
     "bridge": "neurodev.bridge",
     "data": "neurodev.data",
+    "fit": "neurodev.protocols.fitting:fit",
     "isolate": "neurodev.protocols:isolate",
     "learn": "neurodev.learn",
     "mechanisms": "neurodev.mechanisms",
@@ -52,6 +55,9 @@ _LATER = {
     "networks": "neurodev.learn.networks",
     "param": "neurodev.params:param",
     "presets": "neurodev.mechanisms.presets",
+    "read_counts": "neurodev.formats.counts:read_counts",
+    "read_edges": "neurodev.formats.edges:read_edges",
+    "read_sessions": "neurodev.formats.sessions:read_sessions",
     "shuffled": "neurodev.neurons.drive:shuffled",
     "simulate": "neurodev.simulation.simulate:simulate",
     "to_network": "neurodev.bridge:to_network",

@@ -1,6 +1,6 @@
 """The commands of neurodev.
 
-new | demo | run | rerun | train | report | export | spine | info | show | ablate | bench | compile
+new | demo | run | rerun | train | report | watch | export | spine | info | show | ablate | bench | compile
 """
 
 from __future__ import annotations
@@ -105,22 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
-    a = sub.add_parser("report", help="write one self-contained HTML page about a run")
-    a.add_argument("run")
-    a.add_argument("--control", help="run file of the control")
-    a.add_argument("--to", help="HTML file (default: beside the run)")
     _exporting(sub)
-    a = sub.add_parser("spine", help="tell the life of one spine")
-    a.add_argument("run")
-    a.add_argument("uid", help="its uid, or 'longest'")
-    a.add_argument("--figure", help="PNG file (default: beside the run)")
-    a = sub.add_parser("info", help="what is in a run file")
-    a.add_argument("run")
-    a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
-    a = sub.add_parser("show", help="one thing alone: equation, parameters, sources, its curve beside the theory")
-    a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
-    a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
+    _looking(sub)
     a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
     a.add_argument("study")
     a.add_argument("--seeds", type=int, default=1)
@@ -133,6 +119,33 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
     a.add_argument("--threads", type=int, default=1, help="of the event loop (default: 1)")
     return p
+
+
+def _looking(sub: Any) -> None:
+    """The commands that look at what there is."""
+    a = sub.add_parser("report", help="write one self-contained HTML page about a run, or several side by side")
+    a.add_argument("run", nargs="+", help="run files, of development all or of training all")
+    a.add_argument("--control", help="run file of the control, of one run")
+    a.add_argument("--to", help="HTML file (default: beside the first run)")
+    a.add_argument(
+        "--still", action="store_true",
+        help="pictures alone: what is written too where Bokeh (pip install 'neurodev[report]') is not there",
+    )  # fmt: skip
+    a = sub.add_parser("watch", help="follow a run that is still growing, until it is finished")
+    a.add_argument("run")
+    a.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="look again so often (default: 2)")
+    a.add_argument("--lines", action="store_true", help="a new line at each look, also on a terminal")
+    a = sub.add_parser("spine", help="tell the life of one spine")
+    a.add_argument("run")
+    a.add_argument("uid", help="its uid, or 'longest'")
+    a.add_argument("--figure", help="PNG file (default: beside the run)")
+    a = sub.add_parser("info", help="what is in a run file")
+    a.add_argument("run")
+    a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
+    a = sub.add_parser("show", help="one thing alone: equation, parameters, sources, its curve beside the theory")
+    a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
+    a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
 
 
 def _new(args: Any) -> None:
@@ -291,7 +304,7 @@ def _demo(args: Any) -> None:
         if control.poll() is None:
             control.terminate()
     other = Run(folder / "control.sqlite")
-    page = report.write(run, folder / "report.html", other)
+    page = run.report(folder / "report.html", control=other)
     _say("\n" + report.sentence(run, other))
     theirs = {c.name: c.value for c in other.checks()}
     _say(f"\n{'number':<34}{'run':>9}{'band':>14}{'':>10}{'control':>9}")
@@ -305,12 +318,32 @@ def _demo(args: Any) -> None:
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import report
+    from neurodev.plot import live
     from neurodev.runs.run import Run
 
-    to = output.checked(_beside(args.run, ".html") if args.to is None else args.to)
-    run = Run(args.run)
-    _say(f"wrote {report.write(run, to, Run(args.control) if args.control else None)}")
+    to = output.checked(_beside(args.run[0], ".html") if args.to is None else args.to)
+    run, *others = (Run(path) for path in args.run)
+    control = Run(args.control) if args.control else None
+    _say(f"wrote {run.report(to, *others, control=control, still=True if args.still else None)}")
+    if not args.still and not live.installed():
+        _say("a still page, since Bokeh is not there; an interactive one needs: pip install 'neurodev[report]'")
+
+
+def _watch(args: Any) -> None:
+    from neurodev.runs import watching
+
+    if not 0.01 <= args.every <= 3600.0:
+        raise ParameterError(f"--every must be 0.01 to 3600 seconds, got {args.every:g}")
+    on_terminal = sys.stdout is not None and sys.stdout.isatty() and not args.lines
+    width = shutil.get_terminal_size().columns
+    with suppress(KeyboardInterrupt):  # who watches may stop watching
+        for line in watching.lines(args.run, args.every):
+            if on_terminal:
+                _say(f"{line}"[: width - 1].ljust(width - 1), end="\r", flush=True)
+            else:
+                _say(line, flush=True)
+    if on_terminal:
+        _say()
 
 
 def _export(args: Any) -> None:
@@ -436,16 +469,16 @@ def _bench(args: Any) -> None:
 
 
 _COMMANDS = {
-    "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "spine": _spine, "info": _info,
-    "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
+    "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
+    "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
     "export": _export,
 }  # fmt: skip
 _STANDS_ON = {
-    "demo": ("studies.development", "plot.report"), "run": ("studies.development",),
+    "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
     "rerun": ("studies.development",),
-    "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report"), "spine": ("runs.run", "plot.style"),
-    "export": ("runs.run", "studies.reading"), "info": ("runs.run",),
-    "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
+    "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
+    "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"), "export": ("runs.run", "studies.reading"),
+    "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
     "bench": ("bench.networks",), "compile": ("studies.ahead",),
 }  # fmt: skip
 

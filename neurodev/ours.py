@@ -26,10 +26,10 @@ _ours("growth curve", "mechanisms", growth_curves="GaussianGrowth LinearGrowth S
 _ours(
     "neuron model", "neurons",
     adaptive_exponential="AdaptiveExponential", alpha="AlphaLIF", conductance="ConductanceLIF", glif="GLIF",
-    hodgkin_huxley="HodgkinHuxley", izhikevich="Izhikevich", lif="LIF",
+    hodgkin_huxley="HodgkinHuxley", izhikevich="Izhikevich", lif="LIF", tree="TreeLIF",
 )  # fmt: skip
 _ours("dendrite", "structure", places="Branches")
-_ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer")
+_ours("dendrite", "neurons", dendrite="Bilinear Plateau TwoLayer", tree="Tree")
 _ours(
     "drive", "neurons",
     listed="Recorded Regular SpikeList", poisson="Poisson", rates="InhomogeneousPoisson SinusoidalPoisson",

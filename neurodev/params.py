@@ -20,7 +20,8 @@ from neurodev.quantity import in_unit, parts
 from neurodev.registry import misfit, word_of
 
 UNITS = frozenset(
-    {"ms", "mV", "um", "um3", "um/ms", "Hz", "1/ms", "1/day", "pA", "pF", "nS", "day", "1", "uM", "mM", "mV/ms", "1/mV"}
+    {"ms", "mV", "um", "um2", "um3", "um/ms", "Hz", "1/ms", "1/day", "pA", "pF", "nS", "day", "1", "uM", "mM"}
+    | {"mV/ms", "1/mV"}
 )
 CLOCKS = frozenset({"spike", "life", None})
 

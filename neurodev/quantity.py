@@ -16,7 +16,8 @@ Dimension = tuple[int, int, int, int, int]
 _NONE: Dimension = (0, 0, 0, 0, 0)
 _OF: dict[Dimension, str] = {
     (1, 0, 0, 0, 0): "ms second minute hour day us", (0, 1, 0, 0, 0): "mV volt", (0, 0, 1, 0, 0): "um mm",
-    (0, 0, 3, 0, 0): "um3", (0, 0, 0, 1, 0): "pA nA", (1, -1, 0, 1, 0): "pF", (0, -1, 0, 1, 0): "nS",
+    (0, 0, 2, 0, 0): "um2", (0, 0, 3, 0, 0): "um3", (0, 0, 0, 1, 0): "pA nA", (1, -1, 0, 1, 0): "pF",
+    (0, -1, 0, 1, 0): "nS",
 }  # fmt: skip
 # what one is in ms, mV, um, pA, mM and their powers; so a Hz is a thousandth per ms here, and no plain 1
 WORDS: dict[str, tuple[float, Dimension]] = {

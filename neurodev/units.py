@@ -1,6 +1,6 @@
 """The whole unit system: floats that convert to neurodev's fixed units.
 
-Time is in ms, voltage in mV, current in pA, capacitance in pF, length in um, volume in um3,
+Time is in ms, voltage in mV, current in pA, capacitance in pF, length in um, areas and volumes in um2 and um3,
 rates in Hz where a name ends in ``_hz``.  ``30 * day`` is therefore simply a number of milliseconds.
 """
 
@@ -18,6 +18,7 @@ volt = 1000.0 * mV
 
 um = 1.0
 mm = 1000.0 * um
+um2 = 1.0
 um3 = 1.0
 
 pA = 1.0

@@ -14,6 +14,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(ROOT), *_given]))
 
 NO_DATA = re.compile(r"^no data: ")  # how the reason of such a skip begins (test_house_rules.py)
 NO_PEER = re.compile(r"^no peer: ")  # NEST or Brian2, which tests compare with live
+NO_BROWSER = re.compile(r"^no browser: ")  # in which pages are looked at
 NO_PACKAGE = re.compile(r"^could not import ")
 
 
@@ -30,9 +31,9 @@ def _reasons(reports):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Tests without their data, without NEST or Brian2, and without a package that an extra brings."""
+    """Tests without their data, a peer (NEST, Brian2), a browser, or a package that an extra brings."""
     skipped = list(_reasons(terminalreporter.stats.get("skipped", [])))
-    for what, sort in (("data", NO_DATA), ("a peer", NO_PEER), ("a package", NO_PACKAGE)):
+    for what, sort in (("data", NO_DATA), ("a peer", NO_PEER), ("a browser", NO_BROWSER), ("a package", NO_PACKAGE)):
         mine = [(test, why) for test, why in skipped if sort.search(why)]
         if not mine:
             continue

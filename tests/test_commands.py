@@ -83,6 +83,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["export", "life.sqlite", "--to", "life.csv"], 0),
     (["export", "life.sqlite", "--to", "life.csv", "--set", "table=log"], 2),  # it is there
     (["export", "life.sqlite", "--to", "life.csv", "--set", "table=log", "--kind", "CSV", "--overwrite"], 0),
+    (["report", "life.sqlite", "--still", "--to", "still.html"], 0),
+    (["watch", "life.sqlite", "--every", "0.5", "--lines"], 0),
     (["spine", "life.sqlite", "longest", "--figure", "spine.png"], 0),
     (["spine", "life.sqlite", "1"], 0),
     (["info", "life.sqlite", "--verify"], 0),
@@ -200,7 +202,7 @@ def test_an_interrupt_says_what_the_file_says(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as m:
-        m.setattr("neurodev.plot.report.write", pressed)
+        m.setattr("neurodev.runs.reporting.write", pressed)
         assert main(["report", "life.sqlite"]) == 130
     assert capsys.readouterr().err == "neurodev: interrupted\n"
     real = Simulation.run

@@ -51,7 +51,7 @@ CASES = {
     "nan weight": (lambda: connect(weight=np.nan), "weight must be a finite number"),
     "negative weight": (lambda: connect(weight=-1.0), "inhibitory=True"),
     "weight and spines": (lambda: connect(spines=nd.Spines()), "either weight"),
-    "lanes": (lambda: nd.Uniform(1, 30, step=0.1), "at most 256"),
+    "lanes": (lambda: nd.Uniform(1, 30, step=0.0001), "at most 65535"),
     "zero delay": (lambda: connect(delay=0.0), "must be > 0"),
     "short delay": (lambda: nd.Simulation(_short()), "must be >= 0.01 ms"),
     "delay word": (lambda: connect(delay="soon"), "nd.Uniform"),

@@ -11,6 +11,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,22 @@ import neurodev as nd
 from neurodev import metrics, registry
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.learn.eventprop.flow import EventNeuron
-from neurodev.metrics import cost, integration, lifetimes, maps, sizes, spikes, topology, turnover
+from neurodev.metrics import (
+    censored,
+    cost,
+    graphs,
+    integration,
+    layered,
+    lifetimes,
+    maps,
+    persistence,
+    risks,
+    sizes,
+    spikes,
+    tails,
+    topology,
+    turnover,
+)
 from neurodev.params import number, numbers, whole, wholes
 
 SENSELESS: dict[str, Any] = {
@@ -160,7 +176,10 @@ def test_nothing_foreign_comes_out_of_any_other_door(thing: Any, tmp_path: Any) 
 
 # ---------------------------------------------------------------- metrics
 
-MODULES = (cost, integration, lifetimes, maps, sizes, spikes, topology, turnover)
+MODULES = (
+    censored, cost, integration, layered, lifetimes, maps, persistence, risks, sizes, spikes, tails, topology, turnover,
+    *((graphs,) if find_spec("networkx") else ()),
+)  # fmt: skip
 POSITIONS = np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]])
 # a sensible value for every argument of every metric, by its name
 SENSIBLE: dict[str, Any] = {
@@ -180,7 +199,11 @@ SENSIBLE: dict[str, Any] = {
     "rate": [1.0, 2.0], "density": [0.5, 0.4], "additions": 10.0, "operations": 10.0, "measured": [1.0, 2.0, 3.0, 4.0],
     "expected": [1.0, 2.0, 3.0, 4.0], "v": np.ones((3, 2)), "ticks": 2, "tick_spike": 100.0, "start": 0.0,
     "stop": 5.0, "found": spikes.avalanches([1.0, 2.0, 5.0], 1.0), "n_inputs": 10.0, "spacing": 50.0,
-    "intervals": [1.0, 2.0], "chosen": np.ones(3, dtype=bool),
+    "intervals": [1.0, 2.0], "chosen": np.ones(3, dtype=bool), "low": [0.0, 1.0], "high": [2.0, 3.0],
+    "duration_a": [1.0, 2.0], "died_a": [True, False], "duration_b": [1.0, 3.0], "died_b": [True, True],
+    "begin": [0.0, 1.0], "end": [1.0, 2.0], "ages": [0.0, 1.0, 2.0], "log_sizes": [-1.0, 1.0], "group": [0, 0, 1],
+    "place": [1.0, 2.0, 3.0], "reach": 1.0, "matrix": np.eye(2), "layers": [([0, 1], [0, 1])], "widths": [2, 2],
+    "label": [0, 0, 1],
 }  # fmt: skip
 SPECIAL = {
     "kaplan_meier": {"died": [True, False, True]},
@@ -189,6 +212,9 @@ SPECIAL = {
     "rates_by_window": {"counts": np.ones((4, 2), dtype=int)}, "rate_spread": {"target": 2.0},
     "size_course": {"log_size": np.ones((4, 2))}, "paired_survival": {"sessions": [[1, 2], [2, 3]]},
     "relative_evidence": {"target": [0, 1, 1]},
+    "cumulative_incidence": {"died": [True, False, True]}, "tails": {"values": np.arange(1.0, 21.0)},
+    "stretches": {"log_size": np.zeros((3, 3))},
+    "hazard_table": {"died": [True, False], "log_size": [0.0, 0.5]},
     "lives_from_sightings": {}, "course": {"times": [0.0, 1.0, 2.0]},
 }  # fmt: skip
 METRICS = [
@@ -219,7 +245,7 @@ def test_every_room_of_metrics_is_walked() -> None:
     from pkgutil import iter_modules
 
     rooms = {m.name for m in iter_modules(metrics.__path__)}
-    assert rooms == {m.__name__.rpartition(".")[2] for m in MODULES} | {"given", "maturation"}
+    assert rooms == {m.__name__.rpartition(".")[2] for m in MODULES} | {"given", "graphs", "maturation"}
 
 
 def test_everything_with_parameters_is_walked() -> None:

@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DISTRIBUTION = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where the name to import is not the name to install
 BROUGHT = {"gymnasium"}  # whoever asks for an environment of its kind has it: only the tests install it
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-FOR_US = {"test", "twins", "docs", "dev"}  # extras that the package itself imports nothing of
+OURS = {"test", "twins", "docs", "dev"}  # extras of who works on the package, not of who uses it
 
 
 def names(requirements):
@@ -52,7 +52,7 @@ def foreign(tree):
 def test_every_import_of_the_package_is_declared():
     """Dependencies always; what an extra or the user brings, only inside functions."""
     always = names(PROJECT["project"]["dependencies"])
-    sometimes = names(r for e in set(EXTRAS) - FOR_US for r in EXTRAS[e]) | BROUGHT
+    sometimes = BROUGHT.union(*(names(x) for extra, x in EXTRAS.items() if extra not in OURS))
     used = set()
     for path in sorted((ROOT / "neurodev").rglob("*.py")):
         for name, at_once in foreign(ast.parse(path.read_text(encoding="utf-8"))):

@@ -18,6 +18,7 @@ VARIANTS = {
         {}, {"death": "none", "slow_share": 0.5}, {"death": "hazard", "sd": 1.06, "tau": 150 * day},
     ],
     "BCM": [{"threshold": "running mean"}, {"threshold": "sliding"}],
+    "SpineShape": [{}, {"isotropic": True}],
     "Survival": [{}, {"staircase": False, "reference": "max"}],
     "TrophicFactor": [{}, {"growth": "hill"}],
     "Turnover": [{}, {"hazard": 0.1}, {"births": False}],
@@ -26,7 +27,8 @@ VARIANTS = {
 }  # fmt: skip
 DENDRITES = [
     nd.Branches(3), nd.Bilinear(), nd.Bilinear(3, kappa_ee=0.01, across=1.0), nd.TwoLayer(), nd.TwoLayer(4, slope=0.0),
-    nd.Plateau(), nd.Plateau(2, threshold=100.0, duration=30.0, magnesium=0.0),
+    nd.Plateau(), nd.Plateau(2, threshold=100.0, duration=30.0, magnesium=0.0), nd.Tree(),
+    nd.Tree.of_cylinders([-1, 0, 0], [120.0, 90.0, 60.0], [2.0, 1.2, 0.8], longest=30.0),
 ]  # fmt: skip
 MECHANISMS = registry.ours("mechanism")
 MODELS = registry.ours(("neuron model", "drive", "dendrite"))

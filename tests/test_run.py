@@ -76,7 +76,7 @@ def test_trains_and_counts_agree(run):
 def test_pages_and_pictures(run, tmp_path):
     path = str(run.path)
     page = tmp_path / "r.html"
-    assert main(["report", path, "--control", path, "--to", str(page)]) == 0
+    assert main(["report", path, "--control", path, "--to", str(page), "--still"]) == 0
     text = page.read_text()
     assert text.count("<img") == 6 and len(text) < 5e6
     assert main(["spine", path, "longest", "--figure", str(tmp_path / "s.png")]) == 0

@@ -21,6 +21,7 @@ import pytest
 import neurodev as nd
 from neurodev import bridge, registry
 from neurodev.learn.core.layer import Weights
+from neurodev.plot import live
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import Log
 from neurodev.runs.spines import Spine
@@ -29,8 +30,9 @@ from neurodev.runs.training import Training
 from neurodev.simulation.probe import Probe
 from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
-from tests.walk import MEANT, MORE, Bed, Beds, kind_of, narrow, walk
-from tests.walked import drawing, option_beds, plot_beds, protocol_beds
+from tests.walk import MEANT, MORE, WORDS, Bed, Beds, kind_of, narrow, walk
+from tests.walked import drawing, few, imaged, option_beds, plot_beds, protocol_beds, simulation_beds
+from tests.walked_tables import table_beds
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +143,6 @@ def network_beds(w: World) -> Beds:
     cell = World.network().populations["e"]
     ends = lambda n: {"source": n.populations["s"], "target": n.populations["e"], "wiring": nd.OneToOne()}
     cells = lambda n: {"population": n.populations["e"]}
-    sim = lambda: w.simulation
     use = lambda kind, name, it: Bed(
         lambda: lambda mechanism: getattr(World.network(), kind)[name].use(mechanism), {"mechanism": it}
     )
@@ -196,39 +197,20 @@ def network_beds(w: World) -> Beds:
              "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0, "circuit": None,
              "membranes": False},
         ),
-        "Simulation.save": of(sim, "save", path="saved.nd", overwrite=True),
-        "Simulation.load": Bed(
-            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
-            {"path": w.circuit, "network": World.network(), "membranes": True},
-        ),
-        "Simulation.at": of(sim, "at", when=1.0, what=nd.Silence("e"), clock="life"),
-        "Simulation.probe": of(sim, "probe", what="e", signal="V", every=1.0, cells=None),
-        "Simulation.probe at times": of(sim, "probe", what="e", signal="V", at=[2.0]),
-        "Simulation.do": of(sim, "do", what=nd.SetRate("e", 5.0)),
-        "Simulation.every": Bed(
-            lambda: w.simulation.every, {"period": 1.0, "function": len, "clock": "life"},
-            exact={"function": {"a function"}},
-        ),
-        "Simulation.until": Bed(
-            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
-            exact={"condition": {"a function"}},
-        ),
-        "Simulation.set_weights": of(sim, "set_weights", projection="q", values=1.0, of=None),
-        "Simulation.set_column": of(sim, "set_column", where="q", name="log_size", values=0.0, of=None),
-        "Simulation.set_parameter": Bed(
-            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
-        ),
-        "Simulation.probe of synapses": of(sim, "probe", what="q", signal="weight", uids=None),
-        "Simulation.run": Bed(
-            lambda: nd.Simulation(World.network(), acceleration=1.0).run,
-            {"duration": 1.0},
-        ),
-        "Simulation.resume": Bed(
-            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
-            {"path": w.cut, "network": World.network(), "progress": False, "threads": None, "checkpoint": 1.0,
-             "trust": False},
-        ),
+        **simulation_beds(w),
         "nd.isolate": Bed(lambda: nd.isolate, {"mechanism": nd.Poisson()}),
+        "nd.FitModel": Bed(
+            lambda: nd.FitModel,
+            {"name": "a", "numbers": few().numbers, "build": few().build, "guess": few().guess, "tick": 1e8},
+            exact={"build": {"a class", "a function"}, "guess": {"a class", "a function"}, "name": WORDS},
+        ),
+        "nd.fit": Bed(
+            lambda: nd.fit,
+            {"history": imaged(), "model": few(), "free": ["rate"], "fixed": {}, "held_out": None, "asked": {},
+             "n": 100, "rounds": 1, "seed": 1},
+            exact={"fixed": {"None", "a table"}, "asked": {"None", "a table"}, "held_out": {"None"},
+                   "free": {"None"}},
+        ),
         "nd.shuffled": Bed(lambda: nd.shuffled, {"drive": nd.RetinalWaves()}),
     }  # fmt: skip
 
@@ -244,6 +226,7 @@ def run_beds(w: World) -> Beds:
         "death_rates": {"width": 3.0} | q, "density": q,
         "export": {"path": "walk.csv", "kind": "CSV", "overwrite": True}, "field": day | q,
         "graph": {"t": 1.0} | q, "pictures": q,
+        "history": q | {"cells": None, "sizes": True}, "report": {"path": "run.html", "control": None, "still": True},
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
         "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
@@ -251,6 +234,9 @@ def run_beds(w: World) -> Beds:
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip
     beds = {f"Run.{name}": of(run, name, **arguments) for name, arguments in given.items()}
+    beds["History.story"] = Bed(lambda: w.run.history().story, {"ident": uid})
+    if live.installed():
+        beds["History.report"] = Bed(lambda: w.run.history().report, {"path": "history.html"})
     beds |= {f"Lives.{name}": of(lives, name, **p) for name in ("batch", "days", "events", "count", "deaths_by_cause")}
     return beds | {
         "nd.Run": Bed(lambda: nd.Run, {"path": w.run.path}),
@@ -478,6 +464,11 @@ def maker_beds(w: World) -> Beds:
         (nd.SpineShape, "labels"): {"volume": [0.1], "neck_length": [0.1], "neck_diameter": [0.1], "stage": None},
         (nd.learn.Surrogate, "from_alpha"): {"alpha": 2.0}, (nd.learn.LIF, "from_tau"): {"tau": 2.0, "threshold": 1.0},
         (nd.NeuronDeath, "preset"): {"population": "pyramidal"},
+        (nd.Tree, "each"): {"name": "leak"}, (nd.Tree, "modes"): {"held": False},
+        (nd.Tree, "of_cylinders"): {
+            "parents": [-1], "length": [100.0], "diameter": [1.0], "soma": 20.0, "membrane_resistance": 2e4,
+            "membrane_capacitance": 1.0, "axial_resistivity": 150.0, "longest": 50.0,
+        },
     }  # fmt: skip
     for (cls, method), given in values.items():
         beds[f"{cls.__name__}.{method}"] = of(cls, method, **given)
@@ -496,7 +487,7 @@ def with_defaults(thing: Any, known: dict[str, Any]) -> dict[str, Any]:
 GROUPS: dict[str, Callable[[World], Beds]] = {
     "networks": network_beds, "runs": run_beds, "data": data_beds, "trainings": training_beds, "makers": maker_beds,
     "pictures": lambda w: plot_beds(w, large=False), "pages": lambda w: plot_beds(w, large=True),
-    "options": option_beds, "protocols": protocol_beds,
+    "options": option_beds, "protocols": protocol_beds, "tables": table_beds,
 }  # fmt: skip
 
 
@@ -517,10 +508,12 @@ def test_senseless_values_at_every_door(
 # what is public and is walked in another group, or not called by users at all
 ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(
-        ("nd.Network", "nd.Simulation", "nd.simulate", "nd.Run", "nd.Trainer", "nd.isolate", "nd.shuffled",
+        ("nd.Network", "nd.Simulation", "nd.simulate", "nd.Run", "nd.Trainer", "nd.isolate", "nd.fit",
+         "nd.FitModel", "nd.shuffled",
          "learn.Trainer", "learn.Sequential", "learn.Recurrent", "learn.Residual", "learn.Dendritic",
          "learn.Current", "learn.Spikes", "networks.network", "networks.n_weights",
-         "nd.Population", "nd.Projection"), "a bed of its own"),
+         "nd.Population", "nd.Projection", "nd.Counts", "nd.read_sessions", "nd.read_edges", "nd.read_counts"),
+        "a bed of its own"),
     **dict.fromkeys(("bridge.Agreement", "bridge.Near"), "what bridge.compare returns"),
     "plot.style.Clock": "what plot.style.clock_of returns",
     "nd.to_network": "bridge.to_network",
@@ -537,7 +530,7 @@ CLASSES: dict[str, type] = {
     "Probe": Probe, "Run": nd.Run, "Log": Log, "Spines": EverySpine, "Spine": Spine, "Lives": Lives,
     "Training": Training, "Dataset": nd.data.Dataset, "SpikeTrains": nd.data.SpikeTrains, "Maze": nd.data.Maze,
     "Sequential": nd.learn.Sequential, "Weights": Weights, "Trainer": nd.Trainer, "Spikes": nd.learn.Spikes,
-    "Current": nd.learn.Current, "Panel": nd.protocols.Panel,
+    "Current": nd.learn.Current, "Panel": nd.protocols.Panel, "Counts": nd.Counts,
 }  # fmt: skip
 # where the bed calls a function of this file in place of the one that is meant
 ANNOTATED: dict[str, Any] = {

@@ -70,10 +70,9 @@ MORE: dict[str, tuple[set[str], str]] = {
             "Trainer.watch look", {"a function", "a class"}, "a function of one's own"),
     **_each("protocols.protocol_of kind, protocols.protocol kinds", {"a class"}, "any class"),
     **_each("Simulation.probe cells, Simulation.probe of synapses uids, nd.Lesion neurons, nd.RemoveSynapses uids, "
-            "nd.RemoveSynapses source, nd.RemoveSynapses target, nd.Infuse targets, "
-            "nd.Antagonise targets, nd.SetWeights of, nd.SetColumn of, "
-            "Simulation.set_weights of, Simulation.set_column of", {"a set"},
-            "a selection"),
+            "nd.RemoveSynapses source, nd.RemoveSynapses target, nd.Infuse targets, nd.Antagonise targets, "
+            "nd.SetWeights of, nd.SetColumn of, Simulation.set_weights of, Simulation.set_column of, "
+            "Network.drive cells, Run.history cells", {"a set"}, "a selection"),
     **_each("Neurogenesis.maturity age", {"a time"}, "with its unit"),
     **_each("Plateau.onset v", {"a voltage"}, "with its unit"),
 }  # fmt: skip

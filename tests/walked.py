@@ -12,8 +12,10 @@ import numpy as np
 
 import neurodev as nd
 from neurodev import plot
-from neurodev.plot import style
+from neurodev.plot import live, style
+from neurodev.protocols.fit_models import Number
 from neurodev.protocols.registry import _PROTOCOLS
+from neurodev.runs.coding import of_history
 from neurodev.structure.cause import Causes
 from tests.walk import SENSELESS, Bed, Beds
 
@@ -22,7 +24,7 @@ WORDS = {"a word", "no word", "a voltage", "a time", "a path"}
 SELECTION = {"zero", "a mask", "a set"}
 # what an argument of a picture may be, beside what is right for it
 TAKEN: dict[str, set[str]] = {
-    **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words"), set()),
+    **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words", "fits"), set()),
     **dict.fromkeys(("title", "x", "y", "note", "text", "alt", "name", "lead", "cause"), WORDS),
     "control": {"None"}, "projection": {"None"}, "causes": {"None"}, "draw": set(), "data": {"bytes"},
     "neuron": {"zero"}, "chosen": {"zero", "a set", "None"}, "path": WORDS - {"no word", "a path"},
@@ -37,6 +39,18 @@ TAKEN: dict[str, set[str]] = {
 }  # fmt: skip
 
 
+def imaged() -> nd.History:
+    """A small table of lives."""
+    there = np.random.default_rng(1).random((40, 4)) < 0.8
+    return nd.History.of_sessions(np.cumprod(there, axis=1).astype(bool), [0.0, 4.0, 8.0, 12.0])
+
+
+def few() -> nd.FitModel:
+    """One rate of death."""
+    rate = {"rate": Number(0.01, 1e-4, 1.0)}
+    return nd.FitModel("few", rate, lambda p: [nd.Turnover(births=False, hazard=p["rate"])], tick=3.5e8)
+
+
 def drawing() -> dict[str, Any]:
     """Every public function of `neurodev.plot`, by ``module.name``."""
     out = {}
@@ -45,13 +59,16 @@ def drawing() -> dict[str, Any]:
         for name, f in vars(module).items():
             if inspect.isfunction(f) and f.__module__ == module.__name__ and name[0] != "_" and info.name != "door":
                 out[f"plot.{info.name}.{name}"] = f
+    if not live.installed():
+        del out["plot.live.write"]  # which needs Bokeh
     return out
 
 
 # large pictures and pages, which take seconds
 PAGES = frozenset({
     "plot.report.write", "plot.training_report.write", "plot.evolution.overview", "plot.evolution.run_overview",
-    "plot.training.training_overview", "plot.fields.map_figure", "plot.fields.draw_map",
+    "plot.training.training_overview", "plot.report.around", "plot.training_report.around", "plot.live.write",
+    "plot.fields.map_figure", "plot.fields.draw_map",
 })  # fmt: skip
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -70,7 +87,7 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         "size": (3.0, 3.0), "words": ("spine", "neuron"), "largest": None, "reach": None, "standing": False,
         "small": True, "replace": False, "up": bars, "down": bars, "sections": [("a", "b", "c")], "data": PNG,
         "title": "a", "x": "a", "y": "a", "note": "", "text": "a", "alt": "a", "name": "a", "lead": "a",
-        "cause": "fluctuation",
+        "cause": "fluctuation", "fits": [nd.fit(imaged(), few(), n=100, rounds=1)],
     }  # fmt: skip
     odd = {"a run of the other kind": w.training, "a run without spines": w.bare, "a run that has not begun": w.unborn}
     beds: Beds = {}
@@ -99,6 +116,9 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         given |= {"replace": True} if name == "plot.output.write" else {}
         given |= {"panel": bands} if name.endswith("draw_bands") else {}
         given |= {a: f"{name}.html" for a in ("to", "path") if a in arguments}
+        if name == "plot.live.write":
+            history = nd.History.of_lives([0.0, 1.0], [1.0, 2.0])
+            given["parts"] = [live.Part(history, of_history)]
         beds[name] = Bed(
             make, given, arguments, told=f, exact={a: TAKEN[a] | (set(runs) if a in ("run", "control") else set())
                                                    for a in arguments},
@@ -171,3 +191,39 @@ def option_beds(w: Any) -> Beds:
                 exact=exact,
             )  # fmt: skip
     return beds
+
+
+def simulation_beds(w: Any) -> Beds:
+    """What is done to a simulation."""
+    made = lambda method, **given: Bed(lambda: getattr(w.simulation, method), given)
+    return {
+        "Simulation.save": made("save", path="saved.nd", overwrite=True),
+        "Simulation.load": Bed(
+            lambda: lambda **k: nd.Simulation.load(**k).file.discard(),
+            {"path": w.circuit, "network": w.network(), "membranes": True},
+        ),
+        "Simulation.at": made("at", when=1.0, what=nd.Silence("e"), clock="life"),
+        "Simulation.probe": made("probe", what="e", signal="V", every=1.0, cells=None),
+        "Simulation.probe at times": made("probe", what="e", signal="V", at=[2.0]),
+        "Simulation.probe of synapses": made("probe", what="q", signal="weight", uids=None),
+        "Simulation.do": made("do", what=nd.SetRate("e", 5.0)),
+        "Simulation.every": Bed(
+            lambda: w.simulation.every, {"period": 1e7, "function": len, "clock": "life"},
+            exact={"function": {"a function"}},
+        ),
+        "Simulation.until": Bed(
+            lambda: w.simulation.until, {"condition": len, "every": None, "clock": "life"},
+            exact={"condition": {"a function"}},
+        ),
+        "Simulation.set_weights": made("set_weights", projection="q", values=1.0, of=None),
+        "Simulation.set_column": made("set_column", where="q", name="log_size", values=0.0, of=None),
+        "Simulation.set_parameter": Bed(
+            lambda: w.simulation.set_parameter, {"what": "SpineSize", "where": "q", "sd": 0.5}, ("what", "where")
+        ),
+        "Simulation.run": Bed(lambda: nd.Simulation(w.network(), acceleration=1.0).run, {"duration": 1.0}),
+        "Simulation.resume": Bed(
+            lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
+            {"path": w.cut, "network": w.network(), "progress": False, "threads": None, "checkpoint": 1.0,
+             "trust": False},
+        ),
+    }  # fmt: skip

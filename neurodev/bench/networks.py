@@ -138,7 +138,10 @@ def _run_network(name: str, net: Network, duration: float) -> dict[str, Any]:
     out["spread"] = [PIECES * min(seconds), PIECES * max(seconds)]
     out["rate_hz"] = rates.get("e", 0.0)
     out["rates_hz"] = rates
-    out["bytes_per_synapse"] = float(np.mean([t.memory() for t in engine.tables]))
+    few = [
+        0.0 if x is None else x.nbytes / max(t.n_synapse, 1) for x, t in zip(engine.narrow, engine.tables, strict=True)
+    ]
+    out["bytes_per_synapse"] = float(np.mean([t.memory() + x for t, x in zip(engine.tables, few, strict=True)]))
     return out
 
 

@@ -27,7 +27,6 @@ from neurodev.engine.loop.state import (
     Background,
     Clock,
     Fresh,
-    Lanes,
     Lists,
     Log,
     Models,
@@ -54,7 +53,6 @@ from neurodev.structure.table import Table, UidSource
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-MOST_LANES = 65535  # of all projections: the agenda numbers them in 16 bits
 # what the loop does not ask of a membrane that it has inlined
 _UNCALLED = ("columns", "place_columns", "n_scratch", "start", "table", "potentials")
 _GRID = 2.0**-20  # windows are multiples of it, so that every window boundary is an exact float64
@@ -389,49 +387,6 @@ def put_on_branches(network: Network, q: Projection, table: Table, slots: I8, fi
         # uids follow the order of the wiring
         branch = given[np.argsort(np.argsort(uid))] if given.ndim else np.full(uid.size, float(given))
     table.column("branch")[slots], table.column("place")[slots] = branch, place
-
-
-def _signs(q: Projection, together: bool) -> tuple[int, ...]:
-    """The lanes of a projection for each delay: of both signs (0), or first the negative weights and then the others.
-
-    Where simultaneous arrivals are summed, or their crossing is predicted, nothing is tested between two of them.
-    """
-    model = q.target.model
-    tested = isinstance(model, NeuronModel) and model.rules() is None
-    return (-1, 1) if q.signed and tested and not together else (0,)
-
-
-def make_lanes(projections: list[Projection], tables: list[Table], together: bool, part: int = 0) -> Lanes:
-    """One lane of a part for each projection and delay, inhibition first, then by name: so equal times are ordered.
-
-    One row fires several neurons at one instant, so exactly simultaneous arrivals are common.  With inhibition first,
-    a neuron that is tested after each of them fires if and only if their sum reaches threshold.  Where weights of both
-    signs leave one source, a spike travels in two lanes.
-    """
-    population, projection, lane, delay, sign = [], [], [], [], []
-    lanes = [(i, one) for i, q in enumerate(projections) for one in _signs(q, together)]
-    first = lambda i, one: one < 0 or (one == 0 and projections[i].source.inhibitory)  # noqa: E731
-    for i, one in sorted(lanes, key=lambda x: (not first(*x), projections[x[0]].name)):
-        q, table = projections[i], tables[i]
-        for k, d in enumerate(table.delays):
-            population.append(q.source.index)
-            projection.append(i)
-            lane.append(part * table.n_lane + k)
-            delay.append(float(d))
-            sign.append(one)
-    if len(delay) > MOST_LANES:
-        raise BuildError(
-            f"the projections have {len(delay)} delays together; at most {MOST_LANES}: use fewer projections, or "
-            "delays of a wider step="
-        )
-    return Lanes(
-        np.array(population, dtype=np.int64),
-        np.array(projection, dtype=np.int64),
-        np.array(lane, dtype=np.int64),
-        np.array(delay, dtype=np.float64),
-        np.zeros(len(delay), dtype=np.int64),
-        np.array(sign, dtype=np.int64),
-    )
 
 
 def check_start(start: Any) -> float:

@@ -5,7 +5,7 @@ It knows spike time only.  Ticks, plans and recording belong to `simulator.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from neurodev.engine.hooks import (
     make_hooks,
     signal_blocks,
 )
+from neurodev.engine.lanes import far_lanes, make_lanes
 from neurodev.engine.loop.spiking import predict_delta
 from neurodev.engine.loop.state import (
     ALIKE,
@@ -102,6 +103,8 @@ class Engine(Membranes):
         Spike time since the start up to which every event is processed.
     epoch_start : float, ms
         Spike time at which the present epoch begins.
+    narrow : list of (capacity,) uint16, or None
+        Targets of each static projection once more, in 16 bits, as rows are delivered.
 
     Raises
     ------
@@ -135,7 +138,7 @@ class Engine(Membranes):
         neurons = build.make_neurons(self.populations, m)
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
-        lanes = [build.make_lanes(self.projections, self.tables, network.together, k) for k in range(n_part)]
+        lanes = [make_lanes(self.projections, self.tables, network.together, k) for k in range(n_part)]
         self.longest_delay = float(lanes[0].delay.max()) if lanes[0].delay.size else 0.0
         window = build.window_length(lanes[0].delay.tolist(), neurons)
         fastest = build.fastest_rate(self.populations, neurons)
@@ -156,7 +159,7 @@ class Engine(Membranes):
         self.cells = build.make_cells(network, fastest, self._offset, changes)
         self._later = np.zeros(neurons.u.size)
         self._spikes, self._listed = (np.zeros(neurons.u.size, dtype=np.uint32) for _ in range(2))
-        self._narrow: list[NDArray[np.uint16] | None] = [None] * len(self.tables)
+        self.narrow: list[NDArray[np.uint16] | None] = [None] * len(self.tables)
         addresses = self._addresses(hook_first, post_first, neurons.first)
         record = build.make_record(self.populations, max(build.buffer_room(neurons.u.size), 1 << 16))
         none = np.zeros(0, np.uint32)
@@ -168,6 +171,9 @@ class Engine(Membranes):
             script = make_script(self.populations, network.stimuli, changes, neurons, own, self.v_inf_of, *scripted)
             states.append(self._part(clock, own, lane, shared, script))
         self.parts = Parts(states, self.cells, threads)
+        self._far_groups = {int(i): int(g) - 1 for i, g in zip(lanes[0].projection, lanes[0].far, strict=True) if g > 0}
+        self._far: dict[int, Any] = {}
+        self._write_far(self._far_groups)
         self.make_room()
         self._versions = [t.version for t in self.tables]
         self._begin(self._offset)
@@ -223,13 +229,25 @@ class Engine(Membranes):
         return p
 
     def _write_addresses(self, p: Projections, i: int, t: Table) -> None:
-        self._narrow[i] = build.narrow(self.projections[i], t)
-        p.narrow[i] = 0 if (few := self._narrow[i]) is None else address(few)
+        self.narrow[i] = build.narrow(self.projections[i], t)
+        p.narrow[i] = 0 if (few := self.narrow[i]) is None else address(few)
         p.post[i], p.weight[i], p.uid[i] = address(t.post), address(t.weight), address(t.identities)
         p.row_start[i], p.row_length[i] = address(t.row_start), address(t.row_length)
         p.single[i] = ALIKE if t.alike else int(t.weight.dtype == np.float32)
         p.capacity[i], p.n_row[i], p.n_source[i] = t.post.size, t.row_start.size, t.n_source
         p.branch[i] = build.branch_address(t)
+
+    def _write_far(self, projections: Iterable[int]) -> None:
+        """Say where the lanes of each source are listed, in projections of many delays; nowhere once they change."""
+        for i in projections:
+            if i not in self._far_groups:
+                continue
+            g = self._far_groups[i]
+            self._far[i] = found = far_lanes(self.projections[i], self.tables[i])
+            for k, s in enumerate(self.parts.states):
+                first, lane = (None, None) if found is None else found[k]
+                s.lanes.far_first[g] = 0 if first is None else address(first)
+                s.lanes.far_lane[g] = 0 if lane is None or not lane.size else address(lane)
 
     def refresh_addresses(self) -> None:
         """After plans were applied: tables may have moved."""
@@ -238,6 +256,7 @@ class Engine(Membranes):
                 continue
             self._versions[i] = t.version
             self._write_addresses(self.state.projections, i, t)
+            self._write_far([i])
             for h in self.hot:
                 if h.place == i:
                     h.refresh(self.state.hooks.trace_base)

@@ -30,6 +30,7 @@ from neurodev.engine.loop.state import (
 from neurodev.errors import BuildError, Status
 from neurodev.jit import address, address_of_hook
 from neurodev.neurons.model import Cells, NeuronModel, call
+from neurodev.neurons.tree import TreeLIF
 
 if TYPE_CHECKING:
     from neurodev.engine.network import Network, Population
@@ -92,8 +93,9 @@ class Membranes:
         for k, mine, which in self._shares(neurons):
             place_all(int(self.parts.addresses[k]), mine, np.ascontiguousarray(u[which]), self._now)
 
-    def potential(self, population: str, neurons: I8 | None = None) -> F8:
-        """Membrane potentials (mV) of a population, or of some of its neurons, now.
+    def potential(self, population: str, neurons: I8 | None = None, compartment: int = 0) -> F8:
+        """Membrane potentials (mV) of a population, or of some of its neurons, now: of the soma, or of another
+        compartment where neurons have a tree.
 
         Reset while refractory, NaN where no neuron lives.
         """
@@ -102,7 +104,11 @@ class Membranes:
             raise BuildError(f"{population!r} is a drive and has no membrane")
         s, which = self.state, np.arange(p.n) if neurons is None else neurons
         if p.index in self.cells:
-            v = p.model.potentials(self.cells[p.index], self._now)[which]
+            cells = self.cells[p.index]
+            if compartment and isinstance(p.model, TreeLIF):
+                v = p.model.compartments(cells, self._now)[which, compartment]
+            else:
+                v = p.model.potentials(cells, self._now)[which]
             return np.where(self.alive[p.index][which], v, np.nan)
         here = int(s.neurons.first[p.index]) + which
         u, kind = self._in_frame(here), s.neurons.kind[here]
@@ -131,6 +137,8 @@ class Membranes:
         here = slice(first, first + int(s.neurons.size[population]))
         if on:
             s.neurons.u[here] = SENTINEL
+            if isinstance(self.populations[population].model, TreeLIF):  # the dendrite must know from when on
+                self.cells[population].ask("predict", 0, self.cells[population].n, self._now)
             return
         free = self.alive[population].copy()
         for part in self.parts.states:

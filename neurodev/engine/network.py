@@ -395,6 +395,7 @@ class Network:
                     "name": q.name, "source": q.source.name, "target": q.target.name, "wiring": words(q.wiring),
                     "delay": words(q.delay), "multapses": q.multapses,
                     "weight": weight(q.weight), "spines": words(q.spines) if q.spines else None,
+                    **({} if q.branch is None else {"branch": weight(q.branch)}),
                     "signed": q.signed, "weight_precision": q.weight_precision,
                     "uses": [m.describe() for m in q.mechanisms],
                 }

@@ -27,6 +27,7 @@ from neurodev.errors import BuildError, InvariantError, ParameterError, Simulati
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
 from neurodev.neurons.drive import Drive
+from neurodev.neurons.tree import compartment_signals
 from neurodev.params import number, whole
 from neurodev.signals.rate import rate_hz
 from neurodev.structure import weight as weight_map
@@ -153,6 +154,7 @@ class Simulator:
         self._prepare()
         if self.circuit is not None:
             self.circuit.fill(self)
+            self.circuit = None  # it may be large
         self.engine.set_budget(self.events_per_tick)
         self.network.begin(self)
 
@@ -293,8 +295,8 @@ class Simulator:
                 found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name)]
                 plans = gone.get(q.name, []) + [x for x in found if x is not None]
                 applied[q.name] = self.apply_plans(q, plans)
-                if q.spines is not None:
-                    self.refresh_weights(q)
+            if q.plastic or q.name in gone or "scaling" in self.blocks[q.target.name]:
+                self.refresh_weights(q)  # of spines
         self._phase("settle")
         self._check_finite(all_of_them=False)  # what was read off columns since
         self.engine.refresh_addresses()
@@ -325,13 +327,16 @@ class Simulator:
     # ------------------------------------------------------------------ looking
 
     def sampled(self, population: str, signal: str, cells: I8) -> F8:
-        """A signal of some cells of a population as it stands now, (n,); ``"V"`` is the potential, mV.
+        """A signal of some cells of a population as it stands now, (n,).
 
+        ``"V"`` is the potential, mV, and ``"V_3"`` that of compartment 3 of a tree.
         What is kept as of the last spike is brought to the present, and nothing of it is changed; what ticks compute
         (rates, elements) is that of the last whole tick.
         """
         if signal == "V":
             return self.engine.potential(population, cells)
+        if signal in compartment_signals(self.network.populations[population].model):
+            return self.engine.potential(population, cells, int(signal.removeprefix("V_")))
         index = self.network.populations[population].index
         now = self.engine.kept_lazily(index, signal, neurons=True)
         return np.asarray((self.blocks[population][signal] if now is None else now)[cells])

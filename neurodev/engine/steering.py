@@ -6,7 +6,7 @@ What a parameter did when the network was built (first sizes, first classes) is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from neurodev.engine.loop.state import T_NOW
 from neurodev.engine.network import Population, Projection
 from neurodev.engine.order import acting
 from neurodev.engine.simulator import Simulator
-from neurodev.errors import ParameterError, nearest, shown
+from neurodev.errors import BuildError, NeurodevError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Hot, Mechanism, NeuronView
 from neurodev.neurons.drive import Drive
 from neurodev.params import describe, scalar
@@ -67,41 +67,50 @@ def changed(thing: Any, values: Mapping[str, Any]) -> Any:
     return replace(dataclass_of, **values)
 
 
-def _check_form(old: Mechanism, new: Mechanism, columns: frozenset[str]) -> tuple[Hot | None, Hot | None]:
-    """Refuse values that would make other columns, hooks or traces; returns the hot halves."""
-    a, b = old.hot(columns), new.hot(columns)
-    same = set(old.columns()) == set(new.columns()) and (a is None) == (b is None)
-    if a is not None and b is not None:
-        forms = [
-            (h.on_pre, h.on_post, h.catch_up, h.columns, type(h.parameters), [type(k) for k in h.kinds],
-             [t == np.inf for t in h.pre_traces], [t == np.inf for t in h.post_traces]) for h in (a, b)
-        ]  # fmt: skip
-        same = same and forms[0] == forms[1]
+def _form(hot: Hot | None) -> list[Any]:
+    """What of the hot half a network is built on: all but the values of parameters and time constants."""
+    out: list[Any] = []
+    for f in fields(hot) if hot is not None else ():
+        value = getattr(hot, f.name)
+        if f.name in ("pre_traces", "post_traces"):
+            value = [tau == np.inf for tau in value]
+        elif f.name in ("parameters", "kinds"):
+            value = type(value) if f.name == "parameters" else [type(k) for k in value]
+        out.append(value)
+    return out
+
+
+def _check_form(old: Mechanism, new: Mechanism, columns: frozenset[str]) -> None:
+    """Refuse values that would make other columns, hooks or traces."""
+    same = set(old.columns()) == set(new.columns()) and _form(old.hot(columns)) == _form(new.hot(columns))
     if not same or any(getattr(old, verb) != getattr(new, verb) for verb in ("owns", "adds", "reads")):
         raise ParameterError(
             f"{old.name} with these values would need other columns, hooks or traces than the network was built with: "
             f"build it so, or turn {old.name} off and on with nd.Block"
         )
-    return a, b
 
 
-def _rehearse(sim: Simulator, place: Population | Projection, used: Iterable[Mechanism]) -> None:
-    """Prepare mechanisms where nobody lives: what they refuse is refused before anything is changed."""
+def _rehearse(sim: Simulator, place: Population | Projection, used: list[Mechanism], new: Mechanism) -> None:
+    """Prepare a mechanism where nobody lives: what it refuses is refused before anything is changed."""
+    try:
+        new.prepare(_nowhere(sim, place))
+    except NeurodevError:  # perhaps for want of what others prepare
+        view = _nowhere(sim, place)
+        for m in acting(used):
+            m.prepare(view)
+
+
+def _nowhere(sim: Simulator, place: Population | Projection) -> Any:
+    """What a mechanism sees of a place, without any synapse or history."""
     if isinstance(place, Population):
-        view: Any = NeuronView(place.name, signal_blocks([place])[place.name], sim.clock, sim.network.seed)
-    else:
-        blocks = signal_blocks([*{p.name: p for p in (place.source, place.target)}.values()])
-        view, t = sim.views[place.name], sim.tables[place.name]
-        names = tuple(t.column_names)
-        nobody = Table(
-            t.n_source, t.n_target, t.delays, names, UidSource(), t.column_type, t.weight_type, t.parts
-        )  # fmt: skip
-        view = replace(
-            view, table=nobody, source=blocks[place.source.name], target=blocks[place.target.name],
-            catch_up=lambda mechanism: None, _kept={},
-        )  # fmt: skip
-    for m in acting(list(used)):
-        m.prepare(view)
+        return NeuronView(place.name, signal_blocks([place])[place.name], sim.clock, sim.network.seed)
+    blocks = signal_blocks([*{p.name: p for p in (place.source, place.target)}.values()])
+    t, names = sim.tables[place.name], tuple(sim.tables[place.name].column_names)
+    nobody = Table(t.n_source, t.n_target, t.delays, names, UidSource(), t.column_type, t.weight_type, t.parts)
+    return replace(
+        sim.views[place.name], table=nobody, source=blocks[place.source.name], target=blocks[place.target.name],
+        catch_up=lambda mechanism: None, _kept={},
+    )  # fmt: skip
 
 
 def _hot_of(sim: Simulator, place: Population | Projection, kind: str) -> list[HotInstance]:
@@ -149,7 +158,13 @@ def trial(sim: Simulator, where: str, kind: str, values: Mapping[str, Any]) -> M
     check_tick(where, new, sim.tick)
     if isinstance(place, Projection):
         check_use(place, new)
-    _rehearse(sim, place, [new if m is old else m for m in sim.used[where]])
+    else:
+        for name in new.wants():
+            if name not in sim.blocks[where]:
+                raise BuildError(
+                    f"{kind} on {where!r} with these values needs the signal {name!r}, which nothing gives"
+                )
+    _rehearse(sim, place, [new if m is old else m for m in sim.used[where]], new)
     return new
 
 

@@ -64,8 +64,8 @@ def _check_steps(target: Population, which: I8, what: str) -> None:
     if not model.drive_changes:
         raise BuildError(
             f"{what}: {word} has no parameter `drive` that can change while it runs: use nd.LIF, nd.AlphaLIF, "
-            "nd.ConductanceLIF, nd.GLIF or a model that integrates itself (nd.AdaptiveExponential, ...), or give it "
-            "nd.Kicks"
+            "nd.ConductanceLIF, nd.GLIF, nd.TreeLIF or a model that integrates itself (nd.AdaptiveExponential, ...), "
+            "or give it nd.Kicks"
         )
     tau = np.broadcast_to(np.asarray(getattr(model, "tau", 1.0), dtype=float), (target.n,))[which]
     if np.isinf(tau).any():

@@ -4,6 +4,11 @@ Length and diameter of the neck are log-normal, drawn at birth, and independent 
 V1 neck length does not correlate with head volume, neck diameter weakly (Harris & Stevens 1989; Arellano 2007, both
 abstracts).  Means and spreads are those of 100 spines of rat CA1 (Harris & Stevens 1989, table 2, recalled).
 
+With ``isotropic=True`` a spine keeps its proportions instead: what is drawn at birth is its shape at the reference
+volume V0, and with ``s = (V / V0)^(1/3)`` the length and the diameter of its neck go with s and the area of its
+postsynaptic density with s^2, as when a body grows alike in all directions.  Each power of s is a parameter: density
+areas that are proportional to volumes, as in CA1 (Harris & Stevens 1989, recalled), are ``density_power=3``.
+
 "Thin", "stubby" and "mushroom" are labels of a continuum, never the state itself: `labels` derives them, with the
 cut-offs as parameters.  A filopodium is a stage (`SpineStage`), or a long protrusion without a head; the neck of a
 filopodium is the one that its spine will have, its own length is not represented.
@@ -17,7 +22,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import I8
+from neurodev.arrays import F8, I8
+from neurodev.errors import BuildError
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.noise import normals_of
 from neurodev.params import asks, measured, or_none, param
@@ -43,6 +49,12 @@ class SpineShape(Mechanism):
     filopodium_length : float, um
     filopodium_volume : float, um3
         Protrusions of at least this length whose head is at most this large (a sphere of 0.3 um) are filopodia.
+    isotropic : bool
+        Whether necks and densities follow the volume; else necks stay as they were drawn, and there are no densities.
+    density_area, density_area_sd : float, um2
+        Mean and spread of the area of postsynaptic densities at the reference volume.
+    length_power, diameter_power, density_power : float
+        Powers of s = (V/V0)^(1/3) by which they grow, if isotropic.
     """
 
     neck_length: float = param(0.45, unit="um", above=0.0, source=_OLD)
@@ -54,28 +66,70 @@ class SpineShape(Mechanism):
     filopodium_length: float = param(2.0, unit="um", above=0.0, source="2-10 um: Ziv & Smith 1996 (recalled)")
     filopodium_volume: float = param(0.0141, unit="um3", above=0.0, source="width < 0.3 um: Fiala 1998 (recalled)")
 
+    isotropic: bool = param(False, source="off switch; geometric similarity")
+    density_area: float = param(0.069, unit="um2", above=0.0, source=_OLD)
+    density_area_sd: float = param(0.02, unit="um2", low=0.0, source="free: what the volume leaves of a spread of .08")
+    length_power: float = param(1.0, unit="1", low=0.0, source="lengths as s: geometric similarity")
+    diameter_power: float = param(1.0, unit="1", low=0.0, source="lengths as s: geometric similarity")
+    density_power: float = param(2.0, unit="1", low=0.0, source="areas as s^2; Harris & Stevens 1989: 3")
+
     equation: ClassVar[str] = (
-        "neck length, neck diameter: log-normal, drawn at birth, independent of V;  label: filopodium, else stubby "
+        "neck length, neck diameter: log-normal, drawn at birth, independent of V;  isotropic: times s^length_power, "
+        "s^diameter_power, and density area times s^density_power, s = (V/V0)^(1/3);  label: filopodium, else stubby "
         "(length < stubby_ratio diameter), else mushroom (V >= mushroom_volume), else thin"
     )
-    owns: ClassVar[tuple[str, ...]] = ("neck_length", "neck_diameter")
+    owns: ClassVar[tuple[str, ...]] = ("neck_length", "neck_diameter", "density_area")
+
+    @property
+    def powers(self) -> dict[str, float]:
+        """The power of s by which each column goes."""
+        if not self.isotropic:
+            return {"neck_length": 0.0, "neck_diameter": 0.0}
+        return {
+            "neck_length": self.length_power, "neck_diameter": self.diameter_power, "density_area": self.density_power
+        }  # fmt: skip
 
     def columns(self) -> dict[str, float]:
-        """Two traits, um."""
-        return {"neck_length": self.neck_length, "neck_diameter": self.neck_diameter}
+        """Two traits, um; with an area, um2, where they follow the volume."""
+        return {name: getattr(self, name) for name in self.powers}
 
     def prepare(self, view: SynapseView) -> None:
-        """Draw the necks of the first spines."""
+        """Draw the necks of the first spines.
+
+        Raises
+        ------
+        BuildError
+            If they are to follow a volume that there is not.
+        """
+        names = view.table.column_names
+        if self.isotropic and "log_size" not in names and "size" not in names:
+            raise BuildError(
+                f"projection {view.name!r} has no spines, whose volume SpineShape(isotropic=True) would follow: "
+                "connect with spines=nd.Spines(...)"
+            )
         self.born(view, view.slots())
 
     def born(self, view: SynapseView, slots: I8) -> None:
         """Draw the necks of newborns, by their uids."""
-        t = view.table
-        for name in ("neck_length", "neck_diameter"):
+        t, s = view.table, self._scale(view, slots) if self.isotropic else None
+        for name, power in self.powers.items():
             mean, sd = getattr(self, name), getattr(self, f"{name}_sd")
             variance = np.log1p((sd / mean) ** 2)  # of the logarithm
             z = normals_of(view.key(name), t.uid[slots])
-            t.column(name)[slots] = mean * np.exp(np.sqrt(variance) * z - variance / 2.0)
+            drawn = mean * np.exp(np.sqrt(variance) * z - variance / 2.0)
+            t.column(name)[slots] = drawn if s is None else drawn * s**power
+
+    def settle(self, view: SynapseView) -> None:
+        """Shapes follow the volumes of this tick, from what was drawn at birth: nothing adds up."""
+        if self.isotropic:
+            self.born(view, view.slots())
+
+    def _scale(self, view: SynapseView, slots: I8) -> F8:
+        """s of each, (n,)."""
+        t = view.table
+        if "log_size" in t.column_names:
+            return np.asarray(np.exp(t.column("log_size")[slots] / 3.0))
+        return np.asarray(np.cbrt(t.column("size")[slots] / view.reference_volume))
 
     @asks(volume=measured("um3"), neck_length=measured("um"), neck_diameter=measured("um"), stage=or_none(measured()))
     def labels(

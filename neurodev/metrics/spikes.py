@@ -351,7 +351,7 @@ def power_law_fit(values: ArrayLike, xmin: int = 1) -> PowerLaw:
     -----
     Source: Clauset, Shalizi & Newman 2009, doi 10.1137/070710111, section 3: the likelihood is
     ``-n ln zeta(a, xmin) - a sum ln x`` with Hurwitz' zeta, the error ``1 / sqrt(n (ln zeta)'')``.
-    A good fit does not tell a power law from, say, a log-normal: compare likelihoods, too.
+    A good fit does not tell a power law from, say, a log-normal: `metrics.tails.tails` compares their likelihoods.
     """
     x = np.asarray(values, dtype=float)
     if xmin < 1 or xmin != int(xmin):

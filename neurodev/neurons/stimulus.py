@@ -94,6 +94,10 @@ def _own(value: Any) -> F8:
     return out
 
 
+def _is_empty(value: Any) -> bool:
+    return value.shape == (0,) if isinstance(value, np.ndarray) else isinstance(value, (list, tuple)) and not value
+
+
 def _list_of_times(value: Any, what: str) -> F8:
     """Times (k,), ms."""
     if np.ndim(value) != 1:
@@ -131,7 +135,7 @@ class Kicks(Stimulus):
     cells: Any = param(None, unit="1", low=0.0, array=True, none=True, source="given")
 
     def __post_init__(self) -> None:
-        if np.size(self.times) == 0 and isinstance(self.cells, (list, tuple, np.ndarray)) and not len(self.cells):
+        if _is_empty(self.times) and _is_empty(self.cells):
             object.__setattr__(self, "cells", None)  # nobody has nothing
         check(self)
         times = _list_of_times(self.times, "Kicks.times")

@@ -16,7 +16,7 @@ from neurodev.plot.door import drawn
 from neurodev.plot.style import COLOURS, png
 from neurodev.structure.run_like import RunLike
 
-_STYLE = """
+STYLE = """
 :root{--ink:#22304A;--soft:#6B7280;--rule:#E3E6EB;--wash:#F6F7F9}
 *{box-sizing:border-box}
 body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:1120px;margin:2.5rem auto;padding:0 1.25rem;
@@ -36,6 +36,18 @@ summary{cursor:pointer;color:var(--soft)}blockquote{margin:1rem 0;padding:.7rem 
 border-left:3px solid var(--ink);border-radius:0 4px 4px 0}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}img,svg{break-inside:avoid}}
 """.replace("CONTROL", COLOURS["control"])
+
+
+Section = tuple[str, str, str]
+
+
+@drawn()
+def sectioned(sections: Iterable[Section]) -> str:
+    """Sections as markup: title and note as plain words, content as markup."""
+    out = ""
+    for title, note, content in sections:
+        out += f"<h2>{html.escape(title)}</h2>" + (f"<p class=note>{html.escape(note)}</p>" if note else "") + content
+    return out
 
 
 @drawn()
@@ -87,11 +99,8 @@ def write_page(to: str | Path, name: str, lead: str, sections: Iterable[tuple[st
     RunFileError
         If the page would be written over a run, or cannot be written.
     """
-    body = f"<h1>{html.escape(name)}</h1>{lead}"
-    for title, note, content in sections:
-        body += f"<h2>{html.escape(title)}</h2>"
-        body += (f"<p class=note>{html.escape(note)}</p>" if note else "") + content
+    body = f"<h1>{html.escape(name)}</h1>{lead}" + sectioned(sections)
     page = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(name)}</title>"
     page += "<meta name='viewport' content='width=device-width,initial-scale=1'>"
-    page += f"<style>{_STYLE}</style><body>{body}</body></html>"
+    page += f"<style>{STYLE}</style><body>{body}</body></html>"
     return output.write(to, page.encode("utf-8", "replace"))

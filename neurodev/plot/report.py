@@ -12,7 +12,7 @@ import numpy as np
 from neurodev.moved import names_of
 from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
 from neurodev.plot.door import comparable, developed, drawn
-from neurodev.plot.page import image, name_of, provenance, write_page
+from neurodev.plot.page import Section, image, name_of, provenance, write_page
 from neurodev.plot.style import interventions, new_figure, svg
 from neurodev.structure.duration import lasting, moment
 from neurodev.structure.run_like import CheckLike, RunLike
@@ -158,9 +158,6 @@ def _survival(run: RunLike, name: str) -> str:
     return image(fig, f"Survival in {name}" + ("; death rates by age and over life" if by_day else ""))
 
 
-Section = tuple[str, str, str]
-
-
 def _structure(run: RunLike, name: str, control: RunLike | None) -> list[Section]:
     """(title, note, content) of the sections about one projection: those of which it has something to show."""
     label = f": {name}" if len(structured(run)) > 1 else ""
@@ -179,13 +176,19 @@ def _structure(run: RunLike, name: str, control: RunLike | None) -> list[Section
         note += "; the dotted line is where spines are lost." if run.smallest_size(name) is not None else "."
         sizes = evolution.single(evolution.size_distribution, run, theirs, size=(9.5, 3.8), projection=name)
         out.append((f"Sizes{label}", note, image(sizes, "Distribution of spine sizes")))
-    if name in fields.mapped(run) and len(run.snapshot_days) > 1 and run.days >= 1.0:
-        maps = "Receptive fields, first day and last" + (", and control" if theirs is not None else "") + label
-        note = "The floor is the radius of as many contacts of equal weight, one a pair, packed as tightly as the "
-        note += "sources stand: fewer inputs alone make it smaller, and a field of a few heavy ones can lie below it."
-        picture = image(fields.map_figure(run, theirs, name), "Receptive fields, their radii, and topography")
-        out.append((maps, note, picture))
-    return out
+    return out + _maps(run, name, theirs)
+
+
+def _maps(run: RunLike, name: str, theirs: RunLike | None) -> list[Section]:
+    """Receptive fields, where a projection can have a map and there was time for it to change."""
+    if name not in fields.mapped(run) or len(run.snapshot_days) < 2 or run.days < 1.0:
+        return []
+    label = f": {name}" if len(structured(run)) > 1 else ""
+    maps = "Receptive fields, first day and last" + (", and control" if theirs is not None else "") + label
+    note = "The floor is the radius of as many contacts of equal weight, one a pair, packed as tightly as the "
+    note += "sources stand: fewer inputs alone make it smaller, and a field of a few heavy ones can lie below it."
+    picture = image(fields.map_figure(run, theirs, name), "Receptive fields, their radii, and topography")
+    return [(maps, note, picture)]
 
 
 def _interventions(run: RunLike) -> list[Section]:
@@ -251,15 +254,23 @@ def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Pat
         comparable(run, control, run.network["projections"])
     if run.is_training:
         return training_report.write(run, path)
-    seed = html.escape(str(run.provenance.get("seed", "?")))
-    lead = f"<p class=sub>{lasting(run.days)} of life, seed {seed}"
-    lead += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
-    lead += _lead(run, control)
-    if run.plastic:
-        lead += _table(run, control)
     sections = _interventions(run)
     for name in structured(run):
         sections += _structure(run, name, control)
+    return write_page(path, name_of(run), _head(run, control), sections + _rest(run))
+
+
+def _head(run: RunLike, control: RunLike | None) -> str:
+    """What came out, and the numbers beside their bands."""
+    seed = html.escape(str(run.provenance.get("seed", "?")))
+    lead = f"<p class=sub>{lasting(run.days)} of life, seed {seed}"
+    lead += f"; control: {html.escape(control.path.name)}</p>" if control is not None else "</p>"
+    return lead + _lead(run, control) + (_table(run, control) if run.plastic else "")
+
+
+def _rest(run: RunLike) -> list[Section]:
+    """Neurons, rates, provenance: what has to do with no one projection."""
+    sections: list[Section] = []
     if lives.changing(run):
         note = "With a neuron die its synapses both ways; a newborn one starts without any."
         picture = image(lives.lives_figure(run), "Living neurons; neurons born and dead by cause")
@@ -267,5 +278,21 @@ def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Pat
     if activity.has_rates(run) or activity.has_trains(run):
         title = "Rates" if not activity.has_trains(run) else "Rates and spikes"
         sections.append((title, "", image(activity.activity_figure(run), "Rates over life, and recorded spikes")))
-    sections.append(("Provenance, and what was approximate", "", provenance(run)))
-    return write_page(path, name_of(run), lead, sections)
+    return [*sections, ("Provenance, and what was approximate", "", provenance(run))]
+
+
+@drawn()
+def around(run: RunLike, control: RunLike | None = None) -> tuple[str, list[Section]]:
+    """What an interactive page has above and below its panels, as markup: what is no matter of single lives.
+
+    The numbers beside their bands; interventions, maps, neurons, rates, provenance; of a training weights and cost.
+    """
+    if control is not None:
+        comparable(run, control, run.network["projections"])
+    if run.is_training:
+        return training_report.around(run)
+    sections = _interventions(run)
+    for name in structured(run):
+        theirs = control if control is not None and name in structured(control) else None
+        sections += _maps(run, name, theirs)
+    return _head(run, control), sections + _rest(run)

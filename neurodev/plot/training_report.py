@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neurodev.plot import evolution, life, output, training
 from neurodev.plot.door import trained
-from neurodev.plot.page import image, name_of, provenance, write_page
+from neurodev.plot.page import Section, image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
 from neurodev.structure.run_like import RunLike
 
@@ -90,14 +90,8 @@ def write(run: RunLike, path: str | Path) -> Path:
     Path
     """
     output.checked(path)  # before anything is drawn
-    t, name = run.training, name_of(run)
-    seed = html.escape(str(run.provenance.get("seed", "?")))
-    epochs = f"{t.n_epoch} epoch{'s' * (t.n_epoch != 1)}"
-    body = f"<p class=sub>{epochs} of training, seed {seed}</p>"
-    body += f"<p class=lead>{html.escape(t.sentence())}</p>"
-    sections: list[tuple[str, str, str]] = []
-    if t.n_epoch:
-        body += _table(run)
+    sections: list[Section] = []
+    if run.training.n_epoch:
         sections = [("Learning", "", _learning(run))]
         if run.log.all.uid.size:  # a net that keeps its structure has no lives to be told
             survival = evolution.single(training.survival, run, size=(9.5, 3.8))
@@ -109,10 +103,30 @@ def write(run: RunLike, path: str | Path) -> Path:
                 ("Survival", "Age is counted from birth; synapses that live on at the end are censored, not dropped.",
                  image(survival, "Survival of synapses")),
             ]  # fmt: skip
-        sections += [
+    return write_page(path, name_of(run), _head(run), sections + _rest(run))
+
+
+def _head(run: RunLike) -> str:
+    """What came out, and each weight tensor."""
+    t = run.training
+    seed = html.escape(str(run.provenance.get("seed", "?")))
+    epochs = f"{t.n_epoch} epoch{'s' * (t.n_epoch != 1)}"
+    body = f"<p class=sub>{epochs} of training, seed {seed}</p>"
+    return body + f"<p class=lead>{html.escape(t.sentence())}</p>" + (_table(run) if t.n_epoch else "")
+
+
+def _rest(run: RunLike) -> list[Section]:
+    sections: list[Section] = []
+    if run.training.n_epoch:
+        note = "An operation is a weight read because a spike arrived; forward passes of training."
+        sections = [
             ("Weights", "The size of a trained synapse is its |weight|.", _weights(run)),
-            ("Activity and cost", "An operation is a weight read because a spike arrived; forward passes of training.",
-             _cost(run)),
-        ]  # fmt: skip
-    sections.append(("Provenance, and what was approximate", "", provenance(run)))
-    return write_page(path, name, body, sections)
+            ("Activity and cost", note, _cost(run)),
+        ]
+    return [*sections, ("Provenance, and what was approximate", "", provenance(run))]
+
+
+@trained
+def around(run: RunLike) -> tuple[str, list[Section]]:
+    """What an interactive page has above and below its panels, as markup."""
+    return _head(run), _rest(run)

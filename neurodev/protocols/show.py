@@ -102,7 +102,7 @@ def has_parameters(cls: Any) -> bool:
 
 def group(kind: str) -> str:
     """The heading of a kind: ``"growth curves"``."""
-    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
+    return {"stimulus": "stimuli"}.get(kind, f"{kind}es" if kind.endswith("s") else f"{kind}s")
 
 
 def signature(thing: Any) -> str:

@@ -102,10 +102,28 @@ def stage_protocol(stage: SpineStage, *, n_target: int = 1500, seed: int = 1) ->
     return Protocol(stage, question, panels, "closed form of the Markov chain; Fiala 1998 (abstract)")
 
 
+def similar(shape: SpineShape, seed: int) -> Panel:
+    """How much longer, wider and larger spines of 200 volumes are than what was drawn for them at birth."""
+    n = 200
+    one, same = (
+        Ticks((SpineSize(death="none", sd=0.8), s), star(n), seed=seed)
+        for s in (shape, replace(shape, length_power=0.0, diameter_power=0.0, density_power=0.0))
+    )
+    for world in (one, same):
+        world.step(3)
+    order = np.argsort(one.of("log_size"))
+    v = np.exp(one.of("log_size"))[order]
+    panel = Panel("Proportions", "V / V0", "times what was drawn", log_x=True, log_y=True)
+    for name, power in shape.powers.items():
+        panel.add(name.replace("_", " "), v, (one.of(name) / same.of(name))[order], v ** (power / 3.0), 1e-12 * v**2)
+    return panel
+
+
 @protocol(SpineShape)
 def shape_protocol(shape: SpineShape, *, n: int = 20_000, seed: int = 1) -> Protocol:
     """Necks: their moments, their independence of size, and the share of each label."""
-    world = Ticks((SpineSize(death="none"), shape), star(n), seed=seed)
+    drawn = replace(shape, isotropic=False)
+    world = Ticks((SpineSize(death="none"), drawn), star(n), seed=seed)
     length, width, x = world.of("neck_length"), world.of("neck_diameter"), world.of("log_size")
     moments = Panel("Necks", "of length and diameter", "um", x_names=("mean", "spread", "mean", "spread"))
     given = np.array([shape.neck_length, shape.neck_length_sd, shape.neck_diameter, shape.neck_diameter_sd])
@@ -118,9 +136,10 @@ def shape_protocol(shape: SpineShape, *, n: int = 20_000, seed: int = 1) -> Prot
     moments.add(f"{n} spines", np.arange(4.0), found, given, wide / np.sqrt(n) + 1e-12)
     free = Panel("Independence", "of ln V", "correlation", x_names=("length", "diameter"))
     free.add("", [0.0, 1.0], [np.corrcoef(a, x)[0, 1] for a in (length, width)], 0.0, 4.0 / np.sqrt(n))
+    panels = [moments, free] if not shape.isotropic else [moments, similar(shape, seed)]
     share = shares(shape.labels(0.05 * np.exp(x), length, width))
     p = share_of_stubby(shape)
     labels = Panel("Labels", "label", "share", x_names=("stubby",))
     labels.add("", [0.0], [share["stubby"]], p, 4.0 * np.sqrt(p * (1 - p) / n) + 2.0 / n)
     source = "Arellano 2007 (traits); Harris, Jensen & Tsao 1992 (classes; recalled)"
-    return Protocol(shape, "necks of spines, and the labels they are given", [moments, free, labels], source)
+    return Protocol(shape, "necks of spines, and the labels they are given", [*panels, labels], source)

@@ -114,7 +114,7 @@ class Database:
 
     def _check_there(self) -> None:
         """Say of a file that cannot be read that it made way for another one while it was."""
-        if not self._version or self._db is not None:
+        if not self._version or self._db is not None or self._memory is not None:
             return
         try:
             at = self.path.stat()

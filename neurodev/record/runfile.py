@@ -162,6 +162,8 @@ class RunFile(Reader):
         """
         to = absolute(path, "path")
         check_new(to, False)
+        if self._memory is not None:
+            self._memory.look()
         with taking(to):
             try:
                 os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))

@@ -7,7 +7,8 @@ saw.  A session in which a place was not looked at says nothing of it, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics import turnover
 from neurodev.noise import normals_of
 from neurodev.params import check_memory, number, one_of
+from neurodev.runs import coding
+from neurodev.runs.asking import METHODS, Asking, curve
 from neurodev.runs.export import export
 from neurodev.runs.sightings import (
     Seen,
@@ -38,7 +41,7 @@ from neurodev.structure.cause import Causes
 KINDS = ("all", "newborn", "standing")
 
 
-class History:
+class History(Asking):
     """Lives, and what was seen of them.
 
     Parameters
@@ -135,6 +138,7 @@ class History:
         sessions: ArrayLike,
         *,
         looked: ArrayLike | None = None,
+        present: ArrayLike | None = None,
         again: str = "same",
         **more: Any,
     ) -> History:
@@ -147,6 +151,8 @@ class History:
         sessions : (n_session,) array_like
             Times of the sessions, rising.
         looked : (n, n_session) or (n_session,) bool array_like, optional
+        present : (n, n_session) bool array_like, optional
+            Whether each was there, where sizes do not tell: one that is there may have no size (NaN).
         again : {"same", "new"}
             What is absent and comes back was overlooked meanwhile, or is another one each time (its identity gets a
             mark: ``"12'"``).
@@ -168,6 +174,7 @@ class History:
         if (size < 0).any():
             raise ParameterError(f"sizes must not be negative, got {np.nanmin(size):g}: give exp of logarithms")
         here = np.isfinite(size) & (size > 0)
+        here = here if present is None else as_looked(present, len(here), at.size, "present")
         where = np.ones(here.shape, bool) if looked is None else as_looked(looked, len(here), at.size)
         if (here & ~where).any():
             i, k = np.argwhere(here & ~where)[0]
@@ -227,7 +234,7 @@ class History:
         ----------
         tables : sequence of (pre, post) or (pre, post, size)
             Of each age: arrays (n_edge,) of the names of cells, and of sizes (or numbers of synapses), which are
-            summed where a connection is listed several times.
+            summed where a connection is listed several times; NaN where one was not measured.
         ages : (n_age,) array_like
         **more
             As for `of_sessions`.
@@ -246,7 +253,7 @@ class History:
         columns = {"pre": np.array([a for a, _ in pairs]), "post": np.array([b for _, b in pairs])}
         columns |= dict(more.pop("columns", None) or {})
         names = np.array([f"{a}>{b}" for a, b in pairs])
-        return cls.of_sessions(size, at, ident=names, columns=columns, **more)
+        return cls.of_sessions(size, at, present=size != 0.0, ident=names, columns=columns, **more)
 
     # ------------------------------------------------------------------ looking
 
@@ -428,7 +435,9 @@ class History:
         died = np.where(dead, at_place(self.died, place), np.maximum(self.died[:, 0], born))
         return turnover.Lives(np.maximum(died - born, 0.0)[mine], dead[mine], standing[mine])
 
-    def survival(self, kind: str = "newborn", by: str | None = None, place: float = 0.5) -> Any:
+    def survival(
+        self, kind: str = "newborn", by: str | None = None, place: float = 0.5, method: str = "kaplan-meier"
+    ) -> Any:
         """Share that lives on, by age (or by time since watching began, of the ``"standing"``).
 
         Parameters
@@ -436,16 +445,19 @@ class History:
         kind, place
             As for `lives`.
         by : str, optional
-            A column: one curve for each of its values.
+            A column: one curve for each of its values (for cohorts and sizes see `bins`).
+        method : {"kaplan-meier", "turnbull"}
+            Deaths lie at `place` of what is known of them, or anywhere in it (`metrics.censored.turnbull`): births,
+            and the steps of the curve, are at `place`.
 
         Returns
         -------
         SurvivalCurve, or a dict of them
         """
+        one_of(method, "method", METHODS)
         if by is not None:
-            return {v: h.survival(kind, place=place) for v, h in self.by(by).items()}
-        found = self.lives(kind, place)
-        return turnover.kaplan_meier(found.duration, found.died)
+            return {v: h.survival(kind, place=place, method=method) for v, h in self.by(by).items()}
+        return curve(self, kind, place, method)
 
     def changes(self) -> turnover.Changes:
         """Gains, losses and turnover from session to session."""
@@ -473,11 +485,56 @@ class History:
         m = sparse.coo_array((weight[here], (rows[here], columns[here])), shape=(pre.size, post.size)).tocsr()
         return m, pre, post
 
+    def story(self, ident: Any) -> str:
+        """What is known of one, in a few sentences.
+
+        Parameters
+        ----------
+        ident : identity, as in `ident`
+
+        Raises
+        ------
+        ParameterError
+            For one that is not there.
+        """
+        named = isinstance(ident, (str, int, float, np.generic)) and not isinstance(ident, bool)
+        found = np.flatnonzero(self.ident == ident) if named else np.zeros(0, dtype=np.int64)
+        if found.size != 1:
+            raise ParameterError(f"no {shown(ident)} in this history of {len(self)}; its identities are in .ident")
+        return coding.of_one(self, int(found[0]))
+
     # ------------------------------------------------------------------ going out
 
     def export(self, path: Any, kind: str | None = None, *, overwrite: bool = False, **options: Any) -> Any:
         """Write it in one of the formats; see `Run.export`."""
         return export(self, path, kind, overwrite, options)
+
+    def report(self, path: Any, *others: History) -> Path:
+        """Write an interactive page about this history, beside others of one unit: one HTML file and nothing else.
+
+        Parameters
+        ----------
+        path : path
+            The page; an existing one is replaced.
+        *others : History
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ParameterError
+            Without a life in it, for histories of different units, and for a path that holds something else.
+        NeurodevError
+            If Bokeh is not installed: ``pip install 'neurodev[report]'``.
+        """
+        from neurodev.plot import live
+
+        for k, other in enumerate(others):
+            if not isinstance(other, History):
+                raise ParameterError(f"others[{k}] must be a History, got {shown(other)}")
+        return live.write([live.Part(h, coding.of_history) for h in (self, *others)], path)
 
     def to_pandas(self) -> Any:
         """One row for each: identity, birth and death with their limits, and the columns."""
@@ -492,47 +549,20 @@ class History:
         )  # fmt: skip
 
     def to_sessions(self) -> Any:
-        """One row for each session and who was seen in it: id, session, size and the columns (see `read_sessions`)."""
+        """One row for each session and who was seen in it: id, session, size and the columns (see `read_sessions`).
+
+        Where places were not looked at, there is a column ``looked``, and a row for each of these with False.
+        """
         import pandas as pd
 
-        s = self.seen
-        rest = {k: list(v[s.row]) if v.ndim > 1 else v[s.row] for k, v in self.columns.items()}
-        return pd.DataFrame({"id": self.ident[s.row], "session": self.sessions[s.session], "size": s.size, **rest})
-
-
-def joined(histories: Iterable[tuple[str, History]], name: str) -> History:
-    """Several histories of one unit as one, told apart by a column.
-
-    Raises
-    ------
-    ParameterError
-        If their times are not of one unit.
-    """
-    parts = list(histories)
-    units = {h.unit for _, h in parts}
-    if len(units) > 1:
-        raise ParameterError(f"histories in {' and '.join(sorted(units))}s cannot be joined: bring them to one unit")
-    if not parts:
-        raise ParameterError("there is no history to be joined")
-    at = np.unique(np.concatenate([h.sessions for _, h in parts]))
-    shared = set.intersection(*(set(h.columns) for _, h in parts))
-    shift = np.cumsum([0, *(len(h) for _, h in parts)])
-    seen = [
-        Seen(np.searchsorted(at, h.sessions)[h.seen.session], h.seen.row + shift[k], h.seen.size)
-        for k, (_, h) in enumerate(parts)
-    ]
-    order = np.argsort(np.concatenate([s.session for s in seen]), kind="stable")
-    looked = None
-    if any(h.looked is not None or h.sessions.size != at.size for _, h in parts):
-        looked = np.zeros((shift[-1], at.size), dtype=bool)
-        for k, (_, h) in enumerate(parts):
-            rows = slice(shift[k], shift[k + 1])
-            looked[rows, np.searchsorted(at, h.sessions)] = True if h.looked is None else h.looked
-    columns = {c: np.concatenate([h.columns[c] for _, h in parts]) for c in sorted(shared)}
-    columns[name] = np.concatenate([np.full(len(h), word) for word, h in parts])
-    return History(
-        np.concatenate([h.born for _, h in parts]), np.concatenate([h.died for _, h in parts]),
-        max(h.end for _, h in parts), ident=np.array([f"{w}/{i}" for w, h in parts for i in h.ident]), sessions=at,
-        seen=Seen(*(np.concatenate(x)[order] for x in zip(*seen, strict=True))), looked=looked, columns=columns,
-        unit=units.pop(), size_unit=parts[0][1].size_unit, notes=tuple(x for _, h in parts for x in h.notes),
-    )  # fmt: skip
+        row, session, size = self.seen.row, self.seen.session, self.seen.size
+        looked = {}
+        if self.looked is not None:
+            blind = np.nonzero(~self.looked)
+            flag = np.arange(row.size + blind[0].size) < row.size
+            row, session = np.concatenate([row, blind[0]]), np.concatenate([session, blind[1]])
+            order = np.argsort(session, kind="stable")
+            size = np.concatenate([size, np.full(blind[0].size, np.nan)])[order]
+            row, session, looked = row[order], session[order], {"looked": flag[order]}
+        rest = {k: list(v[row]) if v.ndim > 1 else v[row] for k, v in self.columns.items()}
+        return pd.DataFrame({"id": self.ident[row], "session": self.sessions[session], "size": size, **looked, **rest})

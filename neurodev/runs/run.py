@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
-from neurodev.params import asks, finite, of_type, or_none
-from neurodev.runs import described, gathering, lives, replay, verdict
+from neurodev.params import asks, finite, flag, of_type, or_none
+from neurodev.runs import described, gathering, lives, replay, reporting, verdict
 from neurodev.runs.export import export
 from neurodev.runs.history import History
 from neurodev.runs.lives import Lives
@@ -86,6 +86,7 @@ class Run(Reading):
         """
         return lives.rates(self, population)
 
+    @asks(sizes=flag)
     def history(self, projection: Any = None, cells: Any = None, *, sizes: bool = True) -> History:
         """Who was there when: every synapse that ever lived, with its births and deaths, sizes and causes.
 
@@ -208,6 +209,38 @@ class Run(Reading):
 
         return overview(self, control)
 
+    @asks(control=_CONTROL, still=or_none(flag))
+    def report(
+        self, path: str | Path, *others: Run, control: Run | None = None, still: bool | None = None
+    ) -> Path:  # fmt: skip
+        """Write one page about the run, beside others of its kind: an HTML file that needs nothing else.
+
+        Parameters
+        ----------
+        path : path
+            The page; an existing one is replaced.
+        *others : Run
+            Shown side by side, with one slider for all: of development all, or of training all.
+        control : Run, optional
+            Of a run of development alone: the numbers are told beside its own.
+        still : bool, optional
+            Pictures alone, without a slider and stories.  If not given, the page is interactive where Bokeh is
+            installed (``pip install 'neurodev[report]'``) and the run has a projection on spines.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        ParameterError
+            If the path holds a run, or the runs do not fit together.
+        NeurodevError
+            If the page cannot be written, or ``still=False`` without Bokeh.
+        """
+        every = [self, *(of_type(Run, what="a run, nd.Run(path)")(r, f"others[{k}]") for k, r in enumerate(others))]
+        return reporting.write(every, path, control, still)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the run to a file that is not there yet: one that is in memory, or a copy; returns the path.
 
@@ -280,6 +313,9 @@ class Run(Reading):
             f"  {megabytes:.1f} MB; log: {n} births and deaths"
             + (f", {size / n:.1f} bytes each; deaths by cause: {self.log.deaths_by_cause()}" if n else ""),
         ]
+        began = self.file.item("circuit", None)
+        if isinstance(began, dict):
+            lines.append(f"  it began from the circuit {began.get('source')}")
         done = deeds(described.words(self.file, "interventions"), self.tick_spike, self.tick_days)
         lines += [f"  intervention {moment(d.day, self.days)}: {d.text}" for d in done[:_MOST_TOLD]]
         lines += [f"  ... and {len(done) - _MOST_TOLD} more interventions"] * (len(done) > _MOST_TOLD)

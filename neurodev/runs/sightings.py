@@ -35,7 +35,7 @@ def rising(times: ArrayLike, where: str) -> F8:
     """
     try:
         at = np.asarray(times, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be numbers, got {shown(times)}") from None
     if at.ndim != 1 or not np.isfinite(at).all() or np.any(np.diff(at) <= 0):
         raise ParameterError(f"{where} must be rising times, each once, got {shown(times)}")
@@ -79,12 +79,12 @@ def checked(seen: Seen, n: int, n_session: int) -> Seen:
     return Seen(session, row, size)
 
 
-def as_looked(given: ArrayLike, n: int, n_session: int) -> B1:
+def as_looked(given: ArrayLike, n: int, n_session: int, where: str = "looked") -> B1:
     """Whether each place was looked at in each session, (n, n_session)."""
     a = np.asarray(given)
     if a.dtype != bool or a.shape not in ((n_session,), (n, n_session)):
         raise ParameterError(
-            f"looked must hold True or False, ({n_session},) or ({n}, {n_session}), got {shown(given)}"
+            f"{where} must hold True or False, ({n_session},) or ({n}, {n_session}), got {shown(given)}"
         )
     return np.broadcast_to(a, (n, n_session)).copy()
 

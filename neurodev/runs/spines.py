@@ -14,8 +14,9 @@ from neurodev.errors import ParameterError, shown
 from neurodev.params import asks, number, of_type
 from neurodev.runs.log import BY_HAND
 from neurodev.runs.reading import Reading
+from neurodev.structure import story
 from neurodev.structure.cause import Causes
-from neurodev.structure.duration import Deed, deeds, lasting, moment
+from neurodev.structure.duration import Deed, deeds
 from neurodev.structure.log import DEATH, concatenate, reordered
 
 F8 = NDArray[np.float64]
@@ -85,39 +86,63 @@ class Spine:
     def reason(self, cause: str, value: float) -> str:
         """Why it was born or died, with the number that decided."""
         meaning = self.causes[cause]
-        decided = f" ({meaning.decided} {value:.4g})" if meaning.decided and np.isfinite(value) else ""
+        known = meaning.decided and np.isfinite(value)
+        decided = f" ({meaning.decided} {value:{story.DECIDED}})" if known else ""
         return meaning.sentence + decided
+
+    def _words(self) -> story.Words:
+        return story.development(self.end)
 
     def story(self) -> str:
         """Its life in a few sentences."""
-        contact = f"contact of {self.source} {self.pre} ({self.projection})"
-        if "branch" in self.history and self.days.size:
-            contact += f", on branch {self.history['branch'][-1]:.0f}, {self.history['place'][-1]:.0f} um from its root"
-        text = f"Spine {self.uid} of {self.target} {self.post} "
+        return story.told(self._words().clauses, self._pieces())
+
+    def _pieces(self) -> dict[str, str]:
+        """What fills the gaps of its story."""
+        out = {"uid": f"{self.uid}", "source": self.source, "target": self.target, "projection": self.projection}
+        out |= {"pre": f"{self.pre}", "post": f"{self.post}"} | self._born() | self._largest()
+        out["lived"] = self._words().lived(self.life)
+        if self.died is None or self.cause is None:
+            return out | {"alive": ""}
+        out |= {"died": self._words().moment(self.died), "cause": self.cause}
+        if self.by_hand:
+            return out | {"by_hand": ""}
+        sized = bool(np.isfinite(self.death_log_size))
+        out |= self._reason("", self.cause, np.nan if sized else self.death_value) | {"judged": ""}
+        return out | self._at_death() if sized else out
+
+    def _born(self) -> dict[str, str]:
         if self.birth_cause == "initial":
-            text += f"was there from the start, as {contact}. "
-        else:
-            how = self.causes[self.birth_cause].birth
-            text += f"was born {moment(self.born, self.end)}{', ' if how else ''}{how}, as {contact}. "
+            return {"there": ""}
+        how = self.causes[self.birth_cause].birth
+        return {"born": self._words().moment(self.born), "how": f"{', ' if how else ''}{how}"}
+
+    def _largest(self) -> dict[str, str]:
+        out = {}
+        if "branch" in self.history and self.days.size:
+            out = {k: f"{self.history[k][-1]:{story.WHERE}}" for k in ("branch", "place")}
         if self.log_size.size:
             k = int(np.argmax(self.log_size))
-            when = f"on day {self.days[k]:g}" if self.end >= 1.0 else moment(self.days[k], self.end)
-            text += f"Largest in the daily pictures: {np.exp(self.log_size[k]):.2f} of the reference volume {when}. "
-        lived = f"{self.life:.1f} days" if self.life >= 1.0 or self.end >= 1.0 else lasting(self.life)
-        if self.died is None or self.cause is None:
-            return text + f"It was alive at the end, after {lived}."
-        text += f"It lived {lived} and died {moment(self.died, self.end)} "
-        if self.by_hand:
-            return text + f"by the experimenter's hand, who gave it the cause {self.cause}: nothing else decided it."
-        sized = np.isfinite(self.death_log_size)
-        text += f"of {self.cause}: {self.reason(self.cause, np.nan if sized else self.death_value)}."
-        if sized:
-            text += f" At its death ln(V/V0) was {self.death_log_size:.2f}"
-            moved = [f"{n} {v:+.2f}" for n, v in self.terms.items() if self.units.get(n) == "sd"]
-            others = [f"; its {n} was {v:.3g}" for n, v in self.terms.items() if self.units.get(n) != "sd"]
-            text += f"; what moved its set-point (in sd): {', '.join(moved)}" if moved else ""
-            text += "".join(others) + "."
-        return text
+            out["largest"] = f"{np.exp(self.log_size[k]):{story.RATIO}}"
+            out["largest_when"] = self._words().picture(self.days[k])
+        return out
+
+    def _at_death(self) -> dict[str, str]:
+        """What decided its death, where that was its size."""
+        out = {"size": f"{self.death_log_size:{story.SIZE}}", "sized": ""}
+        kinds = {n: "moved" if self.units.get(n) == "sd" else "others" for n in self.terms}
+        for kind, form in (("moved", story.SHIFT), ("others", story.TERM)):
+            if terms := [(n, f"{v:{form}}") for n, v in self.terms.items() if kinds[n] == kind]:
+                out[kind] = story.listed(kind, terms)
+        return out
+
+    def _reason(self, begin: str, cause: str, value: float) -> dict[str, str]:
+        """The pieces of `reason`: why, and the number that decided."""
+        meaning = self.causes[cause]
+        out = {f"{begin}reason": meaning.sentence}
+        if meaning.decided and np.isfinite(value):
+            out |= {f"{begin}decided": meaning.decided, f"{begin}value": f"{value:{story.DECIDED}}"}
+        return out
 
     def plot(self) -> Any:
         """The life as a figure."""

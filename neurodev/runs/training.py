@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from neurodev.params import asks, of_type
 from neurodev.runs import described
 from neurodev.runs.reading import Reading
 from neurodev.runs.spines import Spine, Spines
+from neurodev.structure import story
 
 F8 = NDArray[np.float64]
 
@@ -47,30 +48,38 @@ class Synapse(Spine):
 
     def when(self, days: float) -> str:
         """A moment in epochs and steps."""
-        return f"epoch {days / self.epoch_days:.2f} (step {round(days / self.step_days)})"
+        return self._words().moment(days)
 
     def place(self) -> str:
         """What it connects."""
-        if self.taps == 1:
-            return f"from input {self.pre} to unit {self.post}"
-        side = round(self.taps**0.5)
-        row, column = divmod(self.pre % self.taps, side)
-        return f"from channel {self.pre // self.taps} at ({row}, {column}) of the kernel to filter {self.post}"
+        return story.told(story.SYNAPSE[1:3], self._place()).removesuffix(", ")
 
-    def story(self) -> str:
-        """Its life in a few sentences."""
-        text = f"Synapse {self.uid} of {self.projection}, {self.place()}, "
+    def _place(self) -> dict[str, str]:
+        out = {"post": f"{self.post}"}
+        if self.taps == 1:
+            return out | {"input": f"{self.pre}"}
+        row, column = divmod(self.pre % self.taps, round(self.taps**0.5))
+        return out | {"channel": f"{self.pre // self.taps}", "row": f"{row}", "column": f"{column}"}
+
+    def _words(self) -> story.Words:
+        return story.training(self.epoch_days, self.step_days)
+
+    def _born(self) -> dict[str, str]:
         if self.birth_cause == "initial":
-            text += "was there from the start. "
-        else:
-            text += f"was born at {self.when(self.born)}: {self.reason(self.birth_cause, self.birth_value)}. "
-        if self.weight.size:
-            k = int(np.argmax(np.abs(self.weight)))
-            text += f"Strongest in the pictures: weight {self.weight[k]:+.4g} at epoch {self.epochs[k]:g}. "
-        if self.died is None or self.cause is None:
-            return text + f"It was alive at the end, after {self.life / self.epoch_days:.2f} epochs."
-        text += f"It lived {self.life / self.epoch_days:.2f} epochs and died at {self.when(self.died)} of "
-        return text + f"{self.cause}: {self.reason(self.cause, self.death_value)}."
+            return self._place() | {"there": ""}
+        out = {"born": self.when(self.born), "new": ""} | self._place()
+        return out | self._reason("birth_", self.birth_cause, self.birth_value)
+
+    def _largest(self) -> dict[str, str]:
+        if not self.weight.size:
+            return {}
+        k = int(np.argmax(np.abs(self.weight)))
+        when = self._words().picture(self.days[k])
+        return {"largest": f"{self.weight[k]:{story.WEIGHT}}", "largest_when": when}
+
+    def _pieces(self) -> dict[str, str]:
+        mine = replace(self, by_hand=False, death_log_size=np.nan) if self.by_hand else self
+        return super(Synapse, mine)._pieces()
 
     def plot(self) -> Any:
         """The life as a figure: its weight over epochs."""

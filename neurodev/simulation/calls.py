@@ -7,7 +7,7 @@ runs like any other, and a run that was broken off waits until it is given again
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -61,10 +61,10 @@ class Call:
         return [self.word, self.named, self.period, self.first, self.ends, self.done]
 
     @classmethod
-    def of_told(cls, told: list[Any]) -> Call:
-        """The call behind `told`, with its function if that is imported under its name."""
+    def of_told(cls, told: list[Any], sources: Container[str]) -> Call:
+        """The call behind `told`, with its function if that is imported and one of the sources that were looked at."""
         word, named, period, first, ends, done = told
-        function = behind(str(word)) if named else None
+        function = behind(str(word)) if named and word in sources else None
         return cls(str(word), bool(named), float(period), float(first), bool(ends), function, int(done))
 
     @property

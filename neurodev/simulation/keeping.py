@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +21,7 @@ from neurodev.engine import checkpoint, steering
 from neurodev.engine.checkpoint_check import check
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.simulator import Simulator
-from neurodev.errors import RunFileError, SimulationError, StudyError
+from neurodev.errors import NeurodevError, RunFileError, SimulationError, StudyError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.record.differences import differences, told
 from neurodev.record.packed import damaged, pack, unpack
@@ -52,6 +53,7 @@ class Kept(Protocol):
     _schedule: list[tuple[float, int, Intervention]]
     _probes: list[Probe]
     _calls: list[Call]
+    _foreign: dict[str, Any]
     _steered: Steered
 
 
@@ -267,17 +269,21 @@ def restore(sim: Kept, words: Mapping[str, Any], arrays: Mapping[str, Array]) ->
         sim._beyond = int(count), float(when), str(text)
         steered = words["steered"]
         sim._steered = Steered(list(steered["done"]), list(steered["calls"]), list(steered["reasons"]))
-        sim._calls[:] = [Call.of_told(c) for c in words["calls"]]
+        sim._calls[:] = [Call.of_told(c, sim._foreign) for c in words["calls"]]
         s.coming = [c for c in sim._calls if not c.ends] or sim._schedule
         for when, k, kind, attributes in words["schedule"]:
             sim._schedule.append((float(when), int(k), made(kind, attributes, arrays)))
         sim._probes += [Probe._restored(s, read(attributes, arrays)) for attributes in words["probes"]]
+    except StudyError:
+        raise
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
         raise damaged(f"{type(e).__name__}: {e}") from e
 
 
 def made(kind: str, attributes: Any, arrays: Mapping[str, Array]) -> Intervention:
-    """An intervention from its kind and its attributes, as `_told` told them."""
+    """An intervention from its kind and its attributes, as `_told` told them; nothing is imported for it."""
+    if ":" in kind and kind.partition(":")[0] not in sys.modules:
+        raise StudyError(f"this run uses {kind!r}: import its module first, if you trust it")
     cls = registry.find("intervention", kind)
     intervention: Intervention = cls.__new__(cls)
     for name, value in read(attributes, arrays, {"name": str}).items():
@@ -318,6 +324,8 @@ def planned_of(file: RunFile, done: list[Any]) -> list[tuple[float, Intervention
     arrays = {name: file.read(name) for name in file.names() if name.startswith("steering/")}
     try:
         return [(float(when), made(str(kind), attributes, arrays)) for when, kind, attributes in done]
+    except NeurodevError:
+        raise
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as e:
         raise RunFileError(f"what {str(file.path)!r} says of its interventions is damaged: {e}") from e
 

@@ -9,7 +9,7 @@ import numpy as np
 from neurodev.engine.checks import approximations, mechanisms_of
 from neurodev.engine.simulator import Simulator
 from neurodev.record.provenance import environment, foreign, sources
-from neurodev.record.recorder import Recorder, by_uid
+from neurodev.record.recorder import Recorder, by_uid, plain
 from neurodev.record.runfile import RunFile
 from neurodev.structure.listing import living
 
@@ -37,6 +37,8 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
     f.set_item("acceleration", s.acceleration)
     f.set_item("tick", s.tick, "ms")
     f.set_item("tick_spike", s.tick_spike, "ms")
+    told = {"start": s.start, "events_per_tick": s.events_per_tick, "record": plain(recorder.spikes)}
+    f.set_item("settings", told)
     f.set_item("approximations", approximations(net, s.tick, s.acceleration))
     f.set_item("interventions", [])
     f.set_item("finished", False)

@@ -11,6 +11,7 @@ from neurodev.arrays import F8, I8, U8
 from neurodev.engine.network import Population, Projection
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError, nearest, shown
+from neurodev.neurons.tree import compartment_signals
 from neurodev.structure import selection
 from neurodev.structure.table import Table
 from neurodev.units import slack
@@ -33,8 +34,8 @@ class Probe:
     simulator : Simulator
     what : Population, Projection or name
     signal : str
-        Of a population ``"V"`` (mV) or a signal of it; of a projection ``"weight"``, ``"uid"``, ``"pre"``, ``"post"``,
-        ``"delay"`` (ms), ``"born"`` (ms of life) or a column of it.
+        Of a population ``"V"`` (mV), ``"V_3"`` (of compartment 3 of a tree) or a signal of it; of a projection
+        ``"weight"``, ``"uid"``, ``"pre"``, ``"post"``, ``"delay"`` (ms), ``"born"`` (ms of life) or a column of it.
     cells : selection, optional
         Of a population: which cells (numbers, a mask, a slice, a set); all if not given.
     uids : list of int, optional
@@ -63,7 +64,7 @@ class Probe:
                 raise ParameterError(f"uids= names synapses, and {place.name!r} is a population: use cells=")
             everyone = slice(None) if cells is None else cells
             self.cells = selection.indices(everyone, place.n, "cells", of=f"cells of {place.name!r}", some=True)
-            self._known(signal, ["V", *simulator.blocks[place.name].signals])
+            self._known(signal, ["V", *compartment_signals(place.model), *simulator.blocks[place.name].signals])
         else:
             self._table = simulator.tables[place.name]
             if cells is not None:

@@ -25,7 +25,7 @@ from neurodev.structure import selection
 
 # what values of columns of ours may be, where they are not any number
 RANGES: dict[str, tuple[float, float]] = {
-    "log_size": (-20.0, 20.0), "size": (0.0, 1e6), "efficacy": (0.0, 1.0), "calcium": (0.0, LARGEST),
+    "log_size": (-20.0, 20.0), "size": (0.0, 1e6), "efficacy": (-1.0, 2.0), "calcium": (0.0, LARGEST),
     "persistent": (0.0, 1.0), "scaling": (-20.0, 20.0), "receptor_bound": (0.0, LARGEST),
     "receptor_free": (0.0, LARGEST), "receptor_made": (0.0, LARGEST), "neck_length": (1e-6, 1e6),
     "neck_diameter": (1e-6, 1e6), "early": (-1.0, LARGEST), "rate_average": (0.0, LARGEST),
@@ -199,14 +199,14 @@ class SetParameter(Intervention):
     """Set parameters of a mechanism, or of a drive: numbers, from now on.
 
     Hooks read them at once, the slow half of a mechanism at the end of the tick; what they did when the network was
-    built is not done again.  What a drive had still to emit is drawn anew.  The rate of a background is set by
-    `SetRate`.
+    built is not done again, and what is kept as of the last event (calcium) is brought to the present first.  What a
+    drive had still to emit is drawn anew.  The rate of a background is set by `SetRate`.
 
     Parameters
     ----------
     what : Mechanism, its class or its name; or a population that is a drive
     values : dict
-        By the names of parameters: ``{"learning_rate": 0.1}``.
+        By the names of parameters: ``{"tau_plus": 15.0}``.
     where : Projection, Population or name, or a list of them, optional
         Where the mechanism is used; where this instance, or the only one of its kind, is if not given.
     """
@@ -245,13 +245,13 @@ class SetParameter(Intervention):
             return "", (p.name,)
         if self.where is not None:
             several = self.where if isinstance(self.where, (list, tuple)) else [self.where]
+            if not all(isinstance(x, (str, Population, Projection)) for x in several) or not several:
+                raise ParameterError(f"SetParameter.where must be a place of this network, got {shown(self.where)}")
             chosen = [known_as(x, places, "population or projection") for x in several]
             for place in chosen:
                 here = [m.name for m in place.mechanisms]
                 if kind not in here:
                     raise BuildError(f"{place.name!r} does not use {kind!r}{nearest(kind, here)}; it uses {here}")
-            if not chosen:
-                raise ParameterError(f"SetParameter.where must name a place at least, got {shown(self.where)}")
             return kind, tuple(x.name for x in chosen)
         found = [
             x.name for x in places.values() for m in x.mechanisms

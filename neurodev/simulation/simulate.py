@@ -282,7 +282,7 @@ class Simulation(Steering):
         BuildError
             If the network does not fit it, by name.
         """
-        return cls(network, circuit=path, membranes=membranes, **options)
+        return cls(network, circuit=saved.read(path, flag(membranes, "membranes")), **options)
 
     # ------------------------------------------------------------------ running
 

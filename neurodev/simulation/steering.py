@@ -206,7 +206,7 @@ class Steering(Recording):
         """
         clock = one_of(clock, "clock", _CLOCKS)
         period = number(period, "period", "ms", above=0.0) / (self.simulator.acceleration if clock == "life" else 1.0)
-        return self._call(called(function, "function"), period, self.spike + period, ends=False)
+        return self._call(called(function, "function"), "period", period, self.spike + period, ends=False)
 
     @spoken
     def until(self, condition: Function, *, every: float | None = None, clock: str = "life") -> Self:
@@ -229,15 +229,15 @@ class Steering(Recording):
         if every is not None:
             period = number(every, "every", "ms", above=0.0) / (s.acceleration if clock == "life" else 1.0)
             first = self.spike + period
-        return self._call(called(condition, "condition"), period, first, ends=True)
+        return self._call(called(condition, "condition"), "every", period, first, ends=True)
 
-    def _call(self, function: Function, period: float, first: float, *, ends: bool) -> Self:
+    def _call(self, function: Function, argument: str, period: float, first: float, *, ends: bool) -> Self:
         if not _SHORTEST <= period < np.inf:
-            raise ParameterError(
-                f"a function can be called every {_SHORTEST:g} ms of spikes at most, got {period:g} ms"
-            )
+            raise ParameterError(f"{argument} must be at least {_SHORTEST:g} ms of spikes, got {period:g} ms of spikes")
         with self._alone("call a function"):
             word, named = word_for(function)
+            sources = foreign(function) if named else {}
+            named = word in sources  # what has no source (print) nobody can look at before it is called again
             for c in self._calls:  # of a run that was resumed
                 same = c.word == word and c.ends == ends and abs(c.period - period) <= slack(period)
                 if c.function is None and same:
@@ -249,8 +249,7 @@ class Steering(Recording):
                 self.simulator.coming = self._calls  # it may do anything
             if not self._inside:
                 self._steered.call(call)
-            if named:
-                self._foreign |= foreign(function)
+            self._foreign |= sources
             self._untold = True
         return self
 
@@ -351,7 +350,7 @@ def repeat(sim: Steering, file: RunFile) -> None:
     for when, what in planned_of(file, told["done"]):
         sim._plan(when, what)
     for word, period, first in told["calls"]:
-        function = behind(str(word))
+        function = behind(str(word)) if word in file.provenance().get("sources", {}) else None
         if function is None:
             raise StudyError(f"{str(file.path)!r} calls {word!r}: import its module first, if you trust it")
         call = Call(str(word), True, float(period), float(first), False, function)

@@ -1,7 +1,8 @@
 """Axonal delays: how long a spike takes, as lanes that the synapses of a projection share.
 
-A projection has at most `MAX_LANES` distinct delays: the agenda numbers those of all projections in 16 bits.  It meets
-every lane of a source at each of its spikes, a nanosecond each: thousands of them cost more than their synapses.
+A projection has at most `MAX_LANES` distinct delays: the agenda numbers those of all projections in 16 bits.  Where a
+source has far fewer synapses than there are delays, and nothing is born or dies, its lanes are listed (`sweep_far`);
+elsewhere each spike meets every lane, some 30 ns each.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ class Conduction(Delay):
             span = longest(source, target, sheet) / self.speed
             raise ParameterError(
                 f"Conduction(speed={self.speed:g}, step={self.step}) makes more than {MAX_LANES} delay lanes over "
-                f"{span * self.speed:.4g} um; at most {MAX_LANES}: use step={span / (MAX_LANES - 2):.3g} or more"
+                f"{span * self.speed:.4g} um; at most {MAX_LANES}: use step={1.01 * span / (MAX_LANES - 2):.3g} or more"
             )
         return _Laid(self, delays if delays.size else self.along(np.zeros(1)), source, target, sheet)
 

@@ -23,6 +23,7 @@ from neurodev.simulation.simulate import Simulation
 from neurodev.simulation.steering import repeat
 from neurodev.structure.places import Sheet
 from neurodev.studies import reading
+from neurodev.studies.described import network_of
 from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
 from neurodev.units import hour
@@ -257,7 +258,7 @@ def simulation(
 
 
 def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any) -> Simulation:
-    """A run of a study that was broken off, from its file alone: where its last checkpoint was taken.
+    """A run that was broken off, from its file alone: where its last checkpoint was taken.
 
     Parameters
     ----------
@@ -271,32 +272,62 @@ def resumed(path: str | os.PathLike[str], *, trust: bool = False, **options: Any
     RunFileError
         If there is no checkpoint to go on from.
     StudyError
-        If the file keeps no study: the run was made by a program, which builds its network again.
+        If the file keeps no study, and does not tell all of its network, which a program built.
     """
-    return Simulation.resume(path, build(study_of(path, trust)), trust=trust, **options)
+    with RunFile.open(path) as file:
+        network = build(study_of(path, trust)) if _has_study(file) else network_of(file, trust)
+    return Simulation.resume(path, network, trust=trust, **options)
 
 
 def repeated(
     path: str | os.PathLike[str], to: str | os.PathLike[str] | None, *, trust: bool = False, progress: bool = False,
     **options: Any,
 ) -> tuple[Simulation, float]:  # fmt: skip
-    """A run of a study once more, from its file alone: a simulation with all that steered it, and its life time, ms.
+    """A run once more, from its file alone: a simulation with all that steered it, and its life time, ms.
 
-    A finished run is as long as it was, another one as long as its study says.
+    A finished run is as long as it was, another one as long as its study says.  Of a run that a program made the
+    network is built of its description.
 
     Raises
     ------
     StudyError
-        If the file keeps no study; if the run was steered by functions that no name leads to.
+        If the file keeps no study, and does not tell all of its network; if the run was steered by functions that no
+        name leads to.
     """
     with RunFile.open(path) as file:
         keeping.steering_of(file)
+        if not _has_study(file):
+            return _repeated(file, to, trust, progress=progress, **options)
         s = study_of(path, trust)
         life = duration(s) if "duration" in s.table.get("run", {}) else 0.0
         if file.item("finished", None) is True:
             lasted = float(file.item("life"))
             life = life if abs(lasted - life) <= 1e-9 * life else lasted
         return simulation(s, build(s), to, progress, file, **options), life
+
+
+def _repeated(
+    file: RunFile, to: str | os.PathLike[str] | None, trust: bool, **options: Any
+) -> tuple[Simulation, float]:
+    """`repeated` of a run that a program made; it begins with the same synapses, or not at all."""
+    if file.item("finished", None) is not True:
+        raise StudyError(f"{str(file.path)!r} was broken off, and a program knew how long it was to be: go on with it")
+    network = network_of(file, trust)
+    told = {"start": 0.0, "events_per_tick": None, "record": "daily", **(file.item("settings", None) or {})}
+    clocks = {"acceleration": file.item("acceleration"), "tick": file.item("tick")}
+    sim = Simulation(network, to=to, circuit=embedded(file), **clocks, **told, **options)
+    try:
+        keeping.check_structure(sim.simulator, file)
+        repeat(sim, file)
+    except BaseException:
+        sim.file.discard()
+        raise
+    return sim, float(file.item("life"))
+
+
+def _has_study(file: RunFile) -> bool:
+    text = file.provenance().get("study")
+    return isinstance(text, str) and bool(text)
 
 
 def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
@@ -316,10 +347,7 @@ def study_of(path: str | os.PathLike[str], trust: bool = False) -> Study:
         told = file.provenance()
     text = told.get("study")
     if not isinstance(text, str) or not text:
-        raise StudyError(
-            f"{str(path)!r} keeps no study: a program made this run, and goes on with it by "
-            "nd.Simulation.resume(path, network)"
-        )
+        raise StudyError(f"{str(path)!r} keeps no study: a program made this run")
     check_sources(told.get("sources", {}), trust)
     return reading.parsed(text, str(path))
 

@@ -3,13 +3,12 @@
 The data are not in the package: they are looked for where `analysis/README.md` says; without them a test is skipped.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from analysis import common, fitting, kasthuri, melander, nakajo
 from neurodev.errors import ParameterError
+from neurodev.protocols.fit_models import FIT_MODELS
 from neurodev.units import day, hour
 
 
@@ -18,24 +17,6 @@ def need(folder, files, source):
         common.find(folder, None, files, source)
     except ParameterError as e:
         pytest.skip(f"no data: {e}")
-
-
-def test_least_squares_finds_the_minimum():
-    """On a curved valley (Rosenbrock's) and on a line through noise."""
-    best, total = fitting.least_squares(
-        lambda x: np.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]), np.array([-1.0, 1.0]), 60, 1e-4
-    )
-    np.testing.assert_allclose(best, [1.0, 1.0], atol=1e-3)
-    assert total < 1e-6
-    x = np.linspace(0, 1, 50)
-    y = 2 - 3 * x + 0.01 * np.random.default_rng(1).standard_normal(50)
-    best, _ = fitting.least_squares(lambda p: p[0] + p[1] * x - y, np.zeros(2), 40)
-    np.testing.assert_allclose(best, np.polyfit(x, y, 1)[::-1], atol=1e-3)
-
-
-def test_what_is_not_finite_counts_as_bad():
-    best, _ = fitting.least_squares(lambda x: np.array([np.log(x[0]) if x[0] > 0 else np.nan]), np.array([0.2]), 30)
-    assert best[0] == pytest.approx(1.0, abs=1e-2)
 
 
 def test_missing_data_are_named(tmp_path):
@@ -55,15 +36,14 @@ def test_melander_numbers():
     assert seen.newborn_mean == pytest.approx(-1.23, abs=0.02) and seen.newborn_sd == pytest.approx(0.72, abs=0.02)
     a, b = melander.halves(dendrite)
     assert np.unique(dendrite[a]).size == np.unique(dendrite[b]).size == 7 and not np.any(a & b)
-    assert melander.HALF_BANDS.size == melander.fitted_numbers(seen).size
 
 
 def test_melander_preset_on_the_dendrites_held_out():
     """The mature preset (found on all fourteen) against seven dendrites: survival within .04, sd within .1."""
     need(melander.FOLDER, melander.FILES, melander.SOURCE)
     log_size, dendrite = melander.load()
-    model = replace(melander.MODELS[0], tick=day, burn_in=100 * day)
-    run = melander.look(model.image(model.free, melander.DAYS, 5000, 1))
+    numbers = {k: v.start for k, v in FIT_MODELS["graded"].numbers.items()}
+    run = melander.look(melander.image("graded hazard", numbers, 5000, 1, tick=day, burn_in=100 * day))
     off = melander.deviations(run, melander.look(log_size[melander.halves(dendrite)[1]]))
     assert off["survival"] < 0.04 and off["sd"] < 0.1 and off["correlation"] < 0.05 and off["losses"] < 0.06
 

@@ -70,7 +70,7 @@ def test_silence_shifts_and_widens_without_a_change_of_shape() -> None:
     change = [float(change_sd(1.0, m.sd, m.tau / day)) for m in (active, silent)]
     cv = [x.std() / x.mean() for x in v]
     assert v[1].mean() > v[0].mean() and cv[1] > cv[0] and change[1] < change[0]
-    assert sizes.kolmogorov_smirnov(v[0] / v[0].mean(), v[1] / v[1].mean()) < 0.05
+    assert sizes.kolmogorov_smirnov(v[0] / v[0].mean(), v[1] / v[1].mean()).distance < 0.05
 
 
 def test_sizes_fluctuate_without_a_single_spike() -> None:

@@ -37,6 +37,7 @@ def currents(sim, stops):
     return np.array(out)
 
 
+@pytest.mark.compiled
 def test_moments_and_memory():
     """Mean, variance and autocovariance of 4000 cells from the first moment on, each within four standard errors."""
     mean, sigma, tau, n = 20.0, 3.0, 2.0, 4000
@@ -65,6 +66,7 @@ def test_the_update_is_gillespies():
         np.testing.assert_allclose(found[k], 1.0 + x, rtol=0, atol=1e-12)
 
 
+@pytest.mark.compiled
 def test_the_current_reaches_the_cell():
     """A passive cell under noise has the variance of a filtered process, and V follows the current held in steps."""
     h, tau, n = 0.5, 4.0, 3000

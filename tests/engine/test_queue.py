@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev.engine import build
+from neurodev.engine import lanes
 from neurodev.engine.engine import Engine
 from neurodev.engine.loop.queue import gather, pop_crossing, push_crossing
 from neurodev.engine.loop.state import FIELDS, N_AGENDA, N_CROSSING
@@ -80,7 +80,7 @@ def crowded(seed):
 
 
 def test_an_agenda_holds_the_arrivals_of_its_window_in_order_and_in_24_bytes():
-    """ALG-1, ALG-4: time, then lane table, then log; and never more than 24 bytes an arrival of the fullest window."""
+    """ALG-1, ALG-4: time, lane table, source; and never more than 24 bytes an arrival of the fullest window."""
     engine = crowded(3)
     log, lanes = engine.state.log, engine.state.lanes
     rows, times, who = [], [], []
@@ -92,7 +92,7 @@ def test_an_agenda_holds_the_arrivals_of_its_window_in_order_and_in_24_bytes():
         times.append(log.time[p, : log.count[p]][wanted] + lanes.delay[lane])
         who.append(np.full(rows[-1].size, lane))
     rows, times, who = (np.concatenate(x) for x in (rows, times, who))
-    order = np.argsort(times, kind="stable")
+    order = np.lexsort((rows, who, times))
     rows, times, who = rows[order], times[order], who[order]
     constant, most, done, grown = agenda_bytes(engine.state.queue), 0, 0, 0
     for window in range(9):
@@ -132,8 +132,8 @@ def test_the_log_holds_a_spike_once_however_many_synapses_it_has():
 def test_more_lanes_than_the_agenda_can_number_are_refused(monkeypatch):
     """The agenda keeps the number of a lane in 16 bits: a network with more would deliver by the wrong projection."""
     assert next(f for f in FIELDS if (f.group, f.field) == ("queue", "lane")).type is np.uint16
-    assert np.iinfo(np.uint16).max == build.MOST_LANES
-    monkeypatch.setattr(build, "MOST_LANES", 7)
+    assert np.iinfo(np.uint16).max == lanes.MOST_LANES
+    monkeypatch.setattr(lanes, "MOST_LANES", 7)
     net = nd.Network()
     a, b = net.add(nd.Poisson(1.0), 2), net.add(nd.LIF(), 2)
     net.connect(a, b, nd.AllToAll(), weight=1.0, delay=nd.Uniform(1, 4, step=1.0))

@@ -23,7 +23,7 @@ from tests.engine import test_checkpoint, test_parts
 from tests.engine.test_against_naive import both, same_spikes
 from tests.engine.test_checkpoint import END, Life
 from tests.mechanisms.test_neuron_fate import DYING, GROWING, KINDS, circuit
-from tests.neurons import test_alpha, test_conductance, test_glif, test_stepped
+from tests.neurons import test_alpha, test_conductance, test_glif, test_stepped, test_tree
 from tests.neurons.independent import Cell, driven, integrate, trains
 
 CURRENTS = dict(tau_excitatory=3.0, tau_inhibitory=5.0)
@@ -37,6 +37,7 @@ MODELS = {
     "ConductanceLIF": (nd.ConductanceLIF(), 30.0),
     "GLIF": (nd.GLIF(drive=10.0, **CURRENTS), 500.0),
     "GLIF, jumps": (nd.GLIF(drive=10.0), 8.0),
+    "TreeLIF": (nd.TreeLIF(nd.Tree(parents=[-1]), drive=20.0), 400.0),
     "AdaptiveExponential": (nd.AdaptiveExponential(drive=300.0, **CURRENTS), 1000.0),
     "Izhikevich": (nd.Izhikevich(drive=3.0), 8.0),
     "HodgkinHuxley": (nd.HodgkinHuxley(drive=40.0, **CURRENTS), 100.0),
@@ -193,12 +194,12 @@ def equations(name, model):
         "AlphaLIF": lambda p: test_alpha.equations(p)[0], "ConductanceLIF": test_conductance.equations,
         "GLIF": lambda p: test_glif.equations(p, True)[0], "GLIF, jumps": lambda p: test_glif.equations(p, False)[0],
         "AdaptiveExponential": test_stepped.adaptive, "Izhikevich": test_stepped.simple,
-        "HodgkinHuxley": test_stepped.axon,
+        "HodgkinHuxley": test_stepped.axon, "TreeLIF": test_tree.equations,
     }  # fmt: skip
     return known[name](model)
 
 
-LEVELS = {"AdaptiveExponential": 600.0, "HodgkinHuxley": 20.0, "Izhikevich": 6.0}
+LEVELS = {"AdaptiveExponential": 600.0, "HodgkinHuxley": 20.0, "Izhikevich": 6.0, "TreeLIF": 60.0}
 
 
 @pytest.mark.parametrize("name", [m for m in MODELS if m != "LIF, plateaus"])

@@ -157,7 +157,7 @@ FIGURE = {
 def test_the_figure_of_tsodyks_pawelzik_and_markram(name):
     tau, weight, times, expected = FIGURE[name]
     rule = RULES[name]
-    cell = nd.LIF(tau=tau, threshold=np.inf, tau_excitatory=rule.tau_psc, tau_inhibitory=1.0, capacitance=tau)
+    cell = nd.LIF(tau=tau, threshold=1e9, tau_excitatory=rule.tau_psc, tau_inhibitory=1.0, capacitance=tau)
     sim = fed(cell, times, weight, rule, delay=1.1)
     for t, v in expected.items():
         sim.run_until_spike(float(t))
@@ -177,9 +177,10 @@ def fed(model, times, weight, rule=None, delay=1.5, n=1, **more) -> Simulator:
     return Simulator(net, tick=1e6)
 
 
-BLIND = nd.LIF(tau=np.inf, threshold=np.inf)  # adds up what arrives
+BLIND = nd.LIF(tau=np.inf, threshold=1e9)  # adds up what arrives
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", RULES)
 def test_the_engine_delivers_what_is_released(name):
     """Over many epochs (of 8 s), after a late start, to the last digits."""
@@ -254,6 +255,8 @@ MODELS = {
     "plateaus": (nd.LIF(dendrite=nd.Plateau(2, threshold=100.0), **CURRENTS), 900.0),
     "AlphaLIF": (nd.AlphaLIF(), 900.0),
     "ConductanceLIF": (nd.ConductanceLIF(), 30.0),
+    "TreeLIF": (nd.TreeLIF(), 1500.0),
+    "TreeLIF with currents": (nd.TreeLIF(**CURRENTS), 500.0),
     "GLIF": (nd.GLIF(), 9.0),
     "GLIF with currents": (nd.GLIF(**CURRENTS), 900.0),
     "AdaptiveExponential": (nd.AdaptiveExponential(), 60.0),
@@ -266,6 +269,7 @@ def test_every_neuron_model_is_here():
     assert {type(model) for model, _ in MODELS.values()} == set(registry.ours("neuron model").values())
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_neuron_model_takes_what_is_released(name, together):
@@ -357,6 +361,7 @@ def circuit(seed: int = 1, **cell) -> nd.Network:
     return net
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("cell", [{}, {"drive": 19.0, "refractory": 0.0}, CURRENTS])
 def test_against_the_naive_simulator(cell):
     """Same spikes, same weights under STDP."""
@@ -370,6 +375,7 @@ def test_against_the_naive_simulator(cell):
         assert abs(ours[syn["uid"]] - syn["weight"]) <= 1e-9 * abs(syn["weight"])
 
 
+@pytest.mark.compiled
 def test_threads_splits_and_checkpoints_change_no_byte(monkeypatch):
     monkeypatch.setattr(engine_parts, "WORTH_A_THREAD", 0.0)
     found = set()

@@ -157,8 +157,10 @@ def test_log_sizes_and_correlation():
 
 
 def test_kolmogorov_smirnov_and_limits():
-    assert sizes.kolmogorov_smirnov([1, 2, 3], [1, 2, 3]) == 0 and sizes.kolmogorov_smirnov([1, 2], [3, 4]) == 1
-    assert sizes.kolmogorov_smirnov([1, 2, 3, 4], [3, 4]) == 0.5 and np.isnan(sizes.kolmogorov_smirnov([], [1]))
+    distance = lambda a, b: sizes.kolmogorov_smirnov(a, b).distance
+    assert distance([1, 2, 3], [1, 2, 3]) == 0 and distance([1, 2], [3, 4]) == 1
+    assert distance([1, 2, 3, 4], [3, 4]) == 0.5 and np.isnan(sizes.kolmogorov_smirnov([], [1])).all()
+    assert sizes.kolmogorov_smirnov([1, 2], [3, 4]).p == pytest.approx(1 / 3)  # 2 of 6 orders are as far apart
     assert sizes.number_above([1, 2, 2, 5], [0, 2, 3, 9]).tolist() == [4, 3, 1, 0]  # BIO-5: falls as the limit rises
 
 

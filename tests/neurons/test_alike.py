@@ -14,6 +14,8 @@ MODELS = {
     "GLIF, jumps": (nd.GLIF(drive=10.0), 2.0),
     "AlphaLIF": (nd.AlphaLIF(drive=5.0), 150.0),
     "ConductanceLIF": (nd.ConductanceLIF(), 6.0),
+    "TreeLIF": (nd.TreeLIF(drive=160.0, background=1), 300.0),
+    "TreeLIF, currents": (nd.TreeLIF(drive=160.0, background=1, **BOTH), 90.0),
     "AdaptiveExponential": (nd.AdaptiveExponential(drive=300.0, **BOTH), 300.0),
     "Izhikevich": (nd.Izhikevich(drive=3.0), 3.0),
     "HodgkinHuxley": (nd.HodgkinHuxley(drive=40.0, **BOTH), 20.0),

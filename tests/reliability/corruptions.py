@@ -1,6 +1,6 @@
 """Run files with checkpoints that are damaged at random, read and resumed.
 
-    python -m tests.reliability.corruptions [--network everything|jumps] [--number 200] [--forged 60]
+    python -m tests.reliability.corruptions [--network jumps|everything] [--number 200] [--forged 60]
 
 Bits are flipped, bytes overwritten, files cut, pages and rows exchanged: in the file of a run that was interrupted, and
 in both files (database and -wal) of one that was killed.  Each is read, and resumed in a copy of this process: a clear
@@ -31,7 +31,7 @@ import neurodev as nd
 from neurodev.errors import NeurodevError
 from neurodev.record.packed import pack, unpack
 from neurodev.record.runfile import RunFile
-from neurodev.simulation import simulate
+from neurodev.simulation import recording
 from tests.record.forge import sign
 from tests.record.test_hostile import BYTES, _edit_rows
 from tests.reliability.crashes import DONE, NETWORKS, Child, How, Trial
@@ -241,13 +241,13 @@ def _in_a_child(files: Files, kind: str, path: Path, what: str, to: int) -> None
 def main(words: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=NETWORKS, default="everything")
+    parser.add_argument("--network", choices=NETWORKS, default="jumps")
     parser.add_argument("--number", type=int, default=200)
     parser.add_argument("--forged", type=int, default=60)
     parser.add_argument("--seed", type=int, default=3)
     args = parser.parse_args(words)
     warnings.simplefilter("ignore")
-    simulate._FLUSH_SECONDS = 0.0
+    recording._FLUSH_SECONDS = 0.0
     return int(not tried(args.network, args.number, args.forged, args.seed))
 
 

@@ -29,7 +29,7 @@ import neurodev as nd
 from neurodev.errors import NeurodevError, RunFileError
 from neurodev.record import runfile
 from neurodev.record.runfile import RunFile
-from neurodev.simulation import simulate
+from neurodev.simulation import recording
 from tests.reliability import everything
 from tests.reliability.disks import ROOMY, Disk
 from tests.simulation import test_resume
@@ -130,7 +130,7 @@ class Trial:
 
         def work(to: int) -> None:
             self.disk.limit()
-            simulate._FLUSH_SECONDS = how.flush
+            recording._FLUSH_SECONDS = how.flush
             kept, commit, checkpoint = [0.0], RunFile.commit, RunFile.checkpoint
             sims: list[nd.Simulation] = []
 
@@ -212,7 +212,8 @@ class Trial:
     def killed(self) -> None:
         """Up to three times."""
         for _ in range(int(self.draw.integers(1, 4))):
-            self._opens(self._killed())
+            if not self._finished():  # it may have ended before its moment came
+                self._opens(self._killed())
         self.finish()
 
     def readers(self) -> None:

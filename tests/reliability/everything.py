@@ -23,10 +23,11 @@ MODELS: dict[str, tuple[nd.NeuronModel, float]] = {  # of each company: the mode
     "range": (nd.ConductanceLIF(), 1.0),
     "stages": (nd.LIF(dendrite=nd.Plateau(2, threshold=150.0, amplitude=40.0, duration=40.0), **CURRENTS), 60.0),
 }
-STEPPED: dict[str, tuple[nd.NeuronModel, float]] = {
+OTHERS: dict[str, tuple[nd.NeuronModel, float]] = {
     "adaptive": (nd.AdaptiveExponential(drive=900.0), 1.0),
     "simple": (nd.Izhikevich(drive=5.0), 1.0),
     "axon": (nd.HodgkinHuxley(drive=100.0), 2.0),
+    "tree": (nd.TreeLIF(), 1500.0),
 }
 
 
@@ -51,8 +52,13 @@ def everything() -> nd.Network:
     net.background(loop, nd.Background(rate_hz=700.0, weight=1.5))
     loop.use(make("Growth"))
     net.connect(loop, loop, nd.Degree(2), weight=0.5, delay=delay, name="loop_loop").use(nd.Pairing())
-    for name, (model, unit) in STEPPED.items():
-        net.connect(retina, net.add(model, 2, name=name), nd.Near(200, 5), weight=unit, delay=delay, name=f"r_{name}")
+    for name, (model, unit) in OTHERS.items():
+        q = net.connect(
+            retina, net.add(model, 2, name=name), nd.Near(200, 5), weight=unit, delay=delay, name=f"r_{name}"
+        )
+        q.use(nd.TsodyksMarkram(U=0.5, tau_rec=100.0))
+    attempts = nd.Rewiring(attempts=20.0, formation=0.2, elimination=0.3)
+    net.connect(retina, inhibitory, nd.Degree(3), weight=2.0, delay=delay, name="r_i").use(attempts)
     return net
 
 

@@ -13,7 +13,7 @@ import neurodev as nd
 from neurodev import History
 from neurodev.errors import ParameterError
 from neurodev.metrics import turnover
-from neurodev.runs.history import joined
+from neurodev.runs.joining import joined
 from tests.places import data_folder
 
 MELANDER = data_folder("synapse_dynamics_melander2021")
@@ -187,7 +187,7 @@ def test_a_run_without_lives_says_so(tmp_path: Path) -> None:
         nd.simulate(net, 100.0, tick=100.0, to=tmp_path / "a.sqlite", progress=False).history()
 
 
-@pytest.mark.skipif(not MELANDER.is_dir(), reason="no data of Melander")
+@pytest.mark.skipif(not MELANDER.is_dir(), reason="no data: Melander 2021")
 def test_melander_by_the_numbers_of_its_readme() -> None:
     with np.load(MELANDER / "pyr_synapse_sizes.npz", allow_pickle=False) as f:
         table = f["size_quantile4060"]
@@ -206,7 +206,7 @@ def test_melander_by_the_numbers_of_its_readme() -> None:
     assert ((x - x.mean()) ** 3).mean() / x.std() ** 3 == pytest.approx(0.0, abs=0.005)
 
 
-@pytest.mark.skipif(not NAKAJO.is_dir(), reason="no data of Nakajo")
+@pytest.mark.skipif(not NAKAJO.is_dir(), reason="no data: Nakajo 2025")
 def test_nakajo_by_the_numbers_of_its_readme() -> None:
     for name, n, first, throughout in (("wt_72h", 363, 257, 194), ("ko_mmp14b_72h", 296, 220, 166),
                                        ("wt_24h", 219, 171, 130), ("ko_mmp14b_24h", 143, 112, 93)):  # fmt: skip
@@ -220,7 +220,7 @@ def test_nakajo_by_the_numbers_of_its_readme() -> None:
         assert int((h.standing & np.isinf(h.died[:, 1])).sum()) == throughout
 
 
-@pytest.mark.skipif(not WITVLIET.is_dir(), reason="no data of Witvliet")
+@pytest.mark.skipif(not WITVLIET.is_dir(), reason="no data: Witvliet 2021")
 def test_witvliet_by_the_numbers_of_its_readme() -> None:
     with np.load(WITVLIET / "connectomes_8stages.npz", allow_pickle=False) as f:
         counts, hours = f["counts"], f["counts_stage_hours_after_birth"]

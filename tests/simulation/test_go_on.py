@@ -30,11 +30,11 @@ def copied(sim: nd.Simulation, to: Path) -> Path:
 def broken_pieces(sim: nd.Simulation, draw: np.random.Generator, breaks: int) -> list[int]:
     """Interrupt a run at random pieces, by real signals, until it is through; returns the pieces."""
     one, count = sim._one_piece, [0]
-    at = sorted(draw.choice(60, breaks, replace=False).tolist())
+    at = sorted(draw.choice(38, breaks, replace=False).tolist())
 
     def piece(end: float) -> None:
         count[0] += 1
-        sim._piece = 77.0
+        sim._piece = 131.0
         if count[0] - 1 in at:
             os.kill(os.getpid(), signal.SIGINT)
         one(end)
@@ -53,7 +53,7 @@ def broken_pieces(sim: nd.Simulation, draw: np.random.Generator, breaks: int) ->
 
 
 @QUIET
-@pytest.mark.parametrize(("kind", "name"), zip(KINDS, ["a.sqlite", None, "a.sqlite", None, "a.sqlite"], strict=True))
+@pytest.mark.parametrize(("kind", "name"), zip(list(KINDS)[::2], ["a.sqlite", None, "a.sqlite"], strict=True))
 def test_interrupted_anywhere_and_gone_on_with(kind: str, name: str | None, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
     sim = begun(whole, kind)
@@ -61,8 +61,8 @@ def test_interrupted_anywhere_and_gone_on_with(kind: str, name: str | None, tmp_
     expected = samples(sim)
     sim.close()
     to, seed = None if name is None else tmp_path / name, list(KINDS).index(kind)
-    sim = begun(to, kind, checkpoint=[1.0, 1.0, None][seed % 3], threads=1 + seed % 2)  # type: ignore[arg-type]
-    assert broken_pieces(sim, np.random.default_rng(seed), 12)
+    sim = begun(to, kind, checkpoint=[1.0, 1.0, None][seed // 2], threads=1 + seed // 2)  # type: ignore[arg-type]
+    assert broken_pieces(sim, np.random.default_rng(seed), 8)
     assert sim.spike == pytest.approx(4000.0)
     assert samples(sim) == expected
     same(whole, copied(sim, cut))

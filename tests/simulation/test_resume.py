@@ -242,11 +242,14 @@ def test_the_command_goes_on_from_the_file_alone(number, tmp_path, capsys, monke
     assert "is finished" in capsys.readouterr().err
 
 
-def test_a_run_without_a_study_is_gone_on_with_by_its_program(tmp_path, monkeypatch, capsys):
-    to = tmp_path / "r.sqlite"
+def test_a_run_without_a_study_goes_on_from_its_file_alone(tmp_path, monkeypatch, capsys):
+    """A program made it: the network is built of its description."""
+    to, whole = tmp_path / "r.sqlite", tmp_path / "whole.sqlite"
     interrupted(to, small(), monkeypatch)
-    for words in (["run", "--resume", str(to)], ["rerun", str(to), "--to", str(tmp_path / "n.sqlite")]):
-        assert cli.main(words) == 2
-        assert "nd.Simulation.resume(path, network)" in capsys.readouterr().err
+    assert cli.main(["rerun", str(to), "--to", str(tmp_path / "n.sqlite")]) == 2
+    assert "was broken off" in capsys.readouterr().err
+    assert cli.main(["run", "--resume", str(to), "--quiet"]) == 0
+    assert cli.main(["rerun", str(to), "--to", str(whole), "--quiet"]) == 0
+    same(whole, to)
     assert cli.main(["run"]) == 2
     assert "name a study to run" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 import neurodev as nd
 from neurodev import cli
 from neurodev.errors import NeurodevError, ParameterError, SimulationError, StudyError
-from neurodev.record.runfile import RunFile
+from neurodev.record.runfile import Mark, RunFile
 from neurodev.studies import development, reading
 from neurodev.units import hour
 from tests.simulation.test_resume import everything, same
@@ -161,6 +161,21 @@ def test_a_trace_keeps_its_value_when_its_time_constant_changes() -> None:
     assert 55.0 in h.arrays.tau
 
 
+def test_a_pair_across_a_change_of_parameters_is_worth_the_closed_form() -> None:
+    """The trace of an arrival falls by the old time constant, then by the new; the spike reads the new amplitude."""
+    net = nd.Network(seed=1)
+    s = net.add(nd.SpikeList(times=np.array([10.0, 30.0]), indices=np.array([0, 1])), 2, name="s")
+    e = net.add(nd.LIF(threshold=15.0), 1, name="e")
+    q = net.connect(s, e, nd.Pairs([0], [0]), weight=1.0, delay=1.0, name="q")
+    q.use(nd.STDP(potentiation=0.01, depression=0.0, tau_plus=20.0, weight_max=10.0))
+    net.connect(s, e, nd.Pairs([1], [0]), weight=40.0, delay=1.0, name="teacher")
+    sim = nd.Simulation(net, tick=50.0)
+    sim.at(20.0, nd.SetParameter("STDP", {"tau_plus": 7.0, "potentiation": 0.03}), clock="spike")
+    sim.run(50.0)
+    trace = np.exp(-(20.0 - 11.0) / 20.0) * np.exp(-(31.0 - 20.0) / 7.0)
+    assert weights(sim)[0] - 1.0 == pytest.approx(10.0 * 0.03 * trace, rel=1e-12)
+
+
 def test_a_drive_that_is_set_fires_at_its_new_rate_from_then_on(tmp_path: Path) -> None:
     sim = begun(to=tmp_path / "a.sqlite", record="all")
     sim.at(2500.25, nd.SetParameter("s", {"rate_hz": 200.0}), clock="spike")
@@ -274,7 +289,8 @@ def test_a_condition_ends_a_run_and_may_change_nothing() -> None:
 def test_what_is_no_function_or_no_period_is_refused() -> None:
     sim = begun()
     for period, function, match in (
-        (0.0, print, "period must be a positive number"), (1e-9, print, "at most"), (10.0, 3, "must be a function"),
+        (0.0, print, "period must be a positive number"), (1e-9, print, "period must be at least"),
+        (10.0, 3, "must be a function"),
         (10.0, lambda: None, "cannot be called with"), (float("inf"), print, "period"),
     ):  # fmt: skip
         with pytest.raises(ParameterError, match=match):
@@ -388,6 +404,28 @@ def test_a_function_without_a_name_makes_a_run_that_says_so(tmp_path: Path, caps
     assert not (tmp_path / "b.sqlite").exists()
 
 
+def test_nothing_is_imported_or_called_that_the_file_did_not_say_where_it_comes_from(tmp_path: Path) -> None:
+    """A file that was made to name any function at hand."""
+    s = study(tmp_path)
+    a = tmp_path / "a.sqlite"
+    development.simulation(s, development.build(s), a).run(500.0).close()
+    (tmp_path / "never_imported.py").write_text("raise SystemExit('imported')")
+    for item in (
+        {"done": [], "calls": [["os:abort", 50.0, 50.0]]},
+        {"done": [[50.0, "never_imported:Thing", {"dict": []}]], "calls": []},
+    ):
+        with RunFile.open(a) as old:
+            file = RunFile.reopened(old, Mark({name: old.length(name) for name in old.names()}, 99))
+        file.set_item("steering", item)
+        file.set_item("finished", True)
+        file.close()
+        with pytest.raises(StudyError, match="import its module first, if you trust it"):
+            development.repeated(a, tmp_path / "b.sqlite")
+        assert "never_imported" not in sys.modules
+    sim = begun().every(10.0, print)
+    assert "print" in sim._steered.reasons[0]
+
+
 # ---------------------------------------------------------------- broken off
 
 
@@ -433,6 +471,22 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bytes(at: float, tmp_path
     sim.every(70.0, own)
     sim.run().close()
     same(whole, cut)
+
+
+def test_threads_and_cuts_change_no_byte(tmp_path: Path) -> None:
+    files = [tmp_path / f"{k}.sqlite" for k in range(5)]
+    for to, threads in zip(files, (1, 2, 3, 8, 1), strict=True):
+        sim = begun(network(), to, record="all", threads=threads)
+        sim.every(70.0, mark)
+        sim.at(130.0, nd.SetParameter("STDP", {"weight_max": 9.0, "tau_plus": 11.0}))
+        sim.at(233.3, nd.SetParameter("s", {"rate_hz": 60.0}))
+        sim.at(233.3, nd.SetColumn("m", "log_size", 0.1, of=slice(0, 3)))
+        sim.at(260.0, nd.SetWeights("minus", 0.5))
+        for piece in (400.0,) if to != files[-1] else (0.7, 129.3, 103.2, 100.1, 66.7):
+            sim.run(piece)
+        sim.close()
+    for other in files[1:]:
+        same(files[0], other)
 
 
 def test_the_other_clock(tmp_path: Path) -> None:

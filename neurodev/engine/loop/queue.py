@@ -2,16 +2,18 @@
 
 A window is no longer than the shortest delay and the shortest refractory period, so every arrival and every
 release in it is already known when it opens.  Arrivals are counted by buckets of time, placed there, and put
-in order by one stable insertion pass: no heap, look-ahead for prefetching, 18 bytes an arrival with its bucket.
-Order at equal times is (lane table, log position), which the stable sort keeps; the lane table begins with
-what is inhibitory (`build.make_lanes`).
+in order by one insertion pass: no heap, look-ahead for prefetching, 18 bytes an arrival with its bucket.
+Order at equal times is (lane table, source); the lane table begins with what is inhibitory (`lanes.make_lanes`).
+
+Where a projection has far more delays than a source has synapses, the lanes of each source are listed: a wheel that
+turns with each spike, in which the arrivals of a window follow each other (`sweep_far`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from neurodev.arrays import U4, Int
+from neurodev.arrays import I8, U2, U4, Int
 from neurodev.engine.loop.state import (
     AGENDA_FULL,
     DONE,
@@ -24,10 +26,11 @@ from neurodev.engine.loop.state import (
     N_RELEASE,
 )
 from neurodev.engine.loop.views import clock_of, lanes_of, log_of, projections_of, queue_of
-from neurodev.jit import kernel, rule, view_u4
+from neurodev.jit import kernel, rule, view_i8, view_u2, view_u4
 from neurodev.neurons import heap
 
 FEW = 24  # so many arrivals are ordered by insertion alone
+ESTIMATE, COUNT, PLACE = range(3)  # what is done with arrivals by projections of many delays
 
 
 @rule
@@ -40,13 +43,19 @@ def bucket_of(t: float, start: float, scale: float, buckets: Int) -> Int:
 def gather(s: int, start: float, end: float) -> int:
     """Collect the arrivals before `end` of all lanes in order of time; static rows without synapses are skipped."""
     n, log, lanes, queue = clock_of(s).n, log_of(s), lanes_of(s), queue_of(s)
-    total = 0
-    for lane in range(lanes.delay.shape[0]):
+    total, lane = np.int64(0), np.int64(0)
+    while lane < lanes.delay.shape[0]:
+        g = lanes.far[lane] - 1
+        if g >= 0 and lanes.far_lane[g] != 0:
+            total += sweep_far(s, lane, start, end, 0.0, np.int64(0), ESTIMATE)
+            lane += lanes.far_size[g]
+            continue
         p, d = lanes.population[lane], lanes.delay[lane]
         k, m = lanes.cursor[lane], log.count[p]
         while k < m and log.time[p, k] + d < end:
             k += 1
         total += k - lanes.cursor[lane]
+        lane += 1
     buckets = min(total, queue.time.shape[0]) if total > FEW else 1
     scale = buckets / (end - start)
     first = queue.bucket
@@ -70,7 +79,13 @@ def sweep(s: int, start: float, end: float, scale: float, buckets: Int, place: b
     """Count the arrivals of each bucket or, the second time, place them; the cursors then move on."""
     log, lanes, projections, queue = log_of(s), lanes_of(s), projections_of(s), queue_of(s)
     first = queue.bucket
-    for lane in range(lanes.delay.shape[0]):
+    lane = np.int64(0)
+    while lane < lanes.delay.shape[0]:
+        g = lanes.far[lane] - 1
+        if g >= 0 and lanes.far_lane[g] != 0:
+            sweep_far(s, lane, start, end, scale, buckets, PLACE if place else COUNT)
+            lane += lanes.far_size[g]
+            continue
         p, d = lanes.population[lane], lanes.delay[lane]
         q = lanes.projection[lane]
         length = view_u4(projections.row_length[q], projections.n_row[q])
@@ -93,19 +108,81 @@ def sweep(s: int, start: float, end: float, scale: float, buckets: Int, place: b
             k += 1
         if place:
             lanes.cursor[lane] = k
+        lane += 1
+
+
+@kernel
+def sweep_far(s: int, base: Int, start: float, end: float, scale: float, buckets: Int, what: Int) -> Int:
+    """Arrivals by the lanes of one projection, which begin at `base`: their number, counted by buckets, or placed.
+
+    Of each spike that is on its way only the lanes are looked at in which its source has synapses, and of these those
+    whose delay ends in the window: they follow each other.
+    """
+    log, lanes, projections, queue = log_of(s), lanes_of(s), projections_of(s), queue_of(s)
+    g, q, p = lanes.far[base] - 1, lanes.projection[base], lanes.population[base]
+    n, n_source = lanes.far_size[g], projections.n_source[q]
+    begin = view_i8(lanes.far_first[g], n_source + 1)
+    mine = view_u2(lanes.far_lane[g], begin[n_source])
+    first, total, m = queue.bucket, np.int64(0), log.count[p]
+    for k in range(lanes.cursor[base + n - 1], m):
+        t0, source = log.time[p, k], np.int64(log.index[p, k])
+        if t0 + lanes.delay[base] >= end:
+            break
+        low = undelivered(lanes.cursor, mine, base, begin[source], begin[source + 1], k)
+        for e in range(low, begin[source + 1]):
+            lane = base + np.int64(mine[e])
+            t = t0 + lanes.delay[lane]
+            if t >= end:
+                break
+            total += 1
+            if what == ESTIMATE:
+                continue
+            b = bucket_of(t, start, scale, buckets)
+            if what == PLACE:
+                at = np.int64(first[b])
+                first[b] = np.uint32(at + 1)
+                queue.time[at] = t
+                queue.row[at] = np.uint32(lanes.lane[lane] * n_source + source)
+                queue.lane[at] = np.uint16(lane)
+            else:
+                first[b + 1] += np.uint32(1)
+    if what == PLACE:  # the longer a delay, the fewer spikes have arrived
+        k = m
+        for lane in range(base, base + n):
+            while k > 0 and log.time[p, k - 1] + lanes.delay[lane] >= end:
+                k -= 1
+            lanes.cursor[lane] = max(k, lanes.cursor[lane])
+    return total
+
+
+@rule
+def undelivered(cursor: I8, mine: U2, base: Int, low: Int, high: Int, k: Int) -> Int:
+    """The first of a source's lanes ``mine[low:high]`` by which its spike number `k` has not arrived yet."""
+    while low < high:
+        middle = (low + high) >> 1
+        if cursor[base + np.int64(mine[middle])] <= k:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@rule
+def comes_after(t: float, lane: Int, row: Int, u: float, other: Int, other_row: Int) -> bool:
+    """Whether an arrival comes after another one: by time, then by the table of lanes, then by source."""
+    if t != u:
+        return t > u
+    return lane > other or (lane == other and row > other_row)  # type: ignore[return-value]
 
 
 @rule
 def insert_in_order(s: int) -> None:
-    """Order what shares a bucket by one stable insertion pass."""
+    """Order what shares a bucket by one insertion pass."""
     queue = queue_of(s)
     for k in range(1, clock_of(s).n[N_AGENDA]):
-        t = queue.time[k]
-        if queue.time[k - 1] <= t:
-            continue
-        row, lane = queue.row[k], queue.lane[k]
+        t, row, lane = queue.time[k], queue.row[k], queue.lane[k]
         i = k
-        while i > 0 and queue.time[i - 1] > t:
+        while i > 0 and comes_after(queue.time[i - 1], queue.lane[i - 1], queue.row[i - 1], t, lane, row):
             queue.time[i] = queue.time[i - 1]
             queue.row[i] = queue.row[i - 1]
             queue.lane[i] = queue.lane[i - 1]

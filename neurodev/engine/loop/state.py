@@ -199,6 +199,10 @@ class Lanes(NamedTuple):
     delay: Annotated[F8, DURATION]
     cursor: Annotated[I8, PLACE]  # next spike of the source population's log
     sign: Annotated[I8, COUNT]  # -1 or 1: it delivers the weights of this sign alone; 0: all
+    far: Annotated[I8, PLACE]  # 1 + the projection of far more delays than a source has synapses (below); 0: of few
+    far_first: Annotated[I8, ADDRESS]  # (n_far,) and the next: where the lanes of each source begin, (n_source + 1,)
+    far_lane: Annotated[I8, ADDRESS]  # the lanes of each source in which it has synapses, ascending; 0: looked at all
+    far_size: Annotated[I8, COUNT]  # (n_far,) lanes of the projection, one after the other
 
 
 ALIKE = 2

@@ -114,6 +114,10 @@ def lanes_of(s: int) -> Lanes:
         view_f8(word(s, 84), word(s, 85)),  # delay
         view_i8(word(s, 87), word(s, 88)),  # cursor
         view_i8(word(s, 90), word(s, 91)),  # sign
+        view_i8(word(s, 93), word(s, 94)),  # far
+        view_i8(word(s, 96), word(s, 97)),  # far_first
+        view_i8(word(s, 99), word(s, 100)),  # far_lane
+        view_i8(word(s, 102), word(s, 103)),  # far_size
     )
 
 
@@ -121,27 +125,27 @@ def lanes_of(s: int) -> Lanes:
 def projections_of(s: int) -> Projections:
     """Views of `Projections`."""
     return Projections(
-        view_i8(word(s, 93), word(s, 94)),  # post
-        view_i8(word(s, 96), word(s, 97)),  # narrow
-        view_i8(word(s, 99), word(s, 100)),  # weight
-        view_i8(word(s, 102), word(s, 103)),  # single
-        view_i8(word(s, 105), word(s, 106)),  # row_start
-        view_i8(word(s, 108), word(s, 109)),  # row_length
-        view_i8(word(s, 111), word(s, 112)),  # uid
-        view_i8(word(s, 114), word(s, 115)),  # capacity
-        view_i8(word(s, 117), word(s, 118)),  # n_row
-        view_i8(word(s, 120), word(s, 121)),  # n_source
-        view_i8(word(s, 123), word(s, 124)),  # offset
-        view_i8(word(s, 126), word(s, 127)),  # branch
-        view_i8(word(s, 129), word(s, 130)),  # inhibitory
-        view_i8(word(s, 132), word(s, 133)),  # birth_count
-        view2_f8(word(s, 135), word(s, 136), word(s, 137)),  # birth_time
-        view2_u8(word(s, 138), word(s, 139), word(s, 140)),  # birth_uid
-        view_i8(word(s, 141), word(s, 142)),  # release
-        view_i8(word(s, 144), word(s, 145)),  # release_record
-        view_i8(word(s, 147), word(s, 148)),  # released
-        view_i8(word(s, 150), word(s, 151)),  # hook_first
-        view_i8(word(s, 153), word(s, 154)),  # post_first
+        view_i8(word(s, 105), word(s, 106)),  # post
+        view_i8(word(s, 108), word(s, 109)),  # narrow
+        view_i8(word(s, 111), word(s, 112)),  # weight
+        view_i8(word(s, 114), word(s, 115)),  # single
+        view_i8(word(s, 117), word(s, 118)),  # row_start
+        view_i8(word(s, 120), word(s, 121)),  # row_length
+        view_i8(word(s, 123), word(s, 124)),  # uid
+        view_i8(word(s, 126), word(s, 127)),  # capacity
+        view_i8(word(s, 129), word(s, 130)),  # n_row
+        view_i8(word(s, 132), word(s, 133)),  # n_source
+        view_i8(word(s, 135), word(s, 136)),  # offset
+        view_i8(word(s, 138), word(s, 139)),  # branch
+        view_i8(word(s, 141), word(s, 142)),  # inhibitory
+        view_i8(word(s, 144), word(s, 145)),  # birth_count
+        view2_f8(word(s, 147), word(s, 148), word(s, 149)),  # birth_time
+        view2_u8(word(s, 150), word(s, 151), word(s, 152)),  # birth_uid
+        view_i8(word(s, 153), word(s, 154)),  # release
+        view_i8(word(s, 156), word(s, 157)),  # release_record
+        view_i8(word(s, 159), word(s, 160)),  # released
+        view_i8(word(s, 162), word(s, 163)),  # hook_first
+        view_i8(word(s, 165), word(s, 166)),  # post_first
     )
 
 
@@ -149,14 +153,14 @@ def projections_of(s: int) -> Projections:
 def hooks_of(s: int) -> Hooks:
     """Views of `Hooks`."""
     return Hooks(
-        view_i8(word(s, 156), word(s, 157)),  # pre
-        view_i8(word(s, 159), word(s, 160)),  # pre_record
-        view_i8(word(s, 162), word(s, 163)),  # post
-        view_i8(word(s, 165), word(s, 166)),  # post_record
-        view_i8(word(s, 168), word(s, 169)),  # trace
-        view_i8(word(s, 171), word(s, 172)),  # trace_size
-        view_f8(word(s, 174), word(s, 175)),  # trace_tau
-        view_f8(word(s, 177), word(s, 178)),  # trace_base
+        view_i8(word(s, 168), word(s, 169)),  # pre
+        view_i8(word(s, 171), word(s, 172)),  # pre_record
+        view_i8(word(s, 174), word(s, 175)),  # post
+        view_i8(word(s, 177), word(s, 178)),  # post_record
+        view_i8(word(s, 180), word(s, 181)),  # trace
+        view_i8(word(s, 183), word(s, 184)),  # trace_size
+        view_f8(word(s, 186), word(s, 187)),  # trace_tau
+        view_f8(word(s, 189), word(s, 190)),  # trace_base
     )
 
 
@@ -164,26 +168,26 @@ def hooks_of(s: int) -> Hooks:
 def queue_of(s: int) -> Queue:
     """Views of `Queue`."""
     return Queue(
-        view_f8(word(s, 180), word(s, 181)),  # time
-        view_u4(word(s, 183), word(s, 184)),  # row
-        view_u2(word(s, 186), word(s, 187)),  # lane
-        view_u4(word(s, 189), word(s, 190)),  # bucket
-        view_f8(word(s, 192), word(s, 193)),  # release_time
-        view_u4(word(s, 195), word(s, 196)),  # release_index
-        view_f8(word(s, 198), word(s, 199)),  # due_time
-        view_u4(word(s, 201), word(s, 202)),  # due_index
-        view_f8(word(s, 204), word(s, 205)),  # crossing_time
-        view_u4(word(s, 207), word(s, 208)),  # crossing_index
-        view_f8(word(s, 210), word(s, 211)),  # crossing_u
-        view_f8(word(s, 213), word(s, 214)),  # input_time
-        view_u4(word(s, 216), word(s, 217)),  # input_index
-        view_f8(word(s, 219), word(s, 220)),  # input_weight
-        view_u4(word(s, 222), word(s, 223)),  # input_bucket
-        view_u4(word(s, 225), word(s, 226)),  # fired
-        view_f8(word(s, 228), word(s, 229)),  # scratch
-        view_f8(word(s, 231), word(s, 232)),  # scale
-        view_u4(word(s, 234), word(s, 235)),  # waiting
-        view_u4(word(s, 237), word(s, 238)),  # spikes
+        view_f8(word(s, 192), word(s, 193)),  # time
+        view_u4(word(s, 195), word(s, 196)),  # row
+        view_u2(word(s, 198), word(s, 199)),  # lane
+        view_u4(word(s, 201), word(s, 202)),  # bucket
+        view_f8(word(s, 204), word(s, 205)),  # release_time
+        view_u4(word(s, 207), word(s, 208)),  # release_index
+        view_f8(word(s, 210), word(s, 211)),  # due_time
+        view_u4(word(s, 213), word(s, 214)),  # due_index
+        view_f8(word(s, 216), word(s, 217)),  # crossing_time
+        view_u4(word(s, 219), word(s, 220)),  # crossing_index
+        view_f8(word(s, 222), word(s, 223)),  # crossing_u
+        view_f8(word(s, 225), word(s, 226)),  # input_time
+        view_u4(word(s, 228), word(s, 229)),  # input_index
+        view_f8(word(s, 231), word(s, 232)),  # input_weight
+        view_u4(word(s, 234), word(s, 235)),  # input_bucket
+        view_u4(word(s, 237), word(s, 238)),  # fired
+        view_f8(word(s, 240), word(s, 241)),  # scratch
+        view_f8(word(s, 243), word(s, 244)),  # scale
+        view_u4(word(s, 246), word(s, 247)),  # waiting
+        view_u4(word(s, 249), word(s, 250)),  # spikes
     )
 
 
@@ -191,33 +195,33 @@ def queue_of(s: int) -> Queue:
 def background_of(s: int) -> Background:
     """Views of `Background`."""
     return Background(
-        view_f8(word(s, 240), word(s, 241)),  # rate
-        view_f8(word(s, 243), word(s, 244)),  # weight
-        view_i8(word(s, 246), word(s, 247)),  # exponential
-        view_i8(word(s, 249), word(s, 250)),  # ruled
-        view_i8(word(s, 252), word(s, 253)),  # first
-        view_i8(word(s, 255), word(s, 256)),  # local
-        view_i8(word(s, 258), word(s, 259)),  # size
-        view_u8(word(s, 261), word(s, 262)),  # key
-        view_u8(word(s, 264), word(s, 265)),  # turn
-        view_f8(word(s, 267), word(s, 268)),  # since
-        view_i8(word(s, 270), word(s, 271)),  # most
-        view_i8(word(s, 273), word(s, 274)),  # chance_at
-        view_i8(word(s, 276), word(s, 277)),  # guide_at
-        view_f8(word(s, 279), word(s, 280)),  # chance
-        view_u4(word(s, 282), word(s, 283)),  # guide
-        view_i8(word(s, 285), word(s, 286)),  # guides
-        view_i8(word(s, 288), word(s, 289)),  # piece_first
-        view_i8(word(s, 291), word(s, 292)),  # piece
-        view_i8(word(s, 294), word(s, 295)),  # longest
-        view_f8(word(s, 297), word(s, 298)),  # later
-        view_u8(word(s, 300), word(s, 301)),  # raw
-        view_u4(word(s, 303), word(s, 304)),  # counts
-        view_u8(word(s, 306), word(s, 307)),  # seeds
-        view_u4(word(s, 309), word(s, 310)),  # who
-        view_f8(word(s, 312), word(s, 313)),  # both
-        view_f8(word(s, 315), word(s, 316)),  # part
-        view_i8(word(s, 318), word(s, 319)),  # begin
+        view_f8(word(s, 252), word(s, 253)),  # rate
+        view_f8(word(s, 255), word(s, 256)),  # weight
+        view_i8(word(s, 258), word(s, 259)),  # exponential
+        view_i8(word(s, 261), word(s, 262)),  # ruled
+        view_i8(word(s, 264), word(s, 265)),  # first
+        view_i8(word(s, 267), word(s, 268)),  # local
+        view_i8(word(s, 270), word(s, 271)),  # size
+        view_u8(word(s, 273), word(s, 274)),  # key
+        view_u8(word(s, 276), word(s, 277)),  # turn
+        view_f8(word(s, 279), word(s, 280)),  # since
+        view_i8(word(s, 282), word(s, 283)),  # most
+        view_i8(word(s, 285), word(s, 286)),  # chance_at
+        view_i8(word(s, 288), word(s, 289)),  # guide_at
+        view_f8(word(s, 291), word(s, 292)),  # chance
+        view_u4(word(s, 294), word(s, 295)),  # guide
+        view_i8(word(s, 297), word(s, 298)),  # guides
+        view_i8(word(s, 300), word(s, 301)),  # piece_first
+        view_i8(word(s, 303), word(s, 304)),  # piece
+        view_i8(word(s, 306), word(s, 307)),  # longest
+        view_f8(word(s, 309), word(s, 310)),  # later
+        view_u8(word(s, 312), word(s, 313)),  # raw
+        view_u4(word(s, 315), word(s, 316)),  # counts
+        view_u8(word(s, 318), word(s, 319)),  # seeds
+        view_u4(word(s, 321), word(s, 322)),  # who
+        view_f8(word(s, 324), word(s, 325)),  # both
+        view_f8(word(s, 327), word(s, 328)),  # part
+        view_i8(word(s, 330), word(s, 331)),  # begin
     )
 
 
@@ -225,17 +229,17 @@ def background_of(s: int) -> Background:
 def lists_of(s: int) -> Lists:
     """Views of `Lists`."""
     return Lists(
-        view_u4(word(s, 321), word(s, 322)),  # of
-        view_u4(word(s, 324), word(s, 325)),  # neuron
-        view_i8(word(s, 327), word(s, 328)),  # first
-        view_i8(word(s, 330), word(s, 331)),  # last
-        view_i8(word(s, 333), word(s, 334)),  # at
-        view_f8(word(s, 336), word(s, 337)),  # whole
-        view_f8(word(s, 339), word(s, 340)),  # time
-        view_f8(word(s, 342), word(s, 343)),  # jump
-        view_f8(word(s, 345), word(s, 346)),  # factor
-        view_f8(word(s, 348), word(s, 349)),  # after
-        view_f8(word(s, 351), word(s, 352)),  # need
+        view_u4(word(s, 333), word(s, 334)),  # of
+        view_u4(word(s, 336), word(s, 337)),  # neuron
+        view_i8(word(s, 339), word(s, 340)),  # first
+        view_i8(word(s, 342), word(s, 343)),  # last
+        view_i8(word(s, 345), word(s, 346)),  # at
+        view_f8(word(s, 348), word(s, 349)),  # whole
+        view_f8(word(s, 351), word(s, 352)),  # time
+        view_f8(word(s, 354), word(s, 355)),  # jump
+        view_f8(word(s, 357), word(s, 358)),  # factor
+        view_f8(word(s, 360), word(s, 361)),  # after
+        view_f8(word(s, 363), word(s, 364)),  # need
     )
 
 
@@ -243,12 +247,12 @@ def lists_of(s: int) -> Lists:
 def record_of(s: int) -> Record:
     """Views of `Record`."""
     return Record(
-        view_i8(word(s, 354), word(s, 355)),  # count
-        view_i8(word(s, 357), word(s, 358)),  # first
-        view_i8(word(s, 360), word(s, 361)),  # wanted
-        view_f8(word(s, 363), word(s, 364)),  # time
-        view_u4(word(s, 366), word(s, 367)),  # population
-        view_u4(word(s, 369), word(s, 370)),  # index
+        view_i8(word(s, 366), word(s, 367)),  # count
+        view_i8(word(s, 369), word(s, 370)),  # first
+        view_i8(word(s, 372), word(s, 373)),  # wanted
+        view_f8(word(s, 375), word(s, 376)),  # time
+        view_u4(word(s, 378), word(s, 379)),  # population
+        view_u4(word(s, 381), word(s, 382)),  # index
     )
 
 
@@ -256,15 +260,15 @@ def record_of(s: int) -> Record:
 def models_of(s: int) -> Models:
     """Views of `Models`."""
     return Models(
-        view_i8(word(s, 372), word(s, 373)),  # deliver
-        view_i8(word(s, 375), word(s, 376)),  # kick
-        view_i8(word(s, 378), word(s, 379)),  # predict
-        view_i8(word(s, 381), word(s, 382)),  # event
-        view_i8(word(s, 384), word(s, 385)),  # reset
-        view_i8(word(s, 387), word(s, 388)),  # rebase
-        view_i8(word(s, 390), word(s, 391)),  # record
-        view_i8(word(s, 393), word(s, 394)),  # state
-        view_i8(word(s, 396), word(s, 397)),  # width
+        view_i8(word(s, 384), word(s, 385)),  # deliver
+        view_i8(word(s, 387), word(s, 388)),  # kick
+        view_i8(word(s, 390), word(s, 391)),  # predict
+        view_i8(word(s, 393), word(s, 394)),  # event
+        view_i8(word(s, 396), word(s, 397)),  # reset
+        view_i8(word(s, 399), word(s, 400)),  # rebase
+        view_i8(word(s, 402), word(s, 403)),  # record
+        view_i8(word(s, 405), word(s, 406)),  # state
+        view_i8(word(s, 408), word(s, 409)),  # width
     )
 
 
@@ -272,14 +276,14 @@ def models_of(s: int) -> Models:
 def script_of(s: int) -> Script:
     """Views of `Script`."""
     return Script(
-        view_f8(word(s, 399), word(s, 400)),  # time
-        view_f8(word(s, 402), word(s, 403)),  # amount
-        view_i8(word(s, 405), word(s, 406)),  # early
-        view_i8(word(s, 408), word(s, 409)),  # change
-        view_i8(word(s, 411), word(s, 412)),  # first
-        view_i8(word(s, 414), word(s, 415)),  # last
-        view_u4(word(s, 417), word(s, 418)),  # neuron
-        view_u4(word(s, 420), word(s, 421)),  # kind
-        view_u4(word(s, 423), word(s, 424)),  # own_kind
-        view_f8(word(s, 426), word(s, 427)),  # shift
+        view_f8(word(s, 411), word(s, 412)),  # time
+        view_f8(word(s, 414), word(s, 415)),  # amount
+        view_i8(word(s, 417), word(s, 418)),  # early
+        view_i8(word(s, 420), word(s, 421)),  # change
+        view_i8(word(s, 423), word(s, 424)),  # first
+        view_i8(word(s, 426), word(s, 427)),  # last
+        view_u4(word(s, 429), word(s, 430)),  # neuron
+        view_u4(word(s, 432), word(s, 433)),  # kind
+        view_u4(word(s, 435), word(s, 436)),  # own_kind
+        view_f8(word(s, 438), word(s, 439)),  # shift
     )
