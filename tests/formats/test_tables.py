@@ -53,6 +53,26 @@ def test_sightings_by_pandas_have_the_same_survival(run: Any, tmp_path: Path) ->
     assert back.size_unit == h.size_unit
 
 
+@pytest.mark.parametrize("end", ["csv", "parquet"])
+def test_read_sessions_reads_what_went_out(end: str, run: Any, tmp_path: Path) -> None:
+    if end == "parquet":
+        pytest.importorskip("pyarrow")
+    h = run.history()
+    imaged = h.image(np.arange(0.0, 8.5, 0.5))
+    blind = h.image(np.arange(0.0, 8.5, 0.5), looked=np.arange(17) % 5 != 3)
+    for k, (one, table) in enumerate(((h, "lives"), (imaged, "sessions"), (blind, "sessions"))):
+        path = one.export(tmp_path / f"{k}.{end}", table=table)
+        again, ours = nd.read_sessions(path), (CSV if end == "csv" else Parquet)().read(path)
+        same(again, ours, columns=False)
+        assert again.unit == ours.unit == "day"
+        for kind in ("newborn", "standing"):
+            for back in (again, ours):
+                a, b = one.survival(kind), back.survival(kind)
+                np.testing.assert_array_equal(a.time, b.time)
+                np.testing.assert_array_equal(a.value, b.value)
+        assert (ours.looked is None) == (again.looked is None) == (one is not blind)
+
+
 def test_log_pictures_and_series_by_pandas(run: Any, tmp_path: Path) -> None:
     import pandas as pd
 
