@@ -251,6 +251,7 @@ def run_beds(w: World) -> Beds:
         "Spine.reason": of(lambda: w.run.spines[uid], "reason", cause="fluctuation", value=1.0),
         "Lives.alive": of(lives, "alive", population="e", t=1.0),
         "Training.density": of(told, "density", tensor="fc"), "Training.units": of(told, "units", tensor="fc"),
+        "Training.structure": of(told, "structure", epoch=1.0, ranks=True),
         "Training.layers": of(told, "layers", kind="rate"), "Training.total": of(told, "total", kind="synops"),
     }  # fmt: skip
 

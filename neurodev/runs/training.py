@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError
-from neurodev.params import asks, of_type
+from neurodev.metrics.layered import Layered
+from neurodev.params import asks, finite, flag, of_type, or_none
 from neurodev.runs import described
+from neurodev.runs.layering import structure
 from neurodev.runs.reading import Reading
 from neurodev.runs.spines import Spine, Spines
 from neurodev.structure import story
@@ -170,6 +172,28 @@ class Training:
             label = f"snapshot/{self._run.snapshot_days[-1]:g}/{tensor}/post"
         n = int(self._run.population(self._run.projection(tensor)["target"])["n"])
         return (int(np.unique(f.read(label)).size) if f.length(label) else 0), n
+
+    @asks(epoch=or_none(finite(low=0.0)), ranks=flag)
+    def structure(self, epoch: float | None = None, ranks: bool = True) -> Layered:
+        """Ways from input to output, units on none, and ranks of the weights, by layer (see `metrics.layered`).
+
+        Parameters
+        ----------
+        epoch : float, optional
+            The picture nearest to it; the last if not given.
+        ranks : bool
+            Whether to reckon the ranks, which take a dense matrix of each layer.
+
+        Raises
+        ------
+        ParameterError
+            If layers do not follow each other, as in residual networks.
+
+        Notes
+        -----
+        Units of convolutions are channels: a synapse joins two of them, whatever its tap; weights of taps add up.
+        """
+        return structure(self._run, self.epoch_days, epoch, ranks)
 
     @asks(kind=of_type(str, what="the name of a series of layers, such as 'rate'"))
     def layers(self, kind: str) -> dict[str, F8]:
