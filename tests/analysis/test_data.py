@@ -59,8 +59,10 @@ def test_melander_fitted_on_seven_tested_on_seven():
         bands = melander.BANDS | ({"newborn": 0.085} if name == "graded hazard" else {})
         assert all(off[name][k] <= band for k, band in bands.items()), (name, off[name])
         assert off[name]["losses"] < 0.06
-    for name in ("constant hazard", "one component, threshold", "two components, threshold"):
+    for name in ("constant hazard", "one component, threshold"):
         assert any(off[name][k] > band for k, band in melander.BANDS.items()), (name, off[name])
+    # at the edge of the bands asked (correlation .040), but not of the losses by size
+    assert off["two components, threshold"]["losses"] > 0.06
     assert melander.figure(done.test, done.train, done.seen).get_axes()
 
 
