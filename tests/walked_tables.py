@@ -56,5 +56,13 @@ def table_beds(w: Any) -> Beds:
              "ident": ["a"], "columns": {"cell": ["c"]}, "unit": "day", "title": "t", "notes": ()},
             exact={"columns": {"None", "a table"}, "notes": {"empty"}},
         ),
+        "nd.History": Bed(
+            lambda: nd.History,
+            {"born": [[0.0, 1.0]], "died": [[2.0, 3.0]], "end": 5.0, "ident": ["a"], "sessions": [1.0], "seen": None,
+             "looked": [[True]], "columns": {"cell": ["c"]}, "unit": "day", "size_unit": "V", "title": "t",
+             "notes": (), "causes": None},
+            exact={**{k: shared[k] for k in ("unit", "size_unit", "title")}, "columns": {"None", "a table"},
+                   "notes": {"empty"}, "looked": none, "seen": none, "causes": none, "ident": none},
+        ),
         "Counts.of_history": Bed(lambda: nd.Counts.of_history, {"history": nd.read_sessions(path), "by": "on"}),
     }  # fmt: skip

@@ -32,7 +32,7 @@ def floats(values: ArrayLike, where: str, ndim: int | None = None) -> F8:
     try:
         a = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan) if np.ma.is_masked(values) else values
         a = np.asarray(a, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{where} must be numbers, got {shown(values)}") from None
     if ndim is not None and a.ndim != ndim:
         raise ParameterError(f"{where} must have {ndim} dimension(s), got shape {a.shape}")

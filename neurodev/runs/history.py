@@ -19,13 +19,14 @@ from neurodev.arrays import B1, F8, I8
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics import turnover
 from neurodev.noise import normals_of
-from neurodev.params import check_memory, number, one_of
+from neurodev.params import check_memory, number, of_type, one_of, or_none
 from neurodev.runs import coding
 from neurodev.runs.asking import METHODS, Asking, curve
 from neurodev.runs.export import export
 from neurodev.runs.sightings import (
     Seen,
     apart,
+    array_of,
     as_looked,
     at_place,
     between,
@@ -106,6 +107,9 @@ class History(Asking):
         notes: Sequence[str] = (),
         causes: Causes | None = None,
     ) -> None:
+        words = of_type(str, what="a text")
+        self.unit, self.size_unit = words(unit, "unit"), words(size_unit, "size_unit")
+        self.title = words(title, "title")
         self.born, self.died = intervals(born, "born"), intervals(died, "died")
         if self.born.shape != self.died.shape:
             raise ParameterError(f"born and died must have a row each, got {len(self.born)} and {len(self.died)}")
@@ -121,13 +125,17 @@ class History(Asking):
         self.seen = nothing_seen() if seen is None else checked(seen, n, self.sessions.size)
         self.looked = None if looked is None else as_looked(looked, n, self.sessions.size)
         self.columns: dict[str, NDArray[Any]] = {}
+        if columns is not None and not isinstance(columns, Mapping):
+            raise ParameterError(f"columns must be a dictionary of arrays, got {shown(columns)}")
         for name, values in (columns or {}).items():
-            a = np.asarray(values)
+            a = array_of(values, f"column {name!r}")
             if a.shape[:1] != (n,):
                 raise ParameterError(f"column {name!r} must have a value for each of {n} rows, got shape {a.shape}")
             self.columns[str(name)] = a
-        self.unit, self.size_unit, self.title = str(unit), str(size_unit), str(title)
-        self.notes, self.causes = tuple(str(x) for x in notes), causes
+        if not isinstance(notes, (list, tuple)):
+            raise ParameterError(f"notes must be a list of texts, got {shown(notes)}")
+        self.notes = tuple(words(x, "notes") for x in notes)
+        self.causes: Causes | None = or_none(of_type(Causes, what="a list of causes"))(causes, "causes")
 
     # ------------------------------------------------------------------ makers
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import B1, F8, I8
 from neurodev.errors import ParameterError, shown
+from neurodev.metrics.given import floats
 
 
 class Seen(NamedTuple):
@@ -42,9 +43,17 @@ def rising(times: ArrayLike, where: str) -> F8:
     return at
 
 
+def array_of(given: Any, where: str) -> NDArray[Any]:
+    """An array of whatever it is, if it has a shape."""
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{where} must be a table of one shape, got {shown(given)}") from None
+
+
 def intervals(given: ArrayLike, where: str) -> F8:
     """Times (n, 2) between which something happened, the first not after the second."""
-    a = np.asarray(given, dtype=np.float64)
+    a = floats(given, where)
     if a.size == 0:
         return np.zeros((0, 2))
     if a.ndim != 2 or a.shape[1] != 2 or np.isnan(a).any():
@@ -57,7 +66,7 @@ def intervals(given: ArrayLike, where: str) -> F8:
 
 def identities(given: Any, n: int) -> NDArray[Any]:
     """Names (n,), each once."""
-    a = np.asarray(given)
+    a = array_of(given, "ident")
     if a.shape != (n,):
         raise ParameterError(f"ident must name each of {n} rows, got shape {a.shape}")
     if np.unique(a).size != n:
@@ -70,6 +79,8 @@ def identities(given: Any, n: int) -> NDArray[Any]:
 
 def checked(seen: Seen, n: int, n_session: int) -> Seen:
     """What was seen, of rows and sessions that there are."""
+    if not isinstance(seen, Seen):
+        raise ParameterError(f"seen must be a Seen(session, row, size) of arrays, got {shown(seen)}")
     session, row = (np.asarray(x, dtype=np.int64) for x in seen[:2])
     size = np.asarray(seen.size, dtype=np.float64)
     if not session.shape == row.shape == size.shape:
@@ -81,7 +92,7 @@ def checked(seen: Seen, n: int, n_session: int) -> Seen:
 
 def as_looked(given: ArrayLike, n: int, n_session: int, where: str = "looked") -> B1:
     """Whether each place was looked at in each session, (n, n_session)."""
-    a = np.asarray(given)
+    a = array_of(given, "looked")
     if a.dtype != bool or a.shape not in ((n_session,), (n, n_session)):
         raise ParameterError(
             f"{where} must hold True or False, ({n_session},) or ({n}, {n_session}), got {shown(given)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 from neurodev import registry
@@ -108,9 +109,17 @@ def _thing(told: Mapping[str, Any], *beside: str) -> Any:
 
     Whatever is lost so makes another description, and is found when the two are compared.
     """
-    cls = registry.find(_KINDS, told["kind"])
+    cls = _class(told["kind"])
     known = {f.name for f in fields(cls) if f.init}
     return cls(**{k: v for k, v in _words(told).items() if k in known and k not in beside})
+
+
+def _class(word: str) -> Any:
+    """A class by the word of a description: ours, whatever a program gave the same name, or ``"module:Class"``."""
+    for kind in _KINDS:
+        if word in registry.OURS.get(kind, {}):
+            return getattr(import_module(registry.OURS[kind][word]), word)
+    return registry.find(_KINDS, word)
 
 
 def _words(told: Mapping[str, Any]) -> dict[str, Any]:
