@@ -62,11 +62,17 @@ def make_lanes(projections: list[Projection], tables: list[Table], together: boo
 
 def _far(projections: list[Projection], tables: list[Table], projection: list[int]) -> tuple[I8, I8, I8, I8]:
     """Which lanes are of a projection of far more delays than its sources have synapses; addresses come later."""
-    found = [i for i, q in enumerate(projections) if far_lanes(q, tables[i]) is not None]
+    found = [i for i, q in enumerate(projections) if _is_far(q, tables[i])]
     group = np.zeros(len(projections) + 1, dtype=np.int64)
     group[found] = 1 + np.arange(len(found))
     none = np.zeros(len(found), dtype=np.int64)
     return group[projection], none, none.copy(), np.array([tables[i].n_lane for i in found], dtype=np.int64)
+
+
+def _is_far(q: Projection, table: Table) -> bool:
+    """Whether a source has far fewer synapses than there are lanes, and nobody is born, dies or asks for empty rows."""
+    static = not table.column_names and not table.has_in_lists and not q.mechanisms and not q.signed
+    return static and FEWEST_FAR <= table.n_lane and LANES_A_SYNAPSE * table.n_synapse <= table.n_lane * table.n_source
 
 
 def far_lanes(q: Projection, table: Table) -> list[tuple[I8, NDArray[np.uint16]]] | None:
@@ -74,9 +80,7 @@ def far_lanes(q: Projection, table: Table) -> list[tuple[I8, NDArray[np.uint16]]
 
     As long as nobody is born or dies there, and nobody asks for arrivals at empty rows.
     """
-    static = not table.column_names and not table.has_in_lists and not q.mechanisms
-    many = table.n_lane >= FEWEST_FAR and LANES_A_SYNAPSE * table.n_synapse <= table.n_lane * table.n_source
-    if not static or not many or q.signed:
+    if not _is_far(q, table):
         return None
     out = []
     for length in table.row_length.reshape(table.parts, table.n_lane, table.n_source):
