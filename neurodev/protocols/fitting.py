@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurodev.arrays import B1, F8
+from neurodev.card import Card, Rows, named, outlined
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.params import number, one_of, whole
 from neurodev.protocols.fit_models import FitModel, Numbers, fit_model
@@ -29,6 +30,7 @@ _FEWEST = 0.005  # the least standard error of anything: no table is known bette
 _WORST = 100.0  # deviation that counts for what a model cannot even tell
 
 
+@outlined
 class Table(NamedTuple):
     """A history as it is fitted."""
 
@@ -43,6 +45,7 @@ class Table(NamedTuple):
         return observe(self.present[rows], self.days, x, None if self.looked is None else self.looked[rows])
 
 
+@outlined
 class Look(NamedTuple):
     """A table and a model side by side."""
 
@@ -69,6 +72,7 @@ class Look(NamedTuple):
         return {q: float(x.max()) for q, x in found.items() if x.size}
 
 
+@outlined
 class Fit(NamedTuple):
     """What a model became when it was fitted to a history."""
 
@@ -111,8 +115,17 @@ class Fit(NamedTuple):
         text += f"; at the limit of what was allowed: {', '.join(self.at_limit)}" if self.at_limit else ""
         return text + "."
 
-    def __repr__(self) -> str:
+    def _words(self) -> str:
         return self.sentence()
+
+    def _rows(self) -> Rows:
+        rows: list[tuple[str, Any]] = [("model", self.model), ("history", self.title or "without a title")]
+        rows += [(k, f"{self.numbers[k]:.4g} +- {self.errors[k]:.2g}") for k in self.free]
+        rows += [("fixed", named(f"{k} {v:.4g}" for k, v in self.numbers.items() if k not in self.free) or "none")]
+        rows += [("off what was fitted", f"{np.sqrt(self.fitted.mean_square):.3g} standard errors")]
+        if self.held_out is not None:
+            rows += [(f"off {self.what}", f"{np.sqrt(self.held_out.mean_square):.3g} standard errors")]
+        return [*rows, ("at the limit of what was allowed", named(self.at_limit) or "none")]
 
     def plot(self) -> Any:
         """Data and model in one figure."""
@@ -121,8 +134,14 @@ class Fit(NamedTuple):
         return fit_figure([self])
 
 
-class Fits(tuple[Fit, ...]):
+class Fits(Card, tuple[Fit, ...]):
     """Several models fitted to one history, the nearest to what was held out first."""
+
+    def _words(self) -> str:
+        return self.sentence()
+
+    def _rows(self) -> Rows:
+        return [(f.model, f"mean square deviation {f.score:.4g} of {f.what or 'what was fitted'}") for f in self]
 
     def sentence(self) -> str:
         """Which is nearest, and by how much."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import B1, F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
 
@@ -17,6 +18,7 @@ _MOST_LAGS = 12
 QUANTITIES = ("survival", "newborn", "correlation", "losses", "sd", "newborn_mean", "newborn_sd")
 
 
+@outlined
 class Observed(NamedTuple):
     """Numbers of a population in sessions; NaN where there is nothing to tell."""
 
