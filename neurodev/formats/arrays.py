@@ -99,6 +99,15 @@ class NPZ(Format):
             raise ParameterError(f"path: {str(path)!r} holds no history as NPZ writes it: {e}") from e
 
 
+def is_ours(path: Any) -> bool:
+    """Whether a file is a history as `NPZ` writes it."""
+    try:
+        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            return {"born", "died", "ident", "about"} <= set(file.files)
+    except (OSError, ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile):
+        return False  # no file, a frame, an array alone, a table
+
+
 def _plain(values: Any) -> Any:
     """Words that are objects as an array of words."""
     a = np.asarray(values)

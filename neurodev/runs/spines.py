@@ -338,6 +338,46 @@ class Spines(Card, Mapping[int, Spine]):
             text += f" but not all between; the nearest are {known[k - 1]} and {known[k]}"
         return text
 
+    def to_pandas(self) -> Any:
+        """One row for each, in words: who it was, where it sat, when it was born and died, and of what.
+
+        Columns are ``id`` (the uid), ``projection``, ``source``, ``target``, ``pre``, ``post``, ``born``, ``died`` and
+        ``life`` (days; of a training epochs; `died` is NaN of those alive, whose life is that up to the end),
+        ``birth_cause``, ``cause`` (empty of those alive), ``birth_value`` and ``death_value`` (the numbers that the
+        log holds), and each term that decided a death by its name.  ``frame.attrs["units"]`` holds units by column.
+
+        Names that `History.to_pandas` has as well mean the same; `born` and `died` are the ticks at which births and
+        deaths were seen, its ``born_by`` and ``died_by``.
+
+        Examples
+        --------
+        >>> run.spines.to_pandas().groupby("cause")["life"].median()
+        """
+        import pandas as pd
+
+        run, (unit, scale) = self._run, self._clock()
+        ends = [[run.projection(name)[k] for name in self.projections] for k in ("source", "target")]
+        of = lambda names: np.array(names, dtype=np.str_)[self.owner] if len(self) else np.zeros(0, dtype=np.str_)
+        words = np.array([*run.causes.words, ""])  # the last is that of -1: alive
+        columns: dict[str, NDArray[Any]] = {
+            "id": self.uid, "projection": of(self.projections), "source": of(ends[0]), "target": of(ends[1]),
+            "pre": self.pre, "post": self.post, "born": self.born * scale, "died": self.died * scale,
+            "life": self.life * scale, "birth_cause": words[self.birth_cause], "cause": words[self.cause],
+            "birth_value": self.birth_value, "death_value": self.value,
+        }  # fmt: skip
+        units = dict.fromkeys(("born", "died", "life"), unit)
+        for name, values in self.terms.items():
+            column = name if name not in columns else f"term_{name}"
+            columns[column] = values
+            units[column] = next((run.log.terms(p)[name] for p in self.projections if name in run.log.terms(p)), "")
+        frame = pd.DataFrame(columns)
+        frame.attrs["units"] = units
+        return frame
+
+    def _clock(self) -> tuple[str, float]:
+        """The unit in which times are told, and how many of them a day is."""
+        return "day", 1.0
+
     def longest(self) -> Spine:
         """The longest completed life; if none died, the oldest."""
         if not self.uid.size:

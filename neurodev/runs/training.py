@@ -96,6 +96,9 @@ class Synapses(Spines):
 
     _noun = "synapse"
 
+    def _clock(self) -> tuple[str, float]:
+        return "epoch", 1.0 / Training(self._run).epoch_days
+
     def __getitem__(self, uid: int) -> Synapse:
         spine = super().__getitem__(uid)
         return Synapse(
