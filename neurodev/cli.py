@@ -325,7 +325,7 @@ def _report(args: Any) -> None:
     from neurodev.plot import live
     from neurodev.runs.run import Run
 
-    to = output.checked(_beside(args.run[0], ".html") if args.to is None else args.to)
+    to = output.checked(_beside(tables.plain_name(args.run[0]), ".html") if args.to is None else args.to)
     if any(map(tables.is_table, args.run)):
         page = tables.report(args, to)
     else:

@@ -61,6 +61,8 @@ def fitting(sub: Any) -> None:
 
 def is_table(word: str) -> bool:
     """Whether a word names a table (or several), and not a run."""
+    if not word:
+        return False
     path = Path(word)
     try:
         if path.is_file():
@@ -74,6 +76,14 @@ def is_table(word: str) -> bool:
     from neurodev.formats.grid import SUFFIXES
 
     return path.suffix.lower() in SUFFIXES
+
+
+def plain_name(word: str) -> str:
+    """A path after which a page can be called, also of a pattern: ``day*.csv`` is ``day.csv``."""
+    path = Path(word)
+    if "*" not in path.name:
+        return word
+    return str(path.with_name(re.sub(r"\*+", "", path.stem).strip("-_. ") or "tables"))
 
 
 def _columns(word: str) -> Any:
@@ -128,8 +138,10 @@ def read(word: str, how: dict[str, Any]) -> Any:
     from neurodev.formats.edges import read_edges
     from neurodev.formats.presets import PRESETS
     from neurodev.formats.sessions import read_sessions
+    from neurodev.params import one_of
 
-    edges = how.get("preset") in PRESETS and PRESETS[how["preset"]].reader == "read_edges" or bool(_OF_EDGES & set(how))
+    form = PRESETS[one_of(how["preset"], "preset", list(PRESETS))] if "preset" in how else None
+    edges = form.reader == "read_edges" if form is not None else bool(_OF_EDGES & set(how))
     reader: Any = read_edges if edges else read_sessions
     theirs = set(reader.__annotations__)
     if strange := sorted(set(how) - theirs):
@@ -226,8 +238,7 @@ def fit(args: Any) -> tuple[Any, Any]:
             f"{args.table!r} is no table: of a run fit what a microscope would see, "
             "nd.fit(run.history().image([0, 4, 8, ...]))"
         )
-    how = {"preset": args.preset} if args.preset else {}
-    history = read(args.table, how | asked(args))
+    history = read(args.table, asked(args))
     models = [registry.load(m) if ":" in m else m for m in args.model or ["graded"]]
     found = fit_to(
         history, models, None if args.free is None else [w.strip() for w in args.free.split(",")],
