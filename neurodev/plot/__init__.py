@@ -8,7 +8,13 @@ from typing import Any
 
 _PICTURES = {
     "courses": "births_and_deaths density raster",
+    "connected": "degree_evolution degrees graph matrix motifs",
+    "learned": "accuracy_and_density layers maps",
+    "risky": "hazard hazard_surface losses persistence",
+    "sized": "life size_distribution sizes",
     "survivals": "survival",
+    "together": "compare overview",
+    "moving": "animate",
 }
 _LATER = {name: f"neurodev.plot.{module}" for module, names in _PICTURES.items() for name in names.split()}
 

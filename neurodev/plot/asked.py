@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from neurodev.arrays import F8
+from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, nearest, shown
+from neurodev.metrics.turnover import SurvivalCurve
 from neurodev.plot.door import is_history, is_run
 from neurodev.plot.inside import fit
-from neurodev.plot.style import HUES, Clock, Picture, new_figure, plain
+from neurodev.plot.style import HUES, INK, Clock, Picture, new_figure, plain
 from neurodev.structure.duration import unit_of
 
 # days of each unit that another can become
@@ -22,6 +25,8 @@ DAYS_OF = {
 }  # fmt: skip
 
 CAUSES = tuple(HUES[k] for k in (1, 0, 3, 4, 5, 6))  # of what has no colour of its own; births are green
+
+_FEW = 10  # at risk, below which a curve says little
 
 
 class About(NamedTuple):
@@ -139,6 +144,8 @@ def say(ax: Any, it: About, title: str, x: str, y: str, note: str = "") -> None:
     """Title, labels and note of a panel; a figure of its own says whose history it is."""
     name = short(it.history.title, 60) if it.own else ""
     plain(ax, title, x, y, ": ".join(w for w in (name, note) if w))
+    if it.clock.one in ("epoch", "session") and x == it.clock.axis:
+        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     if ax.get_figure(root=True).get_layout_engine() is None:  # a figure of the user's: ours does so when it is drawn
         fit(ax)
 
@@ -180,3 +187,73 @@ def names_of(it: About) -> list[str]:
     """Words that colours may be given for, though nothing of that kind is in a picture."""
     known = it.history.causes
     return ["alive", "births", "deaths", "unknown", *(known.words if known is not None else ())]
+
+
+def bar(ax: Any, drawn: Any, said: str) -> None:
+    """The scale of colours at the right of a panel."""
+    scale = ax.get_figure(root=False).colorbar(drawn, ax=ax, pad=0.02, fraction=0.05)
+    scale.set_label(said, fontsize=9, color=INK)
+    scale.ax.yaxis.label.set_parse_math(False)
+    scale.ax.tick_params(labelsize=8.5, colors=INK, length=3)
+    scale.outline.set_visible(False)
+    scale.ax.said = ("", "", None)  # its words are made to fit as well
+
+
+def shades(colours: Any, *, dark: bool = False) -> Any:
+    """A scale of colours for numbers from low to high; `dark` towards the high ones, for what stands on white."""
+    if isinstance(colours, dict):
+        raise ParameterError(f"colours must be a list from low to high in this picture, got {shown(colours)}")
+    if colours is None:
+        return "cividis_r" if dark else "cividis"
+    return LinearSegmentedColormap.from_list("given", colours) if len(colours) > 1 else ListedColormap(colours)
+
+
+def brief(number: float) -> str:
+    """A large number as an axis says it: 25k, 1.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
+
+
+def draw_survival(ax: Any, it: About, km: SurvivalCurve, shade: str, width: float, label: str, n: int) -> float:
+    """Draw a curve with its band as far as ten are at risk (all of it, of few lives); returns where it ends."""
+    enough = km.at_risk >= (_FEW if n >= 3 * _FEW else 1)
+    t, v = np.concatenate([[0], km.time[enough]]), np.concatenate([[1], km.value[enough]])
+    low, high = (np.concatenate([[1], edge[enough]]) for edge in km.interval())
+    if enough.all() and np.isfinite(km.until):  # nobody dies any more, but some are watched on
+        t, v, low, high = (np.append(a, b) for a, b in ((t, km.until), (v, v[-1]), (low, low[-1]), (high, high[-1])))
+    t = it.times(t)
+    ax.step(t, v, where="post", color=shade, lw=width, label=label)
+    ax.fill_between(t, low, high, step="post", color=shade, alpha=0.22, lw=0)
+    return float(t[-1])
+
+
+def log_axis(axis: Any) -> None:
+    """A logarithmic scale with a few round names."""
+    low, high = axis.get_view_interval()
+    narrow = high < 300 * max(low, 1e-300)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,), numticks=8))
+    axis.set_major_formatter(lambda v, _: rounded(v))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def rounded(number: float) -> str:
+    """A round number as an axis says it."""
+    if number > 0 and not 1e-3 <= number < 1e5:
+        power = int(np.floor(np.log10(number) + 1e-9))
+        head = number / 10.0**power
+        return f"$10^{{{power}}}$" if abs(head - 1) < 1e-6 else f"${head:.3g}\\cdot10^{{{power}}}$"
+    return f"{number:.6g}"
+
+
+def numbered(it: About) -> tuple[I8, I8, int, int]:
+    """Numbers of the cells at both ends of each, and how many there are on each side."""
+    found = []
+    several = it.history.columns.get("projection", np.zeros(len(it.history), dtype=str))
+    _, part = np.unique(several, return_inverse=True)
+    for side in ("pre", "post"):
+        _, cell = np.unique(it.history.column(side), return_inverse=True)
+        _, number = np.unique(part * max(cell.max(initial=0) + 1, 1) + cell, return_inverse=True)
+        found.append(number)
+    return found[0], found[1], int(found[0].max(initial=-1)) + 1, int(found[1].max(initial=-1)) + 1

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError, shown
 from neurodev.params import counted, of_type, or_none
-from neurodev.plot.asked import About, about, axes_of, causes_of, cells_of, colours_of, names_of, say, short
-from neurodev.plot.door import a_list, drawn, pictured
+from neurodev.plot.asked import About, about, axes_of, brief, causes_of, cells_of, colours_of, names_of, say, short
+from neurodev.plot.door import a_list, pictured
 from neurodev.plot.style import COLOURS, INK, SOFT, beside, empty, legend, word
 
 BY_HAND = ("intervention", "lesion")  # known to the moment; what falls on the stroke of a day belongs to the next
@@ -110,7 +110,7 @@ def _rates(ax: Any, it: About, shade: dict[str, str], share: float) -> None:
     top = 0.0
     for name, times in (("births", birth), ("deaths", death)):
         rate = _count(times[np.isfinite(times)], edges) / width
-        right.stairs(rate, edges, color=shade[name], lw=1.2, label=name)
+        right.stairs(rate, edges, baseline=None, color=shade[name], lw=1.2, label=name)
         top = max(top, float(rate.max(initial=0.0)))
     right.set_ylim(0, 2.2 * max(top, 1e-9))  # below the curve, if it rises
     right.set_ylabel(f"births, deaths per {it.clock.one}", color=SOFT, fontsize=9, parse_math=False)
@@ -189,15 +189,6 @@ def _bars(ax: Any, edges: F8, heights: dict[str, F8], shade: dict[str, str], sig
         begins = "" if sign > 0 or name == "deaths" else "deaths: "
         ax.bar(centre, sign * height, width, bottom=bottom, color=shade[name], label=f"{begins}{short(word(name))}")
         bottom = bottom + sign * height
-
-
-@drawn(number=lambda value, argument: float(value))
-def brief(number: float) -> str:
-    """A large number as an axis says it: 25k, 1.5M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.3g}"
 
 
 @pictured(most=counted(1), chosen=or_none(a_list), name=or_none(of_type(str, what="a text")))

@@ -18,7 +18,7 @@ from matplotlib.colors import is_color_like
 from matplotlib.figure import FigureBase
 
 from neurodev.errors import NeurodevError, ParameterError, shown
-from neurodev.params import by_name, counted, finite, flag, measured, of_type, or_none
+from neurodev.params import by_name, counted, finite, flag, measured, numbers, of_type, one_of, or_none
 from neurodev.structure.cause import Causes
 
 P = ParamSpec("P")
@@ -68,6 +68,11 @@ def _colours(value: Any, argument: str) -> Any:
     return dict(value) if isinstance(value, dict) else given
 
 
+def _kind(value: Any, argument: str) -> str:
+    """A rule: whose lives."""
+    return one_of(value, argument, ("newborn", "standing", "all"))
+
+
 _RUN = _like("a run, nd.Run(path)", "days", "is_training", "projection", "log")
 _SECTION = "title, note and markup as three texts"
 _BAR = "a label, a colour, and heights from 0 on"
@@ -103,6 +108,29 @@ def _triples(of: str, fits: Callable[[Any], bool]) -> Rule:
 def _is_bar(x: Any) -> bool:
     heights = x[2]
     return all(isinstance(w, str) for w in x[:2]) and isinstance(heights, np.ndarray) and heights.ndim == 1
+
+
+def rising(value: Any, argument: str) -> Any:
+    """A rule: rising numbers, two at least; the outer ones may be infinite."""
+    found = np.asarray(numbers(value, argument), dtype=np.float64)
+    if found.ndim != 1 or found.size < 2 or not np.all(np.diff(found) > 0):
+        raise ParameterError(f"{argument} must be at least two rising numbers, got {shown(value)}")
+    return found
+
+
+def times(value: Any, argument: str) -> Any:
+    """A rule: a time, or some of them."""
+    found = np.atleast_1d(measured()(value, argument))
+    if found.ndim != 1 or not found.size:
+        raise ParameterError(f"{argument} must be times, one at least, got {shown(value)}")
+    return found
+
+
+def named(value: Any, argument: str) -> Any:
+    """A rule: an identity, which the history knows."""
+    if not isinstance(value, (str, int, float, np.generic)) or isinstance(value, bool):
+        raise ParameterError(f"{argument} must be an identity, as in history.ident, got {shown(value)}")
+    return value
 
 
 def a_list(value: Any, argument: str) -> Any:
@@ -150,6 +178,7 @@ RULES: dict[str, Rule] = {
     "figure": of_type(FigureBase, what="a figure, plot.style.new_figure(width, height)"),
     "of": _of, "colours": or_none(_colours),
     "events": flag, "unit": or_none(_TEXT), "per": or_none(_TEXT), "by": or_none(_TEXT),
+    "kind": or_none(_kind),
     "run": _RUN, "control": or_none(_RUN),
     "spine": _like("a spine, run.spines[uid]", "uid", "born", "died", "log_size", "deeds"),
     "synapse": _like("a synapse of a run of training, run.spines[uid]", "uid", "born", "epochs", "weight"),

@@ -10,26 +10,20 @@ from matplotlib.figure import Figure
 from neurodev.errors import ParameterError
 from neurodev.metrics.turnover import SurvivalCurve
 from neurodev.params import counted, finite, flag, one_of, or_none
-from neurodev.plot.asked import About, about, axes_of, colours_of, say, short
+from neurodev.plot.asked import About, about, axes_of, colours_of, draw_survival, say, short
 from neurodev.plot.door import pictured
 from neurodev.plot.style import COHORTS, INK, empty, legend
 
-KINDS, METHODS = ("newborn", "standing", "all"), ("kaplan-meier", "turnbull")
-_FEW, _MOST_CURVES = 10, 12
+METHODS = ("kaplan-meier", "turnbull")
+_MOST_CURVES = 12
 _TITLES = {"newborn": "Survival of newborns", "standing": "Survival of who was there", "all": "Survival"}
-
-
-def _kind(value: Any, argument: str) -> str:
-    return one_of(value, argument, KINDS)
 
 
 def _method(value: Any, argument: str) -> str:
     return one_of(value, argument, METHODS)
 
 
-@pictured(
-    kind=or_none(_kind), parts=or_none(counted(1, 100)), method=_method, place=finite(low=0.0, high=1.0), standing=flag
-)
+@pictured(parts=or_none(counted(1, 100)), method=_method, place=finite(low=0.0, high=1.0), standing=flag)
 def survival(
     of: Any, ax: Any = None, *, colours: Any = None, unit: str | None = None, projection: Any = None,
     kind: str | None = None, parts: int | None = None, by: str | None = None, method: str = "kaplan-meier",
@@ -82,7 +76,7 @@ def survival(
         km = history.survival(of_kind, place=place, method=method)
         width = 2.6 - 0.7 * min(k, 2) if len(curves) > 1 else 2.0  # later curves thinner: one may lie on another
         said = f"{short(label, 36)} (n = {lives.duration.size:,})"
-        last = _curve(ax, it, km, shade[label], width, said, lives.duration.size)
+        last = draw_survival(ax, it, km, shade[label], width, said, lives.duration.size)
         _ticks(ax, it, km, lives, shade[label], last)
         censored += int((~lives.died).sum())
         lowest, end = min(lowest, float(km.value.min(initial=1.0))), max(end, last)
@@ -123,19 +117,6 @@ def _groups(it: About, kind: str, parts: int | None, by: str | None) -> dict[str
         f"born in {it.clock.many} {a} to {b}": (part, "newborn")
         for a, b, part in zip(said[:-1], said[1:], h.bins("birth", edges).values(), strict=True)
     }
-
-
-def _curve(ax: Any, it: About, km: SurvivalCurve, shade: str, width: float, label: str, n: int) -> float:
-    """Draw a curve as far as ten are at risk (all of it, of few lives); returns the age at which it ends."""
-    enough = km.at_risk >= (_FEW if n >= 3 * _FEW else 1)
-    t, v = np.concatenate([[0], km.time[enough]]), np.concatenate([[1], km.value[enough]])
-    low, high = (np.concatenate([[1], edge[enough]]) for edge in km.interval())
-    if enough.all() and np.isfinite(km.until):  # nobody dies any more, but some are watched on
-        t, v, low, high = (np.append(a, b) for a, b in ((t, km.until), (v, v[-1]), (low, low[-1]), (high, high[-1])))
-    t = it.times(t)
-    ax.step(t, v, where="post", color=shade, lw=width, label=label)
-    ax.fill_between(t, low, high, step="post", color=shade, alpha=0.22, lw=0)
-    return float(t[-1])
 
 
 def _ticks(ax: Any, it: About, km: SurvivalCurve, lives: Any, shade: str, last: float) -> None:
