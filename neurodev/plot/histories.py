@@ -11,7 +11,6 @@ from neurodev.errors import ParameterError, shown
 from neurodev.plot import output
 from neurodev.plot.door import drawn
 from neurodev.plot.page import Section, image, write_page
-from neurodev.plot.together import overview
 
 
 def _each_a_history(value: Any, argument: str) -> Any:
@@ -60,6 +59,8 @@ def _said(history: Any) -> str:
 
 
 def _section(history: Any, name: str, many: bool) -> Section:
+    from neurodev.plot import overview  # a name of the room, which loads its pictures when they are asked for
+
     notes = "".join(f"<li>{html.escape(n)}</li>" for n in history.notes)
     pictures = image(overview(history), f"Lives, births and deaths, survival and sizes of {name}")
     said = f"<p class=lead>{html.escape(_said(history))}</p>" if many else ""

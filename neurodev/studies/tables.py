@@ -151,7 +151,7 @@ def read(word: str, how: dict[str, Any]) -> Any:
         )
     with _on_the_command_line():
         found = reader(word, **how)
-    found.title = found.title or Path(word).stem
+    found.title = found.title or Path(plain_name(word)).stem or "table"
     return found
 
 
