@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +14,34 @@ import pytest
 
 import neurodev as nd
 from neurodev.cli import main
+from neurodev.plot import histories, live
 from neurodev.studies import tables
 from tests.places import data_folder
+from tests.test_card import DAY, network
 
 LONG = ["spine,day,volume,dend"] + [
     f"s{i},{4 * k},{1 + 0.1 * i:.2f},d{i % 3}" for i in range(30) for k in range(6) if k <= 1 + i // 4
 ]
-QUICK = ["--spines", "100", "--rounds", "1", "--quiet", "--model", "constant", "--free", "rate"]
+QUICK = ["--spines", "100", "--rounds", "1", "--quiet", "--model", "my_models:flat", "--free", "rate"]
+FLAT = """
+import neurodev as nd
+from neurodev.protocols.fit_models import Number
+
+numbers = {"rate": Number(0.01, 1e-4, 1.0), "noise": Number(0.2, 0.01, 1.5)}
+flat = nd.FitModel("flat", numbers, lambda p: [nd.Turnover(births=False, hazard=p["rate"])], tick=3.5e8)
+steep = nd.FitModel("steep", numbers, lambda p: [nd.Turnover(births=False, hazard=2 * p["rate"])], tick=3.5e8)
+"""
 READ = ["--id", "spine", "--session", "day", "--size", "volume", "--set", "dendrite=dend"]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     Path("long.csv").write_text("\n".join(LONG) + "\n")
-    return tmp_path
+    Path("my_models.py").write_text(FLAT)
+    yield tmp_path
+    sys.modules.pop("my_models", None)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
@@ -127,7 +142,9 @@ def test_what_was_exported_needs_no_words(here: Path, capsys) -> None:
 
 def test_a_fit_as_words_as_numbers_and_as_nd_fit_finds_it(here: Path, capsys) -> None:
     h = nd.read_sessions("long.csv", id="spine", session="day", size="volume", dendrite="dend", title="long")
-    want = nd.fit(h, "constant", ["rate"], held_out="dendrite", fixed={"noise": 0.1}, n=100, rounds=1)
+    import my_models
+
+    want = nd.fit(h, my_models.flat, ["rate"], held_out="dendrite", fixed={"noise": 0.1}, n=100, rounds=1)
     words = ["fit", "long.csv", *READ, *QUICK, "--hold", "dendrites", "--fixed", "noise=0.1"]
     said = run(capsys, *words)
     assert said.startswith(want.sentence() + "\n") and "nearest" not in said
@@ -141,25 +158,8 @@ def test_a_fit_as_words_as_numbers_and_as_nd_fit_finds_it(here: Path, capsys) ->
 
 
 def test_several_models_are_compared_one_may_be_ones_own(here: Path, capsys) -> None:
-    Path("my_models.py").write_text(
-        "import neurodev as nd\nfrom neurodev.protocols.fit_models import Number\n"
-        "flat = nd.FitModel('flat', {'rate': Number(0.01, 1e-4, 1.0)}, "
-        "lambda p: [nd.Turnover(births=False, hazard=p['rate'])], tick=3.5e8)\n"
-    )
-    words = [
-        "fit",
-        "long.csv",
-        "--id",
-        "spine",
-        "--session",
-        "day",
-        *QUICK,
-        "--model",
-        "my_models:flat",
-        "--to",
-        "a.png",
-    ]
-    said = run(capsys, *words)
+    words = ["--id", "spine", "--session", "day", *QUICK, "--model", "my_models:steep", "--to", "a.png"]
+    said = run(capsys, "fit", "long.csv", *words)
     assert "is nearest." in said and "'flat' fitted to 30 lives" in said and said.endswith("wrote a.png\n")
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
 
@@ -167,7 +167,7 @@ def test_several_models_are_compared_one_may_be_ones_own(here: Path, capsys) -> 
 def test_progress_goes_to_stderr(here: Path, capsys) -> None:
     assert main(["fit", "long.csv", *READ, *[w for w in QUICK if w != "--quiet"], "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out) and "100% constant: " in err and "simulations" in err
+    assert json.loads(out) and "100% flat: " in err and "simulations" in err
 
 
 def test_real_tables_by_their_presets(capsys) -> None:
@@ -176,3 +176,42 @@ def test_real_tables_by_their_presets(capsys) -> None:
         pytest.skip(f"no data: {path}")
     said = run(capsys, "info", str(path), "--preset", "witvliet")
     assert "in 51 hours, 8 sessions)" in said and "note: both adults" in said
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "lived.sqlite"
+    nd.simulate(network(), 3 * DAY, acceleration=1e6, to=path, progress=False)
+    return path
+
+
+def test_the_still_page_of_tables_and_a_run(here: Path, lived: Path, capsys) -> None:
+    """Pictures of each, notes as text, nothing that is fetched or run."""
+    Path("long.csv").write_text("\n".join([*LONG, "s1,8,<script>1</script>,d1"]) + "\n")
+    title = ["--set", 'title="<b>mine"']
+    said = run(capsys, "report", "long.csv", str(lived), *READ, *title, "--still")
+    assert said == f"wrote {Path('long.html').absolute()}\n"
+    page = Path("long.html").read_text()
+    assert page.count("<img ") == 2 and "<h1>&lt;b&gt;mine beside lived</h1>" in page and "<h2>lived</h2>" in page
+    assert "30 lives, " in page and "<script" not in page and "http" not in re.sub(r'base64,[^"]+', "", page)
+    assert "&lt;script&gt;1&lt;/script&gt;" in page  # the row that could not be read
+
+
+def test_the_still_page_is_what_is_written_without_bokeh(here: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(live, "installed", lambda: False)
+    said = run(capsys, "report", "long.csv", *READ)
+    assert "long.html\na still page, since Bokeh is not there; an interactive one needs: pip install" in said
+    with pytest.raises(nd.NeurodevError, match=r"histories\[0\] must hold a life"):
+        histories.write([nd.History.of_lives([], [])], "none.html")
+    with pytest.raises(nd.NeurodevError, match="histories must be a list of histories"):
+        histories.write([], "none.html")
+    assert not Path("none.html").exists()
+
+
+def test_the_interactive_page_of_a_table_beside_a_run(here: Path, lived: Path, capsys) -> None:
+    pytest.importorskip("bokeh")
+    run(capsys, "report", "long.csv", str(lived), *READ, "--to", "both.html")
+    page = Path("both.html").read_text()
+    assert "<h1>long beside lived.sqlite</h1>" in page and "window.neurodev.start" in page
+    said = run(capsys, "report", "long.csv", str(lived), *READ, "--set", "unit=hour", "--to", "no.html", status=2)
+    assert "do not share a slider" in said and not Path("no.html").exists()
