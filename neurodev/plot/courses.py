@@ -154,7 +154,7 @@ def births_and_deaths(
     by_hand = np.isin(cause, BY_HAND)
     death[by_hand] = it.times(it.history.died[by_hand, 1])
     born, dead = np.isfinite(birth), np.isfinite(death)
-    up = {"births": born}
+    up = {"births": born} if born.any() else {}
     origin = it.history.columns.get("birth_cause")
     if origin is not None:
         hand = born & np.isin(origin, BY_HAND)

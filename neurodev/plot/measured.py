@@ -12,9 +12,9 @@ from neurodev.metrics import sizes as metrics
 from neurodev.params import flag, or_none
 from neurodev.plot.asked import About, about, axes_of, causes_of, colours_of, log_axis, names_of, rounded, say, short
 from neurodev.plot.door import named, pictured, times
-from neurodev.plot.style import COLOURS, INK, SOFT, beside, empty, legend, word
+from neurodev.plot.style import COLOURS, HUES, INK, SOFT, beside, empty, legend, word
 
-_STEPS = (COLOURS["early"], "#7E93B5", *("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#009E73"))
+_FIRST, _LAST = "#D55E00", "#7E93B5"  # an outline, and bars
 
 
 def size_said(it: About) -> tuple[str, float]:
@@ -120,7 +120,7 @@ def size_distribution(
     low, high = max(low, float(np.quantile(pooled, 0.002)) - 0.3), float(pooled.max()) + 0.1
     edges = _bins(low, high, int(np.clip(4 * np.sqrt(kept[-1][1].size) / 3, 12, 60)), limit, scale)
     said_at = [f"{it.clock.one} {it.times(it.history.sessions[k]):.4g} (n = {v.size:,})" for k, v in kept]
-    shade = colours_of(said_at, colours, [*_STEPS[: len(kept) - 1], _STEPS[1]] if len(kept) < 3 else _STEPS)
+    shade = colours_of(said_at, colours, [*[_FIRST] * (len(kept) - 1), _LAST] if len(kept) < 3 else HUES)
     for label, (k, v) in zip(said_at, kept, strict=True):
         filled = k == kept[-1][0] and len(kept) < 3
         how: dict[str, Any] = {"alpha": 0.85, "zorder": 1} if filled else {"histtype": "step", "lw": 1.6, "zorder": 2}
