@@ -17,7 +17,7 @@ from neurodev.plot.style import COLOURS, HUES, INK, SOFT, beside, empty, legend,
 _FIRST, _LAST = "#D55E00", "#7E93B5"  # an outline, and bars
 
 
-def size_said(it: About) -> tuple[str, float]:
+def _size_said(it: About) -> tuple[str, float]:
     """What sizes are, with their unit, and by what they are multiplied: of spines of a run their volumes."""
     run = it.run
     if run is not None and not run.is_training and it.history.size_unit == "V/V0":
@@ -49,7 +49,7 @@ def sizes(of: Any, ax: Any = None, *, colours: Any = None, unit: str | None = No
     figure, ax = axes_of(ax)
     shade = colours_of(["sizes"], colours, ["#0072B2"])["sizes"]
     x = it.history.log_sizes()
-    said, scale = size_said(it)
+    said, scale = _size_said(it)
     known = np.isfinite(x).any(axis=0) if len(x) else np.zeros(x.shape[1], dtype=bool)
     if not known.any():
         empty(ax, "no sizes were measured")
@@ -105,7 +105,7 @@ def size_distribution(
     """
     it = about(of, projection, unit, ax is None)
     figure, ax = axes_of(ax)
-    said, scale = size_said(it)
+    said, scale = _size_said(it)
     x = it.history.log_sizes()
     kept = [(k, x[:, k][np.isfinite(x[:, k])]) for k in _when(it, sessions)]
     kept = [(k, v) for k, v in kept if v.size]
@@ -208,7 +208,7 @@ def life(
     shade = colours_of(names, colours, {"size": INK, "births": COLOURS["birth"]} | usual, also=names_of(it))
     here = h.seen.row == k
     at, size = it.times(h.sessions[h.seen.session[here]]), h.seen.size[here]
-    said, scale = size_said(it)
+    said, scale = _size_said(it)
     known = np.isfinite(size) & (size > 0)
     born = it.times(np.array(h.born[k]))
     died = it.times(np.array(h.died[k]))
