@@ -235,7 +235,7 @@ def death_rates(ax: Any, run: RunLike, width: float = 3.0, projection: Any = Non
 def _log_volumes(run: RunLike, day: float, projection: Any = None) -> Any:
     """log10 of the volumes (um3) in the snapshot of a day; None if it has no sizes."""
     q = run.projection(projection)
-    state = run.snapshot(q["name"], day)
+    state = run.snapshot(q["name"], day, ("log_size",))
     if "log_size" not in state or not len(state["log_size"]):
         return None
     return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(q["spines"]["volume"])
