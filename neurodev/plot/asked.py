@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,6 +47,11 @@ class About(Asked):
         """Times of the history in the unit of the picture."""
         found: F8 = self.factor * values
         return found
+
+    @property
+    def projections(self) -> list[str]:
+        """Of which projections there are lives, if that is known."""
+        return several(self.history.columns.get("projection", np.zeros(0, dtype=str)))
 
     @property
     def imaged(self) -> bool:
@@ -171,9 +177,14 @@ def cells_of(it: About, column: str) -> int:
     """How many cells there are: of a run all that can be targets, of a history those that it names."""
     if it.run is None or column != "cell":
         return int(np.unique(it.history.column(column)).size)
-    names = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist() or it.run.plastic
+    names = it.projections or it.run.plastic
     targets = {it.run.projection(name)["target"] for name in names}
     return sum(int(it.run.population(t)["n"]) for t in targets)
+
+
+def several(words: NDArray[Any]) -> list[Any]:
+    """Each word once, in order: of many that are few this is faster than to sort them."""
+    return sorted(set(words.tolist()))
 
 
 def causes_of(it: About) -> tuple[NDArray[Any], dict[str, str]]:
@@ -183,10 +194,10 @@ def causes_of(it: About) -> tuple[NDArray[Any], dict[str, str]]:
     given = h.columns.get("cause")
     if given is None:
         return np.where(dead, "deaths", ""), {"deaths": CAUSES[0]}
-    words = np.array([str(x) for x in np.asarray(given).tolist()] or [], dtype=str).reshape(len(h))
+    words = np.asarray(given).astype(str).reshape(len(h))
     words = np.where(dead, np.where(words == "", "unknown", words), "")
-    found, count = np.unique(words[dead], return_counts=True)
-    order = found[np.argsort(-count, kind="stable")].tolist()
+    count = Counter(words[dead].tolist())
+    order = sorted(count, key=lambda w: (-count[w], w))
     known = h.causes
     usual = {
         w: known[w].colour if known is not None and w in known else CAUSES[k % len(CAUSES)] for k, w in enumerate(order)

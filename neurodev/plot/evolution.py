@@ -174,7 +174,7 @@ def raster(
     some = f"{len(cells)} {words[1]}{'s' * (len(cells) != 1)}"
     which = f"Every {words[0]}" if kept == total else f"{kept:,} of {total:,} {words[0]}s"
     mark_interventions(ax, run)
-    plain(ax, f"{which} of {some}, from birth to death, coloured by cause", ax.get_xlabel(), "", " ")
+    plain(ax, f"{which} of {some}, from birth to death, coloured by cause", ax.get_xlabel(), "")
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
