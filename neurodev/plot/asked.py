@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +31,8 @@ DAYS_OF = {
 CAUSES = tuple(HUES[k] for k in (1, 0, 3, 4, 5, 6))  # of what has no colour of its own; births are green
 
 _FEW = 10  # at risk, below which a curve says little
+
+_remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", default=None)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,29 @@ class About(Asked):
         return max(float(self.factor * self.history.end), self.start + 1e-9)
 
 
+@contextmanager
+def remembered() -> Iterator[None]:
+    """While several pictures of one run are drawn: its history is made once, and forgotten afterwards."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+def _history(run: Any, projection: Any, sizes: bool) -> Any:
+    """The history of a run, which may have been made for another picture."""
+    known = _remembered.get()
+    key = (id(run), str(projection))
+    if known is not None and key in known and (known[key][0] or not sizes):
+        return known[key][1]
+    found = run.history(projection=projection, sizes=sizes)
+    if known is not None:
+        known.clear()  # no more than one is held
+        known[key] = (sizes, found)
+    return found
+
+
 def about(of: Any, projection: Any, unit: str | None, own: bool, *, sizes: bool = True) -> About:
     """What is drawn: a history as it is, or that of a run.
 
@@ -90,7 +117,7 @@ def about(of: Any, projection: Any, unit: str | None, own: bool, *, sizes: bool 
                 raise ParameterError(f"projection {projection!r} is not in this history; there are {known}")
             history = of.select(projection=str(projection))
     elif is_run(of):
-        run, history = of, of.history(projection=projection, sizes=sizes)
+        run, history = of, _history(of, projection, sizes)
     else:
         raise ParameterError(f"of must be a History or a run, nd.Run(path), got {shown(of)}")
     clock, factor = clock_in(history, unit, run is not None)
@@ -194,8 +221,11 @@ def causes_of(it: About) -> tuple[NDArray[Any], dict[str, str]]:
     given = h.columns.get("cause")
     if given is None:
         return np.where(dead, "deaths", ""), {"deaths": CAUSES[0]}
-    words = np.asarray(given).astype(str).reshape(len(h))
-    words = np.where(dead, np.where(words == "", "unknown", words), "")
+    words = np.asarray(given)
+    words = words if words.dtype.kind == "U" else words.astype(str).reshape(len(h))
+    named = words != ""
+    if (named != dead).any():
+        words = np.where(dead, np.where(named, words, "unknown"), "")
     count = Counter(words[dead].tolist())
     order = sorted(count, key=lambda w: (-count[w], w))
     known = h.causes

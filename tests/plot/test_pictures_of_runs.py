@@ -186,3 +186,17 @@ def test_a_film(run: nd.Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ParameterError, match="needs the program ffmpeg.*or write a .gif"):
         nd.plot.animate(run, folder / "run.mp4")
     assert sorted(p.name for p in folder.glob("run.*")) == ["run.gif"]
+
+
+def test_a_history_is_made_once_for_a_figure(run: nd.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_of, history = [], nd.Run.history
+
+    def counted(self: nd.Run, projection: Any = None, cells: Any = None, *, sizes: bool = True) -> nd.History:
+        made_of.append((projection, sizes))
+        return history(self, projection, cells, sizes=sizes)
+
+    monkeypatch.setattr(nd.Run, "history", counted)
+    run.plot()
+    assert made_of == [("map", False), ("map", True)]
+    nd.plot.density(run)
+    assert made_of[2:] == [(None, False)]  # and forgotten afterwards
