@@ -6,9 +6,12 @@ The data are not in the package: they are looked for where `analysis/README.md` 
 import numpy as np
 import pytest
 
-from analysis import common, fitting, kasthuri, melander, nakajo
+import neurodev as nd
+from analysis import common, kasthuri, melander, nakajo, source, survival
 from neurodev.errors import ParameterError
+from neurodev.mechanisms.turnover import Turnover
 from neurodev.protocols.fit_models import FIT_MODELS
+from neurodev.protocols.imaging import image, population
 from neurodev.units import day, hour
 
 
@@ -17,6 +20,11 @@ def need(folder, files, source):
         common.find(folder, None, files, source)
     except ParameterError as e:
         pytest.skip(f"no data: {e}")
+
+
+def need_set(*names):
+    for name in names:
+        need(source.DATA[name].folder, [source.DATA[name].file], source.DATA[name].source)
 
 
 def test_missing_data_are_named(tmp_path):
@@ -67,48 +75,52 @@ def test_melander_fitted_on_seven_tested_on_seven():
 
 
 def test_nakajo_numbers():
-    """363 and 296 synapses; survival of the standing by Kaplan and Meier is the share present throughout."""
-    need(nakajo.FOLDER, ["wt_72h.csv"], nakajo.SOURCE)
-    seen = {name: nakajo.look(nakajo.load(name), nakajo.LONG) for name in ("wt_72h", "ko_mmp14b_72h")}
-    assert seen["wt_72h"].n == 257 and seen["ko_mmp14b_72h"].n == 220
-    assert seen["wt_72h"].at_sessions[-1] == pytest.approx(194 / 257)
-    newborn = seen["wt_72h"].at_ages
+    """Survival of the standing by Kaplan and Meier is the share present throughout."""
+    need_set("nakajo", "nakajo_ko")
+    seen = {name: source.data_set(name) for name in ("nakajo", "nakajo_ko")}
+    assert seen["nakajo"].standing.sum() == 257 and seen["nakajo_ko"].standing.sum() == 220
+    assert seen["nakajo"].survival("standing", place=1.0).at(72.0) == pytest.approx(194 / 257)
+    newborn = seen["nakajo"].survival("newborn", place=1.0).at([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
     np.testing.assert_allclose(newborn, [0.953, 0.800, 0.729, 0.459, 0.411, 0.332], atol=1e-3)
-    assert np.all(seen["wt_72h"].age_error > 0.01)
 
 
 def test_nakajo_censoring_does_not_bias_newborns():
     """Births and deaths between sessions, censored at the end: newborns of a run die at the rate they were given."""
-    rate = 0.5  # a day
-    model = fitting.Model("", {"rate": rate}, nakajo.constant, (), 2 * hour, 5 * day)
-    even = np.arange(0.0, 73.0, 6.0)
-    run = nakajo.look(np.isfinite(model.image({"rate": rate}, even * hour / day, 20000, 1)), even)
-    ages = nakajo.AGES
-    n = run.newborn.at_risk[0]
+    rate, even = 0.5, np.arange(0.0, 73.0, 6.0)  # a day
+    world = population([Turnover(births=False, hazard=rate)], 20000, burn_in=5 * day, tick=2 * hour, replace=True)
+    h = nd.History.of_sessions(np.isfinite(image(world, even * hour / day)), even, unit="hour")
+    curve = h.survival("newborn", place=1.0)
+    ages = np.array([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
+    value, low, high = survival.limits(curve, ages).T
     law = np.exp(-rate * ages * hour / day)
-    assert np.all(np.abs(run.at_ages - law) < 4 * np.maximum(run.age_error, 1 / n))
+    assert np.all(np.abs(value - law) < np.maximum(high - low, 1 / curve.at_risk[0]))
 
 
 def test_nakajo_newborns_are_predicted_from_the_standing():
-    """With the two numbers found on the standing, the newborns follow within 2 standard errors; one rate fails."""
-    need(nakajo.FOLDER, ["wt_72h.csv"], nakajo.SOURCE)
-    data = nakajo.look(nakajo.load("wt_72h"), nakajo.LONG)
-    graded = nakajo.run(nakajo.MODELS[1], {"tau": 27.1, "rate": 0.073}, nakajo.LONG, 5000, 2)
-    one = nakajo.run(nakajo.MODELS[2], {"rate": 0.126}, nakajo.LONG, 5000, 2)
-    assert nakajo.chi(graded.at_ages, data.at_ages, data.age_error) < 2.0
-    assert nakajo.chi(one.at_ages, data.at_ages, data.age_error) > 5.0
+    """With the numbers found on the standing, the newborns follow within 2 standard errors; one rate fails."""
+    need_set("nakajo")
+    data = source.data_set("nakajo")
+    ages = np.array([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
+    value, low, high = survival.limits(data.survival("newborn", place=1.0), ages).T
+    off = {}
+    for m, p in zip(nakajo.MODELS[1:], ({"tau": 27.1, "rate": 0.073}, {"rate": 0.126}), strict=True):
+        world = population(m.model.build({**m.fixed, **p}), 3000, burn_in=60 * day, tick=6 * hour, seed=2, replace=True)
+        x = np.isfinite(image(world, data.sessions * hour / day))
+        curve = nd.History.of_sessions(x, data.sessions, unit="hour").survival("newborn", place=1.0)
+        off[m.model.name] = np.sqrt(np.mean(((curve.at(ages) - value) / (high - low) * 3.92) ** 2))
+    assert off["graded hazard"] < 2.0 and off["constant hazard"] > 4.0
 
 
 @pytest.mark.slow
 def test_nakajo_fits():
-    """Fitted to the standing of the wild type, five numbers; the best model is the one that predicts newborns."""
-    need(nakajo.FOLDER, [f"{s}.csv" for s in nakajo.SETS], nakajo.SOURCE)
+    """Fitted to the standing of the wild type, five numbers; the best models are those that predict newborns."""
+    need_set(*nakajo.SETS)
     done = nakajo.study()
-    left = {name: f.mean_square for name, f in done.fits.items()}
-    newborns = {name: nakajo.verdicts(r, done.data)[1] for name, r in done.runs.items()}
-    assert left["graded hazard"] < 2.0 and newborns["graded hazard"] < 2.5
-    assert newborns["constant hazard"] > 5.0 and left["constant hazard"] > 2 * left["graded hazard"]
-    assert nakajo.figure(done).get_axes()
+    off = {name: nakajo.verdicts(found) for name, found in done.fits.items()}
+    for name in ("first passage", "graded hazard"):
+        assert off[name][0] < 1.5 and off[name][1] < 2.5
+    assert off["constant hazard"][1] > 4.0 and off["constant hazard"][0] > 1.5 * off["graded hazard"][0]
+    assert len(nakajo.figure(done).get_axes()) == 4
 
 
 def test_kasthuri_numbers():
