@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import ParameterError
-from neurodev.plot.output import write
+from neurodev.plot.output import checked, write
 from neurodev.plot.style import png
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -79,8 +79,8 @@ def amount(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" + ("" if f"{value:.3g}" == "1" else "s")
 
 
-def save(figure: Any, to: str | os.PathLike) -> None:
-    """Write the picture, in the format that its name tells, and say so.
+def picture_kind(to: str | os.PathLike) -> str:
+    """The end of a picture's name, which tells its format; asked before anything is computed.
 
     Raises
     ------
@@ -90,6 +90,19 @@ def save(figure: Any, to: str | os.PathLike) -> None:
     kind = Path(to).suffix.lower()
     if kind not in (".png", ".svg", ".pdf"):
         raise ParameterError(f"--to must end in .png, .svg or .pdf, got {str(to)!r}")
+    checked(to, replace=kind != ".png")
+    return kind
+
+
+def save(figure: Any, to: str | os.PathLike) -> None:
+    """Write the picture, in the format that its name tells, and say so.
+
+    Raises
+    ------
+    ParameterError
+        For another format, and where something else than a picture or page would be lost.
+    """
+    kind = picture_kind(to)
     if kind == ".png":
         data = png(figure)
     else:

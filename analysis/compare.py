@@ -17,6 +17,7 @@ import numpy as np
 
 from analysis import common, source
 from analysis.survival import KINDS
+from neurodev import plot
 from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
 
@@ -128,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     )
     print(f"\n{sentence(a, b, rows)}.")
+    common.save(plot.compare([a, b]), args.to)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.errors import ParameterError
+from neurodev.plot.style import POPULATIONS, legend, new_figure, plain
 
 NAN = float("nan")
 MOST_RANK = 4_000_000
@@ -77,6 +79,26 @@ def sentence(rows: dict[str, list[object]]) -> str:
     return text
 
 
+def figure(trained: dict[str, list[object]], found: Sequence[source.Source]) -> Any:
+    """A point for each training, against density and against operations; the number of spines of development."""
+    if not trained:
+        return source.pictures(found, [lambda s, ax: plot.density(s.history, ax)])
+    if len(found) == 1:  # no other to stand beside: how it came about
+        return source.pictures(found, [
+            lambda s, ax: plot.accuracy_and_density(s.run, ax), lambda s, ax: plot.layers(s.run, ax, quantity="density")
+        ])  # fmt: skip
+    fig = new_figure(11.0, 3.8)
+    panels = (("density", 2, "density at the end"), ("operations", 3, "synaptic operations of the last epoch"))
+    for ax, (word, k, label) in zip(fig.subplots(1, 2), panels, strict=True):
+        plain(ax, f"Right answers against {word}", label, "test samples right (%)")
+        for n, (name, row) in enumerate(trained.items()):
+            hue = POPULATIONS[n % len(POPULATIONS)]
+            ax.plot(row[k], row[0], "os^Dv"[n // len(POPULATIONS) % 5], color=hue, markersize=7, label=name)
+        ax.set_xscale("log")
+    legend(ax, loc="best")
+    return fig
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Tell, and draw."""
     args, found = source.asked(__doc__, "efficiency.png", argv)
@@ -107,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if np.isfinite(float(first)):
                 print(f"\n{name}: for each living spine the network handles {first:.3g} events a second at first and "
                       f"{last:.3g} at last ({n:,} alive).")  # fmt: skip
+    common.save(figure(trained, found), args.to)
 
 
 if __name__ == "__main__":

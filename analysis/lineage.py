@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.errors import ParameterError
 from neurodev.metrics import sizes, topology
 from neurodev.metrics.turnover import SurvivalCurve, kaplan_meier
+from neurodev.plot.style import BLUE, plain
 
 NAN = float("nan")
 
@@ -131,6 +133,32 @@ def told(h: Any, cell: str | None, reach: float) -> tuple[list[list[object]], li
     return rows, said
 
 
+def _connect_again(s: source.Source, ax: Any) -> None:
+    """Share of pairs that are still without, by time since their last contact was lost; or births of each cell."""
+    h = source.stretches(s)
+    if {"pre", "post"} <= set(h.columns) and (found := regrowth(h)).wait.size:
+        note = f"{found.wait.size:,} losses; band of 95 %"
+        plain(ax, "Pairs that lost their last contact", f"since then ({h.unit}s)", "share still without", note)
+        curve = found.curve
+        if curve.time.size:
+            low, high = curve.interval()
+            ax.fill_between(curve.time, low, high, step="post", color=BLUE, alpha=0.2, linewidth=0)
+        time, value = [0.0, *curve.time, curve.until], [1.0, *curve.value, *curve.value[-1:]]
+        ax.step(time[: len(value)], value, where="post", color=BLUE, linewidth=1.8)
+        ax.set_ylim(0.0, 1.02)
+        ax.set_xlim(left=0.0)
+        return
+    column = next((k for k in ("cell", "dendrite", "post") if k in h.columns), None)
+    births, deaths = per_cell(h, column) if column else (np.zeros(0), np.zeros(0))
+    plain(ax, f"Births and deaths of each {column or 'cell'}", "births", "deaths")
+    ax.plot(births, deaths, "o", color=BLUE, markersize=4)
+
+
+def figure(found: Sequence[source.Source]) -> Any:
+    """Every life, and pairs that connect again."""
+    return source.pictures(found, [lambda s, ax: plot.raster(s.history, ax), _connect_again])
+
+
 def options(p: Any) -> None:
     """Of cells and positions."""
     p.add_argument("--cell", help="the column whose births are counted (default: cell, dendrite or post)")
@@ -145,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not rows:
             raise ParameterError(f"{s.name}: no columns cell, dendrite, pre or post: nobody knows who follows whom")
         print(f"{common.table([s.name, 'mean', 'sd', 'Gini'], rows)}\n\n{s.name}: {'; '.join(said)}.\n")
+    common.save(figure(found), args.to)
 
 
 if __name__ == "__main__":

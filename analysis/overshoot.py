@@ -14,11 +14,12 @@ lost): the number, births and deaths for each one that lives, and turnover as it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.metrics import turnover
 
 Rows = list[list[object]]
@@ -102,6 +103,14 @@ def sentence(s: source.Source) -> str:
     )
 
 
+def figure(found: Sequence[source.Source]) -> Any:
+    """The number over time, and births and deaths by cause."""
+    return source.pictures(found, [
+        lambda s, ax: plot.density(s.history, ax, per=None, events=False),
+        lambda s, ax: plot.births_and_deaths(s.history, ax, per=None),
+    ])  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Tell, and draw."""
     args, found = source.asked(__doc__, "overshoot.png", argv)
@@ -111,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"deaths per one and {s.unit}", "turnover ratio", "formation rate", "elimination rate",
                 "survival fraction"]  # fmt: skip
         print(f"{common.table(head, told(s))}\n\n{s.name}: {sentence(s)}.\n")
+    common.save(figure(found), args.to)
 
 
 if __name__ == "__main__":

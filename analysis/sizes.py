@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.errors import ParameterError
 from neurodev.metrics import sizes, tails
 
@@ -103,6 +104,14 @@ def sentence(h: Any) -> str:
     return text
 
 
+def figure(found: Sequence[source.Source]) -> Any:
+    """The distribution, sizes over time, and what sessions have in common."""
+    draws = [lambda s, ax: plot.size_distribution(s.history, ax)]
+    if any(s.history.sessions.size > 1 for s in found):
+        draws += [lambda s, ax: plot.sizes(s.history, ax), lambda s, ax: plot.persistence(s.history, ax)]
+    return source.pictures(found, draws)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Tell, and draw."""
     args, found = source.asked(__doc__, "sizes.png", argv)
@@ -120,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("\n" + common.table(["apart", *[common.amount(lag[k], h.unit) for k in few]],
                                       [["correlation", *[r[k] for k in few]]]))  # fmt: skip
         print(f"\n{s.name}: {sentence(h)}.\n")
+    common.save(figure(found), args.to)
 
 
 if __name__ == "__main__":

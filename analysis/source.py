@@ -136,7 +136,7 @@ def source(text: str, *, projection: str | None = None, read: dict[str, Any] | N
         return Source(data_set(text))
     if not path.exists() and ":" in text and form in PRESETS:
         return Source(_table(text.partition(":")[2], form, read or {}))
-    if path.is_file() and path.open("rb").read(15) == b"SQLite format 3":
+    if path.is_file() and _begins(path) == b"SQLite format 3":
         run = nd.Run(path)
         return Source(run.history(projection=projection), run)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
@@ -145,6 +145,11 @@ def source(text: str, *, projection: str | None = None, read: dict[str, Any] | N
         f"no run and no table at {shown(text)}: give a run file, a table ({', '.join(SUFFIXES)}), PRESET:PATH with one "
         f"of {sorted(PRESETS)}, or a data set of {sorted(DATA)}{nearest(text, DATA)}"
     )
+
+
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(15)
 
 
 def _table(path: str, form: str | None, given: dict[str, Any]) -> Any:
@@ -175,6 +180,19 @@ def _setting(text: str) -> tuple[str, Any]:
     return key, words if len(words) > 1 else words[0]
 
 
+def pictures(found: Sequence[Source], draws: Sequence[Callable[[Source, Any], Any]]) -> Any:
+    """A figure with a row for each source and a column for each panel: functions of a source and its axes."""
+    from neurodev.plot.style import new_figure
+
+    figure = new_figure(5.6 * len(draws), 3.5 * len(found))
+    for s, row in zip(found, figure.subplots(len(found), len(draws), squeeze=False), strict=True):
+        for k, (ax, draw) in enumerate(zip(row, draws, strict=True)):
+            draw(s, ax)
+            if k == 0:
+                ax.set_ylabel(f"{s.name}\n{ax.get_ylabel()}")
+    return figure
+
+
 def asked(
     doc: str, picture: str, argv: Sequence[str] | None, options: Callable[[argparse.ArgumentParser], Any] | None = None,
     count: int | None = None,
@@ -202,7 +220,8 @@ def asked(
                    help="of tables: an argument of nd.read_sessions or nd.read_edges, e.g. id=cell,spine")  # fmt: skip
     if options:
         options(p)
-    args = p.parse_args(argv)
+    args = p.parse_intermixed_args(argv)
+    common.picture_kind(args.to)
     read = dict(_setting(text) for text in args.read)
     found = [source(text, projection=args.projection, read=read) for text in args.sources]
     names: list[str] = []
@@ -262,13 +281,14 @@ def stretches(s: Source) -> Any:
     ParameterError
         Of a single picture.
     """
-    h = lived(s)
+    h = s.history
     if s.run is not None or h.sessions.size < 3:
-        return h
-    return nd.History.of_sessions(
+        return lived(s)
+    apart = nd.History.of_sessions(
         h.sizes(), h.sessions, present=h.present(), looked=h.looked, again="new", ident=h.ident, columns=h.columns,
         unit=h.unit, size_unit=h.size_unit, title=h.title, causes=h.causes,
     )  # fmt: skip
+    return lived(Source(apart))
 
 
 def times(h: Any, many: int = 6) -> np.ndarray:

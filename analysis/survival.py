@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.errors import ParameterError
 from neurodev.metrics import risks
 from neurodev.metrics.turnover import SurvivalCurve
@@ -111,6 +112,24 @@ def sentence(h: Any) -> str:
     return "; ".join(text) or "nothing is known of any life"
 
 
+def figure(found: Sequence[source.Source], by: str | None, cohorts: int | None, sizes: int | None) -> Any:
+    """The curves of each source: of its groups, or of newborns and standing."""
+
+    def draw(s: source.Source, ax: Any) -> Any:
+        if sizes is None:
+            whole = by is None and cohorts is None
+            return plot.survival(s.history, ax, by=by, parts=cohorts, standing=whole)
+        x = s.history.first_log_size()
+        words = np.full(len(s.history), "not measured", dtype="<U40")
+        for k, ((low, high), part) in enumerate(s.history.bins("size", sizes).items(), 1):
+            words[np.isin(s.history.ident, part.ident)] = f"{k}: ln size {low:.2g} to {high:.2g}"
+        marked = s.history.select(np.isfinite(x))
+        marked.columns["size"] = words[np.isfinite(x)]
+        return plot.survival(marked, ax, by="size", kind="all")
+
+    return source.pictures(found, [draw])
+
+
 def options(p: Any) -> None:
     """Groups."""
     one = p.add_mutually_exclusive_group()
@@ -133,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("\n" + common.table(["log-rank", "ratio of hazards", "p"], tests))
     for s in found:
         print(f"\n{s.name}: {sentence(s.history)}.")
+    common.save(figure(found, args.by, args.cohorts, args.sizes), args.to)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.errors import ParameterError
 from neurodev.metrics import graphs, topology
 
@@ -122,6 +123,17 @@ def sentence(first: dict[str, float], last: dict[str, float]) -> str:
     return "; ".join(pieces)
 
 
+def figure(found: Sequence[source.Source]) -> Any:
+    """Degrees at first and at last, how they came about, and who is connected at the end (or motifs over time)."""
+    draws = [lambda s, ax: plot.degrees(s.history, ax), lambda s, ax: plot.degree_evolution(s.history, ax)]
+    small = all(g.within and g.pre.size <= MOST_EDGES for s in found for g in seen(s))
+    if small and find_spec("networkx") is not None:
+        draws.append(lambda s, ax: plot.motifs(s.history, ax))
+    else:
+        draws.append(lambda s, ax: plot.matrix(next(parts(s))[1], ax))  # of several projections the first
+    return source.pictures(found, draws)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Tell, and draw."""
     args, found = source.asked(
@@ -137,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ends = [(each[k].name.rpartition(",")[0], asked[k], asked[k + 1]) for k in range(0, len(each) - 1, 2)]
         for name, first, last in ends:
             print(f"\n{name}: {sentence(first, last)}.")
+    common.save(figure(found), args.to)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from analysis import common, source
+from neurodev import plot
 from neurodev.metrics import sizes
 
 PLACES = ("branch", "place", "x", "y", "z")
@@ -109,12 +110,20 @@ def told(s: source.Source) -> tuple[list[str], Rows, str]:
     return by_cause(h) if named else by_size_and_age(h)
 
 
+def figure(found: Sequence[source.Source]) -> Any:
+    """Births and deaths by cause, and the hazard by age."""
+    return source.pictures(found, [
+        lambda s, ax: plot.births_and_deaths(s.history, ax), lambda s, ax: plot.hazard(s.history, ax)
+    ])  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Tell, and draw."""
     args, found = source.asked(__doc__, "why_they_died.png", argv)
     for s in found:
         head, rows, text = told(s)
         print(f"{common.table(head, rows)}\n\n{s.name}: {text}.\n")
+    common.save(figure(found), args.to)
 
 
 if __name__ == "__main__":
