@@ -54,6 +54,7 @@ _LATER = {
     "methods": "neurodev.methods",
     "networks": "neurodev.learn.networks",
     "param": "neurodev.params:param",
+    "plot": "neurodev.plot",
     "presets": "neurodev.mechanisms.presets",
     "read_counts": "neurodev.formats.counts:read_counts",
     "read_edges": "neurodev.formats.edges:read_edges",

@@ -9,14 +9,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like
 from matplotlib.figure import FigureBase
 
 from neurodev.errors import NeurodevError, ParameterError, shown
-from neurodev.params import by_name, counted, finite, flag, measured, of_type, or_none
+from neurodev.params import by_name, counted, finite, flag, measured, numbers, of_type, one_of, or_none
 from neurodev.structure.cause import Causes
 
 P = ParamSpec("P")
@@ -36,6 +38,39 @@ def _like(what: str, *names: str) -> Rule:
         return value
 
     return rule
+
+
+def is_history(value: Any) -> bool:
+    """Whether something is asked as `History` is."""
+    return not isinstance(value, type) and all(hasattr(type(value), n) for n in ("lives", "present", "survival"))
+
+
+def is_run(value: Any) -> bool:
+    """Whether something has a history, as `Run` has."""
+    return not isinstance(value, type) and callable(getattr(type(value), "history", None))
+
+
+def _of(value: Any, argument: str) -> Any:
+    """A rule: a history, or what has one."""
+    if not is_history(value) and not is_run(value):
+        raise ParameterError(f"{argument} must be a History or a run, nd.Run(path), got {shown(value)}")
+    return value
+
+
+def _colours(value: Any, argument: str) -> Any:
+    """A rule: colours by word, or some in a row."""
+    given = list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, (list, tuple)) else []
+    if not given or not all(isinstance(c, (str, tuple, list)) and is_color_like(c) for c in given):
+        raise ParameterError(
+            f"{argument} must be a list of colours, or a dictionary of word: colour, such as '#0072B2', "
+            f"got {shown(value)}"
+        )
+    return dict(value) if isinstance(value, dict) else given
+
+
+def _kind(value: Any, argument: str) -> str:
+    """A rule: whose lives."""
+    return one_of(value, argument, ("newborn", "standing", "all"))
 
 
 _RUN = _like("a run, nd.Run(path)", "days", "is_training", "projection", "log")
@@ -75,6 +110,37 @@ def _is_bar(x: Any) -> bool:
     return all(isinstance(w, str) for w in x[:2]) and isinstance(heights, np.ndarray) and heights.ndim == 1
 
 
+def rising(value: Any, argument: str) -> Any:
+    """A rule: rising numbers, two at least; the outer ones may be infinite."""
+    found = np.asarray(numbers(value, argument), dtype=np.float64)
+    if found.ndim != 1 or found.size < 2 or not np.all(np.diff(found) > 0):
+        raise ParameterError(f"{argument} must be at least two rising numbers, got {shown(value)}")
+    return found
+
+
+def times(value: Any, argument: str) -> Any:
+    """A rule: a time, or some of them."""
+    found = np.atleast_1d(measured()(value, argument))
+    if found.ndim != 1 or not found.size:
+        raise ParameterError(f"{argument} must be times, one at least, got {shown(value)}")
+    return found
+
+
+def named(value: Any, argument: str) -> Any:
+    """A rule: an identity, which the history knows."""
+    if not isinstance(value, (str, int, float, np.generic)) or isinstance(value, bool):
+        raise ParameterError(f"{argument} must be an identity, as in history.ident, got {shown(value)}")
+    return value
+
+
+def a_list(value: Any, argument: str) -> Any:
+    """A rule: some values in a row."""
+    items = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
+    if not isinstance(items, (list, tuple)) or not items:
+        raise ParameterError(f"{argument} must be a list of values, one at least, got {shown(value)}")
+    return list(items)
+
+
 def _moments(value: Any, argument: str) -> Any:
     found = measured()(value, argument)
     if found.ndim != 1:
@@ -110,6 +176,9 @@ _COUNT = counted(1)
 RULES: dict[str, Rule] = {
     "ax": of_type(Axes, what="the axes of a figure, figure.add_subplot()"),
     "figure": of_type(FigureBase, what="a figure, plot.style.new_figure(width, height)"),
+    "of": _of, "colours": or_none(_colours),
+    "events": flag, "unit": or_none(_TEXT), "per": or_none(_TEXT), "by": or_none(_TEXT),
+    "kind": or_none(_kind),
     "run": _RUN, "control": or_none(_RUN),
     "spine": _like("a spine, run.spines[uid]", "uid", "born", "died", "log_size", "deeds"),
     "synapse": _like("a synapse of a run of training, run.spines[uid]", "uid", "born", "epochs", "weight"),
@@ -189,5 +258,6 @@ def comparable(run: Any, control: Any, projections: Iterable[dict[str, Any]]) ->
             )
 
 
+pictured = partial(drawn, ax=or_none(RULES["ax"]))
 trained = drawn(run=a_trained_run)
 developed = drawn(run=a_developed_run, control=or_none(a_developed_run))

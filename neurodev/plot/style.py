@@ -16,10 +16,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from neurodev.plot.door import drawn
+from neurodev.plot.inside import KEY, LABEL, NOTE, TICK, TITLE, Fitting
 from neurodev.registry import spoken
 from neurodev.structure.cause import Causes
 from neurodev.structure.duration import Deed, deeds, unit_of
 from neurodev.structure.run_like import RunLike
+
+# all of Okabe and Ito's set that stands out on white, in the order in which they are taken
+HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#111111")
 
 INK, SOFT, RULE = "#22304A", "#6B7280", "#D5D9E0"
 
@@ -98,10 +102,17 @@ def mark_moments(ax: Any, moments: Sequence[float]) -> None:
     ax.set_xlim(low, high)
 
 
+class Picture(Figure):
+    """A figure that shows itself in a notebook, without pyplot; words stay inside at any size."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 @drawn()
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Picture:
     """An empty figure, inches, laid out so that nothing overlaps; no global state is touched."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Picture(figsize=(width, height), layout=Fitting(), facecolor="white")
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.09, h_pad=0.09, wspace=0.03, hspace=0.03)
     return figure
@@ -126,21 +137,23 @@ def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
     lines = textwrap.wrap(note, max(int(width / _LETTER), 30)) or [note] if note else []
     # names come from users: a dollar in one is no formula
     ax.set_title(
-        title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=7 + 10 * len(lines), parse_math=False
+        title, loc="left", fontsize=TITLE, fontweight="bold", color=INK, pad=7 + 10 * len(lines), parse_math=False
     )
+    said = None
     if note:
         said = ax.annotate(
-            "\n".join(lines), (0, 1), (0, 4.5), xycoords="axes fraction", textcoords="offset points", fontsize=8.2,
+            "\n".join(lines), (0, 1), (0, 4.5), xycoords="axes fraction", textcoords="offset points", fontsize=NOTE,
             color=SOFT, va="bottom", parse_math=False, linespacing=1.05,
         )  # fmt: skip
         said.set_in_layout(False)  # a long note must not squeeze the panel; the title's padding makes room for it
-    ax.set_xlabel(x, fontsize=9, color=INK)
-    ax.set_ylabel(y, fontsize=9, color=INK)
+    ax.said = (title, note, said)  # for `inside.fit`, which wraps them anew when the layout is known
+    ax.set_xlabel(x, fontsize=LABEL, color=INK, parse_math=False)
+    ax.set_ylabel(y, fontsize=LABEL, color=INK, parse_math=False)
     ax.spines[["top", "right"]].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color(SOFT)
         ax.spines[side].set_linewidth(0.8)
-    ax.tick_params(labelsize=8.5, colors=INK, length=3, width=0.8, color=SOFT)
+    ax.tick_params(labelsize=TICK, colors=INK, length=3, width=0.8, color=SOFT)
     return ax
 
 
@@ -155,7 +168,7 @@ def legend(ax: Any, **options: Any) -> Any:
         "facecolor": "white",
         "framealpha": 0.8,
         "fancybox": False,
-        "fontsize": 8.2,
+        "fontsize": KEY,
         "labelcolor": INK,
         "handlelength": 1.5,
         "borderaxespad": 0.3,

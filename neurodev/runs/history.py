@@ -511,6 +511,15 @@ class History(Asking):
             raise ParameterError(f"no {shown(ident)} in this history of {len(self)}; its identities are in .ident")
         return coding.of_one(self, int(found[0]))
 
+    def plot(self) -> Any:
+        """Lives, density, births and deaths by cause, survival, hazard, sizes and degrees in one figure.
+
+        The pictures one by one: ``nd.plot.survival(history)`` and its like.
+        """
+        from neurodev.plot.together import overview
+
+        return overview(self)
+
     # ------------------------------------------------------------------ going out
 
     def export(self, path: Any, kind: str | None = None, *, overwrite: bool = False, **options: Any) -> Any:

@@ -146,7 +146,7 @@ class Spine:
 
     def plot(self) -> Any:
         """The life as a figure."""
-        from neurodev.plot.life import spine_figure
+        from neurodev.plot.spine import spine_figure
 
         return spine_figure(self)
 

@@ -85,7 +85,7 @@ class Synapse(Spine):
 
     def plot(self) -> Any:
         """The life as a figure: its weight over epochs."""
-        from neurodev.plot.life import synapse_figure
+        from neurodev.plot.spine import synapse_figure
 
         return synapse_figure(self)
 

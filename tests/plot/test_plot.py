@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import neurodev as nd
 from neurodev.metrics import maturation
-from neurodev.plot import activity, evolution, fields, life, report, style
+from neurodev.plot import activity, evolution, fields, report, spine, style
 from neurodev.plot import page as pages
 from neurodev.units import day
 
@@ -118,14 +118,14 @@ def test_field_rings_and_weights(runs):
 def test_lives(runs):
     spines = runs["long"].spines
     dead = int(spines.uid[np.flatnonzero(~np.isnan(spines.died))[0]])
-    text = drawn(life.spine_figure(spines[dead]))
+    text = drawn(spine.spine_figure(spines[dead]))
     assert f"Spine {dead}" in text and "died on day" in text
     # the run knows where its spines are lost, and the line stands there
-    figure = life.spine_figure(spines[dead])
+    figure = spine.spine_figure(spines[dead])
     assert "below this a spine is lost" in drawn(figure) and spines[dead].threshold == nd.SpineSize().minimum
     assert any(list(line.get_ydata()) == [-1.6, -1.6] for line in figure.axes[0].lines)
     alive = int(spines.survivors()[0])
-    assert "alive at the end" in drawn(life.spine_figure(spines[alive], threshold=-2.0))
+    assert "alive at the end" in drawn(spine.spine_figure(spines[alive], threshold=-2.0))
 
 
 def test_report(runs, tmp_path, monkeypatch):
