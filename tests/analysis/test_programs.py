@@ -194,9 +194,7 @@ def test_overshoot_by_hand() -> None:
     assert first[1:4] == [5, 3, 0] and second[1:4] == [2, 0, 3]
     np.testing.assert_allclose(np.array(first[6:], float), [3 / 7, 3 / 2, 0.0, 1.0])
     np.testing.assert_allclose(np.array(second[6:], float), [3 / 7, 0.0, 3 / 5, 2 / 5])
-    assert "grew from 1 to 2" in overshoot.sentence(
-        of(History.of_sessions(here[:, ::2][[0, 4, 2]] | here[:3, :1], [0, 1]))
-    )
+    assert "grew from 2 to 5" in overshoot.sentence(of(History.of_sessions(here[:, :2], [0, 1])))
 
 
 def test_topology_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +287,7 @@ def test_lineage_of_cells_and_positions() -> None:
 def test_two_are_compared() -> None:
     h = known()
     rows = compare.told(h, h)
-    assert {str(r[0]) for r in rows} >= {"sd of ln size", "sd of degrees over their mean", "turnover ratio per day"}
+    assert {str(r[0]) for r in rows} >= {"sd of ln size", "turnover ratio per day"}
     assert compare.sentence(h, h, rows).startswith(" and  do not differ; not beyond chance in lifetimes of the newborn")
     draw = np.random.default_rng(1)
     a, b = (lives([0.0] * 300, draw.exponential(scale, 300).tolist(), 60.0) for scale in (1.0, 5.0))
