@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import common
+from analysis import common, source
 from neurodev.mechanisms import presets
 from neurodev.metrics import sizes, topology
 from neurodev.plot.style import AMBER, BLUE, INK, SOFT, legend, new_figure, plain
@@ -29,8 +29,6 @@ from neurodev.protocols.imaging import image, population
 from neurodev.studies import development, reading
 from neurodev.units import day
 
-FOLDER, FILES = "synapses_em_kasthuri2015", ("synapses.csv",)
-SOURCE = "Kasthuri et al., Cell 162 (2015) 648, table mmc2 (github.com/neurodata/kasthuri2015)"
 VOXEL = 0.024 * 0.024 * 0.030
 """um3; the table heads spine volume "cubic microns", but the values can only be voxels."""
 
@@ -90,7 +88,7 @@ class Table(NamedTuple):
 
 def load(given: str | None = None) -> Table:
     """Read the reconstruction."""
-    with open(common.find(FOLDER, given, FILES, SOURCE) / FILES[0], newline="") as f:
+    with open(source.file_of("kasthuri", given), newline="") as f:
         rows = list(csv.DictReader(f))
     kind, spine, psd, volume, axon, dendrite = (
         np.array([float(r[k]) for r in rows])

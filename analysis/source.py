@@ -111,10 +111,15 @@ def data_set(name: str, given: str | None = None) -> Any:
     """
     if name not in DATA:
         raise ParameterError(f"no data set {name!r}; there are {sorted(DATA)}{nearest(name, DATA)}")
-    d = DATA[name]
-    h = d.read(common.find(d.folder, given, [d.file], d.source) / d.file)
-    h.title = d.title
+    h = DATA[name].read(file_of(name, given))
+    h.title = DATA[name].title
     return h
+
+
+def file_of(name: str, given: str | None = None) -> Path:
+    """Where the file of a data set lies; `given` is its folder, if it lies where it is not looked for."""
+    d = DATA[name]
+    return common.find(d.folder, given, [d.file], d.source) / d.file
 
 
 def source(text: str, *, projection: str | None = None, read: dict[str, Any] | None = None) -> Source:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from analysis import common, kasthuri, melander, nakajo, source, survival
+from analysis import kasthuri, melander, nakajo, source, survival
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.turnover import Turnover
 from neurodev.protocols.fit_models import FIT_MODELS
@@ -15,16 +15,12 @@ from neurodev.protocols.imaging import image, population
 from neurodev.units import day, hour
 
 
-def need(folder, files, source):
+def need_set(*names):
     try:
-        common.find(folder, None, files, source)
+        for name in names:
+            source.file_of(name)
     except ParameterError as e:
         pytest.skip(f"no data: {e}")
-
-
-def need_set(*names):
-    for name in names:
-        need(source.DATA[name].folder, [source.DATA[name].file], source.DATA[name].source)
 
 
 def test_missing_data_are_named(tmp_path):
@@ -34,7 +30,7 @@ def test_missing_data_are_named(tmp_path):
 
 def test_melander_numbers():
     """What imaging says of the 722 synapses."""
-    need(melander.FOLDER, melander.FILES, melander.SOURCE)
+    need_set("melander")
     log_size, dendrite = melander.load()
     seen = melander.look(log_size)
     np.testing.assert_allclose(seen.survival, [0.918, 0.867, 0.825, 0.792, 0.761, 0.735, 0.702], atol=2e-3)
@@ -48,7 +44,7 @@ def test_melander_numbers():
 
 def test_melander_preset_on_the_dendrites_held_out():
     """The mature preset (found on all fourteen) against seven dendrites: survival within .04, sd within .1."""
-    need(melander.FOLDER, melander.FILES, melander.SOURCE)
+    need_set("melander")
     log_size, dendrite = melander.load()
     numbers = {k: v.start for k, v in FIT_MODELS["graded"].numbers.items()}
     run = melander.look(melander.image("graded hazard", numbers, 5000, 1, tick=day, burn_in=100 * day))
@@ -59,7 +55,7 @@ def test_melander_preset_on_the_dendrites_held_out():
 @pytest.mark.slow
 def test_melander_fitted_on_seven_tested_on_seven():
     """The graded hazard holds on dendrites it has not seen; simpler models do not."""
-    need(melander.FOLDER, melander.FILES, melander.SOURCE)
+    need_set("melander")
     done = melander.study(*melander.load())
     off = {name: melander.deviations(seen, done.test) for name, seen in done.seen.items()}
     for name in ("graded hazard", "and transient newborns"):
@@ -125,7 +121,7 @@ def test_nakajo_fits():
 
 def test_kasthuri_numbers():
     """Spread of sizes; pairs of one axon on one dendrite resemble each other, others do not."""
-    need(kasthuri.FOLDER, kasthuri.FILES, kasthuri.SOURCE)
+    need_set("kasthuri")
     t = kasthuri.load()
     size = kasthuri.shape(t.log_psd)
     assert size.sd == pytest.approx(0.85, abs=0.02) and abs(size.skew) < 0.3
@@ -141,7 +137,7 @@ def test_kasthuri_sizes_against_the_mature_preset():
 
     Volumes of spines are narrower (sd .70 against .94), which the preset does not claim to give.
     """
-    need(kasthuri.FOLDER, kasthuri.FILES, kasthuri.SOURCE)
+    need_set("kasthuri")
     data = kasthuri.load()
     model, psd, volume = (kasthuri.shape(x) for x in (kasthuri.mature(3000), data.log_psd, data.log_volume))
     assert abs(model.sd - psd.sd) < 0.15 and abs(model.decade - psd.decade) < 0.1
