@@ -11,7 +11,7 @@ _PICTURES = {
     "connected": "degree_evolution degrees graph matrix motifs",
     "learned": "accuracy_and_density layers maps",
     "risky": "hazard hazard_surface losses persistence",
-    "sized": "life size_distribution sizes",
+    "measured": "life size_distribution sizes",
     "survivals": "survival",
     "together": "compare overview",
     "moving": "animate",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics.turnover import SurvivalCurve
-from neurodev.plot.door import is_history, is_run
+from neurodev.plot.door import Asked, is_history, is_run
 from neurodev.plot.inside import fit
 from neurodev.plot.style import HUES, INK, Clock, Picture, new_figure, plain
 from neurodev.structure.duration import unit_of
@@ -29,7 +30,8 @@ CAUSES = tuple(HUES[k] for k in (1, 0, 3, 4, 5, 6))  # of what has no colour of 
 _FEW = 10  # at risk, below which a curve says little
 
 
-class About(NamedTuple):
+@dataclass(frozen=True)
+class About(Asked):
     """A history that is drawn, with the run that it is of, and its times in the unit of the picture."""
 
     history: Any
@@ -44,6 +46,13 @@ class About(NamedTuple):
         """Times of the history in the unit of the picture."""
         found: F8 = self.factor * values
         return found
+
+    @property
+    def imaged(self) -> bool:
+        """Whether births and deaths are known to sessions, and no better."""
+        at, h = self.history.sessions, self.history
+        limits = np.concatenate([h.born.ravel(), h.died.ravel()])
+        return self.run is None and at.size > 1 and bool(np.isin(limits[np.isfinite(limits)], at).all())
 
     @property
     def start(self) -> float:
@@ -64,6 +73,8 @@ def about(of: Any, projection: Any, unit: str | None, own: bool, *, sizes: bool 
     ParameterError
         For what is neither, a projection that is not there, and a unit that the times cannot become.
     """
+    if isinstance(of, About):
+        return replace(of, own=own)
     run = None
     if is_history(of):
         history = of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -164,7 +165,7 @@ def degrees(
     ax.set_ylim(0, 1.02)
     ax.set_xlim(0, None)
     legend(ax, loc="upper right")
-    note = f"of {n_pre:,} cells with outputs and {n_post:,} with inputs at some time"
+    note = f"{n_pre:,} cells with outputs, {n_post:,} with inputs"
     say(ax, it, "Degrees", "connections", "share with so many or more", note)
     return figure
 
@@ -329,7 +330,7 @@ def graph(
         panel.set(xlim=(-1.08, 1.08), ylim=(-1.08, 1.08), xticks=[], yticks=[])
         note = f"{int(here.sum()):,} connections"
         note += "" if before is None else f", {int((here & ~before).sum()):,} new, {int((before & ~here).sum()):,} gone"
-        say(panel, it._replace(own=it.own and k == 0), f"{it.clock.one} {it.times(t):.4g}", "", "", note)
+        say(panel, replace(it, own=it.own and k == 0), f"{it.clock.one} {it.times(t):.4g}", "", "", note)
         panel.spines[:].set_visible(False)
         before = here
     return figure

@@ -34,7 +34,7 @@ def _death(it: About) -> F8:
 def _edges(it: About) -> F8:
     """Sessions, if it was imaged; else units of time, or several of them, from the start."""
     at = it.times(it.history.sessions)
-    if it.run is None and at.size > 1:
+    if it.imaged:
         return at
     length = it.end - it.start
     step = next(s for s in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, length) if length / s <= _BARS)
@@ -87,7 +87,7 @@ def density(
     usual = {"alive": INK, "births": COLOURS["birth"], "deaths": "#D55E00"}
     shade = colours_of(list(usual), colours, usual)
     share, said = _per(it, per)
-    imaged = it.run is None and it.history.sessions.size > 0
+    imaged = it.imaged
     at = it.history.sessions if imaged else np.linspace(it.history.start, it.history.end, 401)
     number = it.history.number(at) / share
     ax.plot(it.times(at), number, "o-" if imaged and at.size < 60 else "-", ms=4, lw=2.0, color=shade["alive"],
@@ -159,7 +159,8 @@ def births_and_deaths(
     if origin is not None:
         hand = born & np.isin(origin, BY_HAND)
         birth[hand] = it.times(it.history.born[hand, 1])
-        if len(words := np.unique(origin[born])) > 1:
+        words = np.unique(origin[born])
+        if words.size > (it.clock.one != "epoch"):  # of a training also one alone says which rule it was
             up = {f"births: {w}": born & (origin == w) for w in words.tolist()}
     down = {str(w): dead & (cause == w) for w in np.unique(cause[dead])}
     plainly = dict.fromkeys(up, COLOURS["birth"])

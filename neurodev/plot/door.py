@@ -50,9 +50,13 @@ def is_run(value: Any) -> bool:
     return not isinstance(value, type) and callable(getattr(type(value), "history", None))
 
 
+class Asked:
+    """What pictures are drawn of, where several are drawn of the same."""
+
+
 def _of(value: Any, argument: str) -> Any:
     """A rule: a history, or what has one."""
-    if not is_history(value) and not is_run(value):
+    if not is_history(value) and not is_run(value) and not isinstance(value, Asked):
         raise ParameterError(f"{argument} must be a History or a run, nd.Run(path), got {shown(value)}")
     return value
 

@@ -10,6 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 TITLE, NOTE, LABEL, TICK, KEY = 10.5, 8.2, 9.0, 8.5, 8.2  # points, where there is room
 _SMALLEST = 5.0
 _MOST_LINES = 2
+_SHARE = 0.38  # of the width of a panel, for a legend beside it
 
 
 class Fitting(ConstrainedLayoutEngine):
@@ -17,6 +18,8 @@ class Fitting(ConstrainedLayoutEngine):
 
     def execute(self, fig: Any) -> None:
         """Lay a figure out; a second time where words had to be changed for it."""
+        for ax in fig.axes:
+            _narrow(ax)
         super().execute(fig)
         if any([fit(ax) for ax in fig.axes]):
             super().execute(fig)
@@ -105,6 +108,31 @@ def _labels(ax: Any, renderer: Any, small: float) -> bool:
             label.set_text("\n".join(textwrap.wrap(words, most, max_lines=2, placeholder=" ...")))
             changed = True
     return changed
+
+
+def _narrow(ax: Any) -> None:
+    """A legend beside a panel that takes no more than its share of the room, with shorter words if need be."""
+    box, spec = ax.get_legend(), ax.get_subplotspec()
+    if getattr(ax, "said", None) is None or box is None or box._bbox_to_anchor is None or spec is None:
+        return
+    figure = ax.get_figure(root=True)
+    cell = figure.bbox.width * len(spec.colspan) / spec.get_gridspec().ncols
+    renderer, texts = figure._get_renderer(), box.get_texts()
+    for text in texts:
+        text.set_fontsize(min(text.get_fontsize(), KEY * scale(ax)))
+    for _ in range(12):
+        width = box.get_window_extent(renderer).width
+        if width <= _SHARE * cell:
+            return
+        if min(t.get_fontsize() for t in texts) > _SMALLEST:
+            for text in texts:
+                text.set_fontsize(max(0.85 * text.get_fontsize(), _SMALLEST))
+            continue
+        most = max(len(t.get_text()) for t in texts)
+        for text in texts:
+            words = text.get_text()
+            if len(words) > 0.8 * most:
+                text.set_text(f"{words.removesuffix('...')[: max(int(0.8 * most) - 3, 3)]}...")
 
 
 def _key(ax: Any, renderer: Any, small: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class _Film:
         self.number = h.number(self.at)
         (self.curve,) = density.plot([], [], color=INK, lw=1.8)
         density.set(xlim=(it.start, it.end), ylim=(0, 1.1 * max(float(self.number.max(initial=0)), 1.0)))
-        say(density, it._replace(own=False), "Density", it.clock.axis, "alive")
+        say(density, replace(it, own=False), "Density", it.clock.axis, "alive")
         self._sizes(self.figure.add_subplot(grid[1, 1]))
         self.figure.draw_without_rendering()
         self.figure.set_layout_engine("none")  # what moves must not move the panels
@@ -131,7 +132,7 @@ class _Film:
         ax.set(xlim=(it.start, it.end), ylim=(-2, max(order.size, 1) + 1), yticks=[])
         if not order.size:
             empty(ax, "nothing lived")
-        say(ax, it, "Lives, from birth to death, by cause", it.clock.axis, "", " ")
+        say(ax, it, "Lives, from birth to death, by cause", it.clock.axis, "", f"{order.size:,} of {len(h):,}")
 
     def _sizes(self, ax: Any) -> None:
         it, h = self.it, self.it.history
@@ -141,7 +142,7 @@ class _Film:
         self.steps: list[F8] = []
         if not known.size:
             empty(ax, "no sizes were measured")
-            say(ax, it._replace(own=False), "Sizes", "size", "share per decade")
+            say(ax, replace(it, own=False), "Sizes", "size", "share per decade")
             return
         low, high = float(np.nanmin(x)) - 0.05, float(np.nanmax(x)) + 0.05
         edges = np.linspace(low, high, 31)
@@ -151,7 +152,7 @@ class _Film:
         ax.set_xticks(ticks, [rounded(10.0**t) for t in ticks])
         ax.set(xlim=(low, high), ylim=(0, 1.1 * max(float(s.max()) for s in self.steps)))
         size = f"size ({h.size_unit})" if h.size_unit else "size"
-        say(ax, it._replace(own=False), "Sizes", size, "share per decade")
+        say(ax, replace(it, own=False), "Sizes", size, "share per decade")
 
     def show(self, t: float) -> None:
         """Everything up to a time, in the unit of the picture."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.moved import names_of
-from neurodev.plot import activity, evolution, fields, life, lives, output, training_report
+from neurodev.plot import activity, evolution, fields, lives, output, spine, training_report
 from neurodev.plot.door import comparable, developed, drawn
 from neurodev.plot.page import Section, image, name_of, provenance, write_page
 from neurodev.plot.style import interventions, new_figure, svg
@@ -140,7 +140,7 @@ def _raster(run: RunLike, name: str) -> str:
     )
     which = "the longest that came to an end" if ended else "the oldest; none came to an end"
     told = f"<p class=note>One of these lives, {which}:</p><blockquote>{html.escape(longest.story())}</blockquote>"
-    return picture + told + svg(life.spine_figure(longest))
+    return picture + told + svg(spine.spine_figure(longest))
 
 
 def _survival(run: RunLike, name: str) -> str:

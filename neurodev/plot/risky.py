@@ -28,8 +28,7 @@ def _ages(it: About, given: Any) -> F8:
         return np.asarray(given) / it.factor
     span = max(it.history.end - it.history.start, 1e-9)
     at = it.history.sessions
-    imaged = it.run is None and at.size > 1
-    edges = _SESSIONS * float(np.median(np.diff(at))) if imaged else _AGES * span / 30.0
+    edges = _SESSIONS * float(np.median(np.diff(at))) if it.imaged else _AGES * span / 30.0
     return np.append(edges[edges < span * (1 - 1e-9)], span)
 
 
@@ -174,9 +173,9 @@ def persistence(
             ax.plot(middle, mean, "-", lw=1.8, color=shade[name], label=name)
     if not ax.lines:
         empty(ax, "there are no two sessions to compare")
-    ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.04)
+    ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.22)
     ax.set_xlim(0, max(it.end - it.start, 1e-9))
-    legend(ax, loc="lower left")
+    legend(ax, loc="upper right", ncols=2)
     note = f"every two of {at.size} sessions; lines: means"
     say(ax, it, "What stays between sessions", f"time between ({it.clock.many})", "share, correlation", note)
     return figure

@@ -146,6 +146,9 @@ def plain(ax: Any, title: str, x: str, y: str, note: str = "") -> Any:
             color=SOFT, va="bottom", parse_math=False, linespacing=1.05,
         )  # fmt: skip
         said.set_in_layout(False)  # a long note must not squeeze the panel; the title's padding makes room for it
+    before = getattr(ax, "said", None)
+    if before is not None and before[2] is not None:  # named anew
+        before[2].remove()
     ax.said = (title, note, said)  # for `inside.fit`, which wraps them anew when the layout is known
     ax.set_xlabel(x, fontsize=LABEL, color=INK, parse_math=False)
     ax.set_ylabel(y, fontsize=LABEL, color=INK, parse_math=False)

@@ -86,7 +86,11 @@ def survival(
         empty(ax, "no birth was seen" if kind == "newborn" else "nobody was there")
     legend(ax, loc="upper right" if lowest < 0.6 else "lower left")
     name = "Kaplan-Meier" if method == "kaplan-meier" else "Turnbull"
-    note = f"{name}, 95 % bands; ticks: censored ({censored:,} live on)"
+    note = f"{name}, 95 % bands; ticks: {censored:,} live on"
+    several = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).size
+    if several > 1:
+        what = "tensors" if it.clock.one == "epoch" else "projections"
+        note += f"; {several} {what} together"
     say(ax, it, "Survival" if standing else _TITLES[kind], _age(it, kind), "share alive", note)
     return figure
 
@@ -113,8 +117,9 @@ def _groups(it: About, kind: str, parts: int | None, by: str | None) -> dict[str
         return {}
     edges[-1] = np.nextafter(edges[-1], np.inf)
     said = [f"{it.factor * e:.1f}".removesuffix(".0") for e in edges]
+    on = "on" if it.clock.one == "day" else "in"
     return {
-        f"born in {it.clock.many} {a} to {b}": (part, "newborn")
+        f"born {on} {it.clock.many} {a} to {b}": (part, "newborn")
         for a, b, part in zip(said[:-1], said[1:], h.bins("birth", edges).values(), strict=True)
     }
 

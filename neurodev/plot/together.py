@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics import topology
 from neurodev.params import finite, or_none
-from neurodev.plot import connected, courses, risky, sized, survivals
+from neurodev.plot import connected, courses, measured, risky, survivals
 from neurodev.plot.asked import About, about, colours_of, draw_survival, log_axis, numbered, say, short
 from neurodev.plot.door import is_history, is_run, pictured
 from neurodev.plot.style import INK, Picture, beside, empty, legend, new_figure
@@ -25,15 +26,15 @@ def _panels(it: About) -> list[Callable[..., Any]]:
     """The panels that a history can fill, of the eight that there are."""
     h = it.history
     n, sessions = len(h), h.sessions.size
-    measured = bool(np.isfinite(h.seen.size).any())
+    sizes = bool(np.isfinite(h.seen.size).any())
     changed = bool(np.isfinite(h.birth).any() or np.isfinite(h.death).any())
     paired = "pre" in h.columns and "post" in h.columns
     lasted = n > 0 and h.end > h.start
     found: list[tuple[bool, Callable[..., Any]]] = [
         (lasted, courses.raster), (lasted, courses.density), (lasted and changed, courses.births_and_deaths),
-        (lasted, survivals.survival), (lasted and not h.standing.all(), risky.hazard), (measured, sized.sizes),
+        (lasted, survivals.survival), (lasted and not h.standing.all(), risky.hazard), (sizes, measured.sizes),
         (n > 0 and sessions > 1, risky.persistence),
-        (n > 0 and (paired or (measured and sessions > 1)), connected.degrees if paired else risky.losses),
+        (n > 0 and (paired or (sizes and sessions > 1)), connected.degrees if paired else risky.losses),
     ]  # fmt: skip
     return [draw for there, draw in found if there]
 
@@ -67,19 +68,20 @@ def overview(
         figure = new_figure(_WIDTH, _HEIGHT)
         ax = figure.add_subplot()
         empty(ax, "nothing lived")
-        say(ax, it._replace(own=True), "History", it.clock.axis, "alive")
+        say(ax, replace(it, own=True), "History", it.clock.axis, "alive")
         return figure
     rows = 1 if len(panels) < 3 else 2
     columns = math.ceil(len(panels) / rows)
     figure = new_figure(columns * _WIDTH if width is None else width, rows * _HEIGHT + 0.5)
     last = len(panels) - (rows - 1) * columns
-    grid = figure.add_gridspec(rows, math.lcm(columns, last))
-    for k, draw in enumerate(panels):
-        row, place = divmod(k, columns)
-        share = grid.ncols // (columns if row < rows - 1 else last)
-        ax = figure.add_subplot(grid[row, place * share : (place + 1) * share])
+    split: Any = figure.subfigures(rows, 1) if rows > 1 else [figure]
+    parts = list(split)
+    axes: list[Any] = []
+    for part, number in zip(parts, (columns, last)[-rows:], strict=True):
+        axes += list(np.atleast_1d(part.subplots(1, number)))
+    for ax, draw in zip(axes, panels, strict=True):
         of_causes = draw in (courses.raster, courses.births_and_deaths, courses.density)
-        draw(it.history, ax, unit=it.clock.one, **({"colours": _known(it, draw, colours)} if of_causes else {}))
+        draw(it, ax, **({"colours": _known(it, draw, colours)} if of_causes else {}))
     h = it.history
     words = f"{h.title}: " if h.title else ""
     born, dead = int(np.isfinite(h.birth).sum()), int(np.isfinite(h.death).sum())
@@ -151,8 +153,9 @@ def compare(
     panels = [_survivals, _densities]
     panels += [_sizes] if all(np.isfinite(it.history.seen.size).any() for it in given) else []
     panels += [_degrees] if all({"pre", "post"} <= {*it.history.columns} for it in given) else []
-    figure = new_figure(2 * 5.4, (1 if len(panels) < 3 else 2) * _HEIGHT)
-    axes = [figure.add_subplot(1 if len(panels) < 3 else 2, 2, k + 1) for k in range(len(panels))]
+    rows = 1 if len(panels) < 4 else 2
+    figure = new_figure(len(panels) / rows * 4.8, rows * _HEIGHT)
+    axes = np.atleast_1d(figure.subplots(rows, len(panels) // rows)).ravel()
     for ax, draw in zip(axes, panels, strict=True):
         draw(ax, given, names, shade, kind)
     return figure
@@ -174,7 +177,7 @@ def _survivals(ax: Any, given: list[About], names: list[str], shade: dict[str, s
 def _densities(ax: Any, given: list[About], names: list[str], shade: dict[str, str], kind: str) -> None:
     for it, name in zip(given, names, strict=True):
         h = it.history
-        imaged = it.run is None and h.sessions.size > 0
+        imaged = it.imaged
         at = h.sessions if imaged else np.linspace(h.start, h.end, 401)
         number = h.number(at)
         peak = max(int(number.max(initial=0)), 1)

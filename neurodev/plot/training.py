@@ -13,15 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from neurodev.metrics import sizes, turnover
-from neurodev.plot import evolution
+from neurodev.plot import courses, evolution, measured
+from neurodev.plot.asked import brief
 from neurodev.plot.door import trained
-from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, colour, empty, legend, new_figure, plain, word
+from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, empty, legend, new_figure, plain
 from neurodev.structure.log import BIRTH, DEATH
 from neurodev.structure.run_like import RunLike
 
 F8 = NDArray[np.float64]
-SILENT = -19.0  # ln |weight| of a weight of 0, as it is kept, is -20
 
 
 def _epochs(run: RunLike) -> F8:
@@ -31,14 +30,6 @@ def _epochs(run: RunLike) -> F8:
 def _axis(ax: Any, run: RunLike) -> None:
     ax.set_xlim(0, max(run.training.n_epoch, 1))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-
-
-def _short(number: float) -> str:
-    """A large number as an axis says it: 25k, 1.5M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.3g}"
 
 
 def _shade(k: int) -> str:
@@ -88,26 +79,10 @@ def densities(ax: Any, run: RunLike) -> None:
 @trained
 def exchanges(ax: Any, run: RunLike) -> None:
     """Births (upwards) and deaths (downwards) of all tensors by cause in each epoch."""
+    courses.births_and_deaths(run, ax, per=None)
     log = run.log.all
-    when = run.log.days(log) / run.training.epoch_days
-    count = {}
-    for kind in (BIRTH, DEATH):
-        mine = log.kind == kind
-        count[kind] = turnover.events_per_day(when[mine], log.cause[mine], run.training.n_epoch)
-    bars = {
-        kind: [
-            (f"{said}: {word(run.causes.words[c])}", colour(run.causes.words[c], run.causes), n)
-            for c, n in count[kind].items()
-        ]
-        for kind, said in ((BIRTH, "births"), (DEATH, "deaths"))
-    }
-    for k, (label, _, n) in enumerate(bars[BIRTH]):  # one green for one cause, as in developing runs
-        bars[BIRTH][k] = (label, COLOURS["birth"] if len(bars[BIRTH]) == 1 else bars[BIRTH][k][1], n)
-    evolution.bars(ax, bars[BIRTH], bars[DEATH])
     if not log.uid.size:
-        empty(ax, "nothing was born and nothing died")
         ax.set_yticks([])
-    ax.yaxis.set_major_formatter(lambda v, _: _short(abs(v)))
     _axis(ax, run)
     born, died = (int((log.kind == kind).sum()) for kind in (BIRTH, DEATH))
     plain(ax, "Births (up) and deaths (down)", "epoch", "synapses per epoch", f"{born:,} born, {died:,} died")
@@ -172,30 +147,7 @@ def weights(ax: Any, run: RunLike) -> None:
 @trained
 def size_distribution(ax: Any, run: RunLike) -> None:
     """Sizes, |weight|, of all living synapses on a log axis, at the start and at the end."""
-    seen = []
-    for epoch, label in _pictures(run):
-        w = np.abs(_weights(run, label))
-        seen.append((epoch, np.log(w[w > np.exp(SILENT)])))
-    pooled = np.concatenate([x for _, x in seen])
-    if not pooled.size:
-        empty(ax, "no weight differs from 0")
-        plain(ax, "Sizes", "|weight|", "share per decade")
-        return
-    low, high = np.quantile(pooled, 0.002) / sizes.DECADE, pooled.max() / sizes.DECADE + 0.1
-    edges = np.linspace(low, high, 50)
-    for k, (epoch, x) in enumerate(seen):
-        last = k == len(seen) - 1
-        how: dict[str, Any] = (
-            {"color": "#7E93B5", "alpha": 0.85} if last
-            else {"histtype": "step", "color": COLOURS["early"], "lw": 1.6}
-        )  # fmt: skip
-        ax.hist(x / sizes.DECADE, edges, density=True, label=f"epoch {epoch:g}", zorder=1 + (not last), **how)
-    ticks = np.arange(np.ceil(low), np.floor(high) + 1)
-    ax.set_xticks(ticks, [f"{10.0**t:g}" for t in ticks])
-    ax.set_xlim(low, high)
-    legend(ax, loc="upper left")
-    note = f"sd of ln |weight| {seen[-1][1].std():.2f} at the end" if seen[-1][1].size else ""
-    plain(ax, "Sizes", "|weight|", "share per decade", note)
+    measured.size_distribution(run, ax, fit=False)
 
 
 @trained
@@ -220,7 +172,7 @@ def operations(ax: Any, run: RunLike) -> None:
     ax.plot(e, done, "o-", ms=3, lw=1.8, color=INK, label="executed")
     ax.fill_between(e, done, dense, color=COLOURS["control"], alpha=0.08, lw=0)
     ax.set_ylim(0, 1.1 * max(float(dense.max()), 1.0))
-    ax.yaxis.set_major_formatter(lambda v, _: _short(v))
+    ax.yaxis.set_major_formatter(lambda v, _: brief(v))
     _axis(ax, run)
     legend(ax, loc="lower left")
     share = done[-1] / max(dense[-1], 1.0)

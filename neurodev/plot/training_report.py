@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from neurodev.plot import evolution, life, output, training
+from neurodev.plot import evolution, output, spine, training
 from neurodev.plot.door import trained
 from neurodev.plot.page import Section, image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
@@ -35,7 +35,7 @@ def _raster(run: RunLike) -> str:
     longest = run.spines.longest()
     which = "the longest that came to an end" if longest.died is not None else "the oldest; none came to an end"
     told = f"<p class=note>One of these lives, {which}:</p><blockquote>"
-    return picture + told + html.escape(longest.story()) + "</blockquote>" + svg(life.synapse_figure(longest))
+    return picture + told + html.escape(longest.story()) + "</blockquote>" + svg(spine.synapse_figure(longest))
 
 
 def _weights(run: RunLike) -> str:

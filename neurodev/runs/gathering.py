@@ -20,6 +20,8 @@ from neurodev.structure.selection import indices
 def history(run: Reading, spines: Spines, projection: Any, cells: Any, sizes: bool) -> History:
     """All that ever lived in some projections of a run; see `Run.history`."""
     names = spines.projections if projection is None else [run.projection(projection)["name"]]
+    if projection is not None and names[0] not in spines.projections and run.log.batch(names[0]).uid.size:
+        spines = Spines(run, names)  # changed by an experimenter alone
     for name in names:
         if name not in spines.projections:
             raise ParameterError(f"{name!r} has no births and deaths: choose one of {spines.projections}")

@@ -210,7 +210,8 @@ def test_nothing_in_a_panel_covers_what_it_draws(runs: dict[str, nd.Run]) -> Non
 def test_bars_of_the_living_end_where_spines_are_lost(runs: dict[str, nd.Run]) -> None:
     run = runs["three"]
     (ax,) = evolution.single(evolution.size_distribution, run, projection="near").axes
-    limit = np.log10(evolution._threshold(run, "near"))
+    limit = np.log10(run.projection("near")["spines"]["volume"]) + run.smallest_size("near") / np.log(10)
+    assert any(line.get_xdata()[0] == pytest.approx(limit) for line in ax.lines)
     sides = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches if hasattr(p, "get_x") and p.get_height() > 0]
     assert not any(low < limit - 1e-9 and high > limit + 1e-9 for low, high in sides)
 

@@ -24,7 +24,7 @@ def size_said(it: About) -> tuple[str, float]:
         names = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist()
         volumes = {(run.projection(n)["spines"] or {}).get("volume") for n in names or run.plastic}
         if len(volumes) == 1 and (volume := volumes.pop()):
-            return "head volume (µm³)", float(volume)
+            return "head volume (um³)", float(volume)
     unit = it.history.size_unit
     return (unit if unit == "|weight|" else f"size ({unit})" if unit else "size"), 1.0
 
@@ -215,7 +215,13 @@ def life(
     if np.isfinite(born[0]):
         ax.axvspan(*born, color=shade["births"], alpha=0.35, lw=1.5, label="born")
     if mine:
-        ax.axvspan(*died, color=shade[mine], alpha=0.35, lw=1.5, label=f"died: {short(word(mine))}")
+        ax.axvspan(
+            *died,
+            color=shade[mine],
+            alpha=0.35,
+            lw=1.5,
+            label="died" if mine == "deaths" else f"died: {short(word(mine))}",
+        )
     if known.any():
         ax.plot(at[known], scale * size[known], "o-", color=shade["size"], ms=4.5, lw=1.6, label="size", zorder=3)
         ax.set_yscale("log")
