@@ -104,10 +104,10 @@ def sentence(a: Any, b: Any, rows: list[list[object]]) -> str:
     words = {plain(str(r[0])): float(r[4]) for r in rows if np.isfinite(float(r[4]))}  # type: ignore[arg-type]
     apart = [f"{k} ({common.chance(p)})" for k, p in words.items() if p < SURE]
     same = [k for k, p in words.items() if p >= SURE]
-    text = (
-        f"{a.title} and {b.title} differ in {', '.join(apart)}" if apart else f"{a.title} and {b.title} do not differ"
-    )
-    return text + (f"; not beyond chance in {', '.join(same)}" if same else "")
+    both = f"{a.title} and {b.title}"
+    if not apart:
+        return f"{both} do not differ beyond chance in {', '.join(same) or 'anything that could be tested'}"
+    return f"{both} differ in {', '.join(apart)}" + (f"; not beyond chance in {', '.join(same)}" if same else "")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -79,7 +79,7 @@ def numbers(g: Graph, nulls: int = 20, seed: int = 1) -> dict[str, float]:
     made, received = topology.degrees(g.pre, g.post, g.n_pre, g.n_post)
     pairs = topology.contacts_per_pair(g.pre, g.post, g.n_post)
     out = {
-        "synapses": g.pre.size, "density": topology.connection_density(g.pre, g.post, g.n_pre, g.n_post),
+        "connections": g.pre.size, "density": topology.connection_density(g.pre, g.post, g.n_pre, g.n_post),
         "out, mean": made.mean(), "sd": made.std(), "in, mean": received.mean(), "sd ": received.std(),
         "contacts a pair": g.pre.size / max(pairs.sum(), 1),
     }  # fmt: skip
@@ -115,7 +115,7 @@ def left_out(found: Sequence[Graph]) -> list[str]:
 
 def sentence(first: dict[str, float], last: dict[str, float]) -> str:
     """What became of a graph."""
-    pieces = [f"{first['synapses']:,} synapses became {last['synapses']:,}"]
+    pieces = [f"{first['connections']:,} connections became {last['connections']:,}"]
     for word in ("density", "reciprocity", "clustering", "modularity", "small world"):
         a, b = first[word], last[word]
         if np.isfinite(a) and np.isfinite(b):

@@ -204,13 +204,13 @@ def test_topology_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topology, "find_spec", lambda name: None)
     first, last = topology.seen(of(h))
     a, b = topology.numbers(first), topology.numbers(last)
-    assert (a["synapses"], b["synapses"], a["reciprocity"], b["reciprocity"]) == (3, 4, 0.0, 0.5)
+    assert (a["connections"], b["connections"], a["reciprocity"], b["reciprocity"]) == (3, 4, 0.0, 0.5)
     assert a["clustering"] == b["clustering"] == 1.0 and a["out, mean"] == 1.0 and np.isnan(a["modularity"])
     assert topology.left_out([first]) == [
         "left out: modularity, groups, small world, rich club, loops 030T, cycles 030C: networkx is not installed "
         "(pip install 'neurodev[graphs]')"
     ]
-    assert "3 synapses became 4" in topology.sentence(a, b) and "reciprocity 0 became 0.5" in topology.sentence(a, b)
+    assert "3 connections became 4" in topology.sentence(a, b) and "reciprocity 0 became 0.5" in topology.sentence(a, b)
 
 
 def test_topology_by_networkx() -> None:
@@ -288,7 +288,7 @@ def test_two_are_compared() -> None:
     h = known()
     rows = compare.told(h, h)
     assert {str(r[0]) for r in rows} >= {"sd of ln size", "turnover ratio per day"}
-    assert compare.sentence(h, h, rows).startswith(" and  do not differ; not beyond chance in lifetimes of the newborn")
+    assert compare.sentence(h, h, rows).startswith(" and  do not differ beyond chance in lifetimes of the newborn")
     draw = np.random.default_rng(1)
     a, b = (lives([0.0] * 300, draw.exponential(scale, 300).tolist(), 60.0) for scale in (1.0, 5.0))
     assert "differ in lifetimes of the newborn (p = " in compare.sentence(a, b, compare.told(a, b))
