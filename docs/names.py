@@ -12,7 +12,7 @@ HEAD = """Public names
 ============
 
 Everything below is made from the docstrings. ``import neurodev as nd`` gives the names of the first part; the trainable
-path, the methods and the data live in ``nd.learn``, ``nd.methods`` and ``nd.data``, and are loaded when they are first
+path, the methods, the data and the pictures live in ``nd.learn``, ``nd.methods``, ``nd.data`` and ``nd.plot``, and are loaded when they are first
 used.
 """
 # headings for the kinds of the registry that have names at the top of the package; other kinds are headed by their name
@@ -23,7 +23,7 @@ HEADINGS = {
 }  # fmt: skip
 _WITH_THEM = ("neurodev.Cause", "neurodev.param")  # what a class of one's own is written with
 OWN = "What your own derives from"
-ROOMS = {"learn": "Layers, neurons, training", "methods": "Methods", "data": "Data"}
+ROOMS = {"learn": "Layers, neurons, training", "methods": "Methods", "data": "Data", "plot": "Pictures"}
 
 
 def groups() -> dict[str, list[str]]:

@@ -32,6 +32,7 @@ from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
 from tests.walk import MEANT, MORE, WORDS, Bed, Beds, kind_of, narrow, walk
 from tests.walked import drawing, few, imaged, option_beds, plot_beds, protocol_beds, simulation_beds
+from tests.walked_pictures import picture_beds
 from tests.walked_tables import table_beds
 
 
@@ -488,6 +489,7 @@ def with_defaults(thing: Any, known: dict[str, Any]) -> dict[str, Any]:
 GROUPS: dict[str, Callable[[World], Beds]] = {
     "networks": network_beds, "runs": run_beds, "data": data_beds, "trainings": training_beds, "makers": maker_beds,
     "pictures": lambda w: plot_beds(w, large=False), "pages": lambda w: plot_beds(w, large=True),
+    "histories": picture_beds,
     "options": option_beds, "protocols": protocol_beds, "tables": table_beds,
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ from neurodev.protocols.registry import _PROTOCOLS
 from neurodev.runs.coding import of_history
 from neurodev.structure.cause import Causes
 from tests.walk import SENSELESS, Bed, Beds
+from tests.walked_pictures import modules
 
 NUMBERS = {"zero", "a fraction", "1e18", "huge", "negative", "a negative whole"}
 WORDS = {"a word", "no word", "a voltage", "a time", "a path"}
@@ -56,8 +57,10 @@ def drawing() -> dict[str, Any]:
     out = {}
     for info in iter_modules(plot.__path__):
         module = import_module(f"neurodev.plot.{info.name}")
+        if info.name in ("door", "asked", "inside"):  # what the pictures themselves stand on
+            continue
         for name, f in vars(module).items():
-            if inspect.isfunction(f) and f.__module__ == module.__name__ and name[0] != "_" and info.name != "door":
+            if inspect.isfunction(f) and f.__module__ == module.__name__ and name[0] != "_":
                 out[f"plot.{info.name}.{name}"] = f
     if not live.installed():
         del out["plot.live.write"]  # which needs Bokeh
@@ -92,6 +95,8 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
     odd = {"a run of the other kind": w.training, "a run without spines": w.bare, "a run that has not begun": w.unborn}
     beds: Beds = {}
     for name, f in drawing().items():
+        if f.__module__ in modules():  # walked as pictures of histories
+            continue
         arguments = [
             p.name for p in inspect.signature(f).parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
         ]

@@ -50,7 +50,7 @@ def _count(times: F8, edges: F8) -> F8:
 
 def _per(it: About, per: str | None) -> tuple[float, str]:
     """By how many cells numbers are divided, and how that is said."""
-    if per is None or per not in it.history.columns:
+    if per is None or (per == "cell" and per not in it.history.columns):
         return 1.0, ""
     return float(max(cells_of(it, per), 1)), f" per {'neuron' if per == 'cell' and it.run is not None else per}"
 
@@ -154,7 +154,7 @@ def births_and_deaths(
     by_hand = np.isin(cause, BY_HAND)
     death[by_hand] = it.times(it.history.died[by_hand, 1])
     born, dead = np.isfinite(birth), np.isfinite(death)
-    up = {"births": born}
+    up = {"births": born} if born.any() else {}
     origin = it.history.columns.get("birth_cause")
     if origin is not None:
         hand = born & np.isin(origin, BY_HAND)
@@ -269,6 +269,9 @@ def _groups(history: Any, by: str | None, chosen: Any) -> Groups:
         return [("", np.arange(len(history)))]
     values = history.column(by)
     there, number = np.unique(values, return_counts=True)
+    for value in chosen or ():
+        if value not in there.tolist():
+            raise ParameterError(f"chosen: nothing has {by} {shown(value)}; there are {shown(there.tolist())}")
     if chosen is None:
         chosen = np.sort(there[np.argsort(-number, kind="stable")[:3]]).tolist()
     return [(v, np.flatnonzero(values == v)) for v in chosen]

@@ -115,6 +115,14 @@ def _is_bar(x: Any) -> bool:
 
 
 def rising(value: Any, argument: str) -> Any:
+    """A rule: rising numbers, two at least."""
+    found = unbounded(value, argument)
+    if not np.isfinite(found).all():
+        raise ParameterError(f"{argument} must be finite, got {shown(value)}")
+    return found
+
+
+def unbounded(value: Any, argument: str) -> Any:
     """A rule: rising numbers, two at least; the outer ones may be infinite."""
     found = np.asarray(numbers(value, argument), dtype=np.float64)
     if found.ndim != 1 or found.size < 2 or not np.all(np.diff(found) > 0):
@@ -140,7 +148,7 @@ def named(value: Any, argument: str) -> Any:
 def a_list(value: Any, argument: str) -> Any:
     """A rule: some values in a row."""
     items = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
-    if not isinstance(items, (list, tuple)) or not items:
+    if not isinstance(items, (list, tuple)) or not items or any(isinstance(x, (bool, np.bool_)) for x in items):
         raise ParameterError(f"{argument} must be a list of values, one at least, got {shown(value)}")
     return list(items)
 

@@ -159,11 +159,18 @@ def raster(
     picked = _central(run, neurons, projection) if chosen is None else chosen
     chosen = indices(picked, n, "chosen", of=f"cells of {q['target']!r}", some=True)
     cells = chosen.tolist()
-    courses.raster(run, ax, projection=q["name"], by="cell", chosen=cells, most=most * len(cells), name=words[1])
     owner = run.spines.projections.index(q["name"])
     number = np.unique(run.spines.post[run.spines.owner == owner].astype(np.int64), return_counts=True)
-    lived = {int(j): int(k) for j, k in zip(*number, strict=True)}
-    total, kept = (sum(f(lived.get(j, 0)) for j in cells) for f in (int, lambda k: min(k, most)))
+    lived = {int(j): int(k) for j, k in zip(*number, strict=True) if j in cells}
+    if lived:
+        courses.raster(
+            run, ax, projection=q["name"], by="cell", chosen=[j for j in cells if j in lived], most=most * len(lived),
+            name=words[1],
+        )  # fmt: skip
+    else:
+        empty(ax, f"no {words[0]} lived there")
+        plain(ax, "", clock_of(run).axis, "")
+    total, kept = sum(lived.values()), sum(min(k, most) for k in lived.values())
     some = f"{len(cells)} {words[1]}{'s' * (len(cells) != 1)}"
     which = f"Every {words[0]}" if kept == total else f"{kept:,} of {total:,} {words[0]}s"
     mark_interventions(ax, run)

@@ -12,12 +12,12 @@ from neurodev.metrics import sizes as metrics
 from neurodev.params import flag, or_none
 from neurodev.plot.asked import About, about, axes_of, causes_of, colours_of, log_axis, names_of, rounded, say, short
 from neurodev.plot.door import named, pictured, times
-from neurodev.plot.style import COLOURS, INK, SOFT, beside, empty, legend, word
+from neurodev.plot.style import COLOURS, HUES, INK, SOFT, beside, empty, legend, word
 
-_STEPS = (COLOURS["early"], "#7E93B5", *("#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#009E73"))
+_FIRST, _LAST = "#D55E00", "#7E93B5"  # an outline, and bars
 
 
-def size_said(it: About) -> tuple[str, float]:
+def _size_said(it: About) -> tuple[str, float]:
     """What sizes are, with their unit, and by what they are multiplied: of spines of a run their volumes."""
     run = it.run
     if run is not None and not run.is_training and it.history.size_unit == "V/V0":
@@ -49,7 +49,7 @@ def sizes(of: Any, ax: Any = None, *, colours: Any = None, unit: str | None = No
     figure, ax = axes_of(ax)
     shade = colours_of(["sizes"], colours, ["#0072B2"])["sizes"]
     x = it.history.log_sizes()
-    said, scale = size_said(it)
+    said, scale = _size_said(it)
     known = np.isfinite(x).any(axis=0) if len(x) else np.zeros(x.shape[1], dtype=bool)
     if not known.any():
         empty(ax, "no sizes were measured")
@@ -105,7 +105,7 @@ def size_distribution(
     """
     it = about(of, projection, unit, ax is None)
     figure, ax = axes_of(ax)
-    said, scale = size_said(it)
+    said, scale = _size_said(it)
     x = it.history.log_sizes()
     kept = [(k, x[:, k][np.isfinite(x[:, k])]) for k in _when(it, sessions)]
     kept = [(k, v) for k, v in kept if v.size]
@@ -120,7 +120,7 @@ def size_distribution(
     low, high = max(low, float(np.quantile(pooled, 0.002)) - 0.3), float(pooled.max()) + 0.1
     edges = _bins(low, high, int(np.clip(4 * np.sqrt(kept[-1][1].size) / 3, 12, 60)), limit, scale)
     said_at = [f"{it.clock.one} {it.times(it.history.sessions[k]):.4g} (n = {v.size:,})" for k, v in kept]
-    shade = colours_of(said_at, colours, [*_STEPS[: len(kept) - 1], _STEPS[1]] if len(kept) < 3 else _STEPS)
+    shade = colours_of(said_at, colours, [*[_FIRST] * (len(kept) - 1), _LAST] if len(kept) < 3 else HUES)
     for label, (k, v) in zip(said_at, kept, strict=True):
         filled = k == kept[-1][0] and len(kept) < 3
         how: dict[str, Any] = {"alpha": 0.85, "zorder": 1} if filled else {"histtype": "step", "lw": 1.6, "zorder": 2}
@@ -208,7 +208,7 @@ def life(
     shade = colours_of(names, colours, {"size": INK, "births": COLOURS["birth"]} | usual, also=names_of(it))
     here = h.seen.row == k
     at, size = it.times(h.sessions[h.seen.session[here]]), h.seen.size[here]
-    said, scale = size_said(it)
+    said, scale = _size_said(it)
     known = np.isfinite(size) & (size > 0)
     born = it.times(np.array(h.born[k]))
     died = it.times(np.array(h.died[k]))

@@ -13,7 +13,7 @@ from neurodev.metrics.sizes import losses_by_size
 from neurodev.metrics.turnover import death_rates_by_age
 from neurodev.params import counted, or_none
 from neurodev.plot.asked import About, about, axes_of, bar, colours_of, say, shades
-from neurodev.plot.door import pictured, rising
+from neurodev.plot.door import pictured, rising, unbounded
 from neurodev.plot.style import INK, empty, legend
 
 # of runs of thirty units; those of others are stretched
@@ -88,7 +88,7 @@ def hazard(
     return figure
 
 
-@pictured(ages=or_none(rising), log_sizes=or_none(rising))
+@pictured(ages=or_none(rising), log_sizes=or_none(unbounded))
 def hazard_surface(
     of: Any, ax: Any = None, *, colours: Any = None, unit: str | None = None, projection: Any = None,
     ages: Any = None, log_sizes: Any = None,

@@ -119,7 +119,7 @@ def _histories(value: Any, argument: str) -> Any:
 def _named(given: Sequence[About]) -> list[str]:
     """Titles, each once."""
     titles = [short(it.history.title, 24) or "history" for it in given]
-    return [t if titles.count(t) == 1 else f"{t} ({k + 1})" for k, t in enumerate(titles)]
+    return [t if titles.count(t) == 1 else f"{t} ({titles[: k + 1].count(t)})" for k, t in enumerate(titles)]
 
 
 @pictured(histories=_histories)
