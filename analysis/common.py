@@ -39,7 +39,7 @@ def find(folder: str, given: str | os.PathLike | None, files: Sequence[str], sou
             return place
     raise ParameterError(
         f"no {' and '.join(files)} in {', '.join(map(str, tried))}. The data are those of {source}; "
-        "give their folder with --data, or name its parent in NEURODEV_DATA"
+        "name the parent of their folder in NEURODEV_DATA (a program of one data set takes the folder by --data)"
     )
 
 

@@ -170,7 +170,7 @@ def figure(done: Study, within: dict[str, dict[str, Pairs]]):
         left.hist(v - v.mean(), bins, density=True, histtype="step", color=hue, label=name, linewidth=1.6)
     fit = sizes.lognormal_fit(done.data.log_psd - done.data.log_psd.mean())
     left.plot(x, fit.density(x), color=INK, linewidth=1.0, linestyle="--", label="log-normal of the PSD")
-    left.set_ylim(0.0, 0.95)
+    left.set_ylim(0.0, 1.15)  # room for the legend above the bars
     legend(left, loc="upper left")
     found = sizes.partner_pairs(done.data.log_volume, done.data.axon, done.data.dendrite)
     plain(middle, "One axon on one dendrite", "ln volume of one (um3)", "ln volume of the other")
@@ -196,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     done = study_all(args.data, args.days)
     last = done.runs["with spike timing"]
     lines = [
-        [name, *map(float, shape(x))]
+        [name, *shape(x)]
         for name, x in (
             ("spine volume", done.data.log_volume), ("PSD", done.data.log_psd), ("mature preset", done.mature),
             (f"default study, day {args.days:g}", last.log_volume),

@@ -146,7 +146,7 @@ def figure(test: Look, train: Look, runs: dict[str, Look]):
         ax.plot(x, getattr(test, key), "o", color=INK, markersize=5, label="seven dendrites held out")
         ax.plot(x, getattr(train, key), "s", mfc="white", color=SOFT, markersize=4.5, label="seven dendrites fitted")
     axes[3].set_yscale("symlog", linthresh=0.01)
-    legend(axes[0], loc="lower left")
+    legend(axes[2], loc="lower left", framealpha=0.0)  # where no band would be hidden
     return fig
 
 

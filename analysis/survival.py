@@ -38,7 +38,7 @@ def coarse(h: Any) -> bool:
     if not dead.any():
         return False
     life = np.median(h.died[dead].mean(axis=1) - h.born[dead].mean(axis=1))
-    return bool(np.median(np.diff(h.died[dead], axis=1)) > 0.1 * life)
+    return bool(np.mean(np.diff(h.died[dead], axis=1)) > 0.1 * life)
 
 
 def groups(h: Any, by: str | None, cohorts: int | None, sizes: int | None) -> dict[str, Any]:
