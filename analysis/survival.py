@@ -46,11 +46,15 @@ def groups(h: Any, by: str | None, cohorts: int | None, sizes: int | None) -> di
     if by is not None:
         parts = {str(v): part for v, part in h.by(by).items()}
         return dict(sorted(parts.items(), key=lambda item: -len(item[1]))[:MOST])
-    of, count = ("birth", cohorts) if cohorts is not None else ("size", sizes)
-    if count is None:
-        return {"all": h}
-    words = "born {:.3g} to {:.3g}" if of == "birth" else "ln size {:.2g} to {:.2g}"
-    return {words.format(*edges): part for edges, part in h.bins(of, count).items() if len(part)}
+    if cohorts is not None:
+        if cohorts < 1:
+            raise ParameterError(f"--cohorts must be 1 at least, got {cohorts}")
+        edges = np.linspace(h.start, h.end, cohorts + 1)
+        edges[-1] = np.nextafter(edges[-1], np.inf)
+        return {f"born {a:.3g} to {b:.3g}": part for (a, b), part in h.bins("birth", edges).items() if len(part)}
+    if sizes is not None:
+        return {f"ln size {a:.2g} to {b:.2g}": part for (a, b), part in h.bins("size", sizes).items() if len(part)}
+    return {"all": h}
 
 
 def told(parts: dict[str, Any], ages: np.ndarray) -> Rows:

@@ -111,10 +111,12 @@ def told(s: source.Source) -> tuple[list[str], Rows, str]:
 
 
 def figure(found: Sequence[source.Source]) -> Any:
-    """Births and deaths by cause, and the hazard by age."""
-    return source.pictures(found, [
-        lambda s, ax: plot.births_and_deaths(s.history, ax), lambda s, ax: plot.hazard(s.history, ax)
-    ])  # fmt: skip
+    """Births and deaths by cause, and the hazard by age; survival where no birth was seen."""
+
+    def ages(s: source.Source, ax: Any) -> Any:
+        return (plot.hazard if np.isfinite(s.history.born[:, 0]).any() else plot.survival)(s.history, ax)
+
+    return source.pictures(found, [lambda s, ax: plot.births_and_deaths(s.history, ax), ages])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
