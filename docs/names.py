@@ -12,8 +12,8 @@ HEAD = """Public names
 ============
 
 Everything below is made from the docstrings. ``import neurodev as nd`` gives the names of the first part; the trainable
-path, the methods, the data and the pictures live in ``nd.learn``, ``nd.methods``, ``nd.data`` and ``nd.plot``, and are loaded when they are first
-used.
+path, the methods, the data and the pictures live in ``nd.learn``, ``nd.methods``, ``nd.data`` and ``nd.plot``, and are
+loaded when they are first used.
 """
 # headings for the kinds of the registry that have names at the top of the package; other kinds are headed by their name
 HEADINGS = {

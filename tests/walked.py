@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Any
 
@@ -64,6 +65,8 @@ def drawing() -> dict[str, Any]:
                 out[f"plot.{info.name}.{name}"] = f
     if not live.installed():
         del out["plot.live.write"]  # which needs Bokeh
+    if find_spec("networkx") is None:
+        del out["plot.connected.motifs"]
     return out
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError, shown
 from neurodev.formats.cells import days_of_dates, mapped, numbers, told, words
-from neurodev.formats.grid import SUFFIXES, Column, Grid, listed, load
+from neurodev.formats.grid import BOOKS, SUFFIXES, Column, Grid, listed, load, workbook
 from neurodev.formats.presets import PRESETS, Preset
 from neurodev.params import number, one_of, scalar
 
@@ -165,8 +165,12 @@ def a_delimiter(value: Any) -> str:
     raise ParameterError(f"delimiter must be one character, got {shown(value)}")
 
 
-def a_sheet(value: Any) -> str | int | None:
-    """A sheet of a workbook."""
+def a_sheet(value: Any, several: bool = False) -> str | int | list[Column] | None:
+    """A sheet of a workbook; or, where that is allowed, several: a list of them, or a pattern with ``*``."""
+    if several and isinstance(value, (list, tuple)):
+        if not value:
+            raise ParameterError("sheet must name a sheet or more, got none")
+        return [column(v, "sheet") for v in value]
     return None if value is None else column(value, "sheet")
 
 
@@ -265,8 +269,30 @@ def _natural(path: Path) -> list[Any]:
 
 
 def loaded(files: Sequence[Any], **how: Any) -> list[Grid]:
-    """The tables of some files; one of several may have no row."""
-    return [load(f, bare=len(files) > 1, **how) for f in files]
+    """The tables of some files; one of several may have no row, also of several sheets of one workbook."""
+    sheet = how.pop("sheet", None)
+    if isinstance(sheet, str) and "*" in sheet:
+        sheet = _fitting(files, sheet)
+    if not isinstance(sheet, list):
+        return [load(f, bare=len(files) > 1, sheet=sheet, **how) for f in files]
+    if len(files) != 1:
+        raise ParameterError(
+            f"sheet names {len(sheet)} sheets, which only one workbook can have, got {len(files)} files"
+        )
+    grids = [load(files[0], bare=len(sheet) > 1, sheet=one, **how) for one in sheet]
+    return [replace(g, source=str(one)) for g, one in zip(grids, sheet, strict=True)]
+
+
+def _fitting(files: Sequence[Any], pattern: str) -> list[Column]:
+    """The sheets of a workbook that a pattern fits, in their order."""
+    if len(files) != 1 or hasattr(files[0], "columns") or Path(files[0]).suffix.lower() not in BOOKS:
+        raise ParameterError(f"sheet: {shown(pattern)} is for one workbook, got {listed([str(f) for f in files], 3)}")
+    with workbook(Path(files[0])) as book:
+        names = list(book.sheetnames)
+    found: list[Column] = [n for n in names if fnmatch(n, pattern)]
+    if not found:
+        raise ParameterError(f"sheet: no sheet of {Path(files[0]).name} fits {pattern!r}; it has {listed(names)}")
+    return found
 
 
 def numbers_in(labels: Sequence[str]) -> F8 | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurodev import __version__
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, shown
 from neurodev.formats.base import Format
 from neurodev.formats.contents import Spikes, joined, spikes_of
 from neurodev.formats.frames import a_history
-from neurodev.params import flag
+from neurodev.params import flag, one_of
 from neurodev.runs.history import History
 from neurodev.runs.run import Run
 from neurodev.runs.sightings import Seen
@@ -31,6 +32,25 @@ _TOLD = {
     "pre": "the cell that sends", "post": "the cell that receives", "cause": "why it died; empty while it lives",
     "projection": "which connections it is one of", "birth_cause": "why it was born",
 }  # fmt: skip
+
+
+_SUBJECT = ("subject_id", "species", "age", "sex", "genotype", "strain", "weight", "description")
+_FILE = ("experimenter", "institution", "lab", "keywords", "experiment_description", "related_publications")
+_LISTS = ("experimenter", "keywords", "related_publications")
+
+
+def _words(given: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """Words of NWB, by their names."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ParameterError(f"{where} must be a mapping from words of NWB to texts, got {shown(given)}")
+    for key, value in given.items():
+        one_of(key, where, known)
+        listed = key in _LISTS and isinstance(value, (list, tuple)) and all(isinstance(x, str) for x in value)
+        if not isinstance(value, str) and not listed:
+            raise ParameterError(f"{where}[{key!r}] must be a text, got {shown(value)}")
+    return {k: [v] if k in _LISTS and isinstance(v, str) else v for k, v in given.items()}
 
 
 class Recording(NamedTuple):
@@ -58,6 +78,12 @@ class NWB(Format):
         Of the file; made of the run or history if not given.
     start : datetime, optional
         When the session began, with its time zone; the date of a run, or 1970, if not given.
+    subject : mapping of str to str, optional
+        Whose tissue it was, in the words of NWB: ``{"subject_id": "m7", "species": "Mus musculus", "age": "P30D"}``;
+        archives ask for it, and a simulation has none.
+    about : mapping, optional
+        What else NWB says of a file: ``experimenter``, ``institution``, ``lab``, ``keywords``,
+        ``experiment_description``, ``related_publications``.
 
     Examples
     --------
@@ -69,10 +95,11 @@ class NWB(Format):
 
     def __init__(
         self, projection: str | None = None, spikes: bool = True, identifier: str = "", description: str = "",
-        start: Any = None,
+        start: Any = None, subject: Mapping[str, str] | None = None, about: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.projection, self.spikes = projection, flag(spikes, "spikes")
         self.identifier, self.description = str(identifier), str(description)
+        self.subject, self.about = _words(subject, "subject", _SUBJECT), _words(about, "about", _FILE)
         try:
             self.start = datetime.fromisoformat(start) if isinstance(start, str) else start
         except ValueError:
@@ -97,8 +124,10 @@ class NWB(Format):
         file = pynwb.NWBFile(
             session_description=self.description or f"{title or 'a history'}, written by neurodev {__version__}",
             identifier=self.identifier or title or "history",
-            session_start_time=self.start or begun,
+            session_start_time=self.start or begun, **self.about,
         )  # fmt: skip
+        if self.subject:
+            file.subject = pynwb.file.Subject(**self.subject)
         if spikes:
             _add_units(file, spikes)
         if history is not None:
@@ -186,6 +215,9 @@ def _add_units(file: Any, spikes: dict[str, Spikes]) -> None:
         begin, end = (np.searchsorted(cell, s.cells, side=side) for side in ("left", "right"))
         for who, a, b in zip(s.cells.tolist(), begin, end, strict=True):
             file.add_unit(spike_times=time[a:b], obs_intervals=s.windows * 1e-3, population=name, cell=who)
+    if file.units is not None:  # spikes are on no grid: times differ by what a number of 8 bytes can tell
+        last = max((float(s.windows.max(initial=0.0)) for s in spikes.values()), default=0.0)
+        file.units.resolution = float(np.spacing(max(last * 1e-3, 1.0)))
 
 
 def _data(table: Any, name: str) -> Any:

@@ -31,7 +31,7 @@ def read_sessions(
     first: Name = None, last: Name = None, days: Times = None, cell: Columns = None, dendrite: Columns = None,
     position: Columns = None, place: Name = None, present: Name = None, looked: Any = None,
     within: float | None = None, scale: Any = None, twice: str | None = None, again: str | None = None,
-    not_looked: Words = None, na: Words = None, decimal: str | None = None, sheet: Name = None,
+    not_looked: Words = None, na: Words = None, decimal: str | None = None, sheet: Columns = None,
     header: bool | int | None = None, delimiter: str | None = None, fill: Columns = None,
     unit: str | None = None, size_unit: str | None = None, title: str | None = None,
 ) -> History:  # fmt: skip
@@ -61,8 +61,9 @@ def read_sessions(
     twice : one life twice in a session: ``"refuse"``, ``"first"``, ``"mean"``, ``"largest"``; rows equal in all are one
     again : ``"same"`` or ``"new"``: what is absent and comes back (`History.of_sessions`)
     not_looked, na : words in wide tables where nobody looked; words for nothing, beside ``NA`` and the like
-    decimal, sheet, header, delimiter : the mark before decimals; of a workbook, a name or number; whether the first row
-        holds names, or the row that does; what separates cells.  Found out if not given
+    decimal, header, delimiter : the mark before decimals; whether the first row holds names, or the row that does; what
+        separates cells.  Found out if not given
+    sheet : of a workbook, a name or number; several, or a pattern (``"day *"``), are read as as many files
     fill : columns in which an empty cell means the one above, as in merged cells
     unit, size_unit, title : of the history; the unit of the times is ``"day"`` if not given
 
@@ -95,9 +96,10 @@ def _read(path: Any, preset: Any, **given: Any) -> History:
         wanted, may = {**form.given, **form.may, **wanted}, frozenset(form.may) - set(wanted)
         notes = (*notes, *form.notes)
     how = {
-        "sheet": door.a_sheet(wanted.pop("sheet", None)), "header": door.a_header(wanted.pop("header", None)),
+        "sheet": door.a_sheet(wanted.pop("sheet", None), several=True),
+        "header": door.a_header(wanted.pop("header", None)),
         "delimiter": door.a_delimiter(wanted.pop("delimiter", None)),
-    }  # fmt: skip
+    }
     filled = wanted.pop("fill", None)
     a = _looked_at(wanted, may, notes)
     if of_path is not None and a.days is not None:

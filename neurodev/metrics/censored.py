@@ -9,14 +9,14 @@ estimate, and the errors are Greenwood's.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
-from neurodev.metrics.given import floats, metric
+from neurodev.metrics.given import floats, metric, together
 from neurodev.metrics.turnover import SurvivalCurve
 from neurodev.params import number, whole
 
@@ -48,11 +48,12 @@ class Turnbull(NamedTuple):
 
 
 class _Ranges(NamedTuple):
-    """Innermost intervals of each life: from `first` to before `stop`; under observation from `entered` on."""
+    """Innermost intervals of lives: from `first` to before `stop`; under observation from `entered` on."""
 
     first: I8
     stop: I8
     entered: I8
+    many: F8  #: lives that are alike
 
 
 def _checked(low: ArrayLike, high: ArrayLike, entry: ArrayLike | None) -> tuple[F8, F8, F8]:
@@ -73,7 +74,17 @@ def _checked(low: ArrayLike, high: ArrayLike, entry: ArrayLike | None) -> tuple[
     return a, b, e
 
 
-def _innermost(low: F8, high: F8, entry: F8) -> tuple[F8, F8, _Ranges, F8]:
+def _alike(low: F8, high: F8, entry: F8) -> tuple[F8, F8, F8, F8]:
+    """Lives without their repetitions, and how many there are of each."""
+    low, high, entry = together(low, high, entry)
+    ages, at = np.unique(np.concatenate([low, high, entry]), return_inverse=True)
+    a, b, e = at.reshape(3, low.size).astype(np.int64)
+    _, pair = np.unique(a * ages.size + b, return_inverse=True)
+    _, first, many = np.unique(pair * ages.size + e, return_index=True, return_counts=True)
+    return low[first], high[first], entry[first], many.astype(np.float64)
+
+
+def _innermost(low: F8, high: F8, entry: F8, count: F8) -> tuple[F8, F8, _Ranges, F8]:
     """Limits of the innermost intervals, which of them each life may have ended in, and masses to begin with.
 
     Ends are compared as pairs of an age and a kind: at one age come the entry of one who dies there, the beginning of
@@ -95,8 +106,9 @@ def _innermost(low: F8, high: F8, entry: F8) -> tuple[F8, F8, _Ranges, F8]:
     keep = (follower < rights.size) & (ends < last)
     begin, end = lefts[keep], ends[keep]
     ranges = _Ranges(
-        np.searchsorted(begin, left), np.searchsorted(end, right, side="right"), np.searchsorted(begin, bound)
-    )
+        np.searchsorted(begin, left), np.searchsorted(end, right, side="right"), np.searchsorted(begin, bound),
+        count,
+    )  # fmt: skip
     # where nothing tells of the time before an entry, mass would stay where the EM began: it begins almost without
     start = np.where(np.isin(end, right), 1.0, 1e-6)
     return ages[begin // 4], ages[end // 4], ranges, start / start.sum()
@@ -113,9 +125,9 @@ def _slopes(p: F8, r: _Ranges) -> tuple[float, F8]:
     total = np.concatenate([[0.0], np.cumsum(p)])
     mine = np.maximum(total[r.stop] - total[r.first], np.finfo(float).tiny)
     seen = np.maximum(total[-1] - total[r.entered], np.finfo(float).tiny)
-    value = float(np.log(mine).sum() - np.log(seen).sum())
+    value = float(r.many @ (np.log(mine) - np.log(seen)))
     ends = np.full(mine.size, p.size)
-    return value, _spread(1.0 / mine, r.first, r.stop, p.size) - _spread(1.0 / seen, r.entered, ends, p.size)
+    return value, _spread(r.many / mine, r.first, r.stop, p.size) - _spread(r.many / seen, r.entered, ends, p.size)
 
 
 def _information(p: F8, r: _Ranges) -> F8:
@@ -124,7 +136,7 @@ def _information(p: F8, r: _Ranges) -> F8:
     total = np.concatenate([[0.0], np.cumsum(p)])
     corners = np.zeros((m + 1, m + 1))
     for sign, first, stop in ((1.0, r.first, r.stop), (-1.0, r.entered, np.full(r.first.size, m))):
-        weight = sign / (total[stop] - total[first]) ** 2
+        weight = sign * r.many / (total[stop] - total[first]) ** 2
         for row, column, turn in ((first, first, 1), (first, stop, -1), (stop, first, -1), (stop, stop, 1)):
             np.add.at(corners, (row, column), turn * weight)
     return np.asarray(corners.cumsum(axis=0).cumsum(axis=1)[:m, :m])
@@ -135,14 +147,14 @@ def _errors(p: F8, r: _Ranges) -> F8:
     total = np.concatenate([[0.0], np.cumsum(p)])
     mine = np.maximum(total[r.stop] - total[r.first], np.finfo(float).tiny)
     # where less than a hundredth of a life is thought to have ended, the EM is on its way to 0
-    held = p * _spread(1.0 / mine, r.first, r.stop, p.size) > _LEAST
+    held = p * _spread(r.many / mine, r.first, r.stop, p.size) > _LEAST
     support = np.flatnonzero(held)
     if support.size > _MOST:
         return np.full(p.size, np.nan)
     if support.size < 2:
         return np.zeros(p.size)
     rank = np.concatenate([[0], np.cumsum(held)])
-    left = _Ranges(rank[r.first], rank[r.stop], rank[r.entered])
+    left = _Ranges(rank[r.first], rank[r.stop], rank[r.entered], r.many)
     m = support.size
     free = np.vstack([np.eye(m - 1), -np.ones(m - 1)])  # masses sum to 1
     covariance = (
@@ -201,7 +213,8 @@ def turnbull(
     if not a.size:
         none = np.zeros(0)
         return Turnbull(none, none, none, none, none, none, float("nan"), 0.0, 0.0, 0, True)
-    begin, end, r, p = _innermost(a, b, e)
+    a, b, e, count = _alike(a, b, e)
+    begin, end, r, p = _innermost(a, b, e, count)
     m = begin.size
     value, gap, steps = 0.0, np.inf, 0
     full = np.full(a.size, m)
@@ -213,25 +226,29 @@ def turnbull(
             break
         # the lives that must have been there for those that were seen, each among the intervals that it could have had
         seen = np.maximum(p[::-1].cumsum()[::-1][np.minimum(r.entered, m - 1)], np.finfo(float).tiny)
-        p = p * (slope + _spread(1.0 / seen, np.zeros_like(r.entered), full, m))
+        p = p * (slope + _spread(count / seen, np.zeros_like(r.entered), full, m))
         p /= p.sum()
     value_beyond = np.maximum(1.0 - np.cumsum(p), 0.0)
     value_beyond[-1] = 0.0
     until = float(max(a.max(), b[np.isfinite(b)].max(initial=0.0)))
     return Turnbull(
-        begin, end, p, value_beyond, _errors(p, r), _known(a, b, e, begin, end), until, value, max(gap, 0.0), steps,
-        gap <= limit,
+        begin, end, p, value_beyond, _errors(p, r), _known(a, b, e, count, begin, end), until, value, max(gap, 0.0),
+        steps, gap <= limit,
     )  # fmt: skip
 
 
-def _known(low: F8, high: F8, entry: F8, begin: F8, end: F8) -> F8:
+def _known(low: F8, high: F8, entry: F8, count: F8, begin: F8, end: F8) -> F8:
     """Lives that were under observation at the beginning of each interval, and known to last until it, (m,)."""
-    there = np.searchsorted(np.sort(low), begin, side="left")
+
+    def below(values: F8, lives: F8, at: F8, side: Literal["left", "right"]) -> F8:
+        order = np.argsort(values, kind="stable")
+        many = np.concatenate([[0.0], np.cumsum(lives[order])])
+        return np.asarray(many[np.searchsorted(values[order], at, side=side)])
+
     exact = begin == end
-    before = np.searchsorted(np.sort(entry), begin, side="right")
-    strictly = np.searchsorted(np.sort(entry), begin, side="left")
-    ties = np.sort(low[(low == high) & (entry == low)])
-    at_once = np.searchsorted(ties, begin[exact], side="right") - np.searchsorted(ties, begin[exact], side="left")
-    entered = before.astype(np.float64)
-    entered[exact] = np.where(begin[exact] > 0, strictly[exact] + at_once, before[exact])
-    return np.asarray(entered - there)
+    before, strictly = below(entry, count, begin, "right"), below(entry, count, begin, "left")
+    tied = (low == high) & (entry == low)
+    at_once = [below(low[tied], count[tied], begin[exact], side) for side in ("left", "right")]
+    entered = before.copy()
+    entered[exact] = np.where(begin[exact] > 0, strictly[exact] + at_once[1] - at_once[0], before[exact])
+    return np.asarray(entered - below(low, count, begin, "left"))

@@ -15,6 +15,8 @@ from neurodev.registry import spoken
 
 T = TypeVar("T")
 
+_ROUNDING = 1e-12  # of the longest age: two ages nearer than this are one
+
 
 def metric(function: T) -> T:
     """Decorator: whatever a wrong value raises in a metric is an error of ours that names the call."""
@@ -128,8 +130,21 @@ def identities(given: Any, where: str) -> frozenset[Any]:
         raise ParameterError(f"{where} must hold identities, whole numbers or words, got {shown(given)}") from None
 
 
+def together(*ages: F8) -> list[F8]:
+    """Ages that differ by rounding errors alone, as one: differences of times carry them, and ties would be none."""
+    every = np.unique(np.concatenate(ages))
+    known = every[np.isfinite(every)]
+    if known.size < 2:
+        return list(ages)
+    begins = np.append(True, np.diff(known) > _ROUNDING * max(abs(known[0]), abs(known[-1])))
+    if begins.all():
+        return list(ages)
+    meant = np.concatenate([known[begins][np.cumsum(begins) - 1], every[known.size :]])
+    return [meant[np.searchsorted(every, a)] for a in ages]
+
+
 def lives(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None) -> tuple[F8, B1, F8 | None]:
-    """Durations, deaths and entries (n,) that go together."""
+    """Durations, deaths and entries (n,) that go together; ages that differ by rounding errors alone are one."""
     t, d = floats(duration, "duration"), flags(died, "died")
     if t.shape != d.shape or t.ndim != 1:
         raise ParameterError(f"duration and died must be (n,) alike, got shapes {t.shape} and {d.shape}")
@@ -138,7 +153,7 @@ def lives(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None) -> tupl
     if np.any(t < 0):
         raise ParameterError(f"duration must be ages, not negative, got {t.min()}")
     if entry is None:
-        return t, d, None
+        return together(t)[0], d, None
     e = floats(entry, "entry")
     if e.shape != t.shape:
         raise ParameterError(f"entry must have shape {t.shape} as duration, got {e.shape}")
@@ -146,4 +161,5 @@ def lives(duration: ArrayLike, died: ArrayLike, entry: ArrayLike | None) -> tupl
     if wrong.any():
         k = int(np.flatnonzero(wrong)[0])
         raise ParameterError(f"entry must lie between 0 and the end of the life, got {e[k]} for {t[k]} at place {k}")
+    t, e = together(t, e)
     return t, d, e

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import B1, F8, I8
 from neurodev.errors import ParameterError, shown
-from neurodev.metrics.given import flags, floats, lives, metric
+from neurodev.metrics.given import flags, floats, lives, metric, together
 from neurodev.params import number
 
 NAN = float("nan")
@@ -165,6 +165,7 @@ def log_rank(duration_a: ArrayLike, died_a: ArrayLike, duration_b: ArrayLike, di
     from scipy.stats import CensoredData, logrank
 
     (a, x, _), (b, y, _) = lives(duration_a, died_a, None), lives(duration_b, died_b, None)
+    a, b = together(a, b)
     times = np.unique(np.concatenate([a[x], b[y]]))
     of_a, of_b = (v.size - np.searchsorted(np.sort(v), times) for v in (a, b))
     deaths = np.bincount(np.searchsorted(times, np.concatenate([a[x], b[y]])), minlength=times.size)

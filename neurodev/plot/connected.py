@@ -92,7 +92,7 @@ def matrix(
     Figure
     """
     it = about(of, projection, unit, ax is None)
-    several = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist()
+    several = it.projections
     if len(several) > 1:
         raise ParameterError(f"projection must be one of {several}: each has a matrix of its own, got None")
     when = _at(it, t)

@@ -14,6 +14,7 @@ from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
 from neurodev.params import takes
 from neurodev.plot import activity, courses, fields, measured, risky, survivals
+from neurodev.plot.asked import remembered
 from neurodev.plot.door import developed, drawn
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
 from neurodev.plot.style import (
@@ -174,7 +175,7 @@ def raster(
     some = f"{len(cells)} {words[1]}{'s' * (len(cells) != 1)}"
     which = f"Every {words[0]}" if kept == total else f"{kept:,} of {total:,} {words[0]}s"
     mark_interventions(ax, run)
-    plain(ax, f"{which} of {some}, from birth to death, coloured by cause", ax.get_xlabel(), "", " ")
+    plain(ax, f"{which} of {some}, from birth to death, coloured by cause", ax.get_xlabel(), "")
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
@@ -235,7 +236,7 @@ def death_rates(ax: Any, run: RunLike, width: float = 3.0, projection: Any = Non
 def _log_volumes(run: RunLike, day: float, projection: Any = None) -> Any:
     """log10 of the volumes (um3) in the snapshot of a day; None if it has no sizes."""
     q = run.projection(projection)
-    state = run.snapshot(q["name"], day)
+    state = run.snapshot(q["name"], day, ("log_size",))
     if "log_size" not in state or not len(state["log_size"]):
         return None
     return np.asarray(state["log_size"], dtype=float) / sizes.DECADE + np.log10(q["spines"]["volume"])
@@ -272,6 +273,7 @@ def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, pro
 
 
 @developed
+@remembered()
 def run_overview(run: RunLike, control: RunLike | None = None) -> Figure:
     """Everything about the structure of a run in one figure.
 

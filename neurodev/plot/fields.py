@@ -36,6 +36,7 @@ F8 = NDArray[np.float64]
 CENTRE = ORANGE
 
 
+_WEIGHTS = ("pre", "post", "weight")
 _LOCAL = ("Near",)  # wirings that connect by distance
 _PLACED = ("RetinalWaves", "Recorded")  # drives whose spikes depend on where a cell stands
 
@@ -99,7 +100,7 @@ def _inputs(run: RunLike, day: float, neuron: int, projection: Any = None) -> tu
     """Positions of all sources, the weight of each onto a neuron on a day, and the position of the neuron."""
     q = run.projection(projection)
     neuron = one(neuron, int(run.population(q["target"])["n"]), "neuron", of=f"cells of {q['target']!r}")
-    state, source = run.snapshot(q["name"], day), run.positions(q["source"])
+    state, source = run.snapshot(q["name"], day, _WEIGHTS), run.positions(q["source"])
     mine = state["post"] == neuron
     weight = np.zeros(source.shape[0])
     np.add.at(weight, state["pre"][mine].astype(np.int64), np.abs(state["weight"][mine].astype(float)))
@@ -225,7 +226,7 @@ def radius_histogram(ax: Any, run: RunLike, control: RunLike | None = None, proj
     floor, styles = np.nan, (COLOURS["early"], INK, COLOURS["control"])
     drawn = []
     for r, day, label in _conditions(run, control):
-        state = r.snapshot(q["name"], day)
+        state = r.snapshot(q["name"], day, _WEIGHTS)
         where = (r.positions(q["source"]), r.positions(q["target"]))
         drawn.append(
             (maps.field_radii(state["pre"], state["post"], state["weight"], *where, *r.network["sheet"]), label)
@@ -252,7 +253,7 @@ def topography(ax: Any, run: RunLike, day: float | None = None, projection: Any 
     """A line from every neuron to the centroid of its inputs: short lines are a good map."""
     q = run.projection(projection)
     when = nearest_day(run, run.days if day is None else day)
-    state, target = run.snapshot(q["name"], when), run.positions(q["target"])
+    state, target = run.snapshot(q["name"], when, _WEIGHTS), run.positions(q["target"])
     c, _, total = maps.centroids(state["pre"], state["post"], state["weight"], run.positions(q["source"]), len(target))
     has = total > 0
     lines = np.stack([target[has], c[has]], axis=1)

@@ -83,7 +83,9 @@ class Packed:
         if run is not None:
             lives["pre"] = _small(part.columns["pre"])
         words = [c["word"] for c in meta["causes"]]
-        curves = [_curve(history.select(cells.group == g), steps, of_history, words) for g in range(len(cells.groups))]
+        one = len(cells.groups) == 1
+        parts = [history if one else history.select(cells.group == g) for g in range(len(cells.groups))]
+        curves = [_curve(h, steps, of_history, words) for h in parts]
         return cls(meta, lives, sizes, _shape(cells, shown), curves)
 
 

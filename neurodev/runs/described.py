@@ -103,9 +103,14 @@ def columns(
         raise file.damaged(f"the picture {label!r}", f"its columns have the shapes {shapes}")
     for name, most in (("pre", n_source), ("post", n_target)):
         check_index(file, f"the picture {label!r}", name, out.get(name), most)
-    if "uid" in out and (out["uid"].dtype.kind != "u" or np.unique(out["uid"]).size != out["uid"].size):
+    if "uid" in out and (out["uid"].dtype.kind != "u" or not _once(out["uid"])):
         raise file.damaged(f"the picture {label!r}", "two synapses share a uid")
     return out
+
+
+def _once(uid: NDArray[Any]) -> bool:
+    """Whether each is there once; they are written in their order, mostly."""
+    return bool(np.all(uid[1:] > uid[:-1])) or np.unique(uid).size == uid.size
 
 
 def check_index(file: RunFile, what: str, name: str, index: NDArray[Any] | None, most: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, RunFileError, nearest, shown
-from neurodev.params import among, asks, finite, wholes
+from neurodev.params import among, asks, finite, of_type, or_none, wholes
 from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.runs.log import F8, Log, name_in
@@ -216,24 +217,39 @@ class Reading:
             raise self.file.damaged("series 'snapshot_day'", "it does not say when pictures were taken")
         return [float(d) for d in days]
 
-    @asks(day=finite("days"))
-    def snapshot(self, projection: Any, day: float) -> dict[str, NDArray[Any]]:
-        """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days."""
+    @asks(day=finite("days"), only=or_none(of_type(list, tuple, what="a list of names of columns")))
+    def snapshot(self, projection: Any, day: float, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days.
+
+        With `only`, those of these columns that there are: no others are read.
+        """
         name = self.projection(projection)["name"]
         if name not in self.plastic:
             raise ParameterError(
                 f"projection {name!r} has no spines, hence no snapshots; run.graph() holds its synapses"
             )
         at = min(self.snapshot_days, key=lambda d: abs(d - day))
-        return self.columns(f"snapshot/{at:g}", name)
+        return self.columns(f"snapshot/{at:g}", name, only)
 
-    def columns(self, label: str, projection: str) -> dict[str, NDArray[Any]]:
-        """All columns of a picture of a projection, (n_synapse,) by name."""
+    def columns(self, label: str, projection: str, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """All columns of a picture of a projection, or those of some names that there are, (n_synapse,) by name."""
         q = self._pictured(label, projection)
         prefix = f"{label}/{q['name']}/"
         names = [n.removeprefix(prefix) for n in self.file.names(prefix)]
         names = [n for n in names if "/" not in n]  # those of a projection whose name goes on
+        if only is not None:
+            names = [n for n in names if n in only]
         return described.columns(self.file, prefix[:-1], names, *self.sizes(q))
+
+    def row(self, label: str, projection: str, row: int) -> dict[str, float]:
+        """The columns of one synapse in a picture of a projection."""
+        prefix = f"{label}/{projection}/"
+        names = [n for n in self.file.names(prefix) if "/" not in n.removeprefix(prefix)]
+        found = {n.removeprefix(prefix): self.file.read(n, row, row + 1) for n in names}
+        for name, value in found.items():
+            if value.shape != (1,):
+                raise self.file.damaged(f"the picture {prefix[:-1]!r}", f"its {name} has no row {row}")
+        return {name: float(value[0]) for name, value in found.items()}
 
     def synapses(self, label: str, projection: str) -> tuple[NDArray[Any], ...]:
         """uid, pre, post and lane of a picture, (n_synapse,) each."""

@@ -289,7 +289,7 @@ class Spines(Mapping[int, Spine]):
             at = np.flatnonzero(file.read(f"snapshot/{day:g}/{name}/uid") == uid)
             if at.size:
                 days.append(day)
-                rows.append({k: float(v[at[0]]) for k, v in self._run.snapshot(name, day).items()})
+                rows.append(self._run.row(f"snapshot/{day:g}", name, int(at[0])))
         keys = rows[0] if rows else {}
         return np.array(days), {k: np.array([r[k] for r in rows]) for k in keys}
 

@@ -20,6 +20,7 @@ _WINDOW = 3.0  # days, of the death rates that are judged
 _SETTLED = 3.0  # days after which the evidence of the living is compared with that of the dying
 _ACQUAINTED = 1.0  # days after which a living spine has evidence of its own
 _NAN = float("nan")
+_WEIGHTS = ("pre", "post", "weight")
 
 
 def developing(run: Reading, what: str) -> None:
@@ -39,7 +40,7 @@ def field(run: Reading, day: float, projection: Any = None) -> dict[str, float]:
     """Receptive fields on a day: mean radius, packing floor, topographic error, inputs (central 70 %)."""
     developing(run, "receptive fields")
     q = run.projection(projection)
-    state = run.snapshot(q["name"], day)
+    state = run.snapshot(q["name"], day, _WEIGHTS)
     return maps.field_summary(
         state["pre"], state["post"], state["weight"], run.positions(q["source"]), run.positions(q["target"]),
         *run.network["sheet"],
@@ -65,13 +66,13 @@ def numbers(run: Reading, projection: Any = None) -> dict[str, float]:
     name = q["name"]
     day, number = density(run, name)
     out = maturation.density_numbers(day, number)
-    last = run.snapshot(name, run.days)
+    last = run.snapshot(name, run.days, (*_WEIGHTS, "log_size"))
     if "log_size" in last:
         x = last["log_size"]
         _, out["sd"], out["skew"] = sizes.log_moments(x)
         out["decade"] = sizes.central_decade(x)
     source, target, sheet = run.positions(q["source"]), run.positions(q["target"]), run.network["sheet"]
-    out |= maturation.map_numbers(_picture(run.snapshot(name, 1.0)), _picture(last), source, target, sheet)
+    out |= maturation.map_numbers(_picture(run.snapshot(name, 1.0, _WEIGHTS)), _picture(last), source, target, sheet)
     out |= _rate_numbers(run, q["target"], maps.central(target, *sheet))
     out["evidence_gap"] = _gap(run, name)
     if f"deaths/{name}" in run.series_names and run.days >= out["peak_day"] + 2 * _WINDOW:
@@ -105,7 +106,7 @@ def _gap(run: Reading, name: str) -> float:
     for day in run.snapshot_days:
         if day <= _SETTLED:
             continue
-        state = run.snapshot(name, day)
+        state = run.snapshot(name, day, ("drive_evidence", "born"))
         if "drive_evidence" not in state:
             return _NAN
         old = day - state["born"] > _ACQUAINTED

@@ -262,7 +262,7 @@ class RunLike(Protocol):
     def density(self, projection: Any = None) -> tuple[F8, F8]:
         """Days, and synapses per living target."""
 
-    def snapshot(self, projection: Any, day: float) -> dict[str, NDArray[Any]]:
+    def snapshot(self, projection: Any, day: float, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The living synapses near a day."""
 
     def smallest_size(self, projection: Any = None) -> float | None:

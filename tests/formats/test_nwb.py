@@ -42,6 +42,7 @@ def test_a_run_by_pynwb(run: Any, tmp_path: Path) -> None:
     h = run.history()
     with pynwb.NWBHDF5IO(str(path), "r") as io:
         file = io.read()
+        assert file.subject is None and 0 < file.units.resolution < 1e-9
         units = file.units.to_dataframe()
         assert len(units) == 31
         for name in ("Körner", "cells", "at_rest"):
@@ -110,3 +111,23 @@ def test_what_nwb_cannot_say(strange: History, tmp_path: Path) -> None:
     (tmp_path / "a.nwb").write_bytes(b"no")
     with pytest.raises(ParameterError, match="cannot be read as NWB"):
         NWB().read(tmp_path / "a.nwb")
+
+
+def test_what_archives_ask_for(strange: History, tmp_path: Path) -> None:
+    mouse = {"subject_id": "m7", "species": "Mus musculus", "age": "P30D", "sex": "F"}
+    about = {"experimenter": "Kasai, H.", "keywords": ["spines", "turnover"], "institution": "here"}
+    path = strange.export(tmp_path / "a.nwb", subject=mouse, about=about)
+    assert valid(path)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        file = io.read()
+        assert {k: getattr(file.subject, k) for k in mouse} == mouse
+        assert tuple(file.experimenter) == ("Kasai, H.",) and tuple(file.keywords) == ("spines", "turnover")
+        assert file.institution == "here"
+    for wrong, said in (
+        ({"subject": {"specie": "x"}}, "subject must be 'subject_id', 'species'"),
+        ({"subject": "m7"}, "subject must be a mapping"),
+        ({"subject": {"age": 30}}, r"subject\['age'\] must be a text"),
+        ({"about": {"keywords": 3}}, "keywords.*must be a text"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            NWB(**wrong)  # type: ignore[arg-type]

@@ -86,6 +86,25 @@ def test_wide_workbook(h: History, tmp_path: Path) -> None:
     same(got, nd.read_sessions(path, sheet=2, header=3, id="spine"))
 
 
+@books
+def test_a_sheet_for_each_session(h: History, tmp_path: Path) -> None:
+    of_day = {f"day {d:g}": [["spine", "volume"]] for d in DAYS}
+    for k, row, size in zip(h.seen.session, h.seen.row, h.seen.size, strict=True):
+        of_day[f"day {DAYS[k]:g}"].append([h.ident[row], float(size)])
+    path = book(tmp_path / "a.xlsx", {"notes": [["nothing"]], **of_day})
+    got = nd.read_sessions(path, sheet="day *", id="spine", size="volume")
+    same(h.select(np.argsort(h.ident)), got.select(np.argsort(got.ident)), sizes=False)
+    assert got.sessions.tolist() == DAYS.tolist()
+    some = nd.read_sessions(path, sheet=["day 8", 3], id="spine", size="volume", days={"day 8": 8, "3": 4})
+    assert some.sessions.tolist() == [4.0, 8.0] and len(some) < len(got)
+    with pytest.raises(ParameterError, match="no sheet of a.xlsx fits 'week .*'; it has 'notes', 'day 0'"):
+        nd.read_sessions(path, sheet="week *", id="spine")
+    with pytest.raises(ParameterError, match="only one workbook"):
+        nd.read_sessions([path, path], sheet=["day 0", "day 4"], id="spine")
+    with pytest.raises(ParameterError, match="sheet must name a sheet or more"):
+        nd.read_sessions(path, sheet=[], id="spine")
+
+
 def test_wide_arrays(h: History, tmp_path: Path) -> None:
     np.savez(
         tmp_path / "a.npz", volume=h.sizes(), who=h.ident, days=DAYS, dendrite=h.column("dendrite"), other=[1, 2, 3]

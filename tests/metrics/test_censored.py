@@ -7,6 +7,7 @@ import pytest
 
 from neurodev.errors import ParameterError
 from neurodev.metrics.censored import turnbull
+from neurodev.metrics.risks import log_rank
 from neurodev.metrics.turnover import kaplan_meier
 
 
@@ -77,3 +78,35 @@ def test_doors() -> None:
             turnbull(*given)
     few = turnbull([0, 0, 0, 1, 2, 2], [1, 1, 2, 2, np.inf, np.inf], rounds=1)
     assert not few.converged and few.rounds == 1
+
+
+def test_lives_that_are_alike_are_told_once_whatever_their_rounding_errors() -> None:
+    """Ages that are differences of ticks: 20,000 lives have few intervals, those of the same lives in whole ticks."""
+    draw = np.random.default_rng(4)
+    born = draw.integers(0, 300, 20_000)
+    age = 1 + draw.geometric(0.05, born.size)
+    seen = born + age <= 360
+    low, high = np.where(seen, age - 1, 360 - born), np.where(seen, age, np.inf)
+    whole = turnbull(low, high)
+    tick = 1.0 / 12.0
+    begun = born * tick
+    noisy = turnbull(
+        (begun + low * tick) - begun, np.where(seen, (begun + np.where(seen, high, 0) * tick) - begun, np.inf)
+    )
+    assert whole.low.size == noisy.low.size < 400 and noisy.converged
+    np.testing.assert_allclose(noisy.low, whole.low * tick, atol=1e-9)
+    np.testing.assert_allclose(noisy.value, whole.value, atol=1e-6)
+    np.testing.assert_allclose(noisy.error, whole.error, atol=1e-6)
+    np.testing.assert_array_equal(noisy.at_risk, whole.at_risk)
+    # so do the other estimates of lifetimes
+    ended, died = np.where(seen, age, 360 - born), seen
+    later = (begun + ended * tick) - begun
+    exact, rough = kaplan_meier(ended, died), kaplan_meier(later, died)
+    assert np.unique(later).size > 2 * np.unique(ended).size
+    np.testing.assert_array_equal(rough.value, exact.value)
+    np.testing.assert_array_equal(rough.at_risk, exact.at_risk)
+    half = born % 2 == 0
+    tests = [log_rank(t[half], died[half], t[~half], died[~half]) for t in (ended, later)]
+    assert tests[0].statistic == pytest.approx(tests[1].statistic, abs=1e-9)
+    few = turnbull(np.repeat([0.0, 1.0, 2.0], 7), np.repeat([2.0, 3.0, np.inf], 7))
+    assert few.mass.tolist() == pytest.approx([0.5, 0.5]) and few.at_risk.tolist() == [14.0, 7.0]
