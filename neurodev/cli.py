@@ -1,6 +1,6 @@
 """The commands of neurodev.
 
-new | demo | run | rerun | train | report | watch | export | spine | info | show | ablate | bench | compile
+new | demo | run | rerun | train | report | watch | export | spine | info | fit | show | ablate | bench | compile
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from neurodev.errors import NeurodevError, ParameterError
 from neurodev.plot import output
 from neurodev.record.patience import Patience
 from neurodev.record.place import check_new
+from neurodev.studies import tables
 from neurodev.writing import absolute, printable
 
 
@@ -123,14 +124,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _looking(sub: Any) -> None:
     """The commands that look at what there is."""
-    a = sub.add_parser("report", help="write one self-contained HTML page about a run, or several side by side")
-    a.add_argument("run", nargs="+", help="run files, of development all or of training all")
+    a = sub.add_parser("report", help="write one self-contained HTML page about a run or a table, or several")
+    a.add_argument("run", nargs="+", help="run files (of development all or of training all), or tables of imaging")
     a.add_argument("--control", help="run file of the control, of one run")
     a.add_argument("--to", help="HTML file (default: beside the first run)")
     a.add_argument(
         "--still", action="store_true",
         help="pictures alone: what is written too where Bokeh (pip install 'neurodev[report]') is not there",
     )  # fmt: skip
+    tables.options(a)
     a = sub.add_parser("watch", help="follow a run that is still growing, until it is finished")
     a.add_argument("run")
     a.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="look again so often (default: 2)")
@@ -139,9 +141,11 @@ def _looking(sub: Any) -> None:
     a.add_argument("run")
     a.add_argument("uid", help="its uid, or 'longest'")
     a.add_argument("--figure", help="PNG file (default: beside the run)")
-    a = sub.add_parser("info", help="what is in a run file")
-    a.add_argument("run")
+    a = sub.add_parser("info", help="what is in a run file, or in a table and could not be read of it")
+    a.add_argument("run", help="a run file, or a table of imaging")
     a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
+    tables.options(a)
+    tables.fitting(sub)
     a = sub.add_parser("show", help="one thing alone: equation, parameters, sources, its curve beside the theory")
     a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
@@ -321,10 +325,15 @@ def _report(args: Any) -> None:
     from neurodev.plot import live
     from neurodev.runs.run import Run
 
-    to = output.checked(_beside(args.run[0], ".html") if args.to is None else args.to)
-    run, *others = (Run(path) for path in args.run)
-    control = Run(args.control) if args.control else None
-    _say(f"wrote {run.report(to, *others, control=control, still=True if args.still else None)}")
+    to = output.checked(_beside(tables.plain_name(args.run[0]), ".html") if args.to is None else args.to)
+    if any(map(tables.is_table, args.run)):
+        page = tables.report(args, to)
+    else:
+        tables.no_tables(args)
+        run, *others = (Run(path) for path in args.run)
+        control = Run(args.control) if args.control else None
+        page = run.report(to, *others, control=control, still=True if args.still else None)
+    _say(f"wrote {page}")
     if not args.still and not live.installed():
         _say("a still page, since Bokeh is not there; an interactive one needs: pip install 'neurodev[report]'")
 
@@ -373,6 +382,12 @@ def _spine(args: Any) -> None:
 def _info(args: Any) -> None:
     from neurodev.runs.run import Run
 
+    if tables.is_table(args.run):
+        if args.verify:
+            raise ParameterError(f"--verify looks at the bytes of a run, and {args.run!r} is a table: leave it out")
+        _say(tables.info(args))
+        return
+    tables.no_tables(args)
     run = Run(args.run)
     _say(run.info())
     if args.verify:
@@ -384,6 +399,18 @@ def _info(args: Any) -> None:
         _say(f"  {followed}" + ("" if run.plastic else "; no projection is on spines, so there is no log to replay"))
         if not run.file.proven:
             _say("  a file of an older format without checksums: whether its bytes are those written cannot be told")
+
+
+def _fit(args: Any) -> None:
+    if args.to:
+        output.checked(args.to)
+    history, fits = tables.fit(args)
+    _say(json.dumps(tables.as_json(history, fits), allow_nan=False) if args.json else tables.told(history, fits))
+    if args.to:
+        from neurodev.plot.style import png
+
+        path = output.write(args.to, png(fits.plot()))
+        _say(f"wrote {path}", file=sys.stderr if args.json else sys.stdout)
 
 
 def _needs_data(cls: Any) -> bool:
@@ -471,7 +498,7 @@ def _bench(args: Any) -> None:
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
     "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
-    "export": _export,
+    "export": _export, "fit": _fit,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
@@ -479,7 +506,7 @@ _STANDS_ON = {
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
     "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"), "export": ("runs.run", "studies.reading"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
-    "bench": ("bench.networks",), "compile": ("studies.ahead",),
+    "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
 }  # fmt: skip
 
 

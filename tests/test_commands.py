@@ -49,6 +49,13 @@ kind = "NDSNN"
 sparsity = 0.5
 every = 1
 """
+IMAGED = "cell,spine,day,vol\n" + "".join(
+    f"c{c},{s},{4 * k},{1 + 0.1 * s + 0.01 * k}\n"
+    for c in range(2) for s in range(20) for k in range(5) if k <= s or s > 6 and k > s - 12
+)  # fmt: skip
+SEEN = "experiment,animal,cell,synapse,first_seen_h,last_seen_h\n" + "".join(
+    f"e,a,c,s{k},{k % 3 * 8},{min(24, k % 3 * 8 + k % 5 * 8)}\n" for k in range(30)
+)
 FEW = ["--set", "data.train=40", "--set", "data.test=20", "--set", "encoder.steps=3", "--set", "network.hidden=[8]",
        "--set", "train.epochs=1", "--set", "method.NDSNN.every=1"]  # fmt: skip
 
@@ -88,6 +95,15 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["spine", "life.sqlite", "longest", "--figure", "spine.png"], 0),
     (["spine", "life.sqlite", "1"], 0),
     (["info", "life.sqlite", "--verify"], 0),
+    (["info", "imaged.csv", *(TABLE := ["--id", "cell,spine", "--session", "day", "--size", "vol"])], 0),
+    (["info", "imaged.csv", *TABLE, "--days", "0,5,9,14,20", "--set", "dendrite=cell"], 0),
+    (["info", "seen.csv", "--preset", "nakajo"], 0),
+    (["report", "imaged.csv", *(TABLE := [*TABLE, "--days", "0,4,8,12,16", "--set", "dendrite=cell"]), "--to",
+      "imaged.html"], 0),
+    (["report", "seen.csv", "--preset", "nakajo"], 0),
+    (["fit", "imaged.csv", *TABLE, *(RATE := ["--model", "constant", "--free", "rate", "--spines", "100", "--quiet",
+      "--rounds", "1"]), "--fixed", "noise=0.1", "--hold", "dendrites", "--to", "fit.png"], 0),
+    (["fit", "seen.csv", "--preset", "nakajo", "--json", *RATE], 0),
     (["show"], 0),
     (["show", "SpineSize", "--set", "noise=false", "--plot", "size.png"], 0),
     (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour"], 0),
@@ -137,6 +153,8 @@ def test_all_invocations_run(
     monkeypatch.chdir(tmp_path)
     Path("life.toml").write_text(LIFE)
     Path("few.toml").write_text(LEARN)
+    Path("imaged.csv").write_text(IMAGED)
+    Path("seen.csv").write_text(SEEN)
     shipped = tmp_path / "shipped"  # the demo's own study, in small
     shipped.mkdir()
     text = re.sub(r"^n = (\d+)$", lambda m: f"n = {int(m[1]) // 8}", (STUDIES / "map.toml").read_text(), flags=re.M)
@@ -153,7 +171,7 @@ def test_all_invocations_run(
     here = {p.name for p in tmp_path.iterdir()}
     assert here >= {
         "mine.toml", "learn.toml", "life.sqlite", "life-seed1.sqlite", "life-seed2.sqlite", "page.html", "life.html",
-        "life.csv",
+        "life.csv", "imaged.html", "seen.html", "fit.png",
         "spine.png", "spine-1.png", "size.png", "few.sqlite", "few-seed0.sqlite", "few-seed1.sqlite", "digits.sqlite",
     }  # fmt: skip
     assert not [n for n in here if n.endswith((".part", "-wal", "-shm")) or n.startswith(".")]

@@ -208,7 +208,7 @@ def network_beds(w: World) -> Beds:
         "nd.fit": Bed(
             lambda: nd.fit,
             {"history": imaged(), "model": few(), "free": ["rate"], "fixed": {}, "held_out": None, "asked": {},
-             "n": 100, "rounds": 1, "seed": 1},
+             "n": 100, "rounds": 1, "seed": 1, "progress": False},
             exact={"fixed": {"None", "a table"}, "asked": {"None", "a table"}, "held_out": {"None"},
                    "free": {"None"}},
         ),

@@ -26,7 +26,8 @@ WORDS = {"a word", "no word", "a voltage", "a time", "a path"}
 SELECTION = {"zero", "a mask", "a set"}
 # what an argument of a picture may be, beside what is right for it
 TAKEN: dict[str, set[str]] = {
-    **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words", "fits"), set()),
+    **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words", "fits",
+                     "histories"), set()),
     **dict.fromkeys(("title", "x", "y", "note", "text", "alt", "name", "lead", "cause"), WORDS),
     "control": {"None"}, "projection": {"None"}, "causes": {"None"}, "draw": set(), "data": {"bytes"},
     "neuron": {"zero"}, "chosen": {"zero", "a set", "None"}, "path": WORDS - {"no word", "a path"},
@@ -74,7 +75,7 @@ def drawing() -> dict[str, Any]:
 PAGES = frozenset({
     "plot.report.write", "plot.training_report.write", "plot.evolution.overview", "plot.evolution.run_overview",
     "plot.training.training_overview", "plot.report.around", "plot.training_report.around", "plot.live.write",
-    "plot.fields.map_figure", "plot.fields.draw_map",
+    "plot.fields.map_figure", "plot.fields.draw_map", "plot.histories.write",
 })  # fmt: skip
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -93,7 +94,7 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         "size": (3.0, 3.0), "words": ("spine", "neuron"), "largest": None, "reach": None, "standing": False,
         "small": True, "replace": False, "up": bars, "down": bars, "sections": [("a", "b", "c")], "data": PNG,
         "title": "a", "x": "a", "y": "a", "note": "", "text": "a", "alt": "a", "name": "a", "lead": "a",
-        "cause": "fluctuation", "fits": [nd.fit(imaged(), few(), n=100, rounds=1)],
+        "cause": "fluctuation", "histories": [imaged()], "fits": [nd.fit(imaged(), few(), n=100, rounds=1)],
     }  # fmt: skip
     odd = {"a run of the other kind": w.training, "a run without spines": w.bare, "a run that has not begun": w.unborn}
     beds: Beds = {}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
+from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, shown
 from neurodev.params import check_memory, number, numbers, whole, wholes
 from neurodev.registry import Spoken
@@ -19,8 +20,8 @@ F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class SpikeTrains(metaclass=Spoken):
+@dataclass(frozen=True, eq=False, repr=False)
+class SpikeTrains(Card, metaclass=Spoken):
     """Spikes of many samples, one list after the other.
 
     Attributes
@@ -78,6 +79,17 @@ class SpikeTrains(metaclass=Spoken):
             if len(grid) != 3 or math.prod(grid) != n_cell:
                 raise ParameterError(f"grid must be (rows, columns, channels) of {n_cell} cells, got {self.grid}")
             object.__setattr__(self, "grid", grid)
+
+    def _words(self) -> str:
+        where = f" on a grid of {self.grid}" if self.grid else ""
+        n = f"{counted(len(self), 'sample')}, {counted(self.times.size, 'spike')}"
+        return f"SpikeTrains({n} of {counted(self.n_cell, 'cell')}{where} in {self.duration:g} ms each)"
+
+    def _rows(self) -> Rows:
+        return [
+            ("samples", f"{len(self):,}"), ("spikes", f"{self.times.size:,}"), ("cells", f"{self.n_cell:,}"),
+            ("grid (rows, columns, channels)", str(self.grid or "none")), ("duration", f"{self.duration:g} ms"),
+        ]  # fmt: skip
 
     @classmethod
     def of(
@@ -142,8 +154,8 @@ class SpikeTrains(metaclass=Spoken):
         return np.minimum(count, 255).astype(np.uint8).reshape(len(self), n_step, self.n_cell)
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset(metaclass=Spoken):
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Card, metaclass=Spoken):
     """A labelled set with its split into training and test.
 
     Attributes
@@ -204,6 +216,23 @@ class Dataset(metaclass=Spoken):
             )
         if not len(self.x_train):
             raise ParameterError(f"{self.name} holds no training samples")
+
+    def _words(self) -> str:
+        n = f"{len(self.x_train):,} training and {len(self.x_test):,} test samples"
+        return f"Dataset({self.name!r}, {n} of {self._sample()}, {self.n_class} classes: {named(self.classes)})"
+
+    def _sample(self) -> str:
+        if isinstance(self.x_train, SpikeTrains):
+            return f"spikes of {self.x_train.n_cell:,} cells in {self.x_train.duration:g} ms"
+        return f"{' x '.join(map(str, _sample_shape(self.x_train))) or '1'} {self.x_train.dtype.name}"
+
+    def _rows(self) -> Rows:
+        return [
+            ("name", self.name), ("training samples", f"{len(self.x_train):,}"),
+            ("test samples", f"{len(self.x_test):,}"),
+            ("a sample", self._sample), (f"{self.n_class} classes", named(self.classes, 12)),
+            ("of each class, training", lambda: named(np.bincount(self.y_train, minlength=self.n_class), 12)),
+        ]  # fmt: skip
 
     @property
     def n_class(self) -> int:

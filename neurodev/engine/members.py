@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev import params
+from neurodev import card, params
+from neurodev.card import Card, Rows, known, named, told
 from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.mechanisms.base import Mechanism, check_owners
 from neurodev.neurons.door import LARGEST
@@ -114,7 +115,7 @@ def _used(level: str) -> Rule:
     return rule
 
 
-class _Part(metaclass=Spoken):
+class _Part(Card, metaclass=Spoken):
     """What belongs to a network: looked at also when it is set by hand, and closed while the network runs."""
 
     _home: Any = None  # the network
@@ -136,7 +137,7 @@ class _Part(metaclass=Spoken):
         """Look at what must fit together."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Population(_Part):
     """A population of neurons, or the cells of a drive.
 
@@ -178,6 +179,28 @@ class Population(_Part):
             raise ParameterError(f"room of {self.name!r} must be less than n={self.n}, got {self.room}")
         if isinstance(self.model, NeuronModel):
             self.model.expand(self.n, self.name)
+
+    def _words(self) -> str:
+        about = f"{self.cells()}, {type(self.model).__name__}{self._sign()}"
+        used = f", uses {named(m.name for m in self.mechanisms)}" if self.mechanisms else ""
+        return f"Population({self.name!r}, {about}{used})"
+
+    def _sign(self) -> str:
+        return "" if self.is_drive else ", inhibitory" if self.inhibitory else ", excitatory"
+
+    def cells(self) -> str:
+        """How many cells there are, and room for how many more."""
+        n = card.counted(self.n - self.room, "cell" if self.is_drive else "neuron")
+        return n + (f" and room for {self.room:,}" if self.room else "")
+
+    def _rows(self) -> Rows:
+        low, high = self.positions.min(axis=0), self.positions.max(axis=0)
+        return [
+            ("name", self.name), ("cells", self.cells()), ("model", told(self.model, 160)),
+            ("sign", self._sign().removeprefix(", ") or "a drive"),
+            ("uses", named(m.name for m in self.mechanisms) or "nothing"),
+            ("place", f"x {low[0]:.4g} to {high[0]:.4g} um, y {low[1]:.4g} to {high[1]:.4g} um"),
+        ]  # fmt: skip
 
     @property
     def is_drive(self) -> bool:
@@ -259,7 +282,7 @@ def one_given(argument: str, here: Any, there: Any, rule: Wiring) -> Any:
     return there if here is None else here
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Projection(_Part):
     """All synapses from one population to another."""
 
@@ -297,6 +320,26 @@ class Projection(_Part):
         weight = a_weight(self.source, self.weight, self.spines, self.signed)
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "branch", _branch(self.branch, self))
+
+    def _words(self) -> str:
+        used = f", uses {named(m.name for m in self.mechanisms)}" if self.mechanisms else ""
+        ends = f"{self.source.name} to {self.target.name}"
+        return f"Projection({self.name!r}, {ends}, {known(self._size)}, {known(self._weight)}{used})"
+
+    def _size(self) -> str:
+        each = self.wiring.mean_inputs(self.source.n, self.target.n)
+        return f"about {card.counted(each * self.target.n, 'synapse')}, {each:.3g} inputs each"
+
+    def _weight(self) -> str:
+        unit = self.target.model.weight_unit if isinstance(self.target.model, NeuronModel) else ""
+        return f"spines of {self.spines.weight:g} {unit}" if self.spines else f"{self.mean_weight():.4g} {unit}"
+
+    def _rows(self) -> Rows:
+        return [
+            ("name", self.name), ("from", self.source.name), ("to", self.target.name), ("synapses", self._size),
+            ("wiring", told(self.wiring, 160)), ("mean weight", self._weight), ("delay", told(self.delay, 160)),
+            ("uses", named(m.name for m in self.mechanisms) or "nothing"),
+        ]  # fmt: skip
 
     def mean_weight(self) -> float:
         """Mean magnitude of the initial weights, mV (pA where the target has synaptic currents)."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params, rng
+from neurodev.card import Card, Rows, brief, counted, named
 from neurodev.engine.members import (
     CELL,
     MOST,
@@ -39,7 +40,7 @@ I8 = NDArray[np.int64]
 __all__ = ["PRECISIONS", "Network", "Population", "Projection", "Spines"]
 
 
-class Network:
+class Network(Card):
     """Populations and projections on a sheet.
 
     Parameters
@@ -330,7 +331,22 @@ class Network:
             raise BuildError(f"{population.name!r} is a drive and takes no input")
         return population.model.mean_drive(population.n, population.name, self.inputs(population))
 
-    def __repr__(self) -> str:
+    def _words(self) -> str:
+        cells = named(f"{p.name} ({p.n:,})" for p in self.populations.values())
+        joined = named(self.projections)
+        text = f"Network(seed={self.seed}, {self.sheet.width:g} x {self.sheet.height:g} um"
+        text += f", {counted(len(self.populations), 'population')}{': ' if cells else ''}{cells}"
+        return text + f", {counted(len(self.projections), 'projection')}{': ' if joined else ''}{joined})"
+
+    def _rows(self) -> Rows:
+        about = [("seed", str(self.seed)), ("sheet", f"{self.sheet.width:g} x {self.sheet.height:g} um")]
+        told = [(q.name, brief(q).partition(", ")[2].removesuffix(")")) for q in self._members()]
+        return [*about, *told]
+
+    def _members(self) -> list[Any]:
+        return [*self.populations.values(), *self.projections.values()]
+
+    def __str__(self) -> str:
         lines = [f"Network(seed={self.seed}) on a sheet of {self.sheet.width:g} x {self.sheet.height:g} um"]
         for p in self.populations.values():
             if isinstance(p.model, Drive):

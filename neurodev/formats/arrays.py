@@ -13,6 +13,7 @@ from neurodev import __version__
 from neurodev.errors import ParameterError
 from neurodev.formats.base import Format
 from neurodev.formats.frames import a_history
+from neurodev.params import check_memory
 from neurodev.runs.history import History
 from neurodev.runs.sightings import Seen
 from neurodev.structure.cause import Causes
@@ -82,6 +83,9 @@ class NPZ(Format):
             If the file is none of ours.
         """
         try:
+            with zipfile.ZipFile(a_path(path)) as whole:
+                n = float(sum(i.file_size for i in whole.infolist()))
+                check_memory(n, f"the arrays of {Path(path).name}", "select() fewer lives before they are written")
             with a_path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 a = {name: file[name] for name in file.files}
             about = json.loads(str(a["about"]))
@@ -93,10 +97,21 @@ class NPZ(Format):
                 looked=a.get("looked"), columns=columns, causes=causes,
                 **{k: about[k] for k in ("unit", "size_unit", "title", "notes")},
             )  # fmt: skip
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as e:
-            if isinstance(e, ParameterError):
-                raise
+        except ParameterError:
+            raise
+        except Exception as e:  # whatever a damaged file raises
             raise ParameterError(f"path: {str(path)!r} holds no history as NPZ writes it: {e}") from e
+
+
+def is_ours(path: Any) -> bool:
+    """Whether a file is a history as `NPZ` writes it."""
+    if not isinstance(path, Path) or path.suffix.lower() != NPZ.suffix:
+        return False
+    try:
+        with zipfile.ZipFile(path) as file:
+            return {"born.npy", "died.npy", "ident.npy", "about.npy"} <= set(file.namelist())
+    except Exception:  # no file, or whatever a damaged one raises: the reader of tables says what it is
+        return False
 
 
 def _plain(values: Any) -> Any:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neurodev import card
 from neurodev.arrays import F8
+from neurodev.card import Card, Rows, named
 from neurodev.errors import ParameterError, shown
 from neurodev.formats import asked as door
 from neurodev.formats.asked import times_of
@@ -29,7 +31,7 @@ Name = str | int | None
 Columns = str | int | Sequence[str | int] | None
 
 
-class Counts:
+class Counts(Card):
     """How many there were on each dendrite in each session, and how many came and went since the one before.
 
     Parameters
@@ -120,9 +122,17 @@ class Counts:
     def __len__(self) -> int:
         return len(self.total)
 
-    def __repr__(self) -> str:
-        name = f"{self.title!r}, " if self.title else ""
+    def _words(self) -> str:
+        name = f"{card.told(self.title)}, " if self.title else ""
         return f"Counts({name}{len(self):,} dendrites, {self.sessions.size} sessions in {self.unit}s)"
+
+    def _rows(self) -> Rows:
+        at = self.sessions
+        return [
+            ("title", self.title or "none"), ("dendrites", f"{len(self):,}"),
+            ("sessions", f"{at.size:,}, from {at[0]:g} to {at[-1]:g} {self.unit}s" if at.size else "none"),
+            ("columns", named(self.columns, 12) or "none"), ("notes", f"{len(self.notes)}"),
+        ]  # fmt: skip
 
     def number(self) -> F8:
         """Sum over the dendrites that were looked at, (n_session,)."""

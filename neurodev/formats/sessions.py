@@ -13,6 +13,7 @@ from neurodev.arrays import F8
 from neurodev.errors import ParameterError, shown
 from neurodev.formats import asked as door
 from neurodev.formats import guesses, shapes
+from neurodev.formats.arrays import NPZ, is_ours
 from neurodev.formats.asked import TWICE, Asked
 from neurodev.formats.cells import told
 from neurodev.formats.grid import Grid, concatenated, listed
@@ -39,8 +40,9 @@ def read_sessions(
 
     The columns that are named say what shape a table has: `session`, one column: a row for each sighting; several: a
     row for each life and a column for each session; `first` and `last`: a row for each life; several files without
-    `session`: a file for each session, joined by `id` or, without one, by `position`.  What `History.to_sessions` and
-    `to_pandas` write is read without naming any.  Numbers per dendrite: `read_counts`; connections: `read_edges`.
+    `session`: a file for each session, joined by `id` or, without one, by `position`.  What `History.export` writes
+    (and `to_sessions`, `to_pandas`) is read without naming any.  Numbers per dendrite: `read_counts`; connections:
+    `read_edges`.
 
     Parameters
     ----------
@@ -91,6 +93,10 @@ def _read(path: Any, preset: Any, **given: Any) -> History:
     files, of_path, notes = door.sources(path)
     form = door.preset_of(preset, "read_sessions")
     wanted = {k: v for k, v in given.items() if v is not None}
+    if form is None and len(files) == 1 and set(wanted) <= {"title"} and is_ours(files[0]):
+        found = NPZ().read(files[0])
+        found.title = door.a_text(wanted.get("title", found.title), "title")
+        return found
     may: frozenset[str] = frozenset()
     if form is not None:
         wanted, may = {**form.given, **form.may, **wanted}, frozenset(form.may) - set(wanted)

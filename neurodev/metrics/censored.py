@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import floats, metric, together
 from neurodev.metrics.turnover import SurvivalCurve
@@ -24,6 +25,7 @@ _MOST = 2000  # innermost intervals of which errors are reckoned: a matrix of so
 _LEAST = 0.01
 
 
+@outlined
 class Turnbull(NamedTuple):
     """The distribution of lifetimes on its innermost intervals, (n_interval,) each; S is not known within them."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import ends, floats, indices, metric
 from neurodev.params import check_memory, flag, number, whole
@@ -119,6 +120,7 @@ def rich_club(pre: ArrayLike, post: ArrayLike, n: int, nulls: int = 0, seed: int
     return k, value
 
 
+@outlined
 class Communities(NamedTuple):
     """Groups with more connections within than between."""
 
@@ -202,6 +204,7 @@ def _same_degrees(graph: Any, many: int, seed: int) -> list[Any]:
     return out
 
 
+@outlined
 class SmallWorld(NamedTuple):
     """Clustering and path length beside those of graphs of the same degrees."""
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import metric
 
 
+@outlined
 class Course(NamedTuple):
     """Peak (mV above the first value), its time after the first (ms), and the steepest rise (mV/ms = V/s)."""
 

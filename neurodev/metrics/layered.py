@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import ends, floats, metric
 from neurodev.params import check_memory, wholes
@@ -16,6 +17,7 @@ from neurodev.params import check_memory, wholes
 NAN = float("nan")
 
 
+@outlined
 class Layered(NamedTuple):
     """Layers of weights between floors of units, from input to output."""
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import B1, F8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import floats, lives, metric
 from neurodev.metrics.turnover import two_class_survival
@@ -28,6 +29,7 @@ _FARTHEST = 18.0  # of the logarithms of rates and of the odds of the share, in 
 _APART = 1e-3  # classes whose rates differ by less of themselves, or of which so little is there, are one
 
 
+@outlined
 class TwoClasses(NamedTuple):
     """Two populations of lifetimes, the slow one first; errors are standard errors, NaN where there are none."""
 

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import flags, floats, metric
 from neurodev.metrics.sizes import correlation
 from neurodev.params import number
 
 
+@outlined
 class Persistence(NamedTuple):
     """What two sessions have in common, (n_session, n_session) each; rows are the earlier in `kept`."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import B1, F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import flags, floats, lives, metric, together
 from neurodev.params import number
@@ -18,6 +19,7 @@ NAN = float("nan")
 # ---------------------------------------------------------------- causes
 
 
+@outlined
 class Incidence(NamedTuple):
     """Share that has died of one cause by each age, while others died of others: steps at `time`, (n_step,) each."""
 
@@ -182,6 +184,7 @@ def log_rank(duration_a: ArrayLike, died_a: ArrayLike, duration_b: ArrayLike, di
 # ---------------------------------------------------------------- hazards
 
 
+@outlined
 class Stretches(NamedTuple):
     """Stretches of lives, from one look to the next, (n_stretch,) each."""
 
@@ -233,6 +236,7 @@ def stretches(
     return Stretches(row, age, at[end] - b[row], ~later[row, end], x[row, begin])
 
 
+@outlined
 class HazardTable(NamedTuple):
     """Deaths, exposure and rate by age and size, (n_age, n_size) each."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics.given import couples, flags, floats, indices, metric
 from neurodev.params import whole
@@ -162,6 +163,7 @@ def log_sizes(size: ArrayLike) -> F8:
         return np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), np.nan)
 
 
+@outlined
 class SizeCourse(NamedTuple):
     """How sizes change over 0, 1, 2, ... sessions, of synapses there at both ends, (n_session,) each."""
 
@@ -206,6 +208,7 @@ def size_course(log_size: ArrayLike) -> SizeCourse:
     return SizeCourse(r, mean, sd, pairs)
 
 
+@outlined
 class ChangeBySize(NamedTuple):
     """Changes of size in groups of the size before, smallest first, (groups,) each; and a line through their spread."""
 

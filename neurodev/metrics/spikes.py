@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import couples, floats, metric
 from neurodev.metrics.given import indices as places
@@ -151,6 +152,7 @@ def rate_spread(rates: ArrayLike, target: float) -> dict[str, float]:
     }  # fmt: skip
 
 
+@outlined
 class Avalanches(NamedTuple):
     """Avalanches in order of time, all (n_avalanche,), and the `width` (ms) of the bins they were found with."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import floats, metric
 from neurodev.metrics.spikes import power_law_fit
@@ -37,6 +38,7 @@ class Comparison(NamedTuple):
     p: float  #: two-sided: small means that the sign of the ratio is no chance
 
 
+@outlined
 class Tails(NamedTuple):
     """Three distributions above `xmin`, and each compared with each."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import F8
+from neurodev.card import counted, outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import floats, identities, lives, metric
 from neurodev.moved import names_of
@@ -92,6 +93,7 @@ def presence(born: ArrayLike, died: ArrayLike, sessions: ArrayLike) -> NDArray[n
     return np.asarray((b[:, None] <= at) & (gone[:, None] > at))
 
 
+@outlined
 class Changes(NamedTuple):
     """Gains and losses from session to session."""
 
@@ -199,6 +201,7 @@ def sightings(present: ArrayLike, sessions: ArrayLike) -> tuple[F8, F8]:
     return first, last
 
 
+@outlined
 class Lives(NamedTuple):
     """Lives as imaging sees them, (n,) each: ready for `kaplan_meier`."""
 
@@ -276,6 +279,7 @@ def slow_birth_share(share: float, slow: float, fast: float) -> float:
     return share * slow / (share * slow + (1.0 - share) * fast)
 
 
+@outlined
 class SurvivalCurve(NamedTuple):
     """A Kaplan-Meier curve: steps at `time`, `value` after each, Greenwood's `error`, number `at_risk` before.
 
@@ -287,6 +291,14 @@ class SurvivalCurve(NamedTuple):
     error: F8
     at_risk: F8
     until: float = float("nan")
+
+    def _words(self) -> str:
+        n = self.time.size
+        if not n:
+            return f"SurvivalCurve(nobody died up to {self.until:.4g})"
+        half = f"half live beyond {self.median:.4g}" if np.isfinite(self.median) else "more than half live on"
+        left = f"{self.value[-1]:.3g} +- {self.error[-1]:.2g} are left at {self.time[-1]:.4g}"
+        return f"SurvivalCurve({counted(n, 'step')}, {self.at_risk.max():,.0f} at risk; {half}; {left})"
 
     def at(self, age: ArrayLike) -> F8:
         """Share surviving beyond `age`; NaN beyond what was observed."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.moved import names_of
 from neurodev.neurons.door import LARGEST
@@ -100,6 +101,7 @@ def ordered(times: F8, indices: I8) -> tuple[F8, I8]:
     return np.ascontiguousarray(times[order]), np.ascontiguousarray(indices[order].astype(np.int64))
 
 
+@outlined
 @dataclass(frozen=True)
 class Background(Registered, kind="background", word=True):
     """An independent Poisson input for every neuron of a population, without cells of its own.

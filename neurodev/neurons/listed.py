@@ -10,6 +10,7 @@ import numpy as np
 
 from neurodev import rng
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.neurons.drive import FASTEST_CELL, Drive, Source, check_chunk, ordered
 from neurodev.params import check, param
@@ -68,6 +69,7 @@ class _RegularSource(Source):
         return ordered(absolute[inside] - begin, index[inside])
 
 
+@outlined
 @dataclass(frozen=True)
 class SpikeList(Drive):
     """Recorded spikes.
@@ -137,6 +139,7 @@ def _table(value: Any, argument: str, what: str) -> F8:
     return given.astype(float)
 
 
+@outlined
 @dataclass(frozen=True)
 class Recorded(Drive):
     """Event-camera (or other) recordings, played one after the other in a seeded order, one per `interval`.

@@ -17,6 +17,7 @@ import numpy as np
 
 from neurodev import registry, rng
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, SimulationError, shown
 from neurodev.neurons.drive import FASTEST_CELL, Drive, Source, check_chunk, ordered
 from neurodev.params import check, numbers, param
@@ -165,6 +166,7 @@ def _asked(function: Any, t: F8, cell: I8, most: F8, what: str) -> F8:
     return np.asarray(rate)
 
 
+@outlined
 @dataclass(frozen=True)
 class InhomogeneousPoisson(Drive):
     """Poisson cells of any rate: a function of time, or samples of it.

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.neurons.door import LARGEST
 from neurodev.params import check, numbers, param
@@ -105,6 +106,7 @@ def _list_of_times(value: Any, what: str) -> F8:
     return _own(value)
 
 
+@outlined
 @dataclass(frozen=True)
 class Kicks(Stimulus):
     """Inputs at given times, without a synapse and without a delay.
@@ -163,6 +165,7 @@ class Kicks(Stimulus):
         return Inputs(self.times, np.broadcast_to(np.asarray(self.amplitudes, dtype=float), self.times.shape), cells)
 
 
+@outlined
 @dataclass(frozen=True)
 class CurrentSteps(Stimulus):
     """A constant current that changes at given times, added to the model's parameter `drive`.

@@ -15,20 +15,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurodev.arrays import B1, F8
+from neurodev.card import Card, Rows, named, outlined
 from neurodev.errors import ParameterError, nearest, shown
-from neurodev.params import number, one_of, whole
+from neurodev.params import flag, number, one_of, whole
 from neurodev.protocols.fit_models import FitModel, Numbers, fit_model
 from neurodev.protocols.imaging import image, population
 from neurodev.protocols.observed import QUANTITIES, USUAL, Observed, observe
+from neurodev.record.bar import Bar
 from neurodev.runs.history import History
 from neurodev.units import day
 
 _PER_DAY = {"day": 1.0, "hour": 24.0}
 _STEPS = (0.3, 0.15)  # of a coordinate, for slopes: above the noise of the simulation
+_SEARCHES = 4  # at most, each from the best so far
 _FEWEST = 0.005  # the least standard error of anything: no table is known better
 _WORST = 100.0  # deviation that counts for what a model cannot even tell
 
 
+@outlined
 class Table(NamedTuple):
     """A history as it is fitted."""
 
@@ -43,6 +47,7 @@ class Table(NamedTuple):
         return observe(self.present[rows], self.days, x, None if self.looked is None else self.looked[rows])
 
 
+@outlined
 class Look(NamedTuple):
     """A table and a model side by side."""
 
@@ -79,6 +84,7 @@ class Look(NamedTuple):
         return {q: float(x.max()) for q, x in found.items() if x.size}
 
 
+@outlined
 class Fit(NamedTuple):
     """What a model became when it was fitted to a history."""
 
@@ -121,8 +127,17 @@ class Fit(NamedTuple):
         text += f"; at the limit of what was allowed: {', '.join(self.at_limit)}" if self.at_limit else ""
         return text + "."
 
-    def __repr__(self) -> str:
+    def _words(self) -> str:
         return self.sentence()
+
+    def _rows(self) -> Rows:
+        rows: list[tuple[str, Any]] = [("model", self.model), ("history", self.title or "without a title")]
+        rows += [(k, f"{self.numbers[k]:.4g} +- {self.errors[k]:.2g}") for k in self.free]
+        rows += [("fixed", named(f"{k} {v:.4g}" for k, v in self.numbers.items() if k not in self.free) or "none")]
+        rows += [("off what was fitted", f"{np.sqrt(self.fitted.mean_square):.3g} standard errors")]
+        if self.held_out is not None:
+            rows += [(f"off {self.what}", f"{np.sqrt(self.held_out.mean_square):.3g} standard errors")]
+        return [*rows, ("at the limit of what was allowed", named(self.at_limit) or "none")]
 
     def plot(self) -> Any:
         """Data and model in one figure."""
@@ -131,8 +146,14 @@ class Fit(NamedTuple):
         return fit_figure([self])
 
 
-class Fits(tuple[Fit, ...]):
+class Fits(Card, tuple[Fit, ...]):
     """Several models fitted to one history, the nearest to what was held out first."""
+
+    def _words(self) -> str:
+        return self.sentence()
+
+    def _rows(self) -> Rows:
+        return [(f.model, f"mean square deviation {f.score:.4g} of {f.what or 'what was fitted'}") for f in self]
 
     def sentence(self) -> str:
         """Which is nearest, and by how much."""
@@ -150,7 +171,7 @@ class Fits(tuple[Fit, ...]):
 def fit(
     history: History, model: FitModel | str | Sequence[FitModel | str] = "graded", free: Sequence[str] | None = None, *,
     fixed: Mapping[str, float] | None = None, held_out: Any = None, asked: Mapping[str, float] | None = None,
-    quantities: Sequence[str] | None = None, n: int = 6000, rounds: int = 20, seed: int = 1,
+    quantities: Sequence[str] | None = None, n: int = 6000, rounds: int = 20, seed: int = 1, progress: bool = False,
 ) -> Any:  # fmt: skip
     """Fit a model of spines to a history: who dies, and how sizes move.
 
@@ -181,6 +202,8 @@ def fit(
     rounds : int
         Steps of the search at most.
     seed : int
+    progress : bool
+        Whether to say on stderr how far it is.
 
     Returns
     -------
@@ -199,7 +222,7 @@ def fit(
         if not model:
             raise ParameterError("model must name one model at least, got none")
         found = [fit(history, m, free, fixed=fixed, held_out=held_out, asked=asked, quantities=quantities, n=n,
-                     rounds=rounds, seed=seed) for m in model]  # fmt: skip
+                     rounds=rounds, seed=seed, progress=progress) for m in model]  # fmt: skip
         return Fits(sorted(found, key=lambda f: f.score))
     which: FitModel = fit_model(model)  # type: ignore[arg-type]
     if not isinstance(history, History):
@@ -213,8 +236,12 @@ def fit(
         whole(rounds, "rounds", 1, 1000),
         whole(seed, "seed", 0, 2**31),
     )
-    world = _World(which, train, values, spines, start)
-    return _search(world, names, values, known, steps, test, what, history.title, _bands(asked), wanted)
+    world, bands = _World(which, train, values, spines, start), _bands(asked)
+    bar = Bar(_SEARCHES, f"{which.name}: {len(train.present):,} lives", flag(progress, "progress"))
+    try:
+        return _search(world, names, values, known, steps, test, what, history.title, bands, wanted, bar)
+    finally:
+        bar.close()
 
 
 # ------------------------------------------------------------------ what is asked
@@ -388,7 +415,7 @@ def _errors(seen: Observed, spread: F8, asked: Mapping[str, float]) -> F8:
 
 def _search(
     world: _World, free: list[str], values: Numbers, known: Observed, rounds: int, test: Table | None, what: str,
-    title: str, asked: dict[str, float], wanted: tuple[str, ...],
+    title: str, asked: dict[str, float], wanted: tuple[str, ...], bar: Bar,
 ) -> Fit:  # fmt: skip
     m = world.model
     target, spread = known.row(), covariance(world.table)
@@ -403,7 +430,11 @@ def _search(
 
     limits = np.array([[m.numbers[k].coordinate(v) for v in (m.numbers[k].low, m.numbers[k].high)] for k in free]).T
     start = np.array([m.numbers[k].coordinate(values[k]) for k in free])
-    x, slope, message = descend(off, start, limits, rounds)
+    said = lambda search, cost: bar.update(
+        search, f"{m.name}: {world.done} simulations, {np.sqrt(cost / used.sum()):.3g} standard errors off"
+    )
+    x, slope, message = descend(off, start, limits, rounds, said)
+    bar.update(_SEARCHES, f"{m.name}: {world.done} simulations")
     numbers = at(x)
     spread_of_fit = _spread(slope, spread[np.ix_(used, used)], error[used], len(world.table.present) / world.n)
     at_limit = tuple(k for k, v, a, b in zip(free, x, *limits, strict=True) if v - a < 0.02 or b - v < 0.02)
@@ -427,7 +458,9 @@ def _search(
     )  # fmt: skip
 
 
-def descend(off: Callable[[F8], F8], start: F8, limits: F8, rounds: int) -> tuple[F8, F8, str]:
+def descend(
+    off: Callable[[F8], F8], start: F8, limits: F8, rounds: int, said: Callable[[int, float], None] | None = None
+) -> tuple[F8, F8, str]:
     """The coordinates with the least squares, the Jacobian there, and why the search ended.
 
     A simulation is never quite smooth: a step that fails by its noise ends a search before its time.  So slopes are
@@ -443,16 +476,21 @@ def descend(off: Callable[[F8], F8], start: F8, limits: F8, rounds: int) -> tupl
         Lowest and highest coordinates.
     rounds : int
         Steps of each of the searches (four at most).
+    said : callable, optional
+        Told after each simulation how many searches are over, and the least sum of squares so far.
     """
     from scipy.optimize import least_squares
 
     memory: dict[bytes, tuple[float, F8, F8]] = {}
+    searches = 0
 
     def known(x: F8) -> F8:
         key = np.asarray(x).tobytes()
         if key not in memory:
             d = off(x)
             memory[key] = (float(d @ d), np.array(x), d)
+            if said is not None:
+                said(searches, min(cost for cost, _, _ in memory.values()))
         return memory[key][2]
 
     def slopes(x: F8, step: float) -> F8:
@@ -465,7 +503,8 @@ def descend(off: Callable[[F8], F8], start: F8, limits: F8, rounds: int) -> tupl
 
     inner = limits + np.array([[1e-3], [-1e-3]])
     x, before, message = np.clip(start, *inner), np.inf, ""
-    for step in (_STEPS[0], *[_STEPS[1]] * 3):
+    for search, step in enumerate((_STEPS[0], *[_STEPS[1]] * (_SEARCHES - 1))):
+        searches = search
         found = least_squares(
             known, x, lambda y, h=step: slopes(y, h), bounds=limits, ftol=1e-3, xtol=1e-3, max_nfev=rounds
         )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import B1, F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
 
@@ -19,6 +20,7 @@ USUAL = QUANTITIES[:-1]
 """What is fitted unless something else is asked for: survival counts the standing already."""
 
 
+@outlined
 class Observed(NamedTuple):
     """Numbers of a population in sessions; NaN where there is nothing to tell."""
 

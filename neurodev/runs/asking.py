@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8
+from neurodev.card import Card, Rows, named, told
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics import risks, turnover
 from neurodev.metrics.censored import turnbull
@@ -28,8 +29,30 @@ def curve(history: Any, kind: str, place: float, method: str) -> turnover.Surviv
     return turnbull(limits[:, 0], limits[:, 1]).curve(place)
 
 
-class Asking:
-    """Questions that are metrics of the arrays of a history."""
+class Asking(Card):
+    """What a history says of itself, and questions that are metrics of its arrays."""
+
+    def _words(self: Any) -> str:
+        dead, new = int(np.isfinite(self.died[:, 1]).sum()), int((~self.standing).sum())
+        name = f"{told(self.title)}, " if self.title else ""
+        text = f"History({name}{len(self):,} lives, {new:,} births and {dead:,} deaths in {self.end - self.start:g} "
+        text += f"{self.unit}s"
+        return text + (f", {self.sessions.size} sessions)" if self.sessions.size else ")")
+
+    def _rows(self: Any) -> Rows:
+        standing, dead = int(self.standing.sum()), int(np.isfinite(self.died[:, 1]).sum())
+        at, size = self.sessions, self.seen.size[np.isfinite(self.seen.size)]
+        unseen = 0 if self.looked is None else int((~self.looked).sum())
+        return [
+            ("title", self.title or "none"), ("lives", f"{len(self):,}"), ("there at the start", f"{standing:,}"),
+            ("births", f"{len(self) - standing:,}"), ("deaths", f"{dead:,}"),
+            ("watched", f"{self.start:g} to {self.end:g} {self.unit}s"),
+            ("sessions", f"{at.size:,}, from {at[0]:g} to {at[-1]:g} {self.unit}s" if at.size else "none"),
+            ("not looked at", f"{unseen:,} of {len(self) * at.size:,}" if unseen else "nothing"),
+            ("sizes", f"{size.size:,}, {size.min():.4g} to {size.max():.4g}" if size.size else "none"),
+            ("unit of sizes", self.size_unit or "not said"), ("columns", named(self.columns, 12) or "none"),
+            ("notes", f"{len(self.notes)}: {self.notes[0]}" if self.notes else "none"),
+        ]  # fmt: skip
 
     def first_log_size(self: Any) -> F8:
         """ln of the size at first sight, (n,); NaN where it was never measured."""

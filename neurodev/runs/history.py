@@ -268,14 +268,6 @@ class History(Asking):
     def __len__(self) -> int:
         return len(self.born)
 
-    def __repr__(self) -> str:
-        dead = int(np.isfinite(self.died[:, 1]).sum())
-        new = int(np.isfinite(self.born[:, 0]).sum())
-        name = f"{self.title!r}, " if self.title else ""
-        text = f"History({name}{len(self):,} lives, {new:,} births and {dead:,} deaths in {self.end - self.start:g} "
-        text += f"{self.unit}s"
-        return text + (f", {self.sessions.size} sessions)" if self.sessions.size else ")")
-
     @property
     def birth(self) -> F8:
         """When each was born, in the middle of what is known, (n,); NaN of those who were there from the start."""

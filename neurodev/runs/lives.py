@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.card import Card, Rows, named
 from neurodev.metrics import spikes
 from neurodev.params import number
 from neurodev.runs import described
@@ -20,7 +21,7 @@ F8 = NDArray[np.float64]
 B1 = NDArray[np.bool_]
 
 
-class Lives:
+class Lives(Card):
     """Births and deaths of the neurons of a run; `len` is their number.
 
     Examples
@@ -31,6 +32,17 @@ class Lives:
 
     def __init__(self, run: Reading) -> None:
         self._run = run
+
+    def _words(self) -> str:
+        born_or_dead = [f"{self._number(p['name']):,} of {p['name']}" for p in self._run.network["populations"]]
+        return f"Lives(births and deaths of neurons: {named(born_or_dead)})"
+
+    def _rows(self) -> Rows:
+        names = [p["name"] for p in self._run.network["populations"]]
+        return [(name, f"{self._number(name):,} births and deaths") for name in names]
+
+    def _number(self, name: str) -> int:
+        return self._run.file.length(f"neurons/{name}/neuron")
 
     def __len__(self) -> int:
         return sum(self.batch(p["name"]).neuron.size for p in self._run.network["populations"])

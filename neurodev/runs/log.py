@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.card import Card, Rows, named
 from neurodev.errors import ParameterError, RunFileError, nearest, shown
 from neurodev.params import asks, finite, number, of_type
 from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.structure.cause import Causes
+from neurodev.structure.duration import lasting
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, concatenate, fill_partners, reordered
 from neurodev.units import day as DAY
 
@@ -63,7 +65,7 @@ def moments_of(file: RunFile, what: str, name: str) -> tuple[NDArray[np.uint64],
     return who.astype(np.uint64), kind == DEATH, np.asarray(life, dtype=np.float64) / DAY
 
 
-class Log:
+class Log(Card):
     """Births and deaths of a run, with their causes; `len` is their number.
 
     Parameters
@@ -86,6 +88,20 @@ class Log:
         self._file, self._known, self._tick_days = file, dict(sizes), tick_days
         self.causes = causes
         self._batches: dict[str, LogBatch] = {}
+
+    def _words(self) -> str:
+        text = f"Log({self._number()} of {named(map(repr, self._file.logged())) or 'no projection'}"
+        return text + f", in ticks of {lasting(self._tick_days)})"
+
+    def _number(self) -> str:
+        return f"{self._file.log_bytes()[0]:,} births and deaths"  # as the file counts them
+
+    def _rows(self) -> Rows:
+        return [
+            ("births and deaths", self._number), ("projections", lambda: named(self._file.logged())),
+            ("tick", lasting(self._tick_days)), ("bytes", lambda: f"{self._file.log_bytes()[1]:,}"),
+            ("numbers that decide a death", lambda: named(self.term_names) or "none"),
+        ]  # fmt: skip
 
     def terms(self, projection: Any) -> dict[str, str]:
         """Unit of each number that may decide a death in one projection, by its name; columns of its ``terms``."""

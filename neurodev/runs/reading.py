@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.card import Card
 from neurodev.errors import ParameterError, RunFileError, nearest, shown
 from neurodev.params import among, asks, finite, of_type, or_none, wholes
 from neurodev.record.runfile import RunFile
@@ -23,7 +24,7 @@ from neurodev.units import slack
 _EVERY_TICK = ("life", "events", "n_synapse/", "births/", "deaths/", "refused/")  # others may begin later
 
 
-class Reading:
+class Reading(Card):
     """A run file, read: finished or still growing.
 
     Parameters

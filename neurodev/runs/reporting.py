@@ -7,9 +7,38 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import ParameterError
-from neurodev.runs import gathering, telling
+from neurodev.runs import coding, gathering, telling
 from neurodev.runs.coding import Telling
 from neurodev.runs.history import History
+
+
+def beside(things: Sequence[Any], path: str | Path, still: bool | None = None) -> Path:
+    """Write one page about histories, and runs beside them.
+
+    Parameters
+    ----------
+    things : sequence of Run or History
+        Of one unit of time.
+    path : path
+        The page; an existing one is replaced.
+    still : bool, optional
+        Pictures alone; if not given, where Bokeh is not installed.
+
+    Raises
+    ------
+    ParameterError
+        If they do not fit on one page.
+    """
+    from neurodev.plot import histories, live, output
+    from neurodev.plot.page import name_of
+
+    output.checked(path)
+    if still or (still is None and not live.installed()):
+        return histories.write([t if isinstance(t, History) else t.history() for t in things], path)
+    parts = [
+        live.Part(t, coding.of_history) if isinstance(t, History) else _part(t, name_of(t), "", []) for t in things
+    ]
+    return live.write(parts, path)
 
 
 def _part(run: Any, title: str, lead: str, sections: Any) -> Any:

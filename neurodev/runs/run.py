@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from neurodev.card import Rows, counted, known, named
 from neurodev.errors import ParameterError
 from neurodev.metrics.maturation import Check
 from neurodev.params import asks, finite, flag, of_type, or_none
@@ -52,8 +53,28 @@ class Run(Reading):
     >>> run.spines.longest().story()
     """
 
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {lasting(self.days)} of life, {len(self.plastic)} plastic projections)"
+    def _words(self) -> str:
+        n = counted(len(self.plastic), "plastic projection")
+        return f"Run({str(self.path)!r}, {n}, {known(lambda: f'{self._span()}, {self._events()}, {self._state()}')})"
+
+    def _span(self) -> str:
+        return f"{counted(self.n_tick, 'epoch')} of training" if self.is_training else f"{lasting(self.days)} of life"
+
+    def _events(self) -> str:
+        return f"{self.file.log_bytes()[0]:,} births and deaths"
+
+    def _rows(self) -> Rows:
+        p, trained = self.provenance, known(lambda: self.is_training) == "True"
+        right = [("what it learns", lambda: self.training.what)] if trained else []
+        return [
+            ("file", str(self.path)), ("length", self._span), ("state", self._state), *right,
+            ("written", f"{p.get('date', 'some day')}, seed {p.get('seed', '?')}"),
+            ("populations", named(f"{q['name']} ({q['n']:,})" for q in self.network["populations"])),
+            ("projections", named(q["name"] for q in self.network["projections"])),
+            ("on spines", named(self.plastic) or "none"), ("births and deaths", self._events),
+            ("pictures", lambda: f"{self.file.length('series/snapshot_day'):,}"),
+            ("size", lambda: f"{self.file.size / 1e6:.1f} MB"),
+        ]  # fmt: skip
 
     def refresh(self) -> Self:
         """Look again at a run that is still growing."""

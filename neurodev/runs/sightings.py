@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.arrays import B1, F8, I8
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.metrics.given import floats
 
 
+@outlined
 class Seen(NamedTuple):
     """What was seen: an entry for each row and session in which it was there, (n_seen,) each, session by session."""
 

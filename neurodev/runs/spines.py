@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, shown
 from neurodev.params import asks, number, of_type
 from neurodev.runs.log import BY_HAND
 from neurodev.runs.reading import Reading
 from neurodev.structure import story
 from neurodev.structure.cause import Causes
-from neurodev.structure.duration import Deed, deeds
+from neurodev.structure.duration import Deed, deeds, lasting
 from neurodev.structure.log import DEATH, concatenate, reordered
 
 F8 = NDArray[np.float64]
@@ -27,8 +28,8 @@ def _number_or_nan(value: Any, argument: str) -> float:
     return float(value) if isinstance(value, float) and np.isnan(value) else number(value, argument)
 
 
-@dataclass(frozen=True)
-class Spine:
+@dataclass(frozen=True, repr=False)
+class Spine(Card):
     """One spine, from birth to death (or to the end of the run); times in days of life.
 
     `days` and `log_size` (n_snapshot,) are its sizes, ln(V/V0), in the snapshots that saw it; `history` holds every
@@ -68,6 +69,23 @@ class Spine:
         """Days lived, so far if it still lives."""
         return (self.died if self.died is not None else self.end) - self.born
 
+    def _words(self) -> str:
+        kind, when = type(self).__name__, self._tell().moment
+        text = f"{kind}({self.uid} of {self.projection!r}, {self.source} {self.pre} to {self.target} {self.post}"
+        text += ", there at the start" if self.birth_cause == "initial" else f", born {when(self.born)}"
+        return text + (f", died {when(self.died)}: {self.cause})" if self.died is not None else ", alive)")
+
+    def _rows(self) -> Rows:
+        when = self._tell().moment
+        out: list[tuple[str, Any]] = [
+            ("uid", f"{self.uid}"), ("projection", self.projection),
+            ("from", f"{self.source} {self.pre}"), ("to", f"{self.target} {self.post}"),
+            ("born", f"{when(self.born)}: {self.birth_cause}"),
+            ("died", "lives" if self.died is None else f"{when(self.died)}: {self.cause}"),
+        ]  # fmt: skip
+        out += [(name, f"{value:.4g} {self.units.get(name, '')}".strip()) for name, value in self.terms.items()]
+        return [*out, ("pictures that saw it", f"{self.days.size}"), ("story", self.story)]
+
     @property
     def evidence(self) -> float:
         """Old name of ``terms["evidence"]``; NaN without it."""
@@ -90,21 +108,21 @@ class Spine:
         decided = f" ({meaning.decided} {value:{story.DECIDED}})" if known else ""
         return meaning.sentence + decided
 
-    def _words(self) -> story.Words:
+    def _tell(self) -> story.Words:
         return story.development(self.end)
 
     def story(self) -> str:
         """Its life in a few sentences."""
-        return story.told(self._words().clauses, self._pieces())
+        return story.told(self._tell().clauses, self._pieces())
 
     def _pieces(self) -> dict[str, str]:
         """What fills the gaps of its story."""
         out = {"uid": f"{self.uid}", "source": self.source, "target": self.target, "projection": self.projection}
         out |= {"pre": f"{self.pre}", "post": f"{self.post}"} | self._born() | self._largest()
-        out["lived"] = self._words().lived(self.life)
+        out["lived"] = self._tell().lived(self.life)
         if self.died is None or self.cause is None:
             return out | {"alive": ""}
-        out |= {"died": self._words().moment(self.died), "cause": self.cause}
+        out |= {"died": self._tell().moment(self.died), "cause": self.cause}
         if self.by_hand:
             return out | {"by_hand": ""}
         sized = bool(np.isfinite(self.death_log_size))
@@ -115,7 +133,7 @@ class Spine:
         if self.birth_cause == "initial":
             return {"there": ""}
         how = self.causes[self.birth_cause].birth
-        return {"born": self._words().moment(self.born), "how": f"{', ' if how else ''}{how}"}
+        return {"born": self._tell().moment(self.born), "how": f"{', ' if how else ''}{how}"}
 
     def _largest(self) -> dict[str, str]:
         out = {}
@@ -124,7 +142,7 @@ class Spine:
         if self.log_size.size:
             k = int(np.argmax(self.log_size))
             out["largest"] = f"{np.exp(self.log_size[k]):{story.RATIO}}"
-            out["largest_when"] = self._words().picture(self.days[k])
+            out["largest_when"] = self._tell().picture(self.days[k])
         return out
 
     def _at_death(self) -> dict[str, str]:
@@ -151,7 +169,7 @@ class Spine:
         return spine_figure(self)
 
 
-class Spines(Mapping[int, Spine]):
+class Spines(Card, Mapping[int, Spine]):
     """All spines that ever lived in a run, by uid.
 
     Arrays, one row for each (n_spine,): `uid`, `pre`, `post`, `born` and `died` (days; NaN: alive), `cause` (its place
@@ -205,6 +223,22 @@ class Spines(Mapping[int, Spine]):
         for k, name in enumerate(names):
             self.terms[name][at] = log.terms[dead, k]
         self._order = order
+
+    def _words(self) -> str:
+        n, dead = self.uid.size, int((~np.isnan(self.died)).sum())
+        text = f"{type(self).__name__}({counted(n, self._noun)} of {named(map(repr, self.projections))}"
+        return text + f": {n - dead:,} alive at the end, {dead:,} died)"
+
+    def _rows(self) -> Rows:
+        there, dead = self.birth_cause == self._run.causes.code("initial"), ~np.isnan(self.died)
+        causes = self._run.causes.count(self.cause[dead])
+        return [
+            ("projections", named(self.projections)), (f"{self._noun}s that ever lived", f"{self.uid.size:,}"),
+            ("there at the start", f"{int(there.sum()):,}"), ("born", f"{int((~there).sum()):,}"),
+            ("died", f"{int(dead.sum()):,}"), ("alive at the end", f"{int((~dead).sum()):,}"),
+            ("end", lambda: lasting(self.end)),
+            ("deaths by cause", named(f"{k} {n:,}" for k, n in causes.items() if n) or "none"),
+        ]  # fmt: skip
 
     def __len__(self) -> int:
         return int(self.uid.size)
@@ -303,6 +337,46 @@ class Spines(Mapping[int, Spine]):
             k = int(np.searchsorted(known, np.uint64(uid)))
             text += f" but not all between; the nearest are {known[k - 1]} and {known[k]}"
         return text
+
+    def to_pandas(self) -> Any:
+        """One row for each, in words: who it was, where it sat, when it was born and died, and of what.
+
+        Columns are ``id`` (the uid), ``projection``, ``source``, ``target``, ``pre``, ``post``, ``born``, ``died`` and
+        ``life`` (days; of a training epochs; `died` is NaN of those alive, whose life is that up to the end),
+        ``birth_cause``, ``cause`` (empty of those alive), ``birth_value`` and ``death_value`` (the numbers that the
+        log holds), and each term that decided a death by its name.  ``frame.attrs["units"]`` holds units by column.
+
+        Names that `History.to_pandas` has as well mean the same; `born` and `died` are the ticks at which births and
+        deaths were seen, its ``born_by`` and ``died_by``.
+
+        Examples
+        --------
+        >>> run.spines.to_pandas().groupby("cause")["life"].median()
+        """
+        import pandas as pd
+
+        run, (unit, scale) = self._run, self._clock()
+        ends = [[run.projection(name)[k] for name in self.projections] for k in ("source", "target")]
+        of = lambda names: np.array(names, dtype=np.str_)[self.owner] if len(self) else np.zeros(0, dtype=np.str_)
+        words = np.array([*run.causes.words, ""])  # the last is that of -1: alive
+        columns: dict[str, NDArray[Any]] = {
+            "id": self.uid, "projection": of(self.projections), "source": of(ends[0]), "target": of(ends[1]),
+            "pre": self.pre, "post": self.post, "born": self.born * scale, "died": self.died * scale,
+            "life": self.life * scale, "birth_cause": words[self.birth_cause], "cause": words[self.cause],
+            "birth_value": self.birth_value, "death_value": self.value,
+        }  # fmt: skip
+        units = dict.fromkeys(("born", "died", "life"), unit)
+        for name, values in self.terms.items():
+            column = name if name not in columns else f"term_{name}"
+            columns[column] = values
+            units[column] = next((run.log.terms(p)[name] for p in self.projections if name in run.log.terms(p)), "")
+        frame = pd.DataFrame(columns)
+        frame.attrs["units"] = units
+        return frame
+
+    def _clock(self) -> tuple[str, float]:
+        """The unit in which times are told, and how many of them a day is."""
+        return "day", 1.0
 
     def longest(self) -> Spine:
         """The longest completed life; if none died, the oldest."""

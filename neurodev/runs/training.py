@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, RunFileError
 from neurodev.metrics.layered import Layered
 from neurodev.params import asks, finite, flag, of_type, or_none
@@ -22,7 +23,7 @@ from neurodev.structure import story
 F8 = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Synapse(Spine):
     """One trained synapse; as a `Spine`, with epochs and weights.
 
@@ -50,7 +51,7 @@ class Synapse(Spine):
 
     def when(self, days: float) -> str:
         """A moment in epochs and steps."""
-        return self._words().moment(days)
+        return self._tell().moment(days)
 
     def place(self) -> str:
         """What it connects."""
@@ -63,7 +64,7 @@ class Synapse(Spine):
         row, column = divmod(self.pre % self.taps, round(self.taps**0.5))
         return out | {"channel": f"{self.pre // self.taps}", "row": f"{row}", "column": f"{column}"}
 
-    def _words(self) -> story.Words:
+    def _tell(self) -> story.Words:
         return story.training(self.epoch_days, self.step_days)
 
     def _born(self) -> dict[str, str]:
@@ -76,7 +77,7 @@ class Synapse(Spine):
         if not self.weight.size:
             return {}
         k = int(np.argmax(np.abs(self.weight)))
-        when = self._words().picture(self.days[k])
+        when = self._tell().picture(self.days[k])
         return {"largest": f"{self.weight[k]:{story.WEIGHT}}", "largest_when": when}
 
     def _pieces(self) -> dict[str, str]:
@@ -95,6 +96,9 @@ class Synapses(Spines):
 
     _noun = "synapse"
 
+    def _clock(self) -> tuple[str, float]:
+        return "epoch", 1.0 / Training(self._run).epoch_days
+
     def __getitem__(self, uid: int) -> Synapse:
         spine = super().__getitem__(uid)
         return Synapse(
@@ -103,7 +107,7 @@ class Synapses(Spines):
         )  # fmt: skip
 
 
-class Training:
+class Training(Card):
     """What a run of training says of itself: ``run.training``.
 
     Raises
@@ -117,6 +121,20 @@ class Training:
             raise ParameterError(f"{run.path} is a run of development, not of training: run.series() holds its numbers")
         self._run = run
         self.settings: dict[str, Any] = described.training(run.file)
+
+    def _words(self) -> str:
+        return f"Training({self.what}, {counted(self.n_epoch, 'epoch')})"
+
+    def _rows(self) -> Rows:
+        return [
+            ("data and methods", self.what), ("epochs", f"{self.n_epoch} of {self.settings['epochs']}"),
+            ("layers", named(self.settings["layers"], 12)), ("tensors of weights", named(self.tensors, 12)),
+            ("test samples that were right", self._right),
+            ("density", lambda: f"{self._run.series('density')[-1]:.4g}"),
+        ]  # fmt: skip
+
+    def _right(self) -> str:
+        return f"{100 * self._run.series('test_accuracy')[-1]:.2f} %" if self.n_epoch else "no epoch is finished yet"
 
     @cached_property
     def epoch_days(self) -> float:

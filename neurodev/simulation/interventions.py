@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.engine.checks import check_given, usual_weight
 from neurodev.errors import BuildError, ParameterError, nearest, shown
 from neurodev.mechanisms.base import Mechanism
@@ -185,6 +186,7 @@ class SetRate(Intervention):
         sim.engine.set_background_rate(population_of(sim, self.population).index, self.rate_hz)
 
 
+@outlined
 @dataclass
 class RemoveSynapses(Intervention):
     """Remove given synapses by uid, or all those between given sources and targets.
@@ -249,6 +251,7 @@ class RemoveSynapses(Intervention):
         sim.apply_plans(q, [Plan("intervention", slots, code, value)])
 
 
+@outlined
 @dataclass
 class Lesion(Intervention):
     """Destroy neurons (all, or the given ones): their synapses die both ways and they never fire again.
@@ -289,6 +292,7 @@ def _listed(given: Any, argument: str) -> Any:
         raise ParameterError(f"{argument} must be a number or a list of them, got {shown(given)}") from None
 
 
+@outlined
 @dataclass
 class AddSynapses(Intervention):
     """Add synapses: one from each of `source` to the `target` at the same place of its list.
@@ -403,6 +407,7 @@ def _factor(sim: Simulator, thing: Any, targets: Any, what: str) -> tuple[str, s
 _MOST_INFUSED = 1e9  # 1/day
 
 
+@outlined
 @dataclass
 class Infuse(Intervention):
     """Infuse the trophic factor of a projection around its targets (all, or the given ones); 0 ends it.
@@ -426,6 +431,7 @@ class Infuse(Intervention):
         sim.blocks[where][f"infused_{factor}"][targets] = self.rate
 
 
+@outlined
 @dataclass
 class Antagonise(Intervention):
     """Block a share of the receptors for the trophic factor at the targets of a projection; 0 ends it."""

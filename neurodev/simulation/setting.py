@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.arrays import F8, I8
+from neurodev.card import outlined
 from neurodev.engine import steering
 from neurodev.engine.network import Population, Projection
 from neurodev.engine.simulator import Simulator
@@ -75,6 +76,7 @@ def _living(sim: Simulator, q: Projection, of: Any, values: float | F8, what: In
     return slots[lives], np.broadcast_to(values, slots.shape)[lives]
 
 
+@outlined
 @dataclass
 class SetWeights(Intervention):
     """Set weights of a projection: one for all, or one for each, mV (pA where the target has synaptic currents).
@@ -131,6 +133,7 @@ def _owned(sim: Simulator, place: Population | Projection) -> list[str]:
     return sorted({n for n in names if not n.endswith(("_time", "_stream"))})
 
 
+@outlined
 @dataclass
 class SetColumn(Intervention):
     """Set a column of synapses, or a signal of neurons, that a mechanism there integrates.

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from neurodev.card import Card, Rows, counted, named
 from neurodev.engine.checks import check_duration
 from neurodev.engine.network import Network
 from neurodev.engine.parts import check_threads
@@ -41,7 +42,7 @@ CHECKPOINT = 120.0  # s between two checkpoints
 _QUICK, _SLOW = 0.25, 1.0  # s that a piece takes before pieces grow or shrink
 
 
-class Simulation(Steering):
+class Simulation(Card, Steering):
     """A network, running and recorded.
 
     Parameters
@@ -169,6 +170,23 @@ class Simulation(Steering):
         self.goal = 0.0
         self._whole = True
         self._every, self._next_checkpoint = checkpoint, -np.inf
+
+    def _words(self) -> str:
+        s = self.simulator
+        names = counted(len(s.network.populations), "population"), counted(len(s.network.projections), "projection")
+        text = f"Simulation({', '.join(names)}, {lasting(s.life / day)} of life"
+        return text + f" at an acceleration of {s.acceleration:g}{', closed' if self._closed else ''})"
+
+    def _rows(self) -> Rows:
+        s = self.simulator
+        living = {q: s.tables[q].n_synapse for q in s.network.projections}
+        return [
+            ("file", str(self.path)), ("life", lasting(s.life / day)), ("spike time", lasting(s.spike / day)),
+            ("acceleration", f"{s.acceleration:g}"), ("state", "closed" if self._closed else "open"),
+            ("populations", named(f"{p.name} ({p.n:,})" for p in s.network.populations.values())),
+            ("synapses", named(f"{q} {n:,}" for q, n in living.items()) or "none"),
+            ("interventions to come", f"{len(self._schedule)}"),
+        ]  # fmt: skip
 
     def _describe(self, study: str) -> None:
         self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurodev.arrays import F8, Integers
+from neurodev.card import outlined
 from neurodev.errors import ParameterError
 from neurodev.params import check, numbers, param
 from neurodev.registry import Registered
@@ -103,6 +104,7 @@ class Uniform(Delay):
         return out
 
 
+@outlined
 @dataclass(frozen=True)
 class DelayList(Delay):
     """One delay for each synapse, in the order of the wiring (ms); at most 65535 distinct ones.

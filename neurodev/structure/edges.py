@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.arrays import F8, I8, Array, Integers
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.params import check, numbers, param
 from neurodev.structure.places import Sheet
@@ -35,6 +36,7 @@ def _entries(matrix: Any, where: str) -> tuple[Any, Any, F8, tuple[int, ...]]:
     return row, column, dense[row, column], dense.shape
 
 
+@outlined
 @dataclass(frozen=True)
 class Matrix(Wiring):
     """A synapse for every entry of a matrix that is not 0, from source i (row) to target j (column).

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from neurodev.arrays import F8, U4, Integers
+from neurodev.card import outlined
 from neurodev.errors import ParameterError, shown
 from neurodev.moved import names_of
 from neurodev.params import check, check_memory, param, wholes
@@ -343,6 +344,7 @@ class OneToOne(Wiring):
         return 1.0
 
 
+@outlined
 @dataclass(frozen=True)
 class Pairs(Wiring):
     """A list of synapses.

@@ -160,7 +160,7 @@ def test_estimate_of_the_input():
     v = np.array([40.0 / 200 * (np.exp(-s / 20) - np.exp(-s / 5)) / (1 / 5 - 1 / 20) for s in t])
     assert mu == pytest.approx(v.sum() * 0.001, rel=1e-5)
     assert sigma**2 / 2 == pytest.approx((v**2).sum() * 0.001, rel=1e-5)
-    assert "pA" not in repr(net)  # no projection
+    assert "pA" not in str(net)  # no projection
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def test_births_lie_on_branches_and_a_run_tells_them(tmp_path):
     sim.tables["map"].column("branch")[sim.tables["map"].slots()[0]] = 4.0
     with pytest.raises(InvariantError, match="branch 4 of 4"):
         sim.verify()
-    assert "4 branches (Plateau)" in repr(net)
+    assert "4 branches (Plateau)" in str(net)
     assert any("onset" in x for x in run.file.item("approximations"))
 
 

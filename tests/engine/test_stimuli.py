@@ -135,7 +135,7 @@ def test_lists_for_all_for_some_and_for_each():
     found = trains(sim)
     sim.run_until_spike(20.0)
     assert sorted(found) == [(5.0, 0, 1), (5.0, 0, 4), (8.0, 0, 3), (9.0, 0, 5)]
-    assert "Kicks onto 2 of them" in repr(net)
+    assert "Kicks onto 2 of them" in str(net)
 
 
 def test_a_kick_that_causes_a_spike_is_seen_by_plasticity_as_a_spike():

@@ -23,7 +23,7 @@ def test_it_never_fires(given, together):
         net.connect(net.add(nd.Poisson(50.0), 20, name="other"), cells, nd.AllToAll(), weight=weight, delay=1.0)
         net.connect(cells, cells, nd.AllToAll(), weight=weight, delay=1.0)
         net.background(cells, nd.Background(rate_hz=1000.0, weight=weight / 5))
-        assert ("never fires" in repr(net)) == (not firing)
+        assert ("never fires" in str(net)) == (not firing)
         sim = Simulator(net)
         found = trains(sim)
         sim.run_until_spike(200.0)

@@ -162,7 +162,7 @@ def test_silence_and_release():
 def test_a_stepped_model_is_named_among_the_approximations(tmp_path):
     """In the run file, in print(network) and in show; what has no closed form says so when it is asked."""
     net = mixed()
-    assert "AdaptiveExponential, approximate" in repr(net)
+    assert "AdaptiveExponential, approximate" in str(net)
     run = nd.simulate(net, HOUR, acceleration=HOUR / 20.0, tick=HOUR, to=tmp_path / "r.sqlite", progress=False)
     assert any("b: neurons integrate by steps" in x for x in run.file.item("approximations"))
     with pytest.raises(BuildError, match="no closed form"):

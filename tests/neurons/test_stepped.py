@@ -231,7 +231,7 @@ def test_a_model_of_ones_own(start):
     got = np.array([t - start for t, _, i in found if i == 0])
     assert got.size == expected.size >= 3
     np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6)
-    assert "Dormand" in " ".join(model.approximations()) and "approximate" in repr(net)
+    assert "Dormand" in " ".join(model.approximations()) and "approximate" in str(net)
     with pytest.raises(ParameterError, match="has no parameter 'tau'"):
         FitzHugh(tau=1.0)
 

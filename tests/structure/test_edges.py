@@ -160,7 +160,7 @@ def test_weights_belong_to_a_network() -> None:
     net = nd.Network(seed=1)
     a, b = net.add(nd.Poisson(10.0), 10, name="a"), net.add(nd.LIF(), 10, name="b")
     q = net.connect(a, b, nd.Degree(4), weight=nd.UniformWeights(0.0, 1.0), multapses=True)
-    assert "0.5 mV" in repr(net) and net.inputs(b)[0].weight == 0.5 and q.mean_weight() == 0.5
+    assert "0.5 mV" in str(net) and net.inputs(b)[0].weight == 0.5 and q.mean_weight() == 0.5
     assert net.describe()["projections"][0]["weight"]["kind"] == "UniformWeights"
     sim = nd.Simulation(net, acceleration=1.0, tick=10.0, progress=False)
     sim.at(10.0, nd.AddSynapses(q, source=[0], target=[1]), clock="spike")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import rng
+from neurodev.card import Card, Rows, counted, named
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Counters
@@ -51,7 +52,7 @@ I8 = NDArray[np.int64]
 TEST_BATCHES = 10  # batches that are tested at a time
 
 
-class Trainer(Structured):
+class Trainer(Card, Structured):
     """Trains a model on a data set.
 
     Parameters
@@ -266,6 +267,19 @@ class Trainer(Structured):
         return y
 
     # ------------------------------------------------------------------ where it stands
+
+    def _words(self) -> str:
+        methods = named(type(m).__name__ for m in self.methods) or "no method"
+        text = f"Trainer({self.data.name!r}, {methods}, {self.epoch} of {counted(self.epochs, 'epoch')}"
+        return text + (f", {100 * self.history[-1].test_accuracy:.2f} % right)" if self.history else ")")
+
+    def _rows(self) -> Rows:
+        return [
+            ("data", self.data.name), ("methods", named(type(m).__name__ for m in self.methods) or "none"),
+            ("epochs", f"{self.epoch} of {self.epochs}"), ("step", f"{self.step:,}"), ("batch", f"{self.batch}"),
+            ("right", f"{100 * self.history[-1].test_accuracy:.2f} % of the test set" if self.history else "not yet"),
+            ("tensors of weights", named(self.logs, 12)),
+        ]  # fmt: skip
 
     @property
     def life(self) -> float:
