@@ -1,10 +1,12 @@
 """What a program is given on its command line, as a history: a run, a table, or a data set by its short name.
 
-map.sqlite                 a run of development or of training (told by its header)
-table.csv                  what `nd.read_sessions` reads; `--read id=cell,spine --read session=day` names columns
-edges.csv                  with `--read pre=from --read post=to` what `nd.read_edges` reads
-respan:folder              a form that is known by name (`neurodev.formats.presets`)
-melander, nakajo, nakajo_ko, nakajo_24h, nakajo_ko_24h, witvliet, kasthuri, horton     data sets
+Each word is one of these; how tables are read is said as for `neurodev fit` (``--id``, ``--session``, ``--set`` ...):
+
+    map.sqlite                 a run of development or of training (told by its header)
+    table.csv, folder          what `nd.read_sessions` reads: ``--id cell,spine --session day --size volume``
+    edges.csv                  what `nd.read_edges` reads: ``--set pre=from --set post=to --set age=stage``
+    mapmanager:folder          a form that is known by name (`neurodev.formats.presets`; ``--preset`` for all tables)
+    melander, nakajo, nakajo_ko, nakajo_24h, nakajo_ko_24h, witvliet, kasthuri, horton     data sets
 """
 
 from __future__ import annotations
@@ -20,10 +22,9 @@ import neurodev as nd
 from analysis import common
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.formats.presets import PRESETS
+from neurodev.studies import tables
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".npz", ".parquet")
 PER_DAY = {"day": 1.0, "hour": 24.0}
-_EDGES = ("pre", "post", "age", "ages", "sources")
 
 
 class Source(NamedTuple):
@@ -122,67 +123,35 @@ def file_of(name: str, given: str | None = None) -> Path:
     return common.find(d.folder, given, [d.file], d.source) / d.file
 
 
-def source(text: str, *, projection: str | None = None, read: dict[str, Any] | None = None) -> Source:
+def source(text: str, *, projection: str | None = None, how: dict[str, Any] | None = None) -> Source:
     """What a word of the command line stands for.
 
     Parameters
     ----------
     text : a run file, a table, ``preset:path``, or the short name of a data set
     projection : of a run, the projection that is asked; all that have births and deaths if not named
-    read : arguments of `nd.read_sessions` or `nd.read_edges`, for tables
+    how : arguments of `nd.read_sessions` or `nd.read_edges`, for tables
 
     Raises
     ------
     ParameterError
         Where it is none of these, with what it may be.
     """
-    path, form = Path(text), text.partition(":")[0]
-    if not path.exists() and text in DATA:
+    form, colon, rest = text.partition(":")
+    there = Path(text).exists()
+    if not there and text in DATA:
         return Source(data_set(text))
-    if not path.exists() and ":" in text and form in PRESETS:
-        return Source(_table(text.partition(":")[2], form, read or {}))
-    if path.is_file() and _begins(path) == b"SQLite format 3":
-        run = nd.Run(path)
+    if not there and colon and form in PRESETS:
+        return Source(tables.read(rest, {**(how or {}), "preset": form}))
+    if tables.is_table(text):
+        return Source(tables.read(text, how or {}))
+    if Path(text).is_file():
+        run = nd.Run(text)
         return Source(run.history(projection=projection), run)
-    if path.is_dir() or path.suffix.lower() in SUFFIXES:
-        return Source(_table(text, None, read or {}))
     raise ParameterError(
-        f"no run and no table at {shown(text)}: give a run file, a table ({', '.join(SUFFIXES)}), PRESET:PATH with one "
-        f"of {sorted(PRESETS)}, or a data set of {sorted(DATA)}{nearest(text, DATA)}"
+        f"no run and no table at {shown(text)}: give a run file, a table, PRESET:PATH with one of {sorted(PRESETS)}, "
+        f"or a data set of {sorted(DATA)}{nearest(text, DATA)}"
     )
-
-
-def _begins(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(15)
-
-
-def _table(path: str, form: str | None, given: dict[str, Any]) -> Any:
-    reader = PRESETS[form].reader if form else "read_edges" if set(given) & set(_EDGES) else "read_sessions"
-    if reader == "read_counts":
-        raise ParameterError(f"{form}: tables of this form hold numbers and no lives: nd.read_counts tells turnover")
-    try:
-        h = getattr(nd, reader)(path, form, **given)
-    except TypeError as e:
-        raise ParameterError(f"--read: {e}") from None
-    h.title = h.title or Path(path).stem
-    return h
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """``key=value``: lists by commas, numbers as numbers."""
-    key, equals, value = text.partition("=")
-    if not (key and equals and value):
-        raise ParameterError(f"--read takes KEY=VALUE, an argument of nd.read_sessions or nd.read_edges, got {text!r}")
-
-    def one(word: str) -> Any:
-        try:
-            return float(word) if key in ("days", "ages", "within", "scale") else word
-        except ValueError:
-            return word
-
-    words = [one(w) for w in value.split(",")]
-    return key, words if len(words) > 1 else words[0]
 
 
 def pictures(found: Sequence[Source], draws: Sequence[Callable[[Source, Any], Any]]) -> Any:
@@ -221,14 +190,13 @@ def asked(
     p.add_argument("sources", nargs="+" if count is None else count, metavar="SOURCE",
                    help=f"run file, table, PRESET:PATH, or one of {', '.join(DATA)}")  # fmt: skip
     p.add_argument("--projection", help="of a run (default: all that have births and deaths)")
-    p.add_argument("--read", action="append", default=[], metavar="KEY=VALUE",
-                   help="of tables: an argument of nd.read_sessions or nd.read_edges, e.g. id=cell,spine")  # fmt: skip
+    tables.options(p)
     if options:
         options(p)
     args = p.parse_intermixed_args(argv)
     common.picture_kind(args.to)
-    read = dict(_setting(text) for text in args.read)
-    found = [source(text, projection=args.projection, read=read) for text in args.sources]
+    how = tables.asked(args)
+    found = [source(text, projection=args.projection, how=how) for text in args.sources]
     names: list[str] = []
     for s in found:
         if not len(s.history):

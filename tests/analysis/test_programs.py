@@ -19,16 +19,8 @@ from tests.formats.made import DAYS, known, rows_of, write
 from tests.learn.small import trained
 
 PROGRAMS = ("why_they_died", "survival", "sizes", "overshoot", "topology", "lineage", "compare", "efficiency")
-READ = [
-    "--read",
-    "id=Cell,Dend,Spine #",
-    "--read",
-    "session=Day",
-    "--read",
-    "size=Vol (um3)",
-    "--read",
-    "dendrite=Dend",
-]
+READ = ["--id", "Cell,Dend,Spine #", "--session", "Day", "--size", "Vol (um3)", "--set", "dendrite=Dend"]
+HOW = {"id": ["Cell", "Dend", "Spine #"], "session": "Day", "size": "Vol (um3)", "dendrite": "Dend"}
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +79,9 @@ def test_a_source_is_a_run_a_table_or_a_form(run: Path, table: Path, edges: Path
     grown = source.source(str(run))
     assert grown.run is not None and len(grown.history) == len(nd.Run(run).history()) and grown.unit == "day"
     assert set(source.source(str(run), projection="onto").history.column("projection")) == {"onto"}
-    imaged = source.source(str(table), read=dict(map(source._setting, READ[1::2])))
+    imaged = source.source(str(table), how=HOW)
     assert imaged.run is None and imaged.name == "imaged" and len(imaged.history) == len(known())
-    listed = source.source(str(edges), read={"pre": "from", "post": "to", "age": "age", "size": "count"})
+    listed = source.source(str(edges), how={"pre": "from", "post": "to", "age": "age", "size": "count"})
     assert listed.history.sessions.tolist() == [0, 5, 9] and set(listed.history.columns) >= {"pre", "post"}
     lines = ["experiment,animal,cell,synapse,first_seen_h,last_seen_h", "e,1,1,1,0,6", "e,1,1,2,6,12"]
     (tmp_path / "t.csv").write_text("\n".join(lines))
@@ -343,7 +335,7 @@ def test_each_program_on_a_table(
     to = tmp_path / "a.svg"
     words = [str(table), *READ]
     if name == "topology":
-        words = [str(edges), "--read", "pre=from", "--read", "post=to", "--read", "age=age", "--nulls", "1"]
+        words = [str(edges), "--set", "pre=from", "--set", "post=to", "--set", "age=age", "--nulls", "1"]
     call(name, *words, *([str(table)] if name == "compare" else []), "--to", str(to))
     assert b"<svg" in to.read_bytes() and "nan" not in capsys.readouterr().out
 
@@ -362,12 +354,12 @@ def test_efficiency_of_several_and_of_development(
     [
         ("survival", ["nowhere.csv"], "nowhere.csv"),
         ("survival", ["melandr"], "no run and no table at 'melandr'.*did you mean 'melander'"),
-        ("survival", ["{table}", "--read", "id"], "--read takes KEY=VALUE"),
-        ("survival", ["{table}", "--read", "identity=3"], "--read: .*identity"),
+        ("survival", ["{table}"], "Perhaps --id"),
+        ("survival", ["{table}", "--set", "identity=3"], "--set: no argument 'identity'"),
         ("survival", ["{table}", *READ, "--to", "a.gif"], "must end in .png, .svg or .pdf"),
         ("survival", ["{run}", "--projection", "ont"], "ont"),
         ("survival", ["{table}", *READ, "--by", "dendrit"], "no column 'dendrit'"),
-        ("survival", ["kwan:{table}"], "nd.read_counts"),
+        ("survival", ["kwan:{table}"], "read_counts"),
         ("survival", ["{run}", "{training}"], "days and epochs"),
         ("topology", ["{table}", *READ], "no columns pre and post"),
         ("efficiency", ["{table}", *READ], "is a table, which knows no cost"),
@@ -386,7 +378,7 @@ def test_wrong_words_are_told_in_a_line(
     given = {"{run}": run, "{training}": training, "{table}": table, "{lives}": tmp_path / "lives.csv"}
     words = [w if w not in given else str(given[w]) for w in words]
     words = [w.replace("{table}", str(table)) for w in words]
-    more = ["--read", "id=id", "--read", "first=first", "--read", "last=last"] if "lives" in words[0] else []
+    more = ["--id", "id", "--set", "first=first", "--set", "last=last"] if "lives" in words[0] else []
     assert common.run(lambda: call(name, *words, *more)) == 2
     told = capsys.readouterr().err
     assert re.search(said, told) and told.count("\n") == 1 and told.startswith(f"{name}: ")
