@@ -248,6 +248,14 @@ def test_motifs(history: nd.History) -> None:
 # ---------------------------------------------------------------------- doors, notebooks, files
 
 
+def test_motifs_of_too_many_are_refused() -> None:
+    pre, post = (x.ravel() for x in np.mgrid[:400, :400])
+    ever = np.tile([-np.inf, 0.0], (pre.size, 1))
+    dense = nd.History(ever, -ever[:, ::-1], 0.0, columns={"pre": pre, "post": post})
+    with pytest.raises(ParameterError, match="to count the triples among 400 cells .*give fewer times"):
+        nd.plot.motifs(dense)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_doors(name: str, history: nd.History) -> None:
     draw = getattr(nd.plot, name)
@@ -296,6 +304,9 @@ def test_files_of_vectors_stay_small() -> None:
     assert len(text) < 400_000 and "<image" in text and "Lives, from birth to death" in text
     few = style.svg(nd.plot.raster(many))
     assert "<image" not in few and "600 of 4,000 lives" in few
+    out = io.BytesIO()
+    picture.savefig(out, format="svg")
+    assert b">Lives, from birth to death, by cause<" in out.getvalue()
     out = io.BytesIO()
     picture.savefig(out, format="pdf")
     assert out.getvalue().startswith(b"%PDF") and len(out.getvalue()) < 400_000
