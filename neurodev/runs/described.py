@@ -108,6 +108,22 @@ def columns(
     return out
 
 
+def one(file: RunFile, label: str, row: int) -> dict[str, float]:
+    """The columns of one synapse in a picture.
+
+    Raises
+    ------
+    RunFileError
+        If one of them is too short.
+    """
+    names = [n for n in file.names(f"{label}/") if "/" not in n.removeprefix(f"{label}/")]
+    found = {n.removeprefix(f"{label}/"): file.read(n, row, row + 1) for n in names}
+    for name, value in found.items():
+        if value.shape != (1,):
+            raise file.damaged(f"the picture {label!r}", f"its {name} has no row {row}")
+    return {name: float(value[0]) for name, value in found.items()}
+
+
 def _once(uid: NDArray[Any]) -> bool:
     """Whether each is there once; they are written in their order, mostly."""
     return bool(np.all(uid[1:] > uid[:-1])) or np.unique(uid).size == uid.size

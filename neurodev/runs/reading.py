@@ -242,16 +242,6 @@ class Reading(Card):
             names = [n for n in names if n in only]
         return described.columns(self.file, prefix[:-1], names, *self.sizes(q))
 
-    def row(self, label: str, projection: str, row: int) -> dict[str, float]:
-        """The columns of one synapse in a picture of a projection."""
-        prefix = f"{label}/{projection}/"
-        names = [n for n in self.file.names(prefix) if "/" not in n.removeprefix(prefix)]
-        found = {n.removeprefix(prefix): self.file.read(n, row, row + 1) for n in names}
-        for name, value in found.items():
-            if value.shape != (1,):
-                raise self.file.damaged(f"the picture {prefix[:-1]!r}", f"its {name} has no row {row}")
-        return {name: float(value[0]) for name, value in found.items()}
-
     def synapses(self, label: str, projection: str) -> tuple[NDArray[Any], ...]:
         """uid, pre, post and lane of a picture, (n_synapse,) each."""
         q = self._pictured(label, projection)

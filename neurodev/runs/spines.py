@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, shown
 from neurodev.params import asks, number, of_type
+from neurodev.runs import described
 from neurodev.runs.log import BY_HAND
 from neurodev.runs.reading import Reading
 from neurodev.structure import story
@@ -323,7 +324,7 @@ class Spines(Card, Mapping[int, Spine]):
             at = np.flatnonzero(file.read(f"snapshot/{day:g}/{name}/uid") == uid)
             if at.size:
                 days.append(day)
-                rows.append(self._run.row(f"snapshot/{day:g}", name, int(at[0])))
+                rows.append(described.one(file, f"snapshot/{day:g}/{name}", int(at[0])))
         keys = rows[0] if rows else {}
         return np.array(days), {k: np.array([r[k] for r in rows]) for k in keys}
 
