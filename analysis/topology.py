@@ -124,13 +124,17 @@ def sentence(first: dict[str, float], last: dict[str, float]) -> str:
 
 
 def figure(found: Sequence[source.Source]) -> Any:
-    """Degrees at first and at last, how they came about, and who is connected at the end (or motifs over time)."""
-    draws = [lambda s, ax: plot.degrees(s.history, ax), lambda s, ax: plot.degree_evolution(s.history, ax)]
-    small = all(g.within and g.pre.size <= MOST_EDGES for s in found for g in seen(s))
-    if small and find_spec("networkx") is not None:
-        draws.append(lambda s, ax: plot.motifs(s.history, ax))
-    else:
-        draws.append(lambda s, ax: plot.matrix(next(parts(s))[1], ax))  # of several projections the first
+    """Degrees at first and at last, how they came about, and motifs over time (or who is connected at the end)."""
+
+    def connected(s: source.Source, ax: Any) -> Any:
+        if find_spec("networkx") is not None and all(g.within and g.pre.size <= MOST_EDGES for g in seen(s)):
+            try:
+                return plot.motifs(s.history, ax)
+            except ParameterError:  # too many triples to count at all times
+                pass
+        return plot.matrix(next(parts(s))[1], ax)  # of several projections the first
+
+    draws = [lambda s, ax: plot.degrees(s.history, ax), lambda s, ax: plot.degree_evolution(s.history, ax), connected]
     return source.pictures(found, draws)
 
 
