@@ -41,12 +41,16 @@ def training_of_dpap() -> nd.History:
 
 def worm() -> nd.History:
     """C. elegans at eight ages, by electron microscopy (Witvliet et al. 2021)."""
-    return nd.read_edges(data / "celegans_development_witvliet2021" / "synapse_list.csv", "witvliet")
+    return nd.read_edges(
+        data / "celegans_development_witvliet2021" / "synapse_list.csv", "witvliet", title="eight worms"
+    )
 
 
 def spines() -> nd.History:
     """Synapses of pyramidal cells in eight sessions, by two-photon imaging (Melander et al. 2021)."""
-    return nd.read_sessions(data / "synapse_dynamics_melander2021" / "pyr_synapse_sizes.npz", "melander")
+    return nd.read_sessions(
+        data / "synapse_dynamics_melander2021" / "pyr_synapse_sizes.npz", "melander", title="fourteen dendrites"
+    )
 
 
 def eight_lines(history: nd.History, name: str) -> None:
@@ -58,7 +62,7 @@ def eight_lines(history: nd.History, name: str) -> None:
     print(f"  ln size, correlation with the next: {history.persistence().correlation.diagonal(1).mean():.2f}")
     print(f"  ln size, sd in the last session: {np.nanstd(history.log_sizes()[:, -1]):.2f}")
     print(f"  {history.story(history.ident[0])}")
-    history.plot().savefig(to / f"history_of_{name}.png", dpi=110)
+    history.plot().savefig(to / f"four_histories_{name}.png", dpi=110)
 
 
 for source, name in ((sheet, "a_sheet"), (training_of_dpap, "a_training"), (worm, "a_worm"), (spines, "spines")):

@@ -165,7 +165,7 @@ def degrees(
         empty(ax, "nobody is connected")
     ax.set_ylim(0, 1.02)
     ax.set_xlim(0, None)
-    legend(ax, loc="upper right")
+    legend(ax, loc="best")  # a layer of equal units fills the corner at the right
     note = f"{n_pre:,} cells with outputs, {n_post:,} with inputs"
     say(ax, it, "Degrees", "connections", "share with so many or more", note)
     return figure
