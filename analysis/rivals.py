@@ -2,8 +2,8 @@
 
     python -m analysis.rivals examples/studies/ndsnn_mnist.toml [--sparsity 0.95 0.98 0.99] [--seeds 3] [--to rivals]
 
-For each seed the task is learned dense, by NDSNN, RigL, SET and a fixed random structure at each sparsity, and by one
-LTH run that passes through all of them: its rounds take equal shares near 25 %, so that some round ends at each
+For each seed the task is learned dense, by NDSNN, RigL, SET, CH-SNN and a fixed random structure at each sparsity, and
+by one LTH run that passes through all of them: its rounds take equal shares near 25 %, so that some round ends at each
 sparsity, and what LTH has reached (and spent) there is read off at the end of that round.  A run file that is there
 and finished is not trained again.
 
@@ -33,7 +33,7 @@ from neurodev.runs.run import Run
 from neurodev.studies import reading
 from neurodev.studies.reading import Study
 
-RIVALS = ("NDSNN", "RigL", "SET", "Static")
+RIVALS = ("NDSNN", "RigL", "SET", "CHSNN", "Static")
 SHARE = 0.25  # of the living that a round of LTH takes, as published; adjusted so that rounds end at the sparsities
 
 
@@ -84,6 +84,8 @@ class Task:
             words["every"] = own.get("every", 100)
         elif method == "SET":
             words["dense_output"] = False  # at 99 % a dense output alone would hold more than all synapses together
+        elif method == "CHSNN":
+            words["convolutions"] = "static"  # published dense: then the tensors together would not be as sparse
         elif method == "LTH":
             words["share"] = self.share()
             t["train"]["epochs"] = (self.pruning(sparsity) + 1) * self.round_epochs

@@ -51,7 +51,7 @@ _ours(
 )  # fmt: skip
 _ours(
     "method", "methods",
-    dpap="DPAP", drop_and_grow="NDSNN SET RigL Static", hybrids="TracedNDSNN TrophicNDSNN", lth="LTH",
+    ch_snn="CHSNN", dpap="DPAP", drop_and_grow="NDSNN SET RigL Static", hybrids="TracedNDSNN TrophicNDSNN", lth="LTH",
     nspdi="NSPDI STDS", sd_snn="SDSNN",
 )  # fmt: skip
 _ours(
@@ -119,5 +119,8 @@ CAUSES.update(
         "bcm": "mechanisms.bcm:BCM",
         "calcium": "mechanisms.calcium_plasticity:CalciumPlasticity",
         "attempt": "mechanisms.rewiring:Rewiring",
+        "strength": "methods.ch_snn:CHSNN",
+        "idle": "methods.ch_snn:CHSNN",
+        "path": "methods.ch_snn:CHSNN",
     }
 )

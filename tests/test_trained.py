@@ -37,7 +37,7 @@ WORDS: dict[str, dict[str, Any]] = {
     "NDSNN": {"sparsity": 0.8, "every": 4}, "RigL": {"sparsity": 0.8, "every": 4}, "SET": {"sparsity": 0.8},
     "Static": {"sparsity": 0.8}, "LTH": {"sparsity": 0.5}, "NSPDI": {"displacement": 0.3},
     "STDS": {"displacement": 0.3}, "TracedNDSNN": {"sparsity": 0.8, "every": 4},
-    "TrophicNDSNN": {"sparsity": 0.8, "every": 4}, "DPAP": {}, "SDSNN": {},
+    "TrophicNDSNN": {"sparsity": 0.8, "every": 4}, "DPAP": {}, "SDSNN": {}, "CHSNN": {"sparsity": 0.8},
 }  # fmt: skip
 PANELS = [
     training.accuracy, training.loss, training.densities, training.exchanges, training.raster, training.survival,

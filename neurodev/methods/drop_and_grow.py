@@ -92,7 +92,7 @@ class SET(Static):
 
     causes: ClassVar[dict[str, Cause]] = {
         "magnitude": rewire.MAGNITUDE,
-        "random": Cause("it was grown at random", colour="#9CC3E0"),
+        "random": rewire.RANDOM,
     }
 
     share: float = param(0.3, low=0.0, high=1.0, source="SET, public code (dcmocanu): zeta = 0.3")

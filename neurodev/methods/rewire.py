@@ -127,6 +127,7 @@ def occupancy(table: Table) -> NDArray[np.bool_]:
 
 # ---------------------------------------------------------------- actuators
 
+RANDOM = Cause("it was grown at random", colour="#9CC3E0")
 MAGNITUDE = Cause(
     "its weight was among the smallest when synapses were dropped", decided="its |weight| was", colour="#D55E00"
 )
