@@ -1,8 +1,8 @@
 """DPAP: use it or lose it, gradually decay (Han et al. 2025); filters, neurons, synapses die when survival ends.
 
 Every batch: traces of the spikes of each hidden layer (`learn.training.traces`), and their Bienenstock-Cooper-Munro
-product with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on, the
-survival (`mechanisms.survival`) of
+product with the traces below (`mechanisms.bcm`), summed over the whole training.  Every epoch from the fifth on (in a
+shorter run every step at which an epoch of the published one would have ended), the survival (`mechanisms.survival`) of
 
 * filters and hidden neurons, scored by ``minmax(sum of their synapses' BCM) minmax(their summed activity)``,
 * single synapses of fully connected layers, scored by their BCM.
@@ -79,9 +79,13 @@ class DPAP(Scaled):
         names pruning in space and time, its code has none.
     offset, offset_filters : float
         o of neurons and synapses (and steps), and of filters.
+    spread : bool
+        Where an epoch stands for several of the published run, survival moves within it, each time with the scores so
+        far, and what dies is gone at once; off: all of them at the end of the epoch, with its scores.
     scale : float, optional
         Length of this run over 300 epochs, by default ``epochs / 300``.  An epoch of this run stands for ``1 / scale``
-        of theirs: survival takes as many steps, with the scores of this epoch.
+        of theirs.  What scores 0 dies at the end of their epoch 11, what ever dies by their epoch 48: with the default
+        that is within the first sixth of any run, with ``scale=1`` within 49 epochs of this one.
     """
 
     layers: tuple[str, ...] | None = None
@@ -92,6 +96,7 @@ class DPAP(Scaled):
     strict: bool = param(False, source="free: a deviation of ours; off as in the public code")
     temporal: bool = param(False, source="free: ours, off by default")
     first: int = param(5, low=0, source=f"{_HAN}: epoch 5")
+    spread: bool = param(True, source="free: our reading of shorter runs")
     offset: float = param(1.5, source=f"{_HAN}: o = 1.5")
     offset_filters: float = param(0.65, source=f"{_HAN}: o = 0.65")
     scale: float | None = param(None, low=LEAST_SCALE, none=True, source="free: one factor for all counts, our reading")
@@ -125,16 +130,24 @@ class DPAP(Scaled):
         what["offset"] = self.offset_filters if kind == "filter" else self.offset
         return Survival(first=self.first, **what)  # type: ignore[arg-type]
 
-    def _move(self, trainer: Course, kind: str, score: F8, left: F8) -> None:
-        """Survival after the epochs of the published run that this epoch stands for."""
-        rule, rows, scale = self.survival(kind), np.arange(score.size), self.scale_of(trainer)
-        for e in range(round(trainer.epoch / scale), round((trainer.epoch + 1) / scale)):
+    def published(self, trainer: Course, last: bool) -> int:
+        """Epochs of the published run that are over at this step, or (`last`) at the end of this epoch."""
+        scale = self.scale_of(trainer)
+        if last:
+            return round((trainer.epoch + 1) / scale)
+        return int(trainer.step / (trainer.steps_per_epoch * scale) + 1e-9)
+
+    def _move(self, kind: str, score: F8, left: F8, epochs: range) -> None:
+        """Survival after some epochs of the published run."""
+        rule, rows = self.survival(kind), np.arange(score.size)
+        for e in epochs:
             rule.update(rows, score, left, e)
 
     # ------------------------------------------------------------------ clocks
 
     def start(self, trainer: Course) -> None:
         """Have traces taken, and begin all sums at 0."""
+        self.memory["published"] = np.zeros(1, dtype=np.int64)
         for t in chosen(trainer, self.layers, self.name):
             if not t.neurons:
                 raise StudyError(
@@ -189,22 +202,35 @@ class DPAP(Scaled):
         n += 1
         m[key][:used] = running_mean(threshold, post, int(n[0]))
 
+    def after_step(self, trainer: Course) -> None:
+        """Where an epoch of the published run ends within one of this run: its survival and deaths, then the mask."""
+        if self.spread and trainer.step % trainer.steps_per_epoch:
+            self._age(trainer, self.published(trainer, last=False))
+
     def epoch_end(self, trainer: Course) -> None:
         """Move survival; what is below 0 dies; then the mask."""
+        self._age(trainer, self.published(trainer, last=True), at_last=True)
+
+    def _age(self, trainer: Course, until: int, at_last: bool = False) -> None:
+        done = self.memory["published"]
+        epochs = range(int(done[0]), until)
+        if not (len(epochs) or at_last):
+            return
+        done[0] = max(until, int(done[0]))
         for t in chosen(trainer, self.layers, self.name):
             if self.units:
-                self._units(trainer, t)
+                self._units(trainer, t, epochs)
             if self.synapses and not t.convolution:
-                self._synapses(trainer, t)
+                self._synapses(trainer, t, epochs)
             if not self.strict:
                 t.table.weight[t.dense.alive == 0] = 0.0
         if self.temporal:
-            self._steps(trainer)
+            self._steps(epochs)
 
-    def _steps(self, trainer: Course) -> None:
+    def _steps(self, epochs: range) -> None:
         left, living = self.memory["step"], self.memory["living_steps"]
         some = left[living]
-        self._move(trainer, "neuron", minmax(self.memory["step_trace"][living]), some)
+        self._move("neuron", minmax(self.memory["step_trace"][living]), some, epochs)
         left[living] = some
         keep = living & (left >= 0)
         keep[-1] = True
@@ -214,21 +240,21 @@ class DPAP(Scaled):
         """The steps that are left."""
         return self.memory.get("living_steps")
 
-    def _units(self, trainer: Course, t: Tensor) -> None:
+    def _units(self, trainer: Course, t: Tensor, epochs: range) -> None:
         m, table = self.memory, t.table
         worth = significance(m[f"bcm/{t.name}"].sum(axis=0), m[f"activity/{t.name}"])
         left = m[f"unit/{t.name}"]
-        self._move(trainer, "filter" if t.convolution else "neuron", worth, left)
+        self._move("filter" if t.convolution else "neuron", worth, left, epochs)
         slots = table.slots()
         gone = slots[left[table.post[slots]] < 0]
         if gone.size:
             value = left[table.post[gone]]
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "unit_survival", value)])
 
-    def _synapses(self, trainer: Course, t: Tensor) -> None:
+    def _synapses(self, trainer: Course, t: Tensor, epochs: range) -> None:
         m, table = self.memory, t.table
         left, score = m[f"synapse/{t.name}"], m[f"bcm/{t.name}"].reshape(-1)
-        self._move(trainer, "synapse", score, left)
+        self._move("synapse", score, left, epochs)
         slots = table.slots()
         value = left[table.pre(slots) * table.n_target + table.post[slots]]
         gone = slots[value < 0]

@@ -131,21 +131,59 @@ def test_dpap_death_epochs_of_constant_scores(kind: str, golden: dict[float, int
     left = np.full(score.size, method.survival(kind).start)
     died: list[int | None] = [None] * score.size
     for e in range(300):
-        method._move(SimpleNamespace(epoch=e, epochs=300), kind, score, left)
+        method._move(kind, score, left, range(e, e + 1))
         for k in np.flatnonzero(left < 0):
             died[k] = e if died[k] is None else died[k]
     assert died[: len(golden)] == list(golden.values()) and died[len(golden) :] == [None] * 20
 
 
-def test_dpap_short_runs_take_the_steps_of_the_long_one() -> None:
-    score = np.linspace(0, 1, 50)
-    long, short = methods.DPAP(scale=1.0), methods.DPAP(scale=0.1)
-    a, b = np.full(50, 10.0), np.full(50, 10.0)
-    for e in range(300):
-        long._move(SimpleNamespace(epoch=e, epochs=300), "neuron", score, a)
-    for e in range(30):
-        short._move(SimpleNamespace(epoch=e, epochs=30), "neuron", score, b)
-    np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("scale", [0.1, 1.0, 2.0, 7 / 300])
+def test_dpap_takes_every_epoch_of_the_published_run_once(scale: float) -> None:
+    """Clocks of any scale: all 300 epochs in order, none twice, within the epoch at the step at which they end."""
+    method, steps, taken = methods.DPAP(scale=scale), 8, []
+    method.memory["published"] = np.zeros(1, dtype=np.int64)
+    method._units = lambda t, x, epochs: taken.extend((e, t.step) for e in epochs)  # type: ignore[method-assign]
+    net = SimpleNamespace(epochs=round(300 * scale), steps_per_epoch=steps, epoch=0, step=0, model=model(), name="")
+    net.weights = net.model.weights_of
+    method.synapses, method.strict = False, True
+    for net.epoch in range(net.epochs):
+        for net.step in range(steps * net.epoch + 1, steps * (net.epoch + 1) + 1):
+            method.after_step(net)
+        method.epoch_end(net)
+    assert [e for e, _ in taken] == list(range(300))
+    if scale >= 1:  # all at ends of epochs, as published
+        assert all(step % steps == 0 for _, step in taken)
+    for e, step in taken:
+        at = (e + 1) * steps * scale  # steps after which this epoch of the published run is over
+        assert at - 1e-6 <= step < at + 1 + 1e-6 or step % steps == 0
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_dpap_decays_within_the_epochs_of_a_short_run(spread: bool) -> None:
+    """Six epochs of 24 steps for 300, of which one ends at every half step; what died is 0 from that step on."""
+    method, at = methods.DPAP(spread=spread), list[int]()
+
+    class Watch(methods.Static):
+        dead = "move"
+
+        def prepare(self, trainer: Trainer) -> None: ...
+
+        def after_step(self, trainer: Trainer) -> None:
+            h = tensors(trainer)[0]
+            gone = 16 * 24 - h.table.n_synapse
+            at.append(gone)
+            if spread and len(at) > 1 and gone > at[-2]:
+                assert not h.table.weight[h.dense.alive == 0].any()
+
+    t = trainer(method, epochs=6, batch=4)
+    t.methods.append(Watch())
+    t.fit()
+    steps = t.steps_per_epoch
+    changed = np.flatnonzero(np.diff([0, *at])) + 1
+    assert (len(changed) >= 3 and changed[1] < steps) if spread else all(k % steps == 1 for k in changed)
+    first = 12 * 6 * steps / 300  # what scores least dies at the end of epoch 11, the twelfth
+    assert abs(changed[0] - first) <= 3 if spread else changed[0] == steps + 1
+    t.close()
 
 
 @pytest.mark.parametrize("per_slot", [False, True])
@@ -200,7 +238,7 @@ def test_dpap_prunes_time_steps_whose_traces_are_low() -> None:
     traces = traces_of_steps(Spikes(at_once.astype(np.uint8), 8, 2, (4,)))
     rate = at_once.reshape(8, 2, 4)[0].mean(axis=1)
     np.testing.assert_allclose(traces, 2 * rate[:, None] * (1 - 0.5 ** np.arange(1, 9)), rtol=1e-6)
-    method = methods.DPAP(temporal=True, units=False, synapses=False)
+    method = methods.DPAP(temporal=True, units=False, synapses=False, spread=False)
     t = trainer(method, epochs=12)
     t.fit()
     assert method.memory["living_steps"].tolist() == [False, False] + 6 * [True]
