@@ -105,6 +105,8 @@ class CHSNN(Remembering):
         "random": rewire.RANDOM,
     }  # fmt: skip
 
+    decides: tuple[str, ...] = ("start", "life")
+
     def __post_init__(self) -> None:
         params.check(self)
         self.layers = names_of(self, self.layers)

@@ -121,6 +121,11 @@ class DPAP(Scaled):
         """What absent synapses do between epochs."""
         return "zero" if self.strict else "move"
 
+    @property
+    def decides(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Which synapses live, unless time steps alone are pruned."""
+        return ("life",) if self.units or self.synapses else ()
+
     # ------------------------------------------------------------------ parameters of this run
 
     def survival(self, kind: str) -> Survival:

@@ -78,6 +78,7 @@ class NSPDI(Method):
     }  # fmt: skip
     dead = "hidden"
     gradient = "always"
+    decides: tuple[str, ...] = ("life",)
 
     def __post_init__(self) -> None:
         params.check(self)

@@ -297,7 +297,8 @@ TOGETHER: dict[str, tuple[Callable[[], list[Any]], str]] = {
     "moving and absent": (lambda: [methods.SDSNN(), methods.LTH(0.5)], "SDSNN and LTH exclude each other"),
     "moving and hidden": (lambda: [methods.DPAP(), methods.NSPDI()], "DPAP and NSPDI exclude each other"),
     "two that watch": (
-        lambda: [methods.TracedNDSNN(0.9, every=3), methods.DPAP(strict=True)], "both watch 'fc'"
+        lambda: [methods.TracedNDSNN(0.9, every=3), methods.DPAP(strict=True, units=False, synapses=False)],
+        "both watch 'fc'",
     ),
     "a word that nobody knows": (lambda: [Wrong()], "dead must be one of"),
 }  # fmt: skip

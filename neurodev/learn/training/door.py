@@ -25,9 +25,6 @@ from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.plan import Plan
 
-# what absent synapses do, by the word of a method
-DEAD = {"move": "act until the next event", "hidden": "have a hidden parameter", "zero": "do not exist"}
-
 
 def instance(name: str, value: Any, kind: type, wanted: str) -> Any:
     """An instance of a class, not the class itself, its name, or something else.
@@ -207,37 +204,7 @@ def laid_out(y: Spikes | Current, inputs: tuple[int, ...]) -> Spikes | Current:
     raise ParameterError(f"a sample has shape {y.shape}, but the model takes inputs={inputs}{hint}")
 
 
-# ---------------------------------------------------------------- methods together
-
-
-def check_methods(methods: Sequence[Any]) -> None:
-    """Refuse methods that cannot work in one training.
-
-    Raises
-    ------
-    StudyError
-        Naming two that exclude each other.
-    """
-    for k, m in enumerate(methods):
-        if m.dead not in DEAD:
-            raise StudyError(f"{m.name}.dead must be one of {tuple(DEAD)}, got {m.dead!r}")
-        for other in methods[:k]:
-            if type(other) is not type(m):
-                continue
-            mine, theirs = (getattr(x, "layers", None) for x in (m, other))
-            if m is other or mine is None or theirs is None or set(mine) & set(theirs):
-                raise StudyError(f"{m.name} is given twice: one is enough, or let each have layers= of its own")
-    acting = [m for m in methods if m.causes or m.dead != "zero"]
-    for a, b in zip(acting, acting[1:], strict=False):
-        if a.dead != b.dead:
-            raise StudyError(
-                f"{a.name} and {b.name} exclude each other: absent synapses {_dead(a)} under the first and {_dead(b)} "
-                "under the second; take one of them"
-            )
-
-
-def _dead(method: Any) -> str:
-    return DEAD[method.dead]
+# ---------------------------------------------------------------- parts that hold a state
 
 
 def own(part: Any) -> Any:

@@ -35,12 +35,17 @@ class Method(Registered, kind="method"):
     dead : {"zero", "hidden", "move"}
     gradient : {"never", "at_update", "always"}
         When the gradient of absent synapses is needed.
+    decides : tuple of str
+        What no other method in the same training may decide, unless each works on tensors of its own (``layers``):
+        ``"start"`` (the structure that a net begins with), ``"life"`` (which synapses live), or words of one's own.
+        By default a method gets on with all whose absent synapses do the same.
     causes : dict of str to Cause
         Why it lets synapses die and grow, by the words under which its plans name it; those of its bases count too.
     """
 
     dead = "zero"
     gradient = "never"
+    decides: tuple[str, ...] = ()
     causes: ClassVar[dict[str, Cause]] = {}
 
     def __init_subclass__(cls, **more: Any) -> None:

@@ -24,7 +24,7 @@ from neurodev.learn.core.layer import Counters
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
-from neurodev.learn.training import alarms, closed, description, door
+from neurodev.learn.training import alarms, closed, combined, description, door
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
 from neurodev.learn.training.encode import Binned, Encoder, encoder_for
@@ -177,7 +177,7 @@ class Trainer(Card, Structured):
             raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
         self.data: Any = data
         self._check_data()
-        door.check_methods(self.methods)
+        combined.check(self.methods)
         self.optimiser, self.methods = door.own(self.optimiser), [door.own(m) for m in self.methods]
         self.loss, self.encoder, self.schedule, self.augment = map(
             door.anew, (as_loss(loss), self.encoder, self.schedule, self.augment)
