@@ -27,8 +27,9 @@ from neurodev.learn.training.traces import concatenated, final_trace, traces_of_
 from neurodev.mechanisms.bcm import modulations, running_mean
 from neurodev.mechanisms.survival import SURVIVAL, Survival, minmax, significance
 from neurodev.methods import rewire
-from neurodev.methods.scaled import LEAST_SCALE, Scaled, names_of
-from neurodev.methods.tensors import Tensor, chosen
+from neurodev.methods.scaled import EPOCHS, LEAST_SCALE, Scaled, names_of
+from neurodev.methods.schedule import decayed
+from neurodev.methods.tensors import Tensor, chosen, share_of
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 
@@ -79,6 +80,10 @@ class DPAP(Scaled):
         names pruning in space and time, its code has none.
     offset, offset_filters : float
         o of neurons and synapses (and steps), and of filters.
+    sparsity : float, optional
+        Share of absent synapses over all tensors at the end, in place of the death below 0: at every clock as many
+        synapses (of convolutions: filters) are dead as the share of the published decay that is over asks for, those of
+        the lowest survival, then of the lowest score.  Neurons have no survival of their own then.  Ours.
     spread : bool
         Where an epoch stands for several of the published run, survival moves within it, each time with the scores so
         far, and what dies is gone at once; off: all of them at the end of the epoch, with its scores.
@@ -96,10 +101,11 @@ class DPAP(Scaled):
     strict: bool = param(False, source="free: a deviation of ours; off as in the public code")
     temporal: bool = param(False, source="free: ours, off by default")
     first: int = param(5, low=0, source=f"{_HAN}: epoch 5")
-    spread: bool = param(True, source="free: our reading of shorter runs")
     offset: float = param(1.5, source=f"{_HAN}: o = 1.5")
     offset_filters: float = param(0.65, source=f"{_HAN}: o = 0.65")
     scale: float | None = param(None, low=LEAST_SCALE, none=True, source="free: one factor for all counts, our reading")
+    spread: bool = param(True, source="free: our reading of shorter runs")
+    sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our controller")
 
     causes: ClassVar[dict[str, Cause]] = {
         "survival": SURVIVAL,
@@ -153,6 +159,8 @@ class DPAP(Scaled):
     def start(self, trainer: Course) -> None:
         """Have traces taken, and begin all sums at 0."""
         self.memory["published"] = np.zeros(1, dtype=np.int64)
+        if self.sparsity is not None:
+            self._check_target(trainer)
         for t in chosen(trainer, self.layers, self.name):
             if not t.neurons:
                 raise StudyError(
@@ -223,7 +231,7 @@ class DPAP(Scaled):
             return
         done[0] = max(until, int(done[0]))
         for t in chosen(trainer, self.layers, self.name):
-            if self.units:
+            if self.units and (t.convolution or self.sparsity is None):
                 self._units(trainer, t, epochs)
             if self.synapses and not t.convolution:
                 self._synapses(trainer, t, epochs)
@@ -245,13 +253,42 @@ class DPAP(Scaled):
         """The steps that are left."""
         return self.memory.get("living_steps")
 
+    def _check_target(self, trainer: Course) -> None:
+        """Refuse a sparsity that what is switched on cannot reach.
+
+        Raises
+        ------
+        StudyError
+            With the cure.
+        """
+        mine = chosen(trainer, self.layers, self.name)
+        share_of(trainer, self.sparsity or 0.0, mine, self.name)
+        for t in mine:
+            if not (self.units if t.convolution else self.synapses):
+                what = "filters, units=True" if t.convolution else "single synapses, synapses=True"
+                raise StudyError(f"{self.name}: sparsity= prunes {what}: {t.name!r} has none of them as it is set")
+
+    def _doomed(self, trainer: Course, kind: str, left: F8, score: F8, living: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Who dies: below 0, or, towards a target sparsity, as many of the lowest as the decay so far asks for."""
+        if self.sparsity is None:
+            return living & (left < 0)
+        rule = self.survival(kind)
+        over = decayed(int(self.memory["published"][0]) - rule.first, rule.eta, EPOCHS - rule.first)
+        share = share_of(trainer, self.sparsity, chosen(trainer, self.layers, self.name), self.name)
+        rows = np.flatnonzero(living)
+        n = min(round(share * over * left.size) - (left.size - rows.size), rows.size - 1)
+        out = np.zeros(left.size, dtype=bool)
+        out[rows[rewire.smallest(left[rows], max(n, 0), tie=score[rows])]] = True
+        return out
+
     def _units(self, trainer: Course, t: Tensor, epochs: range) -> None:
         m, table = self.memory, t.table
         worth = significance(m[f"bcm/{t.name}"].sum(axis=0), m[f"activity/{t.name}"])
         left = m[f"unit/{t.name}"]
-        self._move("filter" if t.convolution else "neuron", worth, left, epochs)
+        kind = "filter" if t.convolution else "neuron"
+        self._move(kind, worth, left, epochs)
         slots = table.slots()
-        gone = slots[left[table.post[slots]] < 0]
+        gone = slots[self._doomed(trainer, kind, left, worth, t.living() > 0)[table.post[slots]]]
         if gone.size:
             value = left[table.post[gone]]
             trainer.propose(t.name, [rewire.deaths(self.name, gone, "unit_survival", value)])
@@ -261,10 +298,17 @@ class DPAP(Scaled):
         left, score = m[f"synapse/{t.name}"], m[f"bcm/{t.name}"].reshape(-1)
         self._move("synapse", score, left, epochs)
         slots = table.slots()
-        value = left[table.pre(slots) * table.n_target + table.post[slots]]
-        gone = slots[value < 0]
-        if gone.size:
-            trainer.propose(t.name, [rewire.deaths(self.name, gone, "survival", value[value < 0])])
+        pair = table.pre(slots) * table.n_target + table.post[slots]
+        living = np.zeros(left.size, dtype=bool)
+        living[pair] = True
+        dies = self._doomed(trainer, "synapse", left, score, living)[pair]
+        if dies.any():
+            trainer.propose(t.name, [rewire.deaths(self.name, slots[dies], "survival", left[pair[dies]])])
+
+    def approximations(self, trainer: Course) -> list[str]:
+        """How epochs were scaled, and what is ours."""
+        ours = f"{self.name}: as many die as a sparsity of {self.sparsity} asks for, by rank, ours."
+        return super().approximations(trainer) + ([] if self.sparsity is None else [ours])
 
     def series(self, trainer: Course) -> dict[str, float]:
         """Living units of each tensor."""

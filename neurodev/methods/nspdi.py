@@ -31,6 +31,8 @@ from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.weight import refresh_hidden
 
+SETTLED = 0.8  # share of the run by which a target sparsity is reached, and held from then on
+SEARCHES = 200  # of the displacement of a target sparsity, in a run
 MOST_STEPS = 100_000_000  # of a run, whose learning rates are summed before it begins
 RAMPS = ("sine", "linear", "rate")
 F4 = NDArray[np.float32]
@@ -44,6 +46,10 @@ class NSPDI(Method):
     ----------
     displacement : float
         D over the sum of all learning rates of the run.
+    sparsity : float, optional
+        Share of absent synapses over all tensors, in place of `displacement`: the share that is silent rises along the
+        ramp to it, `SEARCHES` times a run and at the end of every epoch d is placed where that share of all strengths
+        lies below.  A search within one run, ours: `analysis.dendritic_pruning` finds D by repeated runs.
     ramp : {"sine", "linear", "rate"}
         How d rises; `rate` in proportion to the learning rates so far (LATS).
     heterogeneity : float
@@ -65,6 +71,7 @@ class NSPDI(Method):
     gate: float = param(1.0, above=0.0, source="free: one schedule for both tensors is our reading")
     cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
     gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
+    sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our search within the run")
 
     causes: ClassVar[dict[str, Cause]] = {
         "threshold": Cause(
@@ -87,12 +94,45 @@ class NSPDI(Method):
 
     def threshold(self, trainer: Course) -> float:
         """d at this step."""
+        if self.sparsity is not None:
+            return self._found
         x, top = trainer.progress_share, self.displacement * self._travel[-1]
         if self.ramp == "sine":
             return schedule.sine(x, top)
         if self.ramp == "linear":
             return schedule.linear(x, 0.0, top)
         return self.displacement * float(self._travel[min(trainer.step, self._travel.size - 1)])
+
+    def _share(self, trainer: Course) -> float:
+        """Share of synapses that a target sparsity wants silent at this step."""
+        assert self.sparsity is not None
+        x = min(trainer.progress_share / SETTLED, 1.0)
+        if self.ramp == "rate":
+            sums = self._travel[[min(trainer.step, self._travel.size - 1), round(SETTLED * (self._travel.size - 1))]]
+            return self.sparsity * min(float(sums[0] / sums[1]), 1.0) if sums[1] else self.sparsity
+        return schedule.sine(x, self.sparsity) if self.ramp == "sine" else schedule.linear(x, 0.0, self.sparsity)
+
+    def _search(self, trainer: Course) -> None:
+        """Place d so that the share of strengths at or below it is the one wanted.
+
+        A synapse is visible where a (|theta| - g d) > c g d, that is where |theta| / (g (1 + c / a)) > d, with the
+        gate's factor g and the cut's c.
+        """
+        if self.sparsity is None:
+            return
+        strength = []
+        for t in tensors(trainer):
+            table, gate = t.dense, self.gate if t.layer.gates else 1.0
+            theta = np.abs(table.grid(table.column("theta"))[:, : table.n_target])
+            scale = gate * (1.0 + self.cut / np.maximum(self.gains(t).astype(np.float64), 1e-12))
+            strength.append((theta / scale).reshape(-1))
+        every = np.concatenate(strength)
+        n = min(round(self._share(trainer) * every.size), every.size - 1)
+        if n < 1:
+            self._found = 0.0
+            return
+        low, high = np.partition(every, (n - 1, n))[n - 1 : n + 1]
+        self._found = float(low + high) / 2
 
     def threshold_of(self, trainer: Course, t: Tensor) -> float:
         """d of a tensor at this step."""
@@ -141,9 +181,13 @@ class NSPDI(Method):
             raise StudyError(f"{self.name} sums the learning rates of all {n} steps beforehand: at most {MOST_STEPS}")
         rates = [trainer.optimiser.rate * trainer.schedule(k / n) for k in range(n)]
         self._travel = np.concatenate([[0.0], np.cumsum(rates)])
+        self._found = 0.0
+        self._search(trainer)
 
     def before_forward(self, trainer: Course) -> None:
         """Weights from parameters."""
+        if trainer.step % max(trainer.epochs * trainer.steps_per_epoch // SEARCHES, 1) == 0:
+            self._search(trainer)
         self._refresh(trainer)
 
     def after_backward(self, trainer: Course) -> None:
@@ -164,6 +208,7 @@ class NSPDI(Method):
 
     def epoch_end(self, trainer: Course) -> None:
         """Weights for the evaluation, and the log of who became silent and who came back."""
+        self._search(trainer)
         self._refresh(trainer)
         for t in tensors(trainer):
             table, d = t.dense, self.threshold_of(trainer, t)
@@ -178,6 +223,11 @@ class NSPDI(Method):
                 ),
             ]
             trainer.propose(t.name, plans)
+
+    def approximations(self, trainer: Course) -> list[str]:
+        """Where d is ours."""
+        ours = f"{self.name}: d is placed for a sparsity of {self.sparsity} by a search within the run, ours."
+        return [] if self.sparsity is None else [ours]
 
     def series(self, trainer: Course) -> dict[str, float]:
         """d at the end of the epoch."""

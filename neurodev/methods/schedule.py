@@ -83,6 +83,12 @@ def exponential_rate(k: int, tau: float, scale: float = 1.0, until: float = 200.
     return float(np.exp(-j / tau).sum())
 
 
+def decayed(epochs: int, eta: float, of: int) -> float:
+    """Share of the sum of ``exp(-floor(m / eta))`` over `of` epochs that the first `epochs` hold (DPAP)."""
+    steps = np.exp(-np.floor(np.arange(max(of, 1)) / number(eta, "eta", above=0.0) + 1e-12))
+    return float(steps[: max(epochs, 0)].sum() / steps.sum())
+
+
 def erdos_renyi(
     shapes: Sequence[Sequence[int]], density: float, power: float = 1.0, dense: Sequence[bool] | None = None
 ) -> F8:

@@ -29,7 +29,7 @@ from neurodev.learn.training.course import Course
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
 from neurodev.methods import rewire, schedule
 from neurodev.methods.scaled import LEAST_SCALE, Scaled, names_of
-from neurodev.methods.tensors import Tensor, chosen, tensors
+from neurodev.methods.tensors import Tensor, chosen, share_of, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.plan import Plan
@@ -49,6 +49,10 @@ class SDSNN(Scaled):
     layers : tuple of str, optional
         Weight tensors that take part; by default all hidden ones but the first (the published MNIST, N-MNIST and DVS
         nets), or the only one.
+    sparsity : float, optional
+        Share of absent synapses over all tensors, in place of the percentages and their neurotrophic increase: at every
+        pruning as many of the sparsest neurons go as a line to it over the first `EARLY` pruning epochs (of a run of
+        300) asks for, what regenerated included.  Ours.
     percent, percent_filters : float
         Cumulative share of neurons (filters) at the first pruning, per cent.
     rate : float
@@ -94,6 +98,7 @@ class SDSNN(Scaled):
     signed: bool = param(False, source="free: magnitude is our reading; the public code compares signed values")
     frozen_conv_ranges: bool = param(False, source="free: off, our reading; frozen in the public CIFAR-10 code")
     scale: float | None = param(None, low=LEAST_SCALE, none=True, source="free: one factor for all counts, our reading")
+    sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our controller")
 
     causes: ClassVar[dict[str, Cause]] = {
         "density": Cause(
@@ -138,6 +143,8 @@ class SDSNN(Scaled):
             self.memory[f"run/{t.name}"] = np.full(shape, -1, dtype=np.int64)
             self.memory[f"ever/{t.name}"] = np.zeros(t.table.n_target, dtype=bool)
             self.memory[f"percent/{t.name}"] = np.array([self.percent_filters if t.convolution else self.percent])
+        if self.sparsity is not None:
+            share_of(trainer, self.sparsity, chosen(trainer, self.layers, self.name, first=False), self.name)
         for t in tensors(trainer):
             if t.output:
                 self.memory["band"] = np.zeros(1)
@@ -157,8 +164,8 @@ class SDSNN(Scaled):
                     self._regenerate(trainer, t, k)
             for t in mine:
                 if self.prune:
-                    self._prune(trainer, t)
-            if self.prune:
+                    self._prune(trainer, t, k)
+            if self.prune and self.sparsity is None:
                 self._raise_percentages(trainer, mine, k)
         for t in mine:
             t.table.weight[t.dense.alive == 0] = 0.0
@@ -211,7 +218,19 @@ class SDSNN(Scaled):
         rank = np.repeat(value.reshape(-1)[back], taps)
         trainer.propose(t.name, [rewire.births(self.name, source, target, "regeneration", values, rank)])
 
-    def _prune(self, trainer: Course, t: Tensor) -> None:
+    def _to_target(self, trainer: Course, t: Tensor, density: F8, ever: NDArray[np.bool_], k: int) -> I8:
+        """The sparsest units, as many as the line to a target sparsity asks for at the k-th pruning."""
+        assert self.sparsity is not None
+        share = share_of(trainer, self.sparsity, chosen(trainer, self.layers, self.name, first=False), self.name)
+        over = min((k + 1) / self.scale_of(trainer) / EARLY, 1.0)
+        living = t.living()
+        excess = int(living.sum()) - (1 - share * over) * t.table.n_source * t.table.n_target
+        units = np.flatnonzero((living > 0) & (self.repruneable | ~ever))
+        units = units[np.argsort(density[units], kind="stable")]
+        n = int(np.searchsorted(np.cumsum(living[units]), excess, side="right"))
+        return units[: min(n, max(int((living > 0).sum()) - 1, 0))]
+
+    def _prune(self, trainer: Course, t: Tensor, k: int) -> None:
         table, slots, ever = t.dense, t.table.slots(), self.memory[f"ever/{t.name}"]
         low, high = table.column(COLUMNS[0]), table.column(COLUMNS[1])
         pairs = t.pairs()
@@ -219,9 +238,11 @@ class SDSNN(Scaled):
         spine[pairs] = width(low[pairs], high[pairs])
         density = rewire.per_target(table, slots, spine[slots])
         none = np.zeros_like(ever)
-        doomed = rewire.lowest_units(
-            density, float(self.memory[f"percent/{t.name}"][0]), none if self.repruneable else ever
-        )
+        percent = float(self.memory[f"percent/{t.name}"][0])
+        if self.sparsity is None:
+            doomed = rewire.lowest_units(density, percent, none if self.repruneable else ever)
+        else:
+            doomed = self._to_target(trainer, t, density, ever, k)
         ever[doomed] = True
         gone = slots[np.isin(table.post[slots], doomed)]
         if gone.size:

@@ -120,6 +120,25 @@ def tensors(trainer: Course) -> list[Tensor]:
     return [Tensor(t.name, t.layer, t.weights, t.neurons, t.taps, t.layer is last) for t in found]
 
 
+def share_of(trainer: Course, sparsity: float, mine: list[Tensor], method: str) -> float:
+    """Sparsity of the tensors that a method works on, for one of all tensors together.
+
+    Raises
+    ------
+    StudyError
+        If it were more than all of their synapses.
+    """
+    of_all, of_mine = (sum(t.table.n_source * t.table.n_target for t in them) for them in (tensors(trainer), mine))
+    share = float(sparsity * of_all / of_mine)
+    if share >= 1:
+        most = of_mine / of_all
+        raise StudyError(
+            f"{method}: sparsity={sparsity:g} of all weights is more than all of {[t.name for t in mine]}, which hold "
+            f"{most:.4g} of them: lower it, or name more tensors with layers="
+        )
+    return share
+
+
 def chosen(trainer: Course, names: tuple[str, ...] | None, method: str, *, first: bool = True) -> list[Tensor]:
     """The tensors a method works on: those named, or all but the output (and but the first, without `first`).
 
