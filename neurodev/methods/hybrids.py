@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neurodev.learn.training.course import Course
 from neurodev.methods.dpap import DPAP
 from neurodev.methods.drop_and_grow import NDSNN
-from neurodev.methods.tensors import Tensor, tensors
+from neurodev.methods.tensors import Tensor, above, tensors
 
 MOST_DEATHS = 0.9  # share of a layer that dies in one exchange
 
@@ -27,9 +27,8 @@ class TrophicNDSNN(NDSNN):
     def death_share(self, trainer: Course, number: int, x: float) -> float:
         """NDSNN's share, times the relative neurotrophic ratio of the layer."""
         every = tensors(trainer)
-        units = [t.table.n_target if t.output else max(int((t.living() > 0).sum()), 1) for t in every]
-        above = [*units[1:], units[-1]]
-        ratio = np.log(np.array(units) / np.array(above))
+        units = {t.name: t.table.n_target if t.output else max(int((t.living() > 0).sum()), 1) for t in every}
+        ratio = np.log([units[t.name] / units[above(t, every).name] for t in every])
         return float(min(super().death_share(trainer, number, x) * np.exp(ratio[number] - ratio.mean()), MOST_DEATHS))
 
 

@@ -29,7 +29,7 @@ from neurodev.learn.training.course import Course
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
 from neurodev.methods import rewire, schedule
 from neurodev.methods.scaled import LEAST_SCALE, Scaled, names_of
-from neurodev.methods.tensors import Tensor, chosen, share_of, tensors
+from neurodev.methods.tensors import Tensor, above, chosen, share_of, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.plan import Plan
@@ -250,14 +250,13 @@ class SDSNN(Scaled):
 
     def _raise_percentages(self, trainer: Course, mine: list[Tensor], k: int) -> None:
         every = tensors(trainer)
-        place = {t.name: i for i, t in enumerate(every)}
         scale = self.scale_of(trainer)
         for t in mine:
-            after = every[place[t.name] + 1]
+            after = above(t, every)
             below = self.dead_below_filters if t.convolution else self.dead_below
             alive = int((t.living() >= min(below, t.table.n_source)).sum())
-            above = self.dead_below_filters if after.convolution else self.dead_below
-            limit = min(above, after.table.n_source)
+            fewest = self.dead_below_filters if after.convolution else self.dead_below
+            limit = min(fewest, after.table.n_source)
             n_next = after.table.n_target if after.output else int((after.living() >= limit).sum())
             percent = self.memory[f"percent/{t.name}"]
             rate = self.increase(k, scale, t.convolution)

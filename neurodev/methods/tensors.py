@@ -120,6 +120,12 @@ def tensors(trainer: Course) -> list[Tensor]:
     return [Tensor(t.name, t.layer, t.weights, t.neurons, t.taps, t.layer is last) for t in found]
 
 
+def above(t: Tensor, every: list[Tensor]) -> Tensor:
+    """The first tensor of the next layer of neurons: not one that drives the same; the last if there is none."""
+    later = every[[x.name for x in every].index(t.name) + 1 :]
+    return next((x for x in later if not t.neurons or x.neurons != t.neurons), every[-1])
+
+
 def share_of(trainer: Course, sparsity: float, mine: list[Tensor], method: str) -> float:
     """Sparsity of the tensors that a method works on, for one of all tensors together.
 
@@ -140,7 +146,10 @@ def share_of(trainer: Course, sparsity: float, mine: list[Tensor], method: str) 
 
 
 def chosen(trainer: Course, names: tuple[str, ...] | None, method: str, *, first: bool = True) -> list[Tensor]:
-    """The tensors a method works on: those named, or all but the output (and but the first, without `first`).
+    """The tensors a method works on: those named, or all but the output.
+
+    Without `first` those of the first layer of neurons are left out (a recurrent layer has two, as a dendritic one),
+    unless there is no other.
 
     Raises
     ------
@@ -154,8 +163,9 @@ def chosen(trainer: Course, names: tuple[str, ...] | None, method: str, *, first
             raise StudyError(f"{method}: no weight tensor {unknown[0]!r}; there are {[t.name for t in every]}")
         return [t for t in every if t.name in names]
     hidden = [t for t in every if not t.output]
-    if not first and len(hidden) > 1:
-        hidden = hidden[1:]
+    if not first and hidden:
+        later = [t for t in hidden[1:] if not t.neurons or t.neurons != hidden[0].neurons]
+        hidden = later or hidden
     if not hidden:
         raise StudyError(f"{method}: the model has no hidden weight tensor; name the tensors with layers=")
     return hidden

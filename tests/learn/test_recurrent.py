@@ -65,7 +65,9 @@ def test_both_halves_of_a_dendrite_are_watched_apart():
     assert len(drive.watched) == len(gate.watched) == 1
 
 
-@pytest.mark.parametrize("method", ["DPAP", "TracedNDSNN", "NDSNN", "NSPDI", "STDS", "LTH", "SET", "RigL", "SDSNN"])
+@pytest.mark.parametrize(
+    "method", ["DPAP", "TracedNDSNN", "NDSNN", "NSPDI", "STDS", "LTH", "SET", "RigL", "SDSNN", "CHSNN"]
+)
 @pytest.mark.parametrize("net", ["recurrent", "dendritic", "without neurons", "without weights"])
 def test_methods_on_any_net_run_or_say_why_not(method, net):
     """None stops with an error of another's."""
@@ -80,7 +82,7 @@ def test_methods_on_any_net_run_or_say_why_not(method, net):
         "DPAP": nd.methods.DPAP, "NSPDI": nd.methods.NSPDI, "STDS": nd.methods.STDS, "SDSNN": nd.methods.SDSNN,
         "TracedNDSNN": lambda: nd.methods.TracedNDSNN(0.5, every=1), "NDSNN": lambda: nd.methods.NDSNN(0.5, every=1),
         "LTH": lambda: nd.methods.LTH(0.3), "SET": lambda: nd.methods.SET(0.5),
-        "RigL": lambda: nd.methods.RigL(0.5, every=1),
+        "RigL": lambda: nd.methods.RigL(0.5, every=1), "CHSNN": lambda: nd.methods.CHSNN(0.5),
     }[method]  # fmt: skip
     last = [Linear(10), LIF(0.2, 0.5, surrogate=WIDE)] if layers else [nd.learn.Vote(1)]
     inputs = (8, 8) if layers else (10,)

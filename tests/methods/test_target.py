@@ -29,13 +29,11 @@ def gated() -> Sequential:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("net", [model, image_model, gated])
-@pytest.mark.parametrize("target", [0.3, 0.6])
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "words", "net", "target"),
     [
-        ("NSPDI", {}), ("NSPDI", {"gate": 2.0, "cut": 0.3, "ramp": "linear"}), ("NSPDI", {"learn_gain": True}),
-        ("STDS", {"ramp": "rate"}),
+        ("NSPDI", {}, gated, 0.3), ("NSPDI", {"gate": 2.0, "cut": 0.3, "ramp": "linear"}, gated, 0.6),
+        ("NSPDI", {"learn_gain": True}, image_model, 0.6), ("STDS", {"ramp": "rate"}, model, 0.6),
     ],
 )  # fmt: skip
 def test_thresholds_are_placed_for_a_sparsity(name: str, words: dict[str, Any], target: float, net: Any) -> None:
