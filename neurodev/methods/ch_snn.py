@@ -105,7 +105,7 @@ class CHSNN(Remembering):
         "random": rewire.RANDOM,
     }  # fmt: skip
 
-    decides: tuple[str, ...] = ("start", "life")
+    decides: ClassVar[tuple[str, ...]] = ("start", "life")
 
     def __post_init__(self) -> None:
         params.check(self)

@@ -68,7 +68,7 @@ class Static(Method):
     dense_output: bool = param(False, source="the rule decides")
 
     gradient = "never"
-    decides: tuple[str, ...] = ("start",)
+    decides: ClassVar[tuple[str, ...]] = ("start",)
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -96,7 +96,7 @@ class SET(Static):
         "random": rewire.RANDOM,
     }
 
-    decides: tuple[str, ...] = ("start", "life")
+    decides: ClassVar[tuple[str, ...]] = ("start", "life")
 
     share: float = param(0.3, low=0.0, high=1.0, source="SET, public code (dcmocanu): zeta = 0.3")
     epsilon: float | None = param(None, above=0.0, none=True, source="SET, public code (dcmocanu): 20")
@@ -178,7 +178,7 @@ class NDSNN(Method):
     dense_output: bool = param(False, source="free: the Erdos-Renyi rule decides, our reading")
 
     gradient = "at_update"
-    decides: tuple[str, ...] = ("start", "life")
+    decides: ClassVar[tuple[str, ...]] = ("start", "life")
 
     def __post_init__(self) -> None:
         params.check(self)

@@ -44,7 +44,7 @@ class LTH(Remembering):
     """
 
     causes: ClassVar[dict[str, Cause]] = {"magnitude": rewire.MAGNITUDE}
-    decides: tuple[str, ...] = ("life",)
+    decides: ClassVar[tuple[str, ...]] = ("life",)
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
     share: float = param(0.25, above=0.0, high=0.99, source="Yale SNN-LTH (ECCV 2022), public code: 25 %")

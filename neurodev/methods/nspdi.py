@@ -85,7 +85,7 @@ class NSPDI(Method):
     }  # fmt: skip
     dead = "hidden"
     gradient = "always"
-    decides: tuple[str, ...] = ("life",)
+    decides: ClassVar[tuple[str, ...]] = ("life",)
 
     def __post_init__(self) -> None:
         params.check(self)

@@ -112,7 +112,7 @@ class SDSNN(Scaled):
     }  # fmt: skip
     dead = "move"
     gradient = "always"
-    decides: tuple[str, ...] = ("life",)
+    decides: ClassVar[tuple[str, ...]] = ("life",)
 
     def __post_init__(self) -> None:
         params.check(self)

@@ -95,6 +95,11 @@ class Mumbling(Method):
     decides = "life"  # type: ignore[assignment]
 
 
+def test_what_they_decide_is_no_parameter() -> None:
+    assert all("decides" not in registry.ours("method")[n].__dataclass_fields__ for n in NAMES)
+    assert methods.LTH(0.3).sparsity == 0.3 and methods.SET(0.6, 0.2).share == 0.2
+
+
 def test_methods_of_ones_own() -> None:
     assert why_not(Own(), Plain()) is None and why_not(Plain(), made("NDSNN")) is None
     with pytest.raises(

@@ -45,7 +45,7 @@ class Method(Registered, kind="method"):
 
     dead = "zero"
     gradient = "never"
-    decides: tuple[str, ...] = ()
+    decides: ClassVar[tuple[str, ...]] = ()
     causes: ClassVar[dict[str, Cause]] = {}
 
     def __init_subclass__(cls, **more: Any) -> None:
