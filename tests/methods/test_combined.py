@@ -97,7 +97,7 @@ class Mumbling(Method):
 
 def test_what_they_decide_is_no_parameter() -> None:
     assert all("decides" not in registry.ours("method")[n].__dataclass_fields__ for n in NAMES)
-    assert methods.LTH(0.3).sparsity == 0.3 and methods.SET(0.6, 0.2).share == 0.2
+    assert methods.LTH(0.3).sparsity == 0.3 and methods.NSPDI(0.2).displacement == 0.2
 
 
 def test_methods_of_ones_own() -> None:
