@@ -455,14 +455,16 @@ def _show(args: Any) -> None:
     _say(show.describe(one))
     for kind in bearers[1:]:
         _say(f"\nalso a {kind}:\n{show.describe(registry.find(kind, args.name))}")
-    if hasattr(one, "__qualname__") or protocol_of(type(one)) is None:
+    bare = isinstance(one, type) and not show.has_parameters(one)  # a layer, made with its defaults
+    drawn = (bare or not hasattr(one, "__qualname__")) and protocol_of(one if bare else type(one)) is not None
+    result = isolate(one) if drawn else None
+    if result is None or not result.panels:
         if args.plot:
             raise ParameterError(
                 f"{args.name} has no curve to plot: write its protocol with @neurodev.protocols.protocol"
             )
         _say("  no protocol: it has no curve of its own here")
         return
-    result = isolate(one)
     _say("\n" + str(result))
     if args.plot:
         from neurodev.plot.style import png

@@ -106,6 +106,11 @@ class CHSNN(Remembering):
     }  # fmt: skip
 
     decides: ClassVar[tuple[str, ...]] = ("start", "life")
+    equation: ClassVar[str] = (
+        "at the end of an epoch the share zeta of the smallest mix |w|/max|w| + (1 - mix) r/max r goes, "
+        "r = |w|/sum of its source's + |w|/sum of its target's;  as many grow, at 0, of the largest sum over paths "
+        "s-b-a-t of 1/sqrt((1 + e_b)(1 + e_a)), e: synapses that lead out of the paths' nodes"
+    )
 
     def __post_init__(self) -> None:
         params.check(self)

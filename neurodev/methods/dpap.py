@@ -127,6 +127,28 @@ class DPAP(Scaled):
         """What absent synapses do between epochs."""
         return "zero" if self.strict else "move"
 
+    equation: ClassVar[str] = (
+        "B += sum_b c_post (c_post - theta) c_pre;  D = minmax(sum B) minmax(sum c) of a unit, B of a synapse;  "
+        "u = clip((D - min D)/(P75 - min D), 0, 1);  d = 2u - o, + b if d > 0;  R <- .999 R + d exp(-floor(m/eta));  "
+        "dies when R < 0"
+    )
+
+    def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """Survival of neurons and synapses whose scores stay where they are, over the published 300 epochs."""
+        used = np.array([0.0, 0.2, 0.4, 0.5, 0.55])
+        score = np.concatenate([used, np.ones(10)])
+        left, rule = np.full(score.size, self.survival("neuron").start), self.survival("neuron")
+        course = np.empty((EPOCHS, used.size))
+        for e in range(EPOCHS):
+            rule.update(np.arange(score.size), score, left, e)
+            course[e] = left[: used.size]
+        out, share = {}, (np.arange(EPOCHS) + 1) / EPOCHS
+        for u, r in zip(used, course.T, strict=True):
+            dead = np.flatnonzero(r < 0)
+            n = EPOCHS if not dead.size else int(dead[0]) + 1
+            out[f"survival: u = {u:g}"] = share[:n], r[:n]
+        return out
+
     @property
     def decides(self) -> tuple[str, ...]:  # type: ignore[override]
         """Which synapses live, unless time steps alone are pruned."""

@@ -69,6 +69,10 @@ class Static(Method):
 
     gradient = "never"
     decides: ClassVar[tuple[str, ...]] = ("start",)
+    equation: ClassVar[str] = (
+        "density of a tensor = min(1, eps (sum of its dimensions / their product)), eps so that all together have "
+        "1 - sparsity; its synapses are drawn at random and stay"
+    )
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -97,6 +101,10 @@ class SET(Static):
     }
 
     decides: ClassVar[tuple[str, ...]] = ("start", "life")
+    equation: ClassVar[str] = (
+        "at the end of an epoch the share zeta of the smallest positive and of the smallest negative weights goes, "
+        "and those that are 0; as many grow at random, at 0"
+    )
 
     share: float = param(0.3, low=0.0, high=1.0, source="SET, public code (dcmocanu): zeta = 0.3")
     epsilon: float | None = param(None, above=0.0, none=True, source="SET, public code (dcmocanu): 20")
@@ -179,6 +187,10 @@ class NDSNN(Method):
 
     gradient = "at_update"
     decides: ClassVar[tuple[str, ...]] = ("start", "life")
+    equation: ClassVar[str] = (
+        "sparsity(x) = s + (s0 - s)(1 - x)^3;  deaths: the share d1 + (d0 - d1)(1 + cos(pi x))/2 of the living, of the "
+        "smallest |w|;  births: up to the number that sparsity(x) leaves, of the largest |dL/dw|, at 0"
+    )
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -224,6 +236,18 @@ class NDSNN(Method):
     def death_share(self, trainer: Course, number: int, x: float) -> float:
         """Share of the living of tensor `number` that dies."""
         return schedule.cosine(x, self.death, self.last_death)
+
+    def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """Density of all weights, and the share of the living that dies in an exchange."""
+        run = np.linspace(0.0, 1.0, 101)
+        x = np.clip((run - self.begin) / (self.end - self.begin), 0.0, 1.0)
+        among = (run >= self.begin) & (run <= self.end)
+        return {
+            "density": (run, np.array([1 - schedule.cubic(v, self.first_sparsity, self.sparsity) for v in x])),
+            "share of the living that dies in an exchange": (
+                run[among], np.array([schedule.cosine(v, self.death, self.last_death) for v in x[among]])
+            ),
+        }  # fmt: skip
 
     # ------------------------------------------------------------------ what
 
@@ -280,6 +304,11 @@ class RigL(NDSNN):
     sparsity, death, every, end
         As `NDSNN`; the share of deaths falls to 0 along half a cosine.
     """
+
+    equation: ClassVar[str] = (
+        "deaths: the share d0 (1 + cos(pi x))/2 of the living, of the smallest |w|;  births: as many, of the largest "
+        "|dL/dw|, at 0"
+    )
 
     death: float = param(0.3, low=0.0, high=1.0, source="RigL, public code (google-research/rigl): 0.3")
     last_death: float = param(0.0, low=0.0, high=1.0, source="RigL, public code (google-research/rigl): cosine to 0")

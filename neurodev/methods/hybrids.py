@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class TrophicNDSNN(NDSNN):
     its ratio over the geometric mean of all ratios, at most `MOST_DEATHS`.
     """
 
+    equation: ClassVar[str] = "NDSNN, its share of deaths times (A/A_above) / geometric mean of all layers' A/A_above"
+
     def death_share(self, trainer: Course, number: int, x: float) -> float:
         """NDSNN's share, times the relative neurotrophic ratio of the layer."""
         every = tensors(trainer)
@@ -38,6 +40,8 @@ class TracedNDSNN(NDSNN):
 
     The output keeps dropping by magnitude: nobody gathers scores there.
     """
+
+    equation: ClassVar[str] = "NDSNN, deaths of the smallest B += sum_b c_post (c_post - theta) c_pre (DPAP)"
 
     def start(self, trainer: Course) -> None:
         """Have DPAP's traces taken."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev import params
 from neurodev.errors import StudyError
@@ -45,6 +46,10 @@ class LTH(Remembering):
 
     causes: ClassVar[dict[str, Cause]] = {"magnitude": rewire.MAGNITUDE}
     decides: ClassVar[tuple[str, ...]] = ("life",)
+    equation: ClassVar[str] = (
+        "after round r the (1 - p)^r of all weights that are largest live on, from their values at an early epoch; "
+        "the learning rate begins anew"
+    )
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
     share: float = param(0.25, above=0.0, high=0.99, source="Yale SNN-LTH (ECCV 2022), public code: 25 %")
@@ -79,6 +84,12 @@ class LTH(Remembering):
     def density_after(self, pruning: int) -> float:
         """Density after pruning number `pruning` (from 1)."""
         return max((1 - self.share) ** pruning, 1 - self.sparsity)
+
+    def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """Density in each round, at its beginning and at its end."""
+        rounds = np.repeat(np.arange(self.prunings + 1), 2)
+        share = (rounds + np.tile([0, 1], self.prunings + 1)) / (self.prunings + 1)
+        return {"density": (share, np.array([1.0 if r == 0 else self.density_after(int(r)) for r in rounds]))}
 
     def start(self, trainer: Course) -> None:
         """Keep the very beginning, if that is what the rounds return to."""

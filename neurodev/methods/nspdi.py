@@ -15,7 +15,7 @@ code.  What the gains and the cut are in detail is our reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,10 @@ class NSPDI(Method):
     dead = "hidden"
     gradient = "always"
     decides: ClassVar[tuple[str, ...]] = ("life",)
+    equation: ClassVar[str] = (
+        "w = sign(theta) max(0, a (|theta| - d)), 0 where not above cut d;  dL/dtheta = a dL/dw everywhere;  "
+        "d = D (1 - cos(pi x))/2 at the share x of the run"
+    )
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -223,6 +227,15 @@ class NSPDI(Method):
                 ),
             ]
             trainer.propose(t.name, plans)
+
+    def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """d over D (at a constant learning rate), or the share of synapses that is to be silent."""
+        run = np.linspace(0.0, 1.0, 101)
+        rise = (lambda x: schedule.sine(x, 1.0)) if self.ramp == "sine" else (lambda x: schedule.linear(x, 0.0, 1.0))
+        if self.sparsity is None:
+            return {"d over D": (run, np.array([rise(x) for x in run]))}
+        silent = np.array([self.sparsity * rise(min(x / SETTLED, 1.0)) for x in run])
+        return {"share of synapses that is silent": (run, silent)}
 
     def approximations(self, trainer: Course) -> list[str]:
         """Where d is ours."""

@@ -28,7 +28,7 @@ from neurodev import params
 from neurodev.learn.training.course import Course
 from neurodev.mechanisms.spine_range import COLUMNS, SpineRange, positions, width
 from neurodev.methods import rewire, schedule
-from neurodev.methods.scaled import LEAST_SCALE, Scaled, names_of
+from neurodev.methods.scaled import EPOCHS, LEAST_SCALE, Scaled, names_of
 from neurodev.methods.tensors import Tensor, above, chosen, share_of, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -113,6 +113,11 @@ class SDSNN(Scaled):
     dead = "move"
     gradient = "always"
     decides: ClassVar[tuple[str, ...]] = ("life",)
+    equation: ClassVar[str] = (
+        "range of a weight: r up where it stays beyond it, r -> .75 r where |w| keeps falling;  units pruned: the "
+        "lowest p % of the summed widths;  p <- p + alpha A/A_above;  a synapse comes back: |w| above the "
+        "(q0 + 1.1^k)th percentile Tg + 2 epochs in a row"
+    )
 
     def __post_init__(self) -> None:
         params.check(self)
@@ -131,6 +136,21 @@ class SDSNN(Scaled):
             return schedule.exponential_rate(k, 5.0, scale)
         late = max(0.0, (k + 1) / scale - max(k / scale, EARLY))
         return self.rate * schedule.exponential_rate(k, 1.0, scale, until=EARLY) + self.late_rate * late
+
+    def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """Neurons pruned of 300 under ten classes if none comes back, per cent, and the percentile to pass."""
+        first = 2 * self.count + 1
+        epoch, percent, p = np.arange(EPOCHS), np.zeros(EPOCHS), self.percent
+        for e in range(first, EPOCHS):
+            pruned = np.floor(3 * p + 1e-9)
+            percent[e] = pruned / 3
+            p = min(p + self.increase(e - first, 1.0, False) * (300 - pruned) / 10, 100.0)
+        at, k = epoch[first:], np.arange(EPOCHS - first)
+        edge = np.array([schedule.percentile(float(v), self.floor) for v in k])
+        return {
+            "neurons pruned, of 300 under 10, if none comes back (%)": ((epoch + 1) / EPOCHS, percent),
+            "percentile that a synapse must pass to come back": ((at + 1) / EPOCHS, edge),
+        }
 
     # ------------------------------------------------------------------ clocks
 

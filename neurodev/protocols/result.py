@@ -189,7 +189,7 @@ class Protocol(metaclass=Spoken):
     @property
     def name(self) -> str:
         """The mechanism's word."""
-        return str(getattr(self.mechanism, "name", type(self.mechanism).__name__))
+        return str(getattr(self.mechanism, "name", "") or type(self.mechanism).__name__)
 
     @property
     def curves(self) -> list[Curve]:

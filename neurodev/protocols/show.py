@@ -9,8 +9,11 @@ from dataclasses import is_dataclass
 from textwrap import wrap
 from typing import Any
 
-from neurodev import params
+from neurodev import params, registry
+from neurodev.learn.training.combined import DEAD, DECISIONS, why_not
+from neurodev.learn.training.method import Method
 from neurodev.mechanisms.presets import Preset
+from neurodev.protocols.trainable import EQUATIONS
 from neurodev.units import day, hour, minute
 
 WIDTH = 118
@@ -105,11 +108,41 @@ def group(kind: str) -> str:
     return {"stimulus": "stimuli"}.get(kind, f"{kind}es" if kind.endswith("s") else f"{kind}s")
 
 
+def said_of(thing: Any) -> tuple[str, str]:
+    """Equation and source of a class or function: its own, or for one of ours that of the table."""
+    own = getattr(thing, "equation", "")
+    if own:
+        return own, getattr(thing, "source", "")
+    kind = registry.kind_of(thing)
+    ours = kind is not None and registry.ours(kind).get(thing.__name__) is thing
+    return EQUATIONS.get((str(kind), thing.__name__), ("", "")) if ours else ("", "")
+
+
+def method(one: Method) -> list[str]:
+    """What a method decides, with which of ours it gets on as they are by default, and its causes."""
+    lines = []
+    if one.decides:
+        lines.append("  decides    " + ", ".join(DECISIONS.get(word, word) for word in one.decides))
+    friends = [n for n, cls in sorted(registry.ours("method").items())
+               if type(one) is not cls and why_not(one, cls()) is None]  # fmt: skip
+    lines += wrap("gets on with " + (", ".join(friends) or "no other of ours as it is by default"), WIDTH,
+                  initial_indent="  together   ", subsequent_indent=" " * 13)  # fmt: skip
+    lines.append(f"  absent     synapses {DEAD[one.dead]}")
+    if one.causes:
+        lines.append("  causes     " + ", ".join(one.causes))
+    return lines
+
+
 def signature(thing: Any) -> str:
     """What has no declared parameters (a layer, a loss): its call, and what its docstring says first."""
     lines = [f"{thing.__name__}: {first_line(thing)}"]
     call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", f"{thing.__name__}{inspect.signature(thing)}").removesuffix(" -> None")
     lines += wrap(call, WIDTH, initial_indent="  call       ", subsequent_indent=" " * 13)
+    equation, source = said_of(thing)
+    if equation:
+        lines[1:1] = wrap(equation, WIDTH, initial_indent="  equation   ", subsequent_indent=" " * 13)
+    if source:
+        lines.append(f"  source     {source}")
     said = inspect.cleandoc(inspect.getdoc(thing) or "").split("\n")[1:]
     for k, line in enumerate(said):  # up to the end of the section of parameters, or of the prose before any section
         heads = said[k + 1 : k + 2] and set(said[k + 1]) == {"-"}
@@ -126,12 +159,16 @@ def describe(obj: Any) -> str:
     if isinstance(obj, Preset):
         return preset(obj)
     cls = obj if isinstance(obj, type) or inspect.isfunction(obj) else type(obj)
-    if not has_parameters(cls) and not hasattr(cls, "equation"):
+    if not has_parameters(cls) and not hasattr(cls, "level"):
         return signature(cls)
     lines = [f"{cls.__name__}: {first_line(cls)}"]
-    equation = getattr(cls, "equation", "")
+    equation, source = said_of(cls)
     if equation:
         lines += wrap(equation, WIDTH, initial_indent="  equation   ", subsequent_indent=" " * 13)
+    if source:
+        lines.append(f"  source     {source}")
+    if isinstance(obj, Method):
+        lines += method(obj)
     if hasattr(cls, "level"):
         lines.append(f"  used on    {'a projection' if cls.level == 'synapse' else 'a population'}")
     for word in ("owns", "adds", "reads"):

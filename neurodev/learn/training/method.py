@@ -39,6 +39,8 @@ class Method(Registered, kind="method"):
         What no other method in the same training may decide, unless each works on tensors of its own (``layers``):
         ``"start"`` (the structure that a net begins with), ``"life"`` (which synapses live), or words of one's own.
         By default a method gets on with all whose absent synapses do the same.
+    equation : str
+        What it does, in a line, for `neurodev show`.
     causes : dict of str to Cause
         Why it lets synapses die and grow, by the words under which its plans name it; those of its bases count too.
     """
@@ -46,6 +48,7 @@ class Method(Registered, kind="method"):
     dead = "zero"
     gradient = "never"
     decides: ClassVar[tuple[str, ...]] = ()
+    equation: ClassVar[str] = ""
     causes: ClassVar[dict[str, Cause]] = {}
 
     def __init_subclass__(cls, **more: Any) -> None:
@@ -67,6 +70,10 @@ class Method(Registered, kind="method"):
     def name(self) -> str:
         """The word by which logs and studies call this method."""
         return type(self).__name__
+
+    def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+        """Its schedules as `neurodev show` draws them: by name, the shares of the run that are done, and the values."""
+        return {}
 
     def prepare(self, trainer: Course) -> None:
         """Once, before weights are scaled and before anything is recorded: storage and structure to begin with."""
