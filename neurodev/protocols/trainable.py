@@ -15,6 +15,8 @@ from neurodev.learn.training.method import Method
 from neurodev.protocols.registry import protocol
 from neurodev.protocols.result import Panel, Protocol
 
+LONGEST = 30  # letters that fit beside an axis
+
 # equation and source of what has no class attribute `equation` of its own, by kind and name; x: input, s: spikes
 EQUATIONS: dict[tuple[str, str], tuple[str, str]] = {
     ("layer", "Linear"): ("y[t] = W s[t] + b", "convention"),
@@ -63,7 +65,8 @@ def schedules(method: Method) -> Protocol:
     panels: dict[str, Panel] = {}
     for name, (x, y) in method.over_a_run().items():  # courses of one quantity, "survival: u = 0", share their axes
         quantity, _, label = name.partition(": ")
-        panels.setdefault(quantity, Panel(quantity, "share of the run", quantity)).add(label, x, y)
+        axis = quantity if len(quantity) <= LONGEST else "value"  # the title above says the same
+        panels.setdefault(quantity, Panel(quantity, "share of the run", axis)).add(label, x, y)
     return Protocol(method, "its schedules over a run", list(panels.values()))
 
 
