@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,10 +18,18 @@ from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
+from neurodev.learn.eventprop.record import EventRecord
 from neurodev.learn.eventprop.tables import Column
+from neurodev.learn.training.description import described
 from neurodev.learn.training.optim import Adam, Schedule, cosine
 from neurodev.params import takes
 from neurodev.registry import Spoken
+from neurodev.runs.run import Run
+from neurodev.structure.dense import DenseTable
+from neurodev.structure.log import StructuralLog
+from neurodev.structure.plan import Applied, Plan, apply, merge
+from neurodev.structure.table import Table
+from neurodev.units import day
 
 F8 = NDArray[np.float64]
 
@@ -137,6 +148,15 @@ class EventTrainer(metaclass=Spoken):
         Bounds and strength of `rate_penalty` (0: off).
     schedule : callable, optional
         A cosine to 1/100 if not given.
+    to : path, optional
+        A run file: series, births and deaths with their causes, checkpoints; none is written if not given.  Tables made
+        with one ``uids=UidSource()`` for all keep the lives of their synapses apart.
+    resume, overwrite : bool
+        Go on from the last checkpoint of the file, to the same bytes, or replace it.
+    checkpoint : int
+        Epochs between checkpoints (0: none).
+    callbacks : sequence of callable
+        Called with the trainer at the end of every epoch, before it is written: where structure changes, by `propose`.
 
     Raises
     ------
@@ -157,6 +177,11 @@ class EventTrainer(metaclass=Spoken):
     high: float = 100.0
     push: float = 0.0
     schedule: Schedule | None = None
+    to: str | Path | None = None
+    resume: bool = False
+    overwrite: bool = False
+    checkpoint: int = 1
+    callbacks: Sequence[Callable[[Any], Any]] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, EventModel):
@@ -175,25 +200,145 @@ class EventTrainer(metaclass=Spoken):
             raise ParameterError(f"schedule must be a function of progress in [0, 1], got {self.schedule!r}")
         if self.schedule is not None:
             takes("schedule", self.schedule, "progress")
+        self.checkpoint = params.whole(self.checkpoint, "checkpoint", 0)
+        for name in ("resume", "overwrite"):
+            params.flag(getattr(self, name), name)
+        if (self.resume or self.overwrite) and self.to is None:
+            raise ParameterError("resume and overwrite need to=: the run file")
+        if isinstance(self.callbacks, (str, bytes)) or not all(callable(c) for c in self.callbacks):
+            raise ParameterError(f"callbacks must be functions of the trainer, got {self.callbacks!r:.80}")
+        for callback in self.callbacks:
+            takes("callbacks:", callback, "trainer")
+        self.logs: dict[str, StructuralLog] = {name: StructuralLog() for name in self.tables()}
+        self._turnover = {name: [0, 0] for name in self.logs}
+        self._before = {name: table.n_synapse for name, table in self.tables().items()}
+        self.steps_per_epoch = 1
+        self.record: EventRecord | None = None
         self._slow, self._fast = Adam(self.rate), Adam(self.rate * self.readout_rate)
         self._factor = self.schedule if self.schedule is not None else cosine(final=0.01)
         self.epoch = 0
 
+    # ------------------------------------------------------------------ structure, and what a record asks
+
+    def tables(self) -> dict[str, Table]:
+        """The synapse tables: ``inputs1``, ``recurrent1``, ..., ``readout``."""
+        found: dict[str, Table] = {}
+        for k, layer in enumerate(self.model.layers, 1):
+            found[f"inputs{k}"] = layer.inputs
+            if layer.recurrent is not None:
+                found[f"recurrent{k}"] = layer.recurrent
+        return found | {"readout": self.model.readout.table}
+
+    def propose(self, name: str, plans: Sequence[Plan]) -> Applied:
+        """Merge and apply plans (`neurodev.methods.rewire`) on a table of `tables` now, and log them at this step.
+
+        Raises
+        ------
+        ParameterError
+            For a table that there is not.
+        """
+        if name not in self.logs:
+            raise ParameterError(f"there is no table {name!r}; there are {list(self.logs)}")
+        table = self.tables()[name]
+        merged = merge(list(plans), table, single_contact=True)
+        gone, step = merged.plan.deaths, self.epoch * self.steps_per_epoch
+        done = apply(table, merged, tick=step, life=self.epoch * day, log=self.logs[name])
+        self._turnover[name][0] += done.n_born
+        self._turnover[name][1] += done.n_died
+        if isinstance(table, DenseTable):  # the sparse table does so by itself
+            for column in table.column_names:
+                table.column(column)[np.concatenate([done.slots, gone])] = 0
+        return done
+
+    def counts(self) -> dict[str, int]:
+        """Steps of the two optimisers."""
+        return {"layers": self._slow.steps, "readout": self._fast.steps}
+
+    def take_counts(self, counts: dict[str, int]) -> None:
+        """Take up the steps of the two optimisers."""
+        self._slow.steps, self._fast.steps = counts["layers"], counts["readout"]
+
+    def _described(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> dict[str, Any]:
+        """All that the numbers depend on, as words and numbers."""
+        of = lambda a: zlib.crc32(np.ascontiguousarray(a).view(np.uint8).data)
+        data = {"name": "spike trains", "n": int(y.size), "times": of(spikes.times), "cells": of(spikes.cells)}
+        words = ("rate", "readout_rate", "epochs", "batch", "seed", "gain", "drop", "low", "high", "push")
+        return {w: getattr(self, w) for w in words} | {
+            "eventprop": 1, "data": data | {"offsets": of(spikes.offsets), "labels": of(y)},
+            "schedule": described(self._factor), "callbacks": described(list(self.callbacks)),
+            "tables": {n: [t.n_source, t.n_target] for n, t in self.tables().items()},
+            "neurons": [described(layer.neuron) for layer in self.model.layers],
+            "durations": [float(layer.duration) for layer in self.model.layers],
+        }  # fmt: skip
+
+    def _series(self, done: EventEpoch) -> dict[str, float]:
+        """The numbers of an epoch under the names of `neurodev.learn.training.series`."""
+        out: dict[str, float] = {
+            "life": float(done.number), "train_loss": done.loss, "train_accuracy": done.accuracy,
+            "test_loss": float("nan"), "test_accuracy": float("nan"), "seconds": done.seconds, "clipped": done.clipped,
+        }  # fmt: skip
+        alive = pairs = 0
+        for name, table in self.tables().items():
+            size, n = table.n_source * table.n_target, table.n_synapse
+            born, died = self._turnover[name]
+            out |= {f"n_synapse/{name}": n, f"density/{name}": n / size}
+            out |= {f"births/{name}": born, f"deaths/{name}": died}
+            if n != self._before[name] + born - died:
+                raise ParameterError(f"synapses of {name!r} were changed behind the log: use propose in a callback")
+            alive, pairs = alive + n, pairs + size
+            self._before[name], self._turnover[name] = n, [0, 0]
+        out["density"] = alive / pairs
+        return out | {f"rate/layer{k}": s for k, s in enumerate(done.spikes, 1)}
+
+    # ------------------------------------------------------------------ running
+
     def fit(self, spikes: SpikeTrains, labels: ArrayLike) -> Iterator[EventEpoch]:
-        """Train for the planned epochs, one `EventEpoch` at a time."""
+        """Train for the planned epochs, one `EventEpoch` at a time; a file that is gone on with begins where it was."""
         y = check_labels(labels, self.model.readout.table.n_target, "labels")
         if len(spikes) != y.size or not y.size:
             raise ParameterError(f"need as many labels as samples and at least one, got {y.size} and {len(spikes)}")
+        self.steps_per_epoch = -(-y.size // self.batch)
+        if self.to is not None and self.record is None:
+            about = self._described(spikes, y)
+            self.record = EventRecord(self, about, self.to, self.resume, self.overwrite)
+            self._before = {name: table.n_synapse for name, table in self.tables().items()}
         while self.epoch < self.epochs:
-            done = self._one_epoch(spikes, y)
-            self.epoch += 1
-            silent = [f"layer {k + 1}" for k, s in enumerate(done.spikes) if s == 0.0]
-            if silent and self.epoch == 1:
-                raise ParameterError(
-                    f"{', '.join(silent)} did not fire once in the first epoch and has no exact gradient: "
-                    "calibrate() its weights on a batch of input, or lower its threshold"
-                )
+            try:
+                done = self._whole_epoch(spikes, y)
+            except BaseException as e:
+                if self.record is not None:
+                    self.record.close("interrupted" if isinstance(e, KeyboardInterrupt) else f"stopped: {e}")
+                raise
             yield done
+
+    def close(self) -> Run:
+        """Seal the run file and return the run.
+
+        Raises
+        ------
+        ParameterError
+            If the training writes none.
+        """
+        if self.record is None:
+            raise ParameterError("this training writes no run file: give to=, and train")
+        self.record.close(True)
+        return Run(self.record.path)
+
+    def _whole_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
+        """One epoch with all that follows it: callbacks, then the file."""
+        done = self._one_epoch(spikes, y)
+        self.epoch += 1
+        silent = [f"layer {k + 1}" for k, s in enumerate(done.spikes) if s == 0.0]
+        if silent and self.epoch == 1:
+            raise ParameterError(
+                f"{', '.join(silent)} did not fire once in the first epoch and has no exact gradient: "
+                "calibrate() its weights on a batch of input, or lower its threshold"
+            )
+        for callback in self.callbacks:
+            callback(self)
+        if self.record is not None:
+            self.record.epoch(self._series(done))
+        return done
 
     def _one_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
         begin = time.thread_time()
