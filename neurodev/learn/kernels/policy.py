@@ -11,7 +11,7 @@ sources that spike in a row, n the number of targets and R that of rows:
 ===============  ===================================  ============================================================
 
 A sparse table that is multiplied by rows or as a matrix is unpacked for the call: pack / R more.  `REFERENCE` is what
-an AMD EPYC (Zen 5, 512-bit vectors) gave; on another machine, or for another version of the kernels, `kept` measures
+an AMD EPYC (family 25, model 17) gave; on another machine, or for another version of the kernels, `kept` measures
 when a sparse table is first trained (some hundredths of a second) and keeps what it found beside the compiled kernels.
 ``NEURODEV_COSTS=reference`` takes the reference instead.  A checkpoint holds the costs by which kernels were chosen, so
 that a run goes on to the same bytes.
