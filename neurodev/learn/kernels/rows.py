@@ -108,37 +108,6 @@ def dot_rows(start: I8, index: U4, w: Array, scale: Any, delta: Array, out: Arra
             k += 1
 
 
-@sum_kernel
-def dot_few(w: Array, scale: Any, delta: Array, out: Array) -> None:
-    """``out[r] = scale * sum over targets j of delta[r, j] w[j]``: all input gradients of a layer of few targets.
-
-    w (n_out, n_in) turned, delta (R, n_out), out (R, n_in), overwritten.  Five targets share a pass over out.
-    """
-    zero = w.dtype.type(0)
-    n, n_in = w.shape
-    for r in range(out.shape[0]):
-        o, d = out[r], delta[r]
-        silent = True
-        for j in range(n):
-            silent = silent and d[j] == zero
-        for i in range(n_in):
-            o[i] = zero
-        if silent:
-            continue
-        j = 0
-        while j + 5 <= n:
-            a, b, c, e, f = w[j], w[j + 1], w[j + 2], w[j + 3], w[j + 4]
-            p, q, s, t, u = scale * d[j], scale * d[j + 1], scale * d[j + 2], scale * d[j + 3], scale * d[j + 4]
-            for i in range(n_in):
-                o[i] += ((p * a[i] + q * b[i]) + (s * c[i] + t * e[i])) + u * f[i]
-            j += 5
-        while j < n:
-            a, p = w[j], scale * d[j]
-            for i in range(n_in):
-                o[i] += p * a[i]
-            j += 1
-
-
 # ---------------------------------------------------------------- sparse rows
 
 

@@ -177,11 +177,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             kernels.unpack(base, table.row_start, table.row_length, table.post, target.reshape(-1), gradient)
         if not x.wanted:
             return None
-        if n_out <= policy.NARROW:
-            every: Array = np.empty((n_row, table.n_source), dtype=kind)
-            kernels.dot_few(turned(np.ascontiguousarray(w[:, :n_out])), scale, delta, every)
-            return Current(every, x.steps, x.batch, x.shape)
-        if not isinstance(x, Spikes) or x.near is None:
+        if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
             return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
         if wide:
