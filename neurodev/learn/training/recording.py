@@ -7,6 +7,7 @@ a class (row) was taken for another (column) after each epoch; operations are th
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, StudyError
+from neurodev.learn.core.layer import Vector
+from neurodev.learn.saving import about
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
-from neurodev.record.differences import differences, told
+from neurodev.learn.words import told
+from neurodev.record.differences import differences
+from neurodev.record.differences import told as differing
 from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import check_sources, environment, foreign, sources
@@ -93,6 +98,7 @@ class TrainingRecord:
         f.set_item("target_hz", None, "Hz")
         f.set_item("training", self._settings())
         f.set_item("description", t.description)
+        f.set_item("model", self._model())
         for name in t.weights():
             self._snapshot(name, "initial")
         self._picture()
@@ -103,6 +109,16 @@ class TrainingRecord:
         t = self.trainer
         found = foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
         return {word: about for word, about in found.items() if "<lambda>" not in word}  # described by their code
+
+    def _model(self) -> dict[str, Any]:
+        """The model in words, of which `Run.model` makes it anew; why there are none, where a part has no name."""
+        t = self.trainer
+        try:
+            words = about(t.model)
+            trained = {"seed": t.seed} | {k: told(getattr(t, k), f"the {k}") for k in ("encoder", "loss")}
+            return dict(json.loads(json.dumps(words | {"trained": trained})))
+        except (ParameterError, TypeError, ValueError) as e:
+            return {"without": str(e)}
 
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
@@ -128,7 +144,7 @@ class TrainingRecord:
             )
         found = differences(self.trainer.description, theirs)
         if found:
-            raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
+            raise StudyError(f"cannot resume {str(self.path)!r}: {differing(found)}; build the trainer as before")
         t = self.trainer
         # looked at before what is younger is dropped; the older one is tried if the last is damaged
         self.file, _, data = RunFile.resume(self.path, lambda data: check_state(t, unpack(data)))
@@ -172,6 +188,11 @@ class TrainingRecord:
         t = self.trainer
         for name in t.weights():
             self._snapshot(name, f"snapshot/{t.life / day:g}")
+        for layer in t.model.layers():
+            label = f"model/{t.epoch}/{layer.name}/"
+            vectors = {k: p.value for k, p in layer.parameters.items() if isinstance(p, Vector)}
+            for key, a in (vectors | layer.buffers()).items():
+                self.file.append(f"{label}{key}", np.asarray(a).reshape(-1))
         self.file.append("series/snapshot_day", np.array([t.life / day]))
 
     def _picture_due(self) -> bool:

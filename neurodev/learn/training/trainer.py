@@ -24,6 +24,7 @@ from neurodev.learn.core.layer import Counters
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.predicting import Trained
 from neurodev.learn.training import alarms, closed, description, door
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
@@ -189,6 +190,7 @@ class Trainer(Card, Structured):
         self.record = TrainingRecord(self, to, resume, overwrite)
         self._claim = object()
         vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
+        vars(self.model)["_trained"] = Trained(self.encoder, self.loss, self.seed, self.methods)
 
     # ------------------------------------------------------------------ the door
 
