@@ -38,6 +38,7 @@ from neurodev.learn.layers.weighted import Weighted
 from neurodev.learn.model import Sequential
 from neurodev.learn.saving import outward
 from neurodev.learn.transfer import images_before, order_of, turned_out
+from neurodev.runs.run import Run
 from neurodev.writing import a_path
 
 SNNTORCH_STEP = 1e-4  # s, what snnTorch takes for the step of a graph
@@ -82,14 +83,14 @@ class NIR(Format):
     # ------------------------------------------------------------------ out
 
     def write(self, what: Any, path: Path | str) -> None:
-        """Write a model.
+        """Write a model, or that which a run of training ended with.
 
         Raises
         ------
         ParameterError
             Naming the layers that NIR cannot say.
         """
-        graph = self.graph(what)
+        graph = self.graph(what.model() if isinstance(what, Run) else what)
         with self.library():
             import nir
         nir.write(str(a_path(path)), graph)
@@ -127,7 +128,8 @@ class NIR(Format):
             return ""
         if kind in (Linear, Conv2d, BatchNorm, AveragePool2d, Flatten, Vote, Dropout, LI):
             return ""
-        return f"{layer.name or kind.__name__} ({kind.__name__}: {_WHY.get(kind.__name__, 'it is none of the layers that NIR has')})"
+        why = _WHY.get(kind.__name__, "it is none of the layers that NIR has")
+        return f"{layer.name or kind.__name__} ({kind.__name__}: {why})"
 
     def _nodes(self, nir: Any, model: Sequential, layers: list[Layer]) -> Iterator[tuple[str, Any]]:
         """Name and node of each layer that does something outside of training."""
@@ -161,7 +163,7 @@ class NIR(Format):
                 yield layer.name, self._neurons(nir, layer, _first(shape))
 
     def _flatten(self, nir: Any, shape: tuple[int, ...]) -> Any:
-        # the first axis of a signal is the sample, for torch: all others become one
+        # NIR has no axis of samples: who reads it feeds one at a time, or begins at 1
         return nir.Flatten(input_type={"input": np.array(_first(shape))}, start_dim=0, end_dim=-1)
 
     def _neurons(self, nir: Any, layer: Any, shape: tuple[int, ...]) -> Any:

@@ -74,7 +74,7 @@ def samples(x: Any, channels: str, inputs: tuple[int, ...]) -> Any:
         x = x.x_test
     if hasattr(x, "offsets") and hasattr(x, "times"):
         return x
-    if isinstance(x, (list, tuple)) and x and all(hasattr(one, "p") and hasattr(one, "t") for one in x):
+    if isinstance(x, (list, tuple)) and x and all(hasattr(one, "sensor_size") for one in x):
         raise ParameterError("X is a list of recordings: make one of them first, nd.data.recordings(events)")
     try:
         a = np.asarray(x)

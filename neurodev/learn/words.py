@@ -81,10 +81,15 @@ def made(word: Any, depth: int = 0) -> Any:
     if not isinstance(word, dict):
         return word
     if set(word) == {"function"}:
-        return find(KINDS, _imported(word["function"]))
+        function = find(KINDS, _imported(word["function"]))
+        if not inspect.isfunction(function):
+            raise ParameterError(f"{word['function']!r} is no function of Python's")
+        return function
     if set(word) != {"class", "given"} or not isinstance(word["given"], dict):
         raise ParameterError(f"{shown(word)} is no word for a layer, a surrogate or an encoder")
     kind = find(KINDS, _imported(word["class"]))
+    if not isinstance(kind, type) or not issubclass(kind, Registered):  # nothing else is called for a file
+        raise ParameterError(f"{word['class']!r} is no layer, surrogate, encoder or loss")
     given = {str(k): made(v, depth + 1) for k, v in word["given"].items()}
     spread = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
     several = [part for name in spread for part in given.pop(name, [])]
