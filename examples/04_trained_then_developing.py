@@ -87,16 +87,17 @@ told, alive, life = fig.subplots(1, 3)
 for (name, run), hue in zip(runs.items(), style.POPULATIONS, strict=False):
     told.plot(*course(answers[name]), color=hue, linewidth=1.6, label=name)
     alive.plot(*run.density("input_hidden"), color=hue, linewidth=1.6)
+    print(f"{name}: {run.log.deaths_by_cause()} died")
     for a, b, words in (
         (0.0, lost_at, "before"),
         (lost_at, lost_at + 1, "first day after"),
         (days - 3, days, "last days"),
     ):
         print(f"{name}, {words}: {between(answers[name], a, b):.0f} % right")
-first = runs["births by turnover"]
-graph, late = first.graph(0.0, "input_hidden").toarray(), first.graph(None, "input_hidden").toarray()
-was, grown = graph[graph > 0], late[(late > 0) & (graph == 0)]
-life.hist([was, grown], bins=25, color=[style.SOFT, style.POPULATIONS[0]], label=["trained", "at the end, new pairs"])
+weights = model.weights_of()["in"].matrix()
+late = runs["births by turnover"].graph(None, "input_hidden").toarray()
+sets = {"as trained": weights[weights > 0], "at the end, of new pairs": late[(late > 0) & (weights <= 0)]}
+life.hist(list(sets.values()), bins=25, color=[style.SOFT, style.POPULATIONS[0]], label=list(sets))
 for ax in (told, alive):
     ax.axvline(lost_at, color=style.SOFT, linewidth=0.9, linestyle="--")
 style.plain(told, "Digits told rightly", "days", "%")

@@ -307,7 +307,7 @@ def onsets(model: Sequential, inputs: Spikes, *, step: float = 1.0, gap: int = 0
         raise ParameterError(f"inputs must be Spikes, which have samples, got {type(inputs).__name__}")
     step = params.number(step, "step", "ms", above=0, high=LONGEST_STEP)
     period = inputs.steps + len(_stages(model)) + params.whole(gap, "gap", 0)
-    return np.arange(inputs.batch) * (period * step)
+    return np.arange(inputs.batch, dtype=np.float64) * (period * step)
 
 
 def give_weights(simulation: Any, model: Sequential) -> None:

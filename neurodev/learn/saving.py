@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,8 @@ def about(model: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _training(model: Any) -> dict[str, Any]:
-    trained = model.trained
+def training_words(trained: Trained) -> dict[str, Any]:
+    """How a model was trained, in words, for a file; without what was written on the spot and has no name."""
     found: dict[str, Any] = {"seed": trained.seed, "steps": [kept.tolist() for kept in trained.seen()]}
     for name in ("encoder", "loss"):
         try:
@@ -133,7 +133,7 @@ def save(model: Any, path: Any, overwrite: Any) -> Path:
     to = absolute(path, "path")
     if to.suffix.lower() != ".npz":
         raise ParameterError(f"path: a model is saved as .npz, got {to.name!r}: end it so, or export() it")
-    words = json.dumps(about(model) | {"trained": _training(model)})
+    words = json.dumps(about(model) | {"trained": training_words(model.trained)})
     arrays = arrays_of(model)
     free(to, params.flag(overwrite, "overwrite"))
 
@@ -324,19 +324,21 @@ def of_checkpoint(words: dict[str, Any], data: bytes, where: str, trust: bool) -
     return model
 
 
-def of_picture(words: dict[str, Any], synapses: Mapping[str, Arrays], arrays: Arrays, where: str, trust: bool) -> Any:
+def of_picture(
+    words: dict[str, Any], synapses: Callable[[str], Arrays], arrays: Arrays, where: str, trust: bool
+) -> Any:
     """The model as a picture of its training has it.
 
     Parameters
     ----------
-    synapses : mapping of str to arrays
-        ``pre``, ``post``, ``weight`` (n_synapse,) of each weight tensor.
+    synapses : callable
+        ``pre``, ``post``, ``weight`` (n_synapse,) of a weight tensor by its name.
     arrays : mapping of str to array
         Vectors and buffers, flat, by ``LAYER/PARAMETER``.
     """
     model = model_of_words(words, where, trust)
     for name, w in model.weights_of().items():
-        shape, mine = (w.table.n_source, w.table.n_target), synapses[name]
+        shape, mine = (w.table.n_source, w.table.n_target), synapses(name)
         pre, post = (np.asarray(mine[k]).astype(np.int64) for k in ("pre", "post"))
         if pre.size and (pre.max() >= shape[0] or post.max() >= shape[1]):
             raise RunFileError(f"{where!r}: a synapse of {name!r} leads where there is nothing")

@@ -190,10 +190,7 @@ class Usable(Group, word=False):
         words, where = file.item("model"), str(file.path)
         if checkpoint is not None:
             return saving.of_checkpoint(words, checkpoint, where, trust)
-        tensors = words["storage"]
-        synapses = {
-            name: {k: file.read(f"{picture}/{name}/{k}") for k in ("pre", "post", "weight")} for name in tensors
-        }
+        synapses = lambda name: {k: file.read(f"{picture}/{name}/{k}") for k in ("pre", "post", "weight")}
         label = f"model/{epoch}/"
         arrays = {n.removeprefix(label): file.read(n) for n in file.names(label)}
         return saving.of_picture(words, synapses, arrays, where, trust)

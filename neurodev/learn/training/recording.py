@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Vector
-from neurodev.learn.saving import about
+from neurodev.learn.predicting import Trained
+from neurodev.learn.saving import about, training_words
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
-from neurodev.learn.words import told
-from neurodev.record.differences import differences
-from neurodev.record.differences import told as differing
+from neurodev.record.differences import differences, told
 from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
 from neurodev.record.provenance import check_sources, environment, foreign, sources
@@ -114,9 +113,8 @@ class TrainingRecord:
         """The model in words, of which `Run.model` makes it anew; why there are none, where a part has no name."""
         t = self.trainer
         try:
-            words = about(t.model)
-            trained = {"seed": t.seed} | {k: told(getattr(t, k), f"the {k}") for k in ("encoder", "loss")}
-            return dict(json.loads(json.dumps(words | {"trained": trained})))
+            words = about(t.model) | {"trained": training_words(Trained(t.encoder, t.loss, t.seed))}
+            return dict(json.loads(json.dumps(words)))
         except (ParameterError, TypeError, ValueError) as e:
             return {"without": str(e)}
 
@@ -144,7 +142,7 @@ class TrainingRecord:
             )
         found = differences(self.trainer.description, theirs)
         if found:
-            raise StudyError(f"cannot resume {str(self.path)!r}: {differing(found)}; build the trainer as before")
+            raise StudyError(f"cannot resume {str(self.path)!r}: {told(found)}; build the trainer as before")
         t = self.trainer
         # looked at before what is younger is dropped; the older one is tried if the last is damaged
         self.file, _, data = RunFile.resume(self.path, lambda data: check_state(t, unpack(data)))
