@@ -212,10 +212,10 @@ class NIR(Format):
 
     def model(self, graph: Any) -> Sequential:
         """The model of a graph; see `neurodev.learn.from_nir`."""
+        if type(graph).__name__ != "NIRGraph":
+            raise ParameterError(f"graph must be a nir.NIRGraph (nir.read(path) gives one), got {shown(graph)}")
         with self.library():
             import nir
-        if not isinstance(graph, nir.NIRGraph):
-            raise ParameterError(f"graph must be a nir.NIRGraph (nir.read(path) gives one), got {shown(graph)}")
         chain = _chain(nir, graph)
         first = [int(n) for n in np.atleast_1d(np.asarray(graph.nodes[chain[0]].input_type["input"]))]
         layers: list[Layer] = []

@@ -198,8 +198,8 @@ def _encoded(encoder: Any, x: Any, ids: I8, seed: int, model: Any) -> Signal:
     who = type(encoder).__name__
     try:
         y = encoder(x, ids, seed, TESTED)
-    except NeurodevError:
-        raise
+    except NeurodevError as e:
+        raise ParameterError(f"X: {e}") from e
     except Exception as e:  # whatever an encoder of a user's own raises
         raise ParameterError(f"{who} cannot encode X, {shown(x)}: {type(e).__name__}: {e}") from e
     if not isinstance(y, (Spikes, Current)) or y.batch != ids.size:
@@ -233,6 +233,8 @@ def outputs(model: Any, X: Any, encoder: Any, batch: Any, seed: Any, channels: A
 def _laid_out(x: Signal, inputs: tuple[int, ...]) -> Signal:
     """A signal as a model takes it; hints at channels where they lie elsewhere."""
     bare = lambda shape: [n for n in shape if n != 1]
+    if x.n != math.prod(inputs):
+        raise ParameterError(f"a sample of X has shape {x.shape}, but the model takes {inputs}")
     if x.shape != inputs and x.n == math.prod(inputs) and sorted(bare(x.shape)) == sorted(bare(inputs)):
         if bare(x.shape) != bare(inputs):
             raise ParameterError(
