@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neurodev.errors import ParameterError
+from neurodev.plot.output import checked, write
 from neurodev.plot.style import png
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -36,15 +39,18 @@ def find(folder: str, given: str | os.PathLike | None, files: Sequence[str], sou
             return place
     raise ParameterError(
         f"no {' and '.join(files)} in {', '.join(map(str, tried))}. The data are those of {source}; "
-        "give their folder with --data, or name its parent in NEURODEV_DATA"
+        "name the parent of their folder in NEURODEV_DATA (a program of one data set takes the folder by --data)"
     )
 
 
-def arguments(description: str, picture: str) -> argparse.ArgumentParser:
-    """A parser with --data and --to."""
+def arguments(description: str, picture: str, data: bool = True) -> argparse.ArgumentParser:
+    """A parser with --to and, for a program that knows its data, --data."""
     p = argparse.ArgumentParser(description=description)
-    p.add_argument("--data", help="folder of the data (default: $NEURODEV_DATA/NAME, data/NAME or ../shared/data/NAME)")
-    p.add_argument("--to", default=picture, help=f"picture (default: {picture})")
+    if data:
+        p.add_argument(
+            "--data", help="folder of the data (default: $NEURODEV_DATA/NAME, data/NAME or ../shared/data/NAME)"
+        )
+    p.add_argument("--to", default=picture, help=f"picture: .png, .svg or .pdf (default: {picture})")
     return p
 
 
@@ -63,9 +69,47 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     )
 
 
-def save(figure: object, to: str | os.PathLike) -> None:
-    """Write the picture and say so."""
-    Path(to).write_bytes(png(figure))
+def chance(p: float) -> str:
+    """A p in words: ``p = 0.03``, ``p < 1e-300``."""
+    return f"p = {p:.2g}" if p > 1e-300 else "p < 1e-300" if p >= 0 else "-"
+
+
+def amount(value: float, unit: str) -> str:
+    """A time in words: ``1 day``, ``2.5 hours``."""
+    return f"{value:.3g} {unit}" + ("" if f"{value:.3g}" == "1" else "s")
+
+
+def picture_kind(to: str | os.PathLike) -> str:
+    """The end of a picture's name, which tells its format; asked before anything is computed.
+
+    Raises
+    ------
+    ParameterError
+        For another format, and where something else than a picture or page would be lost.
+    """
+    kind = Path(to).suffix.lower()
+    if kind not in (".png", ".svg", ".pdf"):
+        raise ParameterError(f"--to must end in .png, .svg or .pdf, got {str(to)!r}")
+    checked(to, replace=kind != ".png")
+    return kind
+
+
+def save(figure: Any, to: str | os.PathLike) -> None:
+    """Write the picture, in the format that its name tells, and say so.
+
+    Raises
+    ------
+    ParameterError
+        For another format, and where something else than a picture or page would be lost.
+    """
+    kind = picture_kind(to)
+    if kind == ".png":
+        data = png(figure)
+    else:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind[1:])
+        data = buffer.getvalue()
+    write(to, data, replace=kind != ".png")
     print(f"\nwrote {to}")
 
 

@@ -11,13 +11,13 @@ The table of ablations is printed by `neurodev ablate`.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from importlib.resources import files
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from analysis.common import run as guarded
-from analysis.common import table
+from analysis import common
 from neurodev.studies import development, reading
 
 PUBLISHED = {  # number of `Run.summary`: (what it is, published, tolerance)
@@ -53,21 +53,22 @@ def judged(results: list[dict[str, float]]) -> list[tuple[str, float, float, flo
     return rows
 
 
-def main(seeds: int, halved: bool) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Repeat the study with each seed, judge, print."""
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--seeds", type=int, default=4)
+    p.add_argument("--halved", action="store_true", help="also at half the acceleration")
+    args = p.parse_args(argv)
     head = ("number", "mean", "lowest", "highest", "published", "tolerance", "verdict")
     for title, settings in (("acceleration 120", {}), ("acceleration 60", {"run.acceleration": "60"})):
-        if settings and not halved:
+        if settings and not args.halved:
             continue
         results = []
-        for seed in range(1, seeds + 1):
+        for seed in range(1, args.seeds + 1):
             results.append(one(seed, **settings))
             print(f"done: {title}, seed {seed}", flush=True)
-        print(f"\n{title}, {seeds} seeds\n{table(head, judged(results))}\n", flush=True)
+        print(f"\n{title}, {args.seeds} seeds\n{common.table(head, judged(results))}\n", flush=True)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--halved", action="store_true", help="also at half the acceleration")
-    given = parser.parse_args()
-    raise SystemExit(guarded(main, given.seeds, given.halved))
+    raise SystemExit(common.run(main))

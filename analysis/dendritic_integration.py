@@ -11,6 +11,7 @@ cable is that of steady inputs, the data are of EPSPs.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -170,9 +171,9 @@ def draw(data: Data, seen: Look, cable: tuple[float, float]) -> object:
     return fig
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Fit, predict, tell and draw."""
-    args = common.arguments(__doc__.split("\n")[0], "dendritic_integration.png").parse_args()
+    args = common.arguments(__doc__.split("\n")[0], "dendritic_integration.png").parse_args(argv)
     data = load(args.data)
     branch, weight = fit(data)
     seen, cable = look(branch, weight), fit_cable(data)

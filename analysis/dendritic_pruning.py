@@ -34,8 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.common import run as guarded
-from analysis.common import table
+from analysis import common
 from analysis.methods import finished, resumed
 from neurodev import registry
 from neurodev.data.maze import ACTIONS, Maze
@@ -233,7 +232,7 @@ def written(found: dict[tuple[str, float], list[Read]], used: dict[tuple[str, fl
         gap = np.array([a.accuracy - b.accuracy for a, b in zip(mine, base, strict=True)])
         error = gap.std(ddof=1) / np.sqrt(gap.size) if gap.size > 1 else float("nan")
         rows.append([*row, f"{gap.mean():+.2f}", f"{error:.2f}", _pm([r.seconds for r in mine], 1)])
-    return table(head, rows)
+    return common.table(head, rows)
 
 
 def loaded(path: str, settings: dict[str, str]) -> Study:
@@ -252,7 +251,7 @@ def loaded(path: str, settings: dict[str, str]) -> Study:
     return base
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then print."""
     keep_freed_memory()
     p = argparse.ArgumentParser(description="NSPDI-SNN against linear neurons under STDS, at equal sparsity and size.")
@@ -262,7 +261,7 @@ def main(words: Sequence[str] | None = None) -> None:
     p.add_argument("--to", default="dendritic_pruning", help="folder of run files and table")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. data.train=10000")
     p.add_argument("--threads", type=int, default=1, choices=(1, 2))
-    args = p.parse_args(words)
+    args = p.parse_args(argv)
     if args.seeds < 1 or not all(0 < s < 1 for s in args.sparsity):
         raise ParameterError("--seeds must be at least 1, and every --sparsity lie in (0, 1)")
     folder = Path(args.to)
@@ -284,4 +283,4 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(guarded(main))
+    raise SystemExit(common.run(main))

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis import common
+from analysis import common, source
 from neurodev.mechanisms import presets
 from neurodev.metrics import sizes, topology
 from neurodev.plot.style import AMBER, BLUE, INK, SOFT, legend, new_figure, plain
@@ -29,8 +29,6 @@ from neurodev.protocols.imaging import image, population
 from neurodev.studies import development, reading
 from neurodev.units import day
 
-FOLDER, FILES = "synapses_em_kasthuri2015", ("synapses.csv",)
-SOURCE = "Kasthuri et al., Cell 162 (2015) 648, table mmc2 (github.com/neurodata/kasthuri2015)"
 VOXEL = 0.024 * 0.024 * 0.030
 """um3; the table heads spine volume "cubic microns", but the values can only be voxels."""
 
@@ -90,7 +88,7 @@ class Table(NamedTuple):
 
 def load(given: str | None = None) -> Table:
     """Read the reconstruction."""
-    with open(common.find(FOLDER, given, FILES, SOURCE) / FILES[0], newline="") as f:
+    with open(source.file_of("kasthuri", given), newline="") as f:
         rows = list(csv.DictReader(f))
     kind, spine, psd, volume, axon, dendrite = (
         np.array([float(r[k]) for r in rows])
@@ -172,7 +170,7 @@ def figure(done: Study, within: dict[str, dict[str, Pairs]]):
         left.hist(v - v.mean(), bins, density=True, histtype="step", color=hue, label=name, linewidth=1.6)
     fit = sizes.lognormal_fit(done.data.log_psd - done.data.log_psd.mean())
     left.plot(x, fit.density(x), color=INK, linewidth=1.0, linestyle="--", label="log-normal of the PSD")
-    left.set_ylim(0.0, 0.95)
+    left.set_ylim(0.0, 1.15)  # room for the legend above the bars
     legend(left, loc="upper left")
     found = sizes.partner_pairs(done.data.log_volume, done.data.axon, done.data.dendrite)
     plain(middle, "One axon on one dendrite", "ln volume of one (um3)", "ln volume of the other")
@@ -198,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     done = study_all(args.data, args.days)
     last = done.runs["with spike timing"]
     lines = [
-        [name, *map(float, shape(x))]
+        [name, *shape(x)]
         for name, x in (
             ("spine volume", done.data.log_volume), ("PSD", done.data.log_psd), ("mature preset", done.mature),
             (f"default study, day {args.days:g}", last.log_volume),

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 import neurodev as nd
-from analysis import common
+from analysis import common, source
 from neurodev.metrics import sizes, turnover
 from neurodev.plot.style import AMBER, BLUE, INK, ORANGE, ROSE, SOFT, legend, new_figure, plain
 from neurodev.protocols.fit_models import FIT_MODELS, Numbers
@@ -30,8 +30,6 @@ from neurodev.protocols.imaging import image as take_pictures
 from neurodev.protocols.imaging import population
 from neurodev.units import day
 
-FOLDER, FILES = "synapse_dynamics_melander2021", ("pyr_synapse_sizes.npz",)
-SOURCE = "Melander et al., Cell Reports 37 (2021) 109972 (github.com/HZhongLab/melander_nayebi_2021)"
 DAYS = 4.0 * np.arange(8)
 BANDS = {"survival": 0.04, "sd": 0.1, "newborn": 0.07, "correlation": 0.04}
 """What is asked of the dendrites that were held out; losses by size are reported."""
@@ -75,7 +73,7 @@ def look(log_size: np.ndarray, days: np.ndarray = DAYS) -> Look:
 
 def load(given: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """ln of sizes (722, 8), NaN where absent, and the dendrite of each."""
-    with np.load(common.find(FOLDER, given, FILES, SOURCE) / FILES[0], allow_pickle=False) as f:
+    with np.load(source.file_of("melander", given), allow_pickle=False) as f:
         return sizes.log_sizes(f["size_norm"]), f["dendrite"]
 
 
@@ -148,7 +146,7 @@ def figure(test: Look, train: Look, runs: dict[str, Look]):
         ax.plot(x, getattr(test, key), "o", color=INK, markersize=5, label="seven dendrites held out")
         ax.plot(x, getattr(train, key), "s", mfc="white", color=SOFT, markersize=4.5, label="seven dendrites fitted")
     axes[3].set_yscale("symlog", linthresh=0.01)
-    legend(axes[0], loc="lower left")
+    legend(axes[2], loc="lower left", framealpha=0.0)  # where no band would be hidden
     return fig
 
 

@@ -24,8 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.common import run as guarded
-from analysis.common import save
+from analysis import common
 from neurodev.data.dataset import Dataset
 from neurodev.errors import ParameterError
 from neurodev.learn import keep_freed_memory
@@ -286,7 +285,7 @@ def figure(every: Sequence[Trained]) -> Any:
 # ---------------------------------------------------------------- the program
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then print and draw."""
     keep_freed_memory()
     p = argparse.ArgumentParser(description="One table and one figure from many runs of training.")
@@ -298,7 +297,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     p.add_argument("--threads", type=int, default=2, choices=(1, 2))
     p.add_argument("--quiet", action="store_true", help="no progress bars")
-    args = p.parse_args(words)
+    args = p.parse_args(argv)
     settings = reading.settings(args.set)
     folder = Path(args.to)
     how = {"threads": args.threads, "progress": not args.quiet}
@@ -306,8 +305,8 @@ def main(words: Sequence[str] | None = None) -> None:
     text = written(every)
     print(text)
     (folder / "methods.txt").write_text(text + "\n", encoding="utf-8")
-    save(figure(every), folder / "methods.png")
+    common.save(figure(every), folder / "methods.png")
 
 
 if __name__ == "__main__":
-    raise SystemExit(guarded(main))
+    raise SystemExit(common.run(main))

@@ -24,8 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.common import run as guarded
-from analysis.common import save, table
+from analysis import common
 from analysis.methods import MARKS, SHADES, logarithmic, resumed
 from neurodev.errors import ParameterError
 from neurodev.metrics import cost
@@ -160,7 +159,7 @@ def written(task: Task, found: dict[tuple[str, float], list[Read]]) -> str:
         f"interval. LTH: {100 * task.share():.1f} % a round, {task.round_epochs} epochs a round, the whole from the "
         f"first round on; it and dense learn at {task.dense_rate:g}, the others at {t['optimiser']['rate']:g}."
     )
-    return table(head, rows) + "\n\n" + about
+    return common.table(head, rows) + "\n\n" + about
 
 
 def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
@@ -199,7 +198,7 @@ def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
     return fig
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then print and draw."""
     p = argparse.ArgumentParser(description="NDSNN against its rivals, with paired seeds.")
     p.add_argument("study", help="a training study (TOML) whose method is NDSNN")
@@ -211,7 +210,7 @@ def main(words: Sequence[str] | None = None) -> None:
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. encoder.steps=5")
     p.add_argument("--threads", type=int, default=2, choices=(1, 2))
     p.add_argument("--quiet", action="store_true", help="no progress bars")
-    args = p.parse_args(words)
+    args = p.parse_args(argv)
     base = reading.load(args.study, reading.settings(args.set))
     if "NDSNN" not in [m.get("kind") for m in base.table.get("method", [])]:
         raise ParameterError(f"{args.study} has no method NDSNN: its rivals take task and network from such a study")
@@ -224,8 +223,8 @@ def main(words: Sequence[str] | None = None) -> None:
     text = written(task, found)
     print(text)
     (folder / "rivals.txt").write_text(text + "\n", encoding="utf-8")
-    save(figure(task, found), folder / "rivals.png")
+    common.save(figure(task, found), folder / "rivals.png")
 
 
 if __name__ == "__main__":
-    raise SystemExit(guarded(main))
+    raise SystemExit(common.run(main))

@@ -1,6 +1,6 @@
 """Does the cost of training follow what exists?  Seconds of a step against the density of synapses and the spike rate.
 
-python -m analysis.training_cost        # prints two tables, writes training_cost.png
+    python -m analysis.training_cost        # prints two tables, writes training_cost.png
 
 Below a density of 1 the first layer stores its living synapses only (NDSNN, RigL, SET, Static, late LTH); at 1 it has
 all pairs, as under the masks and hidden weights of SD-SNN, DPAP and NSPDI, whose cost therefore follows spikes alone.
@@ -8,13 +8,14 @@ all pairs, as under the masks and hidden weights of SD-SNN, DPAP and NSPDI, whos
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from analysis import common
 from neurodev.bench import training as bench_training
-from neurodev.plot.style import COHORTS, legend, new_figure, plain, png
+from neurodev.plot.style import COHORTS, legend, new_figure, plain
 
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 DENSITIES = (1.0, 0.05, 0.01)
@@ -49,20 +50,18 @@ def against_rate(ax: Any, repeats: int) -> None:
     plain(ax, "Against spikes", "inputs that spike at a step (%)", "ms", "the same net")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, draw."""
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--to", default="analysis/training_cost.png")
+    p = common.arguments(__doc__.split("\n\n")[0], "training_cost.png", data=False)
     p.add_argument("--repeats", type=int, default=15)
-    a = p.parse_args()
+    args = p.parse_args(argv)
     figure = new_figure(11.5, 4.2)
     for ax, draw in zip(figure.subplots(1, 2), (against_density, against_rate), strict=True):
-        draw(ax, a.repeats)
+        draw(ax, args.repeats)
         ax.set_ylim(0, None)
         legend(ax, loc="best")
-    with open(a.to, "wb") as f:
-        f.write(png(figure))
+    common.save(figure, args.to)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(common.run(main))

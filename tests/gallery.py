@@ -42,10 +42,10 @@ def sentence(script: Path) -> str:
 
 
 def picture(script: Path) -> str:
-    """The picture kept beside a script, with or without the script's number; "" without one."""
+    """The picture (of several the first) kept beside a script, with or without the script's number; "" without one."""
     for name in (script.stem, script.stem.split("_", 1)[-1]):
-        if (EXAMPLES / f"{name}.png").is_file():
-            return f"{name}.png"
+        if found := sorted([*EXAMPLES.glob(f"{name}.png"), *EXAMPLES.glob(f"{name}_*.png")]):
+            return found[0].name
     return ""
 
 

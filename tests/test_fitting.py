@@ -57,6 +57,7 @@ def test_what_is_observed_is_what_the_metrics_say() -> None:
     np.testing.assert_allclose(seen.newborn[:-1], turnover.newborn_survival(here)[1:])
     np.testing.assert_allclose(seen.correlation, sizes.size_course(x).correlation[1:], atol=1e-9)
     np.testing.assert_allclose(seen.losses, sizes.losses_by_size(x[:, :-1][here[:, :-1]], ~here[:, 1:][here[:, :-1]]))
+    np.testing.assert_allclose(seen.standing, turnover.session_survival(here)[1:])
     assert seen.sd[0] == pytest.approx(x[here].std()) and seen.row().size == len(seen.names()) == seen.counts.size
     # a session that was not looked at is not one of absence
     looked = np.ones(here.shape, bool)
@@ -104,6 +105,24 @@ def test_the_right_model_predicts_what_was_held_out(graded: Any) -> None:
     assert "'coarse' is nearest" in both.sentence() and both.plot().axes
 
 
+def test_what_is_fitted_is_chosen_and_another_history_predicted() -> None:
+    """Of the standing alone, so that newborns are predicted; and what was held out is a history of its own."""
+    flat = FitModel("flat", FIT_MODELS["constant"].numbers, FIT_MODELS["constant"].build, tick=4 * day)
+    h = History.of_sessions(SEEN.present(), DAYS, title="long")
+    other = History.of_sessions(SEEN.present()[:, :4], 24.0 * DAYS[:4], unit="hour", title="short")
+    found = nd.fit(h, flat, free=["rate"], held_out=other, quantities=["standing"], n=500, rounds=4)
+    assert found.fitted.quantities == ("standing",) and set(found.fitted.largest()) == {"standing"}
+    assert found.what == "short" and found.held_out.data.lag.size == 3
+    assert {"survival", "newborn", "standing"} == set(found.fitted.off()) == set(found.held_out.off())
+    assert found.fitted.mean_square == pytest.approx(found.fitted.off()["standing"] ** 2)
+    # small ones die sooner: one rate that gives the standing misses the newborns
+    assert found.fitted.off()["newborn"] > 2 * found.fitted.off()["standing"]
+    titles = [ax.get_title(loc="left") for ax in found.plot().axes]
+    assert "Survival of those of the first session" in titles and "Survival of newborns" in titles
+    usual = nd.fit(h, flat, free=["rate"], n=100, rounds=1)
+    assert "standing" not in usual.fitted.quantities and "standing" not in usual.fitted.largest()
+
+
 def test_lifetimes_alone_and_sessions_held_out() -> None:
     """A table without sizes, in hours, with the later sessions held out."""
     h = History.of_sessions(SEEN.present(), 24.0 * DAYS, unit="hour")
@@ -131,6 +150,10 @@ def test_lifetimes_alone_and_sessions_held_out() -> None:
         (lambda: nd.fit(SEEN, held_out={"dendrite": [99]}), "some lives on both sides"),
         (lambda: nd.fit(SEEN, held_out=[1, 2]), "held_out must be a column"),
         (lambda: nd.fit(SEEN, asked={"size": 0.1}), "asked must be"),
+        (lambda: nd.fit(SEEN, quantities=[]), "quantities must be a list"),
+        (lambda: nd.fit(SEEN, quantities="standing"), "quantities must be a list"),
+        (lambda: nd.fit(SEEN, quantities=["newborns"]), "did you mean .newborn"),
+        (lambda: nd.fit(SEEN, quantities=["sd"]), "the history tells 1"),
         (lambda: nd.fit(SEEN, n=3), "n must be"),
         (lambda: nd.fit(SEEN._with(SEEN.born, SEEN.died, unit="epoch")), "days or hours"),
         (lambda: nd.fit(History([[0, 1]], [[2, 3]], 4.0)), r"history.image\(sessions\)"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +32,8 @@ CAUSES = tuple(HUES[k] for k in (1, 0, 3, 4, 5, 6))  # of what has no colour of 
 
 _FEW = 10  # at risk, below which a curve says little
 
+_remembered: ContextVar[dict[Any, Any] | None] = ContextVar("remembered", default=None)
+
 
 @dataclass(frozen=True)
 class About(Asked):
@@ -48,6 +53,11 @@ class About(Asked):
         return found
 
     @property
+    def projections(self) -> list[str]:
+        """Of which projections there are lives, if that is known."""
+        return several(self.history.columns.get("projection", np.zeros(0, dtype=str)))
+
+    @property
     def imaged(self) -> bool:
         """Whether births and deaths are known to sessions, and no better."""
         at, h = self.history.sessions, self.history
@@ -63,6 +73,29 @@ class About(Asked):
     def end(self) -> float:
         """When it ended; never at once."""
         return max(float(self.factor * self.history.end), self.start + 1e-9)
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """While several pictures of one run are drawn: its history is made once, and forgotten afterwards."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
+def _history(run: Any, projection: Any, sizes: bool) -> Any:
+    """The history of a run, which may have been made for another picture."""
+    known = _remembered.get()
+    key = (id(run), str(projection))
+    if known is not None and key in known and (known[key][0] or not sizes):
+        return known[key][1]
+    found = run.history(projection=projection, sizes=sizes)
+    if known is not None:
+        known.clear()  # no more than one is held
+        known[key] = (sizes, found)
+    return found
 
 
 def about(of: Any, projection: Any, unit: str | None, own: bool, *, sizes: bool = True) -> About:
@@ -84,7 +117,7 @@ def about(of: Any, projection: Any, unit: str | None, own: bool, *, sizes: bool 
                 raise ParameterError(f"projection {projection!r} is not in this history; there are {known}")
             history = of.select(projection=str(projection))
     elif is_run(of):
-        run, history = of, of.history(projection=projection, sizes=sizes)
+        run, history = of, _history(of, projection, sizes)
     else:
         raise ParameterError(f"of must be a History or a run, nd.Run(path), got {shown(of)}")
     clock, factor = clock_in(history, unit, run is not None)
@@ -116,6 +149,15 @@ def clock_in(history: Any, unit: str | None, of_run: bool = False) -> tuple[Cloc
     return Clock(DAYS_OF.get(unit, 1.0), unit, many, axis, f"age ({many})"), factor
 
 
+def _apart(shades: dict[str, str]) -> dict[str, str]:
+    """Colours of words that are drawn together: of two that declare the same, the second takes one that is free."""
+    out: dict[str, str] = {}
+    for word, shade in shades.items():
+        free = (h for h in HUES if h not in shades.values() and h not in out.values())
+        out[word] = shade if shade not in out.values() else next(free, shade)
+    return out
+
+
 def colours_of(
     words: Sequence[str], colours: Any, usual: Sequence[str] | dict[str, str] = HUES, also: Sequence[str] = ()
 ) -> dict[str, str]:
@@ -130,6 +172,8 @@ def colours_of(
         [usual[w] for w in words] if isinstance(usual, dict) else [usual[k % len(usual)] for k in range(len(words))]
     )
     found = dict(zip(words, plainly, strict=True))
+    if isinstance(usual, dict):
+        found = _apart(found)
     if isinstance(colours, dict):
         for word in colours:
             if word not in found and word not in also:
@@ -171,9 +215,14 @@ def cells_of(it: About, column: str) -> int:
     """How many cells there are: of a run all that can be targets, of a history those that it names."""
     if it.run is None or column != "cell":
         return int(np.unique(it.history.column(column)).size)
-    names = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist() or it.run.plastic
+    names = it.projections or it.run.plastic
     targets = {it.run.projection(name)["target"] for name in names}
     return sum(int(it.run.population(t)["n"]) for t in targets)
+
+
+def several(words: NDArray[Any]) -> list[Any]:
+    """Each word once, in order: of many that are few this is faster than to sort them."""
+    return sorted(set(words.tolist()))
 
 
 def causes_of(it: About) -> tuple[NDArray[Any], dict[str, str]]:
@@ -183,10 +232,13 @@ def causes_of(it: About) -> tuple[NDArray[Any], dict[str, str]]:
     given = h.columns.get("cause")
     if given is None:
         return np.where(dead, "deaths", ""), {"deaths": CAUSES[0]}
-    words = np.array([str(x) for x in np.asarray(given).tolist()] or [], dtype=str).reshape(len(h))
-    words = np.where(dead, np.where(words == "", "unknown", words), "")
-    found, count = np.unique(words[dead], return_counts=True)
-    order = found[np.argsort(-count, kind="stable")].tolist()
+    words = np.asarray(given)
+    words = words if words.dtype.kind == "U" else words.astype(str).reshape(len(h))
+    named = words != ""
+    if (named != dead).any():
+        words = np.where(dead, np.where(named, words, "unknown"), "")
+    count = Counter(words[dead].tolist())
+    order = sorted(count, key=lambda w: (-count[w], w))
     known = h.causes
     usual = {
         w: known[w].colour if known is not None and w in known else CAUSES[k % len(CAUSES)] for k, w in enumerate(order)

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from neurodev.arrays import F8
+from neurodev.arrays import F8, I8
 from neurodev.errors import ParameterError
 from neurodev.metrics import graphs, topology
 from neurodev.params import check_memory, counted, finite, or_none
@@ -19,6 +19,7 @@ from neurodev.plot.asked import About, about, axes_of, bar, brief, colours_of, n
 from neurodev.plot.door import pictured, times
 from neurodev.plot.style import COLOURS, INK, RULE, beside, empty, legend, new_figure
 
+_MOST_WORK = 4e7
 _NAMED = 40  # rows that have room for names
 _PIXELS = 1000  # cells of a matrix along a side
 _TRIADS = {
@@ -92,7 +93,7 @@ def matrix(
     Figure
     """
     it = about(of, projection, unit, ax is None)
-    several = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist()
+    several = it.projections
     if len(several) > 1:
         raise ParameterError(f"projection must be one of {several}: each has a matrix of its own, got None")
     when = _at(it, t)
@@ -164,7 +165,7 @@ def degrees(
         empty(ax, "nobody is connected")
     ax.set_ylim(0, 1.02)
     ax.set_xlim(0, None)
-    legend(ax, loc="upper right")
+    legend(ax, loc="best")  # a layer of equal units fills the corner at the right
     note = f"{n_pre:,} cells with outputs, {n_post:,} with inputs"
     say(ax, it, "Degrees", "connections", "share with so many or more", note)
     return figure
@@ -259,6 +260,7 @@ def motifs(
     pre, post, names = _ends(it)
     when = _several(it, at, 8)
     counts: dict[str, list[int]] = {way: [] for way in _TRIADS}
+    _countable(it, when, pre, post, len(names))
     for t in when.tolist():
         here = it.history.alive(t)
         found = graphs.motifs(pre[here], post[here], max(len(names), 1))
@@ -280,6 +282,22 @@ def motifs(
     beside(ax)
     say(ax, it, "Motifs of three cells", it.clock.axis, "triples", f"the most frequent ways among {len(names):,} cells")
     return figure
+
+
+def _countable(it: About, when: F8, pre: I8, post: I8, n: int) -> None:
+    """Refuse what would take minutes: a census looks at every neighbour of both ends of each connection."""
+    work = 0.0
+    for t in when.tolist():
+        here = it.history.alive(t)
+        pairs = np.unique(pre[here] * n + post[here])
+        i, j = pairs // max(n, 1), pairs % max(n, 1)
+        degree = np.bincount(i, minlength=n) + np.bincount(j, minlength=n)
+        work += float((degree[i] + degree[j]).sum())
+    if work > _MOST_WORK:
+        raise ParameterError(
+            f"at: to count the triples among {n:,} cells at {when.size} times takes {work:.1e} looks at neighbours, "
+            f"and {_MOST_WORK:.0e} are a minute: give fewer times, projection=, or the history of fewer cells (select)"
+        )
 
 
 @pictured(at=or_none(times), most=counted(1))

@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from neurodev.arrays import F8
 from neurodev.errors import ParameterError, shown
 from neurodev.params import counted, of_type, or_none
-from neurodev.plot.asked import About, about, axes_of, brief, causes_of, cells_of, colours_of, names_of, say, short
+from neurodev.plot.asked import (
+    About,
+    about,
+    axes_of,
+    brief,
+    causes_of,
+    cells_of,
+    colours_of,
+    names_of,
+    say,
+    several,
+    short,
+)
 from neurodev.plot.door import a_list, pictured
 from neurodev.plot.style import COLOURS, INK, SOFT, beside, empty, legend, word
 
@@ -159,10 +171,10 @@ def births_and_deaths(
     if origin is not None:
         hand = born & np.isin(origin, BY_HAND)
         birth[hand] = it.times(it.history.born[hand, 1])
-        words = np.unique(origin[born])
-        if words.size > (it.clock.one != "epoch"):  # of a training also one alone says which rule it was
-            up = {f"births: {w}": born & (origin == w) for w in words.tolist()}
-    down = {str(w): dead & (cause == w) for w in np.unique(cause[dead])}
+        words = several(origin[born])
+        if len(words) > (it.clock.one != "epoch"):  # of a training also one alone says which rule it was
+            up = {f"births: {w}": born & (origin == w) for w in words}
+    down = {str(w): dead & (cause == w) for w in several(cause[dead])}
     plainly = dict.fromkeys(up, COLOURS["birth"])
     if len(up) > 1:
         plainly = dict(zip(up, colours_of([*up], None).values(), strict=True))
@@ -178,7 +190,14 @@ def births_and_deaths(
         empty(ax, "nothing was born and nothing died")
     beside(ax)
     note = f"{born.sum() / share:.4g} born, {dead.sum() / share:.4g} died{said}"
-    say(ax, it, "Births (up) and deaths by cause (down)", it.clock.axis, f"per {it.clock.one}{said}", note)
+    say(
+        ax,
+        it,
+        "Births (up) and deaths by cause (down)",
+        it.clock.axis,
+        f"{said.strip()} and {it.clock.one}" if said else f"per {it.clock.one}",
+        note,
+    )
     return figure
 
 
@@ -230,7 +249,7 @@ def raster(
     rows, middles, height = _ordered(groups, first, last, most)
     if not n:
         empty(ax, "nothing lived")
-    counts = {str(w): int((dead & (cause == w)).sum()) for w in np.unique(cause[dead])}
+    counts = {str(w): int((dead & (cause == w)).sum()) for w in several(cause[dead])}
     words = sorted(counts, key=lambda w: -counts[w])
     shade = colours_of([*words, "alive"], colours, usual | {"alive": COLOURS["alive"]}, also=names_of(it))
     who = np.array([i for i, _ in rows], dtype=np.int64)

@@ -14,6 +14,7 @@ from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
 from neurodev.params import takes
 from neurodev.plot import activity, courses, fields, measured, risky, survivals
+from neurodev.plot.asked import remembered
 from neurodev.plot.door import developed, drawn
 from neurodev.plot.fields import field, field_radii, map_figure, neurons_to_show
 from neurodev.plot.style import (
@@ -174,7 +175,7 @@ def raster(
     some = f"{len(cells)} {words[1]}{'s' * (len(cells) != 1)}"
     which = f"Every {words[0]}" if kept == total else f"{kept:,} of {total:,} {words[0]}s"
     mark_interventions(ax, run)
-    plain(ax, f"{which} of {some}, from birth to death, coloured by cause", ax.get_xlabel(), "", " ")
+    plain(ax, f"{which} of {some}, from birth to death, coloured by cause", ax.get_xlabel(), "")
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 
@@ -272,6 +273,7 @@ def size_distribution(ax: Any, run: RunLike, control: RunLike | None = None, pro
 
 
 @developed
+@remembered()
 def run_overview(run: RunLike, control: RunLike | None = None) -> Figure:
     """Everything about the structure of a run in one figure.
 

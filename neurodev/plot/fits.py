@@ -18,6 +18,7 @@ _PANELS = (
     ("Survival of newborns", "newborn", "after first sight (days)", "share still there"),
     ("Correlation of ln size with itself", "correlation", "after (days)", "correlation"),
     ("Losses to the next session by size", "losses", "fifth of size, smallest first", "share lost"),
+    ("Survival of those of the first session", "standing", "after (days)", "share still there"),
 )
 
 
@@ -30,7 +31,7 @@ def _fits(value: Any, argument: str) -> Any:
 
 @drawn(fits=_fits)
 def fit_figure(fits: Sequence[Any]) -> Figure:
-    """Four panels: survival, that of newborns, memory of sizes, losses by size; data with standard errors, and models.
+    """Panels: survival, that of newborns, memory of sizes, losses by size; data with standard errors, and models.
 
     Parameters
     ----------
@@ -38,7 +39,10 @@ def fit_figure(fits: Sequence[Any]) -> Figure:
         Of one history; quantities that it does not tell have no panel.
     """
     first = fits[0].held_out or fits[0].fitted
-    told = [p for p in _PANELS if np.isfinite(getattr(first.data, p[1])).any()]
+    told = [
+        p for p in _PANELS
+        if np.isfinite(getattr(first.data, p[1])).any() and (p[1] != "standing" or p[1] in fits[0].fitted.quantities)
+    ]  # fmt: skip
     columns = min(len(told), 2)
     figure = new_figure(6.2 * columns, 3.3 * -(-len(told) // columns))
     axes = np.atleast_1d(figure.subplots(-(-len(told) // columns), columns)).ravel()
@@ -47,7 +51,9 @@ def fit_figure(fits: Sequence[Any]) -> Figure:
         plain(ax, title, x_label, y_label)
         x = np.arange(1, 6) if key == "losses" else first.data.lag
         for fit, hue in zip(fits, _HUES, strict=False):
-            ax.plot(x, getattr((fit.held_out or fit.fitted).model, key), color=hue, linewidth=1.8, label=fit.model)
+            y = getattr((fit.held_out or fit.fitted).model, key)
+            known = np.isfinite(y)
+            ax.plot(x[known], y[known], color=hue, linewidth=1.8, label=fit.model)
         word = "held out" if fits[0].held_out is not None else "fitted"
         ax.errorbar(
             x, getattr(first.data, key), first.error[names == key], fmt="o", color=INK, markersize=4.5, linewidth=1,

@@ -21,7 +21,7 @@ def _size_said(it: About) -> tuple[str, float]:
     """What sizes are, with their unit, and by what they are multiplied: of spines of a run their volumes."""
     run = it.run
     if run is not None and not run.is_training and it.history.size_unit == "V/V0":
-        names = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist()
+        names = it.projections
         volumes = {(run.projection(n)["spines"] or {}).get("volume") for n in names or run.plastic}
         if len(volumes) == 1 and (volume := volumes.pop()):
             return "head volume (um³)", float(volume)
@@ -139,7 +139,7 @@ def _lost_below(it: About) -> float | None:
     """Size at which a mechanism of a run lets go of a spine, if one does."""
     if it.run is None or it.run.is_training or it.history.size_unit != "V/V0":
         return None
-    names = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).tolist()
+    names = it.projections
     smallest = {it.run.smallest_size(n) for n in names or it.run.plastic}
     only = smallest.pop() if len(smallest) == 1 else None
     return None if only is None else float(np.exp(only))
@@ -169,7 +169,8 @@ def _fitted(ax: Any, x: F8, low: float, high: float, shift: float, drawn: bool) 
 
 def _decades(ax: Any, low: float, high: float) -> None:
     """Ticks of log10 at round numbers."""
-    many = high - low > 2.5
+    points = ax.get_window_extent().width / ax.get_figure(root=True).dpi * 72  # before the layout is final
+    many = 3 * (high - low) > points / 22
     ticks = np.array([1] if many else [1, 2, 5]) * 10.0 ** np.arange(-9, 10)[:, None]
     ticks = ticks[(ticks >= 10**low) & (ticks <= 10**high)]
     if many and ticks.size > 8:

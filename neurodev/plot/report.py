@@ -11,6 +11,7 @@ import numpy as np
 
 from neurodev.moved import names_of
 from neurodev.plot import activity, evolution, fields, lives, output, spine, training_report
+from neurodev.plot.asked import remembered
 from neurodev.plot.door import comparable, developed, drawn
 from neurodev.plot.page import Section, image, name_of, provenance, write_page
 from neurodev.plot.style import interventions, new_figure, svg
@@ -225,6 +226,7 @@ def _lead(run: RunLike, control: RunLike | None) -> str:
 
 
 @drawn()
+@remembered()
 def write(run: RunLike, path: str | Path, control: RunLike | None = None) -> Path:
     """Write the report of a run (and its control) as one HTML page that needs nothing else.
 

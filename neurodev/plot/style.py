@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from neurodev.plot.door import drawn
@@ -107,6 +108,11 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         return png(self)
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """As of every figure; text stays text in files of vectors."""
+        with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+            super().savefig(*args, **options)
 
 
 @drawn()
@@ -205,8 +211,6 @@ def png(figure: Figure, dpi: int = 120) -> bytes:
 @drawn()
 def svg(figure: Figure) -> str:
     """The figure as an SVG element for a page, text kept as text."""
-    from matplotlib import rc_context
-
     buffer = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "neurodev"}):  # the same bytes for the same figure
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))  # a page needs no account of its parts

@@ -87,7 +87,7 @@ def survival(
     legend(ax, loc="upper right" if lowest < 0.6 else "lower left")
     name = "Kaplan-Meier" if method == "kaplan-meier" else "Turnbull"
     note = f"{name}, 95 % bands; ticks: {censored:,} live on"
-    several = np.unique(it.history.columns.get("projection", np.zeros(0, dtype=str))).size
+    several = len(it.projections)
     if several > 1:
         what = "tensors" if it.clock.one == "epoch" else "projections"
         note += f"; {several} {what} together"

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from neurodev.plot import courses, evolution, measured
-from neurodev.plot.asked import brief
+from neurodev.plot.asked import brief, remembered
 from neurodev.plot.door import trained
 from neurodev.plot.style import COLOURS, INK, POPULATIONS, SOFT, empty, legend, new_figure, plain
 from neurodev.structure.log import BIRTH, DEATH
@@ -180,6 +180,7 @@ def operations(ax: Any, run: RunLike) -> None:
 
 
 @trained
+@remembered()
 def training_overview(run: RunLike) -> Figure:
     """Everything about a run of training in one figure.
 

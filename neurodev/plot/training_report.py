@@ -6,6 +6,7 @@ import html
 from pathlib import Path
 
 from neurodev.plot import evolution, output, spine, training
+from neurodev.plot.asked import remembered
 from neurodev.plot.door import trained
 from neurodev.plot.page import Section, image, name_of, provenance, write_page
 from neurodev.plot.style import new_figure, svg
@@ -72,6 +73,7 @@ def _table(run: RunLike) -> str:
 
 
 @trained
+@remembered()
 def write(run: RunLike, path: str | Path) -> Path:
     """Write the report of a run of training as one HTML page that needs nothing else.
 

@@ -20,7 +20,7 @@ from neurodev.errors import ParameterError, nearest, shown
 from neurodev.params import flag, number, one_of, whole
 from neurodev.protocols.fit_models import FitModel, Numbers, fit_model
 from neurodev.protocols.imaging import image, population
-from neurodev.protocols.observed import QUANTITIES, Observed, observe
+from neurodev.protocols.observed import QUANTITIES, USUAL, Observed, observe
 from neurodev.record.bar import Bar
 from neurodev.runs.history import History
 from neurodev.units import day
@@ -55,6 +55,7 @@ class Look(NamedTuple):
     error: F8  #: standard errors of the data's numbers, in the order of `Observed.row`
     model: Observed
     lives: int
+    quantities: tuple[str, ...] = USUAL  #: those that count
 
     @property
     def deviations(self) -> F8:
@@ -63,14 +64,23 @@ class Look(NamedTuple):
 
     @property
     def mean_square(self) -> float:
-        """Mean square of the deviations: about 1 if the model is right and large."""
-        d = self.deviations
-        return float(np.mean(d[np.isfinite(d)] ** 2)) if np.isfinite(d).any() else float("nan")
+        """Mean square of the deviations that count: about 1 if the model is right and large."""
+        return self._mean_square(self.quantities)
+
+    def off(self) -> dict[str, float]:
+        """Root mean square deviation of each quantity that the data tell, whether it counts or not."""
+        found = {q: float(np.sqrt(self._mean_square((q,)))) for q in QUANTITIES}
+        return {q: x for q, x in found.items() if np.isfinite(x)}
+
+    def _mean_square(self, quantities: Sequence[str]) -> float:
+        d = self.deviations[np.isin(self.data.names(), quantities)]
+        d = d[np.isfinite(d)]
+        return float(np.mean(d**2)) if d.size else float("nan")
 
     def largest(self) -> dict[str, float]:
-        """The largest deviation of each quantity, in its own unit."""
+        """The largest deviation of each quantity that counts, in its own unit."""
         off, names = np.abs(self.model.row() - self.data.row()), np.array(self.data.names())
-        found = {q: off[(names == q) & np.isfinite(off)] for q in QUANTITIES}
+        found = {q: off[(names == q) & np.isfinite(off)] for q in self.quantities}
         return {q: float(x.max()) for q, x in found.items() if x.size}
 
 
@@ -161,7 +171,7 @@ class Fits(Card, tuple[Fit, ...]):
 def fit(
     history: History, model: FitModel | str | Sequence[FitModel | str] = "graded", free: Sequence[str] | None = None, *,
     fixed: Mapping[str, float] | None = None, held_out: Any = None, asked: Mapping[str, float] | None = None,
-    n: int = 6000, rounds: int = 20, seed: int = 1, progress: bool = False,
+    quantities: Sequence[str] | None = None, n: int = 6000, rounds: int = 20, seed: int = 1, progress: bool = False,
 ) -> Any:  # fmt: skip
     """Fit a model of spines to a history: who dies, and how sizes move.
 
@@ -178,11 +188,15 @@ def fit(
         Values of others (those of the model if not given).
     held_out : optional
         What is predicted and not fitted: a column (every other of its values, in order, is held out), a mapping from a
-        column to the values held out, a mask (n,) of lives, or ``"sessions"`` (the later half of them).
+        column to the values held out, a mask (n,) of lives, ``"sessions"`` (the later half of them), or another
+        history, in sessions of its own.
     asked : mapping of str to float, optional
         How near the model must come to each quantity that matters (``"survival"``, ``"newborn"``, ``"correlation"``,
         ``"losses"``, ``"sd"``, ``"newborn_mean"``, ``"newborn_sd"``): a standard error counts as half of it at most,
         and `Fit.missed` tells where the model is farther off.
+    quantities : sequence of str, optional
+        Which of these are fitted, all if not given; or ``"standing"``, the survival of those of the first session
+        alone, so that what becomes of the newborns is predicted.
     n : int
         Spines of the simulation.
     rounds : int
@@ -207,15 +221,16 @@ def fit(
     if isinstance(model, (list, tuple)):
         if not model:
             raise ParameterError("model must name one model at least, got none")
-        found = [fit(history, m, free, fixed=fixed, held_out=held_out, asked=asked, n=n, rounds=rounds,
-                     seed=seed, progress=progress) for m in model]  # fmt: skip
+        found = [fit(history, m, free, fixed=fixed, held_out=held_out, asked=asked, quantities=quantities, n=n,
+                     rounds=rounds, seed=seed, progress=progress) for m in model]  # fmt: skip
         return Fits(sorted(found, key=lambda f: f.score))
     which: FitModel = fit_model(model)  # type: ignore[arg-type]
     if not isinstance(history, History):
         raise ParameterError(f"history must be a History, got {shown(history)}: use run.history() or nd.History")
     train, test, what = _halves(history, held_out)
-    known = train.seen()
-    names, values = _asked(which, known, free, fixed, train.log_size is not None)
+    known, wanted = train.seen(), _wanted(quantities)
+    told = int((np.isfinite(known.row()) & np.isin(known.names(), wanted)).sum())
+    names, values = _asked(which, known, free, fixed, train.log_size is not None, told)
     spines, steps, start = (
         whole(n, "n", 100, 1_000_000),
         whole(rounds, "rounds", 1, 1000),
@@ -224,7 +239,7 @@ def fit(
     world, bands = _World(which, train, values, spines, start), _bands(asked)
     bar = Bar(_SEARCHES, f"{which.name}: {len(train.present):,} lives", flag(progress, "progress"))
     try:
-        return _search(world, names, values, known, steps, test, what, history.title, bands, bar)
+        return _search(world, names, values, known, steps, test, what, history.title, bands, wanted, bar)
     finally:
         bar.close()
 
@@ -235,6 +250,16 @@ def fit(
 def _bands(asked: Mapping[str, float] | None) -> dict[str, float]:
     given = _mapping(asked, "asked")
     return {one_of(k, "asked", QUANTITIES): number(v, f"asked[{k!r}]", "1", above=0.0) for k, v in given.items()}
+
+
+def _wanted(quantities: Any) -> tuple[str, ...]:
+    """What is fitted, each once, in the order of `QUANTITIES`."""
+    if quantities is None:
+        return USUAL
+    if not isinstance(quantities, (list, tuple)) or not quantities:
+        raise ParameterError(f"quantities must be a list of some of {list(QUANTITIES)}, got {shown(quantities)}")
+    given = {one_of(q, "quantities", QUANTITIES) for q in quantities}
+    return tuple(q for q in QUANTITIES if q in given)
 
 
 def _mapping(given: Any, where: str) -> dict[str, float]:
@@ -258,6 +283,8 @@ def _halves(h: History, held_out: Any) -> tuple[Table, Table | None, str]:
     """What is fitted, what is held out, and its words."""
     if held_out is None:
         return _table(h), None, ""
+    if isinstance(held_out, History):
+        return _table(h), _table(held_out), held_out.title or "another history"
     if isinstance(held_out, str) and held_out == "sessions":
         whole_table = _table(h)
         m = whole_table.days.size
@@ -297,7 +324,12 @@ def _cut(t: Table, part: slice) -> Table:
 
 
 def _asked(
-    m: FitModel, seen: Observed, free: Sequence[str] | None, fixed: Mapping[str, float] | None, measured: bool
+    m: FitModel,
+    seen: Observed,
+    free: Sequence[str] | None,
+    fixed: Mapping[str, float] | None,
+    measured: bool,
+    told: int,
 ) -> tuple[list[str], Numbers]:
     """The free numbers, and all numbers to start from."""
     set_by_user = _mapping(fixed, "fixed")
@@ -313,7 +345,6 @@ def _asked(
             )
     if len(set(wanted)) != len(wanted) or set(wanted) & set(set_by_user) or not wanted:
         raise ParameterError(f"free must name numbers once each, and none that is fixed, got {shown(wanted)}")
-    told = int(np.isfinite(seen.row()).sum())
     if told < len(wanted):
         raise ParameterError(f"free asks for {len(wanted)} numbers, and the history tells {told}: free fewer")
     values = {k: v.start for k, v in m.numbers.items()}
@@ -384,12 +415,12 @@ def _errors(seen: Observed, spread: F8, asked: Mapping[str, float]) -> F8:
 
 def _search(
     world: _World, free: list[str], values: Numbers, known: Observed, rounds: int, test: Table | None, what: str,
-    title: str, asked: dict[str, float], bar: Bar,
+    title: str, asked: dict[str, float], wanted: tuple[str, ...], bar: Bar,
 ) -> Fit:  # fmt: skip
     m = world.model
     target, spread = known.row(), covariance(world.table)
     error = _errors(known, spread, asked)
-    used = np.isfinite(target)
+    used = np.isfinite(target) & np.isin(known.names(), wanted)
     at = lambda x: {**values, **{k: m.numbers[k].value(v) for k, v in zip(free, x, strict=True)}}
 
     def off(x: F8) -> F8:
@@ -410,12 +441,16 @@ def _search(
     scale = np.array([numbers[k] if m.numbers[k].log else 1.0 for k in free])
     errors = dict(zip(free, (scale * np.sqrt(np.diag(spread_of_fit))).tolist(), strict=True))
     many, other = 3 * world.n, world.seed + 1
-    fitted = Look(known, error, world.seen(numbers, many, other), len(world.table.present))
+    fitted = Look(known, error, world.seen(numbers, many, other), len(world.table.present), wanted)
     predicted = None
     if test is not None:
         seen = test.seen()
         predicted = Look(
-            seen, _errors(seen, covariance(test), {}), world.seen(numbers, many, other, test), len(test.present)
+            seen,
+            _errors(seen, covariance(test), {}),
+            world.seen(numbers, many, other, test),
+            len(test.present),
+            tuple(q for q in QUANTITIES if q in USUAL or q in wanted),
         )
     return Fit(
         m.name, title, numbers, errors, spread_of_fit, tuple(free), at_limit, fitted, predicted, what, asked,

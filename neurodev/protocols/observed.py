@@ -15,7 +15,9 @@ from neurodev.metrics import sizes
 NAN = float("nan")
 GROUPS = 5  # of size, for losses
 _MOST_LAGS = 12
-QUANTITIES = ("survival", "newborn", "correlation", "losses", "sd", "newborn_mean", "newborn_sd")
+QUANTITIES = ("survival", "newborn", "correlation", "losses", "sd", "newborn_mean", "newborn_sd", "standing")
+USUAL = QUANTITIES[:-1]
+"""What is fitted unless something else is asked for: survival counts the standing already."""
 
 
 @outlined
@@ -30,6 +32,7 @@ class Observed(NamedTuple):
     sd: F8  #: of ln size, (1,)
     newborn_mean: F8  #: ln size of newborns at first sight, in sd from the mean of all, (1,)
     newborn_sd: F8  #: its sd, in sd, (1,)
+    standing: F8  #: share of those of the first session that are there so much later, (n_lag,)
     counts: F8  #: lives behind each number, in the order of `row`
 
     def row(self) -> F8:
@@ -82,6 +85,8 @@ def observe(
     share = lambda a, b: np.where(b > 0, a / np.maximum(b, 1.0), np.nan)
     survived, begun = pooled(p.T @ p), pooled(p.T @ v)
     new, newborn_begun = pooled(first.T @ p), pooled(first.T @ v)
+    initial = p * (np.arange(at.size) == 0)
+    stood, standing_begun = pooled(initial.T @ p), pooled(initial.T @ v)
     none = np.full(lag.size, np.nan)
     counts = [np.minimum(begun, len(p)), np.minimum(newborn_begun, first.sum())]
     if log_size is None:
@@ -94,7 +99,7 @@ def observe(
     correlation, losses, sd, mean, spread = parts
     return Observed(
         lag, share(survived, begun), share(new, newborn_begun), correlation, losses, sd, mean, spread,
-        np.concatenate(counts),
+        share(stood, standing_begun), np.concatenate([*counts, np.minimum(standing_begun, initial.sum())]),
     )  # fmt: skip
 
 

@@ -6,15 +6,19 @@ The data are not in the package: they are looked for where `analysis/README.md` 
 import numpy as np
 import pytest
 
-from analysis import common, fitting, kasthuri, melander, nakajo
+import neurodev as nd
+from analysis import kasthuri, melander, nakajo, source, survival
 from neurodev.errors import ParameterError
+from neurodev.mechanisms.turnover import Turnover
 from neurodev.protocols.fit_models import FIT_MODELS
+from neurodev.protocols.imaging import image, population
 from neurodev.units import day, hour
 
 
-def need(folder, files, source):
+def need_set(*names):
     try:
-        common.find(folder, None, files, source)
+        for name in names:
+            source.file_of(name)
     except ParameterError as e:
         pytest.skip(f"no data: {e}")
 
@@ -26,7 +30,7 @@ def test_missing_data_are_named(tmp_path):
 
 def test_melander_numbers():
     """What imaging says of the 722 synapses."""
-    need(melander.FOLDER, melander.FILES, melander.SOURCE)
+    need_set("melander")
     log_size, dendrite = melander.load()
     seen = melander.look(log_size)
     np.testing.assert_allclose(seen.survival, [0.918, 0.867, 0.825, 0.792, 0.761, 0.735, 0.702], atol=2e-3)
@@ -40,7 +44,7 @@ def test_melander_numbers():
 
 def test_melander_preset_on_the_dendrites_held_out():
     """The mature preset (found on all fourteen) against seven dendrites: survival within .04, sd within .1."""
-    need(melander.FOLDER, melander.FILES, melander.SOURCE)
+    need_set("melander")
     log_size, dendrite = melander.load()
     numbers = {k: v.start for k, v in FIT_MODELS["graded"].numbers.items()}
     run = melander.look(melander.image("graded hazard", numbers, 5000, 1, tick=day, burn_in=100 * day))
@@ -51,7 +55,7 @@ def test_melander_preset_on_the_dendrites_held_out():
 @pytest.mark.slow
 def test_melander_fitted_on_seven_tested_on_seven():
     """The graded hazard holds on dendrites it has not seen; simpler models do not."""
-    need(melander.FOLDER, melander.FILES, melander.SOURCE)
+    need_set("melander")
     done = melander.study(*melander.load())
     off = {name: melander.deviations(seen, done.test) for name, seen in done.seen.items()}
     for name in ("graded hazard", "and transient newborns"):
@@ -67,53 +71,57 @@ def test_melander_fitted_on_seven_tested_on_seven():
 
 
 def test_nakajo_numbers():
-    """363 and 296 synapses; survival of the standing by Kaplan and Meier is the share present throughout."""
-    need(nakajo.FOLDER, ["wt_72h.csv"], nakajo.SOURCE)
-    seen = {name: nakajo.look(nakajo.load(name), nakajo.LONG) for name in ("wt_72h", "ko_mmp14b_72h")}
-    assert seen["wt_72h"].n == 257 and seen["ko_mmp14b_72h"].n == 220
-    assert seen["wt_72h"].at_sessions[-1] == pytest.approx(194 / 257)
-    newborn = seen["wt_72h"].at_ages
+    """Survival of the standing by Kaplan and Meier is the share present throughout."""
+    need_set("nakajo", "nakajo_ko")
+    seen = {name: source.data_set(name) for name in ("nakajo", "nakajo_ko")}
+    assert seen["nakajo"].standing.sum() == 257 and seen["nakajo_ko"].standing.sum() == 220
+    assert seen["nakajo"].survival("standing", place=1.0).at(72.0) == pytest.approx(194 / 257)
+    newborn = seen["nakajo"].survival("newborn", place=1.0).at([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
     np.testing.assert_allclose(newborn, [0.953, 0.800, 0.729, 0.459, 0.411, 0.332], atol=1e-3)
-    assert np.all(seen["wt_72h"].age_error > 0.01)
 
 
 def test_nakajo_censoring_does_not_bias_newborns():
     """Births and deaths between sessions, censored at the end: newborns of a run die at the rate they were given."""
-    rate = 0.5  # a day
-    model = fitting.Model("", {"rate": rate}, nakajo.constant, (), 2 * hour, 5 * day)
-    even = np.arange(0.0, 73.0, 6.0)
-    run = nakajo.look(np.isfinite(model.image({"rate": rate}, even * hour / day, 20000, 1)), even)
-    ages = nakajo.AGES
-    n = run.newborn.at_risk[0]
+    rate, even = 0.5, np.arange(0.0, 73.0, 6.0)  # a day
+    world = population([Turnover(births=False, hazard=rate)], 20000, burn_in=5 * day, tick=2 * hour, replace=True)
+    h = nd.History.of_sessions(np.isfinite(image(world, even * hour / day)), even, unit="hour")
+    curve = h.survival("newborn", place=1.0)
+    ages = np.array([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
+    value, low, high = survival.limits(curve, ages).T
     law = np.exp(-rate * ages * hour / day)
-    assert np.all(np.abs(run.at_ages - law) < 4 * np.maximum(run.age_error, 1 / n))
+    assert np.all(np.abs(value - law) < np.maximum(high - low, 1 / curve.at_risk[0]))
 
 
 def test_nakajo_newborns_are_predicted_from_the_standing():
-    """With the two numbers found on the standing, the newborns follow within 2 standard errors; one rate fails."""
-    need(nakajo.FOLDER, ["wt_72h.csv"], nakajo.SOURCE)
-    data = nakajo.look(nakajo.load("wt_72h"), nakajo.LONG)
-    graded = nakajo.run(nakajo.MODELS[1], {"tau": 27.1, "rate": 0.073}, nakajo.LONG, 5000, 2)
-    one = nakajo.run(nakajo.MODELS[2], {"rate": 0.126}, nakajo.LONG, 5000, 2)
-    assert nakajo.chi(graded.at_ages, data.at_ages, data.age_error) < 2.0
-    assert nakajo.chi(one.at_ages, data.at_ages, data.age_error) > 5.0
+    """With the numbers found on the standing, the newborns follow within 2 standard errors; one rate fails."""
+    need_set("nakajo")
+    data = source.data_set("nakajo")
+    ages = np.array([6.0, 12.0, 18.0, 24.0, 36.0, 48.0])
+    value, low, high = survival.limits(data.survival("newborn", place=1.0), ages).T
+    off = {}
+    for m, p in zip(nakajo.MODELS[1:], ({"tau": 27.1, "rate": 0.073}, {"rate": 0.126}), strict=True):
+        world = population(m.model.build({**m.fixed, **p}), 3000, burn_in=60 * day, tick=6 * hour, seed=2, replace=True)
+        x = np.isfinite(image(world, data.sessions * hour / day))
+        curve = nd.History.of_sessions(x, data.sessions, unit="hour").survival("newborn", place=1.0)
+        off[m.model.name] = np.sqrt(np.mean(((curve.at(ages) - value) / (high - low) * 3.92) ** 2))
+    assert off["graded hazard"] < 2.0 and off["constant hazard"] > 4.0
 
 
 @pytest.mark.slow
 def test_nakajo_fits():
-    """Fitted to the standing of the wild type, five numbers; the best model is the one that predicts newborns."""
-    need(nakajo.FOLDER, [f"{s}.csv" for s in nakajo.SETS], nakajo.SOURCE)
+    """Fitted to the standing of the wild type, five numbers; the best models are those that predict newborns."""
+    need_set(*nakajo.SETS)
     done = nakajo.study()
-    left = {name: f.mean_square for name, f in done.fits.items()}
-    newborns = {name: nakajo.verdicts(r, done.data)[1] for name, r in done.runs.items()}
-    assert left["graded hazard"] < 2.0 and newborns["graded hazard"] < 2.5
-    assert newborns["constant hazard"] > 5.0 and left["constant hazard"] > 2 * left["graded hazard"]
-    assert nakajo.figure(done).get_axes()
+    off = {name: nakajo.verdicts(found) for name, found in done.fits.items()}
+    for name in ("first passage", "graded hazard"):
+        assert off[name][0] < 1.5 and off[name][1] < 2.5
+    assert off["constant hazard"][1] > 4.0 and off["constant hazard"][0] > 1.5 * off["graded hazard"][0]
+    assert len(nakajo.figure(done).get_axes()) == 4
 
 
 def test_kasthuri_numbers():
     """Spread of sizes; pairs of one axon on one dendrite resemble each other, others do not."""
-    need(kasthuri.FOLDER, kasthuri.FILES, kasthuri.SOURCE)
+    need_set("kasthuri")
     t = kasthuri.load()
     size = kasthuri.shape(t.log_psd)
     assert size.sd == pytest.approx(0.85, abs=0.02) and abs(size.skew) < 0.3
@@ -129,7 +137,7 @@ def test_kasthuri_sizes_against_the_mature_preset():
 
     Volumes of spines are narrower (sd .70 against .94), which the preset does not claim to give.
     """
-    need(kasthuri.FOLDER, kasthuri.FILES, kasthuri.SOURCE)
+    need_set("kasthuri")
     data = kasthuri.load()
     model, psd, volume = (kasthuri.shape(x) for x in (kasthuri.mature(3000), data.log_psd, data.log_volume))
     assert abs(model.sd - psd.sd) < 0.15 and abs(model.decade - psd.decade) < 0.1

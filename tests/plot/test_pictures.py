@@ -81,18 +81,18 @@ def not_drawn(axis: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_words_stay_inside_a_small_figure(name: str, awkward: dict[str, nd.History]) -> None:
-    for kind, history in awkward.items():
-        figure = getattr(nd.plot, name)(history)
+    for kind in ("long", "none"):
+        figure = getattr(nd.plot, name)(awkward[kind])
         figure.set_size_inches(3.0, 2.0)
         assert outside(figure) == [], kind
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_words_stay_inside_a_large_figure(name: str, awkward: dict[str, nd.History]) -> None:
-    figure = getattr(nd.plot, name)(awkward["long"])
-    figure.set_size_inches(13.0, 8.0)
-    figure.set_dpi(60)
-    assert outside(figure) == []
+@pytest.mark.parametrize("name", ["density", "raster", "births_and_deaths", "survival", "sizes", "graph"])
+def test_words_stay_inside_whatever_is_drawn(name: str, awkward: dict[str, nd.History]) -> None:
+    for kind, size in (("one", (3.0, 2.0)), ("bare", (3.0, 2.0)), ("at once", (3.0, 2.0)), ("long", (13.0, 8.0))):
+        figure = getattr(nd.plot, name)(awkward[kind])
+        figure.set_size_inches(*size)
+        assert outside(figure) == [], (kind, size)
 
 
 # ---------------------------------------------------------------------- what is drawn is what the metrics say
@@ -248,6 +248,14 @@ def test_motifs(history: nd.History) -> None:
 # ---------------------------------------------------------------------- doors, notebooks, files
 
 
+def test_motifs_of_too_many_are_refused() -> None:
+    pre, post = (x.ravel() for x in np.mgrid[:400, :400])
+    ever = np.tile([-np.inf, 0.0], (pre.size, 1))
+    dense = nd.History(ever, -ever[:, ::-1], 0.0, columns={"pre": pre, "post": post})
+    with pytest.raises(ParameterError, match="to count the triples among 400 cells .*give fewer times"):
+        nd.plot.motifs(dense)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_doors(name: str, history: nd.History) -> None:
     draw = getattr(nd.plot, name)
@@ -296,6 +304,9 @@ def test_files_of_vectors_stay_small() -> None:
     assert len(text) < 400_000 and "<image" in text and "Lives, from birth to death" in text
     few = style.svg(nd.plot.raster(many))
     assert "<image" not in few and "600 of 4,000 lives" in few
+    out = io.BytesIO()
+    picture.savefig(out, format="svg")
+    assert b">Lives, from birth to death, by cause<" in out.getvalue()
     out = io.BytesIO()
     picture.savefig(out, format="pdf")
     assert out.getvalue().startswith(b"%PDF") and len(out.getvalue()) < 400_000
@@ -360,3 +371,14 @@ def test_colours_that_stand_together_stay_apart(eye: str, where: str) -> None:
     seen = [lab(c, eye) for c in together()[where]]
     apart = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
     assert min(apart) > 12, min(apart)  # about 2 are seen side by side
+
+
+def test_two_causes_that_declare_one_colour_are_told_apart() -> None:
+    causes = Causes()
+    assert causes["evidence"].colour == causes["survival"].colour
+    names = np.array(["evidence", "survival", "trophic", "unit_survival"] * 5)
+    h = nd.History([[0.0, 1.0]] * 20, [[2.0, 3.0]] * 20, 8.0, columns={"cause": names}, causes=causes)
+    (ax,) = nd.plot.births_and_deaths(h).axes
+    box = ax.get_legend()
+    shades = {t.get_text(): p.get_facecolor() for t, p in zip(box.get_texts(), box.get_patches(), strict=True)}
+    assert len(set(shades.values())) == len(shades) == 5

@@ -119,8 +119,8 @@ def test_cells_of_several_projections_are_not_mixed(training: nd.Run) -> None:
 
 def test_overview_has_what_the_history_has(run: nd.Run, training: nd.Run) -> None:
     full = made(title=LONG)
-    assert len(titles(full.plot())) == PANELS and "Degrees" in titles(full.plot())
-    assert outside(full.plot()) == []
+    whole = full.plot()
+    assert len(titles(whole)) == PANELS and "Degrees" in titles(whole) and outside(whole) == []
     columns = {k: v for k, v in full.columns.items() if k not in ("pre", "post")}
     table = full._with(full.born, full.died, seen=full.seen, columns=columns)
     assert titles(table.plot())[-1] == "Losses by size"
@@ -132,7 +132,7 @@ def test_overview_has_what_the_history_has(run: nd.Run, training: nd.Run) -> Non
                      "What stays between sessions"]  # fmt: skip
     assert "nothing lived" in words(nd.History([], [], 1.0).plot())
     assert titles(nd.plot.overview(run)) == titles(run.history().plot())
-    assert "epoch" in words(nd.plot.overview(training))
+    assert nd.plot.overview(training).axes[0].get_xlabel() == "epoch"
 
 
 @pytest.mark.parametrize(
@@ -186,3 +186,17 @@ def test_a_film(run: nd.Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ParameterError, match="needs the program ffmpeg.*or write a .gif"):
         nd.plot.animate(run, folder / "run.mp4")
     assert sorted(p.name for p in folder.glob("run.*")) == ["run.gif"]
+
+
+def test_a_history_is_made_once_for_a_figure(run: nd.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_of, history = [], nd.Run.history
+
+    def counted(self: nd.Run, projection: Any = None, cells: Any = None, *, sizes: bool = True) -> nd.History:
+        made_of.append((projection, sizes))
+        return history(self, projection, cells, sizes=sizes)
+
+    monkeypatch.setattr(nd.Run, "history", counted)
+    run.plot()
+    assert made_of == [("map", False), ("map", True)]
+    nd.plot.density(run)
+    assert made_of[2:] == [(None, False)]  # and forgotten afterwards
