@@ -302,10 +302,11 @@ def _array(arrays: Arrays, name: str, shape: tuple[int, ...]) -> Array:
 # ---------------------------------------------------------------- out of a run file
 
 
-def of_checkpoint(words: dict[str, Any], data: bytes, where: str, trust: bool) -> Any:
+def of_checkpoint(words: dict[str, Any], data: bytes, arrays: Arrays, where: str, trust: bool) -> Any:
     """The model as a checkpoint of its training has it, with the identities of its synapses."""
     state = unpack(data)
     model = model_of_words(words, where, trust)
+    _set_constants(model, arrays)
     for name, w in model.weights_of().items():
         mine = under(state, f"table/{name}/")
         storage = str(mine["storage"]) if "storage" in mine else ""
@@ -334,9 +335,10 @@ def of_picture(
     synapses : callable
         ``pre``, ``post``, ``weight`` (n_synapse,) of a weight tensor by its name.
     arrays : mapping of str to array
-        Vectors and buffers, flat, by ``LAYER/PARAMETER``.
+        Vectors and buffers, flat, by ``LAYER/PARAMETER``; constants that were changed since, ``LAYER/=NAME``.
     """
     model = model_of_words(words, where, trust)
+    _set_constants(model, arrays)
     for name, w in model.weights_of().items():
         shape, mine = (w.table.n_source, w.table.n_target), synapses(name)
         pre, post = (np.asarray(mine[k]).astype(np.int64) for k in ("pre", "post"))
@@ -353,6 +355,16 @@ def of_picture(
         for key, a in layer.buffers().items():
             a[...] = _array(arrays, f"{layer.name}/{key}", (a.size,)).reshape(a.shape)
     return model
+
+
+def _set_constants(model: Any, arrays: Arrays) -> None:
+    """Numbers of layers that were changed while it was trained."""
+    layers = {layer.name: layer for layer in model.layers()}
+    for name in arrays:
+        layer, changed, key = name.partition("/=")
+        if changed and layer in layers:
+            before = getattr(layers[layer], key)
+            setattr(layers[layer], key, type(before)(_array(arrays, name, (1,))[0]))
 
 
 def model_of_words(words: dict[str, Any], where: str, trust: bool) -> Any:

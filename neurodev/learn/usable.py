@@ -188,9 +188,9 @@ class Usable(Group, word=False):
         checkpoint : bytes, optional
         """
         words, where = file.item("model"), str(file.path)
-        if checkpoint is not None:
-            return saving.of_checkpoint(words, checkpoint, where, trust)
         synapses = lambda name: {k: file.read(f"{picture}/{name}/{k}") for k in ("pre", "post", "weight")}
         label = f"model/{epoch}/"
         arrays = {n.removeprefix(label): file.read(n) for n in file.names(label)}
+        if checkpoint is not None:
+            return saving.of_checkpoint(words, checkpoint, arrays, where, trust)
         return saving.of_picture(words, synapses, arrays, where, trust)

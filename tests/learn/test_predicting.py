@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,23 @@ def by_hand(model: Sequential, x: Any, leak: float) -> tuple[Any, Any]:
         u[t] = leak * v + drive[t]
         s[t] = u[t] >= 0.5
     return u.swapaxes(0, 1), s.swapaxes(0, 1)
+
+
+def test_steps_that_a_method_hides_are_hidden(tmp_path: Path) -> None:
+    """DPAP may leave out steps of the input: predictions leave them out too, also those of a saved model."""
+
+    class Half(nd.learn.Method):
+        def living_steps(self) -> Any:
+            return np.array([True, False, True, False])
+
+    t = trained(methods=[Half()], epochs=2).fit()
+    found = t.model.predict(patterns())
+    assert t.confusion[patterns().y_test, found].all() and t.confusion.trace() == (found == patterns().y_test).sum()
+    x = t.encoder(patterns().x_test, np.arange(12), t.seed, -1)
+    half = Spikes(np.ascontiguousarray(x.by_row.reshape(4, 12, 6)[::2]).reshape(24, 6), 2, 12, (6,))
+    np.testing.assert_array_equal(t.model.scores(half), t.model.scores(patterns()))
+    again = nd.learn.load(t.model.save(tmp_path / "m.npz"))
+    np.testing.assert_array_equal(again.scores(patterns()), t.model.scores(patterns()))
 
 
 def test_counts_spikes_and_potentials_against_numpy() -> None:

@@ -57,6 +57,21 @@ def test_every_epoch_has_its_model(checkpoint: int, method: Any, tmp_path: Path)
     assert repr(run.model().trained.encoder) == repr(t.encoder)
 
 
+@pytest.mark.parametrize("checkpoint", [0, 1])
+def test_constants_that_a_callback_changes_are_kept(checkpoint: int, tmp_path: Path) -> None:
+    def sink(t: Any) -> None:
+        t.model.parts()[-1].threshold *= 0.8
+
+    scores: list[Any] = []
+    look = lambda t: scores.append(t.model.scores(patterns()))
+    t, _ = followed(tmp_path, checkpoint=checkpoint, epochs=3, callbacks=[sink, look])
+    run = t.close()
+    for epoch, want in enumerate(scores, 1):
+        found = run.model(epoch)
+        assert np.isclose(found.parts()[-1].threshold, 0.5 * 0.8**epoch)
+        np.testing.assert_array_equal(found.scores(patterns()), want)
+
+
 def test_a_running_training_is_read_beside(tmp_path: Path) -> None:
     t, scores = followed(tmp_path, epochs=2)
     run = nd.Run(t.record.path)

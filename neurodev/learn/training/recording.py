@@ -21,6 +21,7 @@ from neurodev.learn.saving import about, training_words
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
+from neurodev.learn.training.kept import plain_of
 from neurodev.record.differences import differences, told
 from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
@@ -52,6 +53,7 @@ class TrainingRecord:
         self.trainer = trainer
         self.path = path = absolute(scratch_file("training") if to is None else to)
         self._lengths: dict[str, int] = {}  # epochs that each series has
+        self._begun = {layer.name: plain_of(layer) for layer in trainer.model.layers()}
         self._closed = False
         if resume and overwrite:
             raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
@@ -193,6 +195,14 @@ class TrainingRecord:
                 self.file.append(f"{label}{key}", np.asarray(a).reshape(-1))
         self.file.append("series/snapshot_day", np.array([t.life / day]))
 
+    def _constants(self) -> None:
+        """Numbers of layers that somebody has changed since the beginning, which the words of the model do not know."""
+        t = self.trainer
+        for layer in t.model.layers():
+            for key, value in plain_of(layer).items():
+                if type(value) in (int, float) and value != self._begun[layer.name].get(key):
+                    self.file.append(f"model/{t.epoch}/{layer.name}/={key}", np.array([float(value)]))
+
     def _picture_due(self) -> bool:
         """At every epoch while the pictures stay small, else at a few epochs along the run and at its end."""
         t = self.trainer
@@ -225,6 +235,7 @@ class TrainingRecord:
         self.file.append("confusion", confusion.astype("<u4"))
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
+        self._constants()
         if self._picture_due():
             self._picture()
         due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
