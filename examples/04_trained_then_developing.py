@@ -2,8 +2,12 @@
 
 Sixty-four pixels, forty hidden neurons and ten classes are trained by gradients (seconds), carried over spike for
 spike, and shown digits for some days of life.  Then half of the excitatory synapses from pixels to hidden neurons are
-lost.  Nobody tells the net what is right: spines grow and shrink with the coincidence of their spikes (STDP), the small
-ones die, new ones are born at random (turnover).  In the control nothing is born.  Answers are counted all along.
+lost.  Nobody tells the net what is right: spines grow and shrink with the coincidence of their spikes (STDP), new ones
+are born at random (turnover); in the control none is.  Answers are counted all along.
+
+It held for three seeds (before 96 %, on the first day after 71 to 82 %, at the end 89 to 92 %; without births 96, 60 to
+80 and 77 to 80 %), not for all constants: nothing holds the excitation here, and with sizes that wander more (sd .4,
+tau 10 days) and three births a day the net was lost.
 """
 
 import sys
