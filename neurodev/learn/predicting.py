@@ -26,6 +26,7 @@ from neurodev.rng import check_seed
 
 TESTED = -1  # the epoch whose draws an encoder makes for tests
 BATCH = 256
+TARGETS = ("classes", "numbers", "labels")
 WHAT = ("counts", "spikes", "potentials", "values")
 CHANNELS = ("last", "first")
 
@@ -44,6 +45,8 @@ class Trained:
         Those of the training; one of them may say which steps of the input the model sees.
     steps : list of (steps,) bool
         The same of a model that was loaded.
+    targets : {"classes", "numbers", "labels"}
+        What samples were to be met with: one class each, a number for each output, or any of several labels.
     """
 
     encoder: Any = None
@@ -51,6 +54,7 @@ class Trained:
     seed: int = 0
     methods: list[Any] = field(default_factory=list)
     steps: list[NDArray[np.bool_]] = field(default_factory=list)
+    targets: str = "classes"
 
     def seen(self) -> list[NDArray[np.bool_]]:
         """Which steps of the input the model sees, by each method that says so; empty: all."""
@@ -246,27 +250,47 @@ def _laid_out(x: Signal, inputs: tuple[int, ...]) -> Signal:
 
 def scores(model: Any, *given: Any) -> Array:
     """What samples are classified by, (n, n_out): as the loss of the training reads the output, else its mean."""
-    found = [_scored(y, model.trained.loss) for _, y in outputs(model, *given)]
+    trained = model.trained
+    found = [_scored(y, trained.loss, trained.targets) for _, y in outputs(model, *given)]
     return np.concatenate(found) if found else np.zeros((0, math.prod(model.outputs)), dtype=np.float32)
 
 
-def _scored(y: Signal, loss: Any) -> Array:
-    if loss is not None and hasattr(loss, "scores"):
-        return np.asarray(loss.scores(y))
-    if loss is not None and _of_classes(loss):
-        return np.asarray(loss(y, np.zeros(y.batch, dtype=np.int64), y.batch)[2])
+def decided(found: Array, trained: Trained) -> NDArray[Any]:
+    """What scores say: classes (n,), numbers as they are, or flags of labels (n, n_out)."""
+    if trained.targets == "numbers":
+        return found
+    if trained.targets == "labels":
+        return found > getattr(trained.loss, "cut", 0.5)
+    return np.asarray(found.argmax(axis=1)) if found.size else np.zeros(len(found), dtype=np.int64)
+
+
+def _scored(y: Signal, loss: Any, targets: str) -> Array:
+    if loss is not None and _of_ours(loss):  # scores depend on no targets
+        shape = (y.batch,) if targets == "classes" else (y.batch, y.n)
+        kind = {"classes": np.int64, "numbers": np.float64, "labels": np.uint8}[targets]
+        return np.asarray(loss(y, np.zeros(shape, dtype=kind), y.batch)[2])
     values = y.dense() if isinstance(y, Spikes) else y.by_row
     return np.asarray(values.reshape(y.steps, y.batch, -1).mean(axis=0))
 
 
-def _of_classes(loss: Any) -> bool:
-    """Whether the loss takes labels that are classes: ours, and those whose verdict is that of `Loss`."""
+def _of_ours(loss: Any) -> bool:
+    """Whether the loss takes targets that are known here: its verdict is that of `Loss`."""
     return "right" not in vars(type(loss))
 
 
-def probabilities(found: Array, loss: Any) -> Array:
-    """Scores as probabilities, (n, n_out): the softmax of a cross-entropy, else each output's share of the rates."""
-    name = str(getattr(loss, "name", getattr(loss, "__name__", "")))
+def probabilities(found: Array, trained: Trained) -> Array:
+    """Scores as probabilities, (n, n_out): the softmax of a cross-entropy, else each output's share of the rates.
+
+    Raises
+    ------
+    ParameterError
+        For outputs that are numbers.
+    """
+    name = str(getattr(trained.loss, "name", getattr(trained.loss, "__name__", "")))
+    if trained.targets == "numbers":
+        raise ParameterError("X: the outputs of this model are numbers, not classes, and have no probability: predict")
+    if trained.targets == "labels":
+        return np.asarray(1 / (1 + np.exp(-found)) if "binary" in name else np.clip(found, 0, 1))
     if "cross_entropy" in name or found.size and found.min() < 0:
         e = np.exp(found - found.max(axis=1, keepdims=True))
         return np.asarray(e / e.sum(axis=1, keepdims=True))

@@ -23,7 +23,7 @@ from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.learn.core.storage import stored
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.weighted import make_table
-from neurodev.learn.predicting import Trained
+from neurodev.learn.predicting import TARGETS, Trained
 from neurodev.learn.words import made, told
 from neurodev.record.packed import under, unpack
 from neurodev.record.provenance import check_sources, foreign
@@ -33,6 +33,7 @@ from neurodev.writing import a_path, absolute
 
 FORM = "neurodev model"
 VERSION = 1
+STEPS = "=steps/"  # arrays of a run file that say which steps of the input a model sees
 Arrays = Mapping[str, NDArray[Any]]
 _TYPES = {"float32": np.float32, "float64": np.float64}
 
@@ -92,7 +93,11 @@ def about(model: Any) -> dict[str, Any]:
 
 def training_words(trained: Trained) -> dict[str, Any]:
     """How a model was trained, in words, for a file; without what was written on the spot and has no name."""
-    found: dict[str, Any] = {"seed": trained.seed, "steps": [kept.tolist() for kept in trained.seen()]}
+    found: dict[str, Any] = {
+        "seed": trained.seed,
+        "targets": trained.targets,
+        "steps": [kept.tolist() for kept in trained.seen()],
+    }
     for name in ("encoder", "loss"):
         try:
             found[name] = told(getattr(trained, name), f"the {name} of the training")
@@ -202,10 +207,7 @@ def model_of(words: dict[str, Any], arrays: Arrays, where: str, trust: bool = Fa
     model = rebuilt(words, where, trust)
     try:
         put_arrays(model, words["storage"], arrays)
-        trained = words.get("trained") or {}
-        steps = [np.array(kept, dtype=bool) for kept in trained.get("steps", ())]
-        parts = {name: made(trained.get(name)) for name in ("encoder", "loss")}
-        vars(model)["_trained"] = Trained(parts["encoder"], parts["loss"], int(trained.get("seed", 0)), [], steps)
+        vars(model)["_trained"] = _trained(words)
     except NeurodevError:
         raise
     except Exception as e:  # whatever damaged words raise
@@ -360,6 +362,7 @@ def of_picture(
 def _set_constants(model: Any, arrays: Arrays) -> None:
     """Numbers of layers that were changed while it was trained."""
     layers = {layer.name: layer for layer in model.layers()}
+    model.trained.steps += [arrays[name].astype(bool) for name in sorted(arrays) if name.startswith(STEPS)]
     for name in arrays:
         layer, changed, key = name.partition("/=")
         if changed and layer in layers:
@@ -370,7 +373,14 @@ def _set_constants(model: Any, arrays: Arrays) -> None:
 def model_of_words(words: dict[str, Any], where: str, trust: bool) -> Any:
     """The model of a run file's words, with how it was trained."""
     model = rebuilt(words, where, trust)
-    trained = words.get("trained") or {}
-    parts = {name: made(trained.get(name)) for name in ("encoder", "loss")}
-    vars(model)["_trained"] = Trained(parts["encoder"], parts["loss"], int(trained.get("seed", 0)))
+    vars(model)["_trained"] = _trained(words)
     return model
+
+
+def _trained(words: dict[str, Any]) -> Trained:
+    """How a model was trained, by the words for it."""
+    told = words.get("trained") or {}
+    steps = [np.array(kept, dtype=bool) for kept in told.get("steps", ())]
+    parts = [made(told.get(name)) for name in ("encoder", "loss")]
+    targets = params.one_of(told.get("targets", "classes"), "targets", TARGETS)
+    return Trained(parts[0], parts[1], int(told.get("seed", 0)), [], steps, targets)

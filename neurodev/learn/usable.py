@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from neurodev.arrays import I8, Array
+from neurodev.arrays import Array
 from neurodev.learn import predicting, saving
 from neurodev.learn.core.layer import Group
 from neurodev.learn.predicting import BATCH, Trained
@@ -32,8 +32,8 @@ class Usable(Group, word=False):
     @asks()
     def predict(
         self, X: Any, *, encoder: Any = None, batch: int = BATCH, seed: int | None = None, channels: str = "last"
-    ) -> I8:
-        """Classes of samples: that of the largest score of each.
+    ) -> NDArray[Any]:
+        """What samples are: the class of the largest score of each, as the model was trained.
 
         Parameters
         ----------
@@ -54,6 +54,7 @@ class Usable(Group, word=False):
         Returns
         -------
         (n,) int64
+            Or, of a model that was trained to meet numbers or labels, these: (n, n_out) floats, or flags.
 
         Raises
         ------
@@ -66,7 +67,7 @@ class Usable(Group, word=False):
         array([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])
         """
         found = self.scores(X, encoder=encoder, batch=batch, seed=seed, channels=channels)
-        return np.asarray(found.argmax(axis=1)) if found.size else np.zeros(len(found), dtype=np.int64)
+        return predicting.decided(found, self.trained)
 
     @asks()
     def scores(
@@ -86,10 +87,11 @@ class Usable(Group, word=False):
         """Probability of each class, (n, n_out), rows of sum 1: the softmax of the scores under a cross-entropy.
 
         Under ``rate_mse`` the share of each output in the rates of all, the same for each where none fires: a number to
-        rank by, not one that was calibrated.  Parameters as `predict`.
+        rank by, not one that was calibrated.  Of labels each has its own, which add up to nothing.  Parameters as
+        `predict`.
         """
         found = self.scores(X, encoder=encoder, batch=batch, seed=seed, channels=channels)
-        return predicting.probabilities(found, self.trained.loss)
+        return predicting.probabilities(found, self.trained)
 
     @asks()
     def activity(

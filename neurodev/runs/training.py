@@ -245,11 +245,12 @@ class Training(Card):
         if isinstance(epoch, str):
             if epoch != "best":
                 raise ParameterError(f"epoch must be a number, 'best' or None (the last), got {epoch!r}")
-            names = self._run.file.names("series/")
-            by = next((k for k in ("validation_accuracy", "test_accuracy") if f"series/{k}" in names), None)
-            if by is None or not n or not np.isfinite(self._run.series(by)).any():
-                raise ParameterError(f"epoch='best': {self._run.path} has no accuracy of any epoch")
-            return int(np.nanargmax(self._run.series(by))) + 1
+            names = {s.removeprefix("series/") for s in self._run.file.names("series/")}
+            for by in (f"{part}_{what}" for part in ("validation", "test") for what in ("accuracy", "error")):
+                reached = self._run.series(by) if by in names and n else np.zeros(0)
+                if np.isfinite(reached).any():
+                    return 1 + int(np.nanargmax(-reached if by.endswith("error") else reached))
+            raise ParameterError(f"epoch='best': {self._run.path} has no accuracy of any epoch")
         k = whole(epoch, "epoch", 0)
         if k > n:
             raise ParameterError(f"epoch must lie in [0, {n}], the epochs that are done, got {k}")

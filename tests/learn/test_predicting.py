@@ -30,6 +30,7 @@ from neurodev.learn import (
     channels_first,
     channels_last,
 )  # fmt: skip
+from neurodev.learn.predicting import Trained
 from tests.learn.small import net, patterns, trained
 
 DRAW = np.random.default_rng(3)
@@ -61,6 +62,27 @@ def test_probabilities_are_a_softmax_or_shares() -> None:
     np.testing.assert_allclose(
         softmax.predict_proba(patterns()), np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), rtol=1e-5
     )
+
+
+def test_outputs_that_are_numbers_or_labels(tmp_path: Path) -> None:
+    """What a training on other targets than classes leaves behind, by hand."""
+
+    def squares(y: Any, labels: Any, total: int) -> Any:
+        assert labels.shape == (y.batch, y.n)
+        return 0.0, y, y.by_row.reshape(y.steps, y.batch, -1).mean(axis=0)
+
+    model = Sequential(Linear(3), LI(0.5), inputs=(6,))
+    x = DRAW.random((4, 6))
+    vars(model)["_trained"] = Trained(Bernoulli(5), squares, 3, targets="numbers")
+    scores = model.scores(x)
+    np.testing.assert_array_equal(model.predict(x), scores)
+    with pytest.raises(ParameterError, match="have no probability"):
+        model.predict_proba(x)
+    again = nd.learn.load(model.save(tmp_path / "m.npz"))  # its loss has no name: the mean is read
+    np.testing.assert_allclose(again.predict(x), scores)
+    vars(model)["_trained"] = Trained(Bernoulli(5), squares, 3, targets="labels")
+    np.testing.assert_array_equal(model.predict(x), scores > 0.5)
+    np.testing.assert_array_equal(model.predict_proba(x), np.clip(scores, 0, 1))
 
 
 def test_asking_changes_nothing() -> None:

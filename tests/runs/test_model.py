@@ -72,6 +72,23 @@ def test_constants_that_a_callback_changes_are_kept(checkpoint: int, tmp_path: P
         np.testing.assert_array_equal(found.scores(patterns()), want)
 
 
+@pytest.mark.parametrize("checkpoint", [0, 1])
+def test_steps_that_a_method_hides_are_known(checkpoint: int, tmp_path: Path) -> None:
+    class Fewer(nd.learn.Method):
+        done = 1
+
+        def living_steps(self) -> Any:
+            return np.arange(4) < 4 - self.done
+
+        def epoch_end(self, trainer: Any) -> None:
+            self.done = min(trainer.epoch + 1, 3)
+
+    t, scores = followed(tmp_path, checkpoint=checkpoint, epochs=3, methods=[Fewer()])
+    run = t.close()
+    for epoch in range(4):
+        np.testing.assert_array_equal(run.model(epoch).scores(patterns()), scores[epoch])
+
+
 def test_a_running_training_is_read_beside(tmp_path: Path) -> None:
     t, scores = followed(tmp_path, epochs=2)
     run = nd.Run(t.record.path)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Vector
 from neurodev.learn.predicting import Trained
-from neurodev.learn.saving import about, training_words
+from neurodev.learn.saving import STEPS, about, training_words
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
@@ -102,6 +102,7 @@ class TrainingRecord:
         f.set_item("model", self._model())
         for name in t.weights():
             self._snapshot(name, "initial")
+        self._constants()
         self._picture()
         f.commit()
 
@@ -115,10 +116,15 @@ class TrainingRecord:
         """The model in words, of which `Run.model` makes it anew; why there are none, where a part has no name."""
         t = self.trainer
         try:
-            words = about(t.model) | {"trained": training_words(Trained(t.encoder, t.loss, t.seed))}
+            words = about(t.model) | {"trained": training_words(self._trained())}
             return dict(json.loads(json.dumps(words)))
         except (ParameterError, TypeError, ValueError) as e:
             return {"without": str(e)}
+
+    def _trained(self) -> Trained:
+        """How the model is trained; which steps it sees is told epoch by epoch."""
+        t = self.trainer
+        return Trained(t.encoder, t.loss, t.seed, targets=getattr(t.data, "targets", None) or "classes")
 
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
@@ -196,8 +202,11 @@ class TrainingRecord:
         self.file.append("series/snapshot_day", np.array([t.life / day]))
 
     def _constants(self) -> None:
-        """Numbers of layers that somebody has changed since the beginning, which the words of the model do not know."""
+        """What the words of the model do not know: numbers of layers that were changed, steps that are not seen."""
         t = self.trainer
+        for k, kept in enumerate(Trained(methods=list(t.methods)).seen()):
+            if not kept.all():
+                self.file.append(f"model/{t.epoch}/{STEPS}{k}", kept.astype(np.uint8))
         for layer in t.model.layers():
             for key, value in plain_of(layer).items():
                 if type(value) in (int, float) and value != self._begun[layer.name].get(key):

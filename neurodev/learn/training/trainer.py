@@ -190,7 +190,9 @@ class Trainer(Card, Structured):
         self.record = TrainingRecord(self, to, resume, overwrite)
         self._claim = object()
         vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
-        vars(self.model)["_trained"] = Trained(self.encoder, self.loss, self.seed, self.methods)
+        vars(self.model)["_trained"] = Trained(
+            self.encoder, self.loss, self.seed, self.methods, targets=getattr(data, "targets", None) or "classes"
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ the door
 
