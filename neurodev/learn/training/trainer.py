@@ -188,11 +188,7 @@ class Trainer(Card, Structured):
         door.take(self.optimiser, *self.methods)
         self._prepare()
         self.record = TrainingRecord(self, to, resume, overwrite)
-        self._claim = object()
-        vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
-        vars(self.model)["_trained"] = Trained(
-            self.encoder, self.loss, self.seed, self.methods, targets=getattr(data, "targets", None) or "classes"
-        )  # fmt: skip
+        self._take_model()
 
     # ------------------------------------------------------------------ the door
 
@@ -210,6 +206,13 @@ class Trainer(Card, Structured):
         self.causes = Causes.of(self.methods)
         self._skip = self._fitting = False
         self._asked: list[bool] = []
+
+    def _take_model(self) -> None:
+        """The model is this training's from now on, and knows how it is trained."""
+        self._claim = object()
+        vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
+        targets = getattr(self.data, "targets", None) or "classes"
+        vars(self.model)["_trained"] = Trained(self.encoder, self.loss, self.seed, self.methods, targets=targets)
 
     def _check_data(self) -> None:
         if self.model.inputs is None:
