@@ -254,8 +254,8 @@ def test_digits_at_ninety_per_cent() -> None:
     for m in (methods.CHSNN(0.9), methods.Static(0.9)):
         net = Sequential(Linear(128, name="hidden"), LIF(0.5, 0.5), Linear(10, name="out"), inputs=(8, 8), seed=0)
         t = Trainer(
-            net, nd.data.digits().subset(900, 1, n_test=300), encoder=Bernoulli(5), epochs=6, batch=32, optimiser=Adam(5e-3), schedule=cosine(),
-            loss="rate_cross_entropy", methods=[m],
+            net, nd.data.digits().subset(900, 1, n_test=300), encoder=Bernoulli(5), epochs=6, batch=32,
+            optimiser=Adam(5e-3), schedule=cosine(), loss="rate_cross_entropy", methods=[m],
         )  # fmt: skip
         t.fit()
         reached[m.name] = 100 * t.history[-1].test_accuracy
