@@ -22,12 +22,14 @@ from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
+from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Frames, Latency
-from neurodev.learn.training.loss import Loss
+from neurodev.learn.training.loss import Loss, of_targets
 from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
+from neurodev.learn.training.schedules import milestones, per_epoch, per_step, steps, warm_up
 from neurodev.learn.training.trainer import Trainer
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Bernoulli",
     "Binned",
     "Branches",
+    "Callback",
     "Conv2d",
     "Course",
     "Current",
@@ -67,9 +70,16 @@ __all__ = [
     "Spikes",
     "Surrogate",
     "Trainer",
+    "View",
     "Vote",
     "constant",
     "cosine",
     "keep_freed_memory",
+    "milestones",
+    "of_targets",
+    "per_epoch",
+    "per_step",
     "staircase",
+    "steps",
+    "warm_up",
 ]
