@@ -41,7 +41,9 @@ ACCEPTED: dict[str, set[str]] = {
     "seed": {"zero", "huge"}, "settle": {"zero", "huge"}, "checkpoint": {"zero", "huge"}, "methods": {"empty list"},
     "callbacks": {"empty list"}, "augment": {"nothing", "function"}, "patience": {"nothing", "huge"},
     "life_per_epoch": {"half", "huge"}, "batch": {"huge"}, "progress": {"True"}, "calibrate": {"True"},
-    "overwrite": {"True"}, "to": {"nothing"}, "threads": set(),
+    "overwrite": {"True"}, "to": {"nothing"}, "threads": set(), "clip_norm": {"nothing", "half", "huge"},
+    "clip_value": {"nothing", "half", "huge"}, "accumulate": {"huge"}, "groups": {"nothing", "dictionary"},
+    "keep_best": {"nothing", "True"},
 }  # fmt: skip
 
 
