@@ -69,7 +69,7 @@ _ours(
 _ours("optimiser", "learn.training", optim="Adam AdamW SGD")
 _ours(
     "schedule", "learn.training",
-    optim="constant cosine staircase", schedules="milestones per_epoch per_step steps warm_up",
+    optim="constant cosine staircase", schedules="milestones per_epoch per_step stairs warm_up",
 )  # fmt: skip
 _ours("encoder", "learn.training", encode="Bernoulli Binned Direct Frames Latency")
 _ours(

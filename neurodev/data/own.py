@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,8 @@ def of_arrays(
     x = _samples(x, "x")
     y, names, kind = _numbered(y, "y", classes, targets)
     whole = Dataset(x, y, x[:0], y[:0], name, names, targets=kind)
-    return whole.split(validation, test=test, seed=seed) if test or validation else whole
+    asked = [v for v in (test, validation) if not (isinstance(v, (int, float)) and v == 0)]
+    return whole.split(validation, test=test, seed=seed) if asked else whole
 
 
 def as_dataset(data: Any, outputs: int, name: str = "own") -> Any:
@@ -99,6 +100,9 @@ def _array(y: Any, where: str) -> Any:
 def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[Any, tuple[str, ...], str]:
     """Targets, the names of classes or columns, and what they are."""
     a = _array(y, where)
+    if isinstance(classes, (str, bytes, Mapping, Set)) or classes is not None and not isinstance(classes, Iterable):
+        raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
+    classes = None if classes is None else list(classes)
     if a.dtype.kind in "US" or a.dtype.kind == "O" and a.ndim == 1 and all(isinstance(v, str) for v in a):
         known = np.unique(a.astype(str)) if classes is None else np.asarray(classes).astype(str)
         return _known(a, tuple(known), "classes"), tuple(map(str, known)), "classes"

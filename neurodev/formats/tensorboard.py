@@ -37,12 +37,12 @@ class TensorBoard(Format):
         ParameterError
             For anything else.
         """
-        if not isinstance(what, Reading) or not what.is_training:
-            raise ParameterError("TensorBoard takes a run of training: nd.Run(path)")
         with self.library():
             from tensorboardX.proto.event_pb2 import Event
             from tensorboardX.proto.summary_pb2 import Summary
             from tensorboardX.record_writer import RecordWriter
+        if not isinstance(what, Reading) or not what.is_training:
+            raise ParameterError("TensorBoard takes a run of training: nd.Run(path)")
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         frame = Training(what).to_pandas()

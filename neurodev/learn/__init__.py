@@ -29,7 +29,7 @@ from neurodev.learn.training.loss import Loss, of_targets
 from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
-from neurodev.learn.training.schedules import milestones, per_epoch, per_step, steps, warm_up
+from neurodev.learn.training.schedules import milestones, per_epoch, per_step, stairs, warm_up
 from neurodev.learn.training.trainer import Trainer
 
 __all__ = [
@@ -80,6 +80,6 @@ __all__ = [
     "per_epoch",
     "per_step",
     "staircase",
-    "steps",
+    "stairs",
     "warm_up",
 ]

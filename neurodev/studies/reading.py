@@ -30,7 +30,7 @@ _NESTED = {
 }  # fmt: skip
 _ALWAYS_NESTED = ("dendrite", "wiring")
 # tables that a study may leave to their defaults, and that --set may therefore begin
-_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train")
+_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train", "groups")
 _LONGEST = 16 << 20  # bytes of a study
 
 
@@ -221,7 +221,7 @@ def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
         elif isinstance(here, dict) and k in here:
             place.append(k)
             here = here[k]
-        elif isinstance(here, dict) and not place and k in _SECTIONS:  # a section that the study left to its defaults
+        elif isinstance(here, dict) and (not place and k in _SECTIONS or place == ["groups"]):  # left to its defaults
             place.append(k)
             here = here.setdefault(k, {})
         else:

@@ -17,7 +17,7 @@ from neurodev.learn.model import Sequential
 from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.checkpoint import state_of
 from neurodev.learn.training.optim import SGD, Adam, AdamW
-from neurodev.learn.training.schedules import milestones, per_epoch, per_step, steps, warm_up
+from neurodev.learn.training.schedules import milestones, per_epoch, per_step, stairs, warm_up
 from neurodev.learn.training.trainer import Trainer
 from neurodev.record.packed import unpack
 from tests.learn.small import layers, net, patterns, trained
@@ -200,7 +200,7 @@ def test_schedules_count_epochs_or_steps() -> None:
 def test_their_factors() -> None:
     at = milestones([2, 4], 0.5)
     assert [at(e) for e in (0, 1.99, 2, 3.9, 4, 9)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert [steps(3, 0.1, "step")(k) for k in (0, 2, 3, 6)] == pytest.approx([1, 1, 0.1, 0.01])
+    assert [stairs(3, 0.1, "step")(k) for k in (0, 2, 3, 6)] == pytest.approx([1, 1, 0.1, 0.01])
     rise = warm_up(2, 0.1, until=6)
     assert [rise(e) for e in (0, 1, 2, 4, 6, 8)] == pytest.approx([0, 0.5, 1, 0.55, 0.1, 0.1])
     t = trained(schedule=milestones([1, 2], 0.1), epochs=3).fit()
@@ -214,7 +214,7 @@ def test_their_factors() -> None:
     [
         (lambda: milestones([]), "at must be moments"), (lambda: milestones([3, 2]), "ascend"),
         (lambda: milestones("3"), "at must be a list"), (lambda: milestones([1], per="batch"), "per must be"),
-        (lambda: steps(0), "every"), (lambda: warm_up(0), "length"), (lambda: warm_up(1, 0.5), "until must say"),
+        (lambda: stairs(0), "every"), (lambda: warm_up(0), "length"), (lambda: warm_up(1, 0.5), "until must say"),
         (lambda: warm_up(5, 0.5, until=3), "more than length"), (lambda: per_epoch(3), "function must be"),
         (lambda: per_step(lambda: 1), "function"),
     ],

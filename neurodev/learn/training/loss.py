@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import Array
+from neurodev.data.targets import KINDS
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.params import scalar, takes
+from neurodev.params import number, one_of, scalar, takes
 from neurodev.registry import Registered, find, ours, registered
 
 LEAST = 1e-30  # probability below which its logarithm stays where it is
@@ -172,7 +173,16 @@ class _Plain(Loss, word=False):
 
 
 def of_targets(*kinds: str, cut: float = Loss.cut) -> Callable[[Any], Any]:
-    """Decorate a loss that is a function: it takes targets of these kinds, and labels count as given above `cut`."""
+    """Decorate a loss that is a function: it takes targets of these kinds, and labels count as given above `cut`.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown kind, or a cut that is no number.
+    """
+    for kind in kinds:
+        one_of(kind, "kinds", KINDS)
+    cut = number(cut, "cut")
 
     def mark(function: Any) -> Any:
         function.targets, function.cut = kinds, cut

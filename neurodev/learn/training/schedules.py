@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from neurodev.errors import ParameterError, shown
 from neurodev.params import number, one_of, takes, whole
 from neurodev.registry import registered
@@ -77,7 +79,7 @@ def milestones(at: Sequence[float], factor: float = 0.1, per: str = "epoch") -> 
     >>> milestones([30, 60])(45.0)
     0.1
     """
-    if isinstance(at, (str, bytes, dict)) or not hasattr(at, "__iter__"):
+    if not isinstance(at, (list, tuple, np.ndarray)) or np.ndim(at) != 1:
         raise ParameterError(f"at must be a list of moments, such as [30, 60], got {shown(at)}")
     moments = [number(m, "at", above=0.0) for m in at]
     if not moments or any(b <= a for a, b in zip(moments, moments[1:], strict=False)):
@@ -87,7 +89,7 @@ def milestones(at: Sequence[float], factor: float = 0.1, per: str = "epoch") -> 
 
 
 @registered("schedule")
-def steps(every: int, factor: float = 0.1, per: str = "epoch") -> Counted:
+def stairs(every: int, factor: float = 0.1, per: str = "epoch") -> Counted:
     """Times `factor` after so many epochs or steps, again and again.
 
     Parameters
@@ -98,7 +100,7 @@ def steps(every: int, factor: float = 0.1, per: str = "epoch") -> Counted:
 
     Examples
     --------
-    >>> steps(10, 0.5)(25.0)
+    >>> stairs(10, 0.5)(25.0)
     0.25
     """
     every, factor = whole(every, "every", 1), number(factor, "factor", low=0.0)
