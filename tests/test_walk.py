@@ -208,8 +208,9 @@ def network_beds(w: World) -> Beds:
         "nd.fit": Bed(
             lambda: nd.fit,
             {"history": imaged(), "model": few(), "free": ["rate"], "fixed": {}, "held_out": None, "asked": {},
-             "n": 100, "rounds": 1, "seed": 1, "progress": False},
-            exact={"fixed": {"None", "a table"}, "asked": {"None", "a table"}, "held_out": {"None"},
+             "quantities": None, "n": 100, "rounds": 1, "seed": 1, "progress": False},
+            exact={"quantities": {"None"},
+                   "fixed": {"None", "a table"}, "asked": {"None", "a table"}, "held_out": {"None"},
                    "free": {"None"}},
         ),
         "nd.shuffled": Bed(lambda: nd.shuffled, {"drive": nd.RetinalWaves()}),
@@ -223,14 +224,14 @@ def run_beds(w: World) -> Beds:
     q, p, day = {"projection": "q"}, {"population": "e"}, {"day": 1.0}
     label = {"label": "final"}
     given: dict[str, dict[str, Any]] = {
-        "checks": {"control": None}, "columns": label | q, "count_windows": p, "counts": p,
+        "checks": {"control": None}, "columns": label | q | {"only": ["uid"]}, "count_windows": p, "counts": p,
         "death_rates": {"width": 3.0} | q, "density": q,
         "export": {"path": "walk.csv", "kind": "CSV", "overwrite": True}, "field": day | q,
         "graph": {"t": 1.0} | q, "pictures": q,
         "history": q | {"cells": None, "sizes": True}, "report": {"path": "run.html", "control": None, "still": True},
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
-        "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day,
+        "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day | {"only": ["uid"]},
         "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip

@@ -56,6 +56,7 @@ MORE: dict[str, tuple[set[str], str]] = {
     **_each("nd.param choices", {"empty", "ragged"}, "none of them; choices of any kind"),
     **_each("Run.columns projection, Run.synapses projection, Training.density tensor, Training.units tensor", {"None"},
             "the first on spines"),
+    **_each("Run.columns only, Run.snapshot only", {"None", "empty", "ragged"}, "those that there are"),
     **_each("Spine.reason value", {"NaN", "minus infinity"}, "no number decided"),
     **_each("data.Dataset classes, data.tonic classes, data.of_arrays classes", {"ragged", "a mask", "NaN in an array"},
             "whatever can be written as a name"),

@@ -149,6 +149,15 @@ def clock_in(history: Any, unit: str | None, of_run: bool = False) -> tuple[Cloc
     return Clock(DAYS_OF.get(unit, 1.0), unit, many, axis, f"age ({many})"), factor
 
 
+def _apart(shades: dict[str, str]) -> dict[str, str]:
+    """Colours of words that are drawn together: of two that declare the same, the second takes one that is free."""
+    out: dict[str, str] = {}
+    for word, shade in shades.items():
+        free = (h for h in HUES if h not in shades.values() and h not in out.values())
+        out[word] = shade if shade not in out.values() else next(free, shade)
+    return out
+
+
 def colours_of(
     words: Sequence[str], colours: Any, usual: Sequence[str] | dict[str, str] = HUES, also: Sequence[str] = ()
 ) -> dict[str, str]:
@@ -163,6 +172,8 @@ def colours_of(
         [usual[w] for w in words] if isinstance(usual, dict) else [usual[k % len(usual)] for k in range(len(words))]
     )
     found = dict(zip(words, plainly, strict=True))
+    if isinstance(usual, dict):
+        found = _apart(found)
     if isinstance(colours, dict):
         for word in colours:
             if word not in found and word not in also:

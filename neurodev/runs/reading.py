@@ -22,6 +22,7 @@ from neurodev.units import day as DAY
 from neurodev.units import slack
 
 _EVERY_TICK = ("life", "events", "n_synapse/", "births/", "deaths/", "refused/")  # others may begin later
+_ONLY = or_none(of_type(list, tuple, what="a list of names of columns"))
 
 
 class Reading(Card):
@@ -218,7 +219,7 @@ class Reading(Card):
             raise self.file.damaged("series 'snapshot_day'", "it does not say when pictures were taken")
         return [float(d) for d in days]
 
-    @asks(day=finite("days"), only=or_none(of_type(list, tuple, what="a list of names of columns")))
+    @asks(day=finite("days"), only=_ONLY)
     def snapshot(self, projection: Any, day: float, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days.
 
@@ -232,6 +233,7 @@ class Reading(Card):
         at = min(self.snapshot_days, key=lambda d: abs(d - day))
         return self.columns(f"snapshot/{at:g}", name, only)
 
+    @asks(only=_ONLY)
     def columns(self, label: str, projection: str, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """All columns of a picture of a projection, or those of some names that there are, (n_synapse,) by name."""
         q = self._pictured(label, projection)

@@ -371,3 +371,14 @@ def test_colours_that_stand_together_stay_apart(eye: str, where: str) -> None:
     seen = [lab(c, eye) for c in together()[where]]
     apart = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
     assert min(apart) > 12, min(apart)  # about 2 are seen side by side
+
+
+def test_two_causes_that_declare_one_colour_are_told_apart() -> None:
+    causes = Causes()
+    assert causes["evidence"].colour == causes["survival"].colour
+    names = np.array(["evidence", "survival", "trophic", "unit_survival"] * 5)
+    h = nd.History([[0.0, 1.0]] * 20, [[2.0, 3.0]] * 20, 8.0, columns={"cause": names}, causes=causes)
+    (ax,) = nd.plot.births_and_deaths(h).axes
+    box = ax.get_legend()
+    shades = {t.get_text(): p.get_facecolor() for t, p in zip(box.get_texts(), box.get_patches(), strict=True)}
+    assert len(set(shades.values())) == len(shades) == 5
