@@ -479,9 +479,10 @@ class Trainer(Card, Structured):
         else:
             make = lambda ids: self._encode(x, ids, self.epoch)
         y, done = self.data.y_train[samples], Outcome()
-        for a in range(0, samples.size, self.batch):  # one, unless they accumulate
-            part, of = slice(a, a + self.batch), (samples.size, a)
-            done.add(self.workers.run(make, samples[part], y[part], learn=True, step=self.step, of=of))
+        size = self.batch if self.accumulate > 1 else samples.size
+        for a in range(0, samples.size, size):
+            cut, of = slice(a, a + size), (samples.size, a)
+            done.add(self.workers.run(make, samples[cut], y[cut], learn=True, step=self.step, of=of))
         if not np.isfinite(done.loss):
             alarms.stop_if_broken(self)
             raise ParameterError(f"the loss became {done.loss} at step {self.step}: lower the optimiser's rate")
