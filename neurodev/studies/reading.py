@@ -26,7 +26,8 @@ Place = tuple[str | int, ...]
 # parameters that are things themselves, each a table with a kind (or a list of such tables)
 _NESTED = {
     "dendrite": "dendrite", "wiring": "wiring", "delay": "delay", "curve": "growth curve", "surrogate": "surrogate",
-    "layer": "layer", "layers": "layer",
+    "layer": "layer", "layers": "layer", "feed": "layer", "back": "layer", "neurons": "layer", "body": "layer",
+    "shortcut": "layer",
 }  # fmt: skip
 _ALWAYS_NESTED = ("dendrite", "wiring")
 # tables that a study may leave to their defaults, and that --set may therefore begin

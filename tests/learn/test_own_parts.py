@@ -326,6 +326,51 @@ def test_all_of_them_by_their_words_in_a_study(tmp_path: Path, monkeypatch: pyte
             training.trainer(reading.load(tmp_path / "b.toml"))
 
 
+GROUPED = """
+[data]
+kind = "digits"
+train = 60
+test = 20
+[encoder]
+steps = 4
+[network]
+inputs = [64]
+[[network.layers]]
+kind = "Recurrent"
+feed = { kind = "Linear", n_out = 12 }
+back = { kind = "Linear", n_out = 12, gain = 0.2 }
+neurons = { kind = "AdaptiveLIF" }
+[[network.layers]]
+kind = "Residual"
+body.kind = "Sequential"
+shortcut = { kind = "Linear", n_out = 10 }
+[[network.layers.body.layers]]
+kind = "Linear"
+n_out = 8
+[[network.layers.body.layers]]
+kind = "LIF"
+threshold = 0.1
+surrogate = { kind = "Surrogate", width = 2.0 }
+[[network.layers.body.layers]]
+kind = "Linear"
+n_out = 10
+[train]
+epochs = 1
+loss = "rate_cross_entropy"
+"""
+
+
+def test_layers_within_layers_in_a_study(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    (tmp_path / "a.toml").write_text(GROUPED)
+    t = training.trainer(reading.load(tmp_path / "a.toml"), tmp_path / "a.sqlite")
+    kinds = [type(layer).__name__ for layer in t.model.layers()]
+    assert kinds.count("Linear") == 5 and "AdaptiveLIF" in kinds
+    assert [type(part).__name__ for part in t.model.parts()] == ["Recurrent", "Residual"]
+    assert t.model.inputs == (64,) and t.fit().history[0].train_loss > 0
+    t.close()
+
+
 # ---------------------------------------------------------------------- places that ask for an exact class
 
 # file -> what is asked there for an exact type, and why that goes round no part of one's own

@@ -88,7 +88,7 @@ def check_data(data: Any, outputs: tuple[int, ...]) -> None:
     missing = [w for w in ("name", "n_class", "x_train", "y_train", "x_test", "y_test") if not hasattr(data, w)]
     if missing or isinstance(data, type):
         raise ParameterError(
-            f"data must be a data set (neurodev.data.Dataset), got {data!r:.80}"
+            f"data must be a data set (neurodev.data.Dataset) or a tuple (X, y), got {data!r:.80}"
             + (f" without {missing[0]}" if missing else "")
         )
     if not len(data.y_train):
