@@ -42,7 +42,7 @@ from neurodev.learn.training.series import series
 from neurodev.learn.training.structured import Structured
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import flag, number, one_of, takes, whole
+from neurodev.params import flag, number, one_of, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -132,7 +132,7 @@ class Trainer(Card, Structured):
     def __init__(
         self,
         model: Sequential,
-        data: Dataset | Samples,
+        data: Dataset | Samples | Sequence[Any],
         *,
         encoder: Encoder | None = None,
         loss: str | Loss | Function = "rate_mse",
@@ -182,21 +182,10 @@ class Trainer(Card, Structured):
             "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
         )
         self.accumulate = whole(accumulate, "accumulate", 1)
-        self.callbacks: list[Any] = door.several(
-            "callbacks", callbacks, callback.fits, "functions of the trainer, or Callbacks"
-        )
-        for one in self.callbacks:
-            if not isinstance(one, callback.Callback):
-                takes("callbacks:", one, "trainer")
-        self.augment = (
-            None
-            if augment is None
-            else door.function("augment", augment, "a function of (x, generator)", "x", "generator")
-        )
-        if flag(resume, "resume") and to is None:
-            raise ParameterError("resume needs to=: the run file to go on with")
-        if flag(overwrite, "overwrite") and resume:
-            raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
+        self.callbacks: list[Any] = door.check_callbacks(callbacks)
+        asked = "a function of (x, generator)"
+        self.augment = None if augment is None else door.function("augment", augment, asked, "x", "generator")
+        door.check_file(to, resume, overwrite)
         self.data: Any = data
         self._check_data()
         door.check_methods(self.methods)
