@@ -325,9 +325,8 @@ class Training(Card):
         best = int(np.argmax(right if accuracy else -right))
         last = {k: float(run.series(k)[-1]) for k in ("density", "operations", "dense_operations")}
         alive = int(self.total("n_synapse")[-1])
-        said = (
-            f"{right[-1]:.2f} % of the test samples right" if accuracy else f"an error of {right[-1]:.4g} on the tests"
-        )
+        of = "labels of the test samples" if self.settings.get("targets") == "labels" else "test samples"
+        said = f"{right[-1]:.2f} % of the {of} right" if accuracy else f"an error of {right[-1]:.4g} on the tests"
         text = f"{self.what}: {said} after {n} epoch{'s' * (n > 1)}"
         better = right[best] > right[-1] if accuracy else right[best] < right[-1]
         text += f" (best: {self._told(right[best])} after {best + 1}). " if better else ". "
