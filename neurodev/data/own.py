@@ -25,8 +25,8 @@ def of_arrays(
     x : (n, ...) array or SpikeTrains
         Whatever NumPy takes for an array: tables of pandas, tensors.  Colour or polarity comes last.
     y : (n,) or (n, n_output)
-        Class numbers, or words, which are numbered in their order; floats are numbers to be met (regression); rows of
-        flags are labels, of which a sample may have several.
+        Class numbers (where they begin at 1, that is the first class), or words, which are numbered in their order;
+        floats are numbers to be met (regression); rows of flags are labels, of which a sample may have several.
     test, validation : float or int
         A share, or a number of samples; 0: none.
     seed : int
