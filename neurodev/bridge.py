@@ -1,12 +1,15 @@
 """A trained network in the event engine, spike for spike.
 
     net = nd.to_network(model, spikes)        # a Network: simulate it, lesion it, let it develop
+    begin = bridge.onsets(model, spikes)      # when each sample begins, ms
     report = bridge.compare(model, spikes)    # both sides side by side, on every sample
 
 The trained network knows steps, the engine knows time: step k of the input lies at ``k * step`` ms, every layer adds
 one step of delay, and all arrivals of one instant are summed before the threshold is tested (`Network(together=True)`).
 Between steps ``V <- leak V`` is ``exp(-step / tau)``; the gain of a neuron goes into its threshold, so that weights
-stay what they were and potentials come out divided by the gain.
+stay what they were and potentials come out divided by the gain.  Sample k of the input begins at
+``k * period * step`` with ``period = steps + layers + gap``; what its step t makes of neurons of layer l (from 1) is a
+spike ``(t + l) * step`` after that onset.
 
 `fold` says what is run: each stretch of linear layers (Linear, Conv2d, AveragePool2d, Flatten, BatchNorm with its
 running statistics, Dropout, which then does nothing) becomes one table of synapses with float32 weights.  Weights that
@@ -16,7 +19,7 @@ are float32 numbers already, and divisions by powers of two, come through unchan
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +28,8 @@ from numpy.typing import NDArray
 
 from neurodev import params
 from neurodev.engine.engine import Engine
-from neurodev.engine.network import Network, Population
-from neurodev.errors import BuildError, ParameterError
+from neurodev.engine.network import Network, Population, Spines
+from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.learn.core.layer import Layer, Vector, Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.conv import Conv2d
@@ -219,6 +222,7 @@ def to_network(
     gap: int = 0,
     seed: int = 0,
     dale: bool = False,
+    spines: bool | Sequence[str] = False,
 ) -> Network:
     """A trained feed-forward network as a `Network` of the event engine.
 
@@ -238,6 +242,10 @@ def to_network(
         Obey Dale's law, so that mechanisms can act on the synapses: every population but the last gets a mirror
         ``NAME_inh`` that hears the same and fires the same, and sends the negative weights.  Otherwise one population
         sends weights of both signs, which no mechanism accepts.
+    spines : bool or list of str
+        Put synapses on spines, with `dale`: those onto the neurons of all layers, or of the layers named.  Their scale
+        is the mean weight of the projection.  Sizes are drawn when a simulation begins: `give_weights` makes them those
+        of the trained weights.
 
     Returns
     -------
@@ -255,12 +263,95 @@ def to_network(
     >>> net = to_network(trainer.model, spikes)                                             # doctest: +SKIP
     >>> run = simulate(net, 100.0)                                                          # doctest: +SKIP
     """
-    return _network(fold(model), inputs, step, gap, seed, dale)
+    folded = fold(model)
+    return _network(folded, inputs, step, gap, seed, dale, _on_spines(folded, spines, dale))
+
+
+def _on_spines(folded: Sequential, spines: Any, dale: Any) -> set[str]:
+    """Names of neurons whose inputs sit on spines."""
+    known = [neurons.name for _, neurons in _pairs(folded)]
+    if isinstance(spines, (bool, np.bool_)):
+        wanted = set(known) if spines else set()
+    elif isinstance(spines, Sequence) and not isinstance(spines, (str, bytes)) and all(n in known for n in spines):
+        wanted = set(spines)
+    else:
+        raise ParameterError(f"spines must be True, False or names of neurons, of {known}, got {shown(spines)}")
+    if wanted and not params.flag(dale, "dale"):
+        raise ParameterError(f"spines={spines!r} needs dale=True: a spine has the sign of the cell that sends to it")
+    return wanted
+
+
+def onsets(model: Sequential, inputs: Spikes, *, step: float = 1.0, gap: int = 0) -> F8:
+    """When each sample begins in the network of `to_network`, ms, (n_sample,).
+
+    Parameters
+    ----------
+    model, inputs, step, gap
+        As `to_network` was given them.
+
+    Returns
+    -------
+    (n_sample,) float64
+        Spikes of layer l (from 1) that answer sample k lie in ``[onset + l step, onset + (l + steps) step)``.
+
+    Raises
+    ------
+    BuildError, ParameterError
+        As `to_network`.
+
+    Examples
+    --------
+    >>> begin = onsets(model, spikes)                                                       # doctest: +SKIP
+    """
+    if not isinstance(inputs, Spikes):
+        raise ParameterError(f"inputs must be Spikes, which have samples, got {type(inputs).__name__}")
+    step = params.number(step, "step", "ms", above=0, high=LONGEST_STEP)
+    period = inputs.steps + len(_stages(model)) + params.whole(gap, "gap", 0)
+    return np.arange(inputs.batch, dtype=np.float64) * (period * step)
+
+
+def give_weights(simulation: Any, model: Sequential) -> None:
+    """Give synapses on spines the sizes that make their weights the trained ones; before the simulation runs.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Of a network that ``to_network(model, ..., dale=True, spines=...)`` made.
+    model : Sequential
+
+    Raises
+    ------
+    BuildError, ParameterError
+        If the network was not made of this model, or has changed since.
+
+    Examples
+    --------
+    >>> sim = nd.Simulation(net)                                                            # doctest: +SKIP
+    >>> bridge.give_weights(sim, model)                                                     # doctest: +SKIP
+    """
+    tables = getattr(getattr(simulation, "simulator", None), "tables", None)
+    if tables is None:
+        raise ParameterError(f"simulation must be a Simulation of a network, got {shown(simulation)}")
+    folded = fold(model)
+    before = "input"
+    for linear, neurons in _pairs(folded):
+        table = linear.weights.table
+        slots = table.slots()
+        weight = table.weight[slots]
+        for name, q in simulation.simulator.network.projections.items():
+            mine = q.target.name.removesuffix("_inh") == neurons.name and q.source.name.removesuffix("_inh") == before
+            if mine and q.spines is not None:
+                sign = weight < 0 if q.source.inhibitory else weight > 0
+                if tables[name].n_synapse != int(sign.sum()):
+                    raise ParameterError(f"simulation: {name!r} is not that of this model: it has other synapses")
+                simulation.set_weights(name, np.abs(weight[sign]))
+        before = neurons.name
 
 
 def _network(
-    folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False
-) -> Network:
+    folded: Sequential, inputs: Spikes | Drive | None, step: float, gap: int, seed: int, dale: bool = False,
+    spines: Collection[str] = (),
+) -> Network:  # fmt: skip
     step = params.number(step, "step", "ms", above=0, high=LONGEST_STEP)
     gap, dale = params.whole(gap, "gap", 0), params.flag(dale, "dale")
     if inputs is not None and not isinstance(inputs, (Spikes, Drive)):
@@ -286,7 +377,8 @@ def _network(
         table = linear.weights.table
         slots = table.slots()
         pre, post, weight = table.pre(slots), table.post[slots].astype(np.int64), table.weight[slots]
-        _connect(net, before, here, pre, post, weight, step, "" if dale else linear.name)
+        name = "" if dale else linear.name
+        _connect(net, before, here, pre, post, weight, step, name, neurons.name in spines)
         bias = linear.parameters.get("bias")
         if isinstance(bias, Vector):
             beat: Drive = Regular(interval=step, phase=0.0)
@@ -315,6 +407,7 @@ def _connect(
     weight: NDArray[Any],
     step: float,
     name: str,
+    spines: bool = False,
 ) -> None:
     """Synapses of both signs: signed ones from a population that stands alone, else each sign from its own mirror."""
     for target in here:
@@ -323,10 +416,11 @@ def _connect(
             signed = len(before) == 1
             if not signed:
                 mine = weight < 0 if source.inhibitory else weight > 0
+            given: Any = weight[mine] if signed else np.abs(weight[mine])
+            how = {"spines": Spines(weight=float(given.mean()))} if spines and given.size else {"weight": given}
             net.connect(
-                source, target, Pairs(pre[mine], post[mine]), weight=weight[mine] if signed else np.abs(weight[mine]),
-                delay=step, signed=signed, name=name or None,
-            )  # fmt: skip
+                source, target, Pairs(pre[mine], post[mine]), **how, delay=step, signed=signed, name=name or None
+            )
 
 
 def _pairs(folded: Sequential) -> list[tuple[Linear, LIF]]:

@@ -84,7 +84,7 @@ _ours(
 )  # fmt: skip
 _ours(
     "format", "formats",
-    arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", nwb="NWB", parquet="Parquet",
+    arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", nir_graphs="NIR", nwb="NWB", parquet="Parquet",
     sonata="SONATA", sparse="SparseMatrix", tensorboard="TensorBoard",
 )  # fmt: skip
 

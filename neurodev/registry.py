@@ -65,7 +65,7 @@ _known: dict[str, dict[str, tuple[Any, ...]]] = {}
 _FOREIGN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError, RecursionError)
 
 
-def _keywords(make: Any) -> tuple[list[str], bool]:
+def keywords(make: Any) -> tuple[list[str], bool]:
     """The keywords that a class or function takes, and whether it takes others that cannot be told."""
     names: dict[str, None] = {}
     openly = False
@@ -86,7 +86,7 @@ def misfit(make: Any, args: Sequence[Any], given: dict[str, Any]) -> str:
     """What is wrong with a call, the nearest keyword to one that there is not included; empty if it fits."""
     name = make.__name__ if isinstance(make, type) else make.__qualname__.removesuffix(".__init__")
     try:
-        known, openly = _keywords(make)
+        known, openly = keywords(make)
         wrong = [] if openly else [k for k in given if k not in known]
         if wrong:
             return f"{name} has no parameter {wrong[0]!r}{nearest(wrong[0], known)}; it has {known}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _given = [str(Path(p).resolve()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+os.environ.setdefault("NEURODEV_COSTS", "reference")  # kernels, and with them roundings, as on any machine
 os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(ROOT), *_given]))
 
 NO_DATA = re.compile(r"^no data: ")  # how the reason of such a skip begins (test_house_rules.py)

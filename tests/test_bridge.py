@@ -296,3 +296,70 @@ def test_a_trained_and_pruned_convolutional_net_on_recordings():
     report = bridge.compare(model, x)
     print(f"accuracy {trainer.history[-1].test_accuracy:.3f}: {report}")
     assert set(report.differing) <= {near.sample for near in report.near} and len(report.near) < 3
+
+
+def test_a_sample_begins_where_onsets_says() -> None:
+    """Spikes of layer l that answer sample k are those of the model, step by step, from its onset on."""
+    model = net(first=LIF(0.0, 1.0), second=LIF(0.0, 1.0))  # nothing is carried over between samples
+    x = some_spikes()
+    begin = bridge.onsets(model, x, step=0.5, gap=3)
+    np.testing.assert_allclose(begin, np.arange(9) * (12 + 2 + 3) * 0.5)
+    run = nd.simulate(nd.to_network(model, x, step=0.5, gap=3), 9 * 17 * 0.5, record="all", progress=False)
+    want = model.activity(x, what="spikes")
+    for layer, name in enumerate(("lif1", "lif2"), 1):
+        t, cell = run.spikes(name)
+        sample = np.searchsorted(begin + (layer - 0.5) * 0.5, t, side="right") - 1
+        step = np.rint((t - begin[sample]) / 0.5).astype(int) - layer
+        found = np.zeros_like(want[name])
+        found[sample, step, cell] = 1
+        np.testing.assert_array_equal(found, want[name])
+    with pytest.raises(ParameterError, match="inputs must be Spikes"):
+        bridge.onsets(model, nd.Poisson(3.0))
+    with pytest.raises(ParameterError, match="gap"):
+        bridge.onsets(model, x, gap=-1)
+
+
+def test_synapses_on_spines_carry_the_trained_weights() -> None:
+    """The same spikes as without spines, weights to rounding; mechanisms act on them."""
+    model, x = net(), some_spikes()
+    runs = []
+    for spines in (False, ["lif1"], True):
+        made = nd.to_network(model, x, gap=2, dale=True, spines=spines)
+        on = {name for name, q in made.projections.items() if q.spines is not None}
+        assert len(on) == {False: 0, True: 6}.get(spines if isinstance(spines, bool) else None, 4)
+        sim = nd.Simulation(made, record="all", progress=False)
+        bridge.give_weights(sim, model)
+        w = model.weights_of()["linear1"].matrix()
+        found = sim.simulator.tables["input_inh_lif1"]
+        if spines:
+            want = np.sort(-w[w < 0])
+            np.testing.assert_allclose(np.sort(-found.weight[found.slots()]), want, rtol=1e-6)
+        sim.run(9 * 16.0)
+        runs.append(sim.close())
+    for run in runs[1:]:
+        np.testing.assert_array_equal(run.spikes("lif2")[1], runs[0].spikes("lif2")[1])
+    living = nd.to_network(model, x, dale=True, spines=["lif1"])
+    living.projections["input_lif1"].use(nd.SpineSize(), nd.STDP(), nd.Turnover())
+    sim = nd.Simulation(living, acceleration=1e7, progress=False)
+    bridge.give_weights(sim, model)
+    assert sim.run(5 * nd.units.day).close().log.all.uid.size
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"spines": True}, "needs dale=True"), ({"spines": ["lif"], "dale": True}, "of \\['lif1', 'lif2'\\]"),
+        ({"spines": "lif1", "dale": True}, "spines must be"), ({"spines": 3, "dale": True}, "spines must be"),
+    ],
+)  # fmt: skip
+def test_spines_that_cannot_be(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        nd.to_network(net(), **given)
+
+
+def test_weights_are_given_to_the_network_of_the_model_alone() -> None:
+    sim = nd.Simulation(nd.to_network(net(), dale=True, spines=True), progress=False)
+    with pytest.raises(ParameterError, match="is not that of this model"):
+        bridge.give_weights(sim, net(storage="sparse", density=0.3))
+    with pytest.raises(ParameterError, match="simulation must be"):
+        bridge.give_weights(None, net())

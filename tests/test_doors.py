@@ -160,7 +160,7 @@ def test_scalars_of_numpy_are_numbers_and_texts_have_a_dimension(thing: Any) -> 
 @pytest.mark.parametrize("thing", OTHERS)
 def test_nothing_foreign_comes_out_of_any_other_door(thing: Any, tmp_path: Any) -> None:
     base = dict(NEEDED.get(getattr(thing, "__name__", ""), {}))
-    known = registry._keywords(thing)[0]
+    known = registry.keywords(thing)[0]
     if "path" in known:
         base["path"] = str(tmp_path)
     for name in known:

@@ -167,7 +167,7 @@ def test_a_call_that_does_not_fit_names_the_nearest_keyword() -> None:
     """Every class of the registry and every function but losses, whichever way they hand their arguments on."""
     for kind in registry.OURS:
         for thing in registry.ours(kind).values():
-            if kind == "loss" or not (known := registry._keywords(thing)[0]):
+            if kind == "loss" or not (known := registry.keywords(thing)[0]):
                 continue
             word = known[-1] + "x"
             with pytest.raises(ParameterError, match=f"has no (parameter|argument) '{word}'|keyword argument '{word}'"):

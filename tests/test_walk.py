@@ -32,6 +32,7 @@ from neurodev.structure.delays import as_delay
 from tests.learn.small import net, patterns, trained
 from tests.walk import MEANT, MORE, WORDS, Bed, Beds, kind_of, narrow, walk
 from tests.walked import drawing, few, imaged, option_beds, plot_beds, protocol_beds, simulation_beds
+from tests.walked_models import model_beds
 from tests.walked_pictures import picture_beds
 from tests.walked_tables import table_beds
 
@@ -411,7 +412,9 @@ def training_beds(w: World) -> Beds:
         "Current.reshaped": of(lambda: flow, "reshaped", shape=(3,)),
         "Current.like": of(lambda: flow, "like", value=flow.value),
         "bridge.to_network": Bed(
-            lambda: nd.to_network, {"model": net(), "inputs": None, "step": 1.0, "gap": 0, "seed": 0, "dale": False}
+            lambda: nd.to_network,
+            {"model": net(), "inputs": None, "step": 1.0, "gap": 0, "seed": 0, "dale": True, "spines": False},
+            exact={"spines": {"True", "empty"}},
         ),
         "bridge.compare": Bed(lambda: bridge.compare, {"model": net(), "spikes": wide, "step": 1.0, "chunk": 100}),
         "bridge.fold": Bed(lambda: bridge.fold, {"model": net()}),
@@ -508,7 +511,7 @@ GROUPS: dict[str, Callable[[World], Beds]] = {
     "networks": network_beds, "runs": run_beds, "data": data_beds, "trainings": training_beds, "makers": maker_beds,
     "pictures": lambda w: plot_beds(w, large=False), "pages": lambda w: plot_beds(w, large=True),
     "histories": picture_beds,
-    "options": option_beds, "protocols": protocol_beds, "tables": table_beds,
+    "options": option_beds, "protocols": protocol_beds, "tables": table_beds, "models": model_beds,
 }  # fmt: skip
 
 
@@ -533,20 +536,22 @@ ELSEWHERE: dict[str, str] = {
          "nd.FitModel", "nd.shuffled",
          "learn.Trainer", "learn.Sequential", "learn.Recurrent", "learn.Residual", "learn.Dendritic",
          "learn.Current", "learn.Spikes", "networks.network", "networks.n_weights",
+         "learn.channels_first", "learn.channels_last", "learn.from_torch", "learn.load", "learn.to_torch",
          "nd.Population", "nd.Projection", "nd.Counts", "nd.History", "nd.read_sessions", "nd.read_edges",
           "nd.read_counts"),
         "a bed of its own"),
     **dict.fromkeys(("bridge.Agreement", "bridge.Near"), "what bridge.compare returns"),
     "plot.style.Clock": "what plot.style.clock_of returns",
     "nd.to_network": "bridge.to_network",
+    **dict.fromkeys(("learn.to_nir", "learn.from_nir"), "walked where nir is, which an extra brings"),
     "learn.Course": "a protocol: what the trainer is for a method",
     "learn.View": "what callbacks get",
 }  # fmt: skip
 # methods by which the package itself drives a part, in the words of the contract that a user's own part fulfils
 CONTRACT = {
     "Network": {"begin", "end"}, "Simulation": {"on_tick"}, "Probe": {"plan", "sample", "samples"}, "Spikes": {"made"},
-    "Weights": {"moment", "put", "put_like", "sound"},
-    "Sequential": {"at", "build", "kind_after"},
+    "Weights": {"moment", "put", "put_like", "sound", "check_matrix"},
+    "Sequential": {"at", "build", "kind_after", "given", "of_run"},
 }  # fmt: skip
 CLASSES: dict[str, type] = {
     "Network": nd.Network, "Population": nd.Population, "Projection": nd.Projection, "Simulation": nd.Simulation,

@@ -12,6 +12,7 @@ trainer = Trainer(model, nd.data.digits(), optimiser=Adam(3e-3), batch=20, metho
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.exchange import from_nir, to_nir
 from neurodev.learn.layers.adaptive import AdaptiveLIF
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.dendritic import Branches, Dendritic
@@ -22,6 +23,8 @@ from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.layers.pool import AveragePool2d, Flatten, MaxPool2d, Repeat
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
+from neurodev.learn.predicting import channels_first, channels_last
+from neurodev.learn.saving import load
 from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Frames, Latency
@@ -31,6 +34,7 @@ from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
 from neurodev.learn.training.schedules import milestones, per_epoch, per_step, stairs, warm_up
 from neurodev.learn.training.trainer import Trainer
+from neurodev.learn.transfer import from_torch, to_torch
 
 __all__ = [
     "IF",
@@ -72,14 +76,21 @@ __all__ = [
     "Trainer",
     "View",
     "Vote",
+    "channels_first",
+    "channels_last",
     "constant",
     "cosine",
+    "from_nir",
+    "from_torch",
     "keep_freed_memory",
+    "load",
     "milestones",
     "of_targets",
     "per_epoch",
     "per_step",
     "staircase",
     "stairs",
+    "to_nir",
+    "to_torch",
     "warm_up",
 ]

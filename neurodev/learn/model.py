@@ -18,12 +18,13 @@ from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers import fused
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
+from neurodev.learn.usable import Usable
 from neurodev.params import flag
 from neurodev.rng import check_seed
 from neurodev.structure.table import UidSource
 
 
-class Sequential(Group):
+class Sequential(Usable):
     """Layers one after the other.
 
     Parameters
@@ -75,6 +76,11 @@ class Sequential(Group):
     def parts(self) -> list[Layer]:
         """The layers, in order."""
         return self._parts
+
+    def given(self) -> dict[str, Any]:
+        """The layers, and what a whole model was built with."""
+        whole = {} if self.inputs is None else {"inputs": self.inputs, "seed": self.seed}
+        return {"layers": self.parts(), **whole}
 
     def _with(self, parts: list[Layer]) -> Sequential:
         other = copy.copy(self)
@@ -347,12 +353,12 @@ class Recurrent(Group):
         """What the inner layers did over all steps, to those who watch them: as if each had been called once."""
         back, neurons = self.back, self.neurons
         many = lambda parts: Current(np.concatenate(parts), out.steps, out.batch, out.shape)
-        if back.watch is not None and back.training:
+        if back.heeded and back.watch is not None:
             late = np.zeros_like(out.flags)
             late[out.batch :] = out.flags[: -out.batch]
             heard = many([np.zeros_like(totals[0]), *feedbacks])
             back.watched.append(back.watch(Spikes.made(late, out.steps, out.batch, out.shape), heard))
-        if neurons.watch is not None and neurons.training:
+        if neurons.heeded and neurons.watch is not None:
             neurons.watched.append(neurons.watch(many(totals), out))
 
 

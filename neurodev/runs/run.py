@@ -100,6 +100,41 @@ class Run(Reading):
         """Epochs, accuracy and cost of a run of training."""
         return Training(self)
 
+    def model(self, epoch: Any = None, *, trust: bool = False) -> Any:
+        """The trained model of a run of training, ready to predict: structure, weights, statistics, and its encoder.
+
+        Parameters
+        ----------
+        epoch : int or "best", optional
+            After so many epochs (0: as it began), or that of the best accuracy (on the validation samples where there
+            are any, else on the test set); the last if not given.
+        trust : bool
+            Take classes of one's own whose source has changed, or cannot be read; their modules are imported by the
+            caller in any case.
+
+        Returns
+        -------
+        neurodev.learn.Sequential
+            From the checkpoint of that epoch where there is one, else from its picture: the weights themselves, of
+            synapses with new identities.  Hidden parameters, which are in no picture, are then gone, and the layer is
+            dense.
+
+        Raises
+        ------
+        ParameterError
+            For a run of development, an epoch of which neither was kept (with those that were), a model with a part
+            that has no name.
+        RunFileError
+            If an older neurodev wrote the run.
+        StudyError
+            If a class of one's own is not imported, or has changed.
+
+        Examples
+        --------
+        >>> nd.Run("digits.sqlite").model("best").predict(images)                           # doctest: +SKIP
+        """
+        return self.training.model(epoch, trust=trust)
+
     def rates(self, population: Any) -> F8:
         """Mean rate of every cell on each day, (n_day, n), Hz of spike time; NaN where not alive all day.
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev import registry
 from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, RunFileError
 from neurodev.metrics.layered import Layered
-from neurodev.params import among, asks, finite, flag, of_type, or_none
+from neurodev.params import among, asks, finite, flag, of_type, or_none, whole
 from neurodev.runs import described
 from neurodev.runs.layering import structure
 from neurodev.runs.reading import Reading
@@ -298,6 +299,48 @@ class Training(Card):
         Units of convolutions are channels: a synapse joins two of them, whatever its tap; weights of taps add up.
         """
         return structure(self._run, self.epoch_days, epoch, ranks)
+
+    def model(self, epoch: Any = None, *, trust: bool = False) -> Any:
+        """The model as it stood at the end of an epoch; see `Run.model`."""
+        f, words = self._run.file, self._run.file.item("model", None)
+        if not isinstance(words, dict):
+            raise RunFileError(f"{self._run.path} holds no words for its model: an older neurodev wrote it")
+        if "without" in words:
+            raise ParameterError(f"{self._run.path} holds no model: {words['without']}")
+        wanted = self._wanted(epoch)
+        days = wanted * self.epoch_days
+        steps = max(1, round(self.epoch_days / self._run.tick_days)) if self._run.tick_days else 1
+        state = next((data for step, data in f.checkpoints() if step == wanted * steps and wanted), None)
+        seen, picture = self._run.snapshot_days, f"snapshot/{days:g}"
+        if state is None and not np.isclose(seen, days).any():
+            picture = "final"
+            if wanted != self.n_epoch or not all(f.length(f"final/{name}/pre") for name in self.tensors):
+                there = sorted({round(d / self.epoch_days) for d in seen} | {s // steps for s, _ in f.checkpoints()})
+                raise ParameterError(
+                    f"epoch {wanted} was neither pictured nor kept as a checkpoint in {self._run.path}: there are the "
+                    f"epochs {there}"
+                )
+        make = registry.find("layer", "Sequential").of_run
+        return make(f, wanted, picture, state, flag(trust, "trust"))
+
+    def _wanted(self, epoch: Any) -> int:
+        """An epoch by its number, by "best", or the last."""
+        n = self.n_epoch
+        if epoch is None:
+            return n
+        if isinstance(epoch, str):
+            if epoch != "best":
+                raise ParameterError(f"epoch must be a number, 'best' or None (the last), got {epoch!r}")
+            names = {s.removeprefix("series/") for s in self._run.file.names("series/")}
+            for by in (f"{part}_{what}" for part in ("validation", "test") for what in ("accuracy", "error")):
+                reached = self._run.series(by) if by in names and n else np.zeros(0)
+                if np.isfinite(reached).any():
+                    return 1 + int(np.nanargmax(-reached if by.endswith("error") else reached))
+            raise ParameterError(f"epoch='best': {self._run.path} has no accuracy of any epoch")
+        k = whole(epoch, "epoch", 0)
+        if k > n:
+            raise ParameterError(f"epoch must lie in [0, {n}], the epochs that are done, got {k}")
+        return k
 
     @asks(kind=of_type(str, what="the name of a series of layers, such as 'rate'"))
     def layers(self, kind: str) -> dict[str, F8]:

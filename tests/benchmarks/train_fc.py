@@ -1,10 +1,11 @@
-"""Seconds of a training step, 784-800-10, T = 25, batch 64: neurodev beside snnTorch and SpikingJelly.
+"""Seconds of a training step, 784-800-10 (T = 25, batch 64) or SD-SNN's conv net, beside JAX and two torch libraries.
 
-    python tests/benchmarks/train_fc.py --torch PYTHON      # an interpreter that has torch, snntorch and spikingjelly
+    python tests/benchmarks/train_fc.py --jax PYTHON --torch PYTHON      # interpreters that have jax and optax; torch
+    python tests/benchmarks/train_fc.py --jax PYTHON --net conv --rate 0.13
 
 Forward, backward and Adam on the same 0/1 input array; all on one core, one after the other, round by round, so that a
-busy machine disturbs everyone alike; seconds are those of the processor.  Prints one JSON object: medians, ratios to
-the fastest peer, and memory.
+busy machine disturbs everyone alike; seconds are those of the processor.  Prints a JSON object for each sparsity:
+medians, ratios to the fastest peer, memory, and the processor's name.
 """
 
 from __future__ import annotations
@@ -88,25 +89,52 @@ print(json.dumps(out))
 OURS = r"""
 import json, sys, resource
 from neurodev.bench import training as b
-threads = int(sys.argv[4]) if len(sys.argv) > 4 else 1
-r = b.measure(1 - float(sys.argv[2]), float(sys.argv[1]), threads, int(sys.argv[3]), wall=threads > 1)
+net, rate, sparsity, repeats = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+threads = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+if net == "conv":
+    r = b.measure_conv(threads, repeats, wall=threads > 1)
+else:
+    r = b.measure(1 - sparsity, rate, threads, repeats, wall=threads > 1)
 r["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps(r))
 """
+JAX = Path(__file__).with_name("peers_jax.py").read_text(encoding="utf-8")
+
+
+def processor() -> str:
+    """Name, family and model."""
+    found = {}
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    return f"{found.get('model name')}, family {found.get('cpu family')}, model {found.get('model')}"
 
 
 def call(python: str, code: str, *words: object, core: str = "0") -> dict[str, float]:
     """Run a program on one core and read what it prints."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     line = ["taskset", "-c", core, python, "-c", code, *map(str, words)]
     done = subprocess.run(line, capture_output=True, text=True, env=env, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def peers(a: argparse.Namespace) -> dict[str, float]:
+    """Seconds of each peer, once."""
+    out: dict[str, float] = {}
+    if a.jax:
+        out |= call(a.jax, JAX, a.net, a.rate, a.repeats, core=a.core)
+    if a.torch and a.net == "fc":
+        out |= call(a.torch, PEER, a.rate, 0.0, a.repeats, core=a.core)  # masks only slow them down
+    return {name: seconds for name, seconds in out.items() if name not in ("peak_mb", "least")}
+
+
 def main() -> None:
     """Compare, and print."""
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--torch", required=True)
+    p.add_argument("--jax", help="an interpreter that has jax and optax")
+    p.add_argument("--torch", help="an interpreter that has torch, snntorch and spikingjelly")
+    p.add_argument("--net", choices=("fc", "conv"), default="fc")
     p.add_argument("--rate", type=float, default=0.05)
     p.add_argument("--sparsity", type=float, nargs="*", default=[0.0, 0.95, 0.99])
     p.add_argument("--rounds", type=int, default=3)
@@ -115,27 +143,26 @@ def main() -> None:
     p.add_argument("--threads", action="store_true", help="also two threads against one")
     a = p.parse_args()
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-    for sparsity in a.sparsity:
+    for sparsity in a.sparsity if a.net == "fc" else [0.0]:
         ours, theirs = [], []
         for _ in range(a.rounds):
-            theirs.append(call(a.torch, PEER, a.rate, 0.0, a.repeats, core=a.core))  # masks only slow them down
-            ours.append(call(sys.executable, OURS, a.rate, sparsity, 2 * a.repeats + 5, core=a.core))
-        peers = {k: float(np.median([t[k] for t in theirs])) for k in theirs[0]}
-        fastest = min(v for k, v in peers.items() if k != "peak_mb")
+            theirs.append(peers(a))
+            ours.append(call(sys.executable, OURS, a.net, a.rate, sparsity, 2 * a.repeats + 5, core=a.core))
+        names = {k: float(np.median([t[k] for t in theirs])) for k in theirs[0]}
         mine = float(np.median([o["seconds"] for o in ours]))
-        ratios = [
-            min(v for k, v in t.items() if k != "peak_mb") / o["seconds"] for t, o in zip(theirs, ours, strict=True)
-        ]
         result = {
-            "name": "train-fc", "sparsity": sparsity, "input_rate": a.rate, "rates": ours[0]["rates"],
-            "seconds": mine, "peers": peers, "ratio": fastest / mine, "ratios": ratios,
-            "peak_mb": float(np.median([o["peak_mb"] for o in ours])),
+            "name": f"train-{a.net}", "sparsity": sparsity, "input_rate": a.rate, "rates": ours[0]["rates"],
+            "kernels": ours[0]["kernels"], "seconds": mine, "least": min(min(o["all"]) for o in ours), "peers": names,
+            "peak_mb": float(np.median([o["peak_mb"] for o in ours])), "processor": processor(),
         }  # fmt: skip
+        if names:
+            result["ratio"] = min(names.values()) / mine
+            result["ratios"] = [min(t.values()) / o["seconds"] for t, o in zip(theirs, ours, strict=True)]
         if a.threads:
-            both = call(sys.executable, OURS, a.rate, sparsity, 2 * a.repeats + 5, 2, core="0,1")
-            one = call(sys.executable, OURS, a.rate, sparsity, 2 * a.repeats + 5, 1, core="0,1")
-            result["two_threads"] = one["seconds"] / both["seconds"]
-        print(json.dumps(result))
+            words = OURS, a.net, a.rate, sparsity, 2 * a.repeats + 5
+            both, one = (call(sys.executable, *words, n, core="0,1")["seconds"] for n in (2, 1))
+            result["two_threads"] = one / both
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

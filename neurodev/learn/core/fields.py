@@ -12,6 +12,7 @@ user's own may have what it likes beside them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,12 @@ class Made(Spoken):
         return layer
 
 
+@cache
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    """The names of the fields of a class of ours, in order: they are asked for at every assignment."""
+    return tuple(sorted({k for c in kind.__mro__ for k, v in vars(c).items() if isinstance(v, Field)}))
+
+
 def check_name(layer: Any, name: str) -> None:
     """Refuse the assignment of what is no field of a layer of ours that is made.
 
@@ -101,11 +108,12 @@ def check_name(layer: Any, name: str) -> None:
     """
     if name.startswith("_") or not _made(layer) or not is_ours(type(layer)):
         return
-    known = sorted({k for c in type(layer).__mro__ for k, v in vars(c).items() if isinstance(v, Field)})
+    known = _fields_of(type(layer))  # type: ignore[arg-type]
     if name in known:
         return
     if hasattr(layer, name):
         raise ParameterError(f"{name} of {_who(layer)} cannot be changed: make a new {type(layer).__name__}")
     raise ParameterError(
-        f"{_who(layer)} has no {name!r}{nearest(name, known)}; it has {known}, and a class of your own what you give it"
+        f"{_who(layer)} has no {name!r}{nearest(name, known)}; it has {list(known)}, and a class of your own what you "
+        "give it"
     )

@@ -25,11 +25,12 @@ from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
 from neurodev.params import a_name, flag, numbers
-from neurodev.registry import Registered
+from neurodev.registry import Registered, keywords
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
 Signal = Spikes | Current
+ALWAYS = "_always"  # attribute of a layer that is watched outside of training too
 Pullback = Callable[[Current], Current | None]
 
 
@@ -152,6 +153,21 @@ class Weights:
         ParameterError
             If the shape is another, a number is not finite, or a pair without a synapse has a weight.
         """
+        w = self.check_matrix(weight)
+        table, slots = self.table, self.table.slots()
+        pre, post = table.pre(slots), table.post[slots]
+        table.weight[slots] = w[pre, post]
+        if self.hidden:
+            table.column("theta")[slots] = w[pre, post]
+
+    def check_matrix(self, weight: ArrayLike) -> Array:
+        """The matrix in the type of the weights, if `put_matrix` would take it.
+
+        Raises
+        ------
+        ParameterError
+            As `put_matrix`.
+        """
         table = self.table
         w = np.asarray(numbers(weight, "weight"))
         with np.errstate(over="ignore"):  # told below
@@ -171,9 +187,7 @@ class Weights:
                 f"weight[{i}, {j}] is {absent[i, j]!r}, but there is no synapse from {i} to {j}: methods and plans "
                 "change structure, or draw the layer with density=1"
             )
-        table.weight[slots] = w[pre, post]
-        if self.hidden:
-            table.column("theta")[slots] = w[pre, post]
+        return w
 
     @property
     def gradient(self) -> Array:
@@ -416,9 +430,15 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         y, pull = made
         if not callable(pull):
             raise ParameterError(f"{self.name or type(self).__name__} must return a pullback to call, got {pull!r}")
-        if self.watch is not None and self.training:
+        if self.heeded:
+            assert self.watch is not None
             self.watched.append(self.watch(x, y))
         return y, pull
+
+    @property
+    def heeded(self) -> bool:
+        """Whether somebody watches this call: in training, or whenever there is one, for who only looks."""
+        return self.watch is not None and (self.training or ALWAYS in vars(self))
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the output units, given that of the input units; called once when a model is put together.
@@ -474,6 +494,28 @@ class Layer(Registered, metaclass=Made, kind="layer"):
     def taps(self) -> int:
         """Weights between one unit, or channel, of the input and one of the output: the area of a kernel."""
         return 1
+
+    def given(self) -> dict[str, Any]:
+        """The arguments that make an unbuilt layer like this one, as its fields are now: what a saved model tells.
+
+        Those of the class are read off the attributes of the same names; a class whose attributes are called otherwise
+        has a `given` of its own.
+
+        Raises
+        ------
+        ParameterError
+            Naming an argument that is no attribute.
+        """
+        out = {}
+        for name in keywords(type(self))[0]:
+            if not hasattr(self, name):
+                kind = type(self).__name__
+                raise ParameterError(
+                    f"{kind} is made with {name!r}, but keeps no attribute of that name: keep it as self.{name}, or "
+                    "give the class a given() that returns the arguments that make it"
+                )
+            out[name] = getattr(self, name)
+        return out
 
     def layers(self) -> Iterator[Layer]:
         """This layer and those inside it, in order."""

@@ -2,8 +2,8 @@
 
 The compiler keeps no sum of rows in registers when it is written as loops over arrays: it loads and stores the sum once
 for every row, and tests each short loop for overlapping arrays.  All work on flat arrays and places in them, in
-vectors of 8 numbers, whatever the machine's are (LLVM cuts or joins them).  Without the compiler they are the plain
-sums, which are also their twins in the tests.
+vectors of 8 numbers, two joined where there are two: a machine with vectors of 512 bits takes them whole, one with 256
+cuts them, to the same sums.  Without the compiler they are the plain sums, which are also their twins in the tests.
 """
 
 from __future__ import annotations
@@ -82,19 +82,20 @@ if ENABLED:
         def __init__(self, context: Any, builder: Any, kind: Any) -> None:
             self.context, self.builder = context, builder
             self.kind = context.get_value_type(kind)
-            self.vector = ir.VectorType(self.kind, WIDTH)
+            self.vector, self.joined = ir.VectorType(self.kind, WIDTH), ir.VectorType(self.kind, 2 * WIDTH)
             self.bytes = kind.bitwidth // 8
 
         def data(self, array_type: Any, value: Any) -> Any:
             return self.context.make_array(array_type)(self.context, self.builder, value).data
 
-        def load(self, pointer: Any, k: Any) -> Any:
+        def load(self, pointer: Any, k: Any, joined: bool = False) -> Any:
             place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * WIDTH)])
-            return self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
+            vector = self.joined if joined else self.vector
+            return self.builder.load(self.builder.bitcast(place, vector.as_pointer()), align=self.bytes)
 
         def store(self, v: Any, pointer: Any, k: Any) -> Any:
             place = self.builder.gep(pointer, [ir.Constant(ir.IntType(64), k * WIDTH)])
-            self.builder.store(v, self.builder.bitcast(place, self.vector.as_pointer()), align=self.bytes)
+            self.builder.store(v, self.builder.bitcast(place, v.type.as_pointer()), align=self.bytes)
 
         def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
             return self.builder.fadd(self.builder.fmul(a, b, flags=SUMS), c, flags=SUMS)
@@ -104,8 +105,13 @@ if ENABLED:
             return self.builder.shuffle_vector(a, b, mask)
 
         def splat(self, x: Any) -> Any:
+            """A number in all places of a vector, and of two joined."""
             one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), x, ir.IntType(32)(0))
-            return self.pick(one, one, [0] * WIDTH)
+            return self.pick(one, one, [0] * WIDTH), self.pick(one, one, [0] * 2 * WIDTH)
+
+        def halves(self, v: Any) -> Any:
+            """The two vectors that are joined in one."""
+            return self.pick(v, v, range(WIDTH)), self.pick(v, v, range(WIDTH, 2 * WIDTH))
 
         def loop(self, first: Any, last: Any, step: Any, start: Any, body: Any) -> Any:
             """Carry the values `start` through ``body(k, values)`` for k = first, first + step, .. < last."""
@@ -158,10 +164,14 @@ if ENABLED:
                         row = builder.zext(row, ir.IntType(64))
                     row = builder.gep(rows, [builder.mul(row, args[4])])
                     v = code.splat(builder.load(builder.gep(value, [k])))
-                    return [code.multiply_add(v, code.load(row, j), sums[j]) for j in range(n_vector)]
+                    places = zip(parts, sums, strict=True)
+                    return [code.multiply_add(v[two], code.load(row, j, two), a) for (j, two), a in places]
 
-                start = [code.load(out, j) for j in range(n_vector)]
-                for j, v in enumerate(code.loop(args[7], args[8], ir.IntType(64)(1), start, body)):
+                # vectors by the place of the first, and whether two are joined
+                parts = [(j, j + 1 < n_vector) for j in range(0, n_vector, 2)]
+                start = [code.load(out, j, two) for j, two in parts]
+                end = code.loop(args[7], args[8], ir.IntType(64)(1), start, body)
+                for (j, _), v in zip(parts, end, strict=True):
                     code.store(v, out, j)
                 return context.get_dummy_value()
 
@@ -201,25 +211,28 @@ if ENABLED:
         rows = code.data(signature.args[2], args[2])
         shared = builder.gep(code.data(signature.args[0], args[0]), [args[1]])
         pointers = [builder.gep(rows, [place]) for place in args[3:-1]]
-        count, zero, word = len(pointers), ir.Constant(code.vector, [0.0] * WIDTH), ir.IntType(64)
+        count, zero, word = len(pointers), ir.Constant(code.joined, [0.0] * 2 * WIDTH), ir.IntType(64)
 
-        def turn(vectors: Any) -> Any:
+        def turn(joined: bool) -> Any:
             def body(j: Any, sums: Any) -> Any:
                 out = []
-                for k in range(vectors):
-                    x = code.load(builder.gep(shared, [j]), k)
+                for k in range(most // 2 if joined else 1):
+                    x = code.load(builder.gep(shared, [j]), 2 * k, joined)
                     for i, pointer in enumerate(pointers):
-                        out.append(code.multiply_add(x, code.load(builder.gep(pointer, [j]), k), sums[count * k + i]))
-                return out + sums[count * vectors :]
+                        row = code.load(builder.gep(pointer, [j]), 2 * k, joined)
+                        out.append(code.multiply_add(x, row, sums[count * k + i]))
+                return out + sums[len(out) :]
 
             return body
 
         even = builder.and_(args[-1], word(-most * WIDTH))
-        sums = code.loop(word(0), even, word(most * WIDTH), [zero] * (count * most), turn(most))
-        sums = code.loop(even, args[-1], word(WIDTH), sums, turn(1))
-        total = sums[:count]
+        sums = code.loop(word(0), even, word(most * WIDTH), [zero] * (count * most // 2), turn(True))
+        pairs = [code.halves(s) for s in sums]
+        first = code.loop(even, args[-1], word(WIDTH), [low for low, _ in pairs[:count]], turn(False))
+        total = list(first)
         for k in range(1, most):
-            total = [builder.fadd(x, y, flags=SUMS) for x, y in zip(total, sums[count * k :], strict=False)]
+            later = [pairs[count * (k // 2) + i][k % 2] for i in range(count)]
+            total = [builder.fadd(x, y, flags=SUMS) for x, y in zip(total, later, strict=True)]
         return context.make_tuple(builder, signature.return_type, code.four_sums((total * 2)[:4])[:count])
 
     @_intrinsic

@@ -1,26 +1,59 @@
-"""Which kernel for which layer: the cheapest by costs that were measured.
+"""Which kernel for which layer: the cheapest, by costs that are measured on the machine, once, and kept.
 
-Costs are nanoseconds per pair of source and target and row of the batch, d the density of the weights and r the share
-of sources that spike in a row, on the reference machine (AVX2, 512 KB of second-level cache; 784 x 800, 800 rows;
-`neurodev bench train-sparse` times steps again):
+Costs are nanoseconds per pair of source and target and row of the batch, d the density of the weights, r the share of
+sources that spike in a row, n the number of targets and R that of rows:
 
-===============  ==============  ==================================================================================
-``gemm``         .027            a matrix product
-``rows``         .075 r          events add dense rows
-``along_batch``  .085 d          every synapse goes along the batch
-``sparse_rows``  .95 d r         events add the living synapses of their rows
-===============  ==============  ==================================================================================
+===============  ===================================  ============================================================
+``gemm``         gemm                                 a matrix product
+``rows``         rows r                               events add dense rows
+``along_batch``  along_batch d + turn / n             every synapse goes along the batch
+``sparse_rows``  (sparse_rows d + event / n) r        events add the living synapses of their rows
+===============  ===================================  ============================================================
 
-A sparse table that is multiplied by rows or as a matrix is unpacked for the call: one pass over the pairs.
+A sparse table that is multiplied by rows or as a matrix is unpacked for the call: pack / R more.  `REFERENCE` is what
+an AMD EPYC (family 25, model 17) gave; on another machine, or for another version of the kernels, `kept` measures
+when a sparse table is first trained (some hundredths of a second) and keeps what it found beside the compiled kernels.
+``NEURODEV_COSTS=reference`` takes the reference instead.  A checkpoint holds the costs by which kernels were chosen, so
+that a run goes on to the same bytes.
 """
 
 from __future__ import annotations
 
-GEMM, ROWS, ALONG_BATCH, SPARSE_ROWS = 0.027, 0.075, 0.085, 0.95
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neurodev.jit import ENABLED
+from neurodev.kernel_cache import folder_of
+
+
+class Costs(NamedTuple):
+    """Nanoseconds; see the table of the module."""
+
+    gemm: float
+    rows: float
+    along_batch: float
+    sparse_rows: float
+    event: float
+    pack: float
+    turn: float
+
+
+REFERENCE = Costs(gemm=0.027, rows=0.053, along_batch=0.037, sparse_rows=0.36, event=5.0, pack=0.2, turn=1.15)
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
+CHOSEN: ContextVar[Costs | None] = ContextVar("costs", default=None)
+_SIZE, _DENSITY, _FEW, _RATE, _TIMES = 512, 0.1, 0.004, 0.05, 5  # of the layer that is measured
 
 
-def choose(density: float, rate: float, sparse: bool) -> str:
+def choose(density: float, rate: float, sparse: bool, n_row: int = 1000, n_target: int = 1000) -> str:
     """Name of the kernel: ``rows``, ``gemm``, ``along_batch`` or ``sparse_rows``.
 
     Parameters
@@ -31,8 +64,124 @@ def choose(density: float, rate: float, sparse: bool) -> str:
         Mean share of non-zero inputs per row; 1 for currents.
     sparse : bool
         Whether the table holds living synapses only.
+    n_row, n_target : int
+        Rows of the batch, and targets.
     """
-    cost = {"rows": ROWS * rate, "gemm": GEMM}
+    c = current() if sparse else REFERENCE
+    unpacked = c.pack / n_row if sparse else 0.0
+    cost = {"rows": c.rows * rate + unpacked, "gemm": c.gemm + unpacked}
     if sparse:
-        cost |= {"along_batch": ALONG_BATCH * density, "sparse_rows": SPARSE_ROWS * density * rate}
+        cost["along_batch"] = c.along_batch * density + c.turn / n_target
+        cost["sparse_rows"] = (c.sparse_rows * density + c.event / n_target) * rate
     return min(cost, key=lambda name: cost[name])
+
+
+def current() -> Costs:
+    """The costs of the run that is going on, or what is kept of this machine."""
+    return CHOSEN.get() or kept()
+
+
+def known() -> Costs | tuple[()]:
+    """What is kept of this machine, if anybody has asked for it."""
+    return kept() if kept.cache_info().currsize else ()
+
+
+@cache
+def kept() -> Costs:
+    """The costs on this machine, from the file beside the compiled kernels; measured if there is none yet."""
+    if not ENABLED or os.environ.get("NEURODEV_COSTS") == "reference":
+        return REFERENCE
+    folder = folder_of(str(Path(__file__).with_name("rows.py")))
+    file = None if folder is None else folder / f"costs-{_host()}.json"
+    found = None if file is None else _read(file)
+    if found is None:
+        found = measured()
+        if file is not None:
+            _write(file, found)
+            found = _read(file) or found  # another process may have been first
+    return found
+
+
+def _host() -> str:
+    from llvmlite.binding import get_host_cpu_name
+
+    return "".join(c if c.isalnum() else "-" for c in get_host_cpu_name())
+
+
+def _read(file: Path) -> Costs | None:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        costs = Costs(**{name: float(values[name]) for name in Costs._fields})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return costs if all(np.isfinite(costs)) and min(costs) >= 0 else None
+
+
+def _write(file: Path, costs: Costs) -> None:
+    """Whole or not at all, and never over what is there."""
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".json", delete=False, encoding="utf-8") as f:
+            f.write(json.dumps(costs._asdict()))
+        try:
+            if file.exists() and _read(file) is None:  # damaged, or of another neurodev
+                file.unlink()
+            os.link(f.name, file)
+        finally:
+            os.unlink(f.name)
+    except OSError:  # measured again next time
+        pass
+
+
+def _least(call: Callable[[], object]) -> float:
+    """Nanoseconds of the fastest of some calls, of this thread alone."""
+    call()
+    spent = []
+    for _ in range(_TIMES):
+        begin = time.thread_time_ns()
+        call()
+        spent.append(time.thread_time_ns() - begin)
+    return float(min(spent))
+
+
+def measured() -> Costs:
+    """The costs of this machine, in a layer of 512 x 512 with 512 rows, for weights in single precision."""
+    from neurodev.learn.core.spikes import Spikes, turned
+    from neurodev.learn.core.threads import one_blas_thread
+    from neurodev.learn.kernels import rows
+    from neurodev.structure.table import Table, UidSource
+
+    draw, n = np.random.default_rng(1), _SIZE
+    weight = draw.standard_normal((n, n)).astype(np.float32)
+    flags = np.asarray(draw.random((n, n)) < _RATE, dtype=np.uint8)
+    x, out, one = Spikes(flags, 1, n, (n,)), np.zeros((n, n), dtype=np.float32), np.float32(1)
+    events, floats, pairs = x.columns, x.dense(), float(n * n)
+    silent = np.zeros(n, dtype=bool)
+
+    def table(density: float) -> Table:
+        alive = draw.random((n, n)) < density
+        pre, post = np.nonzero(alive)
+        lane = np.zeros(pre.size, dtype=np.int64)
+        made = Table.build(
+            n, n, [1.0], pre, post, lane, weight[alive], columns=(), uids=UidSource(), weight_type=np.float32
+        )
+        made.ensure_in_lists()
+        return made
+
+    def by_source(t: Table) -> float:
+        args = t.row_start, t.row_length, t.post, t.weight
+        return _least(lambda: rows.add_sparse_by_source(events.start, events.index, *args, one, out))
+
+    some, few = table(_DENSITY), table(_FEW)
+    into = some.in_start, some.in_length, some.in_slot, some.in_row
+    base, image = np.arange(n) * n, np.zeros(n * n, dtype=np.float32)
+    packed = some.row_start, some.row_length, some.post, some.weight, image
+    with one_blas_thread():
+        gemm = _least(lambda: floats @ weight) / pairs / n
+    dense = _least(lambda: rows.add_rows(x.rows.start, x.rows.index, weight, n, one, out)) / x.rows.n / n
+    along = _least(lambda: rows.add_along_batch(into, some.weight, x.by_unit, silent, one, out)) / some.n_synapse / n
+    many, little = by_source(some), by_source(few)
+    synapse = max(many - little, 0.0) / (some.n_synapse - few.n_synapse) / _RATE / n
+    event = max(little / events.n - synapse * few.n_synapse / n, 0.0)
+    pack = _least(lambda: rows.pack(base, *packed)) / pairs
+    turn = (_least(lambda: turned(flags)) + _least(lambda: turned(out))) / pairs
+    return Costs(gemm, dense, along, synapse, event, pack, turn)

@@ -23,7 +23,6 @@ from neurodev.arrays import B1, I4, I8, U1, U4, Array, Int
 from neurodev.jit import kernel, rule, sum_kernel
 
 WIDE = 16  # a cache line of float32
-SHORT = 16  # living synapses of a row below which sparse rows go source by source
 
 # in_start, in_length, in_slot, in_row of a table
 InLists = tuple[I8, I4, U4, U4]
@@ -113,52 +112,6 @@ def dot_rows(start: I8, index: U4, w: Array, scale: Any, delta: Array, out: Arra
 
 
 @kernel
-def add_sparse_by_row(
-    start: I8,
-    index: U4,
-    row_start: I8,
-    row_length: I4,
-    post: U4,
-    weight: Array,
-    scale: Any,
-    out: Array,
-) -> None:
-    """Forward; (start, index) list the sources that spiked in each row.  Unsigned indices are not tested for signs."""
-    one = np.uint64(1)
-    for r in range(out.shape[0]):
-        o = out[r]
-        for k in range(start[r], start[r + 1]):
-            s = np.uint64(row_start[index[k]])
-            last = s + np.uint64(row_length[index[k]])
-            while s < last:
-                o[post[s]] += scale * weight[s]
-                s += one
-
-
-@kernel
-def gradient_sparse_by_row(
-    start: I8,
-    index: U4,
-    row_start: I8,
-    row_length: I4,
-    post: U4,
-    scale: Any,
-    delta: Array,
-    gradient: Array,
-) -> None:
-    """Weight gradient (capacity,), the transpose of `add_sparse_by_row`; delta (R, n_out)."""
-    one = np.uint64(1)
-    for r in range(delta.shape[0]):
-        d = delta[r]
-        for k in range(start[r], start[r + 1]):
-            s = np.uint64(row_start[index[k]])
-            last = s + np.uint64(row_length[index[k]])
-            while s < last:
-                gradient[s] += scale * d[post[s]]
-                s += one
-
-
-@kernel
 def add_sparse_by_source(
     start: I8,
     index: U4,
@@ -171,7 +124,7 @@ def add_sparse_by_source(
 ) -> None:
     """Forward; (start, index) list the rows in which each source spiked: four of them share a walk over its synapses.
 
-    For short rows of synapses, where finding the next one costs more than reading currents that are far apart.
+    Unsigned indices are not tested for signs.
     """
     one = np.uint64(1)
     for i in range(row_start.shape[0]):

@@ -103,6 +103,10 @@ class Dendritic(Group):
 
     gives = "currents"
 
+    def given(self) -> dict[str, Any]:
+        """W, how V was drawn, and whether there is a bias."""
+        return {"layer": self.drive, "gate_gain": self.gate.gain, "bias": self.bias is not None}
+
     def parts(self) -> list[Layer]:
         """W, V and the bias."""
         return [self.drive, self.gate] + ([] if self.bias is None else [self.bias])

@@ -87,7 +87,8 @@ class Linear(Weighted):
         table = weights.sound(n_in or 0, self.n_out)
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
-        chosen = policy.choose(table.n_synapse / (table.n_source * table.n_target), rate, sparse)
+        density = table.n_synapse / (table.n_source * table.n_target)
+        chosen = policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target)
         run = _along_batch if chosen == "along_batch" else _sparse_rows if chosen == "sparse_rows" else _dense
         y, pull_weights = run(x, weights, chosen)
         self._count(x, table, chosen)
@@ -196,16 +197,12 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     kind = table.weight.dtype.type
     scale = kind(x.scale)
     out = np.zeros((x.n_row, table.n_target), dtype=kind)
-    rows = table.row_start, table.row_length, table.post
-    short = table.n_synapse < kernels.SHORT * table.n_source
-    events = x.columns if short else x.rows
-    add = kernels.add_sparse_by_source if short else kernels.add_sparse_by_row
-    add(events.start, events.index, *rows, table.weight, scale, out)
+    rows, events = (table.row_start, table.row_length, table.post), x.columns
+    kernels.add_sparse_by_source(events.start, events.index, *rows, table.weight, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        delta = dy.by_row
-        gradient = kernels.gradient_sparse_by_source if short else kernels.gradient_sparse_by_row
-        gradient(events.start, events.index, *rows, scale, delta, weights.gradient)
+        delta = np.ascontiguousarray(dy.by_row)
+        kernels.gradient_sparse_by_source(events.start, events.index, *rows, scale, delta, weights.gradient)
         if not x.wanted:
             return None
         if x.window is None:

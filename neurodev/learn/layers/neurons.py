@@ -30,6 +30,7 @@ from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope, slopes_of
 
 _STEEPEST = 60.0  # exponent of a learned leak, whose share is then 1e-26: neither 0 nor an overflow
+_SLOWEST = 1 + 1e-9  # time constant in steps, above 1, of a learned share of nearly everything
 _LEARNED = "it is learned, and follows from parameters['leak']"
 LOOK_EVERY = 4  # steps: how many potentials are near threshold is a statistic
 
@@ -342,6 +343,10 @@ class IF(LIF):
     def __init__(self, threshold: float = 1.0, **more: Any):
         super().__init__(1.0, threshold, **more)
 
+    def given(self) -> dict[str, Any]:
+        """As of `LIF`, without a leak."""
+        return {k: v for k, v in super().given().items() if k != "leak"}
+
 
 class PLIF(LIF):
     """LIF whose leak is learned: ``u += (x - u) sigmoid(w)``, one w per layer (Fang et al. 2021).
@@ -361,6 +366,15 @@ class PLIF(LIF):
             raise ParameterError(f"gain of PLIF is learned, 1 / tau at first, got {more['gain']!r}: give tau")
         super().__init__(1 - 1 / tau, threshold, **more)
         self.parameters["leak"] = Vector(np.array([-math.log(tau - 1)]))
+
+    @property
+    def tau(self) -> float:
+        """The time constant as it is learned, steps."""
+        return max(1.0 / self.constants()[1], _SLOWEST)
+
+    def given(self) -> dict[str, Any]:
+        """As of `LIF`, with `tau` for leak and gain; what is learned is kept beside it."""
+        return {k: v for k, v in super().given().items() if k not in ("leak", "gain")}
 
     def constants(self) -> tuple[float, float]:
         """(leak, gain) from the learned parameter."""

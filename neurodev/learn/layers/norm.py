@@ -143,6 +143,10 @@ class BatchNorm(Layer):
         self.parameters["shift"] = Vector(np.zeros(self.channels, dtype=kind))
         vars(self).update(mean=np.zeros(self.channels), variance=np.ones(self.channels))
 
+    def given(self) -> dict[str, Any]:
+        """The arguments that make a norm of this level."""
+        return {"alpha": self.level, "momentum": self.momentum, "epsilon": self.epsilon, "name": self.name}
+
     def buffers(self) -> dict[str, Array]:
         """What a checkpoint must keep beside the parameters."""
         return {"mean": self.mean, "variance": self.variance}

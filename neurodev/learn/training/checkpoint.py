@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Vector
+from neurodev.learn.kernels import policy
 from neurodev.learn.training.checked import check_arrays, check_weights
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.kept import keep, plain_of, put
@@ -33,6 +34,7 @@ def _parts(t: Course) -> dict[str, Any]:
 def state_of(t: Course) -> dict[str, NDArray[Any]]:
     """Everything that the rest of a training run depends on."""
     out = {"trainer": np.array([t.epoch, t.step, t.model.uids.next], dtype=np.int64)}
+    out["costs"] = np.array(t.workers.costs or policy.known(), dtype=np.float64)
     for name, part in _parts(t).items():
         out |= {f"part/{name}/{key}": a for key, a in keep(part).items()}
     for name, w in t.weights().items():
@@ -53,6 +55,7 @@ def state_of(t: Course) -> dict[str, NDArray[Any]]:
 def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
     """Put a trainer where `state_of` found one; the model must have been built alike."""
     t.epoch, t.step, t.model.uids.next = (int(v) for v in state["trainer"])
+    t.workers.costs = policy.Costs(*state["costs"].tolist()) if state["costs"].size else None
     for name, part in _parts(t).items():
         put(part, under(state, f"part/{name}/"))
     for name, w in t.weights().items():
@@ -79,7 +82,10 @@ def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
     RunFileError
         With what is missing, or leads where there is nothing.
     """
-    check_arrays(state, state_of(t))
+    state.setdefault("costs", np.zeros(0))  # of an older neurodev
+    check_arrays(state, {**state_of(t), "costs": state["costs"]})
+    if state["costs"].size not in (0, len(policy.Costs._fields)):
+        raise RunFileError(f"a checkpoint is damaged: it holds {state['costs'].size} costs of kernels")
     epoch, step, next_uid = (int(v) for v in state["trainer"])
     if step != epoch * t.steps_per_epoch:
         raise RunFileError(f"a checkpoint is damaged: epoch {epoch} does not end at step {step}")

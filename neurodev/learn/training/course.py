@@ -96,8 +96,8 @@ class Course(Protocol):
     `batch`, `steps_per_epoch`, `epoch`, `step`, `progress_share`, `life`, `history`.  Weights may be written in any
     clock (those of living synapses; of absent ones only by a method whose `dead` is not ``zero``).  Structure changes
     through `propose` alone, before the first step through `begin_with`.  The rest (`methods`, `loss`, `gains`, `logs`,
-    `life_per_epoch`, `checkpoint_every`, `augment`, `callbacks`, `description`, `clear_gradients`) is for the run file
-    and checkpoints.
+    `life_per_epoch`, `checkpoint_every`, `augment`, `callbacks`, `description`, `workers`, `clear_gradients`) is for
+    the run file and checkpoints.
 
     Attributes
     ----------
@@ -252,6 +252,10 @@ class Course(Protocol):
     @property
     def checkpoint_every(self) -> int:
         """Epochs between checkpoints; 0: none."""
+
+    @property
+    def workers(self) -> Any:
+        """Who runs batches, and by which costs kernels are chosen."""
 
     def clear_gradients(self) -> None:
         """Set all gradients to 0, those of replicas too."""

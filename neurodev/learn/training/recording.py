@@ -7,6 +7,7 @@ a class (row) was taken for another (column) after each epoch; operations are th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, StudyError
+from neurodev.learn.core.layer import Vector
+from neurodev.learn.predicting import Trained
+from neurodev.learn.saving import STEPS, about, training_words
 from neurodev.learn.training import callback, standing
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
+from neurodev.learn.training.kept import plain_of
 from neurodev.record.differences import differences, told
 from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
@@ -50,6 +55,7 @@ class TrainingRecord:
         self.trainer = trainer
         self.path = path = absolute(scratch_file("training") if to is None else to)
         self._lengths: dict[str, int] = {}  # epochs that each series has
+        self._begun = {layer.name: plain_of(layer) for layer in trainer.model.layers()}
         self._closed = False
         if resume and overwrite:
             raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
@@ -95,12 +101,14 @@ class TrainingRecord:
         f.set_item("target_hz", None, "Hz")
         f.set_item("training", self._settings())
         f.set_item("description", t.description)
+        f.set_item("model", self._model())
         if t.callbacks:
             f.set_item("callbacks", [callback.word_of_callback(c) for c in t.callbacks])
             if reasons := callback.why_not_again(list(t.callbacks)):
                 f.set_item("cannot_rerun", reasons)
         for name in t.weights():
             self._snapshot(name, "initial")
+        self._constants()
         self._picture()
         f.commit()
 
@@ -109,6 +117,20 @@ class TrainingRecord:
         t = self.trainer
         found = foreign(*t.model.layers(), t.encoder, t.optimiser, t.schedule, t.loss, *t.methods)
         return {word: about for word, about in found.items() if "<lambda>" not in word}  # described by their code
+
+    def _model(self) -> dict[str, Any]:
+        """The model in words, of which `Run.model` makes it anew; why there are none, where a part has no name."""
+        t = self.trainer
+        try:
+            words = about(t.model) | {"trained": training_words(self._trained())}
+            return dict(json.loads(json.dumps(words)))
+        except (ParameterError, TypeError, ValueError) as e:
+            return {"without": str(e)}
+
+    def _trained(self) -> Trained:
+        """How the model is trained; which steps it sees is told epoch by epoch."""
+        t = self.trainer
+        return Trained(t.encoder, t.loss, t.seed, targets=getattr(t.data, "targets", None) or "classes")
 
     def _approximations(self) -> list[str]:
         out = ["Gradients pass spikes by a surrogate; time goes in discrete steps (neurodev.learn)."]
@@ -226,7 +248,23 @@ class TrainingRecord:
         t = self.trainer
         for name in t.weights():
             self._snapshot(name, f"snapshot/{t.life / day:g}")
+        for layer in t.model.layers():
+            label = f"model/{t.epoch}/{layer.name}/"
+            vectors = {k: p.value for k, p in layer.parameters.items() if isinstance(p, Vector)}
+            for key, a in (vectors | layer.buffers()).items():
+                self.file.append(f"{label}{key}", np.asarray(a).reshape(-1))
         self.file.append("series/snapshot_day", np.array([t.life / day]))
+
+    def _constants(self) -> None:
+        """What the words of the model do not know: numbers of layers that were changed, steps that are not seen."""
+        t = self.trainer
+        for k, kept in enumerate(Trained(methods=list(t.methods)).seen()):
+            if not kept.all():
+                self.file.append(f"model/{t.epoch}/{STEPS}{k}", kept.astype(np.uint8))
+        for layer in t.model.layers():
+            for key, value in plain_of(layer).items():
+                if type(value) in (int, float) and value != self._begun[layer.name].get(key):
+                    self.file.append(f"model/{t.epoch}/{layer.name}/={key}", np.array([float(value)]))
 
     def _picture_due(self) -> bool:
         """At every epoch while the pictures stay small, else at a few epochs along the run and at its end."""
@@ -278,6 +316,7 @@ class TrainingRecord:
             self.file.set_item("stopped", {"epoch": t.epoch, "why": stopped})
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
+        self._constants()
         if self._picture_due():
             self._picture()
         due = bool(t.checkpoint_every and t.epoch % t.checkpoint_every == 0)

@@ -25,6 +25,7 @@ from neurodev.learn.core.layer import Counters
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.predicting import Trained
 from neurodev.learn.training import alarms, callback, closed, description, door, standing
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
@@ -202,8 +203,7 @@ class Trainer(Card, Structured):
         door.take(self.optimiser, *self.methods)
         self._prepare()
         self.record = TrainingRecord(self, to, resume, overwrite)
-        self._claim = object()
-        vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
+        self._take_model()
 
     # ------------------------------------------------------------------ the door
 
@@ -222,6 +222,13 @@ class Trainer(Card, Structured):
         self._skip = self._fitting = False
         self._asked: list[bool] = []
         self._first = 0  # epoch from which patience counts
+
+    def _take_model(self) -> None:
+        """The model is this training's from now on, and knows how it is trained."""
+        self._claim = object()
+        vars(self.model.uids)["claim"] = self._claim  # which copies that share weights share too
+        targets = getattr(self.data, "targets", None) or "classes"
+        vars(self.model)["_trained"] = Trained(self.encoder, self.loss, self.seed, self.methods, targets=targets)
 
     def _check_data(self) -> None:
         if self.model.inputs is None:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from neurodev.arrays import I8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.threads import one_blas_thread
+from neurodev.learn.kernels import policy
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.kept import plain_of
 from neurodev.learn.training.loss import Function, Loss, as_loss, judged
@@ -70,7 +72,14 @@ class Workers:
     threads : {1, 2}
     steps : int
         Steps of a sample, to choose the chunk.
+
+    Attributes
+    ----------
+    costs : Costs, optional
+        By which kernels are chosen; those that are kept of this machine if none.
     """
+
+    costs: policy.Costs | None = None
 
     def __init__(self, model: Sequential, loss: str | Loss | Function, threads: int = 1, steps: int = 20):
         if (threads := whole(threads, "threads")) not in (1, 2):
@@ -137,6 +146,17 @@ class Workers:
             Samples of the whole step, over which gradients are means, and how many of them came before: where a step
             is more than a batch.
         """
+        token = policy.CHOSEN.set(self.costs)
+        try:
+            with one_blas_thread():
+                return self._run(make, samples, labels, learn, out, step, of)
+        finally:
+            policy.CHOSEN.reset(token)
+
+    def _run(
+        self, make: Callable[[I8], Any], samples: I8, labels: I8, learn: bool, out: NDArray[np.float32] | None,
+        step: int, of: tuple[int, int] | None,
+    ) -> Outcome:  # fmt: skip
         n, before = (samples.size, 0) if of is None else of
         self.twin.set_training(learn)
         self.model.set_training(learn)

@@ -1,0 +1,105 @@
+"""The two nets of the training benchmarks in plain JAX, as its users write them: scan over time, jit, optax.
+
+    PYTHON tests/benchmarks/peers_jax.py fc RATE REPEATS        # an interpreter that has jax and optax
+    PYTHON tests/benchmarks/peers_jax.py conv RATE REPEATS
+
+Prints one JSON object: seconds of processor a step, median.  All that does not depend on the step before (the product
+of the input with the first weights) stands outside the scan.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+
+@jax.custom_jvp
+def spike(v):
+    return (v >= 0).astype(jnp.float32)
+
+
+@spike.defjvp
+def _slope(primals, tangents):
+    (v,), (dv,) = primals, tangents
+    return spike(v), (jnp.abs(v) < 0.5).astype(jnp.float32) * dv
+
+
+def lif(current, leak, threshold):
+    """Spikes (T, ...) of currents (T, ...), reset to zero."""
+
+    def one(v, x):
+        u = leak * v + x
+        s = spike(u - threshold)
+        return u * (1 - s), s
+
+    return jax.lax.scan(one, jnp.zeros_like(current[0]), current)[1]
+
+
+def fully_connected(parameters, x):
+    """784-800-10, x (T, B, 784): mean output rate (B, 10)."""
+    t, b = x.shape[:2]
+    s = lif((x.reshape(t * b, -1) @ parameters[0]).reshape(t, b, -1), 0.9, 1.0)
+    return lif((s.reshape(t * b, -1) @ parameters[1]).reshape(t, b, -1), 0.9, 1.0).mean(0)
+
+
+def convolve(x, w):
+    return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def pooled(x):
+    n, h, w, c = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+def convolutional(parameters, x):
+    """15C3-AP2-40C3-AP2-300FC-10FC, x (T, B, 28, 28, 1)."""
+    t, b = x.shape[:2]
+    y = x.reshape(t * b, 28, 28, 1)
+    for w in parameters[:2]:
+        y = convolve(y, w)
+        y = pooled(lif(y.reshape(t, b, *y.shape[1:]), 0.2, 0.5).reshape(y.shape))
+    y = y.reshape(t * b, -1)
+    for w in parameters[2:]:
+        y = lif((y @ w).reshape(t, b, -1), 0.2, 0.5).reshape(t * b, -1)
+    return y.reshape(t, b, -1).mean(0)
+
+
+def main(net, rate, repeats):
+    draw = np.random.default_rng(0)
+    if net == "fc":
+        forward, shapes, shape, gains = fully_connected, [(784, 800), (800, 10)], (25, 64, 784), (1.0, 2.0)
+    else:
+        forward, shape = convolutional, (20, 100, 28, 28, 1)
+        shapes, gains = [(3, 3, 1, 15), (3, 3, 15, 40), (1960, 300), (300, 10)], (2.0, 2.5, 2.5, 3.0)
+    parameters = [
+        jnp.asarray(g * draw.uniform(-1, 1, s).astype(np.float32) * np.sqrt(3.0 / np.prod(s[:-1])))
+        for s, g in zip(shapes, gains, strict=True)
+    ]
+    x = jnp.asarray((draw.random(shape) < rate).astype(np.float32))
+    target = jax.nn.one_hot(jnp.arange(shape[1]) % 10, 10)
+    optimiser = optax.adam(1e-3)
+
+    @jax.jit
+    def step(parameters, state):
+        loss, gradient = jax.value_and_grad(lambda p: jnp.mean((forward(p, x) - target) ** 2))(parameters)
+        updates, state = optimiser.update(gradient, state)
+        return optax.apply_updates(parameters, updates), state, loss
+
+    state, seconds = optimiser.init(parameters), []
+    for _ in range(repeats + 2):
+        begin = time.process_time()
+        parameters, state, loss = step(parameters, state)
+        loss.block_until_ready()
+        seconds.append(time.process_time() - begin)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    seconds = seconds[2:]
+    print(json.dumps({"JAX": float(np.median(seconds)), "least": min(seconds), "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
