@@ -308,9 +308,10 @@ def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
         t.history[-1].series["validation_accuracy"] = [0.1, 0.9, 0.3, 0.9, 0.5, 0.2][len(t.history) - 1]
 
     d = patterns(60, 20).split(20, seed=1)
-    states = {}
+    states, matrices = {}, {}
 
     def look(t: Trainer) -> None:
+        matrices[t.epoch] = {name: w.matrix() for name, w in t.weights().items()}
         states[t.epoch] = {k: a.copy() for k, a in state_of(t).items()}
 
     t = trained(data=d, callbacks=[fake, look], to=tmp_path / "a.sqlite").fit()
@@ -320,6 +321,9 @@ def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
     assert sorted(kept) == [8, 20, 24]
     for key, value in unpack(kept[8]).items():
         np.testing.assert_array_equal(value, states[2][key], err_msg=key)
+    model = run.model("best")
+    for name, w in model.weights_of().items():
+        assert np.array_equal(w.matrix(), matrices[2][name]), name
     plain = trained(to=tmp_path / "b.sqlite").fit().close()
     assert [tick for tick, _ in plain.file.checkpoints()] == [20, 24] and plain.file.item("best", None) is None
     asked = trained(to=tmp_path / "c.sqlite", keep_best=True, checkpoint=0).fit().close()
