@@ -246,7 +246,7 @@ def test_resumed_with_validation_gives_the_same_file(tmp_path: Path) -> None:
 def test_regression_learns(tmp_path: Path) -> None:
     d = data.of_arrays(X, NUMBERS, test=0.2, validation=0.1)
     t = Trainer(
-        readout(), d, encoder=Bernoulli(20), epochs=25, batch=10, optimiser=Adam(5e-3),
+        readout(), d, encoder=Bernoulli(20), epochs=12, batch=10, optimiser=Adam(0.01),
         to=tmp_path / "a.sqlite",
     )  # fmt: skip
     run = t.fit().close()
@@ -276,7 +276,7 @@ def test_the_error_is_the_root_of_the_mean_square(threads: int) -> None:
 @pytest.mark.parametrize("loss", ["rate_mse", "rate_binary_cross_entropy"])
 def test_several_labels_are_learned(loss: str) -> None:
     y = X[:, :2] > 0.5
-    t = Trainer(readout(), data.of_arrays(X, y), epochs=30, batch=10, loss=loss, optimiser=Adam(0.01)).fit()
+    t = Trainer(readout(), data.of_arrays(X, y), epochs=15, batch=10, loss=loss, optimiser=Adam(0.02)).fit()
     assert t.history[-1].train_accuracy > 0.75 > 0.1 + t.history[0].train_accuracy
     cut = 0.5 if loss == "rate_mse" else 0.0
     d, scores = t.data, np.zeros((24, 2), np.float32)

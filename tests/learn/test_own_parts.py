@@ -120,9 +120,8 @@ def test_a_subclass_that_says_nothing_new_is_its_base(kind: str) -> None:
     same(numbers(kind), numbers(kind, made(kind, wrap=own)), exact=kind != "fused with pooling")
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("kind", NETS)
-def test_every_layer_of_ones_own_is_asked(kind: str, threads: int) -> None:
+def test_every_layer_of_ones_own_is_asked(kind: str, threads: int = 2) -> None:
     """Two halves of 3 batches of 2 epochs, and those of tests: nobody goes round a layer's own call."""
     ASKED.clear()
     model = made(kind, wrap=asked if kind != "recurrent" else own)
@@ -132,9 +131,8 @@ def test_every_layer_of_ones_own_is_asked(kind: str, threads: int) -> None:
         assert set(ASKED) == wanted and min(ASKED.values()) >= 2 * 2 * 3
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("kind", [k for k in NETS])
-def test_a_curve_of_ones_own_is_used(kind: str, threads: int) -> None:
+@pytest.mark.parametrize("kind", NETS)
+def test_a_curve_of_ones_own_is_used(kind: str, threads: int = 2) -> None:
     """Four times the arctangent by a class equals four times it by its height, which kernels know."""
     ours = numbers(kind, made(kind, Surrogate("arctan", 1.0, BESIDE)))
     theirs = numbers(kind, made(kind, Steep("arctan", 1.0)), threads=threads)
@@ -143,8 +141,7 @@ def test_a_curve_of_ones_own_is_used(kind: str, threads: int) -> None:
         same(numbers(kind, made(kind, Surrogate("arctan", 1.0))), theirs, exact=False)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_curve_changed_while_it_learns(threads: int, tmp_path: Path) -> None:
+def test_a_curve_changed_while_it_learns(tmp_path: Path, threads: int = 2) -> None:
     """Both halves of a batch see it, and a resumed run has it: as one of ours (a class is more than its words)."""
 
     def sharper(t: Any) -> None:
