@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the result does not depend on it (default: as the study says, else 2)",
     )  # fmt: skip
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
+    a.add_argument("--extend", type=int, metavar="EPOCHS", help="go on with a run file for so many more epochs")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     _exporting(sub)
@@ -247,10 +248,11 @@ def _train(args: Any) -> None:
     training.check_kind(s)  # before anything is said about its run file
     beside = _beside(args.study or source.name, ".sqlite")  # of the study that we bring: here
     base = absolute(beside if args.to is None else args.to, "--to")
-    if args.resume and args.overwrite:
+    on = args.resume or args.extend is not None
+    if on and args.overwrite:
         raise ParameterError("--resume goes on with the run file and --overwrite replaces it: choose one of them")
     each = _seeds(args, s.seed, base)
-    for _, path in () if args.resume else each:
+    for _, path in () if on else each:
         check_new(path, args.overwrite)
     threads = {"threads": 2} if args.threads is None else {"threads": args.threads}
     if args.threads is None and "threads" in reading.table_at(s, s.table.get("train", {}), ("train",), "[train]"):
@@ -259,11 +261,11 @@ def _train(args: Any) -> None:
     keep_freed_memory()
     for seed, path in each:
         t = training.trainer(
-            s, path, seed=seed, data=data, resume=args.resume, progress=not args.quiet, overwrite=args.overwrite,
+            s, path, seed=seed, data=data, resume=on, progress=not args.quiet, overwrite=args.overwrite,
             **threads,
         )  # fmt: skip
         args.begun = path
-        t.fit()
+        t.fit() if args.extend is None else t.extend(args.extend)
         t.close()
         _say(f"{path}: {data.name}, seed {seed}\n{training.told(t)}")
 

@@ -63,10 +63,14 @@ _ours("layer", "learn", model="Recurrent Residual Sequential")
 _ours("surrogate", "learn.core", surrogate="Surrogate")
 _ours(
     "loss", "learn.training",
-    loss="first_spike_cross_entropy peak_cross_entropy rate_cross_entropy rate_mse step_cross_entropy",
+    loss="first_spike_cross_entropy peak_cross_entropy rate_binary_cross_entropy rate_cross_entropy rate_mse "
+    "step_cross_entropy",
 )  # fmt: skip
 _ours("optimiser", "learn.training", optim="Adam AdamW SGD")
-_ours("schedule", "learn.training", optim="constant cosine staircase")
+_ours(
+    "schedule", "learn.training",
+    optim="constant cosine staircase", schedules="milestones per_epoch per_step stairs warm_up",
+)  # fmt: skip
 _ours("encoder", "learn.training", encode="Bernoulli Binned Direct Frames Latency")
 _ours(
     "network", "learn",
@@ -81,7 +85,7 @@ _ours(
 _ours(
     "format", "formats",
     arrays="NPZ", delimited="CSV", graphml="GraphML", neo_blocks="Neo", nir_graphs="NIR", nwb="NWB", parquet="Parquet",
-    sonata="SONATA", sparse="SparseMatrix",
+    sonata="SONATA", sparse="SparseMatrix", tensorboard="TensorBoard",
 )  # fmt: skip
 
 # Causes of death and birth in the order of their codes, each with the class that declares it (none: the structure).

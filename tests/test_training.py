@@ -75,6 +75,16 @@ def test_train_resumes(little: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "    2 " in capsys.readouterr().out
 
 
+def test_train_extends_a_finished_run(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(little), "--quiet"]) == 0
+    assert main(["train", str(little), "--quiet", "--extend", "1"]) == 0
+    run = nd.Run(little.with_suffix(".sqlite"))
+    assert run.training.n_epoch == 3 and "    3 " in capsys.readouterr().out
+    assert main(["train", str(little), "--quiet", "--extend", "0"]) == 2
+    assert main(["train", str(little), "--extend", "1", "--overwrite"]) == 2
+    assert nd.Run(little.with_suffix(".sqlite")).training.n_epoch == 3
+
+
 def test_new_writes_a_training_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine"
     assert main(["new", str(path), "--training"]) == 0

@@ -255,6 +255,7 @@ def run_beds(w: World) -> Beds:
         "Lives.alive": of(lives, "alive", population="e", t=1.0),
         "Training.density": of(told, "density", tensor="fc"), "Training.units": of(told, "units", tensor="fc"),
         "Training.structure": of(told, "structure", epoch=1.0, ranks=True),
+        "Training.reached": of(told, "reached", part="test"),
         "Training.layers": of(told, "layers", kind="rate"), "Training.total": of(told, "total", kind="synops"),
     }  # fmt: skip
 
@@ -312,9 +313,20 @@ def data_beds(w: World) -> Beds:
         "data.Dataset": Bed(
             lambda: d.Dataset,
             {"x_train": np.ones((4, 6)), "y_train": np.arange(4) % 2, "x_test": np.ones((2, 6)), "y_test": np.arange(2),
-             "name": "d", "classes": ("a", "b")},
+             "name": "d", "classes": ("a", "b"), "x_validation": None, "y_validation": None, "targets": None},
         ),
         "Dataset.subset": of(patterns, "subset", n=3, seed=0, n_test=2),
+        "Dataset.split": of(lambda: patterns(40, 0), "split", validation=0.1, test=3, seed=0),
+        "data.tonic": Bed(
+            lambda: d.tonic,
+            {"train": taken, "test": taken, "duration": 5.0, "cells": (2, 2), "refractory": 0.0, "classes": None,
+             "n_train": None, "n_test": None},
+        ),
+        "data.of_arrays": Bed(
+            lambda: d.of_arrays,
+            {"x": np.ones((4, 6)), "y": np.arange(4) % 2, "test": 1, "validation": 1, "seed": 0, "name": "d",
+             "classes": ("a", "b"), "targets": None},
+        ),
         "data.SpikeTrains": Bed(
             lambda: d.SpikeTrains,
             {"times": np.ones(1), "cells": np.zeros(1, int), "offsets": np.array([0, 1]), "n_cell": 2,
@@ -363,7 +375,9 @@ def training_beds(w: World) -> Beds:
             {"name": "fc", "alive": None, "storage": None},
             exact={"alive": {"None"}, "storage": {"None"}, "name": set()},
         ),
-        "Trainer.evaluate": of(shared, "evaluate", train=False), "Trainer.fit": of(lambda: trained(), "fit", epochs=0),
+        "Trainer.evaluate": of(shared, "evaluate", train=False, on=None),
+        "Trainer.extend": of(lambda: trained(epochs=1), "extend", epochs=1),
+        "Trainer.fit": of(lambda: trained(), "fit", epochs=0),
         "Trainer.probe": of(shared, "probe", name="fc"), "Trainer.probed": of(shared, "probed", name="fc"),
         "Trainer.tensor": of(shared, "tensor", name="fc"),
         "Trainer.propose": of(shared, "propose", name="fc", plans=[]),
@@ -414,7 +428,8 @@ def maker_beds(w: World) -> Beds:
     needed = {
         "wiring": nd.Near(), "times": [1.0], "indices": [0], "delays": [1.0], "source": [0], "target": [1],
         "population": "e", "projection": "q", "where": "q", "mechanism": "SpineSize", "rate": 1.0, "rate_hz": 1.0,
-        "n_out": 3, "n_branch": 2, "steps": 2, "every": 0.5, "size": 2, "sentence": "it dies", "name": "mature_cortex",
+        "n_out": 3, "n_branch": 2, "steps": 2, "every": 0.5, "size": 2, "at": [1.0], "length": 1.0,
+        "function": abs, "sentence": "it dies", "name": "mature_cortex",
         "words": {}, "kind": nd.STDP, "default": 1.0, "what": "SpineSize", "values": 1.0, "amplitudes": [1.0],
     }  # fmt: skip
     beds: Beds = {}
@@ -434,6 +449,8 @@ def maker_beds(w: World) -> Beds:
                         "ByDistance": {"inputs": 2}, "InhomogeneousPoisson": {"rate_hz": [5.0]},
                         "Matrix": {"matrix": [[1.0]]},
                     }[name]  # fmt: skip
+                if name == "stairs":
+                    given["every"] = 2
                 if "width" in given and room == "networks":
                     given["width"] = 0.05  # a small one of its kind
                 beds[f"{room}.{name}"] = Bed(lambda f=thing: f, given)
@@ -528,6 +545,7 @@ ELSEWHERE: dict[str, str] = {
     "nd.to_network": "bridge.to_network",
     **dict.fromkeys(("learn.to_nir", "learn.from_nir"), "walked where nir is, which an extra brings"),
     "learn.Course": "a protocol: what the trainer is for a method",
+    "learn.View": "what callbacks get",
 }  # fmt: skip
 # methods by which the package itself drives a part, in the words of the contract that a user's own part fulfils
 CONTRACT = {

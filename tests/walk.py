@@ -58,7 +58,7 @@ MORE: dict[str, tuple[set[str], str]] = {
             "the first on spines"),
     **_each("Run.columns only, Run.snapshot only", {"None", "empty", "ragged"}, "those that there are"),
     **_each("Spine.reason value", {"NaN", "minus infinity"}, "no number decided"),
-    **_each("data.Dataset classes, data.tonic classes", {"ragged", "a mask", "NaN in an array"},
+    **_each("data.Dataset classes, data.tonic classes, data.of_arrays classes", {"ragged", "a mask", "NaN in an array"},
             "whatever can be written as a name"),
     **_each("SpikeTrains.of trains, nd.Trainer methods, nd.Trainer callbacks, Trainer.propose plans", {"empty"},
             "none of them"),
@@ -74,6 +74,7 @@ MORE: dict[str, tuple[set[str], str]] = {
             "nd.RemoveSynapses source, nd.RemoveSynapses target, nd.Infuse targets, nd.Antagonise targets, "
             "nd.SetWeights of, nd.SetColumn of, Simulation.set_weights of, Simulation.set_column of, "
             "Network.drive cells, Run.history cells", {"a set"}, "a selection"),
+    **_each("learn.per_epoch function, learn.per_step function", {"a function"}, "a function of what has passed"),
     **_each("Neurogenesis.maturity age", {"a time"}, "with its unit"),
     **_each("Plateau.onset v", {"a voltage"}, "with its unit"),
 }  # fmt: skip

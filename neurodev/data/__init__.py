@@ -9,6 +9,7 @@ from neurodev.data.event_sets import barrel_letters, cifar10_dvs, dvs_gesture, n
 from neurodev.data.events import Events, from_tonic, pool, read_events, read_npz
 from neurodev.data.idx import fashion_mnist, mnist, read_idx
 from neurodev.data.maze import Maze
+from neurodev.data.own import of_arrays
 from neurodev.data.recordings import recordings, tonic
 from neurodev.data.tiny_imagenet import tiny_imagenet
 
@@ -32,6 +33,7 @@ __all__ = [
     "latency",
     "mnist",
     "nmnist",
+    "of_arrays",
     "pool",
     "read_aedat",
     "read_cifar",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev import rng
 from neurodev.card import Card, Rows, counted, named
+from neurodev.data.targets import check_targets, kind_of_targets
 from neurodev.errors import ParameterError, shown
 from neurodev.params import check_memory, number, numbers, whole, wholes
 from neurodev.registry import Spoken
@@ -163,11 +164,16 @@ class Dataset(Card, metaclass=Spoken):
     x_train, x_test : (n, ...) array or SpikeTrains
         Images keep the bytes of their file (uint8, 0..255; colour last); encoders accept both bytes and
         floats in [0, 1].
-    y_train, y_test : (n,) int64
-        Labels in [0, len(classes)).
+    y_train, y_test : (n,) int64, or (n, len(classes))
+        Labels in [0, len(classes)); or, by `targets`, a column of numbers or of labels for each name.
     name : str
     classes : tuple of str
-        What the labels mean.
+        What the labels mean, or the columns.
+    x_validation, y_validation : optional
+        Samples on which choices are made (when to stop, which epoch is best), so that the test set is not: see `split`.
+    targets : {"classes", "numbers", "labels"}, optional
+        One class of several, numbers to be met (regression), or any of several labels (see `data.targets`); by default
+        what `y_train` says: floats of as many columns as names are numbers, flags are labels.
 
     Raises
     ------
@@ -182,8 +188,48 @@ class Dataset(Card, metaclass=Spoken):
     y_test: I8
     name: str
     classes: tuple[str, ...]
+    x_validation: Any = None
+    y_validation: Any = None
+    targets: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_names()
+        if (self.x_validation is None) != (self.y_validation is None):
+            raise ParameterError(f"{self.name}: x_validation and y_validation go together: give both, or none")
+        kind = kind_of_targets(self.targets, self.y_train, len(self.classes), self.name)
+        object.__setattr__(self, "targets", kind)
+        shapes = {part: self._check_part(part) for part in self.parts()}
+        for part, shape in shapes.items():
+            if shape != shapes["train"]:
+                raise ParameterError(
+                    f"{self.name}: a training sample is {shapes['train']}, a {part} sample {shape}: give both one "
+                    f"layout (x_train, x_{part})"
+                )
+        if not len(self.x_train):
+            raise ParameterError(f"{self.name} holds no training samples")
+        if self.x_validation is not None and not len(self.x_validation):
+            raise ParameterError(f"{self.name} holds no validation samples: leave x_validation out, or see split")
+
+    def _check_part(self, part: str) -> tuple[int, ...]:
+        """Look at samples and targets of a part; returns the shape of a sample."""
+        x = samples_of(getattr(self, f"x_{part}"), f"{self.name}, x_{part}")
+        given, n, where = getattr(self, f"y_{part}"), len(self.classes), f"{self.name}, y_{part}"
+        kind = str(self.targets)
+        y = check_labels(given, n, where) if kind == "classes" else check_targets(given, kind, n, where)
+        if len(x) != len(y):
+            raise ParameterError(f"{self.name}: {len(x)} samples in x_{part} but y_{part} has shape {y.shape}")
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not np.all(np.isfinite(x)):
+            bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
+            raise ParameterError(f"{self.name}: x_{part} holds NaN or infinity, first in sample {bad}")
+        object.__setattr__(self, f"x_{part}", x)
+        object.__setattr__(self, f"y_{part}", y)
+        return _sample_shape(x)
+
+    def parts(self) -> tuple[str, ...]:
+        """The parts there are: ``train``, ``test`` and, where samples were set aside, ``validation``."""
+        return ("train", "test") if self.x_validation is None else ("train", "test", "validation")
+
+    def _check_names(self) -> None:
         if not isinstance(self.name, str):
             raise ParameterError(f"name must be a word, got {shown(self.name)}")
         if isinstance(self.classes, (str, bytes)) or not isinstance(self.classes, Iterable):
@@ -197,29 +243,14 @@ class Dataset(Card, metaclass=Spoken):
         object.__setattr__(self, "classes", tuple(str(c) for c in self.classes))
         if len(set(self.classes)) < len(self.classes):
             raise ParameterError(f"{self.name}: classes must differ, one name a label, got {shown(self.classes)}")
-        shapes = []
-        for part in ("train", "test"):
-            x = samples_of(getattr(self, f"x_{part}"), f"{self.name}, x_{part}")
-            y = check_labels(getattr(self, f"y_{part}"), len(self.classes), f"{self.name}, y_{part}")
-            if len(x) != y.size:
-                raise ParameterError(f"{self.name}: {len(x)} samples in x_{part} but y_{part} has shape {y.shape}")
-            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not np.all(np.isfinite(x)):
-                bad = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
-                raise ParameterError(f"{self.name}: x_{part} holds NaN or infinity, first in sample {bad}")
-            object.__setattr__(self, f"x_{part}", x)
-            object.__setattr__(self, f"y_{part}", y)
-            shapes.append(_sample_shape(x))
-        if shapes[0] != shapes[1]:
-            raise ParameterError(
-                f"{self.name}: a training sample is {shapes[0]}, a test sample {shapes[1]}: give both one layout "
-                "(x_train, x_test)"
-            )
-        if not len(self.x_train):
-            raise ParameterError(f"{self.name} holds no training samples")
 
     def _words(self) -> str:
         n = f"{len(self.x_train):,} training and {len(self.x_test):,} test samples"
-        return f"Dataset({self.name!r}, {n} of {self._sample()}, {self.n_class} classes: {named(self.classes)})"
+        if self.x_validation is not None:
+            n = f"{len(self.x_train):,} training, {len(self.x_validation):,} validation and {len(self.x_test):,} test"
+            n += " samples"
+        names = f"{self.n_class} {self.targets}: {named(self.classes)}"
+        return f"Dataset({self.name!r}, {n} of {self._sample()}, {names})"
 
     def _sample(self) -> str:
         if isinstance(self.x_train, SpikeTrains):
@@ -227,17 +258,57 @@ class Dataset(Card, metaclass=Spoken):
         return f"{' x '.join(map(str, _sample_shape(self.x_train))) or '1'} {self.x_train.dtype.name}"
 
     def _rows(self) -> Rows:
+        aside = [] if self.x_validation is None else [("validation samples", f"{len(self.x_validation):,}")]
+        each = lambda: named(np.bincount(self.y_train, minlength=self.n_class), 12)
         return [
-            ("name", self.name), ("training samples", f"{len(self.x_train):,}"),
+            ("name", self.name), ("training samples", f"{len(self.x_train):,}"), *aside,
             ("test samples", f"{len(self.x_test):,}"),
-            ("a sample", self._sample), (f"{self.n_class} classes", named(self.classes, 12)),
-            ("of each class, training", lambda: named(np.bincount(self.y_train, minlength=self.n_class), 12)),
+            ("a sample", self._sample), (f"{self.n_class} {self.targets}", named(self.classes, 12)),
+            *([("of each class, training", each)] if self.targets == "classes" else []),
         ]  # fmt: skip
 
     @property
     def n_class(self) -> int:
-        """Number of classes."""
+        """Number of classes, or of columns of the targets: of outputs of a model."""
         return len(self.classes)
+
+    def split(self, validation: float = 0.1, *, test: float = 0, seed: int = 0) -> Dataset:
+        """Set training samples aside at random, for validation and perhaps for tests.
+
+        Parameters
+        ----------
+        validation, test : float or int
+            A share of the training samples, or their number; 0: none.  Those that are set aside for tests take the
+            place of an empty test set.
+        seed : int
+            Equal seeds set the same samples aside.
+
+        Raises
+        ------
+        ParameterError
+            If no training sample is left, or there is such a part already.
+
+        Examples
+        --------
+        >>> import numpy as np, neurodev as nd
+        >>> nd.data.of_arrays(np.random.rand(50, 4), np.arange(50) % 2, test=0).split(validation=0.2).x_validation.shape
+        (10, 4)
+        """
+        n = len(self.x_train)
+        counts = {part: _share(given, n, part) for part, given in (("validation", validation), ("test", test))}
+        if counts["validation"] and self.x_validation is not None:
+            raise ParameterError(f"validation={validation}: {self.name} has a validation set already")
+        if counts["test"] and len(self.x_test):
+            raise ParameterError(f"test={test}: {self.name} has a test set already, of {len(self.x_test):,} samples")
+        if sum(counts.values()) >= n:
+            raise ParameterError(f"validation={validation} and test={test} leave none of {n} training samples")
+        order, new = rng.generator(rng.check_seed(seed), "split").permutation(n), dict[str, Any]()
+        for part, count in counts.items():
+            if count:
+                chosen, order = np.sort(order[:count]), order[count:]
+                new |= {f"x_{part}": self.x_train[chosen], f"y_{part}": self.y_train[chosen]}
+        left = np.sort(order)
+        return replace(self, x_train=self.x_train[left], y_train=self.y_train[left], **new)
 
     def subset(self, n: int, seed: int = 0, *, n_test: int | None = None) -> Dataset:
         """A random part: `n` training samples, and `n_test` (or all) test samples.
@@ -253,6 +324,15 @@ class Dataset(Card, metaclass=Spoken):
             return part
         chosen = _choose(len(self.x_test), n_test, seed, "test")
         return replace(part, x_test=self.x_test[chosen], y_test=self.y_test[chosen])
+
+
+def _share(given: Any, n: int, name: str) -> int:
+    """A share in [0, 1), or a whole number, of n samples."""
+    if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, float, np.integer, np.floating)):
+        raise ParameterError(f"{name} must be a share in [0, 1) or a number of samples, got {shown(given)}")
+    if isinstance(given, (int, np.integer)) and given != 0:
+        return whole(given, name, 1)
+    return round(number(given, name, low=0.0, below=1.0) * n)
 
 
 def _choose(have: int, n: int, seed: int, name: str) -> I8:
@@ -353,7 +433,7 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     if y.dtype.kind not in "iu":
         cure = "numpy.unique(y, return_inverse=True) numbers words, y.astype(int) takes flags"
         if y.dtype.kind == "f":
-            cure = "numbers to be met as such (regression) are not trained on: sort them into classes"
+            cure = "numbers to be met as such (regression) have a column for each name in classes, or targets='numbers'"
         raise ParameterError(f"{where}: labels must be whole numbers, class numbers from 0, got {y.dtype}; {cure}")
     y = np.asarray(wholes(y, where), dtype=np.int64)
     wrong = (y < 0) | (y >= n_class)

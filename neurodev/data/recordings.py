@@ -11,7 +11,7 @@ from neurodev.data.dataset import I8, Dataset, SpikeTrains
 from neurodev.data.door import RULES, grid_of
 from neurodev.data.events import Events, checked, events_of, length_of_set, pool, several
 from neurodev.errors import ParameterError, shown
-from neurodev.params import asks, whole
+from neurodev.params import asks, or_none, whole
 
 
 @asks(**{name: RULES[name] for name in ("duration", "cells", "refractory")})
@@ -42,24 +42,35 @@ def recordings(
     return SpikeTrains.of(trains, 2 * grid[0] * grid[1], float(duration), (grid[1], grid[0], 2))
 
 
-@asks(**{name: RULES[name] for name in ("duration", "cells", "refractory", "n_train", "n_test")})
+_RULES = {name: RULES[name] for name in ("cells", "refractory", "n_train", "n_test")}
+
+
+@asks(duration=or_none(RULES["duration"]), **_RULES)
 def tonic(
     train: Any,
-    test: Any,
+    test: Any = None,
     *,
-    duration: float,
+    duration: float | None = None,
     cells: tuple[int, int] | None = None,
     refractory: float = 0.0,
     classes: Sequence[str] | None = None,
     n_train: int | None = None,
     n_test: int | None = None,
 ) -> Dataset:
-    """Any two Tonic datasets (or parts of one) as a `Dataset` of spike trains.
+    """One or two Tonic datasets (or parts of one) as a `Dataset`; each sample is read once.
+
+    Events become spike trains.  Where the dataset makes frames of them (``transform=ToFrame(...)``, of
+    (step, polarity, row, column) or (step, cell)) they become frames of 0 and 1 with polarity last, for the encoder
+    `Frames`: several events in a place of a frame count once, as in `Binned`.
 
     Parameters
     ----------
-    train, test : Tonic datasets
-    duration, cells, refractory
+    train : Tonic dataset
+    test : Tonic dataset, optional
+        Without it there are no test samples: `Dataset.split` sets some aside.
+    duration : float, ms
+        As in `recordings`, and needed there; of frames nobody asks it.
+    cells, refractory
         As in `recordings`.
     classes : sequence of str, optional
         Taken from the dataset, or numbered, if not given.
@@ -77,31 +88,60 @@ def tonic(
     except ImportError:
         raise ParameterError("Tonic is not installed: pip install 'neurodev[data]'") from None
     for name, given in (("train", train), ("test", test)):
-        length_of_set(given, name)
+        if given is not None or name == "train":
+            length_of_set(given, name)
     if classes is not None and (isinstance(classes, (str, bytes, dict, Set)) or not isinstance(classes, Iterable)):
         raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
-    (x, y), (x_test, y_test) = (
-        _read(source, n, cells, duration, refractory) for source, n in ((train, n_train), (test, n_test))
-    )
+    x, y = _read(train, n_train, cells, duration, refractory)
+    x_test, y_test = (x[:0], y[:0]) if test is None else _read(test, n_test, cells, duration, refractory)
     names = classes if classes is not None else getattr(train, "classes", None)
     if names is None:
-        names = [str(k) for k in range(int(max(y.max(), y_test.max())) + 1)]
+        names = [str(k) for k in range(int(np.concatenate([y, y_test]).max()) + 1)]
     return Dataset(x, y, x_test, y_test, name=type(train).__name__, classes=tuple(str(c) for c in names))
 
 
 def _read(
-    source: Any, n: int | None, cells: tuple[int, int] | None, duration: float, refractory: float
-) -> tuple[SpikeTrains, I8]:
+    source: Any, n: int | None, cells: tuple[int, int] | None, duration: float | None, refractory: float
+) -> tuple[Any, I8]:
     wanted = len(source) if n is None else min(whole(n, "number of samples", 1), len(source))
     name = type(source).__name__
     if not wanted:
         raise ParameterError(f"{name} holds no samples")
-    events, labels = [], []
+    samples, labels = [], []
     for k in range(wanted):
         found, label = source[k]
-        events.append(events_of(source, found, f"recording {k} of {name}"))
+        where = f"recording {k} of {name}"
+        samples.append(_frames(found, where) if _is_frames(found) else events_of(source, found, where))
         try:
             labels.append(whole(label, f"target of recording {k} of {name}", 0))
         except ParameterError as e:
             raise ParameterError(f"{e}: targets of {name} are not class numbers") from None
-    return recordings(events, cells, duration=duration, refractory=refractory), np.asarray(labels, dtype=np.int64)
+    y = np.asarray(labels, dtype=np.int64)
+    if not isinstance(samples[0], Events):
+        return _stacked(samples, name), y
+    if duration is None:
+        raise ParameterError(f"duration must be given, in ms: {name} returns events, not frames")
+    return recordings(samples, cells, duration=duration, refractory=refractory), y
+
+
+def _is_frames(found: Any) -> bool:
+    """Whether a dataset made frames of its events."""
+    return isinstance(found, np.ndarray) and found.dtype.names is None and found.ndim >= 2
+
+
+def _frames(found: Any, where: str) -> Any:
+    """Frames of bytes of 0 and 1, polarity last."""
+    if found.dtype.kind not in "biuf" or found.ndim not in (2, 3, 4):
+        raise ParameterError(f"{where}: frames must be (step, polarity, row, column), got {found.dtype} {found.shape}")
+    flags = (found > 0).astype(np.uint8)
+    return np.moveaxis(flags, 1, -1) if flags.ndim == 4 else flags
+
+
+def _stacked(samples: list[Any], name: str) -> Any:
+    """Frames of all samples, (n, step, ...)."""
+    shapes = {getattr(s, "shape", "events") for s in samples}
+    if len(shapes) > 1:
+        raise ParameterError(
+            f"the samples of {name} differ: {sorted(map(str, shapes))[:4]}; let ToFrame make n_time_bins of each"
+        )
+    return np.stack(samples)

@@ -25,12 +25,14 @@ from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
 from neurodev.learn.predicting import channels_first, channels_last
 from neurodev.learn.saving import load
+from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Frames, Latency
-from neurodev.learn.training.loss import Loss
+from neurodev.learn.training.loss import Loss, of_targets
 from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import SGD, Adam, AdamW, constant, cosine, staircase
+from neurodev.learn.training.schedules import milestones, per_epoch, per_step, stairs, warm_up
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.transfer import from_torch, to_torch
 
@@ -48,6 +50,7 @@ __all__ = [
     "Bernoulli",
     "Binned",
     "Branches",
+    "Callback",
     "Conv2d",
     "Course",
     "Current",
@@ -71,6 +74,7 @@ __all__ = [
     "Spikes",
     "Surrogate",
     "Trainer",
+    "View",
     "Vote",
     "channels_first",
     "channels_last",
@@ -80,7 +84,13 @@ __all__ = [
     "from_torch",
     "keep_freed_memory",
     "load",
+    "milestones",
+    "of_targets",
+    "per_epoch",
+    "per_step",
     "staircase",
+    "stairs",
     "to_nir",
     "to_torch",
+    "warm_up",
 ]

@@ -171,7 +171,7 @@ def accuracy_and_density(of: Any, ax: Any = None, *, colours: Any = None, unit: 
     figure, ax = axes_of(ax)
     names = ("accuracy", "density")
     shade = colours_of(names, colours, [INK, "#D55E00"])
-    epoch, right = np.arange(1.0, run.training.n_epoch + 1), 100 * run.series("test_accuracy")
+    epoch, right = np.arange(1.0, run.training.n_epoch + 1), run.training.reached()
     density = run.series("density")
     ax.plot(epoch, right, "o-", ms=3, lw=1.8, color=shade["accuracy"], label="accuracy")
     beside_it = ax.twinx()
@@ -186,8 +186,11 @@ def accuracy_and_density(of: Any, ax: Any = None, *, colours: Any = None, unit: 
     ax.set_ylim(max(low - 0.1 * (high - low) - 1, 0), high + 0.3 * (high - low) + 2)
     _epoch_axis(ax, run)
     legend(ax, loc="upper left", ncols=2)
-    note = f"{short(run.path.stem, 60)}: {right[-1]:.2f} % right at density {density[-1]:.4g} at the end"
-    plain(ax, "Accuracy and density", "epoch", "right (%)", note)
+    accuracy = run.training.measure == "accuracy"
+    said = f"{right[-1]:.2f} % right" if accuracy else f"error {right[-1]:.4g}"
+    note = f"{short(run.path.stem, 60)}: {said} at density {density[-1]:.4g} at the end"
+    title, unit = ("Accuracy and density", "right (%)") if accuracy else ("Error and density", "error")
+    plain(ax, title, "epoch", unit, note)
     if ax.get_figure(root=True).get_layout_engine() is None:
         fit(ax)
     return figure

@@ -267,7 +267,7 @@ class _Panels:
         """Accuracy and density of a training, epoch by epoch and layer by layer."""
         known = run.series_names
         if "test_accuracy" in known and run.series("test_accuracy").size:
-            right = 100.0 * run.series("test_accuracy")
+            right = run.training.reached()
             epochs = np.arange(1.0, right.size + 1)
             f = self.figure("Accuracy", "Test samples that are told right.", self.axis, "%", x_range=self.time)
             f.line(epochs, right, color=INK, line_width=2)

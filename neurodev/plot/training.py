@@ -39,14 +39,19 @@ def _shade(k: int) -> str:
 @trained
 def accuracy(ax: Any, run: RunLike) -> None:
     """Share of samples classified rightly in each epoch."""
-    e, test = _epochs(run), 100 * run.series("test_accuracy")
-    ax.plot(
-        e, 100 * run.series("train_accuracy"), "-", lw=1.3, color=COLOURS["early"], label="training, while learning"
-    )
+    e, t = _epochs(run), run.training
+    test, right = t.reached(), t.measure == "accuracy"
+    ax.plot(e, t.reached("train"), "-", lw=1.3, color=COLOURS["early"], label="training, while learning")
+    aside = t.reached("validation")
+    if np.isfinite(aside).any():
+        ax.plot(e, aside, "-", lw=1.5, color=_shade(1), label="validation, after each epoch")
     ax.plot(e, test, "o-", ms=3, lw=1.8, color=INK, label="test, after each epoch")
     _axis(ax, run)
-    legend(ax, loc="lower right")
-    plain(ax, "Accuracy", "epoch", "right (%)", f"test: {test[-1]:.2f} % at the end, {test.max():.2f} % at best")
+    legend(ax, loc="lower right" if right else "upper right")
+    said = f"{test[-1]:.2f} % at the end, {test.max():.2f} % at best"
+    said = said if right else f"{test[-1]:.4g} at the end, {test.min():.4g} at best"
+    title, unit = ("Accuracy", "right (%)") if right else ("Error", "root of the mean squared error")
+    plain(ax, title, "epoch", unit, f"test: {said}")
 
 
 @trained

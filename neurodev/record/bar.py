@@ -30,10 +30,12 @@ class Bar:
         What is said first.
     on : bool
         Whether anything is said at all.
+    lines : bool
+        Whether `update` and `close` write lines where there is no terminal, beside those of `line`.
     """
 
-    def __init__(self, total: float, begin: str = "", on: bool = True) -> None:
-        self._total, self._done, self._text = total, 0.0, begin
+    def __init__(self, total: float, begin: str = "", on: bool = True, lines: bool = True) -> None:
+        self._total, self._done, self._text, self._lines = total, 0.0, begin, lines
         self._start = self._said = time.perf_counter()
         self._stream: Any = sys.stderr if on else None  # None in a program without a console
         self._bar: Any = None
@@ -56,7 +58,13 @@ class Bar:
         if self._bar is not None:
             self._bar.set_description_str(text, refresh=False)
             self._bar.update(done - self._bar.n)
-        elif self._stream is not None and time.perf_counter() - self._said >= _EVERY:
+        elif self._lines and self._stream is not None and time.perf_counter() - self._said >= _EVERY:
+            self._line()
+
+    def line(self, text: str) -> None:
+        """Write a line now, where there is no terminal."""
+        self._text = text
+        if self._bar is None and self._stream is not None:
             self._line()
 
     def _line(self) -> None:
@@ -71,5 +79,6 @@ class Bar:
         if self._bar is not None:
             self._bar.close()
         elif self._stream is not None:
-            self._line()
+            if self._lines:
+                self._line()
             self._stream = None

@@ -84,6 +84,7 @@ class RunFile(Reader):
         self._place = place
         self._process = os.getpid()
         self._left = None
+        self.keeping: int | None = None  # tick of a checkpoint that stays, however old
         if self._memory is not None and connection is not None:
             self._memory.settle = weakref.WeakMethod(self._settled)
         elif connection is not None:
@@ -271,10 +272,13 @@ class RunFile(Reader):
         self._put_row("log", (projection, int(tick), int(batch.uid.size)), encode(batch))
 
     def checkpoint(self, tick: int, data: bytes) -> None:
-        """Keep a checkpoint, and the one before it, in the transaction of the data up to it."""
+        """Keep a checkpoint, the one before it, and that at `keeping`, in the transaction of the data up to it."""
         self._drop_rows("checkpoint", "tick=?", int(tick))
         self._put_row("checkpoint", (int(tick),), bytes(data))
-        self._drop_rows("checkpoint", "tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2)")
+        self._drop_rows(
+            "checkpoint", "tick NOT IN (SELECT tick FROM checkpoint ORDER BY tick DESC LIMIT 2) AND tick IS NOT ?",
+            self.keeping,
+        )  # fmt: skip
         self.set_item(f"checkpoint/{int(tick)}", self._length)
         self._drop_rows(
             "item", "name LIKE 'checkpoint/%' AND name NOT IN (SELECT 'checkpoint/' || tick FROM checkpoint)"

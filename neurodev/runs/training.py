@@ -14,7 +14,7 @@ from neurodev import registry
 from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, RunFileError
 from neurodev.metrics.layered import Layered
-from neurodev.params import asks, finite, flag, of_type, or_none, whole
+from neurodev.params import among, asks, finite, flag, of_type, or_none, whole
 from neurodev.runs import described
 from neurodev.runs.layering import structure
 from neurodev.runs.reading import Reading
@@ -22,6 +22,11 @@ from neurodev.runs.spines import Spine, Spines
 from neurodev.structure import story
 
 F8 = NDArray[np.float64]
+SATURATED = 0.9  # spikes a unit and step, above which a layer hardly tells one input from another
+HEALTH = {
+    "silent": "raise the gain of the layer below, lower its threshold, or lower the optimiser's rate",
+    "saturated": "lower the gain of the layer below, raise its threshold, or normalise its input (BatchNorm)",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -130,12 +135,92 @@ class Training(Card):
         return [
             ("data and methods", self.what), ("epochs", f"{self.n_epoch} of {self.settings['epochs']}"),
             ("layers", named(self.settings["layers"], 12)), ("tensors of weights", named(self.tensors, 12)),
-            ("test samples that were right", self._right),
+            (f"{self.measure} on the test set", self._right),
             ("density", lambda: f"{self._run.series('density')[-1]:.4g}"),
         ]  # fmt: skip
 
     def _right(self) -> str:
-        return f"{100 * self._run.series('test_accuracy')[-1]:.2f} %" if self.n_epoch else "no epoch is finished yet"
+        return self._told(self.reached()[-1]) if self.n_epoch else "no epoch is finished yet"
+
+    @property
+    def measure(self) -> str:
+        """What samples are judged by: ``"accuracy"``, or ``"error"`` where their targets are numbers."""
+        return "error" if self.settings.get("targets") == "numbers" else "accuracy"
+
+    @asks(part=among(("train", "validation", "test")))
+    def reached(self, part: str = "test") -> F8:
+        """Samples of a part that were right after each epoch, in % (of labels: that were told); or the error.
+
+        Parameters
+        ----------
+        part : {"test", "validation", "train"}
+
+        Returns
+        -------
+        (n_epoch,) float64
+            NaN where the data have no such part.
+        """
+        name = f"{part}_{self.measure}"
+        if name not in self._run.series_names:
+            return np.full(self.n_epoch, np.nan)
+        return (100.0 if self.measure == "accuracy" else 1.0) * self._run.series(name)
+
+    @property
+    def best(self) -> int:
+        """The epoch, from 1, with the best accuracy or error on the validation samples, or else the test set.
+
+        Raises
+        ------
+        RunFileError
+            If no epoch has such a number.
+        """
+        part = "validation" if f"validation_{self.measure}" in self._run.series_names else "test"
+        found = self.reached(part) * (1 if self.measure == "accuracy" else -1)
+        if not np.isfinite(found).any():
+            raise RunFileError(f"{self._run.path} has no {self.measure} of any epoch: give it validation samples")
+        return int(np.nanargmax(found)) + 1
+
+    def _told(self, value: float) -> str:
+        return f"{value:.2f} %" if self.measure == "accuracy" else f"{value:.4g}"
+
+    @property
+    def notes(self) -> list[tuple[int, int, str]]:
+        """What callbacks noted: (epochs that were done, step, text)."""
+        return [(int(epoch), int(step), str(text)) for epoch, step, text in self._run.file.item("notes", [])]
+
+    def per_class(self) -> F8:
+        """Share of the test samples of each class that were right after the last epoch, (n_class,); NaN where none.
+
+        Raises
+        ------
+        RunFileError
+            If the run has no table of decisions (see `confusion`).
+        """
+        table = self.confusion
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.diag(table) / table.sum(axis=1))
+
+    def to_pandas(self) -> Any:
+        """All numbers of the epochs as a frame of pandas: a row an epoch, a column a series, by their names."""
+        import pandas as pd
+
+        run = self._run
+        found = {n: run.series(n) for n in run.series_names if n != "snapshot_day"}
+        frame = pd.DataFrame({n: a for n, a in found.items() if a.size == self.n_epoch})
+        frame.insert(0, "epoch", np.arange(1, self.n_epoch + 1))
+        return frame
+
+    def health(self) -> list[str]:
+        """Layers that fell silent or fired at nearly every step, by epoch, and what to do about it."""
+        out = []
+        for name, rate in self.layers("rate").items():
+            for word, cure in HEALTH.items():
+                here = rate == 0 if word == "silent" else rate > SATURATED
+                for k in np.flatnonzero(here & ~np.append(False, here[:-1])):
+                    until = int(k) + int(np.argmin(np.append(here[k:], False)))
+                    when = f"epoch {k + 1}" + (f" to {until}" if until > k + 1 else "")
+                    out.append(f"{name} is {word} in {when}: {cure}")
+        return out
 
     @cached_property
     def epoch_days(self) -> float:
@@ -164,7 +249,8 @@ class Training(Card):
         f = self._run.file
         rows = f.length("confusion")
         if not rows:
-            raise RunFileError(f"{self._run.path} holds no table of decisions: train at least one epoch")
+            why = "train at least one epoch" if not self.n_epoch else "it has classes only where targets are classes"
+            raise RunFileError(f"{self._run.path} holds no table of decisions: {why}")
         last = f.read("confusion", rows - 1, rows)
         if last.ndim != 2 or not 0 < last.shape[1] <= rows:
             raise f.damaged("array 'confusion'", f"it has {rows} rows of {last.shape[1:]}")
@@ -278,12 +364,15 @@ class Training(Card):
         if not self.n_epoch:
             return f"{self.what}: no epoch is finished yet."
         run, n = self._run, self.n_epoch
-        right = 100 * run.series("test_accuracy")
-        best = int(np.argmax(right))
+        right, accuracy = self.reached(), self.measure == "accuracy"
+        best = int(np.argmax(right if accuracy else -right))
         last = {k: float(run.series(k)[-1]) for k in ("density", "operations", "dense_operations")}
         alive = int(self.total("n_synapse")[-1])
-        text = f"{self.what}: {right[-1]:.2f} % of the test samples right after {n} epoch{'s' * (n > 1)}"
-        text += f" (best: {right[best]:.2f} % after {best + 1}). " if right[best] > right[-1] else ". "
+        of = "labels of the test samples" if self.settings.get("targets") == "labels" else "test samples"
+        said = f"{right[-1]:.2f} % of the {of} right" if accuracy else f"an error of {right[-1]:.4g} on the tests"
+        text = f"{self.what}: {said} after {n} epoch{'s' * (n > 1)}"
+        better = right[best] > right[-1] if accuracy else right[best] < right[-1]
+        text += f" (best: {self._told(right[best])} after {best + 1}). " if better else ". "
         text += (
             f"{alive:,} synapses live, density {last['density']:.4g}; {self.total('births').sum():,.0f} were born and "
         )
@@ -297,11 +386,18 @@ class Training(Card):
         s, run = self.settings, self._run
         out = [f"  {self.what}"]
         if self.n_epoch:
-            accuracy, seconds = 100 * run.series("test_accuracy"), run.series("seconds").sum()
+            reached, seconds = self.reached(), run.series("seconds").sum()
+            best = reached.max() if self.measure == "accuracy" else reached.min()
+            of = " of the test set" if self.measure == "accuracy" else " on the test set"
             out.append(
-                f"  accuracy after {self.n_epoch} of {s['epochs']} epochs: {accuracy[-1]:.2f} % of the test set "
-                f"(best {accuracy.max():.2f} %), density {run.series('density')[-1]:.4g}; {seconds:.1f} s of training"
+                f"  {self.measure} after {self.n_epoch} of {s['epochs']} epochs: {self._told(reached[-1])}{of} "
+                f"(best {self._told(best)}), density {run.series('density')[-1]:.4g}; {seconds:.1f} s of training"
             )
+            if "n_validation" in s:
+                now = self.reached("validation")[-1]
+                out.append(f"  on {s['n_validation']:,} validation samples: {self._told(now)}; best epoch {self.best}")
+        if stopped := run.file.item("stopped", None):
+            out.append(f"  a callback ended it after epoch {stopped['epoch']}: {stopped['why']}")
         out += [f"  {m}" for m in described.words(run.file, "methods")]
         plain = [re.sub(r", steps=\d+\)$", ")", str(s[k])) for k in ("encoder", "optimiser", "loss")]
         out.append(f"  {', '.join(plain)}, batch {s['batch']}; layers: {', '.join(s['layers'])}")

@@ -43,8 +43,9 @@ def _living(run: Run) -> int:
 def _rates(run: Run) -> str:
     """Mean rates in the last whole tick, Hz of spike time; accuracy of a training."""
     if run.is_training:
-        right = run.series("test_accuracy") if "test_accuracy" in run.series_names else np.zeros(0)
-        return f"{100 * right[-1]:.2f} % right" if right.size else ""
+        found, right = run.training.reached(), run.training.measure == "accuracy"
+        known = found[-1:] if np.isfinite(found[-1:]).all() else found[:0]
+        return (f"{known[0]:.2f} % right" if right else f"error {known[0]:.4g}") if known.size else ""
     out, n = [], run.n_tick
     for p in run.network["populations"]:
         label = f"counts/{p['name']}"

@@ -168,6 +168,12 @@ class TrainingLike(Protocol):
     @property
     def tensors(self) -> list[str]: ...  # noqa: D102
 
+    @property
+    def measure(self) -> str: ...  # noqa: D102
+
+    def reached(self, part: str = "test") -> F8:
+        """Accuracy in %, or the error, after each epoch."""
+
     def density(self, tensor: str) -> tuple[F8, F8]:
         """Epochs, and the share of pairs that a synapse joins."""
 

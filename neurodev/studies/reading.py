@@ -26,11 +26,12 @@ Place = tuple[str | int, ...]
 # parameters that are things themselves, each a table with a kind (or a list of such tables)
 _NESTED = {
     "dendrite": "dendrite", "wiring": "wiring", "delay": "delay", "curve": "growth curve", "surrogate": "surrogate",
-    "layer": "layer", "layers": "layer",
+    "layer": "layer", "layers": "layer", "feed": "layer", "back": "layer", "neurons": "layer", "body": "layer",
+    "shortcut": "layer",
 }  # fmt: skip
 _ALWAYS_NESTED = ("dendrite", "wiring")
 # tables that a study may leave to their defaults, and that --set may therefore begin
-_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train")
+_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train", "groups")
 _LONGEST = 16 << 20  # bytes of a study
 
 
@@ -221,7 +222,7 @@ def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
         elif isinstance(here, dict) and k in here:
             place.append(k)
             here = here[k]
-        elif isinstance(here, dict) and not place and k in _SECTIONS:  # a section that the study left to its defaults
+        elif isinstance(here, dict) and (not place and k in _SECTIONS or place == ["groups"]):  # left to its defaults
             place.append(k)
             here = here.setdefault(k, {})
         else:

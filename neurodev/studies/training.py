@@ -7,7 +7,14 @@
     [optimiser]  kind = "Adam"                       rate = 2e-3
     [schedule]   kind = "cosine"
     [train]      epochs = 10                         batch = 50
+    [groups.out] rate = 1e-4                         decay = 0.0
     [[method]]   kind = "NDSNN"                      sparsity = 0.9
+
+A network may also be a list of layers, each by its kind (our own or ``"module:Class"``); its input is that of the data:
+
+    [[network.layers]]  kind = "Linear"              n_out = 200        name = "fc"
+    [[network.layers]]  kind = "LIF"                 surrogate = { kind = "mine:Steep", width = 2.0 }
+    [[network.layers]]  kind = "Linear"              n_out = 10         name = "out"
 
 Errors quote the line of the study and suggest the nearest key.
 """
@@ -27,10 +34,15 @@ from neurodev.learn.training.trainer import Trainer
 from neurodev.record.provenance import foreign
 from neurodev.registry import Kinds
 from neurodev.studies.quantities import quantity
-from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, table_at, tables_at, told_at
+from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, made, table_at, tables_at, told_at
 
-SECTIONS = ("kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method")
-TRAIN = ("epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate")
+SECTIONS = (
+    "kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method", "groups",
+)  # fmt: skip
+TRAIN = (
+    "epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate", "clip_norm", "clip_value",
+    "accumulate", "keep_best",
+)  # fmt: skip
 
 
 def _made(
@@ -67,7 +79,8 @@ def check_kind(study: Study) -> None:
 def dataset(study: Study) -> Dataset:
     """The data of a study: ``train`` and ``test`` take random parts of so many samples, the same for equal ``draw``.
 
-    Without ``draw`` they are those of the study's own seed, also where it is trained with others.
+    Without ``draw`` they are those of the study's own seed, also where it is trained with others.  ``validation`` sets
+    a share or number of the training samples aside (see `Dataset.split`).
 
     A path that does not exist is looked for beside the study, and under the folder named by NEURODEV_DATA.
     """
@@ -83,13 +96,16 @@ def dataset(study: Study) -> Dataset:
     for key, value in (("train", n), ("test", n_test)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise StudyError(f"{study.where('data', key)}: {key} must be a whole number of samples, got {value!r}")
-    whole: Dataset = _made(study, "data set", given, ("data",), ("train", "test", "draw"))[0]
-    if n is None and n_test is None:
-        return whole
+    whole: Dataset = _made(study, "data set", given, ("data",), ("train", "test", "draw", "validation"))[0]
     with told_at(study, "data", "draw"):
         seed = rng.check_seed(given.get("draw", study.seed))
-    with told_at(study, "data", "train" if n is not None else "test"):
-        return whole.subset(n if n is not None else len(whole.y_train), seed, n_test=n_test)
+    if n is not None or n_test is not None:
+        with told_at(study, "data", "train" if n is not None else "test"):
+            whole = whole.subset(n if n is not None else len(whole.y_train), seed, n_test=n_test)
+    if "validation" in given:
+        with told_at(study, "data", "validation"):
+            whole = whole.split(given["validation"], seed=seed)
+    return whole
 
 
 def trainer(
@@ -122,10 +138,7 @@ def trainer(
     seed = study.seed if seed is None else seed
     train = _train(study)
     data = dataset(study) if data is None else data
-    given = _section(study, "network", "fully_connected")
-    make = kind_of(study, given, "network", ("network",))
-    ends = _ends(make, given, data) | ({} if "seed" in given else {"seed": seed})
-    model, _ = _made(study, "network", given, ("network",), **ends)
+    model, make = _network(study, data, seed)
     makers = [make, kind_of(study, _section(study, "data", "digits"), "data set", ("data",))]
     parts = {}
     for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):
@@ -136,8 +149,9 @@ def trainer(
         makers.append(kind_of(study, {"kind": train["loss"]}, "loss", ("train", "loss")))
     with told_at(study, *(("train",) if "train" in study.table else ())):
         made_trainer = Trainer(
-            model, data, methods=methods, seed=seed, to=None if to is None else Path(to), **parts, **(train | options)
-        )
+            model, data, methods=methods, seed=seed, to=None if to is None else Path(to), groups=_groups(study),
+            **parts, **(train | options),
+        )  # fmt: skip
     file = made_trainer.record.file
     everything = (*makers, *model.layers(), *methods)
     file.set_item("provenance", {"study": resolved(study, seed).text, "sources": foreign(*everything)})
@@ -145,11 +159,38 @@ def trainer(
     return made_trainer
 
 
+def _network(study: Study, data: Dataset, seed: int) -> tuple[Any, Any]:
+    """The model of a study, and what made it: a network by its name, or a list of layers."""
+    given = _section(study, "network")
+    if "layers" in given and "kind" not in given:
+        listed = tables_at(study, given["layers"], ("network", "layers"), "[[network.layers]]")
+        given = {"kind": "Sequential", **given, "layers": listed}
+        make = kind_of(study, given, "layer", ("network",))
+        layers = [made(study, "layer", one, ("network", "layers", k)) for k, one in enumerate(listed)]
+        rest = {k: v for k, v in given.items() if k not in ("kind", "layers")}
+        check_keys(study, rest, ("inputs", "seed"), ("network",))
+        ends = {"inputs": shape_of(data), "seed": seed} | {k: tuple(v) if k == "inputs" else v for k, v in rest.items()}
+        with told_at(study, "network"):
+            return make(*layers, **ends), make
+    given = {"kind": "fully_connected", **given}
+    make = kind_of(study, given, "network", ("network",))
+    found: dict[str, Any] = _ends(make, given, data) | ({} if "seed" in given else {"seed": seed})
+    return _made(study, "network", given, ("network",), **found)
+
+
+def _groups(study: Study) -> dict[str, Any] | None:
+    """``[groups.NAME]``: rates and decays of some layers."""
+    if "groups" not in study.table:
+        return None
+    found = table_at(study, study.table["groups"], ("groups",), "[groups.NAME]")
+    return {k: table_at(study, v, ("groups", k), f"[groups.{k}]") for k, v in found.items()}
+
+
 def resolved(study: Study, seed: int) -> Study:
     """The study as it is trained with a seed, random parts of the data being those of the study's own."""
     changes: dict[str, Any] = {} if study.table.get("seed") == seed else {"seed": seed}
     given = study.table.get("data", {})
-    if seed != study.seed and {"train", "test"} & given.keys() and "draw" not in given:
+    if seed != study.seed and {"train", "test", "validation"} & given.keys() and "draw" not in given:
         changes["data"] = {"draw": study.seed}
     return study.resolved(**changes)
 
@@ -194,13 +235,17 @@ def _ends(make: Callable[..., Any], given: dict[str, Any], data: Dataset) -> dic
 
 def told(t: Trainer) -> str:
     """A table of the epochs of a training run."""
-    rows = [
-        f"{'epoch':>5} {'loss':>8} {'train':>7} {'test':>7} {'density':>8} {'births':>8} {'deaths':>8} {'seconds':>8}"
-    ]
+    known = t.history[-1].series if t.history else {}
+    parts = [p for p in ("train", "valid", "test") if p != "valid" or "validation_loss" in known]
+    measure = "error" if "train_error" in known else "accuracy"
+    tell = lambda v: f"{v:7.4g}" if measure == "error" else f"{100 * v:6.2f}%"
+    heads = " ".join(f"{p:>7}" for p in parts)
+    rows = [f"{'epoch':>5} {'loss':>8} {heads} {'density':>8} {'births':>8} {'deaths':>8} {'seconds':>8}"]
     for e in t.history:
         count = {k: sum(v for n, v in e.series.items() if n.startswith(f"{k}/")) for k in ("births", "deaths")}
+        reached = " ".join(tell(e.series[f"{'validation' if p == 'valid' else p}_{measure}"]) for p in parts)
         rows.append(
-            f"{e.number:5d} {e.train_loss:8.4f} {100 * e.train_accuracy:6.2f}% {100 * e.test_accuracy:6.2f}% "
-            f"{e.density:8.3f} {count['births']:8.0f} {count['deaths']:8.0f} {e.seconds:8.2f}"
+            f"{e.number:5d} {e.train_loss:8.4f} {reached} {e.density:8.3f} {count['births']:8.0f} "
+            f"{count['deaths']:8.0f} {e.seconds:8.2f}"
         )
     return "\n".join(rows)

@@ -184,7 +184,7 @@ def made(**changed: Any) -> Dataset:
     [
         ({"x_test": np.zeros((4, 2, 3))}, r"training sample is \(3, 2\), a test sample \(2, 3\)"),
         ({"x_train": np.zeros((0, 3, 2)), "y_train": np.zeros(0)}, "no training samples"),
-        ({"y_train": np.array([0.0, 1.0, 0.5, 1.0])}, "class numbers from 0, got float64.*sort them into classes"),
+        ({"y_train": np.array([0.0, 1.0, 0.5, 1.0])}, "class numbers from 0, got float64.*a column for each name"),
         ({"y_train": np.array([True, False, True, False])}, "labels must be whole numbers"),
         ({"y_train": [[0], [1], [0], [1]]}, "labels must be a list"),
         ({"y_train": [0, 1, 2, 1]}, r"label 2 of sample 2 is not in \[0, 2\)"),

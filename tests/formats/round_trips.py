@@ -2,8 +2,8 @@
 
     python tests/formats/round_trips.py [--keep FOLDER]
 
-It is made of the environment of this Python and of what the extras of the formats bring; libsonata, which is LGPL, is
-there as a reader alone.  A test that is skipped for want of a library is a failure here.
+It is made of the environment of this Python and of what the extras of the formats bring; libsonata, which is LGPL, and
+TensorBoard are there as readers alone.  A test that is skipped for want of a library is a failure here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("tables", "graphs", "neo", "sonata", "nwb")
-READERS = ("libsonata==0.2.2",)
+EXTRAS = ("tables", "graphs", "neo", "sonata", "nwb", "tensorboard")
+READERS = ("libsonata==0.2.2", "tensorboard==2.21.0")
 
 
 def made(folder: Path) -> Path:
@@ -45,7 +45,10 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as lost:
         python = made(given.keep or Path(lost) / "formats")
-        tests = [f"tests/formats/test_{name}.py" for name in ("export", "tables", "graphs", "neo", "sonata", "nwb")]
+        tests = [
+            f"tests/formats/test_{name}.py"
+            for name in ("export", "tables", "graphs", "neo", "sonata", "nwb", "tensorboard")
+        ]
         run = subprocess.run(
             [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *tests], cwd=ROOT, text=True,
             capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)},

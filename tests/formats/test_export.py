@@ -19,7 +19,7 @@ from tests.learn.small import net, trained
 LIBRARIES = {  # what each format of ours imports, and the extra that brings it
     "GraphML": ("networkx", "graphs", "a.graphml"), "Neo": ("neo", "neo", "a.nix"),
     "NIR": ("nir", "nir", "a.nir"), "NWB": ("pynwb", "nwb", "a.nwb"), "Parquet": ("pyarrow", "tables", "a.parquet"),
-    "SONATA": ("h5py", "sonata", "a.sonata"),
+    "SONATA": ("h5py", "sonata", "a.sonata"), "TensorBoard": ("tensorboardX", "tensorboard", "a.tensorboard"),
 }  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def test_a_training_and_a_run_without_spines(which: str, name: str, others: dict
     to = tmp_path / f"a{form.suffix}"
     refused = {"training": {"Neo": "is of training"}, "bare": dict.fromkeys(
         ("CSV", "GraphML", "NPZ", "Parquet", "SparseMatrix"), "no projection on spines"
-    ) | {"NIR": "not of training"}}[which].get(name)  # fmt: skip
+    ) | {"NIR": "not of training", "TensorBoard": "takes a run of training"}}[which].get(name)  # fmt: skip
     if refused:
         with pytest.raises(ParameterError, match=refused):
             others[which].export(to)

@@ -210,3 +210,20 @@ def test_signals_leave_a_sealed_run(name: str, status: int, tmp_path: Path) -> N
     run = Run(to)
     assert run.file.sealed and run.file.item("finished") == "interrupted" and run.training.n_epoch == 2
     assert trained(net(), to=to, epochs=50, resume=True).epoch == 2
+
+
+def test_saturated_layers_are_named_when_they_begin() -> None:
+    """A layer that begins to fire at every step in the third epoch is told then, and in the run's own list."""
+
+    def flood(t: Trainer) -> None:
+        if t.epoch in (2, 4):
+            t.tensor("fc").value[...] = 5.0 if t.epoch == 2 else 0.2
+
+    t = trained(callbacks=[flood], optimiser=SGD(1e-9), epochs=6)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        t.fit()
+    said = [str(w.message) for w in told if "'lif1' fired at" in str(w.message)]
+    assert len(said) == 1 and "of all steps in epoch 3" in said[0] and "lower the gain" in said[0]
+    health = t.close().training.health()
+    assert [line for line in health if line.startswith("lif1 is saturated in epoch 3 to 4: lower the gain")]

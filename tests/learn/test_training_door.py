@@ -41,7 +41,9 @@ ACCEPTED: dict[str, set[str]] = {
     "seed": {"zero", "huge"}, "settle": {"zero", "huge"}, "checkpoint": {"zero", "huge"}, "methods": {"empty list"},
     "callbacks": {"empty list"}, "augment": {"nothing", "function"}, "patience": {"nothing", "huge"},
     "life_per_epoch": {"half", "huge"}, "batch": {"huge"}, "progress": {"True"}, "calibrate": {"True"},
-    "overwrite": {"True"}, "to": {"nothing"}, "threads": set(),
+    "overwrite": {"True"}, "to": {"nothing"}, "threads": set(), "clip_norm": {"nothing", "half", "huge"},
+    "clip_value": {"nothing", "half", "huge"}, "accumulate": {"huge"}, "groups": {"nothing", "dictionary"},
+    "keep_best": {"nothing", "True"},
 }  # fmt: skip
 
 
@@ -162,7 +164,7 @@ DATA: dict[str, tuple[Callable[[], Any], str]] = {
     "test samples of words": (lambda: trained(data=changed(x_test=np.full((12, 6), "a"))), "x"),
     "test samples out of range": (lambda: trained(data=changed(x_test=np.full((12, 6), 7.0))), "lie in"),
     "patience without test samples": (
-        lambda: trained(data=changed(**NO_TEST), patience=2), "needs test samples"
+        lambda: trained(data=changed(**NO_TEST), patience=2), "needs validation or test samples"
     ),
     "an augmented recording of other length": (lambda: recorded(augment=lambda x, g: x[:2]).fit(), "as it gets them"),
     "recordings for an encoder of values": (lambda: Bernoulli(2)(TRAINS, ONE, 0, 0), "use Binned"),

@@ -290,7 +290,8 @@ OTHER: dict[str, Any] = {
     "batch": lambda: 11, "seed": lambda: 3, "methods": lambda: [methods.Static(0.5)], "life_per_epoch": lambda: 7.0,
     "augment": lambda: lambda x, generator: 1 - x, "settle": lambda: 2, "patience": lambda: 3,
     "calibrate": lambda: False, "threads": None, "to": None, "checkpoint": None, "progress": None, "callbacks": None,
-    "resume": None, "overwrite": None,
+    "resume": None, "overwrite": None, "clip_norm": lambda: 0.5, "clip_value": lambda: 0.5, "accumulate": lambda: 2,
+    "groups": lambda: {"out": {"rate": 1e-4}}, "keep_best": None,
 }  # fmt: skip
 
 

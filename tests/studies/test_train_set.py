@@ -23,7 +23,9 @@ GOOD = {
     "network.hidden": [8, 6], "network.leak": 0.3, "network.threshold": 0.4, "network.seed": 3,
     "optimiser.kind": "SGD", "optimiser.rate": 1e-3, "schedule.kind": "constant", "train.epochs": 2,
     "train.batch": 30, "train.loss": "rate_mse", "train.threads": 1, "train.checkpoint": 1, "train.patience": 2,
-    "train.settle": 1, "train.calibrate": False, "method": [], "method.0.sparsity": 0.5, "method.NDSNN.sparsity": 0.6,
+    "train.settle": 1, "train.calibrate": False, "train.clip_norm": 0.5, "train.clip_value": 0.1,
+    "train.accumulate": 2, "train.keep_best": True, "groups.out.rate": 1e-4, "data.validation": 10,
+    "method": [], "method.0.sparsity": 0.5, "method.NDSNN.sparsity": 0.6,
 }  # fmt: skip
 SENSELESS = {
     "seed=1.5": "seed", "title=5": "title must be a text", "kind=3": 'kind must be "training"', "data=5": "data",
@@ -35,7 +37,8 @@ SENSELESS = {
     "train.patience=0": "patience", "train.settle=-1": "settle", "train.calibrate='no'": "calibrate",
     "train.epoch=3": "did you mean 'epochs'", "method=5": "[[method]]", "method.5.sparsity=0.1": "no '5' here",
     "method.sparsity=0.1": "method.0.sparsity", "method.0.sparsity=2": "sparsity", "nosection.x=1": "nosection",
-    "train.epochs": "KEY=VALUE",
+    "train.epochs": "KEY=VALUE", "train.accumulate=0": "accumulate", "train.clip_norm=0": "clip_norm",
+    "groups.otu.rate=1e-3": "no layer 'otu'", "data.validation=1.5": "validation",
 }  # fmt: skip
 
 

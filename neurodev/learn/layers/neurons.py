@@ -99,7 +99,6 @@ def integrate(x: Array, neuron: Neuron, u: Array, s: U1) -> None:
     for o in range(x.shape[0]):
         for t in range(x.shape[1]):
             step(u[o, t], u[o, max(t - 1, 0)], x[o, t], t == 0, neuron)
-        for t in range(x.shape[1]):
             now, spike = u[o, t], s[o, t]
             for k in range(now.shape[0]):
                 spike[k] = np.uint8(1) if now[k] >= threshold else np.uint8(0)

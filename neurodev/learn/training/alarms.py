@@ -11,6 +11,7 @@ from neurodev.learn.core.layer import Counters, Weights
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.course import Course
 
+SATURATED = 0.9  # spikes a unit and step, above which a layer hardly tells one input from another
 FEWEST_NEAR = 1e-3  # share of potentials near threshold below which training stalls (a tenth of what small nets show)
 
 
@@ -44,14 +45,18 @@ def stop_if_broken(trainer: Course) -> None:
 
 
 class Alarms:
-    """Looks at what layers counted in an epoch; each alarm is told once, a silence once each time that it begins."""
+    """Looks at what layers counted in an epoch.
+
+    A lost gradient is told once, silence and saturation once each time that they begin.
+    """
 
     def __init__(self) -> None:
         self._lost: set[str] = set()
         self._silent: set[str] = set()
+        self._saturated: set[str] = set()
 
     def look(self, epoch: int, counters: dict[str, Counters]) -> None:
-        """Warn of silent layers and lost gradients.
+        """Warn of silent and saturated layers and of lost gradients.
 
         Raises
         ------
@@ -73,6 +78,15 @@ class Alarms:
                 stacklevel=3,
             )
         self._silent = silent
+        saturated = {n: c.spikes / c.sites for n, c in counters.items() if c.sites and c.spikes > SATURATED * c.sites}
+        for name in sorted(set(saturated) - self._saturated):
+            warnings.warn(
+                f"layer {name!r} fired at {100 * saturated[name]:.0f} % of all steps in epoch {epoch}: it hardly tells "
+                "one input from another; lower the gain of the layer below, raise its threshold, or normalise its "
+                "input (BatchNorm)",
+                stacklevel=3,
+            )
+        self._saturated = set(saturated)
         for name, c in counters.items():
             if c.looked and c.near < FEWEST_NEAR * c.looked and name not in self._lost:
                 self._lost.add(name)

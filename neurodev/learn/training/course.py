@@ -146,8 +146,8 @@ class Course(Protocol):
         """What is done to the training samples of a batch, if anything."""
 
     @property
-    def callbacks(self) -> Sequence[Callable[[Any], Any]]:
-        """What is called at the end of every epoch."""
+    def callbacks(self) -> Sequence[Any]:
+        """What is called at the end of every epoch, or step."""
 
     @property
     def seed(self) -> int:
@@ -244,6 +244,10 @@ class Course(Protocol):
     @property
     def life_per_epoch(self) -> float:
         """Life time that an epoch stands for, ms."""
+
+    @property
+    def keep_best(self) -> bool:
+        """Whether the checkpoint of the best epoch stays in the run file."""
 
     @property
     def checkpoint_every(self) -> int:

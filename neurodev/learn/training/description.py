@@ -155,6 +155,13 @@ def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*inside)
 
 
+def _unused(data: Any) -> tuple[str, ...]:
+    """Fields of a data set that say nothing."""
+    given = {"x_validation": None, "y_validation": None, "targets": "classes"}
+    said = lambda k: given[k] if (value := getattr(data, k, None)) is None else value
+    return tuple(k for k, plain in given.items() if said(k) is plain or k == "targets" and said(k) == plain)
+
+
 # ---------------------------------------------------------------- a training
 
 
@@ -188,16 +195,24 @@ def _free(name: str, taken: Iterable[str]) -> str:
     return out
 
 
-def training(t: Any) -> dict[str, Any]:
-    """Everything that the numbers of a training depend on, its state left out; before it is prepared."""
+def training(t: Any, groups: Any = None) -> dict[str, Any]:
+    """Everything that the numbers of a training depend on, its state left out; before it is prepared.
+
+    What was left to its default and came to neurodev later is not told, so that older runs are compared as ever.
+    """
     methods: dict[str, Any] = {}
     for m in t.methods:
         methods[_free(m.name, methods)] = described(m, _STATE["method"])
     whole = {
-        "data": described(t.data), "network": network(t.model), "encoder": described(t.encoder),
+        "data": described(t.data, _unused(t.data)), "network": network(t.model), "encoder": described(t.encoder),
         "loss": described(t.loss), "optimiser": described(t.optimiser, _STATE["optimiser"]),
         "schedule": described(t.schedule), "methods": methods, "augment": described(t.augment), "epochs": t.epochs,
         "batch": t.batch, "seed": t.seed, "settle": t.settle, "patience": t.patience, "calibrate": t.calibrate,
         "life_per_epoch": t.life_per_epoch,
     }  # fmt: skip
+    later = {
+        "clip_norm": t.moving.norm, "clip_value": t.moving.value, "groups": groups or None,
+        "accumulate": t.accumulate if t.accumulate > 1 else None,
+    }  # fmt: skip
+    whole |= {k: described(v) for k, v in later.items() if v is not None}
     return dict(json.loads(json.dumps(whole)))

@@ -18,9 +18,10 @@ from neurodev.learn.core.layer import Weights
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Sequential
+from neurodev.learn.training import callback
 from neurodev.learn.training.encode import Bernoulli, Direct, Latency
 from neurodev.learn.training.kept import MARK, keep, put
-from neurodev.params import takes, wholes
+from neurodev.params import flag, takes, wholes
 from neurodev.registry import kind_of
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.plan import Plan
@@ -71,6 +72,35 @@ def function(name: str, value: Any, wanted: str, *arguments: str) -> Any:
     return takes(name, value, *arguments)
 
 
+def check_callbacks(given: Any) -> list[Any]:
+    """A list of callbacks: objects of the class, or functions of the trainer.
+
+    Raises
+    ------
+    ParameterError
+        Naming what is none.
+    """
+    found = several("callbacks", given, callback.fits, "functions of the trainer, or Callbacks")
+    for one in found:
+        if not isinstance(one, callback.Callback):
+            takes("callbacks:", one, "trainer")
+    return found
+
+
+def check_file(to: Any, resume: Any, overwrite: Any) -> None:
+    """Refuse to go on without a run file, and to go on with what is to be replaced.
+
+    Raises
+    ------
+    ParameterError
+        Saying what is missing.
+    """
+    if flag(resume, "resume") and to is None:
+        raise ParameterError("resume needs to=: the run file to go on with")
+    if flag(overwrite, "overwrite") and resume:
+        raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
+
+
 # ---------------------------------------------------------------- data
 
 
@@ -85,7 +115,7 @@ def check_data(data: Any, outputs: tuple[int, ...]) -> None:
     missing = [w for w in ("name", "n_class", "x_train", "y_train", "x_test", "y_test") if not hasattr(data, w)]
     if missing or isinstance(data, type):
         raise ParameterError(
-            f"data must be a data set (neurodev.data.Dataset), got {data!r:.80}"
+            f"data must be a data set (neurodev.data.Dataset) or a tuple (X, y), got {data!r:.80}"
             + (f" without {missing[0]}" if missing else "")
         )
     if not len(data.y_train):

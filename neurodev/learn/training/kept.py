@@ -13,10 +13,11 @@ from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.record.values import UnkeptError, Word, as_text, of_text, read, written
+from neurodev.registry import word_of
 
 MARK = "_in_training"  # attribute of what a training has taken for itself
 TEXT = "attributes"  # name of the array that holds all but the arrays, as JSON
-_PLAIN = (bool, int, float, str, Surrogate)
+_PLAIN = (bool, int, float, str)
 
 
 def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
@@ -63,12 +64,36 @@ def put(owner: Any, state: Mapping[str, Array]) -> None:
 def plain_of(layer: Layer) -> dict[str, Any]:
     """The numbers, words and surrogates of a layer, which its user may change while it learns (a leak, a width)."""
     passing = ("training", "name", "step", "first")
-    return {k: v for k, v in vars(layer).items() if type(v) in _PLAIN and k not in passing}
+    told = lambda v: type(v) in _PLAIN or isinstance(v, Surrogate)  # of any class: its own curve is honoured too
+    return {k: v for k, v in vars(layer).items() if told(v) and k not in passing}
 
 
 def _wordy(value: Any) -> Word | None:
-    """A surrogate as words."""
-    return {"surrogate": [value.kind, value.width, value.height]} if type(value) is Surrogate else None
+    """A surrogate as words; one of a class of its own by the name of that and by what it holds."""
+    if type(value) is Surrogate:
+        return {"surrogate": [value.kind, value.width, value.height]}
+    if not isinstance(value, Surrogate):
+        return None
+    fields = {k: v for k, v in vars(value).items() if k != MARK}
+    if any(type(v) not in _PLAIN for v in fields.values()):
+        return None  # a function: it stays as it was built
+    return {"surrogate of its own": [word_of(type(value)), fields]}
 
 
-_KNOWN = {"surrogate": lambda inside: Surrogate(*inside)}
+def _own_surrogate(inside: Any) -> Surrogate:
+    """The surrogate behind the words; its class was defined by whoever resumes: nothing is imported."""
+    word, fields = inside
+    made, waiting = None, Surrogate.__subclasses__()
+    while waiting:
+        found_class = waiting.pop(0)
+        waiting += found_class.__subclasses__()
+        made = found_class if word_of(found_class) == word else made  # the latest of that name
+    if made is None:
+        raise KeyError(f"the surrogate {word!r} is not defined here: import its module")
+    found: Surrogate = object.__new__(made)
+    for name, value in fields.items():
+        object.__setattr__(found, name, value)
+    return found
+
+
+_KNOWN = {"surrogate": lambda inside: Surrogate(*inside), "surrogate of its own": _own_surrogate}

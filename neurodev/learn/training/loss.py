@@ -3,7 +3,8 @@
     value, gradient, scores = loss(y, labels, total)
 
 Values and gradients are means over `total` samples, the size of the whole batch, of which the output may be a part.
-A plain function will do; a loss whose labels are not classes derives from `Loss` and says which samples are right.
+A plain function will do; a loss that takes other targets than classes says so by its attribute `targets` (see
+`neurodev.data.targets`), and one whose labels mean something else derives from `Loss` and says which samples are right.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import Array
+from neurodev.data.targets import KINDS
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.params import scalar, takes
-from neurodev.registry import Registered, find, registered
+from neurodev.params import number, one_of, scalar, takes
+from neurodev.registry import Registered, find, ours, registered
 
 LEAST = 1e-30  # probability below which its logarithm stays where it is
 Function = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]
@@ -31,9 +33,15 @@ class Loss(Registered, kind="loss"):
     ----------
     name : str
         As the run file calls it.
+    targets : tuple of str, optional
+        Which targets it takes, of ``classes``, ``numbers`` and ``labels``; all of them if None.
+    cut : float
+        Score above which a label counts as given, where samples may have several.
     """
 
     name = "custom"
+    targets: tuple[str, ...] | None = None
+    cut: float = 0.5
 
     def __call__(self, y: Any, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
         """Value, gradient and scores of some samples.
@@ -42,7 +50,8 @@ class Loss(Registered, kind="loss"):
         ----------
         y : Spikes or Current
             Output of the model for B samples.
-        labels : (B,) int64
+        labels : (B,) int64, or (B, n_output)
+            Class numbers; or numbers (float64), or labels (bytes of 0 and 1).
         total : int
             Samples of the whole batch, over which value and gradient are means.
 
@@ -56,13 +65,39 @@ class Loss(Registered, kind="loss"):
         """
         raise NotImplementedError
 
-    def right(self, scores: Array, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which samples are right, (B,): those whose largest score is that of their label."""
-        return np.asarray(scores.argmax(axis=1) == labels)
+    def right(self, scores: Array, labels: NDArray[Any]) -> NDArray[Any]:
+        """What each sample is worth, (B,), by its targets.
+
+        Whether its largest score is that of its class; the share of its labels that are told; or the mean squared
+        distance from its numbers.
+        """
+        if labels.ndim == 1:
+            return np.asarray(scores.argmax(axis=1) == labels)
+        if labels.dtype.kind == "f":
+            return np.asarray(((scores - labels) ** 2).mean(axis=1))
+        return np.asarray(((scores > self.cut) == (labels > 0)).mean(axis=1))
 
 
-def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array, int]:
+def check_targets(loss: Loss, kind: str) -> None:
+    """Refuse a loss that does not take targets of a kind.
+
+    Raises
+    ------
+    ParameterError
+        Naming those of ours that do.
+    """
+    if loss.targets is not None and kind not in loss.targets:
+        fit = [name for name, made in ours("loss").items() if kind in getattr(made, "targets", ("classes",))]
+        raise ParameterError(
+            f"loss {loss.name} takes {' or '.join(loss.targets)}, but the targets of the data are {kind}: take one of "
+            f"{fit}, or your own"
+        )
+
+
+def judged(loss: Loss, y: Any, labels: NDArray[Any], total: int) -> tuple[float, Current, Array, float]:
     """What a loss says of some samples, looked at: value, gradient, scores, and how many samples are right.
+
+    The last is the sum of what `Loss.right` says of each: a whole number where that is True or False.
 
     Raises
     ------
@@ -85,23 +120,31 @@ def judged(loss: Loss, y: Any, labels: NDArray[np.int64], total: int) -> tuple[f
         raise ParameterError(
             f"loss {loss.name}: the gradient must be a Current of (steps, samples, units) {wanted} like y, got {what}"
         )
-    if np.ndim(scores) != 2 or len(scores) != labels.size:
-        raise ParameterError(f"loss {loss.name}: scores need one row per sample, {labels.size}, got {np.shape(scores)}")
+    if np.ndim(scores) != 2 or len(scores) != len(labels):
+        raise ParameterError(f"loss {loss.name}: scores need one row per sample, {len(labels)}, got {np.shape(scores)}")
     scores = np.asarray(scores)
     if scores.shape[1] != y.n or scores.dtype.kind not in "iuf":
         raise ParameterError(
-            f"loss {loss.name}: scores must be numbers of shape {(labels.size, y.n)}, one a sample and class, got "
+            f"loss {loss.name}: scores must be numbers of shape {(len(labels), y.n)}, one a sample and class, got "
             f"{scores.dtype} {scores.shape}"
         )
     if np.isfinite(value) and np.isnan(scores).any():  # otherwise the training stops by its value
         raise ParameterError(f"loss {loss.name}: scores must be numbers, but some are NaN")
-    right = np.asarray(loss.right(scores, labels))
-    if right.shape != labels.shape or not (right.dtype.kind == "b" or np.isin(right, (0, 1)).all()):
+    return value, gradient, scores, _worth(loss, np.asarray(loss.right(scores, labels)), labels)
+
+
+def _worth(loss: Loss, right: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The sum of what samples are worth, looked at."""
+    wanted, several = (len(labels),), labels.ndim > 1
+    flags = right.dtype.kind == "b" or right.dtype.kind in "iuf" and np.isin(right, (0, 1)).all()
+    fits = flags or several and right.dtype.kind in "iuf" and not (right < 0).any()
+    if right.shape != wanted or not fits:
+        what = "a number of at least 0 for each sample" if several else "True or False"
         raise ParameterError(
-            f"loss {loss.name}: right must say {labels.shape} True or False, got {right.shape} of {right.dtype}: "
+            f"loss {loss.name}: right must say {wanted} {what}, got {right.shape} of {right.dtype}: "
             f"{right.ravel()[:3].tolist()!r:.60}"
         )
-    return value, gradient, scores, int(right.astype(np.int64).sum())
+    return float(right.sum()) if several else int(right.astype(np.int64).sum())
 
 
 class _Plain(Loss, word=False):
@@ -111,12 +154,46 @@ class _Plain(Loss, word=False):
         self.function = function
         self.name = getattr(function, "__name__", Loss.name)  # a partial has none
 
+    @property
+    def targets(self) -> tuple[str, ...] | None:  # type: ignore[override]
+        """What the function says (see `of_targets`); if nothing, whatever the data have."""
+        return getattr(self.function, "targets", None)
+
+    @property
+    def cut(self) -> float:  # type: ignore[override]
+        """What the function says."""
+        return getattr(self.function, "cut", Loss.cut)
+
     def __call__(self, y: Any, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
         return self.function(y, labels, total)
 
     def made_of(self) -> list[Any]:
         """The function."""
         return [self.function]
+
+
+def of_targets(*kinds: str, cut: float = Loss.cut) -> Callable[[Any], Any]:
+    """Decorate a loss that is a function: it takes targets of these kinds, and labels count as given above `cut`.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown kind, or a cut that is no number.
+    """
+    for kind in kinds:
+        one_of(kind, "kinds", KINDS)
+    cut = number(cut, "cut")
+
+    def mark(function: Any) -> Any:
+        function.targets, function.cut = kinds, cut
+        return function
+
+    return mark
+
+
+def wanted(labels: NDArray[Any], n: int, kind: type = np.float32) -> Array:
+    """(B, n) what outputs should be: a 1 at each class, or the numbers or labels themselves."""
+    return one_hot(labels, n, kind) if labels.ndim == 1 else labels.astype(kind)
 
 
 def cube_of(y: Spikes | Current) -> Array:
@@ -146,19 +223,22 @@ def softmax(z: Array) -> Array:
 
 
 @registered("loss")
-def rate_mse(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
-    """Mean over classes and samples of (mean output - one-hot)^2; returns (value, gradient, scores (B, n)).
+@of_targets("classes", "numbers", "labels")
+def rate_mse(y: Spikes | Current, labels: NDArray[Any], total: int) -> tuple[float, Current, Array]:
+    """Mean over outputs and samples of (mean output - target)^2; returns (value, gradient, scores (B, n)).
 
-    A sample whose rates equal its target has an exactly zero gradient.
+    Targets are 1 at the class of a sample and 0 elsewhere; or numbers, or labels, themselves.  A sample whose rates
+    equal its target has an exactly zero gradient.
     """
     rate = cube_of(y).mean(axis=0)
-    error = rate - one_hot(labels, rate.shape[1], rate.dtype.type)
+    error = rate - wanted(labels, rate.shape[1], rate.dtype.type)
     scale = rate.dtype.type(2 / (rate.shape[1] * total))
     value = float((error.astype(np.float64) ** 2).sum()) / (rate.shape[1] * total)
     return value, spread_evenly(y, scale * error), rate
 
 
 @registered("loss")
+@of_targets("classes")
 def rate_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy of the softmax of the mean output."""
     score = cube_of(y).mean(axis=0)
@@ -169,6 +249,22 @@ def rate_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
 
 
 @registered("loss")
+@of_targets("labels", cut=0.0)
+def rate_binary_cross_entropy(y: Spikes | Current, labels: NDArray[Any], total: int) -> tuple[float, Current, Array]:
+    """Mean over labels and samples of the cross-entropy of the logistic of each mean output.
+
+    A label counts as given where the mean output is above 0: for outputs that are currents or potentials.
+    """
+    score = cube_of(y).mean(axis=0)
+    z, target = score.astype(np.float64), wanted(labels, score.shape[1], np.float64)
+    share = 1 / (score.shape[1] * total)
+    value = float((np.maximum(z, 0) - z * target + np.log1p(np.exp(-np.abs(z)))).sum()) * share
+    chance = np.where(z >= 0, 1.0, np.exp(-np.abs(z))) / (1 + np.exp(-np.abs(z)))
+    return value, spread_evenly(y, ((chance - target) * share).astype(score.dtype)), score
+
+
+@registered("loss")
+@of_targets("classes")
 def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy at every step, averaged over steps."""
     cube = cube_of(y)
@@ -179,6 +275,7 @@ def step_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
 
 
 @registered("loss")
+@of_targets("classes")
 def peak_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: int) -> tuple[float, Current, Array]:
     """Cross-entropy of the softmax of each output's largest value over time (for `LI` readouts)."""
     cube = cube_of(y)
@@ -193,6 +290,7 @@ def peak_cross_entropy(y: Spikes | Current, labels: NDArray[np.int64], total: in
 
 
 @registered("loss")
+@of_targets("classes")
 def first_spike_cross_entropy(
     y: Spikes | Current, labels: NDArray[np.int64], total: int
 ) -> tuple[float, Current, Array]:

@@ -9,7 +9,7 @@ from neurodev.record.patience import Patience
 
 
 class Pace:
-    """A bar on a terminal, lines elsewhere; Ctrl-C and SIGTERM wait until a step, or what is written, is whole.
+    """A bar on a terminal, a line an epoch elsewhere; Ctrl-C and SIGTERM wait until a step, or what is written, ends.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Pace:
 
     def __init__(self, steps: int, epochs: int, on: bool) -> None:
         self._epochs, self._done = epochs, 0
-        self._bar = Bar(steps, "compiling kernels, where none are cached", on)
+        self._bar = Bar(steps, "compiling kernels, where none are cached", on, lines=False)
         self._patience = Patience()
 
     def __enter__(self) -> Pace:
@@ -45,6 +45,10 @@ class Pace:
         self._done += 1
         self._bar.update(self._done, f"epoch {epoch} of {self._epochs}, loss {loss:.4f}")
         self.check()
+
+    def epoch(self, epoch: int, text: str) -> None:
+        """One epoch is done: a line about it where there is no terminal."""
+        self._bar.line(f"epoch {epoch} of {self._epochs}, {text}")
 
     def check(self) -> None:
         """Let act what was asked for meanwhile, as long as somebody can still seal the file."""

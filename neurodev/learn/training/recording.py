@@ -8,6 +8,7 @@ a class (row) was taken for another (column) after each epoch; operations are th
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Vector
 from neurodev.learn.predicting import Trained
 from neurodev.learn.saving import STEPS, about, training_words
+from neurodev.learn.training import callback, standing
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
@@ -100,6 +102,10 @@ class TrainingRecord:
         f.set_item("training", self._settings())
         f.set_item("description", t.description)
         f.set_item("model", self._model())
+        if t.callbacks:
+            f.set_item("callbacks", [callback.word_of_callback(c) for c in t.callbacks])
+            if reasons := callback.why_not_again(list(t.callbacks)):
+                f.set_item("cannot_rerun", reasons)
         for name in t.weights():
             self._snapshot(name, "initial")
         self._constants()
@@ -159,9 +165,48 @@ class TrainingRecord:
         try:
             restore(self.trainer, unpack(data))
             self.trainer.history = self._history()
+            self._restore_items()
         except BaseException:
             self.file.abandon()  # as it was at its checkpoint: it can be resumed again
             raise
+
+    def _restore_items(self) -> None:
+        """Items as they were at the checkpoint: what younger epochs noted is gone with them."""
+        f, t = self.file, self.trainer
+        if notes := f.item("notes", []):
+            f.set_item("notes", [n for n in notes if n[1] <= t.step])
+        f.drop_item("stopped")
+        if (kept := f.item("best", None)) is not None:
+            f.drop_item("best")
+            if t.history and kept["epoch"] > t.epoch:
+                kept = self._best()
+            f.set_item("best", kept)
+            f.keeping = kept["step"]
+        f.commit()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is sealed."""
+        return self._closed
+
+    def reopen(self) -> None:
+        """Go on with a file that was sealed, from its last checkpoint.
+
+        Raises
+        ------
+        RunFileError
+            If it holds none.
+        """
+        self._resume()
+        self._closed = False
+
+    def _best(self) -> dict[str, Any]:
+        """The best epoch so far, as item ``"best"`` keeps it: its checkpoint stays in the file."""
+        t = self.trainer
+        k = standing.best(t.history, t.data)
+        name, _ = standing.judge(t.data)
+        value = t.history[k].series.get(name, np.nan)
+        return {"epoch": k + 1, "step": (k + 1) * t.steps_per_epoch, "by": name, "value": float(value)}
 
     def _resumed_causes(self) -> Causes:
         """The list that the file has, and behind it what the methods of today know beyond it."""
@@ -184,10 +229,19 @@ class TrainingRecord:
         return {
             "data": t.data.name, "n_train": len(t.data.y_train), "n_test": len(t.data.y_test), "epochs": t.epochs,
             "batch": t.batch, "seed": t.seed, "encoder": repr(t.encoder), "optimiser": repr(t.optimiser),
-            "loss": t.loss.name, "methods": [m.name for m in t.methods],
+            "loss": t.loss.name, **self._aside(), "methods": [m.name for m in t.methods],
             "layers": [f"{layer.name}: {type(layer).__name__}" for layer in t.model.layers()],
             "calibrated_gains": t.gains,
         }  # fmt: skip
+
+    def _aside(self) -> dict[str, Any]:
+        """What of the data is no matter of course."""
+        data, found = self.trainer.data, dict[str, Any]()
+        if getattr(data, "x_validation", None) is not None:
+            found["n_validation"] = len(data.y_validation)  # type: ignore[attr-defined]
+        if (kind := standing.targets_of(data)) != "classes":
+            found["targets"] = kind
+        return found
 
     def _picture(self) -> None:
         """All weights as they are now."""
@@ -231,8 +285,21 @@ class TrainingRecord:
         }  # fmt: skip
         self.recorder.snapshot(name, label, state)
 
-    def epoch(self, series: dict[str, float], confusion: NDArray[np.int64]) -> None:
-        """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction."""
+    def epoch(
+        self, series: dict[str, float], confusion: NDArray[np.int64] | None, notes: Sequence[Any] = (),
+        stopped: str | None = None,
+    ) -> None:  # fmt: skip
+        """Write one epoch: its numbers, the births and deaths, and now and then a checkpoint; one transaction.
+
+        Parameters
+        ----------
+        series : dict
+        confusion : (n_class, n_class), optional
+        notes : sequence of (epoch, step, text)
+            What callbacks noted.
+        stopped : str, optional
+            Why a callback ends the training.
+        """
         t = self.trainer
         self.file.begin()  # an older run of that name need not come back
         for name in series:  # one that begins later has no number for the epochs before
@@ -241,13 +308,23 @@ class TrainingRecord:
                 self.file.append(f"series/{name}", np.full(late, np.nan))
             self._lengths[name] = t.epoch
         self.recorder.series(series)
-        self.file.append("confusion", confusion.astype("<u4"))
+        if confusion is not None:
+            self.file.append("confusion", confusion.astype("<u4"))
+        if notes:
+            self.file.set_item("notes", [*self.file.item("notes", []), *notes])
+        if stopped is not None:
+            self.file.set_item("stopped", {"epoch": t.epoch, "why": stopped})
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
         self._constants()
         if self._picture_due():
             self._picture()
-        due = t.checkpoint_every and t.epoch % t.checkpoint_every == 0
+        due = bool(t.checkpoint_every and t.epoch % t.checkpoint_every == 0)
+        if t.keep_best and t.history:
+            kept = self._best()
+            self.file.set_item("best", kept)
+            self.file.keeping = kept["step"]
+            due = due or kept["epoch"] == t.epoch
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
 
     def stop(self, why: str) -> str:

@@ -297,7 +297,7 @@ class PolicyTrainer(Trainer):
         self.gather()
         super()._one_epoch(pace)
 
-    def evaluate(self, train: bool = False) -> Outcome:
+    def evaluate(self, train: bool = False, *, on: str | None = None) -> Outcome:
         """Starts from which the greedy policy reaches the goal in time."""
         there = self.maze.success(self.rates().argmax(axis=1))
         total_counters(self.model, [self.workers.twin])

@@ -7,20 +7,26 @@ from typing import Any
 import numpy as np
 
 from neurodev.learn.core.layer import Counters
+from neurodev.learn.training.standing import measures, targets_of
 from neurodev.learn.training.workers import Outcome
 from neurodev.units import day
 
 
 def series(
-    trainer: Any, train: Outcome, test: Outcome, counters: dict[str, Counters], seconds: float
-) -> dict[str, float]:
+    trainer: Any, train: Outcome, test: Outcome, counters: dict[str, Counters], seconds: float,
+    validation: Outcome | None = None,
+) -> dict[str, float]:  # fmt: skip
     """What an epoch of a trainer came to; its births and deaths are counted anew from here on."""
+    data, kind = trainer.data, targets_of(trainer.data)
     out = {
-        "life": trainer.life / day, "train_loss": train.loss / train.n, "train_accuracy": train.correct / train.n,
-        "test_loss": test.loss / test.n if test.n else np.nan,
-        "test_accuracy": test.correct / test.n if test.n else np.nan, "seconds": seconds,
-        **trainer.last_rate(),
+        "life": trainer.life / day, "train_loss": train.loss / train.n, **measures("train", train, kind, data.y_train),
+        "test_loss": test.loss / test.n if test.n else np.nan, **measures("test", test, kind, data.y_test),
+        "seconds": seconds, **trainer.last_rate(),
     }  # fmt: skip
+    if validation is not None:
+        out |= {"validation_loss": validation.loss / validation.n}
+        out |= measures("validation", validation, kind, data.y_validation)
+    out |= trainer.moving.series()
     for prefix, part in (("", counters), ("test_", trainer.evaluated)):  # of forward passes
         out[f"{prefix}operations"] = float(sum(c.operations for c in part.values()))
         out[f"{prefix}dense_operations"] = float(sum(c.dense for c in part.values()))

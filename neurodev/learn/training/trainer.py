@@ -19,20 +19,22 @@ from numpy.typing import NDArray
 from neurodev import rng
 from neurodev.card import Card, Rows, counted, named
 from neurodev.data.dataset import Dataset, SpikeTrains
+from neurodev.data.own import as_dataset
 from neurodev.errors import ParameterError, StudyError
 from neurodev.learn.core.layer import Counters
 from neurodev.learn.core.spikes import at_steps
 from neurodev.learn.layers.norm import settle
 from neurodev.learn.model import Sequential, total_counters
 from neurodev.learn.predicting import Trained
-from neurodev.learn.training import alarms, closed, combined, description, door
+from neurodev.learn.training import alarms, callback, closed, combined, description, door, standing
 from neurodev.learn.training.augment import Picked, augmented
 from neurodev.learn.training.course import Samples
 from neurodev.learn.training.encode import Binned, Encoder, encoder_for
 from neurodev.learn.training.epoch import Epoch, complete
 from neurodev.learn.training.health import calibrate
-from neurodev.learn.training.loss import Function, Loss, as_loss
+from neurodev.learn.training.loss import Function, Loss, as_loss, check_targets
 from neurodev.learn.training.method import Method
+from neurodev.learn.training.moving import Moving
 from neurodev.learn.training.optim import Adam, Schedule, constant
 from neurodev.learn.training.optim import Optimiser as OptimiserBase
 from neurodev.learn.training.pace import Pace
@@ -41,7 +43,7 @@ from neurodev.learn.training.series import series
 from neurodev.learn.training.structured import Structured
 from neurodev.learn.training.workers import Outcome, Workers
 from neurodev.metrics.cost import confusion
-from neurodev.params import flag, number, takes, whole
+from neurodev.params import flag, number, one_of, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
 from neurodev.runs.run import Run
@@ -60,14 +62,17 @@ class Trainer(Card, Structured):
     ----------
     model : Sequential
         Built, that is made with ``inputs=``.
-    data : Dataset
+    data : Dataset or tuple of arrays
+        ``(X, y)`` or ``(X, y, X_test, y_test)``, perhaps with ``X_validation, y_validation`` before the tests; see
+        `neurodev.data.of_arrays`.  Where there are validation samples, `patience` and the best epoch go by them.
     encoder : Encoder
     loss : str, Loss or callable
         See `neurodev.learn.training.loss.LOSSES`.
     optimiser : Optimiser
         One of its own: `SGD`, `Adam`, ...
     schedule : callable
-        Progress in [0, 1] of the planned epochs -> factor on the rate.
+        Progress in [0, 1] of the planned epochs -> factor on the rate; or one that counts epochs or steps
+        (`neurodev.learn.training.schedules`).
     epochs : int
         Planned length of the run: schedules and methods refer to it.
     batch : int
@@ -90,10 +95,11 @@ class Trainer(Card, Structured):
         Batches on which batch norm takes its running means anew before every evaluation (0: never, as published); of
         use where a method lets absent synapses act until the epoch ends.
     patience : int, optional
-        Stop after this many epochs without a better accuracy on the test set.
-    callbacks : sequence of callable
-        Called with the trainer at the end of every epoch; one that returns True ends the training.  Checkpoints keep
-        the attributes of callbacks that are objects, not the variables of functions.
+        Stop after this many epochs without a better accuracy (or error) on the validation samples, or the test set.
+    callbacks : sequence of Callback or callable
+        A `neurodev.learn.Callback` gets a view of the training after every step and epoch.  A function is called with
+        the trainer at the end of every epoch; one that returns True ends the training.  Checkpoints keep the
+        attributes of callbacks that are objects, not the variables of functions.
     resume : bool
         Go on from the last checkpoint of the run file `to`, to the same bytes as without the break.
     overwrite : bool
@@ -101,6 +107,14 @@ class Trainer(Card, Structured):
     calibrate : bool
         Scale up weights as they were drawn where a layer would be silent, with a line about each such layer
         (`neurodev.learn.training.health`).  Weights that were set or trained are never scaled.
+    clip_norm, clip_value : float, optional
+        Longest gradient of all parameters together, and largest of any: longer ones are shortened.
+    accumulate : int
+        Batches of a step: gradients are means over all of their samples.
+    groups : dict, optional
+        Rates and decays of some layers: ``{"out": {"rate": 1e-4}, "fc1.bias": {"decay": 0.0}}``.
+    keep_best : bool, optional
+        Keep the checkpoint of the best epoch beside the last ones; by default where there are validation samples.
 
     Raises
     ------
@@ -119,7 +133,7 @@ class Trainer(Card, Structured):
     def __init__(
         self,
         model: Sequential,
-        data: Dataset | Samples,
+        data: Dataset | Samples | Sequence[Any],
         *,
         encoder: Encoder | None = None,
         loss: str | Loss | Function = "rate_mse",
@@ -137,12 +151,18 @@ class Trainer(Card, Structured):
         progress: bool = False,
         settle: int = 0,
         patience: int | None = None,
-        callbacks: Sequence[Callable[[Trainer], Any]] = (),
+        callbacks: Sequence[callback.Callback | Callable[[Trainer], Any]] = (),
         resume: bool = False,
         overwrite: bool = False,
         calibrate: bool = True,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        groups: Any = None,
+        keep_best: bool | None = None,
     ):
         self.model: Sequential = door.instance("model", model, Sequential, "a Sequential of layers")
+        data = as_dataset(data, int(np.prod(self.model.outputs)) if self.model.inputs is not None else 1)
         given = encoder if encoder is not None else encoder_for(getattr(data, "x_train", None), self.model.inputs)
         self.encoder: Encoder = door.instance("encoder", given, Encoder, "an encoder, such as Bernoulli(20)")
         self.optimiser: Any = door.instance(
@@ -162,20 +182,11 @@ class Trainer(Card, Structured):
         self.methods: list[Method] = door.several(
             "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
         )
-        self.callbacks: list[Callable[[Any], Any]] = door.several(
-            "callbacks", callbacks, callable, "functions of the trainer"
-        )
-        for callback in self.callbacks:
-            takes("callbacks:", callback, "trainer")
-        self.augment = (
-            None
-            if augment is None
-            else door.function("augment", augment, "a function of (x, generator)", "x", "generator")
-        )
-        if flag(resume, "resume") and to is None:
-            raise ParameterError("resume needs to=: the run file to go on with")
-        if flag(overwrite, "overwrite") and resume:
-            raise ParameterError("resume goes on with the run file, overwrite replaces it: choose one of them")
+        self.accumulate = whole(accumulate, "accumulate", 1)
+        self.callbacks: list[Any] = door.check_callbacks(callbacks)
+        asked = "a function of (x, generator)"
+        self.augment = None if augment is None else door.function("augment", augment, asked, "x", "generator")
+        door.check_file(to, resume, overwrite)
         self.data: Any = data
         self._check_data()
         combined.check(self.methods)
@@ -183,7 +194,11 @@ class Trainer(Card, Structured):
         self.loss, self.encoder, self.schedule, self.augment = map(
             door.anew, (as_loss(loss), self.encoder, self.schedule, self.augment)
         )
-        self.description = description.training(self)
+        check_targets(self.loss, standing.targets_of(data))
+        self.moving = Moving(self.model, self.optimiser, groups, clip_norm, clip_value)
+        aside = getattr(data, "x_validation", None) is not None
+        self.keep_best = aside if keep_best is None else flag(keep_best, "keep_best")
+        self.description = description.training(self, groups)
         self._begin(threads)
         door.take(self.optimiser, *self.methods)
         self._prepare()
@@ -200,12 +215,13 @@ class Trainer(Card, Structured):
         self._factor, self._rate = door.factor_at(self.schedule, 0.0), self.optimiser.rate
         self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
         self.evaluated: dict[str, Counters] = {}
-        self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self.batch, self.epochs)
+        self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self._span, self.epochs)
         self.logs = {name: StructuralLog() for name in self.weights()}
         self.births = {name: [0, 0] for name in self.logs}
         self.causes = Causes.of(self.methods)
         self._skip = self._fitting = False
         self._asked: list[bool] = []
+        self._first = 0  # epoch from which patience counts
 
     def _take_model(self) -> None:
         """The model is this training's from now on, and knows how it is trained."""
@@ -220,10 +236,14 @@ class Trainer(Card, Structured):
         door.check_data(self.data, self.model.outputs)
         door.check_bytes(self.data, self.encoder)
         self._input(np.arange(1))
-        if len(self.data.y_test):
-            self._input(np.arange(1), train=False)
-        elif self.patience is not None:
-            raise ParameterError(f"patience={self.patience} needs test samples, of which {self.data.name} has none")
+        for part in ("test", "validation"):
+            x = getattr(self.data, f"x_{part}", None)
+            if x is not None and len(getattr(self.data, f"y_{part}")):
+                self._encode(x, np.arange(1), -1)
+            elif self.patience is not None and standing.judge(self.data)[0].startswith(part):
+                raise ParameterError(
+                    f"patience={self.patience} needs validation or test samples, of which {self.data.name} has none"
+                )
 
     def _prepare(self) -> None:
         """Storage, structure and weights to begin with; nothing of an earlier training of the model stays."""
@@ -260,12 +280,13 @@ class Trainer(Card, Structured):
             if len(said) > 1:
                 raise StudyError(f"{said[0]} and {said[1]} exclude each other: both decide on the {what}")
 
-    def _input(self, samples: I8, train: bool = True, epoch: int = -1) -> Any:
-        x = self.data.x_train if train else self.data.x_test
-        return self._encode(x, samples, epoch)
+    def _input(self, samples: I8, epoch: int = -1) -> Any:
+        return self._encode(self.data.x_train, samples, epoch)
 
     def _encode(self, x: Any, samples: I8, epoch: int) -> Any:
-        of = f"the {'test' if x is self.data.x_test else 'training'} samples of {self.data.name}"
+        others = {"test": self.data.x_test, "validation": getattr(self.data, "x_validation", None)}
+        part = next((word for word, theirs in others.items() if x is theirs), "training")
+        of = f"the {part} samples of {self.data.name}"
         y = door.encoded(self.encoder, x, samples, self.seed, epoch + 1, of=of)
         y = door.laid_out(y, tuple(self.model.inputs or ()))
         for kept in (m.living_steps() for m in self.methods):
@@ -278,13 +299,22 @@ class Trainer(Card, Structured):
     def _words(self) -> str:
         methods = named(type(m).__name__ for m in self.methods) or "no method"
         text = f"Trainer({self.data.name!r}, {methods}, {self.epoch} of {counted(self.epochs, 'epoch')}"
-        return text + (f", {100 * self.history[-1].test_accuracy:.2f} % right)" if self.history else ")")
+        return f"{text}, {self._reached()})" if self.history else f"{text})"
+
+    def _reached(self) -> str:
+        """How good the last epoch was: on the test set, or without one on the samples that there are."""
+        last, parts = self.history[-1].series, {"test": "", "validation": " in validation", "train": " in training"}
+        for part, where in parts.items():
+            right, error = (last.get(f"{part}_{k}", np.nan) for k in ("accuracy", "error"))
+            if np.isfinite(right) or np.isfinite(error):
+                return (f"{100 * right:.2f} % right" if np.isfinite(right) else f"error {error:.4g}") + where
+        return "no samples to test"
 
     def _rows(self) -> Rows:
         return [
             ("data", self.data.name), ("methods", named(type(m).__name__ for m in self.methods) or "none"),
             ("epochs", f"{self.epoch} of {self.epochs}"), ("step", f"{self.step:,}"), ("batch", f"{self.batch}"),
-            ("right", f"{100 * self.history[-1].test_accuracy:.2f} % of the test set" if self.history else "not yet"),
+            ("reached", self._reached() if self.history else "not yet"),
             ("tensors of weights", named(self.logs, 12)),
         ]  # fmt: skip
 
@@ -298,9 +328,18 @@ class Trainer(Card, Structured):
         """Share of the planned steps that are done."""
         return min(self.step / (self.epochs * self.steps_per_epoch), 1.0)
 
-    def _schedule_share(self) -> float:
+    @property
+    def _span(self) -> int:
+        """Samples of a step."""
+        return self.batch * self.accumulate
+
+    def _passed(self) -> float:
+        """What a schedule is called with: the share of the run, or what it counts."""
         shares = [x for m in self.methods if (x := m.progress(self)) is not None]
-        return shares[0] if shares else self.progress_share
+        unit = {"epoch": self.steps_per_epoch, "step": 1}.get(getattr(self.schedule, "per", "run"))
+        if unit is None:
+            return shares[0] if shares else self.progress_share
+        return (shares[0] * self.epochs * self.steps_per_epoch if shares else self.step) / unit
 
     # ------------------------------------------------------------------ running
 
@@ -309,7 +348,7 @@ class Trainer(Card, Structured):
         if self._fitting:
             raise StudyError("fit is under way: a callback or method cannot call it again; fit(epochs) trains longer")
         last = self.epochs if epochs is None else self.epoch + whole(epochs, "epochs", 0)
-        door.steps_per_epoch(len(self.data.y_train), self.batch, last)
+        door.steps_per_epoch(len(self.data.y_train), self._span, last)
         with Pace((last - self.epoch) * self.steps_per_epoch, self.epochs, self.progress) as pace:
             self._fitting = True
             try:
@@ -329,6 +368,33 @@ class Trainer(Card, Structured):
                 self._fitting = False
         return self
 
+    def extend(self, epochs: int) -> Trainer:
+        """Train for `epochs` more epochs, also beyond the plan and after `close`: the run file goes on.
+
+        Schedules stay at their end, unless they count epochs or steps; `patience` counts anew.
+
+        Raises
+        ------
+        ParameterError, RunFileError
+            If the run file was closed and cannot be gone on with: without checkpoints (``checkpoint=0``), or replaced.
+
+        Examples
+        --------
+        >>> trainer.extend(epochs=5).close()                                               # doctest: +SKIP
+        """
+        more = whole(epochs, "epochs", 1)
+        if self.record.closed:
+            claim = vars(self).pop("_claim")  # where it stands is set anew
+            try:
+                self.record.reopen()
+            finally:
+                vars(self)["_claim"] = claim
+            self.workers.reopen()
+        else:
+            self.record.file.drop_item("stopped")
+        vars(self)["_first"], vars(self)["_asked"] = self.epoch, []
+        return self.fit(more)
+
     def close(self) -> Run:
         """Seal the run file and return the run; Ctrl-C waits until it is sealed."""
         with Patience():
@@ -339,16 +405,19 @@ class Trainer(Card, Structured):
     def _enough(self) -> bool:
         if any(self._asked) or self.patience is None:
             return any(self._asked)
-        reached = [-1.0 if np.isnan(e.test_accuracy) else e.test_accuracy for e in self.history]
-        return len(reached) - 1 - int(np.argmax([*reached, -2.0])) >= self.patience
+        return len(self.history) - 1 - standing.best(self.history, self.data, self._first) >= self.patience
 
     def _one_epoch(self, pace: Pace) -> None:
         begin = time.perf_counter()
         n = len(self.data.y_train)
         order = rng.generator(self.seed, "order", self.epoch).permutation(n).astype(np.int64)
         done = Outcome()
-        for a in range(0, n, self.batch):
-            done.add(self.train_step(order[a : a + self.batch]))
+        view = callback.View(self, done)
+        for a in range(0, n, self._span):
+            done.add(self.train_step(order[a : a + self._span]))
+            for one in self.callbacks:
+                if isinstance(one, callback.Callback):
+                    one.batch_end(view)
             pace.step(self.epoch + 1, done.loss / done.n)
         alarms.stop_if_broken(self)
         for m in self.methods:
@@ -359,18 +428,29 @@ class Trainer(Card, Structured):
             some = rng.generator(self.seed, "settle", self.epoch).permutation(n)[: self.settle * self.batch]
             cuts = range(0, some.size, self.batch)
             settle(self.model, (self._input(some[a : a + self.batch], epoch=self.epoch) for a in cuts))
+        aside = self.evaluate(on="validation") if getattr(self.data, "x_validation", None) is not None else None
         test = self.evaluate()
         vars(self)["epoch"] += 1
-        found = series(self, done, test, counters, seconds)
+        found = series(self, done, test, counters, seconds, aside)
         self.alarms.look(self.epoch, counters)
         self.history.append(Epoch(self.epoch, found))
         complete(self.history)
+        told = f"loss {found['train_loss']:.4f}, {self._reached()}"
         before = {name: w.table.n_synapse for name, w in self.weights().items()}
         try:  # the checkpoint keeps what callbacks change
-            self._asked = [callback(self) is True for callback in self.callbacks]
+            self._asked = [self._call(one, view) for one in self.callbacks]
             closed.check_structure(self.weights(), self.births, before)
         finally:
-            self.record.epoch(found, self.confusion)
+            decided = self.confusion if standing.targets_of(self.data) == "classes" else None
+            self.record.epoch(found, decided, view.notes, view.stopped)
+        pace.epoch(self.epoch, told)
+
+    def _call(self, one: Any, view: callback.View) -> bool:
+        """One callback at the end of an epoch; whether it ends the training."""
+        if not isinstance(one, callback.Callback):
+            return one(self) is True
+        one.epoch_end(view)
+        return view.stopped is not None
 
     def train_step(self, samples: I8) -> Outcome:
         """One batch: forward, backward, optimiser, with the clocks of the methods.
@@ -394,7 +474,11 @@ class Trainer(Card, Structured):
             make = lambda ids: self._encode_part(part[[where[int(i)] for i in ids]], ids)
         else:
             make = lambda ids: self._encode(x, ids, self.epoch)
-        done = self.workers.run(make, samples, self.data.y_train[samples], learn=True, step=self.step)
+        y, done = self.data.y_train[samples], Outcome()
+        size = self.batch if self.accumulate > 1 else samples.size
+        for a in range(0, samples.size, size):
+            cut, of = slice(a, a + size), (samples.size, a)
+            done.add(self.workers.run(make, samples[cut], y[cut], learn=True, step=self.step, of=of))
         if not np.isfinite(done.loss):
             alarms.stop_if_broken(self)
             raise ParameterError(f"the loss became {done.loss} at step {self.step}: lower the optimiser's rate")
@@ -405,7 +489,8 @@ class Trainer(Card, Structured):
             self._skip = False
             self.clear_gradients()
         else:
-            self.optimiser.step(self.model.parameters_of(), self._factor)
+            self.moving.clip()
+            self.moving.step(self.optimiser, self._factor)
         vars(self)["step"] += 1
         for m in self.methods:
             m.after_step(self)
@@ -413,7 +498,7 @@ class Trainer(Card, Structured):
 
     def _learning_rate(self) -> tuple[float, float]:
         """Factor of the schedule and learning rate of this step."""
-        share = self._schedule_share()
+        share = self._passed()
         factor, rate = self.schedule(share), self.optimiser.rate
         for what, value in ((f"schedule({share:.4g})", factor), ("the optimiser's rate", rate)):
             if not (isinstance(value, (int, float, np.number)) and np.isfinite(value) and value >= 0):
@@ -430,20 +515,35 @@ class Trainer(Card, Structured):
             return self._encode(part, np.arange(samples.size), self.epoch)
         return self._encode(Picked(part, samples), samples, self.epoch)
 
-    def evaluate(self, train: bool = False) -> Outcome:
-        """Loss and accuracy on the test set (or the training set), as one pass without learning.
+    def evaluate(self, train: bool = False, *, on: str | None = None) -> Outcome:
+        """Loss and accuracy on the test set (or another part of the data), as one pass without learning.
 
         What was decided is kept in `confusion` (n_class, n_class), what it took in `evaluated`, `Counters` by layer.
+
+        Parameters
+        ----------
+        train : bool
+            On the training samples.
+        on : {"train", "validation", "test"}, optional
+            The same in a word.
+
+        Raises
+        ------
+        ParameterError
+            If the data have no such part.
         """
-        train = flag(train, "train")
-        x, y = (self.data.x_train, self.data.y_train) if train else (self.data.x_test, self.data.y_test)
-        done, scores = Outcome(), np.zeros((y.size, self.data.n_class), dtype=np.float32)
-        for a in range(0, y.size, TEST_BATCHES * self.batch):
-            samples = np.arange(a, min(a + TEST_BATCHES * self.batch, y.size))
+        there = (*("train", "test"), *(["validation"] if getattr(self.data, "x_validation", None) is not None else []))
+        part = one_of(on, "on", there) if on is not None else "train" if flag(train, "train") else "test"
+        x, y = getattr(self.data, f"x_{part}"), getattr(self.data, f"y_{part}")
+        done, scores = Outcome(), np.zeros((len(y), self.data.n_class), dtype=np.float32)
+        epoch = -3 if part == "validation" else -2  # of its own draws
+        for a in range(0, len(y), TEST_BATCHES * self.batch):
+            samples = np.arange(a, min(a + TEST_BATCHES * self.batch, len(y)))
             out = scores[a : a + samples.size]
-            done.add(self.workers.run(lambda ids: self._encode(x, ids, -2), samples, y[samples], False, out))
-        told = confusion(y, scores.argmax(axis=1), self.data.n_class)
-        vars(self).update(evaluated=self._counters(), confusion=told)
+            done.add(self.workers.run(lambda ids: self._encode(x, ids, epoch), samples, y[samples], False, out))
+        vars(self).update(evaluated=self._counters())
+        if standing.targets_of(self.data) == "classes":
+            vars(self).update(confusion=confusion(y, scores.argmax(axis=1), self.data.n_class))
         return done
 
     def _counters(self) -> dict[str, Counters]:

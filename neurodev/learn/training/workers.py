@@ -39,10 +39,10 @@ def fold(mine: Array, theirs: Array) -> None:
 
 @dataclass
 class Outcome:
-    """Loss summed over samples, samples classified rightly, and their number."""
+    """Loss summed over samples, what they are worth (how many are right, see `Loss.right`), and their number."""
 
     loss: float = 0.0
-    correct: int = 0
+    correct: float = 0
     n: int = 0
 
     def add(self, other: Outcome) -> None:
@@ -90,6 +90,11 @@ class Workers:
         self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
         self._pool = ThreadPoolExecutor(1) if threads == 2 and not self.whole else None
 
+    def reopen(self) -> None:
+        """Have the second thread again after `close`."""
+        if self._pool is not None:
+            self._pool = ThreadPoolExecutor(1)
+
     def close(self) -> None:
         """End the second thread."""
         if self._pool is not None:
@@ -123,6 +128,7 @@ class Workers:
         learn: bool,
         out: NDArray[np.float32] | None = None,
         step: int = 0,
+        of: tuple[int, int] | None = None,
     ) -> Outcome:
         """One batch: forward, and with `learn` backward, adding to the gradients of the model.
 
@@ -130,33 +136,37 @@ class Workers:
         ----------
         make : callable
             Input of the model for the samples it is given.
-        samples, labels : (B,) int64
+        samples : (B,) int64
+        labels : (B,) int64 or (B, n_output)
         out : (B, n_class) float32, optional
             Filled with the scores.
         step : int
             Step of training, on which draws of layers (dropout) depend.
+        of : (int, int), optional
+            Samples of the whole step, over which gradients are means, and how many of them came before: where a step
+            is more than a batch.
         """
         token = policy.CHOSEN.set(self.costs)
         try:
             with one_blas_thread():
-                return self._run(make, samples, labels, learn, out, step)
+                return self._run(make, samples, labels, learn, out, step, of)
         finally:
             policy.CHOSEN.reset(token)
 
     def _run(
         self, make: Callable[[I8], Any], samples: I8, labels: I8, learn: bool, out: NDArray[np.float32] | None,
-        step: int,
+        step: int, of: tuple[int, int] | None,
     ) -> Outcome:  # fmt: skip
-        n = samples.size
+        n, before = (samples.size, 0) if of is None else of
         self.twin.set_training(learn)
         self.model.set_training(learn)
         if self.whole:
-            return self._part(self.model, make, samples, labels, n, learn, out, (step, 0))
+            return self._part(self.model, make, samples, labels, n, learn, out, (step, before))
         self._follow()
-        half = (n + 1) // 2
+        half = (samples.size + 1) // 2
         a, b = (None, None) if out is None else (out[:half], out[half:])
-        one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, 0))
-        two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, half))
+        one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, before))
+        two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, before + half))
         if self._pool is not None:
             # the caller's context goes along: NumPy keeps there how it treats overflow
             context = contextvars.copy_context()

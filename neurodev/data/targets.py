@@ -1,0 +1,73 @@
+"""What a sample is to be met with: the number of its class, numbers (regression), or several labels at once.
+
+==========  ======================  ===========================================
+word        targets                 array
+==========  ======================  ===========================================
+`classes`   one class of several    (n,) int64 in [0, n_class)
+`numbers`   numbers, one an output  (n, n_class) float64
+`labels`    any of several labels   (n, n_class) bytes of 0 and 1
+==========  ======================  ===========================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurodev.errors import ParameterError, shown
+from neurodev.params import one_of
+
+KINDS = ("classes", "numbers", "labels")
+
+
+def kind_of_targets(given: Any, y: Any, n: int, where: str) -> str:
+    """The word of some targets: that which was given, or what the array itself says.
+
+    Floats of as many columns as there are names are numbers, flags of as many columns are labels; a table of noughts
+    and ones may mean either, or one class in a row, and is not guessed.
+    """
+    if given is not None:
+        return one_of(given, f"{where}: targets", KINDS)
+    try:
+        a = np.asarray(y)
+    except Exception:  # told by who checks it
+        return "classes"
+    fits = a.ndim == 2 and a.shape[1] == n or a.ndim == 1 and n == 1
+    if not fits or not a.size:
+        return "classes"
+    if a.dtype.kind == "b" and a.ndim == 2:
+        return "labels"
+    return "numbers" if a.dtype.kind == "f" and not (a.ndim == 2 and n > 1 and np.isin(a, (0, 1)).all()) else "classes"
+
+
+def check_targets(y: Any, kind: str, n: int, where: str) -> Any:
+    """Targets of several columns as an array, (n_sample, n).
+
+    Raises
+    ------
+    ParameterError
+        If they have another number of columns, are not finite, or are labels other than 0 and 1.
+    """
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        raise ParameterError(f"{where}: masked entries: leave the samples out")
+    try:
+        a = np.asarray(y)
+    except Exception:
+        a = np.zeros((), dtype=object)
+    if a.dtype.kind not in "iufb" or a.ndim not in (1, 2):
+        raise ParameterError(f"{where}: {kind} must be an array (n, {n}), got {shown(y)}")
+    if not a.size:
+        a = a.reshape(0, n)
+    a = a[:, None] if a.ndim == 1 else a
+    if a.shape[1] != n:
+        raise ParameterError(f"{where}: {kind} need a column for each of {n} names in classes, got shape {a.shape}")
+    if kind == "labels":
+        if not np.isin(a, (0, 1)).all():
+            raise ParameterError(f"{where}: labels must be 0 or 1, got {np.unique(a)[:4].tolist()}: threshold them")
+        return a.astype(np.uint8)
+    a = a.astype(np.float64)
+    if not np.isfinite(a).all():
+        bad = int(np.flatnonzero(~np.isfinite(a).all(axis=1))[0])
+        raise ParameterError(f"{where}: numbers must be finite, the first that is not is of sample {bad}")
+    return a
