@@ -183,7 +183,9 @@ class NSPDI(Method):
         n = trainer.epochs * trainer.steps_per_epoch
         if n > MOST_STEPS:
             raise StudyError(f"{self.name} sums the learning rates of all {n} steps beforehand: at most {MOST_STEPS}")
-        rates = [trainer.optimiser.rate * trainer.schedule(k / n) for k in range(n)]
+        per = getattr(trainer.schedule, "per", "run")  # what a schedule counts in: shares of the run, epochs or steps
+        unit = {"epoch": trainer.steps_per_epoch, "step": 1}.get(per, n)
+        rates = [trainer.optimiser.rate * trainer.schedule(k / unit) for k in range(n)]
         self._travel = np.concatenate([[0.0], np.cumsum(rates)])
         self._found = 0.0
         self._search(trainer)
