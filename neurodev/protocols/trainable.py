@@ -51,6 +51,10 @@ EQUATIONS: dict[tuple[str, str], tuple[str, str]] = {
         "1/(w (1 + |x|/w)^2);  x = V - threshold, all times height", "Wu et al. 2018; Zenke & Ganguli 2018"
     ),
     ("loss", "rate_mse"): ("L = mean over samples and classes of (mean over t of y - one-hot)^2", "Wu et al. 2018"),
+    ("loss", "rate_binary_cross_entropy"): (
+        "L = mean over samples, labels of -log sigmoid(r) if given, -log(1 - sigmoid(r)) if not; r = mean over t of y",
+        "convention",
+    ),
     ("loss", "rate_cross_entropy"): ("L = -log softmax(mean over t of y)[label]", "convention"),
     ("loss", "step_cross_entropy"): ("L = mean over t of -log softmax(y[t])[label]", "convention"),
     ("loss", "peak_cross_entropy"): ("L = -log softmax(max over t of y)[label]", "convention"),
