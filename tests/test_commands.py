@@ -109,6 +109,7 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour"], 0),
     (["train", "few.toml", "--quiet", "--threads", "1", "--to", "few.sqlite", *known("train", "--overwrite")], 0),
     (["train", "few.toml", "--quiet", "--threads", "2", "--to", "few.sqlite", "--resume"], 0),
+    (["train", "few.toml", "--quiet", "--to", "few.sqlite", "--extend", "1"], 0),
     (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1"], 0),
     (["train", "--quiet", *FEW], 0),
     (["bench", "vogels-abbott", "--scale", "0.05", "--threads", "2"], 0),
@@ -261,7 +262,7 @@ def test_programs_name_what_is_there(path: Path) -> None:
 def test_our_side_of_the_benchmark_beside_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program that `train_fc.py` hands to an interpreter, with the words that it hands over."""
     code = runpy.run_path(str(ROOT / "tests/benchmarks/train_fc.py"))["OURS"]
-    monkeypatch.setattr(sys, "argv", ["-", "0.05", "0.99", "1", "1"])
+    monkeypatch.setattr(sys, "argv", ["-", "fc", "0.05", "0.99", "1", "1"])
     out = io.StringIO()
     with redirect_stdout(out):
         exec(code, {})

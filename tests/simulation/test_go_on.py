@@ -82,6 +82,7 @@ def ticking(to: Path | None = None, **more: Any) -> nd.Simulation:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to = tmp_path_factory.mktemp("whole") / "whole.sqlite"
+    ticking().run(1.0)  # compiled: a run that takes long keeps checkpoints by the clock
     ticking(to).run(6000.0).close()
     return to
 
