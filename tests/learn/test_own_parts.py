@@ -373,7 +373,7 @@ def test_layers_within_layers_in_a_study(tmp_path: Path) -> None:
 # file -> what is asked there for an exact type, and why that goes round no part of one's own
 EXACT = {
     "optim.py": "numbers of a step; and our own optimisers, whose fields alone are looked at",
-    "door.py": "two methods of one class",
+    "combined.py": "two methods of one class",
     "augment.py": "what augment returned, beside what it was given",
     "kept.py": "plain numbers and words; our surrogate by three numbers, one of one's own by its class",
     "fused.py": "only our own neurons and pooling are fused: a subclass runs its own call",
