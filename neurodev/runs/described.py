@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import shown
 from neurodev.record.runfile import RunFile
+from neurodev.runs.sightings import each_once
 
 LARGEST = 2**32  # cells of a population: sources are written with 32 bits
 _SYNAPSE = ("uid", "pre", "post", "lane")
@@ -103,7 +103,7 @@ def columns(
         raise file.damaged(f"the picture {label!r}", f"its columns have the shapes {shapes}")
     for name, most in (("pre", n_source), ("post", n_target)):
         check_index(file, f"the picture {label!r}", name, out.get(name), most)
-    if "uid" in out and (out["uid"].dtype.kind != "u" or not _once(out["uid"])):
+    if "uid" in out and (out["uid"].dtype.kind != "u" or not each_once(out["uid"])):
         raise file.damaged(f"the picture {label!r}", "two synapses share a uid")
     return out
 
@@ -122,11 +122,6 @@ def one(file: RunFile, label: str, row: int) -> dict[str, float]:
         if value.shape != (1,):
             raise file.damaged(f"the picture {label!r}", f"its {name} has no row {row}")
     return {name: float(value[0]) for name, value in found.items()}
-
-
-def _once(uid: NDArray[Any]) -> bool:
-    """Whether each is there once; they are written in their order, mostly."""
-    return bool(np.all(uid[1:] > uid[:-1])) or np.unique(uid).size == uid.size
 
 
 def check_index(file: RunFile, what: str, name: str, index: NDArray[Any] | None, most: int) -> None:

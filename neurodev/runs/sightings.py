@@ -66,13 +66,18 @@ def intervals(given: ArrayLike, where: str) -> F8:
     return a
 
 
+def each_once(values: NDArray[Any]) -> bool:
+    """Whether no value is there twice, (n,); numbers that rise, as identities mostly do, need no sorting."""
+    rises = values.dtype.kind in "iuf" and bool(np.all(values[1:] > values[:-1]))
+    return rises or np.unique(values).size == values.size
+
+
 def identities(given: Any, n: int) -> NDArray[Any]:
     """Names (n,), each once."""
     a = array_of(given, "ident")
     if a.shape != (n,):
         raise ParameterError(f"ident must name each of {n} rows, got shape {a.shape}")
-    rising_already = a.dtype.kind in "iuf" and bool(np.all(a[1:] > a[:-1]))
-    if not rising_already and np.unique(a).size != n:
+    if not each_once(a):
         names, count = np.unique(a, return_counts=True)
         raise ParameterError(
             f"ident must name each once, got {names.tolist()[int(np.argmax(count))]!r} {count.max()} times"
