@@ -16,6 +16,8 @@ from neurodev.runs.history import History
 from neurodev.runs.run import Run
 from neurodev.units import day as DAY
 
+ABOUT = ("source", "target", "name", "time", "unit")  # fields of a graph that are no arrays
+
 
 class Graph(NamedTuple):
     """Who is connected at a time.
@@ -46,6 +48,11 @@ class Graph(NamedTuple):
             if name in self.columns:
                 return np.asarray(self.columns[name], dtype=np.float64)
         return np.ones(self.row.size)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is known of the whole, by the names that the graph is made with."""
+        return {k: getattr(self, k) for k in ABOUT}
 
 
 class Spikes(NamedTuple):

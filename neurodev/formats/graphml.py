@@ -10,12 +10,11 @@ import numpy as np
 
 from neurodev.errors import ParameterError
 from neurodev.formats.base import Format
-from neurodev.formats.contents import Graph, graph_of
+from neurodev.formats.contents import ABOUT, Graph, graph_of
 from neurodev.runs.run import Run
 from neurodev.writing import a_path
 
 _NO_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # XML has no letters for these
-_ABOUT = ("source", "target", "name", "time", "unit")
 
 
 class GraphML(Format):
@@ -60,7 +59,7 @@ class GraphML(Format):
             self.refuse(bad[:5], "names of letters that XML has")
         if strange := [n for n, a in g.columns.items() if a.dtype.kind not in "biufU" or a.ndim != 1]:
             self.refuse(strange, "attributes that are one number, flag or word")
-        made = nx.MultiDiGraph(**{k: getattr(g, k) for k in _ABOUT})
+        made = nx.MultiDiGraph(**g.about)
         ends = []
         for population, cells in ((g.source, g.pre), (g.target, g.post)):
             names = cells.tolist()
@@ -88,7 +87,7 @@ class GraphML(Format):
             found = nx.read_graphml(a_path(path), force_multigraph=True)
         except Exception as e:  # whatever a damaged file raises in two libraries
             raise ParameterError(f"path: {str(path)!r} cannot be read as GraphML: {e}") from e
-        about = {k: found.graph[k] for k in _ABOUT if k in found.graph}
+        about = {k: found.graph[k] for k in ABOUT if k in found.graph}
         source, target = about.setdefault("source", "cells"), about.setdefault("target", "cells")
         cells: dict[str, list[Any]] = {source: [], target: []}
         place: dict[Any, int] = {}

@@ -58,8 +58,7 @@ class SparseMatrix(Format):
         ends = np.concatenate([[0], np.cumsum(np.bincount(g.row, minlength=g.pre.size))])
         shape = (g.pre.size, g.post.size)
         matrix = sparse.csr_array((g.value[order], g.column[order], ends), shape=shape)
-        about = {k: getattr(g, k) for k in ("source", "target", "name", "time", "unit")}
-        beside = {"pre": g.pre, "post": g.post, "about": np.array(json.dumps(about))}
+        beside = {"pre": g.pre, "post": g.post, "about": np.array(json.dumps(g.about))}
         beside |= {f"{_COLUMN}{name}": values[order] for name, values in g.columns.items()}
         if strange := [n for n, a in beside.items() if np.asarray(a).dtype.kind not in "biufUS"]:
             self.refuse(strange, "arrays of numbers, flags or words")

@@ -166,9 +166,13 @@ def degrees(
     ax.set_ylim(0, 1.02)
     ax.set_xlim(0, None)
     legend(ax, loc="best")  # a layer of equal units fills the corner at the right
-    note = f"{n_pre:,} cells with outputs, {n_post:,} with inputs"
-    say(ax, it, "Degrees", "connections", "share with so many or more", note)
+    say(ax, it, "Degrees", "connections", "share with so many or more", _sides(n_pre, n_post))
     return figure
+
+
+def _sides(n_pre: int, n_post: int) -> str:
+    """How many cells there are on both sides, as notes say it."""
+    return f"{n_pre:,} cells with outputs, {n_post:,} with inputs"
 
 
 _ORDER = ("#440154", "#3B528B", "#21918C", "#5EC962", "#B8A200")  # from early to late
@@ -215,14 +219,7 @@ def degree_evolution(
     ax.set_ylim(0, 1.4 * max(float(table.max(initial=0.0)), 1.0))
     ax.set_xlim(it.start, it.end)
     legend(ax, loc="upper left", ncols=2)
-    say(
-        ax,
-        it,
-        "Degrees over time",
-        it.clock.axis,
-        "connections",
-        f"{n_pre:,} cells with outputs, {n_post:,} with inputs",
-    )
+    say(ax, it, "Degrees over time", it.clock.axis, "connections", _sides(n_pre, n_post))
     return figure
 
 
