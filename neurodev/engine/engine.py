@@ -63,6 +63,8 @@ from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
 from neurodev.engine.order import projections_in_order
 from neurodev.engine.parts import Parts, check_threads, usable_cores
+from neurodev.engine.ranks import Ranks
+from neurodev.engine.sharing import share
 from neurodev.engine.stimuli import all_changes, make_script
 from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
@@ -96,6 +98,8 @@ class Engine(Membranes):
     parts : int, optional
         Shares of the neurons that threads can take; by default what suits the network and the threads.  They change no
         result either.
+    ranks : Ranks, optional
+        The processes that run the network together; each has some of the parts.
 
     Attributes
     ----------
@@ -120,14 +124,15 @@ class Engine(Membranes):
         blocks: dict[str, NeuronBlock] | None = None,
         threads: int | None = None,
         parts: int | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
-        self.network = network
+        self.network, self.ranks = network, ranks
         self.populations = list(network.populations.values())
         self.projections = list(network.projections.values())
         self.sink = sink
         self.uids = UidSource()
         threads = check_threads(threads)
-        n_part = parts or threads or build.part_count(network, usable_cores())
+        n_part, mine = self._deal(parts, threads)
         drawn = {
             q.name: build.draw_table(network, q, self.uids, n_part) for q in projections_in_order(self.projections)
         }
@@ -138,7 +143,7 @@ class Engine(Membranes):
         neurons = build.make_neurons(self.populations, m)
         # who lives, by population: the last `room` places wait for neurons still to be born
         self.alive = [np.arange(p.n) < p.n - p.room for p in self.populations]
-        lanes = [make_lanes(self.projections, self.tables, network.together, k) for k in range(n_part)]
+        lanes = [make_lanes(self.projections, self.tables, network.together, k) for k in mine]
         self.longest_delay = float(lanes[0].delay.max()) if lanes[0].delay.size else 0.0
         window = build.window_length(lanes[0].delay.tolist(), neurons)
         fastest = build.fastest_rate(self.populations, neurons)
@@ -167,10 +172,13 @@ class Engine(Membranes):
         shared = pieces, neurons, drives, build.make_log(neurons), addresses, hooks, record
         scripted = m.later, {p: c.later_kinds for p, c in self.cells.items()}
         states = []
-        for own, lane in zip(build.make_owns(self.populations, neurons, n_part), lanes, strict=True):
+        owns = build.make_owns(self.populations, neurons, n_part)
+        for own, lane in zip(owns[mine.start : mine.stop], lanes, strict=True):
             script = make_script(self.populations, network.stimuli, changes, neurons, own, self.v_inf_of, *scripted)
             states.append(self._part(clock, own, lane, shared, script))
-        self.parts = Parts(states, self.cells, threads)
+        self.parts = Parts(states, self.cells, threads, ranks)
+        self.n_part, self._apart = n_part, False
+        self.first_part = mine.start
         self._far_groups = {int(i): int(g) - 1 for i, g in zip(lanes[0].projection, lanes[0].far, strict=True) if g > 0}
         self._far: dict[int, Any] = {}
         self._write_far(self._far_groups)
@@ -180,6 +188,15 @@ class Engine(Membranes):
         self._bind_drives()
 
     # ------------------------------------------------------------------ set-up
+
+    def _deal(self, parts: int | None, threads: int | None) -> tuple[int, range]:
+        """Into how many parts the neurons are dealt, and which of them this process has."""
+        if self.ranks is None:
+            n = parts or threads or build.part_count(self.network, usable_cores())
+            return n, range(n)
+        size = self.ranks.size
+        each = self.ranks.agree(-(-parts // size) if parts else threads or 1)
+        return size * each, range(self.ranks.rank * each, (self.ranks.rank + 1) * each)
 
     def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...], script: Script) -> State:
         """The state of one part, with buffers of its own."""
@@ -244,7 +261,7 @@ class Engine(Membranes):
                 continue
             g = self._far_groups[i]
             self._far[i] = found = far_lanes(self.projections[i], self.tables[i])
-            for k, s in enumerate(self.parts.states):
+            for k, s in enumerate(self.parts.states, self.first_part):
                 first, lane = (None, None) if found is None else found[k]
                 s.lanes.far_first[g] = 0 if first is None else address(first)
                 s.lanes.far_lane[g] = 0 if lane is None or not lane.size else address(lane)
@@ -325,11 +342,14 @@ class Engine(Membranes):
         SimulationError
             When the budget of events is spent.
         """
+        self._apart = self.ranks is not None
         try:
             self._run_until(stop)
             self.elapsed = max(self.elapsed, stop)
         except BaseException:
             self.elapsed = self._epoch_began + float(self.state.clock.time[T_NOW])
+            if self.ranks is not None:
+                self.ranks.fail()
             raise
         self.flush_spikes()
 
@@ -488,6 +508,12 @@ class Engine(Membranes):
         self.parts.replace(0, drives=Drives(t[order], w[order], j[order].astype(np.uint32)))
         n[N_DRIVE], n[N_DRIVE_AT] = t.size, 0
         self._drive_until = horizon
+
+    def together(self) -> None:
+        """Let every rank have what the others wrote of their neurons and synapses; all of them ask for it."""
+        if self.ranks is not None and self._apart and not self.ranks.broken:
+            share(self, self.ranks)
+            self._apart = False
 
     def turn_of(self, population: int) -> int:
         """How often the parameters of a drive were set."""

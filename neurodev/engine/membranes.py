@@ -35,6 +35,7 @@ from neurodev.neurons.tree import TreeLIF
 if TYPE_CHECKING:
     from neurodev.engine.network import Network, Population
     from neurodev.engine.parts import Parts
+    from neurodev.engine.ranks import Ranks
 
 
 class Membranes:
@@ -43,6 +44,9 @@ class Membranes:
     network: Network
     populations: list[Population]
     parts: Parts
+    ranks: Ranks | None
+    n_part: int
+    _apart: bool
     cells: dict[int, Cells]
     alive: list[NDArray[np.bool_]]
     v_inf_of: F8  # of each class of membranes
@@ -70,6 +74,10 @@ class Membranes:
     def _grow(self, k: int, status: Status) -> None:
         raise NotImplementedError
 
+    def together(self) -> None:
+        """Let every rank have what the others wrote."""
+        raise NotImplementedError
+
     def _shares(self, neurons: I8) -> list[tuple[int, I8, NDArray[np.bool_]]]:
         """(part, its neurons, which of the given ones they are) for all parts that have some of these neurons."""
         out = []
@@ -82,14 +90,19 @@ class Membranes:
 
     def _in_frame(self, neurons: I8) -> F8:
         """u of neurons (of all) now, (n,), without the background that is still to come."""
-        u = np.zeros(neurons.size)
+        s, u = self.state, np.zeros(neurons.size)
         for k, mine, which in self._shares(neurons):
             out = np.zeros(mine.size)
             potentials_at(int(self.parts.addresses[k]), mine, self._now, out)
             u[which] = out
+        if self.ranks is not None and not self.ranks.broken:
+            p = s.neurons.population[neurons]
+            owner = self.ranks.owners(neurons - s.neurons.first[p], s.neurons.size[p], self.n_part)
+            return self.ranks.pick(u, owner)
         return u
 
     def _put_in_frame(self, neurons: I8, u: F8) -> None:
+        self._apart = self.ranks is not None
         for k, mine, which in self._shares(neurons):
             place_all(int(self.parts.addresses[k]), mine, np.ascontiguousarray(u[which]), self._now)
 
@@ -99,6 +112,7 @@ class Membranes:
 
         Reset while refractory, NaN where no neuron lives.
         """
+        self.together()
         p = self.network.populations[population]
         if not isinstance(p.model, NeuronModel):
             raise BuildError(f"{population!r} is a drive and has no membrane")
@@ -130,6 +144,8 @@ class Membranes:
         s = self.state
         if s.neurons.silenced[population] == int(on):
             return
+        self.together()
+        self._apart = self.ranks is not None  # a rank knows when its own neurons are free again
         s.neurons.silenced[population] = int(on)
         first = int(s.neurons.first[population])
         if first < 0:

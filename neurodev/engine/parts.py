@@ -12,12 +12,25 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev.arrays import I8
 from neurodev.engine import build
 from neurodev.engine.loop import loop
 from neurodev.engine.loop.pieces import write_pieces
-from neurodev.engine.loop.state import FIELDS, N_MERGE, T_NOW, State, pack
+from neurodev.engine.loop.state import (
+    FIELDS,
+    N_BACKGROUND,
+    N_EVENTS,
+    N_FRESH,
+    N_MERGE,
+    T_NOW,
+    Fresh,
+    Lanes,
+    State,
+    pack,
+)
+from neurodev.engine.ranks import SPIKE, Ranks
 from neurodev.errors import ParameterError, Status
 from neurodev.jit import address
 from neurodev.neurons.model import Cells
@@ -46,14 +59,20 @@ class Parts:
         The neurons of models with rules, by population.
     threads : int, optional
         Threads at most; a window that holds little is run on one.
+    ranks : Ranks, optional
+        The processes that have the other parts of the network.
 
     Attributes
     ----------
     states : list of State
+        Of the parts of this rank.
     """
 
-    def __init__(self, states: list[State], cells: dict[int, Cells], threads: int | None = None) -> None:
-        self.states, self.cells = states, cells
+    def __init__(
+        self, states: list[State], cells: dict[int, Cells], threads: int | None = None, ranks: Ranks | None = None
+    ) -> None:
+        self.states, self.cells, self.ranks = states, cells, ranks
+        self._guest = _guest(states[0]) if ranks is not None else None
         self.records: list[dict[int, I8]] = [{} for _ in states]
         self._addresses: I8 = np.zeros(len(states), dtype=np.int64)
         self._complete = False  # whether all pieces of the loop that will be used are compiled
@@ -74,6 +93,10 @@ class Parts:
             build.write_records(s, self.cells, self.records[k], main=k == 0)
             self._tables[k] = pack(s)
             self._addresses[k] = address(self._tables[k])
+        if self._guest is not None:
+            self._guest = _guest(self.hub, self._guest)
+            self._guest_table = pack(self._guest)
+            self._with_guest = np.append(self._addresses, address(self._guest_table))
         self.look_again()
 
     def look_again(self) -> None:
@@ -100,13 +123,16 @@ class Parts:
         self.bind()
 
     def total(self, counter: int) -> int:
-        """The sum of a counter over all parts."""
-        return sum(int(s.clock.n[counter]) for s in self.states)
+        """The sum of a counter over all parts, those of other ranks included where it counts events."""
+        others = 0 if self._guest is None else int(self._guest.clock.n[counter])
+        return sum(int(s.clock.n[counter]) for s in self.states) + others
 
     # ------------------------------------------------------------------ running
 
     def run(self, stop: float) -> int:
         """Process every event before `stop` (ms in the epoch); a status, after which it can be called again."""
+        if self.ranks is not None:
+            return self._run_ranks(self.ranks, stop)
         if len(self.states) == 1 or self.threads == 1:
             return int(loop.run(self.addresses, stop))
         clock = self.hub.clock
@@ -142,26 +168,74 @@ class Parts:
 
     def _window(self, stop: float) -> int:
         """One window, or what is left of it before `stop`, on all threads."""
-        if self.hub.clock.n[N_MERGE] == 0:
-            window, n = int(loop.begin_window(self.addresses)), len(self.states)
-            threads = min(self.threads, n)
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(threads, thread_name_prefix="neurodev")
-            bounds = [k * n // threads for k in range(threads + 1)]
-            waiting = [
-                self._pool.submit(self._run_parts, a, b, window, stop)
-                for a, b in zip(bounds[1:-1], bounds[2:], strict=True)
-            ]
-            try:
-                done = [self._run_parts(0, bounds[1], window, stop)]
-            finally:
-                wait(waiting)  # also after Ctrl-C: nobody else may touch the parts before
-            done += [w.result() for w in waiting]
-            self._worked += sum(seconds for _, seconds in done)
-            for status, _ in done:
-                if status != Status.DONE:
-                    return status
+        if self.hub.clock.n[N_MERGE] == 0 and (status := self._through_window(stop)) != Status.DONE:
+            return status
         return int(loop.end_window(self.addresses))
+
+    def _through_window(self, stop: float) -> int:
+        """Run all parts through what is left of a window, on all threads; a status."""
+        window, n = int(loop.begin_window(self.addresses)), len(self.states)
+        threads = min(self.threads, n)
+        if threads == 1:
+            return self._run_parts(0, n, window, stop)[0]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="neurodev")
+        bounds = [k * n // threads for k in range(threads + 1)]
+        waiting = [
+            self._pool.submit(self._run_parts, a, b, window, stop)
+            for a, b in zip(bounds[1:-1], bounds[2:], strict=True)
+        ]
+        try:
+            done = [self._run_parts(0, bounds[1], window, stop)]
+        finally:
+            wait(waiting)  # also after Ctrl-C: nobody else may touch the parts before
+        done += [w.result() for w in waiting]
+        self._worked += sum(seconds for _, seconds in done)
+        return next((status for status, _ in done if status != Status.DONE), int(Status.DONE))
+
+    def _run_ranks(self, ranks: Ranks, stop: float) -> int:
+        """Window by window: this rank's parts, then the spikes of the others, which are a part of their own."""
+        clock = self.hub.clock
+        while True:
+            if clock.n[N_MERGE] == 0:
+                if (status := self._through_window(stop)) != Status.DONE:
+                    return status  # there is more to do before anybody is told
+                spikes, events, background = ranks.exchange(
+                    self._fresh(), *(sum(int(s.clock.n[c]) for s in self.states) for c in (N_EVENTS, N_BACKGROUND))
+                )
+                self._welcome(spikes, events, background)
+            status = int(loop.end_window(self._with_guest))
+            if status != Status.DONE or clock.time[T_NOW] >= stop:
+                return status
+
+    def _fresh(self) -> NDArray[np.void]:
+        """The spikes of all parts of this rank since the last merger."""
+        n = [int(s.clock.n[N_FRESH]) for s in self.states]
+        out, at = np.empty(sum(n), SPIKE), 0
+        for s, k in zip(self.states, n, strict=True):
+            for name in ("time", "population", "index"):
+                out[name][at : at + k] = getattr(s.fresh, name)[:k]
+            at += k
+        return out
+
+    def _welcome(self, spikes: NDArray[np.void], events: int, background: int) -> None:
+        """Put the spikes of other ranks, in order, where they are merged with those of this one."""
+        assert self._guest is not None
+        if spikes.size > self._guest.fresh.time.size:
+            self._guest = self._guest._replace(fresh=build.make_fresh(2 * spikes.size))
+            self.bind()
+        n, fresh = self._guest.clock.n, self._guest.fresh
+        for name in ("time", "population", "index"):
+            getattr(fresh, name)[: spikes.size] = spikes[name]
+        n[N_FRESH], n[N_EVENTS], n[N_BACKGROUND] = spikes.size, events, background
+
+
+def _guest(hub: State, old: State | None = None) -> State:
+    """What stands for the parts of all other ranks: a state without neurons and lanes, which only tells spikes."""
+    lanes = Lanes(*(np.zeros(0, dtype=a.dtype) for a in hub.lanes))
+    clock = hub.clock._replace(time=hub.clock.time.copy(), n=np.zeros_like(hub.clock.n)) if old is None else old.clock
+    fresh: Fresh = build.make_fresh(1024) if old is None else old.fresh
+    return hub._replace(clock=clock, lanes=lanes, fresh=fresh)
 
 
 def check_threads(threads: Any) -> int | None:

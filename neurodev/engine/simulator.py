@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from neurodev.engine.finite import check_columns, check_neurons, check_signals
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import acting, populations_in_order, projections_in_order
+from neurodev.engine.ranks import Ranks
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
@@ -94,6 +96,8 @@ class Simulator:
         Shares of the neurons that threads can take; by default as many.  They change no result either.
     circuit : optional
         Who is there, and who is connected to whom, to begin with, in place of what the network would draw.
+    ranks : Ranks, optional
+        The processes that run it together.
     """
 
     network: Network
@@ -105,6 +109,7 @@ class Simulator:
     threads: int | None = None
     parts: int | None = None
     circuit: Beginning | None = None
+    ranks: Ranks | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):
@@ -129,7 +134,9 @@ class Simulator:
         self.drives: dict[str, Drive] = {}  # whose parameters were set
         self.changes: dict[tuple[str, str], dict[str, Any]] = {}  # parameters that were set, by where and of what
         self.blocks = signal_blocks(list(self.network.populations.values()))
-        self.engine = Engine(self.network, self.start, blocks=self.blocks, threads=self.threads, parts=self.parts)
+        self.engine = Engine(
+            self.network, self.start, blocks=self.blocks, threads=self.threads, parts=self.parts, ranks=self.ranks
+        )
         self.clock = Clock(0, 0.0, self.start, self.tick, self.tick_spike)
         self.tables: dict[str, Table] = dict(zip(self.network.projections, self.engine.tables, strict=True))
         projections = self.network.projections.values()
@@ -275,6 +282,7 @@ class Simulator:
             self._ticking = False
 
     def _tick(self) -> None:
+        self.engine.together()
         self.n_tick += 1
         c = self.clock
         c.tick, c.life, c.spike = self.n_tick, self.n_tick * self.tick, self.start + self.n_tick * self.tick_spike
@@ -305,6 +313,8 @@ class Simulator:
             self.n_tick, c.life, counts, applied, {k: v.take() for k, v in self.logs.items()},
             {k: v.take() for k, v in self.neuron_logs.items()},
         )  # fmt: skip
+        if self.ranks is not None:
+            self.ranks.compare(f"of tick {self.n_tick}", said(report, self.engine.uids.next))
         for listener in self.listeners:
             listener.on_tick(self, report)
         self.unrecorded = None
@@ -333,6 +343,7 @@ class Simulator:
         What is kept as of the last spike is brought to the present, and nothing of it is changed; what ticks compute
         (rates, elements) is that of the last whole tick.
         """
+        self.engine.together()
         if signal == "V":
             return self.engine.potential(population, cells)
         if signal in compartment_signals(self.network.populations[population].model):
@@ -343,6 +354,7 @@ class Simulator:
 
     def sampled_synapses(self, projection: str, column: str, slots: I8) -> F8:
         """A column, or the ``"weight"``, of some synapses of a projection as it stands now, (n,)."""
+        self.engine.together()
         table, index = self.tables[projection], list(self.network.projections).index(projection)
         if column == "weight":
             return np.asarray(table.weight[slots], dtype=np.float64)
@@ -351,6 +363,7 @@ class Simulator:
 
     def state(self, projection: str) -> dict[str, NDArray[Any]]:
         """All columns of the living synapses as they are now, for a snapshot."""
+        self.engine.together()
         table = self.tables[projection]
         out, here = table.state(), list(self.network.projections).index(projection)
         for name in table.column_names:
@@ -411,6 +424,7 @@ class Simulator:
 
     def kill_neurons(self, p: Population, neurons: I8, cause: str) -> None:
         """Let living neurons die now, with all that belongs to them, of a named cause."""
+        self.engine.together()
         code = np.full(neurons.size, cause_code(cause), dtype=np.uint8)
         for name, plan in self._apply_neuron_plans(p, [NeuronPlan(cause, neurons, code)]):
             self.apply_plans(self.network.projections[name], [plan])
@@ -423,6 +437,7 @@ class Simulator:
         InvariantError
             Naming the first thing that does not hold.
         """
+        self.engine.together()
         for q in self.projections:
             try:
                 verify(self.tables[q.name], self.blocks[q.source.name].alive, self.blocks[q.target.name].alive)
@@ -435,6 +450,7 @@ class Simulator:
 
     def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
         """Merge and apply plans on a projection now, log them, and start the newborns off."""
+        self.engine.together()
         table, view = self.tables[q.name], self.views[q.name]
         for plan in plans:
             plan.check(table)
@@ -522,6 +538,17 @@ def asked(m: Mechanism, phase: str, view: Any, *more: Any) -> Any:
     except Exception as e:
         e.add_note(f"in {m.name}.{phase} on {view.name!r}, tick {view.clock.tick}, {view.clock.life:g} ms of life")
         raise
+
+
+def said(report: TickReport, next_uid: int) -> bytes:
+    """What a tick came to, in few bytes: counts, births and deaths."""
+    digest = blake2b(str(next_uid).encode(), digest_size=16)
+    for counts in report.counts.values():
+        digest.update(counts.tobytes())
+    for batch in (*report.logs.values(), *report.neurons.values()):
+        for column in batch:
+            digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.digest()
 
 
 def proposed(m: Mechanism, view: Any, form: type[P]) -> P | None:

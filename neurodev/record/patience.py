@@ -44,6 +44,11 @@ class Patience:
     def _note(self, number: int, frame: Any) -> None:
         self._asked.append(number)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is held back."""
+        return bool(self._asked)
+
     def check(self) -> None:
         """Let act what was held back.
 

@@ -25,10 +25,10 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
     parts += [b for _, b, _ in net.stimuli]
     parts += [x for q in net.projections.values() for x in (q.wiring, q.delay, *q.mechanisms)]
     own = foreign(*parts)
-    f.set_item(
-        "provenance",
-        environment() | {"seed": net.seed, "study": study, "sources": own, "threads": s.engine.parts.threads},
-    )
+    told = {"seed": net.seed, "study": study, "sources": own, "threads": s.engine.parts.threads}
+    if s.ranks is not None:
+        told["ranks"] = s.ranks.size
+    f.set_item("provenance", environment() | told)
     f.set_item("network", net.describe())
     f.set_item("mechanisms", sources(m for _, m in mechanisms_of(net)))
     f.set_item("causes", list(s.causes.words))
@@ -37,8 +37,8 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
     f.set_item("acceleration", s.acceleration)
     f.set_item("tick", s.tick, "ms")
     f.set_item("tick_spike", s.tick_spike, "ms")
-    told = {"start": s.start, "events_per_tick": s.events_per_tick, "record": plain(recorder.spikes)}
-    f.set_item("settings", told)
+    settings = {"start": s.start, "events_per_tick": s.events_per_tick, "record": plain(recorder.spikes)}
+    f.set_item("settings", settings)
     f.set_item("approximations", approximations(net, s.tick, s.acceleration))
     f.set_item("interventions", [])
     f.set_item("finished", False)

@@ -236,6 +236,7 @@ class Recording:
         self._closed = True
         s = self.simulator
         s.network.end(s)
+        s.engine.together()
         if self.file.failed:  # nothing can be written that would fit what is there
             self.file.abandon()
             return

@@ -15,10 +15,12 @@ from neurodev.card import Card, Rows, counted, named
 from neurodev.engine.checks import check_duration
 from neurodev.engine.network import Network
 from neurodev.engine.parts import check_threads
+from neurodev.engine.ranks import as_ranks
 from neurodev.engine.simulator import Simulator
-from neurodev.errors import ParameterError, SimulationError, shown
+from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number
 from neurodev.record.memory import fresh
+from neurodev.record.mute import Mute
 from neurodev.record.patience import Patience
 from neurodev.record.recorder import Recorder, chosen
 from neurodev.record.runfile import RunFile
@@ -81,6 +83,10 @@ class Simulation(Card, Steering):
         signals, in place of those that the network would draw.  Mechanisms, drives and parameters are the network's.
     membranes : bool
         Let the membranes begin at the potentials of the circuit too.
+    comm : mpi4py.MPI.Comm, optional
+        Run this one network on all ranks of a communicator (extra ``mpi``): each has a share of the neurons with all
+        that arrives at them.  Every rank runs the same program and comes to the same results, which do not depend on
+        their number; rank 0 writes the file.  Such a run has no checkpoints yet.
 
     Attributes
     ----------
@@ -117,6 +123,7 @@ class Simulation(Card, Steering):
         checkpoint: float | None = CHECKPOINT,
         circuit: str | os.PathLike[str] | Circuit | None = None,
         membranes: bool = False,
+        comm: Any = None,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
@@ -126,17 +133,26 @@ class Simulation(Card, Steering):
         overwrite = flag(overwrite, "overwrite")
         if checkpoint is not None:
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
-        nameless = fresh() if to is None else None
-        path = absolute(to) if nameless is None else nameless.path
+        ranks = as_ranks(comm)
+        named = None if to is None else absolute(to)
+        aside = ranks is not None and not ranks.writes  # rank 0 writes for all
+        nameless = fresh() if named is None or aside else None
+        path = named if nameless is None else nameless.path
+        assert path is not None
         membranes = flag(membranes, "membranes")
         if circuit is not None and not isinstance(circuit, Circuit):
             circuit = saved.read(circuit, membranes)
         simulator = Simulator(
-            network, acceleration, tick, start, events_per_tick, threads=check_threads(threads), circuit=circuit
-        )
-        self._set_up(simulator, path, flag(progress, "progress"), checkpoint if to is not None else None)
+            network, acceleration, tick, start, events_per_tick, threads=check_threads(threads), circuit=circuit,
+            ranks=ranks,
+        )  # fmt: skip
+        if ranks is not None and ranks.size > 1:
+            checkpoint = None  # of one rank's share alone
+        progress = flag(progress, "progress") and not aside
+        self._set_up(simulator, path, progress, checkpoint if to is not None else None)
+        self._shared_path = named if aside else None
         try:
-            self.file = RunFile.create(self.path, overwrite=overwrite)
+            self.file = self._create(overwrite, mute=aside and named is not None)
         except BaseException:
             network.end(self.simulator)
             raise
@@ -165,6 +181,7 @@ class Simulation(Card, Steering):
         self._untold = self._closed = self._running = False
         self._inside, self._paused = "", None
         self._busy = threading.RLock()
+        self._shared_path: Path | None = None
         self._last_flush, self._last_told = time.perf_counter(), -np.inf
         self._piece = _PIECE
         self.goal = 0.0
@@ -187,6 +204,21 @@ class Simulation(Card, Steering):
             ("synapses", named(f"{q} {n:,}" for q, n in living.items()) or "none"),
             ("interventions to come", f"{len(self._schedule)}"),
         ]  # fmt: skip
+
+    def _create(self, overwrite: bool, mute: bool) -> RunFile:
+        """The run file; where rank 0 writes for all, all or none of the ranks begin."""
+        ranks, failed, file = self.simulator.ranks, None, None
+        try:
+            file = (Mute if mute else RunFile).create(self.path, overwrite=overwrite)
+        except NeurodevError as e:
+            failed = e
+        if ranks is not None and ranks.any(failed is not None) and file is not None:
+            file.discard()
+            raise SimulationError("rank 0 cannot write the run file, and says why")
+        if failed is not None:
+            raise failed
+        assert file is not None
+        return file
 
     def _describe(self, study: str) -> None:
         self._foreign = opening.describe(self.simulator, self.file, self.recorder, study)
@@ -345,18 +377,26 @@ class Simulation(Card, Steering):
                     if self._next_checkpoint < 0 and self._every is not None:
                         self._keep()
                     while self._more():
-                        patience.check()
+                        self._heed(patience)
                         self._one_piece(self.goal)
                         self.file.begin()  # it goes: an older run of that name need not come back
                         if bar is not None:
                             bar.update()
-                    patience.check()
+                    self._heed(patience)
+                    self.simulator.engine.together()
             except BaseException as e:
                 raise self._stopped(e) from (None if isinstance(e, KeyboardInterrupt) else e.__cause__)
             finally:
                 if bar is not None:
                     bar.close()
         return self
+
+    def _heed(self, patience: Patience) -> None:
+        """Let signals act that wait: what one rank is told stops all of them."""
+        ranks = self.simulator.ranks
+        if ranks is not None and ranks.any(patience.waiting) and not patience.waiting:
+            raise KeyboardInterrupt
+        patience.check()
 
     def _more(self) -> bool:
         """Whether the run is not over: events before its end, or functions that were not called at this one."""
@@ -376,10 +416,14 @@ class Simulation(Card, Steering):
         if self._calls:
             stop = min(stop, max(min(c.when for c in self._calls), s.spike))
         s.run_until_spike(stop)
+        if self._schedule or self._probes or self._calls:  # somebody may look
+            s.engine.together()
         self._sample(stop)
         while self._schedule and self._schedule[0][0] <= s.spike + slack(s.spike):
             self._do(self._schedule.pop(0)[2])
         took = time.perf_counter() - begin
+        if s.ranks is not None:
+            took = s.ranks.agree(took)  # where pieces are cut all look together
         if took > _SLOW and self._piece > _LEAST_PIECE:
             self._piece /= 2
         elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
@@ -425,7 +469,7 @@ class Simulation(Card, Steering):
                         self._go_on()
                         self._pause("interrupted")
                     self._closed = True
-                    return Run(self.path)
+                    return self._sealed()
                 self._seal(True)
             if self._schedule:
                 pace, n = self.simulator.acceleration / day, len(self._schedule)  # days of life in a ms of spikes
@@ -436,7 +480,13 @@ class Simulation(Card, Steering):
                     UserWarning,
                     stacklevel=2,
                 )
-        return Run(self.path)
+        return self._sealed()
+
+    def _sealed(self) -> Run:
+        """The run, which every rank reads where rank 0 wrote it."""
+        if self.simulator.ranks is not None:
+            self.simulator.ranks.any(False)  # rank 0 has sealed it
+        return Run(self._shared_path or self.path)
 
 
 @spoken

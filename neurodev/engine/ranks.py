@@ -1,0 +1,212 @@
+"""Ranks: processes that run one network together, each a share of its neurons with all that arrives at them.
+
+What a rank owns is some of the parts of the network (`parts.py`): a block of neighbours in each population, and the
+synapses onto them.  Within a window ranks know nothing of each other; when it closes each tells its spikes to all, and
+every rank puts all of them in order of (time, population, neuron), as threads do.  Draws are keyed by neuron and
+synapse, so that nothing that comes out depends on the number of ranks.
+
+Between two windows everybody may look at everything: `share` brings the values that a rank wrote of its own neurons and
+synapses to all others.  Ticks are then computed by every rank from the same numbers in the same order, plans, deaths,
+births and their uids included; `compare` sees to it that nobody came to another result.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.arrays import F8, I8, Array
+from neurodev.errors import ParameterError, SimulationError, shown
+from neurodev.structure.blocks import part_bounds
+
+SPIKE = np.dtype([("time", "<f8"), ("population", "<u4"), ("index", "<u4")])
+_HEAD = 4  # int64 before the spikes of a rank: their number, events, background events, whether it failed
+_FEWEST, _MOST = 64, 4096  # spikes that travel with the numbers, for each rank
+_PIECE = 1 << 27  # numbers in one message at most
+_ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv", "bcast", "allgather")
+# how launchers tell a process that it is one of several
+LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+
+
+class Ranks:
+    """The processes of one network, through a communicator of mpi4py.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        All of its ranks run the same program.
+
+    Attributes
+    ----------
+    rank, size : int
+    broken : bool
+        Somebody failed: nobody can be asked any more.
+
+    Raises
+    ------
+    ParameterError
+        If `comm` is no communicator.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        if isinstance(comm, type) or not all(callable(getattr(comm, name, None)) for name in _ASKED):
+            raise ParameterError(f"comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, got {shown(comm)}")
+        self.comm, self.broken = comm, False
+        self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
+        self._room = _FEWEST
+
+    @property
+    def writes(self) -> bool:
+        """Whether this rank writes the run file."""
+        return self.rank == 0
+
+    def agree(self, value: Any) -> Any:
+        """What rank 0 says, whatever the others think: clocks on walls differ."""
+        return value if self.broken else self.comm.bcast(value, root=0)
+
+    def any(self, asked: bool) -> bool:
+        """Whether it is so on some rank."""
+        return asked if self.broken else any(self.comm.allgather(bool(asked)))
+
+    def compare(self, what: str, said: object) -> None:
+        """Refuse to go on when ranks came to different results.
+
+        Raises
+        ------
+        SimulationError
+            On every rank.
+        """
+        if not self.broken and len(set(self.comm.allgather(said))) > 1:
+            self.broken = True
+            raise SimulationError(
+                f"the ranks came to different results {what}: they must be one program, of the same versions, on "
+                "one kind of processor"
+            )
+
+    # ------------------------------------------------------------------ spikes
+
+    def fail(self) -> None:
+        """This rank cannot go on: tell those who wait for its spikes."""
+        if not self.broken:
+            self.broken = True
+            self._tell(np.array([0, 0, 0, 1]), np.zeros(0, SPIKE))
+
+    def _tell(self, head: I8, spikes: NDArray[np.void]) -> tuple[I8, NDArray[np.void]]:
+        """The heads (size, _HEAD) and the first spikes (size, room) of all."""
+        mine = np.zeros(8 * _HEAD + self._room * SPIKE.itemsize, dtype=np.uint8)
+        mine[: 8 * _HEAD] = head.astype("<i8").view(np.uint8)
+        few = spikes[: self._room]
+        mine[8 * _HEAD : 8 * _HEAD + few.nbytes] = few.view(np.uint8)
+        all_of = np.empty((self.size, mine.size), dtype=np.uint8)
+        self.comm.Allgather(mine, all_of)
+        heads = np.ascontiguousarray(all_of[:, : 8 * _HEAD]).view("<i8")
+        return heads, np.ascontiguousarray(all_of[:, 8 * _HEAD :]).view(SPIKE)
+
+    def exchange(self, spikes: NDArray[np.void], events: int, background: int) -> tuple[NDArray[np.void], int, int]:
+        """Tell the spikes (n,) of a window to all ranks; those of the others in order, and the others' events.
+
+        Raises
+        ------
+        SimulationError
+            If another rank failed.
+        """
+        heads, first = self._tell(np.array([spikes.size, events, background, 0]), spikes)
+        if heads[:, 3].any():
+            self.broken = True
+            raise SimulationError(f"rank {int(np.argmax(heads[:, 3]))} stopped, and says why: no rank can go on")
+        count, room = heads[:, 0], self._room
+        found = [first[k, : min(int(n), room)] for k, n in enumerate(count) if k != self.rank]
+        if count.max() > room:
+            more = np.maximum(count - room, 0)
+            rest = np.empty(int(more.sum()), SPIKE)
+            self._gather(np.ascontiguousarray(spikes[room:]).view(np.uint8), rest.view(np.uint8), more * SPIKE.itemsize)
+            ends = np.cumsum(more)
+            found += [rest[e - n : e] for k, (e, n) in enumerate(zip(ends, more, strict=True)) if k != self.rank]
+        self._room = int(min(max(_FEWEST, 2 ** int(count.max()).bit_length()), _MOST))
+        others = np.concatenate(found) if found else np.zeros(0, SPIKE)
+        if others.size > 1:
+            others = others[np.lexsort((others["index"], others["population"], others["time"]))]
+        return others, int(heads[:, 1].sum() - events), int(heads[:, 2].sum() - background)
+
+    # ------------------------------------------------------------------ values
+
+    def _gather(self, mine: Array, everybody: Array, counts: I8) -> None:
+        self.comm.Allgatherv(mine, [everybody, (counts.tolist(), (np.cumsum(counts) - counts).tolist())])
+
+    def gather(self, mine: Array, counts: I8) -> Array:
+        """The values (n,) of all ranks, one after the other; `counts` (size,) says how many each has."""
+        out = np.empty(int(counts.sum()), dtype=mine.dtype)
+        mine, most = np.ascontiguousarray(mine), int(counts.max(initial=0))
+        if int(counts.sum()) <= _PIECE:
+            self._gather(mine, out, counts)
+            return out
+        ends, step = np.cumsum(counts), max(1, _PIECE // self.size)
+        for at in range(0, most, step):
+            few = np.clip(counts - at, 0, step)
+            piece = np.empty(int(few.sum()), dtype=mine.dtype)
+            self._gather(mine[at : at + step].copy(), piece, few)
+            for e, n, part in zip(ends - counts + at, few, np.split(piece, np.cumsum(few)[:-1]), strict=True):
+                out[e : e + n] = part
+        return out
+
+    def counts(self, n: int, parts: int) -> I8:
+        """How many of `n` units each rank owns, (size,), where they are dealt into so many parts."""
+        return np.diff(part_bounds(n, parts)[:: parts // self.size])
+
+    def owners(self, unit: I8, n: I8, parts: int) -> I8:
+        """Which rank owns each of some units, of so many each."""
+        return (unit * parts // n) // (parts // self.size)
+
+    def share(self, values: Array, parts: int, per: int = 1) -> None:
+        """Bring to all what each rank wrote of its own units in `values` (n_unit * per,), in place."""
+        counts = self.counts(values.shape[0] // per, parts) * per
+        first = int(counts[: self.rank].sum())
+        values[:] = self.gather(values[first : first + int(counts[self.rank])], counts)
+
+    def pick(self, values: F8, owner: I8) -> F8:
+        """Of each of some units the value (n,) that its owner has."""
+        out = np.empty((self.size, values.size), dtype=values.dtype)
+        self.comm.Allgather(np.ascontiguousarray(values), out)
+        found: F8 = out[owner, np.arange(values.size)]
+        return found
+
+
+def as_ranks(comm: Any) -> Ranks | None:
+    """The ranks of a communicator; None for one process by itself."""
+    return None if comm is None else Ranks(comm)
+
+
+def launched() -> int:
+    """Of how many processes a launcher (mpiexec) says this one is; 1 where there is none."""
+    said = [os.environ.get(name, "") for name in LAUNCHED]
+    return max([int(word) for word in said if word.isdigit()], default=1)
+
+
+def world() -> Any:
+    """The communicator of all processes that a launcher started; None where this one is alone.
+
+    Raises
+    ------
+    SimulationError
+        If several were started and mpi4py is not there, or if they do not know of each other: the launcher of another
+        MPI starts as many runs of one process.
+    """
+    n = launched()
+    if n == 1:
+        return None
+    try:
+        from mpi4py import MPI
+    except ImportError as e:
+        raise SimulationError(
+            f"{n} processes were started, and to run one network they need mpi4py: pip install 'neurodev[mpi]'"
+        ) from e
+    comm = MPI.COMM_WORLD
+    if comm.Get_size() != n:
+        raise SimulationError(
+            f"{n} processes were started, and mpi4py sees {comm.Get_size()}: the launcher is of another MPI than "
+            f"mpi4py ({MPI.Get_library_version().split(chr(10))[0][:60]}); use its own mpiexec"
+        )
+    return comm

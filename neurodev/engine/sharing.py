@@ -1,0 +1,71 @@
+"""What ranks tell each other between two windows, before anybody looks: all that a window may have written.
+
+Within a window a rank writes to its own neurons and to the synapses onto them alone: membranes, the columns of models
+with rules, signals and traces of mechanisms, weights and the columns that hooks have named.  Spikes, counts and drives
+are the same everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurodev.engine.hooks import HotInstance
+from neurodev.engine.ranks import Ranks
+
+if TYPE_CHECKING:
+    from neurodev.engine.engine import Engine
+
+
+def share(e: Engine, ranks: Ranks) -> None:
+    """Bring together what the ranks of an engine wrote."""
+    _share_neurons(e, ranks)
+    for h in e.hot_populations:
+        for values in h.arrays.signals:
+            ranks.share(values, e.n_part)
+        _share_rows(h.arrays.post_trace, ranks, e.n_part)
+    for h in e.hot:
+        _share_traces(e, ranks, h)
+    for i, table in enumerate(e.tables):
+        hot = [h for h in e.hot if h.place == i and not h.hot.rows_only]
+        if not hot:
+            continue
+        slots = table.slots()  # by parts: those of a rank follow each other
+        counts = table.row_length.reshape(ranks.size, -1).sum(axis=1, dtype=np.int64)
+        first = int(counts[: ranks.rank].sum())
+        mine = slots[first : first + int(counts[ranks.rank])]
+        names = dict.fromkeys(name for h in hot for name in h.hot.columns)
+        arrays: list[NDArray[Any]] = [table.weight, *(table.column(name) for name in names)]
+        for values in arrays:
+            values[slots] = ranks.gather(values[mine], counts)
+
+
+def _share_neurons(e: Engine, ranks: Ranks) -> None:
+    s = e.state
+    for p in e.populations:
+        first = int(s.neurons.first[p.index])
+        if first < 0:
+            continue
+        for values in (s.neurons.u, s.neurons.kind):
+            ranks.share(values[first : first + p.n], e.n_part)
+        if (cells := e.cells.get(p.index)) is not None:
+            for table, per in ((cells.state, 1), (cells.places, cells.per_neuron)):
+                if table.size:
+                    ranks.share(table.reshape(-1), e.n_part, per * table.shape[1])
+            ranks.share(cells.kind, e.n_part)
+
+
+def _share_traces(e: Engine, ranks: Ranks, h: HotInstance) -> None:
+    """The traces of a projection: of rows, which lie by parts (for each sign, where there are two), and of targets."""
+    n_row = e.tables[h.place].n_row
+    for trace in h.arrays.pre_trace:
+        for rows in trace.reshape(-1, n_row) if n_row else ():
+            ranks.share(rows, ranks.size)
+    _share_rows(h.arrays.post_trace, ranks, e.n_part)
+
+
+def _share_rows(traces: NDArray[np.float64], ranks: Ranks, parts: int) -> None:
+    for trace in traces:
+        ranks.share(trace, parts)
