@@ -181,9 +181,12 @@ def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
 
 
 def _run(args: Any) -> None:
+    from neurodev.engine import ranks
     from neurodev.studies import development, reading
 
+    comm = ranks.world()
     if args.resume is not None:
+        ranks.refuse(comm, "--resume", "a run of several ranks has no checkpoints yet: go on with it in one process")
         _resume(args)
         return
     if args.study is None:
@@ -195,17 +198,19 @@ def _run(args: Any) -> None:
     each = _seeds(args, s.seed, base)
     for _, path in each:
         check_new(path, args.overwrite)  # all of them, before the first begins
+    quiet = not ranks.begins(comm)
     for k, (seed, path) in enumerate(each):
         network, life = development.build(s, seed), development.duration(s)
-        if k == 0 and not args.quiet:
+        if k == 0 and not args.quiet and not quiet:
             _say(network)
         with Patience():  # between the file's beginning and the run's
             simulation = development.simulation(
-                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads
+                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads, comm=comm
             )
             args.begun = path
             run = simulation.run(life).close()
-        _say(run.info() if args.seeds == 1 else f"{path}: {run}")
+        if not quiet:
+            _say(run.info() if args.seeds == 1 else f"{path}: {run}")
 
 
 def _resume(args: Any) -> None:
@@ -591,8 +596,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.debug:
             traceback.print_exc()
         _tell(str(e) if isinstance(e, NeurodevError) else blame.told(e))
+        _end_all()
         return 2
     return 0
+
+
+def _end_all() -> None:
+    """What one rank cannot do, none goes on with."""
+    if "mpi4py.MPI" in sys.modules:
+        from neurodev.engine import ranks
+
+        ranks.abort(2)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ births and their uids included; `compare` sees to it that nobody came to another
 from __future__ import annotations
 
 import os
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ _HEAD = 4  # int64 before the spikes of a rank: their number, events, background
 _FEWEST, _MOST = 64, 4096  # spikes that travel with the numbers, for each rank
 _PIECE = 1 << 27  # numbers in one message at most
 _ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv", "bcast", "allgather")
+_LATER = 0.5  # s that ranks beside the first leave it to say why
 # how launchers tell a process that it is one of several
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 
@@ -210,3 +213,33 @@ def world() -> Any:
             f"mpi4py ({MPI.Get_library_version().split(chr(10))[0][:60]}); use its own mpiexec"
         )
     return comm
+
+
+def begins(comm: Any) -> bool:
+    """Wait until all ranks are here; whether this one speaks for them."""
+    if comm is None:
+        return True
+    comm.barrier()
+    return bool(comm.Get_rank() == 0)
+
+
+def refuse(comm: Any, what: str, why: str) -> None:
+    """Refuse what several ranks cannot do yet.
+
+    Raises
+    ------
+    SimulationError
+        With the cure.
+    """
+    if comm is not None and comm.Get_size() > 1:
+        raise SimulationError(f"{what} on {comm.Get_size()} ranks: {why}")
+
+
+def abort(status: int) -> None:
+    """End all ranks: this one cannot go on, and others may wait for it; rank 0 speaks first."""
+    from mpi4py import MPI
+
+    if MPI.Is_initialized() and not MPI.Is_finalized() and MPI.COMM_WORLD.Get_size() > 1:
+        sys.stderr.flush()
+        time.sleep(_LATER * min(MPI.COMM_WORLD.Get_rank(), 1))
+        MPI.COMM_WORLD.Abort(status)
