@@ -349,7 +349,8 @@ class Run(Reading):
         lines = [
             f"{self.path}: {lasting(self.days)} of life, {self._state()}",
             f"  written {p.get('date', 'some day')} with {versions or 'an unknown version'}; seed {p.get('seed', '?')}"
-            + (f"; up to {p['threads']} threads" if isinstance(p.get("threads"), int) and p["threads"] > 1 else ""),
+            + (f"; up to {p['threads']} threads" if isinstance(p.get("threads"), int) and p["threads"] > 1 else "")
+            + (f"; on {p['ranks']} ranks" if isinstance(p.get("ranks"), int) else ""),
         ]
         if self.is_training:
             lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"

@@ -20,29 +20,31 @@ from tests.mechanisms.test_neuron_fate import DYING, FAST, GROWING, KINDS, circu
 Answer = dict[str, str]
 
 
-def lives(ranks: Ranks | None, threads: int) -> Answer:
-    """Lives with births, deaths, silence, a new rate and a lesion, for each kind of neuron."""
-    out = {}
-    for kind, model in KINDS.items():
-        net = circuit(room=6, death=DYING, growth=GROWING, **model)
-        sim, spikes = Simulator(net, **FAST, threads=threads, ranks=ranks), []
-        for p in net.populations.values():
-            sim.engine.record_trains(p.index, True)
-        sim.engine.sink = lambda epoch, t, p, i, spikes=spikes: spikes.append(np.column_stack([epoch + t, p, i]))
-        e = net.populations["e"]
-        sim.run_until_spike(1234.5)
-        sim.engine.set_background_rate(e.index, 250.0)
-        sim.run_until_spike(2345.6)
-        sim.engine.silence(e.index, True)
-        sim.run_until_spike(2355.6)
-        sim.engine.silence(e.index, False)
-        sim.run_until_spike(3456.7)
-        sim.kill_neurons(net.populations["i"], np.array([1]), "intervention")
-        sim.run_until_spike(5000.0)
-        sim.verify()
-        events = np.array([sim.engine.events])
-        out[kind] = digest(everything(sim) | {"spikes": np.concatenate(spikes), "events": events})
-    return out
+def life(ranks: Ranks | None, threads: int, kind: str, **more: int) -> str:
+    """A life with births, deaths, silence, a new rate and a lesion."""
+    net = circuit(room=6, death=DYING, growth=GROWING, **KINDS[kind], **more)
+    sim, spikes = Simulator(net, **FAST, threads=threads, ranks=ranks), []
+    for p in net.populations.values():
+        sim.engine.record_trains(p.index, True)
+    sim.engine.sink = lambda epoch, t, p, i: spikes.append(np.column_stack([epoch + t, p, i]))
+    e = net.populations["e"]
+    sim.run_until_spike(1234.5)
+    sim.engine.set_background_rate(e.index, 250.0)
+    sim.run_until_spike(2345.6)
+    sim.engine.silence(e.index, True)
+    sim.run_until_spike(2355.6)
+    sim.engine.silence(e.index, False)
+    sim.run_until_spike(3456.7)
+    sim.kill_neurons(net.populations["i"], np.array([1]), "intervention")
+    sim.run_until_spike(5000.0)
+    sim.verify()
+    events = np.array([sim.engine.events])
+    return digest(everything(sim) | {"spikes": np.concatenate(spikes), "events": events})
+
+
+def lives(ranks: Ranks | None, threads: int, kinds: list[str] | None = None) -> Answer:
+    """Lives of all kinds of neurons, or of some."""
+    return {kind: life(ranks, threads, kind) for kind in kinds or KINDS}
 
 
 def mechanisms(ranks: Ranks | None, threads: int) -> Answer:

@@ -57,7 +57,7 @@ def everything(path: Path) -> dict[str, bytes]:
             out[f"log/{q}"] = b"".join(np.ascontiguousarray(c).tobytes() for c in f.log(q))
         for item in f.items():
             out[f"item/{item}"] = json.dumps(f.item(item)).encode()
-        told = {k: v for k, v in f.provenance().items() if k not in ("date", "threads")}
+        told = {k: v for k, v in f.provenance().items() if k not in ("date", "threads", "ranks")}
         out["provenance"] = json.dumps(told).encode()
     return out
 

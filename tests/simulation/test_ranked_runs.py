@@ -1,0 +1,114 @@
+"""A run over ranks, as a user calls it: the file of rank 0 is that of one process, whatever steers and probes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurodev as nd
+from neurodev.cli import main
+from neurodev.errors import RunFileError, SimulationError
+from tests.engine.comms import on_ranks
+from tests.engine.test_ranks import brunel, on_processes
+from tests.simulation.test_resume import LIFE, begun, same, samples
+
+STUDY = """
+seed = 7
+[run]
+duration = "1 day"
+acceleration = 14400
+[population.retina]
+kind = "Poisson"
+n = 60
+rate_hz = 12.0
+[population.exc]
+kind = "LIF"
+n = 80
+use = [{ kind = "Scaling", target_hz = 0.5 }]
+[projection.map]
+source = "retina"
+target = "exc"
+wiring = { kind = "Near", sigma = 160.0, inputs = 8 }
+spines = { weight = 4.0 }
+delay = { low = 1.0, high = 5.0 }
+use = [{ kind = "STDP", rule = "burst" }, { kind = "SpineSize" }, { kind = "Neurotrophin", feeds = 30.0 },
+       { kind = "Turnover", early = 14.0, late = 1.4 }]
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*(not alive|RemoveSynapses|are made|AddSynapses).*:UserWarning")
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_file_and_the_probes_are_those_of_one_process(size, tmp_path):
+    alone, ranked = tmp_path / "alone.sqlite", tmp_path / "ranked.sqlite"
+    sim = begun(alone, checkpoint=None)
+    sim.run(LIFE).close()
+
+    def work(comm):
+        one = begun(ranked, checkpoint=None, comm=comm)
+        run = one.run(LIFE).close()
+        assert run.path == ranked and run.provenance["ranks"] == size
+        return samples(one)
+
+    assert on_ranks(size, work) == [samples(sim)] * size
+    same(alone, ranked)
+    assert f"on {size} ranks" in nd.Run(ranked).info()
+
+
+def test_a_run_without_a_file_is_kept_by_every_rank():
+    def counts(comm):
+        return float(np.sum(nd.Simulation(brunel(), comm=comm, record="all").run(50.0).close().spikes("e")[0]))
+
+    assert on_ranks(2, counts) == [counts(None)] * 2
+
+
+def test_a_file_that_is_there_is_refused_on_every_rank(tmp_path):
+    to = tmp_path / "there.sqlite"
+    nd.Simulation(brunel(), to=to).run(5.0).close()
+
+    def work(comm):
+        kind = RunFileError if comm.rank == 0 else SimulationError
+        with pytest.raises(kind, match="holds a run already" if comm.rank == 0 else "rank 0 cannot write"):
+            nd.Simulation(brunel(), to=to, comm=comm)
+        return True
+
+    assert on_ranks(2, work) == [True, True]
+
+
+# ---------------------------------------------------------------- processes
+
+
+def ran(study: Path, to: Path, size: int, *more: str) -> str:
+    words = "from neurodev.cli import main; raise SystemExit(main())"
+    done = on_processes(size, "-c", words, "run", str(study), "--to", str(to), "--quiet", *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_the_command_writes_the_same_file(size, tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY)
+    files = [tmp_path / f"{name}.sqlite" for name in ("alone", "ranked", "other")]
+    assert main(["run", str(study), "--to", str(files[0]), "--quiet"]) == 0
+    said = ran(study, files[1], size, "--threads", "2")
+    assert said.count("1 day of life, finished") == 1
+    same(files[0], files[1])
+    if size > 1:
+        assert f"on {size} ranks" in said
+        ran(study, files[2], size, "--set", "seed=8")
+        with pytest.raises(AssertionError):
+            same(files[0], files[2])
+
+
+@pytest.mark.slow
+def test_what_one_rank_cannot_do_ends_all(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY)
+    words = "from neurodev.cli import main; raise SystemExit(main())"
+    done = on_processes(2, "-c", words, "run", "--resume", str(tmp_path / "nothing.sqlite"))
+    assert done.returncode != 0 and "no checkpoints yet" in done.stderr
+    assert not os.path.exists(tmp_path / "nothing.sqlite")
