@@ -195,7 +195,7 @@ class Engine(Membranes):
             n = parts or threads or build.part_count(self.network, usable_cores())
             return n, range(n)
         size = self.ranks.size
-        each = self.ranks.agree(-(-parts // size) if parts else threads or 1)
+        each = int(self.ranks.agree(-(-parts // size) if parts else threads or 1))
         return size * each, range(self.ranks.rank * each, (self.ranks.rank + 1) * each)
 
     def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...], script: Script) -> State:
@@ -512,7 +512,8 @@ class Engine(Membranes):
     def together(self) -> None:
         """Let every rank have what the others wrote of their neurons and synapses; all of them ask for it."""
         if self.ranks is not None and self._apart and not self.ranks.broken:
-            share(self, self.ranks)
+            self.ranks.meet()
+            share(self, self.ranks, self.tables, self.hot, self.hot_populations)
             self._apart = False
 
     def turn_of(self, population: int) -> int:

@@ -96,6 +96,7 @@ class Membranes:
             potentials_at(int(self.parts.addresses[k]), mine, self._now, out)
             u[which] = out
         if self.ranks is not None and not self.ranks.broken:
+            self.ranks.meet()
             p = s.neurons.population[neurons]
             owner = self.ranks.owners(neurons - s.neurons.first[p], s.neurons.size[p], self.n_part)
             return self.ranks.pick(u, owner)

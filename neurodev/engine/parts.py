@@ -232,7 +232,8 @@ class Parts:
 
 def _guest(hub: State, old: State | None = None) -> State:
     """What stands for the parts of all other ranks: a state without neurons and lanes, which only tells spikes."""
-    lanes = Lanes(*(np.zeros(0, dtype=a.dtype) for a in hub.lanes))
+    nothing: list[Any] = [np.zeros(0, dtype=a.dtype) for a in hub.lanes]
+    lanes = Lanes(*nothing)
     clock = hub.clock._replace(time=hub.clock.time.copy(), n=np.zeros_like(hub.clock.n)) if old is None else old.clock
     fresh: Fresh = build.make_fresh(1024) if old is None else old.fresh
     return hub._replace(clock=clock, lanes=lanes, fresh=fresh)

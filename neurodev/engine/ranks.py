@@ -31,7 +31,7 @@ _PIECE = 1 << 27  # numbers in one message at most
 _ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv", "bcast", "allgather")
 _LATER = 0.5  # s that ranks beside the first leave it to say why
 # how launchers tell a process that it is one of several
-LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 class Ranks:
@@ -66,15 +66,32 @@ class Ranks:
         """Whether this rank writes the run file."""
         return self.rank == 0
 
-    def agree(self, value: Any) -> Any:
+    # ------------------------------------------------------------------ words
+
+    def meet(self, word: int = 0) -> I8:
+        """Wait for all ranks, each with a number; the numbers (size,) of all.
+
+        Raises
+        ------
+        SimulationError
+            If one of them cannot go on.
+        """
+        if self.broken:
+            raise SimulationError("the ranks do not run any more: one of them failed")
+        heads, _ = self._tell(np.array([0, word, 0, 0]), np.zeros(0, SPIKE))
+        self._heed(heads)
+        said: I8 = heads[:, 1]
+        return said
+
+    def agree(self, value: float) -> float:
         """What rank 0 says, whatever the others think: clocks on walls differ."""
-        return value if self.broken else self.comm.bcast(value, root=0)
+        return float(self.meet(int(np.float64(value).view(np.int64))).view(np.float64)[0])
 
     def any(self, asked: bool) -> bool:
         """Whether it is so on some rank."""
-        return asked if self.broken else any(self.comm.allgather(bool(asked)))
+        return bool(self.meet(int(asked)).any())
 
-    def compare(self, what: str, said: object) -> None:
+    def compare(self, what: str, said: bytes) -> None:
         """Refuse to go on when ranks came to different results.
 
         Raises
@@ -82,20 +99,26 @@ class Ranks:
         SimulationError
             On every rank.
         """
-        if not self.broken and len(set(self.comm.allgather(said))) > 1:
+        words = self.meet(int.from_bytes(said[:8], "little", signed=True))
+        if np.any(words != words[0]):
             self.broken = True
             raise SimulationError(
                 f"the ranks came to different results {what}: they must be one program, of the same versions, on "
                 "one kind of processor"
             )
 
-    # ------------------------------------------------------------------ spikes
-
     def fail(self) -> None:
-        """This rank cannot go on: tell those who wait for its spikes."""
+        """This rank cannot go on: tell the others, where they wait for it next."""
         if not self.broken:
             self.broken = True
             self._tell(np.array([0, 0, 0, 1]), np.zeros(0, SPIKE))
+
+    def _heed(self, heads: I8) -> None:
+        if heads[:, 3].any():
+            self.broken = True
+            raise SimulationError(f"rank {int(np.argmax(heads[:, 3]))} stopped, and says why: no rank can go on")
+
+    # ------------------------------------------------------------------ spikes
 
     def _tell(self, head: I8, spikes: NDArray[np.void]) -> tuple[I8, NDArray[np.void]]:
         """The heads (size, _HEAD) and the first spikes (size, room) of all."""
@@ -117,9 +140,7 @@ class Ranks:
             If another rank failed.
         """
         heads, first = self._tell(np.array([spikes.size, events, background, 0]), spikes)
-        if heads[:, 3].any():
-            self.broken = True
-            raise SimulationError(f"rank {int(np.argmax(heads[:, 3]))} stopped, and says why: no rank can go on")
+        self._heed(heads)
         count, room = heads[:, 0], self._room
         found = [first[k, : min(int(n), room)] for k, n in enumerate(count) if k != self.rank]
         if count.max() > room:
@@ -185,6 +206,7 @@ def as_ranks(comm: Any) -> Ranks | None:
 def launched() -> int:
     """Of how many processes a launcher (mpiexec) says this one is; 1 where there is none."""
     said = [os.environ.get(name, "") for name in LAUNCHED]
+    said += [os.environ.get("SLURM_NTASKS", "")] if "PMIX_RANK" in os.environ else []  # srun
     return max([int(word) for word in said if word.isdigit()], default=1)
 
 

@@ -7,42 +7,44 @@ are the same everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.engine.hooks import HotInstance
+from neurodev.engine.membranes import Membranes
 from neurodev.engine.ranks import Ranks
-
-if TYPE_CHECKING:
-    from neurodev.engine.engine import Engine
+from neurodev.structure.table import Table
 
 
-def share(e: Engine, ranks: Ranks) -> None:
-    """Bring together what the ranks of an engine wrote."""
-    _share_neurons(e, ranks)
-    for h in e.hot_populations:
+def share(
+    e: Membranes, ranks: Ranks, tables: list[Table], hot_projections: list[HotInstance], hot: list[HotInstance]
+) -> None:
+    """Bring together what the ranks of an engine wrote; `hot` are its mechanisms of populations."""
+    share_neurons(e, ranks)
+    for h in hot:
         for values in h.arrays.signals:
             ranks.share(values, e.n_part)
         _share_rows(h.arrays.post_trace, ranks, e.n_part)
-    for h in e.hot:
-        _share_traces(e, ranks, h)
-    for i, table in enumerate(e.tables):
-        hot = [h for h in e.hot if h.place == i and not h.hot.rows_only]
-        if not hot:
+    for h in hot_projections:
+        _share_traces(tables[h.place], ranks, h, e.n_part)
+    for i, table in enumerate(tables):
+        here = [h for h in hot_projections if h.place == i and not h.hot.rows_only]
+        if not here:
             continue
         slots = table.slots()  # by parts: those of a rank follow each other
         counts = table.row_length.reshape(ranks.size, -1).sum(axis=1, dtype=np.int64)
         first = int(counts[: ranks.rank].sum())
         mine = slots[first : first + int(counts[ranks.rank])]
-        names = dict.fromkeys(name for h in hot for name in h.hot.columns)
+        names = dict.fromkeys(name for h in here for name in h.hot.columns)
         arrays: list[NDArray[Any]] = [table.weight, *(table.column(name) for name in names)]
         for values in arrays:
             values[slots] = ranks.gather(values[mine], counts)
 
 
-def _share_neurons(e: Engine, ranks: Ranks) -> None:
+def share_neurons(e: Membranes, ranks: Ranks) -> None:
+    """Membranes, and the columns of models with rules."""
     s = e.state
     for p in e.populations:
         first = int(s.neurons.first[p.index])
@@ -57,13 +59,13 @@ def _share_neurons(e: Engine, ranks: Ranks) -> None:
             ranks.share(cells.kind, e.n_part)
 
 
-def _share_traces(e: Engine, ranks: Ranks, h: HotInstance) -> None:
+def _share_traces(table: Table, ranks: Ranks, h: HotInstance, parts: int) -> None:
     """The traces of a projection: of rows, which lie by parts (for each sign, where there are two), and of targets."""
-    n_row = e.tables[h.place].n_row
+    n_row = table.n_row
     for trace in h.arrays.pre_trace:
         for rows in trace.reshape(-1, n_row) if n_row else ():
             ranks.share(rows, ranks.size)
-    _share_rows(h.arrays.post_trace, ranks, e.n_part)
+    _share_rows(h.arrays.post_trace, ranks, parts)
 
 
 def _share_rows(traces: NDArray[np.float64], ranks: Ranks, parts: int) -> None:

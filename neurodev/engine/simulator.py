@@ -278,6 +278,10 @@ class Simulator:
         self._ticking = True
         try:
             self._tick()
+        except BaseException:
+            if self.ranks is not None:
+                self.ranks.fail()
+            raise
         finally:
             self._ticking = False
 

@@ -105,6 +105,8 @@ class Simulation(Card, Steering):
     drive it, one at a time.
     """
 
+    _shared_path: Path | None  # where another rank writes for this one
+
     @spoken
     def __init__(
         self,
@@ -181,7 +183,7 @@ class Simulation(Card, Steering):
         self._untold = self._closed = self._running = False
         self._inside, self._paused = "", None
         self._busy = threading.RLock()
-        self._shared_path: Path | None = None
+        self._shared_path = None
         self._last_flush, self._last_told = time.perf_counter(), -np.inf
         self._piece = _PIECE
         self.goal = 0.0
@@ -385,6 +387,8 @@ class Simulation(Card, Steering):
                     self._heed(patience)
                     self.simulator.engine.together()
             except BaseException as e:
+                if self.simulator.ranks is not None and not isinstance(e, KeyboardInterrupt):
+                    self.simulator.ranks.fail()
                 raise self._stopped(e) from (None if isinstance(e, KeyboardInterrupt) else e.__cause__)
             finally:
                 if bar is not None:
@@ -484,8 +488,9 @@ class Simulation(Card, Steering):
 
     def _sealed(self) -> Run:
         """The run, which every rank reads where rank 0 wrote it."""
-        if self.simulator.ranks is not None:
-            self.simulator.ranks.any(False)  # rank 0 has sealed it
+        ranks = self.simulator.ranks
+        if ranks is not None and not ranks.broken:
+            ranks.meet()  # rank 0 has sealed it
         return Run(self._shared_path or self.path)
 
 

@@ -47,7 +47,7 @@ def test_another_seed_differs():
 
 def test_it_is_the_sharing_that_makes_it_so(monkeypatch):
     """A rank that learns nothing of the others' weights decides other deaths, and that is seen at once."""
-    monkeypatch.setattr("neurodev.engine.engine.share", lambda e, ranks: sharing._share_neurons(e, ranks))
+    monkeypatch.setattr("neurodev.engine.engine.share", lambda e, ranks, *rest: sharing.share_neurons(e, ranks))
     with pytest.raises(SimulationError, match="different results of tick"):
         on_ranks(2, lambda comm: program.life(Ranks(comm), 1, "jumps"))
 
