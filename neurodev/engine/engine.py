@@ -61,10 +61,10 @@ from neurodev.engine.loop.state import (
 )
 from neurodev.engine.membranes import Membranes
 from neurodev.engine.network import Network
-from neurodev.engine.order import projections_in_order
-from neurodev.engine.parts import Parts, check_threads, usable_cores
+from neurodev.engine.parts import Parts, check_threads
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.sharing import share
+from neurodev.engine.splitting import deal, draw_tables
 from neurodev.engine.stimuli import all_changes, make_script
 from neurodev.errors import SimulationError, Status
 from neurodev.jit import address
@@ -107,6 +107,10 @@ class Engine(Membranes):
         Spike time since the start up to which every event is processed.
     epoch_start : float, ms
         Spike time at which the present epoch begins.
+    split : dict of str to int
+        Synapses of each projection of which a rank keeps those onto its own neurons alone.
+    whole : dict of str to Table
+        The same as they were drawn, on the rank that writes, until it did.
     narrow : list of (capacity,) uint16, or None
         Targets of each static projection once more, in 16 bits, as rows are delivered.
 
@@ -132,10 +136,8 @@ class Engine(Membranes):
         self.sink = sink
         self.uids = UidSource()
         threads = check_threads(threads)
-        n_part, mine = self._deal(parts, threads)
-        drawn = {
-            q.name: build.draw_table(network, q, self.uids, n_part) for q in projections_in_order(self.projections)
-        }
+        n_part, mine = deal(network, ranks, parts, threads)
+        drawn, self.whole, self.split = draw_tables(network, ranks, self.uids, n_part)
         self.tables = [drawn[q.name] for q in self.projections]
         changes = all_changes(self.populations, network.stimuli)
         m = build.membranes(self.populations, changes)
@@ -188,15 +190,6 @@ class Engine(Membranes):
         self._bind_drives()
 
     # ------------------------------------------------------------------ set-up
-
-    def _deal(self, parts: int | None, threads: int | None) -> tuple[int, range]:
-        """Into how many parts the neurons are dealt, and which of them this process has."""
-        if self.ranks is None:
-            n = parts or threads or build.part_count(self.network, usable_cores())
-            return n, range(n)
-        size = self.ranks.size
-        each = int(self.ranks.agree(-(-parts // size) if parts else threads or 1))
-        return size * each, range(self.ranks.rank * each, (self.ranks.rank + 1) * each)
 
     def _part(self, clock: Clock, own: Own, lanes: Lanes, shared: tuple[Any, ...], script: Script) -> State:
         """The state of one part, with buffers of its own."""
@@ -262,7 +255,7 @@ class Engine(Membranes):
             g = self._far_groups[i]
             self._far[i] = found = far_lanes(self.projections[i], self.tables[i])
             for k, s in enumerate(self.parts.states, self.first_part):
-                first, lane = (None, None) if found is None else found[k]
+                first, lane = (None, None) if found is None else found[k % len(found)]
                 s.lanes.far_first[g] = 0 if first is None else address(first)
                 s.lanes.far_lane[g] = 0 if lane is None or not lane.size else address(lane)
 
@@ -513,7 +506,7 @@ class Engine(Membranes):
         """Let every rank have what the others wrote of their neurons and synapses; all of them ask for it."""
         if self.ranks is not None and self._apart and not self.ranks.broken:
             self.ranks.meet()
-            share(self, self.ranks, self.tables, self.hot, self.hot_populations)
+            share(self, self.ranks, self.hot, self.hot_populations)
             self._apart = False
 
     def turn_of(self, population: int) -> int:

@@ -41,7 +41,7 @@ def make_lanes(projections: list[Projection], tables: list[Table], together: boo
         for k, d in enumerate(table.delays):
             population.append(q.source.index)
             projection.append(i)
-            lane.append(part * table.n_lane + k)
+            lane.append(part % table.parts * table.n_lane + k)
             delay.append(float(d))
             sign.append(one)
     if len(delay) > MOST_LANES:

@@ -41,6 +41,8 @@ class Ranks:
     ----------
     comm : mpi4py.MPI.Comm
         All of its ranks run the same program.
+    split : bool
+        Keep only the synapses onto a rank's own neurons, where that is enough (`engine.splitting`).
 
     Attributes
     ----------
@@ -54,10 +56,10 @@ class Ranks:
         If `comm` is no communicator.
     """
 
-    def __init__(self, comm: Any) -> None:
+    def __init__(self, comm: Any, split: bool = False) -> None:
         if isinstance(comm, type) or not all(callable(getattr(comm, name, None)) for name in _ASKED):
             raise ParameterError(f"comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, got {shown(comm)}")
-        self.comm, self.broken = comm, False
+        self.comm, self.split, self.broken = comm, split, False
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self._room = _FEWEST
 
@@ -198,9 +200,9 @@ class Ranks:
         return found
 
 
-def as_ranks(comm: Any) -> Ranks | None:
+def as_ranks(comm: Any, split: bool = False) -> Ranks | None:
     """The ranks of a communicator; None for one process by itself."""
-    return None if comm is None else Ranks(comm)
+    return None if comm is None else Ranks(comm, split)
 
 
 def launched() -> int:

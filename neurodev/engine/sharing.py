@@ -18,29 +18,33 @@ from neurodev.engine.ranks import Ranks
 from neurodev.structure.table import Table
 
 
-def share(
-    e: Membranes, ranks: Ranks, tables: list[Table], hot_projections: list[HotInstance], hot: list[HotInstance]
-) -> None:
-    """Bring together what the ranks of an engine wrote; `hot` are its mechanisms of populations."""
+def share(e: Membranes, ranks: Ranks, projections: list[HotInstance], populations: list[HotInstance]) -> None:
+    """Bring together what the ranks of an engine wrote; its mechanisms with hooks are those of both lists."""
     share_neurons(e, ranks)
-    for h in hot:
+    for h in populations:
         for values in h.arrays.signals:
             ranks.share(values, e.n_part)
         _share_rows(h.arrays.post_trace, ranks, e.n_part)
-    for h in hot_projections:
-        _share_traces(tables[h.place], ranks, h, e.n_part)
-    for i, table in enumerate(tables):
-        here = [h for h in hot_projections if h.place == i and not h.hot.rows_only]
-        if not here:
+    done: set[tuple[int, str]] = set()
+    for h in projections:
+        table = h.arrays.table
+        if table is None or table.parts != e.n_part:
+            continue  # a rank has only what leads onto its own neurons
+        _share_traces(table, ranks, h, e.n_part)
+        if h.hot.rows_only:
             continue
-        slots = table.slots()  # by parts: those of a rank follow each other
-        counts = table.row_length.reshape(ranks.size, -1).sum(axis=1, dtype=np.int64)
-        first = int(counts[: ranks.rank].sum())
-        mine = slots[first : first + int(counts[ranks.rank])]
-        names = dict.fromkeys(name for h in here for name in h.hot.columns)
-        arrays: list[NDArray[Any]] = [table.weight, *(table.column(name) for name in names)]
-        for values in arrays:
-            values[slots] = ranks.gather(values[mine], counts)
+        wanted = {name: table.column(name) for name in h.hot.columns} | {"": table.weight}
+        _share_synapses(table, ranks, [a for name, a in wanted.items() if (h.place, name) not in done])
+        done |= {(h.place, name) for name in wanted}
+
+
+def _share_synapses(table: Table, ranks: Ranks, columns: list[NDArray[Any]]) -> None:
+    slots = table.slots()  # by parts: those of a rank follow each other
+    counts = table.row_length.reshape(ranks.size, -1).sum(axis=1, dtype=np.int64)
+    first = int(counts[: ranks.rank].sum())
+    mine = slots[first : first + int(counts[ranks.rank])]
+    for values in columns:
+        values[slots] = ranks.gather(values[mine], counts)
 
 
 def share_neurons(e: Membranes, ranks: Ranks) -> None:

@@ -25,6 +25,7 @@ from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import acting, populations_in_order, projections_in_order
 from neurodev.engine.ranks import Ranks
+from neurodev.engine.splitting import gathered
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
@@ -157,6 +158,8 @@ class Simulator:
         self.neuron_moments = {name: Moments() for name in self.blocks}
         self._ticking = False
         if self.circuit is not None:
+            for name in self.engine.split:
+                self.check_whole(name, "no circuit can be put in its place")
             self.circuit.place(self)
         self._prepare()
         if self.circuit is not None:
@@ -359,6 +362,7 @@ class Simulator:
     def sampled_synapses(self, projection: str, column: str, slots: I8) -> F8:
         """A column, or the ``"weight"``, of some synapses of a projection as it stands now, (n,)."""
         self.engine.together()
+        self.check_whole(projection)
         table, index = self.tables[projection], list(self.network.projections).index(projection)
         if column == "weight":
             return np.asarray(table.weight[slots], dtype=np.float64)
@@ -374,7 +378,26 @@ class Simulator:
             now = self.engine.kept_lazily(here, name)
             if now is not None:
                 out[name] = now[table.slots()]
+        if projection in self.engine.split and self.ranks is not None and not self.ranks.broken:
+            if table.consecutive:
+                self.check_whole(projection, "its synapses cannot be told")
+            return gathered(out, self.ranks)
         return out
+
+    def n_synapse(self, projection: str) -> int:
+        """Living synapses of a projection, those of other ranks included."""
+        return self.engine.split.get(projection, self.tables[projection].n_synapse)
+
+    def check_whole(self, projection: str, what: str = "nothing can be done to its synapses") -> None:
+        """Refuse what needs all synapses of a projection, where a rank has only those onto its own neurons.
+
+        Raises
+        ------
+        SimulationError
+            With the cure.
+        """
+        if projection in self.engine.split:
+            raise SimulationError(f"{projection!r} is split over ranks, and {what}: run it without split (--split)")
 
     # ------------------------------------------------------------------ neurons
 
@@ -429,6 +452,9 @@ class Simulator:
     def kill_neurons(self, p: Population, neurons: I8, cause: str) -> None:
         """Let living neurons die now, with all that belongs to them, of a named cause."""
         self.engine.together()
+        for q in self.projections:
+            if p in (q.source, q.target):
+                self.check_whole(q.name)
         code = np.full(neurons.size, cause_code(cause), dtype=np.uint8)
         for name, plan in self._apply_neuron_plans(p, [NeuronPlan(cause, neurons, code)]):
             self.apply_plans(self.network.projections[name], [plan])
@@ -456,6 +482,8 @@ class Simulator:
         """Merge and apply plans on a projection now, log them, and start the newborns off."""
         self.engine.together()
         table, view = self.tables[q.name], self.views[q.name]
+        if plans:
+            self.check_whole(q.name)
         for plan in plans:
             plan.check(table)
             self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)

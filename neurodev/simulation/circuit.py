@@ -80,6 +80,8 @@ def write(s: Simulator, path: Any, overwrite: bool) -> Path:
     RunFileError
         If the path cannot be written to, or holds something already.
     """
+    for name in s.engine.split:
+        s.check_whole(name, "no circuit can be saved")
     to = absolute(path, "path")
     if why := unfit(to):
         raise RunFileError(f"cannot write to {str(to)!r}: {why}")

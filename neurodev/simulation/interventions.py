@@ -219,6 +219,7 @@ class RemoveSynapses(Intervention):
     def check(self, sim: Simulator) -> None:
         """The projection exists; living synapses or cells are named; the cause is one of this network."""
         q = projection_of(sim, self.projection)
+        sim.check_whole(q.name)
         if not isinstance(self.cause, str):
             raise ParameterError(f"RemoveSynapses.cause must be a word such as 'lesion', got {shown(self.cause)}")
         sim.causes.code(self.cause)
@@ -267,6 +268,9 @@ class Lesion(Intervention):
         p = population_of(sim, self.population)
         if self.neurons is not None:
             self.neurons = cells_of(self.neurons, p, "Lesion.neurons")
+        for q in sim.network.projections.values():
+            if p in (q.source, q.target):
+                sim.check_whole(q.name)
         dead = np.flatnonzero(~np.isnan(sim.blocks[p.name].died))
         if np.isin(np.arange(p.n) if self.neurons is None else self.neurons, dead).all():
             raise ParameterError(f"{self}: all of these neurons are dead already")
@@ -359,6 +363,7 @@ class AddSynapses(Intervention):
     def check(self, sim: Simulator) -> None:
         """Cells that there are, free pairs, weights and delays that are possible."""
         q = projection_of(sim, self.projection)
+        sim.check_whole(q.name)
         source, target = self._pairs(sim, q)
         self._weights(sim, q, source.size)
         self._lanes(sim, q, source.size)

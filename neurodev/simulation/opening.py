@@ -52,11 +52,12 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
             recorder.snapshot(q.name, "initial", state)
             recorder.snapshot(q.name, "snapshot/0", state)
             continue
-        table = s.tables[q.name]
+        table = s.engine.whole.get(q.name, s.tables[q.name])
         order = by_uid(living(table, "uid"))
         for k in STATIC:  # one after the other: there may be a hundred million
             if k not in ("branch", "place") or k in table.column_names:
                 recorder.snapshot(q.name, "initial", {k: living(table, k)}, order)
+    s.engine.whole.clear()
     recorder.begin()
     recorder.snapshot_due(0.0)
     f.append("series/snapshot_day", np.array([0.0]))

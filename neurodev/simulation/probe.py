@@ -66,6 +66,7 @@ class Probe:
             self.cells = selection.indices(everyone, place.n, "cells", of=f"cells of {place.name!r}", some=True)
             self._known(signal, ["V", *compartment_signals(place.model), *simulator.blocks[place.name].signals])
         else:
+            simulator.check_whole(place.name, "its synapses cannot be probed")
             self._table = simulator.tables[place.name]
             if cells is not None:
                 raise ParameterError(f"cells= names neurons, and {place.name!r} is a projection: use uids=")

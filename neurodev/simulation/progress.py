@@ -21,9 +21,7 @@ class Progress:
     def update(self) -> None:
         """Show where the run stands."""
         s = self._simulator
-        counts = ", ".join(
-            f"{s.tables[q.name].n_synapse} {q.name}" for q in s.network.projections.values() if q.mechanisms
-        )
+        counts = ", ".join(f"{s.n_synapse(q.name)} {q.name}" for q in s.network.projections.values() if q.mechanisms)
         text = f"day {s.life / day:.2f}, {s.spike / 1000:.0f} s of spikes, {s.engine.events / 1e6:.0f} M events"
         self._bar.update(s.spike - self._start, text + (f", synapses: {counts}" if counts else ""))
 

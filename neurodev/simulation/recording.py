@@ -95,7 +95,7 @@ class Recording:
         values = {"life": report.life / day, "events": float(simulator.engine.events)}
         for name, done in report.applied.items():
             values |= {
-                f"n_synapse/{name}": simulator.tables[name].n_synapse,
+                f"n_synapse/{name}": simulator.n_synapse(name),
                 f"births/{name}": done.n_born, f"deaths/{name}": done.n_died,
                 f"refused/{name}": sum(done.refused.values()),
             }  # fmt: skip

@@ -57,6 +57,7 @@ def _check_number(values: float | F8, n: int, argument: str) -> None:
 
 def _picked(sim: Simulator, q: Projection, of: Any, values: float | F8, who: str) -> Any:
     """Uids of the synapses that are meant, (n,); None: all that there are at its time."""
+    sim.check_whole(q.name)
     table = sim.tables[q.name]
     if of is None and not np.ndim(values):
         return None

@@ -87,6 +87,10 @@ class Simulation(Card, Steering):
         Run this one network on all ranks of a communicator (extra ``mpi``): each has a share of the neurons with all
         that arrives at them.  Every rank runs the same program and comes to the same results, which do not depend on
         their number; rank 0 writes the file.  Such a run has no checkpoints yet.
+    split : bool
+        Let each rank keep only the synapses onto its own neurons, in projections without spines on which no mechanism
+        acts but STDP, InhibitorySTDP and TsodyksMarkram.  What is done to such synapses from outside (`AddSynapses`,
+        `SetWeights`, probes, lesions of their neurons, circuits) is then refused.
 
     Attributes
     ----------
@@ -126,6 +130,7 @@ class Simulation(Card, Steering):
         circuit: str | os.PathLike[str] | Circuit | None = None,
         membranes: bool = False,
         comm: Any = None,
+        split: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
@@ -135,7 +140,7 @@ class Simulation(Card, Steering):
         overwrite = flag(overwrite, "overwrite")
         if checkpoint is not None:
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
-        ranks = as_ranks(comm)
+        ranks = as_ranks(comm, flag(split, "split"))
         named = None if to is None else absolute(to)
         aside = ranks is not None and not ranks.writes  # rank 0 writes for all
         nameless = fresh() if named is None or aside else None
@@ -198,7 +203,7 @@ class Simulation(Card, Steering):
 
     def _rows(self) -> Rows:
         s = self.simulator
-        living = {q: s.tables[q].n_synapse for q in s.network.projections}
+        living = {q: s.n_synapse(q) for q in s.network.projections}
         return [
             ("file", str(self.path)), ("life", lasting(s.life / day)), ("spike time", lasting(s.spike / day)),
             ("acceleration", f"{s.acceleration:g}"), ("state", "closed" if self._closed else "open"),

@@ -77,6 +77,54 @@ def test_a_file_that_is_there_is_refused_on_every_rank(tmp_path):
     assert on_ranks(2, work) == [True, True]
 
 
+def plastic(seed: int = 1) -> nd.Network:
+    """What can be split: static, of one weight and of many, of one delay and of many; STDP; short-term plasticity."""
+    net = brunel(seed)
+    e, i = net.populations["e"], net.populations["i"]
+    near = nd.Uniform(1.0, 3.0, step=0.25)
+    net.connect(e, e, nd.Degree(9), weight=np.linspace(0.1, 0.5, 360), delay=near, name="ee2").use(nd.STDP())
+    net.connect(e, i, nd.Degree(9), weight=0.3, delay=near, name="ei2").use(nd.TsodyksMarkram())
+    net.connect(i, e, nd.Degree(4), weight=0.5, delay=2.0, name="ie2").use(nd.InhibitorySTDP())
+    return net
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_synapses_that_are_split_change_no_byte_and_take_their_share_of_memory(size, tmp_path):
+    """Beside a population with scaling, whose synapses are split all the same."""
+    alone, ranked = tmp_path / "alone.sqlite", tmp_path / "ranked.sqlite"
+    settings = {"record": "all", "tick": 50.0}
+    nd.Simulation(plastic(), to=alone, **settings).run(220.0).close()
+
+    def work(comm):
+        sim = nd.Simulation(plastic(), to=ranked, comm=comm, split=True, **settings)
+        assert sorted(sim.simulator.engine.split) == sorted(sim.simulator.tables)
+        sim.run(220.0).close()
+        return {name: t.n_synapse for name, t in sim.simulator.tables.items()}
+
+    found = on_ranks(size, work)
+    assert {name: sum(f[name] for f in found) for name in found[0]}["ee2"] == 360
+    assert max(f["ee2"] for f in found) <= 360 // size + 9
+    same(alone, ranked)
+
+
+def test_what_needs_all_synapses_is_refused_where_they_are_split(tmp_path):
+    def work(comm):
+        sim = nd.Simulation(plastic(), comm=comm, split=True)
+        for refused in (
+            lambda: sim.probe("ee2", "weight", every=1.0), lambda: sim.save(tmp_path / "c.nd"),
+            lambda: sim.do(nd.RemoveSynapses("ee2", source=[0])), lambda: sim.do(nd.SetWeights("ee2", 0.1)),
+            lambda: sim.do(nd.AddSynapses("ee2", [0], [1], weight=0.2)), lambda: sim.do(nd.Lesion("e", [0])),
+        ):  # fmt: skip
+            with pytest.raises(SimulationError, match=r"is split over ranks.*without split"):
+                refused()
+        sim.run(5.0).close()
+        with pytest.raises(nd.errors.ParameterError, match="threads must be 1"):
+            nd.Simulation(plastic(), comm=comm, split=True, threads=2)
+        return True
+
+    assert on_ranks(2, work) == [True, True]
+
+
 # ---------------------------------------------------------------- processes
 
 

@@ -1,0 +1,98 @@
+"""How a network is dealt to ranks: which parts each has and, where that is asked for, which synapses it keeps.
+
+A rank needs no synapse onto the neurons of others to run.  Where nothing but hooks acts on synapses it may keep those
+onto its own neurons alone, and memory is shared as work is.  What ticks decide is decided on all synapses by every
+rank: such projections are whole everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurodev.engine import build
+from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.order import projections_in_order
+from neurodev.engine.parts import usable_cores
+from neurodev.engine.ranks import Ranks
+from neurodev.errors import ParameterError
+from neurodev.mechanisms.base import Mechanism
+from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
+from neurodev.mechanisms.short_term import TsodyksMarkram
+from neurodev.mechanisms.stdp import STDP
+from neurodev.structure.blocks import part_bounds
+from neurodev.structure.table import Table, UidSource
+
+HOOKS_ONLY = (STDP, InhibitorySTDP, TsodyksMarkram)  # without spines, nothing of them is left to ticks
+
+
+def deal(network: Network, ranks: Ranks | None, parts: int | None, threads: int | None) -> tuple[int, range]:
+    """Into how many parts the neurons are dealt, and which of them this process has."""
+    if ranks is None:
+        n = parts or threads or build.part_count(network, usable_cores())
+        return n, range(n)
+    if ranks.split and (threads or 1) > 1:
+        raise ParameterError(f"threads must be 1 where synapses are split over ranks, got {threads}: use more ranks")
+    each = int(ranks.agree(-(-parts // ranks.size) if parts else threads or 1))
+    return ranks.size * each, range(ranks.rank * each, (ranks.rank + 1) * each)
+
+
+def splits(q: Projection, ranks: Ranks | None) -> bool:
+    """Whether a rank keeps only the synapses of a projection that lead onto its own neurons."""
+    if ranks is None or not ranks.split or q.spines is not None:
+        return False
+    return all(type(m) in HOOKS_ONLY for m in q.mechanisms) and not any(_mortal(p) for p in (q.source, q.target))
+
+
+def _mortal(p: Population) -> bool:
+    """Whether neurons may be born or die by themselves."""
+    return p.room > 0 or any(type(m).propose is not Mechanism.propose for m in p.mechanisms)
+
+
+def draw_tables(
+    network: Network, ranks: Ranks | None, uids: UidSource, parts: int
+) -> tuple[dict[str, Table], dict[str, Table], dict[str, int]]:
+    """The initial synapses by projection; of those that are split the rank's share, all as they were drawn (for rank 0,
+    which writes them down), and how many there are."""
+    tables, whole, counts = {}, {}, {}
+    for q in projections_in_order(network.projections.values()):
+        if not splits(q, ranks):
+            tables[q.name] = build.draw_table(network, q, uids, parts)
+            continue
+        assert ranks is not None
+        drawn = build.draw_table(network, q, uids)
+        counts[q.name] = drawn.n_synapse
+        tables[q.name] = own_share(drawn, ranks.rank, ranks.size, named=bool(q.mechanisms))
+        if ranks.writes:
+            whole[q.name] = drawn
+    return tables, whole, counts
+
+
+def own_share(table: Table, rank: int, size: int, named: bool = True) -> Table:
+    """A table of the synapses onto one rank's neurons, in the order in which the whole table has them.
+
+    Without uids, where the whole keeps none and they need not be `named`.
+    """
+    bounds = part_bounds(table.n_target, size)
+    slots = table.slots()
+    post = table.post[slots]
+    mine = (post >= bounds[rank]) & (post < bounds[rank + 1])
+    slots, post = slots[mine], post[mine]
+    row = table.row_of(slots)
+    out = Table.build(
+        table.n_source, table.n_target, table.delays, row % table.n_source, post, row // table.n_source,
+        table.weight[0] if table.alike and slots.size else table.weight[slots],
+        columns=tuple(table.column_names), uids=UidSource(), weight_type=table.weight_type, alike=table.alike,
+        consecutive=table.consecutive and not named,
+    )  # fmt: skip
+    out.uids, out.lane_of, out.births = table.uids, table.lane_of, table.births.copy()
+    here = out.slots()
+    out.f[:, here] = table.f[:, slots]
+    if not out.consecutive:
+        out.uid[here] = table.uid_of(slots)
+    return out
+
+
+def gathered(state: dict[str, np.ndarray], ranks: Ranks) -> dict[str, np.ndarray]:
+    """The columns of the synapses of all ranks, those of one after those of another."""
+    counts = ranks.meet(len(next(iter(state.values()))))
+    return {name: ranks.gather(values, counts) for name, values in state.items()}
