@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--seeds", type=int, default=1, help="this many from the study's on: NAME-seed7.sqlite, ...")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
+    a.add_argument("--split", action="store_true", help="under mpiexec: a rank keeps the synapses onto its own neurons")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("rerun", help="repeat a run of a study from its file alone")
@@ -185,6 +186,7 @@ def _run(args: Any) -> None:
     from neurodev.studies import development, reading
 
     comm = ranks.world()
+    on_ranks = {} if comm is None else {"comm": comm, "split": args.split}
     if args.resume is not None:
         ranks.refuse(comm, "--resume", "a run of several ranks has no checkpoints yet: go on with it in one process")
         _resume(args)
@@ -205,7 +207,7 @@ def _run(args: Any) -> None:
             _say(network)
         with Patience():  # between the file's beginning and the run's
             simulation = development.simulation(
-                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads, comm=comm
+                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads, **on_ranks
             )
             args.begun = path
             run = simulation.run(life).close()

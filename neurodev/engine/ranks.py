@@ -28,7 +28,7 @@ SPIKE = np.dtype([("time", "<f8"), ("population", "<u4"), ("index", "<u4")])
 _HEAD = 4  # int64 before the spikes of a rank: their number, events, background events, whether it failed
 _FEWEST, _MOST = 64, 4096  # spikes that travel with the numbers, for each rank
 _PIECE = 1 << 27  # numbers in one message at most
-_ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv", "bcast", "allgather")
+_ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv")
 _LATER = 0.5  # s that ranks beside the first leave it to say why
 # how launchers tell a process that it is one of several
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
