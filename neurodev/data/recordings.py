@@ -35,6 +35,13 @@ def recordings(
     ------
     ParameterError
         If there is no recording, an event lies outside the sensor, or the cells do not divide it.
+
+    Examples
+    --------
+    >>> four = np.array([0, 1, 2, 3])
+    >>> one = nd.data.Events(x=four, y=four, p=four % 2, t_us=1000 * four, sensor_size=(4, 4))
+    >>> nd.data.recordings([one], duration=10.0).n_cell
+    32
     """
     events = several(events, "events")
     grid = grid_of(checked(events[0], "recording 0").sensor_size if cells is None else cells)
@@ -82,6 +89,21 @@ def tonic(
     ParameterError
         If Tonic is not installed, the dataset has no sensor size, an event lies outside it, a time is no whole number
         of microseconds, or a target is not a class number.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> kind = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
+    >>> class Two:
+    ...     sensor_size, classes = (2, 2, 2), ["a", "b"]
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, k):
+    ...         return np.array([(0, 1, 100, 1), (1, 1, 900, 0)], dtype=kind), k
+    ...
+    >>> data = nd.data.tonic(Two(), Two(), duration=1.0)
+    >>> data.n_class
+    2
     """
     try:
         import tonic  # noqa: F401

@@ -31,6 +31,10 @@ def to_nir(model: Any, *, dt: float = 1e-4, surrogates: bool = True) -> Any:
     ------
     ParameterError
         Naming the layer that NIR cannot say, and why.
+
+    Examples
+    --------
+    >>> graph = nd.learn.to_nir(model)  # doctest: +SKIP
     """
     return find("format", "NIR")(dt=dt, surrogates=surrogates).graph(model)
 
@@ -53,5 +57,9 @@ def from_nir(graph: Any, *, dt: float = 1e-4) -> Any:
     ------
     ParameterError
         Naming the node that has no counterpart here, and why.
+
+    Examples
+    --------
+    >>> model = nd.learn.from_nir(nd.learn.to_nir(model))  # doctest: +SKIP
     """
     return find("format", "NIR")(dt=dt).model(graph)

@@ -62,6 +62,18 @@ class NSPDI(Method):
         Hard cut d2 of the strength, as a share of the present d.
     gated : bool
         Pass no gradient to silent synapses (the true derivative, an ablation).
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.NSPDI(sparsity=0.5)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.5)
     """
 
     displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS's public code")
@@ -251,7 +263,20 @@ class NSPDI(Method):
 
 @dataclass
 class STDS(NSPDI):
-    """State transition of dendritic spines: NSPDI's pruning with equal gains and no cut."""
+    """State transition of dendritic spines: NSPDI's pruning with equal gains and no cut.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.STDS(sparsity=0.5)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.5)
+    """
 
     heterogeneity: float = param(0.0, low=0.0, high=0.99, source="Chen et al. 2022 (STDS), public code: gain 1")
     cut: float = param(0.0, low=0.0, source="Chen et al. 2022 (STDS), public code: no cut")

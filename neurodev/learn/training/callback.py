@@ -50,6 +50,15 @@ class View:
     trainer : Trainer
     done : Outcome
         Of this epoch so far.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Callback
+    >>> class Stop(Callback):
+    ...     def epoch_end(self, view):
+    ...         if view.series["train_loss"] < 0.01:
+    ...             view.stop("good enough")
+    ...
     """
 
     def __init__(self, trainer: Any, done: Any):

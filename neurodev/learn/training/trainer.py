@@ -128,6 +128,17 @@ class Trainer(Card, Structured):
     An optimiser and a method hold the state of one training; another trainer that is given the same object makes itself
     a fresh copy (`optimiser` and `methods` are those in use).  The model belongs to the last trainer that was made for
     it, which begins with new moments; an earlier one can train it no more.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> run = nd.Trainer(model, (X, y, X, y), epochs=2, batch=10, progress=False).fit().close()
+    >>> run.training.n_epoch
+    2
     """
 
     def __init__(
