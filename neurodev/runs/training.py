@@ -387,11 +387,13 @@ class Training(Card):
         out = [f"  {self.what}"]
         if self.n_epoch:
             reached, seconds = self.reached(), run.series("seconds").sum()
+            compiler = np.nansum(run.series("compile_seconds")) if "compile_seconds" in run.series_names else 0.0
             best = reached.max() if self.measure == "accuracy" else reached.min()
             of = " of the test set" if self.measure == "accuracy" else " on the test set"
             out.append(
                 f"  {self.measure} after {self.n_epoch} of {s['epochs']} epochs: {self._told(reached[-1])}{of} "
                 f"(best {self._told(best)}), density {run.series('density')[-1]:.4g}; {seconds:.1f} s of training"
+                + (f" and {compiler:.1f} s of compiling" if compiler >= 0.1 else "")
             )
             if "n_validation" in s:
                 now = self.reached("validation")[-1]

@@ -27,6 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import StudyError
@@ -248,4 +250,7 @@ def told(t: Trainer) -> str:
             f"{e.number:5d} {e.train_loss:8.4f} {reached} {e.density:8.3f} {count['births']:8.0f} "
             f"{count['deaths']:8.0f} {e.seconds:8.2f}"
         )
+    spent = np.nansum([e.series.get("compile_seconds", 0.0) for e in t.history])
+    if spent >= 1.0:
+        rows.append(f"kernels were compiled, or loaded, for {spent:.0f} s, which no epoch counts")
     return "\n".join(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev import params, rng
+from neurodev import compiling, params, rng
 from neurodev.data.dataset import SpikeTrains, check_labels
 from neurodev.errors import BuildError, ParameterError
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
@@ -105,7 +104,8 @@ class EventModel(metaclass=Spoken):
 
 @dataclass
 class EventEpoch:
-    """Numbers of one epoch; `spikes` a neuron and trial, by layer; `seconds` of this thread's processor time."""
+    """Numbers of one epoch; `spikes` a neuron and trial, by layer; `seconds` of this thread's processor time, apart
+    from those of the compiler."""
 
     number: int
     loss: float
@@ -113,6 +113,7 @@ class EventEpoch:
     spikes: list[float]
     clipped: float
     seconds: float
+    compile_seconds: float = 0.0
 
 
 def drop_spikes(spikes: SpikeTrains, share: float, stream: np.random.Generator) -> SpikeTrains:
@@ -275,7 +276,8 @@ class EventTrainer(metaclass=Spoken):
         """The numbers of an epoch under the names of `neurodev.learn.training.series`."""
         out: dict[str, float] = {
             "life": float(done.number), "train_loss": done.loss, "train_accuracy": done.accuracy,
-            "test_loss": float("nan"), "test_accuracy": float("nan"), "seconds": done.seconds, "clipped": done.clipped,
+            "test_loss": float("nan"), "test_accuracy": float("nan"), "seconds": done.seconds,
+            "compile_seconds": done.compile_seconds, "clipped": done.clipped,
         }  # fmt: skip
         alive = pairs = 0
         for name, table in self.tables().items():
@@ -324,6 +326,7 @@ class EventTrainer(metaclass=Spoken):
         self.record.close(True)
         return Run(self.record.path)
 
+    @compiling.told()
     def _whole_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
         """One epoch with all that follows it: callbacks, then the file."""
         done = self._one_epoch(spikes, y)
@@ -341,7 +344,7 @@ class EventTrainer(metaclass=Spoken):
         return done
 
     def _one_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
-        begin = time.thread_time()
+        watch = compiling.Stopwatch(processor=True)
         order = rng.generator(self.seed, "order", self.epoch).permutation(y.size)
         starts = range(0, y.size, self.batch)
         loss, right, clipped = 0.0, 0, 0.0
@@ -359,8 +362,8 @@ class EventTrainer(metaclass=Spoken):
             fired = [k + h.times.size for k, h in zip(fired, self.model.hidden, strict=True)]
         sites = [layer.n * y.size for layer in self.model.layers]
         rates = [k / n for k, n in zip(fired, sites, strict=True)]
-        seconds = time.thread_time() - begin
-        return EventEpoch(self.epoch + 1, loss / y.size, right / y.size, rates, clipped / len(starts), seconds)
+        numbers = loss / y.size, right / y.size, rates, clipped / len(starts)
+        return EventEpoch(self.epoch + 1, *numbers, watch.seconds(), watch.compiling())
 
     def _step(self, progress: float) -> None:
         factor = self._factor(progress)
