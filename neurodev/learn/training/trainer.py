@@ -41,7 +41,6 @@ from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.series import series
 from neurodev.learn.training.structured import Structured
 from neurodev.learn.training.workers import Outcome, Workers
-from neurodev.metrics.cost import confusion
 from neurodev.params import flag, number, one_of, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
@@ -213,7 +212,7 @@ class Trainer(Card, Structured):
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self.alarms = alarms.Alarms()
         self._factor, self._rate = door.factor_at(self.schedule, 0.0), self.optimiser.rate
-        self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
+        self.confusion = standing.decisions(self, np.zeros(0), np.zeros((0, self.data.n_class)))
         self.evaluated: dict[str, Counters] = {}
         self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self._span, self.epochs)
         self.logs = {name: StructuralLog() for name in self.weights()}
@@ -445,7 +444,7 @@ class Trainer(Card, Structured):
             self._asked = [self._call(one, view) for one in self.callbacks]
             closed.check_structure(self.weights(), self.births, before)
         finally:
-            decided = self.confusion if standing.targets_of(self.data) == "classes" else None
+            decided = self.confusion if standing.targets_of(self.data) != "numbers" else None
             self.record.epoch(found, decided, view.notes, view.stopped)
         pace.epoch(self.epoch, told)
 
@@ -522,7 +521,8 @@ class Trainer(Card, Structured):
     def evaluate(self, train: bool = False, *, on: str | None = None) -> Outcome:
         """Loss and accuracy on the test set (or another part of the data), as one pass without learning.
 
-        What was decided is kept in `confusion` (n_class, n_class), what it took in `evaluated`, `Counters` by layer.
+        What was decided is kept in `confusion`, (n_class, n_class), or (n_label, 2, 2) where samples have several
+        labels; what it took in `evaluated`, `Counters` by layer.
 
         Parameters
         ----------
@@ -546,8 +546,8 @@ class Trainer(Card, Structured):
             out = scores[a : a + samples.size]
             done.add(self.workers.run(lambda ids: self._encode(x, ids, epoch), samples, y[samples], False, out))
         vars(self).update(evaluated=self._counters())
-        if standing.targets_of(self.data) == "classes":
-            vars(self).update(confusion=confusion(y, scores.argmax(axis=1), self.data.n_class))
+        if standing.targets_of(self.data) != "numbers":
+            vars(self).update(confusion=standing.decisions(self, y, scores))
         return done
 
     def _counters(self) -> dict[str, Counters]:
