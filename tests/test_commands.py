@@ -263,6 +263,7 @@ def test_programs_name_what_is_there(path: Path) -> None:
 
 def test_our_side_of_the_benchmark_beside_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program that `train_fc.py` hands to an interpreter, with the words that it hands over."""
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks")  # as where it is a program
     code = runpy.run_path(str(ROOT / "tests/benchmarks/train_fc.py"))["OURS"]
     monkeypatch.setattr(sys, "argv", ["-", "fc", "0.05", "0.99", "1", "1"])
     out = io.StringIO()
