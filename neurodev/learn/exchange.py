@@ -39,9 +39,9 @@ def to_nir(model: Any, *, dt: float = 1e-4, surrogates: bool = True) -> Any:
 def from_nir(graph: Any, *, dt: float = 1e-4) -> Any:
     """A model of a NIR graph: linear maps, convolutions, pools and LIF, IF, LI, CubaLIF or CubaLI neurons in a chain.
 
-    Two ways may part and meet again, which is a `Residual`.  A synaptic current is an `LI` before its `LIF`, and acts in
-    its own step, as in snnTorch's ``Synaptic``.  A pool of sums becomes one of means, of which the weights behind it (or
-    before it) are larger by its number of places.
+    Two ways may part and meet again, which is a `Residual`.  A synaptic current is an `LI` before its `LIF`, and acts
+    in its own step, as in snnTorch's ``Synaptic``.  A pool of sums becomes one of means, of which the weights behind it
+    (or before it) are larger by its number of places.
 
     Parameters
     ----------
