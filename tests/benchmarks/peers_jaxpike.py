@@ -1,4 +1,4 @@
-"""The fully connected net of the training benchmarks in jaxpike, as its users write it; see `peers_task.py`.
+"""The nets of the training benchmarks in jaxpike, as its users write it; see `peers_task.py`.
 
 jaxpike (Apache-2, 0.1.4) builds on JAX and Equinox.  `unroll` lifts `Dense` out of the loop over time; `make_step` is
 its own training step.  Its `LIF` scales the input by 1 - alpha, so that weights are larger by as much (`gain`),
@@ -10,7 +10,7 @@ for every sparsity.
 
 import peers_task
 
-a = peers_task.arguments(__doc__)
+a = peers_task.arguments(__doc__, conv=True)
 
 import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
@@ -19,16 +19,33 @@ import jaxpike as jp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 
-TAU = float(-1 / np.log(0.9))  # alpha = .9
+
+def lif_of(leak, threshold=1.0):
+    tau = float(-1 / np.log(leak))
+    return jp.LIF(tau=max(tau, 1.01), threshold=threshold, reset="zero", surrogate=jp.Triangular(width=1.0))
 
 
 def net():
+    if a.net == "conv":
+        return convolutional()
     one, two = jax.random.split(jax.random.key(0))
     n_in, hidden, n_out = peers_task.SIZES
-    lif = lambda: jp.LIF(tau=TAU, reset="zero", surrogate=jp.Triangular(width=1.0))
+    lif = lambda: lif_of(0.9)
     return jp.Sequential(
         jp.Dense(n_in, hidden, key=one, use_bias=False, gain=10.0), lif(),
         jp.Dense(hidden, n_out, key=two, use_bias=False, gain=20.0), lif(),
+    )  # fmt: skip
+
+
+def convolutional():
+    """A leak of .37 in place of .2: jaxpike's time constants are above a step."""
+    one, two, three, four = jax.random.split(jax.random.key(0), 4)
+    lif = lambda: lif_of(0.372, 0.5)
+    return jp.Sequential(
+        jp.Conv2d(1, 15, 3, key=one, use_bias=False, gain=3.0), lif(), jp.Pool2d(2, mode="avg"),
+        jp.Conv2d(15, 40, 3, key=two, use_bias=False, gain=4.0), lif(), jp.Pool2d(2, mode="avg"), jp.Flatten(),
+        jp.Dense(1960, 300, key=three, use_bias=False, gain=4.0), lif(),
+        jp.Dense(300, 10, key=four, use_bias=False, gain=5.0), lif(),
     )  # fmt: skip
 
 
@@ -49,7 +66,7 @@ def rates(model, xs):
 def main():
     cases = [(rate, unroll) for rate in a.rate for unroll in (1, None)]
     for rate, unroll in cases:
-        x, y = map(jnp.asarray, peers_task.task(rate))
+        x, y = map(jnp.asarray, peers_task.task(rate, a.net))
         state = {"model": net()}
         optimiser = optax.adam(1e-3)
         state["optimiser"] = optimiser.init(eqx.filter(state["model"], eqx.is_inexact_array))
@@ -60,7 +77,8 @@ def main():
             return value.block_until_ready()
 
         name = "jaxpike" if unroll else "jaxpike, its own scan_unroll"
-        peers_task.report(name, step, a.repeats, ("jaxpike", "jax", "optax"), input_rate=rate, rates=fired)
+        packages = ("jaxpike", "jax", "optax")
+        peers_task.report(name, step, a.repeats, packages, net=a.net, input_rate=rate, rates=fired)
 
 
 if __name__ == "__main__":

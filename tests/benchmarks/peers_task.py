@@ -22,14 +22,17 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 STEPS, BATCH, SIZES = 25, 64, (784, 800, 10)
+CONV_STEPS, CONV_BATCH = 20, 100  # of SD-SNN's net for MNIST, 15C3-AP2-40C3-AP2-300FC-10FC
 
 
-def arguments(what, sparse=False):
+def arguments(what, sparse=False, conv=False):
     """Cases, repeats and cores; to be called before the library is imported, whose threads are set here."""
     p = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rate", type=float, nargs="*", default=[0.05, 0.13], help="share of inputs that are 1")
     p.add_argument("--repeats", type=int, default=15)
     p.add_argument("--cores", default="0", help="those that are used, such as 0 or 0,1")
+    if conv:
+        p.add_argument("--net", choices=("fc", "conv"), default="fc")
     if sparse:
         p.add_argument("--sparsity", type=float, nargs="*", default=[0.95, 0.99], help="of the first layer's weights")
     a = p.parse_args()
@@ -41,12 +44,19 @@ def arguments(what, sparse=False):
     return a
 
 
-def task(rate):
-    """Inputs (T, B, 784) of 0.0 and 1.0, and labels (B,): the same for everyone."""
+def task(rate, net="fc"):
+    """Inputs (T, B, ...) of 0.0 and 1.0, and labels (B,): the same for everyone."""
     import numpy as np
 
+    shape = (STEPS, BATCH, SIZES[0]) if net == "fc" else (CONV_STEPS, CONV_BATCH, 28, 28, 1)
     draw = np.random.default_rng(0)
-    return (draw.random((STEPS, BATCH, SIZES[0])) < rate).astype(np.float32), np.arange(BATCH) % SIZES[2]
+    return (draw.random(shape) < rate).astype(np.float32), np.arange(shape[1]) % SIZES[2]
+
+
+NETS = {
+    "fc": {"net": "784-800-10", "steps": STEPS, "batch": BATCH},
+    "conv": {"net": "15C3-AP2-40C3-AP2-300FC-10FC", "steps": CONV_STEPS, "batch": CONV_BATCH},
+}
 
 
 def report(name, step, repeats, packages, **more):
@@ -65,7 +75,7 @@ def report(name, step, repeats, packages, **more):
         except PackageNotFoundError:
             versions[package] = "?"
     print(json.dumps({
-        "name": name, "net": "784-800-10", "steps": STEPS, "batch": BATCH, **more,
+        "name": name, **NETS[more.pop("net", "fc")], **more,
         "ms": statistics.median(wall), "least_ms": min(wall), "processor_ms": statistics.median(worked),
         "least_processor_ms": min(worked), "loss": [losses[0], losses[-1]],
         "cores": len(os.sched_getaffinity(0)), "versions": versions, "processor": processor(),

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON      # interpreters that have jax and optax; more
     python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON --core 0,1
-    python tests/benchmarks/train_fc.py --jax PYTHON --net conv --rate 0.13
+    python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON --net conv --rate 0.13
 
 `--peers` names interpreters of environments with any of jaxpike, Spyx, SparseLab, snnTorch and SpikingJelly (``pip
 install jaxpike spyx sparselab snntorch spikingjelly``); what is not there is left out, and said.  Forward, backward
@@ -63,9 +63,11 @@ def peers(a: argparse.Namespace, sparsity: float, versions: dict[str, str]) -> d
         found = call(a.jax, JAX, a.net, a.rate, a.repeats, core=a.core)
         out["JAX"] = found["wall" if two else "JAX"]
     words = ["--rate", str(a.rate), "--repeats", str(a.repeats), "--cores", a.core]
-    for python in a.peers if a.net == "fc" else ():
-        for name in (*PEERS, "sparselab") if sparsity else PEERS:
+    names = ("jaxpike", "spyx") if a.net == "conv" else (*PEERS, "sparselab") if sparsity else PEERS
+    for python in a.peers:
+        for name in names:
             more = ["--sparsity", str(sparsity)] if name == "sparselab" else []  # of others masks only slow a step down
+            more += ["--net", a.net] if name in ("jaxpike", "spyx") else []
             try:
                 cases = run([python, str(HERE / f"peers_{name}.py"), *words, *more], a.core)
             except subprocess.CalledProcessError as e:
