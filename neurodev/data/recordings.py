@@ -159,8 +159,21 @@ def _frames(found: Any, where: str) -> Any:
     return np.moveaxis(flags, 1, -1) if flags.ndim == 4 else flags
 
 
+def _framed_empty(frames: Any, shape: tuple[int, ...]) -> bool:
+    """Whether these are Tonic's frames of a recording without events: rows and columns exchanged, perhaps one step."""
+    steps, rows, columns, polarity = shape
+    return (
+        getattr(frames, "ndim", 0) == 4 and not frames.any() and frames.shape[0] in (1, steps)
+        and frames.shape[1:] in ((rows, columns, polarity), (columns, rows, polarity))
+    )  # fmt: skip
+
+
 def _stacked(samples: list[Any], name: str) -> Any:
     """Frames of all samples, (n, step, ...)."""
+    full = {s.shape for s in samples if getattr(s, "ndim", 0) == 4 and s.any()}
+    if len(full) == 1:
+        [shape] = full
+        samples = [np.zeros(shape, np.uint8) if _framed_empty(s, shape) else s for s in samples]
     shapes = {getattr(s, "shape", "events") for s in samples}
     if len(shapes) > 1:
         raise ParameterError(
