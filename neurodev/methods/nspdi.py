@@ -26,6 +26,7 @@ from neurodev.learn.core.layer import Vector
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Method
 from neurodev.methods import rewire, schedule
+from neurodev.methods.division import DIVISIONS, by_cost, by_sensitivity, cost_of_last, remembered
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -62,6 +63,8 @@ class NSPDI(Method):
         Hard cut d2 of the strength, as a share of the present d.
     gated : bool
         Pass no gradient to silent synapses (the true derivative, an ablation).
+    division : {"sensitivity", "cost"}, optional
+        What moves the threshold of each gate against that of its drive, on top of `gate`: see `methods.division`.
     """
 
     displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS's public code")
@@ -72,6 +75,7 @@ class NSPDI(Method):
     cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
     gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
     sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our search within the run")
+    division: str | None = param(None, choices=DIVISIONS, none=True, source="free: our reading, see methods.division")
 
     causes: ClassVar[dict[str, Cause]] = {
         "threshold": Cause(
@@ -124,13 +128,7 @@ class NSPDI(Method):
         """
         if self.sparsity is None:
             return
-        strength = []
-        for t in tensors(trainer):
-            table, gate = t.dense, self.gate if t.layer.gates else 1.0
-            theta = np.abs(table.grid(table.column("theta"))[:, : table.n_target])
-            scale = gate * (1.0 + self.cut / np.maximum(self.gains(t).astype(np.float64), 1e-12))
-            strength.append((theta / scale).reshape(-1))
-        every = np.concatenate(strength)
+        every = np.concatenate([self._strength(t, self._factor_of(t)).reshape(-1) for t in tensors(trainer)])
         n = min(round(self._share(trainer) * every.size), every.size - 1)
         if n < 1:
             self._found = 0.0
@@ -138,9 +136,51 @@ class NSPDI(Method):
         low, high = np.partition(every, (n - 1, n))[n - 1 : n + 1]
         self._found = float(low + high) / 2
 
+    def _strength(self, t: Tensor, factor: float = 1.0) -> NDArray[np.float64]:
+        """The threshold up to which each synapse is visible, over `factor`, (n_source, n_target)."""
+        table = t.dense
+        theta = np.abs(table.grid(table.column("theta"))[:, : table.n_target])
+        return np.asarray(theta / (factor * (1.0 + self.cut / np.maximum(self.gains(t).astype(np.float64), 1e-12))))
+
+    def _factor_of(self, t: Tensor) -> float:
+        """Threshold of a tensor over d."""
+        if not t.layer.gates:
+            return 1.0
+        return self.gate if self.division is None else self.gate * float(self._factor[self._places[t.name]])
+
     def threshold_of(self, trainer: Course, t: Tensor) -> float:
         """d of a tensor at this step."""
-        return self.threshold(trainer) * (self.gate if t.layer.gates else 1.0)
+        return self.threshold(trainer) * self._factor_of(t)
+
+    def _feel(self, trainer: Course) -> None:
+        """Average what the division asks of the gradients of the weights, one number a tensor."""
+        felt = np.zeros(len(self._places))
+        for k, t in enumerate(tensors(trainer)):
+            table = t.dense
+            g, w = (table.grid(x)[:, : table.n_target] for x in (t.weights.gradient, table.weight))
+            if self.division == "sensitivity":
+                felt[k] = np.square(g, dtype=np.float64).mean()
+            else:
+                felt[k] = -float((np.sign(w) * g).sum(axis=0, dtype=np.float64) @ self.gains(t))
+        self._felt = remembered(self._felt, felt, self._n_felt)
+        self._n_felt += 1
+
+    def _divide(self, trainer: Course) -> None:
+        """Move the factors of the gates; a gate comes after its drive."""
+        if self.division is None or not self._n_felt:
+            return
+        every = tensors(trainer)
+        for k, t in enumerate(every):
+            if not t.layer.gates:
+                continue
+            pair = (k - 1, k)
+            if self.division == "sensitivity":
+                self._factor[k] = by_sensitivity(*(self._felt[i] for i in pair))
+            elif (d := self.threshold(trainer)) > 0:
+                cost = [
+                    cost_of_last(self._felt[i], self._strength(every[i]), d * self._factor_of(every[i])) for i in pair
+                ]
+                self._factor[k] = by_cost(float(self._factor[k]), *cost)
 
     def gains(self, t: Tensor) -> F4:
         """a of every output channel."""
@@ -188,16 +228,22 @@ class NSPDI(Method):
         rates = [trainer.optimiser.rate * trainer.schedule(k / unit) for k in range(n)]
         self._travel = np.concatenate([[0.0], np.cumsum(rates)])
         self._found = 0.0
+        if self.division is not None:
+            self._places = {t.name: k for k, t in enumerate(tensors(trainer))}
+            self._factor, self._felt, self._n_felt = np.ones(len(self._places)), np.zeros(len(self._places)), 0
         self._search(trainer)
 
     def before_forward(self, trainer: Course) -> None:
         """Weights from parameters."""
         if trainer.step % max(trainer.epochs * trainer.steps_per_epoch // SEARCHES, 1) == 0:
+            self._divide(trainer)
             self._search(trainer)
         self._refresh(trainer)
 
     def after_backward(self, trainer: Course) -> None:
         """Gradient of the parameters from that of the weights."""
+        if self.division is not None:
+            self._feel(trainer)
         for t in tensors(trainer):
             table, d = t.dense, self.threshold_of(trainer, t)
             n = table.n_target
