@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-DIVISIONS = ("sensitivity", "cost")
+DIVISIONS = ("sensitivity", "saliency", "cost")
 MEMORY = 100  # steps over which gradients are averaged
 STEP = 0.05  # of ln f; there are 200 searches in a run
 BAND = 0.1  # share of the threshold above it in which the last synapses are counted

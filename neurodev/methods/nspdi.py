@@ -160,6 +160,8 @@ class NSPDI(Method):
             g, w = (table.grid(x)[:, : table.n_target] for x in (t.weights.gradient, table.weight))
             if self.division == "sensitivity":
                 felt[k] = np.square(g, dtype=np.float64).mean()
+            elif self.division == "saliency":
+                felt[k] = np.square(g * w, dtype=np.float64).sum() / max(np.count_nonzero(w), 1)
             else:
                 felt[k] = -float((np.sign(w) * g).sum(axis=0, dtype=np.float64) @ self.gains(t))
         self._felt = remembered(self._felt, felt, self._n_felt)
@@ -174,7 +176,7 @@ class NSPDI(Method):
             if not t.layer.gates:
                 continue
             pair = (k - 1, k)
-            if self.division == "sensitivity":
+            if self.division != "cost":
                 self._factor[k] = by_sensitivity(*(self._felt[i] for i in pair))
             elif (d := self.threshold(trainer)) > 0:
                 cost = [
