@@ -1,4 +1,4 @@
-"""Made tasks on which a gate on a neuron's drive might be worth its synapses; all have a part for choosing.
+"""Made tasks on which a gate on a neuron's drive might be worth its synapses.
 
     pro_anti      A stimulus (left or right) and a rule (towards it or away from it), each in the rates of a noisy
                   population; the answer is their product: gain modulation, which is what a multiplying dendrite is for.
@@ -18,17 +18,14 @@ from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
 
 F4 = NDArray[np.float32]
-N_TRAIN, N_CHOICE, N_TEST = 4000, 2000, 2000
+N_TRAIN, N_TEST = 4000, 2000
 RATE, DEPTH = 0.25, 0.6  # mean chance of a spike a step; how far the best stimulus takes it
 STEP = 5.0  # ms, of the delay line
 EARS, TAPS, STEPS = 8, 8, 20
 
 
 def _parts(x: F4 | SpikeTrains, y: NDArray[np.int64], name: str, classes: tuple[str, ...]) -> Dataset:
-    a, b = N_TRAIN, N_TRAIN + N_CHOICE
-    return Dataset(
-        x[:a], y[:a], x[b:], y[b:], name=name, classes=classes, x_validation=x[a:b], y_validation=y[a:b]
-    )  # fmt: skip
+    return Dataset(x[:N_TRAIN], y[:N_TRAIN], x[N_TRAIN:], y[N_TRAIN:], name=name, classes=classes)
 
 
 def _population(angle: NDArray[np.float64], n: int, draw: np.random.Generator) -> F4:
@@ -40,7 +37,7 @@ def _population(angle: NDArray[np.float64], n: int, draw: np.random.Generator) -
 
 def _two(n_state: int, name: str, cells: int) -> Dataset:
     draw = rng.generator(0, "task", name)
-    n = N_TRAIN + N_CHOICE + N_TEST
+    n = N_TRAIN + N_TEST
     stimulus, rule = draw.integers(n_state, size=(2, n))
     x = np.hstack([_population(2 * np.pi * k / n_state, cells, draw) for k in (stimulus, rule)])
     return _parts(x, (stimulus + rule) % n_state, name, tuple(str(k) for k in range(n_state)))
@@ -59,7 +56,7 @@ def turned(cells: int = 50) -> Dataset:
 def delays() -> Dataset:
     """Spikes of `EARS` fibres of the left ear at `TAPS` delays and of `EARS` of the right; as many classes as delays."""
     draw = rng.generator(0, "task", "delays")
-    n = N_TRAIN + N_CHOICE + N_TEST
+    n = N_TRAIN + N_TEST
     y = draw.integers(TAPS, size=n)
     clicks = draw.random((n, STEPS)) < 0.15
     seen = lambda k: ((clicks[:, None] & (draw.random((n, EARS, STEPS)) < 0.5)) | (draw.random((n, EARS, STEPS)) < 0.07))
@@ -79,6 +76,8 @@ TASKS: dict[str, Callable[[], Dataset]] = {"pro_anti": pro_anti, "turned": turne
 
 STUDY = """
 seed = 0
+[data]
+kind = "analysis.dendritic_tasks:{task}"
 [encoder]
 {encoder}
 [network]
@@ -107,6 +106,6 @@ heterogeneity = 0.5
 
 
 def study(task: str, hidden: int = 40) -> str:
-    """A training study for a task, without its data: the settings of the other tasks of `analysis.dendritic_pruning`."""
+    """The training study (TOML) of a task, with the settings of the other tasks of `analysis.dendritic_pruning`."""
     encoder = f'kind = "Binned"\nsteps = {STEPS}' if task == "delays" else 'kind = "Bernoulli"\nsteps = 5'
-    return STUDY.format(encoder=encoder, hidden=hidden)
+    return STUDY.format(task=task, encoder=encoder, hidden=hidden)
