@@ -1,10 +1,13 @@
 """Made tasks on which a gate on a neuron's drive might be worth its synapses.
 
-    pro_anti      A stimulus (left or right) and a rule (towards it or away from it), each in the rates of a noisy
-                  population; the answer is their product: gain modulation, which is what a multiplying dendrite is for.
-    turned        The same with four directions and four rules that turn them: (direction + rule) mod 4.
-    delays        Which of eight delays lies between two ears that hear one train of clicks, half of them lost and as many
-                  of their own; the taps of a delay line give one ear at all delays, the other ear comes undelayed.
+pro_anti
+    A stimulus (left or right) and a rule (towards it or away from it), each in the rates of a noisy population; the answer
+    is their product: gain modulation, which is what a multiplying dendrite is for.
+turned
+    The same with four directions and four rules that turn them: (direction + rule) mod 4.
+delays
+    Which of eight delays lies between two ears that hear one train of clicks, half of them lost and some of their own
+    added; the taps of a delay line give one ear at all delays, the other ear comes with its own.
 """
 
 from __future__ import annotations
@@ -54,22 +57,22 @@ def turned(cells: int = 50) -> Dataset:
 
 
 def delays() -> Dataset:
-    """Spikes of `EARS` fibres of the left ear at `TAPS` delays and of `EARS` of the right; as many classes as delays."""
+    """Spikes of `EARS` fibres of the left ear at `TAPS` delays, and of `EARS` of the right; a class is a delay."""
     draw = rng.generator(0, "task", "delays")
     n = N_TRAIN + N_TEST
     y = draw.integers(TAPS, size=n)
     clicks = draw.random((n, STEPS)) < 0.15
-    seen = lambda k: ((clicks[:, None] & (draw.random((n, EARS, STEPS)) < 0.5)) | (draw.random((n, EARS, STEPS)) < 0.07))
-    left, right = seen(0), seen(1)
+    chance = lambda p: draw.random((n, EARS, STEPS)) < p
+    left, right = ((clicks[:, None] & chance(0.5)) | chance(0.07) for _ in range(2))
     taps = np.zeros((n, TAPS, EARS, STEPS), dtype=bool)
-    for k in range(TAPS):
-        taps[:, k, :, k:] = left[..., : STEPS - k]
     late = np.zeros_like(right)
     for k in range(TAPS):
+        taps[:, k, :, k:] = left[..., : STEPS - k]
         late[y == k, :, k:] = right[y == k][..., : STEPS - k]
     spikes = np.concatenate([taps.reshape(n, -1, STEPS), late], axis=1)  # (n, cell, step)
     trains = [((np.nonzero(s)[1] + 0.5) * STEP, np.nonzero(s)[0]) for s in spikes]
-    return _parts(SpikeTrains.of(trains, spikes.shape[1], STEPS * STEP), y, "delays", tuple(str(k) for k in range(TAPS)))
+    heard = SpikeTrains.of(trains, spikes.shape[1], STEPS * STEP)
+    return _parts(heard, y, "delays", tuple(str(k) for k in range(TAPS)))
 
 
 TASKS: dict[str, Callable[[], Dataset]] = {"pro_anti": pro_anti, "turned": turned, "delays": delays}

@@ -1,18 +1,18 @@
 """How a rising threshold is divided between the tensors of a gated neuron: the drive W and the gate V of `Dendritic`.
 
 Adam moves every parameter by about its rate a step, however much the loss asks for, so that after an epoch the hidden
-parameters of W and V are of one size whatever they began with, and one threshold for both leaves as many synapses in
-V as in W, even where they are worth less there.  A division gives V a factor f of its own on the threshold of W:
+parameters of W and V are of one size whatever they began with, and one threshold for both leaves about as many synapses
+in V as in W, even where they do nothing there.  A division gives V a factor f of its own on the threshold of W, so that
+the last synapses of both are worth the same:
 
-    sensitivity   f = sqrt(F_W / F_V), F the mean square of dL/dw over a tensor: to remove a synapse of strength w costs
-                  about F w^2 / 2, so that the weakest of both tensors cost the same (optimal brain damage, one number
-                  a tensor, with the squared gradient in place of the curvature: LeCun et al. 1990, Theis et al. 2018)
-    cost          f moves until the last synapses of both cost the same: a rise of d by its share s moves the loss by
-                  s d dL/dd, dL/dd = - sum of a sign(theta) dL/dw over those that are visible, and hides those whose
-                  strength lies within it; c is the loss over their number, and ln f falls by STEP (c_V - c_W) /
-                  (|c_V| + |c_W|)
+    saliency      f = rms(w dL/dw) of W / that of V, over visible synapses: what the loss loses, to first order, with a
+                  synapse (Molchanov et al. 2017, arXiv 1611.06440)
+    sensitivity   f = rms(dL/dw) of W / that of V, over all synapses: what one of strength 1 costs to second order, with
+                  the squared gradient for the curvature (Theis et al. 2018, arXiv 1801.05787)
 
-Both are our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
+Batch norm after the layer makes the scale of W arbitrary and dL/dw inversely proportional to it, V being of no such
+freedom; w dL/dw does not see that scale, so that the first is to be preferred.  One number a tensor, from running means
+over `MEMORY` steps.  All of this is our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
 """
 
 from __future__ import annotations
@@ -20,44 +20,43 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-DIVISIONS = ("sensitivity", "saliency", "cost")
-MEMORY = 100  # steps over which gradients are averaged
-STEP = 0.05  # of ln f; there are 200 searches in a run
-BAND = 0.1  # share of the threshold above it in which the last synapses are counted
+DIVISIONS = ("saliency", "sensitivity")
+MEMORY = 100  # steps over which squares are averaged
 FARTHEST = 8.0  # f lies between 1 / FARTHEST and FARTHEST
-F8 = NDArray[np.float64]
 
 
-def remembered(mean: F8, x: F8, n: int) -> F8:
-    """Running mean of step n (from 0): that of all so far, then over about `MEMORY` steps."""
-    return mean + (x - mean) / min(n + 1, MEMORY)
-
-
-def by_sensitivity(drive: float, gate: float) -> float:
-    """f from the mean squared gradients of W and V; 1 where one has none."""
-    if not (drive > 0 and gate > 0):
-        return 1.0
-    return float(np.clip(np.sqrt(drive / gate), 1 / FARTHEST, FARTHEST))
-
-
-def by_cost(f: float, drive: float, gate: float) -> float:
-    """f moved by one step, from what the last synapses of W and V cost."""
-    both = abs(drive) + abs(gate)
-    if not (np.isfinite(both) and both > 0):
-        return f
-    return float(np.clip(f * np.exp(-STEP * (gate - drive) / both), 1 / FARTHEST, FARTHEST))
-
-
-def cost_of_last(slope: float, strength: NDArray[np.floating], threshold: float) -> float:
-    """Loss that a rise of the threshold by `BAND` of it adds for each synapse which it hides.
+def felt(how: str, weight: NDArray[np.floating], gradient: NDArray[np.floating]) -> float:
+    """The mean square of a tensor on one step, by which its threshold is divided.
 
     Parameters
     ----------
-    slope : float
-        dL/dd.
-    strength : array
-        Of all synapses, in units of the threshold: visible where above it.
-    threshold : float
+    how : {"saliency", "sensitivity"}
+    weight, gradient : array of one shape
+        0 where a synapse is silent; gradients of silent ones too.
+
+    Examples
+    --------
+    >>> felt("saliency", np.array([0.0, 2.0, -1.0]), np.array([9.0, 1.0, 2.0]))
+    4.0
     """
-    last = np.count_nonzero((strength > threshold) & (strength <= (1 + BAND) * threshold))
-    return slope * BAND * threshold / max(int(last), 1)
+    if how == "sensitivity":
+        return float(np.square(gradient, dtype=np.float64).mean())
+    return float(np.square(weight * gradient, dtype=np.float64).sum() / max(np.count_nonzero(weight), 1))
+
+
+def remembered(mean: NDArray[np.float64], x: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Running mean of step n (from 0): that of all steps so far, then over about `MEMORY`."""
+    return mean + (x - mean) / min(n + 1, MEMORY)
+
+
+def factor(drive: float, gate: float) -> float:
+    """Threshold of V over that of W, from their mean squares; 1 before either has one, and where both have none.
+
+    Examples
+    --------
+    >>> factor(9.0, 4.0), factor(1.0, 0.0), factor(0.0, 0.0)
+    (1.5, 8.0, 1.0)
+    """
+    if drive <= 0 and gate <= 0:
+        return 1.0
+    return float(np.clip(np.sqrt(drive / gate) if gate > 0 else FARTHEST, 1 / FARTHEST, FARTHEST))

@@ -26,7 +26,7 @@ from neurodev.learn.core.layer import Vector
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Method
 from neurodev.methods import rewire, schedule
-from neurodev.methods.division import DIVISIONS, by_cost, by_sensitivity, cost_of_last, remembered
+from neurodev.methods.division import DIVISIONS, factor, felt, remembered
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -63,8 +63,9 @@ class NSPDI(Method):
         Hard cut d2 of the strength, as a share of the present d.
     gated : bool
         Pass no gradient to silent synapses (the true derivative, an ablation).
-    division : {"sensitivity", "cost"}, optional
-        What moves the threshold of each gate against that of its drive, on top of `gate`: see `methods.division`.
+    division : {"saliency", "sensitivity"}, optional
+        Divide the threshold between each gate and its drive as they learn, on top of `gate`, so that the last synapses of
+        both are worth the same: see `neurodev.methods.division`.
     """
 
     displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS's public code")
@@ -75,7 +76,7 @@ class NSPDI(Method):
     cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
     gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
     sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our search within the run")
-    division: str | None = param(None, choices=DIVISIONS, none=True, source="free: our reading, see methods.division")
+    division: str | None = param(None, choices=DIVISIONS, none=True, source="free: our reading, methods.division")
 
     causes: ClassVar[dict[str, Cause]] = {
         "threshold": Cause(
@@ -153,36 +154,21 @@ class NSPDI(Method):
         return self.threshold(trainer) * self._factor_of(t)
 
     def _feel(self, trainer: Course) -> None:
-        """Average what the division asks of the gradients of the weights, one number a tensor."""
-        felt = np.zeros(len(self._places))
-        for k, t in enumerate(tensors(trainer)):
+        """Average what the division asks of weights and gradients, one number a tensor."""
+        assert self.division is not None
+        now = np.zeros(len(self._places))
+        for t in tensors(trainer):
             table = t.dense
-            g, w = (table.grid(x)[:, : table.n_target] for x in (t.weights.gradient, table.weight))
-            if self.division == "sensitivity":
-                felt[k] = np.square(g, dtype=np.float64).mean()
-            elif self.division == "saliency":
-                felt[k] = np.square(g * w, dtype=np.float64).sum() / max(np.count_nonzero(w), 1)
-            else:
-                felt[k] = -float((np.sign(w) * g).sum(axis=0, dtype=np.float64) @ self.gains(t))
-        self._felt = remembered(self._felt, felt, self._n_felt)
+            w, g = (table.grid(x)[:, : table.n_target] for x in (table.weight, t.weights.gradient))
+            now[self._places[t.name]] = felt(self.division, w, g)
+        self._felt = remembered(self._felt, now, self._n_felt)
         self._n_felt += 1
 
     def _divide(self, trainer: Course) -> None:
-        """Move the factors of the gates; a gate comes after its drive."""
-        if self.division is None or not self._n_felt:
-            return
-        every = tensors(trainer)
-        for k, t in enumerate(every):
-            if not t.layer.gates:
-                continue
-            pair = (k - 1, k)
-            if self.division != "cost":
-                self._factor[k] = by_sensitivity(*(self._felt[i] for i in pair))
-            elif (d := self.threshold(trainer)) > 0:
-                cost = [
-                    cost_of_last(self._felt[i], self._strength(every[i]), d * self._factor_of(every[i])) for i in pair
-                ]
-                self._factor[k] = by_cost(float(self._factor[k]), *cost)
+        """Factors of the gates, from what has been felt; a gate comes right after its drive."""
+        if self.division is not None and self._n_felt:
+            for k, t in enumerate(tensors(trainer)):
+                self._factor[k] = factor(self._felt[k - 1], self._felt[k]) if t.layer.gates else 1.0
 
     def gains(self, t: Tensor) -> F4:
         """a of every output channel."""
@@ -232,7 +218,8 @@ class NSPDI(Method):
         self._found = 0.0
         if self.division is not None:
             self._places = {t.name: k for k, t in enumerate(tensors(trainer))}
-            self._factor, self._felt, self._n_felt = np.ones(len(self._places)), np.zeros(len(self._places)), 0
+            self._factor, self._felt = np.ones(len(self._places)), np.zeros(len(self._places))
+            self._n_felt: int = 0
         self._search(trainer)
 
     def before_forward(self, trainer: Course) -> None:
