@@ -1,8 +1,8 @@
 """Made tasks on which a gate on a neuron's drive might be worth its synapses.
 
 pro_anti
-    A stimulus (left or right) and a rule (towards it or away from it), each in the rates of a noisy population; the answer
-    is their product: gain modulation, which is what a multiplying dendrite is for.
+    A stimulus (left or right) and a rule (towards it or away from it), each in the rates of a noisy population; the
+    answer is their product: gain modulation, which is what a multiplying dendrite is for.
 turned
     The same with four directions and four rules that turn them: (direction + rule) mod 4.
 delays

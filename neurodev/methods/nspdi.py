@@ -64,8 +64,8 @@ class NSPDI(Method):
     gated : bool
         Pass no gradient to silent synapses (the true derivative, an ablation).
     division : {"saliency", "sensitivity"}, optional
-        Divide the threshold between each gate and its drive as they learn, on top of `gate`, so that the last synapses of
-        both are worth the same: see `neurodev.methods.division`.
+        Divide the threshold between each gate and its drive as they learn, on top of `gate`, so that the last synapses
+        of both are worth the same: see `neurodev.methods.division`.
     """
 
     displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS's public code")
@@ -153,23 +153,6 @@ class NSPDI(Method):
         """d of a tensor at this step."""
         return self.threshold(trainer) * self._factor_of(t)
 
-    def _feel(self, trainer: Course) -> None:
-        """Average what the division asks of weights and gradients, one number a tensor."""
-        assert self.division is not None
-        now = np.zeros(len(self._places))
-        for t in tensors(trainer):
-            table = t.dense
-            w, g = (table.grid(x)[:, : table.n_target] for x in (table.weight, t.weights.gradient))
-            now[self._places[t.name]] = felt(self.division, w, g)
-        self._felt = remembered(self._felt, now, self._n_felt)
-        self._n_felt += 1
-
-    def _divide(self, trainer: Course) -> None:
-        """Factors of the gates, from what has been felt; a gate comes right after its drive."""
-        if self.division is not None and self._n_felt:
-            for k, t in enumerate(tensors(trainer)):
-                self._factor[k] = factor(self._felt[k - 1], self._felt[k]) if t.layer.gates else 1.0
-
     def gains(self, t: Tensor) -> F4:
         """a of every output channel."""
         learned = t.layer.parameters.get(self._key(t))
@@ -218,9 +201,27 @@ class NSPDI(Method):
         self._found = 0.0
         if self.division is not None:
             self._places = {t.name: k for k, t in enumerate(tensors(trainer))}
-            self._factor, self._felt = np.ones(len(self._places)), np.zeros(len(self._places))
-            self._n_felt: int = 0
+            self._n_felt = 0
+            self._factor = np.ones(len(self._places))
+            self._felt = np.zeros(len(self._places))
         self._search(trainer)
+
+    def _feel(self, trainer: Course) -> None:
+        """Average what the division asks of weights and gradients, one number a tensor."""
+        assert self.division is not None
+        now = np.zeros(len(self._places))
+        for t in tensors(trainer):
+            table = t.dense
+            w, g = (table.grid(x)[:, : table.n_target] for x in (table.weight, t.weights.gradient))
+            now[self._places[t.name]] = felt(self.division, w, g)
+        self._felt = remembered(self._felt, now, self._n_felt)
+        self._n_felt += 1
+
+    def _divide(self, trainer: Course) -> None:
+        """Factors of the gates, from what has been felt; a gate comes right after its drive."""
+        if self.division is not None and self._n_felt:
+            for k, t in enumerate(tensors(trainer)):
+                self._factor[k] = factor(self._felt[k - 1], self._felt[k]) if t.layer.gates else 1.0
 
     def before_forward(self, trainer: Course) -> None:
         """Weights from parameters."""
