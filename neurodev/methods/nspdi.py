@@ -277,8 +277,12 @@ class NSPDI(Method):
 
     def approximations(self, trainer: Course) -> list[str]:
         """Where d is ours."""
-        ours = f"{self.name}: d is placed for a sparsity of {self.sparsity} by a search within the run, ours."
-        return [] if self.sparsity is None else [ours]
+        ours = []
+        if self.sparsity is not None:
+            ours += [f"{self.name}: d is placed for a sparsity of {self.sparsity} by a search within the run, ours."]
+        if self.division is not None:
+            ours += [f"{self.name}: d is divided between gates and their drives by {self.division}, ours."]
+        return ours
 
     def series(self, trainer: Course) -> dict[str, float]:
         """d at the end of the epoch."""

@@ -79,6 +79,7 @@ def test_divided_thresholds_are_placed_for_a_sparsity(how: str, target: float) -
     size = sum(w.table.n_source * w.table.n_target for w in t.weights().values())
     assert t.history[-1].density == pytest.approx(1 - target, abs=1.5 / size)
     assert method.threshold_of(t, gate) != method.threshold_of(t, drive) > 0
+    assert sum(how in line for line in method.approximations(t)) == 1 and len(method.approximations(t)) == 2
     t.close()
 
 
