@@ -12,7 +12,8 @@ the last synapses of both are worth the same:
 
 Batch norm after the layer makes the scale of W arbitrary and dL/dw inversely proportional to it, V being of no such
 freedom; w dL/dw does not see that scale, so that the first is to be preferred.  One number a tensor, from running means
-over `MEMORY` steps.  All of this is our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
+over `MEMORY` steps.  f lies between 1 and `FARTHEST`: a gate does nothing without its drive, a drive does without a gate,
+so that V never has the lower threshold (it once took the last synapses of W).  All of this is our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 DIVISIONS = ("saliency", "sensitivity")
 MEMORY = 100  # steps over which squares are averaged
-FARTHEST = 8.0  # f lies between 1 / FARTHEST and FARTHEST
+FARTHEST = 8.0
 
 
 def felt(how: str, weight: NDArray[np.floating], gradient: NDArray[np.floating]) -> float:
@@ -50,13 +51,13 @@ def remembered(mean: NDArray[np.float64], x: NDArray[np.float64], n: int) -> NDA
 
 
 def factor(drive: float, gate: float) -> float:
-    """Threshold of V over that of W, from their mean squares; 1 before either has one, and where both have none.
+    """Threshold of V over that of W, from their mean squares; 1 where neither has one.
 
     Examples
     --------
-    >>> factor(9.0, 4.0), factor(1.0, 0.0), factor(0.0, 0.0)
-    (1.5, 8.0, 1.0)
+    >>> factor(9.0, 4.0), factor(4.0, 9.0), factor(1.0, 0.0)
+    (1.5, 1.0, 8.0)
     """
-    if drive <= 0 and gate <= 0:
-        return 1.0
-    return float(np.clip(np.sqrt(drive / gate) if gate > 0 else FARTHEST, 1 / FARTHEST, FARTHEST))
+    if gate <= 0:
+        return FARTHEST if drive > 0 else 1.0
+    return float(np.clip(np.sqrt(drive / gate), 1.0, FARTHEST))

@@ -33,8 +33,9 @@ def test_saliency_does_not_see_the_scale_that_batch_norm_takes_away() -> None:
 
 
 def test_factors_by_hand_and_within_bounds() -> None:
-    assert [division.factor(*x) for x in ((4.0, 1.0), (1.0, 4.0), (9.0, 9.0))] == [2.0, 0.5, 1.0]
-    assert [division.factor(*x) for x in ((1e9, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0))] == [8.0, 8.0, 0.125, 1.0]
+    """Never below 1: a gate without its drive does nothing."""
+    assert [division.factor(*x) for x in ((4.0, 1.0), (9.0, 9.0), (1.0, 4.0))] == [2.0, 1.0, 1.0]
+    assert [division.factor(*x) for x in ((1e9, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0))] == [8.0, 8.0, 1.0, 1.0]
 
 
 def test_a_mean_is_plain_at_first_and_forgets_later() -> None:
@@ -78,7 +79,7 @@ def test_divided_thresholds_are_placed_for_a_sparsity(how: str, target: float) -
     assert isinstance(method, methods.NSPDI)
     size = sum(w.table.n_source * w.table.n_target for w in t.weights().values())
     assert t.history[-1].density == pytest.approx(1 - target, abs=1.5 / size)
-    assert method.threshold_of(t, gate) != method.threshold_of(t, drive) > 0
+    assert method.threshold_of(t, gate) >= method.threshold_of(t, drive) > 0
     assert sum(how in line for line in method.approximations(t)) == 1 and len(method.approximations(t)) == 2
     t.close()
 
