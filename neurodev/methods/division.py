@@ -11,9 +11,11 @@ the last synapses of both are worth the same:
                   the squared gradient for the curvature (Theis et al. 2018, arXiv 1801.05787)
 
 Batch norm after the layer makes the scale of W arbitrary and dL/dw inversely proportional to it, V being of no such
-freedom; w dL/dw does not see that scale, so that the first is to be preferred.  One number a tensor, from running means
-over `MEMORY` steps.  f lies between 1 and `FARTHEST`: a gate does nothing without its drive, a drive does without a gate,
-so that V never has the lower threshold (it once took the last synapses of W).  All of this is our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
+freedom; w dL/dw does not see that scale, so that the first is to be preferred.  f lies between 1 and `FARTHEST`: a gate
+does nothing without its drive, a drive does without a gate, so that V never has the lower threshold (it once took the
+last synapses of W).  One number a tensor, from running means over `MEMORY` steps.
+
+All of this is our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
 """
 
 from __future__ import annotations
