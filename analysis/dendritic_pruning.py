@@ -23,7 +23,10 @@ that.  All seeds then run with that D.  With --within the methods place their th
 
 The table gives accuracies (mean and half of the 95 % interval), the sparsity reached, living synapses, those of them in
 gates, and the paired differences to STDS and to V = 0, seed by seed, with their standard errors.  With --validation all
-of it is of training samples set aside: for choosing.  A run file that is there and finished is not trained again.
+of it is of training samples set aside: for choosing.  --worth tells of one net with one threshold for gates and drives
+how large the hidden parameters of each tensor are, what its gradients are, and what the loss gains without it.
+
+A run file that is there and finished is not trained again.
 """
 
 from __future__ import annotations
@@ -45,9 +48,12 @@ from neurodev import registry
 from neurodev.data.maze import ACTIONS, Maze
 from neurodev.errors import ParameterError
 from neurodev.learn import keep_freed_memory
+from neurodev.learn.training.course import Course
 from neurodev.learn.training.optim import Adam, cosine
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
-from neurodev.methods.division import DIVISIONS
+from neurodev.methods import NSPDI
+from neurodev.methods.division import DIVISIONS, felt
+from neurodev.methods.tensors import Tensor, tensors
 from neurodev.metrics import cost
 from neurodev.runs.run import Run
 from neurodev.studies import reading, training
@@ -242,6 +248,66 @@ def walker(
     return train
 
 
+# ---------------------------------------------------------------- what synapses are worth
+
+
+class WatchedNSPDI(NSPDI):
+    """NSPDI that keeps for each tensor the root mean squares by which a threshold can be divided, of the last epoch."""
+
+    def after_backward(self, trainer: Course) -> None:
+        """Add what this step feels."""
+        if trainer.step % trainer.steps_per_epoch == 0:
+            self.seen: dict[str, list[tuple[float, ...]]] = {t.name: [] for t in tensors(trainer)}
+        for t in tensors(trainer):
+            table = t.dense
+            w, g = (table.grid(x)[:, : table.n_target] for x in (table.weight, t.weights.gradient))
+            self.seen[t.name].append(tuple(felt(how, w, g) for how in DIVISIONS))
+        super().after_backward(trainer)
+
+
+def size(t: Tensor) -> float:
+    """Root mean square of the hidden parameters of a tensor."""
+    theta = t.dense.grid(t.dense.column("theta"))[:, : t.table.n_target]
+    return float(np.sqrt(np.square(theta, dtype=np.float64).mean()))
+
+
+def worth(base: Study, sparsity: float, seed: int, threads: int = 1) -> str:
+    """A table of the tensors of one net under an even threshold: sizes of theta, gradients, and losses by removal."""
+    data = training.dataset(base)
+    on = "test" if data.x_validation is None else "validation"
+    own = {k: v for k, v in pruning(EVEN, base.table["method"][0], sparsity, True).items() if k != "kind"}
+    bare = copy.deepcopy(base.table) | {"method": []}
+    made = training.trainer(Study(base.text, bare, base.path), seed=seed, data=data, progress=False, threads=threads)
+    first = {name: float(w.table.weight.std()) for name, w in made.weights().items()}
+    made.close()
+    how = Study(base.text, bare | {"method": [{"kind": "analysis.dendritic_pruning:WatchedNSPDI", **own}]}, base.path)
+    t = training.trainer(how, seed=seed, data=data, progress=False, threads=threads).fit()
+    loss = lambda: (o := t.evaluate(on=on)).loss / o.n
+    whole, rows = loss(), list[list[object]]()
+    for x in tensors(t):
+        w = x.table.weight
+        kept, alive = w.copy(), np.flatnonzero(w)
+        alive = alive[np.argsort(np.abs(w[alive]))]
+        more = []
+        for gone in (alive[: max(alive.size // 10, 1)], alive):
+            w[gone] = 0
+            more += [f"{loss() - whole:+.4f}"]
+            w[:] = kept
+        rms = np.sqrt(np.mean(t.methods[0].seen[x.name], axis=0))  # type: ignore[attr-defined]
+        rows.append([x.name, f"{first[x.name]:.4f}", f"{size(x):.4f}", alive.size, *(f"{v:.2e}" for v in rms), *more])
+    t.close()
+    head = [
+        "tensor",
+        "theta at first",
+        "at the end",
+        "living",
+        *DIVISIONS,
+        "loss without the weakest tenth",
+        "without it",
+    ]
+    return common.table(head, rows)
+
+
 # ---------------------------------------------------------------- the table
 
 
@@ -314,6 +380,7 @@ def _arguments() -> argparse.ArgumentParser:
     p.add_argument("--within", action="store_true", help="the methods search their thresholds within each run")
     p.add_argument("--division", choices=DIVISIONS, help="of NSPDI's threshold between gates and drives")
     p.add_argument("--validation", action="store_true", help="tell what is right of the samples set aside")
+    p.add_argument("--worth", action="store_true", help="only tell what the synapses of one net are worth")
     p.add_argument("--variants", nargs="+", choices=(*VARIANTS, EVEN), help="some only, and no unpruned nets")
     p.add_argument("--maze", type=int, default=0, help="seed of the maze")
     p.add_argument("--to", default="dendritic_pruning", help="folder of run files and table")
@@ -337,6 +404,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         first, about, divides = 0.33, "Maze of 10 x 10, percentages of its starts", args.division is not None
     else:
         base = loaded(args.study, reading.settings(args.set), args.division)
+        if args.worth:
+            print(worth(base, args.sparsity[-1], args.first_seed, args.threads))
+            return
         t, own = base.table, base.table["method"][0]
         part = "validation" if args.validation else "test"
         train = student(base, folder, args.within, part, threads=args.threads)

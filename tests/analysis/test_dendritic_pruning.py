@@ -155,3 +155,15 @@ def test_a_delay_is_where_two_ears_agree_most() -> None:
     taps = frames[:, :, : tasks.EARS * tasks.TAPS].reshape(len(frames), tasks.STEPS, tasks.TAPS, tasks.EARS)
     agree = np.einsum("nstc,nsd->nt", taps.astype(float), frames[:, :, tasks.EARS * tasks.TAPS :].astype(float))
     assert np.mean(agree.argmax(axis=1) == data.y_test) > 0.8
+
+
+def test_what_the_synapses_of_a_net_are_worth(capsys: pytest.CaptureFixture[str]) -> None:
+    """A net that has learned loses by the loss of its drive; living synapses are those asked for."""
+    few = ("data.train=600", "data.test=100", "train.epochs=6", "network.hidden=[6]", "optimiser.rate=0.03")
+    one.main(["pro_anti", "--worth", "--sparsity", "0.5", *(x for word in few for x in ("--set", word))])
+    rows = {words[0]: words[1:] for words in map(str.split, capsys.readouterr().out.splitlines()[1:])}
+    assert list(rows) == ["fc1", "fc1_gate", "out"]
+    assert sum(int(row[2].replace(",", "")) for row in rows.values()) == 606
+    first, last = ([float(row[k]) for row in rows.values()] for k in (0, 1))
+    assert first[1] == pytest.approx(first[0] / 10, rel=0.1) and last[1] > 5 * first[1]
+    assert float(rows["fc1"][-1]) > 0.02 and all(float(x) > 0 for row in rows.values() for x in row[3:5])
