@@ -84,4 +84,4 @@ bench: $(BIN)/.plain
 	@for b in brunel brunel-stdp vogels-abbott vogels-abbott-current background rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
 
 clean:
-	rm -rf $(VENV) demo build docs/_build docs/reference/api.rst docs/reference/generated docs/_examples docs/gallery *.egg-info
+	rm -rf $(VENV) demo build docs/_build docs/reference/api.rst docs/reference/generated docs/_examples docs/gallery docs/models/made *.egg-info

@@ -14,6 +14,7 @@ import numpy as np
 from neurodev import rng
 from neurodev.learn import networks
 from neurodev.learn.core.spikes import Spikes
+from neurodev.learn.core.storage import SPARSE_BELOW
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
@@ -26,8 +27,8 @@ STEPS, BATCH = 25, 64
 
 
 def fully_connected(density: float, seed: int = 1) -> Sequential:
-    """784-800-10 with a leak of 0.9 and the rectangle; below a density of 1 the first layer is stored by synapse."""
-    first = Linear(800, density=density, storage="dense" if density == 1 else "sparse", name="hidden")
+    """784-800-10 with a leak of 0.9 and the rectangle; the first layer is stored as suits its density."""
+    first = Linear(800, density=density, storage="sparse" if density < SPARSE_BELOW else "dense", name="hidden")
     return Sequential(first, LIF(0.9), Linear(10, gain=2.0, name="out"), LIF(0.9), inputs=(784,), seed=seed)
 
 

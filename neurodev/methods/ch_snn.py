@@ -171,7 +171,7 @@ class CHSNN(Remembering):
             tie = rng.generator(trainer.seed, self.name, t.name).permutation(n_pairs)
             alive = np.zeros(n_pairs, dtype=bool)
             alive[rewire.largest(worth, n, tie)] = True
-            trainer.begin_with(t.name, alive.reshape(t.table.n_source, -1), "sparse")
+            trainer.begin_with(t.name, alive.reshape(t.table.n_source, -1), "suiting")
         if self.spiking_weights:
             rate = self.rate if spikes is None else float(spikes.mean()) / max(trainer.encoder.steps, 1)
             for t in tensors(trainer):

@@ -9,9 +9,9 @@ method      how many live         dropped              grown
 `NDSNN`     falling cubically     smallest             largest gradient (Huang et al. 2023)
 ==========  ====================  ===================  ==========================================
 
-All hold living synapses only (sparse storage from the first step), so that their cost follows what lives.  Layer
-densities come from the Erdos-Renyi-kernel rule.  A synapse that would be dropped and grown in one exchange stays as
-it is, with its value and its identity.
+A tensor is stored in whichever way suits the number of its synapses, all pairs or the living only, so that cost
+follows what lives.  Layer densities come from the Erdos-Renyi-kernel rule.  A synapse that would be dropped and grown
+in one exchange stays as it is, with its value and its identity.
 """
 
 from __future__ import annotations
@@ -35,16 +35,13 @@ F8 = NDArray[np.float64]
 
 
 def erdos_renyi_start(trainer: Course, density: F8, name: str) -> None:
-    """Give every tensor its density, at random, in sparse storage (dense tensors stay dense)."""
+    """Give every tensor its density, at random, in the storage that suits it."""
     for t, d in zip(tensors(trainer), density, strict=True):
         size = t.table.n_source * t.table.n_target
         n = round(float(d) * size)
         alive = np.zeros(size, dtype=bool)
         alive[rng.generator(trainer.seed, name, t.name).choice(size, n, replace=False)] = True
-        whole = n == size
-        trainer.begin_with(
-            t.name, None if whole else alive.reshape(t.table.n_source, -1), "dense" if whole else "sparse"
-        )
+        trainer.begin_with(t.name, None if n == size else alive.reshape(t.table.n_source, -1), "suiting")
 
 
 def layer_densities(trainer: Course, density: float, dense_output: bool) -> F8:
@@ -78,7 +75,7 @@ class Static(Method):
         params.check(self)
 
     def prepare(self, trainer: Course) -> None:
-        """Sparse from the first step."""
+        """The random structure."""
         density = layer_densities(trainer, 1 - self.sparsity, self.dense_output)
         erdos_renyi_start(trainer, density, self.name)
 
@@ -111,7 +108,7 @@ class SET(Static):
     dense_output: bool = param(True, source="SET, public code (dcmocanu)")
 
     def prepare(self, trainer: Course) -> None:
-        """Sparse from the first step."""
+        """The random structure."""
         if self.epsilon is None:
             super().prepare(trainer)
             return
@@ -252,7 +249,7 @@ class NDSNN(Method):
     # ------------------------------------------------------------------ what
 
     def prepare(self, trainer: Course) -> None:
-        """Densities at both ends; sparse from the first step."""
+        """Densities at both ends, and the random structure."""
         self._first = layer_densities(trainer, 1 - self.first_sparsity, self.dense_output)
         self._last = np.minimum(layer_densities(trainer, 1 - self.sparsity, self.dense_output), self._first)
         self.rounds(trainer)
@@ -337,3 +334,4 @@ def exchange(
             rewire.births("grow", pair // table.n_target, pair % table.n_target, cause, 0.0, value),
         ],
     )
+    trainer.store(t.name, "suiting")

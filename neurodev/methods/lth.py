@@ -25,8 +25,6 @@ from neurodev.methods.tensors import tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 
-SPARSE_BELOW = 0.3  # density at which storing synapses one by one begins to pay (learn.kernels.policy)
-
 
 @dataclass
 class LTH(Remembering):
@@ -133,8 +131,7 @@ class LTH(Remembering):
             gone = s[doomed[at : at + s.size]]
             at += s.size
             trainer.propose(t.name, [rewire.deaths("LTH", gone, "magnitude", np.abs(t.table.weight[gone]))])
-            if t.table.n_synapse < SPARSE_BELOW * t.table.n_source * t.table.n_target:
-                trainer.store(t.name, "sparse")
+            trainer.store(t.name, "suiting")
 
     def _rewind(self, trainer: Course) -> None:
         for t in tensors(trainer):

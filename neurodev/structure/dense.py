@@ -52,6 +52,7 @@ class DenseTable(Table):
         self.stride = -(-self.n_target // LINE) * LINE
         self._allocate_slots(self.n_source * self.stride)
         self.alive: NDArray[np.uint8] = np.zeros(self.capacity, dtype=np.uint8)
+        self._per_source: I8 | None = None  # counted when somebody asks
         self.row_start[:] = np.arange(self.n_source) * self.stride
         self.row_length[:] = self.n_target
         self.row_room[:] = self.stride
@@ -163,7 +164,7 @@ class DenseTable(Table):
             raise ParameterError(f"alive must have shape {(self.n_source, n)}, got {alive.shape}")
         self.grid(self.weight)[:, :n][~alive] = 0
         self.grid(self.alive)[:, :n] = alive
-        self.n_synapse = int(alive.sum())
+        self.n_synapse, self._per_source = int(alive.sum()), None
 
     def _array_names(self) -> tuple[str, ...]:
         return (*super()._array_names(), "alive")
@@ -178,6 +179,17 @@ class DenseTable(Table):
     def slots(self) -> I8:
         """All live slots, in row order."""
         return np.flatnonzero(self.alive)
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become the table that `arrays` was taken of; see `Table.load`."""
+        super().load(arrays)
+        self._per_source = None
+
+    def living_per_source(self) -> I8:
+        """Living synapses of each source, (n_source,)."""
+        if self._per_source is None:
+            self._per_source = np.asarray(self.grid(self.alive).sum(axis=1, dtype=np.int64))
+        return self._per_source
 
     def row_of(self, slots: I8) -> I8:
         """Row of each slot, alive or not."""
@@ -219,7 +231,7 @@ class DenseTable(Table):
     def _delete(self, slots: I8) -> None:
         self.alive[slots] = 0
         self.weight[slots] = 0.0
-        self.n_synapse -= int(slots.size)
+        self.n_synapse, self._per_source = self.n_synapse - int(slots.size), None
 
     def _insert(self, source: I8, target: I8, lane: I8, weight: Floats, born: float) -> tuple[I8, int]:
         slots = self.slot(source, target)
@@ -229,6 +241,6 @@ class DenseTable(Table):
         self.alive[slots] = 1
         self.weight[slots] = weight
         self.uid[slots] = np.arange(first, first + slots.size, dtype=np.uint64)
-        self.n_synapse += int(slots.size)
+        self.n_synapse, self._per_source = self.n_synapse + int(slots.size), None
         self._date(first, born)
         return slots, first

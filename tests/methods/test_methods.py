@@ -11,7 +11,7 @@ import pytest
 from neurodev import methods
 from neurodev.errors import StudyError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.core.storage import dense_image, stored
+from neurodev.learn.core.storage import dense_image, stored, suiting
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.dendritic import Dendritic
 from neurodev.learn.layers.linear import Linear
@@ -25,6 +25,7 @@ from neurodev.learn.training.traces import final_trace, traces_of_steps
 from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
 from neurodev.methods.tensors import tensors
+from neurodev.structure.dense import DenseTable
 from tests.learn.test_trainer import little_data
 from tests.methods.twin import expected_units
 
@@ -375,7 +376,7 @@ def test_lth_prunes_globally_and_rewinds() -> None:
             for n, w in t.weights().items():
                 slots = w.table.slots()
                 np.testing.assert_array_equal(w.table.weight[slots], kept[n][w.table.pre(slots), w.table.post[slots]])
-    assert t.weights()["hidden"].storage == "sparse"
+    assert {n: w.storage for n, w in t.weights().items()} == {n: suiting(w.table) for n, w in t.weights().items()}
     t.close()
     with pytest.raises(StudyError, match="takes 6 rounds, into which 7 epochs do not divide"):
         trainer(methods.LTH(sparsity=1 - 0.75**5), epochs=7)
@@ -490,14 +491,47 @@ def test_hybrids_end_at_their_sparsity(kind: type) -> None:
 
 
 def test_storage_goes_back_and_forth_with_identities() -> None:
-    t = trainer(methods.Static(sparsity=0.7))
+    t = trainer(methods.Static(sparsity=0.9))
     t.fit(2)
     w = t.weights()["hidden"]
+    assert w.storage == "sparse"
     before = w.table.state()
     there = stored(stored(w.table, "dense"), "sparse").state()
     assert set(before) == set(there)
     for k, v in before.items():
         np.testing.assert_array_equal(there[k], v, err_msg=k)
+    t.close()
+
+
+def test_a_tensor_is_stored_as_suits_its_density() -> None:
+    """With holes while many live, by synapse when few do; what is absent is 0, its gradient and moments too."""
+    t, seen = trainer(methods.NDSNN(sparsity=0.92, first_sparsity=0.5, every=4)), []
+    for _ in range(6):
+        t.fit(1)
+        w = t.weights()["hidden"]
+        seen.append(w.storage)
+        assert w.storage == suiting(w.table)
+        if isinstance(w.table, DenseTable):
+            absent = w.table.alive == 0
+            assert all(not w.table.column(c)[absent].any() for c in w.table.column_names)
+            assert not w.table.weight[absent].any() and w.table.weight[~absent].any()
+    assert seen[0] == "dense" and seen[-1] == "sparse"
+    t.close()
+
+
+def test_a_few_living_synapses_are_counted_as_they_change() -> None:
+    """Each source's, in a table of all pairs: kept between births and deaths, and counted anew after them."""
+    t = trainer(methods.RigL(sparsity=0.5, every=3))
+    table = t.weights()["hidden"].table
+    assert isinstance(table, DenseTable)
+    for _ in range(3):
+        np.testing.assert_array_equal(table.living_per_source(), table.grid(table.alive).sum(axis=1))
+        t.fit(1)
+    assert t.history[-1].series["births/hidden"] > 0
+    again = DenseTable(table.n_source, table.n_target, tuple(table.column_names))
+    assert not again.living_per_source().any()
+    again.load(table.arrays())
+    np.testing.assert_array_equal(again.living_per_source(), table.living_per_source())
     t.close()
 
 

@@ -100,5 +100,5 @@ class Weighted(Layer, word=False):
 def living_per_source(table: Table) -> NDArray[np.int64]:
     """Living synapses of each source."""
     if isinstance(table, DenseTable):
-        return np.asarray(table.grid(table.alive).sum(axis=1, dtype=np.int64))
+        return table.living_per_source()
     return np.asarray(table.row_length)

@@ -183,8 +183,8 @@ class Course(Protocol):
         name : str
         alive : (n_source, n_target) bool, optional
             Which synapses exist.
-        storage : {"dense", "hidden", "sparse"}, optional
-            As it is by default.
+        storage : {"dense", "hidden", "sparse", "suiting"}, optional
+            As it is by default; see `store`.
         """
 
     def propose(self, name: str, plans: Sequence[Plan]) -> Applied:
@@ -200,7 +200,8 @@ class Course(Protocol):
         Parameters
         ----------
         name : str
-        storage : {"dense", "hidden", "sparse"}
+        storage : {"dense", "hidden", "sparse", "suiting"}
+            The last is the quicker one of dense and sparse for as many synapses as live now.
         """
 
     # ------------------------------------------------------------------ looking into a step

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
 from neurodev.learn.core.layer import Weights
-from neurodev.learn.core.storage import stored
+from neurodev.learn.core.storage import stored, suiting
 from neurodev.learn.model import Sequential
 from neurodev.learn.training import closed, door
 from neurodev.learn.training.method import Method
@@ -88,7 +88,7 @@ class Structured(closed.Closed):
         alive : (n_source, n_target) bool, optional
             Which synapses exist.  The weights of the others are divided among them: their standard deviation
             grows with ``1 / sqrt(density)``, as it does where a layer is drawn sparse.
-        storage : {"dense", "hidden", "sparse"}, optional
+        storage : {"dense", "hidden", "sparse", "suiting"}, optional
         """
         w = self.tensor(name)
         if self._begun is None:
@@ -117,9 +117,10 @@ class Structured(closed.Closed):
         self.store(name, storage if storage is not None else "hidden" if w.hidden else "dense")
 
     def store(self, name: str, storage: str) -> None:
-        """Change how a weight tensor is stored; identities, moments and values go along."""
+        """Change how a weight tensor is stored; identities, moments and values go along.  See `Course.store`."""
         w, twin = self.tensor(name), self.workers.twin.weights_of()[name]
-        one_of(storage, "storage", ("dense", "hidden", "sparse"))
+        one_of(storage, "storage", ("dense", "hidden", "sparse", "suiting"))
+        storage = suiting(w.table) if storage == "suiting" else storage
         hidden = storage == "hidden"
         table = stored(w.table, storage)
         if table is not w.table or hidden != w.hidden:
