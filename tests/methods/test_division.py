@@ -50,7 +50,7 @@ def test_a_mean_is_plain_at_first_and_forgets_later() -> None:
 
 @pytest.mark.parametrize("how", division.DIVISIONS)
 def test_the_gate_has_the_threshold_that_its_gradients_ask_for(how: str) -> None:
-    """Gradients laid by hand: V's are two thirds of W's at equal weights, so that its threshold is half as high again."""
+    """Laid by hand: V's gradients are two thirds of W's at equal weights, so that f is a half more than 1."""
     method = methods.NSPDI(division=how, heterogeneity=0.0, cut=0.0, displacement=0.3, gate=1.5)
     t = trainer(method, gated())
     drive, gate, out = tensors(t)
