@@ -71,7 +71,7 @@ html_theme_options = {
     "logo": {"text": "neurodev"},
     "navbar_persistent": [],
     "navbar_end": ["search-button", "theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 10,
     "footer_start": ["copyright"],
     "footer_end": [],
     # programs beside each other, and tables of parameters, have the whole width

@@ -12,8 +12,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from numpydoc.docscrape import NumpyDocString
-
 import neurodev as nd
 from neurodev import params, registry
 from neurodev.errors import ParameterError
@@ -34,6 +32,14 @@ ABOUT = {
     "surrogate": "What stands for the slope of a spike.",
     "loss": 'What training makes small: ``Trainer(..., loss="rate_mse")``.',
 }
+
+
+def pages(to: Path) -> set[Path]:
+    """All pages that `write` makes."""
+    found = {to / f"{kind.replace(' ', '_')}.rst" for kind in registry.OURS}
+    return found | {
+        to / kind.replace(" ", "_") / f"{name}.rst" for kind in registry.OURS for name in registry.ours(kind)
+    }
 
 
 def write(to: Path) -> None:
@@ -66,6 +72,8 @@ def _kind(kind: str, to: Path, pictures: Path, uses: dict[str, str]) -> None:
 
 def page(kind: str, name: str, part: Any, pictures: Path, uses: dict[str, str]) -> str:
     """One part: sentence, equation, what it owns, parameters, its curve beside theory, where it is used."""
+    from numpydoc.docscrape import NumpyDocString  # which tests of links do without
+
     said = NumpyDocString(inspect.getdoc(part) or "")
     lines = _title(name)
     lines += [" ".join(said["Summary"]), "", *said["Extended Summary"], ""]
@@ -115,7 +123,7 @@ def _facts(part: Any, source: str) -> list[str]:
     return [*(f":{what}: {text}" for what, text in facts), ""] if facts else []
 
 
-def _parameters(part: Any, said: NumpyDocString) -> list[str]:
+def _parameters(part: Any, said: Any) -> list[str]:
     """Declared parameters with default, range, clock and source; or those of the docstring."""
     meaning = {n.strip(): " ".join(p.desc) for p in said["Parameters"] for n in p.name.split(",")}
     if show.has_parameters(part):

@@ -1,6 +1,7 @@
 """The commands of neurodev.
 
-new | demo | run | rerun | train | report | watch | export | spine | info | fit | show | ablate | bench | compile
+new | demo | run | rerun | train | report | watch | export | spine | info | fit | show | schema | ablate | bench |
+compile
 """
 
 from __future__ import annotations
@@ -77,12 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--trust", action="store_true", help="with --resume: import the classes of your own that it names")
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
-    a.add_argument(
-        "--seeds",
-        type=int,
-        default=1,
-        help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
-    )
+    a.add_argument("--seeds", type=int, default=1, help="this many from the study's on: NAME-seed7.sqlite, ...")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
@@ -114,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--seeds", type=int, default=1)
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     a.add_argument("--jobs", type=int, default=2)
+    a = sub.add_parser("schema", help="a JSON Schema of studies, by which editors complete and check them")
+    a.add_argument("--training", action="store_true", help="of studies that train by gradient")
+    a.add_argument("--to", metavar="FILE", help="write it there (default: say it)")
     sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
     a = sub.add_parser("bench", help="built-in benchmarks")
     a.add_argument("name")
@@ -480,6 +479,16 @@ def _ablate(args: Any) -> None:
     ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs)
 
 
+def _schema(args: Any) -> None:
+    from neurodev.studies.schema import schema
+
+    text = json.dumps(schema(args.training), indent=1)
+    if args.to is None:
+        _say(text)
+        return
+    _say(f"wrote {output.write(args.to, text.encode())}; name it in the first line of a study: #:schema {args.to}")
+
+
 def _compile(args: Any) -> None:
     from neurodev.studies import ahead
 
@@ -502,7 +511,7 @@ def _bench(args: Any) -> None:
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
     "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
-    "export": _export, "fit": _fit,
+    "export": _export, "fit": _fit, "schema": _schema,
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
