@@ -12,8 +12,8 @@ the last synapses of both are worth the same:
 
 Batch norm after the layer makes the scale of W arbitrary and dL/dw inversely proportional to it, V being of no such
 freedom; w dL/dw does not see that scale, so that the first is to be preferred.  f lies between 1 and `FARTHEST`: a gate
-does nothing without its drive, a drive does without a gate, so that V never has the lower threshold (it once took the
-last synapses of W).  One number a tensor, from running means over `MEMORY` steps.
+does nothing without its drive, a drive does without a gate, so that V never has the lower threshold.  One number a
+tensor, from running means over `MEMORY` steps.
 
 All of this is our reading; Cai et al. 2025 (arXiv 2508.21566) was not to be had as a whole.
 """
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 DIVISIONS = ("saliency", "sensitivity")
 MEMORY = 100  # steps over which squares are averaged
-FARTHEST = 2.0  # chosen on validation samples: with 8, gates that had fallen silent early could not come back
+FARTHEST = 2.0  # of use on spoken digits; with 8, gates that had fallen silent early stayed so (validation samples)
 
 
 def felt(how: str, weight: NDArray[np.floating], gradient: NDArray[np.floating]) -> float:
