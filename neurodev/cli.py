@@ -1,6 +1,6 @@
 """The commands of neurodev.
 
-new | demo | run | rerun | train | report | watch | export | spine | info | fit | show | ablate | bench | compile
+new | demo | run | rerun | train | sweep | report | watch | export | spine | info | fit | show | ablate | bench | compile
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from neurodev.plot import output
 from neurodev.record.patience import Patience
 from neurodev.record.place import check_new
 from neurodev.studies import tables
+from neurodev.studies.sweeps import command as sweeping
 from neurodev.writing import absolute, printable
 
 
@@ -107,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--extend", type=int, metavar="EPOCHS", help="go on with a run file for so many more epochs")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
+    sweeping.options(sub)
     _exporting(sub)
     _looking(sub)
     a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
@@ -502,7 +504,7 @@ def _bench(args: Any) -> None:
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
     "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
-    "export": _export, "fit": _fit,
+    "export": _export, "fit": _fit, "sweep": lambda args: sweeping.run(args, _say),
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
@@ -510,7 +512,7 @@ _STANDS_ON = {
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
     "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"), "export": ("runs.run", "studies.reading"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
-    "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
+    "sweep": ("studies.sweeps.sweep",), "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
 }  # fmt: skip
 
 
