@@ -1,6 +1,6 @@
 """The commands of neurodev.
 
-new | demo | run | rerun | train | sweep | report | watch | export | spine | info | fit | show | ablate | bench | compile
+new, demo, run, rerun, train, sweep, report, watch, export, spine, info, fit, show, ablate, bench, compile
 """
 
 from __future__ import annotations
@@ -78,12 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--trust", action="store_true", help="with --resume: import the classes of your own that it names")
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
-    a.add_argument(
-        "--seeds",
-        type=int,
-        default=1,
-        help="run this many seeds from the study's on, one file each: NAME-seed7.sqlite, ...",
-    )
+    a.add_argument("--seeds", type=int, default=1, help="so many seeds from the study's on: NAME-seed7.sqlite, ...")
+    a.add_argument("--jobs", type=int, default=1, help="with --seeds: processes that run side by side (default: 1)")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
@@ -100,10 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
     a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
-    a.add_argument(
-        "--threads", type=int, choices=(1, 2),
-        help="the result does not depend on it (default: as the study says, else 2)",
-    )  # fmt: skip
+    a.add_argument("--jobs", type=int, default=1, help="with --seeds: processes that train side by side (default: 1)")
+    a.add_argument("--threads", type=int, choices=(1, 2), help="for speed alone (default: as the study says, else 2)")
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--extend", type=int, metavar="EPOCHS", help="go on with a run file for so many more epochs")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
@@ -116,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--seeds", type=int, default=1)
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     a.add_argument("--jobs", type=int, default=2)
+    a.add_argument("--to", help="folder that keeps the runs, and goes on with them (default: none is kept)")
     sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
     a = sub.add_parser("bench", help="built-in benchmarks")
     a.add_argument("name")
@@ -184,6 +179,7 @@ def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
 
 
 def _run(args: Any) -> None:
+    from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
     if args.resume is not None:
@@ -198,17 +194,20 @@ def _run(args: Any) -> None:
     each = _seeds(args, s.seed, base)
     for _, path in each:
         check_new(path, args.overwrite)  # all of them, before the first begins
-    for k, (seed, path) in enumerate(each):
-        network, life = development.build(s, seed), development.duration(s)
-        if k == 0 and not args.quiet:
-            _say(network)
-        with Patience():  # between the file's beginning and the run's
-            simulation = development.simulation(
-                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads
-            )
-            args.begun = path
-            run = simulation.run(life).close()
-        _say(run.info() if args.seeds == 1 else f"{path}: {run}")
+    network, life = development.build(s), development.duration(s)
+    if not args.quiet:
+        _say(network)
+    if len(each) > 1:
+        from neurodev.studies.sweeps import seeded
+
+        seeded.run(args, s, each, lambda path: _say(f"{path}: {Run(path)}"), "neurodev run --resume goes on with one")
+        return
+    options = {"overwrite": args.overwrite, "threads": args.threads}
+    with Patience():  # between the file's beginning and the run's
+        simulation = development.simulation(s, network, base, not args.quiet, **options)
+        args.begun = base
+        run = simulation.run(life).close()
+    _say(run.info())
 
 
 def _resume(args: Any) -> None:
@@ -243,6 +242,7 @@ def _rerun(args: Any) -> None:
 
 def _train(args: Any) -> None:
     from neurodev.learn import keep_freed_memory
+    from neurodev.runs.run import Run
     from neurodev.studies import reading, training
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
@@ -259,6 +259,12 @@ def _train(args: Any) -> None:
     threads = {"threads": 2} if args.threads is None else {"threads": args.threads}
     if args.threads is None and "threads" in reading.table_at(s, s.table.get("train", {}), ("train",), "[train]"):
         threads = {}
+    if len(each) > 1 and args.extend is None:
+        from neurodev.studies.sweeps import seeded
+
+        told = lambda path: _say(f"{path}: {Run(path).training.sentence()}")
+        seeded.run(args, s, each, told, "the same with --resume goes on")
+        return
     data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
@@ -479,7 +485,7 @@ def _show(args: Any) -> None:
 def _ablate(args: Any) -> None:
     from neurodev.studies import ablate, reading
 
-    ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs)
+    ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs, args.to)
 
 
 def _compile(args: Any) -> None:
@@ -512,7 +518,8 @@ _STANDS_ON = {
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
     "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"), "export": ("runs.run", "studies.reading"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
-    "sweep": ("studies.sweeps.sweep",), "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
+    "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
+    "sweep": ("studies.sweeps.sweep",),
 }  # fmt: skip
 
 

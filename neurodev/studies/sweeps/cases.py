@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError, StudyError
-from neurodev.studies import development, reading, training
+from neurodev.studies import development, reading
 from neurodev.studies.sweeps.points import Points, labels
 
 _LETTERS = 80  # of a file name, before its hash
@@ -65,7 +65,17 @@ def hash_of(table: Mapping[str, Any]) -> str:
     >>> hash_of({"seed": 1, "run": {}}) == hash_of({"run": {}, "seed": 1}) != hash_of({"seed": 2, "run": {}})
     True
     """
-    return hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_alike(table), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _alike(value: Any) -> Any:
+    """The same for 4 and 4.0, which mean the same to every parameter."""
+    if isinstance(value, dict):
+        return {k: _alike(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_alike(v) for v in value]
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
+    return float(value) if whole else value
 
 
 def is_training(study: reading.Study) -> bool:
@@ -84,6 +94,8 @@ def case(study: reading.Study, seed: int, point: Mapping[str, Any], name: str = 
         The file itself, in place of a name with a hash.
     """
     if is_training(study):
+        from neurodev.studies import training  # which stands on all of learn
+
         resolved = training.resolved(study, seed)
     else:
         resolved = study.resolved(**({} if study.table.get("seed") == seed else {"seed": seed}))
@@ -131,6 +143,8 @@ def check(study: reading.Study) -> None:
         With file and line.
     """
     if is_training(study):
+        from neurodev.studies import training
+
         training.check(study)
         return
     development.build(study)

@@ -49,12 +49,15 @@ class Going:
         Is told each case with how it went.
     progress : bool
         A bar over all runs, on a terminal; a line every ten seconds elsewhere.
+    again : str
+        What an interrupt says of how to go on.
     """
 
     def __init__(
         self, cases: Sequence[Case], how: How, executor: Executor, width: int | None, tell: Tell | None = None,
-        progress: bool = False,
+        progress: bool = False, again: str = "",
     ) -> None:  # fmt: skip
+        self._again_by = again or "the same call goes on with the others"
         self._how, self._executor, self._width, self._tell = how, executor, width, tell
         self._folder = Path(how.folder)
         self.outcomes: dict[str, Outcome] = {}
@@ -112,7 +115,7 @@ class Going:
         done = sum(o.state == DONE for o in self.outcomes.values())
         return (
             f"interrupted; {done} of {counted(len(self.outcomes) + len(self._left()), 'run')} are finished in "
-            f"{str(self._folder)!r}; the same call goes on with the others"
+            f"{str(self._folder)!r}; {self._again_by}"
         )
 
     def _left(self) -> list[Case]:
@@ -166,7 +169,8 @@ class Going:
             self._waiting.append(case)
             return
         message = f"whoever ran it died {TRIES} times, the last time so: {why}; is there memory enough? Lower jobs="
-        place.note_failure(self._folder / case.file, message)
+        if self._how.notes:
+            place.note_failure(self._folder / case.file, message)
         self._end(case, Outcome(FAILED, message, 0.0, True))
 
     def _look_elsewhere(self) -> None:

@@ -18,7 +18,7 @@ from neurodev.errors import NeurodevError, RunFileError
 from neurodev.record.provenance import check_sources
 from neurodev.record.runfile import RunFile
 from neurodev.runs.run import Run
-from neurodev.studies import development, training
+from neurodev.studies import development
 from neurodev.studies.sweeps import folder as place
 from neurodev.studies.sweeps.cases import Case, hash_of, is_training
 
@@ -39,6 +39,8 @@ class How:
         Whether each run shows its own bar.
     overwrite : bool
         Replace what is there, finished or of another study.
+    notes : bool
+        Whether the message of a run that fails is kept beside it.
     """
 
     folder: str
@@ -46,6 +48,7 @@ class How:
     here: str = ""
     progress: bool = False
     overwrite: bool = False
+    notes: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def one(case: Case, how: How) -> Outcome:
     except Exception as e:  # of a part of the user's; other processes would tell it without its place
         message = blame.told(e)
     try:
-        place.note_failure(path, message)
+        if how.notes:
+            place.note_failure(path, message)
     except (NeurodevError, OSError) as e:
         message = message or str(e)
     return Outcome(FAILED if message else DONE, message, time.perf_counter() - begin, ran)
@@ -124,12 +128,14 @@ def _run(case: Case, path: Path, how: How, resume: bool = False, overwrite: bool
     study = case.study()
     if is_training(study):
         from neurodev.learn import keep_freed_memory
+        from neurodev.studies import training
 
         keep_freed_memory()
+        own = "threads" in study.table.get("train", {})
+        options = {} if own else {"threads": min(how.threads, 2)}
         t = training.trainer(
-            study, path, data=_data(study), resume=resume, overwrite=overwrite, progress=how.progress,
-            threads=min(how.threads, 2),
-        )  # fmt: skip
+            study, path, data=_data(study), resume=resume, overwrite=overwrite, progress=how.progress, **options
+        )
         try:
             t.fit()
         except BaseException:  # its file is sealed as it stands
@@ -151,6 +157,8 @@ def _data(study: Any) -> Any:
     """The data of a study; those of the run before, if they are the same."""
     about = hash_of({"data": study.table.get("data", {}), "seed": study.table.get("data", {}).get("draw", study.seed)})
     if about not in _last:
+        from neurodev.studies import training
+
         _last.clear()
         _last[about] = training.dataset(study)
     return _last[about]

@@ -17,7 +17,7 @@ from neurodev.studies.sweeps import warm
 from neurodev.studies.sweeps.cases import Case, alone, cases
 from neurodev.studies.sweeps.folder import Description
 from neurodev.studies.sweeps.going import Going, Tell
-from neurodev.studies.sweeps.one import How
+from neurodev.studies.sweeps.one import How, Outcome
 from neurodev.studies.sweeps.result import Sweep
 from neurodev.studies.sweeps.workers import Here, Processes, checked
 from neurodev.studies.sweeps.workers import scheduler as reached
@@ -153,18 +153,18 @@ def sweep(
     d = described(study, over, seeds=seeds, paired=paired, draw=draw, how=how)
     overwrite, progress = flag(overwrite, "overwrite"), flag(progress, "progress")
     chosen = d.cases if task is None else [d.cases[_task(task, len(d.cases))]]
-    jobs, threads = _shares(jobs, threads, len(chosen), executor, scheduler)
+    jobs, threads = shares(jobs, threads, len(chosen), executor, scheduler)
     where = place.made(beside(study) if to is None else to)
     place.describe(where, d, overwrite)
-    settings = How(str(where), threads or 1, os.getcwd(), False, overwrite)
+    settings = How(str(where), threads, os.getcwd(), False, overwrite)
     going(chosen, settings, executor, jobs, scheduler, progress=progress)
     return Sweep(where)
 
 
 def going(
     chosen: list[Case], settings: How, executor: Any, jobs: int, address: str | None = None, tell: Tell | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+    progress: bool = False, again: str = "",
+) -> dict[str, Outcome]:  # fmt: skip
     """Have cases run by an executor, the workers of a scheduler, processes, or (one job) here; how each went."""
     with ExitStack() as stack:
         width: int | None = None
@@ -177,7 +177,7 @@ def going(
             executor, width = stack.enter_context(Processes(jobs, settings.threads)), jobs
             left = [c for c in chosen if place.state(Path(settings.folder) / c.file, c.hash) != place.FINISHED]
             warm.compile_for(chosen if settings.overwrite else left)
-        return Going(chosen, settings, executor, width, tell, progress).all()
+        return Going(chosen, settings, executor, width, tell, progress, again).all()
 
 
 def _task(task: Any, n: int) -> int:
@@ -189,8 +189,14 @@ def _task(task: Any, n: int) -> int:
     return k
 
 
-def _shares(jobs: Any, threads: Any, n: int, executor: Any, address: Any) -> tuple[int, int]:
-    """Processes, and threads of each run, so that both together are the cores."""
+def shares(jobs: Any, threads: Any, n: int, executor: Any = None, address: Any = None) -> tuple[int, int]:
+    """Processes for n runs, and threads of each run, so that both together are the cores.
+
+    Raises
+    ------
+    ParameterError
+        If two arguments say who runs, or one is no number.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = [name for name, v in (("executor", executor), ("jobs", jobs), ("scheduler", address)) if v is not None]
     if len(given) > 1:

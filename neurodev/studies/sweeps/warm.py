@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from neurodev.errors import NeurodevError
-from neurodev.studies import development, training
+from neurodev.studies import development
 from neurodev.studies.quantities import TIME, number
 from neurodev.studies.sweeps.cases import Case, is_training
 from neurodev.units import hour
@@ -46,6 +46,8 @@ def compile_for(cases: Sequence[Case]) -> int:
 def _moment(case: Case) -> None:
     study = case.study()
     if is_training(study):
+        from neurodev.studies import training
+
         data = training.dataset(study)
         batch = int(study.table.get("train", {}).get("batch", 100))
         few = data.subset(min(batch, len(data.y_train)), 0, n_test=min(batch, len(data.y_test)))
