@@ -132,9 +132,9 @@ def _run(case: Case, path: Path, how: How, resume: bool = False, overwrite: bool
 
         keep_freed_memory()
         own = "threads" in study.table.get("train", {})
-        options = {} if own else {"threads": min(how.threads, 2)}
+        fast: dict[str, Any] = {} if own else {"threads": min(how.threads, 2)}
         t = training.trainer(
-            study, path, data=_data(study), resume=resume, overwrite=overwrite, progress=how.progress, **options
+            study, path, data=_data(study), resume=resume, overwrite=overwrite, progress=how.progress, **fast
         )
         try:
             t.fit()
@@ -142,12 +142,18 @@ def _run(case: Case, path: Path, how: How, resume: bool = False, overwrite: bool
             t.workers.close()
             raise
         return t.close()
+    life: float | None = None
     if resume:
         simulation = development.resumed(path, trust=True, progress=how.progress, threads=how.threads)
-        return simulation.run().close()
-    network, life = development.build(study), development.duration(study)
-    simulation = development.simulation(study, network, path, how.progress, overwrite=overwrite, threads=how.threads)
-    return simulation.run(life).close()
+    else:
+        network, life = development.build(study), development.duration(study)
+        options = {"overwrite": overwrite, "threads": how.threads}
+        simulation = development.simulation(study, network, path, how.progress, **options)
+    try:
+        return simulation.run(life).close()
+    except BaseException:
+        simulation.file.abandon()  # if it was not sealed: this process may live on, and must not hold it
+        raise
 
 
 _last: dict[str, Any] = {}

@@ -21,6 +21,7 @@ from neurodev.studies.sweeps.one import How, Outcome
 from neurodev.studies.sweeps.result import Sweep
 from neurodev.studies.sweeps.workers import Here, Processes, checked
 from neurodev.studies.sweeps.workers import scheduler as reached
+from neurodev.writing import absolute
 
 _MOST_JOBS = 1024
 
@@ -154,30 +155,31 @@ def sweep(
     overwrite, progress = flag(overwrite, "overwrite"), flag(progress, "progress")
     chosen = d.cases if task is None else [d.cases[_task(task, len(d.cases))]]
     jobs, threads = shares(jobs, threads, len(chosen), executor, scheduler)
-    where = place.made(beside(study) if to is None else to)
-    place.describe(where, d, overwrite)
-    settings = How(str(where), threads, os.getcwd(), False, overwrite)
-    going(chosen, settings, executor, jobs, scheduler, progress=progress)
+    where = absolute(beside(study) if to is None else to)
+    with ExitStack() as stack:
+        if scheduler is not None:
+            client, executor = reached(scheduler)
+            stack.callback(client.close)
+        place.made(where)
+        place.describe(where, d, overwrite)
+        settings = How(str(where), threads, os.getcwd(), False, overwrite)
+        going(chosen, settings, executor, jobs, progress=progress)
     return Sweep(where)
 
 
 def going(
-    chosen: list[Case], settings: How, executor: Any, jobs: int, address: str | None = None, tell: Tell | None = None,
-    progress: bool = False, again: str = "",
+    chosen: list[Case], settings: How, executor: Any, jobs: int, tell: Tell | None = None, progress: bool = False,
+    again: str = "",
 ) -> dict[str, Outcome]:  # fmt: skip
-    """Have cases run by an executor, the workers of a scheduler, processes, or (one job) here; how each went."""
-    with ExitStack() as stack:
-        width: int | None = None
-        if address is not None:
-            client, executor = reached(address)
-            stack.callback(client.close)
-        elif executor is None and jobs == 1:
-            executor, width = Here(), 1
-        elif executor is None:
-            executor, width = stack.enter_context(Processes(jobs, settings.threads)), jobs
-            left = [c for c in chosen if place.state(Path(settings.folder) / c.file, c.hash) != place.FINISHED]
-            warm.compile_for(chosen if settings.overwrite else left)
-        return Going(chosen, settings, executor, width, tell, progress, again).all()
+    """Have cases run by an executor, by processes, or (one job) here; how each went, by its file."""
+    if executor is not None:
+        return Going(chosen, settings, executor, None, tell, progress, again).all()
+    if jobs == 1:
+        return Going(chosen, settings, Here(), 1, tell, progress, again).all()
+    left = [c for c in chosen if place.state(Path(settings.folder) / c.file, c.hash) != place.FINISHED]
+    warm.compile_for(chosen if settings.overwrite else left)
+    with Processes(jobs, settings.threads) as processes:
+        return Going(chosen, settings, processes, jobs, tell, progress, again).all()
 
 
 def _task(task: Any, n: int) -> int:

@@ -9,12 +9,17 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError, shown
 
 _STARTING = threading.Lock()  # threads of this process begin workers one after the other: they share its environment
+_SECONDS = 5.0  # until a process that has ended is known to have ended
+_GUARD = (
+    'in a program of your own the call must stand below `if __name__ == "__main__":`, as each process imports the '
+    "program anew; or run them in this process, jobs=1"
+)
 _LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -42,10 +47,13 @@ class Processes(ThreadPoolExecutor):
     """
 
     def __init__(self, jobs: int, threads: int = 1) -> None:
+        if getattr(current_process(), "_inheriting", False):  # a process of ours, which imports the program anew
+            raise NeurodevError(f"a sweep within a process of a sweep: {_GUARD}")
         super().__init__(jobs, thread_name_prefix="neurodev-sweep")
         self._threads_each = threads
         self._mine = threading.local()
         self._pools: list[ProcessPoolExecutor] = []
+        self._begun_pools: set[int] = set()
         self._ending = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -89,15 +97,16 @@ class Processes(ThreadPoolExecutor):
                 for k, v in before.items():
                     os.environ.pop(k) if v is None else os.environ.update({k: v})
             self._pools.append(pool)
+        made = list((pool._processes or {}).values())
         try:
             hello.result()
+            self._begun_pools.add(id(pool))
         except BrokenProcessPool as e:
-            if self._ending:
+            for process in made:
+                process.join(_SECONDS)
+            if self._ending or any((process.exitcode or 0) < 0 for process in made):  # it was killed
                 raise
-            raise NeurodevError(
-                "a process for the runs ended before it had begun. In a program of your own the call must stand below "
-                'if __name__ == "__main__": , as each process imports the program anew; or run them in this one, jobs=1'
-            ) from e
+            raise NeurodevError(f"a process for the runs ended before it had begun: {_GUARD}") from e
         return pool
 
     def processes(self) -> list[int]:
@@ -108,9 +117,10 @@ class Processes(ThreadPoolExecutor):
         """Have every run broken off and its file sealed, and wait for that."""
         self._ending = True
         self.shutdown(wait=False, cancel_futures=True)
-        for pid in self.processes():
-            with suppress(OSError):
-                os.kill(pid, signal.SIGINT)
+        for pool in self._pools:
+            for pid in list(pool._processes or {}):
+                with suppress(OSError):  # who has not begun knows of no run to seal
+                    os.kill(pid, signal.SIGINT if id(pool) in self._begun_pools else signal.SIGTERM)
         self.shutdown(wait=True, cancel_futures=True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
