@@ -46,8 +46,12 @@ def made(to: Any, name: str = "to") -> Path:
         If it cannot be one.
     """
     path = absolute(to, name)
+    if not path.parent.is_dir():
+        raise ParameterError(
+            f"{name} {str(to)!r} cannot be a folder: {str(path.parent)!r} does not exist: make it first"
+        )
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
     except OSError as e:
         raise ParameterError(f"{name} {str(to)!r} cannot be a folder: {e.strerror}; name another one") from None
     return path

@@ -147,7 +147,7 @@ def _run(case: Case, path: Path, how: How, resume: bool = False, overwrite: bool
         simulation = development.resumed(path, trust=True, progress=how.progress, threads=how.threads)
     else:
         network, life = development.build(study), development.duration(study)
-        options = {"overwrite": overwrite, "threads": how.threads}
+        options: dict[str, Any] = {"overwrite": overwrite, "threads": how.threads}
         simulation = development.simulation(study, network, path, how.progress, **options)
     try:
         return simulation.run(life).close()

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurodev import rng
 from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.metrics.cost import mean_and_interval
-from neurodev.params import one_of
+from neurodev.params import number, one_of
 from neurodev.runs.run import Run
 from neurodev.studies.sweeps import folder as place
 from neurodev.studies.sweeps.cases import Case
@@ -141,7 +142,7 @@ class Sweep(Card):
                     f"no parameter {word!r}{nearest(word, short)} was varied; there are {sorted(short)}"
                 )
         wanted = {short.get(k, k): v for k, v in point.items()}
-        seed = self.seeds[0] if seed is None else seed
+        seed = self.seeds[0] if seed is None else rng.check_seed(seed)
         fits = [k for k, c in enumerate(self._cases) if c.seed == seed and wanted.items() <= c.point.items()]
         if len(fits) != 1:
             raise ParameterError(
@@ -196,6 +197,7 @@ class Sweep(Card):
         """
         import pandas as pd
 
+        level = number(level, "level", above=0.0, below=1.0)
         short, failed = labels(self.keys), {f.task for f in self.failed}
         rows = []
         for p, point in enumerate(self.points):
