@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,7 +106,7 @@ def case(study: reading.Study, seed: int, point: Mapping[str, Any], name: str = 
         parts = [name] if name else [f"{short[k]}={_said(v)}" for k, v in point.items()]
         words = "_".join(_UNFIT.sub("-", p).strip("-.") for p in parts)
         file = f"{words[:_LETTERS]}{'_' if words else ''}seed={seed}_{told[:8]}.sqlite"
-    return Case(file, resolved.text, study.path, seed, dict(point), told)
+    return Case(file, resolved.text, os.path.abspath(study.path), seed, dict(point), told)
 
 
 def cases(study: reading.Study, points: Points, seeds: Sequence[int]) -> list[Case]:
