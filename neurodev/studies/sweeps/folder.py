@@ -88,7 +88,8 @@ def describe(folder: Path, d: Description, overwrite: bool = False) -> None:
         If the folder is that of a sweep with other runs, without `overwrite`.
     """
     words = {
-        "form": FORM, "neurodev": __version__, "study": {"path": os.path.abspath(d.study.path), "text": d.study.resolved().text},
+        "form": FORM, "neurodev": __version__,
+        "study": {"path": os.path.abspath(d.study.path), "text": d.study.resolved().text},
         "keys": d.points.keys, "grid": d.points.axes if d.points.grid else None, "drawn": d.points.drawn,
         "points": [list(row) for row in d.points.rows], "seeds": d.seeds,
         "runs": [{"task": k, "file": c.file, "seed": c.seed, "hash": c.hash, "point": c.point}
