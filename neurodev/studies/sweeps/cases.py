@@ -58,6 +58,14 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _named(value: Any) -> str:
+    """A value in the name of a file, the same for 4 and 4.0."""
+    if isinstance(value, list):
+        return "-".join(map(_named, value))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.6g}" if number else _said(value)
+
+
 def hash_of(table: Mapping[str, Any]) -> str:
     """Hash of what a study says.
 
@@ -103,7 +111,7 @@ def case(study: reading.Study, seed: int, point: Mapping[str, Any], name: str = 
     told = hash_of(resolved.table)
     if not file:
         short = labels(list(point))
-        parts = [name] if name else [f"{short[k]}={_said(v)}" for k, v in point.items()]
+        parts = [name] if name else [f"{short[k]}={_named(v)}" for k, v in point.items()]
         words = "_".join(_UNFIT.sub("-", p).strip("-.") for p in parts)
         file = f"{words[:_LETTERS]}{'_' if words else ''}seed={seed}_{told[:8]}.sqlite"
     return Case(file, resolved.text, os.path.abspath(study.path), seed, dict(point), told)

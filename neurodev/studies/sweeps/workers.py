@@ -20,6 +20,7 @@ _GUARD = (
     'in a program of your own the call must stand below `if __name__ == "__main__":`, as each process imports the '
     "program anew; or run them in this process, jobs=1"
 )
+ANSWERS = 10.0  # s within which a scheduler answers
 _LIBRARIES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -219,7 +220,7 @@ def scheduler(address: Any) -> tuple[Any, Executor]:
             f"scheduler={address!r} needs Dask: pip install 'neurodev[cluster]'; without it jobs= runs on this machine"
         ) from None
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=ANSWERS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as e:
         raise ParameterError(
             f"scheduler={address!r}: nobody answers there ({type(e).__name__}): begin one with `dask scheduler`, and "
