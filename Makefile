@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # What is worth a look with bounds checks or without the compiler: everything whose errors would touch memory.
 CHECKED := tests/engine tests/mechanisms tests/structure tests/neurons tests/signals tests/learn tests/methods
 
-.PHONY: demo test lint types arch bounds interpreted verify docs bench clean
+.PHONY: demo test lint types arch bounds interpreted verify lowest docs bench clean
 
 $(BIN)/.plain: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("neurodev needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -76,6 +76,11 @@ verify: $(BIN)/.twins $(BIN)/.browser
 	$(PYTEST) -m slow --name-skipped
 	$(PYTEST) --name-skipped tests/learn/test_torch.py $$(grep -rl '"no data: ' tests --include='test_*.py')
 
+# The core with the lowest versions of its dependencies that pyproject.toml allows; wheels for younger versions of Python.
+lowest: $(BIN)/.full
+	$(BIN)/python tests/wheels.py
+	$(BIN)/python tests/lowest.py
+
 docs: $(BIN)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "the manual is docs/_build/html/index.html"
@@ -84,4 +89,4 @@ bench: $(BIN)/.plain
 	@for b in brunel brunel-stdp vogels-abbott vogels-abbott-current background rewire spines startup; do $(BIN)/neurodev bench $$b --json; done
 
 clean:
-	rm -rf $(VENV) demo build docs/_build docs/reference/api.rst docs/reference/generated docs/_examples docs/gallery *.egg-info
+	rm -rf $(VENV) .venv-lowest demo build docs/_build docs/reference/api.rst docs/reference/generated docs/_examples docs/gallery docs/models/made *.egg-info

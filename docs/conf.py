@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]  # the pages are about this checkout, whatever is installed
 
 import examples_of  # noqa: E402
+import model_pages  # noqa: E402
 import names  # noqa: E402
 
 import neurodev  # noqa: E402
@@ -32,6 +33,7 @@ templates_path = ["_templates"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 suppress_warnings: list[str] = []
+nitpick_ignore = [("py:obj", "float_type")]  # an attribute that is a type: numpydoc takes its row for a link
 
 # ------------------------------------------------------------------ names and docstrings
 autosummary_generate = True
@@ -69,10 +71,14 @@ html_theme_options = {
     "logo": {"text": "neurodev"},
     "navbar_persistent": [],
     "navbar_end": ["search-button", "theme-switcher"],
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 10,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    # programs beside each other, and tables of parameters, have the whole width
+    "secondary_sidebar_items": dict.fromkeys(
+        ("start/*", "how-to/*", "models/index", "explanation/*", "own/*", "proof/*", "reference/**", "faq"),
+        ["page-toc"],
+    ),
     "show_prev_next": False,
     "show_toc_level": 2,
 }
@@ -80,5 +86,6 @@ pygments_style = "friendly"
 
 
 def setup(app: Any) -> None:
-    """Write the list of public names before sphinx looks for pages."""
+    """Write the list of public names, and a page for each part, before sphinx looks for pages."""
     app.connect("config-inited", lambda *_: names.write(HERE / "reference" / "api.rst"))
+    app.connect("config-inited", lambda *_: model_pages.write(HERE / "models" / "made"))

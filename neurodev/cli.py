@@ -1,6 +1,6 @@
 """The commands of neurodev.
 
-new, demo, run, rerun, train, sweep, report, watch, export, spine, info, fit, show, ablate, bench, compile
+new, demo, run, rerun, train, sweep, report, watch, export, spine, info, fit, show, schema, ablate, bench, compile
 """
 
 from __future__ import annotations
@@ -105,12 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     sweeping.options(sub)
     _exporting(sub)
     _looking(sub)
-    a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
-    a.add_argument("study")
-    a.add_argument("--seeds", type=int, default=1)
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    a.add_argument("--jobs", type=int, default=2)
-    a.add_argument("--to", help="folder that keeps the runs, and goes on with them (default: none is kept)")
+    a = sub.add_parser("schema", help="a JSON Schema of studies, by which editors complete and check them")
+    a.add_argument("--training", action="store_true", help="of studies that train by gradient")
+    a.add_argument("--to", metavar="FILE", help="write it there (default: say it)")
     sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
     a = sub.add_parser("bench", help="built-in benchmarks")
     a.add_argument("name")
@@ -482,10 +479,14 @@ def _show(args: Any) -> None:
         _say(f"wrote {output.write(args.plot, png(result.plot()))}")
 
 
-def _ablate(args: Any) -> None:
-    from neurodev.studies import ablate, reading
+def _schema(args: Any) -> None:
+    from neurodev.studies.schema import schema
 
-    ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs, args.to)
+    text = json.dumps(schema(args.training), indent=1)
+    if args.to is None:
+        _say(text)
+        return
+    _say(f"wrote {output.write(args.to, text.encode())}; name it in the first line of a study: #:schema {args.to}")
 
 
 def _compile(args: Any) -> None:
@@ -509,8 +510,8 @@ def _bench(args: Any) -> None:
 
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
-    "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
-    "export": _export, "fit": _fit, "sweep": lambda args: sweeping.run(args, _say),
+    "info": _info, "show": _show, "ablate": lambda args: import_module("neurodev.studies.ablate").command(args), "bench": _bench, "train": _train, "compile": _compile,
+    "export": _export, "fit": _fit, "schema": _schema, "sweep": lambda args: sweeping.run(args, _say),
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),

@@ -125,6 +125,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1", "--jobs", "1"], 0),
     (["train", "--quiet", *FEW], 0),
     (["bench", "vogels-abbott", "--scale", "0.05", "--threads", "2"], 0),
+    (["schema"], 0),
+    (["schema", "--training", "--to", "study.json"], 0),
     (["compile"], 0),
     (["bench", "spines", "--scale", "0.02"], 0),
     (["bench", "spines", "--scale", "0.02", "--json"], 0),

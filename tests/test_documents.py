@@ -83,12 +83,14 @@ def made_by_docs() -> set[Path]:
     assert gallery and listed, "conf.py says where they are written"
     sys.path.insert(0, str(docs))
     try:
+        import model_pages
         import names
     finally:
         sys.path.remove(str(docs))
     made = {docs / gallery[1] / "index.rst", docs / listed[1] / listed[2]}
     made |= {docs / gallery[1] / f"{p.stem}.rst" for p in (ROOT / "examples").glob("*.py")}
     made |= {docs / listed[1] / "generated" / f"{n}.rst" for group in names.groups().values() for n in group}
+    made |= model_pages.pages(docs / "models" / "made")
     return {p.resolve() for p in made}
 
 

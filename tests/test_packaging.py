@@ -1,6 +1,7 @@
 """What is installed: declared imports, pins that agree with the declarations, and a wheel that holds neurodev alone."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import neurodev
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -93,6 +96,45 @@ def test_every_file_of_the_package_reaches_the_wheel():
             assert (path.parent / "__init__.py").is_file(), f"{path.parent.name} is not a package"
         else:
             assert path in named, f"{path.name} would be missing after installation"
+
+
+def test_the_version_is_one():
+    said = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    assert said == [PROJECT["project"]["version"]] == [neurodev.__version__]
+
+
+@pytest.mark.slow
+def test_what_is_built_works_where_nothing_else_is(tmp_path):
+    """A source distribution, the wheel made of it, and that wheel in an environment of its own."""
+    pytest.importorskip("setuptools", minversion="77")
+    build = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "demo", "trainings", "*.egg-info"))
+    subprocess.run([sys.executable, "-c", build, str(tmp_path)], check=True, cwd=copy, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, *pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(sdist)],
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    home = tmp_path / "home"
+    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    python = str(home / "bin/python")
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "NEURODEV_DATA")}
+    install = [python, *pip, "install", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    subprocess.run(install, check=True, env=clean)
+    where = "import neurodev; from importlib.resources import files; print(files('neurodev').joinpath('py.typed'))"
+    found = subprocess.run([python, "-c", where], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True)
+    assert str(home) in found.stdout and Path(found.stdout.strip()).is_file()
+    for words in (
+        ["--version"],
+        ["new", "mine"],
+        ["show", "STDP"],
+        ["run", "mine.toml", "--set", "run.duration=2 hour"],
+    ):
+        subprocess.run([str(home / "bin/neurodev"), *words], cwd=tmp_path, env=clean, capture_output=True, check=True)
+    assert (tmp_path / "mine.sqlite").is_file()
 
 
 @pytest.mark.slow

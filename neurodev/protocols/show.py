@@ -105,7 +105,7 @@ def has_parameters(cls: Any) -> bool:
 
 def group(kind: str) -> str:
     """The heading of a kind: ``"growth curves"``."""
-    return {"stimulus": "stimuli"}.get(kind, f"{kind}es" if kind.endswith("s") else f"{kind}s")
+    return {"stimulus": "stimuli", "weights": "weights"}.get(kind, f"{kind}es" if kind.endswith("s") else f"{kind}s")
 
 
 def said_of(thing: Any) -> tuple[str, str]:

@@ -194,3 +194,8 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int, to: str | 
     ordered = [results[c.file] for c in every]
     print(table(ordered))
     return ordered
+
+
+def command(args: Any) -> None:
+    """`neurodev ablate`."""
+    main(args.study, reading.settings(args.set), args.seeds, args.jobs, args.to)

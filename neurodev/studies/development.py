@@ -28,7 +28,7 @@ from neurodev.studies.quantities import TIME, WEIGHT, number, quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, made, table_at, tables_at, told_at
 from neurodev.units import hour
 
-_SECTIONS = (
+SECTIONS = (
     "seed",
     "sheet",
     "population",
@@ -42,7 +42,7 @@ _SECTIONS = (
     "bands",
 )
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
-_RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick", "circuit", "membranes")
+RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick", "circuit", "membranes")
 _USE = 'use = [{ kind = "STDP" }]'
 
 
@@ -66,7 +66,7 @@ def build(study: Study, seed: int | None = None, shuffled: bool = False, without
     t = study.table
     if "data" in t and "population" not in t:
         raise StudyError(f"{study.where('data')}: this is a study of training: neurodev train {study.path}")
-    check_keys(study, t, _SECTIONS, ())
+    check_keys(study, t, SECTIONS, ())
     _check_bands(study)
     sheet = call(study, Sheet, table_at(study, t.get("sheet", {}), ("sheet",), "[sheet]"), ("sheet",))
     net = Network(seed=study.seed if seed is None else seed, sheet=sheet)
@@ -200,7 +200,7 @@ def _connect(study: Study, net: Network, name: str, given: dict[str, Any], witho
 def _settings(study: Study, options: dict[str, Any]) -> dict[str, Any]:
     """What ``[run]`` says of the simulation, and options beside it."""
     given = table_at(study, study.table.get("run", {}), ("run",), "[run]")
-    check_keys(study, given, _RUN_KEYS, ("run",))
+    check_keys(study, given, RUN_KEYS, ("run",))
     out: dict[str, Any] = {}
     for key, value in given.items():
         with told_at(study, "run", key):
@@ -242,7 +242,7 @@ def simulation(
         try:
             sim = Simulation(network, to=to, progress=progress, study=kept.text, **settings)
         except ParameterError as e:  # of [run], or of a part that is made only now
-            key = next((k for k in _RUN_KEYS if str(e).startswith(f"{k} must")), None)
+            key = next((k for k in RUN_KEYS if str(e).startswith(f"{k} must")), None)
             raise StudyError(f"{study.where('run', key) if key else study.path}: {e}") from e
     try:
         told = again is not None and again.item("steering", None) is not None
@@ -360,7 +360,7 @@ def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:
     options = dict(options)
     if "record" in options:
         options["record"] = plain(chosen(options["record"], {p.name: p.n for p in network.populations.values()}))
-    run = {k: v for k, v in options.items() if k in _RUN_KEYS and study.table.get("run", {}).get(k) != v}
+    run = {k: v for k, v in options.items() if k in RUN_KEYS and study.table.get("run", {}).get(k) != v}
     return study.resolved(**changes, **({"run": run} if run else {}))
 
 
@@ -382,7 +382,7 @@ def _planned(study: Study, what: dict[str, Any], place: Place) -> tuple[float, s
 def duration(study: Study) -> float:
     """Life time of the run, ms."""
     given = table_at(study, study.table.get("run", {}), ("run",), "[run]")
-    check_keys(study, given, _RUN_KEYS, ("run",))
+    check_keys(study, given, RUN_KEYS, ("run",))
     with told_at(study, "run", "duration"):
         if "duration" not in given:
             raise StudyError('[run] needs duration = "30 day", a positive life time')

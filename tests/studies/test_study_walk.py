@@ -115,7 +115,7 @@ def test_senseless_values_in_every_key_of_a_study(kind: str, tmp_path: Path, mon
     path = tmp_path / "s.toml"
     path.write_text(DEVELOPMENT if kind == "development" else TRAINING)
     study = reading.load(path)
-    known = development._SECTIONS + development._RUN_KEYS + development._PROJECTION_KEYS
+    known = development.SECTIONS + development.RUN_KEYS + development._PROJECTION_KEYS
     if kind == "training":
         pytest.importorskip("sklearn")
         known = training.SECTIONS + training.TRAIN

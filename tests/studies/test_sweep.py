@@ -226,10 +226,8 @@ def test_each_is_a_run_of_its_own_and_is_run_once(path: Path, tmp_path: Path) ->
     assert all(mine[k] == theirs[k] for k in theirs if k not in ("provenance", "item/provenance"))
     before = {p: p.stat().st_mtime_ns for p in found.folder.glob("*.sqlite")}
     more = quick(path, {EARLY: [4, 9.0, 14.0], RATE: [20.0, 40.0]}, seeds=[4])  # a value more, and 4 is 4.0
-    assert (
-        len(more.runs) == 6 == len(after)
-        and before.items() <= {p: p.stat().st_mtime_ns for p in more.folder.glob("*.sqlite")}.items()
-    )
+    after = {p: p.stat().st_mtime_ns for p in more.folder.glob("*.sqlite")}
+    assert len(more.runs) == 6 == len(after) and before.items() <= after.items()
     with pytest.raises(ParameterError, match="another sweep, of which 5 of 6 runs"):
         quick(path, {EARLY: [4.0], RATE: [20.0]}, seeds=[4], to=found.folder)
     assert len(nd.Sweep(found.folder)) == 6

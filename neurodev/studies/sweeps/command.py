@@ -1,4 +1,4 @@
-"""`neurodev sweep`: its options, and what it says.
+"""`neurodev sweep`: its options (and those of `neurodev ablate`), and what it says.
 
 This module is imported with the parser: what runs is imported where it is used.
 """
@@ -14,7 +14,7 @@ from neurodev.errors import ParameterError
 
 
 def options(sub: Any) -> None:
-    """The options of `neurodev sweep`."""
+    """The options of `neurodev sweep` and `neurodev ablate`."""
     a = sub.add_parser("sweep", help="run a study over values of its keys and over seeds, on many cores or machines")
     a.add_argument("study", help="a study, or the folder of a sweep to go on with")
     a.add_argument(
@@ -39,6 +39,12 @@ def options(sub: Any) -> None:
         "--overwrite", action="store_true", help="run again what is finished, or replace another sweep's list"
     )
     a.add_argument("--quiet", action="store_true", help="no progress bar")
+    a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
+    a.add_argument("study")
+    a.add_argument("--seeds", type=int, default=1)
+    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    a.add_argument("--jobs", type=int, default=2)
+    a.add_argument("--to", help="folder that keeps the runs, and goes on with them (default: none is kept)")
 
 
 def run(args: Any, say: Callable[..., None]) -> None:

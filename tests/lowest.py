@@ -1,0 +1,55 @@
+"""The core tests with the lowest versions that pyproject.toml allows: ``python tests/lowest.py [pytest arguments]``.
+
+Makes an environment of its own, ``.venv-lowest``, with kernels of its own; `make lowest` calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / ".venv-lowest"
+PARTS = (
+    "tests/structure",
+    "tests/engine",
+    "tests/neurons",
+    "tests/mechanisms",
+    "tests/record",
+    "tests/learn",
+    "tests/methods",
+)
+
+
+def lowest() -> list[str]:
+    """Requirements at their lower bounds, whatever the last part of the version."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    out = []
+    for r in map(Requirement, wanted):
+        (bound,) = [s.version for s in r.specifier if s.operator == ">="]
+        out.append(f"{r.name}=={bound}.*")
+    return out
+
+
+def main() -> int:
+    """Install, and run the tests."""
+    python = HOME / "bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    print("installing", ", ".join(lowest()), flush=True)
+    tools = ["pytest", "pytest-xdist", "hypothesis", "packaging"]
+    subprocess.run([*pip, *lowest(), *tools], check=True, cwd=ROOT)
+    subprocess.run([*pip, "--no-deps", "-e", "."], check=True, cwd=ROOT)
+    words = sys.argv[1:] or ["-q", "-n", "2", *PARTS]
+    where = {**os.environ, "NEURODEV_CACHE_DIR": str(HOME / "kernels")}
+    return subprocess.run([str(python), "-m", "pytest", *words], cwd=ROOT, env=where).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
