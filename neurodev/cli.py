@@ -367,8 +367,7 @@ def _export(args: Any) -> None:
     from neurodev.studies import reading
 
     options = {key: reading.as_value(word) for key, word in reading.settings(args.set).items()}
-    path = Run(args.run).export(args.to, args.kind, overwrite=args.overwrite, **options)
-    _say(f"wrote {path}")
+    _say(f"wrote {Run(args.run).export(args.to, args.kind, overwrite=args.overwrite, **options)}")
 
 
 def _spine(args: Any) -> None:
@@ -510,8 +509,9 @@ def _bench(args: Any) -> None:
 
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
-    "info": _info, "show": _show, "ablate": lambda args: import_module("neurodev.studies.ablate").command(args), "bench": _bench, "train": _train, "compile": _compile,
-    "export": _export, "fit": _fit, "schema": _schema, "sweep": lambda args: sweeping.run(args, _say),
+    "info": _info, "show": _show, "bench": _bench, "train": _train, "compile": _compile, "export": _export, "fit": _fit,
+    "schema": _schema, "sweep": lambda args: sweeping.run(args, _say),
+    "ablate": lambda args: import_module("neurodev.studies.ablate").command(args),
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
