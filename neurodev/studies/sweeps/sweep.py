@@ -75,22 +75,10 @@ def beside(study: Any) -> Path:
 
 
 def sweep(
-    study: Any,
-    over: Any = None,
-    *,
-    seeds: Any = 1,
-    executor: Executor | None = None,
-    jobs: int | None = None,
-    scheduler: str | None = None,
-    to: Any = None,
-    paired: bool = False,
-    draw: int | None = None,
-    how: str = "sobol",
-    task: int | None = None,
-    threads: int | None = None,
-    overwrite: bool = False,
-    progress: bool = True,
-) -> Sweep:
+    study: Any, over: Any = None, *, seeds: Any = 1, executor: Executor | None = None, jobs: int | None = None,
+    scheduler: str | None = None, to: Any = None, paired: bool = False, draw: int | None = None, how: str = "sobol",
+    task: int | None = None, threads: int | None = None, overwrite: bool = False, progress: bool = True,
+) -> Sweep:  # fmt: skip
     """Run a study many times: over values of its keys, and over seeds; developing and training studies alike.
 
     Each run is a file in one folder.  One that is finished, of the same study, is not run again; one that was cut is
@@ -130,11 +118,6 @@ def sweep(
     progress : bool
         A bar over all runs with the time that is left; where there is no terminal a line every ten seconds.
 
-    Returns
-    -------
-    Sweep
-        With ``.dataset``, ``.table()``, ``.plot()``, ``.runs``, ``.failed``.
-
     Raises
     ------
     ParameterError, StudyError
@@ -158,10 +141,8 @@ def sweep(
     where = absolute(beside(study) if to is None else to)
     with ExitStack() as stack:
         if scheduler is not None:
-            client, executor = reached(scheduler)
-            stack.callback(client.close)
-        place.made(where)
-        place.describe(where, d, overwrite)
+            executor = stack.enter_context(reached(scheduler))
+        place.describe(place.made(where), d, overwrite)
         settings = How(str(where), threads, os.getcwd(), False, overwrite)
         going(chosen, settings, executor, jobs, progress=progress)
     return Sweep(where)

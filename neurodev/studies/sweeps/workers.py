@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import current_process, get_context, parent_process
 from typing import Any
 
@@ -203,8 +203,9 @@ def checked(executor: Any) -> Executor:
     return executor  # type: ignore[no-any-return]
 
 
-def scheduler(address: Any) -> tuple[Any, Executor]:
-    """A client of a Dask cluster, and the executor that hands runs to its workers.
+@contextmanager
+def scheduler(address: Any) -> Iterator[Executor]:
+    """The executor that hands runs to the workers of a Dask cluster.
 
     Raises
     ------
@@ -226,4 +227,5 @@ def scheduler(address: Any) -> tuple[Any, Executor]:
             f"scheduler={address!r}: nobody answers there ({type(e).__name__}): begin one with `dask scheduler`, and "
             "its workers with `dask worker ADDRESS --nthreads 1`"
         ) from None
-    return client, client.get_executor(pure=False)
+    with client:
+        yield client.get_executor(pure=False)
