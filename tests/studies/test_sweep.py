@@ -500,9 +500,9 @@ def test_the_same_bytes_from_processes_tasks_and_here(path: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_processes_that_die_are_replaced_and_the_bytes_are_the_same(path: Path, tmp_path: Path) -> None:
-    over = {EARLY: [4.0, 6.0, 9.0], "run.duration": ["300 day"]}
-    here = bytes_of(quick(path, over, seeds=4, to=tmp_path / "here").folder)
-    d, killed = described(path, over, seeds=4), list[int]()
+    over = {EARLY: [4.0, 6.0, 9.0], "run.duration": ["10 day"]}
+    here = bytes_of(quick(path, over, seeds=2, to=tmp_path / "here").folder)
+    d, killed = described(path, over, seeds=2), list[int]()
     folder = place.made(tmp_path / "killed")
 
     def ended(c: Any, outcome: Outcome) -> None:
@@ -513,7 +513,7 @@ def test_processes_that_die_are_replaced_and_the_bytes_are_the_same(path: Path, 
     with workers.Processes(2) as pool:
         outcomes = Going(d.cases, How(str(folder)), pool, 2, ended).all()
     assert all(o.state == DONE for o in outcomes.values()) and len(killed) == 2
-    assert bytes_of(folder) == here and len(here) == 12
+    assert bytes_of(folder) == here and len(here) == 6
 
 
 @pytest.mark.slow
@@ -526,7 +526,7 @@ def test_a_pool_of_somebody_else(path: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_dask_cluster_with_a_worker_killed(path: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    over = {EARLY: [4.0, 9.0], "run.duration": ["300 day"]}
+    over = {EARLY: [4.0, 9.0], "run.duration": ["10 day"]}
     here = bytes_of(quick(path, over, seeds=3, to=tmp_path / "here").folder)
     with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
         pids = distributed.Client(cluster).run(os.getpid)
