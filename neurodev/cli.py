@@ -304,7 +304,7 @@ def _demo(args: Any) -> None:
     simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
-    command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
+    command = [sys.executable, "-m", "neurodev", "run", str(path), "--shuffled", "--quiet"]
     command += ["--overwrite"] * args.overwrite
     control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
     try:
@@ -594,7 +594,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(str(e) if isinstance(e, NeurodevError) else blame.told(e))
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -11,6 +11,7 @@ import os
 import re
 import runpy
 import signal
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -181,6 +182,7 @@ def test_all_invocations_run(
     for words, status in INVOCATIONS:
         assert main(words) == status, words
         out, err = capsys.readouterr()
+        err = re.sub(r"neurodev: compiling .*\n", "", err)  # where no test before has done so
         said[" ".join(words[:3])] = out
         assert ("neurodev: " in err) == (status != 0) and ("Traceback" in err) == ("--debug" in words), words
     here = {p.name for p in tmp_path.iterdir()}
@@ -275,6 +277,7 @@ def test_programs_name_what_is_there(path: Path) -> None:
 
 def test_our_side_of_the_benchmark_beside_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program that `train_fc.py` hands to an interpreter, with the words that it hands over."""
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks")  # as where it is a program
     code = runpy.run_path(str(ROOT / "tests/benchmarks/train_fc.py"))["OURS"]
     monkeypatch.setattr(sys, "argv", ["-", "fc", "0.05", "0.99", "1", "1"])
     out = io.StringIO()
@@ -377,6 +380,20 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert end.value.code == 0 and capsys.readouterr().out == f"neurodev {neurodev.__version__}\n"
+
+
+def test_the_package_is_a_program() -> None:
+    """`python -m neurodev` is the command: what it prints, and the status of what the user can mend."""
+    ask = lambda *words: subprocess.run(
+        [sys.executable, "-m", "neurodev", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    done = ask("--version")
+    assert (done.returncode, done.stdout) == (0, f"neurodev {neurodev.__version__}\n")
+    done = ask("spine", "nothing.sqlite", "1")
+    assert done.returncode == 2 and done.stderr.startswith("neurodev: ") and "Traceback" not in done.stderr
 
 
 def test_nothing_to_replay_is_no_replay(
