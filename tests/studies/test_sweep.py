@@ -161,6 +161,7 @@ def test_names_are_as_short_as_can_be() -> None:
         "a.use.X.tau": "X.tau", "a.use.Y.tau": "Y.tau", "run.tick": "tick",
     }  # fmt: skip
     assert points.labels(["population.a.n"]) == {"population.a.n": "a.n"}  # n is a column of tables
+    assert points.labels([RATE]) == {RATE: "a.rate_hz"}  # and rate_hz a number that runs end with
 
 
 def test_seeds_are_paired_and_each_stands_once() -> None:
@@ -265,7 +266,7 @@ def test_one_data_set_of_parameters_seeds_and_time(path: Path, tmp_path: Path) -
     with xarray.open_dataset(to, engine="scipy") as again:
         xarray.testing.assert_identical(again.load(), data)
     pairs = quick(path, {EARLY: [4.0, 9.0], RATE: [10.0, 20.0]}, paired=True, to=tmp_path / "pairs").dataset
-    assert pairs["births.ab"].dims == ("point", "seed", "day") and pairs["rate_hz"].dims == ("point",)
+    assert pairs["births.ab"].dims == ("point", "seed", "day") and pairs["a.rate_hz"].dims == ("point",)
     with pytest.raises(ParameterError, match="does not exist"):
         found.to_netcdf(tmp_path / "no" / "a.nc")
 

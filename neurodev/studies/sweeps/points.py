@@ -26,7 +26,9 @@ MOST = 100_000  # runs of a sweep
 DRAWS = ("sobol", "halton", "latin", "random")
 _WAYS = ("log", "whole")
 _RANGE = re.compile(r"\s*(\S.*?)\.\.(.*?\S)(?:/\s*(\d+))?\s*")
-_OWN = ("seed", "day", "epoch", "point", "run", "n", "failed")  # words of tables and data sets
+# words of tables and data sets, and the numbers that runs end with, which are no names of parameters beside them
+_OWN = ("seed", "day", "epoch", "point", "run", "n", "failed", "rate_hz", "final", "peak", "sd", "accuracy", "error",
+        "best", "density", "synapses", "births", "deaths", "operations")  # fmt: skip
 _EXAMPLE = 'over={"projection.map.use.Neurotrophin.feeds": [20, 30, 40]}'
 
 

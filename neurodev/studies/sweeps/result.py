@@ -177,7 +177,9 @@ class Sweep(Card):
         ParameterError
             For an unknown name, with the nearest.
         """
-        name = one_of(name, "name", self.names or ["nothing, as no run is finished"])
+        if not self.names:
+            raise ParameterError(f"no run in {str(self.folder)!r} is finished, so that there is no {shown(name)} yet")
+        name = one_of(name, "name", self.names)
         flat = [self._numbers.get(k, {}).get(name, np.nan) for k in range(len(self._cases))]
         return np.array(flat, dtype=np.float64).reshape(len(self.points), len(self.seeds))
 
@@ -216,7 +218,7 @@ class Sweep(Card):
         """The table in lines: the main numbers with 95 % intervals over seeds, and what failed."""
         frame = self.table()
         shorts = list(labels(self.keys).values())
-        main = [n for n in MAIN if n in frame and np.isfinite(frame[n]).any()]
+        main = [n for n in MAIN if n in self.names and np.isfinite(frame[n]).any()]
         heads = [*(shorts or ["study"]), "n", *main]
         lines = [heads]
         for row in frame.to_dict("records"):

@@ -131,8 +131,10 @@ def sweep(
 
     Examples
     --------
-    >>> found = nd.sweep("map.toml", {"run.acceleration": [60, 120]}, seeds=4)              # doctest: +SKIP
-    >>> found.table()                                                                      # doctest: +SKIP
+    >>> a = "population.a = {kind = 'LIF', n = 9, drive = 25}; run = {duration = '2 hour', acceleration = 1e5}"
+    >>> _ = Path("a.toml").write_text(a.replace("; ", chr(10)))
+    >>> nd.sweep("a.toml", {"population.a.drive": [25, 40]}, seeds=3, jobs=1, progress=False).values("rate_hz").shape
+    (2, 3)
     """
     d = described(study, over, seeds=seeds, paired=paired, draw=draw, how=how)
     overwrite, progress = flag(overwrite, "overwrite"), flag(progress, "progress")
