@@ -136,12 +136,12 @@ class Sweep(Card):
             If no run or more than one fits, or it is not finished.
         """
         short = {v: k for k, v in labels(self.keys).items()}
-        for word in point:
-            if word not in short and word not in self.keys:
-                raise ParameterError(
-                    f"no parameter {word!r}{nearest(word, short)} was varied; there are {sorted(short)}"
-                )
-        wanted = {short.get(k, k): v for k, v in point.items()}
+        wanted = {}
+        for word, value in point.items():
+            meant = [k for k in self.keys if f".{k}".endswith(f".{word}")]
+            if len(meant) != 1:
+                raise ParameterError(f"{word!r} was not varied{nearest(word, short)}; there are {sorted(short)}")
+            wanted[meant[0]] = value
         seed = self.seeds[0] if seed is None else rng.check_seed(seed)
         fits = [k for k, c in enumerate(self._cases) if c.seed == seed and wanted.items() <= c.point.items()]
         if len(fits) != 1:
