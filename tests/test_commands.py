@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["new", "mine"], 0),
     (["new", "learn", "--training"], 0),
     (["run", "life.toml", "--quiet", "--to", "life.sqlite", *known("run", "--overwrite")], 0),
-    (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2"], 0),
+    (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2",
+      "--jobs", "1"], 0),
     (["run", "--resume", "life.sqlite", "--trust", "--threads", "1"], 2),  # it is finished
     (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--threads", "1", "--overwrite", "--quiet"], 0),
     (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
@@ -107,11 +109,21 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["fit", "seen.csv", "--preset", "nakajo", "--json", *RATE], 0),
     (["show"], 0),
     (["show", "SpineSize", "--set", "noise=false", "--plot", "size.png"], 0),
-    (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour"], 0),
+    (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour", "--to", "left-out"], 0),
+    (["sweep", "life.toml", *(VARIED := ["--over", "projection.p.use.Turnover.early=7,9", "--seeds", "2", "--set",
+      "run.duration=2 hour", "--to", "swept"]), "--list"], 0),
+    (["sweep", "life.toml", *VARIED, "--jobs", "1", "--threads", "1", "--quiet", "--figure", "swept.png"], 0),
+    (["sweep", "swept", "--task", "3", "--jobs", "1", "--overwrite"], 0),
+    (["sweep", "life.toml", "--to", "swept", "--look", "--netcdf", "swept.nc"], 0 if find_spec("xarray") else 2),
+    (["sweep", "life.toml", "--over", "projection.p.use.Turnover.early=7..9", "--draw", "2", "--how", "latin",
+      "--list"], 0),
+    (["sweep", "life.toml", "--over", "projection.p.use.Turnover.early=7,9", "--over",
+      "projection.p.use.Turnover.late=1,2", "--paired", "--list"], 0),
+    (["sweep", "life.toml", "--scheduler", "nowhere"], 2),
     (["train", "few.toml", "--quiet", "--threads", "1", "--to", "few.sqlite", *known("train", "--overwrite")], 0),
     (["train", "few.toml", "--quiet", "--threads", "2", "--to", "few.sqlite", "--resume"], 0),
     (["train", "few.toml", "--quiet", "--to", "few.sqlite", "--extend", "1"], 0),
-    (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1"], 0),
+    (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1", "--jobs", "1"], 0),
     (["train", "--quiet", *FEW], 0),
     (["bench", "vogels-abbott", "--scale", "0.05", "--threads", "2"], 0),
     (["schema"], 0),

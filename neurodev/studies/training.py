@@ -135,11 +135,7 @@ def trainer(
     StudyError
         With file and line, and the nearest valid key.
     """
-    check_keys(study, study.table, SECTIONS, ())
-    if study.table.get("kind", "training") != "training":
-        raise StudyError(f'{study.where("kind")}: kind must be "training", or be left out, got {study.table["kind"]!r}')
-    if not isinstance(study.table.get("title", ""), str):
-        raise StudyError(f"{study.where('title')}: title must be a text, got {study.table['title']!r}")
+    _check_head(study)
     seed = study.seed if seed is None else seed
     train = _train(study)
     data = dataset(study) if data is None else data
@@ -164,6 +160,35 @@ def trainer(
     file.set_item("provenance", {"study": resolved(study, seed).text, "sources": foreign(*everything)})
     file.commit()
     return made_trainer
+
+
+def check(study: Study) -> None:
+    """Build of a study all but its data and its network, which may cost minutes.
+
+    Raises
+    ------
+    StudyError
+        With file and line, and the nearest valid key.
+    """
+    check_kind(study)
+    _check_head(study)
+    _train(study)
+    kind_of(study, _section(study, "data", "digits"), "data set", ("data",))
+    for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):
+        _made(study, kind, _section(study, kind, default), (kind,))
+    for given, place in _listed(study, "method"):
+        _made(study, "method", given, place)
+    for given, place in _listed(study, "callback"):
+        _callback(study, given, place)
+
+
+def _check_head(study: Study) -> None:
+    """Refuse unknown sections, another kind of study, and a title that is no text."""
+    check_keys(study, study.table, SECTIONS, ())
+    if study.table.get("kind", "training") != "training":
+        raise StudyError(f'{study.where("kind")}: kind must be "training", or be left out, got {study.table["kind"]!r}')
+    if not isinstance(study.table.get("title", ""), str):
+        raise StudyError(f"{study.where('title')}: title must be a text, got {study.table['title']!r}")
 
 
 def _network(study: Study, data: Dataset, seed: int) -> tuple[Any, Any]:
