@@ -43,6 +43,7 @@ _LATER = {
     "Simulation": "neurodev.simulation.simulate:Simulation",
     "Spines": "neurodev.engine.network:Spines",
     "Stimulus": "neurodev.neurons.stimulus:Stimulus",
+    "Sweep": "neurodev.studies.sweeps.result:Sweep",
     "Trainer": "neurodev.learn.training.trainer:Trainer",
     "Wiring": "neurodev.structure.wiring:Wiring",
     "bridge": "neurodev.bridge",
@@ -61,6 +62,7 @@ _LATER = {
     "read_sessions": "neurodev.formats.sessions:read_sessions",
     "shuffled": "neurodev.neurons.drive:shuffled",
     "simulate": "neurodev.simulation.simulate:simulate",
+    "sweep": "neurodev.studies.sweeps.sweep:sweep",
     "to_network": "neurodev.bridge:to_network",
     "units": "neurodev.units",
 }

@@ -1,7 +1,6 @@
 """The commands of neurodev.
 
-new | demo | run | rerun | train | report | watch | export | spine | info | fit | show | schema | ablate | bench |
-compile
+new, demo, run, rerun, train, sweep, report, watch, export, spine, info, fit, show, schema, ablate, bench, compile
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from neurodev.plot import output
 from neurodev.record.patience import Patience
 from neurodev.record.place import check_new
 from neurodev.studies import tables
+from neurodev.studies.sweeps import command as sweeping
 from neurodev.writing import absolute, printable
 
 
@@ -78,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--trust", action="store_true", help="with --resume: import the classes of your own that it names")
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
-    a.add_argument("--seeds", type=int, default=1, help="this many from the study's on: NAME-seed7.sqlite, ...")
+    a.add_argument("--seeds", type=int, default=1, help="so many seeds from the study's on: NAME-seed7.sqlite, ...")
+    a.add_argument("--jobs", type=int, default=1, help="with --seeds: processes that run side by side (default: 1)")
     a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
     a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
     a.add_argument("--split", action="store_true", help="under mpiexec: a rank keeps the synapses onto its own neurons")
@@ -96,21 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
     a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
-    a.add_argument(
-        "--threads", type=int, choices=(1, 2),
-        help="the result does not depend on it (default: as the study says, else 2)",
-    )  # fmt: skip
+    a.add_argument("--jobs", type=int, default=1, help="with --seeds: processes that train side by side (default: 1)")
+    a.add_argument("--threads", type=int, choices=(1, 2), help="for speed alone (default: as the study says, else 2)")
     a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
     a.add_argument("--extend", type=int, metavar="EPOCHS", help="go on with a run file for so many more epochs")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
+    sweeping.options(sub)
     _exporting(sub)
     _looking(sub)
-    a = sub.add_parser("ablate", help="leave out each mechanism in turn, paired seeds, one table")
-    a.add_argument("study")
-    a.add_argument("--seeds", type=int, default=1)
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    a.add_argument("--jobs", type=int, default=2)
     a = sub.add_parser("schema", help="a JSON Schema of studies, by which editors complete and check them")
     a.add_argument("--training", action="store_true", help="of studies that train by gradient")
     a.add_argument("--to", metavar="FILE", help="write it there (default: say it)")
@@ -182,13 +177,11 @@ def _seeds(args: Any, first: int, base: Path) -> list[tuple[int, Path]]:
 
 
 def _run(args: Any) -> None:
-    from neurodev.engine import ranks
+    from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
-    comm = ranks.world()
-    on_ranks = {} if comm is None else {"comm": comm, "split": args.split}
+    on_ranks = import_module("neurodev.engine.ranks").of_command(args)
     if args.resume is not None:
-        ranks.refuse(comm, "--resume", "a run of several ranks has no checkpoints yet: go on with it in one process")
         _resume(args)
         return
     if args.study is None:
@@ -200,19 +193,20 @@ def _run(args: Any) -> None:
     each = _seeds(args, s.seed, base)
     for _, path in each:
         check_new(path, args.overwrite)  # all of them, before the first begins
-    quiet = not ranks.begins(comm)
-    for k, (seed, path) in enumerate(each):
-        network, life = development.build(s, seed), development.duration(s)
-        if k == 0 and not args.quiet and not quiet:
-            _say(network)
-        with Patience():  # between the file's beginning and the run's
-            simulation = development.simulation(
-                s, network, path, not args.quiet, overwrite=args.overwrite, threads=args.threads, **on_ranks
-            )
-            args.begun = path
-            run = simulation.run(life).close()
-        if not quiet:
-            _say(run.info() if args.seeds == 1 else f"{path}: {run}")
+    network, life = development.build(s), development.duration(s)
+    if not args.quiet:
+        _say(network)
+    if len(each) > 1:
+        from neurodev.studies.sweeps import seeded
+
+        seeded.run(args, s, each, lambda path: _say(f"{path}: {Run(path)}"), "neurodev run --resume goes on with one")
+        return
+    options = {"overwrite": args.overwrite, "threads": args.threads, **on_ranks}
+    with Patience():  # between the file's beginning and the run's
+        simulation = development.simulation(s, network, base, not args.quiet, **options)
+        args.begun = base
+        run = simulation.run(life).close()
+    _say(run.info())
 
 
 def _resume(args: Any) -> None:
@@ -247,6 +241,7 @@ def _rerun(args: Any) -> None:
 
 def _train(args: Any) -> None:
     from neurodev.learn import keep_freed_memory
+    from neurodev.runs.run import Run
     from neurodev.studies import reading, training
 
     source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
@@ -263,6 +258,12 @@ def _train(args: Any) -> None:
     threads = {"threads": 2} if args.threads is None else {"threads": args.threads}
     if args.threads is None and "threads" in reading.table_at(s, s.table.get("train", {}), ("train",), "[train]"):
         threads = {}
+    if len(each) > 1 and args.extend is None:
+        from neurodev.studies.sweeps import seeded
+
+        told = lambda path: _say(f"{path}: {Run(path).training.sentence()}")
+        seeded.run(args, s, each, told, "the same with --resume goes on")
+        return
     data = training.dataset(s)
     keep_freed_memory()
     for seed, path in each:
@@ -305,7 +306,7 @@ def _demo(args: Any) -> None:
     simulation = development.simulation(s, network, folder / "map.sqlite", True, overwrite=args.overwrite)
     args.begun = folder / "map.sqlite"
     simulation.simulator.run_until_spike(1.0)  # fill the cache before the second process looks for it
-    command = [sys.executable, "-m", "neurodev.cli", "run", str(path), "--shuffled", "--quiet"]
+    command = [sys.executable, "-m", "neurodev", "run", str(path), "--shuffled", "--quiet"]
     command += ["--overwrite"] * args.overwrite
     control = subprocess.Popen([*command, "--to", str(folder / "control.sqlite"), *settings], stdout=subprocess.DEVNULL)
     try:
@@ -368,8 +369,7 @@ def _export(args: Any) -> None:
     from neurodev.studies import reading
 
     options = {key: reading.as_value(word) for key, word in reading.settings(args.set).items()}
-    path = Run(args.run).export(args.to, args.kind, overwrite=args.overwrite, **options)
-    _say(f"wrote {path}")
+    _say(f"wrote {Run(args.run).export(args.to, args.kind, overwrite=args.overwrite, **options)}")
 
 
 def _spine(args: Any) -> None:
@@ -480,12 +480,6 @@ def _show(args: Any) -> None:
         _say(f"wrote {output.write(args.plot, png(result.plot()))}")
 
 
-def _ablate(args: Any) -> None:
-    from neurodev.studies import ablate, reading
-
-    ablate.main(args.study, reading.settings(args.set), args.seeds, args.jobs)
-
-
 def _schema(args: Any) -> None:
     from neurodev.studies.schema import schema
 
@@ -517,8 +511,9 @@ def _bench(args: Any) -> None:
 
 _COMMANDS = {
     "new": _new, "demo": _demo, "run": _run, "rerun": _rerun, "report": _report, "watch": _watch, "spine": _spine,
-    "info": _info, "show": _show, "ablate": _ablate, "bench": _bench, "train": _train, "compile": _compile,
-    "export": _export, "fit": _fit, "schema": _schema,
+    "info": _info, "show": _show, "bench": _bench, "train": _train, "compile": _compile, "export": _export, "fit": _fit,
+    "schema": _schema, "sweep": lambda args: sweeping.run(args, _say),
+    "ablate": lambda args: import_module("neurodev.studies.ablate").command(args),
 }  # fmt: skip
 _STANDS_ON = {
     "demo": ("studies.development", "plot.report", "plot.live"), "run": ("studies.development",),
@@ -527,6 +522,7 @@ _STANDS_ON = {
     "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"), "export": ("runs.run", "studies.reading"),
     "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
     "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
+    "sweep": ("studies.sweeps.sweep",),
 }  # fmt: skip
 
 
@@ -598,18 +594,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.debug:
             traceback.print_exc()
         _tell(str(e) if isinstance(e, NeurodevError) else blame.told(e))
-        _end_all()
+        if "mpi4py.MPI" in sys.modules:  # what one rank cannot do, none goes on with
+            import_module("neurodev.engine.ranks").abort(2)
         return 2
     return 0
-
-
-def _end_all() -> None:
-    """What one rank cannot do, none goes on with."""
-    if "mpi4py.MPI" in sys.modules:
-        from neurodev.engine import ranks
-
-        ranks.abort(2)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -8,7 +8,17 @@ from enum import IntEnum
 
 
 class NeurodevError(Exception):
-    """Base of all errors raised by neurodev."""
+    """Base of all errors raised by neurodev.
+
+    Examples
+    --------
+    >>> try:
+    ...     nd.LIF(tau=-1.0)
+    ... except nd.NeurodevError as error:
+    ...     print(error)
+    ...
+    LIF.tau must be > 0.0 ms, got -1.0
+    """
 
 
 class ParameterError(NeurodevError, ValueError):

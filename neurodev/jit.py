@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numba import cfunc, njit, types
-from numba.core import caching, ccallback, cgutils, dispatcher, registry
+from numba.core import caching, ccallback, cgutils, dispatcher, event, registry
 from numba.core import config as _numba_config
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -205,6 +205,29 @@ def rule(fn: F) -> F:
 def open_rule(fn: F) -> F:
     """A `rule` that is given a type of the caller's: never kept, since that type may change in a file of hers."""
     return fn if not ENABLED else njit(forceinline=True, **_OPTIONS)(fn)
+
+
+class _Told(event.Listener):
+    """What is called when the compiler is taken up, and when it is left."""
+
+    def __init__(self, taken: Callable[[], None], left: Callable[[], None]) -> None:
+        self._taken, self._left = taken, left
+
+    def on_start(self, event: Any) -> None:
+        self._taken()
+
+    def on_end(self, event: Any) -> None:
+        self._left()
+
+
+def watch_compiler(taken: Callable[[], None], left: Callable[[], None], compiles: Callable[[], None]) -> None:
+    """Call `taken` and `left` around whatever the compiler does, which may be to load what is kept, in any thread.
+
+    They are called in pairs, one within another where kernels call kernels; `compiles` before a kernel is compiled that
+    is not kept.
+    """
+    event.register("numba:compiler_lock", _Told(taken, left))
+    event.register("numba:compile", _Told(compiles, lambda: None))
 
 
 # ---------------------------------------------------------------- addresses and hooks

@@ -76,6 +76,16 @@ def param(
         Whether a per-neuron array is accepted as well as a scalar.
     none : bool
         Whether None is accepted.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Leak:
+    ...     tau: float = nd.param(20.0, unit="ms", clock="spike", low=0.0, source="Brunel 2000")
+    ...
+    >>> Leak().tau
+    20.0
     """
     for argument, word, words in (("unit", unit, UNITS), ("clock", clock, CLOCKS)):
         if not isinstance(word, (str, type(None))) or word not in words:

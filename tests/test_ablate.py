@@ -134,10 +134,26 @@ def test_a_mechanism_of_a_user_is_left_out_too(tmp_path: Path, monkeypatch: pyte
     )
 
 
-def test_what_stops_is_told_in_the_table(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    study = reading.load(path, {"run.events_per_tick": "3"})
-    result = ablate.one(path, {"run.events_per_tick": "3"}, ablate.conditions(study)[0], 5)
-    assert "stopped" in result and "stopped: " in ablate.table([result])
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all conditions the first and that without STDP."""
+    every = ablate.conditions
+    names = ("full", "without STDP")
+    monkeypatch.setattr(ablate, "conditions", lambda study: [c for c in every(study) if c.name in names])
+
+
+def test_what_stops_is_told_in_the_table(path: str, few: None, capsys: pytest.CaptureFixture[str]) -> None:
+    results = ablate.main(path, {"run.events_per_tick": "3"}, 1, 1)
+    assert all("stopped" in r for r in results) and "stopped: " in capsys.readouterr().out
+
+
+def test_runs_that_are_kept_are_not_run_again(path: str, few: None, tmp_path: Path) -> None:
+    to = tmp_path / "kept"
+    first = ablate.main(path, {"run.duration": '"4 hour"'}, 1, 1, str(to))
+    files = {p: p.stat().st_mtime_ns for p in to.glob("*.sqlite")}
+    assert len(files) == len(first) and "without-STDP_seed=5" in " ".join(p.name for p in files)
+    assert str(ablate.main(path, {"run.duration": '"4 hour"'}, 1, 1, str(to))) == str(first)
+    assert {p: p.stat().st_mtime_ns for p in to.glob("*.sqlite")} == files
 
 
 def test_the_command_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,10 +167,10 @@ def test_the_command_line(path: str, capsys: pytest.CaptureFixture[str]) -> None
         ablate.main(path, {"projection.map.use.STDP.kind": "STPD"}, 1, 1)
 
 
-def test_a_study_without_spines_has_its_rates(tmp_path: Path) -> None:
+def test_a_study_without_spines_has_its_rates(few: None, tmp_path: Path) -> None:
     to = tmp_path / "plain.toml"
     plain = STUDY.replace("spines = { weight = 6.0 }", "weight = 3.0")
     begin, end = plain.index("use = [\n"), plain.index("[run]")
     to.write_text(plain[:begin] + 'use = [{ kind = "Turnover", hazard = 0.2 }]\n' + plain[end:])
-    result = ablate.one(str(to), {}, ablate.conditions(reading.load(to))[0], 5)
+    result = ablate.main(str(to), {}, 1, 1)[0]
     assert result["rate_hz"] > 0 and "stopped" not in result

@@ -22,6 +22,7 @@ from neurodev.record.reader import Reader
 from neurodev.runs.training import Synapses
 from tests.learn.small import patterns, trained
 from tests.walked import few, imaged
+from tests.walked_sweeps import STUDY
 
 DAY = 86400e3
 EVIL = "<script>alert('a')</script>&\n\x1b[2J\"" + "x" * 1000
@@ -44,6 +45,8 @@ class World:
         t.fit()
         self.training = t.close()
         self.fit = nd.fit(imaged(), few(), n=100, rounds=1)
+        (folder / "s.toml").write_text(STUDY)
+        self.sweep = nd.sweep(folder / "s.toml", seeds=2, jobs=1, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,7 @@ def evil_history() -> nd.History:
 CARDS: dict[str, tuple[Callable[[World], Any], str]] = {
     "Run": (lambda w: w.run, "1 plastic projection, 3 days of life, "),
     "a training": (lambda w: w.training, "2 epochs of training"),
+    "Sweep": (lambda w: w.sweep, "1 point x 2 seeds, 2 finished, 0 failed, in"),
     "Spines of a run": (lambda w: w.run.spines, "alive at the end"),
     "Synapses": (lambda w: w.training.spines, "synapses of 'fc', 'out'"),
     "Spine": (lambda w: w.run.spines.longest(), "of 'q', s "),

@@ -11,8 +11,10 @@ import os
 import re
 import runpy
 import signal
+import subprocess
 import sys
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -82,7 +84,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["new", "mine"], 0),
     (["new", "learn", "--training"], 0),
     (["run", "life.toml", "--quiet", "--to", "life.sqlite", *known("run", "--overwrite")], 0),
-    (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2"], 0),
+    (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2",
+      "--jobs", "1"], 0),
     (["run", "--resume", "life.sqlite", "--trust", "--threads", "1"], 2),  # it is finished
     (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--threads", "1", "--overwrite", "--quiet"], 0),
     (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
@@ -106,11 +109,21 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["fit", "seen.csv", "--preset", "nakajo", "--json", *RATE], 0),
     (["show"], 0),
     (["show", "SpineSize", "--set", "noise=false", "--plot", "size.png"], 0),
-    (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour"], 0),
+    (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour", "--to", "left-out"], 0),
+    (["sweep", "life.toml", *(VARIED := ["--over", "projection.p.use.Turnover.early=7,9", "--seeds", "2", "--set",
+      "run.duration=2 hour", "--to", "swept"]), "--list"], 0),
+    (["sweep", "life.toml", *VARIED, "--jobs", "1", "--threads", "1", "--quiet", "--figure", "swept.png"], 0),
+    (["sweep", "swept", "--task", "3", "--jobs", "1", "--overwrite"], 0),
+    (["sweep", "life.toml", "--to", "swept", "--look", "--netcdf", "swept.nc"], 0 if find_spec("xarray") else 2),
+    (["sweep", "life.toml", "--over", "projection.p.use.Turnover.early=7..9", "--draw", "2", "--how", "latin",
+      "--list"], 0),
+    (["sweep", "life.toml", "--over", "projection.p.use.Turnover.early=7,9", "--over",
+      "projection.p.use.Turnover.late=1,2", "--paired", "--list"], 0),
+    (["sweep", "life.toml", "--scheduler", "nowhere"], 2),
     (["train", "few.toml", "--quiet", "--threads", "1", "--to", "few.sqlite", *known("train", "--overwrite")], 0),
     (["train", "few.toml", "--quiet", "--threads", "2", "--to", "few.sqlite", "--resume"], 0),
     (["train", "few.toml", "--quiet", "--to", "few.sqlite", "--extend", "1"], 0),
-    (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1"], 0),
+    (["train", "few.toml", "--seeds", "2", "--set", "train.epochs=1", "--jobs", "1"], 0),
     (["train", "--quiet", *FEW], 0),
     (["bench", "vogels-abbott", "--scale", "0.05", "--threads", "2"], 0),
     (["schema"], 0),
@@ -169,6 +182,7 @@ def test_all_invocations_run(
     for words, status in INVOCATIONS:
         assert main(words) == status, words
         out, err = capsys.readouterr()
+        err = re.sub(r"neurodev: compiling .*\n", "", err)  # where no test before has done so
         said[" ".join(words[:3])] = out
         assert ("neurodev: " in err) == (status != 0) and ("Traceback" in err) == ("--debug" in words), words
     here = {p.name for p in tmp_path.iterdir()}
@@ -263,6 +277,7 @@ def test_programs_name_what_is_there(path: Path) -> None:
 
 def test_our_side_of_the_benchmark_beside_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program that `train_fc.py` hands to an interpreter, with the words that it hands over."""
+    monkeypatch.syspath_prepend(ROOT / "tests/benchmarks")  # as where it is a program
     code = runpy.run_path(str(ROOT / "tests/benchmarks/train_fc.py"))["OURS"]
     monkeypatch.setattr(sys, "argv", ["-", "fc", "0.05", "0.99", "1", "1"])
     out = io.StringIO()
@@ -365,6 +380,20 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert end.value.code == 0 and capsys.readouterr().out == f"neurodev {neurodev.__version__}\n"
+
+
+def test_the_package_is_a_program() -> None:
+    """`python -m neurodev` is the command: what it prints, and the status of what the user can mend."""
+    ask = lambda *words: subprocess.run(
+        [sys.executable, "-m", "neurodev", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    done = ask("--version")
+    assert (done.returncode, done.stdout) == (0, f"neurodev {neurodev.__version__}\n")
+    done = ask("spine", "nothing.sqlite", "1")
+    assert done.returncode == 2 and done.stderr.startswith("neurodev: ") and "Traceback" not in done.stderr
 
 
 def test_nothing_to_replay_is_no_replay(

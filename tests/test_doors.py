@@ -203,9 +203,10 @@ SENSIBLE: dict[str, Any] = {
     "duration_a": [1.0, 2.0], "died_a": [True, False], "duration_b": [1.0, 3.0], "died_b": [True, True],
     "begin": [0.0, 1.0], "end": [1.0, 2.0], "ages": [0.0, 1.0, 2.0], "log_sizes": [-1.0, 1.0], "group": [0, 0, 1],
     "place": [1.0, 2.0, 3.0], "reach": 1.0, "matrix": np.eye(2), "layers": [([0, 1], [0, 1])], "widths": [2, 2],
-    "label": [0, 0, 1],
+    "label": [0, 0, 1], "told": [[1, 1], [0, 1]],
 }  # fmt: skip
 SPECIAL = {
+    "confusion_of_labels": {"labels": [[1, 0], [1, 1]]},
     "kaplan_meier": {"died": [True, False, True]},
     "fit_two_classes": {"duration": [1.0, 2.0, 9.0, 9.0], "died": [True, True, True, False]},
     "death_rates_by_age": {"died": [True, False, True], "edges": [0.0, 3.0]},

@@ -1,6 +1,6 @@
 """What a stranger adds, in a folder of her own: each kind one class in one file, and no file of the package touched.
 
-The files are written into a temporary folder, and everything runs there by `python -m neurodev.cli`, in fresh
+The files are written into a temporary folder, and everything runs there by `python -m neurodev`, in fresh
 interpreters, as she would run it.
 """
 
@@ -373,7 +373,7 @@ def python(folder: Path, *words: str) -> str:
 
 
 def neurodev(folder: Path, *words: str) -> str:
-    return python(folder, "-m", "neurodev.cli", *words)
+    return python(folder, "-m", "neurodev", *words)
 
 
 def test_a_development_of_foreign_parts(folder: Path) -> None:

@@ -34,6 +34,7 @@ from tests.walk import MEANT, MORE, WORDS, Bed, Beds, kind_of, narrow, walk
 from tests.walked import drawing, few, imaged, option_beds, plot_beds, protocol_beds, simulation_beds
 from tests.walked_models import model_beds
 from tests.walked_pictures import picture_beds
+from tests.walked_sweeps import sweep_beds
 from tests.walked_tables import table_beds
 
 
@@ -512,6 +513,7 @@ GROUPS: dict[str, Callable[[World], Beds]] = {
     "pictures": lambda w: plot_beds(w, large=False), "pages": lambda w: plot_beds(w, large=True),
     "histories": picture_beds,
     "options": option_beds, "protocols": protocol_beds, "tables": table_beds, "models": model_beds,
+    "sweeps": sweep_beds,
 }  # fmt: skip
 
 
@@ -538,12 +540,13 @@ ELSEWHERE: dict[str, str] = {
          "learn.Current", "learn.Spikes", "networks.network", "networks.n_weights",
          "learn.channels_first", "learn.channels_last", "learn.from_torch", "learn.load", "learn.to_torch",
          "nd.Population", "nd.Projection", "nd.Counts", "nd.History", "nd.read_sessions", "nd.read_edges",
-          "nd.read_counts"),
+          "nd.read_counts", "nd.sweep", "nd.Sweep"),
         "a bed of its own"),
     **dict.fromkeys(("bridge.Agreement", "bridge.Near"), "what bridge.compare returns"),
     "plot.style.Clock": "what plot.style.clock_of returns",
     "nd.to_network": "bridge.to_network",
     **dict.fromkeys(("learn.to_nir", "learn.from_nir"), "walked where nir is, which an extra brings"),
+    "Sweep.to_netcdf": "walked where xarray is, which an extra brings",
     "learn.Course": "a protocol: what the trainer is for a method",
     "learn.View": "what callbacks get",
 }  # fmt: skip
@@ -559,6 +562,7 @@ CLASSES: dict[str, type] = {
     "Training": Training, "Dataset": nd.data.Dataset, "SpikeTrains": nd.data.SpikeTrains, "Maze": nd.data.Maze,
     "Sequential": nd.learn.Sequential, "Weights": Weights, "Trainer": nd.Trainer, "Spikes": nd.learn.Spikes,
     "Current": nd.learn.Current, "Panel": nd.protocols.Panel, "Counts": nd.Counts,
+    "Sweep": nd.Sweep,
 }  # fmt: skip
 # where the bed calls a function of this file in place of the one that is meant
 ANNOTATED: dict[str, Any] = {

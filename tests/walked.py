@@ -20,6 +20,7 @@ from neurodev.runs.coding import of_history
 from neurodev.structure.cause import Causes
 from tests.walk import SENSELESS, Bed, Beds
 from tests.walked_pictures import modules
+from tests.walked_sweeps import swept
 
 NUMBERS = {"zero", "a fraction", "1e18", "huge", "negative", "a negative whole"}
 WORDS = {"a word", "no word", "a voltage", "a time", "a path"}
@@ -29,7 +30,7 @@ TAKEN: dict[str, set[str]] = {
     **dict.fromkeys(("ax", "figure", "run", "spine", "synapse", "protocol", "panel", "size", "words", "fits",
                      "histories"), set()),
     **dict.fromkeys(("title", "x", "y", "note", "text", "alt", "name", "lead", "cause"), WORDS),
-    "control": {"None"}, "projection": {"None"}, "causes": {"None"}, "draw": set(), "data": {"bytes"},
+    "control": {"None"}, "swept": set(), "projection": {"None"}, "causes": {"None"}, "draw": set(), "data": {"bytes"},
     "neuron": {"zero"}, "chosen": {"zero", "a set", "None"}, "path": WORDS - {"no word", "a path"},
     "to": WORDS - {"no word", "a path"},
     "day": NUMBERS - {"negative", "a negative whole"}, "days": NUMBERS - {"negative", "a negative whole"},
@@ -95,6 +96,7 @@ def plot_beds(w: Any, *, large: bool) -> Beds:
         "small": True, "replace": False, "up": bars, "down": bars, "sections": [("a", "b", "c")], "data": PNG,
         "title": "a", "x": "a", "y": "a", "note": "", "text": "a", "alt": "a", "name": "a", "lead": "a",
         "cause": "fluctuation", "histories": [imaged()], "fits": [nd.fit(imaged(), few(), n=100, rounds=1)],
+        "swept": swept(),
     }  # fmt: skip
     odd = {"a run of the other kind": w.training, "a run without spines": w.bare, "a run that has not begun": w.unborn}
     beds: Beds = {}

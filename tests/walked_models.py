@@ -54,6 +54,7 @@ def model_beds(w: Any) -> Beds:
 
     beds = {
         **{f"Sequential.{name}": of(name, asked, exact=meant) for name in ("predict", "scores", "predict_proba")},
+        "Sequential.health": of("health", dict(asked), exact=meant),
         "Sequential.activity": of("activity", asked | {"layers": None, "what": "counts"}, exact=meant),
         "Sequential.save": of("save", {"path": "walked_too.npz", "overwrite": True}),
         "Sequential.export": of("export", {"path": "walked.txt", "kind": word, "overwrite": True}),

@@ -78,6 +78,13 @@ def cochlea(
     ------
     ParameterError
         If the sound is not a list of finite numbers, or a setting is out of range.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 440.0 * np.arange(4000) / 8000.0)
+    >>> times, channels = nd.data.cochlea(tone, 8000.0, n_channel=16)
+    >>> bool(times.size > 0)
+    True
     """
     try:
         x = np.asarray(sound, dtype=np.float64)
@@ -169,6 +176,11 @@ def spoken_digits(
     ------
     ParameterError
         If no recording is found, the speaker is unknown, or a file is damaged.
+
+    Examples
+    --------
+    >>> data = nd.data.spoken_digits("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     sounds, labels, speakers, takes, rate = _sounds(a_path(path))
     if leave_out is not None and leave_out not in set(speakers.tolist()):

@@ -43,6 +43,10 @@ def read_cifar(path: str | os.PathLike[str], n_class: int = 10) -> tuple[NDArray
     ------
     ParameterError
         If the file is missing, is a pickle, is truncated, or holds a label out of range.
+
+    Examples
+    --------
+    >>> images, labels = nd.data.read_cifar("data_batch_1.bin")  # doctest: +SKIP
     """
     path = a_path(path)
     if not path.is_file():
@@ -84,6 +88,11 @@ def cifar10(path: str | os.PathLike[str], quality: str = "jpeg") -> Dataset:
     ------
     ParameterError
         If neither form is complete in the folder.
+
+    Examples
+    --------
+    >>> data = nd.data.cifar10("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     folder = a_path(path)
     batches = [folder / f"data_batch_{k}.bin" for k in range(1, 6)]
@@ -118,6 +127,11 @@ def cifar100(path: str | os.PathLike[str]) -> Dataset:
     ------
     ParameterError
         If a file is missing (with where to get it) or damaged.
+
+    Examples
+    --------
+    >>> data = nd.data.cifar100("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     folder = a_path(path) if (a_path(path) / "train.bin").is_file() else a_path(path) / "cifar-100-binary"
     for name in ("train.bin", "test.bin", "fine_label_names.txt"):

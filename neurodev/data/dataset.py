@@ -43,6 +43,12 @@ class SpikeTrains(Card, metaclass=Spoken):
     ------
     ParameterError
         If the lists do not fit together, a train is not in order of time, or a time, cell or duration is out of range.
+
+    Examples
+    --------
+    >>> trains = nd.data.SpikeTrains(np.array([1.0, 7.0]), np.array([0, 2]), np.array([0, 2]), n_cell=3, duration=10.0)
+    >>> len(trains)
+    1
     """
 
     times: F8
@@ -180,6 +186,12 @@ class Dataset(Card, metaclass=Spoken):
     ParameterError
         If lengths do not agree, a label is out of range, a value is not finite, training and test samples have
         different shapes, or there is nothing to train on.  A test set may be empty.
+
+    Examples
+    --------
+    >>> data = nd.data.of_arrays(np.random.default_rng(0).random((50, 6)), np.arange(50) % 2, test=0.2)
+    >>> data.n_class, len(data.x_train), len(data.x_test)
+    (2, 40, 10)
     """
 
     x_train: Any

@@ -31,6 +31,11 @@ def digits(test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     ------
     ParameterError
         If scikit-learn is not installed, or the fraction is not inside (0, 1).
+
+    Examples
+    --------
+    >>> nd.data.digits().n_class
+    10
     """
     test_fraction = number(test_fraction, "test_fraction", above=0.0, below=1.0)
     try:

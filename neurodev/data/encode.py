@@ -27,6 +27,11 @@ def intensity(x: ArrayLike) -> F4:
     ------
     ParameterError
         If a value is NaN or outside [0, 1].
+
+    Examples
+    --------
+    >>> nd.data.intensity(np.array([0, 128, 255], dtype=np.uint8))
+    array([0.       , 0.5019608, 1.       ], dtype=float32)
     """
     if isinstance(x, SpikeTrains):
         raise ParameterError("x are SpikeTrains, which are spikes already: give them to Binned")
@@ -50,6 +55,12 @@ def direct(x: ArrayLike, n_step: int) -> F4:
     """The values themselves as a current, the same at every step: a view (n, n_step, ...) float32.
 
     Rueckauer et al. 2017 (Front. Neurosci. 11:682): the first layer then does the encoding.
+
+    Examples
+    --------
+    >>> nd.data.direct([[0.0, 1.0]], 2)
+    array([[[0., 1.],
+            [0., 1.]]], dtype=float32)
     """
     f = _samples(x)
     n_step = whole(n_step, "n_step", 1, (1 << 60) // max(f.size, 1))
@@ -76,6 +87,13 @@ def bernoulli(
     Returns
     -------
     (n, n_step, ...) uint8
+
+    Examples
+    --------
+    >>> nd.data.bernoulli([[0.0, 1.0]], 3, seed=1)
+    array([[[0, 1],
+            [0, 1],
+            [0, 1]]], dtype=uint8)
     """
     n_step, gain = whole(n_step, "n_step", 1), number(gain, "gain", low=0.0)
     f = np.ascontiguousarray(_samples(x))
@@ -117,6 +135,11 @@ def latency(x: ArrayLike, longest: float, *, shortest: float = 0.0, threshold: f
     longest, shortest : float, ms
     threshold : float
         In [0, 1).
+
+    Examples
+    --------
+    >>> nd.data.latency([[0.0, 0.5, 1.0]], 20.0).times
+    array([ 0., 10.])
     """
     longest, shortest = number(longest, "longest", "ms"), number(shortest, "shortest", "ms")
     threshold = number(threshold, "threshold", low=0.0, below=1.0)

@@ -117,6 +117,11 @@ def nmnist(
     ------
     ParameterError
         If files are missing (with where to get them) or damaged.
+
+    Examples
+    --------
+    >>> data = nd.data.nmnist("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     folder = _folder(path, "NMNIST", "Train/[0-9]/*.bin")
     _folder(folder, "NMNIST", "Test/[0-9]/*.bin")
@@ -138,6 +143,11 @@ def dvs_gesture(
     """DVS128 Gesture: eleven hand and arm gestures (Amir et al. 2017, CVPR), as Tonic's .npy files.
 
     A file is an array (n_event, 4): x, y, polarity, time in ms.  Parameters as of `nmnist`.
+
+    Examples
+    --------
+    >>> data = nd.data.dvs_gesture("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     folder = _folder(path, "DVSGesture", "ibmGestureTrain/*/*.npy")
     _folder(folder, "DVSGesture", "ibmGestureTest/*/*.npy")
@@ -179,6 +189,11 @@ def cifar10_dvs(
 
     The set has no split of its own: every tenth recording of a class (by number) is for the test.  Parameters as of
     `nmnist`.
+
+    Examples
+    --------
+    >>> data = nd.data.cifar10_dvs("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     folder = _folder(path, "CIFAR10DVS", "airplane/*.aedat")
     parts: dict[str, list[tuple[Path, int]]] = {"train": [], "test": []}
@@ -208,6 +223,10 @@ def read_aedat(path: str | os.PathLike[str]) -> Events:
     ------
     ParameterError
         If the file is missing, truncated, empty, or of another version.
+
+    Examples
+    --------
+    >>> events = nd.data.read_aedat("one.aedat")  # doctest: +SKIP
     """
     path = a_path(path)
     if not path.is_file():
@@ -255,6 +274,11 @@ def shd(
     ------
     ParameterError
         If h5py is not installed, or a file is missing or damaged.
+
+    Examples
+    --------
+    >>> data = nd.data.shd("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     try:
         import h5py  # type: ignore[import-untyped,import-not-found,unused-ignore]
@@ -300,6 +324,11 @@ def barrel_letters(
     ------
     ParameterError
         If the file is missing or an array is.
+
+    Examples
+    --------
+    >>> data = nd.data.barrel_letters("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     file = _folder(path, "barrel_letters", "barrel_letters.npz") / "barrel_letters.npz"
     found = [e._replace(x=e.x - 1, y=e.y - 1, sensor_size=(32, 32)) for e in read_npz(file, (33, 33))]

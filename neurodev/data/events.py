@@ -29,6 +29,12 @@ class Events(NamedTuple):
     """One recording: pixel, polarity (0 or 1), time (us), and the sensor's size (width, height).
 
     Made by hand, whole numbers of any width will do, in any order of time; `checked` is what readers of it call.
+
+    Examples
+    --------
+    >>> four = np.array([0, 1, 2, 3])
+    >>> nd.data.Events(x=four, y=four, p=four % 2, t_us=1000 * four, sensor_size=(4, 4)).sensor_size
+    (4, 4)
     """
 
     x: I8
@@ -110,6 +116,13 @@ def read_events(path: str | os.PathLike[str], sensor_size: tuple[int, int] | Non
     ------
     ParameterError
         If the file is missing, truncated, of an unknown kind, or reaches beyond the sensor.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("one.bin").write_bytes(bytes([3, 2, 128, 0, 10, 1, 1, 0, 0, 20]))
+    >>> nd.data.read_events("one.bin").t_us
+    array([10, 20])
     """
     path = a_path(path)
     if not path.is_file():
@@ -145,6 +158,12 @@ def read_npz(path: str | os.PathLike[str], sensor_size: tuple[int, int]) -> list
     ------
     ParameterError
         If an array is missing.
+
+    Examples
+    --------
+    >>> np.savez("one.npz", x=[0, 1], y=[0, 1], p=[1, 0], t_us=[0, 500], offsets=[0, 2])
+    >>> len(nd.data.read_npz("one.npz", (4, 4)))
+    1
     """
     with npz(path) as z:
         missing = [k for k in ("x", "y", "p", "t_us", "offsets") if k not in z]
@@ -169,6 +188,11 @@ def from_tonic(dataset: Any, index: int) -> Events:
     ------
     ParameterError
         If Tonic is not installed, or the dataset has no sensor size.
+
+    Examples
+    --------
+    >>> import tonic  # doctest: +SKIP
+    >>> events = nd.data.from_tonic(tonic.datasets.NMNIST("folder"), 0)  # doctest: +SKIP
     """
     try:
         import tonic  # noqa: F401
@@ -243,6 +267,14 @@ def pool(
         from the top of the sensor (y = 0), as in pictures.  A recording without events gives an empty list.
     places : (2 * columns * rows, 2) float64
         Position of each cell as a fraction of the sensor, y upwards.
+
+    Examples
+    --------
+    >>> four = np.array([0, 1, 2, 3])
+    >>> one = nd.data.Events(x=four, y=four, p=four % 2, t_us=1000 * four, sensor_size=(4, 4))
+    >>> trains, places = nd.data.pool([one], (2, 2))
+    >>> trains[0][0].size, places.shape
+    (4, (8, 2))
     """
     recordings = several(recordings, "recordings")
     columns, rows = grid_of(cells)

@@ -41,6 +41,13 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     ------
     ParameterError
         If the file is missing, has another magic number, or is shorter or longer than its header says.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("two.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 9]))
+    >>> nd.data.read_idx("two.idx")
+    array([7, 9], dtype=uint8)
     """
     path = a_path(path)
     try:
@@ -100,6 +107,11 @@ def mnist(path: str | os.PathLike[str]) -> Dataset:
     ------
     ParameterError
         If a file is missing or damaged, or images and labels do not agree.
+
+    Examples
+    --------
+    >>> data = nd.data.mnist("folder/of/mnist")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     return _family(path, "MNIST", tuple("0123456789"))
 
@@ -107,7 +119,13 @@ def mnist(path: str | os.PathLike[str]) -> Dataset:
 @registered("data set")
 @reads()
 def fashion_mnist(path: str | os.PathLike[str]) -> Dataset:
-    """Fashion-MNIST clothing (Xiao et al. 2017, arXiv:1708.07747); as `mnist`."""
+    """Fashion-MNIST clothing (Xiao et al. 2017, arXiv:1708.07747); as `mnist`.
+
+    Examples
+    --------
+    >>> data = nd.data.fashion_mnist("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
+    """
     return _family(path, "FashionMNIST", FASHION)
 
 

@@ -89,6 +89,12 @@ class Maze(metaclass=Spoken):
     ------
     ParameterError
         If the share of walls cannot be reached with connected free cells.
+
+    Examples
+    --------
+    >>> maze = nd.data.Maze(side=6, walls=0.2, seed=1)
+    >>> maze.side
+    6
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"]}

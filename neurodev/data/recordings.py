@@ -35,6 +35,13 @@ def recordings(
     ------
     ParameterError
         If there is no recording, an event lies outside the sensor, or the cells do not divide it.
+
+    Examples
+    --------
+    >>> four = np.array([0, 1, 2, 3])
+    >>> one = nd.data.Events(x=four, y=four, p=four % 2, t_us=1000 * four, sensor_size=(4, 4))
+    >>> nd.data.recordings([one], duration=10.0).n_cell
+    32
     """
     events = several(events, "events")
     grid = grid_of(checked(events[0], "recording 0").sensor_size if cells is None else cells)
@@ -82,6 +89,21 @@ def tonic(
     ParameterError
         If Tonic is not installed, the dataset has no sensor size, an event lies outside it, a time is no whole number
         of microseconds, or a target is not a class number.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> kind = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
+    >>> class Two:
+    ...     sensor_size, classes = (2, 2, 2), ["a", "b"]
+    ...     def __len__(self):
+    ...         return 2
+    ...     def __getitem__(self, k):
+    ...         return np.array([(0, 1, 100, 1), (1, 1, 900, 0)], dtype=kind), k
+    ...
+    >>> data = nd.data.tonic(Two(), Two(), duration=1.0)
+    >>> data.n_class
+    2
     """
     try:
         import tonic  # noqa: F401
@@ -137,8 +159,21 @@ def _frames(found: Any, where: str) -> Any:
     return np.moveaxis(flags, 1, -1) if flags.ndim == 4 else flags
 
 
+def _framed_empty(frames: Any, shape: tuple[int, ...]) -> bool:
+    """Whether these are Tonic's frames of a recording without events: rows and columns exchanged, perhaps one step."""
+    steps, rows, columns, polarity = shape
+    return (
+        getattr(frames, "ndim", 0) == 4 and not frames.any() and frames.shape[0] in (1, steps)
+        and frames.shape[1:] in ((rows, columns, polarity), (columns, rows, polarity))
+    )  # fmt: skip
+
+
 def _stacked(samples: list[Any], name: str) -> Any:
     """Frames of all samples, (n, step, ...)."""
+    full = {s.shape for s in samples if getattr(s, "ndim", 0) == 4 and s.any()}
+    if len(full) == 1:
+        [shape] = full
+        samples = [np.zeros(shape, np.uint8) if _framed_empty(s, shape) else s for s in samples]
     shapes = {getattr(s, "shape", "events") for s in samples}
     if len(shapes) > 1:
         raise ParameterError(

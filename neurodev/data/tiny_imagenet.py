@@ -46,6 +46,11 @@ def tiny_imagenet(
     ------
     ParameterError
         If files are missing (with where to get them) or damaged.
+
+    Examples
+    --------
+    >>> data = nd.data.tiny_imagenet("folder")  # doctest: +SKIP
+    >>> nd.Trainer(model, data)  # doctest: +SKIP
     """
     folder = a_path(path) if (a_path(path) / "wnids.txt").is_file() else a_path(path) / "tiny-imagenet-200"
     notes = folder / "val" / "val_annotations.txt"

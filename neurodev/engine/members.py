@@ -44,6 +44,13 @@ class Spines(metaclass=Spoken):
         V0, the reference volume.
     silent : float
         ln(V_silent / V0): spines up to this size transmit nothing.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50), net.add(nd.LIF(), 20)
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="ab").use(nd.SpineSize(), nd.Turnover())
+    Projection('ab', poisson to exc, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, Turnover)
     """
 
     weight: float = param(4.0, unit="mV", low=0.0, high=LARGEST, source="free: calibrated for the default study")
@@ -147,6 +154,15 @@ class Population(_Part):
         Places for neurons; the last `room` of them are unborn at the start.
     room : int
     positions : (n, 2) float64, um
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> cells = net.add(nd.LIF(), 100, name="cells")
+    >>> cells.use(nd.Scaling(target_hz=2.0))
+    Population('cells', 100 neurons, LIF, excitatory, uses Scaling)
+    >>> cells.name, cells.n, cells.positions.shape
+    ('cells', 100, (100, 2))
     """
 
     name: str
@@ -284,7 +300,16 @@ def one_given(argument: str, here: Any, there: Any, rule: Wiring) -> Any:
 
 @dataclass(eq=False, repr=False)
 class Projection(_Part):
-    """All synapses from one population to another."""
+    """All synapses from one population to another.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> projection = net.connect(a, b, nd.Degree(5), weight=1.0)
+    >>> projection.name, projection.source.name, projection.target.name
+    ('a_b', 'a', 'b')
+    """
 
     name: str
     source: Population

@@ -55,8 +55,8 @@ class Network(Card):
 
     Examples
     --------
-    >>> net = Network(seed=7)
-    >>> exc = net.add(LIF(tau=20, threshold=20), 80)
+    >>> net = nd.Network(seed=7)
+    >>> exc = net.add(nd.LIF(tau=20, threshold=20), 80)
 
     Notes
     -----
@@ -213,9 +213,9 @@ class Network(Card):
 
         Examples
         --------
-        >>> net = Network(seed=1)
-        >>> exc = net.add(LIF(), 80)
-        >>> net.drive(exc, Kicks(times=[10.0, 20.0], amplitudes=30.0), cells=slice(0, 8))
+        >>> net = nd.Network(seed=1)
+        >>> exc = net.add(nd.LIF(), 80)
+        >>> net.drive(exc, nd.Kicks(times=[10.0, 20.0], amplitudes=30.0), cells=slice(0, 8))
         """
         self._open("net.drive(...)", "give it all its times before the Simulation")
         self._mine(target, "target")

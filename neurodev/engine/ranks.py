@@ -239,24 +239,25 @@ def world() -> Any:
     return comm
 
 
-def begins(comm: Any) -> bool:
-    """Wait until all ranks are here; whether this one speaks for them."""
-    if comm is None:
-        return True
-    comm.barrier()
-    return bool(comm.Get_rank() == 0)
-
-
-def refuse(comm: Any, what: str, why: str) -> None:
-    """Refuse what several ranks cannot do yet.
+def of_command(args: Any) -> dict[str, Any]:
+    """Options of a simulation under ``mpiexec -n 4 neurodev run``; nothing in one process.  Rank 0 alone speaks.
 
     Raises
     ------
     SimulationError
-        With the cure.
+        For what several ranks cannot do yet, with the cure.
     """
-    if comm is not None and comm.Get_size() > 1:
-        raise SimulationError(f"{what} on {comm.Get_size()} ranks: {why}")
+    comm = world()
+    if comm is None:
+        return {}
+    if args.resume is not None:
+        raise SimulationError("a run over ranks has no checkpoints yet, so there is no --resume: use one process")
+    if args.seeds != 1:
+        raise SimulationError("ranks run one network, so --seeds must be 1: neurodev sweep runs many side by side")
+    if comm.Get_rank() != 0:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
+        args.quiet = args.overwrite = True  # rank 0 looks whether it may write
+    return {"comm": comm, "split": args.split}
 
 
 def abort(status: int) -> None:

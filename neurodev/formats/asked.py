@@ -236,6 +236,18 @@ def sources(path: Any) -> tuple[list[Any], Days, tuple[str, ...]]:
         raise ParameterError(f"path: {str(place)!r} cannot be read: {e}") from None
 
 
+def title_of(path: Any, wanted: Mapping[str, Any]) -> str:
+    """What a history is called: as it was said, or after its file, folder or pattern; what has no file has no name."""
+    if "title" in wanted:
+        return a_text(wanted["title"], "title")
+    if not isinstance(path, (str, os.PathLike)):
+        return ""
+    place = Path(path)
+    if "*" in place.name:
+        return re.sub(r"\*+", "", place.stem).strip("-_. ") or "tables"
+    return place.name if place.is_dir() else place.stem
+
+
 def _in_place(place: Path) -> tuple[list[Any], Days, tuple[str, ...]]:
     """The files of a folder or of a pattern, or the file itself."""
     if place.is_dir():

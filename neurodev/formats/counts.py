@@ -269,7 +269,7 @@ def _read(path: Any, preset: Any, **given: Any) -> Counts:
     dendrite = door.column_list(wanted["dendrite"], "dendrite") if "dendrite" in wanted else None
     na, days = door.some_words(wanted.get("na", ()), "na"), door.days_of(wanted.get("days"))
     decimal = one_of(wanted["decimal"], "decimal", (".", ",")) if "decimal" in wanted else ""
-    unit, title = (door.a_text(wanted.get(w, d), w) for w, d in (("unit", "day"), ("title", "")))
+    unit, title = door.a_text(wanted.get("unit", "day"), "unit"), door.title_of(path, wanted)
     rates = wanted.get("rates", False)
     share = 100.0 if isinstance(rates, str) and rates == "percent" else 1.0 if flag(rates, "rates") else 0.0
     how = {

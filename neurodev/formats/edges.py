@@ -94,7 +94,8 @@ def _read(path: Any, preset: Any, **given: Any) -> History:
     na = door.some_words(wanted.get("na", ()), "na")
     decimal = one_of(wanted["decimal"], "decimal", (".", ",")) if "decimal" in wanted else ""
     side = one_of(wanted["sources"], "sources", ("rows", "columns")) if "sources" in wanted else ""
-    more = {w: door.a_text(wanted.get(w, d), w) for w, d in (("unit", "day"), ("size_unit", ""), ("title", ""))}
+    more = {w: door.a_text(wanted.get(w, d), w) for w, d in (("unit", "day"), ("size_unit", ""))}
+    more["title"] = door.title_of(path, wanted)
     more["again"] = one_of(wanted.get("again", "same"), "again", ("same", "new"))
     how = {
         "sheet": door.a_sheet(wanted.get("sheet")), "header": door.a_header(wanted.get("header")),

@@ -33,7 +33,7 @@ class GraphML(Format):
 
     Examples
     --------
-    >>> run.export("graph.graphml", t="10 day")
+    >>> run.export("graph.graphml", t="10 day")  # doctest: +SKIP
     """
 
     suffix = ".graphml"

@@ -39,8 +39,8 @@ class Neo(Format):
 
     Examples
     --------
-    >>> run.export("spikes.nix")
-    >>> block = Neo().block(run)
+    >>> run.export("spikes.nix")  # doctest: +SKIP
+    >>> block = Neo().block(run)  # doctest: +SKIP
     """
 
     suffix = ".nix"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from neurodev import __version__, params
 from neurodev.arrays import Array
 from neurodev.errors import NeurodevError, ParameterError, shown
+from neurodev.formats import branches
 from neurodev.formats.base import Format
 from neurodev.learn.core.layer import Layer, Vector
 from neurodev.learn.core.surrogate import Surrogate
@@ -35,7 +37,7 @@ from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.layers.pool import AveragePool2d, Flatten
 from neurodev.learn.layers.vote import Vote
 from neurodev.learn.layers.weighted import Weighted
-from neurodev.learn.model import Sequential
+from neurodev.learn.model import Residual, Sequential
 from neurodev.learn.saving import outward
 from neurodev.learn.transfer import images_before, order_of, turned_out
 from neurodev.runs.run import Run
@@ -44,17 +46,28 @@ from neurodev.writing import a_path
 SNNTORCH_STEP = 1e-4  # s, what snnTorch takes for the step of a graph
 CLOSE = 1e-6  # share by which constants of a graph may differ from our own words about them
 _HAS = (
-    "Linear, Conv2d, BatchNorm after them, AveragePool2d, Flatten, Vote, Dropout, LI, and LIF, IF, PLIF with "
-    "reset='zero'"
+    "Linear, Conv2d, BatchNorm after them, AveragePool2d, Flatten, Vote, Dropout, LI, LIF, IF, PLIF with "
+    "reset='zero', and Residual of them"
 )
 _WHY: dict[str, str] = {
     "AdaptiveLIF": "NIR has no adaptive threshold", "MaxPool2d": "NIR has no maximum over a pool",
     "Repeat": "NIR has no steps: build the model without it, and give the input at every step",
     "Bias": "NIR has no bias without weights", "Branches": "NIR has no dendrites", "ReLU": "NIR has no rectifier",
     "Dendritic": "NIR has no gates: (W x)(1 + V x) is no sum of inputs",
-    "Residual": "its parts are not written as a sum",
     "Recurrent": "how late a loop acts is not said by NIR, and differs among its readers",
 }  # fmt: skip
+
+
+Ends = tuple[tuple[int, ...], list[str]]  # a shape, and the nodes whose sum has it
+
+
+@dataclass
+class _Growing:
+    """A graph while it is written, and the images that reach layers of weights."""
+
+    nodes: dict[str, Any]
+    edges: list[tuple[str, str]]
+    images: Any
 
 
 class NIR(Format):
@@ -101,20 +114,19 @@ class NIR(Format):
             raise ParameterError(
                 f"NIR cannot say {shown(model)}: it has words for a built model, a Sequential made with inputs=(...)"
             )
-        layers = list(_flat(model))
-        strange = [said for layer in layers if (said := self._strange(layer))]
+        strange = [said for layer in _leaves(model) if (said := self._strange(layer))]
         if strange:
             self.refuse(strange, _HAS)
         with self.library():
             import nir
-        nodes = {"input": nir.Input(input_type={"input": np.array(_first(tuple(model.inputs)))})}
-        nodes |= {name: node for name, node in self._nodes(nir, model, layers)}
-        nodes["output"] = nir.Output(output_type={"output": np.array(_first(tuple(model.outputs)))})
-        names = list(nodes)
+        inputs = nir.Input(input_type={"input": np.array(_first(tuple(model.inputs)))})
+        into = _Growing({"input": inputs}, [], images_before(model))
+        _, ends = self._emit(nir, list(_flat(model)), tuple(model.inputs), ["input"], into)
+        into.nodes["output"] = nir.Output(output_type={"output": np.array(_first(tuple(model.outputs)))})
+        into.edges += [(end, "output") for end in ends]
         return nir.NIRGraph(
-            nodes=nodes, edges=list(zip(names, names[1:], strict=False)),
-            metadata={"written_by": f"neurodev {__version__}", "dt": self.dt},
-        )  # fmt: skip
+            nodes=into.nodes, edges=into.edges, metadata={"written_by": f"neurodev {__version__}", "dt": self.dt}
+        )
 
     def _strange(self, layer: Layer) -> str:
         """Why NIR cannot say a layer; empty if it can."""
@@ -131,36 +143,49 @@ class NIR(Format):
         why = _WHY.get(kind.__name__, "it is none of the layers that NIR has")
         return f"{layer.name or kind.__name__} ({kind.__name__}: {why})"
 
-    def _nodes(self, nir: Any, model: Sequential, layers: list[Layer]) -> Iterator[tuple[str, Any]]:
-        """Name and node of each layer that does something outside of training."""
-        images, shape = images_before(model), tuple(model.inputs or ())
-        done: set[str] = set()
+    def _emit(self, nir: Any, layers: list[Layer], shape: tuple[int, ...], sources: list[str], into: _Growing) -> Ends:
+        """Add the nodes of layers, one behind the other, and behind some sources, whose sum the first of them hears."""
+        folded: set[str] = set()
         for k, layer in enumerate(layers):
             before, shape = shape, layer.out_shape(shape)
-            if layer.name in done or isinstance(layer, Dropout):
-                continue
-            if isinstance(layer, Weighted):
+            if isinstance(layer, Residual):
+                parts = [layer.body] if layer.shortcut is None else [layer.body, layer.shortcut]
+                ends = [] if layer.shortcut is not None else list(sources)
+                for part in parts:
+                    ends += self._emit(nir, list(_flat(part)), before, sources, into)[1]
+                if len(set(ends)) < len(ends):
+                    self.refuse([f"{layer.name} (Residual: both of its ways are the same edge)"], _HAS)
+                sources = ends
+            elif layer.name not in folded and not isinstance(layer, Dropout):
                 norm = layers[k + 1] if k + 1 < len(layers) and type(layers[k + 1]) is BatchNorm else None
-                if len(before) == 3 and isinstance(layer, Linear):
-                    yield f"{layer.name}_flatten", self._flatten(nir, before)
-                yield layer.name, _weighted(nir, layer, norm, images, before)
-                done |= set() if norm is None else {norm.name}
-            elif isinstance(layer, BatchNorm):
-                self.refuse([f"{layer.name} (a BatchNorm that follows no weights)"], _HAS)
-            elif isinstance(layer, AveragePool2d):
-                size = np.array([layer.size] * 2)
-                yield layer.name, nir.AvgPool2d(kernel_size=size, stride=size, padding=np.array([0, 0]))
-            elif isinstance(layer, Flatten):
-                if len(before) == 3:
-                    yield layer.name, self._flatten(nir, before)
-            elif isinstance(layer, Vote):
-                n = math.prod(before)
-                yield (
-                    layer.name,
-                    nir.Linear(weight=np.repeat(np.eye(n // layer.voters), layer.voters, 1) / layer.voters),
-                )
-            else:
-                yield layer.name, self._neurons(nir, layer, _first(shape))
+                for name, node in self._nodes(nir, layer, norm, before, shape, into.images):
+                    into.nodes[name] = node
+                    into.edges += [(source, name) for source in sources]
+                    sources = [name]
+                folded |= {norm.name} if isinstance(layer, Weighted) and norm is not None else set()
+        return shape, sources
+
+    def _nodes(
+        self, nir: Any, layer: Layer, norm: Layer | None, before: tuple[int, ...], shape: tuple[int, ...], images: Any
+    ) -> Iterator[tuple[str, Any]]:
+        """Name and node of a layer, with the batch norm behind its weights."""
+        if isinstance(layer, Weighted):
+            if len(before) == 3 and isinstance(layer, Linear):
+                yield f"{layer.name}_flatten", self._flatten(nir, before)
+            yield layer.name, _weighted(nir, layer, norm, images, before)
+        elif isinstance(layer, BatchNorm):
+            self.refuse([f"{layer.name} (a BatchNorm that follows no weights)"], _HAS)
+        elif isinstance(layer, AveragePool2d):
+            size = np.array([layer.size] * 2)
+            yield layer.name, nir.AvgPool2d(kernel_size=size, stride=size, padding=np.array([0, 0]))
+        elif isinstance(layer, Flatten):
+            if len(before) == 3:
+                yield layer.name, self._flatten(nir, before)
+        elif isinstance(layer, Vote):
+            n = math.prod(before) // layer.voters
+            yield layer.name, nir.Linear(weight=np.repeat(np.eye(n), layer.voters, 1) / layer.voters)
+        else:
+            yield layer.name, self._neurons(nir, layer, _first(shape))
 
     def _flatten(self, nir: Any, shape: tuple[int, ...]) -> Any:
         # NIR has no axis of samples: who reads it feeds one at a time, or begins at 1
@@ -216,23 +241,58 @@ class NIR(Format):
             raise ParameterError(f"graph must be a nir.NIRGraph (nir.read(path) gives one), got {shown(graph)}")
         with self.library():
             import nir
-        chain = _chain(nir, graph)
+        chain = branches.parts(nir, graph)
         first = [int(n) for n in np.atleast_1d(np.asarray(graph.nodes[chain[0]].input_type["input"]))]
-        layers: list[Layer] = []
-        given: list[tuple[Weighted, Any, str]] = []
-        for name in chain[1:-1]:
-            node = graph.nodes[name]
-            made = self._layer(nir, node, name)
-            if isinstance(made, Weighted):
-                given.append((made, node, name))
-            layers.append(made)
+        given: list[_Given] = []
+        layers = self._row(nir, graph, chain[1:-1], given)
         if not layers:
             raise ParameterError("graph: nothing lies between its input and its output")
-        model = Sequential(*layers, inputs=_last(first))
+        try:
+            model = Sequential(*layers, inputs=_last(first))
+        except NeurodevError as e:
+            raise ParameterError(f"graph: {e}") from e
         images = images_before(model)
-        for layer, node, name in given:
-            _give(layer, node, name, images)
+        for one in given:
+            _give(one, images)
         return model
+
+    def _row(self, nir: Any, graph: Any, chain: list[Any], given: list[_Given]) -> list[Layer]:
+        """Layers of nodes one behind the other; a fork whose two ways meet again is a Residual."""
+        made: list[Layer] = []
+        sums: list[int] = []
+        for one in chain:
+            if isinstance(one, branches.Fork):
+                made.append(self._residual(nir, graph, one, given))
+                continue
+            node = graph.nodes[one]
+            if isinstance(node, nir.SumPool2d):
+                sums.append(len(made))
+            found = self._layers(nir, node, one)
+            given += [_Given(layer, node, one) for layer in found if isinstance(layer, Weighted)]
+            made += found
+        for k in sums:
+            _spread(made, k, given)
+        return made
+
+    def _residual(self, nir: Any, graph: Any, fork: branches.Fork, given: list[_Given]) -> Residual:
+        """Both ways of a fork: the body ends in currents, a way without a node is what comes in."""
+        ways = [self._row(nir, graph, way, given) for way in fork.ways]
+        ways.sort(key=lambda way: not way or way[-1].gives == "spikes")
+        body, rest = ways
+        if not body or body[-1].gives == "spikes":
+            raise ParameterError(f"graph branches at {fork.at!r}: both ways end in spikes, whose sum is no layer here")
+        one = lambda way: way[0] if len(way) == 1 else Sequential(*way)
+        return Residual(one(body), one(rest) if rest else None)
+
+    def _layers(self, nir: Any, node: Any, name: str) -> list[Layer]:
+        """The layers of a node: two where a synaptic current stands before the potential."""
+        if not isinstance(node, (nir.CubaLIF, nir.CubaLI)):
+            return [self._layer(nir, node, name)]
+        tau = _one(node.tau_syn, f"tau_syn of {name!r}")
+        if not tau >= self.dt:
+            raise ParameterError(f"tau_syn of {name!r} is {tau:g} s, less than the step: give dt= of at most that")
+        gain = _one(node.w_in, f"w_in of {name!r}") * self.dt / tau
+        return [LI(1 - self.dt / tau, gain=gain, name=f"{name}_current"), self._neuron(nir, node, name)]
 
     def _layer(self, nir: Any, node: Any, name: str) -> Layer:
         if isinstance(node, (nir.Linear, nir.Affine)):
@@ -245,19 +305,17 @@ class NIR(Format):
             return _convolution(node, name)
         if isinstance(node, nir.Flatten):
             return _called(Flatten(), name)
-        if isinstance(node, nir.AvgPool2d):
+        if isinstance(node, (nir.AvgPool2d, nir.SumPool2d)):
             sizes = {int(n) for n in (*np.ravel(node.kernel_size), *np.ravel(node.stride))}
             if len(sizes) != 1 or np.any(np.asarray(node.padding)):
                 raise ParameterError(f"{name!r}: pools here are square, as far apart as they are large, and not padded")
             return _called(AveragePool2d(sizes.pop()), name)
         if isinstance(node, (nir.LIF, nir.IF, nir.LI)):
             return self._neuron(nir, node, name)
-        kind = type(node).__name__
-        why = {"CubaLIF": "it has a synaptic current of its own", "SumPool2d": "pools here are means: use AvgPool2d"}
         raise ParameterError(
-            f"{name!r} ({kind}) has no counterpart here" + (f": {why[kind]}" if kind in why else "")
-            + "; a graph is made of Linear, Affine, Conv2d, AvgPool2d, Flatten, LIF, IF and LI"
-        )  # fmt: skip
+            f"{name!r} ({type(node).__name__}) has no counterpart here; a graph is made of Linear, Affine, Conv2d, "
+            "AvgPool2d, SumPool2d beside weights, Flatten, LIF, IF, LI, CubaLIF and CubaLI"
+        )
 
     def _neuron(self, nir: Any, node: Any, name: str) -> Layer:
         """Neurons of a graph, with our own words about them where they still hold."""
@@ -267,12 +325,12 @@ class NIR(Format):
         if isinstance(node, nir.IF):
             leak, gain = 1.0, (1.0 if np.isclose(r, 1 / self.dt) else r)
         else:
-            tau = _one(node.tau, f"tau of {name!r}")
+            tau = _one(node.tau_mem if hasattr(node, "tau_mem") else node.tau, f"tau of {name!r}")
             if not tau >= self.dt:
                 raise ParameterError(f"tau of {name!r} is {tau:g} s, less than the step: give dt= of at most that")
             leak, gain = 1 - self.dt / tau, r * self.dt / tau
         words = _words(node)
-        if isinstance(node, nir.LI):
+        if isinstance(node, (nir.LI, nir.CubaLI)):
             known = words if _holds(words, leak, gain, None) else {}
             return LI(known.get("leak", leak), gain=known.get("gain", gain), name=name)
         threshold = _one(node.v_threshold, f"v_threshold of {name!r}")
@@ -286,12 +344,22 @@ class NIR(Format):
 # ---------------------------------------------------------------- shapes
 
 
-def _flat(model: Sequential) -> Iterator[Layer]:
-    for layer in model.parts():
-        if type(layer) is Sequential:
-            yield from _flat(layer)
-        else:
-            yield layer
+def _flat(layer: Layer) -> Iterator[Layer]:
+    """Layers one after the other: a Sequential taken apart."""
+    if type(layer) is Sequential:
+        for part in layer.parts():
+            yield from _flat(part)
+    else:
+        yield layer
+
+
+def _leaves(layer: Layer) -> Iterator[Layer]:
+    """What a Sequential or a Residual is made of."""
+    if type(layer) in (Sequential, Residual):
+        for part in layer.parts():  # type: ignore[attr-defined]
+            yield from _leaves(part)
+    else:
+        yield layer
 
 
 def _first(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -349,48 +417,52 @@ def _convolution(node: Any, name: str) -> Conv2d:
     return Conv2d(weight.shape[0], kernel, stride=stride.pop(), padding=sizes.pop(), bias=bias, name=name)
 
 
-def _give(layer: Any, node: Any, name: str, images: Any) -> None:
-    """Weights of a node to its layer."""
-    weight = np.asarray(node.weight)
-    matrix = np.ascontiguousarray(weight.reshape(weight.shape[0], -1).T)
-    if isinstance(layer, Linear) and layer.name in images:
-        matrix = matrix[order_of(images[layer.name])]
-    try:
-        layer.weights.put_matrix(matrix)
-        if "bias" in layer.parameters:
-            layer.parameters["bias"].value = np.asarray(node.bias)
-    except NeurodevError as e:
-        raise ParameterError(f"{name!r}: {e}") from e
+@dataclass
+class _Given:
+    """Weights that a layer waits for, and factors of them and of its bias."""
+
+    layer: Any
+    node: Any
+    name: str
+    factor: float = 1.0
+    bias: float = 1.0
 
 
-# ---------------------------------------------------------------- graphs
-
-
-def _chain(nir: Any, graph: Any) -> list[str]:
-    """Names of nodes from the input to the output, of a graph that is a chain.
+def _spread(made: list[Layer], k: int, given: list[_Given]) -> None:
+    """Let a pool of sums be one of means: the weights behind it, or before it, are larger by its number of places.
 
     Raises
     ------
     ParameterError
-        For one that branches or loops.
+        Where no weights are beside it.
     """
-    edges = list(dict.fromkeys((str(a), str(b)) for a, b in graph.edges))
-    ends = {kind: [n for n, node in graph.nodes.items() if isinstance(node, kind)] for kind in (nir.Input, nir.Output)}
-    if len(ends[nir.Input]) != 1 or len(ends[nir.Output]) != 1:
-        raise ParameterError(f"graph must have one input and one output, got {[*ends.values()]}")
-    after: dict[str, list[str]] = {}
-    for a, b in edges:
-        after.setdefault(a, []).append(b)
-    chain = [ends[nir.Input][0]]
-    while chain[-1] != ends[nir.Output][0]:
-        following = after.get(chain[-1], [])
-        if len(following) != 1 or following[0] in chain:
-            what = "ends" if not following else "branches or loops"
-            raise ParameterError(f"graph {what} at {chain[-1]!r}: a model here is a chain from input to output")
-        chain.append(following[0])
-    if left := sorted(set(graph.nodes) - set(chain)):
-        raise ParameterError(f"graph: {left} do not lie between its input and its output")
-    return chain
+    pool: Any = made[k]
+    after = next((layer for layer in made[k + 1 :] if not isinstance(layer, Flatten)), None)
+    known = {id(one.layer): one for one in given}
+    if (one := known.get(id(after))) is not None:
+        one.factor *= pool.size**2
+    elif k and (one := known.get(id(made[k - 1]))) is not None:
+        one.factor *= pool.size**2
+        one.bias *= pool.size**2
+    else:
+        raise ParameterError(f"{pool.name!r} (SumPool2d) has no weights beside it: pools here are means, use AvgPool2d")
+
+
+def _give(one: _Given, images: Any) -> None:
+    """Weights of a node to its layer."""
+    layer, weight = one.layer, np.asarray(one.node.weight)
+    matrix = np.ascontiguousarray(weight.reshape(weight.shape[0], -1).T)
+    if isinstance(layer, Linear) and layer.name in images:
+        matrix = matrix[order_of(images[layer.name])]
+    try:
+        layer.weights.put_matrix(matrix * matrix.dtype.type(one.factor) if one.factor != 1 else matrix)
+        if "bias" in layer.parameters:
+            layer.parameters["bias"].value = np.asarray(one.node.bias) * one.bias
+    except NeurodevError as e:
+        raise ParameterError(f"{one.name!r}: {e}") from e
+
+
+# ---------------------------------------------------------------- numbers and words
 
 
 def _one(values: NDArray[Any], what: str) -> float:

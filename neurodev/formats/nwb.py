@@ -87,7 +87,7 @@ class NWB(Format):
 
     Examples
     --------
-    >>> run.export("run.nwb")
+    >>> run.export("run.nwb")  # doctest: +SKIP
     """
 
     suffix = ".nwb"

@@ -32,7 +32,7 @@ class Parquet(Format):
 
     Examples
     --------
-    >>> run.export("spines.parquet")
+    >>> run.export("spines.parquet")  # doctest: +SKIP
     """
 
     suffix = ".parquet"

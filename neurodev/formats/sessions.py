@@ -67,7 +67,8 @@ def read_sessions(
         separates cells.  Found out if not given
     sheet : of a workbook, a name or number; several, or a pattern (``"day *"``), are read as as many files
     fill : columns in which an empty cell means the one above, as in merged cells
-    unit, size_unit, title : of the history; the unit of the times is ``"day"`` if not given
+    unit, size_unit, title : of the history; its title is the name of the file, the unit of the times ``"day"``, if not
+        given
 
     Returns
     -------
@@ -95,7 +96,7 @@ def _read(path: Any, preset: Any, **given: Any) -> History:
     wanted = {k: v for k, v in given.items() if v is not None}
     if form is None and len(files) == 1 and set(wanted) <= {"title"} and is_ours(files[0]):
         found = NPZ().read(files[0])
-        found.title = door.a_text(wanted.get("title", found.title), "title")
+        found.title = found.title if found.title and not wanted else door.title_of(files[0], wanted)
         return found
     may: frozenset[str] = frozenset()
     if form is not None:
@@ -106,14 +107,14 @@ def _read(path: Any, preset: Any, **given: Any) -> History:
         "header": door.a_header(wanted.pop("header", None)),
         "delimiter": door.a_delimiter(wanted.pop("delimiter", None)),
     }
-    filled = wanted.pop("fill", None)
+    filled, title = wanted.pop("fill", None), door.title_of(path, wanted)
     a = _looked_at(wanted, may, notes)
     if of_path is not None and a.days is not None:
         raise ParameterError(f"days are told by path already, got {shown(a.days)}")
     grids = door.loaded(files, **how)
     if filled is not None:
         grids = [g.filled(door.column_list(filled, "fill")) for g in grids]
-    a = replace(a, days=of_path if a.days is None else a.days)
+    a = replace(a, days=of_path if a.days is None else a.days, title=title)
     return _several(grids, a, form) if len(grids) > 1 else _one(grids[0], a, form)
 
 

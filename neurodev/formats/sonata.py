@@ -49,7 +49,7 @@ class SONATA(Format):
 
     Examples
     --------
-    >>> run.export("map.sonata", t="10 day")
+    >>> run.export("map.sonata", t="10 day")  # doctest: +SKIP
     """
 
     suffix = ".sonata"

@@ -34,7 +34,8 @@ class SparseMatrix(Format):
 
     Examples
     --------
-    >>> run.export("graph.sparse.npz", t="10 day")
+    >>> run.export("graph.sparse.npz", t="1 day")
+    >>> import scipy
     >>> scipy.sparse.load_npz("graph.sparse.npz")
     """
 

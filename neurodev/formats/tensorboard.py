@@ -22,7 +22,7 @@ class TensorBoard(Format):
 
     Examples
     --------
-    >>> run.export("first.tensorboard")
+    >>> run.export("first.tensorboard")  # doctest: +SKIP
     """
 
     suffix = ".tensorboard"

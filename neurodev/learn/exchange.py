@@ -14,7 +14,8 @@ def to_nir(model: Any, *, dt: float = 1e-4, surrogates: bool = True) -> Any:
     ----------
     model : Sequential
         Built, of Linear, Conv2d, BatchNorm (folded into the weights before it), AveragePool2d, Flatten, Vote, Dropout
-        (left out), LIF, IF, PLIF (with its leak as it was learned) and LI.
+        (left out), LIF, IF, PLIF (with its leak as it was learned), LI, and Residual of them: its two ways meet at the
+        next node, which hears their sum.
     dt : float, s
         Length of a step, which NIR does not say and time constants follow from: snnTorch takes 1e-4, Norse what
         ``from_nir(graph, dt=)`` is given.
@@ -31,12 +32,20 @@ def to_nir(model: Any, *, dt: float = 1e-4, surrogates: bool = True) -> Any:
     ------
     ParameterError
         Naming the layer that NIR cannot say, and why.
+
+    Examples
+    --------
+    >>> graph = nd.learn.to_nir(model)  # doctest: +SKIP
     """
     return find("format", "NIR")(dt=dt, surrogates=surrogates).graph(model)
 
 
 def from_nir(graph: Any, *, dt: float = 1e-4) -> Any:
-    """A model of a NIR graph: a chain of linear maps, convolutions, average pools and LIF, IF or LI neurons.
+    """A model of a NIR graph: linear maps, convolutions, pools and LIF, IF, LI, CubaLIF or CubaLI neurons in a chain.
+
+    Two ways may part and meet again, which is a `Residual`.  A synaptic current is an `LI` before its `LIF`, and acts
+    in its own step, as in snnTorch's ``Synaptic``.  A pool of sums becomes one of means, of which the weights behind it
+    (or before it) are larger by its number of places.
 
     Parameters
     ----------
@@ -53,5 +62,9 @@ def from_nir(graph: Any, *, dt: float = 1e-4) -> Any:
     ------
     ParameterError
         Naming the node that has no counterpart here, and why.
+
+    Examples
+    --------
+    >>> model = nd.learn.from_nir(nd.learn.to_nir(model))  # doctest: +SKIP
     """
     return find("format", "NIR")(dt=dt).model(graph)

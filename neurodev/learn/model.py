@@ -43,6 +43,13 @@ class Sequential(Usable):
     ParameterError, BuildError
         Naming the layer that does not fit, is there twice, is part of another model, or shares its
         name with another.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> model = Sequential(Linear(8, name="fc"), LIF(), Linear(3, name="out"), LIF(), inputs=(6,), seed=1)
+    >>> {name: w.matrix().shape for name, w in model.weights_of().items()}
+    {'fc': (6, 8), 'out': (8, 3)}
     """
 
     def __init__(self, *layers: Layer, inputs: tuple[int, ...] | None = None, seed: int = 0, kind: type = np.float32):
@@ -176,6 +183,13 @@ class Residual(Group):
     body : Layer
         Ends in a layer that returns currents of the shape of the shortcut.
     shortcut : Layer, optional
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Residual, Sequential
+    >>> model = Sequential(Linear(8), LIF(), Residual(Linear(8), Linear(8)), LIF(), inputs=(6,), seed=1)
+    >>> model.outputs
+    (8,)
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None):
@@ -263,6 +277,13 @@ class Recurrent(Group):
     Notes
     -----
     Runs step by step; the gradient goes through the recurrent synapses and all of time.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Recurrent, Sequential
+    >>> model = Sequential(Recurrent(Linear(8), Linear(8), LIF()), inputs=(6,), seed=1)
+    >>> model.outputs
+    (8,)
     """
 
     gives = "spikes"

@@ -216,7 +216,8 @@ def _encoded(encoder: Any, x: Any, ids: I8, seed: int, model: Any) -> Signal:
 # ---------------------------------------------------------------- what comes out
 
 
-def _asked(model: Any, X: Any, batch: Any, seed: Any, channels: Any) -> tuple[Any, int, int | None]:
+def asked(model: Any, X: Any, batch: Any, seed: Any, channels: Any) -> tuple[Any, int, int | None]:
+    """Samples as an encoder takes them, the batch and the seed, looked at."""
     if model.inputs is None:
         raise ParameterError("the model must be built: give inputs=(...) to the outermost Sequential")
     batch = params.whole(batch, "batch", 1)
@@ -226,15 +227,15 @@ def _asked(model: Any, X: Any, batch: Any, seed: Any, channels: Any) -> tuple[An
 
 def outputs(model: Any, X: Any, encoder: Any, batch: Any, seed: Any, channels: Any) -> Iterator[tuple[slice, Signal]]:
     """Output of a model for some samples at a time, without learning."""
-    x, batch, seed = _asked(model, X, batch, seed, channels)
+    x, batch, seed = asked(model, X, batch, seed, channels)
     replica = model.replica()
     replica.set_training(False)
     for part, signal in parts(model, x, encoder, batch, seed):
-        y, _ = replica(_laid_out(signal, tuple(model.inputs)))
+        y, _ = replica(laid_out(signal, tuple(model.inputs)))
         yield part, y
 
 
-def _laid_out(x: Signal, inputs: tuple[int, ...]) -> Signal:
+def laid_out(x: Signal, inputs: tuple[int, ...]) -> Signal:
     """A signal as a model takes it; hints at channels where they lie elsewhere."""
     bare = lambda shape: [n for n in shape if n != 1]
     if x.n != math.prod(inputs):
@@ -344,7 +345,7 @@ def activity(
 ) -> dict[str, Array]:
     """What layers did, by name; see `Sequential.activity`."""
     what = params.one_of(what, "what", WHAT)
-    x, batch, seed = _asked(model, X, batch, seed, channels)
+    x, batch, seed = asked(model, X, batch, seed, channels)
     names = chosen(model, layers, what)
     replica = model.replica()
     replica.set_training(False)
@@ -355,7 +356,7 @@ def activity(
             vars(layer)[ALWAYS] = None
     n = _count(x)
     for _, signal in parts(model, x, encoder, batch, seed):
-        replica(_laid_out(signal, tuple(model.inputs)))
+        replica(laid_out(signal, tuple(model.inputs)))
         for layer in replica.layers():
             if layer.name in found:
                 [seen] = layer.watched

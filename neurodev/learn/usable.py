@@ -9,9 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from neurodev.arrays import Array
-from neurodev.learn import predicting, saving
+from neurodev.learn import predicting, saving, unit_health
 from neurodev.learn.core.layer import Group
 from neurodev.learn.predicting import BATCH, Trained
+from neurodev.learn.unit_health import UnitHealth
 from neurodev.params import asks
 from neurodev.record.runfile import RunFile
 from neurodev.runs.export import export
@@ -127,6 +128,29 @@ class Usable(Group, word=False):
         (100, 800)
         """
         return predicting.activity(self, X, layers, what, encoder, batch, seed, channels)
+
+    @asks()
+    def health(
+        self, X: Any, *, encoder: Any = None, batch: int = BATCH, seed: int | None = None, channels: str = "last"
+    ) -> dict[str, UnitHealth]:
+        """Which units of each layer never fire while samples are shown, and which fire at nearly every step.
+
+        Parameters
+        ----------
+        X, encoder, batch, seed, channels
+            As `predict`.
+
+        Returns
+        -------
+        dict of str to UnitHealth
+            By the names of the layers of neurons; printed, each says how many units are so, and what to do.
+
+        Examples
+        --------
+        >>> print(model.health(images)["lif1"])                                             # doctest: +SKIP
+        3 of 800 units of 'lif1' never fired in 100 samples; too little: raise the gain of the layer below, ...
+        """
+        return unit_health.health(self, X, encoder, batch, seed, channels)
 
     # ------------------------------------------------------------------ out of the house
 

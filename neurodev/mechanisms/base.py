@@ -283,6 +283,11 @@ class Mechanism(Registered, kind="mechanism"):
     static : bool
         Whether it leaves every synapse as it is, and acts on what rows deliver alone (`Hot.on_release`): its table is
         then kept as that of a projection without mechanisms.
+
+    Examples
+    --------
+    >>> nd.STDP().name, isinstance(nd.STDP(), nd.Mechanism)
+    ('STDP', True)
     """
 
     level: ClassVar[str] = "synapse"

@@ -166,6 +166,13 @@ class BCM(Mechanism):
         switch.
     clip : float
         Bound of the difference.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), weight=1.0).use(nd.BCM())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV, uses BCM)
     """
 
     act: str = param("score", choices=("score", "weight", "size"), source="free: which column is written, our choice")

@@ -60,6 +60,13 @@ class CalciumPlasticity(Mechanism):
         With spines: shift of the set-point at efficacies 1 and 0, plus and minus, in sd of size.
     waiting : int
         Arrivals of one row that may wait for their calcium at the same time.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), weight=1.0).use(nd.CalciumPlasticity())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV, uses CalciumPlasticity)
     """
 
     pre: float = param(1.0, unit="1", low=0.0, source="Graupner & Brunel 2012, public code")

@@ -65,6 +65,13 @@ class ClusteredBirths(Mechanism):
         How much larger synapses attract more: their chance is proportional to V to this power.
     length : float, um
         Of the branches, as given to the dendrite.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.Turnover(), nd.ClusteredBirths())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses Turnover, ClusteredBirths)
     """
 
     clustered: float = param(0.3, unit="1", low=0.0, high=1.0, source="free")

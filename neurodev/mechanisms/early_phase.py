@@ -101,6 +101,13 @@ class EarlyPhase(Mechanism):
         Volume at which half of that is consolidated.
     power : float
         How sharply consolidation falls with volume.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.STDP(), nd.SpineSize(), nd.EarlyPhase())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses STDP, SpineSize, EarlyPhase)
     """
 
     gain: float = param(2.5, unit="1", low=0.0, source="Matsuzaki 2004; Harvey & Svoboda 2007 (recalled): +250 %")

@@ -130,6 +130,12 @@ class Growth(Mechanism):
     A tick may change a kind by at most one element (``tick <= 1 / nu``), which is checked at build.  Blocked, growth
     stops (calcium goes on); the tick after a release is dropped with it, since it is not known when it grew.
     A dead neuron has neither calcium nor elements; a newborn one starts with `start` elements and no calcium.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.LIF(), 20, name="cells").use(nd.Growth({"axonal": nd.GaussianGrowth(epsilon=0.05)}))
+    Population('cells', 20 neurons, LIF, excitatory, uses Growth)
     """
 
     level: ClassVar[str] = "neuron"

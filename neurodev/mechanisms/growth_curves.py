@@ -109,7 +109,13 @@ class GrowthCurve(Registered, kind="growth curve"):
 
 @dataclass(frozen=True)
 class LinearGrowth(GrowthCurve):
-    """Elements grow below epsilon and shrink above it, in proportion."""
+    """Elements grow below epsilon and shrink above it, in proportion.
+
+    Examples
+    --------
+    >>> nd.Growth({"axonal": nd.LinearGrowth(epsilon=0.05)}).elements["axonal"].epsilon
+    0.05
+    """
 
     word: ClassVar[str] = "linear"
 
@@ -120,7 +126,13 @@ class LinearGrowth(GrowthCurve):
 
 @dataclass(frozen=True)
 class GaussianGrowth(GrowthCurve):
-    """Elements grow between eta and epsilon only, fastest half-way."""
+    """Elements grow between eta and epsilon only, fastest half-way.
+
+    Examples
+    --------
+    >>> nd.Growth({"axonal": nd.GaussianGrowth(epsilon=0.05)}).elements["axonal"].epsilon
+    0.05
+    """
 
     word: ClassVar[str] = "gaussian"
     eta: float = param(0.0, unit="1", source="NEST's example")
@@ -138,7 +150,13 @@ class GaussianGrowth(GrowthCurve):
 
 @dataclass(frozen=True)
 class SigmoidGrowth(GrowthCurve):
-    """Elements grow below epsilon and shrink above it, at most at the rate nu."""
+    """Elements grow below epsilon and shrink above it, at most at the rate nu.
+
+    Examples
+    --------
+    >>> nd.Growth({"axonal": nd.SigmoidGrowth(epsilon=0.05)}).elements["axonal"].epsilon
+    0.05
+    """
 
     word: ClassVar[str] = "sigmoid"
     psi: float = param(0.1, unit="1", above=0.0, source="NEST's default")

@@ -102,6 +102,14 @@ class Heterosynaptic(Mechanism):
         Whether there must be potentiated ones on either side.
     threshold : float
         Induction from which a spine counts as potentiated, in reference bursts of STDP.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> projection = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0))
+    >>> projection.use(nd.STDP(), nd.SpineSize(), nd.Heterosynaptic())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses STDP, SpineSize, Heterosynaptic)
     """
 
     amount: float = param(0.25, unit="1", low=0.0, source="free")

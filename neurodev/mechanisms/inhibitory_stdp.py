@@ -83,6 +83,13 @@ class InhibitorySTDP(Mechanism):
         eta, in units of `weight_max`; 0 is the off switch.
     weight_max : float, mV
         Magnitudes grow up to this and shrink down to 0; one that was given above it is kept, and can only shrink.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), weight=1.0).use(nd.InhibitorySTDP(target_hz=5.0))
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV, uses InhibitorySTDP)
     """
 
     target_hz: float = param(5.0, unit="Hz", clock="spike", low=0.0, source="Vogels 2011: 3-5 (recalled)")

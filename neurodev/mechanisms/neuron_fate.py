@@ -77,6 +77,12 @@ class NeuronDeath(Mechanism):
         Its level at the set-point.
     most : float
         Largest share of all neurons ever alive that may be dead; who is furthest below the hazard goes first.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.LIF(), 20, name="cells").use(nd.NeuronDeath())
+    Population('cells', 20 neurons, LIF, excitatory, uses NeuronDeath)
     """
 
     level: ClassVar[str] = "neuron"
@@ -198,6 +204,12 @@ class Neurogenesis(Mechanism):
         Factor of its evidence then (STDP on spines); 1 is the off switch.
     births : bool
         Off switch of births.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.LIF(), 20, name="cells").use(nd.Neurogenesis())
+    Population('cells', 20 neurons, LIF, excitatory, uses Neurogenesis)
     """
 
     level: ClassVar[str] = "neuron"

@@ -82,6 +82,13 @@ class Neurotrophin(Mechanism):
         Constant, or proportional to the target's rate in the tick over `supply_hz`.
     supply_hz : float, Hz (spike)
         The rate at which a supply by rate feeds K synapses.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.SpineSize(), nd.Neurotrophin(feeds=10.0))
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, Neurotrophin)
     """
 
     adds: ClassVar[tuple[str, ...]] = ("drive_trophic",)

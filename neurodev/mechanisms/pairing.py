@@ -66,6 +66,14 @@ class Pairing(Mechanism):
         sigma^2, as in the literature.)
     deletion : {"random", "smallest", "oldest", "youngest"}
         Which synapses a neuron without elements loses; "smallest" goes by size (by weight where there are no spines).
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> curve = nd.GaussianGrowth(epsilon=0.05)
+    >>> cells = net.add(nd.LIF(), 20, name="cells").use(nd.Growth({"axonal": curve, "dendritic_excitatory": curve}))
+    >>> net.connect(cells, cells, nd.Degree(0), weight=1.0).use(nd.Pairing())
+    Projection('cells_cells', cells to cells, about 0 synapses, 0 inputs each, 1 mV, uses Pairing)
     """
 
     causes: ClassVar[dict[str, Cause]] = {

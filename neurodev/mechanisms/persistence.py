@@ -47,6 +47,13 @@ class Persistence(Turnover):
     Notes
     -----
     Owns the column ``persistent`` (0 or 1).
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.Persistence())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses Persistence)
     """
 
     owns: ClassVar[tuple[str, ...]] = ("persistent",)

@@ -119,6 +119,13 @@ class Rewiring(Mechanism):
     ------
     BuildError
         Where pairs may have several contacts, or a tick would hold too many attempts.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), weight=1.0).use(nd.Rewiring())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV, uses Rewiring)
     """
 
     attempts: float = param(10.0, unit="1/day", clock="life", low=0.0, source="free")

@@ -40,6 +40,12 @@ class Scaling(Mechanism):
         Bound of abs(S); 0 is the off switch, together with start = 0.
     start : float
         S at the beginning.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.LIF(), 20, name="cells").use(nd.Scaling(target_hz=2.0))
+    Population('cells', 20 neurons, LIF, excitatory, uses Scaling)
     """
 
     level: ClassVar[str] = "neuron"

@@ -115,7 +115,7 @@ class TsodyksMarkram(Mechanism):
     >>> rule = TsodyksMarkram(U=0.5, tau_rec=1100.0, tau_facil=50.0)
     >>> used, recovered = course(rule, [0.0, 50.0, 100.0])
     >>> (used * recovered).round(3).tolist()
-    [0.5, 0.355, 0.23]
+    [0.5, 0.309, 0.151]
     """
 
     U: float = param(0.5, unit="1", above=0.0, high=1.0, source="Maass, Natschlaeger & Markram 2002, EE (recalled)")

@@ -119,6 +119,13 @@ class SpineRange(Mechanism):
         Off switch of the constraint; ranges then only observe.
     epoch : float, ms (life)
         Length of an epoch in the engine; the trainer's epochs are its own.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.SpineRange())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineRange)
     """
 
     count: int = param(18, unit="1", low=1, source=f"{_HAN}: Tc = 18")

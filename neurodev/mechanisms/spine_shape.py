@@ -55,6 +55,13 @@ class SpineShape(Mechanism):
         Mean and spread of the area of postsynaptic densities at the reference volume.
     length_power, diameter_power, density_power : float
         Powers of s = (V/V0)^(1/3) by which they grow, if isotropic.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.SpineSize(), nd.SpineShape())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, SpineShape)
     """
 
     neck_length: float = param(0.45, unit="um", above=0.0, source=_OLD)

@@ -220,6 +220,13 @@ class SpineSize(Mechanism):
         stationary law, at the start and at birth.
     slow_tau : float, ms (life)
         Its time constant.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.SpineSize(noise=False))
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize)
     """
 
     owns: ClassVar[tuple[str, ...]] = ("log_size", "size")

@@ -140,6 +140,13 @@ class SpineStage(Turnover):
         move its set-point: silent as it is, it listens, and earns its head.  0 is the off switch.
     first : {"spine", "filopodium"}
         Stage of the initial synapses.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.SpineSize(), nd.SpineStage())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, SpineStage)
     """
 
     equation: ClassVar[str] = (

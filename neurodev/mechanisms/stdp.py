@@ -90,6 +90,13 @@ class STDP(Mechanism):
         fall.
     power : float
         mu of the power law.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), weight=1.0).use(nd.STDP("pair"))
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV, uses STDP)
     """
 
     rule: str = param("pair", choices=("pair", "nearest", "triplet", "burst"), source="burst: Butts 2007 pbio.0050061")

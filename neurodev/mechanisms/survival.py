@@ -118,6 +118,13 @@ class Survival(Mechanism):
         u = 1 from the 75th percentile on, or only at the maximum.
     epoch : float, ms (life)
         Length of an epoch in the engine; the trainer's epochs are its own.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.Survival())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses Survival)
     """
 
     of: str = param("synapse", choices=("synapse", "neuron"), source=_HAN)

@@ -97,6 +97,13 @@ class TrophicFactor(Mechanism):
         Births per target and day, ``sprout L / (sprout_half + L)``; partners by the projection's kernel.
     step : float, ms (life)
         Longest step of the solver.  Steady states do not depend on it.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0)).use(nd.SpineSize(), nd.TrophicFactor())
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, TrophicFactor)
     """
 
     owns: ClassVar[tuple[str, ...]] = ("receptor_bound", "receptor_free", "receptor_made")

@@ -196,6 +196,14 @@ class Turnover(Mechanism):
         Off switch of births.
     deaths : bool
         Off switch of deaths, those of `SpineSize` on this projection included: sizes then move on below the minimum.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 50, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> projection = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0))
+    >>> projection.use(nd.SpineSize(), nd.Turnover(early=14.0, late=1.4))
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, Turnover)
     """
 
     equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau);  deaths: hazard per spine"

@@ -73,6 +73,18 @@ class CHSNN(Remembering):
     rest : float
         Share of the removed that grow back at once, from which on a tensor rests.
     dense_output : bool
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.CHSNN(0.5)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.5)
     """
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free; published 97.75 % of all linear layers")

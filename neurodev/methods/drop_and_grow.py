@@ -59,6 +59,18 @@ class Static(Method):
     sparsity : float
         Share of absent synapses over all tensors.
     dense_output : bool
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.Static(0.8)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.2)
     """
 
     sparsity: float = param(0.95, low=0.0, high=0.999, source="free")
@@ -90,6 +102,18 @@ class SET(Static):
         zeta: share of the positive, and of the negative, synapses that go at the end of every epoch.
     epsilon : float, optional
         Density ``epsilon (n_in + n_out) / (n_in n_out)`` of each tensor, as published (20), in place of `sparsity`.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.SET(0.5)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.5)
     """
 
     causes: ClassVar[dict[str, Cause]] = {
@@ -163,6 +187,18 @@ class NDSNN(Method):
     keep_dropped_out : bool
         Whether a synapse that is dropped may not be grown in the same exchange.
     dense_output : bool
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.NDSNN(0.8, every=3)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.2)
     """
 
     causes: ClassVar[dict[str, Cause]] = {
@@ -300,6 +336,18 @@ class RigL(NDSNN):
     ----------
     sparsity, death, every, end
         As `NDSNN`; the share of deaths falls to 0 along half a cosine.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.RigL(0.8, every=3)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.2)
     """
 
     equation: ClassVar[str] = (

@@ -22,6 +22,18 @@ class TrophicNDSNN(NDSNN):
 
     A layer with many living units for each living unit above it loses more: its share of deaths is NDSNN's, times
     its ratio over the geometric mean of all ratios, at most `MOST_DEATHS`.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.TrophicNDSNN(0.8, every=3)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.2)
     """
 
     equation: ClassVar[str] = "NDSNN, its share of deaths times (A/A_above) / geometric mean of all layers' A/A_above"
@@ -39,6 +51,18 @@ class TracedNDSNN(NDSNN):
     """NDSNN that drops the synapses of the lowest BCM score, as DPAP gathers it, in place of the smallest weights.
 
     The output keeps dropping by magnitude: nobody gathers scores there.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.TracedNDSNN(0.8, every=3)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.2)
     """
 
     equation: ClassVar[str] = "NDSNN, deaths of the smallest B += sum_b c_post (c_post - theta) c_pre (DPAP)"

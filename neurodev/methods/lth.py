@@ -40,6 +40,18 @@ class LTH(Remembering):
         Share of the first round after which the values to return to are kept.
     output : bool
         Whether the output tensor is pruned too.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.LTH(0.25)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.8)
     """
 
     causes: ClassVar[dict[str, Cause]] = {"magnitude": rewire.MAGNITUDE}

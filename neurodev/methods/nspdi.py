@@ -26,6 +26,7 @@ from neurodev.learn.core.layer import Vector
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.method import Method
 from neurodev.methods import rewire, schedule
+from neurodev.methods.division import DIVISIONS, factor, felt, remembered
 from neurodev.methods.tensors import Tensor, tensors
 from neurodev.params import param
 from neurodev.structure.cause import Cause
@@ -62,6 +63,21 @@ class NSPDI(Method):
         Hard cut d2 of the strength, as a share of the present d.
     gated : bool
         Pass no gradient to silent synapses (the true derivative, an ablation).
+    division : {"saliency", "sensitivity"}, optional
+        Divide the threshold between each gate and its drive as they learn, on top of `gate`, so that the last synapses
+        of both are worth the same: see `neurodev.methods.division`.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.NSPDI(sparsity=0.5)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.5)
     """
 
     displacement: float = param(0.05, low=0.0, source="free: D of 0.1 to 5 over a sum of 640 in STDS's public code")
@@ -72,6 +88,7 @@ class NSPDI(Method):
     cut: float = param(0.1, low=0.0, source="free: hard cut, our reading of Cai et al. 2025")
     gated: bool = param(False, source="Chen et al. 2022 (STDS), public code: an ablation")
     sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our search within the run")
+    division: str | None = param(None, choices=DIVISIONS, none=True, source="free: our reading, methods.division")
 
     causes: ClassVar[dict[str, Cause]] = {
         "threshold": Cause(
@@ -124,13 +141,7 @@ class NSPDI(Method):
         """
         if self.sparsity is None:
             return
-        strength = []
-        for t in tensors(trainer):
-            table, gate = t.dense, self.gate if t.layer.gates else 1.0
-            theta = np.abs(table.grid(table.column("theta"))[:, : table.n_target])
-            scale = gate * (1.0 + self.cut / np.maximum(self.gains(t).astype(np.float64), 1e-12))
-            strength.append((theta / scale).reshape(-1))
-        every = np.concatenate(strength)
+        every = np.concatenate([self._strength(t, self._factor_of(t)).reshape(-1) for t in tensors(trainer)])
         n = min(round(self._share(trainer) * every.size), every.size - 1)
         if n < 1:
             self._found = 0.0
@@ -138,9 +149,21 @@ class NSPDI(Method):
         low, high = np.partition(every, (n - 1, n))[n - 1 : n + 1]
         self._found = float(low + high) / 2
 
+    def _strength(self, t: Tensor, factor: float = 1.0) -> NDArray[np.float64]:
+        """The threshold up to which each synapse is visible, over `factor`, (n_source, n_target)."""
+        table = t.dense
+        theta = np.abs(table.grid(table.column("theta"))[:, : table.n_target])
+        return np.asarray(theta / (factor * (1.0 + self.cut / np.maximum(self.gains(t).astype(np.float64), 1e-12))))
+
+    def _factor_of(self, t: Tensor) -> float:
+        """Threshold of a tensor over d."""
+        if not t.layer.gates:
+            return 1.0
+        return self.gate if self.division is None else self.gate * float(self._factor[self._places[t.name]])
+
     def threshold_of(self, trainer: Course, t: Tensor) -> float:
         """d of a tensor at this step."""
-        return self.threshold(trainer) * (self.gate if t.layer.gates else 1.0)
+        return self.threshold(trainer) * self._factor_of(t)
 
     def gains(self, t: Tensor) -> F4:
         """a of every output channel."""
@@ -188,16 +211,41 @@ class NSPDI(Method):
         rates = [trainer.optimiser.rate * trainer.schedule(k / unit) for k in range(n)]
         self._travel = np.concatenate([[0.0], np.cumsum(rates)])
         self._found = 0.0
+        if self.division is not None:
+            self._places = {t.name: k for k, t in enumerate(tensors(trainer))}
+            self._n_felt = 0
+            self._factor = np.ones(len(self._places))
+            self._felt = np.zeros(len(self._places))
         self._search(trainer)
+
+    def _feel(self, trainer: Course) -> None:
+        """Average what the division asks of weights and gradients, one number a tensor."""
+        assert self.division is not None
+        now = np.zeros(len(self._places))
+        for t in tensors(trainer):
+            table = t.dense
+            w, g = (table.grid(x)[:, : table.n_target] for x in (table.weight, t.weights.gradient))
+            now[self._places[t.name]] = felt(self.division, w, g)
+        self._felt = remembered(self._felt, now, self._n_felt)
+        self._n_felt += 1
+
+    def _divide(self, trainer: Course) -> None:
+        """Factors of the gates, from what has been felt; a gate comes right after its drive."""
+        if self.division is not None and self._n_felt:
+            for k, t in enumerate(tensors(trainer)):
+                self._factor[k] = factor(self._felt[k - 1], self._felt[k]) if t.layer.gates else 1.0
 
     def before_forward(self, trainer: Course) -> None:
         """Weights from parameters."""
         if trainer.step % max(trainer.epochs * trainer.steps_per_epoch // SEARCHES, 1) == 0:
+            self._divide(trainer)
             self._search(trainer)
         self._refresh(trainer)
 
     def after_backward(self, trainer: Course) -> None:
         """Gradient of the parameters from that of the weights."""
+        if self.division is not None:
+            self._feel(trainer)
         for t in tensors(trainer):
             table, d = t.dense, self.threshold_of(trainer, t)
             n = table.n_target
@@ -241,8 +289,12 @@ class NSPDI(Method):
 
     def approximations(self, trainer: Course) -> list[str]:
         """Where d is ours."""
-        ours = f"{self.name}: d is placed for a sparsity of {self.sparsity} by a search within the run, ours."
-        return [] if self.sparsity is None else [ours]
+        ours = []
+        if self.sparsity is not None:
+            ours += [f"{self.name}: d is placed for a sparsity of {self.sparsity} by a search within the run, ours."]
+        if self.division is not None:
+            ours += [f"{self.name}: d is divided between gates and their drives by {self.division}, ours."]
+        return ours
 
     def series(self, trainer: Course) -> dict[str, float]:
         """d at the end of the epoch."""
@@ -251,7 +303,20 @@ class NSPDI(Method):
 
 @dataclass
 class STDS(NSPDI):
-    """State transition of dendritic spines: NSPDI's pruning with equal gains and no cut."""
+    """State transition of dendritic spines: NSPDI's pruning with equal gains and no cut.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.STDS(sparsity=0.3)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.7)
+    """
 
     heterogeneity: float = param(0.0, low=0.0, high=0.99, source="Chen et al. 2022 (STDS), public code: gain 1")
     cut: float = param(0.0, low=0.0, source="Chen et al. 2022 (STDS), public code: no cut")

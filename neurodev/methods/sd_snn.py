@@ -78,6 +78,18 @@ class SDSNN(Scaled):
     scale : float, optional
         Length of this run over 300 epochs, by default ``epochs / 300``.  All counts of epochs are multiplied by it
         (at least 1), and an epoch stands for ``1 / scale`` of theirs in the rates.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> method = nd.methods.SDSNN(sparsity=0.5)
+    >>> trainer = nd.Trainer(model, (X, y, X, y), epochs=4, batch=10, methods=[method], progress=False).fit()
+    >>> round(trainer.close().series("density")[-1], 1)
+    np.float64(0.5)
     """
 
     layers: tuple[str, ...] | None = None

@@ -48,6 +48,74 @@ def confusion(labels: ArrayLike, decided: ArrayLike, n_class: int) -> NDArray[np
 
 
 @metric
+def confusion_of_labels(labels: ArrayLike, told: ArrayLike) -> NDArray[np.int64]:
+    """How often each of several labels was there (row: no, yes) and told (column), of samples that may have several.
+
+    Parameters
+    ----------
+    labels, told : (n, n_label) flags
+
+    Returns
+    -------
+    (n_label, 2, 2) int64
+        As scikit-learn's ``multilabel_confusion_matrix`` has them.
+
+    Examples
+    --------
+    >>> confusion_of_labels([[1, 0], [1, 1]], [[1, 1], [0, 1]]).tolist()
+    [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
+    """
+    flags = []
+    for name, given in (("labels", labels), ("told", told)):
+        a = np.asarray(given)
+        if a.ndim != 2 or a.dtype.kind not in "biuf" or not np.isin(a, (0, 1)).all():
+            raise ParameterError(f"{name} must be flags of 0 and 1, (n, n_label), got {a.dtype} {a.shape}")
+        flags.append(a.astype(bool))
+    y, d = flags
+    if y.shape != d.shape:
+        raise ParameterError(f"labels and told must have one shape, got {y.shape} and {d.shape}")
+    return np.array([[(~y & ~d).sum(0), (~y & d).sum(0)], [(y & ~d).sum(0), (y & d).sum(0)]], np.int64).transpose(
+        2, 0, 1
+    )
+
+
+@metric
+def f1(table: ArrayLike) -> NDArray[np.float64]:
+    """Harmonic mean of precision and recall of each class or label, ``2 hits / (2 hits + missed + mistaken)``.
+
+    Parameters
+    ----------
+    table : (n_class, n_class) or (n_label, 2, 2) counts
+        As of `confusion` or `confusion_of_labels`.
+
+    Returns
+    -------
+    (n_class,) float64
+        NaN where a class neither occurs nor is told.
+
+    Examples
+    --------
+    >>> f1([[3, 1], [0, 4]]).round(3).tolist()
+    [0.857, 0.889]
+    """
+    n = np.asarray(table)
+    if n.dtype.kind not in "biuf" or not (
+        n.ndim == 2 and n.shape[0] == n.shape[1] or n.ndim == 3 and n.shape[1:] == (2, 2)
+    ):
+        raise ParameterError(f"table must be counts (n_class, n_class) or (n_label, 2, 2), got {n.dtype} {n.shape}")
+    n = n.astype(np.float64)
+    if not np.isfinite(n).all() or (n < 0).any():
+        raise ParameterError("table must hold counts of at least 0")
+    if n.ndim == 3:
+        hits, wrong = n[:, 1, 1], n[:, 0, 1] + n[:, 1, 0]
+    else:
+        hits = np.diag(n)
+        wrong = n.sum(axis=0) + n.sum(axis=1) - 2 * hits
+    with np.errstate(invalid="ignore"):
+        return np.asarray(2 * hits / (2 * hits + wrong))
+
+
+@metric
 def information(table: ArrayLike, correct_bias: bool = True) -> float:
     """Mutual information of the rows and columns of a table of counts, in bits.
 

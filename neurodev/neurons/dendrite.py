@@ -57,6 +57,11 @@ class Bilinear(Branches):
         Of two excitatory inputs, one of each, two inhibitory ones.
     across : float
         kappa of inputs on different branches over that of inputs on the same one.
+
+    Examples
+    --------
+    >>> nd.LIF(tau_excitatory=3.0, tau_inhibitory=8.0, dendrite=nd.Bilinear()).dendrite.excitatory_reversal
+    70.0
     """
 
     linear: ClassVar[bool] = False
@@ -93,6 +98,11 @@ class TwoLayer(Branches):
         Excitatory current of one synapse: n = E_b / unit, and the soma receives unit s(n).
     height, middle, width, slope, curvature : float
         The defaults are recalled from Poirazi et al. 2003, not checked.
+
+    Examples
+    --------
+    >>> nd.LIF(tau_excitatory=3.0, tau_inhibitory=8.0, dendrite=nd.TwoLayer(8)).dendrite.per_neuron
+    8
     """
 
     linear: ClassVar[bool] = False
@@ -138,6 +148,11 @@ class Plateau(Branches):
         Stevens and V at the onset; 0: no voltage dependence.  An approximation: V later in the plateau does not count.
     resting, depolarisation : float, mV
         Real potential at the LIF's `rest`, and how far a branch at threshold lies above its soma.
+
+    Examples
+    --------
+    >>> nd.LIF(tau_excitatory=3.0, tau_inhibitory=8.0, dendrite=nd.Plateau(8)).dendrite.per_neuron
+    8
     """
 
     linear: ClassVar[bool] = False

@@ -42,7 +42,13 @@ class Source(ABC):
 
 
 class Drive(Registered, ABC, kind="drive"):
-    """Base of all drives."""
+    """Base of all drives.
+
+    Examples
+    --------
+    >>> isinstance(nd.Poisson(20.0), nd.Drive)
+    True
+    """
 
     role: ClassVar[str] = "drive"
 
@@ -78,6 +84,11 @@ def shuffled(drive: Drive) -> Drive:
     ------
     ParameterError
         If `drive` is not a drive, or its cells are independent already.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> waves = net.add(nd.shuffled(nd.RetinalWaves()), 100, name="waves")
     """
     if not isinstance(drive, Drive):
         raise ParameterError(f"drive must be a drive such as nd.RetinalWaves(), got {drive!r}")
@@ -116,6 +127,11 @@ class Background(Registered, kind="background", word=True):
         Jump of V; negative for an inhibitory background.
     amplitudes : {"fixed", "exponential"}
         All jumps equal, or exponentially distributed with mean `weight`.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.background(net.add(nd.LIF(), 20, name="cells"), nd.Background(rate_hz=5000.0, weight=0.25))
     """
 
     rate_hz: Any = param(1000.0, unit="Hz", clock="spike", low=0.0, high=HIGHEST_RATE, array=True, source="free")

@@ -57,6 +57,12 @@ class LIF(NeuronModel):
         Turns currents into slopes of V; with delta synapses it has no effect.
     dendrite : Branches, Bilinear, TwoLayer or Plateau, optional
         Branches on which the synapses sit (`dendrite.py`); all but linear `Branches` need synaptic currents.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.LIF(tau=20.0, threshold=np.linspace(18.0, 22.0, 10)), 10, name="cells")
+    Population('cells', 10 neurons, LIF, excitatory)
     """
 
     scales: ClassVar[bool] = True

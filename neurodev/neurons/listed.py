@@ -27,6 +27,12 @@ class Regular(Drive):
     interval : float, ms
     phase : float or (n,) array, ms
         Time of the first spike, by default one interval.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.Regular(20.0), 20, name="input")
+    Population('input', 20 cells, Regular)
     """
 
     role: ClassVar[str] = "regular"
@@ -81,6 +87,12 @@ class SpikeList(Drive):
         Cell of each spike.
     repeat : float, ms, optional
         Play the list again every `repeat` ms.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.SpikeList(times=[10.0, 20.0, 20.5], indices=[0, 1, 0]), 2, name="input")
+    Population('input', 2 cells, SpikeList)
     """
 
     role: ClassVar[str] = "recorded"
@@ -158,6 +170,13 @@ class Recorded(Drive):
         Time from the start of one recording to the next.
     permutation : bool
         The control: the cells' places are permuted once, so that every train is kept and neighbours are strangers.
+
+    Examples
+    --------
+    >>> trains = [(np.array([1.0, 5.0]), np.array([0, 1])), (np.array([2.0]), np.array([1]))]
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.Recorded(trains, places=np.array([[0.2, 0.5], [0.8, 0.5]]), interval=100.0), 2, name="camera")
+    Population('camera', 2 cells, Recorded)
     """
 
     role: ClassVar[str] = "retina"

@@ -245,6 +245,11 @@ class NeuronModel(Registered, kind="neuron model"):
     scales : bool
         Whether a rule `deliver` of its own multiplies weights by `rules.Row.scale`; without it short-term plasticity is
         refused onto such neurons.
+
+    Examples
+    --------
+    >>> isinstance(nd.LIF(), nd.NeuronModel)
+    True
     """
 
     equation: ClassVar[str] = ""

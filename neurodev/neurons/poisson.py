@@ -21,6 +21,12 @@ class Poisson(Drive):
     Parameters
     ----------
     rate_hz : float or (n,) array, Hz
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.Poisson(20.0), 20, name="input")
+    Population('input', 20 cells, Poisson)
     """
 
     role: ClassVar[str] = "poisson"

@@ -38,6 +38,12 @@ class RetinalWaves(Drive):
     independent : bool
         The shuffled control: every cell takes part in a wave of its own (own direction, own lateral position, and
         a circular shift in time): same number and form of bursts, no correlation.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> net.add(nd.RetinalWaves(), 20, name="input")
+    Population('input', 20 cells, RetinalWaves)
     """
 
     role: ClassVar[str] = "retina"

@@ -91,6 +91,15 @@ def matrix(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> pre, post = draw.integers(0, 9, 60), draw.integers(0, 9, 60)
+    >>> pairs = pd.DataFrame({"pre": pre, "post": post, "age": np.repeat([0, 5, 10], 20)})
+    >>> history = nd.read_edges(pairs, pre="pre", post="post", age="age")
+    >>> nd.plot.matrix(history).savefig("matrix.png")
     """
     it = about(of, projection, unit, ax is None)
     several = it.projections
@@ -146,6 +155,15 @@ def degrees(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> pre, post = draw.integers(0, 9, 60), draw.integers(0, 9, 60)
+    >>> pairs = pd.DataFrame({"pre": pre, "post": post, "age": np.repeat([0, 5, 10], 20)})
+    >>> history = nd.read_edges(pairs, pre="pre", post="post", age="age")
+    >>> nd.plot.degrees(history).savefig("degrees.png")
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     figure, ax = axes_of(ax)
@@ -198,6 +216,15 @@ def degree_evolution(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> pre, post = draw.integers(0, 9, 60), draw.integers(0, 9, 60)
+    >>> pairs = pd.DataFrame({"pre": pre, "post": post, "age": np.repeat([0, 5, 10], 20)})
+    >>> history = nd.read_edges(pairs, pre="pre", post="post", age="age")
+    >>> nd.plot.degree_evolution(history).savefig("degree_evolution.png")
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     figure, ax = axes_of(ax)
@@ -251,6 +278,10 @@ def motifs(
     ------
     NeurodevError
         Without networkx: ``pip install 'neurodev[graphs]'``.
+
+    Examples
+    --------
+    >>> nd.plot.motifs(history).savefig("motifs.png")  # doctest: +SKIP
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     figure, ax = axes_of(ax)
@@ -322,6 +353,15 @@ def graph(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> pre, post = draw.integers(0, 9, 60), draw.integers(0, 9, 60)
+    >>> pairs = pd.DataFrame({"pre": pre, "post": post, "age": np.repeat([0, 5, 10], 20)})
+    >>> history = nd.read_edges(pairs, pre="pre", post="post", age="age")
+    >>> nd.plot.graph(history).savefig("graph.png")
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     when = _several(it, at, 4) if ax is None or at is not None else np.array([_at(it, None)])

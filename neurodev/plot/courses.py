@@ -93,6 +93,15 @@ def density(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.density(history).savefig("density.png")
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     figure, ax = axes_of(ax)
@@ -155,6 +164,15 @@ def births_and_deaths(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.births_and_deaths(history).savefig("births_and_deaths.png")
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     figure, ax = axes_of(ax)
@@ -238,6 +256,15 @@ def raster(
     -------
     Figure
         One that has more than some thousand lines holds them as pixels in files of vectors.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.raster(history).savefig("raster.png")
     """
     it = about(of, projection, unit, ax is None, sizes=False)
     figure, ax = axes_of(ax, 7.0, 4.4)

@@ -75,6 +75,16 @@ def layers(
     ------
     ParameterError
         For what is no run of training, and where layers do not follow each other (of density alone they may).
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> run = nd.Trainer(model, (X, y, X, y), epochs=2, batch=10, progress=False).fit().close()
+    >>> nd.plot.layers(run).savefig("layers.png")
     """
     run = _trained(of)
     _epochs_only(unit)
@@ -165,6 +175,16 @@ def accuracy_and_density(of: Any, ax: Any = None, *, colours: Any = None, unit: 
     ------
     ParameterError
         For what is no run of training with an epoch.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> run = nd.Trainer(model, (X, y, X, y), epochs=2, batch=10, progress=False).fit().close()
+    >>> nd.plot.accuracy_and_density(run).savefig("accuracy_and_density.png")
     """
     run = _trained(of)
     _epochs_only(unit)
@@ -223,6 +243,15 @@ def maps(
     ------
     ParameterError
         For a history, a run of training, and one whose network has no map.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> retina, cells = net.add(nd.Poisson(10.0), 25, name="retina"), net.add(nd.LIF(), 9, name="cells")
+    >>> net.connect(retina, cells, nd.Near(sigma=150.0, inputs=5), spines=nd.Spines(weight=4.0)).use(nd.SpineSize())
+    Projection('retina_cells', retina to cells, about 45 synapses, 5 inputs each, spines of 4 mV, uses SpineSize)
+    >>> run = nd.simulate(net, 2 * nd.units.day, acceleration=1e5, progress=False)
+    >>> nd.plot.maps(run).savefig("maps.png")
     """
     if is_history(of):
         raise ParameterError(f"of must be a run, for a history does not know where its cells stand, got {shown(of)}")

@@ -44,6 +44,15 @@ def sizes(of: Any, ax: Any = None, *, colours: Any = None, unit: str | None = No
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.sizes(history).savefig("sizes.png")
     """
     it = about(of, projection, unit, ax is None)
     figure, ax = axes_of(ax)
@@ -102,6 +111,15 @@ def size_distribution(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.size_distribution(history).savefig("size_distribution.png")
     """
     it = about(of, projection, unit, ax is None)
     figure, ax = axes_of(ax)
@@ -197,6 +215,15 @@ def life(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.life(history, history.ident[0]).savefig("life.png")
     """
     it = about(of, projection, unit, ax is None)
     story = it.history.story(ident)

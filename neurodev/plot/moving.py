@@ -77,6 +77,16 @@ def animate(
     ------
     ParameterError
         For another ending, without ffmpeg, and where a file would be lost.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.animate(history, "lives.gif", frames=2).name
+    'lives.gif'
     """
     path = output.checked(to, overwrite)
     if path.exists() and not overwrite:

@@ -54,6 +54,15 @@ def survival(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.survival(history).savefig("survival.png")
     """
     if parts is not None and by is not None:
         raise ParameterError(f"parts and by ask for different curves: give one of them, got {parts} and {by!r}")

@@ -59,6 +59,15 @@ def overview(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.overview(history).savefig("overview.png")
     """
     if colours is not None and not isinstance(colours, dict):
         raise ParameterError(f"colours must be a dictionary of word: colour in this picture, got {shown(colours)}")
@@ -144,6 +153,15 @@ def compare(
     Returns
     -------
     Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> nd.plot.compare([history, history]).savefig("compare.png")
     """
     first = about(histories[0], projection, unit, own=False)
     given = [first, *(about(x, projection, first.clock.one, own=False) for x in histories[1:])]

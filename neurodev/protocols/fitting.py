@@ -217,6 +217,17 @@ def fit(
     Notes
     -----
     Births are not fitted: who dies is replaced, as in a population that stands still.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> draw = np.random.default_rng(0)
+    >>> there = lambda: np.where(draw.random(40) < 0.7, draw.lognormal(-2.0, 0.5, 40), 0.0)
+    >>> seen = {f"d{day}": there() for day in (0, 4, 8, 12)}
+    >>> history = nd.read_sessions(pd.DataFrame({"spine": range(40), **seen}), id="spine")
+    >>> fitted = nd.fit(history, "constant", n=100, rounds=1)
+    >>> fitted.model
+    'constant'
     """
     if isinstance(model, (list, tuple)):
         if not model:

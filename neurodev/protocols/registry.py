@@ -97,6 +97,12 @@ def isolate(mechanism: Any, **options: Any) -> Protocol:
     ------
     ParameterError
         If there is no protocol for it.
+
+    Examples
+    --------
+    >>> found = nd.isolate(nd.Scaling(target_hz=2.0))
+    >>> found.name, len(found.panels)
+    ('Scaling', 2)
     """
     one = _made(mechanism) if isinstance(mechanism, type) else mechanism
     make = protocol_of(type(one))

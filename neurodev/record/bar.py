@@ -52,6 +52,11 @@ class Bar:
             )  # fmt: skip
             self._bar.set_description_str(begin, refresh=True)
 
+    @property
+    def shown(self) -> bool:
+        """Whether anybody sees it."""
+        return self._bar is not None or self._stream is not None
+
     def update(self, done: float, text: str) -> None:
         """Show how much is done, and some words."""
         self._done, self._text = done, text

@@ -79,7 +79,7 @@ def check_new(path: Path, overwrite: bool) -> None:
         raise RunFileError(f"cannot write to {str(path)!r}: {why}")
     if path.exists() and path.stat().st_size > 0 and not overwrite:
         _check_ours(path)
-        if not _busy(path):
+        if not busy(path):
             raise RunFileError(
                 f"{str(path)!r} holds a run already: overwrite=True (--overwrite) replaces it, resume goes on with it "
                 "where it can be resumed; or choose another to="
@@ -125,7 +125,7 @@ class Place:
     def _move_aside(self) -> None:
         path = self.path
         _check_ours(path)
-        if _busy(path):
+        if busy(path):
             raise RunFileError(
                 f"{str(path)!r} is being written by another simulation: end it (in this session with sim.close()), or "
                 "choose another to="
@@ -187,7 +187,7 @@ def fold(db: sqlite3.Connection, seconds: float) -> None:
         return  # the disk is full: the -wal stays beside it, and holds what was flushed
 
 
-def _busy(path: Path) -> bool:
+def busy(path: Path) -> bool:
     """Whether another simulation is writing the file."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as db:

@@ -81,7 +81,7 @@ class Log(Card):
     Examples
     --------
     >>> run.log.to_pandas().groupby("cause").size()
-    >>> run.log.deaths_by_cause((10, 20))
+    >>> run.log.deaths_by_cause((1, 2))
     """
 
     def __init__(self, file: RunFile, sizes: Mapping[str, tuple[int, int]], tick_days: float, causes: Causes) -> None:

@@ -49,7 +49,7 @@ class Run(Reading):
 
     Examples
     --------
-    >>> run = nd.Run("map.sqlite")
+    >>> run = nd.Run("map.sqlite")  # doctest: +SKIP
     >>> run.spines.longest().story()
     """
 
@@ -330,7 +330,7 @@ class Run(Reading):
         Examples
         --------
         >>> run.export("spines.csv")
-        >>> run.export("graph.graphml", t=10 * nd.units.day)
+        >>> run.export("graph.sparse.npz", t=1 * nd.units.day)
         """
         return export(self, path, kind, overwrite, options)
 

@@ -180,7 +180,7 @@ class Spines(Card, Mapping[int, Spine]):
 
     Examples
     --------
-    >>> run.spines[4711].story()
+    >>> run.spines.longest().story()
     >>> run.spines.longest().plot()
     """
 

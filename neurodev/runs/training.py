@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from neurodev import registry
 from neurodev.card import Card, Rows, counted, named
 from neurodev.errors import ParameterError, RunFileError
+from neurodev.metrics.cost import f1
 from neurodev.metrics.layered import Layered
 from neurodev.params import among, asks, finite, flag, of_type, or_none, whole
 from neurodev.runs import described
@@ -191,14 +192,29 @@ class Training(Card):
     def per_class(self) -> F8:
         """Share of the test samples of each class that were right after the last epoch, (n_class,); NaN where none.
 
+        Where samples have several labels, of those that have it: how often it was told.
+
         Raises
         ------
         RunFileError
             If the run has no table of decisions (see `confusion`).
         """
         table = self.confusion
+        hits, there = (
+            (np.diag(table), table.sum(axis=1)) if table.ndim == 2 else (table[:, 1, 1], table[:, 1].sum(axis=1))
+        )
         with np.errstate(invalid="ignore"):
-            return np.asarray(np.diag(table) / table.sum(axis=1))
+            return np.asarray(hits / there)
+
+    def f1(self) -> F8:
+        """F1 of each class or label on the test samples after the last epoch, (n_class,): see `metrics.cost.f1`.
+
+        Raises
+        ------
+        RunFileError
+            If the run has no table of decisions (see `confusion`).
+        """
+        return np.asarray(f1(self.confusion))
 
     def to_pandas(self) -> Any:
         """All numbers of the epochs as a frame of pandas: a row an epoch, a column a series, by their names."""
@@ -241,6 +257,8 @@ class Training(Card):
     def confusion(self) -> NDArray[np.int64]:
         """(n_class, n_class): how often each class (row) of the test set was taken for each (column), last epoch.
 
+        Where samples have several labels, (n_label, 2, 2): how often each was there (row: no, yes) and told (column).
+
         Raises
         ------
         RunFileError
@@ -249,12 +267,17 @@ class Training(Card):
         f = self._run.file
         rows = f.length("confusion")
         if not rows:
-            why = "train at least one epoch" if not self.n_epoch else "it has classes only where targets are classes"
+            why = "there are decisions only where targets are classes or labels"
+            why = why if self.n_epoch else "train at least one epoch"
             raise RunFileError(f"{self._run.path} holds no table of decisions: {why}")
         last = f.read("confusion", rows - 1, rows)
         if last.ndim != 2 or not 0 < last.shape[1] <= rows:
             raise f.damaged("array 'confusion'", f"it has {rows} rows of {last.shape[1:]}")
-        return f.read("confusion", rows - last.shape[1], rows).astype(np.int64)
+        if self.settings.get("targets") != "labels":
+            return f.read("confusion", rows - last.shape[1], rows).astype(np.int64)
+        if last.shape[1] != 2 or rows % (2 * max(self.n_epoch, 1)):
+            raise f.damaged("array 'confusion'", f"it has {rows} rows of {last.shape[1:]} in {self.n_epoch} epochs")
+        return f.read("confusion", rows - rows // self.n_epoch, rows).astype(np.int64).reshape(-1, 2, 2)
 
     def density(self, tensor: str) -> tuple[F8, F8]:
         """Epochs from the start, and the share of pairs that a synapse joins, (n_epoch + 1,) each."""
@@ -387,11 +410,13 @@ class Training(Card):
         out = [f"  {self.what}"]
         if self.n_epoch:
             reached, seconds = self.reached(), run.series("seconds").sum()
+            compiler = np.nansum(run.series("compile_seconds")) if "compile_seconds" in run.series_names else 0.0
             best = reached.max() if self.measure == "accuracy" else reached.min()
             of = " of the test set" if self.measure == "accuracy" else " on the test set"
             out.append(
                 f"  {self.measure} after {self.n_epoch} of {s['epochs']} epochs: {self._told(reached[-1])}{of} "
                 f"(best {self._told(best)}), density {run.series('density')[-1]:.4g}; {seconds:.1f} s of training"
+                + (f" and {compiler:.1f} s of compiling" if compiler >= 0.1 else "")
             )
             if "n_validation" in s:
                 now = self.reached("validation")[-1]

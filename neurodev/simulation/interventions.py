@@ -91,7 +91,13 @@ def _told(name: str, value: Any) -> str:
 
 
 class Intervention(Registered, ABC, kind="intervention"):
-    """Base of all interventions."""
+    """Base of all interventions.
+
+    Examples
+    --------
+    >>> isinstance(nd.Silence("cells"), nd.Intervention)
+    True
+    """
 
     @abstractmethod
     def check(self, sim: Simulator) -> None:
@@ -108,7 +114,19 @@ class Intervention(Registered, ABC, kind="intervention"):
 
 @dataclass
 class Silence(Intervention):
-    """Silence a population: it stays connected but does not fire (``on=False`` ends it)."""
+    """Silence a population: it stays connected but does not fire (``on=False`` ends it).
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> sim = nd.Simulation(net, progress=False, record="all")
+    >>> sim.at(50.0, nd.Silence("a"))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> bool(sim.run(100.0).close().spikes("a")[0].max() <= 50.0)
+    True
+    """
 
     population: Any
     on: bool = True
@@ -131,6 +149,18 @@ class Block(Intervention):
     """Block a mechanism of a projection or population (``on=False`` releases it).
 
     Synapses no longer see spikes through it; what a population keeps count of by itself (calcium) goes on.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> q.use(nd.SpineSize(), nd.Turnover())
+    Projection('q', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, Turnover)
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.at(0.0, nd.Block("q", "Turnover"))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     where: Any
@@ -168,6 +198,17 @@ class SetRate(Intervention):
     """Change the rate (Hz) of a population's background, for all of its neurons; 0 stops it.
 
     A population with several backgrounds has them all at this rate.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> net.background(b, nd.Background(rate_hz=500.0, weight=1.0))
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.at(5.0, nd.SetRate("b", 100.0))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     population: Any
@@ -192,6 +233,16 @@ class RemoveSynapses(Intervention):
     """Remove given synapses by uid, or all those between given sources and targets.
 
     `source` and `target` pick cells (numbers, a mask, a slice or a set; None: all).
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.do(nd.RemoveSynapses("q", source=[0, 1, 2]))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     projection: Any
@@ -258,6 +309,17 @@ class Lesion(Intervention):
     """Destroy neurons (all, or the given ones): their synapses die both ways and they never fire again.
 
     `neurons` picks them by numbers, a mask, a slice or a set.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.do(nd.Lesion("a", [0, 1]))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> sim.run(10.0).close().log.deaths_by_cause()
+    {'lesion': 5}
     """
 
     population: Any
@@ -304,6 +366,16 @@ class AddSynapses(Intervention):
     `weight` (mV, or pA onto currents; one, or one for each) is not negative, the sign comes from the source population;
     if not given, they begin as the first of the projection did.  On spines a newborn has the size that has this weight.
     `delay` (ms, one or one for each) is one of those that the projection has; the shortest if not given.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.do(nd.AddSynapses("q", source=[0, 1], target=[3, 3]))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     projection: Any
@@ -418,6 +490,18 @@ class Infuse(Intervention):
     """Infuse the trophic factor of a projection around its targets (all, or the given ones); 0 ends it.
 
     `rate` adds to their own release, 1/day.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> q.use(nd.SpineSize(), nd.TrophicFactor())
+    Projection('q', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, TrophicFactor)
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.at(5.0, nd.Infuse("q", 1.0))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     projection: Any
@@ -439,7 +523,20 @@ class Infuse(Intervention):
 @outlined
 @dataclass
 class Antagonise(Intervention):
-    """Block a share of the receptors for the trophic factor at the targets of a projection; 0 ends it."""
+    """Block a share of the receptors for the trophic factor at the targets of a projection; 0 ends it.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> q.use(nd.SpineSize(), nd.TrophicFactor())
+    Projection('q', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, TrophicFactor)
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.at(5.0, nd.Antagonise("q", 0.5))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
+    """
 
     projection: Any
     share: float = 1.0

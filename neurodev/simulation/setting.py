@@ -92,6 +92,17 @@ class SetWeights(Intervention):
     of : uids, mask or slice, optional
         Which synapses, at least one: by uid, or by a mask or a slice over the living ones in the order of their uids.
         All if not given.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.OneToOne(), weight=1.0, name="q")
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.do(nd.SetWeights("q", 2.0))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> float(sim.run(10.0).close().graph(projection="q").data.mean())
+    1.0
     """
 
     projection: Any
@@ -148,6 +159,18 @@ class SetColumn(Intervention):
     of : selection, optional
         Of a projection as in `SetWeights`; of a population cells by numbers, a mask, a slice or a set.  All if not
         given.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> q.use(nd.SpineSize())
+    Projection('q', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize)
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.do(nd.SetColumn("q", "log_size", 0.5))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     where: Any
@@ -213,6 +236,16 @@ class SetParameter(Intervention):
         By the names of parameters: ``{"tau_plus": 15.0}``.
     where : Projection, Population or name, or a list of them, optional
         Where the mechanism is used; where this instance, or the only one of its kind, is if not given.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> q = net.connect(a, b, nd.Degree(5), spines=nd.Spines(weight=4.0), name="q")
+    >>> sim = nd.Simulation(net, progress=False)
+    >>> sim.at(5.0, nd.SetParameter("a", {"rate_hz": 30.0}))
+    Simulation(2 populations, 1 projection, 0 ms of life at an acceleration of 1)
+    >>> run = sim.run(10.0).close()
     """
 
     what: Any

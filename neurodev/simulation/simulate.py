@@ -265,8 +265,8 @@ class Simulation(Card, Steering):
 
         Examples
         --------
-        >>> sim = nd.Simulation.resume("life.sqlite", net)
-        >>> run = sim.run().close()
+        >>> sim = nd.Simulation.resume("life.sqlite", net)  # doctest: +SKIP
+        >>> run = sim.run().close()  # doctest: +SKIP
         """
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
@@ -308,8 +308,8 @@ class Simulation(Card, Steering):
 
         Examples
         --------
-        >>> sim.run(30 * day).save("settled.nd")
-        >>> sim = nd.Simulation.load("settled.nd", other_network)
+        >>> sim.run(1 * day).save("settled.nd")
+        >>> sim = nd.Simulation.load("settled.nd", other_network)  # doctest: +SKIP
         """
         overwrite = flag(overwrite, "overwrite")
         with self._alone("save"):
@@ -504,6 +504,16 @@ def simulate(network: Network, duration: float, **options: Any) -> Run:
     """Run a network for `duration` of life time (ms) and return the run.
 
     Options are those of `Simulation`; a progress bar is shown unless ``progress=False``.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> cells = net.add(nd.LIF(), 20, name="cells")
+    >>> net.background(cells, nd.Background(rate_hz=1000.0, weight=1.5))
+    >>> run = nd.simulate(net, 200.0, record="all", progress=False)
+    >>> times, which = run.spikes("cells")
+    >>> bool(times.size > 0 and which.max() < 20)
+    True
     """
     options.setdefault("progress", True)
     if isinstance(network, Network):  # before a file is made

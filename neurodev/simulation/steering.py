@@ -202,7 +202,7 @@ class Steering(Recording):
         --------
         >>> def raise_input(sim):
         ...     sim.do(nd.SetRate("exc", 100.0 + sim.life / day))
-        >>> sim.every(1 * day, raise_input).run(10 * day)
+        >>> sim.every(1 * day, raise_input).run(2 * day)
         """
         clock = one_of(clock, "clock", _CLOCKS)
         period = number(period, "period", "ms", above=0.0) / (self.simulator.acceleration if clock == "life" else 1.0)
@@ -221,7 +221,7 @@ class Steering(Recording):
 
         Examples
         --------
-        >>> sim.until(lambda sim: sim.simulator.tables["map"].n_synapse > 1000).run(30 * day)
+        >>> sim.until(lambda sim: sim.simulator.tables["retina_exc"].n_synapse > 100).run(1 * day)
         """
         clock = one_of(clock, "clock", _CLOCKS)
         s = self.simulator

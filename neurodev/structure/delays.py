@@ -52,7 +52,15 @@ class Delay(Registered, ABC, kind="delay"):
 
 @dataclass(frozen=True)
 class Fixed(Delay):
-    """One delay for all, ms."""
+    """One delay for all, ms.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.OneToOne(), weight=1.0, delay=nd.Fixed(1.5))
+    Projection('a_b', a to b, about 20 synapses, 1 inputs each, 1 mV)
+    """
 
     delay: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free")
 
@@ -70,7 +78,15 @@ class Fixed(Delay):
 
 @dataclass(frozen=True)
 class Uniform(Delay):
-    """Delays drawn uniformly from low, low + step, ..., high (ms); at most 65535 of them."""
+    """Delays drawn uniformly from low, low + step, ..., high (ms); at most 65535 of them.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.OneToOne(), weight=1.0, delay=nd.Uniform(1.0, 5.0))
+    Projection('a_b', a to b, about 20 synapses, 1 inputs each, 1 mV)
+    """
 
     low: float = param(1.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
     high: float = param(5.0, unit="ms", clock="spike", above=0.0, source="free: chosen for the default study")
@@ -110,6 +126,13 @@ class DelayList(Delay):
     """One delay for each synapse, in the order of the wiring (ms); at most 65535 distinct ones.
 
     Of a projection that begins without synapses, ``[]``: what is born there is delayed by 1 ms, as where none is given.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.OneToOne(), weight=1.0, delay=nd.DelayList(np.linspace(1.0, 2.0, 20)))
+    Projection('a_b', a to b, about 20 synapses, 1 inputs each, 1 mV)
     """
 
     listed: ClassVar[bool] = True

@@ -27,6 +27,11 @@ class Sheet(metaclass=Spoken):
     periodic : bool
         Opposite edges are joined: wirings and delays by distance go the shortest way round, and no cell lies at an
         edge.  Places are written as on a plane; drives and the measures of maps keep the plane.
+
+    Examples
+    --------
+    >>> nd.Network(seed=1, sheet=nd.Sheet(800.0, 600.0, periodic=True)).sheet.width
+    800.0
     """
 
     width: float = param(1000.0, unit="um", above=0.0, high=1e7, source="free: chosen for the default study")
@@ -93,6 +98,11 @@ class Branches(Registered, kind="dendrite", word=True):
     ----------
     per_neuron : int
     length : float, um
+
+    Examples
+    --------
+    >>> nd.Branches(per_neuron=8).per_neuron
+    8
     """
 
     linear: ClassVar[bool] = True  # nothing but a sum: a point neuron

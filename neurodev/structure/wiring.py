@@ -31,6 +31,11 @@ class Wiring(Registered, ABC, kind="wiring"):
     listed : bool
         Whether a user lists the synapses one by one: their uids then follow that list.  Of a rule that draws them they
         may follow the order of rows.
+
+    Examples
+    --------
+    >>> isinstance(nd.Degree(10), nd.Wiring)
+    True
     """
 
     listed: bool = False
@@ -185,6 +190,13 @@ class Near(Wiring):
     sigma : float, um
     inputs : int
         Synapses per target.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Near(sigma=120.0, inputs=5), weight=1.0)
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV)
     """
 
     sigma: float = param(80.0, unit="um", above=0.0, source="free: chosen for the default study")
@@ -219,7 +231,15 @@ class Near(Wiring):
 
 @dataclass(frozen=True)
 class Degree(Wiring):
-    """Each target draws exactly `inputs` sources, all equally likely (fixed in-degree)."""
+    """Each target draws exactly `inputs` sources, all equally likely (fixed in-degree).
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Degree(5), weight=1.0)
+    Projection('a_b', a to b, about 100 synapses, 5 inputs each, 1 mV)
+    """
 
     inputs: int = param(100, unit="1", low=0, source="free")
 
@@ -278,7 +298,15 @@ class OutDegree(Wiring):
 
 @dataclass(frozen=True)
 class Probability(Wiring):
-    """Each pair is connected independently with probability `p`."""
+    """Each pair is connected independently with probability `p`.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Probability(0.2), weight=1.0)
+    Projection('a_b', a to b, about 80 synapses, 4 inputs each, 1 mV)
+    """
 
     p: float = param(0.1, unit="1", low=0.0, high=1.0, source="free")
 
@@ -301,7 +329,15 @@ class Probability(Wiring):
 
 @dataclass(frozen=True)
 class AllToAll(Wiring):
-    """Every pair once (a cell not onto itself)."""
+    """Every pair once (a cell not onto itself).
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.AllToAll(), weight=1.0)
+    Projection('a_b', a to b, about 400 synapses, 20 inputs each, 1 mV)
+    """
 
     def draw(
         self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
@@ -321,7 +357,15 @@ class AllToAll(Wiring):
 
 @dataclass(frozen=True)
 class OneToOne(Wiring):
-    """Source i onto target i, in two populations of one size."""
+    """Source i onto target i, in two populations of one size.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.OneToOne(), weight=1.0)
+    Projection('a_b', a to b, about 20 synapses, 1 inputs each, 1 mV)
+    """
 
     def draw(
         self, source: F8, target: F8, draw: np.random.Generator, same: bool, multapses: bool
@@ -420,6 +464,13 @@ class Contacts(Wiring):
         Which pairs are connected.
     more : float
         Probability that a pair has yet another contact.
+
+    Examples
+    --------
+    >>> net = nd.Network(seed=1)
+    >>> a, b = net.add(nd.Poisson(10.0), 20, name="a"), net.add(nd.LIF(), 20, name="b")
+    >>> net.connect(a, b, nd.Contacts(nd.Degree(5)), weight=1.0, multapses=True)
+    Projection('a_b', a to b, about 112 synapses, 5.61 inputs each, 1 mV)
     """
 
     wiring: Wiring

@@ -8,21 +8,26 @@ together; all mechanisms; and, where a drive has correlations, the drive shuffle
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from neurodev import blame, params
+from neurodev import params
 from neurodev.engine.network import Network
-from neurodev.errors import NeurodevError, ParameterError
+from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.runs.run import Run
 from neurodev.studies import development, reading
+from neurodev.studies.sweeps.cases import Case, case
+from neurodev.studies.sweeps.folder import made
+from neurodev.studies.sweeps.numbers import numbers
+from neurodev.studies.sweeps.one import FAILED, How, Outcome
+from neurodev.studies.sweeps.sweep import going, shares
 
 EVENTS_PER_TICK = 100_000_000  # a runaway is reported after so many, unless the study says otherwise
 _COLUMNS = (
@@ -123,31 +128,6 @@ def changed(study: reading.Study, condition: Condition) -> reading.Study:
     return s
 
 
-def numbers(run: Run) -> dict[str, float]:
-    """The success numbers; of a run without spines the rate of the last days alone."""
-    if run.plastic:
-        return run.summary()
-    projections = run.network["projections"]
-    target = projections[0]["target"] if projections else run.network["populations"][0]["name"]
-    rates = run.rates(target)[-5:]
-    living = rates[np.isfinite(rates)]
-    return {"rate_hz": float(living.mean()) if living.size else float("nan")}
-
-
-def one(path: str, overrides: dict[str, str], condition: Condition, seed: int) -> dict[str, Any]:
-    """Run one condition with one seed; a runaway, or what cannot be left out, is reported and not raised."""
-    s = changed(reading.load(path, overrides), condition)
-    s.table.setdefault("run", {}).setdefault("events_per_tick", EVENTS_PER_TICK)
-    with TemporaryDirectory() as folder:
-        try:
-            run = development.run(s, f"{folder}/run.sqlite", seed=seed, shuffled=condition.shuffled)
-            return {"condition": condition.name, "seed": seed, **numbers(run)}
-        except NeurodevError as e:
-            return {"condition": condition.name, "seed": seed, "stopped": str(e)}
-        except Exception as e:  # of a part of the user's; other processes would tell it without its place
-            return {"condition": condition.name, "seed": seed, "stopped": blame.told(e)}
-
-
 def table(results: list[dict[str, Any]]) -> str:
     """Means over seeds, one line per condition."""
     names = list(dict.fromkeys(r["condition"] for r in results))
@@ -165,8 +145,24 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main(path: str, overrides: dict[str, str], seeds: int, jobs: int) -> list[dict[str, Any]]:
-    """Run all conditions of a study with the same seeds and print the table.
+def cases(study: reading.Study, seeds: int) -> list[Case]:
+    """The runs: each condition with each seed; a runaway ends after so many events, unless the study says otherwise."""
+    study.table.setdefault("run", {}).setdefault("events_per_tick", EVENTS_PER_TICK)
+    out = []
+    for c in conditions(study):
+        s = changed(study, c)
+        s = s.resolved(shuffled=True) if c.shuffled else s
+        out += [case(s, study.seed + k, {"condition": c.name}, name=c.name) for k in range(seeds)]
+    return out
+
+
+def main(path: str, overrides: dict[str, str], seeds: int, jobs: int, to: str | None = None) -> list[dict[str, Any]]:
+    """Run all conditions of a study with the same seeds and print the table: a sweep over conditions.
+
+    Parameters
+    ----------
+    to : str, optional
+        Folder that keeps the runs; those that are finished there are not run again.
 
     Raises
     ------
@@ -179,21 +175,27 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int) -> list[di
         if value < 1:
             raise ParameterError(f"{name} must be at least 1, got {value!r}")
     s = reading.load(path, overrides)
-    first = s.seed
     development.duration(s)  # what is wrong in [run] stops here, not in every row
-    work = [(c, first + k) for c in conditions(s) for k in range(seeds)]
-    results = []
+    every = cases(s, seeds)
+    results: dict[str, dict[str, Any]] = {}
+    with TemporaryDirectory() as nowhere:
+        folder = Path(nowhere) if to is None else made(to)
 
-    def done(result: dict[str, Any]) -> None:
-        results.append(result)
-        print(f"done: {result['condition']}, seed {result['seed']}", flush=True)
+        def done(c: Case, outcome: Outcome) -> None:
+            results[c.file] = {"condition": c.point["condition"], "seed": c.seed} | (
+                {"stopped": outcome.message} if outcome.state == FAILED else numbers(Run(folder / c.file))
+            )
+            if to is None:  # it has told what it is for
+                (folder / c.file).unlink(missing_ok=True)
+            print(f"done: {c.point['condition']}, seed {c.seed}", flush=True)
 
-    if jobs == 1:
-        for c, seed in work:
-            done(one(path, overrides, c, seed))
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for f in [pool.submit(one, path, overrides, c, seed) for c, seed in work]:
-                done(f.result())
-    print(table(results))
-    return results
+        jobs, threads = shares(jobs, None, len(every))
+        going(every, How(str(folder), threads, os.getcwd()), None, jobs, tell=done)
+    ordered = [results[c.file] for c in every]
+    print(table(ordered))
+    return ordered
+
+
+def command(args: Any) -> None:
+    """`neurodev ablate`."""
+    main(args.study, reading.settings(args.set), args.seeds, args.jobs, args.to)

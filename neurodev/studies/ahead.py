@@ -10,9 +10,17 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
+from neurodev import rng
 from neurodev.bench import networks
+from neurodev.data.dataset import Dataset
 from neurodev.engine.engine import Engine
 from neurodev.engine.network import Network
+from neurodev.learn import networks as learned
+from neurodev.learn.model import Sequential
+from neurodev.learn.training.encode import Bernoulli
+from neurodev.learn.training.trainer import Trainer
 from neurodev.neurons.dendrite import Plateau
 from neurodev.neurons.drive import Background
 from neurodev.neurons.lif import LIF
@@ -36,6 +44,28 @@ def _dendrites() -> Network:
     return net
 
 
+def _trained(model: Sequential) -> None:
+    """Two steps on noise as images."""
+    draw = rng.generator(0, "compile", "images")
+    x, y = draw.random((8, *(model.inputs or ())), dtype=np.float32), np.arange(8) % 10
+    data = Dataset(x, y, x[:1], y[:1], "noise", tuple(map(str, range(10))))
+    trainer = Trainer(model, data, encoder=Bernoulli(4), epochs=1, batch=4, checkpoint=0, calibrate=False)
+    for k in range(2):
+        trainer.train_step(np.arange(4 * k, 4 * k + 4))
+    trainer.close()
+
+
+def _layers() -> None:
+    for density in (1.0, 0.2, 0.02):
+        storage = "dense" if density == 1.0 else "sparse"
+        _trained(learned.fully_connected(hidden=(800,), density=density, storage=storage))
+
+
+def _convolutions() -> None:
+    for density in (1.0, 0.2, 0.02):
+        _trained(learned.sdsnn_mnist(density=density, storage="dense" if density == 1.0 else "sparse"))
+
+
 _KINDS: dict[str, Callable[[], object]] = {
     "static synapses": lambda: _started(networks.brunel_network(0.002)),
     "STDP": lambda: _started(networks.brunel_network(0.002, True)),
@@ -43,6 +73,8 @@ _KINDS: dict[str, Callable[[], object]] = {
     "currents": lambda: _started(networks.vogels_abbott_current_network(0.05)),
     "dendrites": lambda: _started(_dendrites()),
     "spines": lambda: networks.run("spines", 0.02),
+    "training of layers": _layers,
+    "training of convolutions": _convolutions,
     "the default study": lambda: _started(_default()),
 }
 

@@ -156,8 +156,22 @@ def load(path: str | os.PathLike[str], overrides: dict[str, str] | None = None) 
     text, table = _read(path)
     study = Study(text, table, str(path))
     for dotted, word in (overrides or {}).items():
-        study.overrides[_override(table, dotted, word)] = word
+        study.overrides[_override(table, dotted, as_value(word))] = word
     return study
+
+
+def varied(study: Study, values: dict[str, Any]) -> Study:
+    """A copy of a study with values put into it by their keys, as ``--set`` would.
+
+    Raises
+    ------
+    StudyError
+        For a key that leads nowhere, with the nearest.
+    """
+    out = Study(study.text, copy.deepcopy(study.table), study.path, dict(study.overrides))
+    for dotted, value in values.items():
+        out.overrides[_override(out.table, dotted, copy.deepcopy(value))] = writing.value(value)
+    return out
 
 
 def parsed(text: str, path: str) -> Study:
@@ -205,7 +219,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         raise StudyError(f"{path} is not valid TOML: {e}") from None
 
 
-def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
+def _override(table: dict[str, Any], dotted: str, value: Any) -> Place:
     """Set one value, and say in which place."""
     *parents, last = dotted.split(".")
     here: Any = table
@@ -234,7 +248,7 @@ def _override(table: dict[str, Any], dotted: str, word: str) -> Place:
         )
     if not isinstance(here, dict) or not last:
         raise StudyError(f"--set {dotted}: {'.'.join(parents) or 'this'} is no table that could have {last!r}")
-    here[last] = as_value(word)
+    here[last] = value
     return (*place, last)
 
 
@@ -341,7 +355,7 @@ def instance(cls: type, words: dict[str, str]) -> Any:
     """An instance of a mechanism or model from words: ``{"tau": "5 day", "rule": "burst"}``."""
     table: dict[str, Any] = {cls.__name__: {}}
     for name, word in words.items():
-        _override(table, f"{cls.__name__}.{name}", word)
+        _override(table, f"{cls.__name__}.{name}", as_value(word))
     return call(Study("", table, cls.__name__), cls, table[cls.__name__], (cls.__name__,))
 
 

@@ -155,5 +155,6 @@ def _training() -> Schema:
         "train": _closed(dict.fromkeys(training.TRAIN, {}) | {"loss": {"anyOf": [
             {"enum": registry.names("loss")}, {"type": "string", "pattern": ":"}]}}),
         "method": methods,
+        "callback": {"anyOf": [{"type": "array", "items": OWN}, OWN]},
         "groups": _each(_closed({"rate": {"type": "number"}, "decay": {"type": "number"}})),
     }  # fmt: skip

@@ -128,7 +128,7 @@ def asked(args: Any) -> dict[str, Any]:
 
 
 def read(word: str, how: dict[str, Any]) -> Any:
-    """The history of a table; its title is the name of the file if nothing else is said.
+    """The history of a table.
 
     Raises
     ------
@@ -150,9 +150,7 @@ def read(word: str, how: dict[str, Any]) -> Any:
             f"got {how[strange[0]]!r}"
         )
     with _on_the_command_line():
-        found = reader(word, **how)
-    found.title = found.title or Path(plain_name(word)).stem or "table"
-    return found
+        return reader(word, **how)
 
 
 @contextmanager

@@ -9,6 +9,7 @@
     [train]      epochs = 10                         batch = 50
     [groups.out] rate = 1e-4                         decay = 0.0
     [[method]]   kind = "NDSNN"                      sparsity = 0.9
+    [[callback]] kind = "mine:Settled"               share = 0.01
 
 A network may also be a list of layers, each by its kind (our own or ``"module:Class"``); its input is that of the data:
 
@@ -27,9 +28,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurodev import rng
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import StudyError
+from neurodev.learn.training.door import check_callbacks
 from neurodev.learn.training.trainer import Trainer
 from neurodev.record.provenance import foreign
 from neurodev.registry import Kinds
@@ -38,6 +42,7 @@ from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, ma
 
 SECTIONS = (
     "kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method", "groups",
+    "callback",
 )  # fmt: skip
 TRAIN = (
     "epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate", "clip_norm", "clip_value",
@@ -130,11 +135,7 @@ def trainer(
     StudyError
         With file and line, and the nearest valid key.
     """
-    check_keys(study, study.table, SECTIONS, ())
-    if study.table.get("kind", "training") != "training":
-        raise StudyError(f'{study.where("kind")}: kind must be "training", or be left out, got {study.table["kind"]!r}')
-    if not isinstance(study.table.get("title", ""), str):
-        raise StudyError(f"{study.where('title')}: title must be a text, got {study.table['title']!r}")
+    _check_head(study)
     seed = study.seed if seed is None else seed
     train = _train(study)
     data = dataset(study) if data is None else data
@@ -144,19 +145,50 @@ def trainer(
     for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):
         parts[kind], make = _made(study, kind, _section(study, kind, default), (kind,))
         makers.append(make)
-    methods = [_made(study, "method", m, place)[0] for m, place in _methods(study)]
+    methods = [_made(study, "method", m, place)[0] for m, place in _listed(study, "method")]
+    callbacks = [_callback(study, c, place) for c, place in _listed(study, "callback")]
     if "loss" in train:
         makers.append(kind_of(study, {"kind": train["loss"]}, "loss", ("train", "loss")))
     with told_at(study, *(("train",) if "train" in study.table else ())):
         made_trainer = Trainer(
-            model, data, methods=methods, seed=seed, to=None if to is None else Path(to), groups=_groups(study),
+            model, data, methods=methods, callbacks=callbacks, seed=seed, to=None if to is None else Path(to),
+            groups=_groups(study),
             **parts, **(train | options),
         )  # fmt: skip
     file = made_trainer.record.file
-    everything = (*makers, *model.layers(), *methods)
+    everything = (*makers, *model.layers(), *methods, *callbacks)
     file.set_item("provenance", {"study": resolved(study, seed).text, "sources": foreign(*everything)})
     file.commit()
     return made_trainer
+
+
+def check(study: Study) -> None:
+    """Build of a study all but its data and its network, which may cost minutes.
+
+    Raises
+    ------
+    StudyError
+        With file and line, and the nearest valid key.
+    """
+    check_kind(study)
+    _check_head(study)
+    _train(study)
+    kind_of(study, _section(study, "data", "digits"), "data set", ("data",))
+    for kind, default in (("encoder", "Bernoulli"), ("optimiser", "Adam"), ("schedule", "constant")):
+        _made(study, kind, _section(study, kind, default), (kind,))
+    for given, place in _listed(study, "method"):
+        _made(study, "method", given, place)
+    for given, place in _listed(study, "callback"):
+        _callback(study, given, place)
+
+
+def _check_head(study: Study) -> None:
+    """Refuse unknown sections, another kind of study, and a title that is no text."""
+    check_keys(study, study.table, SECTIONS, ())
+    if study.table.get("kind", "training") != "training":
+        raise StudyError(f'{study.where("kind")}: kind must be "training", or be left out, got {study.table["kind"]!r}')
+    if not isinstance(study.table.get("title", ""), str):
+        raise StudyError(f"{study.where('title')}: title must be a text, got {study.table['title']!r}")
 
 
 def _network(study: Study, data: Dataset, seed: int) -> tuple[Any, Any]:
@@ -205,12 +237,22 @@ def _train(study: Study) -> dict[str, Any]:
     return train
 
 
-def _methods(study: Study) -> list[tuple[dict[str, Any], Place]]:
-    """The tables of the methods, and where they stand; a single one may be ``[method]``."""
-    entries = study.table.get("method", [])
+def _listed(study: Study, name: str) -> list[tuple[dict[str, Any], Place]]:
+    """The tables of a name, and where they stand; a single one may be ``[name]``."""
+    entries = study.table.get(name, [])
     if isinstance(entries, dict):
-        return [(entries, ("method",))]
-    return [(m, ("method", k)) for k, m in enumerate(tables_at(study, entries, ("method",), "[[method]]"))]
+        return [(entries, (name,))]
+    return [(m, (name, k)) for k, m in enumerate(tables_at(study, entries, (name,), f"[[{name}]]"))]
+
+
+def _callback(study: Study, given: dict[str, Any], place: Place) -> Any:
+    """A callback: an object of the class that a table names, or the function itself, which takes no words."""
+    make = kind_of(study, given, "callback", place)
+    if isinstance(make, type):
+        return _made(study, "callback", given, place)[0]
+    check_keys(study, given, ("kind",), place)
+    with told_at(study, *place, "kind"):
+        return check_callbacks([make])[0]
 
 
 def shape_of(data: Dataset) -> tuple[int, ...]:
@@ -248,4 +290,7 @@ def told(t: Trainer) -> str:
             f"{e.number:5d} {e.train_loss:8.4f} {reached} {e.density:8.3f} {count['births']:8.0f} "
             f"{count['deaths']:8.0f} {e.seconds:8.2f}"
         )
+    spent = np.nansum([e.series.get("compile_seconds", 0.0) for e in t.history])
+    if spent >= 1.0:
+        rows.append(f"kernels were compiled, or loaded, for {spent:.0f} s, which no epoch counts")
     return "\n".join(rows)

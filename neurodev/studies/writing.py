@@ -20,21 +20,27 @@ def _key(word: str) -> str:
     return word if _BARE.match(word) else _text(word)
 
 
-def _value(value: Any) -> str:
-    """A value in a line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else "nan" if value != value else "inf" if value > 0 else "-inf"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_key(k)} = {_value(v)}' for k, v in value.items())}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
-    return _text(str(value))
+def value(x: Any) -> str:
+    """A value in a line.
+
+    Examples
+    --------
+    >>> value({"kind": "Uniform", "low": 1.0, "high": [2, 3]})
+    '{kind = "Uniform", low = 1.0, high = [2, 3]}'
+    """
+    if isinstance(x, bool):
+        return "true" if x else "false"
+    if isinstance(x, float):
+        return repr(x) if math.isfinite(x) else "nan" if x != x else "inf" if x > 0 else "-inf"
+    if isinstance(x, int):
+        return str(x)
+    if isinstance(x, (datetime.datetime, datetime.date, datetime.time)):
+        return x.isoformat()
+    if isinstance(x, dict):
+        return f"{{{', '.join(f'{_key(k)} = {value(v)}' for k, v in x.items())}}}"
+    if isinstance(x, (list, tuple)):
+        return f"[{', '.join(map(value, x))}]"
+    return _text(str(x))
 
 
 def _table(table: dict[str, Any], name: str = "") -> list[str]:
@@ -45,7 +51,7 @@ def _table(table: dict[str, Any], name: str = "") -> list[str]:
         return isinstance(v, list) and bool(v) and all(isinstance(x, dict) for x in v) and not name
 
     inner = {k: v for k, v in table.items() if deep and (isinstance(v, dict) or of_tables(v))}
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in table.items() if k not in inner]
+    lines = [f"{_key(k)} = {value(v)}" for k, v in table.items() if k not in inner]
     if name and (lines or not inner):
         lines = [f"[{name}]", *lines]
     if lines:
@@ -56,7 +62,7 @@ def _table(table: dict[str, Any], name: str = "") -> list[str]:
             lines += _table(v, here)
         else:
             for entry in v:
-                lines += [f"[[{here}]]", *(f"{_key(a)} = {_value(b)}" for a, b in entry.items()), ""]
+                lines += [f"[[{here}]]", *(f"{_key(a)} = {value(b)}" for a, b in entry.items()), ""]
     return lines
 
 

@@ -60,7 +60,7 @@ def main():
         for _ in range(args.repeats):
             scale = str(args.scale)
             how = ["--json", "--scale", scale, "--threads", str(args.threads)]
-            ours.append(run([sys.executable, "-m", "neurodev.cli", "bench", name, *how]))
+            ours.append(run([sys.executable, "-m", "neurodev", "bench", name, *how]))
             for p in peers:
                 theirs[p].append(run(command(args.folder, name, p, args.scale)))
         a = np.median([r["seconds"] / (r["simulated_ms"] / 1000) for r in ours])

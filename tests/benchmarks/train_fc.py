@@ -1,11 +1,14 @@
-"""Seconds of a training step, 784-800-10 (T = 25, batch 64) or SD-SNN's conv net, beside JAX and two torch libraries.
+"""Seconds of a training step, 784-800-10 (T = 25, batch 64) or SD-SNN's conv net, beside JAX and five libraries.
 
-    python tests/benchmarks/train_fc.py --jax PYTHON --torch PYTHON      # interpreters that have jax and optax; torch
-    python tests/benchmarks/train_fc.py --jax PYTHON --net conv --rate 0.13
+    python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON      # interpreters that have jax and optax; more
+    python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON --core 0,1
+    python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON --net conv --rate 0.13
 
-Forward, backward and Adam on the same 0/1 input array; all on one core, one after the other, round by round, so that a
-busy machine disturbs everyone alike; seconds are those of the processor.  Prints a JSON object for each sparsity:
-medians, ratios to the fastest peer, memory, and the processor's name.
+`--peers` names interpreters of environments with any of jaxpike, Spyx, SparseLab, snnTorch and SpikingJelly (``pip
+install jaxpike spyx sparselab snntorch spikingjelly``); what is not there is left out, and said.  Forward, backward
+and Adam on the same 0/1 input array; all on one core (or two), one after the other, round by round, so that a busy
+machine disturbs everyone alike; seconds are those of the processor, with two cores those on the wall.  Prints a JSON
+object for each sparsity: medians, ratios to the fastest peer, memory, versions, and the processor's name.
 """
 
 from __future__ import annotations
@@ -16,75 +19,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-PEER = r"""
-import json, sys, time
-import numpy as np, torch, resource
-from torch import nn
-torch.set_num_threads(1)
-T, B = 25, 64
-rate, sparsity, repeats = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-draw = np.random.default_rng(0)
-x = torch.from_numpy((draw.random((T, B, 784)) < rate).astype(np.float32))
-target = torch.eye(10)[torch.arange(B) % 10]
-
-def masked(layer):
-    mask = (torch.rand_like(layer.weight) < 1 - sparsity).float()
-    return lambda v: nn.functional.linear(v, layer.weight * mask)
-
-def snntorch_net():
-    import snntorch as snn
-    from snntorch import surrogate
-    a, b = nn.Linear(784, 800, bias=False), nn.Linear(800, 10, bias=False)
-    la = snn.Leaky(beta=0.9, spike_grad=surrogate.atan(), reset_mechanism="zero")
-    lb = snn.Leaky(beta=0.9, spike_grad=surrogate.atan(), reset_mechanism="zero")
-    first = masked(a) if sparsity else a
-    def forward(x):
-        ma, mb, out = la.init_leaky(), lb.init_leaky(), 0
-        current = first(x)
-        for t in range(T):
-            s, ma = la(current[t], ma)
-            s, mb = lb(b(s), mb)
-            out = out + s
-        return out / T
-    return forward, [*a.parameters(), *b.parameters()], lambda: None
-
-def spikingjelly_net():
-    from spikingjelly.activation_based import functional, layer, neuron, surrogate
-    a, b = layer.Linear(784, 800, bias=False, step_mode="m"), layer.Linear(800, 10, bias=False, step_mode="m")
-    def lif():
-        atan = surrogate.ATan()
-        return neuron.LIFNode(tau=10.0, decay_input=False, v_reset=0.0, step_mode="m", surrogate_function=atan)
-    net = nn.Sequential(a, lif(), b, lif())
-    first = masked(a)
-    def forward(x):
-        y = first(x) if sparsity else a(x)
-        for part in net[1:]:
-            y = part(y)
-        return y.mean(0)
-    return forward, list(net.parameters()), lambda: functional.reset_net(net)
-
-out = {}
-for name, make in (("snnTorch", snntorch_net), ("SpikingJelly", spikingjelly_net)):
-    try:
-        forward, parameters, reset = make()
-    except ImportError:
-        continue
-    optimiser = torch.optim.Adam(parameters, 1e-3)
-    seconds = []
-    for k in range(repeats + 2):
-        begin = time.process_time()
-        optimiser.zero_grad()
-        ((forward(x) - target) ** 2).mean().backward()
-        optimiser.step()
-        reset()
-        seconds.append(time.process_time() - begin)
-    out[name] = sorted(seconds[2:])[len(seconds[2:]) // 2]
-out["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps(out))
-"""
+from peers_task import processor
 
 OURS = r"""
 import json, sys, resource
@@ -98,62 +36,76 @@ else:
 r["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps(r))
 """
-JAX = Path(__file__).with_name("peers_jax.py").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+JAX = (HERE / "peers_jax.py").read_text(encoding="utf-8")
+PEERS = ("jaxpike", "spyx", "torch")  # each in a file of its own; SparseLab beside them where weights are sparse
 
 
-def processor() -> str:
-    """Name, family and model."""
-    found = {}
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition(":")
-        found.setdefault(key.strip(), value.strip())
-    return f"{found.get('model name')}, family {found.get('cpu family')}, model {found.get('model')}"
+def run(words: list[str], core: str) -> list[dict[str, Any]]:
+    """Run a program on some cores and read what it prints."""
+    n = str(len(core.split(",")))
+    env = {**os.environ, "OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n, "MKL_NUM_THREADS": n}
+    env["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(n != '1').lower()} intra_op_parallelism_threads={n}"
+    done = subprocess.run(["taskset", "-c", core, *words], capture_output=True, text=True, env=env, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def call(python: str, code: str, *words: object, core: str = "0") -> dict[str, float]:
-    """Run a program on one core and read what it prints."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    env["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    line = ["taskset", "-c", core, python, "-c", code, *map(str, words)]
-    done = subprocess.run(line, capture_output=True, text=True, env=env, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    """The last object that a program prints."""
+    return run([python, "-c", code, *map(str, words)], core)[-1]
 
 
-def peers(a: argparse.Namespace) -> dict[str, float]:
+def peers(a: argparse.Namespace, sparsity: float, versions: dict[str, str]) -> dict[str, float]:
     """Seconds of each peer, once."""
     out: dict[str, float] = {}
+    two = "," in a.core
     if a.jax:
-        out |= call(a.jax, JAX, a.net, a.rate, a.repeats, core=a.core)
-    if a.torch and a.net == "fc":
-        out |= call(a.torch, PEER, a.rate, 0.0, a.repeats, core=a.core)  # masks only slow them down
-    return {name: seconds for name, seconds in out.items() if name not in ("peak_mb", "least")}
+        found = call(a.jax, JAX, a.net, a.rate, a.repeats, core=a.core)
+        out["JAX"] = found["wall" if two else "JAX"]
+    words = ["--rate", str(a.rate), "--repeats", str(a.repeats), "--cores", a.core]
+    names = ("jaxpike", "spyx") if a.net == "conv" else (*PEERS, "sparselab") if sparsity else PEERS
+    for python in a.peers:
+        for name in names:
+            more = ["--sparsity", str(sparsity)] if name == "sparselab" else []  # of others masks only slow a step down
+            more += ["--net", a.net] if name in ("jaxpike", "spyx") else []
+            try:
+                cases = run([python, str(HERE / f"peers_{name}.py"), *words, *more], a.core)
+            except subprocess.CalledProcessError as e:
+                print(f"{name} is left out: {(e.stderr.splitlines() or ['?'])[-1]}", file=sys.stderr)
+                continue
+            for case in cases:
+                out[case["name"]] = case["ms" if two else "processor_ms"] / 1e3
+                versions |= case["versions"]
+    return out
 
 
 def main() -> None:
     """Compare, and print."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--jax", help="an interpreter that has jax and optax")
-    p.add_argument("--torch", help="an interpreter that has torch, snntorch and spikingjelly")
+    p.add_argument("--peers", nargs="*", default=[], help="interpreters that have some of the other libraries")
     p.add_argument("--net", choices=("fc", "conv"), default="fc")
     p.add_argument("--rate", type=float, default=0.05)
     p.add_argument("--sparsity", type=float, nargs="*", default=[0.0, 0.95, 0.99])
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--repeats", type=int, default=9)
-    p.add_argument("--core", default="0", help="the core that all run on")
+    p.add_argument("--core", default="0", help="the core that all run on, or two: 0,1")
     p.add_argument("--threads", action="store_true", help="also two threads against one")
     a = p.parse_args()
-    os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    os.environ["PYTHONPATH"] = str(HERE.parents[1])
+    threads = len(a.core.split(","))
     for sparsity in a.sparsity if a.net == "fc" else [0.0]:
-        ours, theirs = [], []
+        ours, theirs, versions = [], [], dict[str, str]()
         for _ in range(a.rounds):
-            theirs.append(peers(a))
-            ours.append(call(sys.executable, OURS, a.net, a.rate, sparsity, 2 * a.repeats + 5, core=a.core))
+            theirs.append(peers(a, sparsity, versions))
+            ours.append(call(sys.executable, OURS, a.net, a.rate, sparsity, 2 * a.repeats + 5, threads, core=a.core))
         names = {k: float(np.median([t[k] for t in theirs])) for k in theirs[0]}
         mine = float(np.median([o["seconds"] for o in ours]))
         result = {
             "name": f"train-{a.net}", "sparsity": sparsity, "input_rate": a.rate, "rates": ours[0]["rates"],
             "kernels": ours[0]["kernels"], "seconds": mine, "least": min(min(o["all"]) for o in ours), "peers": names,
             "peak_mb": float(np.median([o["peak_mb"] for o in ours])), "processor": processor(),
+            "versions": versions, "cores": threads,
         }  # fmt: skip
         if names:
             result["ratio"] = min(names.values()) / mine

@@ -54,6 +54,19 @@ NETS: dict[str, Any] = {
         Conv2d(3, 3, stride=2, bias=True), BatchNorm(0.5), LIF(0.4, 0.3), AveragePool2d(2), Flatten(), Linear(4),
         BatchNorm(), LIF(0.2, 0.3), inputs=(9, 13, 2),
     ),
+    "residual": lambda: Sequential(
+        Conv2d(4, 3, padding=1), LIF(0.4, 0.3), Residual(
+            Sequential(Conv2d(4, 3, padding=1, bias=True), BatchNorm(), LIF(0.3, 0.2), Conv2d(4, 3, padding=1)),
+            Sequential(Conv2d(4, 1), BatchNorm(0.7)),
+        ), LIF(0.4, 0.4), Residual(Conv2d(4, 3, padding=1)), LIF(0.3, 0.5), AveragePool2d(2), Linear(4), LI(0.4),
+        inputs=(6, 8, 2),
+    ),
+    "nested": lambda: Sequential(
+        Linear(6), LIF(0.4, 0.3), Residual(
+            Sequential(Linear(6), LIF(0.3, 0.2), Residual(Linear(6), Linear(6)), LIF(0.3, 0.3), Linear(6))
+        ),
+        LIF(0.4, 0.4), Residual(Linear(4), Linear(4)), inputs=(5,),
+    ),
     "straight": lambda: Sequential(Conv2d(3, 5, padding=1), LIF(0.4, 0.3), Linear(4), LIF(0.2, 0.3), inputs=(9, 13, 2)),
 }  # fmt: skip
 
@@ -148,6 +161,46 @@ def test_a_graph_of_others_is_read() -> None:
     np.testing.assert_allclose([lif.leak, lif.gain, lif.threshold, li.leak, li.gain], [0.8, 0.4, 0.4, 0.9, 0.1])
 
 
+@pytest.mark.parametrize("kind", ["CubaLIF", "CubaLI"])
+def test_a_synaptic_current_stands_before_the_potential(kind: str) -> None:
+    """As snnTorch's Synaptic steps: the current of a step acts in the same step."""
+    one = lambda v: np.full(3, v)
+    more = {} if kind == "CubaLI" else {"v_threshold": one(0.3), "v_reset": one(0.0)}
+    node = getattr(nir, kind)(tau_syn=one(2e-3), tau_mem=one(4e-3), r=one(1.5), v_leak=one(0.0), w_in=one(2.0), **more)
+    model = from_nir(nir.NIRGraph.from_list(nir.Linear(weight=np.eye(3, 2)), node), dt=1e-3)
+    x = Bernoulli(30)(DRAW.random((4, 2)), np.arange(4), 0, 0)
+    i, v, out = np.zeros((4, 3)), np.zeros((4, 3)), np.zeros((4, 3))
+    for now in x.by_row.reshape(30, 4, 2).astype(float):
+        i = i + 1e-3 / 2e-3 * (2.0 * now @ np.eye(2, 3) - i)
+        v = v + 1e-3 / 4e-3 * (1.5 * i - v)
+        s = (v >= 0.3) if kind == "CubaLIF" else v
+        v = np.where(s, 0, v) if kind == "CubaLIF" else v
+        out += s
+    np.testing.assert_allclose(model.scores(x), out / 30, atol=1e-6)
+
+
+@pytest.mark.parametrize("neurons_first", [True, False])
+def test_sums_over_pools_are_means_of_larger_weights(neurons_first: bool) -> None:
+    """The weights behind, or before where the pool is of currents, take up the number of places."""
+    conv = nir.Conv2d((4, 6), DRAW.random((3, 1, 3, 3)), 1, 1, 1, 1, DRAW.random(3) * 0.1)
+    cells = lambda *shape: nir.LIF(
+        tau=np.full(shape, 5e-4), r=np.ones(shape), v_leak=np.zeros(shape), v_threshold=np.full(shape, 0.5)
+    )
+    last = nir.Linear(weight=DRAW.random((2, 18)))
+    size = {"kernel_size": np.array([2, 2]), "stride": np.array([2, 2]), "padding": np.array([0, 0])}
+    flat = nir.Flatten(input_type={"input": np.array([3, 2, 3])}, start_dim=0, end_dim=-1)
+    graph = lambda pool: nir.NIRGraph.from_list(
+        conv, *([cells(3, 4, 6), pool, flat, last] if neurons_first else [pool, cells(3, 2, 3), flat, last])
+    )
+    total, mean = from_nir(graph(nir.SumPool2d(**size))), from_nir(graph(nir.AvgPool2d(**size)))
+    x = Bernoulli(10)(DRAW.random((5, 4, 6, 1)), np.arange(5), 0, 0)
+    if neurons_first:
+        np.testing.assert_allclose(total.scores(x), 4 * mean.scores(x), rtol=1e-5)
+    else:
+        u = [m.activity(x, [m.parts()[1].name], "values")[m.parts()[1].name] for m in (total, mean)]
+        np.testing.assert_allclose(u[0], 4 * u[1], rtol=1e-5)
+
+
 def test_our_words_are_not_believed_where_the_graph_was_changed() -> None:
     graph = to_nir(Sequential(Linear(3), LIF(0.5, 0.8), inputs=(2,)))
     graph.nodes["lif1"].v_threshold = graph.nodes["lif1"].v_threshold * 2
@@ -163,7 +216,6 @@ REFUSED: dict[str, Any] = {
     "no dendrites": lambda: [Linear(4), Branches(2), LIF()], "resets by subtraction": lambda: [
         Linear(3), LIF(reset="subtract")], "maximum": lambda: [Conv2d(2), LIF(), MaxPool2d(2)],
     "no steps": lambda: [Conv2d(2), Repeat(3), LIF()],
-    "no sum of inputs|Residual": lambda: [Residual(Conv2d(2)), LIF()],
     "how late a loop acts": lambda: [Recurrent(Linear(3, name="f"), Linear(3, name="b"), LIF())],
     "surrogates=False": lambda: [Linear(3), LIF(surrogate=np.exp)], "does not leak": lambda: [Linear(3), LI(1.0)],
     "follows no weights": lambda: [Conv2d(2), BatchNorm(), BatchNorm(), LIF()],
@@ -192,14 +244,34 @@ def graph_of(*nodes: Any) -> Any:
 
 
 ONE = np.ones(2)
+
+
+def cell() -> Any:
+    return nir.LIF(tau=ONE, r=ONE, v_leak=0 * ONE, v_threshold=ONE)
+
+
 BAD: dict[str, Any] = {
-    "CubaLIF.*synaptic current": lambda: graph_of(
-        nir.CubaLIF(tau_syn=ONE, tau_mem=ONE, r=ONE, v_leak=0 * ONE, v_threshold=ONE)),
+    "tau_syn of .* less than the step": lambda: graph_of(
+        nir.CubaLIF(tau_syn=ONE * 1e-6, tau_mem=ONE, r=ONE, v_leak=0 * ONE, v_threshold=ONE)),
+    "SumPool2d.*no weights beside it": lambda: nir.NIRGraph.from_list(
+        nir.Input(input_type={"input": np.array([2, 4, 4])}),
+        nir.SumPool2d(kernel_size=np.array([2, 2]), stride=np.array([2, 2]), padding=np.array([0, 0])),
+        nir.LIF(tau=np.ones((2, 2, 2)), r=np.ones((2, 2, 2)), v_leak=np.zeros((2, 2, 2)),
+                v_threshold=np.ones((2, 2, 2))), type_check=False),
+    "Delay.*no counterpart": lambda: graph_of(nir.Delay(delay=ONE)),
     "one number for all": lambda: graph_of(nir.LIF(tau=np.array([1.0, 2.0]), r=ONE, v_leak=0 * ONE, v_threshold=ONE)),
     "rest at 0": lambda: graph_of(nir.LIF(tau=ONE, r=ONE, v_leak=ONE, v_threshold=2 * ONE)),
     "less than the step": lambda: graph_of(nir.LIF(tau=ONE * 1e-6, r=ONE, v_leak=0 * ONE, v_threshold=ONE)),
     "no groups": lambda: graph_of(nir.Conv2d((4, 4), np.ones((2, 1, 3, 3)), 1, 1, 1, 2, np.zeros(2))),
     "kernels here are square": lambda: graph_of(nir.Conv2d((4, 4), np.ones((2, 1, 3, 5)), 1, 1, 1, 1, np.zeros(2))),
+    "both ways end in spikes": lambda: nir.NIRGraph(
+        nodes={"input": nir.Input(np.array([2])), "a": nir.Linear(np.eye(2)), "b": cell(), "c": cell(),
+               "d": nir.Linear(np.eye(2)), "output": nir.Output(np.array([2]))},
+        edges=[("input", "a"), ("a", "b"), ("a", "c"), ("b", "d"), ("c", "d"), ("d", "output")]),
+    "branches or loops at 'a'": lambda: nir.NIRGraph(
+        nodes={"input": nir.Input(np.array([2])), **{k: nir.Linear(np.eye(2)) for k in "abcd"},
+               "output": nir.Output(np.array([2]))},
+        edges=[("input", "a"), ("a", "b"), ("a", "c"), ("a", "d"), ("b", "output"), ("c", "output"), ("d", "output")]),
     "branches or loops": lambda: nir.NIRGraph(
         nodes={"input": nir.Input(np.array([2])), "a": nir.Linear(np.eye(2)), "b": nir.Linear(np.eye(2)),
                "output": nir.Output(np.array([2]))},

@@ -31,6 +31,26 @@ def test_it_is_known(h: History) -> None:
     assert 20 < np.isfinite(h.birth).sum() and 40 < np.isfinite(h.death).sum()
 
 
+def test_a_history_is_called_after_its_file(h: History, tmp_path: Path) -> None:
+    """Or its folder, or pattern, unless a title is given; a frame has no name."""
+    words: dict[str, Any] = {"id": NAMES, "session": "Day", "size": "Vol (um3)"}
+    path = write(tmp_path / "mouse 3.csv", rows_of(h))
+    assert nd.read_sessions(path, **words).title == "mouse 3" == nd.read_sessions(str(path), **words).title
+    assert nd.read_sessions(tmp_path / "mouse*.csv", **words).title == "mouse"
+    assert nd.read_sessions(tmp_path, **words).title == tmp_path.name
+    assert nd.read_sessions(path, title="", **words).title == "" == nd.read_sessions([path], **words).title
+    nd.read_sessions(path, title="", **words).export(tmp_path / "kept.npz")
+    assert nd.read_sessions(tmp_path / "kept.npz").title == "kept"
+    nd.read_sessions(path, **words).export(tmp_path / "other.npz")
+    assert nd.read_sessions(tmp_path / "other.npz").title == "mouse 3"
+    edges = tmp_path / "worm.csv"
+    edges.write_text("pre,post,age\na,b,0\na,b,1\n")
+    assert nd.read_edges(edges).title == "worm"
+    counts = tmp_path / "counts.csv"
+    counts.write_text("dendrite,session,total\na,0,3\na,1,4\n")
+    assert nd.read_counts(counts).title == "counts"
+
+
 # ---------------------------------------------------------------------- five shapes
 
 

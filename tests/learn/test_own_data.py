@@ -21,6 +21,7 @@ from neurodev.learn.training.encode import Bernoulli, Binned, Frames
 from neurodev.learn.training.loss import Loss, as_loss, cube_of, of_targets, spread_evenly
 from neurodev.learn.training.optim import Adam
 from neurodev.learn.training.trainer import Trainer
+from neurodev.metrics.cost import confusion_of_labels
 from neurodev.record.runfile import RunFile
 from tests.learn.small import WIDE, patterns, trained
 
@@ -217,7 +218,7 @@ def test_validation_changes_no_other_number(tmp_path: Path) -> None:
     runs = [trained(data=each, to=tmp_path / f"{k}.sqlite") for k, each in enumerate((d, bare))]
     a, b = (t.fit().close() for t in runs)
     assert set(a.series_names) - set(b.series_names) == {"validation_accuracy", "validation_loss"}
-    for name in set(b.series_names) - {"seconds"}:
+    for name in set(b.series_names) - {"seconds", "compile_seconds"}:
         assert np.array_equal(a.series(name), b.series(name), equal_nan=True), name
     for name, w in runs[0].weights().items():
         assert np.array_equal(w.matrix(), runs[1].weights()[name].matrix())
@@ -256,7 +257,7 @@ def test_regression_learns(tmp_path: Path) -> None:
     assert run.training.measure == "error" and run.training.best == 1 + int(np.argmin(run.series("validation_error")))
     assert f"{last.test_error:.4g}" in run.info() and f"{last.test_error:.4g}" in repr(t)
     assert "error" in run.training.sentence()
-    with pytest.raises(RunFileError, match="only where targets are classes"):
+    with pytest.raises(RunFileError, match="where targets are classes or labels"):
         _ = run.training.confusion
     assert "error" in nd.plot.accuracy_and_density(run).axes[0].get_ylabel()
     assert run.training.to_pandas()["test_error"].iloc[-1] == last.test_error
@@ -282,6 +283,12 @@ def test_several_labels_are_learned(loss: str) -> None:
     d, scores = t.data, np.zeros((24, 2), np.float32)
     t.workers.run(lambda ids: t._encode(d.x_test, ids, -2), np.arange(24), d.y_test, False, scores)
     assert t.history[-1].test_accuracy == pytest.approx(((scores > cut) == d.y_test).mean())
+    run = t.close()  # what was decided of each label
+    table, told, there = run.training.confusion, scores > cut, d.y_test > 0
+    np.testing.assert_array_equal(table, confusion_of_labels(there, told))
+    np.testing.assert_array_equal(table, t.confusion)
+    np.testing.assert_allclose(run.training.per_class(), (told & there).sum(axis=0) / there.sum(axis=0))
+    np.testing.assert_allclose(run.training.f1(), 2 * (told & there).sum(axis=0) / (told.sum(0) + there.sum(0)))
 
 
 @pytest.mark.parametrize(

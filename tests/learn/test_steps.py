@@ -169,7 +169,7 @@ def test_groups_go_on_with_a_resumed_run(tmp_path: Path) -> None:
     ("groups", "message"),
     [
         ({"otu": {"rate": 1e-3}}, "no layer 'otu' .did you mean 'out'"), ({"out": {"momentum": 0.5}}, "rate and decay"),
-        ({"out": {"rate": 0.0}}, r"groups\['out'\]: rate"), ([("out", 1e-3)], "groups must be a table"),
+        ({"out": {"rate": -0.1}}, r"groups\['out'\]: rate"), ([("out", 1e-3)], "groups must be a table"),
         ({"out": 1e-3}, "must be a table"), ({"lif1": {"rate": 1.0}}, "no layer 'lif1'"),
     ],
 )  # fmt: skip

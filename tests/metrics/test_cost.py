@@ -32,6 +32,20 @@ def test_the_bias_is_taken_off() -> None:
     assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(400) + 1e-3
 
 
+def test_f1_of_classes_and_of_labels() -> None:
+    """Against scikit-learn where it is there, and by hand."""
+    draw = np.random.default_rng(2)
+    y, d = draw.integers(0, 4, 200), draw.integers(0, 4, 200)
+    several, told = draw.random((200, 3)) < 0.3, draw.random((200, 3)) < 0.5
+    table = cost.confusion_of_labels(several, told)
+    assert table.sum(axis=(1, 2)).tolist() == [200] * 3 and table[1, 1, 0] == (several[:, 1] & ~told[:, 1]).sum()
+    metrics = pytest.importorskip("sklearn.metrics")
+    np.testing.assert_allclose(cost.f1(cost.confusion(y, d, 4)), metrics.f1_score(y, d, average=None))
+    np.testing.assert_array_equal(table, metrics.multilabel_confusion_matrix(several, told))
+    np.testing.assert_allclose(cost.f1(table), metrics.f1_score(several, told, average=None))
+    assert np.isnan(cost.f1([[0, 0], [0, 3]])).tolist() == [True, False]
+
+
 def test_energy_and_costs() -> None:
     assert cost.energy(1e12) == pytest.approx(0.9)
     assert cost.energy(1e12, 1e12) == pytest.approx(4.6)
@@ -53,5 +67,9 @@ def test_doors() -> None:
         cost.energy(-1)
     with pytest.raises(ParameterError, match="one length"):
         cost.confusion([0, 1], [0], 2)
+    with pytest.raises(ParameterError, match="told must be flags"):
+        cost.confusion_of_labels([[1]], [[0.5]])
+    with pytest.raises(ParameterError, match="table must be counts"):
+        cost.f1(np.eye(3)[:2])
     with pytest.raises(ParameterError, match="operations must be a positive number"):
         cost.information_per_operation(np.eye(2), 0)

@@ -65,6 +65,11 @@ def test_parts_of_ones_own_may_say_what_they_like(validators):
     trained = of(ROOT / "neurodev/studies/digits.toml")
     trained["method"] = [{"kind": "mine:Method", "words": "any"}]
     assert validators[True].is_valid(trained)
+    trained["callback"] = [{"kind": "mine:Settled", "share": 0.1}]
+    assert validators[True].is_valid(trained)
+    trained["callback"] = [{"share": 0.1}]
+    assert not validators[True].is_valid(trained)
+    del trained["callback"]
     trained["method"] = [{"kind": "NDSNN", "sparsty": 0.9}]
     assert not validators[True].is_valid(trained)
 

@@ -25,7 +25,7 @@ GOOD = {
     "train.batch": 30, "train.loss": "rate_mse", "train.threads": 1, "train.checkpoint": 1, "train.patience": 2,
     "train.settle": 1, "train.calibrate": False, "train.clip_norm": 0.5, "train.clip_value": 0.1,
     "train.accumulate": 2, "train.keep_best": True, "groups.out.rate": 1e-4, "data.validation": 10,
-    "method": [], "method.0.sparsity": 0.5, "method.NDSNN.sparsity": 0.6,
+    "callback": [], "method": [], "method.0.sparsity": 0.5, "method.NDSNN.sparsity": 0.6,
 }  # fmt: skip
 SENSELESS = {
     "seed=1.5": "seed", "title=5": "title must be a text", "kind=3": 'kind must be "training"', "data=5": "data",
@@ -38,7 +38,7 @@ SENSELESS = {
     "train.epoch=3": "did you mean 'epochs'", "method=5": "[[method]]", "method.5.sparsity=0.1": "no '5' here",
     "method.sparsity=0.1": "method.0.sparsity", "method.0.sparsity=2": "sparsity", "nosection.x=1": "nosection",
     "train.epochs": "KEY=VALUE", "train.accumulate=0": "accumulate", "train.clip_norm=0": "clip_norm",
-    "groups.otu.rate=1e-3": "no layer 'otu'", "data.validation=1.5": "validation",
+    "callback=5": "[[callback]]", "groups.otu.rate=1e-3": "no layer 'otu'", "data.validation=1.5": "validation",
 }  # fmt: skip
 
 

@@ -376,6 +376,12 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         Of the weights and currents of the model that it is part of.
     watch : callable, optional
         ``watch(x, y)`` of every call in training; what it returns is kept in `watched`, in order of the batch.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Linear, Layer
+    >>> isinstance(Linear(4), Layer)
+    True
     """
 
     coupled = False

@@ -279,6 +279,13 @@ class Spikes:
     ------
     ParameterError
         If flags are of another type or shape, or count more than 4.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Spikes
+    >>> spikes = Spikes(np.array([[1, 0, 0], [0, 1, 1]], dtype=np.uint8), steps=2, batch=1, shape=(3,))
+    >>> spikes.rate
+    0.5
     """
 
     def __init__(
@@ -461,6 +468,12 @@ class Current:
         For each sample and line of an image, the pixels outside of which everything is 0, where that is known.
     busy : (B,) uint8, optional
         Of a gradient: which samples have any, where that is known.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Current
+    >>> Current(np.zeros((4, 3), dtype=np.float32), steps=2, batch=2, shape=(3,)).n
+    3
     """
 
     value: NDArray[Any]  # float32 or float64

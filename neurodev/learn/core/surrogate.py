@@ -59,6 +59,12 @@ class Surrogate(Registered, kind="surrogate", word=True):
         In units of the potential.
     height : float
         Factor on the derivative.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Surrogate
+    >>> Surrogate("triangle", width=1.0)(np.array([-0.5, 0.0, 2.0]))
+    array([ 0.5,  1. , -0. ])
     """
 
     kind: str = param("rectangle", choices=tuple(KINDS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev import params, rng
+from neurodev import compiling, params, rng
 from neurodev.data.dataset import SpikeTrains, check_labels
-from neurodev.errors import BuildError, ParameterError
+from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
 from neurodev.learn.eventprop.readout import Readout
@@ -22,6 +21,7 @@ from neurodev.learn.eventprop.record import EventRecord
 from neurodev.learn.eventprop.tables import Column
 from neurodev.learn.training.description import described
 from neurodev.learn.training.optim import Adam, Schedule, cosine
+from neurodev.metrics.cost import confusion
 from neurodev.params import takes
 from neurodev.registry import Spoken
 from neurodev.runs.run import Run
@@ -105,7 +105,11 @@ class EventModel(metaclass=Spoken):
 
 @dataclass
 class EventEpoch:
-    """Numbers of one epoch; `spikes` a neuron and trial, by layer; `seconds` of this thread's processor time."""
+    """Numbers of one epoch; `spikes` a neuron and trial, by layer; `seconds` of this thread's processor time.
+
+    `compile_seconds` are those of the compiler, which `seconds` do not count.  Accuracies are NaN where targets are no
+    classes, numbers of the test set where there is none.
+    """
 
     number: int
     loss: float
@@ -113,6 +117,9 @@ class EventEpoch:
     spikes: list[float]
     clipped: float
     seconds: float
+    compile_seconds: float = 0.0
+    test_loss: float = float("nan")
+    test_accuracy: float = float("nan")
 
 
 def drop_spikes(spikes: SpikeTrains, share: float, stream: np.random.Generator) -> SpikeTrains:
@@ -122,6 +129,28 @@ def drop_spikes(spikes: SpikeTrains, share: float, stream: np.random.Generator) 
     keep = stream.random(spikes.times.size) >= share
     offsets = np.concatenate([[0], np.cumsum(keep)])[spikes.offsets].astype(np.int64)
     return SpikeTrains(spikes.times[keep], spikes.cells[keep], offsets, spikes.n_cell, spikes.duration)
+
+
+def _graded(labels: NDArray[Any]) -> bool:
+    """Whether labels are something else than class numbers."""
+    return labels.ndim > 1 or labels.dtype.kind == "f"
+
+
+def refuse_methods(methods: Any) -> None:
+    """Refuse methods of the other trainer by their names.
+
+    Raises
+    ------
+    ParameterError
+        With what does the same here.
+    """
+    if isinstance(methods, (list, tuple)) and not methods:
+        return
+    names = [type(m).__name__ for m in methods] if isinstance(methods, (list, tuple)) else [shown(methods)]
+    raise ParameterError(
+        f"methods: {', '.join(names)} works in Trainer alone, whose clocks and surrogate gradients it needs; here "
+        "structure changes in a callback, by trainer.propose(table, [rewire.deaths(...), rewire.births(...)])"
+    )
 
 
 @dataclass
@@ -157,12 +186,17 @@ class EventTrainer(metaclass=Spoken):
         Epochs between checkpoints (0: none).
     callbacks : sequence of callable
         Called with the trainer at the end of every epoch, before it is written: where structure changes, by `propose`.
+    loss : callable, optional
+        One's own, ``loss(scores, labels) -> (value, d_scores)`` of (n_sample, n_class) scores: means over the samples.
+        It may take other labels than class numbers, any array with a row a sample; `gain` is then not used.
+    methods : sequence
+        Must stay empty: the methods of `Trainer` need its clocks and surrogate gradients.
 
     Raises
     ------
     ParameterError
-        Naming the argument; or the layer, if one is silent throughout the first epoch (no exact gradient would ever
-        reach it).
+        Naming the argument; a method, with what does the same here; or the layer, if one is silent throughout the first
+        epoch (no exact gradient would ever reach it).
     """
 
     model: EventModel
@@ -182,6 +216,8 @@ class EventTrainer(metaclass=Spoken):
     overwrite: bool = False
     checkpoint: int = 1
     callbacks: Sequence[Callable[[Any], Any]] = ()
+    loss: Callable[[F8, NDArray[Any]], tuple[float, F8]] | None = None
+    methods: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, EventModel):
@@ -209,10 +245,16 @@ class EventTrainer(metaclass=Spoken):
             raise ParameterError(f"callbacks must be functions of the trainer, got {self.callbacks!r:.80}")
         for callback in self.callbacks:
             takes("callbacks:", callback, "trainer")
+        if self.loss is not None:
+            if isinstance(self.loss, type) or not callable(self.loss):
+                raise ParameterError(f"loss must be a function of (scores, labels), got {shown(self.loss)}")
+            takes("loss:", self.loss, "scores", "labels")
+        refuse_methods(self.methods)
         self.logs: dict[str, StructuralLog] = {name: StructuralLog() for name in self.tables()}
         self._turnover = {name: [0, 0] for name in self.logs}
         self._before = {name: table.n_synapse for name, table in self.tables().items()}
         self.steps_per_epoch = 1
+        self._test: tuple[SpikeTrains, NDArray[Any]] | None = None
         self.record: EventRecord | None = None
         self._slow, self._fast = Adam(self.rate), Adam(self.rate * self.readout_rate)
         self._factor = self.schedule if self.schedule is not None else cosine(final=0.01)
@@ -258,24 +300,30 @@ class EventTrainer(metaclass=Spoken):
         """Take up the steps of the two optimisers."""
         self._slow.steps, self._fast.steps = counts["layers"], counts["readout"]
 
-    def _described(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> dict[str, Any]:
+    def _described(self, spikes: SpikeTrains, y: NDArray[Any]) -> dict[str, Any]:
         """All that the numbers depend on, as words and numbers."""
         of = lambda a: zlib.crc32(np.ascontiguousarray(a).view(np.uint8).data)
-        data = {"name": "spike trains", "n": int(y.size), "times": of(spikes.times), "cells": of(spikes.cells)}
+        told = lambda x, y: {
+            "n": len(y), "times": of(x.times), "cells": of(x.cells), "offsets": of(x.offsets), "labels": of(y)
+        }  # fmt: skip
+        more: dict[str, Any] = {} if self.loss is None else {"loss": described(self.loss)}
+        if self._test is not None:
+            more["tests"] = told(*self._test)
         words = ("rate", "readout_rate", "epochs", "batch", "seed", "gain", "drop", "low", "high", "push")
         return {w: getattr(self, w) for w in words} | {
-            "eventprop": 1, "data": data | {"offsets": of(spikes.offsets), "labels": of(y)},
+            "eventprop": 1, "data": {"name": "spike trains"} | told(spikes, y),
             "schedule": described(self._factor), "callbacks": described(list(self.callbacks)),
             "tables": {n: [t.n_source, t.n_target] for n, t in self.tables().items()},
             "neurons": [described(layer.neuron) for layer in self.model.layers],
             "durations": [float(layer.duration) for layer in self.model.layers],
-        }  # fmt: skip
+        } | more  # fmt: skip
 
     def _series(self, done: EventEpoch) -> dict[str, float]:
         """The numbers of an epoch under the names of `neurodev.learn.training.series`."""
         out: dict[str, float] = {
             "life": float(done.number), "train_loss": done.loss, "train_accuracy": done.accuracy,
-            "test_loss": float("nan"), "test_accuracy": float("nan"), "seconds": done.seconds, "clipped": done.clipped,
+            "test_loss": done.test_loss, "test_accuracy": done.test_accuracy, "seconds": done.seconds,
+            "compile_seconds": done.compile_seconds, "clipped": done.clipped,
         }  # fmt: skip
         alive = pairs = 0
         for name, table in self.tables().items():
@@ -292,12 +340,47 @@ class EventTrainer(metaclass=Spoken):
 
     # ------------------------------------------------------------------ running
 
-    def fit(self, spikes: SpikeTrains, labels: ArrayLike) -> Iterator[EventEpoch]:
-        """Train for the planned epochs, one `EventEpoch` at a time; a file that is gone on with begins where it was."""
-        y = check_labels(labels, self.model.readout.table.n_target, "labels")
-        if len(spikes) != y.size or not y.size:
-            raise ParameterError(f"need as many labels as samples and at least one, got {y.size} and {len(spikes)}")
-        self.steps_per_epoch = -(-y.size // self.batch)
+    def _targets(self, spikes: SpikeTrains, labels: ArrayLike, of: str) -> NDArray[Any]:
+        """Class numbers; or, for a loss of one's own, any array with a row a sample."""
+        y: NDArray[Any] | None = None
+        if self.loss is not None:
+            try:
+                y = np.asarray(labels)
+            except Exception:  # lists of different lengths, objects that are no arrays
+                y = np.zeros(())
+            if y.ndim < 1 or y.dtype.kind not in "biuf" or not np.isfinite(y).all():
+                raise ParameterError(f"{of} must be an array of numbers with a row a sample, got {shown(labels)}")
+        if y is None or not _graded(y):
+            y = check_labels(labels, self.model.readout.table.n_target, of)
+        if len(spikes) != len(y):
+            raise ParameterError(f"need as many {of} as samples, got {len(y)} and {len(spikes)}")
+        return y
+
+    def fit(self, spikes: SpikeTrains, labels: ArrayLike, test: Any = None) -> Iterator[EventEpoch]:
+        """Train for the planned epochs, one `EventEpoch` at a time; a file that is gone on with begins where it was.
+
+        Parameters
+        ----------
+        spikes : SpikeTrains
+        labels : (n_sample,) int
+            Or what a loss of one's own takes, (n_sample, ...).
+        test : (SpikeTrains, labels), optional
+            Measured after every epoch, before callbacks; nothing depends on it.
+
+        Raises
+        ------
+        ParameterError
+            Where samples and labels do not fit each other, or the net.
+        """
+        y = self._targets(spikes, labels, "labels")
+        if not len(y):
+            raise ParameterError("need at least one sample to train on, got 0")
+        if test is not None:
+            if not isinstance(test, (tuple, list)) or len(test) != 2 or not isinstance(test[0], SpikeTrains):
+                raise ParameterError(f"test must be (spikes, labels), got {shown(test)}")
+            test = test[0], self._targets(test[0], test[1], "labels of the tests")
+        self._test = test
+        self.steps_per_epoch = -(-len(y) // self.batch)
         if self.to is not None and self.record is None:
             about = self._described(spikes, y)
             self.record = EventRecord(self, about, self.to, self.resume, self.overwrite)
@@ -324,9 +407,15 @@ class EventTrainer(metaclass=Spoken):
         self.record.close(True)
         return Run(self.record.path)
 
-    def _whole_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
+    @compiling.told()
+    def _whole_epoch(self, spikes: SpikeTrains, y: NDArray[Any]) -> EventEpoch:
         """One epoch with all that follows it: callbacks, then the file."""
         done = self._one_epoch(spikes, y)
+        decided = None
+        if self._test is not None and len(self._test[1]):
+            hidden = self.model.hidden  # of the last batch, which a callback may want to see
+            done.test_loss, done.test_accuracy, decided = self.measure(*self._test)
+            self.model.hidden = hidden
         self.epoch += 1
         silent = [f"layer {k + 1}" for k, s in enumerate(done.spikes) if s == 0.0]
         if silent and self.epoch == 1:
@@ -337,30 +426,64 @@ class EventTrainer(metaclass=Spoken):
         for callback in self.callbacks:
             callback(self)
         if self.record is not None:
-            self.record.epoch(self._series(done))
+            self.record.epoch(self._series(done), decided)
         return done
 
-    def _one_epoch(self, spikes: SpikeTrains, y: NDArray[np.int64]) -> EventEpoch:
-        begin = time.thread_time()
-        order = rng.generator(self.seed, "order", self.epoch).permutation(y.size)
-        starts = range(0, y.size, self.batch)
+    def measure(self, spikes: SpikeTrains, labels: ArrayLike) -> tuple[float, float, NDArray[np.int64] | None]:
+        """Loss, accuracy and `confusion` of some samples, without learning; NaN and None where there are no classes."""
+        y, loss = self._targets(spikes, labels, "labels"), 0.0
+        scores = np.zeros((len(y), self.model.readout.table.n_target))
+        for a in range(0, len(y), 1000):
+            cut = slice(a, a + 1000)
+            scores[cut] = self.model(spikes[cut])[0]
+            loss += self._loss(scores[cut], y[cut])[0] * len(y[cut])
+        loss /= max(len(y), 1)
+        if _graded(y):
+            return loss, float("nan"), None
+        table = confusion(y, scores.argmax(axis=1), scores.shape[1])
+        return loss, float(np.trace(table)) / max(len(y), 1), table
+
+    def _loss(self, scores: F8, y: NDArray[Any]) -> tuple[float, F8]:
+        """Value and gradient, looked at where the loss is the user's own."""
+        if self.loss is None:
+            return cross_entropy(scores, y, self.gain)
+        said = self.loss(scores, y)
+        if not isinstance(said, tuple) or len(said) != 2:
+            raise ParameterError(f"loss must return (value, d_scores), got {shown(said)}")
+        value = params.scalar(said[0])
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise ParameterError(f"loss: the value must be a number, got {shown(value)}")
+        d = np.asarray(said[1], dtype=np.float64)
+        if d.shape != scores.shape or not np.isfinite(d).all():
+            raise ParameterError(
+                f"loss: d_scores must be finite numbers of the shape of scores, {scores.shape}, got {d.shape}"
+            )
+        return float(value), d
+
+    def _one_epoch(self, spikes: SpikeTrains, y: NDArray[Any]) -> EventEpoch:
+        watch = compiling.Stopwatch(processor=True)
+        order = rng.generator(self.seed, "order", self.epoch).permutation(len(y))
+        starts = range(0, len(y), self.batch)
+        classes = not _graded(y)
         loss, right, clipped = 0.0, 0, 0.0
         fired = [0] * len(self.model.layers)
         for b, a in enumerate(starts):
             chosen = order[a : a + self.batch]
             x = drop_spikes(spikes[chosen], self.drop, rng.generator(self.seed, "drop", self.epoch, b))
             scores, pull = self.model(x)
-            value, d_scores = cross_entropy(scores, y[chosen], self.gain)
+            value, d_scores = self._loss(scores, y[chosen])
             if not np.isfinite(value):
                 raise ParameterError(f"the loss became {value} in epoch {self.epoch + 1}: lower the rate")
             clipped += pull(d_scores, self.low, self.high, self.push)
             self._step((self.epoch + b / len(starts)) / self.epochs)
-            loss, right = loss + value * chosen.size, right + int((scores.argmax(axis=1) == y[chosen]).sum())
+            loss += value * chosen.size
+            right += int((scores.argmax(axis=1) == y[chosen]).sum()) if classes else 0
             fired = [k + h.times.size for k, h in zip(fired, self.model.hidden, strict=True)]
-        sites = [layer.n * y.size for layer in self.model.layers]
+        sites = [layer.n * len(y) for layer in self.model.layers]
         rates = [k / n for k, n in zip(fired, sites, strict=True)]
-        seconds = time.thread_time() - begin
-        return EventEpoch(self.epoch + 1, loss / y.size, right / y.size, rates, clipped / len(starts), seconds)
+        accuracy = right / len(y) if classes else float("nan")
+        numbers = loss / len(y), accuracy, rates, clipped / len(starts)
+        return EventEpoch(self.epoch + 1, *numbers, watch.seconds(), watch.compiling())
 
     def _step(self, progress: float) -> None:
         factor = self._factor(progress)

@@ -38,6 +38,7 @@ class Trained(Protocol):
     checkpoint: int
     logs: dict[str, StructuralLog]
     steps_per_epoch: int
+    loss: Any
 
     def tables(self) -> dict[str, Table]:
         """The synapse tables by name."""
@@ -80,7 +81,7 @@ class EventRecord:
         self.trainer = trainer
         self.path = absolute(scratch_file("training") if to is None else to)
         self.causes = Causes.of(())
-        self._closed = False
+        self._closed, self._resumed = False, resume
         if resume:
             self._resume(description)
         else:
@@ -120,11 +121,12 @@ class EventRecord:
         f.set_item("interventions", [])
         f.set_item("finished", False)
         f.set_item("target_hz", None, "Hz")
-        data = description["data"]
+        data, tests = description["data"], description.get("tests", {"n": 0})
+        loss = "cross_entropy" if t.loss is None else getattr(t.loss, "__name__", "custom")
         f.set_item("training", {
-            "data": data["name"], "n_train": data["n"], "n_test": 0, "epochs": t.epochs, "batch": t.batch,
+            "data": data["name"], "n_train": data["n"], "n_test": tests["n"], "epochs": t.epochs, "batch": t.batch,
             "seed": t.seed, "encoder": "spike times", "optimiser": f"Adam({description['rate']:g})",
-            "loss": "cross_entropy", "methods": [], "layers": list(tables), "calibrated_gains": {},
+            "loss": loss, "methods": [], "layers": list(tables), "calibrated_gains": {},
         })  # fmt: skip
         f.set_item("description", description)
         for name in tables:
@@ -175,11 +177,24 @@ class EventRecord:
             "log_size": np.maximum(size, SMALLEST),
         })  # fmt: skip
 
-    def epoch(self, series: dict[str, float]) -> None:
-        """Write an epoch that is done: its numbers, births and deaths, and where it is due a checkpoint."""
+    def epoch(self, series: dict[str, float], confusion: NDArray[np.int64] | None = None) -> None:
+        """Write an epoch that is done: its numbers, births and deaths, and where it is due a checkpoint.
+
+        Parameters
+        ----------
+        series : dict
+        confusion : (n_class, n_class), optional
+            Decisions about test samples.
+        """
         t = self.trainer
         self.file.begin()
+        for name in series if self._resumed else ():  # of a file that was begun before there was such a series
+            if (late := t.epoch - 1 - self.file.length(f"series/{name}")) > 0:
+                self.file.append(f"series/{name}", np.full(late, np.nan))
+        self._resumed = False
         self.recorder.series(series)
+        if confusion is not None:
+            self.file.append("confusion", confusion.astype("<u4"))
         for name, log in t.logs.items():
             self.recorder.log(name, log.take())
         due = t.checkpoint and t.epoch % t.checkpoint == 0

@@ -147,6 +147,13 @@ class AdaptiveLIF(LIF):
         Full height of the adaptation, in units of the potential (1.6 to 1.8 thresholds in Bellec et al. 2018).
     hold : float
         Factor on the adaptation per step, in [0, 1).
+
+    Examples
+    --------
+    >>> from neurodev.learn import AdaptiveLIF, Linear, Sequential
+    >>> model = Sequential(Linear(4), AdaptiveLIF(0.9, boost=1.8, hold=0.97), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
     """
 
     boost: float = asked(params.number, low=0)

@@ -45,6 +45,13 @@ class Conv2d(Weighted):
     ------
     ParameterError
         Naming the argument; at building, where the input is not an image or smaller than the kernel.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Conv2d, Sequential
+    >>> model = Sequential(Conv2d(3, kernel=5, stride=2), LIF(), inputs=(8, 8, 1), seed=1)
+    >>> model.outputs
+    (4, 4, 3)
     """
 
     kernel: int = asked(params.whole, low=1, fixed=DRAWN)

@@ -92,6 +92,13 @@ class Dendritic(Group):
     ------
     BuildError
         If `layer` is of another kind or has a bias of its own.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Dendritic, Linear, Sequential
+    >>> model = Sequential(Dendritic(Linear(8)), LIF(), inputs=(6,), seed=1)
+    >>> model.outputs
+    (8,)
     """
 
     def __init__(self, layer: Linear | Conv2d, gate_gain: float = 0.01, bias: bool = False):
@@ -153,6 +160,13 @@ class Branches(Layer):
     n_branch : int
     half, slope, linear : float
         In units of a branch's drive; free.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Branches, Linear, Sequential
+    >>> model = Sequential(Linear(8), Branches(2), LIF(), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
     """
 
     takes = gives = "currents"

@@ -42,6 +42,13 @@ class Dropout(Layer):
     Draws are counter-based: they depend on the seed, the name of the layer, the step of the trainer and the place of
     the sample in the batch, so that neither threads nor the cutting of a batch into pieces change them.  `at` tells the
     layer step and place.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Dropout, Linear, Sequential
+    >>> model = Sequential(Linear(8), LIF(), Dropout(0.2), Linear(4), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
     """
 
     gives = "same"

@@ -39,6 +39,13 @@ class Linear(Weighted):
     density : float
         Share of living synapses at the start, drawn at random (methods choose their own).
     name : str
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential
+    >>> model = Sequential(Linear(4, bias=True), LIF(), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
     """
 
     n_in: int | None = asked(lambda n, where: None if n is None else params.whole(n, where, 1), fixed=DRAWN)

@@ -249,6 +249,12 @@ class LIF(Layer):
     ------
     ParameterError
         Naming the argument.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF
+    >>> LIF(0.9, 1.0, reset="subtract").leak, round(LIF.from_tau(4.0).leak, 2)
+    (0.9, 0.75)
     """
 
     takes = "currents"
@@ -337,7 +343,15 @@ class LIF(Layer):
 
 
 class IF(LIF):
-    """Integrate-and-fire without leak; parameters as `LIF`."""
+    """Integrate-and-fire without leak; parameters as `LIF`.
+
+    Examples
+    --------
+    >>> from neurodev.learn import IF, Linear, Sequential
+    >>> model = Sequential(Linear(4), IF(1.0), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
+    """
 
     def __init__(self, threshold: float = 1.0, **more: Any):
         super().__init__(1.0, threshold, **more)
@@ -354,6 +368,12 @@ class PLIF(LIF):
     ----------
     tau : float
         Initial time constant in steps; ``sigmoid(w) = 1 / tau``.
+
+    Examples
+    --------
+    >>> from neurodev.learn import PLIF
+    >>> PLIF(tau=2.0).tau
+    2.0
     """
 
     leak: float = asked(params.number, low=0, high=1, fixed=_LEARNED, learned=True)
@@ -390,7 +410,15 @@ class PLIF(LIF):
 
 
 class LI(Layer):
-    """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain``, ``name`` as `LIF`."""
+    """Leaky integrator without spikes, a readout: returns the potentials.  ``leak``, ``gain``, ``name`` as `LIF`.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LI, Linear, Sequential
+    >>> model = Sequential(Linear(4), LI(0.9), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
+    """
 
     takes = gives = "currents"
     leak: float = asked(params.number, low=0, high=1)
@@ -421,7 +449,15 @@ class LI(Layer):
 
 
 class ReLU(Layer):
-    """Rectifier, for non-spiking twins; takes and returns currents."""
+    """Rectifier, for non-spiking twins; takes and returns currents.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Linear, ReLU, Sequential
+    >>> model = Sequential(Linear(4), ReLU(), inputs=(6,), seed=1)
+    >>> model.outputs
+    (4,)
+    """
 
     takes = gives = "currents"
     neuronal = True

@@ -103,6 +103,13 @@ class BatchNorm(Layer):
 
     A batch with a single value a channel (the last sample of an epoch, one step, a vector) has no variance: it is
     normalised by the running means, as outside of training, and leaves them as they are.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, BatchNorm, Conv2d, Sequential
+    >>> model = Sequential(Conv2d(3), BatchNorm(), LIF(), inputs=(8, 8, 1), seed=1)
+    >>> model.outputs
+    (8, 8, 3)
     """
 
     coupled = True

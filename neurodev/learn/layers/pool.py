@@ -143,6 +143,13 @@ class AveragePool2d(_Pool):
     """Mean over squares of pixels; parameters as in `MaxPool2d`.
 
     Spikes become counts with a `scale`, as long as a count is at most 4; else currents.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, AveragePool2d, Conv2d, Sequential
+    >>> model = Sequential(Conv2d(3), LIF(), AveragePool2d(2), inputs=(8, 8, 1), seed=1)
+    >>> model.outputs
+    (4, 4, 3)
     """
 
     def kind_after(self, given: str) -> str:
@@ -194,6 +201,13 @@ class MaxPool2d(_Pool):
     ----------
     size : int
         Height and width of the square that becomes one pixel; squares touch, and what is left at the border is dropped.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Conv2d, MaxPool2d, Sequential
+    >>> model = Sequential(Conv2d(3), LIF(), MaxPool2d(2), inputs=(8, 8, 1), seed=1)
+    >>> model.outputs
+    (4, 4, 3)
     """
 
     gives = "same"
@@ -231,7 +245,15 @@ class MaxPool2d(_Pool):
 
 
 class Flatten(Layer):
-    """Images as plain vectors, pixels in order, channels last."""
+    """Images as plain vectors, pixels in order, channels last.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Conv2d, Flatten, Linear, Sequential
+    >>> model = Sequential(Conv2d(3), LIF(), Flatten(), Linear(10), inputs=(8, 8, 1), seed=1)
+    >>> model.outputs
+    (10,)
+    """
 
     gives = "same"
 
@@ -252,6 +274,13 @@ class Repeat(Layer):
     Parameters
     ----------
     steps : int
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Repeat, Sequential
+    >>> model = Sequential(Linear(8), Repeat(4), LIF(), inputs=(6,), seed=1)
+    >>> model.outputs
+    (8,)
     """
 
     gives = "currents"  # of what it takes, it says so itself

@@ -18,6 +18,13 @@ class Vote(Layer):
     ----------
     voters : int
         Neurons per class (10 in the networks of STDS, Chen et al. 2022).
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Vote
+    >>> model = Sequential(Linear(20), LIF(), Vote(10), inputs=(6,), seed=1)
+    >>> model.outputs
+    (2,)
     """
 
     gives = "currents"

@@ -13,12 +13,12 @@ import numpy as np
 
 from neurodev.arrays import Array
 from neurodev.errors import ParameterError, shown
-from neurodev.registry import Spoken, word_of
+from neurodev.registry import Registered, word_of
 
 LONGEST_NOTE = 2000  # characters
 
 
-class Callback(metaclass=Spoken):
+class Callback(Registered, kind="callback"):
     """Base of callbacks: an object whose attributes (numbers, words, arrays, lists) checkpoints keep.
 
     Examples
@@ -50,6 +50,15 @@ class View:
     trainer : Trainer
     done : Outcome
         Of this epoch so far.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Callback
+    >>> class Stop(Callback):
+    ...     def epoch_end(self, view):
+    ...         if view.series["train_loss"] < 0.01:
+    ...             view.stop("good enough")
+    ...
     """
 
     def __init__(self, trainer: Any, done: Any):

@@ -106,6 +106,14 @@ class Course(Protocol):
         writes them.
     history : list of Epoch
         Numbers of the epochs that are done.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Course, Method
+    >>> class Look(Method):
+    ...     def epoch_end(self, trainer: Course) -> None:
+    ...         print(trainer.epoch)
+    ...
     """
 
     epoch: int

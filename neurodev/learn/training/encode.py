@@ -22,7 +22,14 @@ MOST_STEPS = 1_000_000  # of a sample: far more than anybody trains through
 
 
 class Encoder(Registered, kind="encoder"):
-    """Makes the input of some samples; draws depend on (seed, epoch, sample) and on nothing else."""
+    """Makes the input of some samples; draws depend on (seed, epoch, sample) and on nothing else.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Bernoulli, Encoder
+    >>> isinstance(Bernoulli(20), Encoder)
+    True
+    """
 
     steps: int = 1
 
@@ -39,6 +46,13 @@ class Bernoulli(Encoder):
     ----------
     steps : int
     gain : float
+
+    Examples
+    --------
+    >>> from neurodev.learn import Bernoulli
+    >>> spikes = Bernoulli(8)(np.array([[0.0, 0.5, 1.0]]), np.arange(1), 0, 1)
+    >>> spikes.steps, spikes.shape
+    (8, (3,))
     """
 
     steps: int = 20
@@ -59,7 +73,14 @@ class Bernoulli(Encoder):
 
 @dataclass(frozen=True)
 class Direct(Encoder):
-    """The values themselves as one step of current; a `Repeat` layer spreads them over time."""
+    """The values themselves as one step of current; a `Repeat` layer spreads them over time.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Direct
+    >>> Direct()(np.array([[0.0, 0.5, 1.0]]), np.arange(1), 0, 1).value
+    array([[0. , 0.5, 1. ]], dtype=float32)
+    """
 
     def __call__(self, x: Any, samples: NDArray[np.int64], seed: int, epoch: int) -> Current:
         """Current (B, n), one step."""
@@ -78,6 +99,13 @@ class Latency(Encoder):
     steps : int
     threshold : float
         In [0, 1).
+
+    Examples
+    --------
+    >>> from neurodev.learn import Latency
+    >>> spikes = Latency(8)(np.array([[0.0, 0.5, 1.0]]), np.arange(1), 0, 1)
+    >>> spikes.steps, spikes.shape
+    (8, (3,))
     """
 
     steps: int = 20
@@ -108,6 +136,14 @@ class Binned(Encoder):
     shape : (height, width, channels), optional
         Of the grid on which the cells lie, channel by channel; that of the trains, or a plain list, by default.
         Units come out with channels last.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Binned
+    >>> trains = nd.data.SpikeTrains(np.array([1.0, 7.0]), np.array([0, 2]), np.array([0, 2]), 3, 10.0)
+    >>> Binned(2)(trains, np.arange(1), 0, 1).by_row
+    array([[1, 0, 0],
+           [0, 0, 1]], dtype=uint8)
     """
 
     steps: int = 20
@@ -152,6 +188,12 @@ class Frames(Encoder):
     ----------
     steps : int
         Frames of a sample.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Frames
+    >>> Frames(2)(np.zeros((1, 2, 3), dtype=np.uint8), np.arange(1), 0, 1).shape
+    (3,)
     """
 
     steps: int = 20

@@ -37,6 +37,12 @@ class Loss(Registered, kind="loss"):
         Which targets it takes, of ``classes``, ``numbers`` and ``labels``; all of them if None.
     cut : float
         Score above which a label counts as given, where samples may have several.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Loss
+    >>> Loss.cut
+    0.5
     """
 
     name = "custom"
@@ -179,6 +185,16 @@ def of_targets(*kinds: str, cut: float = Loss.cut) -> Callable[[Any], Any]:
     ------
     ParameterError
         For an unknown kind, or a cut that is no number.
+
+    Examples
+    --------
+    >>> from neurodev.learn import of_targets
+    >>> @of_targets("numbers")
+    ... def absolute(y, targets, total):
+    ...     ...
+    ...
+    >>> absolute.targets
+    ('numbers',)
     """
     for kind in kinds:
         one_of(kind, "kinds", KINDS)

@@ -43,6 +43,12 @@ class Method(Registered, kind="method"):
         What it does, in a line, for `neurodev show`.
     causes : dict of str to Cause
         Why it lets synapses die and grow, by the words under which its plans name it; those of its bases count too.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Method
+    >>> isinstance(nd.methods.NDSNN(), Method), nd.methods.NDSNN().dead
+    (True, 'zero')
     """
 
     dead = "zero"

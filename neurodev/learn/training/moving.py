@@ -26,7 +26,7 @@ class Moving:
     optimiser : Optimiser
     groups : mapping of str to mapping
         By the name of a layer, or ``"layer.key"`` for one of its parameters: ``rate`` and ``decay`` in place of the
-        optimiser's.  A rate goes along with the optimiser's, whatever changes that.
+        optimiser's.  A rate goes along with the optimiser's, whatever changes that; one of 0 leaves the layer as it is.
     norm, value : float, optional
         Longest gradient of all parameters together, and largest one of any.
 
@@ -145,6 +145,5 @@ def checked(model: Sequential, optimiser: Any, groups: Any) -> dict[str, dict[st
         for key in given:
             if not hasattr(optimiser, key):
                 raise StudyError(f"groups[{name!r}]: {type(optimiser).__name__} has no {key} that could be another")
-        low: dict[str, dict[str, float]] = {"rate": {"above": 0.0}, "decay": {"low": 0.0}}
-        out[name] = {k: number(v, f"groups[{name!r}]: {k}", **low[k]) for k, v in given.items()}  # type: ignore[arg-type]
+        out[name] = {k: number(v, f"groups[{name!r}]: {k}", low=0.0) for k, v in given.items()}
     return out

@@ -130,6 +130,12 @@ class SGD(_Checked):
     ------
     ParameterError
         Naming the argument.
+
+    Examples
+    --------
+    >>> from neurodev.learn import SGD
+    >>> SGD(0.1, momentum=0.9).rate
+    0.1
     """
 
     rate: float = param(0.1, above=0.0, source="free")
@@ -171,6 +177,12 @@ class Adam(_Checked):
     ------
     ParameterError
         Naming the argument.
+
+    Examples
+    --------
+    >>> from neurodev.learn import Adam
+    >>> Adam(3e-3).b2
+    0.999
     """
 
     rate: float = param(1e-3, above=0.0, source="Kingma & Ba 2015")
@@ -207,7 +219,14 @@ class Adam(_Checked):
 
 @registered("optimiser")
 def AdamW(rate: float = 1e-3, decay: float = 0.01, **more: Any) -> Adam:  # noqa: N802
-    """Adam with decoupled weight decay."""
+    """Adam with decoupled weight decay.
+
+    Examples
+    --------
+    >>> from neurodev.learn import AdamW
+    >>> AdamW(3e-3).decoupled
+    True
+    """
     return Adam(rate, decay=decay, decoupled=True, **more)
 
 
@@ -216,13 +235,27 @@ def AdamW(rate: float = 1e-3, decay: float = 0.01, **more: Any) -> Adam:  # noqa
 
 @registered("schedule")
 def constant() -> Schedule:
-    """Always 1."""
+    """Always 1.
+
+    Examples
+    --------
+    >>> from neurodev.learn import constant
+    >>> constant()(0.5)
+    1.0
+    """
     return lambda progress: 1.0
 
 
 @registered("schedule")
 def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
-    """From 1 to `final` along half a cosine, after a linear rise over the share `warm_up` of the run."""
+    """From 1 to `final` along half a cosine, after a linear rise over the share `warm_up` of the run.
+
+    Examples
+    --------
+    >>> from neurodev.learn import cosine
+    >>> round(cosine()(0.5), 3), cosine(final=0.1)(1.0)
+    (0.5, 0.1)
+    """
     final = number(final, "final", low=0.0, high=1.0)
     warm_up = number(warm_up, "warm_up", low=0.0, below=1.0)
 
@@ -237,6 +270,13 @@ def cosine(final: float = 0.0, warm_up: float = 0.0) -> Schedule:
 
 @registered("schedule")
 def staircase(every: float, factor: float = 0.1) -> Schedule:
-    """Times `factor` after each share `every` of the run."""
+    """Times `factor` after each share `every` of the run.
+
+    Examples
+    --------
+    >>> from neurodev.learn import staircase
+    >>> staircase(0.5, 0.1)(0.75)
+    0.1
+    """
     every, factor = divisor(every, "every", high=1.0), number(factor, "factor", low=0.0)
     return lambda progress: factor ** math.floor(progress / every + 1e-12)

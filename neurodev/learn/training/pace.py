@@ -23,7 +23,7 @@ class Pace:
 
     def __init__(self, steps: int, epochs: int, on: bool) -> None:
         self._epochs, self._done = epochs, 0
-        self._bar = Bar(steps, "compiling kernels, where none are cached", on, lines=False)
+        self._bar = Bar(steps, "the first step", on, lines=False)
         self._patience = Patience()
 
     def __enter__(self) -> Pace:

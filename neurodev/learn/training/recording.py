@@ -2,7 +2,8 @@
 
 Weight tensors are projections on spines between the units of two layers, an epoch is a row of every series, the
 tick of the log is the step of the optimiser.  `confusion`, (n_epoch n_class, n_class), tells how often a test sample of
-a class (row) was taken for another (column) after each epoch; operations are those of forward passes.
+a class (row) was taken for another (column) after each epoch; of several labels, (n_epoch n_label 2, 2), how often each
+was there (row) and told (column).  Operations are those of forward passes.
 """
 
 from __future__ import annotations
@@ -294,7 +295,7 @@ class TrainingRecord:
         Parameters
         ----------
         series : dict
-        confusion : (n_class, n_class), optional
+        confusion : (n_class, n_class) or (n_label, 2, 2), optional
         notes : sequence of (epoch, step, text)
             What callbacks noted.
         stopped : str, optional
@@ -309,7 +310,7 @@ class TrainingRecord:
             self._lengths[name] = t.epoch
         self.recorder.series(series)
         if confusion is not None:
-            self.file.append("confusion", confusion.astype("<u4"))
+            self.file.append("confusion", confusion.reshape(-1, confusion.shape[-1]).astype("<u4"))
         if notes:
             self.file.set_item("notes", [*self.file.item("notes", []), *notes])
         if stopped is not None:

@@ -53,7 +53,14 @@ def per_epoch(function: Callable[[float], float]) -> Counted:
 
 @registered("schedule")
 def per_step(function: Callable[[float], float]) -> Counted:
-    """One's own function of the steps that have passed."""
+    """One's own function of the steps that have passed.
+
+    Examples
+    --------
+    >>> from neurodev.learn import per_step
+    >>> per_step(lambda steps: 1 / (1 + steps))(3)
+    0.25
+    """
     return Counted(_function(function), "step")
 
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev.learn.training.epoch import Epoch
+from neurodev.learn.training.loss import Loss
 from neurodev.learn.training.workers import Outcome
+from neurodev.metrics.cost import confusion, confusion_of_labels
 
 
 def measures(part: str, done: Outcome, targets: str, y: Any) -> dict[str, float]:
@@ -27,6 +30,17 @@ def measures(part: str, done: Outcome, targets: str, y: Any) -> dict[str, float]
 def targets_of(data: Any) -> str:
     """Kind of the targets of what is learned."""
     return getattr(data, "targets", None) or "classes"
+
+
+def decisions(trainer: Any, y: Any, scores: Any) -> NDArray[np.int64]:
+    """What scores (n, n_class) decide beside the targets: of classes (n_class, n_class), of labels (n_label, 2, 2)."""
+    kind, n = targets_of(trainer.data), trainer.data.n_class
+    if kind == "labels":
+        cut = getattr(trainer.loss, "cut", Loss.cut)
+        return confusion_of_labels(np.asarray(y).reshape(-1, n) > 0, np.asarray(scores) > cut)
+    if kind == "numbers" or not len(y):
+        return np.zeros((n, n), dtype=np.int64)
+    return confusion(y, scores.argmax(axis=1), n)
 
 
 def judge(data: Any) -> tuple[str, float]:

@@ -8,7 +8,6 @@ A method is a `Method` with any of these calls; what it may read and do is a `Co
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev import rng
+from neurodev import compiling, rng
 from neurodev.card import Card, Rows, counted, named
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.data.own import as_dataset
@@ -42,7 +41,6 @@ from neurodev.learn.training.recording import TrainingRecord
 from neurodev.learn.training.series import series
 from neurodev.learn.training.structured import Structured
 from neurodev.learn.training.workers import Outcome, Workers
-from neurodev.metrics.cost import confusion
 from neurodev.params import flag, number, one_of, whole
 from neurodev.record.patience import Patience
 from neurodev.rng import check_seed
@@ -128,6 +126,17 @@ class Trainer(Card, Structured):
     An optimiser and a method hold the state of one training; another trainer that is given the same object makes itself
     a fresh copy (`optimiser` and `methods` are those in use).  The model belongs to the last trainer that was made for
     it, which begins with new moments; an earlier one can train it no more.
+
+    Examples
+    --------
+    >>> from neurodev.learn import LIF, Linear, Sequential, Surrogate
+    >>> draw = np.random.default_rng(0)
+    >>> X, y = draw.random((40, 30)), draw.integers(0, 2, 40)
+    >>> cells = lambda: LIF(0.5, 0.5, surrogate=Surrogate(width=2.0))
+    >>> model = Sequential(Linear(16, name="fc"), cells(), Linear(2, name="out"), cells(), inputs=(30,))
+    >>> run = nd.Trainer(model, (X, y, X, y), epochs=2, batch=10, progress=False).fit().close()
+    >>> run.training.n_epoch
+    2
     """
 
     def __init__(
@@ -161,6 +170,7 @@ class Trainer(Card, Structured):
         groups: Any = None,
         keep_best: bool | None = None,
     ):
+        self._watch = compiling.Stopwatch()  # of the compiler alone, from one epoch's record to the next
         self.model: Sequential = door.instance("model", model, Sequential, "a Sequential of layers")
         data = as_dataset(data, int(np.prod(self.model.outputs)) if self.model.inputs is not None else 1)
         given = encoder if encoder is not None else encoder_for(getattr(data, "x_train", None), self.model.inputs)
@@ -213,7 +223,7 @@ class Trainer(Card, Structured):
         self.epoch, self.step, self.history = 0, 0, list[Epoch]()
         self.alarms = alarms.Alarms()
         self._factor, self._rate = door.factor_at(self.schedule, 0.0), self.optimiser.rate
-        self.confusion = np.zeros((self.data.n_class, self.data.n_class), dtype=np.int64)
+        self.confusion = standing.decisions(self, np.zeros(0), np.zeros((0, self.data.n_class)))
         self.evaluated: dict[str, Counters] = {}
         self.steps_per_epoch = door.steps_per_epoch(len(self.data.y_train), self._span, self.epochs)
         self.logs = {name: StructuralLog() for name in self.weights()}
@@ -230,6 +240,7 @@ class Trainer(Card, Structured):
         targets = getattr(self.data, "targets", None) or "classes"
         vars(self.model)["_trained"] = Trained(self.encoder, self.loss, self.seed, self.methods, targets=targets)
 
+    @compiling.told()
     def _check_data(self) -> None:
         if self.model.inputs is None:
             raise ParameterError("model must be built: give inputs=(...) to the outermost Sequential")
@@ -245,6 +256,7 @@ class Trainer(Card, Structured):
                     f"patience={self.patience} needs validation or test samples, of which {self.data.name} has none"
                 )
 
+    @compiling.told()
     def _prepare(self) -> None:
         """Storage, structure and weights to begin with; nothing of an earlier training of the model stays."""
         drawn = {name for name, w in self.weights().items() if w.drawn == w.fingerprint()}
@@ -343,6 +355,7 @@ class Trainer(Card, Structured):
 
     # ------------------------------------------------------------------ running
 
+    @compiling.told()
     def fit(self, epochs: int | None = None) -> Trainer:
         """Train for `epochs` more epochs (the rest of the plan by default); Ctrl-C leaves a readable run file."""
         if self._fitting:
@@ -408,7 +421,7 @@ class Trainer(Card, Structured):
         return len(self.history) - 1 - standing.best(self.history, self.data, self._first) >= self.patience
 
     def _one_epoch(self, pace: Pace) -> None:
-        begin = time.perf_counter()
+        watch = compiling.Stopwatch()
         n = len(self.data.y_train)
         order = rng.generator(self.seed, "order", self.epoch).permutation(n).astype(np.int64)
         done = Outcome()
@@ -422,7 +435,7 @@ class Trainer(Card, Structured):
         alarms.stop_if_broken(self)
         for m in self.methods:
             m.epoch_end(self)
-        seconds = time.perf_counter() - begin
+        seconds = watch.seconds()
         counters = self._counters()
         if self.settle:
             some = rng.generator(self.seed, "settle", self.epoch).permutation(n)[: self.settle * self.batch]
@@ -431,17 +444,18 @@ class Trainer(Card, Structured):
         aside = self.evaluate(on="validation") if getattr(self.data, "x_validation", None) is not None else None
         test = self.evaluate()
         vars(self)["epoch"] += 1
-        found = series(self, done, test, counters, seconds, aside)
+        found = series(self, done, test, counters, seconds, aside) | {"compile_seconds": self._watch.compiling()}
         self.alarms.look(self.epoch, counters)
         self.history.append(Epoch(self.epoch, found))
         complete(self.history)
-        told = f"loss {found['train_loss']:.4f}, {self._reached()}"
+        told = f"loss {found['train_loss']:.4f}, {self._reached()}{compiling.words(self._watch)}"
+        self._watch.begin()
         before = {name: w.table.n_synapse for name, w in self.weights().items()}
         try:  # the checkpoint keeps what callbacks change
             self._asked = [self._call(one, view) for one in self.callbacks]
             closed.check_structure(self.weights(), self.births, before)
         finally:
-            decided = self.confusion if standing.targets_of(self.data) == "classes" else None
+            decided = self.confusion if standing.targets_of(self.data) != "numbers" else None
             self.record.epoch(found, decided, view.notes, view.stopped)
         pace.epoch(self.epoch, told)
 
@@ -518,7 +532,8 @@ class Trainer(Card, Structured):
     def evaluate(self, train: bool = False, *, on: str | None = None) -> Outcome:
         """Loss and accuracy on the test set (or another part of the data), as one pass without learning.
 
-        What was decided is kept in `confusion` (n_class, n_class), what it took in `evaluated`, `Counters` by layer.
+        What was decided is kept in `confusion`, (n_class, n_class), or (n_label, 2, 2) where samples have several
+        labels; what it took in `evaluated`, `Counters` by layer.
 
         Parameters
         ----------
@@ -542,8 +557,8 @@ class Trainer(Card, Structured):
             out = scores[a : a + samples.size]
             done.add(self.workers.run(lambda ids: self._encode(x, ids, epoch), samples, y[samples], False, out))
         vars(self).update(evaluated=self._counters())
-        if standing.targets_of(self.data) == "classes":
-            vars(self).update(confusion=confusion(y, scores.argmax(axis=1), self.data.n_class))
+        if standing.targets_of(self.data) != "numbers":
+            vars(self).update(confusion=standing.decisions(self, y, scores))
         return done
 
     def _counters(self) -> dict[str, Counters]:

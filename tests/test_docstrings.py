@@ -1,0 +1,89 @@
+"""Every public name has an example, and every example in a docstring gives what it says.
+
+Examples see ``nd`` and ``np`` beside the names of their module; what needs data, or a package that may not be there, is
+skipped by its own words (``# doctest: +SKIP``).
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurodev as nd
+from neurodev import jit, registry
+from neurodev.units import day
+
+ROOT = Path(__file__).parents[1]
+ASIDE = ("neurodev.__main__",)
+MODULES = [m.name for m in pkgutil.walk_packages(nd.__path__, "neurodev.") if m.name not in ASIDE]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+
+
+def _shown(name: str) -> bool:
+    path = ROOT / (name.replace(".", "/") + ".py")
+    return path.is_file() and ">>> " in path.read_text(encoding="utf-8")
+
+
+class OfWhatIsSaid(doctest.OutputChecker):
+    """An example that says no result is run, and its result is its own affair."""
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        return not want or super().check_output(want, got, optionflags)
+
+
+GIVEN = re.compile(r">>> (.*[ (=])?(run|sim)\.|>>> sim = Simulation\(net")
+
+
+def given() -> dict[str, object]:
+    """A network, a simulation of it that goes on, and a run, of which examples of their methods speak."""
+    net = nd.Network(seed=1)
+    retina, exc = net.add(nd.Poisson(20.0), 25, name="retina"), net.add(nd.LIF(), 12, name="exc")
+    exc.use(nd.Scaling())
+    net.background(exc, nd.Background(rate_hz=500.0, weight=1.0))
+    spines = net.connect(retina, exc, nd.Near(sigma=160.0, inputs=6), spines=nd.Spines(weight=4.0), name="retina_exc")
+    spines.use(nd.STDP("burst"), nd.SpineSize(), nd.Neurotrophin(feeds=10.0), nd.Turnover())
+    how = {"acceleration": 2400.0, "progress": False}
+    run = nd.simulate(net, 3 * day, record="all", **how)
+    return {"net": net, "run": run, "sim": nd.Simulation(net, **how), "day": day}
+
+
+@pytest.mark.skipif(not jit.ENABLED, reason="whole networks")
+@pytest.mark.parametrize("name", [m for m in MODULES if _shown(m)])
+def test_examples_give_what_they_say(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in registry.OURS:  # ours are entered when they are first imported, which must not be forgotten
+        registry.ours(kind)
+    monkeypatch.setattr(registry, "_known", {kind: dict(known) for kind, known in registry._known.items()})
+    module = importlib.import_module(name)
+    here = {**vars(module), "nd": nd, "np": np}
+    if GIVEN.search(inspect.getsource(module)):
+        here |= given()
+    runner = doctest.DocTestRunner(checker=OfWhatIsSaid(), optionflags=FLAGS)
+    tests = doctest.DocTestFinder(exclude_empty=True).find(module, name, globs=here)
+    assert any(t.examples for t in tests)
+    told: list[str] = []
+    for test in tests:
+        runner.run(test, out=told.append)
+    assert not runner.failures, "".join(told)
+
+
+def test_every_public_name_has_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    sys.modules.pop("names", None)
+    import names
+
+    things = {n: attrgetter(n.removeprefix("neurodev."))(nd) for group in names.groups().values() for n in group}
+    mute = [
+        n for n, t in things.items()
+        if (isinstance(t, type) or callable(t)) and ">>> " not in (inspect.getdoc(t) or "")
+    ]  # fmt: skip
+    assert not mute
