@@ -83,7 +83,7 @@ def known(command: str, option: str) -> list[str]:
 INVOCATIONS: list[tuple[list[str], int]] = [
     (["new", "mine"], 0),
     (["new", "learn", "--training"], 0),
-    (["run", "life.toml", "--quiet", "--to", "life.sqlite", *known("run", "--overwrite")], 0),
+    (["run", "life.toml", "--quiet", "--split", "--to", "life.sqlite", *known("run", "--overwrite")], 0),
     (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2",
       "--jobs", "1"], 0),
     (["run", "--resume", "life.sqlite", "--trust", "--threads", "1"], 2),  # it is finished
