@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
+import neurodev as nd
 from analysis.ranks import PLASTIC, STATIC, Alone, Costs, Large, Watched, brunel, fed, predicted, timed
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
@@ -28,8 +28,7 @@ def test_a_synapse_takes_what_the_model_says():
     """Rows apart, of which there are few here."""
     net = brunel(400, plastic=True)
     e = net.populations["e"]
-    many = np.linspace(0.1, 0.2, 40 * 400)
-    net.connect(e, e, net.projections["e_e"].wiring, weight=many, delay=1.5, name="many")
+    net.connect(e, e, nd.Degree(40), weight=nd.UniformWeights(0.1, 0.2), delay=1.5, name="many")
     sim = Simulator(net, ranks=Ranks(Watched(Alone()), split=True))
     rows = 16.0 * 400
     for name, bytes_of_one in (("e_e", PLASTIC), ("many", STATIC)):
