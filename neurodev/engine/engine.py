@@ -504,7 +504,7 @@ class Engine(Membranes):
 
     def together(self) -> None:
         """Let every rank have what the others wrote of their neurons and synapses; all of them ask for it."""
-        if self.ranks is not None and self._apart and not self.ranks.broken:
+        if self.ranks is not None and (self._apart or self.ranks.broken):
             self.ranks.meet()
             share(self, self.ranks, self.hot, self.hot_populations)
             self._apart = False

@@ -95,7 +95,7 @@ class Membranes:
             out = np.zeros(mine.size)
             potentials_at(int(self.parts.addresses[k]), mine, self._now, out)
             u[which] = out
-        if self.ranks is not None and not self.ranks.broken:
+        if self.ranks is not None:
             self.ranks.meet()
             p = s.neurons.population[neurons]
             owner = self.ranks.owners(neurons - s.neurons.first[p], s.neurons.size[p], self.n_part)

@@ -378,7 +378,7 @@ class Simulator:
             now = self.engine.kept_lazily(here, name)
             if now is not None:
                 out[name] = now[table.slots()]
-        if projection in self.engine.split and self.ranks is not None and not self.ranks.broken:
+        if projection in self.engine.split and self.ranks is not None:
             if table.consecutive:
                 self.check_whole(projection, "its synapses cannot be told")
             return gathered(out, self.ranks)

@@ -236,7 +236,9 @@ class Recording:
         self._closed = True
         s = self.simulator
         s.network.end(s)
-        s.engine.together()
+        known = s.ranks is None or not s.ranks.broken  # what other ranks wrote of their neurons and synapses
+        if known:
+            s.engine.together()
         if self.file.failed:  # nothing can be written that would fit what is there
             self.file.abandon()
             return
@@ -250,7 +252,7 @@ class Recording:
                 self.recorder.counts(s.counts())
             for q in s.network.projections.values():
                 self.recorder.log(q.name, s.logs[q.name].pending())
-                if q.spines is not None or q.mechanisms or self.recorder.has_log(q.name):
+                if known and (q.spines is not None or q.mechanisms or self.recorder.has_log(q.name)):
                     self.recorder.snapshot(q.name, "final", s.state(q.name))
             for name, neurons in s.neuron_logs.items():
                 self.recorder.neurons(name, neurons.pending())

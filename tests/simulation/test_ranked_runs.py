@@ -11,6 +11,7 @@ import pytest
 import neurodev as nd
 from neurodev.cli import main
 from neurodev.errors import RunFileError, SimulationError
+from neurodev.record.runfile import RunFile
 from tests.engine.comms import on_ranks
 from tests.engine.test_ranks import brunel, on_processes
 from tests.simulation.test_resume import LIFE, begun, same, samples
@@ -123,6 +124,35 @@ def test_what_needs_all_synapses_is_refused_where_they_are_split(tmp_path):
         return True
 
     assert on_ranks(2, work) == [True, True]
+
+
+def test_a_rank_that_fails_stops_the_others_and_nothing_is_told_that_nobody_knows(tmp_path):
+    """The file is sealed with what there was; the weights on the rank that failed are not made up."""
+    to = tmp_path / "failed.sqlite"
+
+    def work(comm):
+        sim = nd.Simulation(plastic(), to=to, comm=comm, tick=50.0)
+        if comm.rank == 1:
+            sim.simulator.listeners.insert(0, Fails())
+        with pytest.raises((RuntimeError, SimulationError)) as e:
+            sim.run(220.0)
+        with pytest.raises((SimulationError, nd.errors.ParameterError)):
+            sim.simulator.sampled("e", "V", np.array([0]))
+        return str(e.value)
+
+    said = on_ranks(2, work)
+    assert "rank 1 stopped" in said[0] and said[1] == "no more"
+    with RunFile.open(to) as f:
+        assert "rank 1 stopped" in f.item("finished")
+        assert f.names("initial/ee2") and not f.names("final/")
+
+
+class Fails:
+    """What goes wrong on one rank alone."""
+
+    def on_tick(self, simulator, report):
+        if report.tick == 2:
+            raise RuntimeError("no more")
 
 
 # ---------------------------------------------------------------- processes
