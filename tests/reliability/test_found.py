@@ -66,7 +66,7 @@ def test_a_run_that_cannot_be_moved_aside_stays(end: str, tmp_path: Path, monkey
             raise PermissionError(13, "Permission denied")
         replace(str(a), str(b))
 
-    monkeypatch.setattr("neurodev.record.place._busy", lambda p: False)  # which would take the -wal in
+    monkeypatch.setattr("neurodev.record.place.busy", lambda p: False)  # which would take the -wal in
     monkeypatch.setattr(os, "replace", refusing)
     with pytest.raises(RunFileError, match="cannot be replaced.*Permission denied"):
         RunFile.create(copy, overwrite=True)
