@@ -180,7 +180,7 @@ def _run(args: Any) -> None:
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
-    on_ranks = import_module("neurodev.engine.ranks").of_command(args)
+    options = import_module("neurodev.engine.ranks").of_command(args)
     if args.resume is not None:
         _resume(args)
         return
@@ -201,7 +201,6 @@ def _run(args: Any) -> None:
 
         seeded.run(args, s, each, lambda path: _say(f"{path}: {Run(path)}"), "neurodev run --resume goes on with one")
         return
-    options = {"overwrite": args.overwrite, "threads": args.threads, **on_ranks}
     with Patience():  # between the file's beginning and the run's
         simulation = development.simulation(s, network, base, not args.quiet, **options)
         args.begun = base
@@ -227,6 +226,7 @@ def _resume(args: Any) -> None:
 def _rerun(args: Any) -> None:
     from neurodev.studies import development
 
+    import_module("neurodev.engine.ranks").alone("neurodev rerun")
     to = absolute(args.to, "--to")
     check_new(to, args.overwrite)
     with Patience():

@@ -240,16 +240,16 @@ def world() -> Any:
 
 
 def of_command(args: Any) -> dict[str, Any]:
-    """Options of a simulation under ``mpiexec -n 4 neurodev run``; nothing in one process.  Rank 0 alone speaks.
+    """Options of the simulation of ``neurodev run``, under mpiexec or in one process.  Rank 0 alone speaks.
 
     Raises
     ------
     SimulationError
         For what several ranks cannot do yet, with the cure.
     """
-    comm = world()
+    options, comm = {"overwrite": args.overwrite, "threads": args.threads}, world()
     if comm is None:
-        return {}
+        return options
     if args.resume is not None:
         raise SimulationError("a run over ranks has no checkpoints yet, so there is no --resume: use one process")
     if args.seeds != 1:
@@ -257,7 +257,18 @@ def of_command(args: Any) -> dict[str, Any]:
     if comm.Get_rank() != 0:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
         args.quiet = args.overwrite = True  # rank 0 looks whether it may write
-    return {"comm": comm, "split": args.split}
+    return options | {"comm": comm, "split": args.split}
+
+
+def alone(what: str) -> None:
+    """Refuse what many processes would do each by itself.
+
+    Raises
+    ------
+    SimulationError
+    """
+    if launched() > 1:
+        raise SimulationError(f"{what} runs in one process, and {launched()} were started: leave out the launcher")
 
 
 def abort(status: int) -> None:

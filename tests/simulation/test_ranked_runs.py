@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import neurodev as nd
 from neurodev.cli import main
 from neurodev.errors import RunFileError, SimulationError
 from neurodev.record.runfile import RunFile
-from tests.engine.comms import on_ranks
+from tests.engine.comms import Comm, on_ranks
 from tests.engine.test_ranks import brunel, on_processes
 from tests.simulation.test_resume import LIFE, begun, same, samples
 
@@ -145,6 +146,20 @@ def test_a_rank_that_fails_stops_the_others_and_nothing_is_told_that_nobody_know
     with RunFile.open(to) as f:
         assert "rank 1 stopped" in f.item("finished")
         assert f.names("initial/ee2") and not f.names("final/")
+
+
+def test_what_ranks_cannot_do_yet_is_refused_by_name(tmp_path, monkeypatch, capsys):
+    """Before a file is made; the launcher is pretended."""
+    monkeypatch.setenv("PMI_SIZE", "3")
+    assert main(["rerun", str(tmp_path / "a.sqlite"), "--to", str(tmp_path / "b.sqlite")]) == 2
+    assert "runs in one process, and 3 were started" in capsys.readouterr().err
+    monkeypatch.setattr("neurodev.engine.ranks.world", lambda: Comm(0, 3, threading.Barrier(3), [None] * 3))
+    for words, said in (
+        (["--resume", "a.sqlite"], "no --resume: use one process"), (["a.toml", "--seeds", "2"], "--seeds must be 1"),
+    ):  # fmt: skip
+        assert main(["run", *words]) == 2
+        assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 class Fails:
