@@ -78,8 +78,8 @@ verify: $(BIN)/.twins $(BIN)/.browser
 
 # The core with the lowest versions of its dependencies that pyproject.toml allows; wheels for younger versions of Python.
 lowest: $(BIN)/.full
-	$(BIN)/python tests/wheels.py
-	$(BIN)/python tests/lowest.py
+	$(BIN)/python -m tests.wheels
+	$(BIN)/python -m tests.lowest
 
 docs: $(BIN)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html

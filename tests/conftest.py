@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 _given = [str(Path(p).resolve()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
 os.environ.setdefault("NEURODEV_COSTS", "reference")  # kernels, and with them roundings, as on any machine
@@ -17,6 +19,18 @@ NO_DATA = re.compile(r"^no data: ")  # how the reason of such a skip begins (tes
 NO_PEER = re.compile(r"^no peer: ")  # NEST or Brian2, which tests compare with live
 NO_BROWSER = re.compile(r"^no browser: ")  # in which pages are looked at
 NO_PACKAGE = re.compile(r"^could not import ")
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A folder to run pages and examples in; what they define is forgotten afterwards."""
+    from neurodev import registry
+
+    monkeypatch.chdir(tmp_path)
+    for kind in registry.OURS:  # ours are entered when they are first imported, which must not be forgotten
+        registry.ours(kind)
+    monkeypatch.setattr(registry, "_known", {kind: dict(known) for kind, known in registry._known.items()})
+    return tmp_path
 
 
 def pytest_addoption(parser):

@@ -1,4 +1,4 @@
-"""The core tests with the lowest versions that pyproject.toml allows: ``python tests/lowest.py [pytest arguments]``.
+"""The core tests with the lowest versions that pyproject.toml allows: ``python -m tests.lowest [pytest arguments]``.
 
 Makes an environment of its own, ``.venv-lowest``, with kernels of its own; `make lowest` calls it.
 """
@@ -8,12 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
-from packaging.requirements import Requirement
+from tests.requirements import ROOT, core
 
-ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv-lowest"
 PARTS = (
     "tests/structure",
@@ -28,11 +25,10 @@ PARTS = (
 
 def lowest() -> list[str]:
     """Requirements at their lower bounds, whatever the last part of the version."""
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     out = []
-    for r in map(Requirement, wanted):
+    for r in core():
         (bound,) = [s.version for s in r.specifier if s.operator == ">="]
-        out.append(f"{r.name}=={bound}.*")
+        out.append(f"{r.name}=={bound if '.' in bound else f'{bound}.0'}.*")  # 2.* would be the youngest of all
     return out
 
 

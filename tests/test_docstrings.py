@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev import jit, registry
+from neurodev import jit
 from neurodev.units import day
 
 ROOT = Path(__file__).parents[1]
@@ -58,11 +58,7 @@ def given() -> dict[str, object]:
 
 @pytest.mark.skipif(not jit.ENABLED, reason="whole networks")
 @pytest.mark.parametrize("name", [m for m in MODULES if _shown(m)])
-def test_examples_give_what_they_say(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for kind in registry.OURS:  # ours are entered when they are first imported, which must not be forgotten
-        registry.ours(kind)
-    monkeypatch.setattr(registry, "_known", {kind: dict(known) for kind, known in registry._known.items()})
+def test_examples_give_what_they_say(name: str, alone: Path) -> None:
     module = importlib.import_module(name)
     here = {**vars(module), "nd": nd, "np": np}
     if GIVEN.search(inspect.getsource(module)):

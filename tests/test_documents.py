@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import neurodev as nd
-from neurodev import jit, registry
+from neurodev import jit
 from neurodev.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -50,16 +50,6 @@ def play(page: Path, folder: Path) -> int:
             raise AssertionError(f"{page}: nobody runs a block of {language}")
         played += 1
     return played
-
-
-@pytest.fixture
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to run in; what a page defines is forgotten afterwards."""
-    monkeypatch.chdir(tmp_path)
-    for kind in registry.OURS:  # ours are entered when they are first imported, which must not be forgotten
-        registry.ours(kind)
-    monkeypatch.setattr(registry, "_known", {kind: dict(known) for kind, known in registry._known.items()})
-    return tmp_path
 
 
 @pytest.mark.skipif(not jit.ENABLED, reason="whole runs")

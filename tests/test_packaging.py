@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import neurodev
+from tests.requirements import PROJECT, ROOT, pins
 
-ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DISTRIBUTION = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where the name to import is not the name to install
 BROUGHT = {"gymnasium"}  # whoever asks for an environment of its kind has it: only the tests install it
 EXTRAS = PROJECT["project"]["optional-dependencies"]
@@ -26,12 +24,6 @@ OURS = {"test", "twins", "docs", "dev"}  # extras of who works on the package, n
 
 def names(requirements):
     return {canonicalize_name(Requirement(r).name) for r in requirements}
-
-
-def pins():
-    """Name and version of every line of constraints.txt."""
-    lines = [x.split("#")[0].strip() for x in (ROOT / "constraints.txt").read_text().splitlines()]
-    return [tuple(x.split("==")) for x in lines if x]
 
 
 def foreign(tree):

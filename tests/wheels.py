@@ -1,4 +1,4 @@
-"""For which versions of Python every core dependency has a wheel: ``python tests/wheels.py [3.12 3.13 3.14]``.
+"""For which versions of Python every core dependency has a wheel: ``python -m tests.wheels [3.12 3.13 3.14]``.
 
 Asks the package index that pip is set up for, and downloads the wheels into a folder that is thrown away; the versions
 are those of constraints.txt.  Prints a table, and ends with status 1 if one is missing.
@@ -9,21 +9,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import tomllib
-from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[1]
+from tests.requirements import core, pins
 
 
 def pinned() -> dict[str, str]:
     """Version of each core dependency."""
-    lines = [x.split("#")[0].strip() for x in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()]
-    pins = {canonicalize_name(name): version for name, version in (x.split("==") for x in lines if x)}
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    return {name: pins[canonicalize_name(name)] for name in (Requirement(r).name for r in wanted)}
+    known = {canonicalize_name(name): version for name, version in pins()}
+    return {r.name: known[canonicalize_name(r.name)] for r in core()}
 
 
 def has_wheel(name: str, version: str, python: str) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from neurodev import rng
 from neurodev.learn import networks
 from neurodev.learn.core.spikes import Spikes
-from neurodev.learn.core.storage import SPARSE_BELOW
+from neurodev.learn.core.storage import quickest
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
@@ -28,7 +28,7 @@ STEPS, BATCH = 25, 64
 
 def fully_connected(density: float, seed: int = 1) -> Sequential:
     """784-800-10 with a leak of 0.9 and the rectangle; the first layer is stored as suits its density."""
-    first = Linear(800, density=density, storage="sparse" if density < SPARSE_BELOW else "dense", name="hidden")
+    first = Linear(800, density=density, storage=quickest(density), name="hidden")
     return Sequential(first, LIF(0.9), Linear(10, gain=2.0, name="out"), LIF(0.9), inputs=(784,), seed=seed)
 
 

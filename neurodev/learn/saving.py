@@ -20,7 +20,7 @@ from neurodev import params
 from neurodev.arrays import Array
 from neurodev.errors import NeurodevError, ParameterError, RunFileError, StudyError, shown
 from neurodev.learn.core.layer import Layer, Vector, Weights
-from neurodev.learn.core.storage import stored
+from neurodev.learn.core.storage import STORAGES, stored
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.weighted import make_table
 from neurodev.learn.predicting import TARGETS, Trained
@@ -312,7 +312,7 @@ def of_checkpoint(words: dict[str, Any], data: bytes, arrays: Arrays, where: str
     for name, w in model.weights_of().items():
         mine = under(state, f"table/{name}/")
         storage = str(mine["storage"]) if "storage" in mine else ""
-        if storage not in ("dense", "hidden", "sparse"):
+        if storage not in STORAGES:
             raise RunFileError(f"{where!r}: a checkpoint holds no weights of {name!r}")
         w.put(stored(w.table, "sparse" if storage == "sparse" else "dense"), storage == "hidden")
         w.table.load(mine)

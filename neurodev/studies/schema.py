@@ -104,11 +104,6 @@ def one_of(kind: str | tuple[str, ...], more: Schema | None = None, default: str
     return {"anyOf": [*found, OWN]}
 
 
-def _loose(kind: str, default: str, more: tuple[str, ...] = ()) -> Schema:
-    """A section whose kind decides its keys, and may be left out."""
-    return one_of(kind, dict.fromkeys(more, {}), default)
-
-
 # ---------------------------------------------------------------------- both kinds of study
 
 
@@ -147,11 +142,11 @@ def _training() -> Schema:
     network = one_of("network", default="fully_connected")
     return {
         "kind": {"const": "training"}, "title": {"type": "string"}, "seed": {"type": "integer"},
-        "data": _loose("data set", "digits", ("train", "test", "draw", "validation")),
-        "encoder": _loose("encoder", "Bernoulli"),
+        "data": one_of("data set", dict.fromkeys(("train", "test", "draw", "validation"), {}), "digits"),
+        "encoder": one_of("encoder", default="Bernoulli"),
         "network": {"anyOf": [layers, *network["anyOf"]]},
-        "optimiser": _loose("optimiser", "Adam"),
-        "schedule": _loose("schedule", "constant"),
+        "optimiser": one_of("optimiser", default="Adam"),
+        "schedule": one_of("schedule", default="constant"),
         "train": _closed(dict.fromkeys(training.TRAIN, {}) | {"loss": {"anyOf": [
             {"enum": registry.names("loss")}, {"type": "string", "pattern": ":"}]}}),
         "method": methods,

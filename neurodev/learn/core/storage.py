@@ -21,14 +21,20 @@ def dense_image(table: Table, column: Array | None = None) -> Array:
     return out
 
 
+STORAGES = ("dense", "hidden", "sparse")
 # density below which a table of living synapses is quicker than one of all pairs; above, it would be unpacked at every
 # call (an AMD EPYC, family 25, model 17; the same on every machine, as bytes depend on it)
 SPARSE_BELOW = 0.13
 
 
+def quickest(density: float) -> str:
+    """The storage in which tensors of a density are learned fastest, where absent synapses do not exist."""
+    return "sparse" if density < SPARSE_BELOW else "dense"
+
+
 def suiting(table: Table) -> str:
-    """The storage in which as many synapses as live are learned fastest, where absent ones do not exist."""
-    return "sparse" if table.n_synapse < SPARSE_BELOW * table.n_source * table.n_target else "dense"
+    """The `quickest` storage for as many synapses as live."""
+    return quickest(table.n_synapse / (table.n_source * table.n_target))
 
 
 def stored(table: Table, storage: str) -> Table:

@@ -13,6 +13,7 @@ from neurodev.errors import ParameterError
 from neurodev.learn.core import doors
 from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Vector, Weights
+from neurodev.learn.core.storage import STORAGES
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -52,9 +53,6 @@ def make_table(weight: Array, alive: Array | None, storage: str, uids: UidSource
     )  # fmt: skip
     out.ensure_in_lists()
     return out
-
-
-STORAGES = ("dense", "hidden", "sparse")
 
 
 def _units(value: Any, where: str) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import InvariantError, ParameterError, shown
 from neurodev.learn.core.layer import Weights
-from neurodev.learn.core.storage import stored
+from neurodev.learn.core.storage import STORAGES, stored
 from neurodev.record.packed import damaged
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.loading import modern
@@ -19,7 +19,6 @@ from neurodev.structure.table import Table, UidSource
 from neurodev.structure.verify import verify
 
 Arrays = Mapping[str, NDArray[Any]]
-_STORAGES = ("dense", "hidden", "sparse")
 
 
 def check_arrays(state: Arrays, like: Arrays) -> None:
@@ -58,7 +57,7 @@ def check_weights(name: str, w: Weights, state: Arrays, next_uid: int) -> None:
     prefix = f"table/{name}/"
     arrays = {key.removeprefix(prefix): a for key, a in state.items() if key.startswith(prefix)}
     storage = str(arrays.get("storage", ""))
-    if storage not in _STORAGES:
+    if storage not in STORAGES:
         raise damaged(f"{name!r} is stored as {shown(storage, 40)}")
     like = stored(w.table, "sparse" if storage == "sparse" else "dense")
     table = copy.copy(like)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import StudyError
 from neurodev.learn.core.layer import Weights
-from neurodev.learn.core.storage import stored, suiting
+from neurodev.learn.core.storage import STORAGES, stored, suiting
 from neurodev.learn.model import Sequential
 from neurodev.learn.training import closed, door
 from neurodev.learn.training.method import Method
@@ -119,7 +119,7 @@ class Structured(closed.Closed):
     def store(self, name: str, storage: str) -> None:
         """Change how a weight tensor is stored; identities, moments and values go along.  See `Course.store`."""
         w, twin = self.tensor(name), self.workers.twin.weights_of()[name]
-        one_of(storage, "storage", ("dense", "hidden", "sparse", "suiting"))
+        one_of(storage, "storage", (*STORAGES, "suiting"))
         storage = suiting(w.table) if storage == "suiting" else storage
         hidden = storage == "hidden"
         table = stored(w.table, storage)
