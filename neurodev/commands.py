@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from neurodev import __version__
+from neurodev import __version__, completion
 from neurodev.studies import tables
 from neurodev.studies.sweeps import command as sweeping
 
@@ -18,6 +18,10 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
     sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     p.add_argument("--version", action="version", version=f"neurodev {__version__}")
+    p.add_argument(
+        "--print-completion", action=completion.Print, choices=completion.SHELLS,
+        help="print the script by which a shell completes commands, options, names and files",
+    )  # fmt: skip
     p.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     a = sub.add_parser("new", help="write a study to start from")
     a.add_argument("name")

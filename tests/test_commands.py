@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import neurodev
-from neurodev import cli, commands, jit
+from neurodev import cli, commands, completion, jit
 from neurodev.cli import main
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
@@ -70,7 +70,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def options(command: str) -> list[argparse.Action]:
-    skipped = (argparse._HelpAction, argparse._SubParsersAction, argparse._VersionAction)  # the last has its own test
+    # the last two have tests of their own
+    skipped = (argparse._HelpAction, argparse._SubParsersAction, argparse._VersionAction, completion.Print)
     return [a for a in parsers()[command]._actions if not isinstance(a, skipped)]
 
 
@@ -382,7 +383,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert end.value.code == 0 and capsys.readouterr().out == f"neurodev {neurodev.__version__}\n"
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"], ["sweep", "--help"]])
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["sweep", "--help"], ["--print-completion", "bash"]])
 def test_what_computes_nothing_starts_at_once(words: list[str]) -> None:
     """Neither arrays nor the compiler nor pictures are imported to tell of a command."""
     code = (
