@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest -q
 
-# What is worth a look with bounds checks or without the compiler: everything whose errors would touch memory.
+# What is worth a look with bounds checks, without the compiler or with old versions: whose errors would touch memory.
 CHECKED := tests/engine tests/mechanisms tests/structure tests/neurons tests/signals tests/learn tests/methods
 
 .PHONY: demo test lint types arch bounds interpreted verify lowest docs bench clean
@@ -70,8 +70,9 @@ interpreted: $(BIN)/.full
 		--cov-fail-under=90 $(CHECKED)
 
 # Every format is written and read by its own library, in an environment that is thrown away (it downloads them).
-# Ends with the names of all tests that had no data: those files run again, in which some need data.
-verify: $(BIN)/.twins $(BIN)/.browser
+# The manual is built, and a warning is an error.  Ends with the names of all tests that had no data: those files run
+# again, in which some need data.
+verify: $(BIN)/.twins $(BIN)/.browser docs
 	$(BIN)/python tests/formats/round_trips.py
 	$(PYTEST) -m slow --name-skipped
 	$(PYTEST) --name-skipped tests/learn/test_torch.py $$(grep -rl '"no data: ' tests --include='test_*.py')
@@ -79,7 +80,7 @@ verify: $(BIN)/.twins $(BIN)/.browser
 # The core with the lowest versions of its dependencies that pyproject.toml allows; wheels for younger versions of Python.
 lowest: $(BIN)/.full
 	$(BIN)/python -m tests.wheels
-	$(BIN)/python -m tests.lowest
+	$(BIN)/python -m tests.lowest -q -n 2 $(CHECKED) tests/record
 
 docs: $(BIN)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html

@@ -1,11 +1,10 @@
-"""The commands of neurodev.
+"""What the commands of neurodev do; `neurodev.commands` says which there are.
 
 new, demo, run, rerun, train, sweep, report, watch, export, spine, info, fit, show, schema, ablate, bench, compile
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -24,9 +23,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from neurodev import __version__
+from neurodev import commands
 from neurodev.errors import NeurodevError, ParameterError
-from neurodev.plot import output
 from neurodev.record.patience import Patience
 from neurodev.record.place import check_new
 from neurodev.studies import tables
@@ -47,108 +45,9 @@ def _say(words: Any = "", **options: Any) -> None:
     print(printable(str(words)).encode(coding, "backslashreplace").decode(coding), **options)
 
 
-def _exporting(sub: Any) -> None:
-    """The options of `neurodev export`."""
-    a = sub.add_parser("export", help="write a run in the format of others: tables, arrays, graphs, spikes")
-    a.add_argument("run")
-    a.add_argument("--to", required=True, metavar="FILE", help="its end tells the format, as in spines.csv, spikes.nwb")
-    a.add_argument("--kind", help="the format by name, or module:Class of your own (default: by the end of FILE)")
-    a.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE",
-        help="what the format takes, e.g. table=log, projection=map, 't=\"10 day\"'; neurodev show CSV tells",
-    )  # fmt: skip
-    a.add_argument("--overwrite", action="store_true", help="replace what lies there, when the new file is whole")
-
-
-def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="neurodev", description="Developing networks whose spines live and die.")
-    sub = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    p.add_argument("--version", action="version", version=f"neurodev {__version__}")
-    p.add_argument("--debug", action="store_true", help="show where in the code an error arose")
-    a = sub.add_parser("new", help="write a study to start from")
-    a.add_argument("name")
-    a.add_argument("--training", action="store_true", help="a study that trains by gradient")
-    a = sub.add_parser("demo", help="run the default study and its control side by side, and report")
-    a.add_argument("--to", default="demo", help="folder (default: demo)")
-    a.add_argument("--days", type=float, default=None, help="a shorter life")
-    a.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in the folder")
-    a = sub.add_parser("run", help="run a study, or go on with a run that was broken off")
-    a.add_argument("study", nargs="?")
-    a.add_argument("--resume", metavar="FILE", help="go on from the last checkpoint of this run file")
-    a.add_argument("--trust", action="store_true", help="with --resume: import the classes of your own that it names")
-    a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. run.acceleration=60")
-    a.add_argument("--seeds", type=int, default=1, help="so many seeds from the study's on: NAME-seed7.sqlite, ...")
-    a.add_argument("--jobs", type=int, default=1, help="with --seeds: processes that run side by side (default: 1)")
-    a.add_argument("--shuffled", action="store_true", help="the control: shuffle correlated drives")
-    a.add_argument("--threads", type=int, default=None, help="at most (default: the cores); no result depends on it")
-    a.add_argument("--split", action="store_true", help="under mpiexec: a rank keeps the synapses onto its own neurons")
-    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
-    a.add_argument("--quiet", action="store_true", help="no progress bar")
-    a = sub.add_parser("rerun", help="repeat a run of a study from its file alone")
-    a.add_argument("run")
-    a.add_argument("--to", required=True, help="run file of the repetition")
-    a.add_argument("--trust", action="store_true", help="import the classes of your own that it names")
-    a.add_argument("--threads", type=int, help="the result does not depend on it")
-    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
-    a.add_argument("--quiet", action="store_true", help="no progress bar")
-    a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
-    a.add_argument("study", nargs="?", help="a training study (default: digits that need no download)")
-    a.add_argument("--to", help="run file (default: beside the study, with .sqlite)")
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.epochs=3")
-    a.add_argument("--seeds", type=int, default=1, help="train this many seeds from the study's on, one file each")
-    a.add_argument("--jobs", type=int, default=1, help="with --seeds: processes that train side by side (default: 1)")
-    a.add_argument("--threads", type=int, choices=(1, 2), help="for speed alone (default: as the study says, else 2)")
-    a.add_argument("--resume", action="store_true", help="go on from the last checkpoint of the run file")
-    a.add_argument("--extend", type=int, metavar="EPOCHS", help="go on with a run file for so many more epochs")
-    a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
-    a.add_argument("--quiet", action="store_true", help="no progress bar")
-    sweeping.options(sub)
-    _exporting(sub)
-    _looking(sub)
-    a = sub.add_parser("schema", help="a JSON Schema of studies, by which editors complete and check them")
-    a.add_argument("--training", action="store_true", help="of studies that train by gradient")
-    a.add_argument("--to", metavar="FILE", help="write it there (default: say it)")
-    sub.add_parser("compile", help="compile ahead what most networks use, so that no run waits for it")
-    a = sub.add_parser("bench", help="built-in benchmarks")
-    a.add_argument("name")
-    a.add_argument("--json", action="store_true")
-    a.add_argument("--scale", type=float, default=1.0, help="a smaller network, for a look")
-    a.add_argument("--threads", type=int, default=1, help="of the event loop (default: 1)")
-    return p
-
-
-def _looking(sub: Any) -> None:
-    """The commands that look at what there is."""
-    a = sub.add_parser("report", help="write one self-contained HTML page about a run or a table, or several")
-    a.add_argument("run", nargs="+", help="run files (of development all or of training all), or tables of imaging")
-    a.add_argument("--control", help="run file of the control, of one run")
-    a.add_argument("--to", help="HTML file (default: beside the first run)")
-    a.add_argument(
-        "--still", action="store_true",
-        help="pictures alone: what is written too where Bokeh (pip install 'neurodev[report]') is not there",
-    )  # fmt: skip
-    tables.options(a)
-    a = sub.add_parser("watch", help="follow a run that is still growing, until it is finished")
-    a.add_argument("run")
-    a.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="look again so often (default: 2)")
-    a.add_argument("--lines", action="store_true", help="a new line at each look, also on a terminal")
-    a = sub.add_parser("spine", help="tell the life of one spine")
-    a.add_argument("run")
-    a.add_argument("uid", help="its uid, or 'longest'")
-    a.add_argument("--figure", help="PNG file (default: beside the run)")
-    a = sub.add_parser("info", help="what is in a run file, or in a table and could not be read of it")
-    a.add_argument("run", help="a run file, or a table of imaging")
-    a.add_argument("--verify", action="store_true", help="replay the log and compare with the final structure")
-    tables.options(a)
-    tables.fitting(sub)
-    a = sub.add_parser("show", help="one thing alone: equation, parameters, sources, its curve beside the theory")
-    a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
-    a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
-    a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
-
-
 def _new(args: Any) -> None:
+    from neurodev.plot import output
+
     name = Path(args.name).name
     if name in ("", "..", ".toml") or args.name.endswith(("/", os.sep)) or not args.name.isprintable():
         raise ParameterError(f"{args.name!r} is no name for a study: choose a word, such as 'mine'")
@@ -279,7 +178,7 @@ def _train(args: Any) -> None:
 
 def _demo(args: Any) -> None:
     """The study here, its control in a second process with the same seed."""
-    from neurodev.plot import report
+    from neurodev.plot import output, report
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
@@ -331,7 +230,7 @@ def _demo(args: Any) -> None:
 
 
 def _report(args: Any) -> None:
-    from neurodev.plot import live
+    from neurodev.plot import live, output
     from neurodev.runs.run import Run
 
     to = output.checked(_beside(tables.plain_name(args.run[0]), ".html") if args.to is None else args.to)
@@ -373,6 +272,7 @@ def _export(args: Any) -> None:
 
 
 def _spine(args: Any) -> None:
+    from neurodev.plot import output
     from neurodev.plot.style import png
     from neurodev.runs.run import Run
 
@@ -410,6 +310,8 @@ def _info(args: Any) -> None:
 
 
 def _fit(args: Any) -> None:
+    from neurodev.plot import output
+
     if args.to:
         output.checked(args.to)
     history, fits = tables.fit(args)
@@ -434,6 +336,7 @@ def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
     from neurodev.mechanisms import presets
+    from neurodev.plot import output
     from neurodev.protocols import isolate, protocol_of, show
     from neurodev.studies import reading
 
@@ -481,6 +384,7 @@ def _show(args: Any) -> None:
 
 
 def _schema(args: Any) -> None:
+    from neurodev.plot import output
     from neurodev.studies.schema import schema
 
     text = json.dumps(schema(args.training), indent=1)
@@ -520,9 +424,10 @@ _STANDS_ON = {
     "rerun": ("studies.development",),
     "train": ("learn", "studies.training"), "report": ("runs.run", "plot.report", "plot.live"),
     "watch": ("runs.watching",), "spine": ("runs.run", "plot.style"), "export": ("runs.run", "studies.reading"),
-    "info": ("runs.run",), "show": ("protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
-    "bench": ("bench.networks",), "compile": ("studies.ahead",), "fit": ("protocols.fitting", "formats.sessions"),
-    "sweep": ("studies.sweeps.sweep",),
+    "info": ("runs.run",), "show": ("plot.output", "protocols.show", "studies.reading"), "ablate": ("studies.ablate",),
+    "bench": ("bench.networks",), "compile": ("studies.ahead",), "sweep": ("studies.sweeps.sweep",),
+    "fit": ("plot.output", "protocols.fitting", "formats.sessions"), "new": ("plot.output",),
+    "schema": ("plot.output",),
 }  # fmt: skip
 
 
@@ -569,7 +474,7 @@ def _bring(command: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status: 2 for what the user can mend, with one message."""
-    args = _parser().parse_args(argv)
+    args = commands.parser().parse_args(argv)
     args.begun = None
     try:
         with _ending():

@@ -1,6 +1,7 @@
-"""The core tests with the lowest versions that pyproject.toml allows: ``python -m tests.lowest [pytest arguments]``.
+"""Tests with the lowest versions that pyproject.toml allows: ``python -m tests.lowest -q tests/engine ...``.
 
-Makes an environment of its own, ``.venv-lowest``, with kernels of its own; `make lowest` calls it.
+Makes an environment of its own, ``.venv-lowest``, with kernels of its own; the words go to pytest.  `make lowest` calls
+it with the tests of the core.
 """
 
 from __future__ import annotations
@@ -12,15 +13,6 @@ import sys
 from tests.requirements import ROOT, core
 
 HOME = ROOT / ".venv-lowest"
-PARTS = (
-    "tests/structure",
-    "tests/engine",
-    "tests/neurons",
-    "tests/mechanisms",
-    "tests/record",
-    "tests/learn",
-    "tests/methods",
-)
 
 
 def lowest() -> list[str]:
@@ -42,9 +34,8 @@ def main() -> int:
     tools = ["pytest", "pytest-xdist", "hypothesis", "packaging"]
     subprocess.run([*pip, *lowest(), *tools], check=True, cwd=ROOT)
     subprocess.run([*pip, "--no-deps", "-e", "."], check=True, cwd=ROOT)
-    words = sys.argv[1:] or ["-q", "-n", "2", *PARTS]
     where = {**os.environ, "NEURODEV_CACHE_DIR": str(HOME / "kernels")}
-    return subprocess.run([str(python), "-m", "pytest", *words], cwd=ROOT, env=where).returncode
+    return subprocess.run([str(python), "-m", "pytest", *sys.argv[1:]], cwd=ROOT, env=where).returncode
 
 
 if __name__ == "__main__":

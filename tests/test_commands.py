@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 import neurodev
-from neurodev import cli, jit
+from neurodev import cli, commands, completion, jit
 from neurodev.cli import main
 from neurodev.runs.run import Run
 from neurodev.simulation.simulate import Simulation
@@ -64,13 +64,14 @@ FEW = ["--set", "data.train=40", "--set", "data.test=20", "--set", "encoder.step
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Each command with its parser, and the whole under an empty name."""
-    whole = cli._parser()
+    whole = commands.parser()
     (sub,) = [a for a in whole._actions if isinstance(a, argparse._SubParsersAction)]
     return {"": whole, **sub.choices}
 
 
 def options(command: str) -> list[argparse.Action]:
-    skipped = (argparse._HelpAction, argparse._SubParsersAction, argparse._VersionAction)  # the last has its own test
+    # the last two have tests of their own
+    skipped = (argparse._HelpAction, argparse._SubParsersAction, argparse._VersionAction, completion.Print)
     return [a for a in parsers()[command]._actions if not isinstance(a, skipped)]
 
 
@@ -140,7 +141,7 @@ def asked(command: str) -> argparse.Namespace:
     """What the invocations give to a command, each option once at least: its values, by destination."""
     given = argparse.Namespace()
     for words, _ in INVOCATIONS:
-        args = cli._parser().parse_args(words)
+        args = commands.parser().parse_args(words)
         if command in ("", args.command):
             for key, value in vars(args).items():
                 setattr(given, key, [*getattr(given, key, []), value])
@@ -380,6 +381,18 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--version"])
     assert end.value.code == 0 and capsys.readouterr().out == f"neurodev {neurodev.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["sweep", "--help"], ["--print-completion", "bash"]])
+def test_what_computes_nothing_starts_at_once(words: list[str]) -> None:
+    """Neither arrays nor the compiler nor pictures are imported to tell of a command."""
+    code = (
+        "import sys; from neurodev.cli import main\n"
+        f"try: main({words})\n"
+        "except SystemExit: print([m for m in ('numpy', 'numba', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_package_is_a_program() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurodev import cli, jit
+from neurodev import cli, commands, jit
 from neurodev.bench.networks import _BENCHMARKS
 from neurodev.engine.simulator import Simulator
 from neurodev.studies import development, reading
@@ -68,7 +68,7 @@ def test_commands_that_a_page_names_can_be_typed(page: str) -> None:
     found = re.findall(r"`neurodev ([a-z][^`]*)`", text) + re.findall(r"^    neurodev (.*)$", text, re.MULTILINE)
     for words in map(shlex.split, found):
         line = [w for w in words if w not in ("COMMAND", "--debug")]
-        args = cli._parser().parse_args([*line, "x"] if line == ["run"] or line == ["ablate"] else line or ["show"])
+        args = commands.parser().parse_args([*line, "x"] if line == ["run"] or line == ["ablate"] else line or ["show"])
         if args.command == "bench":
             assert args.name in _BENCHMARKS or args.name == "NAME", words
     assert page != "README.md" or len(found) > 8
