@@ -31,17 +31,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from neurodev import jit, params, rng
 from neurodev.arrays import B1, F8, I8, U4
 from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.jit import kernel
+from neurodev.noise import normals_of, uniforms_of
 from neurodev.registry import Registered, word_of
+from neurodev.structure import plan as plans
 from neurodev.structure.cause import Cause, declare
-from neurodev.units import hour, minute
+from neurodev.structure.plan import NeuronPlan, Plan
+from neurodev.units import day, hour, minute
 
 if TYPE_CHECKING:
-    from neurodev.structure.plan import NeuronPlan, Plan
     from neurodev.structure.table import Table
 
 
@@ -180,6 +183,10 @@ class Clock:
     tick_life: float = 2 * hour
     tick_spike: float = 1 * minute
 
+    def chance(self, hazard: ArrayLike) -> Any:
+        """Probability that what has a hazard (1/day; a number, or one for each of n) happens within a tick."""
+        return -np.expm1(-np.asarray(hazard, dtype=np.float64) * self.tick_life / day)
+
 
 @dataclass
 class SynapseView:
@@ -246,6 +253,43 @@ class SynapseView:
         """All live slots, in row order."""
         return self.table.slots()
 
+    def uniforms(self, purpose: str, slots: I8) -> F8:
+        """A number in (0, 1) for each of some synapses, (n,), at this tick.
+
+        It is a pure function of seed, projection, `purpose`, uid and tick: the same whatever the order of slots, the
+        number of threads and what others draw, and where a run is broken off and gone on with.
+        """
+        return uniforms_of(self.key(purpose), self.table.uid_of(slots), self.clock.tick)
+
+    def normals(self, purpose: str, slots: I8) -> F8:
+        """A standard normal for each of some synapses, (n,), at this tick; drawn as `uniforms` are."""
+        return normals_of(self.key(purpose), self.table.uid_of(slots), self.clock.tick)
+
+    def deaths(
+        self, mechanism: str, slots: ArrayLike, cause: str, value: ArrayLike | None = None,
+        terms: dict[str, ArrayLike] | None = None,
+    ) -> Plan:  # fmt: skip
+        """The plan by which `propose` asks for deaths.
+
+        Parameters
+        ----------
+        mechanism : str
+            Who asks: ``self.name``.
+        slots : (n,) int
+            Living synapses, out of `slots()`.
+        cause : str
+            A word that the mechanism declares (`Mechanism.causes`).
+        value : float or (n,) float, optional
+            The number that decided each, for the log; by default its size ln(V/V0), where synapses have one.
+        terms : dict of str to (n,) float, optional
+            Further numbers that decided, of those that the mechanism declares (`Mechanism.terms`).
+        """
+        plan = plans.deaths(mechanism, slots, cause, value)
+        if value is None and "log_size" in self.table.column_names:
+            plan.death_value = self.table.column("log_size")[plan.deaths].astype(np.float32)
+        plan.terms = {name: np.asarray(numbers, dtype=np.float32) for name, numbers in (terms or {}).items()}
+        return plan
+
 
 @dataclass
 class NeuronView:
@@ -259,6 +303,31 @@ class NeuronView:
     def key(self, mechanism: str) -> np.uint64:
         """Stream key of a mechanism's counter-based draws on this population."""
         return rng.key(self.seed, self.name, mechanism)
+
+    def uniforms(self, purpose: str, neurons: I8 | None = None) -> F8:
+        """A number in (0, 1) for each of some neurons (default: all), (n,), at this tick.
+
+        A pure function of seed, population, `purpose`, neuron and tick, as those of synapses are.
+        """
+        who = np.arange(self.block.n) if neurons is None else np.asarray(neurons)
+        return uniforms_of(self.key(purpose), who.astype(np.uint64), self.clock.tick)
+
+    def deaths(self, mechanism: str, neurons: ArrayLike, cause: str, value: ArrayLike | None = None) -> NeuronPlan:
+        """The plan by which `propose` asks for deaths of neurons, with all that belongs to them.
+
+        Parameters
+        ----------
+        mechanism : str
+            Who asks: ``self.name``.
+        neurons : (n,) int
+            Their indices.
+        cause : str
+            A word that the mechanism declares (`Mechanism.causes`), or ``"neuron_death"``.
+        value : float or (n,) float, optional
+            The hazard (1/day) of each, for the log.
+        """
+        plan = plans.deaths(mechanism, neurons, cause, value, "neurons")
+        return NeuronPlan(mechanism, plan.deaths, plan.death_cause, plan.death_value)
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,8 @@ from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError, ParameterError
 from neurodev.mechanisms.base import Mechanism, NeuronView
 from neurodev.mechanisms.turnover import MOST, draw_numbers
-from neurodev.noise import uniforms_of
 from neurodev.params import among, asks, measured, param
 from neurodev.signals.rate import low_pass
-from neurodev.structure.cause import cause_code
 from neurodev.structure.plan import NeuronPlan
 from neurodev.units import day
 
@@ -163,13 +161,12 @@ class NeuronDeath(Mechanism):
             return None
         hazard = self.hazard(self.support(view))
         p = -np.expm1(-hazard * exposed)
-        u = uniforms_of(view.key("neuron death"), np.arange(b.n, dtype=np.uint64), c.tick)
+        u = view.uniforms("neuron death")
         dead = np.flatnonzero(u < p)
         left = int(self.most * int((~b.unborn).sum()) + 1e-9) - int((~np.isnan(b.died)).sum())
         if dead.size > left:
             dead = np.sort(dead[np.argsort(u[dead] / p[dead], kind="stable")][: max(left, 0)])
-        cause = np.full(dead.size, cause_code("neuron_death"), dtype=np.uint8)
-        return NeuronPlan(self.name, dead, cause, hazard[dead].astype(np.float32)) if dead.size else None
+        return view.deaths(self.name, dead, "neuron_death", hazard[dead]) if dead.size else None
 
 
 def survival(death: NeuronDeath, support: ArrayLike, age: ArrayLike) -> F8:

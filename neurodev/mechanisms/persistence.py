@@ -22,7 +22,6 @@ from neurodev.mechanisms.turnover import Turnover
 from neurodev.noise import uniforms_of
 from neurodev.params import asks, finite, param
 from neurodev.structure.plan import Plan
-from neurodev.units import day
 
 _FITTED = "fitted to Holtmaat 2005 Neuron 45:279, P80-120"
 
@@ -120,13 +119,11 @@ class Persistence(Turnover):
         """Expected births of a target between two life times (ms) that are still alive at the end."""
         return sum(self._by_class(begin, end))
 
-    def _deaths(self, view: SynapseView, plan: Plan) -> None:
+    def _deaths(self, view: SynapseView) -> Plan:
         """Each class at its own rate."""
         t, slots = view.table, view.slots()
         lasting = t.column("persistent")[slots] > 0.5
-        rate = np.where(lasting, self.hazard, self.transient_hazard)
-        p = -np.expm1(-rate * view.clock.tick_life / day)
-        self._doom(view, plan, slots, p)
+        return self._doomed(view, np.where(lasting, self.hazard, self.transient_hazard))
 
     def born(self, view: SynapseView, slots: I8) -> None:
         """Draw the classes of newborns, among those that outlived their first tick."""

@@ -29,7 +29,7 @@ from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.bcm import activity
 from neurodev.params import asks, counted, param
-from neurodev.structure.cause import Cause, cause_code
+from neurodev.structure.cause import Cause
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -223,9 +223,8 @@ class Survival(Mechanism):
             decided = survival[t.post[doomed]]
         if not doomed.size:
             return None
-        value = t.column("log_size")[doomed] if "log_size" in t.column_names else decided
-        cause = np.full(doomed.size, cause_code("survival"), dtype=np.uint8)
-        return Plan(self.name, doomed, cause, value.astype(np.float32), {"survival": decided.astype(np.float32)})
+        value = None if "log_size" in t.column_names else decided
+        return view.deaths(self.name, doomed, "survival", value, {"survival": decided})
 
     def born(self, view: SynapseView, slots: I8) -> None:
         """A newborn has the full score."""

@@ -44,7 +44,7 @@ from neurodev.mechanisms.trophic_rules import HILL, LINEAR, MICHAELIS, Kinetics,
 from neurodev.mechanisms.turnover import MOST, draw_births, tabulate
 from neurodev.noise import uniforms_of
 from neurodev.params import param
-from neurodev.structure.cause import Cause, cause_code
+from neurodev.structure.cause import Cause
 from neurodev.structure.plan import Plan
 from neurodev.units import day, hour
 
@@ -287,13 +287,9 @@ class TrophicFactor(Mechanism):
         if self.prune > 0 or self.prune_pro > 0:
             slots = view.slots()
             pro = view.target[f"pro_{self.factor}"][t.post[slots]]
-            h = self.hazard(t.column("receptor_bound")[slots], pro) * view.clock.tick_life / day
-            dead: NDArray[np.bool_] = uniforms_of(view.key("prune"), t.uid[slots], view.clock.tick) < -np.expm1(-h)
-            plan.deaths = slots[dead]
-            plan.death_cause = np.full(plan.deaths.size, cause_code("trophic"), dtype=np.uint8)
-            plan.terms = {"trophic": self.share(view, plan.deaths).astype(np.float32)}
-            if "log_size" in t.column_names:
-                plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
+            hazard = self.hazard(t.column("receptor_bound")[slots], pro)
+            dead = slots[view.uniforms("prune", slots) < view.clock.chance(hazard)]
+            plan = view.deaths(self.name, dead, "trophic", terms={"trophic": self.share(view, dead)})
         if self.sprout > 0:
             ready = view.target.ready("synapses_from", view.clock.life)
             ligand = view.target[f"ligand_{self.factor}"]

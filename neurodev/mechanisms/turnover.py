@@ -274,25 +274,20 @@ class Turnover(Mechanism):
 
     def propose(self, view: SynapseView) -> Plan | None:
         """The births of this tick, and the deaths of the constant hazard."""
-        plan = Plan(self.name)
-        if self.deaths:
-            self._deaths(view, plan)
+        plan = self._deaths(view) if self.deaths else Plan(self.name)
         if self.births:
             draw_births(view, plan, view.key("births"), self.expected_of(view), "turnover")
         return plan if plan.deaths.size or plan.source.size else None
 
-    def _deaths(self, view: SynapseView, plan: Plan) -> None:
+    def _deaths(self, view: SynapseView) -> Plan:
         """Those of the constant hazard."""
-        if self.hazard > 0:
-            self._doom(view, plan, view.slots(), -np.expm1(-self.hazard * view.clock.tick_life / day))
+        return self._doomed(view, self.hazard) if self.hazard > 0 else Plan(self.name)
 
-    def _doom(self, view: SynapseView, plan: Plan, slots: I8, p: float | F8) -> None:
-        """Let each of `slots` die with probability `p`."""
-        t = view.table
-        plan.deaths = slots[uniforms_of(view.key("hazard"), t.uid[slots], view.clock.tick) < p]
-        plan.death_cause = np.full(plan.deaths.size, cause_code("turnover"), dtype=np.uint8)
-        if "log_size" in t.column_names:
-            plan.death_value = t.column("log_size")[plan.deaths].astype(np.float32)
+    def _doomed(self, view: SynapseView, hazard: float | F8) -> Plan:
+        """Let each living synapse die at its hazard, 1/day."""
+        slots = view.slots()
+        dead = view.uniforms("hazard", slots) < view.clock.chance(hazard)
+        return view.deaths(self.name, slots[dead], "turnover")
 
 
 def tabulate(view: SynapseView) -> None:

@@ -1,7 +1,7 @@
 """Scores, selectors and actuators: who is to die and who to be born, as pure functions over columns, and their plans.
 
-A *score* ranks synapses (or pairs, or units), a *selector* picks by rank, an *actuator* writes the plan.  Nothing here
-knows a driver: the arrays may come from a developing sheet or from a training step.
+A *score* ranks synapses (or pairs, or units), a *selector* picks by rank, an *actuator* (`deaths`, `births`) writes the
+plan.  Nothing here knows a driver: the arrays may come from a developing sheet or from a training step.
 """
 
 from __future__ import annotations
@@ -12,34 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
-from neurodev.structure.cause import Cause, cause_code
-from neurodev.structure.plan import Plan
+from neurodev.structure.cause import Cause
+from neurodev.structure.plan import births as births
+from neurodev.structure.plan import deaths as deaths
 from neurodev.structure.table import Table
 
 Array = NDArray[np.generic]
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
-
-
-def _places(name: str, given: ArrayLike) -> I8:
-    """Slots or indices, (n,); masks and fractions are none."""
-    a = np.asarray(given)
-    if a.size == 0 and a.ndim == 1:
-        return a.astype(np.int64)
-    if a.ndim != 1 or a.dtype.kind not in "iu":
-        cure = ": np.flatnonzero(mask) gives the places of a mask" if a.dtype.kind == "b" else ""
-        raise ParameterError(f"{name} must be whole numbers, (n,), got {a.dtype} of shape {a.shape}{cure}")
-    return a.astype(np.int64)
-
-
-def _each(name: str, given: ArrayLike | None, n: int) -> NDArray[np.float32]:
-    """One number for each of n, or one for all."""
-    if given is None:
-        return np.full(n, np.nan, dtype=np.float32)
-    a = np.asarray(given)
-    if a.dtype.kind not in "iufb" or a.shape not in ((), (n,)):
-        raise ParameterError(f"{name} must be a number, or one for each of {n}, got {a.dtype} of shape {a.shape}")
-    return np.broadcast_to(a.astype(np.float32), (n,)).copy()
 
 
 def _number(name: str, given: Any) -> int:
@@ -125,34 +105,9 @@ def occupancy(table: Table) -> NDArray[np.bool_]:
     return out
 
 
-# ---------------------------------------------------------------- actuators
+# ---------------------------------------------------------------- causes
 
 RANDOM = Cause("it was grown at random", colour="#9CC3E0")
 MAGNITUDE = Cause(
     "its weight was among the smallest when synapses were dropped", decided="its |weight| was", colour="#D55E00"
 )
-
-
-def deaths(mechanism: str, slots: I8, cause: str, value: ArrayLike | None = None) -> Plan:
-    """The plan of some deaths; `value` is the number that decided each."""
-    slots = _places("slots", slots)
-    code = np.full(slots.size, cause_code(cause), dtype=np.uint8)
-    return Plan(mechanism, slots, code, _each("value", value, slots.size))
-
-
-def births(
-    mechanism: str, source: I8, target: I8, cause: str, weight: ArrayLike = 0.0, value: ArrayLike | None = None
-) -> Plan:
-    """The plan of some births."""
-    source, target = _places("source", source), _places("target", target)
-    n = source.size
-    if target.size != n:
-        raise ParameterError(f"target must name one unit for each of {n} sources, got {target.size}")
-    strength = _each("weight", weight, n)
-    if not np.isfinite(strength).all():
-        raise ParameterError("weight must be finite: it holds NaN or infinity")
-    return Plan(
-        mechanism, source=source, target=target, lane=np.zeros(n, dtype=np.int64),
-        birth_cause=np.full(n, cause_code(cause), dtype=np.uint8), birth_value=_each("value", value, n),
-        birth_weight=strength,
-    )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.structure.blocks import lane_type, listed, whole_numbers
@@ -134,6 +134,57 @@ class Plan:
     def weighed(self) -> B1:
         """Which of the births were given a weight, (m,)."""
         return np.full(self.source.size, self.birth_weight is not None)
+
+
+def _places(name: str, given: ArrayLike) -> I8:
+    """Slots or indices, (n,); masks and fractions are none."""
+    a = np.asarray(given)
+    if a.size == 0 and a.ndim == 1:
+        return a.astype(np.int64)
+    if a.ndim != 1 or a.dtype.kind not in "iu":
+        cure = ": np.flatnonzero(mask) gives the places of a mask" if a.dtype.kind == "b" else ""
+        raise ParameterError(f"{name} must be whole numbers, (n,), got {a.dtype} of shape {a.shape}{cure}")
+    return a.astype(np.int64)
+
+
+def _each(name: str, given: ArrayLike | None, n: int) -> NDArray[np.float32]:
+    """One number for each of n, or one for all."""
+    if given is None:
+        return np.full(n, np.nan, dtype=np.float32)
+    a = np.asarray(given)
+    if a.dtype.kind not in "iufb" or a.shape not in ((), (n,)):
+        raise ParameterError(f"{name} must be a number, or one for each of {n}, got {a.dtype} of shape {a.shape}")
+    return np.broadcast_to(a.astype(np.float32), (n,)).copy()
+
+
+def deaths(mechanism: str, slots: ArrayLike, cause: str, value: ArrayLike | None = None, what: str = "slots") -> Plan:
+    """The plan of some deaths; `value` is the number that decided each."""
+    slots = _places(what, slots)
+    code = np.full(slots.size, cause_code(cause), dtype=np.uint8)
+    return Plan(mechanism, slots, code, _each("value", value, slots.size))
+
+
+def births(
+    mechanism: str,
+    source: ArrayLike,
+    target: ArrayLike,
+    cause: str,
+    weight: ArrayLike = 0.0,
+    value: ArrayLike | None = None,
+) -> Plan:
+    """The plan of some births."""
+    source, target = _places("source", source), _places("target", target)
+    n = source.size
+    if target.size != n:
+        raise ParameterError(f"target must name one unit for each of {n} sources, got {target.size}")
+    strength = _each("weight", weight, n)
+    if not np.isfinite(strength).all():
+        raise ParameterError("weight must be finite: it holds NaN or infinity")
+    return Plan(
+        mechanism, source=source, target=target, lane=np.zeros(n, dtype=np.int64),
+        birth_cause=np.full(n, cause_code(cause), dtype=np.uint8), birth_value=_each("value", value, n),
+        birth_weight=strength,
+    )  # fmt: skip
 
 
 @dataclass
