@@ -38,6 +38,7 @@ nitpick_ignore = [("py:obj", "float_type")]  # an attribute that is a type: nump
 # ------------------------------------------------------------------ names and docstrings
 autosummary_generate = True
 autosummary_imported_members = False
+autosummary_context = {"members_of": names.members()}
 autodoc_typehints = "none"  # numpydoc sections say types, with shapes and units
 maximum_signature_line_length = 80
 autodoc_member_order = "bysource"

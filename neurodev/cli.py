@@ -332,6 +332,20 @@ def _needs_data(cls: Any) -> bool:
     return False
 
 
+def _public(name: str) -> Any:
+    """What a public name stands for, as in ``nd.Simulation``, ``Simulation.run`` or ``plot.survival``; else None."""
+    import neurodev as nd
+
+    first, *more = name.removeprefix("nd.").removeprefix("neurodev.").split(".")
+    for room in (nd, nd.learn, nd.methods, nd.data, nd.plot):
+        found = getattr(room, first) if first in room.__all__ else None
+        for part in more:
+            found = None if part[:1] == "_" else getattr(found, part, None)
+        if found is not None:
+            return found
+    return None
+
+
 def _show(args: Any) -> None:
     from neurodev import registry
     from neurodev.errors import nearest
@@ -358,8 +372,13 @@ def _show(args: Any) -> None:
             raise ParameterError(f"{args.name} declares no parameters: --set has nothing to set")
         if given or (show.has_parameters(one) and not _needs_data(one)):
             one = reading.instance(one, given)
+    elif (public := _public(args.name)) is not None:
+        if args.plot or args.set:
+            raise ParameterError(f"{args.name} has neither parameters to set nor a curve to plot")
+        _say(show.public(public))
+        return
     else:
-        hint = nearest(args.name, [*registry.names(kinds), *presets.PRESETS])
+        hint = nearest(args.name, [*registry.names(kinds), *presets.PRESETS, *import_module("neurodev").__all__])
         raise ParameterError(
             f"nothing is called {args.name!r}{hint}; `neurodev show` lists all, your own are 'module:name'"
         )

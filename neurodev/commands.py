@@ -101,7 +101,11 @@ def _looking(sub: Any) -> None:
     tables.options(a)
     tables.fitting(sub)
     a = sub.add_parser("show", help="one thing alone: equation, parameters, sources, its curve beside the theory")
-    a.add_argument("name", nargs="?", help="a name of any kind, or module:name of your own (default: list them all)")
+    a.add_argument(
+        "name",
+        nargs="?",
+        help="a part of any kind, a public name (Simulation.run), or module:name of your own (default: list the parts)",
+    )
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. rule=burst")
     a.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG file")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from neurodev import registry
@@ -33,7 +34,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 def words(key: str) -> tuple[str, ...]:
     """What may stand for an argument, beside words of one's own; empty where nobody can say."""
     if key == "show name":
-        return tuple(dict.fromkeys(registry.names(tuple(registry.OURS))))
+        return tuple(dict.fromkeys([*registry.names(tuple(registry.OURS)), *import_module("neurodev").__all__]))
     if key == "export kind":
         return tuple(registry.names("format"))
     if key.endswith(" preset"):

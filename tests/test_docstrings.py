@@ -87,6 +87,21 @@ def test_no_docstring_tells_a_thing_twice(path: Path) -> None:
                 assert len(set(names)) == len(names), (node.name, head, names)
 
 
+SECTIONS = {
+    "Parameters", "Returns", "Yields", "Raises", "Warns", "Other Parameters", "Attributes", "Methods", "See Also",
+    "Notes", "References", "Examples",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "neurodev").rglob("*.py")), ids=lambda p: p.stem)
+def test_sections_are_those_that_the_manual_knows(path: Path) -> None:
+    """A section of another name is left out of the page without a word."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and (said := ast.get_docstring(node)):
+            heads = re.findall(r"^(\w[^\n]*)\n-{3,}$", said, flags=re.MULTILINE)
+            assert set(heads) <= SECTIONS, (node.name, heads)
+
+
 def test_every_public_name_has_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "docs")
     sys.modules.pop("names", None)

@@ -123,6 +123,29 @@ def test_every_public_name_has_its_page(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(n in text for n in listed)
 
 
+def test_pages_of_classes_tell_what_their_bases_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each member with its signature, wherever it is defined; what a base with a page has is told by its name."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    sys.modules.pop("names", None)
+    import names
+
+    told = names.members()
+    wanted = {
+        "Simulation": "run close resume probe every until at do set_weights set_parameter life",
+        "Run": "spikes counts series snapshot graph spines summary export info",
+        "Network": "add connect background drive", "Projection": "use",
+        "mechanisms.base.SynapseView": "uniforms normals deaths slots kept",
+    }  # fmt: skip
+    for name, members in wanted.items():
+        assert set(members.split()) <= set(told[f"neurodev.{name}"]["names"]), name
+    stdp = told["neurodev.STDP"]
+    assert stdp["bases"] == ["neurodev.Mechanism"] and "settle" not in stdp["names"] and "hot" in stdp["names"]
+    assert "automethod:: Simulation.run" in told["neurodev.Simulation"]["described"]
+    assert "autoproperty:: Run.days" in told["neurodev.Run"]["described"]
+    template = (ROOT / "docs/_templates/autosummary/class.rst").read_text(encoding="utf-8")
+    assert "members_of.get(fullname)" in template and "mine.described" in template
+
+
 def test_policies_name_tests_that_are_there() -> None:
     page = (ROOT / "docs/explanation/policies.md").read_text(encoding="utf-8")
     tests = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("test_*.py"))

@@ -83,3 +83,29 @@ def test_a_layer_of_ones_own_says_its_equation() -> None:
 
     told = show.describe(Mine)
     assert "equation   y = 3 x" in told and "Mine(n: int = 3)" in told
+
+
+ROOMS = {"": nd, "learn.": nd.learn, "methods.": nd.methods, "data.": nd.data, "plot.": nd.plot}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_is_shown(room: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = tuple(registry.OURS)
+    for name in ROOMS[room].__all__:
+        if name in registry.names(kinds) or isinstance(getattr(ROOMS[room], name), registry.Namespace):
+            continue
+        assert main(["show", room + name]) == 0, name
+        assert len(capsys.readouterr().out) > 15, name
+
+
+def test_a_class_is_shown_with_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "Simulation"]) == 0
+    out = capsys.readouterr().out
+    assert "call       Simulation(network: Network" in out and ".probe(what, signal='V', *, every=None" in out
+    assert "Sample a signal of cells" in out and ".life\n" in out and "._run" not in out
+    assert main(["show", "nd.Simulation.run"]) == 0
+    assert "call       run(duration: float | None = None)" in capsys.readouterr().out
+    assert main(["show", "Run.days"]) == 0 and "days" in capsys.readouterr().out
+    assert main(["show", "Simulation._run"]) == 2 and main(["show", "Simulation", "--set", "a=1"]) == 2
+    assert main(["show", "Simulaton"]) == 2
+    assert "did you mean 'Simulation'" in capsys.readouterr().err

@@ -108,7 +108,7 @@ class Usable(Group, word=False):
         layers : list of str, optional
             All that have what is asked for, if not given: neurons for counts.
         what : {"counts", "spikes", "potentials", "values"}
-            Spikes of each unit in a sample, (n, *shape) int64; the spikes themselves, (n, steps, *shape) uint8;
+            Spikes of each unit in a sample, ``(n, *shape)`` int64; the spikes themselves, ``(n, steps, *shape)`` uint8;
             potentials before the reset, the same shape in the model's floats (of LIF, IF, PLIF, AdaptiveLIF and LI); or
             what any layer returns, its currents for instance.
 

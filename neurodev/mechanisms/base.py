@@ -131,6 +131,12 @@ class NeuronBlock:
     alive : (n,) bool
     born, died : (n,) float64, life ms
         NaN where it has not happened.
+
+    Examples
+    --------
+    >>> block = NeuronBlock(5, room=2)
+    >>> block.add("rate_hz").shape, block.alive.sum()
+    ((5,), np.int64(3))
     """
 
     n: int
@@ -175,7 +181,14 @@ class NeuronBlock:
 
 @dataclass
 class Clock:
-    """Where a run stands: both times in ms, the length of a tick on both clocks, and its index."""
+    """Where a run stands: both times in ms, the length of a tick on both clocks, and its index.
+
+    Examples
+    --------
+    >>> clock = Clock(tick=12, life=1 * day, tick_life=2 * hour)
+    >>> round(float(clock.chance(0.5)), 4)
+    0.0408
+    """
 
     tick: int = 0
     life: float = 0.0
@@ -214,6 +227,16 @@ class SynapseView:
         (`Mechanism.forbids_deaths`).
     catch_up : callable
         ``catch_up(name)`` brings what a mechanism keeps as of the last event (`Hot.catch_up`) to the present.
+
+    Examples
+    --------
+    >>> sim.run(1 * day)
+    >>> view = sim.simulator.views["retina_exc"]
+    >>> slots = view.slots()
+    >>> small = slots[view.table.column("log_size")[slots] < -1.0]
+    >>> gone = small[view.uniforms("fading", small) < view.clock.chance(0.5)]
+    >>> view.deaths("Fading", gone, "fluctuation").mechanism
+    'Fading'
     """
 
     name: str
@@ -293,7 +316,16 @@ class SynapseView:
 
 @dataclass
 class NeuronView:
-    """What a neuron-level mechanism may see of one population."""
+    """What a neuron-level mechanism may see of one population.
+
+    Examples
+    --------
+    >>> view = sim.simulator.neuron_views["exc"]
+    >>> low = np.flatnonzero(view.block.alive & (view.block["rate_hz"] < 0.1))
+    >>> gone = low[view.uniforms("fate", low) < view.clock.chance(0.2)]
+    >>> view.deaths("Fate", gone, "neuron_death", 0.2).n_born
+    0
+    """
 
     name: str
     block: NeuronBlock
@@ -334,8 +366,8 @@ class NeuronView:
 class Mechanism(Registered, kind="mechanism"):
     """Base of all mechanisms; override only what your idea needs.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     level : {"synapse", "neuron"}
         What it is used on: a projection or a population.
     owns, adds, reads : tuple of str

@@ -236,8 +236,8 @@ def call(rule: int, m: int, a: int, b: int, c: int, x: float, t: float) -> int:
 class NeuronModel(Registered, kind="neuron model"):
     """Base of all neuron models: a frozen dataclass whose parameters are `neurodev.params.param` fields.
 
-    Class attributes
-    ----------------
+    Attributes
+    ----------
     equation : str
         What `neurodev show NAME` prints.
     weight_unit : str

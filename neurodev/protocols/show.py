@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import is_dataclass
 from textwrap import wrap
 from typing import Any
@@ -136,7 +136,12 @@ def method(one: Method) -> list[str]:
 def signature(thing: Any) -> str:
     """What has no declared parameters (a layer, a loss): its call, and what its docstring says first."""
     lines = [f"{thing.__name__}: {first_line(thing)}"]
-    call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", f"{thing.__name__}{inspect.signature(thing)}").removesuffix(" -> None")
+    try:
+        found = inspect.signature(thing)
+    except ValueError:  # an error, or another class of Python's own form
+        found = inspect.Signature()
+    call = re.sub(r"(: |-> )'([^']*)'", r"\1\2", f"{thing.__name__}{found}").removesuffix(" -> None")
+    call = re.sub(r"\((self|cls)(, |(?=\)))", "(", call)
     lines += wrap(call, WIDTH, initial_indent="  call       ", subsequent_indent=" " * 13)
     equation, source = said_of(thing)
     if equation:
@@ -151,6 +156,55 @@ def signature(thing: Any) -> str:
         lines.append(f"  {line}".rstrip())
     while not lines[-1]:
         lines.pop()
+    return "\n".join(lines)
+
+
+def members(cls: type, told: Container[type] = ()) -> dict[str, Any]:
+    """What a class can do, by name: public functions and properties with a docstring, those of our bases included.
+
+    Parameters
+    ----------
+    cls : type
+    told : container of type
+        Bases that are left out.
+    """
+    out: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if base in told or not registry.is_ours(base):
+            continue
+        for name, member in vars(base).items():
+            bare = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+            seen = isinstance(bare, property) or hasattr(bare, "func")  # cached ones have a function
+            if name[0] == "_" or name in out or not (seen or inspect.isfunction(bare)):
+                continue
+            found = member if seen else getattr(cls, name)
+            if inspect.getdoc(found):
+                out[name] = found
+    return out
+
+
+def called(thing: Any) -> str:
+    """How a function is called, without types: ``"run(duration=None)"``; the name alone of what is none."""
+    found = inspect.signature(thing)
+    plain = [p.replace(annotation=p.empty) for p in found.parameters.values() if p.name not in ("self", "cls")]
+    return f"{thing.__name__}{found.replace(parameters=plain, return_annotation=found.empty)}"
+
+
+def public(thing: Any) -> str:
+    """A public name that is no part of a network: its call, its docstring, and of a class or a room what is in it."""
+    if inspect.ismodule(thing):
+        mine = [n for n, v in vars(thing).items() if n[0] != "_" and getattr(v, "__module__", "") == thing.__name__]
+        inside = {n: getattr(thing, n) for n in getattr(thing, "__all__", mine)}
+        listed = index({thing.__name__: {n: v for n, v in inside.items() if callable(v)}}).rpartition("\n")[0]
+        numbers = [f"{n} = {v:g}" for n, v in vars(thing).items() if n[0] != "_" and type(v) in (int, float)]
+        return "\n".join([f"{inspect.getdoc(thing)}\n", listed, *wrap(", ".join(numbers), WIDTH)])
+    if not callable(thing):
+        return inspect.cleandoc(inspect.getdoc(thing) or "")
+    lines = [describe(thing)]
+    for name, member in members(thing).items() if isinstance(thing, type) else ():
+        lines += wrap(f".{called(member) if callable(member) else name}", WIDTH, initial_indent="  ",
+                      subsequent_indent=" " * 6)  # fmt: skip
+        lines += wrap(first_line(member), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
 
 

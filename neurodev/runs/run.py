@@ -42,6 +42,17 @@ class Run(Reading):
     path : path
         The run file.
 
+    Attributes
+    ----------
+    log : Log
+        Births and deaths with their causes: ``run.log.deaths_by_cause()``, ``run.log.to_pandas()``.
+    network, provenance : dict
+        What ran: populations, projections and mechanisms with their parameters; versions, hashes, seed and study.
+    causes : Causes
+        The run's own list of causes, by which its log is decoded.
+    tick_days, tick_spike : float, days and ms
+        Life time and spike time of a tick.
+
     Raises
     ------
     RunFileError

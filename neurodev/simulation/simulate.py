@@ -93,6 +93,10 @@ class Simulation(Card, Steering):
 
     Attributes
     ----------
+    simulator : Simulator
+        The network as it is now, to look at: ``simulator.tables["ab"]``, the `Table` of a projection (`slots`, `pre`,
+        `post`, `weight`, `uid_of`, `column`); ``simulator.blocks["b"]``, the signals of a population
+        (``blocks["b"]["rate_hz"]``, `alive`); ``simulator.views["ab"]``, what a mechanism sees of a projection.
     goal : float, ms
         Spike time at which the last `run` ends, or was to end when it was broken off.
 

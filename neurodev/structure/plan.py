@@ -73,6 +73,12 @@ class Plan:
         Births, with `birth_value` (log size) and `birth_cause` (codes).
     birth_weight : (m,) float64, mV, signed, optional
         None leaves the weights to the projection (in the engine: those of its first synapses).
+
+    Examples
+    --------
+    >>> plan = deaths("Fading", [4, 7], "fluctuation")
+    >>> plan.deaths.tolist(), plan.source.size
+    ([4, 7], 0)
     """
 
     mechanism: str
@@ -337,6 +343,11 @@ class NeuronPlan:
         Neurons, with `death_cause` (codes) and `death_value` (the hazard that decided, 1/day).
     n_born : int
         How many neurons are to be born; `merge_neurons` finds them a place.
+
+    Examples
+    --------
+    >>> NeuronPlan("Neurogenesis", n_born=2).deaths.size
+    0
     """
 
     mechanism: str

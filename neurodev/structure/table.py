@@ -74,6 +74,15 @@ class Table:
     in_start : (n_target,) int64;  in_length, in_room : (n_target,) int32;  in_slot, in_row : (n_in,) uint32
     version : int
         Grows whenever an array was reallocated.
+
+    Examples
+    --------
+    >>> table = Table.build(3, 2, [1.0], [0, 2, 1], [0, 0, 1], [0, 0, 0], 0.5, columns=("size",))
+    >>> slots = table.slots()
+    >>> table.pre(slots).tolist(), table.post[slots].tolist(), table.weight[slots].tolist()
+    ([0, 1, 2], [0, 1, 0], [0.5, 0.5, 0.5])
+    >>> table.uid_of(slots).tolist()
+    [1, 3, 2]
     """
 
     def __init__(
