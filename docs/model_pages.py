@@ -131,6 +131,7 @@ def _parameters(part: Any, said: Any) -> list[str]:
         for info in params.describe(part):
             value = show.number(getattr(part, info.name, "to give"), info.unit, info.clock)
             rows.append([f"``{info.name}``", value, info.clock or "", meaning.get(info.name, ""), info.source])
+        rows += [[f"``{n}``", value, "", told, ""] for n, (value, told) in show.undeclared(part).items()]
         head, widths = ["parameter", "default", "clock", "what it is", "source"], (18, 12, 8, 37, 25)
         if not any(row[2] for row in rows):  # nothing here has a time
             head, widths, rows = [*head[:2], *head[3:]], (18, 12, 40, 30), [[*r[:2], *r[3:]] for r in rows]

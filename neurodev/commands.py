@@ -93,7 +93,7 @@ def _looking(sub: Any) -> None:
     a.add_argument("--lines", action="store_true", help="a new line at each look, also on a terminal")
     a = sub.add_parser("spine", help="tell the life of one spine")
     a.add_argument("run")
-    a.add_argument("uid", help="its uid, or 'longest'")
+    a.add_argument("uid", help="its uid, or 'longest': of those that died, who lived longest")
     a.add_argument("--figure", help="PNG file (default: beside the run)")
     a = sub.add_parser("info", help="what is in a run file, or in a table and could not be read of it")
     a.add_argument("run", help="a run file, or a table of imaging")

@@ -6,6 +6,7 @@ lines of a console block that begin with ``$ neurodev`` are given to the command
 
 from __future__ import annotations
 
+import ast
 import linecache
 import operator
 import re
@@ -19,6 +20,7 @@ import pytest
 import neurodev as nd
 from neurodev import jit
 from neurodev.cli import main
+from neurodev.structure.table import MAX_LANES
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -144,6 +146,63 @@ def test_pages_of_classes_tell_what_their_bases_give(monkeypatch: pytest.MonkeyP
     assert "autoproperty:: Run.days" in told["neurodev.Run"]["described"]
     template = (ROOT / "docs/_templates/autosummary/class.rst").read_text(encoding="utf-8")
     assert "members_of.get(fullname)" in template and "mine.described" in template
+
+
+def test_links_say_where_they_lead() -> None:
+    """Not "the next page": pages change places, and a reader comes from anywhere."""
+    for page in [*PAGES, ROOT / "README.md"]:
+        for words in re.findall(r"(?i)\b(?:next|previous|last|following) page\b", page.read_text(encoding="utf-8")):
+            raise AssertionError(f"{page}: {words}")
+
+
+def test_programs_of_the_manual_use_public_names() -> None:
+    programs = [(p, code) for p in [*PAGES, ROOT / "README.md"]
+                for language, code in BLOCK.findall(p.read_text(encoding="utf-8")) if language == "python"]  # fmt: skip
+    programs += [(p, p.read_text(encoding="utf-8")) for p in (ROOT / "examples").glob("*.py")]
+    for page, code in programs:
+        private = [n.attr for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Attribute) and n.attr[0] == "_"]
+        assert not [name for name in private if name[:2] != "__"], (page, private)
+
+
+def _written(path: str, *functions: str) -> set[str]:
+    """Names under which functions of a file put numbers into a dictionary, up to a ``/`` and what follows it."""
+    found: set[str] = set()
+    for f in ast.walk(ast.parse((ROOT / "neurodev" / path).read_text(encoding="utf-8"))):
+        if isinstance(f, ast.FunctionDef) and f.name in functions:
+            for node in ast.walk(f):
+                keys = (
+                    node.keys if isinstance(node, ast.Dict) else [node.slice] if isinstance(node, ast.Subscript) else []
+                )
+                for key in keys:
+                    parts = key.values if isinstance(key, ast.JoinedStr) else [key]
+                    words = [str(p.value) for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
+                    found |= {word.rstrip("/").removeprefix("_") for word in words[:1]}
+    return found
+
+
+def test_every_series_and_number_has_its_row() -> None:
+    methods = [f"methods/{p.name}" for p in (ROOT / "neurodev/methods").glob("*.py")]
+    names = _written("simulation/recording.py", "on_tick") | _written("learn/training/series.py", "series")
+    names |= _written("learn/training/standing.py", "measures") | _written("learn/training/moving.py", "series")
+    names |= _written("learn/training/trainer.py", "last_rate") | _written("learn/eventprop/fit.py", "_series")
+    names |= set().union(*(_written(path, "series") for path in methods))
+    names |= _written("metrics/maturation.py", "density_numbers", "rate_numbers", "map_numbers")
+    names |= _written("runs/verdict.py", "numbers", "_rate_numbers") | _written("studies/sweeps/numbers.py", "_trained")
+    names -= {"", "source", "target", "name", "radius", "floor", "sheet", "log_size"}  # read, not written
+    assert {"events", "operations", "near", "gradient_norm", "living_units", "evidence_gap", "final"} <= names
+    page = (ROOT / "docs/reference/numbers.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`(\w+)(?:/NAME)?`", page))
+    missing = {n for n in names if not any(n == t or t.endswith(f"_{n}") for t in told)}
+    assert not missing
+
+
+def test_a_stated_limit_is_the_limit() -> None:
+    """Of numbers of delays, in docstrings and pages."""
+    texts = [*(ROOT / "neurodev").rglob("*.py"), *PAGES]
+    for path in texts:
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for number in re.findall(r"at most (\d[\d,]*)\s(?:distinct|different) (?:ones|delays)", text):
+            assert int(number.replace(",", "")) == MAX_LANES, (path, number)
 
 
 def test_policies_name_tests_that_are_there() -> None:

@@ -85,6 +85,18 @@ def test_a_layer_of_ones_own_says_its_equation() -> None:
     assert "equation   y = 3 x" in told and "Mine(n: int = 3)" in told
 
 
+@pytest.mark.parametrize("kind", registry.OURS)
+def test_every_keyword_of_a_part_is_told(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its page and in a terminal, with what it is, also where it is no declared parameter."""
+    for name, part in registry.ours(kind).items():
+        if not show.has_parameters(part):
+            continue
+        told = show.table(part)
+        for word in registry.keywords(part)[0]:
+            assert f"\n  {word} " in told, (name, word)
+        assert all(meaning for _, meaning in show.undeclared(part).values()), name
+
+
 ROOMS = {"": nd, "learn.": nd.learn, "methods.": nd.methods, "data.": nd.data, "plot.": nd.plot}
 
 

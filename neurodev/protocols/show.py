@@ -57,12 +57,42 @@ def _range(info: params.ParameterInfo) -> str:
     return f"{low}..{high}"
 
 
+def meanings(cls: Any) -> dict[str, str]:
+    """What the docstring says of each parameter, by name, on one line."""
+    said = re.split(r"^Parameters\n-+\n", inspect.getdoc(cls) or "", flags=re.MULTILINE)
+    body = re.split(r"^\w[\w ]*\n-{3,}$", said[1], flags=re.MULTILINE)[0] if len(said) > 1 else ""
+    out: dict[str, str] = {}
+    for part in re.split(r"^(?=\S)", body, flags=re.MULTILINE):
+        head, _, text = part.partition("\n")
+        names, _, kind = head.partition(" : ")
+        told = " ".join(text.split()) or kind.strip()
+        out |= {name.strip(" `*"): told for name in names.split(",") if name.strip()}
+    return out
+
+
+def undeclared(cls: Any) -> dict[str, tuple[str, str]]:
+    """Keywords that a part takes beside its declared parameters: default and meaning of each, by name."""
+    declared = {info.name for info in params.describe(cls)}
+    said, found = meanings(cls), inspect.signature(cls).parameters
+    out = {}
+    for name in registry.keywords(cls)[0]:
+        if name not in declared:
+            given = found[name].default if name in found else None
+            default = "to give" if given is inspect.Parameter.empty else number(given, "1", None)
+            out[name] = (default, said.get(name, ""))
+    return out
+
+
 def table(obj: Any) -> str:
     """Parameters of an instance (or of a class): value, unit, clock, range and source, one a line."""
     rows = [("parameter", "value", "clock", "range", "source")]
     for info in params.describe(obj) if is_dataclass(obj) else ():
         value = number(getattr(obj, info.name, "to give"), info.unit, info.clock)
         rows.append((info.name, value, info.clock or "", _range(info), info.source))
+    kind = obj if isinstance(obj, type) else type(obj)
+    for name, (default, meaning) in undeclared(kind).items() if is_dataclass(kind) else ():
+        value = default if obj is kind else number(getattr(obj, name, None), "1", None)
+        rows.append((name, " ".join(value.split())[:40], "", "", meaning))
     width = [max(len(r[k]) for r in rows) for k in range(4)]
     lines = []
     for r in rows:

@@ -359,9 +359,12 @@ class History(Asking):
         )  # fmt: skip
 
     def by(self, name: str) -> dict[Any, History]:
-        """A history for each value of a column."""
+        """A history for each value of a column, called by it: ``"cell 3"``."""
         values = self.column(name)
-        return {v: self.select(values == v) for v in np.unique(values).tolist()}
+        parts = {v: self.select(values == v) for v in np.unique(values).tolist()}
+        for value, part in parts.items():
+            part.title = f"{name} {value}"
+        return parts
 
     def _with(self, born: F8, died: F8, **other: Any) -> History:
         same: dict[str, Any] = {

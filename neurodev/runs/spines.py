@@ -380,7 +380,10 @@ class Spines(Card, Mapping[int, Spine]):
         return "day", 1.0
 
     def longest(self) -> Spine:
-        """The longest completed life; if none died, the oldest."""
+        """The longest completed life: of those that died, who lived longest; if none died, the oldest.
+
+        Many that are alive at the end may be older: `survivors` lists them.
+        """
         if not self.uid.size:
             raise ParameterError("no spine ever lived in this run")
         dead = ~np.isnan(self.died)

@@ -47,7 +47,7 @@ class Matrix(Wiring):
     ----------
     matrix : (n_source, n_target) array_like or scipy.sparse matrix, mV
     delay : float or (n_source, n_target) array_like or scipy.sparse matrix, ms, optional
-        Delays of the synapses, in place of that of `Network.connect`; at most 256 distinct ones.
+        Delays of the synapses, in place of that of `Network.connect`; at most 65,535 distinct ones.
 
     Examples
     --------

@@ -399,7 +399,7 @@ class Pairs(Wiring):
     weight : float or (n,) array_like, mV, optional
         Of each synapse (pA where the target has synaptic currents), in place of that of `Network.connect`.
     delay : float or (n,) array_like, ms, optional
-        Of each synapse; at most 256 distinct ones.
+        Of each synapse; at most 65,535 distinct ones.
 
     Examples
     --------

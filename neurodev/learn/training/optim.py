@@ -125,6 +125,8 @@ class SGD(_Checked):
         In [0, 1).
     decay : float
         Weight decay (not on biases, norms and leaks), at least 0.
+    steps : int
+        Steps that it has made.
 
     Raises
     ------
@@ -172,6 +174,8 @@ class Adam(_Checked):
     decay : float
         Weight decay, at least 0: added to the gradient, or (decoupled) ``rate * decay`` of the weight taken off per
         step.
+    steps : int
+        Steps that it has made.
 
     Raises
     ------
