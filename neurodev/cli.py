@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -484,6 +485,26 @@ def _interrupted(path: Any) -> str:
         return f"interrupted; {e}"
 
 
+def _onward(args: Any) -> str:
+    """The command by which what was broken off goes on, where its file holds what that needs."""
+    from neurodev.record.runfile import RunFile
+
+    if args.begun is None:
+        return ""
+    try:
+        with RunFile.open(args.begun) as file:
+            if not file.checkpoints():
+                return ""
+    except NeurodevError:
+        return ""
+    path = shlex.quote(os.path.relpath(args.begun))
+    if args.command != "train":
+        return f"\nit goes on with: neurodev run --resume {path}"
+    words = [args.study] if args.study else []
+    words += [word for setting in args.set for word in ("--set", setting)]
+    return f"\nit goes on with: neurodev train {shlex.join(words)}{' ' if words else ''}--to {path} --resume"
+
+
 def _bring(command: str) -> None:
     """Import what a command stands on; signals wait, as other packages' imports do not outlive an interrupt."""
     with Patience():
@@ -502,10 +523,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as e:
         if e.code != _ENDED:
             raise
-        _tell(_interrupted(args.begun))
+        _tell(_interrupted(args.begun) + _onward(args))
         return _ENDED
     except KeyboardInterrupt as e:
-        _tell(str(e) or _interrupted(args.begun))
+        _tell((str(e) or _interrupted(args.begun)) + _onward(args))
         return 130
     except BrokenPipeError:  # who read our words has enough of them
         return 1

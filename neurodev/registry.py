@@ -89,7 +89,9 @@ def misfit(make: Any, args: Sequence[Any], given: dict[str, Any]) -> str:
         known, openly = keywords(make)
         wrong = [] if openly else [k for k in given if k not in known]
         if wrong:
-            return f"{name} has no parameter {wrong[0]!r}{nearest(wrong[0], known)}; it has {known}"
+            told = getattr(make, "_instead", lambda *_: "")(args, given)  # what a class knows of such a call
+            cure = f"; {told}" if told else ""
+            return f"{name} has no parameter {wrong[0]!r}{nearest(wrong[0], known)}; it has {known}{cure}"
         inspect.signature(make).bind(*args, **given)
     except TypeError as e:
         return f"{name}: {e}; it has {known}"

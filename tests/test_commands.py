@@ -10,6 +10,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
@@ -255,6 +256,36 @@ def test_an_interrupt_says_what_the_file_says(
     assert main(["run", "life.toml", "--quiet", "--to", "other.sqlite"]) == 130
     said = capsys.readouterr().err
     assert "other.sqlite: 12 hours of life, ended early (interrupted)" in said
+
+
+def test_an_interrupt_says_the_command_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from neurodev.learn.training.trainer import Trainer
+    from neurodev.runs.run import Run
+    from neurodev.simulation.simulate import Simulation
+
+    monkeypatch.chdir(tmp_path)
+    Path("a life.toml").write_text(LIFE)
+    for kind, method, command in (
+        (Simulation, "_one_piece", ["run", "a life.toml", "--quiet", "--set", "run.duration=6 hour"]),
+        (Trainer, "_one_epoch", ["train", "--quiet", "--set", "train.epochs=2", "--set", "data.test_fraction=0.5"]),
+    ):
+        real, done = getattr(kind, method), []
+
+        def pressed(self, *args, _real=real, _done=done):
+            if len(_done) == 1:
+                raise KeyboardInterrupt
+            _done.append(_real(self, *args))
+
+        with monkeypatch.context() as m:
+            m.setattr(kind, method, pressed)
+            assert main(command) == 130
+        said = capsys.readouterr().err
+        words = shlex.split(said.rpartition("it goes on with: neurodev ")[2])
+        assert words and "day 0." not in said, said
+        assert main([*words, "--quiet"]) == 0
+        assert "finished" in Run(words[-1] if kind is Simulation else words[-2]).info().splitlines()[0]
 
 
 # ------------------------------------------------------------------ programs beside the package

@@ -20,6 +20,8 @@ class Format(Registered, ABC, kind="format"):
 
     Attributes
     ----------
+    tables : tuple of str
+        Which tables it can hold, where it holds one: what its option ``table`` may be.
     suffix : str
         How its files end, with the dot: ``".csv"``; `export` finds it by that.
     marker : str
@@ -43,6 +45,7 @@ class Format(Registered, ABC, kind="format"):
     """
 
     suffix: ClassVar[str] = ""
+    tables: ClassVar[tuple[str, ...]] = ()
     marker: ClassVar[str] = ""
     extra: ClassVar[str] = ""
 

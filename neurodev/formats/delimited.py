@@ -31,9 +31,10 @@ class CSV(Format):
 
     Parameters
     ----------
-    table : {"lives", "sessions", "log", "snapshots", "series"}
+    table : {"lives", "sessions", "log", "snapshots", "series", "spikes"}
         A row for each life (birth and death with their limits, cause); each sighting (id, session, size), as
-        `read_sessions` takes it; of a run each birth or death; each synapse of each picture; each tick.
+        `read_sessions` takes it; of a run each birth or death; each synapse of each picture; each tick; each
+        recorded spike (population, cell, ms).
     projection : str, optional
         Of a run: one projection alone.
 
@@ -41,9 +42,11 @@ class CSV(Format):
     --------
     >>> run.export("spines.csv")
     >>> run.export("sizes.csv", table="sessions")
+    >>> run.export("spikes.csv", table="spikes")
     """
 
     suffix = ".csv"
+    tables = TABLES
 
     def __init__(self, table: str = "lives", projection: str | None = None) -> None:
         self.table, self.projection = one_of(table, "table", TABLES), projection

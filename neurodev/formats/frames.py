@@ -15,9 +15,9 @@ from neurodev.runs.run import Run
 from neurodev.structure.cause import Causes
 
 OF_HISTORIES = ("lives", "sessions")
-OF_RUNS = ("log", "snapshots", "series")
+OF_RUNS = ("log", "snapshots", "series", "spikes")
 TABLES = (*OF_HISTORIES, *OF_RUNS)
-_WORDS = ("cause", "birth_cause", "projection", "event", "source", "target")  # a few of them, many times
+_WORDS = ("cause", "birth_cause", "projection", "event", "source", "target", "population")  # a few of them, many times
 # columns of pictures whose unit the run file leaves to the manual
 _UNITS = {"weight": "weight_mV", "born": "born_day", "place": "place_um", "delay": "delay_ms"}
 
@@ -36,8 +36,9 @@ def table(what: Any, name: str, projection: Any = None) -> Table:
     Parameters
     ----------
     what : Run, History or frame
-    name : {"lives", "sessions", "log", "snapshots", "series"}
-        A row for each life; each sighting; each birth or death; each living synapse of each picture; each tick.
+    name : {"lives", "sessions", "log", "snapshots", "series", "spikes"}
+        A row for each life; each sighting; each birth or death; each living synapse of each picture; each tick; each
+        recorded spike.
     projection : str, optional
         Of a run: the lives, sightings or pictures of one projection.
 
@@ -48,7 +49,7 @@ def table(what: Any, name: str, projection: Any = None) -> Table:
     """
     about: dict[str, Any] = {"written_by": f"neurodev {__version__}", "table": name}
     if isinstance(what, Run) and name in OF_RUNS:
-        frame = {"log": _log, "snapshots": _snapshots, "series": _series}[name](what, projection)
+        frame = {"log": _log, "snapshots": _snapshots, "series": _series, "spikes": _spikes}[name](what, projection)
         return Table(_categories(frame, what.causes.words), about)
     h = a_history(what, projection, name == "sessions")
     if name not in OF_HISTORIES:
@@ -175,3 +176,18 @@ def _series(run: Reading, projection: Any) -> Any:
         )
     whole = {("life_day" if n == "life" else n): v for n, v in found.items() if v.size == run.n_tick}
     return pd.DataFrame({"tick": np.arange(run.n_tick), **whole})
+
+
+def _spikes(run: Reading, projection: Any) -> Any:
+    """One row for each recorded spike, a population after the other; which are recorded, `record=` said."""
+    import pandas as pd
+
+    if projection is not None:
+        raise ParameterError(f"spikes are of populations: leave projection={shown(projection)} out")
+    parts = []
+    for p in () if run.is_training else run.network["populations"]:
+        time, cell = run.spikes(p["name"])
+        parts.append(pd.DataFrame({"population": np.full(time.size, p["name"]), "cell": cell, "time_ms": time}))
+    if not any(len(part) for part in parts):
+        raise ParameterError('this run recorded no spikes: run it with record="all", or record={"name": True}')
+    return pd.concat(parts, ignore_index=True)

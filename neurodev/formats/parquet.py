@@ -25,7 +25,7 @@ class Parquet(Format):
 
     Parameters
     ----------
-    table : {"lives", "sessions", "log", "snapshots", "series"}
+    table : {"lives", "sessions", "log", "snapshots", "series", "spikes"}
         As for `CSV`.
     projection : str, optional
         Of a run: one projection alone.
@@ -36,6 +36,7 @@ class Parquet(Format):
     """
 
     suffix = ".parquet"
+    tables = TABLES
     extra = "tables"
 
     def __init__(self, table: str = "lives", projection: str | None = None) -> None:

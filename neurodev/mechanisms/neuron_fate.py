@@ -35,6 +35,7 @@ from neurodev.mechanisms.base import Mechanism, NeuronView
 from neurodev.mechanisms.turnover import MOST, draw_numbers
 from neurodev.params import among, asks, measured, param
 from neurodev.signals.rate import low_pass
+from neurodev.structure.duration import lasting
 from neurodev.structure.plan import NeuronPlan
 from neurodev.units import day
 
@@ -106,7 +107,8 @@ class NeuronDeath(Mechanism):
         super().__post_init__()
         if self.end <= self.begin:
             raise ParameterError(
-                f"NeuronDeath.end={self.end / day:g} d must lie after NeuronDeath.begin={self.begin / day:g} d"
+                f"NeuronDeath.end={lasting(self.end / day)} must lie after "
+                f"NeuronDeath.begin={lasting(self.begin / day)}"
             )
 
     @classmethod
@@ -234,8 +236,8 @@ class Neurogenesis(Mechanism):
         for early, late in (("begin", "end"), ("first_spine", "half"), ("critical_begin", "critical_end")):
             if getattr(self, late) <= getattr(self, early):
                 raise ParameterError(
-                    f"Neurogenesis.{late}={getattr(self, late) / day:g} d must lie after "
-                    f"Neurogenesis.{early}={getattr(self, early) / day:g} d"
+                    f"Neurogenesis.{late}={lasting(getattr(self, late) / day)} must lie after "
+                    f"Neurogenesis.{early}={lasting(getattr(self, early) / day)}"
                 )
 
     def columns(self) -> dict[str, float]:

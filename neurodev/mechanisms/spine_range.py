@@ -30,6 +30,7 @@ from neurodev.jit import kernel, rule
 from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.survival import epoch_ended, minmax
 from neurodev.params import param
+from neurodev.structure.duration import lasting
 from neurodev.units import day
 
 COLUMNS = (
@@ -177,8 +178,8 @@ class SpineRange(Mechanism):
         """
         if self.epoch < view.clock.tick_life * (1 - 1e-9):
             raise BuildError(
-                f"projection {view.name!r}: an epoch of SpineRange ({self.epoch / day:g} d) is shorter than a tick "
-                f"({view.clock.tick_life / day:g} d): raise epoch=, or use a shorter tick="
+                f"projection {view.name!r}: an epoch of SpineRange ({lasting(self.epoch / day)}) is shorter than "
+                f"a tick ({lasting(view.clock.tick_life / day)}): raise epoch=, or use a shorter tick="
             )
 
     def advance(self, view: SynapseView) -> None:

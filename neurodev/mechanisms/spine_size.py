@@ -35,6 +35,7 @@ from neurodev.noise import BLOCK, STEEPEST, exponentials, normals, normals_of, u
 from neurodev.params import param
 from neurodev.rng import uniform
 from neurodev.structure.cause import Cause, cause_code
+from neurodev.structure.duration import lasting
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -272,8 +273,8 @@ class SpineSize(Mechanism):
     def approximations(self, tick: float) -> list[str]:
         """The set-point within a tick."""
         return [
-            f"the set-point is taken as constant over a tick ({tick / day:.3g} d against tau "
-            f"{self.tau / day:g} d) in the bridge probability of first passage."
+            f"the set-point is taken as constant over a tick ({lasting(tick / day)} against tau "
+            f"{lasting(self.tau / day)}) in the bridge probability of first passage."
         ]
 
     def fastest_life_time(self) -> float:

@@ -30,6 +30,7 @@ from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.bcm import activity
 from neurodev.params import asks, counted, param
 from neurodev.structure.cause import Cause
+from neurodev.structure.duration import lasting
 from neurodev.structure.plan import Plan
 from neurodev.units import day
 
@@ -198,8 +199,8 @@ class Survival(Mechanism):
             )
         if self.epoch < view.clock.tick_life * (1 - 1e-9):
             raise BuildError(
-                f"projection {view.name!r}: an epoch of Survival ({self.epoch / day:g} d) is shorter than a tick "
-                f"({view.clock.tick_life / day:g} d): raise epoch=, or use a shorter tick="
+                f"projection {view.name!r}: an epoch of Survival ({lasting(self.epoch / day)}) is shorter than "
+                f"a tick ({lasting(view.clock.tick_life / day)}): raise epoch=, or use a shorter tick="
             )
         if self.of == "neuron":
             if "bcm" not in view.table.column_names:  # who gathers it may be prepared later

@@ -83,10 +83,15 @@ def sweep_figure(swept: Swept) -> Figure:
     if swept.words:
         ax.set_xticks(swept.x, swept.words, rotation=30, ha="right", parse_math=False)
     if any(label for label, _ in swept.lines):
-        legend(ax, loc="best")
+        _beside(ax)
     if swept.courses:
         _draw_courses(axes[1], swept)
     return figure
+
+
+def _beside(ax: Any) -> None:
+    """The key beside the axes, where it hides nothing."""
+    legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
 
 def _draw_courses(ax: Any, swept: Swept) -> None:
@@ -97,4 +102,4 @@ def _draw_courses(ax: Any, swept: Swept) -> None:
         if len(course.each) > 1:
             ax.fill_between(course.time, course.each.min(axis=0), course.each.max(axis=0), color=hue, alpha=0.15, lw=0)
     if len(swept.courses) > 1:
-        legend(ax, loc="best")
+        _beside(ax)

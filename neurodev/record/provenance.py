@@ -97,7 +97,7 @@ def check_sources(recorded: Mapping[str, Mapping[str, str]], trust: bool = False
             if not trust:
                 raise StudyError(
                     f"this run uses {word!r}, a {kind or 'function'} that is not neurodev's and is not "
-                    f"imported: import {module} first, if you trust it"
+                    f"imported: import {module} first, if you trust it (on the command line: --trust)"
                 )
             imported(module, word)
         now = source_hash(_behind(word))

@@ -21,6 +21,12 @@ def export(what: Any, path: Any, kind: Any, overwrite: Any, options: dict[str, A
     """Write a run or a history in one of the formats; see `Run.export`."""
     to = absolute(path, "path")
     form = format_of(to, kind)(**options)
+    named = to.name.partition(".")[0]
+    if "table" not in options and named in form.tables and named != form.table:
+        raise ParameterError(
+            f"path {to.name!r} is called after the table {named!r} and would hold {form.table!r}: say which, "
+            f"table={named!r} (--set table={named}) or table={form.table!r}"
+        )
     free(to, flag(overwrite, "overwrite"), form.marker)
     whole(to, lambda part: form.write(what, part))
     return a_path(path)

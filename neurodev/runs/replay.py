@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.errors import InvariantError, ParameterError, shown
+from neurodev.params import number
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import BY_HAND, F8
 from neurodev.runs.reading import Reading
@@ -57,17 +58,14 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
     q = run.projection(projection)
     name, batch = q["name"], run.log.batch(q["name"])
     if t is not None:
-        if (
-            isinstance(t, (bool, np.bool_))
-            or not isinstance(t, (int, float, np.number))
-            or not -1e-3 <= t <= run.days * DAY * (1 + 1e-9) + 1e-3
-        ):
+        given, t = t, number(t, "t", "ms of life", cure="a number such as 10*day, or a text such as '10 day'")
+        if not -1e-3 <= t <= run.days * DAY * (1 + 1e-9) + 1e-3:
             raise ParameterError(
-                f"t must be a life time in ms between 0 and {run.days:g} days, got {shown(t)}; e.g. t=10*day"
+                f"t must be a life time in ms between 0 and the end of the run, {lasting(run.days)}, got {shown(given)}"
             )
-        batch = run.log.living_until(batch, float(t) / DAY)
+        batch = run.log.living_until(batch, t / DAY)
     columns = _replayed(run, name, batch)
-    day = run.days if t is None else float(t) / DAY
+    day = run.days if t is None else t / DAY
     columns["weight"], columns["seen"] = run.weighed(name, columns["uid"], day)
     _warn_of_old(run, name, columns, day)
     order = np.lexsort((columns["uid"], columns["post"], columns["pre"]))

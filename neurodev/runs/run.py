@@ -346,10 +346,20 @@ class Run(Reading):
         """
         return export(self, path, kind, overwrite, options)
 
+    def _delivered(self) -> str:
+        """How many synaptic events there were; of a run that nobody sealed, up to its last tick, if it had one."""
+        if "events" in self.file.items():
+            return f", {_counted(described.number(self.file, 'events', 0))} synaptic events"
+        told = self.series("events").tolist() if "events" in self.series_names else []
+        return f", {_counted(told[-1])} synaptic events up to its last tick" if told else ""
+
     def _state(self) -> str:
         if not self.file.sealed and not self.file.item("finished"):
             return "not sealed: it still grows, or its writer was killed"
         done = self.file.item("finished")
+        met = self.file.item("met", "") if done is True else ""
+        if met:
+            return f"finished, where {met} held"
         return "finished" if done is True else f"ended early ({done})" if done else "not finished"
 
     def info(self) -> str:
@@ -368,13 +378,10 @@ class Run(Reading):
             lines[0] = f"{self.path}: {self.n_tick} epochs of training, {self._state()}"
             lines += self.training.lines()
         else:
-            fast, events = (
-                described.number(self.file, "acceleration", low=0.0),
-                described.number(self.file, "events", 0),
-            )
+            fast = described.number(self.file, "acceleration", low=0.0)
             lines.append(
                 f"  acceleration {fast:g}, tick {lasting(self.tick_days)} of life = "
-                f"{lasting(self.tick_spike / DAY)} of spikes, {_counted(events)} synaptic events"
+                f"{lasting(self.tick_spike / DAY)} of spikes{self._delivered()}"
             )
         lines += [
             "  populations: " + ", ".join(f"{q['name']} ({q['n']})" for q in self.network["populations"]),

@@ -22,6 +22,7 @@ from neurodev.simulation import keeping
 from neurodev.simulation.calls import Call
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
+from neurodev.structure.duration import lasting
 from neurodev.units import day, slack
 
 _FLUSH_SECONDS = 2.0
@@ -182,7 +183,7 @@ class Recording:
                 self._pause(reason)
             else:
                 self._seal(reason)
-            done = f"{str(self.path)!r} is sealed and readable, up to day {self.life / day:.4g}"
+            done = f"{str(self.path)!r} is sealed and readable, up to {lasting(self.life / day)} of life"
         if not isinstance(why, KeyboardInterrupt):
             return why
         told = KeyboardInterrupt(f"interrupted; {done}")

@@ -6,6 +6,7 @@ told.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -251,6 +252,15 @@ class SetParameter(Intervention):
     what: Any
     values: Any
     where: Any = None
+
+    @staticmethod
+    def _instead(args: Sequence[Any], given: Mapping[str, Any]) -> str:
+        """The call that was meant, where values were given as keywords."""
+        loose = {k: v for k, v in given.items() if k not in ("what", "values", "where")}
+        what = args[0] if args else given.get("what")
+        word = repr(what) if isinstance(what, str) else f"{getattr(what, 'name', getattr(what, '__name__', '...'))}"
+        values = ", ".join(f"{k!r}: {shown(v, 30)}" for k, v in loose.items())
+        return f"values are a dictionary, nd.SetParameter({word}, {{{values}}})" if loose else ""
 
     def check(self, sim: Simulator) -> None:
         """It is in use there, and has such parameters with such values."""

@@ -189,7 +189,7 @@ class Simulation(Card, Steering):
         self._beyond = 0, 0.0, ""
         self._steered = keeping.Steered()
         self._untold = self._closed = self._running = False
-        self._inside, self._paused = "", None
+        self._inside, self._met, self._paused = "", "", None
         self._busy = threading.RLock()
         self._shared_path = None
         self._last_flush, self._last_told = time.perf_counter(), -np.inf
@@ -380,7 +380,7 @@ class Simulation(Card, Steering):
         with Patience():  # while a file is taken up again, and of a second Ctrl-C while it is sealed
             self._go_on()
             self._tell_in_time()
-            self.goal = end
+            self.goal, self._met = end, ""
             bar = Progress(self.simulator, end) if self._progress else None
             try:
                 with Patience() as patience:  # what is recorded of a tick is all of it or nothing
@@ -482,6 +482,8 @@ class Simulation(Card, Steering):
                         self._pause("interrupted")
                     self._closed = True
                     return self._sealed()
+                if self._met:
+                    self.file.set_item("met", self._met)
                 self._seal(True)
             if self._schedule:
                 pace, n = self.simulator.acceleration / day, len(self._schedule)  # days of life in a ms of spikes

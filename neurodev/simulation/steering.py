@@ -34,6 +34,7 @@ class Steering(Recording):
 
     _busy: threading.RLock
     _running: bool
+    _met: str  # the condition by which the last run ended
     _inside: str  # whose function is being called: "every", "until", or nobody's
 
     @contextmanager
@@ -277,7 +278,7 @@ class Steering(Recording):
             c.done += 1
             if c.ends and holds(answer, c.word):
                 self._calls.remove(c)
-                self.goal = now
+                self.goal, self._met = now, c.word
 
     # ------------------------------------------------------------------ looking
 

@@ -156,13 +156,17 @@ def cases(study: reading.Study, seeds: int) -> list[Case]:
     return out
 
 
-def main(path: str, overrides: dict[str, str], seeds: int, jobs: int, to: str | None = None) -> list[dict[str, Any]]:
+def main(
+    path: str, overrides: dict[str, str], seeds: int, jobs: int, to: str | None = None, quiet: bool = False
+) -> list[dict[str, Any]]:
     """Run all conditions of a study with the same seeds and print the table: a sweep over conditions.
 
     Parameters
     ----------
     to : str, optional
         Folder that keeps the runs; those that are finished there are not run again.
+    quiet : bool
+        Print the table alone, no line a run.
 
     Raises
     ------
@@ -187,7 +191,8 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int, to: str | 
             )
             if to is None:  # it has told what it is for
                 (folder / c.file).unlink(missing_ok=True)
-            print(f"done: {c.point['condition']}, seed {c.seed}", flush=True)
+            if not quiet:
+                print(f"done: {c.point['condition']}, seed {c.seed}", flush=True)
 
         jobs, threads = shares(jobs, None, len(every))
         going(every, How(str(folder), threads, os.getcwd()), None, jobs, tell=done)
@@ -198,4 +203,4 @@ def main(path: str, overrides: dict[str, str], seeds: int, jobs: int, to: str | 
 
 def command(args: Any) -> None:
     """`neurodev ablate`."""
-    main(args.study, reading.settings(args.set), args.seeds, args.jobs, args.to)
+    main(args.study, reading.settings(args.set), args.seeds, args.jobs, args.to, args.quiet)

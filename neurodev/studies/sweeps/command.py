@@ -45,6 +45,7 @@ def options(sub: Any) -> None:
     a.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     a.add_argument("--jobs", type=int, default=2)
     a.add_argument("--to", help="folder that keeps the runs, and goes on with them (default: none is kept)")
+    a.add_argument("--quiet", action="store_true", help="the table alone, no line a run")
 
 
 def run(args: Any, say: Callable[..., None]) -> None:
