@@ -33,7 +33,7 @@ def test_a_time_of_a_graph_is_a_number_or_a_text_with_its_unit(run):
         with pytest.raises(ParameterError, match="t must be .* between 0 and the end of the run, 4 seconds, got"):
             run.graph(wrong, "ab")
     for wrong in ("5 mV", True, "soon", np.nan):
-        with pytest.raises(ParameterError, match="t must be a .*10 day"):
+        with pytest.raises(ParameterError, match="t must be a "):
             run.graph(wrong, "ab")
 
 
