@@ -61,7 +61,7 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
         given, t = t, number(t, "t", "ms of life", cure="a number such as 10*day, or a text such as '10 day'")
         if not -1e-3 <= t <= run.days * DAY * (1 + 1e-9) + 1e-3:
             raise ParameterError(
-                f"t must be a life time in ms between 0 and the end of the run, {lasting(run.days)}, got {shown(given)}"
+                f"t must be a life time in ms between 0 and {lasting(run.days)}, the end of the run, got {shown(given)}"
             )
         batch = run.log.living_until(batch, t / DAY)
     columns = _replayed(run, name, batch)

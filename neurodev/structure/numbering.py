@@ -1,4 +1,4 @@
-"""Uids that are not kept: those of a table follow each other by lane, source and target.
+"""Who hands out uids, and uids that are not kept: those of a table follow each other by lane, source and target.
 
 The order does not ask into how many parts the rows are divided: nothing that is told of a synapse depends on it.
 """
@@ -66,3 +66,16 @@ class Numbering:
     def nbytes(self) -> int:
         """Memory, bytes."""
         return 0 if self.parts == 1 else self._order.nbytes + self._before.nbytes + self._shift.nbytes
+
+
+class UidSource:
+    """Hands out identities; one for all tables of a run, never the same twice."""
+
+    def __init__(self, first: int = 1) -> None:
+        self.next = first
+
+    def take(self, n: int) -> int:
+        """Reserve `n` consecutive uids; returns the first."""
+        first = self.next
+        self.next += n
+        return first

@@ -35,6 +35,7 @@ from neurodev.structure.blocks import Block, ascending, checked, fill, lane_type
 from neurodev.structure.index import UidIndex, as_uids
 from neurodev.structure.loading import check_rows, check_shapes, modern
 from neurodev.structure.numbering import Numbering
+from neurodev.structure.numbering import UidSource as UidSource
 from neurodev.structure.store import InLists, Rows, Slots
 
 _ARRAYS = (
@@ -44,19 +45,6 @@ _ARRAYS = (
 _NUMBERS = ("n_synapse", "pool_end", "in_end")
 MAX_LANES = 65535  # of one projection: the agenda numbers those of all in 16 bits
 _MOST = 2**32 - 1  # slots, rows and targets are numbered in 32 bits
-
-
-class UidSource:
-    """Hands out identities; one for all tables of a run, never the same twice."""
-
-    def __init__(self, first: int = 1) -> None:
-        self.next = first
-
-    def take(self, n: int) -> int:
-        """Reserve `n` consecutive uids; returns the first."""
-        first = self.next
-        self.next += n
-        return first
 
 
 class Table:

@@ -30,7 +30,7 @@ def test_a_time_of_a_graph_is_a_number_or_a_text_with_its_unit(run):
     one, other = run.graph(1500.0, "ab"), run.graph("1.5 second", "ab")
     assert (one.toarray() == other.toarray()).all()
     for wrong in (4100.0, "5 second"):
-        with pytest.raises(ParameterError, match="t must be .* between 0 and the end of the run, 4 seconds, got"):
+        with pytest.raises(ParameterError, match="t must be .* between 0 and 4 seconds, the end of the run, got"):
             run.graph(wrong, "ab")
     for wrong in ("5 mV", True, "soon", np.nan):
         with pytest.raises(ParameterError, match="t must be a "):
