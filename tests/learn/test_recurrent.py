@@ -71,6 +71,7 @@ def test_both_halves_of_a_dendrite_are_watched_apart():
 @pytest.mark.parametrize("net", ["recurrent", "dendritic", "without neurons", "without weights"])
 def test_methods_on_any_net_run_or_say_why_not(method, net):
     """None stops with an error of another's."""
+    pytest.importorskip("sklearn")
     data = nd.data.digits().subset(40, n_test=20)
     layers = {
         "recurrent": [Recurrent(Linear(12), Linear(12), LIF(0.2, 0.5))],
@@ -123,6 +124,7 @@ def test_neurons_of_ones_own_are_asked_what_they_are():
     model = Sequential(
         Linear(6), Steps(0.1), Linear(6), AdaptiveLIF(0.5, 0.1), Linear(10), LIF(0.2, 0.5), inputs=(8, 8)
     )
+    pytest.importorskip("sklearn")
     trainer = Trainer(model, nd.data.digits().subset(20, n_test=10), epochs=1, batch=10, encoder=Bernoulli(3))
     assert [t.neurons for t in tensors(trainer)] == ["steps1", "adaptivelif1", "lif1"]
 

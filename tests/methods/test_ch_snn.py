@@ -250,6 +250,7 @@ def test_bad_parameters_are_refused(words: dict[str, Any], told: str) -> None:
 
 def test_digits_at_ninety_per_cent() -> None:
     """8 x 8 digits, 64-128-10, 6 epochs: above a fixed random structure of as many synapses."""
+    pytest.importorskip("sklearn")
     reached = {}
     for m in (methods.CHSNN(0.9), methods.Static(0.9)):
         net = Sequential(Linear(128, name="hidden"), LIF(0.5, 0.5), Linear(10, name="out"), inputs=(8, 8), seed=0)
