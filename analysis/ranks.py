@@ -128,33 +128,22 @@ class Alone:
         where[0][:] = mine
 
 
-class Watched:
-    """A communicator that counts messages, and the time in them."""
+class Watched(Ranks):
+    """Ranks that note the time in messages, s."""
 
-    def __init__(self, comm: Any) -> None:
-        self.comm, self.messages, self.processor, self.waited = comm, 0, 0.0, 0.0
-        self.Get_rank, self.Get_size = comm.Get_rank, comm.Get_size
+    processor = waited = 0.0
 
-    def _watched(self, name: str, *what: Any) -> None:
+    def _carry(self, name: str, *what: Any) -> None:
         processor, wall = time.thread_time(), time.perf_counter()
-        getattr(self.comm, name)(*what)
+        super()._carry(name, *what)
         self.processor += time.thread_time() - processor
         self.waited += time.perf_counter() - wall
-        self.messages += 1
-
-    def Allgather(self, *what: Any) -> None:  # noqa: N802
-        """Of mpi4py."""
-        self._watched("Allgather", *what)
-
-    def Allgatherv(self, *what: Any) -> None:  # noqa: N802
-        """Of mpi4py."""
-        self._watched("Allgatherv", *what)
 
 
 def timed(net: nd.Network, seconds: float, comm: Any = None) -> dict[str, float]:
     """Processor seconds of one rank's own work in so much time of spikes, without messages; and what it did."""
-    watched = Watched(Alone() if comm is None else comm)
-    sim = Simulator(net, ranks=Ranks(watched, split=True), threads=1)
+    watched = Watched(Alone() if comm is None else comm, split=True)
+    sim = Simulator(net, ranks=watched, threads=1)
     sim.engine.run_until(21.0)  # what is compiled is compiled, and buffers have grown
     events, before = sim.engine.events, sum(int(c.sum()) for c in sim.counts().values())
     messages, waited, processor = watched.messages, watched.waited, watched.processor
