@@ -94,6 +94,15 @@ def fed(sources: int, targets: int, inputs: int, lanes: int, rate_hz: float = 20
     return net
 
 
+def speaking() -> nd.Network:
+    """Neurons that do nothing, and yet might fire at any time: each window of 1.5 ms ends with a message."""
+    net = nd.Network(seed=1)
+    a = net.add(nd.LIF(threshold=np.inf), 2, name="a")
+    net.background(a, nd.Background(1.0, 0.01))
+    net.connect(a, a, nd.Degree(1), weight=0.01, delay=1.5)
+    return net
+
+
 def brunel(scale: int, plastic: bool) -> nd.Network:
     """Brunel's network in the irregular state, of `scale` excitatory neurons with a tenth as many inputs."""
     net = nd.Network(seed=1)
@@ -159,8 +168,8 @@ def timed(net: nd.Network, seconds: float, comm: Any = None) -> dict[str, float]
 def measured() -> Costs:
     """The costs on this machine, one process."""
     c, s = Costs(), 1.0
+    c.window = timed(speaking(), s)["work"] / (s * 1e3 / 1.5)
     quiet = timed(fed(1, 1, 1, 1, rate_hz=0.001), s)
-    c.window = quiet["work"] / (s * 1e3 / 1.5)
     few, many = (timed(fed(20_000, 4000, n, 15), s) for n in (60, 600))  # rows of 0.8 and 8 synapses
     c.event = max((many["work"] - few["work"]) / (many["events"] - few["events"]), 1e-10)
     one = timed(fed(20_000, 4000, 60, 1), s)
