@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     a.add_argument("--to", required=True, help="run file of the repetition")
     a.add_argument("--trust", action="store_true", help="import the classes of your own that it names")
     a.add_argument("--threads", type=int, help="the result does not depend on it")
+    a.add_argument("--split", action="store_true", help="under mpiexec: a rank keeps the synapses onto its own neurons")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")
@@ -182,7 +183,7 @@ def _run(args: Any) -> None:
 
     options = import_module("neurodev.engine.ranks").of_command(args)
     if args.resume is not None:
-        _resume(args)
+        _resume(args, options.get("comm"))
         return
     if args.study is None:
         raise ParameterError("name a study to run, or a run file to go on with: --resume FILE")
@@ -208,16 +209,17 @@ def _run(args: Any) -> None:
     _say(run.info())
 
 
-def _resume(args: Any) -> None:
+def _resume(args: Any, comm: Any) -> None:
     """`neurodev run --resume FILE`: the study and all settings are those in the file."""
     from neurodev.studies import development
 
-    given = ("study", "to", "set", "shuffled", "overwrite")
+    given = ("study", "to", "set", "shuffled", "split", *([] if comm is not None else ["overwrite"]))
     if others := [name for name in given if getattr(args, name)] + ["seeds"] * (args.seeds != 1):
         raise ParameterError(f"--resume goes on with the run as its file tells it: leave out {', '.join(others)}")
     path = absolute(args.resume, "--resume")
     with Patience():
-        simulation = development.resumed(path, progress=not args.quiet, threads=args.threads, trust=args.trust)
+        how = {"threads": args.threads, "trust": args.trust, "comm": comm}
+        simulation = development.resumed(path, progress=not args.quiet, **how)
         args.begun = path
         run = simulation.run().close()
     _say(run.info())
@@ -226,14 +228,12 @@ def _resume(args: Any) -> None:
 def _rerun(args: Any) -> None:
     from neurodev.studies import development
 
-    import_module("neurodev.engine.ranks").alone("neurodev rerun")
+    options = import_module("neurodev.engine.ranks").of_command(args)
     to = absolute(args.to, "--to")
     check_new(to, args.overwrite)
     with Patience():
-        simulation, life = development.repeated(
-            absolute(args.run, "RUN"), to, trust=args.trust, progress=not args.quiet, overwrite=args.overwrite,
-            threads=args.threads,
-        )  # fmt: skip
+        options |= {"trust": args.trust, "progress": not args.quiet}
+        simulation, life = development.repeated(absolute(args.run, "RUN"), to, **options)
         args.begun = to
         run = simulation.run(life).close()
     _say(run.info())

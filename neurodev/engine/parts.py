@@ -142,6 +142,11 @@ class Parts:
         others = 0 if self._guest is None else int(self._guest.clock.n[counter])
         return sum(int(s.clock.n[counter]) for s in self.states) + others
 
+    def count_others(self, events: int, background: int) -> None:
+        """So many events were counted by the parts of other ranks, until they tell."""
+        if self._guest is not None:
+            self._guest.clock.n[N_EVENTS], self._guest.clock.n[N_BACKGROUND] = events, background
+
     # ------------------------------------------------------------------ running
 
     def run(self, stop: float) -> int:

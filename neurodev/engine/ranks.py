@@ -205,6 +205,17 @@ class Ranks:
         if room != self._room:
             self._make_room(room)
 
+    def tell_all(self, data: bytes) -> bytes:
+        """What rank 0 says, on every rank.
+
+        Raises
+        ------
+        SimulationError
+            If it cannot go on.
+        """
+        counts = self.meet(len(data)) * (np.arange(self.size) == 0)
+        return self.gather(np.frombuffer(data if self.rank == 0 else b"", np.uint8), counts).tobytes()
+
     # ------------------------------------------------------------------ values
 
     def _gather(self, mine: Array, everybody: Array, counts: I8) -> None:
@@ -299,25 +310,12 @@ def of_command(args: Any) -> dict[str, Any]:
     options, comm = {"overwrite": args.overwrite, "threads": args.threads}, world()
     if comm is None:
         return options
-    if args.resume is not None:
-        raise SimulationError("a run over ranks has no checkpoints yet, so there is no --resume: use one process")
-    if args.seeds != 1:
+    if getattr(args, "seeds", 1) != 1:
         raise SimulationError("ranks run one network, so --seeds must be 1: neurodev sweep runs many side by side")
     if comm.Get_rank() != 0:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
         args.quiet = args.overwrite = True  # rank 0 looks whether it may write
     return options | {"comm": comm, "split": args.split}
-
-
-def alone(what: str) -> None:
-    """Refuse what many processes would do each by itself.
-
-    Raises
-    ------
-    SimulationError
-    """
-    if launched() > 1:
-        raise SimulationError(f"{what} runs in one process, and {launched()} were started: leave out the launcher")
 
 
 def abort(status: int) -> None:
