@@ -183,7 +183,7 @@ def _run(args: Any) -> None:
 
     options = import_module("neurodev.engine.ranks").of_command(args)
     if args.resume is not None:
-        _resume(args, options.get("comm"))
+        _resume(args, {name: options[name] for name in ("comm", "split") if name in options})
         return
     if args.study is None:
         raise ParameterError("name a study to run, or a run file to go on with: --resume FILE")
@@ -209,16 +209,16 @@ def _run(args: Any) -> None:
     _say(run.info())
 
 
-def _resume(args: Any, comm: Any) -> None:
+def _resume(args: Any, ranked: dict[str, Any]) -> None:
     """`neurodev run --resume FILE`: the study and all settings are those in the file."""
     from neurodev.studies import development
 
-    given = ("study", "to", "set", "shuffled", "split", *([] if comm is not None else ["overwrite"]))
+    given = ("study", "to", "set", "shuffled", *([] if ranked else ["overwrite", "split"]))
     if others := [name for name in given if getattr(args, name)] + ["seeds"] * (args.seeds != 1):
         raise ParameterError(f"--resume goes on with the run as its file tells it: leave out {', '.join(others)}")
     path = absolute(args.resume, "--resume")
     with Patience():
-        how = {"threads": args.threads, "trust": args.trust, "comm": comm}
+        how = {"threads": args.threads, "trust": args.trust, **ranked}
         simulation = development.resumed(path, progress=not args.quiet, **how)
         args.begun = path
         run = simulation.run().close()

@@ -33,7 +33,9 @@ from neurodev.engine.loop.state import (
     T_NOW,
     State,
 )
+from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
+from neurodev.engine.splitting import own_share, whole_of
 from neurodev.errors import ParameterError
 from neurodev.record.packed import damaged, pack, under, unpack
 from neurodev.record.values import as_text, of_text
@@ -52,6 +54,7 @@ def gathered(sim: Simulator, state: Arrays) -> Arrays:
     for p in e.populations:
         if (first := int(e.state.neurons.first[p.index])) >= 0:
             ranks.share(e.state.background.later[first : first + p.n], e.n_part)
+    state = state | _unsplit(e, ranks)
     own = {name: state[name] for name, _, f in fields_of(e) if not f.shared} | {"count": e.state.log.count}
     told = np.frombuffer(pack(own, 1), np.uint8)
     sizes = ranks.meet(told.size)
@@ -71,7 +74,37 @@ def gathered(sim: Simulator, state: Arrays) -> Arrays:
             elif field == "lanes.cursor":
                 a = a + ahead[e.state.lanes.population]
             out[f"part/{rank * each + int(k)}/{field}"] = a
+    for part in range(e.n_part) if e.split else ():
+        _count_rows(e, out, part)
     return out
+
+
+def _unsplit(e: Engine, ranks: Ranks) -> Arrays:
+    """Tables and traces of what is split over ranks, as if it were whole."""
+    out: Arrays = {}
+    for i, (q, table) in enumerate(zip(e.projections, e.tables, strict=True)):
+        if q.name in e.split:
+            out |= {f"table/{i}/{name}": a for name, a in whole_of(table, ranks, e.n_part).arrays().items()}
+    for k, h in enumerate(e.hot):
+        if e.projections[h.place].name in e.split:
+            for trace in h.arrays.post_trace:
+                ranks.share(trace, e.n_part)
+            pre = h.arrays.pre_trace
+            rows = np.repeat(pre.reshape(pre.shape[0], h.arrays.copies, 1, -1), e.n_part, axis=2)
+            out[f"hot/{k}/pre"] = rows.reshape(pre.shape[0], -1)
+    return out
+
+
+def _count_rows(e: Engine, out: Arrays, k: int) -> None:
+    """Let part `k` count the rows of what is split as it would count those of a whole table."""
+    s = e.state
+    before = np.array([k * t.n_lane if q.name in e.split else 0 for q, t in zip(e.projections, e.tables, strict=True)])
+    out[f"part/{k}/lanes.lane"] = out[f"part/{k}/lanes.lane"] + before[s.lanes.projection]
+    at = slice(0, int(out[f"part/{k}/clock.n"][N_AGENDA]))
+    row = out[f"part/{k}/queue.row"].copy()
+    projection = s.lanes.projection[out[f"part/{k}/queue.lane"][at]]
+    row[at] += (before * s.projections.n_source)[projection].astype(row.dtype)
+    out[f"part/{k}/queue.row"] = row
 
 
 def _said(state: Mapping[str, Array], parts: int) -> Arrays:
@@ -101,13 +134,14 @@ def _dealt(sim: Simulator, state: Arrays, then: int) -> Arrays:
     out = {name: a for name, a in state.items() if not name.startswith("part/")} | _said(state, len(e.parts.states))
     out |= {f"part/0/{f.group}.{f.field}": old[0][f"{f.group}.{f.field}"] for f in KEPT if f.shared}
     counted = np.array([p["clock.n"][_COUNTED] for p in old])
-    if then == e.n_part:
+    if then == e.n_part and not e.split:
         mine = range(e.first_part, e.first_part + len(e.parts.states))
         parts: list[Arrays] = [old[k] for k in mine]
         here = counted[mine.start : mine.stop]
     else:
         for k, table in enumerate(sim.tables.values()):
-            out |= {f"table/{k}/{name}": a for name, a in _other_rows(table, under(state, f"table/{k}/"), then).items()}
+            found = _other_rows(e, k, table, under(state, f"table/{k}/"), then)
+            out |= {f"table/{k}/{name}": a for name, a in found.items()}
         out |= {f"hot/{k}/pre": a for k, a in _other_traces(e, state, then)}
         out["part/0/hooks.trace_size"] = e.state.hooks.trace_size  # of rows, which are others
         words = of_text(state["engine/text"], "the engine")
@@ -129,14 +163,19 @@ def _dealt(sim: Simulator, state: Arrays, then: int) -> Arrays:
 # ---------------------------------------------------------------- into other parts
 
 
-def _other_rows(like: Table, arrays: Arrays, then: int) -> Arrays:
-    """The arrays of a table, laid out for as many parts as `like`."""
+def _other_rows(e: Engine, k: int, like: Table, arrays: Arrays, then: int) -> Arrays:
+    """The arrays of a table, laid out for as many parts as `like`, and a rank's share where it is split."""
     old = Table(
         like.n_source, like.n_target, like.delays, tuple(like.column_names), UidSource(), like.column_type,
         like.weight_type, then,
     )  # fmt: skip
     old.load(arrays)
-    return dealt_table(old, like.parts).arrays()
+    new, q = dealt_table(old, like.parts), e.projections[k]
+    if q.name in e.split and e.ranks is not None:
+        new = own_share(new, e.ranks.rank, e.ranks.size, named=bool(q.mechanisms))
+        if like.has_in_lists:
+            new.ensure_in_lists()
+    return new.arrays()
 
 
 def _other_traces(e: Engine, state: Arrays, then: int) -> Iterator[tuple[int, Array]]:

@@ -287,6 +287,7 @@ def _simulator(
             steering.set_parameters(simulator, where, kind, values, turn)
         check(simulator, arrays)
         check_structure(simulator, old)
+        simulator.engine.whole.clear()
     except BaseException:
         network.end(simulator)
         raise
@@ -413,8 +414,11 @@ def check_structure(simulator: Simulator, file: RunFile) -> None:
     for name, p in simulator.network.populations.items():
         if not np.array_equal(file.read(f"positions/{name}"), p.positions):
             raise StudyError(f"{str(file.path)!r} is a run of another network: the positions of {name!r} differ")
+    whole = simulator.engine.whole
     for name, table in simulator.tables.items():
-        state = table.state()
+        if name in simulator.engine.split and name not in whole:
+            continue  # a rank's share: the one that writes has looked at all
+        state = whole.get(name, table).state()
         order = np.argsort(state["uid"])
         for column in _STRUCTURE:
             kept = file.read(f"initial/{name}/{column}")

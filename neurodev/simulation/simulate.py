@@ -90,7 +90,7 @@ class Simulation(Card, Steering):
     split : bool
         Let each rank keep only the synapses onto its own neurons, in projections without spines on which no mechanism
         acts but STDP, InhibitorySTDP and TsodyksMarkram.  What is done to such synapses from outside (`AddSynapses`,
-        `SetWeights`, probes, lesions of their neurons, circuits) is then refused, and there are no checkpoints.
+        `SetWeights`, probes, lesions of their neurons, circuits) is then refused.
 
     Attributes
     ----------
@@ -153,8 +153,6 @@ class Simulation(Card, Steering):
             network, acceleration, tick, start, events_per_tick, threads=check_threads(threads), circuit=circuit,
             ranks=ranks,
         )  # fmt: skip
-        if simulator.engine.split:
-            checkpoint = None  # of one rank's synapses alone
         progress = flag(progress, "progress") and not aside
         self._set_up(simulator, path, progress, checkpoint if to is not None else None)
         self._shared_path = named if aside else None
@@ -238,7 +236,7 @@ class Simulation(Card, Steering):
     @spoken
     def resume(
         cls, path: str | os.PathLike[str], network: Network, *, progress: bool = False, threads: int | None = None,
-        checkpoint: float | None = CHECKPOINT, trust: bool = False, comm: Any = None,
+        checkpoint: float | None = CHECKPOINT, trust: bool = False, comm: Any = None, split: bool = False,
     ) -> Simulation:  # fmt: skip
         """Go on with a run that was broken off, from the last checkpoint in its file; what is younger is dropped.
 
@@ -257,6 +255,8 @@ class Simulation(Card, Steering):
             Go on although the source of a class that is not neurodev's cannot be read.
         comm : mpi4py.MPI.Comm, optional
             Go on over the ranks of a communicator, however many processes began; all of them read the file.
+        split : bool
+            As of `Simulation`, whether or not it was so before.
 
         Raises
         ------
@@ -275,7 +275,7 @@ class Simulation(Card, Steering):
         progress, trust, threads = flag(progress, "progress"), flag(trust, "trust"), check_threads(threads)
         if checkpoint is not None:
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
-        ranks = as_ranks(comm)
+        ranks = as_ranks(comm, flag(split, "split"))
         file, simulator, words, arrays = keeping.taken_up(path, network, threads, trust, ranks)
         self = cls.__new__(cls)
         aside = ranks is not None and not ranks.writes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,29 @@ def test_synapses_that_are_split_change_no_byte_and_take_their_share_of_memory(s
     same(alone, ranked)
 
 
+@pytest.mark.parametrize(("sizes", "split"), [((2, 3, 0), (1, 1, 0)), ((0, 2, 4), (0, 1, 0)), ((3, 13), (0, 1))])
+def test_a_run_that_is_split_goes_on_split_otherwise_or_not_at_all(sizes, split, tmp_path):
+    """Killed, and gone on by others; some ranks have no synapse."""
+    whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
+    settings = {"record": "all", "tick": 50.0, "checkpoint": 0.0}
+    nd.Simulation(plastic(), to=whole, **settings).run(400.0).close()
+
+    def go(comm, how, last, begins):
+        if begins:
+            sim = nd.Simulation(plastic(), to=cut, comm=comm, split=how, **settings)
+        else:
+            sim = nd.Simulation.resume(cut, plastic(), comm=comm, split=how, checkpoint=0.0)
+        assert bool(sim.simulator.engine.split) == bool(how and comm is not None)
+        if last:
+            return sim.run().close()
+        broken_off(sim, 5 if begins else 6, 400.0 if begins else None)
+
+    for k, (size, how) in enumerate(zip(sizes, split, strict=True)):
+        work = partial(go, how=bool(how), last=k == len(sizes) - 1, begins=k == 0)
+        on_ranks(size, work) if size else work(None)
+    same(whole, cut)
+
+
 def test_what_needs_all_synapses_is_refused_where_they_are_split(tmp_path):
     def work(comm):
         sim = nd.Simulation(plastic(), comm=comm, split=True)
@@ -156,20 +180,25 @@ def until_told(to: Path, kind: str, after: int, comm: Any = None, resumed: bool 
         sim = nd.Simulation.resume(to, net(kind), checkpoint=0.0, comm=comm, **more)
     else:
         sim = begun(to, kind, comm=comm, **more)
+    broken_off(sim, after, None if resumed else LIFE)
+
+
+def broken_off(sim: nd.Simulation, after: int, life: float | None) -> None:
+    """What a program leaves that is killed in its piece number `after`: nothing is sealed, nothing more is flushed."""
     one, pieces = sim._one_piece, [0]
 
     def piece(end: float) -> None:
         pieces[0] += 1
-        if pieces[0] > after:  # what a killed program leaves: nothing is sealed, nothing more is flushed
+        if pieces[0] > after:
             sim.file.abandon()
             sim._closed = True
             raise Broken
-        sim._piece = 77.0  # many pieces in a tick
+        sim._piece = 27.3  # many pieces in a tick
         one(end)
 
     sim._one_piece = piece
     with pytest.raises(Broken):
-        sim.run(None if resumed else LIFE)
+        sim.run(life)
     sim.simulator.network.end(sim.simulator)
 
 
@@ -203,7 +232,7 @@ def test_a_run_goes_on_over_any_number_of_ranks(kind, sizes, tmp_path):
 def test_ranks_go_on_from_the_older_checkpoint_where_the_last_is_damaged(tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
     begun(whole).run(LIFE).close()
-    on_ranks(2, lambda comm: until_told(cut, "jumps", 22, comm))
+    on_ranks(2, lambda comm: until_told(cut, "jumps", 70, comm))
     words, bad = keeping.words_of, []
 
     def damaged(data: bytes) -> Any:
