@@ -193,7 +193,7 @@ def broken_off(sim: nd.Simulation, after: int, life: float | None) -> None:
             sim.file.abandon()
             sim._closed = True
             raise Broken
-        sim._piece = 27.3  # many pieces in a tick
+        sim._piece = 27.25  # many pieces in a tick
         one(end)
 
     sim._one_piece = piece
@@ -232,7 +232,7 @@ def test_a_run_goes_on_over_any_number_of_ranks(kind, sizes, tmp_path):
 def test_ranks_go_on_from_the_older_checkpoint_where_the_last_is_damaged(tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
     begun(whole).run(LIFE).close()
-    on_ranks(2, lambda comm: until_told(cut, "jumps", 70, comm))
+    on_ranks(2, lambda comm: until_told(cut, "jumps", 60, comm))
     words, bad = keeping.words_of, []
 
     def damaged(data: bytes) -> Any:
