@@ -212,7 +212,9 @@ def finished(to: Path, kind: str, comm: Any = None, **more: Any) -> list[bytes]:
 @pytest.mark.parametrize(
     ("kind", "sizes"),
     [
-        ("jumps", (2, 3, 0)), ("currents", (0, 2, 4)), pytest.param("plateaus", (3, 0, 2), marks=pytest.mark.slow),
+        ("jumps", (2, 3, 0)),
+        ("currents", (0, 2, 4)),
+        pytest.param("plateaus", (3, 0, 2), marks=pytest.mark.slow),
         pytest.param("jumps", (4, 2, 1), marks=pytest.mark.slow),
     ],
 )
