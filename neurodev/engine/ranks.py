@@ -31,7 +31,6 @@ _FEWEST, _MOST = 64, 4096  # spikes that travel with the numbers, for each rank
 _PIECE = 1 << 27  # numbers in one message at most
 _ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv")
 _LATER = 0.5  # s that ranks beside the first leave it to say why
-_YIELDING = 2e-4  # s of waiting for a message before a rank sleeps, where each has a core of its own
 # how launchers tell a process that it is one of several
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 _HERE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")  # of them on this machine
@@ -67,8 +66,8 @@ class Ranks:
         self.comm, self.split, self.broken = comm, split, False
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.messages = 0
-        here = max([int(os.environ.get(name, "0")) for name in _HERE], default=0)
-        self._yielding = _YIELDING if here <= (os.cpu_count() or 1) else 0.0
+        here = [int(word) for name in _HERE if (word := os.environ.get(name, "")).isdigit()]
+        self._crowded = max(here, default=0) > (os.cpu_count() or 1)
         self._make_room(_FEWEST)
 
     @property
@@ -138,24 +137,18 @@ class Ranks:
         self._heads, self._first = self._all[:, : 8 * _HEAD].view("<i8"), self._all[:, 8 * _HEAD :].view(SPIKE)
 
     def _carry(self, name: str, *what: Any) -> None:
-        """One message of all to all.  Who waits for it lets others have the core: it may be the core of the last.
+        """One message of all to all.
 
-        MPI itself waits at full speed, and where there are more processes than cores takes ten times as long.
+        MPI waits at full speed.  Where there are more ranks than cores, who waits must let others have the core: it
+        may be that of the last.
         """
         self.messages += 1
-        start = getattr(self.comm, f"I{name.lower()}", None)
-        if start is None:
+        if not self._crowded:
             getattr(self.comm, name)(*what)
             return
-        request = start(*what)
-        if request.Test():
-            return
-        until = time.perf_counter() + self._yielding
+        request = getattr(self.comm, f"I{name.lower()}")(*what)
         while not request.Test():
-            if time.perf_counter() < until:
-                os.sched_yield()
-            else:
-                time.sleep(0)
+            time.sleep(0)
 
     def _tell(self, head: tuple[int, ...], spikes: NDArray[np.void]) -> tuple[I8, NDArray[np.void]]:
         """The heads (size, _HEAD) and the first spikes (size, room) of all, until the next message."""

@@ -19,7 +19,7 @@ from neurodev.engine.ranks import SPIKE, Ranks, world
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError, SimulationError
 from tests.engine import ranks_program as program
-from tests.engine.comms import on_ranks, same_everywhere
+from tests.engine.comms import Crowd, on_ranks, same_everywhere
 from tests.mechanisms.beds import MECHANISMS
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,12 @@ def test_more_ranks_than_neurons_of_a_population_and_more_spikes_than_travel_at_
         monkeypatch.setattr(engine_ranks, "_FEWEST", few)
         monkeypatch.setattr(engine_ranks, "_MOST", few)
         np.testing.assert_array_equal(same_everywhere(on_ranks(13, lambda comm: spikes_of(Ranks(comm)))), alone)
+
+
+def test_more_ranks_than_cores_let_each_other_run_while_they_wait(monkeypatch):
+    monkeypatch.setenv("MPI_LOCALNRANKS", "100000")
+    crowded = on_ranks(3, lambda comm: spikes_of(Ranks(comm), 20.0), Crowd)
+    np.testing.assert_array_equal(same_everywhere(crowded), spikes_of(None, 20.0))
 
 
 def rare(forward: bool, delay: float = 1.5) -> nd.Network:
