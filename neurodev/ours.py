@@ -71,6 +71,7 @@ _ours(
     "schedule", "learn.training",
     optim="constant cosine staircase", schedules="milestones per_epoch per_step stairs warm_up",
 )  # fmt: skip
+_ours("augmentation", "learn.training", augment="RandomCrop")
 _ours("encoder", "learn.training", encode="Bernoulli Binned Direct Frames Latency")
 _ours(
     "network", "learn",

@@ -6,6 +6,7 @@ skipped by its own words (``# doctest: +SKIP``).
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -70,6 +71,20 @@ def test_examples_give_what_they_say(name: str, alone: Path) -> None:
     for test in tests:
         runner.run(test, out=told.append)
     assert not runner.failures, "".join(told)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "neurodev").rglob("*.py")), ids=lambda p: p.stem)
+def test_no_docstring_tells_a_thing_twice(path: Path) -> None:
+    """Neither a section nor, within one, a name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and (said := ast.get_docstring(node)):
+            parts = re.split(r"^(\w[^\n]*)\n-{3,}$", said, flags=re.MULTILINE)
+            heads, bodies = parts[1::2], parts[2::2]
+            assert len(set(heads)) == len(heads), (node.name, heads)
+            for head, body in zip(heads, bodies, strict=True):
+                told = [line.partition(" : ")[0] for line in body.splitlines() if re.match(r"[\w*, ]+ : ", line)]
+                names = [word.strip() for line in told if line[:1] != " " for word in line.split(",")]
+                assert len(set(names)) == len(names), (node.name, head, names)
 
 
 def test_every_public_name_has_an_example(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from neurodev.learn.layers.vote import Vote
 from neurodev.learn.model import Recurrent, Residual, Sequential
 from neurodev.learn.predicting import channels_first, channels_last
 from neurodev.learn.saving import load
+from neurodev.learn.training.augment import Augmentation, RandomCrop
 from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Frames, Latency
@@ -45,6 +46,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AdaptiveLIF",
+    "Augmentation",
     "AveragePool2d",
     "BatchNorm",
     "Bernoulli",
@@ -66,6 +68,7 @@ __all__ = [
     "Loss",
     "MaxPool2d",
     "Method",
+    "RandomCrop",
     "ReLU",
     "Recurrent",
     "Repeat",

@@ -31,15 +31,16 @@ def names_of(owner: object, layers: Any) -> tuple[str, ...] | None:
 
 
 class Scaled(Remembering, word=False):
-    """A method with a field ``scale``: the length of this run over `EPOCHS`, by default ``epochs / 300``."""
+    """A method with a field ``scale``: the length of this run over the published one, by default ``epochs / 300``."""
 
     scale: float | None
+    published_epochs: int = EPOCHS
 
     def scale_of(self, trainer: Course) -> float:
         """Length of this run over the published one."""
-        return trainer.epochs / EPOCHS if self.scale is None else self.scale
+        return trainer.epochs / self.published_epochs if self.scale is None else self.scale
 
     def approximations(self, trainer: Course) -> list[str]:
         """How the published counts of epochs were scaled."""
         scale = self.scale_of(trainer)
-        return [f"{self.name}: an epoch stands for {1 / scale:.3g} of the published run of {EPOCHS}."]
+        return [f"{self.name}: an epoch stands for {1 / scale:.3g} of the published run of {self.published_epochs}."]

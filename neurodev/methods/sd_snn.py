@@ -1,6 +1,6 @@
 """SD-SNN: private weight ranges, pruning of neurons by spine density, regeneration of synapses (Han et al. 2025).
 
-Once an epoch, before evaluation, e counted from 0, Tc = 18 epochs of a run of 300:
+Once an epoch, before evaluation, e counted from 0, Tc = 18 epochs of the published run:
 
 =========  ==================================================================================
 e = 0      ranges start from the weights
@@ -37,7 +37,7 @@ from neurodev.structure.plan import Plan
 _HAN = "Han et al. 2025, Inf. Sci. 689:121481, public code"
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
-EARLY = 24.0  # pruning epochs, of a run of 300, in which the neurotrophic rate falls exponentially
+EARLY = 24.0  # pruning epochs, of the published run, in which the neurotrophic rate falls exponentially
 
 
 @dataclass
@@ -51,8 +51,8 @@ class SDSNN(Scaled):
         nets), or the only one.
     sparsity : float, optional
         Share of absent synapses over all tensors, in place of the percentages and their neurotrophic increase: at every
-        pruning as many of the sparsest neurons go as a line to it over the first `EARLY` pruning epochs (of a run of
-        300) asks for, what regenerated included.  Ours.
+        pruning as many of the sparsest neurons go as a line to it over the first `EARLY` pruning epochs (of the
+        published run) asks for, what regenerated included.  Ours.
     percent, percent_filters : float
         Cumulative share of neurons (filters) at the first pruning, per cent.
     rate : float
@@ -62,9 +62,9 @@ class SDSNN(Scaled):
     dead_below, dead_below_filters : int
         A unit with fewer living synapses counts as dead in the neurotrophic ratio.
     count : int
-        Tc, in epochs of a run of 300.
+        Tc, in epochs of the published run.
     persistence, persistence_filters : int
-        Tg of single synapses and of kernels, in epochs of a run of 300.
+        Tg of single synapses and of kernels, in epochs of the published run.
     floor, floor_filters : float
         Percentile that regeneration starts from.
     regenerate, prune : bool
@@ -75,9 +75,13 @@ class SDSNN(Scaled):
         Compare signed values for regeneration, as the published code does: then only positive weights come back.
     frozen_conv_ranges : bool
         Leave the ranges of convolutions as they begin, as the published CIFAR-10 code does.
+    clip_output : bool
+        Keep the output's weights within the band of the first epoch (not for CIFAR-10).
+    published_epochs : int
+        Length of the published run: 300, for CIFAR-10 600.
     scale : float, optional
-        Length of this run over 300 epochs, by default ``epochs / 300``.  All counts of epochs are multiplied by it
-        (at least 1), and an epoch stands for ``1 / scale`` of theirs in the rates.
+        Length of this run over the published one, by default ``epochs / published_epochs``.  All counts of epochs are
+        multiplied by it (at least 1), and an epoch stands for ``1 / scale`` of theirs in the rates.
 
     Examples
     --------
@@ -109,6 +113,8 @@ class SDSNN(Scaled):
     repruneable: bool = param(False, source=f"{_HAN}: a history of the pruned")
     signed: bool = param(False, source="free: magnitude is our reading; the public code compares signed values")
     frozen_conv_ranges: bool = param(False, source="free: off, our reading; frozen in the public CIFAR-10 code")
+    clip_output: bool = param(True, source=f"{_HAN}: the constant band of epoch 0; off for CIFAR-10")
+    published_epochs: int = param(EPOCHS, low=1, source=f"{_HAN}: MNIST, N-MNIST, DVS-Gesture 300; CIFAR-10 600")
     scale: float | None = param(None, low=LEAST_SCALE, none=True, source="free: one factor for all counts, our reading")
     sparsity: float | None = param(None, low=0.0, high=0.999, none=True, source="free: our controller")
 
@@ -152,16 +158,17 @@ class SDSNN(Scaled):
     def over_a_run(self) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
         """Neurons pruned of 300 under ten classes if none comes back, per cent, and the percentile to pass."""
         first = 2 * self.count + 1
-        epoch, percent, p = np.arange(EPOCHS), np.zeros(EPOCHS), self.percent
-        for e in range(first, EPOCHS):
+        n = self.published_epochs
+        epoch, percent, p = np.arange(n), np.zeros(n), self.percent
+        for e in range(first, n):
             pruned = np.floor(3 * p + 1e-9)
             percent[e] = pruned / 3
             p = min(p + self.increase(e - first, 1.0, False) * (300 - pruned) / 10, 100.0)
-        at, k = epoch[first:], np.arange(EPOCHS - first)
+        at, k = epoch[first:], np.arange(n - first)
         edge = np.array([schedule.percentile(float(v), self.floor) for v in k])
         return {
-            "neurons pruned, of 300 under 10, if none comes back (%)": ((epoch + 1) / EPOCHS, percent),
-            "percentile that a synapse must pass to come back": ((at + 1) / EPOCHS, edge),
+            "neurons pruned, of 300 under 10, if none comes back (%)": ((epoch + 1) / n, percent),
+            "percentile that a synapse must pass to come back": ((at + 1) / n, edge),
         }
 
     # ------------------------------------------------------------------ clocks
@@ -188,7 +195,8 @@ class SDSNN(Scaled):
         ranges = SpineRange(count)
         for t in mine:
             self._move_range(t, ranges, e)
-        self._clip_output(trainer, e, count)
+        if self.clip_output:
+            self._clip_output(trainer, e, count)
         if e > 2 * count:
             k = e - (2 * count + 1)
             for t in mine:

@@ -161,7 +161,7 @@ def _asked(function: Any, t: F8, cell: I8, most: F8, what: str) -> F8:
         k = int(np.argmax(wrong))
         raise SimulationError(
             f"{what} must be in [0, bound_hz={most[k]:g}] Hz, got {rate[k]:g} at {t[k]:g} ms: thinning is exact below "
-            "the bound only, raise bound_hz="
+            "the bound only, raise bound_hz= or cut the rate off there (np.minimum)"
         )
     return np.asarray(rate)
 
@@ -175,6 +175,7 @@ class InhomogeneousPoisson(Drive):
     ----------
     rate_hz : function, text, or array_like of (n_sample,) or (n_sample, n), Hz
         ``f(t)`` or ``f(t, cell)``: rates (m,) at times t (m,) in ms of cells (m,); in a study ``"module:function"``.
+        It is asked second by second, and therefore up to a second beyond the end of a run.
         Samples hold for `step` each, the same for all cells or a column a cell; after the last one there is silence.
     step : float, ms
         Of samples.
@@ -275,13 +276,19 @@ class InhomogeneousPoisson(Drive):
         return bound, rate
 
     def mean_rate_hz(self) -> float:
-        """Mean of the samples; of a function, of its first ten seconds and the first cell."""
+        """Mean of the samples; of a function, of its first ten seconds and the first cell.
+
+        A function need not be made for ten seconds: where it is no rate below its bound, the bound counts.
+        """
         if not callable(self.rate_hz):
             return float(np.mean(np.asarray(self.rate_hz)))
-        t = np.arange(0.5, _MEAN_OVER)
-        zero = np.zeros(t.size, dtype=np.int64)
-        most = np.full(t.size, float(self.bound_hz))
-        return float(np.mean(_asked(self.rate_hz, t, zero, most, "InhomogeneousPoisson.rate_hz")))
+        t, bound = np.arange(0.5, _MEAN_OVER), float(self.bound_hz)
+        try:
+            given = self.rate_hz(t, np.zeros(t.size, dtype=np.int64)) if _takes_cells(self.rate_hz) else self.rate_hz(t)
+            rate = np.broadcast_to(np.asarray(given, dtype=np.float64), t.shape)
+        except Exception:  # whatever a function of the user's raises; where the run asks, it is told
+            return bound
+        return float(np.mean(np.where((rate >= 0.0) & (rate <= bound), rate, bound)))
 
     def shuffled(self) -> Drive:
         """Cells that share the rate, not the spikes."""

@@ -267,13 +267,17 @@ class Reading(Card):
     @asks(day=finite("days"))
     def weights(self, projection: Any, uid: NDArray[np.uint64], day: float) -> F8:
         """Weights of synapses from the nearest picture in which each is seen; NaN if in none of the three nearest."""
+        return self.weighed(projection, uid, day)[0]
+
+    def weighed(self, projection: Any, uid: NDArray[np.uint64], day: float) -> tuple[F8, F8]:
+        """Weights as of `weights`, and of which day the picture is that told each, (n,) both; NaN where none did."""
         name = self.projection(projection)["name"]
         uid = np.atleast_1d(wholes(uid, "uid")).astype(np.uint64)
         if uid.ndim > 1:
             raise ParameterError(f"uid must be a list of uids of synapses, got an array of shape {uid.shape}")
-        weight = np.full(uid.size, np.nan)
-        for _, label in sorted(self.pictures(name), key=lambda p: abs(p[0] - day))[:3]:
-            left = np.flatnonzero(np.isnan(weight))
+        weight, told = np.full(uid.size, np.nan), np.full(uid.size, np.nan)
+        for when, label in sorted(self.pictures(name), key=lambda p: abs(p[0] - day))[:3]:
+            left = np.flatnonzero(np.isnan(told))
             if not left.size:
                 break
             picture = described.columns(self.file, f"{label}/{name}", ("uid", "weight"), 0, 0)
@@ -283,7 +287,8 @@ class Reading(Card):
             known = at < order.size
             known[known] = seen[order[at[known]]] == uid[left[known]]
             weight[left[known]] = picture["weight"][order[at[known]]]
-        return weight
+            told[left[known]] = when
+        return weight, told
 
     def smallest_size(self, projection: Any = None) -> float | None:
         """ln(V/V0) below which a spine of a projection is lost, if a mechanism of it says so."""

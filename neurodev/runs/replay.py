@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from neurodev.errors import InvariantError, ParameterError, shown
 from neurodev.runs.lives import Lives
 from neurodev.runs.log import BY_HAND, F8
 from neurodev.runs.reading import Reading
+from neurodev.structure.duration import lasting
 from neurodev.structure.log import BIRTH, LogBatch
 from neurodev.structure.verify import replay
 from neurodev.units import day as DAY
@@ -65,7 +67,9 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
             )
         batch = run.log.living_until(batch, float(t) / DAY)
     columns = _replayed(run, name, batch)
-    columns["weight"] = run.weights(name, columns["uid"], run.days if t is None else float(t) / DAY)
+    day = run.days if t is None else float(t) / DAY
+    columns["weight"], columns["seen"] = run.weighed(name, columns["uid"], day)
+    _warn_of_old(run, name, columns, day)
     order = np.lexsort((columns["uid"], columns["post"], columns["pre"]))
     columns = {k: v[order] for k, v in columns.items()}
     shape = (run.population(q["source"])["n"], run.population(q["target"])["n"])
@@ -73,6 +77,27 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
     matrix = csr_array((columns["weight"], columns["post"].astype(np.int64), ends), shape=shape)
     matrix.columns = columns
     return matrix
+
+
+def _warn_of_old(run: Reading, name: str, columns: dict[str, NDArray[Any]], day: float) -> None:
+    """Say that weights are not of this moment, where the pictures before and after it differ or one has none."""
+    away, unseen = np.abs(columns["seen"] - day), np.isnan(columns["seen"])
+    if not unseen.any() and not (away > 1e-9).any():
+        return
+    moved = False
+    for side in ([p for p in run.pictures(name) if p[0] <= day], [p for p in run.pictures(name) if p[0] >= day]):
+        if side and not moved:
+            nearest = min(side, key=lambda p: abs(p[0] - day))[0]
+            weight, seen = run.weighed(name, columns["uid"], nearest)
+            moved = bool(np.any((weight != columns["weight"]) & ~np.isnan(seen) & ~unseen))
+    if moved or unseen.any():
+        furthest = f"of pictures up to {lasting(float(np.nanmax(away)))} away" if not unseen.all() else "unknown"
+        more = f", {int(unseen.sum())} that none saw are NaN" if unseen.any() else ""
+        warnings.warn(
+            f"graph of {name!r}: who is connected is exact, weights are {furthest} (columns['seen'], days){more}; "
+            "probe a weight, or end a run at the moment, to have it exactly",
+            stacklevel=4,
+        )
 
 
 def verify(run: Reading) -> int:

@@ -54,6 +54,8 @@ class Simulation(Card, Steering):
         Life time over spike time; 1 is exact, more is averaging at ticks.
     tick : float, ms (life)
         Period of the slow mechanisms.
+    start : float, ms (spike)
+        Time at which the clocks begin, for results that are to be laid beside others.
     to : path, optional
         Run file; if not given, all is kept in memory, as long as the simulation or its run is held (`Run.save` writes
         it to a file).  A relative path means the folder of this moment.
@@ -69,15 +71,12 @@ class Simulation(Card, Steering):
         Budget of synaptic events in a tick.
     study : str, optional
         Text of the study this run comes from, for its provenance.
-    overwrite : bool
-        Replace a file that is there.
     threads : int, optional
         Threads of the event loop; by default one for each core where there is enough to do.  They change no result.
     checkpoint : float, s, optional
         So often, in time of this computer, everything is written down from which `resume` goes on, and when the run is
         broken off (Ctrl-C, SIGTERM); rarely enough to cost a twentieth of the time at most.  None: never.  A run in
         memory has no checkpoints.
-
     circuit : path, optional
         A saved circuit (`save`) to begin from: its neurons and synapses, with their uids, weights, sizes, columns and
         signals, in place of those that the network would draw.  Mechanisms, drives and parameters are the network's.

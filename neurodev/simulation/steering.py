@@ -24,6 +24,7 @@ from neurodev.simulation.setting import SetColumn, SetParameter, SetWeights
 from neurodev.units import slack
 
 _SHORTEST = 1e-3  # ms between two samples of a probe, or two calls of a function
+_ASKED = 100.0  # ms of spikes between two looks at a condition, at most, if its user says nothing
 _MOST_TOLD = 200  # interventions by functions that a run file tells one by one
 _CLOCKS = ("life", "spike")
 
@@ -210,9 +211,11 @@ class Steering(Recording):
 
     @spoken
     def until(self, condition: Function, *, every: float | None = None, clock: str = "life") -> Self:
-        """Let a run end where ``condition(sim)`` is True; it is asked every `every` ms, by default after each tick.
+        """Let a run end where ``condition(sim)`` is True; it is asked every `every` ms.
 
-        It only looks: it may change nothing, and where the run ended is all that a rerun must know.
+        By default it is asked after each tick, and where a tick has more than a tenth of a second of spikes, at equal
+        intervals within it too.  It only looks: it may change nothing, and where the run ended is all that a rerun must
+        know.  Means of the spikes, as ``rate_hz`` of a block, are those of the last tick.
 
         Raises
         ------
@@ -225,7 +228,8 @@ class Steering(Recording):
         """
         clock = one_of(clock, "clock", _CLOCKS)
         s = self.simulator
-        period, first = s.tick_spike, (s.n_tick + 1) * s.tick_spike
+        period = s.tick_spike / max(np.ceil(s.tick_spike / _ASKED), 1.0)
+        first = (np.floor(self.spike / period) + 1) * period
         if every is not None:
             period = number(every, "every", "ms", above=0.0) / (s.acceleration if clock == "life" else 1.0)
             first = self.spike + period

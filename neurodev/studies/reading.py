@@ -31,7 +31,7 @@ _NESTED = {
 }  # fmt: skip
 _ALWAYS_NESTED = ("dendrite", "wiring")
 # tables that a study may leave to their defaults, and that --set may therefore begin
-_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train", "groups")
+_SECTIONS = ("sheet", "run", "data", "encoder", "network", "optimiser", "schedule", "train", "groups", "augment")
 _LONGEST = 16 << 20  # bytes of a study
 
 

@@ -144,6 +144,7 @@ def _training() -> Schema:
         "kind": {"const": "training"}, "title": {"type": "string"}, "seed": {"type": "integer"},
         "data": one_of("data set", dict.fromkeys(("train", "test", "draw", "validation"), {}), "digits"),
         "encoder": one_of("encoder", default="Bernoulli"),
+        "augment": one_of("augmentation"),
         "network": {"anyOf": [layers, *network["anyOf"]]},
         "optimiser": one_of("optimiser", default="Adam"),
         "schedule": one_of("schedule", default="constant"),

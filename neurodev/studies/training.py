@@ -4,6 +4,7 @@
     [data]       kind = "digits"                     # or mnist, fashion_mnist, cifar10, spoken_digits with path = "..."
     [encoder]    kind = "Bernoulli"                  steps = 20
     [network]    kind = "fully_connected"            hidden = [200]
+    [augment]    kind = "RandomCrop"                 padding = 2
     [optimiser]  kind = "Adam"                       rate = 2e-3
     [schedule]   kind = "cosine"
     [train]      epochs = 10                         batch = 50
@@ -35,6 +36,7 @@ from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import StudyError
 from neurodev.learn.training.door import check_callbacks
 from neurodev.learn.training.trainer import Trainer
+from neurodev.params import takes
 from neurodev.record.provenance import foreign
 from neurodev.registry import Kinds
 from neurodev.studies.quantities import quantity
@@ -42,7 +44,7 @@ from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, ma
 
 SECTIONS = (
     "kind", "title", "seed", "data", "encoder", "network", "optimiser", "schedule", "train", "method", "groups",
-    "callback",
+    "callback", "augment",
 )  # fmt: skip
 TRAIN = (
     "epochs", "batch", "loss", "threads", "checkpoint", "patience", "settle", "calibrate", "clip_norm", "clip_value",
@@ -147,6 +149,9 @@ def trainer(
         makers.append(make)
     methods = [_made(study, "method", m, place)[0] for m, place in _listed(study, "method")]
     callbacks = [_callback(study, c, place) for c, place in _listed(study, "callback")]
+    if "augment" in study.table:
+        parts["augment"] = _augment(study)
+        makers.append(parts["augment"])
     if "loss" in train:
         makers.append(kind_of(study, {"kind": train["loss"]}, "loss", ("train", "loss")))
     with told_at(study, *(("train",) if "train" in study.table else ())):
@@ -180,6 +185,8 @@ def check(study: Study) -> None:
         _made(study, "method", given, place)
     for given, place in _listed(study, "callback"):
         _callback(study, given, place)
+    if "augment" in study.table:
+        _augment(study)
 
 
 def _check_head(study: Study) -> None:
@@ -245,14 +252,23 @@ def _listed(study: Study, name: str) -> list[tuple[dict[str, Any], Place]]:
     return [(m, (name, k)) for k, m in enumerate(tables_at(study, entries, (name,), f"[[{name}]]"))]
 
 
-def _callback(study: Study, given: dict[str, Any], place: Place) -> Any:
-    """A callback: an object of the class that a table names, or the function itself, which takes no words."""
-    make = kind_of(study, given, "callback", place)
+def _called(study: Study, kind: Kinds, given: dict[str, Any], place: Place, check: Callable[[Any], Any]) -> Any:
+    """What a training calls: an object of the class that a table names, or the function itself, without words."""
+    make = kind_of(study, given, kind, place)
     if isinstance(make, type):
-        return _made(study, "callback", given, place)[0]
+        return _made(study, kind, given, place)[0]
     check_keys(study, given, ("kind",), place)
     with told_at(study, *place, "kind"):
-        return check_callbacks([make])[0]
+        return check(make)
+
+
+def _callback(study: Study, given: dict[str, Any], place: Place) -> Any:
+    return _called(study, "callback", given, place, lambda one: check_callbacks([one])[0])
+
+
+def _augment(study: Study) -> Any:
+    check = lambda one: takes("augment", one, "x", "generator")
+    return _called(study, "augmentation", _section(study, "augment"), ("augment",), check)
 
 
 def shape_of(data: Dataset) -> tuple[int, ...]:

@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from analysis import common, compare, efficiency, lineage, overshoot, sizes, source, survival, topology, why_they_died
+from analysis import (
+    common,
+    compare,
+    efficiency,
+    lineage,
+    overshoot,
+    pruning_course,
+    sizes,
+    source,
+    survival,
+    topology,
+    why_they_died,
+)
 from neurodev import History
 from neurodev.errors import ParameterError
 from neurodev.formats.presets import PRESETS
@@ -338,6 +350,20 @@ def test_each_program_on_a_table(
         words = [str(edges), "--set", "pre=from", "--set", "post=to", "--set", "age=age", "--nulls", "1"]
     call(name, *words, *([str(table)] if name == "compare" else []), "--to", str(to))
     assert b"<svg" in to.read_bytes() and "nan" not in capsys.readouterr().out
+
+
+def test_the_course_of_a_training_is_what_was_recorded(
+    run: Path, training: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    r, to = nd.Run(training), tmp_path / "course.png"
+    call("pruning_course", str(training), str(training), "--to", str(to))
+    assert to.read_bytes().startswith(b"\x89PNG") and capsys.readouterr().out.count("learnt") == 2
+    told = dict(zip(pruning_course.HEAD, pruning_course.row(r), strict=True))
+    assert told["births"] == pruning_course.per_epoch(r, "births").sum() > 0
+    assert told["deaths"] == told["births"]  # SET makes good for what it drops
+    assert told["method"] == "SET" and told["epochs"] == 2 and float(str(told["pruned %"])) == pytest.approx(50, abs=2)
+    with pytest.raises(ParameterError, match="training"):
+        pruning_course.main([str(run), "--to", str(to)])
 
 
 def test_efficiency_of_several_and_of_development(

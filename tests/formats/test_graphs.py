@@ -56,6 +56,7 @@ def test_a_history_as_arrays_is_whole(run: Any, strange: History, tmp_path: Path
         NPZ().read(tmp_path / "no.npz")
 
 
+@pytest.mark.filterwarnings("ignore:graph of")  # weights between two pictures
 def test_a_graph_by_scipy(run: Any, tmp_path: Path) -> None:
     from scipy import sparse
 

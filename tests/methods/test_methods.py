@@ -71,6 +71,37 @@ def test_sd_snn_prunes_the_published_numbers_of_neurons() -> None:
     t.close()
 
 
+def test_sd_snn_has_the_published_settings_of_cifar10() -> None:
+    """Golden numbers of the public code: 15, 142, 177, 189 of 512 units of the first prunings, 236 after 600 epochs."""
+    method = methods.SDSNN(published_epochs=600, percent=3.0, rate=0.5, late_rate=0.0005)
+    pruned = method.over_a_run()["neurons pruned, of 300 under 10, if none comes back (%)"][1]
+    assert pruned.size == 600 and not pruned[:37].any() and pruned[37] == pytest.approx(3.0)
+    # the same rule on 512 units
+    p, counts = 3.0, []
+    for e in range(37, 600):
+        counts.append(int(512 * p / 100))
+        p += method.increase(e - 37, 1.0, False) * (512 - counts[-1]) / 10
+    assert counts[:4] == [15, 142, 177, 189] and counts[-1] == 236
+    assert p == pytest.approx(46.17, abs=0.02)
+    assert method.scale_of(SimpleNamespace(epochs=600)) == 1.0  # type: ignore[arg-type]
+    assert method.scale_of(SimpleNamespace(epochs=60)) == 0.1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_sd_snn_clips_the_output_on_request(clip: bool) -> None:
+    method = methods.SDSNN(layers=("hidden",), scale=1.0, clip_output=clip)
+    t = trainer(method, epochs=300)
+    out = next(w for w in tensors(t) if w.output)
+    for e in range(20):
+        vars(t)["epoch"] = e
+        if e == 19:
+            out.table.weight[out.pairs()] *= 10
+        largest = float(np.abs(out.table.weight[out.pairs()]).max())
+        method.epoch_end(t)
+    assert (float(np.abs(out.table.weight[out.pairs()]).max()) < largest) == clip
+    t.close()
+
+
 @pytest.mark.parametrize(("signed", "value", "comes"), [(False, -9.0, True), (True, -9.0, False), (True, 9.0, True)])
 def test_sd_snn_regenerates_after_twelve_epochs_in_a_row(signed: bool, value: float, comes: bool) -> None:
     """Tg = 10 of fully connected layers: twelve epochs above the percentile, with the value it has learned."""

@@ -146,6 +146,22 @@ def test_a_rate_that_is_none_ends_the_run(f: Any, said: str) -> None:
         nd.Simulation(net, tick=5.0, acceleration=1.0).run(5.0)
 
 
+@pytest.mark.parametrize("f, mean", [
+    (lambda t: 10.0 + t / 100.0, 0.2 * 20.0 + 0.8 * 30.0),  # at its bound after two seconds, where the run ends
+    (lambda t: np.array([10.0, 20.0])[(t // 1000).astype(int)], 30.0),  # made for two seconds only
+    (lambda t: np.where(t < 2000.0, 10.0, np.nan), 0.2 * 10.0 + 0.8 * 30.0),
+])  # fmt: skip
+def test_a_rate_need_not_be_made_for_longer_than_its_run(f: Any, mean: float) -> None:
+    drive = nd.InhomogeneousPoisson(f, bound_hz=30.0)
+    net = nd.Network(seed=1)
+    net.add(drive, 50, name="mine")
+    net.add(nd.LIF(), 1)
+    assert drive.mean_rate_hz() == pytest.approx(mean, rel=1e-3)
+    run = nd.simulate(net, 2000.0, record="all", progress=False)
+    times, _ = run.spikes("mine")
+    assert abs(times.size / 50 - f(np.array([500.0]))[0] - f(np.array([1500.0]))[0]) < 4 * np.sqrt(40.0 / 50)
+
+
 @pytest.mark.parametrize("wrong", [None, "fast", [], [[[1.0]]], [-1.0], [np.nan], [1e7], 5.0, [True], {1.0}, float, []])
 def test_what_is_no_rate_is_refused(wrong: Any) -> None:
     with pytest.raises(ParameterError, match=r"InhomogeneousPoisson\.rate_hz"):

@@ -164,6 +164,7 @@ def world(written: tuple[Path, World]) -> World:
 # ---------------------------------------------------------------------- log
 
 
+@pytest.mark.filterwarnings("ignore:graph of")  # weights between two pictures
 def test_the_log_knows_all_events_with_their_partners(run: Run, world: World) -> None:
     log = run.log
     assert len(log) == 48 * 3 + 3 and log.births.uid.size == 97 and log.deaths.uid.size == 50
@@ -276,6 +277,7 @@ def test_stories(run: Run, world: World) -> None:
 # ---------------------------------------------------------------------- graphs
 
 
+@pytest.mark.filterwarnings("ignore:graph of")  # weights between two pictures
 def test_graphs_at_every_tick_are_the_structure_of_that_tick(run: Run, world: World) -> None:
     for k, alive in world.history.items():
         g = run.graph(k * TICK)
@@ -289,6 +291,7 @@ def test_graphs_at_every_tick_are_the_structure_of_that_tick(run: Run, world: Wo
     assert set(run.graph().columns["uid"].tolist()) == set(world.alive)
 
 
+@pytest.mark.filterwarnings("ignore:graph of")  # weights between two pictures
 def test_weights_and_rows_of_a_graph(run: Run) -> None:
     for t in (0.0, 1.5 * day, 4 * day):
         g = run.graph(t)
@@ -386,6 +389,7 @@ def test_verify_finds_a_single_wrong_number(tmp_path: Path, column: str) -> None
         Run(path).verify()
 
 
+@pytest.mark.filterwarnings("ignore:graph of")  # weights between two pictures
 def test_a_growing_run_is_read_verified_and_refreshed(tmp_path: Path) -> None:
     path = tmp_path / "r"
     w = write(path, ticks=30, close=False)

@@ -232,6 +232,7 @@ def test_the_run_file_tells_every_intervention_also_the_early_ones(sim: nd.Simul
     assert [x.split(": ")[0] for x in run.file.item("interventions")] == [f"{t} ms of spikes" for t in (1, 3, 99)]
 
 
+@pytest.mark.filterwarnings("ignore:graph of")  # weights between two pictures
 def test_a_deed_is_dated_by_its_own_time_not_by_the_tick_before(tmp_path: Path) -> None:
     net = spiny()
     net.projections["q"].use(nd.Turnover(births=False))

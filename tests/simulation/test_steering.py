@@ -286,6 +286,18 @@ def test_a_condition_ends_a_run_and_may_change_nothing() -> None:
         sim.run(50.0)
 
 
+def test_a_condition_is_asked_within_long_ticks_too() -> None:
+    """A tick of hours, of which a run of seconds never sees the end; and what was simulated does not change."""
+    net = nd.Network(seed=1)
+    net.background(net.add(nd.LIF(), 5, name="b"), nd.Background(rate_hz=2000.0, weight=1.0))
+    sim = nd.Simulation(net, progress=False).until(lambda s: s.life >= 450.0).run(2000.0)
+    assert sim.life == pytest.approx(500.0)
+    other = nd.Network(seed=1)
+    other.add(nd.LIF(), 1)
+    whole = nd.Simulation(other, progress=False, tick=250.0)
+    assert whole.until(lambda s: s.life > 100.0).run(400.0).life == pytest.approx(500.0 / 3)  # 3 looks a tick
+
+
 def test_what_is_no_function_or_no_period_is_refused() -> None:
     sim = begun()
     for period, function, match in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -81,3 +82,25 @@ def test_the_command_writes_it(tmp_path, capsys):
     assert "#:schema" in capsys.readouterr().out
     assert main(["schema", "--training"]) == 0
     assert json.loads(capsys.readouterr().out) == schema(True)
+
+
+def keys_of(part: dict) -> set[str]:
+    """Keys of a section that belong to no kind."""
+    if "anyOf" in part:
+        kinds = [keys_of(one) for one in part["anyOf"] if "kind" in one.get("properties", {})]
+        return set.intersection(*kinds) if kinds else set()
+    if part.get("type") == "array":
+        return keys_of(part["items"])
+    own = set(part.get("properties", {}))
+    more = part.get("additionalProperties")
+    return own | (keys_of(more) if isinstance(more, dict) else set())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_manual_names_every_key(training):
+    page = (ROOT / "docs/reference/studies.md").read_text()
+    told = set(re.findall(r"`(?:\[+)?([a-z_]+)(?:\.NAME)?(?:\]+)?`", page))
+    sections = schema(training)["properties"]
+    for name, part in sections.items():
+        assert name in told, name
+        assert keys_of(part) <= told, (name, keys_of(part) - told)
