@@ -94,6 +94,15 @@ def fed(sources: int, targets: int, inputs: int, lanes: int, rate_hz: float = 20
     return net
 
 
+def speaking() -> nd.Network:
+    """Neurons that do nothing, and yet might fire at any time: each window of 1.5 ms ends with a message."""
+    net = nd.Network(seed=1)
+    a = net.add(nd.LIF(threshold=np.inf), 2, name="a")
+    net.background(a, nd.Background(1.0, 0.01))
+    net.connect(a, a, nd.Degree(1), weight=0.01, delay=1.5)
+    return net
+
+
 def brunel(scale: int, plastic: bool) -> nd.Network:
     """Brunel's network in the irregular state, of `scale` excitatory neurons with a tenth as many inputs."""
     net = nd.Network(seed=1)
@@ -128,33 +137,22 @@ class Alone:
         where[0][:] = mine
 
 
-class Watched:
-    """A communicator that counts messages, and the time in them."""
+class Watched(Ranks):
+    """Ranks that note the time in messages, s."""
 
-    def __init__(self, comm: Any) -> None:
-        self.comm, self.messages, self.processor, self.waited = comm, 0, 0.0, 0.0
-        self.Get_rank, self.Get_size = comm.Get_rank, comm.Get_size
+    processor = waited = 0.0
 
-    def _watched(self, name: str, *what: Any) -> None:
+    def _carry(self, name: str, *what: Any) -> None:
         processor, wall = time.thread_time(), time.perf_counter()
-        getattr(self.comm, name)(*what)
+        super()._carry(name, *what)
         self.processor += time.thread_time() - processor
         self.waited += time.perf_counter() - wall
-        self.messages += 1
-
-    def Allgather(self, *what: Any) -> None:  # noqa: N802
-        """Of mpi4py."""
-        self._watched("Allgather", *what)
-
-    def Allgatherv(self, *what: Any) -> None:  # noqa: N802
-        """Of mpi4py."""
-        self._watched("Allgatherv", *what)
 
 
 def timed(net: nd.Network, seconds: float, comm: Any = None) -> dict[str, float]:
     """Processor seconds of one rank's own work in so much time of spikes, without messages; and what it did."""
-    watched = Watched(Alone() if comm is None else comm)
-    sim = Simulator(net, ranks=Ranks(watched, split=True), threads=1)
+    watched = Watched(Alone() if comm is None else comm, split=True)
+    sim = Simulator(net, ranks=watched, threads=1)
     sim.engine.run_until(21.0)  # what is compiled is compiled, and buffers have grown
     events, before = sim.engine.events, sum(int(c.sum()) for c in sim.counts().values())
     messages, waited, processor = watched.messages, watched.waited, watched.processor
@@ -170,8 +168,8 @@ def timed(net: nd.Network, seconds: float, comm: Any = None) -> dict[str, float]
 def measured() -> Costs:
     """The costs on this machine, one process."""
     c, s = Costs(), 1.0
+    c.window = timed(speaking(), s)["work"] / (s * 1e3 / 1.5)
     quiet = timed(fed(1, 1, 1, 1, rate_hz=0.001), s)
-    c.window = quiet["work"] / (s * 1e3 / 1.5)
     few, many = (timed(fed(20_000, 4000, n, 15), s) for n in (60, 600))  # rows of 0.8 and 8 synapses
     c.event = max((many["work"] - few["work"]) / (many["events"] - few["events"]), 1e-10)
     one = timed(fed(20_000, 4000, 60, 1), s)

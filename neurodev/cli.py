@@ -82,7 +82,7 @@ def _run(args: Any) -> None:
 
     options = import_module("neurodev.engine.ranks").of_command(args)
     if args.resume is not None:
-        _resume(args)
+        _resume(args, {name: options[name] for name in ("comm", "split") if name in options})
         return
     if args.study is None:
         raise ParameterError("name a study to run, or a run file to go on with: --resume FILE")
@@ -108,16 +108,17 @@ def _run(args: Any) -> None:
     _say(run.info())
 
 
-def _resume(args: Any) -> None:
+def _resume(args: Any, ranked: dict[str, Any]) -> None:
     """`neurodev run --resume FILE`: the study and all settings are those in the file."""
     from neurodev.studies import development
 
-    given = ("study", "to", "set", "shuffled", "overwrite")
+    given = ("study", "to", "set", "shuffled", *([] if ranked else ["overwrite", "split"]))
     if others := [name for name in given if getattr(args, name)] + ["seeds"] * (args.seeds != 1):
         raise ParameterError(f"--resume goes on with the run as its file tells it: leave out {', '.join(others)}")
     path = absolute(args.resume, "--resume")
     with Patience():
-        simulation = development.resumed(path, progress=not args.quiet, threads=args.threads, trust=args.trust)
+        how = {"threads": args.threads, "trust": args.trust, **ranked}
+        simulation = development.resumed(path, progress=not args.quiet, **how)
         args.begun = path
         run = simulation.run().close()
     _say(run.info())
@@ -126,14 +127,12 @@ def _resume(args: Any) -> None:
 def _rerun(args: Any) -> None:
     from neurodev.studies import development
 
-    import_module("neurodev.engine.ranks").alone("neurodev rerun")
+    options = import_module("neurodev.engine.ranks").of_command(args)
     to = absolute(args.to, "--to")
     check_new(to, args.overwrite)
     with Patience():
-        simulation, life = development.repeated(
-            absolute(args.run, "RUN"), to, trust=args.trust, progress=not args.quiet, overwrite=args.overwrite,
-            threads=args.threads,
-        )  # fmt: skip
+        options |= {"trust": args.trust, "progress": not args.quiet}
+        simulation, life = development.repeated(absolute(args.run, "RUN"), to, **options)
         args.begun = to
         run = simulation.run(life).close()
     _say(run.info())

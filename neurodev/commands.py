@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     a.add_argument("--to", required=True, help="run file of the repetition")
     a.add_argument("--trust", action="store_true", help="import the classes of your own that it names")
     a.add_argument("--threads", type=int, help="the result does not depend on it")
+    a.add_argument("--split", action="store_true", help="under mpiexec: a rank keeps the synapses onto its own neurons")
     a.add_argument("--overwrite", action="store_true", help="replace a run file of that name")
     a.add_argument("--quiet", action="store_true", help="no progress bar")
     a = sub.add_parser("train", help="train a spiking network that prunes and grows while it learns")

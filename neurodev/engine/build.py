@@ -527,3 +527,9 @@ def make_record(populations: list[Population], room: int) -> Record:
         np.zeros(total, dtype=np.int64), first, np.zeros(n, dtype=np.int64),
         np.zeros(room), np.zeros(room, dtype=np.uint32), np.zeros(room, dtype=np.uint32),
     )  # fmt: skip
+
+
+def longer_record(r: Record, room: int) -> Record:
+    """The same with room for more trains."""
+    names = ("time", "population", "index")
+    return r._replace(**{name: np.resize(getattr(r, name), room) for name in names})

@@ -44,6 +44,7 @@ ROOMY = frozenset(
 _RESTING = {N_FRESH: "spikes", N_FIRED: "spikes", N_MERGE: "a window", N_RECORD: "recorded spikes"}
 
 Arrays = dict[str, Array]
+GUEST = "guest/counts"  # where a rank finds how many events the parts of others have counted
 
 
 def state_of(sim: Simulator) -> Arrays:
@@ -259,3 +260,5 @@ def _put_back_engine(e: Engine, state: Mapping[str, Array]) -> None:
     e.refresh_addresses()
     e.make_room()
     e.parts.bind()
+    if GUEST in state:
+        e.parts.count_others(*state[GUEST].tolist())

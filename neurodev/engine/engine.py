@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurodev.arrays import F8, I8
 from neurodev.engine import build
 from neurodev.engine.drives import bound, chunk_of
 from neurodev.engine.hooks import (
@@ -37,6 +38,7 @@ from neurodev.engine.loop.state import (
     N_DRIVE_AT,
     N_EPOCH_BLOCK,
     N_EVENTS,
+    N_MERGE,
     N_NEED,
     N_OPEN,
     N_OVERFLOW,
@@ -74,8 +76,6 @@ from neurodev.neurons.model import NeuronModel
 from neurodev.neurons.rules import AT
 from neurodev.structure.table import Table, UidSource
 
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
 SpikeSink = Callable[[float, F8, NDArray[np.uint32], NDArray[np.uint32]], None]
 _NO_BUDGET = int(np.iinfo(np.int64).max)
 
@@ -336,6 +336,7 @@ class Engine(Membranes):
             When the budget of events is spent.
         """
         self._apart = self.ranks is not None
+        self.parts.disturbed()
         try:
             self._run_until(stop)
             self.elapsed = max(self.elapsed, stop)
@@ -349,7 +350,7 @@ class Engine(Membranes):
     def _run_until(self, stop: float) -> None:
         n, time = self.state.clock.n, self.state.clock.time
         # within the epoch: sums with its beginning are rounded, and might never reach `stop`
-        while time[T_NOW] < (end := stop - self._epoch_began):
+        while time[T_NOW] < (end := stop - self._epoch_began) or n[N_MERGE]:  # what its last window told found no room
             target = min(end, self.epoch_length)
             self._load_drives(target)
             status = self.parts.run(target)
@@ -422,11 +423,10 @@ class Engine(Membranes):
                 getattr(fresh, name)[..., : old.shape[-1]] = old
             self.parts.replace(0, log=fresh)
             return
-        self.flush_spikes()
-        if need > s.record.time.size:
-            more = build.make_record(self.populations, 2 * need)
-            names = ("time", "population", "index")
-            self.parts.replace(0, record=s.record._replace(**{name: getattr(more, name) for name in names}))
+        if not self.parts.beyond:
+            self.flush_spikes()
+        if (need := need + int(s.clock.n[N_RECORD])) > s.record.time.size:
+            self.parts.replace(0, record=build.longer_record(s.record, 2 * need))
 
     def _more_crossings(self, k: int) -> None:
         """Double the heap of predicted events; where one found no room, build it anew from what the neurons note."""
@@ -469,6 +469,7 @@ class Engine(Membranes):
         for cells in self.cells.values():
             cells.move_epoch(by)
         self.flush_spikes()
+        self.parts.disturbed()
         self._epoch += 1
 
     def _load_drives(self, until: float) -> None:
@@ -539,10 +540,9 @@ class Engine(Membranes):
 
     def flush_spikes(self) -> None:
         """Hand the recorded trains to the sink."""
-        n, r = self.state.clock.n, self.state.record
-        k = int(n[N_RECORD])
-        if k and self.sink is not None:
-            self.sink(self.epoch_start, r.time[:k].copy(), r.population[:k].copy(), r.index[:k].copy())
+        n = self.state.clock.n
+        if n[N_RECORD] and self.sink is not None:
+            self.sink(self.epoch_start, *self.parts.recorded())
         n[N_RECORD] = 0
 
     # ------------------------------------------------------------------ looking and touching

@@ -14,16 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.arrays import I8
+from neurodev.arrays import F8, I8, U4
 from neurodev.engine import build
 from neurodev.engine.loop import loop
+from neurodev.engine.loop.ahead import next_arrival, run_windows
+from neurodev.engine.loop.merge import merge
 from neurodev.engine.loop.pieces import write_pieces
 from neurodev.engine.loop.state import (
     FIELDS,
     N_BACKGROUND,
+    N_CROSSING,
     N_EVENTS,
     N_FRESH,
     N_MERGE,
+    N_MODELS,
+    N_OPEN,
+    N_RECORD,
+    N_SCRIPT_AT,
+    N_SUPRA,
+    N_WINDOW,
     T_NOW,
     Fresh,
     Lanes,
@@ -38,6 +47,7 @@ from neurodev.neurons.model import Cells
 SHARED = frozenset((f.group, f.field) for f in FIELDS if f.shared)
 WORTH_A_THREAD = 2e-4  # s: a window that takes so long on one thread is worth handing to several (30 us each)
 FEW = 64  # windows between two decisions
+FARTHEST = 1024  # windows between two messages of ranks at most: buffers hold their spikes
 
 
 def usable_cores() -> int:
@@ -80,6 +90,9 @@ class Parts:
         self.threads = len(states) if threads is None else threads
         self._pool: ThreadPoolExecutor | None = None
         self._seconds = self._worked = 0.0  # of one window on one thread, as the last few took; of some windows
+        self._silent = -np.inf  # ms of the epoch: no neuron of any rank fires earlier, but for an arrival
+        self._goal: tuple[int, float] | None = None  # window and time of the next message
+        self.beyond = False  # the spikes of drives until then are told, those of neurons are not yet
         self.bind()
 
     @property
@@ -89,6 +102,8 @@ class Parts:
 
     def bind(self) -> None:
         """Tell the kernels where the arrays are now."""
+        if self.ranks is not None:
+            self._look_ahead()
         for k, s in enumerate(self.states):
             build.write_records(s, self.cells, self.records[k], main=k == 0)
             self._tables[k] = pack(s)
@@ -127,6 +142,11 @@ class Parts:
         others = 0 if self._guest is None else int(self._guest.clock.n[counter])
         return sum(int(s.clock.n[counter]) for s in self.states) + others
 
+    def count_others(self, events: int, background: int) -> None:
+        """So many events were counted by the parts of other ranks, until they tell."""
+        if self._guest is not None:
+            self._guest.clock.n[N_EVENTS], self._guest.clock.n[N_BACKGROUND] = events, background
+
     # ------------------------------------------------------------------ running
 
     def run(self, stop: float) -> int:
@@ -147,18 +167,22 @@ class Parts:
         from_ms = float(clock.time[T_NOW])
         if self._seconds < WORTH_A_THREAD:
             status = int(loop.run(self.addresses, min(stop, from_ms + FEW * float(clock.length[0]))))
-            worked = time.perf_counter() - begin
+            self._worked = time.perf_counter() - begin
         else:
             self._worked = 0.0
             for _ in range(FEW):
                 status = self._window(stop)
                 if status != Status.DONE or clock.time[T_NOW] >= stop:
                     break
-            worked = self._worked
+        self._measure(from_ms)
+        return status
+
+    def _measure(self, from_ms: float) -> None:
+        """Note how long a window took on one thread, of those that were run since `from_ms`."""
+        clock = self.hub.clock
         ran = (float(clock.time[T_NOW]) - from_ms) / float(clock.length[0])
         if ran >= 1.0:
-            self._seconds = worked / ran
-        return status
+            self._seconds = self._worked / ran
 
     def _run_parts(self, first: int, last: int, window: int, stop: float) -> tuple[int, float]:
         """Some parts, on the thread that calls; a status, and the seconds that they took."""
@@ -194,19 +218,91 @@ class Parts:
         return next((status for status, _ in done if status != Status.DONE), int(Status.DONE))
 
     def _run_ranks(self, ranks: Ranks, stop: float) -> int:
-        """Window by window: this rank's parts, then the spikes of the others, which are a part of their own."""
+        """This rank's parts up to where spikes of others may arrive, then these, which are a part of their own."""
         clock = self.hub.clock
         while True:
             if clock.n[N_MERGE] == 0:
-                if (status := self._through_window(stop)) != Status.DONE:
+                if (status := self._run_apart(stop)) != Status.DONE:
                     return status  # there is more to do before anybody is told
-                spikes, events, background = ranks.exchange(
-                    self._fresh(), *(sum(int(s.clock.n[c]) for s in self.states) for c in (N_EVENTS, N_BACKGROUND))
-                )
+                own = [sum(int(s.clock.n[c]) for s in self.states) for c in (N_EVENTS, N_BACKGROUND)]
+                found = ranks.exchange(self._fresh(), own[0], own[1], self._promised())
+                spikes, events, background, self._silent = found
+                self._goal = None
                 self._welcome(spikes, events, background)
-            status = int(loop.end_window(self._with_guest))
+            if (status := int(loop.end_window(self._with_guest))) == Status.LOG_FULL or status == Status.RECORD_FULL:
+                return status
+            self.beyond = False
             if status != Status.DONE or clock.time[T_NOW] >= stop:
                 return status
+
+    def _run_apart(self, stop: float) -> int:
+        """Run the parts to where ranks tell each other their spikes; a status, after which it can be called again."""
+        self._goal = self._goal or self._agreed(stop)
+        last, until = self._goal
+        if last > self.hub.clock.n[N_WINDOW] + 1 and not self.beyond:
+            if (status := int(merge(self.addresses, until))) != Status.DONE:  # of drives alone
+                return status
+            self.beyond = True
+        begin, from_ms = time.perf_counter(), float(self.hub.clock.time[T_NOW])
+        if self.threads == 1 or self._seconds < WORTH_A_THREAD:
+            status = int(run_windows(self.addresses, last, stop))
+            self._worked = time.perf_counter() - begin
+        else:
+            self._worked = 0.0
+            while (status := self._through_window(stop)) == Status.DONE:
+                if self.hub.clock.time[T_NOW] >= until:
+                    break
+        self._measure(from_ms)
+        return status
+
+    # ------------------------------------------------------------------ how far ranks go without a word
+
+    def disturbed(self) -> None:
+        """Somebody may have changed what a rank promised: neurons, rates, or the beginning of the epoch."""
+        self._silent = -np.inf
+
+    def recorded(self) -> tuple[F8, U4, U4]:
+        """Times, populations and neurons of what is recorded, in order."""
+        r, k = self.hub.record, int(self.hub.clock.n[N_RECORD])
+        t, p, i = r.time[:k].copy(), r.population[:k].copy(), r.index[:k].copy()
+        if self.ranks is None:
+            return t, p, i
+        order = np.lexsort((i, p, t))  # those of drives may have been told before
+        return t[order], p[order], i[order]
+
+    def _look_ahead(self) -> None:
+        """How long spikes take at least, of each population and of any of neurons; whether some fire by themselves."""
+        hub = self.hub
+        self._shortest = np.full(hub.neurons.first.size, np.inf)
+        np.minimum.at(self._shortest, hub.lanes.population, hub.lanes.delay)
+        self._ahead = float(self._shortest[hub.neurons.first >= 0].min(initial=np.inf))
+        self._restless = any(
+            s.background.rate.any() or s.clock.n[N_SUPRA] or s.clock.n[N_MODELS] for s in self.states
+        )  # fmt: skip
+
+    def _promised(self) -> float:
+        """Until when (ms of the epoch) no neuron of this rank fires, unless a spike arrives."""
+        if self._restless:
+            return -np.inf
+        until = np.inf
+        for s in self.states:
+            if s.clock.n[N_CROSSING]:
+                until = min(until, float(s.queue.crossing_time[0]))
+            if s.clock.n[N_SCRIPT_AT] < s.script.time.size:
+                until = min(until, float(s.script.time[s.clock.n[N_SCRIPT_AT]]))
+        return until
+
+    def _agreed(self, stop: float) -> tuple[int, float]:
+        """Before which window, and at what time, ranks tell each other their spikes: all find the same."""
+        clock = self.hub.clock
+        window, first = float(clock.length[0]), int(clock.n[N_WINDOW])
+        quiet = float(clock.time[T_NOW])
+        if self._silent > quiet and clock.n[N_OPEN] == 0:
+            quiet = max(quiet, min(self._silent, float(next_arrival(int(self.addresses[0]), self._shortest, stop))))
+        last = first + FARTHEST
+        if quiet + self._ahead < last * window:
+            last = max(first + 1, int((quiet + self._ahead) // window))
+        return last, min(last * window, stop)
 
     def _fresh(self) -> NDArray[np.void]:
         """The spikes of all parts of this rank since the last merger."""

@@ -25,13 +25,15 @@ from neurodev.errors import ParameterError, SimulationError, shown
 from neurodev.structure.blocks import part_bounds
 
 SPIKE = np.dtype([("time", "<f8"), ("population", "<u4"), ("index", "<u4")])
-_HEAD = 4  # int64 before the spikes of a rank: their number, events, background events, whether it failed
+# int64 before the spikes of a rank: their number, events, background events, until when it is silent, whether it failed
+_HEAD, _FAILED = 5, 4
 _FEWEST, _MOST = 64, 4096  # spikes that travel with the numbers, for each rank
 _PIECE = 1 << 27  # numbers in one message at most
 _ASKED = ("Get_rank", "Get_size", "Allgather", "Allgatherv")
 _LATER = 0.5  # s that ranks beside the first leave it to say why
 # how launchers tell a process that it is one of several
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+_HERE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")  # of them on this machine
 
 
 class Ranks:
@@ -49,6 +51,8 @@ class Ranks:
     rank, size : int
     broken : bool
         Somebody failed: nobody can be asked any more.
+    messages : int
+        So many were sent and received.
 
     Raises
     ------
@@ -61,7 +65,10 @@ class Ranks:
             raise ParameterError(f"comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, got {shown(comm)}")
         self.comm, self.split, self.broken = comm, split, False
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
-        self._room = _FEWEST
+        self.messages = 0
+        here = [int(word) for name in _HERE if (word := os.environ.get(name, "")).isdigit()]
+        self._crowded = max(here, default=0) > (os.cpu_count() or 1)
+        self._make_room(_FEWEST)
 
     @property
     def writes(self) -> bool:
@@ -80,9 +87,9 @@ class Ranks:
         """
         if self.broken:
             raise SimulationError("the ranks do not run any more: one of them failed")
-        heads, _ = self._tell(np.array([0, word, 0, 0]), np.zeros(0, SPIKE))
+        heads, _ = self._tell((0, word, 0, 0, 0), np.zeros(0, SPIKE))
         self._heed(heads)
-        said: I8 = heads[:, 1]
+        said: I8 = heads[:, 1].copy()
         return said
 
     def agree(self, value: float) -> float:
@@ -113,54 +120,100 @@ class Ranks:
         """This rank cannot go on: tell the others, where they wait for it next."""
         if not self.broken:
             self.broken = True
-            self._tell(np.array([0, 0, 0, 1]), np.zeros(0, SPIKE))
+            self._tell((0, 0, 0, 0, 1), np.zeros(0, SPIKE))
 
     def _heed(self, heads: I8) -> None:
-        if heads[:, 3].any():
+        if heads[:, _FAILED].any():
             self.broken = True
-            raise SimulationError(f"rank {int(np.argmax(heads[:, 3]))} stopped, and says why: no rank can go on")
+            raise SimulationError(f"rank {int(np.argmax(heads[:, _FAILED]))} stopped, and says why: no rank can go on")
 
-    # ------------------------------------------------------------------ spikes
+    # ------------------------------------------------------------------ messages
 
-    def _tell(self, head: I8, spikes: NDArray[np.void]) -> tuple[I8, NDArray[np.void]]:
-        """The heads (size, _HEAD) and the first spikes (size, room) of all."""
-        mine = np.zeros(8 * _HEAD + self._room * SPIKE.itemsize, dtype=np.uint8)
-        mine[: 8 * _HEAD] = head.astype("<i8").view(np.uint8)
+    def _make_room(self, room: int) -> None:
+        """Let so many spikes travel with the numbers of each rank."""
+        self._room, size = room, 8 * _HEAD + room * SPIKE.itemsize
+        self._mine, self._all = np.zeros(size, np.uint8), np.zeros((self.size, size), np.uint8)
+        self._head, self._few = self._mine[: 8 * _HEAD].view("<i8"), self._mine[8 * _HEAD :].view(SPIKE)
+        self._heads, self._first = self._all[:, : 8 * _HEAD].view("<i8"), self._all[:, 8 * _HEAD :].view(SPIKE)
+
+    def _carry(self, name: str, *what: Any) -> None:
+        """One message of all to all.
+
+        MPI waits at full speed.  Where there are more ranks than cores, who waits must let others have the core: it
+        may be that of the last.
+        """
+        self.messages += 1
+        if not self._crowded:
+            getattr(self.comm, name)(*what)
+            return
+        request = getattr(self.comm, f"I{name.lower()}")(*what)
+        while not request.Test():
+            time.sleep(0)
+
+    def _tell(self, head: tuple[int, ...], spikes: NDArray[np.void]) -> tuple[I8, NDArray[np.void]]:
+        """The heads (size, _HEAD) and the first spikes (size, room) of all, until the next message."""
+        self._head[:] = head
         few = spikes[: self._room]
-        mine[8 * _HEAD : 8 * _HEAD + few.nbytes] = few.view(np.uint8)
-        all_of = np.empty((self.size, mine.size), dtype=np.uint8)
-        self.comm.Allgather(mine, all_of)
-        heads = np.ascontiguousarray(all_of[:, : 8 * _HEAD]).view("<i8")
-        return heads, np.ascontiguousarray(all_of[:, 8 * _HEAD :]).view(SPIKE)
+        self._few[: few.size] = few
+        self._carry("Allgather", self._mine, self._all)
+        return self._heads, self._first
 
-    def exchange(self, spikes: NDArray[np.void], events: int, background: int) -> tuple[NDArray[np.void], int, int]:
-        """Tell the spikes (n,) of a window to all ranks; those of the others in order, and the others' events.
+    def exchange(
+        self, spikes: NDArray[np.void], events: int, background: int, silent: float = 0.0
+    ) -> tuple[NDArray[np.void], int, int, float]:
+        """Tell the spikes (n,) of some windows to all ranks, and until when none comes here without an arrival (ms of
+        the epoch); those of the others in order, the others' events, and until when none comes anywhere.
 
         Raises
         ------
         SimulationError
             If another rank failed.
         """
-        heads, first = self._tell(np.array([spikes.size, events, background, 0]), spikes)
+        head = (spikes.size, events, background, int(np.float64(silent).view(np.int64)), 0)
+        heads, first = self._tell(head, spikes)
         self._heed(heads)
-        count, room = heads[:, 0], self._room
+        count, total = heads[:, 0], heads.sum(axis=0)
+        others_events, others_background = int(total[1]) - events, int(total[2]) - background
+        until = float(np.ascontiguousarray(heads[:, 3]).view(np.float64).min())
+        if total[0] == 0:
+            self._fit(0)
+            return np.zeros(0, SPIKE), others_events, others_background, until
+        most, room = int(count.max()), self._room
         found = [first[k, : min(int(n), room)] for k, n in enumerate(count) if k != self.rank]
-        if count.max() > room:
+        if most > room:
             more = np.maximum(count - room, 0)
             rest = np.empty(int(more.sum()), SPIKE)
             self._gather(np.ascontiguousarray(spikes[room:]).view(np.uint8), rest.view(np.uint8), more * SPIKE.itemsize)
             ends = np.cumsum(more)
             found += [rest[e - n : e] for k, (e, n) in enumerate(zip(ends, more, strict=True)) if k != self.rank]
-        self._room = int(min(max(_FEWEST, 2 ** int(count.max()).bit_length()), _MOST))
         others = np.concatenate(found) if found else np.zeros(0, SPIKE)
+        self._fit(most)
         if others.size > 1:
             others = others[np.lexsort((others["index"], others["population"], others["time"]))]
-        return others, int(heads[:, 1].sum() - events), int(heads[:, 2].sum() - background)
+        return others, others_events, others_background, until
+
+    def _fit(self, most: int) -> None:
+        """As much room as the last message asked for."""
+        room = int(min(max(_FEWEST, 2 ** most.bit_length()), _MOST))
+        if room != self._room:
+            self._make_room(room)
+
+    def tell_all(self, data: bytes) -> bytes:
+        """What rank 0 says, on every rank.
+
+        Raises
+        ------
+        SimulationError
+            If it cannot go on.
+        """
+        counts = self.meet(len(data)) * (np.arange(self.size) == 0)
+        return self.gather(np.frombuffer(data if self.rank == 0 else b"", np.uint8), counts).tobytes()
 
     # ------------------------------------------------------------------ values
 
     def _gather(self, mine: Array, everybody: Array, counts: I8) -> None:
-        self.comm.Allgatherv(mine, [everybody, (counts.tolist(), (np.cumsum(counts) - counts).tolist())])
+        where = [everybody, (counts.tolist(), (np.cumsum(counts) - counts).tolist())]
+        self._carry("Allgatherv", mine, where)
 
     def gather(self, mine: Array, counts: I8) -> Array:
         """The values (n,) of all ranks, one after the other; `counts` (size,) says how many each has."""
@@ -195,7 +248,7 @@ class Ranks:
     def pick(self, values: F8, owner: I8) -> F8:
         """Of each of some units the value (n,) that its owner has."""
         out = np.empty((self.size, values.size), dtype=values.dtype)
-        self.comm.Allgather(np.ascontiguousarray(values), out)
+        self._carry("Allgather", np.ascontiguousarray(values), out)
         found: F8 = out[owner, np.arange(values.size)]
         return found
 
@@ -250,25 +303,12 @@ def of_command(args: Any) -> dict[str, Any]:
     options, comm = {"overwrite": args.overwrite, "threads": args.threads}, world()
     if comm is None:
         return options
-    if args.resume is not None:
-        raise SimulationError("a run over ranks has no checkpoints yet, so there is no --resume: use one process")
-    if args.seeds != 1:
+    if getattr(args, "seeds", 1) != 1:
         raise SimulationError("ranks run one network, so --seeds must be 1: neurodev sweep runs many side by side")
     if comm.Get_rank() != 0:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
         args.quiet = args.overwrite = True  # rank 0 looks whether it may write
     return options | {"comm": comm, "split": args.split}
-
-
-def alone(what: str) -> None:
-    """Refuse what many processes would do each by itself.
-
-    Raises
-    ------
-    SimulationError
-    """
-    if launched() > 1:
-        raise SimulationError(f"{what} runs in one process, and {launched()} were started: leave out the launcher")
 
 
 def abort(status: int) -> None:

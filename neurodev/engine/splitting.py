@@ -32,7 +32,7 @@ def deal(network: Network, ranks: Ranks | None, parts: int | None, threads: int 
         return n, range(n)
     if ranks.split and (threads or 1) > 1:
         raise ParameterError(f"threads must be 1 where synapses are split over ranks, got {threads}: use more ranks")
-    each = int(ranks.agree(-(-parts // ranks.size) if parts else threads or 1))
+    each = 1 if ranks.split else int(ranks.agree(-(-parts // ranks.size) if parts else threads or 1))
     return ranks.size * each, range(ranks.rank * each, (ranks.rank + 1) * each)
 
 
@@ -81,14 +81,50 @@ def own_share(table: Table, rank: int, size: int, named: bool = True) -> Table:
     out = Table.build(
         table.n_source, table.n_target, table.delays, row % table.n_source, post, row // table.n_source,
         table.weight[0] if table.alike and slots.size else table.weight[slots],
-        columns=tuple(table.column_names), uids=UidSource(), weight_type=table.weight_type, alike=table.alike,
-        consecutive=table.consecutive and not named,
+        columns=tuple(table.column_names), uids=UidSource(first_uid(table)), weight_type=table.weight_type,
+        alike=table.alike, consecutive=table.consecutive and not named,
     )  # fmt: skip
     out.uids, out.lane_of, out.births = table.uids, table.lane_of, table.births.copy()
     here = out.slots()
     out.f[:, here] = table.f[:, slots]
     if not out.consecutive:
         out.uid[here] = table.uid_of(slots)
+    return out
+
+
+def first_uid(table: Table) -> int:
+    """The uid from which those of a table follow each other; 1 where they are written down."""
+    return int(table.uid_of(table.slots()[:1]).min(initial=2**63)) if table.consecutive and table.n_synapse else 1
+
+
+def whole_of(table: Table, ranks: Ranks, parts: int) -> Table:
+    """The shares that ranks have of a table in one, with rows for so many parts; all of them ask."""
+    slots, pairs = table.slots(), max(table.n_lane * table.n_source, 1)
+    counts = ranks.meet(slots.size)
+    row = ranks.gather(table.row_of(slots) % pairs, counts)
+    order = np.argsort(row, kind="stable")  # the targets of a row ascend from rank to rank
+    row, post = row[order], ranks.gather(table.post[slots], counts)[order]
+    weight = ranks.gather(table.weight[slots], counts)[order]
+    who = int(np.argmax(counts))  # a rank without synapses has no say
+    alike, consecutive, first = (
+        int(ranks.meet(int(said))[who]) for said in (table.alike, table.consecutive, first_uid(table))
+    )
+    columns = [ranks.gather(f[slots], counts)[order] for f in table.f]
+    uid = ranks.gather(table.uid_of(slots), counts)[order] if not consecutive else None
+    source, lane = row % max(table.n_source, 1), row // max(table.n_source, 1)
+    out = Table.build(
+        table.n_source, table.n_target, table.delays, source, post, lane, weight[0] if alike and row.size else weight,
+        columns=tuple(table.column_names), uids=UidSource(first), weight_type=table.weight_type, alike=bool(alike),
+        consecutive=bool(consecutive), parts=parts,
+    )  # fmt: skip
+    out.births = table.births.copy()
+    here, theirs = out.slots(), np.argsort(out._row_of(source, post.astype(np.int64), lane), kind="stable")
+    for mine, values in zip(out.f, columns, strict=True):
+        mine[here] = values[theirs]
+    if uid is not None:
+        out.uid[here] = uid[theirs]
+    if table.has_in_lists:
+        out.ensure_in_lists()
     return out
 
 

@@ -267,9 +267,9 @@ class Reading(Card):
     @asks(day=finite("days"))
     def weights(self, projection: Any, uid: NDArray[np.uint64], day: float) -> F8:
         """Weights of synapses from the nearest picture in which each is seen; NaN if in none of the three nearest."""
-        return self.weighed(projection, uid, day)[0]
+        return self._weighed(projection, uid, day)[0]
 
-    def weighed(self, projection: Any, uid: NDArray[np.uint64], day: float) -> tuple[F8, F8]:
+    def _weighed(self, projection: Any, uid: NDArray[np.uint64], day: float) -> tuple[F8, F8]:
         """Weights as of `weights`, and of which day the picture is that told each, (n,) both; NaN where none did."""
         name = self.projection(projection)["name"]
         uid = np.atleast_1d(wholes(uid, "uid")).astype(np.uint64)

@@ -66,7 +66,7 @@ def graph(run: Reading, t: float | None = None, projection: Any = None) -> Any:
         batch = run.log.living_until(batch, t / DAY)
     columns = _replayed(run, name, batch)
     day = run.days if t is None else t / DAY
-    columns["weight"], columns["seen"] = run.weighed(name, columns["uid"], day)
+    columns["weight"], columns["seen"] = run._weighed(name, columns["uid"], day)
     _warn_of_old(run, name, columns, day)
     order = np.lexsort((columns["uid"], columns["post"], columns["pre"]))
     columns = {k: v[order] for k, v in columns.items()}
@@ -86,7 +86,7 @@ def _warn_of_old(run: Reading, name: str, columns: dict[str, NDArray[Any]], day:
     for side in ([p for p in run.pictures(name) if p[0] <= day], [p for p in run.pictures(name) if p[0] >= day]):
         if side and not moved:
             nearest = min(side, key=lambda p: abs(p[0] - day))[0]
-            weight, seen = run.weighed(name, columns["uid"], nearest)
+            weight, seen = run._weighed(name, columns["uid"], nearest)
             moved = bool(np.any((weight != columns["weight"]) & ~np.isnan(seen) & ~unseen))
     if moved or unseen.any():
         furthest = f"of pictures up to {lasting(float(np.nanmax(away)))} away" if not unseen.all() else "unknown"

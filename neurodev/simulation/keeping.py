@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -17,13 +18,16 @@ import numpy as np
 
 from neurodev import registry
 from neurodev.arrays import Array
-from neurodev.engine import checkpoint, steering
+from neurodev.engine import checkpoint, dealing, steering
 from neurodev.engine.checkpoint_check import check
 from neurodev.engine.network import Network, Population, Projection
+from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import NeurodevError, RunFileError, SimulationError, StudyError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.record.differences import differences, told
+from neurodev.record.memory import fresh
+from neurodev.record.mute import Mute
 from neurodev.record.packed import damaged, pack, unpack
 from neurodev.record.provenance import check_sources
 from neurodev.record.recorder import Recorder
@@ -125,7 +129,7 @@ class Steered:
 
 
 def state_of(sim: Kept) -> bytes:
-    """Everything that the rest of a simulation depends on.
+    """Everything that the rest of a simulation depends on; of ranks, who all ask, on the one that writes.
 
     Raises
     ------
@@ -133,6 +137,7 @@ def state_of(sim: Kept) -> bytes:
         If something cannot be kept: an intervention, or what a mechanism keeps.
     """
     s, arrays = sim.simulator, dict[str, Array]()
+    s.engine.together()
     words = {
         "form": FORM, "acceleration": s.acceleration, "tick": s.tick, "start": s.start,
         "events_per_tick": s.events_per_tick, "record": written(sim.recorder.spikes, "record", arrays),
@@ -143,7 +148,12 @@ def state_of(sim: Kept) -> bytes:
                      enumerate(sim._schedule)],
         "probes": [written(p.state(), f"probe/{i}", arrays) for i, p in enumerate(sim._probes)],
     }  # fmt: skip
-    return pack({"simulation": as_text(words), **arrays, **checkpoint.state_of(s)}, LEVEL)
+    state = checkpoint.state_of(s)
+    if s.ranks is not None:
+        state = dealing.gathered(s, state)
+        if not s.ranks.writes:
+            return b""
+    return pack({"simulation": as_text(words), **arrays, **state}, LEVEL)
 
 
 def _by_name(value: Any) -> Word | None:
@@ -182,9 +192,11 @@ def words_of(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def taken_up(
-    path: str | os.PathLike[str], network: Network, threads: int | None, trust: bool
+    path: str | os.PathLike[str], network: Network, threads: int | None, trust: bool, ranks: Ranks | None = None
 ) -> tuple[RunFile, Simulator, dict[str, Any], dict[str, Array]]:
     """A run file from its last good checkpoint on, a simulator for it, and the checkpoint's words and arrays.
+
+    Of ranks one takes up the file, and tells the others of its checkpoint.
 
     Raises
     ------
@@ -195,19 +207,24 @@ def taken_up(
     with RunFile.open(path) as old:
         if old.item("finished", None) is True:
             raise RunFileError(f"{str(old.path)!r} is finished: there is nothing to go on with")
-        check_sources(old.provenance().get("sources", {}), trust)
+        known = old.provenance().get("sources", {})
+        check_sources(known, trust)
         check_network(network, old)
 
         def look(data: bytes) -> None:
             words, arrays = words_of(data)
-            found.append((_simulator(network, old, words, arrays, threads), words, arrays))
+            simulator, arrays = _simulator(network, old, words, arrays, threads, ranks)
+            found.append((simulator, words, arrays))
 
         try:
-            file, _, _ = RunFile.resume(path, look)
+            file = RunFile.resume(path, look)[0] if ranks is None else _taken_up_by_one(path, look, ranks)
         except BaseException:
             for simulator, _, _ in found:
                 network.end(simulator)
             raise
+        if ranks is not None and not ranks.writes:
+            file.set_item("provenance", {"sources": known})
+            return file, *found[-1]
     try:
         for name in ("life", "events"):
             file.drop_item(name)
@@ -219,22 +236,62 @@ def taken_up(
     return file, *found[-1]
 
 
+def _taken_up_by_one(path: str | os.PathLike[str], look: Callable[[bytes], Any], ranks: Ranks) -> RunFile:
+    """The file on the rank that writes, and a mute one on the others: all look at the same checkpoints.
+
+    Raises
+    ------
+    RunFileError, SimulationError
+        On every rank, if there is none that all can go on from.
+    """
+
+    def together(data: bytes) -> None:
+        failed: NeurodevError | None = None
+        try:
+            look(data)
+        except NeurodevError as e:
+            failed = e
+        if ranks.any(failed is not None):
+            raise failed or RunFileError("another rank cannot go on from it, and says why")
+
+    def told(data: bytes) -> None:
+        ranks.tell_all(data)
+        together(data)
+
+    if ranks.writes:
+        try:
+            file, _, _ = RunFile.resume(path, told)
+        except BaseException:
+            ranks.fail()
+            raise
+        ranks.tell_all(b"")
+        return file
+    while data := ranks.tell_all(b""):
+        with suppress(NeurodevError):  # of an older one rank 0 knows
+            together(data)
+    nameless = fresh()
+    return Mute.create(nameless.path)
+
+
 def _simulator(
-    network: Network, old: RunFile, words: Mapping[str, Any], arrays: Mapping[str, Array], threads: int | None
-) -> Simulator:
-    """A simulator of a network that was built alike, for a checkpoint that fits it."""
+    network: Network, old: RunFile, words: Mapping[str, Any], arrays: dict[str, Array], threads: int | None,
+    ranks: Ranks | None = None,
+) -> tuple[Simulator, dict[str, Array]]:  # fmt: skip
+    """A simulator of a network that was built alike, and a checkpoint that fits it."""
     parts = checkpoint.parts_of(arrays)
     clocks = {name: words[name] for name in ("acceleration", "tick", "start", "events_per_tick")}
-    simulator = Simulator(network, threads=threads, parts=parts, circuit=embedded(old), **clocks)
+    simulator = Simulator(network, threads=threads, parts=parts, circuit=embedded(old), ranks=ranks, **clocks)
     try:
+        arrays = dealing.dealt(simulator, arrays)
         for where, kind, values, turn in _changes(words, arrays):
             steering.set_parameters(simulator, where, kind, values, turn)
         check(simulator, arrays)
         check_structure(simulator, old)
+        simulator.engine.whole.clear()
     except BaseException:
         network.end(simulator)
         raise
-    return simulator
+    return simulator, arrays
 
 
 def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tuple[str, str, dict[str, Any], int]]:
@@ -357,8 +414,11 @@ def check_structure(simulator: Simulator, file: RunFile) -> None:
     for name, p in simulator.network.populations.items():
         if not np.array_equal(file.read(f"positions/{name}"), p.positions):
             raise StudyError(f"{str(file.path)!r} is a run of another network: the positions of {name!r} differ")
+    whole = simulator.engine.whole
     for name, table in simulator.tables.items():
-        state = table.state()
+        if name in simulator.engine.split and name not in whole:
+            continue  # a rank's share: the one that writes has looked at all
+        state = whole.get(name, table).state()
         order = np.argsort(state["uid"])
         for column in _STRUCTURE:
             kept = file.read(f"initial/{name}/{column}")

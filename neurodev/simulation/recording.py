@@ -151,13 +151,12 @@ class Recording:
 
     def _keep(self) -> None:
         """Write a checkpoint, and all that was recorded up to it; between two pieces only."""
-        begin = time.perf_counter()
+        begin, ranks = time.perf_counter(), self.simulator.ranks
         try:
             data = keeping.state_of(self)
-            if len(data) > keeping.LARGEST:
-                raise SimulationError(
-                    f"it would take {len(data) / 1e9:.2g} GB, more than a run file keeps in one piece"
-                )
+            size = len(data) if ranks is None else int(ranks.agree(len(data)))
+            if size > keeping.LARGEST:
+                raise SimulationError(f"it would take {size / 1e9:.2g} GB, more than a run file keeps in one piece")
         except SimulationError as e:
             self._every = None
             warnings.warn(f"this run has no checkpoints, it cannot be resumed: {e}", UserWarning, stacklevel=5)
@@ -193,7 +192,8 @@ class Recording:
 
     def _pause(self, reason: str) -> None:
         """Seal the file as it stands; `_go_on` takes it up again."""
-        if self._every is not None:
+        ranks = self.simulator.ranks
+        if self._every is not None and not (ranks is not None and ranks.broken):
             self._keep()
         self._flush()
         self._paused = Paused(self.file.mark(self.simulator.n_tick), self.recorder.state())

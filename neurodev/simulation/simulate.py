@@ -85,7 +85,7 @@ class Simulation(Card, Steering):
     comm : mpi4py.MPI.Comm, optional
         Run this one network on all ranks of a communicator (extra ``mpi``): each has a share of the neurons with all
         that arrives at them.  Every rank runs the same program and comes to the same results, which do not depend on
-        their number; rank 0 writes the file.  Such a run has no checkpoints yet.
+        their number; rank 0 writes the file.
     split : bool
         Let each rank keep only the synapses onto its own neurons, in projections without spines on which no mechanism
         acts but STDP, InhibitorySTDP and TsodyksMarkram.  What is done to such synapses from outside (`AddSynapses`,
@@ -156,8 +156,6 @@ class Simulation(Card, Steering):
             network, acceleration, tick, start, events_per_tick, threads=check_threads(threads), circuit=circuit,
             ranks=ranks,
         )  # fmt: skip
-        if ranks is not None and ranks.size > 1:
-            checkpoint = None  # of one rank's share alone
         progress = flag(progress, "progress") and not aside
         self._set_up(simulator, path, progress, checkpoint if to is not None else None)
         self._shared_path = named if aside else None
@@ -241,7 +239,7 @@ class Simulation(Card, Steering):
     @spoken
     def resume(
         cls, path: str | os.PathLike[str], network: Network, *, progress: bool = False, threads: int | None = None,
-        checkpoint: float | None = CHECKPOINT, trust: bool = False,
+        checkpoint: float | None = CHECKPOINT, trust: bool = False, comm: Any = None, split: bool = False,
     ) -> Simulation:  # fmt: skip
         """Go on with a run that was broken off, from the last checkpoint in its file; what is younger is dropped.
 
@@ -258,6 +256,10 @@ class Simulation(Card, Steering):
             As of `Simulation`.
         trust : bool
             Go on although the source of a class that is not neurodev's cannot be read.
+        comm : mpi4py.MPI.Comm, optional
+            Go on over the ranks of a communicator, however many processes began; all of them read the file.
+        split : bool
+            As of `Simulation`, whether or not it was so before.
 
         Raises
         ------
@@ -276,9 +278,12 @@ class Simulation(Card, Steering):
         progress, trust, threads = flag(progress, "progress"), flag(trust, "trust"), check_threads(threads)
         if checkpoint is not None:
             checkpoint = number(checkpoint, "checkpoint", "s", low=0.0)
-        file, simulator, words, arrays = keeping.taken_up(path, network, threads, trust)
+        ranks = as_ranks(comm, flag(split, "split"))
+        file, simulator, words, arrays = keeping.taken_up(path, network, threads, trust, ranks)
         self = cls.__new__(cls)
-        self._set_up(simulator, file.path, progress, checkpoint)
+        aside = ranks is not None and not ranks.writes
+        self._set_up(simulator, file.path, progress and not aside, checkpoint)
+        self._shared_path = absolute(path) if aside else None
         self.file = file
         try:
             self.recorder = Recorder(file, keeping.record_of(words, arrays), causes=self.simulator.causes)
@@ -441,8 +446,10 @@ class Simulation(Card, Steering):
         elif took < _QUICK and self._piece < _PIECE * max(1.0, s.tick_spike / 6e4):
             self._piece *= 2
         self._call_functions()
-        if self._every is not None and time.perf_counter() >= self._next_checkpoint:
-            self._keep()
+        if self._every is not None:
+            late = time.perf_counter() - self._next_checkpoint
+            if (late if s.ranks is None else s.ranks.agree(late)) >= 0.0:
+                self._keep()
         self._flush_in_time()
 
     def _call_functions(self) -> None:

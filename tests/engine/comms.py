@@ -59,13 +59,39 @@ class Comm:
             out[at : at + n] = a
 
 
-def on_ranks(size: int, work: Callable[[Comm], T]) -> list[T]:
+class Request:
+    """A message that is there at the second look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def Test(self) -> bool:  # noqa: N802
+        self.looks += 1
+        return self.looks > 1
+
+
+class Crowd(Comm):
+    """With messages that one may look after, and no others."""
+
+    def Iallgather(self, *what: Any) -> Request:  # noqa: N802
+        super().Allgather(*what)
+        return Request()
+
+    def Iallgatherv(self, *what: Any) -> Request:  # noqa: N802
+        super().Allgatherv(*what)
+        return Request()
+
+    def Allgather(self, mine: Any, out: Any) -> None:  # noqa: N802
+        raise AssertionError("a rank keeps the core while it waits")
+
+
+def on_ranks(size: int, work: Callable[[Comm], T], kind: type[Comm] = Comm) -> list[T]:
     """What each of `size` ranks comes to; if one fails the others do not wait for it for ever."""
     barrier, table = threading.Barrier(size), [None] * size
 
     def one(rank: int) -> T:
         try:
-            return work(Comm(rank, size, barrier, table))
+            return work(kind(rank, size, barrier, table))
         except BaseException:
             barrier.abort()
             raise

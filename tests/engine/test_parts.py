@@ -131,3 +131,22 @@ def test_more_threads_than_neurons():
 def test_threads_are_counted(threads):
     with pytest.raises(ParameterError, match=r"threads must be a whole number"):
         Engine(nd.Network(seed=1), threads=threads)
+
+
+def test_spikes_that_find_no_room_at_the_end_of_a_piece_are_counted_in_it():
+    """A log that is full in the last window before somebody looks is made longer before he looks."""
+
+    def counted(room: int | None) -> list[list[int]]:
+        net = nd.Network(seed=1)
+        a, b = net.add(nd.Poisson(40.0), 5, name="a"), net.add(nd.LIF(), 5, name="b")
+        net.connect(a, b, nd.Degree(3), weight=25.0, delay=1.0)
+        e = Engine(net)
+        if room is not None:
+            e.parts.replace(0, log=build.make_log(e.state.neurons, room))
+        out = []
+        for stop in range(1, 60):
+            e.run_until(float(stop))
+            out.append([int(c.sum()) for c in e.take_counts()])
+        return out
+
+    assert counted(1) == counted(None)

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 import neurodev as nd
+from neurodev.engine import build as engine_build
 from neurodev.engine import ranks as engine_ranks
 from neurodev.engine import sharing
 from neurodev.engine.ranks import SPIKE, Ranks, world
 from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError, SimulationError
 from tests.engine import ranks_program as program
-from tests.engine.comms import on_ranks, same_everywhere
+from tests.engine.comms import Crowd, on_ranks, same_everywhere
 from tests.mechanisms.beds import MECHANISMS
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,77 @@ def test_more_ranks_than_neurons_of_a_population_and_more_spikes_than_travel_at_
         monkeypatch.setattr(engine_ranks, "_FEWEST", few)
         monkeypatch.setattr(engine_ranks, "_MOST", few)
         np.testing.assert_array_equal(same_everywhere(on_ranks(13, lambda comm: spikes_of(Ranks(comm)))), alone)
+
+
+def test_more_ranks_than_cores_let_each_other_run_while_they_wait(monkeypatch):
+    monkeypatch.setenv("MPI_LOCALNRANKS", "100000")
+    crowded = on_ranks(3, lambda comm: spikes_of(Ranks(comm), 20.0), Crowd)
+    np.testing.assert_array_equal(same_everywhere(crowded), spikes_of(None, 20.0))
+
+
+def rare(forward: bool, delay: float = 1.5) -> nd.Network:
+    """Bursts with silence between them: what fires by itself fires rarely, and never without being told."""
+    net = nd.Network(seed=3)
+    a, e = net.add(nd.Poisson(0.8), 12, name="a"), net.add(nd.LIF(), 30, name="e")
+    net.connect(a, e, nd.Degree(4), weight=25.0, delay=1.0)
+    net.drive(e, nd.Kicks([30.25, 410.0, 410.5], 30.0), cells=[3, 20])
+    if not forward:
+        near = nd.Uniform(delay, delay + 2.0, step=0.5)
+        net.connect(e, e, nd.Degree(3), weight=7.0, delay=near)
+        net.connect(e, net.add(nd.LIF(), 20, name="f"), nd.Degree(2), weight=25.0, delay=near)
+    return net
+
+
+def trains(net: nd.Network, ranks: Ranks | None, stop: float, threads: int = 1, room: int | None = None) -> np.ndarray:
+    """All spikes in the order in which they are told, run with cuts within windows and changes between them."""
+    sim, out = Simulator(net, ranks=ranks, threads=threads), [np.zeros((0, 3))]
+    e = sim.engine
+    if room is not None:
+        e.parts.replace(0, record=engine_build.make_record(e.populations, room))
+        e.parts.replace(0, log=engine_build.make_log(e.state.neurons, room))
+        for k in range(len(e.parts.states)):
+            e.parts.replace(k, fresh=engine_build.make_fresh(room))
+    for p in net.populations.values():
+        e.record_trains(p.index, True)
+    e.sink = lambda epoch, t, p, i: out.append(np.column_stack([epoch + t, p, i]))
+    e.run_until(0.3 * stop + 0.123)
+    cells = net.populations["e"]
+    first = int(e.state.neurons.first[cells.index])
+    e.place(np.array([first + 7]), np.array([100.0]))  # it is above threshold, and nothing arrives
+    e.predict(cells.index, first, first + cells.n)
+    e.run_until(stop)
+    return np.concatenate(out)
+
+
+NETS = {
+    "onto others": (lambda: rare(False), 0.35), "onto nobody": (lambda: rare(True), 0.02),
+    "slowly": (lambda: rare(False, 6.0), 0.2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NETS)
+@pytest.mark.parametrize(("size", "threads", "room"), [(2, 1, None), (3, 2, 40), (4, 1, None)])
+def test_ranks_speak_only_where_spikes_of_others_may_arrive(kind, size, threads, room, monkeypatch):
+    monkeypatch.setattr("neurodev.engine.parts.WORTH_A_THREAD", 0.0 if threads > 1 else 1.0)
+    build, share = NETS[kind]
+    alone = trains(build(), None, 3000.0)
+    assert alone.shape[0] > 100 and np.unique(alone[:, 1]).size == len(build().populations)
+
+    def work(comm):
+        ranks = Ranks(comm)
+        found = trains(build(), ranks, 3000.0, threads, room)
+        assert ranks.messages < share * 3000.0  # windows are of 1 ms
+        return found
+
+    np.testing.assert_array_equal(same_everywhere(on_ranks(size, work)), alone)
+
+
+def test_it_is_the_promise_that_makes_it_so(monkeypatch):
+    """Ranks that think the network quiet although some neuron fires by itself come to other spikes."""
+    alone = trains(rare(False), None, 500.0)
+    monkeypatch.setattr("neurodev.engine.parts.Parts._promised", lambda parts: np.inf)
+    found = on_ranks(2, lambda comm: trains(rare(False), Ranks(comm), 500.0))
+    assert not np.array_equal(found[0], alone)
 
 
 def test_a_budget_is_of_all_ranks_together():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ import neurodev as nd
 from neurodev.cli import main
 from neurodev.errors import RunFileError, SimulationError
 from neurodev.record.runfile import RunFile
+from neurodev.simulation import keeping
 from tests.engine.comms import Comm, on_ranks
 from tests.engine.test_ranks import brunel, on_processes
-from tests.simulation.test_resume import LIFE, begun, same, samples
+from tests.simulation.test_resume import LIFE, Broken, begun, net, same, samples
 
 STUDY = """
 seed = 7
@@ -109,6 +112,29 @@ def test_synapses_that_are_split_change_no_byte_and_take_their_share_of_memory(s
     same(alone, ranked)
 
 
+@pytest.mark.parametrize(("sizes", "split"), [((2, 3, 0), (1, 1, 0)), ((0, 2, 4), (0, 1, 0)), ((3, 13), (0, 1))])
+def test_a_run_that_is_split_goes_on_split_otherwise_or_not_at_all(sizes, split, tmp_path):
+    """Killed, and gone on by others; some ranks have no synapse."""
+    whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
+    settings = {"record": "all", "tick": 50.0, "checkpoint": 0.0}
+    nd.Simulation(plastic(), to=whole, **settings).run(400.0).close()
+
+    def go(comm, how, last, begins):
+        if begins:
+            sim = nd.Simulation(plastic(), to=cut, comm=comm, split=how, **settings)
+        else:
+            sim = nd.Simulation.resume(cut, plastic(), comm=comm, split=how, checkpoint=0.0)
+        assert bool(sim.simulator.engine.split) == bool(how and comm is not None)
+        if last:
+            return sim.run().close()
+        broken_off(sim, 5 if begins else 6, 400.0 if begins else None)
+
+    for k, (size, how) in enumerate(zip(sizes, split, strict=True)):
+        work = partial(go, how=bool(how), last=k == len(sizes) - 1, begins=k == 0)
+        on_ranks(size, work) if size else work(None)
+    same(whole, cut)
+
+
 def test_what_needs_all_synapses_is_refused_where_they_are_split(tmp_path):
     def work(comm):
         sim = nd.Simulation(plastic(), comm=comm, split=True)
@@ -148,17 +174,93 @@ def test_a_rank_that_fails_stops_the_others_and_nothing_is_told_that_nobody_know
         assert f.names("initial/ee2") and not f.names("final/")
 
 
-def test_what_ranks_cannot_do_yet_is_refused_by_name(tmp_path, monkeypatch, capsys):
+def until_told(to: Path, kind: str, after: int, comm: Any = None, resumed: bool = False, **more: Any) -> Any:
+    """A run, or what is left of it, with many checkpoints; killed in its piece number `after`, on every rank."""
+    if resumed:
+        sim = nd.Simulation.resume(to, net(kind), checkpoint=0.0, comm=comm, **more)
+    else:
+        sim = begun(to, kind, comm=comm, **more)
+    broken_off(sim, after, None if resumed else LIFE)
+
+
+def broken_off(sim: nd.Simulation, after: int, life: float | None) -> None:
+    """What a program leaves that is killed in its piece number `after`: nothing is sealed, nothing more is flushed."""
+    one, pieces = sim._one_piece, [0]
+
+    def piece(end: float) -> None:
+        pieces[0] += 1
+        if pieces[0] > after:
+            sim.file.abandon()
+            sim._closed = True
+            raise Broken
+        sim._piece, sim._every = 27.25, 0.0 if pieces[0] == after else None  # many pieces in a tick; one is kept
+        one(end)
+
+    sim._one_piece = piece
+    with pytest.raises(Broken):
+        sim.run(life)
+    sim.simulator.network.end(sim.simulator)
+
+
+def finished(to: Path, kind: str, comm: Any = None, **more: Any) -> list[bytes]:
+    sim = nd.Simulation.resume(to, net(kind), comm=comm, **more)
+    sim.run().close()
+    return samples(sim)
+
+
+@pytest.mark.filterwarnings("ignore:.*(not alive|RemoveSynapses|are made|AddSynapses).*:UserWarning")
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("jumps", (2, 3, 0)),
+        ("currents", (0, 2, 4)),
+        pytest.param("plateaus", (3, 0, 2), marks=pytest.mark.slow),
+        pytest.param("jumps", (4, 2, 1), marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_goes_on_over_any_number_of_ranks(kind, sizes, tmp_path):
+    """Killed twice, and gone on each time by others than before (0: without ranks), it ends at the same file."""
+    whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
+    sim = begun(whole, kind, threads=1)
+    sim.run(LIFE).close()
+
+    def by(size: int, work: Callable[[Any], Any]) -> list[Any]:
+        return [work(None)] if size == 0 else on_ranks(size, work)
+
+    by(sizes[0], lambda comm: until_told(cut, kind, 14, comm, threads=1))
+    by(sizes[1], lambda comm: until_told(cut, kind, 19, comm, resumed=True))
+    assert by(sizes[2], lambda comm: finished(cut, kind, comm)) == [samples(sim)] * max(sizes[2], 1)
+    same(whole, cut)
+
+
+@pytest.mark.filterwarnings("ignore:.*(not alive|RemoveSynapses|are made|AddSynapses).*:UserWarning")
+def test_ranks_go_on_from_the_older_checkpoint_where_the_last_is_damaged(tmp_path, monkeypatch):
+    whole, cut = tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"
+    begun(whole).run(LIFE).close()
+    on_ranks(2, lambda comm: until_told(cut, "jumps", 60, comm))
+    words, bad = keeping.words_of, []
+
+    def damaged(data: bytes) -> Any:
+        bad.append(data)
+        if data == bad[0]:  # the first that anybody looked at
+            raise RunFileError("a checkpoint is damaged")
+        return words(data)
+
+    monkeypatch.setattr(keeping, "words_of", damaged)
+    with pytest.warns(UserWarning, match="older checkpoint"):
+        on_ranks(2, lambda comm: finished(cut, "jumps", comm))
+    assert len(bad) == 4
+    same(whole, cut)
+    with pytest.raises((RunFileError, SimulationError), match="is finished"):
+        on_ranks(2, lambda comm: finished(cut, "jumps", comm))
+
+
+def test_what_ranks_cannot_do_is_refused_by_name(tmp_path, monkeypatch, capsys):
     """Before a file is made; the launcher is pretended."""
     monkeypatch.setenv("PMI_SIZE", "3")
-    assert main(["rerun", str(tmp_path / "a.sqlite"), "--to", str(tmp_path / "b.sqlite")]) == 2
-    assert "runs in one process, and 3 were started" in capsys.readouterr().err
     monkeypatch.setattr("neurodev.engine.ranks.world", lambda: Comm(0, 3, threading.Barrier(3), [None] * 3))
-    for words, said in (
-        (["--resume", "a.sqlite"], "no --resume: use one process"), (["a.toml", "--seeds", "2"], "--seeds must be 1"),
-    ):  # fmt: skip
-        assert main(["run", *words]) == 2
-        assert said in capsys.readouterr().err
+    assert main(["run", "a.toml", "--seeds", "2"]) == 2
+    assert "--seeds must be 1" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -199,9 +301,46 @@ def test_the_command_writes_the_same_file(size, tmp_path):
 
 @pytest.mark.slow
 def test_what_one_rank_cannot_do_ends_all(tmp_path):
-    study = tmp_path / "study.toml"
-    study.write_text(STUDY)
     words = "from neurodev.cli import main; raise SystemExit(main())"
     done = on_processes(2, "-c", words, "run", "--resume", str(tmp_path / "nothing.sqlite"))
-    assert done.returncode != 0 and "no checkpoints yet" in done.stderr
-    assert not os.path.exists(tmp_path / "nothing.sqlite")
+    assert done.returncode != 0 and "there is no run file" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, signal, sys
+from neurodev.cli import main
+from neurodev.simulation.simulate import Simulation
+
+one, left = Simulation._one_piece, [int(sys.argv.pop())]
+
+def piece(self, end):
+    self._every, self._piece = 0.0, 77.0  # many pieces, and a checkpoint after each
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    one(self, end)
+
+Simulation._one_piece = piece
+raise SystemExit(main())
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_are_killed_are_gone_on_with_by_others(tmp_path):
+    """Two are killed, three go on and are killed, and one; four end it: the file is that of one process."""
+    study = tmp_path / "study.toml"
+    whole, cut, again = (tmp_path / f"{name}.sqlite" for name in ("whole", "cut", "again"))
+    study.write_text(STUDY)
+    assert main(["run", str(study), "--to", str(whole), "--quiet"]) == 0
+    begun, gone_on = ["run", str(study), "--to", str(cut), "--quiet"], ["run", "--resume", str(cut), "--quiet"]
+    for size, words, pieces in ((2, begun, 9), (3, gone_on, 21), (1, gone_on, 13)):
+        assert on_processes(size, "-c", KILLED, *words, str(pieces)).returncode != 0
+        with RunFile.open(cut) as f:
+            assert f.item("finished") is False and f.checkpoints()
+    command = "from neurodev.cli import main; raise SystemExit(main())"
+    for size, words in ((4, gone_on), (2, ["rerun", str(cut), "--to", str(again), "--quiet"])):
+        done = on_processes(size, "-c", command, *words)
+        assert done.returncode == 0, done.stderr
+    same(whole, cut)
+    same(whole, again)
