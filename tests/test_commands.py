@@ -112,6 +112,7 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["show"], 0),
     (["show", "SpineSize", "--set", "noise=false", "--plot", "size.png"], 0),
     (["ablate", "life.toml", "--seeds", "1", "--jobs", "1", "--set", "run.duration=2 hour", "--to", "left-out"], 0),
+    (["ablate", "life.toml", "--set", "run.duration=2 hour", "--to", "left-out", "--quiet"], 0),
     (["sweep", "life.toml", *(VARIED := ["--over", "projection.p.use.Turnover.early=7,9", "--seeds", "2", "--set",
       "run.duration=2 hour", "--to", "swept"]), "--list"], 0),
     (["sweep", "life.toml", *VARIED, "--jobs", "1", "--threads", "1", "--quiet", "--figure", "swept.png"], 0),
