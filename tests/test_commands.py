@@ -89,7 +89,8 @@ INVOCATIONS: list[tuple[list[str], int]] = [
     (["run", "life.toml", "--shuffled", "--seeds", "2", "--set", "run.duration=2 hour", "--threads", "2",
       "--jobs", "1"], 0),
     (["run", "--resume", "life.sqlite", "--trust", "--threads", "1"], 2),  # it is finished
-    (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--threads", "1", "--overwrite", "--quiet"], 0),
+    (["rerun", "life.sqlite", "--to", "again.sqlite", "--trust", "--split", "--threads", "1", "--overwrite",
+      "--quiet"], 0),
     (["report", "life.sqlite", "--control", "life-seed1.sqlite", "--to", "page.html"], 0),
     (["report", "life.sqlite"], 0),
     (["export", "life.sqlite", "--to", "life.csv"], 0),
