@@ -498,10 +498,10 @@ def _onward(args: Any) -> str:
         return ""
     path = shlex.quote(os.path.relpath(args.begun))
     if args.command != "train":
-        return f"\nit goes on with: neurodev run --resume {path}"
+        return f"; it goes on with: neurodev run --resume {path}"
     words = [args.study] if args.study else []
     words += [word for setting in args.set for word in ("--set", setting)]
-    return f"\nit goes on with: neurodev train {shlex.join(words)}{' ' if words else ''}--to {path} --resume"
+    return f"; it goes on with: neurodev train {shlex.join(words)}{' ' if words else ''}--to {path} --resume"
 
 
 def _bring(command: str) -> None:
