@@ -235,6 +235,7 @@ def simulation_beds(w: Any) -> Beds:
         "Simulation.resume": Bed(
             lambda: lambda **k: nd.Simulation.resume(**k).file.abandon(),
             {"path": w.cut, "network": w.network(), "progress": False, "threads": None, "checkpoint": 1.0,
-             "trust": False},
+             "trust": False, "comm": None, "split": False},
+            exact={"comm": {"None"}},
         ),
     }  # fmt: skip
