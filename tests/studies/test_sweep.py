@@ -496,7 +496,9 @@ def test_the_same_bytes_from_processes_tasks_and_here(path: Path, tmp_path: Path
         quick(path, over, seeds=2, task=task, to=tmp_path / "tasks")
     assert bytes_of(tmp_path / "tasks") == here and len(here) == 4
     with ThreadPoolExecutor(2) as executor:
-        assert bytes_of(quick(path, over, seeds=2, to=tmp_path / "threads", executor=executor).folder) == here
+        found = quick(path, over, seeds=2, to=tmp_path / "threads", executor=executor)
+    assert not found.failed and not found.missing, (found.failed, found.missing)
+    assert bytes_of(found.folder) == here
 
 
 @pytest.mark.slow
