@@ -24,8 +24,8 @@ GOOD = {
     "optimiser.kind": "SGD", "optimiser.rate": 1e-3, "schedule.kind": "constant", "train.epochs": 2,
     "train.batch": 30, "train.loss": "rate_mse", "train.threads": 1, "train.checkpoint": 1, "train.patience": 2,
     "train.settle": 1, "train.calibrate": False, "train.clip_norm": 0.5, "train.clip_value": 0.1,
-    "train.accumulate": 2, "train.keep_best": True, "groups.out.rate": 1e-4, "data.validation": 10, "augment.kind": "RandomCrop",
-    "callback": [], "method": [], "method.0.sparsity": 0.5, "method.NDSNN.sparsity": 0.6,
+    "train.accumulate": 2, "train.keep_best": True, "groups.out.rate": 1e-4, "data.validation": 10,
+    "augment.kind": "RandomCrop", "callback": [], "method": [], "method.0.sparsity": 0.5, "method.NDSNN.sparsity": 0.6,
 }  # fmt: skip
 SENSELESS = {
     "seed=1.5": "seed", "title=5": "title must be a text", "kind=3": 'kind must be "training"', "data=5": "data",
