@@ -25,21 +25,15 @@ HEAD = (
 )  # fmt: skip
 
 
-def per_epoch(run: nd.Run, what: str) -> np.ndarray:
-    """(n_epoch,) births or deaths of all tensors."""
-    found = [n for n in run.training.to_pandas().columns if n.startswith(f"{what}/")]
-    return np.sum([run.series(n) for n in found], axis=0)
-
-
 def row(run: nd.Run) -> list[object]:
     """A row of the table."""
-    settings, right = run.training.settings, 100 * run.series("test_accuracy")
-    born, best = per_epoch(run, "births"), int(np.argmax(right))
+    settings, right = run.training.settings, run.training.reached("test")
+    born, best = run.training.total("births"), int(np.argmax(right))
     images = f"{settings['n_train']} / {settings['n_test']}"
     return [
         run.path.stem, ", ".join(settings["methods"]), images, settings["seed"], right.size, f"{right[-1]:.2f}",
         f"{right[best]:.2f} ({best + 1})", f"{100 * (1 - run.series('density')[-1]):.2f}", int(np.sum(born > 0)),
-        int(born.sum()), int(per_epoch(run, "deaths").sum()), f"{run.series('seconds').sum():.0f}",
+        int(born.sum()), int(run.training.total("deaths").sum()), f"{run.series('seconds').sum():.0f}",
     ]  # fmt: skip
 
 
@@ -50,11 +44,11 @@ def draw(runs: Sequence[nd.Run], to: str) -> None:
     for k, run in enumerate(runs):
         shade, epoch = SHADES[k % len(SHADES)], np.arange(1, run.series("density").size + 1)
         how = {"color": shade, "lw": 1.4, "marker": MARKS[k % len(MARKS)], "ms": 2.5}
-        right.plot(epoch, 100 * run.series("test_accuracy"), label=run.path.stem, **how)
+        right.plot(epoch, run.training.reached("test"), label=run.path.stem, **how)
         density.plot(epoch, run.series("density"), **how)
         for what, sign in (("births", 1), ("deaths", -1)):
-            lives.bar(epoch, sign * per_epoch(run, what), color=shade, alpha=0.6, width=0.8)
-    last = np.concatenate([100 * run.series("test_accuracy") for run in runs])
+            lives.bar(epoch, sign * run.training.total(what), color=shade, alpha=0.6, width=0.8)
+    last = np.concatenate([run.training.reached("test") for run in runs])
     right.set_ylim(np.percentile(last, 5) - 0.3, last.max() + 0.1)
     lives.set_yscale("symlog", linthresh=100)
     lives.axhline(0, color="0.5", lw=0.6)

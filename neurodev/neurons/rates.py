@@ -143,6 +143,12 @@ def _takes_cells(function: Any) -> bool:
     return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in known) > 1
 
 
+def _given(function: Any, t: F8, cell: I8) -> F8:
+    """What a function of one's own says at times (ms) of cells, whatever that is worth."""
+    given = function(t, cell) if _takes_cells(function) else function(t)
+    return np.broadcast_to(np.asarray(given, dtype=np.float64), t.shape)
+
+
 def _asked(function: Any, t: F8, cell: I8, most: F8, what: str) -> F8:
     """Rates of a function of one's own at times (ms) of cells, looked at.
 
@@ -152,8 +158,7 @@ def _asked(function: Any, t: F8, cell: I8, most: F8, what: str) -> F8:
         Where it gives no rate, or one above its bound: the time, the value and the bound.
     """
     try:
-        given = function(t, cell) if _takes_cells(function) else function(t)
-        rate = np.broadcast_to(np.asarray(given, dtype=np.float64), t.shape)
+        rate = _given(function, t, cell)
     except Exception as e:  # whatever a function of the user's raises
         raise SimulationError(f"{what} failed at {t[:1].tolist()} ms ...: {type(e).__name__}: {e}") from e
     wrong = ~((rate >= 0.0) & (rate <= most))  # NaN too
@@ -284,8 +289,7 @@ class InhomogeneousPoisson(Drive):
             return float(np.mean(np.asarray(self.rate_hz)))
         t, bound = np.arange(0.5, _MEAN_OVER), float(self.bound_hz)
         try:
-            given = self.rate_hz(t, np.zeros(t.size, dtype=np.int64)) if _takes_cells(self.rate_hz) else self.rate_hz(t)
-            rate = np.broadcast_to(np.asarray(given, dtype=np.float64), t.shape)
+            rate = _given(self.rate_hz, t, np.zeros(t.size, dtype=np.int64))
         except Exception:  # whatever a function of the user's raises; where the run asks, it is told
             return bound
         return float(np.mean(np.where((rate >= 0.0) & (rate <= bound), rate, bound)))

@@ -82,12 +82,12 @@ def _warn_of_old(run: Reading, name: str, columns: dict[str, NDArray[Any]], day:
     away, unseen = np.abs(columns["seen"] - day), np.isnan(columns["seen"])
     if not unseen.any() and not (away > 1e-9).any():
         return
+    days = np.array([p[0] for p in run.pictures(name)]) - day
+    across = days[days * days[np.argmin(np.abs(days))] <= 0]  # on the other side of the picture that was taken
     moved = False
-    for side in ([p for p in run.pictures(name) if p[0] <= day], [p for p in run.pictures(name) if p[0] >= day]):
-        if side and not moved:
-            nearest = min(side, key=lambda p: abs(p[0] - day))[0]
-            weight, seen = run._weighed(name, columns["uid"], nearest)
-            moved = bool(np.any((weight != columns["weight"]) & ~np.isnan(seen) & ~unseen))
+    if across.size:
+        weight, seen = run._weighed(name, columns["uid"], day + across[np.argmin(np.abs(across))])
+        moved = bool(np.any((weight != columns["weight"]) & ~np.isnan(seen) & ~unseen))
     if moved or unseen.any():
         furthest = f"of pictures up to {lasting(float(np.nanmax(away)))} away" if not unseen.all() else "unknown"
         more = f", {int(unseen.sum())} that none saw are NaN" if unseen.any() else ""
