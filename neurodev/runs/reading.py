@@ -233,8 +233,9 @@ class Reading(Card):
             )
         return self.columns(self.picture(day), name, only)
 
+    @asks(day=finite("days"))
     def picture(self, day: float) -> str:
-        """The label of the snapshot nearest to a day."""
+        """The label of the snapshot nearest to a day, for `columns` and `synapses`."""
         return snapshots.label_in(self.file, snapshots.nearest(self.snapshot_days, day))
 
     @asks(only=_ONLY)
