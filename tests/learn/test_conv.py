@@ -199,7 +199,8 @@ def test_currents_as_input():
 
 LAID = {
     "by columns": np.asfortranarray, "reversed": lambda a: np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1],
-    "cut out": lambda a: np.pad(a, ((1, 2), (3, 1)))[1:-2, 3:-1], "every second": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    "cut out": lambda a: np.pad(a, ((1, 2), (3, 1)))[1:-2, 3:-1],
+    "every second": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
 }  # fmt: skip
 
 
