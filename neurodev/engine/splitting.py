@@ -1,8 +1,8 @@
 """How a network is dealt to ranks: which parts each has and, where that is asked for, which synapses it keeps.
 
-A rank needs no synapse onto the neurons of others to run.  Where nothing but hooks acts on synapses it may keep those
-onto its own neurons alone, and memory is shared as work is.  What ticks decide is decided on all synapses by every
-rank: such projections are whole everywhere.
+A rank needs no synapse onto the neurons of others to run.  Where mechanisms need no more than the synapses of a target
+(`Mechanism.reach`) it may keep those onto its own neurons alone: memory is shared as work is, that of ticks too, and
+what they decide is told (`engine.shared_plans`).  Where one looks at all synapses, a projection is whole everywhere.
 """
 
 from __future__ import annotations
@@ -16,13 +16,9 @@ from neurodev.engine.parts import usable_cores
 from neurodev.engine.ranks import Ranks
 from neurodev.errors import ParameterError
 from neurodev.mechanisms.base import Mechanism
-from neurodev.mechanisms.inhibitory_stdp import InhibitorySTDP
-from neurodev.mechanisms.short_term import TsodyksMarkram
-from neurodev.mechanisms.stdp import STDP
+from neurodev.structure.births import BirthDates
 from neurodev.structure.blocks import part_bounds
 from neurodev.structure.table import Table, UidSource
-
-HOOKS_ONLY = (STDP, InhibitorySTDP, TsodyksMarkram)  # without spines, nothing of them is left to ticks
 
 
 def deal(network: Network, ranks: Ranks | None, parts: int | None, threads: int | None) -> tuple[int, range]:
@@ -38,9 +34,25 @@ def deal(network: Network, ranks: Ranks | None, parts: int | None, threads: int 
 
 def splits(q: Projection, ranks: Ranks | None) -> bool:
     """Whether a rank keeps only the synapses of a projection that lead onto its own neurons."""
-    if ranks is None or not ranks.split or q.spines is not None:
+    if ranks is None or not ranks.split or any(m.reach != "target" for m in q.mechanisms):
         return False
-    return all(type(m) in HOOKS_ONLY for m in q.mechanisms) and not any(_mortal(p) for p in (q.source, q.target))
+    return not q.multapses or not _changes(q)  # which of several contacts comes first depends on who lies beside them
+
+
+def _changes(q: Projection) -> bool:
+    """Whether synapses may be born or die by themselves."""
+    proposed = any(type(m).propose is not Mechanism.propose for m in q.mechanisms)
+    return proposed or any(_mortal(p) for p in (q.source, q.target))
+
+
+def named(q: Projection) -> bool:
+    """Whether the synapses of a rank's share need their uids: somebody asks for them, or may let them die."""
+    return bool(q.mechanisms) or q.spines is not None or _changes(q)
+
+
+def dies_apart(q: Projection) -> bool:
+    """Whether synapses of a rank's share may be taken away with a neuron, if somebody lets it die."""
+    return named(q) and not q.multapses
 
 
 def _mortal(p: Population) -> bool:
@@ -61,16 +73,16 @@ def draw_tables(
         assert ranks is not None
         drawn = build.draw_table(network, q, uids)
         counts[q.name] = drawn.n_synapse
-        tables[q.name] = own_share(drawn, ranks.rank, ranks.size, named=bool(q.mechanisms))
+        tables[q.name] = own_share(drawn, ranks.rank, ranks.size, named(q))
         if ranks.writes:
             whole[q.name] = drawn
     return tables, whole, counts
 
 
-def own_share(table: Table, rank: int, size: int, named: bool = True) -> Table:
+def own_share(table: Table, rank: int, size: int, uids: bool = True) -> Table:
     """A table of the synapses onto one rank's neurons, in the order in which the whole table has them.
 
-    Without uids, where the whole keeps none and they need not be `named`.
+    Without `uids`, where the whole keeps none and they are not wanted.
     """
     bounds = part_bounds(table.n_target, size)
     slots = table.slots()
@@ -82,7 +94,7 @@ def own_share(table: Table, rank: int, size: int, named: bool = True) -> Table:
         table.n_source, table.n_target, table.delays, row % table.n_source, post, row // table.n_source,
         table.weight[0] if table.alike and slots.size else table.weight[slots],
         columns=tuple(table.column_names), uids=UidSource(first_uid(table)), weight_type=table.weight_type,
-        alike=table.alike, consecutive=table.consecutive and not named,
+        alike=table.alike, consecutive=table.consecutive and not uids,
     )  # fmt: skip
     out.uids, out.lane_of, out.births = table.uids, table.lane_of, table.births.copy()
     here = out.slots()
@@ -111,13 +123,14 @@ def whole_of(table: Table, ranks: Ranks, parts: int) -> Table:
     )
     columns = [ranks.gather(f[slots], counts)[order] for f in table.f]
     uid = ranks.gather(table.uid_of(slots), counts)[order] if not consecutive else None
+    born = ranks.gather(table.born_of(slots), counts)[order] if not consecutive else None
     source, lane = row % max(table.n_source, 1), row // max(table.n_source, 1)
     out = Table.build(
         table.n_source, table.n_target, table.delays, source, post, lane, weight[0] if alike and row.size else weight,
         columns=tuple(table.column_names), uids=UidSource(first), weight_type=table.weight_type, alike=bool(alike),
         consecutive=bool(consecutive), parts=parts,
     )  # fmt: skip
-    out.births = table.births.copy()
+    out.births = table.births.copy() if uid is None or born is None else BirthDates.of_each(uid, born)
     here, theirs = out.slots(), np.argsort(out._row_of(source, post.astype(np.int64), lane), kind="stable")
     for mine, values in zip(out.f, columns, strict=True):
         mine[here] = values[theirs]

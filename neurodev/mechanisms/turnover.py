@@ -206,6 +206,7 @@ class Turnover(Mechanism):
     Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, Turnover)
     """
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau);  deaths: hazard per spine"
 
     causes: ClassVar[dict[str, Cause]] = {
@@ -326,7 +327,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     tick = np.uint64(c.tick)
     number = np.zeros(t.n_target, dtype=np.int64)
     draw_numbers(stream, tick, mean, number)
-    busy = np.flatnonzero(number)
+    busy = view.here(np.flatnonzero(number))
     state = np.where(view.source.ready("axon_from", c.life), FREE, UNABLE).astype(np.uint8)
     partners = view.kept(Partners)
     whole, lists = partners.whole, partners.lists

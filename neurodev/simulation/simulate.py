@@ -87,9 +87,9 @@ class Simulation(Card, Steering):
         that arrives at them.  Every rank runs the same program and comes to the same results, which do not depend on
         their number; rank 0 writes the file.
     split : bool
-        Let each rank keep only the synapses onto its own neurons, in projections without spines on which no mechanism
-        acts but STDP, InhibitorySTDP and TsodyksMarkram.  What is done to such synapses from outside (`AddSynapses`,
-        `SetWeights`, probes, lesions of their neurons, circuits) is then refused.
+        Let each rank keep only the synapses onto its own neurons, and compute the ticks for them alone, in projections
+        whose mechanisms need no more than the synapses of a target (`Mechanism.reach`).  What is done to such synapses
+        from outside (`AddSynapses`, `SetWeights`, probes, circuits) is then refused.
 
     Attributes
     ----------
