@@ -28,7 +28,7 @@ def grown(to: Path, comm: Any = None, kind: str = "jumps", **more: Any) -> nd.Si
     for when, what in (
         (700.0, nd.SetRate("e", 250.0)), (900.0, nd.Block("retina_e", nd.STDP)), (1100.0, nd.Silence("i")),
         (1150.0, nd.Silence("i", on=False)), (1600.0, nd.Block("retina_e", "STDP", on=False)),
-        (1700.3, nd.Lesion("i", [1])), (2100.0, nd.SetParameter("retina_e", "Neurotrophin", feeds=7.0)),
+        (1700.3, nd.Lesion("i", [1])), (2100.0, nd.SetParameter("Neurotrophin", {"feeds": 7.0}, "retina_e")),
         (2900.0, nd.Lesion("retina", [3, 4])),
     ):  # fmt: skip
         sim.at(when, what, clock="spike")
