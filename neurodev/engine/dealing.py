@@ -96,8 +96,8 @@ def _check_kept(state: Arrays, ranks: Ranks) -> None:
     words = ranks.meet(int.from_bytes(digest.digest(), "little", signed=True))
     if np.any(words != words[0]):
         raise SimulationError(
-            "mechanisms keep things of the synapses that their rank has a share of: keep them in columns, or do not say "
-            "reach = 'target'"
+            "mechanisms keep what follows from the synapses of one rank: keep them in columns, or do not say reach = "
+            "'target'"
         )
 
 

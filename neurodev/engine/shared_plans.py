@@ -1,9 +1,9 @@
 """Plans over ranks: each proposes for its own targets, all are told, and every rank knows what came of it.
 
-Where a rank has the synapses onto its own neurons alone it merges the plans that concern them.  What they come to is told
-to all in one message and put into the order that one process has: deaths by uid, births by the plan that asked for them
-and, within a plan, by target.  Ranks have blocks of neighbours, so that this is the order of ranks; the uids of newborns
-follow from their places in it, and the log is the same on every rank.
+Where a rank has the synapses onto its own neurons alone it merges the plans that concern them.  What they come to is
+told to all in one message and put into the order that one process has: deaths by uid, births by the plan that asked for
+them and, within a plan, by target.  Ranks have blocks of neighbours, so that this is the order of ranks; the uids of
+newborns follow from their places in it, and the log is the same on every rank.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ def named(q: Projection) -> bool:
     return bool(q.mechanisms) or q.spines is not None or _changes(q)
 
 
+def prepared(q: Projection) -> bool:
+    """Whether weights may change before a run begins: what was drawn is not what it begins with."""
+    return q.plastic or q.spines is not None
+
+
 def dies_apart(q: Projection) -> bool:
     """Whether synapses of a rank's share may be taken away with a neuron, if somebody lets it die."""
     return named(q) and not q.multapses
@@ -64,7 +69,7 @@ def draw_tables(
     network: Network, ranks: Ranks | None, uids: UidSource, parts: int
 ) -> tuple[dict[str, Table], dict[str, Table], dict[str, int]]:
     """The initial synapses by projection; of those that are split the rank's share, all as they were drawn (for rank 0,
-    which writes them down), and how many there are."""
+    which writes them down, where they stay so), and how many there are."""
     tables, whole, counts = {}, {}, {}
     for q in projections_in_order(network.projections.values()):
         if not splits(q, ranks):
@@ -74,7 +79,7 @@ def draw_tables(
         drawn = build.draw_table(network, q, uids)
         counts[q.name] = drawn.n_synapse
         tables[q.name] = own_share(drawn, ranks.rank, ranks.size, named(q))
-        if ranks.writes:
+        if ranks.writes and not prepared(q):
             whole[q.name] = drawn
     return tables, whole, counts
 

@@ -1,7 +1,7 @@
 """What becomes of synapses: plans merged, carried out and logged, newborns begun, weights read off sizes.
 
-Where ranks have a share of the synapses each (`engine.splitting`), every rank does this for its own and all of them know
-the whole of it (`engine.shared_plans`).
+Where ranks have a share of the synapses each (`engine.splitting`), every rank does this for its own and all of them
+know the whole of it (`engine.shared_plans`).
 """
 
 from __future__ import annotations

@@ -394,9 +394,9 @@ class Mechanism(Registered, kind="mechanism"):
         Whether it leaves every synapse as it is, and acts on what rows deliver alone (`Hot.on_release`): its table is
         then kept as that of a projection without mechanisms.
     reach : {"all", "target"}
-        What its phases ask of a projection.  "target": what becomes of a synapse, and who is born onto a target, follows
-        from the synapses onto that target and from signals; draws are keyed by uid or neuron, births of a plan follow
-        each other by target, and nothing of synapses is kept from one tick to the next but in columns.  Ranks may then
+        What its phases ask of a projection.  "target": what becomes of a synapse, and who is born onto a target,
+        follows from the synapses onto that target and from signals; draws are keyed by uid or neuron, births of a plan
+        follow each other by target, and what is kept of synapses from tick to tick lies in columns.  Ranks may then
         have a share of the synapses each (``split=True``); signals of targets that it names among what it owns or adds
         to are told by whoever has their synapses.  A subclass must say it again.
 

@@ -100,7 +100,9 @@ def test_who_declares_too_much_is_found_out(name, monkeypatch):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize(("kind", "size"), [("jumps", 2), ("jumps", 1), ("currents", 3), pytest.param("plateaus", 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("jumps", 2), ("jumps", 1), ("currents", 3), pytest.param("plateaus", 4, marks=pytest.mark.slow)]
+)
 def test_a_life_is_the_same_where_ranks_have_shares(kind, size):
     """Births and deaths of neurons, a lesion, silence: STDP, SpineSize, Neurotrophin, Turnover, Scaling."""
     found = on_ranks(size, lambda comm: program.lives(Ranks(comm, True), 1, [kind]))

@@ -16,6 +16,7 @@ from neurodev.record.runfile import RunFile
 from tests.engine.comms import on_ranks
 from tests.engine.test_ranks import on_processes
 from tests.engine.test_shared_ticks import Rash, crowded
+from tests.mechanisms.beds import TICK, everybody, homes, small_network
 from tests.mechanisms.test_neuron_fate import FAST
 from tests.simulation.test_ranked_runs import STUDY, broken_off
 from tests.simulation.test_resume import LIFE, net, same, samples
@@ -53,6 +54,23 @@ def test_the_file_and_the_probes_are_those_of_one_process(size, tmp_path):
 
     assert on_ranks(size, work) == [samples(sim)] * size
     same(alone, ranked)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", ["CalciumPlasticity", "BCM", "Rewiring", "Persistence"])
+def test_what_begins_and_ends_without_sizes_is_in_the_file_too(name, tmp_path):
+    """Weights that mechanisms give before the first spike, and spines whose sizes nobody moves."""
+    for kind in homes(name):
+        files = [tmp_path / f"{kind}-{who}.sqlite" for who in ("alone", "ranked")]
+
+        def run(to, comm=None, kind=kind):
+            network = small_network(everybody(name, kind), kind, room=3)
+            options = {"acceleration": TICK / 6.0, "tick": TICK, "comm": comm, "split": comm is not None}
+            return nd.Simulation(network, to=to, **options).run(14 * TICK).close()
+
+        run(files[0])
+        on_ranks(2, lambda comm, to=files[1], run=run: run(to, comm))
+        same(*files)
 
 
 def test_another_seed_writes_another_file(tmp_path):
