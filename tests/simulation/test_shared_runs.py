@@ -13,6 +13,7 @@ import neurodev as nd
 from neurodev.errors import SimulationError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.record.runfile import RunFile
+from neurodev.units import day
 from tests.engine.comms import on_ranks
 from tests.engine.test_ranks import on_processes
 from tests.engine.test_shared_ticks import Rash, crowded
@@ -166,6 +167,25 @@ def test_a_number_that_is_none_on_one_rank_is_told_in_the_file(tmp_path):
     assert on_ranks(3, work) == [True] * 3
     with RunFile.open(to) as f:
         assert "Rash on 'q': rash is nan in 2 of" in f.item("finished")
+
+
+def test_a_condition_that_looks_at_a_share_is_refused_and_one_that_all_know_is_not():
+    def work(comm):
+        def few(sim):
+            table = sim.simulator.tables["up"]
+            return bool(table.post[table.slots()].max() < 7)
+
+        sim = nd.Simulation(crowded(), acceleration=7200.0, comm=comm, split=True)
+        with pytest.raises(SimulationError, match="holds on rank 0, not on rank 1.*n_synapse"):
+            sim.until(few).run(3 * day)
+        sim = nd.Simulation(crowded(), acceleration=7200.0, comm=comm, split=True)
+        sim.until(lambda sim: sim.simulator.n_synapse("up") > 80).run(3 * day)
+        return sim.life
+
+    whole = nd.Simulation(crowded(), acceleration=7200.0)
+    whole.until(lambda sim: sim.simulator.tables["up"].n_synapse > 80).run(3 * day)
+    assert on_ranks(2, work) == [whole.life] * 2
+    assert whole.life < 3 * day
 
 
 # ---------------------------------------------------------------- processes
