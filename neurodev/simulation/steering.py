@@ -289,7 +289,7 @@ class Steering(Recording):
         if said.any() and not said.all():
             raise SimulationError(
                 f"the condition {word!r} holds on rank {int(np.argmax(said))}, not on rank {int(np.argmin(said))}: it "
-                "looks at synapses of which each rank has a share; simulator.n_synapse(name) and signals are the same on all"
+                "looks at synapses of which each has a share; simulator.n_synapse(name) and signals are the same on all"
             )
         return holds
 
