@@ -34,9 +34,15 @@ def deal(network: Network, ranks: Ranks | None, parts: int | None, threads: int 
 
 def splits(q: Projection, ranks: Ranks | None) -> bool:
     """Whether a rank keeps only the synapses of a projection that lead onto its own neurons."""
-    if ranks is None or not ranks.split or any(m.reach != "target" for m in q.mechanisms):
-        return False
-    return not q.multapses or not _changes(q)  # which of several contacts comes first depends on who lies beside them
+    return ranks is not None and ranks.split and not why_whole(q)
+
+
+def why_whole(q: Projection) -> str:
+    """Why all ranks need all synapses of a projection; empty where each may keep those onto its own neurons."""
+    if far := [m.name for m in q.mechanisms if m.reach != "target"]:
+        return f"{' and '.join(far)} look{'s' if len(far) == 1 else ''} at all synapses"
+    # which of several contacts comes first in a row follows from who has left it
+    return "pairs have several contacts, which come and go" if q.multapses and _changes(q) else ""
 
 
 def _changes(q: Projection) -> bool:

@@ -13,6 +13,7 @@ import neurodev as nd
 from neurodev.engine import shared_plans
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
+from neurodev.engine.splitting import why_whole
 from neurodev.errors import InvariantError, ParameterError, SimulationError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.params import param
@@ -306,6 +307,7 @@ def test_several_contacts_of_a_pair_stay_whole_where_they_change():
         sim = Simulator(net, acceleration=2 * hour / 20.0, ranks=Ranks(comm, True))
         with pytest.raises(SimulationError, match="'stays' is split over ranks"):
             sim.kill_neurons(net.populations["b"], np.array([0]), "lesion")
+        assert "several contacts" in why_whole(net.projections["grows"])
         return sorted(sim.engine.split)
 
     assert on_ranks(2, work) == [["stays"]] * 2

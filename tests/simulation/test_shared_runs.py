@@ -74,6 +74,21 @@ def test_what_begins_and_ends_without_sizes_is_in_the_file_too(name, tmp_path):
         same(*files)
 
 
+def test_a_simulation_says_what_is_split_and_why_the_rest_is_not():
+    def work(comm):
+        network = crowded()
+        a = network.populations["r"]
+        network.connect(a, network.populations["e"], nd.Degree(3), weight=0.1, name="ranked").use(
+            nd.BCM(), nd.Survival()
+        )
+        return dict(nd.Simulation(network, comm=comm, split=comm is not None)._rows())
+
+    said = on_ranks(2, work)[0]
+    assert said["split over ranks"] == "up, loop"
+    assert said["whole on each"] == "ranked (Survival looks at all synapses)"
+    assert "split over ranks" not in work(None)
+
+
 def test_another_seed_writes_another_file(tmp_path):
     files = [tmp_path / f"{seed}.sqlite" for seed in (4, 5)]
     for seed, to in zip((4, 5), files, strict=True):
