@@ -110,11 +110,13 @@ def test_a_life_is_the_same_where_ranks_have_shares(kind, size):
     assert same_everywhere(found) == program.lives(None, 1, [kind])
 
 
+@pytest.mark.compiled
 def test_another_seed_differs():
     found = [on_ranks(2, lambda comm, s=s: program.life(Ranks(comm, True), 1, "jumps", seed=s))[0] for s in (1, 2)]
     assert found[0] != found[1] and found[1] == program.life(None, 1, "jumps", seed=2)
 
 
+@pytest.mark.compiled
 def test_it_is_the_order_of_plans_that_makes_it_so(monkeypatch):
     """With births in another order their uids are others."""
     order = shared_plans._in_order
@@ -126,6 +128,7 @@ def test_it_is_the_order_of_plans_that_makes_it_so(monkeypatch):
     assert found[0] != program.life(None, 1, "jumps")
 
 
+@pytest.mark.compiled
 def test_each_rank_has_its_share_of_the_synapses_and_all_know_how_many_there_are():
     def work(comm):
         sim = Simulator(circuit(room=4, death=DYING, growth=GROWING), **FAST, ranks=Ranks(comm, True))
@@ -313,6 +316,7 @@ def test_several_contacts_of_a_pair_stay_whole_where_they_change():
     assert on_ranks(2, work) == [["stays"]] * 2
 
 
+@pytest.mark.compiled
 def test_days_of_a_growing_map():
     """A longer run with everything that the default study has, and an early phase."""
 
