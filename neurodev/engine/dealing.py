@@ -106,7 +106,8 @@ def _unsplit(e: Engine, ranks: Ranks) -> Arrays:
     out: Arrays = {}
     for i, (q, table) in enumerate(zip(e.projections, e.tables, strict=True)):
         if q.name in e.split:
-            out |= {f"table/{i}/{name}": a for name, a in whole_of(table, ranks, e.n_part).arrays().items()}
+            whole = whole_of(table, ranks, e.n_part)
+            out |= {f"table/{i}/{name}": a for name, a in whole.arrays().items()} if whole is not None else {}
     for k, h in enumerate(e.hot):
         if e.projections[h.place].name in e.split:
             for trace in h.arrays.post_trace:

@@ -25,7 +25,7 @@ from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import acting, populations_in_order, projections_in_order
 from neurodev.engine.ranks import Ranks
-from neurodev.engine.splitting import gathered
+from neurodev.engine.splitting import Shares
 from neurodev.engine.structural import Structural, asked
 from neurodev.errors import BuildError, ParameterError, SimulationError, nearest, shown
 from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView, terms_of
@@ -398,8 +398,8 @@ class Simulator(Structural):
         now = self.engine.kept_lazily(index, column)
         return np.asarray((table.column(column) if now is None else now)[slots])
 
-    def state(self, projection: str) -> dict[str, NDArray[Any]]:
-        """All columns of the living synapses as they are now, for a snapshot."""
+    def state(self, projection: str) -> Mapping[str, NDArray[Any]]:
+        """All columns of the living synapses as they are now, for a snapshot; what is split is asked of all ranks."""
         self.engine.together()
         table = self.tables[projection]
         out, here = table.state(), list(self.network.projections).index(projection)
@@ -410,7 +410,7 @@ class Simulator(Structural):
         if projection in self.engine.split and self.ranks is not None:
             if table.consecutive:
                 self.check_whole(projection, "its synapses cannot be told")
-            return gathered(out, self.ranks)
+            return Shares(out, self.ranks)
         return out
 
     # ------------------------------------------------------------------ neurons

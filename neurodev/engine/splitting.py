@@ -7,8 +7,11 @@ what they decide is told (`engine.shared_plans`).  Where one looks at all synaps
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 
+from neurodev.arrays import Array
 from neurodev.engine import build
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import projections_in_order
@@ -120,21 +123,29 @@ def first_uid(table: Table) -> int:
     return int(table.uid_of(table.slots()[:1]).min(initial=2**63)) if table.consecutive and table.n_synapse else 1
 
 
-def whole_of(table: Table, ranks: Ranks, parts: int) -> Table:
-    """The shares that ranks have of a table in one, with rows for so many parts; all of them ask."""
+def whole_of(table: Table, ranks: Ranks, parts: int) -> Table | None:
+    """The shares that ranks have of a table in one, with rows for so many parts, on the rank that writes; all of them
+    ask, and what is gathered passes through each of them, one column after the other."""
     slots, pairs = table.slots(), max(table.n_lane * table.n_source, 1)
     counts = ranks.meet(slots.size)
-    row = ranks.gather(table.row_of(slots) % pairs, counts)
+
+    def everybody(values: Array) -> Array:
+        found = ranks.gather(values, counts)
+        return found if ranks.writes else found[:0]
+
+    row = everybody(table.row_of(slots) % pairs)
     order = np.argsort(row, kind="stable")  # the targets of a row ascend from rank to rank
-    row, post = row[order], ranks.gather(table.post[slots], counts)[order]
-    weight = ranks.gather(table.weight[slots], counts)[order]
+    row, post = row[order], everybody(table.post[slots])[order]
+    weight = everybody(table.weight[slots])[order]
     who = int(np.argmax(counts))  # a rank without synapses has no say
     alike, consecutive, first = (
         int(ranks.meet(int(said))[who]) for said in (table.alike, table.consecutive, first_uid(table))
     )
-    columns = [ranks.gather(f[slots], counts)[order] for f in table.f]
-    uid = ranks.gather(table.uid_of(slots), counts)[order] if not consecutive else None
-    born = ranks.gather(table.born_of(slots), counts)[order] if not consecutive else None
+    columns = [everybody(f[slots])[order] for f in table.f]
+    uid = None if consecutive else everybody(table.uid_of(slots))[order]
+    born = None if consecutive else everybody(table.born_of(slots))[order]
+    if not ranks.writes:
+        return None
     source, lane = row % max(table.n_source, 1), row // max(table.n_source, 1)
     out = Table.build(
         table.n_source, table.n_target, table.delays, source, post, lane, weight[0] if alike and row.size else weight,
@@ -152,7 +163,25 @@ def whole_of(table: Table, ranks: Ranks, parts: int) -> Table:
     return out
 
 
-def gathered(state: dict[str, np.ndarray], ranks: Ranks) -> dict[str, np.ndarray]:
-    """The columns of the synapses of all ranks, those of one after those of another."""
-    counts = ranks.meet(len(next(iter(state.values()))))
-    return {name: ranks.gather(values, counts) for name, values in state.items()}
+class Shares(Mapping[str, Array]):
+    """Columns of the synapses of all ranks, those of one after those of another, under the names that a rank has.
+
+    Each is brought together when it is asked for, by all ranks alike, and kept by nobody: of a hundred columns one is
+    whole at a time.
+    """
+
+    def __init__(self, mine: Mapping[str, Array], ranks: Ranks) -> None:
+        self._mine, self._ranks = mine, ranks
+
+    def __getitem__(self, name: str) -> Array:
+        values = self._mine[name]
+        return self._ranks.gather(values, self._ranks.meet(values.size))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mine)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._mine
+
+    def __len__(self) -> int:
+        return len(self._mine)

@@ -55,7 +55,9 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
             continue
         if q.name in s.engine.split and prepared(q):
             state = s.state(q.name)
-            recorder.snapshot(q.name, "initial", {k: state[k] for k in STATIC if k in state})
+            order = by_uid(state["uid"])
+            for k in (k for k in STATIC if k in state):
+                recorder.snapshot(q.name, "initial", {k: state[k]}, order)
             continue
         table = s.engine.whole.get(q.name, s.tables[q.name])
         order = by_uid(living(table, "uid"))

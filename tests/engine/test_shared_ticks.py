@@ -149,6 +149,24 @@ def test_each_rank_has_its_share_of_the_synapses_and_all_know_how_many_there_are
         assert {f[name][1] for f in found} == {table.n_synapse}
 
 
+def test_columns_are_brought_together_one_by_one_when_they_are_asked_for():
+    def work(comm):
+        sim = Simulator(crowded(), acceleration=2 * hour / 20.0, ranks=Ranks(comm, True))
+        sim.run_until_spike(40.0)
+        sim.engine.together()
+        before = sim.ranks.messages
+        state = sim.state("up")
+        assert "log_size" in state and "nothing" not in state and len(state) == len(list(state))
+        assert sim.ranks.messages == before
+        uid = state["uid"]
+        assert sim.ranks.messages == before + 2
+        return np.sort(uid)
+
+    whole = Simulator(crowded(), acceleration=2 * hour / 20.0)
+    whole.run_until_spike(40.0)
+    np.testing.assert_array_equal(same_everywhere(on_ranks(2, work)), np.sort(whole.state("up")["uid"]))
+
+
 # ---------------------------------------------------------------- a mechanism of one's own
 
 
