@@ -18,7 +18,7 @@ import argparse
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class Task:
     sparsity: list[float]
     round_epochs: int
     dense_rate: float
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  # settings of rivals, by name
 
     def share(self) -> float:
         """LTH's share a round, the nearest to 25 % for which a round ends at the first sparsity."""
@@ -89,6 +90,7 @@ class Task:
         elif method == "LTH":
             words["share"] = self.share()
             t["train"]["epochs"] = (self.pruning(sparsity) + 1) * self.round_epochs
+        words |= self.own.get(method, {})
         if method in ("LTH", "dense"):
             t["optimiser"]["rate"] = self.dense_rate
         t["method"] = [] if method == "dense" else [words]
@@ -200,6 +202,17 @@ def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
     return fig
 
 
+def _own(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Settings of rivals by name, from ``NAME.KEY=VALUE``."""
+    out: dict[str, dict[str, Any]] = {}
+    for key, value in reading.settings(given).items():
+        name, _, word = key.partition(".")
+        if name not in (*RIVALS, "LTH") or not word:
+            raise ParameterError(f"--rival must name one of {', '.join((*RIVALS, 'LTH'))} and a setting, got {key!r}")
+        out.setdefault(name, {})[word] = reading.as_value(value)
+    return out
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing, then print and draw."""
     p = argparse.ArgumentParser(description="NDSNN against its rivals, with paired seeds.")
@@ -210,13 +223,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     p.add_argument("--dense-rate", type=float, default=1e-3, help="learning rate of LTH and dense")
     p.add_argument("--to", default="rivals", help="folder of run files, table and figure")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. encoder.steps=5")
+    p.add_argument("--rival", action="append", default=[], metavar="NAME.KEY=VALUE", help="e.g. CHSNN.width=0.0625")
     p.add_argument("--threads", type=int, default=2, choices=(1, 2))
     p.add_argument("--quiet", action="store_true", help="no progress bars")
     args = p.parse_args(argv)
     base = reading.load(args.study, reading.settings(args.set))
     if "NDSNN" not in [m.get("kind") for m in base.table.get("method", [])]:
         raise ParameterError(f"{args.study} has no method NDSNN: its rivals take task and network from such a study")
-    task = Task(base, sorted(args.sparsity), args.round_epochs, args.dense_rate)
+    task = Task(base, sorted(args.sparsity), args.round_epochs, args.dense_rate, _own(args.rival))
     first = base.seed
     folder = Path(args.to)
     folder.mkdir(parents=True, exist_ok=True)

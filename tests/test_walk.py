@@ -190,14 +190,14 @@ def network_beds(w: World) -> Beds:
         "nd.Simulation": Bed(
             lambda: lambda **k: nd.Simulation(**k).file.discard(),
             {"network": World.network(), "acceleration": 1e6, "tick": 7.2e6, "record": "daily", "progress": False,
-             "events_per_tick": None, "start": 0.0, "study": "", "overwrite": True, "to": None,
+             "events_per_tick": None, "snapshots": 2.0, "start": 0.0, "study": "", "overwrite": True, "to": None,
              "threads": None, "checkpoint": 120.0, "circuit": None, "membranes": False, "comm": None, "split": False},
             exact={"comm": {"None"}},
         ),
         "nd.simulate": Bed(
             lambda: nd.simulate,
             {"network": World.network(), "duration": 1.0, "acceleration": 1.0, "progress": False, "tick": 7.2e6,
-             "record": "daily", "events_per_tick": None, "start": 0.0,
+             "record": "daily", "snapshots": [2.0], "events_per_tick": None, "start": 0.0,
              "study": "", "overwrite": True, "to": None, "threads": None, "checkpoint": 120.0, "circuit": None,
              "membranes": False, "comm": None, "split": False},
             exact={"comm": {"None"}},
@@ -236,7 +236,7 @@ def run_beds(w: World) -> Beds:
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
         "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day | {"only": ["uid"]},
-        "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
+        "picture": day, "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip
     beds = {f"Run.{name}": of(run, name, **arguments) for name, arguments in given.items()}

@@ -18,6 +18,7 @@ from neurodev.learn.core.storage import quickest
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.model import Sequential, total_counters
+from neurodev.learn.training.encode import Direct
 from neurodev.learn.training.loss import rate_mse
 from neurodev.learn.training.memory import keep_freed_memory
 from neurodev.learn.training.optim import Adam
@@ -40,17 +41,23 @@ def flat_input(rate: float, steps: int, batch: int, n: int) -> np.ndarray[Any, n
 
 def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads: int) -> Callable[[], None]:
     """A call that runs forward, backward and Adam on one batch."""
-    keep_freed_memory()
-    workers = Workers(model, rate_mse, threads, steps)
-    optimiser = Adam(1e-3)
     cube = flags.reshape(steps, batch, -1)
-    labels = np.arange(batch, dtype=np.int64) % int(np.prod(model.outputs))
-    samples = np.arange(batch, dtype=np.int64)
     shape = tuple(model.inputs or ())
 
     def make(which: Any) -> Spikes:
         part = np.ascontiguousarray(cube[:, which[0] : which[-1] + 1])
         return Spikes(part.reshape(steps * which.size, -1), steps, which.size, shape, wanted=False)
+
+    return _step(model, make, steps, batch, threads)
+
+
+def _step(model: Sequential, make: Callable[[Any], Any], steps: int, batch: int, threads: int) -> Callable[[], None]:
+    """The same for any input: what `make` gives for some of the samples."""
+    keep_freed_memory()
+    workers = Workers(model, rate_mse, threads, steps)
+    optimiser = Adam(1e-3)
+    labels = np.arange(batch, dtype=np.int64) % int(np.prod(model.outputs))
+    samples = np.arange(batch, dtype=np.int64)
 
     def step() -> None:
         workers.run(make, samples, labels, learn=True)
@@ -88,6 +95,16 @@ def measure_conv(threads: int = 1, repeats: int = 7, wall: bool = True, batch: i
     model = networks.sdsnn_mnist(seed=1)
     step = training_step(model, flat_input(0.13, 20, batch, 784), 20, batch, threads)
     return _measured(model, step, threads, repeats, wall)
+
+
+def measure_cifar(
+    density: float, threads: int = 1, repeats: int = 7, wall: bool = True, batch: int = 50
+) -> dict[str, Any]:
+    """Median seconds of a step of the six convolutions for CIFAR-10 at a quarter width, 4 steps, images as currents."""
+    model = networks.sdsnn_cifar10(storage=quickest(density), density=density, width=0.25, steps=4, seed=1)
+    images = rng.generator(0, "benchmark", "input").random((batch, 32, 32, 3)).astype(np.float32)
+    make = lambda which: Direct()(images, which, 0, 1)
+    return _measured(model, _step(model, make, 4, batch, threads), threads, repeats, wall) | {"density": density}
 
 
 def _measured(model: Sequential, step: Callable[[], None], threads: int, repeats: int, wall: bool) -> dict[str, Any]:

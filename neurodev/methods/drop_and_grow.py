@@ -318,11 +318,12 @@ class NDSNN(Method):
         table, slots = t.table, t.table.slots()
         n_dead = schedule.fewest_deaths(slots.size, n_next, share)
         pair = table.pre(slots) * table.n_target + table.post[slots]
-        gone = slots[rewire.smallest(self.score(trainer, t, slots), n_dead, tie=pair)]
-        kept = rewire.occupancy(table)
+        dropped = rewire.smallest(self.score(trainer, t, slots), n_dead, tie=pair)
+        gone, kept = slots[dropped], np.zeros(table.n_source * table.n_target, dtype=bool)
+        kept[pair] = True
         if not self.keep_dropped_out:
-            kept[table.pre(gone), table.post[gone]] = False
-        worth = rewire.grow_scores(gradient, kept).reshape(-1)
+            kept[pair[dropped]] = False
+        worth = rewire.grow_scores(gradient.reshape(-1), kept)
         n_free = int((worth >= 0).sum())
         new = rewire.largest(worth, min(n_next - slots.size + n_dead, n_free))
         exchange(trainer, t, gone, new, "gradient", worth[new])

@@ -47,16 +47,18 @@ def smallest(score: ArrayLike, n: int, tie: ArrayLike | None = None) -> I8:
     if np.isnan(s).any():
         raise ParameterError("a score is NaN: nothing can be ranked")
     edge = np.partition(s, n - 1)[n - 1]
-    sure = np.flatnonzero(s < edge)
+    chosen = s < edge
     even = np.flatnonzero(s == edge)
     if tie is not None:
         even = even[np.argsort(np.asarray(tie)[even], kind="stable")]
-    return np.sort(np.concatenate([sure, even[: n - sure.size]]))
+    chosen[even[: n - int(np.count_nonzero(chosen))]] = True  # flags come out in order: nothing is sorted
+    return np.flatnonzero(chosen)
 
 
 def largest(score: ArrayLike, n: int, tie: ArrayLike | None = None) -> I8:
     """Indices of the `n` largest scores, ascending; ties as in `smallest`."""
-    return smallest(-np.asarray(score, dtype=np.float64), n, tie)
+    s = np.asarray(score)
+    return smallest(-(s if s.dtype.kind == "f" else s.astype(np.float64)), n, tie)
 
 
 def some(n_candidate: int, n: int, generator: np.random.Generator) -> I8:
@@ -86,9 +88,11 @@ def lowest_units(density: ArrayLike, percent: float, ever: NDArray[np.bool_]) ->
 # ---------------------------------------------------------------- scores
 
 
-def grow_scores(gradient: NDArray[np.generic], occupied: NDArray[np.bool_]) -> F8:
-    """|gradient| of free pairs, -1 of occupied ones; both (n_source, n_target)."""
-    return np.asarray(np.where(occupied, -1.0, np.abs(gradient)), dtype=np.float64)
+def grow_scores(gradient: NDArray[Any], occupied: NDArray[np.bool_]) -> NDArray[Any]:
+    """|gradient| of free pairs, -1 of occupied ones; of one shape."""
+    out: NDArray[Any] = np.abs(gradient)
+    out[occupied] = -1
+    return out
 
 
 def per_target(table: Table, slots: I8, value: ArrayLike) -> F8:

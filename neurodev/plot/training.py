@@ -122,7 +122,7 @@ def _pictures(run: RunLike) -> list[tuple[float, str]]:
     """(epoch, label) of the first and the last picture of all weights."""
     days = run.snapshot_days
     t = run.training
-    return [(d / t.epoch_days, f"snapshot/{d:g}") for d in ([days[0], days[-1]] if len(days) > 1 else days)]
+    return [(d / t.epoch_days, run.picture(d)) for d in ([days[0], days[-1]] if len(days) > 1 else days)]
 
 
 def _weights(run: RunLike, label: str) -> F8:

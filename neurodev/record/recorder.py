@@ -12,6 +12,7 @@ from neurodev.arrays import I8
 from neurodev.errors import ParameterError, nearest, shown
 from neurodev.params import one_of
 from neurodev.record.runfile import RunFile
+from neurodev.record.snapshots import check_snapshots, due
 from neurodev.structure import selection
 from neurodev.structure.cause import Causes
 from neurodev.structure.log import LogBatch, NeuronBatch, concatenate, concatenate_neurons
@@ -71,14 +72,6 @@ def plain(choice: Choice) -> Any:
     return {name: what if isinstance(what, str) else what.tolist() for name, what in choice.items()}
 
 
-def check_recording(spikes: Any, snapshot: Any = day) -> None:
-    """Refuse an unknown choice of spikes, or an impossible period of snapshots."""
-    if not isinstance(spikes, dict):
-        one_of(spikes, "record", SPIKES)
-    if not (isinstance(snapshot, (int, float)) and np.isfinite(snapshot) and snapshot > 0):
-        raise ParameterError(f"snapshot must be a positive life time in ms, e.g. 1*day, got {snapshot!r}")
-
-
 def by_uid(uid: NDArray[np.uint64]) -> I8 | slice:
     """What puts synapses into the order of their uids, (n_synapse,); nothing where they have it."""
     return slice(None) if np.all(uid[1:] > uid[:-1]) else np.argsort(uid)
@@ -93,8 +86,8 @@ class Recorder:
     spikes : {"daily", "all", "none"}, or a dict by population, as `chosen` gives it
         Full trains of the first tick of every day, of all time, or none; or of all time of some cells.  Counts are
         always kept.
-    snapshot : float, ms (life)
-        Interval of the snapshots of spine-bearing projections.
+    snapshots : float, ms (life), or a list of such
+        Interval of the snapshots of spine-bearing projections, or when they are taken.
     causes : Causes, optional
         The list of the run, to which codes of this process are translated; if not given they are kept as they are.
 
@@ -111,14 +104,16 @@ class Recorder:
     """
 
     def __init__(
-        self, file: RunFile, spikes: Choice = "daily", snapshot: float = day, causes: Causes | None = None
+        self, file: RunFile, spikes: Choice = "daily", snapshots: Any = day, causes: Causes | None = None
     ) -> None:
         try:
-            check_recording(spikes, snapshot)
+            if not isinstance(spikes, dict):
+                one_of(spikes, "record", SPIKES)
+            self.snapshots = check_snapshots(snapshots)
         except ParameterError:
             file.discard()  # the next attempt must find it free, even while a notebook keeps this traceback
             raise
-        self.file, self.spikes, self.snapshot_every = file, spikes, float(snapshot)
+        self.file, self.spikes = file, spikes
         self.causes = causes
         self._n_snapshot = 0
         self._wanted: tuple[int, bool] = (0, False)  # the present tick, and whether it is the first of a day
@@ -204,11 +199,9 @@ class Recorder:
 
     def snapshot_due(self, life: float) -> bool:
         """Whether a snapshot is due at `life` (ms); asking for it schedules the next."""
-        # counted, not summed: no drift over a long life
-        if life < self._n_snapshot * self.snapshot_every - 1e-6:
-            return False
-        self._n_snapshot = int((life + 1e-6) // self.snapshot_every) + 1
-        return True
+        behind = due(self.snapshots, self._n_snapshot, life)
+        self._n_snapshot = behind or self._n_snapshot
+        return behind is not None
 
     def snapshot(
         self, projection: str, label: str, state: Mapping[str, NDArray[Any]], order: I8 | slice | None = None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from neurodev.card import Card
 from neurodev.errors import ParameterError, RunFileError, nearest, shown
 from neurodev.params import among, asks, finite, of_type, or_none, wholes
+from neurodev.record import snapshots
 from neurodev.record.runfile import RunFile
 from neurodev.runs import described
 from neurodev.runs.log import F8, Log, name_in
@@ -230,8 +231,12 @@ class Reading(Card):
             raise ParameterError(
                 f"projection {name!r} has no spines, hence no snapshots; run.graph() holds its synapses"
             )
-        at = min(self.snapshot_days, key=lambda d: abs(d - day))
-        return self.columns(f"snapshot/{at:g}", name, only)
+        return self.columns(self.picture(day), name, only)
+
+    @asks(day=finite("days"))
+    def picture(self, day: float) -> str:
+        """The label of the snapshot nearest to a day, for `columns` and `synapses`."""
+        return snapshots.label_in(self.file, snapshots.nearest(self.snapshot_days, day))
 
     @asks(only=_ONLY)
     def columns(self, label: str, projection: str, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -253,7 +258,7 @@ class Reading(Card):
         """Description of a projection, of which there is a picture of that label."""
         q = self.projection(projection)
         if not isinstance(label, str) or label not in ("initial", "final"):
-            among(["initial", "final", *(f"snapshot/{d:g}" for d in self.snapshot_days)])(label, "label")
+            among(["initial", "final", *map(self.picture, self.snapshot_days)])(label, "label")
         return q
 
     def pictures(self, projection: Any) -> list[tuple[float, str]]:
@@ -261,7 +266,7 @@ class Reading(Card):
         name = self.projection(projection)["name"]
         out = [(0.0, "initial"), (self.days, "final")]
         if name in self.plastic:
-            out += [(d, f"snapshot/{d:g}") for d in self.snapshot_days]
+            out += [(d, self.picture(d)) for d in self.snapshot_days]
         return [(d, label) for d, label in out if f"{label}/{name}/weight" in self.file.names(f"{label}/{name}/")]
 
     @asks(day=finite("days"))

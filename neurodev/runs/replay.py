@@ -110,7 +110,7 @@ def verify(run: Reading) -> int:
             if name not in plastic:
                 continue  # static: nothing to compare
             last = run.snapshot_days[-1]
-            label, batch = f"snapshot/{last:g}", run.log.living_until(run.log.batch(name), last)
+            label, batch = run.picture(last), run.log.living_until(run.log.batch(name), last)
         replayed = _replayed(run, name, run.log.batch(name) if batch is None else batch)
         kept = dict(zip(replayed, run.synapses(label, name), strict=True))
         _same(name, f"{label}/{name}", replayed, kept)

@@ -29,7 +29,7 @@ def _largest(run: Reading, spines: Spines, rows: I8, names: list[str]) -> dict[s
     with run.file.held():
         for day in run.snapshot_days:
             for name in names:
-                here = f"snapshot/{day:g}/{name}/"
+                here = f"{run.picture(day)}/{name}/"
                 column = here + ("weight" if weight else "log_size")
                 if not uid.size or not run.file.length(f"{here}uid"):
                     continue

@@ -297,7 +297,7 @@ class Training(Card):
         tensor = self._run.projection(tensor)["name"]
         f, label = self._run.file, f"final/{tensor}/post"
         if not f.length(label):
-            label = f"snapshot/{self._run.snapshot_days[-1]:g}/{tensor}/post"
+            label = f"{self._run.picture(self._run.snapshot_days[-1])}/{tensor}/post"
         n = int(self._run.population(self._run.projection(tensor)["target"])["n"])
         return (int(np.unique(f.read(label)).size) if f.length(label) else 0), n
 
@@ -334,7 +334,7 @@ class Training(Card):
         days = wanted * self.epoch_days
         steps = max(1, round(self.epoch_days / self._run.tick_days)) if self._run.tick_days else 1
         state = next((data for step, data in f.checkpoints() if step == wanted * steps and wanted), None)
-        seen, picture = self._run.snapshot_days, f"snapshot/{days:g}"
+        seen, picture = self._run.snapshot_days, self._run.picture(days)
         if state is None and not np.isclose(seen, days).any():
             picture = "final"
             if wanted != self.n_epoch or not all(f.length(f"final/{name}/pre") for name in self.tensors):

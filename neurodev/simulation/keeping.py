@@ -26,6 +26,7 @@ from neurodev.engine.simulator import Simulator
 from neurodev.engine.splitting import prepared
 from neurodev.errors import NeurodevError, RunFileError, SimulationError, StudyError
 from neurodev.mechanisms.base import Mechanism
+from neurodev.record import snapshots
 from neurodev.record.differences import differences, told
 from neurodev.record.memory import fresh
 from neurodev.record.mute import Mute
@@ -39,6 +40,7 @@ from neurodev.simulation.calls import Call
 from neurodev.simulation.circuit import embedded
 from neurodev.simulation.interventions import Intervention
 from neurodev.simulation.probe import Probe
+from neurodev.units import day
 
 FORM = 1  # of checkpoints; another one is refused
 LEVEL = 1  # of compression: a third of the time of the usual one
@@ -142,7 +144,7 @@ def state_of(sim: Kept) -> bytes:
     words = {
         "form": FORM, "acceleration": s.acceleration, "tick": s.tick, "start": s.start,
         "events_per_tick": s.events_per_tick, "record": written(sim.recorder.spikes, "record", arrays),
-        "recorder": sim.recorder.state(),
+        "snapshots": snapshots.plain(sim.recorder.snapshots), "recorder": sim.recorder.state(),
         "goal": sim.goal, "asked": sim._asked, "beyond": sim._beyond, "steered": sim._steered.state(),
         "calls": [c.told() for c in sim._calls], "changes": written(steering.changes_of(s), "changes", arrays),
         "schedule": [[when, k, *_told(what, f"schedule/{i}", arrays)] for i, (when, k, what) in
@@ -302,10 +304,10 @@ def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tupl
         raise damaged(f"parameters that were set: {type(e).__name__}: {e}") from e
 
 
-def record_of(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:
-    """Which trains a run keeps."""
+def recorded(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Any, Any]:
+    """Which trains a run keeps, and when it takes pictures."""
     try:
-        return read(words["record"], arrays)
+        return read(words["record"], arrays), words.get("snapshots", day)
     except (KeyError, ValueError, TypeError) as e:
         raise damaged(f"what is recorded: {type(e).__name__}: {e}") from e
 

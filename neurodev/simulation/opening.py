@@ -9,6 +9,7 @@ import numpy as np
 from neurodev.engine.checks import approximations, mechanisms_of
 from neurodev.engine.simulator import Simulator
 from neurodev.engine.splitting import prepared
+from neurodev.record import snapshots
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, by_uid, plain
 from neurodev.record.runfile import RunFile
@@ -39,6 +40,7 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
     f.set_item("tick", s.tick, "ms")
     f.set_item("tick_spike", s.tick_spike, "ms")
     settings = {"start": s.start, "events_per_tick": s.events_per_tick, "record": plain(recorder.spikes)}
+    settings["snapshots"] = snapshots.plain(recorder.snapshots)
     f.set_item("settings", settings)
     f.set_item("approximations", approximations(net, s.tick, s.acceleration))
     f.set_item("interventions", [])

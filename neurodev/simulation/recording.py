@@ -18,6 +18,7 @@ from neurodev.engine.simulator import Simulator, TickReport
 from neurodev.errors import NeurodevError, SimulationError
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import Mark, RunFile
+from neurodev.record.snapshots import label_of
 from neurodev.simulation import keeping
 from neurodev.simulation.calls import Call
 from neurodev.simulation.interventions import Intervention
@@ -112,10 +113,10 @@ class Recording:
             for name, noted in moments.items():
                 r.moments(what, name, noted.take())
         if r.snapshot_due(report.life):
-            label = f"{report.life / day:g}"
+            label = label_of(report.life / day)
             for q in simulator.network.projections.values():
                 if q.spines is not None:
-                    r.snapshot(q.name, f"snapshot/{label}", simulator.state(q.name))
+                    r.snapshot(q.name, label, simulator.state(q.name))
             self.file.append("series/snapshot_day", np.array([report.life / day]))
         self._want_trains()
         self._flush_in_time()

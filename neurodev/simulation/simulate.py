@@ -25,6 +25,7 @@ from neurodev.record.mute import Mute
 from neurodev.record.patience import Patience
 from neurodev.record.recorder import Recorder, chosen
 from neurodev.record.runfile import RunFile
+from neurodev.record.snapshots import check_snapshots
 from neurodev.registry import spoken
 from neurodev.runs.run import Run
 from neurodev.simulation import circuit as saved
@@ -66,6 +67,9 @@ class Simulation(Card, Steering):
         Which full spike trains to keep: of the first tick of each day, all, or none; or, for each population that is
         named, such a word, True, False, or cells by numbers, a mask, a slice or a set: ``{"exc": slice(0, 100)}``.
         Counts are always kept.
+    snapshots : float, ms (life), or a list of such
+        Period of the pictures of all synapses in projections with spines, or the times at which they are taken: at the
+        first tick that is not earlier.  There is one at the start and one at the end in any case.
     progress : bool
         Show a progress bar in both times, with live counts.
     events_per_tick : int, optional
@@ -124,6 +128,7 @@ class Simulation(Card, Steering):
         tick: float = 2 * hour,
         to: str | os.PathLike[str] | None = None,
         record: Any = "daily",
+        snapshots: Any = day,
         progress: bool = False,
         events_per_tick: int | None = None,
         start: float = 0.0,
@@ -139,6 +144,7 @@ class Simulation(Card, Steering):
         if not isinstance(network, Network):
             raise ParameterError(f"network must be an nd.Network, got {shown(network)}")
         record = chosen(record, {p.name: p.n for p in network.populations.values()})  # before an older run makes way
+        snapshots = check_snapshots(snapshots)
         if not isinstance(study, str):
             raise ParameterError(f"study must be the text of a study, got {shown(study)}")
         overwrite = flag(overwrite, "overwrite")
@@ -166,7 +172,7 @@ class Simulation(Card, Steering):
             network.end(self.simulator)
             raise
         try:
-            self.recorder = Recorder(self.file, record, causes=self.simulator.causes)
+            self.recorder = Recorder(self.file, record, snapshots, self.simulator.causes)
             if circuit is not None:
                 saved.tell(self.file, circuit)
             self._describe(study)
@@ -297,7 +303,7 @@ class Simulation(Card, Steering):
         self._shared_path = absolute(path) if aside else None
         self.file = file
         try:
-            self.recorder = Recorder(file, keeping.record_of(words, arrays), causes=self.simulator.causes)
+            self.recorder = Recorder(file, *keeping.recorded(words, arrays), self.simulator.causes)
             self._foreign = dict(file.provenance().get("sources", {}))
             keeping.restore(self, words, arrays)
             self._untold = True

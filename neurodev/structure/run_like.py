@@ -268,6 +268,9 @@ class RunLike(Protocol):
     def density(self, projection: Any = None) -> tuple[F8, F8]:
         """Days, and synapses per living target."""
 
+    def picture(self, day: float) -> str:
+        """The label of the snapshot near a day."""
+
     def snapshot(self, projection: Any, day: float, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The living synapses near a day."""
 

@@ -13,6 +13,7 @@ from neurodev.errors import ParameterError, StudyError, nearest
 from neurodev.mechanisms.base import Mechanism
 from neurodev.metrics import maturation
 from neurodev.neurons.drive import Drive
+from neurodev.record import snapshots
 from neurodev.record.provenance import check_sources
 from neurodev.record.recorder import chosen, plain
 from neurodev.record.runfile import RunFile
@@ -42,7 +43,7 @@ SECTIONS = (
     "bands",
 )
 _PROJECTION_KEYS = ("source", "target", "wiring", "weight", "delay", "spines", "multapses", "branch", "use")
-RUN_KEYS = ("duration", "acceleration", "tick", "record", "events_per_tick", "circuit", "membranes")
+RUN_KEYS = ("duration", "acceleration", "tick", "record", "snapshots", "events_per_tick", "circuit", "membranes")
 _USE = 'use = [{ kind = "STDP" }]'
 
 
@@ -360,6 +361,8 @@ def _kept(study: Study, network: Network, options: dict[str, Any]) -> Study:
     options = dict(options)
     if "record" in options:
         options["record"] = plain(chosen(options["record"], {p.name: p.n for p in network.populations.values()}))
+    if "snapshots" in options:
+        options["snapshots"] = snapshots.plain(snapshots.check_snapshots(options["snapshots"]))
     run = {k: v for k, v in options.items() if k in RUN_KEYS and study.table.get("run", {}).get(k) != v}
     return study.resolved(**changes, **({"run": run} if run else {}))
 

@@ -1,7 +1,8 @@
-"""The two nets of the training benchmarks in plain JAX, as its users write them: scan over time, jit, optax.
+"""The three nets of the training benchmarks in plain JAX, as its users write them: scan over time, jit, optax.
 
     PYTHON tests/benchmarks/peers_jax.py fc RATE REPEATS        # an interpreter that has jax and optax
     PYTHON tests/benchmarks/peers_jax.py conv RATE REPEATS
+    PYTHON tests/benchmarks/peers_jax.py cifar 0 REPEATS        # images as currents: no rate
 
 Prints one JSON object: seconds of processor and on the wall a step, medians.  All that does not depend on the step
 before (the product of the input with the first weights) stands outside the scan.
@@ -69,19 +70,53 @@ def convolutional(parameters, x):
     return y.reshape(t, b, -1).mean(0)
 
 
+def normalised(x):
+    """Of each channel over samples, steps and places."""
+    axes = tuple(range(x.ndim - 1))
+    return (x - x.mean(axes)) / jnp.sqrt(x.var(axes) + 1e-5)
+
+
+def largest(x):
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+def six_convolutions(parameters, x, t=4):
+    """32C3-32C3-MP2-64C3-64C3-MP2-128C3-128C3-128FC-10FC, batch norm, learned leaks; images x (B, 32, 32, 3)."""
+    weights, scales, leaks = parameters
+    b, y = x.shape[0], x
+    for k, (w, scale) in enumerate(zip(weights[:6], scales, strict=True)):
+        y = normalised(convolve(y, w)) * scale
+        y = jnp.broadcast_to(y, (t, *y.shape)) if k == 0 else y.reshape(t, b, *y.shape[1:])
+        leak = jax.nn.sigmoid(leaks[k])
+        y = lif((1 - leak) * y, leak, 1.0)
+        y = y.reshape(t * b, *y.shape[2:])
+        y = largest(y) if k in (1, 3) else y
+    y = y.reshape(t * b, -1)
+    for w in weights[6:]:
+        y = lif(0.5 * (y @ w).reshape(t, b, -1), 0.5, 0.5).reshape(t * b, -1)
+    return y.reshape(t, b, -1).mean(0)
+
+
+def nets(net, draw, rate):
+    """Forward pass, parameters, and input of a net."""
+    weight = lambda s, g: jnp.asarray(g * draw.uniform(-1, 1, s).astype(np.float32) * np.sqrt(3.0 / np.prod(s[:-1])))
+    flags = lambda shape: jnp.asarray((draw.random(shape) < rate).astype(np.float32))
+    if net == "cifar":
+        channels = [3, 32, 32, 64, 64, 128, 128]
+        shapes = [(3, 3, m, n) for m, n in zip(channels, channels[1:], strict=False)] + [(8192, 128), (128, 10)]
+        weights = [weight(s, 1.5) for s in shapes]
+        parameters = weights, [jnp.ones(c) for c in channels[1:]], jnp.zeros(6)
+        return six_convolutions, parameters, jnp.asarray(draw.random((50, 32, 32, 3)).astype(np.float32)), 50
+    if net == "fc":
+        return fully_connected, [weight((784, 800), 1.0), weight((800, 10), 2.0)], flags((25, 64, 784)), 64
+    shapes, gains = [(3, 3, 1, 15), (3, 3, 15, 40), (1960, 300), (300, 10)], (2.0, 2.5, 2.5, 3.0)
+    return convolutional, list(map(weight, shapes, gains)), flags((20, 100, 28, 28, 1)), 100
+
+
 def main(net, rate, repeats):
     draw = np.random.default_rng(0)
-    if net == "fc":
-        forward, shapes, shape, gains = fully_connected, [(784, 800), (800, 10)], (25, 64, 784), (1.0, 2.0)
-    else:
-        forward, shape = convolutional, (20, 100, 28, 28, 1)
-        shapes, gains = [(3, 3, 1, 15), (3, 3, 15, 40), (1960, 300), (300, 10)], (2.0, 2.5, 2.5, 3.0)
-    parameters = [
-        jnp.asarray(g * draw.uniform(-1, 1, s).astype(np.float32) * np.sqrt(3.0 / np.prod(s[:-1])))
-        for s, g in zip(shapes, gains, strict=True)
-    ]
-    x = jnp.asarray((draw.random(shape) < rate).astype(np.float32))
-    target = jax.nn.one_hot(jnp.arange(shape[1]) % 10, 10)
+    forward, parameters, x, batch = nets(net, draw, rate)
+    target = jax.nn.one_hot(jnp.arange(batch) % 10, 10)
     optimiser = optax.adam(1e-3)
 
     @jax.jit

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn.core.spikes import Spikes
+from neurodev.learn.core.layer import Layer
+from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.dropout import Dropout
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.layers.norm import BatchNorm
-from neurodev.learn.model import Sequential
+from neurodev.learn.model import Residual, Sequential
 from neurodev.learn.training import memory
 from neurodev.learn.training.loss import Loss, rate_mse
 from neurodev.learn.training.workers import Workers
@@ -97,12 +98,98 @@ def test_a_test_leaves_no_gradient():
     assert not any(p.gradient.any() for p in workers.model.parameters_of())
 
 
-def test_coupled_samples_stay_together():
-    workers = Workers(model(BatchNorm()), rate_mse, 2, STEPS)
-    assert workers.twin is workers.model
-    seen = []
-    workers.run(lambda ids: (seen.append(ids.size), make(ids))[1], SAMPLES, LABELS, learn=True)
-    assert seen == [BATCH]
+def normed(kind=np.float64):
+    """Norms of currents, behind each other and in a residual block."""
+    block = Residual(
+        Sequential(Linear(20, name="in"), BatchNorm(), LIF(0.5, 0.5), Linear(20, name="back"), BatchNorm())
+    )
+    return model(BatchNorm(name="first"), LIF(0.5, 0.5), block, BatchNorm(0.5, momentum=0.3), kind=kind)
+
+
+def norms(model):
+    return [a for layer in model.layers() for a in layer.buffers().values()]
+
+
+def test_coupled_halves_are_the_whole():
+    """Batch norm takes the moments of both halves, forward and backward, and its running means once."""
+    whole = normed()
+    whole.set_training(True)
+    y, pull = whole(make(SAMPLES))
+    value, dy, _ = rate_mse(y, LABELS, BATCH)
+    pull(dy)
+    for threads in (1, 2):
+        workers = Workers(normed(), rate_mse, threads, STEPS)
+        done, found = gradients(workers)
+        np.testing.assert_allclose(done.loss, value * BATCH, rtol=1e-12)
+        for mine, p in zip(found, whole.parameters_of(), strict=True):
+            np.testing.assert_allclose(mine, p.gradient, rtol=0, atol=1e-12)
+        for mine, theirs in zip(norms(workers.model), norms(whole), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12)
+        workers.close()
+
+
+def test_coupled_halves_are_the_same_bytes_on_one_thread_or_two():
+    found = []
+    for threads in (1, 2):
+        workers, told = Workers(normed(kind=np.float32), rate_mse, threads, STEPS), []
+        for step in range(4):
+            n = (BATCH, 1, 2, BATCH - 1)[step]  # a batch of one sample has no halves
+            done = workers.run(make, SAMPLES[:n], LABELS[:n], learn=True, step=step)
+            told += [np.array([done.loss, done.correct, done.n]), *(p.gradient for p in workers.model.parameters_of())]
+            told = [a.copy() for a in (*told, *norms(workers.model))]
+        workers.run(make, SAMPLES, LABELS, learn=False)
+        workers.close()
+        found.append(b"".join(a.tobytes() for a in told))
+    assert found[0] == found[1]
+
+
+def test_a_half_without_a_gradient_does_not_leave_the_other_waiting():
+    class Some(Loss):
+        """The samples of the second half alone count."""
+
+        def __call__(self, y, labels, total):
+            value, dy, score = rate_mse(y, labels, total)
+            return value, type(dy)(dy.value * 0, dy.steps, dy.batch, dy.shape) if labels.size == 6 else dy, score
+
+    for threads in (1, 2):
+        workers = Workers(normed(), Some(), threads, STEPS)
+        assert any(g.any() for g in gradients(workers)[1])
+        workers.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("bad", [0, 6])
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_a_half_that_fails_says_why_and_the_other_ends(threads, bad, kind):
+    workers = Workers(normed(), rate_mse, threads, STEPS)
+    layer = (workers.model if bad == 0 else workers.twin).parts()[2]
+    call = type(layer).__call__
+
+    class Failing(type(layer)):
+        def __call__(self, x):
+            if failing:
+                raise kind("no more")
+            return call(self, x)
+
+    layer.__class__, failing = Failing, True
+    with pytest.raises(kind, match="no more"):
+        gradients(workers)
+    failing = False
+    assert gradients(workers)[0].n == BATCH  # and they meet again
+    workers.close()
+
+
+def test_layers_that_couple_samples_and_cannot_meet_have_the_batch_whole():
+    class Ranked(Layer):
+        """Of one's own: each sample is given what the batch has in the mean."""
+
+        coupled = True
+
+        def __call__(self, x):
+            return Current(x.by_row - x.by_row.mean(), x.steps, x.batch, x.shape), lambda dy: dy
+
+    workers = Workers(model(Ranked()), rate_mse, 2, STEPS)
+    assert workers.twin is workers.model and gradients(workers)[0].n == BATCH
 
 
 class Even(Loss):

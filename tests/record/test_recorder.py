@@ -11,6 +11,7 @@ import neurodev as nd
 from neurodev.errors import ParameterError
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
+from neurodev.record.snapshots import label_in, label_of
 from neurodev.structure.log import DEATH, LogBatch
 from neurodev.units import day, hour
 
@@ -45,18 +46,39 @@ def test_the_door(tmp_path: Path) -> None:
         recorder(tmp_path / "a", spikes="dayly")
     for bad in (0.0, -1.0, float("nan"), float("inf"), "day"):
         with pytest.raises(ParameterError, match="snapshot"):
-            recorder(tmp_path / "b", snapshot=bad)
+            recorder(tmp_path / "b", snapshots=bad)
 
 
 def test_snapshots_fall_due_once_and_do_not_drift(tmp_path: Path) -> None:
-    r = recorder(tmp_path / "r", snapshot=day / 3)
+    r = recorder(tmp_path / "r", snapshots=day / 3)
     tick = day / 12
     due = [k for k in range(12 * 200) if r.snapshot_due(k * tick)]
     assert due == list(range(0, 12 * 200, 4))
     r.file.close()
-    r = recorder(tmp_path / "s", snapshot=1 * hour)  # finer than the ticks: every tick, no backlog
+    r = recorder(tmp_path / "s", snapshots=1 * hour)  # finer than the ticks: every tick, no backlog
     assert [r.snapshot_due(k * 2 * hour) for k in range(4)] == [True] * 4
     r.file.close()
+
+
+def test_snapshots_at_times_of_one_s_own(tmp_path: Path) -> None:
+    r = recorder(tmp_path / "r", snapshots=[3 * day, 5 * hour, 5 * hour, 99 * day])
+    ticks = [k * 2 * hour for k in range(100)]
+    assert [t / hour for t in ticks if r.snapshot_due(t)] == [6.0, 72.0]  # the first tick that is not earlier
+    r.file.close()
+    for bad in ([[1.0]], [-1.0], [float("nan")], ["soon"]):
+        with pytest.raises(ParameterError, match="snapshots"):
+            recorder(tmp_path / "b", snapshots=bad)
+
+
+def test_no_two_pictures_have_one_name(tmp_path: Path) -> None:
+    ticks = np.arange(100_000, 100_400) * 0.37  # s of life, beyond the thousandth day
+    assert len({label_of(t / 86.4) for t in ticks}) == ticks.size
+    file = RunFile.create(tmp_path / "r")
+    file.append("snapshot/0.0833333/ab/uid", np.zeros(1, "<u8"))  # as older files have it
+    file.append("snapshot/0.166666666666667/ab/uid", np.zeros(1, "<u8"))
+    file.commit()
+    assert label_in(file, 1 / 12) == "snapshot/0.0833333" and label_in(file, 1 / 6) == "snapshot/0.166666666666667"
+    file.close()
 
 
 def test_many_spikes_in_a_tick_are_not_clipped(tmp_path: Path) -> None:

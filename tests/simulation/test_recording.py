@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import neurodev as nd
-from neurodev.errors import ParameterError, RunFileError
+from neurodev.errors import ParameterError, RunFileError, StudyError
+from neurodev.studies import development, reading
+from neurodev.units import day, second
 from tests.simulation.test_resume import same, samples
 
 
@@ -81,7 +83,9 @@ def test_a_broken_off_run_goes_on_recording_the_same_cells(tmp_path: Path) -> No
     files = [tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"]
     found = []
     for to in files:
-        sim = nd.Simulation(network(), to=to, tick=100.0, record={"exc": {1, 4}, "s": "all"}, checkpoint=0.0)
+        sim = nd.Simulation(
+            network(), to=to, tick=100.0, record={"exc": {1, 4}, "s": "all"}, checkpoint=0.0, snapshots=[150, 430, 600]
+        )
         sim.probe("exc", "V", at=[30.0, 250.5, 410.0], cells=[4, 1])
         sim.probe("m", "log_size", at=[410.0], uids=[int(sim.simulator.tables["m"].uid[0])])
         if to.name == "whole.sqlite":
@@ -98,6 +102,52 @@ def test_a_broken_off_run_goes_on_recording_the_same_cells(tmp_path: Path) -> No
         sim.close()
     same(*files)
     assert found[0] == found[1]
+    assert np.allclose(np.array(nd.Run(files[1]).snapshot_days) * day, [0.0, 200.0, 500.0, 600.0])
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "seen"),
+    [(250.0, [0, 300, 500]), ("0.2 second", [0, 200, 400, 600]), ([90, 320.0], [0, 100, 400]), ([], [0]), (1e9, [0])],
+)
+def test_pictures_are_taken_when_they_are_asked_for(snapshots: Any, seen: list[int], tmp_path: Path) -> None:
+    sim = nd.Simulation(network(), tick=100.0, to=tmp_path / "a.sqlite", snapshots=snapshots)
+    sizes = sim.probe("m", "log_size", at=[t for t in seen if t] or [600.0])
+    run = sim.run(600.0).close()
+    assert np.allclose(np.array(run.snapshot_days) * day, seen)
+    for row, days in zip(sizes.values, run.snapshot_days[1:], strict=False):
+        picture = run.snapshot("m", days)
+        assert np.array_equal(picture["log_size"], row[np.isin(sizes.uid, picture["uid"])].astype("<f4"))
+    again, life = development.repeated(run.path, tmp_path / "b.sqlite")
+    again.run(life).close()
+    same(run.path, tmp_path / "b.sqlite")
+
+
+def test_a_study_says_when_pictures_are_taken(tmp_path: Path) -> None:
+    text = """
+    [population.a]
+    kind = "Poisson"
+    n = 4
+    [population.b]
+    kind = "LIF"
+    n = 3
+    [projection.ab]
+    source = "a"
+    target = "b"
+    wiring = { kind = "AllToAll" }
+    spines = {}
+    use = [{ kind = "SpineSize", death = "none" }]
+    [run]
+    duration = "2 second"
+    tick = "0.25 second"
+    snapshots = WHEN
+    """
+    for when, seen in (('"1 second"', [0.0, 1.0, 2.0]), ('["300 ms", "1 second"]', [0.0, 0.5, 1.0])):
+        (tmp_path / "s.toml").write_text(text.replace("WHEN", when))
+        run = development.run(reading.load(tmp_path / "s.toml"))
+        assert np.allclose(np.array(run.snapshot_days) * day, np.array(seen) * second)
+    (tmp_path / "s.toml").write_text(text.replace("WHEN", '"often"'))
+    with pytest.raises(StudyError, match="line 17.*snapshots must"):
+        development.run(reading.load(tmp_path / "s.toml"))
 
 
 def test_a_probe_at_given_times_is_what_a_regular_one_sees_then() -> None:

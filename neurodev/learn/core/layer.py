@@ -361,6 +361,9 @@ class Layer(Registered, metaclass=Made, kind="layer"):
     counters : Counters
     coupled : bool
         Whether samples of a batch influence each other (batch norm): such a batch is not cut into pieces.
+    meets : bool
+        Whether a coupled layer works on one half of a batch, and knows the other by `core.meeting.HALF`; otherwise
+        batches go through the model whole, in one thread.
     training : bool
         Set by the model (dropout, batch norm).
     gates : bool
@@ -384,7 +387,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
     True
     """
 
-    coupled = False
+    coupled = meets = False
     takes: ClassVar[str] = "either"
     gives: ClassVar[str] = "either"
     neuronal: ClassVar[bool] = False

@@ -263,10 +263,20 @@ def dot_taps(start: I8, index: U4, scale: Any, grid: Numbers, w: Array, delta: A
 def columns(x: Array, grid: Numbers, out: Array) -> None:
     """The patch under every output pixel: x (R, pixels, channels) -> out (R, out pixels, taps, channels)."""
     height, width, channels, high, wide, size, stride, padding = grid
+    line = size * channels
     for r in range(x.shape[0]):
+        pixels = x[r].reshape(-1)
         for oy in range(high):
             for ox in range(wide):
+                left = ox * stride - padding
+                inside, patch = left >= 0 and left + size <= width, out[r, oy * wide + ox].reshape(-1)
                 for i in range(size):
+                    above = oy * stride + i - padding
+                    if inside and 0 <= above < height:  # a line of the patch is one piece
+                        first = (above * width + left) * channels
+                        for c in range(line):
+                            patch[i * line + c] = pixels[first + c]
+                        continue
                     for j in range(size):
                         y, xx = oy * stride + i - padding, ox * stride + j - padding
                         o = out[r, oy * wide + ox, i * size + j]

@@ -133,19 +133,26 @@ def adjoint_with(h: Array, u: Array, g: Array, neuron: Neuron, attached: bool, d
 
 
 @sum_kernel
-def leak_gradient(u: Array, d: Array, gain: Any, threshold: Any, subtract: bool) -> float:
-    """Sum over all of dL/du[t] v[t-1]; `d` is the gradient of the current, gain dL/du; (outer, T, inner)."""
-    total = 0.0
+def leak_gradient(u: Array, d: Array, gain: Any, threshold: Any, subtract: bool) -> tuple[float, float]:
+    """Sums over all of dL/du[t] v[t-1] and of dL/du[t] u[t]; `d` is the gradient of the current, gain dL/du; (outer, T,
+    inner)."""
+    total, beside = 0.0, 0.0
     zero = u.dtype.type(0)
     for o in range(u.shape[0]):
-        for t in range(1, u.shape[1]):
-            part = zero
-            for k in range(u.shape[2]):
-                v = u[o, t - 1, k]
-                v = (v - threshold if subtract else zero) if v >= threshold else v
-                part += v * d[o, t, k]
+        for t in range(u.shape[1]):
+            part, own = zero, zero
+            if t == 0:
+                for k in range(u.shape[2]):
+                    own += u[o, t, k] * d[o, t, k]
+            else:
+                for k in range(u.shape[2]):
+                    v = u[o, t - 1, k]
+                    v = (v - threshold if subtract else zero) if v >= threshold else v
+                    part += v * d[o, t, k]
+                    own += u[o, t, k] * d[o, t, k]
             total += part
-    return total / gain  # type: ignore[no-any-return]
+            beside += own
+    return total / gain, beside / gain
 
 
 @kernel
@@ -403,8 +410,7 @@ class PLIF(LIF):
     def learn_constants(self, u: Array, d: Array, gain: Any, theta: Any, subtract: bool) -> None:
         """``u[t] = v + share (x - v)``: du/dshare = x - v = (u - v) / share; d holds share dL/du."""
         share = float(gain)
-        through_v = leak_gradient(u, d, gain, theta, subtract)
-        through_u = float(np.vdot(u, d)) / share
+        through_v, through_u = leak_gradient(u, d, gain, theta, subtract)
         by_share = (through_u - through_v) / share
         self.parameters["leak"].gradient[0] += by_share * share * (1 - share)
 

@@ -14,6 +14,7 @@ from neurodev.jit import sum_kernel
 from neurodev.learn.core import doors
 from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
+from neurodev.learn.core.meeting import HALF, Half
 from neurodev.learn.core.spikes import Current
 from neurodev.structure.table import UidSource
 
@@ -99,7 +100,7 @@ class BatchNorm(Layer):
 
     Notes
     -----
-    Samples of a batch influence each other: such a model runs its batches whole.
+    Samples of a batch influence each other: the halves of a batch bring their sums together (`core.meeting`).
 
     A batch with a single value a channel (the last sample of an epoch, one step, a vector) has no variance: it is
     normalised by the running means, as outside of training, and leaves them as they are.
@@ -112,7 +113,7 @@ class BatchNorm(Layer):
     (8, 8, 3)
     """
 
-    coupled = True
+    coupled = meets = True
     takes = gives = "currents"
     level: float = asked(doors.divisor)
     momentum: float = asked(params.number, above=0, high=1)
@@ -158,15 +159,14 @@ class BatchNorm(Layer):
         """What a checkpoint must keep beside the parameters."""
         return {"mean": self.mean, "variance": self.variance}
 
-    def _moments(self, x: Array) -> tuple[Array, Array]:
-        """Mean and variance of the columns in two passes, so that nothing cancels."""
-        n, sums = x.shape[0], np.empty((2, self.channels))
-        first = x[0].copy()
-        column_spread(x, first, sums)
-        centre = (first + sums[0] / n).astype(x.dtype)
+    def _moments(self, x: Array, n: int, half: Half) -> tuple[Array, Array]:
+        """Mean and variance of the columns, of `n` rows in both halves, in two passes, so that nothing cancels."""
+        sums, near = np.empty((2, self.channels)), self.mean.astype(x.dtype)
+        column_spread(x, near, sums)
+        centre = (near + half.sum(sums[0].copy()) / n).astype(x.dtype)
         column_spread(x, centre, sums)
-        offset = sums[0] / n
-        return centre + offset, np.maximum(sums[1] / n - offset**2, 0.0)
+        offset, square = half.sum(sums) / n
+        return centre + offset, np.maximum(square - offset**2, 0.0)
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
         """Normalised currents, and their pullback."""
@@ -174,16 +174,17 @@ class BatchNorm(Layer):
         if x.shape[-1] != self.channels:
             raise ParameterError(f"{self.name or 'BatchNorm'} takes {self.channels} channels, got {x.shape[-1]}")
         values = np.ascontiguousarray(x.by_row).reshape(-1, self.channels)
-        kind, n = values.dtype.type, values.shape[0]
+        kind, half = values.dtype.type, HALF.get() if self.training else Half()
+        n = half.sum(values.shape[0])
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         assert isinstance(scale, Vector) and isinstance(shift, Vector)
         moving = self.training and n > 1
         if moving:
-            mean, variance = self._moments(values)
-            m = self.momentum
-            running, spread = self.mean, self.variance
-            running += m * (mean - running)
-            spread += m * (variance * (n / (n - 1)) - spread)
+            mean, variance = self._moments(values, n, half)
+            if half.first:
+                m, running, spread = self.momentum, self.mean, self.variance
+                running += m * (mean - running)
+                spread += m * (variance * (n / (n - 1)) - spread)
         else:
             mean, variance = self.mean, self.variance
         inverse = self.level / np.sqrt(variance + self.epsilon)
@@ -195,11 +196,12 @@ class BatchNorm(Layer):
             d = np.ascontiguousarray(dy.by_row).reshape(-1, self.channels)
             none, sums = np.zeros(self.channels, dtype=kind), np.empty((2, self.channels))
             column_sums(values, d, mean.astype(kind), sums)
-            sum_d, sum_xd = sums[0], sums[1] - (mean - mean.astype(kind)) * sums[0]
-            scale.gradient += (inverse * sum_xd).astype(kind)
-            shift.gradient += sum_d.astype(kind)
+            sums[1] -= (mean - mean.astype(kind)) * sums[0]
+            scale.gradient += (inverse * sums[1]).astype(kind)
+            shift.gradient += sums[0].astype(kind)
             dx = np.empty_like(values)
             if moving:  # through mean and variance too
+                sum_d, sum_xd = half.sum(sums)
                 pushed = -by_x * sum_xd / (n * (variance + self.epsilon))
                 rest = -by_x * sum_d / n - pushed * mean
                 through_moments(d, values, by_x.astype(kind), pushed.astype(kind), rest.astype(kind), dx)

@@ -32,6 +32,7 @@ from neurodev.record.provenance import check_sources, environment, foreign, sour
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
 from neurodev.record.scratch import scratch_file
+from neurodev.record.snapshots import label_of
 from neurodev.structure.cause import CAUSES, Causes
 from neurodev.units import day
 from neurodev.writing import absolute
@@ -248,7 +249,7 @@ class TrainingRecord:
         """All weights as they are now."""
         t = self.trainer
         for name in t.weights():
-            self._snapshot(name, f"snapshot/{t.life / day:g}")
+            self._snapshot(name, label_of(t.life / day))
         for layer in t.model.layers():
             label = f"model/{t.epoch}/{layer.name}/"
             vectors = {k: p.value for k, p in layer.parameters.items() if isinstance(p, Vector)}

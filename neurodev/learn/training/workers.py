@@ -2,14 +2,15 @@
 
 Each half has gradients of its own (the model's, and those of a replica), which are added in a fixed order; so the
 result does not depend on the number of threads.  Within a half, samples go through the model in *chunks* that fit the
-caches, unless a layer couples the samples of a batch.
+caches, unless a layer couples the samples of a batch: then both halves meet in such layers (`core.meeting`), or, where
+one of them cannot meet, the batch goes through whole.
 """
 
 from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from neurodev.arrays import I8, Array
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel
+from neurodev.learn.core.meeting import HALF, Deserted, Half, Meeting
 from neurodev.learn.core.threads import one_blas_thread
 from neurodev.learn.kernels import policy
 from neurodev.learn.model import Sequential
@@ -85,10 +87,13 @@ class Workers:
         if (threads := whole(threads, "threads")) not in (1, 2):
             raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
         self.model, self.loss = model, as_loss(loss)
-        self.whole = model.coupled
+        self.coupled = model.coupled
+        self.whole = any(layer.coupled and not layer.meets for layer in model.layers())
         self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]
         self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
-        self._pool = ThreadPoolExecutor(1) if threads == 2 and not self.whole else None
+        self.threads = 1 if self.whole else threads
+        meets = self.coupled and not self.whole  # two threads, of which one works at a time if so many are asked for
+        self._pool = ThreadPoolExecutor(1) if self.threads == 2 or meets else None
 
     def reopen(self) -> None:
         """Have the second thread again after `close`."""
@@ -106,14 +111,15 @@ class Workers:
         done = Outcome()
         step, first = place
         layers = list(model.layers())
-        size = samples.size if self.whole and learn else self.chunk
+        size = max(samples.size, 1) if self.coupled and learn else self.chunk
+        half = HALF.get()
         for a in range(0, samples.size, size):
             part = slice(a, a + size)
             for layer in layers:
                 layer.at(step, first + a)
             y, pull = model(make(samples[part]))
             value, dy, score, right = judged(self.loss, y, labels[part], total)
-            if learn and dy.value.any():
+            if learn and half.sum(bool(dy.value.any())):
                 pull(dy)
             done.add(Outcome(value * total, right, score.shape[0]))
             if out is not None:
@@ -167,10 +173,10 @@ class Workers:
         a, b = (None, None) if out is None else (out[:half], out[half:])
         one = (self.model, make, samples[:half], labels[:half], n, learn, a, (step, before))
         two = (self.twin, make, samples[half:], labels[half:], n, learn, b, (step, before + half))
-        if self._pool is not None:
-            # the caller's context goes along: NumPy keeps there how it treats overflow
-            context = contextvars.copy_context()
-            later = self._pool.submit(lambda: context.run(self._part, *two))
+        if self.coupled and learn and samples.size > 1:
+            done = self._met(one, two)
+        elif self.threads == 2:
+            later = self._later(self._part, *two)
             done = self._part(*one)
             done.add(later.result())
         else:
@@ -179,6 +185,39 @@ class Workers:
         if learn:
             for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
                 fold(mine.flat()[1], theirs.flat()[1])
+        return done
+
+    def _later(self, what: Callable[..., Outcome], *words: Any) -> Future[Outcome]:
+        """In the second thread; the caller's context goes along: NumPy keeps there how it treats overflow."""
+        assert self._pool is not None
+        context = contextvars.copy_context()
+        return self._pool.submit(lambda: context.run(what, *words))
+
+    def _met(self, one: tuple[Any, ...], two: tuple[Any, ...]) -> Outcome:
+        """Two halves that meet in layers that couple them."""
+        meeting = Meeting(turns=self.threads == 1)
+
+        def half(side: int, words: tuple[Any, ...]) -> Outcome:
+            token, failed = HALF.set(Half(meeting, side)), True
+            try:
+                meeting.come(side)
+                done = self._part(*words)
+                failed = False
+                return done
+            finally:
+                HALF.reset(token)
+                meeting.leave(side, failed)
+
+        later = self._later(half, 1, two)
+        try:
+            done = half(0, one)
+        except Deserted:
+            later.result()  # says why
+            raise
+        except BaseException:
+            later.exception()  # let it end
+            raise
+        done.add(later.result())
         return done
 
     def _follow(self) -> None:
