@@ -17,7 +17,7 @@ from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import projections_in_order
 from neurodev.engine.parts import usable_cores
 from neurodev.engine.ranks import Ranks
-from neurodev.errors import ParameterError
+from neurodev.errors import InvariantError, ParameterError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.structure.births import BirthDates
 from neurodev.structure.blocks import part_bounds
@@ -116,6 +116,24 @@ def own_share(table: Table, rank: int, size: int, uids: bool = True) -> Table:
     if not out.consecutive:
         out.uid[here] = table.uid_of(slots)
     return out
+
+
+def verify_share(table: Table, own: tuple[int, int] | None) -> None:
+    """Check that a rank's share of a table leads onto its `own` neurons alone: from the first to that before the last.
+
+    Raises
+    ------
+    InvariantError
+        Naming the first synapse that does not.
+    """
+    if own is None:
+        return
+    slots = table.slots()
+    post = table.post[slots]
+    wrong = (post < own[0]) | (post >= own[1])
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise InvariantError(f"slot {int(slots[k])}: its synapse leads onto neuron {int(post[k])}, of another rank")
 
 
 def first_uid(table: Table) -> int:

@@ -19,7 +19,7 @@ from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import acting
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.shared_plans import carry_out
-from neurodev.engine.splitting import dies_apart
+from neurodev.engine.splitting import dies_apart, verify_share
 from neurodev.errors import InvariantError, SimulationError
 from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
 from neurodev.structure import weight as weight_map
@@ -130,6 +130,7 @@ class Structural:
             try:
                 verify(self.tables[q.name], self.blocks[q.source.name].alive, self.blocks[q.target.name].alive)
                 build.verify_branches(q, self.tables[q.name])
+                verify_share(self.tables[q.name], self.views[q.name].own)
             except InvariantError as e:
                 failed = failed or InvariantError(f"projection {q.name!r}: {e}")
         self._all_or_none(failed)

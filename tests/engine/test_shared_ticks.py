@@ -14,7 +14,7 @@ from neurodev.engine import shared_plans
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
 from neurodev.engine.splitting import why_whole
-from neurodev.errors import InvariantError, ParameterError, SimulationError
+from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.params import param
 from neurodev.structure.plan import Plan
@@ -290,6 +290,43 @@ def test_what_one_rank_finds_wrong_all_of_them_tell():
     said = on_ranks(3, partial(failed, "nan", SimulationError))
     assert said[2].startswith("Rash on 'q': rash is nan in 2 of ")
     assert said[0] == said[1] == f"{said[2]} (rank 2)"
+
+
+def test_a_share_that_is_damaged_stops_all_of_them():
+    def work(comm):
+        sim = rash("nothing", comm)
+        sim.run_until_spike(15.0)
+        sim.verify()
+        if comm.rank == 1:
+            sim.tables["q"].post[sim.tables["q"].slots()[:1]] = 11
+        with pytest.raises(
+            (InvariantError, SimulationError), match="'q': slot .* onto neuron 11, of another rank"
+        ) as e:
+            sim.verify()
+        return str(e.value).endswith("(rank 1)")
+
+    assert on_ranks(3, work) == [True, False, True]
+
+
+def test_a_share_that_cannot_be_prepared_ends_the_others():
+    @dataclass(frozen=True)
+    class Choosy(Mechanism):
+        reach: ClassVar[str] = "target"
+
+        def prepare(self, view):
+            if view.own is not None and view.own[0] == 0:
+                raise BuildError("not these")
+
+    def work(comm):
+        net = nd.Network(seed=2)
+        r, e = net.add(nd.Poisson(20.0), 6, name="r"), net.add(nd.LIF(), 12, name="e")
+        net.connect(r, e, nd.Degree(2), weight=0.5, delay=1.5, name="q").use(Choosy())
+        with pytest.raises((BuildError, SimulationError)) as failed:
+            nd.Simulation(net, comm=comm, split=True)
+        return str(failed.value)
+
+    said = on_ranks(2, work)
+    assert said[0] == "not these" and "rank 0 stopped" in said[1]
 
 
 def test_births_that_ranks_could_not_put_in_order_are_refused():
