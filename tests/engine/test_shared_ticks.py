@@ -16,6 +16,7 @@ from neurodev.engine.simulator import Simulator
 from neurodev.engine.splitting import why_whole
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError
 from neurodev.mechanisms.base import Mechanism
+from neurodev.mechanisms.turnover import Partners
 from neurodev.params import param
 from neurodev.structure.plan import Plan
 from neurodev.units import hour
@@ -372,8 +373,12 @@ def test_several_contacts_of_a_pair_stay_whole_where_they_change():
 
 
 @pytest.mark.compiled
-def test_days_of_a_growing_map():
-    """A longer run with everything that the default study has, and an early phase."""
+@pytest.mark.parametrize(("dense", "listed"), [(1 << 22, 1 << 25), (60, 1 << 25), (60, 10)])
+def test_days_of_a_growing_map(dense, listed, monkeypatch):
+    """A longer run with everything that the default study has, and an early phase; its kernel kept whole, by lists of
+    candidates, or not at all."""
+    monkeypatch.setattr("neurodev.mechanisms.turnover._DENSE", dense)
+    monkeypatch.setattr("neurodev.mechanisms.turnover._LISTED", listed)
 
     def days(comm) -> str:
         net = nd.Network(seed=9, sheet=nd.Sheet(300, 300))
@@ -386,6 +391,10 @@ def test_days_of_a_growing_map():
         )  # fmt: skip
         sim = Simulator(net, acceleration=2 * hour / 60.0, ranks=None if comm is None else Ranks(comm, True))
         said = told(sim, 60.0 * 12 * 3)
+        kept, share = sim.views["r_e"].kept(Partners), 17 if comm is None else 6
+        assert (kept.whole is not None) == (dense > 60) and (kept.lists is not None) == (dense == 60 and listed > 10)
+        assert kept.whole is None or len(kept.whole) <= share
+        assert kept.lists is None or np.count_nonzero(np.diff(kept.lists.start)) <= share
         assert comm is None or sim.tables["r_e"].n_synapse < 0.42 * sim.n_synapse("r_e")  # 5 or 6 of 17 targets
         return said
 
