@@ -158,10 +158,11 @@ def written(task: Task, found: dict[tuple[str, float], list[Read]]) -> str:
         ["dense", "0.0", _pm([r.accuracy for r in dense]), "", "", _pm([r.seconds for r in dense], 0), "", "", ""]
     )
     t = task.base.table
+    own = "".join(f" {name}: {', '.join(f'{k} {v}' for k, v in words.items())}." for name, words in task.own.items())
     about = (
         f"{t['data']}, {t['network']}, {t['encoder']}, {t['train']}; {len(dense)} seed(s), means ± half of the 95 % "
         f"interval. LTH: {100 * task.share():.1f} % a round, {task.round_epochs} epochs a round, the whole from the "
-        f"first round on; it and dense learn at {task.dense_rate:g}, the others at {t['optimiser']['rate']:g}."
+        f"first round on; it and dense learn at {task.dense_rate:g}, the others at {t['optimiser']['rate']:g}.{own}"
     )
     return common.table(head, rows) + "\n\n" + about
 
@@ -205,10 +206,15 @@ def figure(task: Task, found: dict[tuple[str, float], list[Read]]) -> Any:
 def _own(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Settings of rivals by name, from ``NAME.KEY=VALUE``."""
     out: dict[str, dict[str, Any]] = {}
-    for key, value in reading.settings(given).items():
+    for words in given:
+        key, equals, value = words.partition("=")
         name, _, word = key.partition(".")
-        if name not in (*RIVALS, "LTH") or not word:
-            raise ParameterError(f"--rival must name one of {', '.join((*RIVALS, 'LTH'))} and a setting, got {key!r}")
+        if name not in (*RIVALS, "LTH") or not word or not equals:
+            raise ParameterError(
+                f"--rival needs NAME.KEY=VALUE with one of {', '.join((*RIVALS, 'LTH'))}, got {words!r}"
+            )
+        if word in ("kind", "sparsity", "share"):
+            raise ParameterError(f"--rival {words!r}: the comparison itself sets {word!r}")
         out.setdefault(name, {})[word] = reading.as_value(value)
     return out
 

@@ -236,7 +236,7 @@ def run_beds(w: World) -> Beds:
         "plot": {"control": None}, "population": {"name": "e"}, "positions": p, "projection": {"name": "q"},
         "rates": p, "recorded": p, "save": {"path": "saved.sqlite"},
         "series": {"name": "life"}, "sizes": q, "smallest_size": q, "snapshot": q | day | {"only": ["uid"]},
-        "picture": day, "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
+        "picture": day, "pictured_days": q, "spike_windows": p, "spikes": p, "summary": q, "synapses": label | q,
         "weights": q | {"uid": w.run.spines.uid[:3]} | day,
     }  # fmt: skip
     beds = {f"Run.{name}": of(run, name, **arguments) for name, arguments in given.items()}

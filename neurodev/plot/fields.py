@@ -71,7 +71,7 @@ def nearest_day(run: RunLike, wanted: float) -> float:
         raise ParameterError(
             f"wanted: no day is near, for {run.path} holds no picture of its synapses yet, got {wanted}"
         )
-    return float(min(run.snapshot_days, key=lambda d: abs(d - wanted)))
+    return float(min(run.pictured_days(), key=lambda d: abs(d - wanted)))
 
 
 @drawn()
@@ -205,9 +205,10 @@ def field_radii(ax: Any, run: RunLike, control: RunLike | None = None, projectio
     for r, shade, label in ((control, COLOURS["control"], "control"), (run, COLOURS["run"], "run")):
         if r is None:
             continue
-        seen = [r.field(d, projection) for d in r.snapshot_days]
+        days = r.pictured_days(projection)
+        seen = [r.field(d, projection) for d in days]
         radius, floor = ([f[k] for f in seen] for k in ("radius", "floor"))
-        at = np.array(r.snapshot_days) / unit.days
+        at = np.array(days) / unit.days
         ax.plot(at, radius, "o-", ms=2.8, lw=1.6, color=shade, label=label)
         ax.plot(at, floor, ":", lw=1.3, color=shade, label="its packing floor")
         if r is run:

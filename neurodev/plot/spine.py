@@ -67,7 +67,7 @@ def _size(ax: Any, spine: SpineLike, threshold: float | None) -> None:
     shade = colour(spine.cause, spine.causes) if spine.cause else COLOURS["alive"]
     ax.axvspan(born, last, color="#F4F6F9", lw=0, zorder=0)
     if known:
-        ax.plot(days, x, "o-", color=COLOURS["run"], ms=4.5, lw=1.6, label="size in the daily pictures", zorder=3)
+        ax.plot(days, x, "o-", color=COLOURS["run"], ms=4.5, lw=1.6, label="size in the pictures", zorder=3)
         if threshold is not None:
             ax.fill_between(days, x, threshold, color="#7E93B5", alpha=0.15, lw=0)
     if ended:

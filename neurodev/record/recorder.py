@@ -1,4 +1,4 @@
-"""The recorder: counts of every tick, full trains of some, daily snapshots of spines, the whole log."""
+"""The recorder: counts of every tick, full trains of some, snapshots of spines, the whole log."""
 
 from __future__ import annotations
 

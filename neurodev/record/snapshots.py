@@ -14,6 +14,7 @@ from neurodev.record.runfile import RunFile
 
 When = float | tuple[float, ...]
 _HAIR = 1e-6  # ms by which a tick may come too early
+_LEAST = 1e-3  # ms; no tick is as short
 
 
 def check_snapshots(given: Any) -> When:
@@ -30,13 +31,11 @@ def check_snapshots(given: Any) -> When:
     (1.0, 3.0)
     """
     unit = "ms of life"
-    if isinstance(given, (list, tuple, np.ndarray)):
-        if np.ndim(given) != 1:
-            raise ParameterError(
-                f"snapshots must be a life time in ms, e.g. 1*day, or a list of them, got {shown(given)}"
-            )
+    if np.ma.isMaskedArray(given):
+        raise ParameterError(f"snapshots must not be masked: give the times that count, got {shown(given)}")
+    if isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim):
         return tuple(sorted({number(t, "snapshots", unit, low=0.0) for t in given}))
-    return number(given, "snapshots", unit, above=0.0, cure="a list of times takes pictures at these")
+    return number(given, "snapshots", unit, low=_LEAST, cure="a list of times takes pictures at these")
 
 
 def plain(when: When) -> float | list[float]:
@@ -66,10 +65,28 @@ def label_of(days: float) -> str:
     return f"snapshot/{days:.15g}"
 
 
-def label_in(file: RunFile, days: float) -> str:
-    """The name that the picture of a day has in a file; in older ones it has six digits."""
-    label, short = label_of(days), f"snapshot/{days:g}"
-    return short if short != label and not file.names(f"{label}/") and file.names(f"{short}/") else label
+def labels_in(file: RunFile, days: Sequence[float]) -> dict[float, str]:
+    """The names that the pictures of some days have in a file; in older ones they have six digits."""
+    there = {"/".join(name.split("/")[:2]) for name in file.names("snapshot/")}
+    known = lambda d: next((x for x in (label_of(d), f"snapshot/{d:g}") if x in there), label_of(d))
+    return {d: known(d) for d in days}
+
+
+def first_of_days(seen: Sequence[float]) -> list[float]:
+    """Of the days of pictures the first at or after each whole day.
+
+    Examples
+    --------
+    >>> first_of_days([0.0, 0.5, 1.0, 1.5, 3.25, 3.5])
+    [0.0, 1.0, 3.25]
+    """
+    out, last = [], -1
+    for days in seen:
+        whole = int(days + 1e-9)
+        if whole > last:
+            out.append(days)
+            last = whole
+    return out
 
 
 def nearest(seen: Sequence[float], days: float) -> float:

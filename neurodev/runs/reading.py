@@ -80,7 +80,8 @@ class Reading(Card):
         """Look again at a run that is still growing."""
         self.file.refresh()
         self.log = self._log()
-        self.__dict__.pop("snapshot_days", None)
+        for name in ("snapshot_days", "_labels"):
+            self.__dict__.pop(name, None)
         return self
 
     # ------------------------------------------------------------------ names
@@ -220,9 +221,21 @@ class Reading(Card):
             raise self.file.damaged("series 'snapshot_day'", "it does not say when pictures were taken")
         return [float(d) for d in days]
 
+    @cached_property
+    def _labels(self) -> dict[float, str]:
+        """The label of each snapshot by its day."""
+        return snapshots.labels_in(self.file, self.snapshot_days)
+
+    def pictured_days(self, projection: Any = None) -> list[float]:
+        """The days of the snapshots of a projection on spines, and the end, of which there is a picture too."""
+        q, days = self.projection(projection), self.snapshot_days
+        ends = self.days > days[-1] and self.file.length(f"final/{q['name']}/uid")
+        return [*days, self.days] if ends else days
+
     @asks(day=finite("days"), only=_ONLY)
     def snapshot(self, projection: Any, day: float, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The living synapses on the snapshot nearest to `day`: columns (n_synapse,) by name; ``born`` in days.
+        """The living synapses on the snapshot nearest to `day`, or at the end of the run, if that is nearer: columns
+        (n_synapse,) by name; ``born`` in days.
 
         With `only`, those of these columns that there are: no others are read.
         """
@@ -231,12 +244,13 @@ class Reading(Card):
             raise ParameterError(
                 f"projection {name!r} has no spines, hence no snapshots; run.graph() holds its synapses"
             )
-        return self.columns(self.picture(day), name, only)
+        at = snapshots.nearest(self.pictured_days(name), day)
+        return self.columns(self._labels.get(at, "final"), name, only)
 
     @asks(day=finite("days"))
     def picture(self, day: float) -> str:
         """The label of the snapshot nearest to a day, for `columns` and `synapses`."""
-        return snapshots.label_in(self.file, snapshots.nearest(self.snapshot_days, day))
+        return self._labels[snapshots.nearest(self.snapshot_days, day)]
 
     @asks(only=_ONLY)
     def columns(self, label: str, projection: str, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -258,7 +272,7 @@ class Reading(Card):
         """Description of a projection, of which there is a picture of that label."""
         q = self.projection(projection)
         if not isinstance(label, str) or label not in ("initial", "final"):
-            among(["initial", "final", *map(self.picture, self.snapshot_days)])(label, "label")
+            among(["initial", "final", *self._labels.values()])(label, "label")
         return q
 
     def pictures(self, projection: Any) -> list[tuple[float, str]]:
@@ -266,7 +280,7 @@ class Reading(Card):
         name = self.projection(projection)["name"]
         out = [(0.0, "initial"), (self.days, "final")]
         if name in self.plastic:
-            out += [(d, self.picture(d)) for d in self.snapshot_days]
+            out += self._labels.items()
         return [(d, label) for d, label in out if f"{label}/{name}/weight" in self.file.names(f"{label}/{name}/")]
 
     @asks(day=finite("days"))

@@ -190,7 +190,7 @@ class Run(Reading):
 
         The structure is exact: the log replayed onto the initial one up to the last tick at or before `t`.  Values
         are weights (mV) of the nearest picture that saw the synapse: of the beginning, the end, and for projections on
-        spines of every day between; one that none saw holds NaN.  A warning says so where weights moved meanwhile.
+        spines of the snapshots between; one that none saw holds NaN.  A warning says so where weights moved meanwhile.
         The table itself (uid, pre, post, lane, weight, and seen: of which day the weight is), one row for each entry of
         ``data``, is the attribute ``columns``; several contacts of a pair are several entries.
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError
 from neurodev.metrics import maps, maturation, sizes, turnover
+from neurodev.record.snapshots import first_of_days, nearest
 from neurodev.runs.lives import rates
 from neurodev.runs.log import F8
 from neurodev.runs.reading import Reading
@@ -19,6 +20,7 @@ from neurodev.structure.log import DEATH
 _WINDOW = 3.0  # days, of the death rates that are judged
 _SETTLED = 3.0  # days after which the evidence of the living is compared with that of the dying
 _ACQUAINTED = 1.0  # days after which a living spine has evidence of its own
+_NEAR = 0.5  # days from day 1 to the picture that stands for it, at most
 _NAN = float("nan")
 _WEIGHTS = ("pre", "post", "weight")
 
@@ -72,7 +74,11 @@ def numbers(run: Reading, projection: Any = None) -> dict[str, float]:
         _, out["sd"], out["skew"] = sizes.log_moments(x)
         out["decade"] = sizes.central_decade(x)
     source, target, sheet = run.positions(q["source"]), run.positions(q["target"]), run.network["sheet"]
-    out |= maturation.map_numbers(_picture(run.snapshot(name, 1.0, _WEIGHTS)), _picture(last), source, target, sheet)
+    first = nearest(run.snapshot_days, 1.0)
+    seen = _picture(run.columns(run.picture(first), name, _WEIGHTS))
+    out |= maturation.map_numbers(seen, _picture(last), source, target, sheet)
+    if run.days > 1.0 and abs(first - 1.0) > _NEAR:  # nobody looked at day 1
+        out |= dict.fromkeys(("field_start", "field_change", "error_start"), _NAN)
     out |= _rate_numbers(run, q["target"], maps.central(target, *sheet))
     out["evidence_gap"] = _gap(run, name)
     if f"deaths/{name}" in run.series_names and run.days >= out["peak_day"] + 2 * _WINDOW:
@@ -95,7 +101,10 @@ def _rate_numbers(run: Reading, target: str, middle: Any) -> dict[str, float]:
 
 
 def _gap(run: Reading, name: str) -> float:
-    """Evidence drive of the living (daily snapshots) against that of those dying, in sd within neurons."""
+    """Evidence drive of the living against that of those who died within the day before, in sd within neurons.
+
+    Once a day, whenever pictures were taken: on the first of each day.
+    """
     log, terms = run.log.batch(name), tuple(run.log.terms(name))
     if "evidence" not in terms:
         return _NAN
@@ -103,7 +112,7 @@ def _gap(run: Reading, name: str) -> float:
     dead = (log.kind == DEATH) & np.isfinite(evidence)
     when = run.log.days(log)
     days = []
-    for day in run.snapshot_days:
+    for day in first_of_days(run.snapshot_days):
         if day <= _SETTLED:
             continue
         state = run.snapshot(name, day, ("drive_evidence", "born"))

@@ -307,7 +307,7 @@ def _changes(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[tupl
 def recorded(words: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Any, Any]:
     """Which trains a run keeps, and when it takes pictures."""
     try:
-        return read(words["record"], arrays), words.get("snapshots", day)
+        return read(words["record"], arrays), snapshots.check_snapshots(words.get("snapshots", day))
     except (KeyError, ValueError, TypeError) as e:
         raise damaged(f"what is recorded: {type(e).__name__}: {e}") from e
 

@@ -271,6 +271,9 @@ class RunLike(Protocol):
     def picture(self, day: float) -> str:
         """The label of the snapshot near a day."""
 
+    def pictured_days(self, projection: Any = None) -> list[float]:
+        """The days of snapshots, and the end."""
+
     def snapshot(self, projection: Any, day: float, only: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The living synapses near a day."""
 

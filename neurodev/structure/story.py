@@ -22,7 +22,7 @@ SPINE: tuple[str, ...] = (
     "contact of {source} {pre} ({projection})",
     ", on branch {branch}, {place} um from its root",
     ". ",
-    "Largest in the daily pictures: {largest} of the reference volume {largest_when}. ",
+    "Largest in the pictures: {largest} of the reference volume {largest_when}. ",
     "{alive}It was alive at the end, after {lived}.",
     "It lived {lived} and died {died} ",
     "{by_hand}by the experimenter's hand, who gave it the cause {cause}: nothing else decided it.",

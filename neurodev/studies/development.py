@@ -205,8 +205,10 @@ def _settings(study: Study, options: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in given.items():
         with told_at(study, "run", key):
-            meant = {"tick": TIME, "acceleration": ()}.get(key)
-            if meant is not None:
+            meant = {"tick": TIME, "acceleration": (), "snapshots": TIME}.get(key)
+            if key == "snapshots" and isinstance(value, list):
+                out[key] = [number(one, TIME, key) for one in value]
+            elif meant is not None:
                 out[key] = number(value, meant, key)
             elif key == "circuit" and isinstance(value, str):
                 out[key] = Path(study.path).parent / value  # beside the study

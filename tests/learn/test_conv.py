@@ -197,6 +197,30 @@ def test_currents_as_input():
     np.testing.assert_allclose(layer.parameters["bias"].gradient, dy.sum(axis=(0, 1, 2)), atol=1e-12)
 
 
+LAID = {
+    "by columns": np.asfortranarray, "reversed": lambda a: np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1],
+    "cut out": lambda a: np.pad(a, ((1, 2), (3, 1)))[1:-2, 3:-1],
+    "every second": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("laid", LAID)
+@pytest.mark.parametrize("name", [*KERNELS, "currents"])
+def test_it_does_not_matter_how_an_input_lies_in_memory(name, laid, monkeypatch):
+    if name != "currents":
+        monkeypatch.setattr(conv_ways, "choose", lambda *a: name)
+    draw, found = np.random.default_rng(2), []
+    x = draw.normal(size=(4, 90)).astype(np.float32) if name == "currents" else draw.integers(0, 2, (4, 90), np.uint8)
+    for value in (x, LAID[laid](x)):
+        model = Sequential(Conv2d(6, 3, storage="sparse", density=0.5, name="c"), inputs=(5, 6, 3), seed=1)
+        signal = (Current if name == "currents" else Spikes)(value, 2, 2, (5, 6, 3))
+        y, pull = model(signal)
+        dy = pull(Current(np.ones_like(y.value), 2, 2, y.shape))
+        found.append((y.value, dy.value, weights_of(model.parts()[0], True)))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("stride, padding", [(1, 1), (2, 0)])
 def test_operations_are_counted(stride, padding):
     """Operations equal the weights that the events of a loop would read, living ones only."""

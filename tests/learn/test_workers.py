@@ -1,13 +1,19 @@
 """A batch in halves and chunks: the same gradients as in one piece, by one thread or two."""
 
+import contextlib
 import ctypes
+import gc
+import signal
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Layer
+from neurodev.learn.core.meeting import HALF
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.dropout import Dropout
 from neurodev.learn.layers.linear import Linear
@@ -22,6 +28,22 @@ STEPS, BATCH, N = 5, 11, 14
 FLAGS = (np.random.default_rng(1).random((STEPS, BATCH, N)) < 0.4).astype(np.uint8)
 LABELS = np.arange(BATCH, dtype=np.int64) % 3
 SAMPLES = np.arange(BATCH, dtype=np.int64)
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Fail where something waits for ever."""
+
+    def ring(*_):
+        raise TimeoutError(f"not done within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def make(samples):
@@ -153,7 +175,8 @@ def test_a_half_without_a_gradient_does_not_leave_the_other_waiting():
 
     for threads in (1, 2):
         workers = Workers(normed(), Some(), threads, STEPS)
-        assert any(g.any() for g in gradients(workers)[1])
+        with time_limit(60.0):
+            assert any(g.any() for g in gradients(workers)[1])
         workers.close()
 
 
@@ -177,6 +200,94 @@ def test_a_half_that_fails_says_why_and_the_other_ends(threads, bad, kind):
     failing = False
     assert gradients(workers)[0].n == BATCH  # and they meet again
     workers.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("ways", [(1, 0), (0, 1), (1, 0, 0, 1)])
+def test_halves_that_go_different_ways_are_refused(threads, ways):
+    class Some(BatchNorm):
+        """Of one's own: it looks at its samples first."""
+
+        meets = True
+
+        def __call__(self, x):
+            return super().__call__(x) if plan[(self.name, HALF.get().side)] else (x, lambda dy: dy)
+
+    plan = {("a", 0): ways[0], ("a", 1): ways[1]} | dict(zip([("b", 0), ("b", 1)], ways[2:] or (1, 1), strict=True))
+    workers = Workers(model(Some(name="a"), Some(name="b")), rate_mse, threads, STEPS)
+    with pytest.raises(ParameterError, match="different ways.*norm 'a'"):
+        gradients(workers)
+    plan = dict.fromkeys(plan, 1)
+    assert gradients(workers)[0].n == BATCH
+
+
+def test_a_norm_with_a_call_of_its_own_has_the_batch_whole():
+    class Own(BatchNorm):
+        def __call__(self, x):
+            assert x.batch == BATCH
+            return super().__call__(x)
+
+    workers = Workers(model(Own()), rate_mse, 2, STEPS)
+    assert workers.whole and gradients(workers)[0].n == BATCH
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_step_that_is_interrupted_anywhere_ends_and_the_next_one_runs(threads):
+    """An exception at a line of the calling thread, one line after another."""
+    files = ("meeting.py", "workers.py", "norm.py")
+
+    def interrupted(at):
+        count = 0
+
+        def look(frame, event, _):
+            nonlocal count
+            if frame.f_code.co_filename.endswith(files) and frame.f_code.co_name != "__del__":
+                if event == "line":
+                    count += 1
+                    if count == at:
+                        raise KeyboardInterrupt
+                return look
+            return None
+
+        before = sys.gettrace()
+        sys.settrace(look)
+        try:
+            workers.run(make, SAMPLES, LABELS, learn=True)
+        finally:
+            sys.settrace(before)
+
+    there = threading.active_count()
+    workers, at, ended = Workers(normed(), rate_mse, threads, STEPS), 1, False
+    while not ended:
+        at += 3
+        with time_limit(20.0):
+            try:
+                interrupted(at)
+                ended = True
+            except KeyboardInterrupt:
+                workers.clear()
+            assert workers.run(make, SAMPLES, LABELS, learn=True).n == BATCH
+    gc.collect()
+    with time_limit(20.0):
+        while threading.active_count() > there:
+            time.sleep(0.01)  # what was interrupted ends
+    assert at > 200 and HALF.get().meeting is None
+
+
+def test_one_thread_reads_the_data_and_works_after_close():
+    seen = set()
+
+    def read(samples):
+        seen.add(threading.get_ident())
+        return make(samples)
+
+    for threads in (1, 2):
+        workers = Workers(normed(), rate_mse, threads, STEPS)
+        for _ in range(2):
+            assert workers.run(read, SAMPLES, LABELS, learn=True).n == BATCH
+            assert workers.run(read, SAMPLES, LABELS, learn=False).n == BATCH
+            workers.close()
+        assert threads == 2 or seen == {threading.get_ident()}
 
 
 def test_layers_that_couple_samples_and_cannot_meet_have_the_batch_whole():

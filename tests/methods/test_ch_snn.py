@@ -264,6 +264,17 @@ def test_digits_at_ninety_per_cent() -> None:
     assert reached["CHSNN"] > 60 and reached["CHSNN"] > reached["Static"] - 3, reached  # 70.7 and 67.7 measured
 
 
+def test_settings_of_a_rival_are_its_own() -> None:
+    base = reading.load("examples/studies/ndsnn_mnist.toml", {})
+    task = rivals.Task(base, [0.95], 2, 1e-3, rivals._own(["CHSNN.width=0.125", "RigL.death=0.2"]))
+    assert task.of("CHSNN", 0.95).table["method"][0]["width"] == 0.125
+    assert task.of("RigL", 0.95).table["method"][0]["death"] == 0.2
+    assert "width" not in task.of("SET", 0.95).table["method"][0]
+    for bad in ("CHSNN.width", "CHSN.width=1", "CHSNN=1", "LTH.share=0.5", "CHSNN.sparsity=0.5", "CHSNN.kind=SET"):
+        with pytest.raises(ParameterError, match="--rival"):
+            rivals._own([bad])
+
+
 def test_rivals_train_it_on_the_same_task() -> None:
     base = reading.load("examples/studies/ndsnn_mnist.toml", {})
     task = rivals.Task(base, [0.95], 2, 1e-3)

@@ -330,7 +330,7 @@ def test_lives_of_a_short_run_are_told_in_its_units(tmp_path: Path) -> None:
     net, *_ = three()
     run = nd.simulate(net, 8 * second, tick=second, to=tmp_path / "x.sqlite", progress=False)
     told = run.spines.longest().story()
-    assert "8 seconds" in told and "day" not in told.replace("daily pictures", "")
+    assert "8 seconds" in told and "day" not in told
     assert "life time (seconds)" in words(evolution.single(evolution.density, run))
     assert "life time (seconds)" in words(run.spines.longest().plot())
 

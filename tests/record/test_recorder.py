@@ -11,7 +11,7 @@ import neurodev as nd
 from neurodev.errors import ParameterError
 from neurodev.record.recorder import Recorder
 from neurodev.record.runfile import RunFile
-from neurodev.record.snapshots import label_in, label_of
+from neurodev.record.snapshots import label_of, labels_in
 from neurodev.structure.log import DEATH, LogBatch
 from neurodev.units import day, hour
 
@@ -65,19 +65,21 @@ def test_snapshots_at_times_of_one_s_own(tmp_path: Path) -> None:
     ticks = [k * 2 * hour for k in range(100)]
     assert [t / hour for t in ticks if r.snapshot_due(t)] == [6.0, 72.0]  # the first tick that is not earlier
     r.file.close()
-    for bad in ([[1.0]], [-1.0], [float("nan")], ["soon"]):
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    for bad in ([[1.0]], [[1.0], [2.0, 3.0]], [1, [2]], [-1.0], [float("nan")], ["soon"], 5e-324, masked, True, None):
         with pytest.raises(ParameterError, match="snapshots"):
             recorder(tmp_path / "b", snapshots=bad)
 
 
 def test_no_two_pictures_have_one_name(tmp_path: Path) -> None:
-    ticks = np.arange(100_000, 100_400) * 0.37  # s of life, beyond the thousandth day
-    assert len({label_of(t / 86.4) for t in ticks}) == ticks.size
+    ticks = 1000.0 + np.arange(400) * 20.0 / 86400.0  # days: a tick of 20 s
+    assert len({label_of(t) for t in ticks}) == ticks.size > len({f"{t:g}" for t in ticks})
     file = RunFile.create(tmp_path / "r")
     file.append("snapshot/0.0833333/ab/uid", np.zeros(1, "<u8"))  # as older files have it
     file.append("snapshot/0.166666666666667/ab/uid", np.zeros(1, "<u8"))
     file.commit()
-    assert label_in(file, 1 / 12) == "snapshot/0.0833333" and label_in(file, 1 / 6) == "snapshot/0.166666666666667"
+    found = labels_in(file, [1 / 12, 1 / 6])
+    assert found == {1 / 12: "snapshot/0.0833333", 1 / 6: "snapshot/0.166666666666667"}
     file.close()
 
 

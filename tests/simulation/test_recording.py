@@ -14,6 +14,7 @@ import pytest
 
 import neurodev as nd
 from neurodev.errors import ParameterError, RunFileError, StudyError
+from neurodev.runs.verdict import numbers
 from neurodev.studies import development, reading
 from neurodev.units import day, second
 from tests.simulation.test_resume import same, samples
@@ -145,9 +146,49 @@ def test_a_study_says_when_pictures_are_taken(tmp_path: Path) -> None:
         (tmp_path / "s.toml").write_text(text.replace("WHEN", when))
         run = development.run(reading.load(tmp_path / "s.toml"))
         assert np.allclose(np.array(run.snapshot_days) * day, np.array(seen) * second)
-    (tmp_path / "s.toml").write_text(text.replace("WHEN", '"often"'))
-    with pytest.raises(StudyError, match="line 17.*snapshots must"):
-        development.run(reading.load(tmp_path / "s.toml"))
+    for bad in ('"often"', '"6 hours"', "[1.0, [2.0]]", '["1 second", "2 seconds"]', "0", "true"):
+        (tmp_path / "s.toml").write_text(text.replace("WHEN", bad))
+        with pytest.raises(StudyError, match="line 17.*snapshots"):
+            development.run(reading.load(tmp_path / "s.toml"))
+
+
+def test_the_end_is_seen_whenever_pictures_were_taken() -> None:
+    """What is told of the end of a run is told of its end, and what was seen by nobody is not told."""
+
+    def run(snapshots: Any) -> nd.Run:
+        net = nd.Network(seed=3)
+        e = net.add(nd.LIF(), 30, name="e")
+        net.connect(e, e, nd.Degree(8), spines=nd.Spines(weight=0.1), name="m").use(nd.SpineSize(), nd.Turnover())
+        return nd.simulate(net, 4.5 * day, acceleration=720000.0, snapshots=snapshots, progress=False)
+
+    usual = run(1 * day)
+    for snapshots in ([], [2 * day], 3 * day, "6 hour"):
+        other = run(snapshots)
+        for name in ("field_end", "error_end", "decade", "sd", "second_peak"):
+            assert numbers(other)[name] == pytest.approx(numbers(usual)[name], nan_ok=True), name
+        assert np.array_equal(other.snapshot("m", 4.5)["uid"], usual.snapshot("m", 4.5)["uid"])
+        seen = snapshots == "6 hour"
+        assert np.isfinite(numbers(other)["field_start"]) == seen and other.pictured_days()[-1] == 4.5
+    assert numbers(usual)["field_start"] == numbers(run("6 hour"))["field_start"]
+
+
+def test_a_run_that_takes_many_pictures_is_gone_on_with(tmp_path: Path) -> None:
+    files = [tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"]
+    for to in files:
+        sim = nd.Simulation(network(), to=to, tick=50.0, checkpoint=0.0, snapshots=150.0)
+        if to.name == "whole.sqlite":
+            sim.run(600.0)
+        else:
+            sim.run(260.0)
+            sim.goal = 600.0
+            sim._keep()
+            sim.file.abandon()
+            sim.simulator.network.end(sim.simulator)
+            sim = nd.Simulation.resume(to, network())
+            sim.run()
+        sim.close()
+    same(*files)
+    assert np.allclose(np.array(nd.Run(files[1]).snapshot_days) * day, [0.0, 150.0, 300.0, 450.0, 600.0])
 
 
 def test_a_probe_at_given_times_is_what_a_regular_one_sees_then() -> None:

@@ -363,7 +363,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         Whether samples of a batch influence each other (batch norm): such a batch is not cut into pieces.
     meets : bool
         Whether a coupled layer works on one half of a batch, and knows the other by `core.meeting.HALF`; otherwise
-        batches go through the model whole, in one thread.
+        batches go through the model whole, in one thread.  To be said by the class that has the ``__call__``.
     training : bool
         Set by the model (dropout, batch norm).
     gates : bool
@@ -538,6 +538,14 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         return other
 
 
+def _meets(layer: Layer) -> bool:
+    """Whether a layer meets: it says so itself, not for a base whose call it has replaced."""
+    said, called = (
+        next(k for k, c in enumerate(type(layer).__mro__) if word in vars(c)) for word in ("meets", "__call__")
+    )
+    return layer.meets and said <= called
+
+
 class Group(Layer, word=False):
     """A layer made of layers."""
 
@@ -558,6 +566,11 @@ class Group(Layer, word=False):
     def coupled(self) -> bool:  # type: ignore[override]
         """Whether any layer couples the samples of a batch."""
         return any(layer.coupled for layer in self.layers())
+
+    @property
+    def meets(self) -> bool:  # type: ignore[override]
+        """Whether all layers that do so meet."""
+        return all(_meets(layer) for layer in self.layers() if layer.coupled)
 
     def replica(self) -> Group:
         """The same group with gradients and counters of its own."""

@@ -308,7 +308,7 @@ def _gemm(x: Spikes | Current, weights: Weights, grid: Grid) -> tuple[Current, P
     scratch = np.empty((min(some, n_row), pixels, taps, grid.channels), dtype=kind)
 
     def patches(part: slice) -> Array:
-        rows = values[part]
+        rows = np.ascontiguousarray(values[part])
         block = scratch[: rows.shape[0]]
         kernels.columns(rows.reshape(rows.shape[0], -1, grid.channels), grid.numbers, block)
         return block.reshape(-1, depth)

@@ -159,13 +159,14 @@ class BatchNorm(Layer):
         """What a checkpoint must keep beside the parameters."""
         return {"mean": self.mean, "variance": self.variance}
 
-    def _moments(self, x: Array, n: int, half: Half) -> tuple[Array, Array]:
-        """Mean and variance of the columns, of `n` rows in both halves, in two passes, so that nothing cancels."""
-        sums, near = np.empty((2, self.channels)), self.mean.astype(x.dtype)
+    def _moments(self, x: Array, near: Array, n: int, half: Half) -> tuple[Array, Array]:
+        """Mean and variance of the columns, of `n` rows in both halves, in two passes, so that nothing cancels; `near`
+        is a row."""
+        sums, who = np.empty((2, self.channels)), f"the norm {self.name!r}"
         column_spread(x, near, sums)
-        centre = (near + half.sum(sums[0].copy()) / n).astype(x.dtype)
+        centre = (near + half.sum(f"{who}, sums", sums[0].copy()) / n).astype(x.dtype)
         column_spread(x, centre, sums)
-        offset, square = half.sum(sums) / n
+        offset, square = half.sum(f"{who}, squares", sums) / n
         return centre + offset, np.maximum(square - offset**2, 0.0)
 
     def __call__(self, x: Current) -> tuple[Current, Pullback]:
@@ -175,12 +176,13 @@ class BatchNorm(Layer):
             raise ParameterError(f"{self.name or 'BatchNorm'} takes {self.channels} channels, got {x.shape[-1]}")
         values = np.ascontiguousarray(x.by_row).reshape(-1, self.channels)
         kind, half = values.dtype.type, HALF.get() if self.training else Half()
-        n = half.sum(values.shape[0])
+        rows, near = zip(*half.both(f"the norm {self.name!r}, rows", (values.shape[0], values[:1].copy())), strict=True)
+        n = sum(rows)
         scale, shift = self.parameters["scale"], self.parameters["shift"]
         assert isinstance(scale, Vector) and isinstance(shift, Vector)
         moving = self.training and n > 1
         if moving:
-            mean, variance = self._moments(values, n, half)
+            mean, variance = self._moments(values, near[0][0], n, half)
             if half.first:
                 m, running, spread = self.momentum, self.mean, self.variance
                 running += m * (mean - running)
@@ -201,7 +203,7 @@ class BatchNorm(Layer):
             shift.gradient += sums[0].astype(kind)
             dx = np.empty_like(values)
             if moving:  # through mean and variance too
-                sum_d, sum_xd = half.sum(sums)
+                sum_d, sum_xd = half.sum(f"the norm {self.name!r}, backward", sums)
                 pushed = -by_x * sum_xd / (n * (variance + self.epsilon))
                 rest = -by_x * sum_d / n - pushed * mean
                 through_moments(d, values, by_x.astype(kind), pushed.astype(kind), rest.astype(kind), dx)

@@ -402,7 +402,6 @@ class Trainer(Card, Structured):
                 self.record.reopen()
             finally:
                 vars(self)["_claim"] = claim
-            self.workers.reopen()
         else:
             self.record.file.drop_item("stopped")
         vars(self)["_first"], vars(self)["_asked"] = self.epoch, []

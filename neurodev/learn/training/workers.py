@@ -9,6 +9,7 @@ one of them cannot meet, the batch goes through whole.
 from __future__ import annotations
 
 import contextvars
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import I8, Array
-from neurodev.errors import ParameterError
+from neurodev.errors import ParameterError, SimulationError
 from neurodev.jit import kernel
-from neurodev.learn.core.meeting import HALF, Deserted, Half, Meeting
+from neurodev.learn.core.meeting import HALF, Deserted, Half, Meeting, Seat
 from neurodev.learn.core.threads import one_blas_thread
 from neurodev.learn.kernels import policy
 from neurodev.learn.model import Sequential
@@ -88,22 +89,17 @@ class Workers:
             raise ParameterError(f"threads must be 1 or 2, got {threads!r}")
         self.model, self.loss = model, as_loss(loss)
         self.coupled = model.coupled
-        self.whole = any(layer.coupled and not layer.meets for layer in model.layers())
+        self.whole = model.coupled and not model.meets
         self.twin: Sequential = model if self.whole else model.replica()  # type: ignore[assignment]
         self.chunk = max(1, CHUNK_BYTES // largest_layer(model, steps))
         self.threads = 1 if self.whole else threads
-        meets = self.coupled and not self.whole  # two threads, of which one works at a time if so many are asked for
-        self._pool = ThreadPoolExecutor(1) if self.threads == 2 or meets else None
-
-    def reopen(self) -> None:
-        """Have the second thread again after `close`."""
-        if self._pool is not None:
-            self._pool = ThreadPoolExecutor(1)
+        self._pool: ThreadPoolExecutor | None = None  # while it is needed
 
     def close(self) -> None:
-        """End the second thread."""
+        """End the second thread; the next batch begins another."""
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None
 
     def _part(self, model: Sequential, make: Callable[[I8], Any], samples: I8, labels: I8, total: int, learn: bool,
               out: NDArray[np.float32] | None, place: tuple[int, int]) -> Outcome:  # fmt: skip
@@ -119,7 +115,7 @@ class Workers:
                 layer.at(step, first + a)
             y, pull = model(make(samples[part]))
             value, dy, score, right = judged(self.loss, y, labels[part], total)
-            if learn and half.sum(bool(dy.value.any())):
+            if learn and half.sum("the end, whether there is a gradient", bool(dy.value.any())):
                 pull(dy)
             done.add(Outcome(value * total, right, score.shape[0]))
             if out is not None:
@@ -189,36 +185,54 @@ class Workers:
 
     def _later(self, what: Callable[..., Outcome], *words: Any) -> Future[Outcome]:
         """In the second thread; the caller's context goes along: NumPy keeps there how it treats overflow."""
-        assert self._pool is not None
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1)
         context = contextvars.copy_context()
         return self._pool.submit(lambda: context.run(what, *words))
 
     def _met(self, one: tuple[Any, ...], two: tuple[Any, ...]) -> Outcome:
-        """Two halves that meet in layers that couple them."""
-        meeting = Meeting(turns=self.threads == 1)
+        """Two halves that meet in layers that couple them: with one thread a second one, which takes turns with it."""
+        meeting, found = Meeting(turns=self.threads == 1), list[Outcome | BaseException]()
+        if self.threads == 1:  # what the user's data and encoder see is one thread
+            model, make, samples, *rest = two
+            x = make(samples)
+            two = model, lambda _: x, samples, *rest
 
-        def half(side: int, words: tuple[Any, ...]) -> Outcome:
-            token, failed = HALF.set(Half(meeting, side)), True
+        def first() -> Outcome:
+            HALF.set(Half(meeting, 0))
+            return self._part(*one)
+
+        def second() -> None:
+            failed = True
             try:
-                meeting.come(side)
-                done = self._part(*words)
+                HALF.set(Half(meeting, 1))
+                meeting.come(1)
+                found.append(self._part(*two))
                 failed = False
-                return done
+            except BaseException as e:
+                found.append(e)
             finally:
-                HALF.reset(token)
-                meeting.leave(side, failed)
+                meeting.leave(1, failed)
 
-        later = self._later(half, 1, two)
+        # in contexts of their own, so that whoever breaks this off is not left half of anything
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(second,), daemon=True)
+        seat, failed, done = Seat(meeting, 0), True, None
         try:
-            done = half(0, one)
+            thread.start()
+            done = contextvars.copy_context().run(first)
+            failed = False
         except Deserted:
-            later.result()  # says why
-            raise
-        except BaseException:
-            later.exception()  # let it end
-            raise
-        done.add(later.result())
-        return done
+            pass  # the other says why
+        finally:  # wherever this was broken off, the other ends too
+            meeting.leave(0, failed)
+            if thread.ident is not None:
+                thread.join()
+        del seat
+        (last,) = found
+        if isinstance(last, Outcome) and done is not None:
+            done.add(last)
+            return done
+        raise last if isinstance(last, BaseException) else SimulationError("half of a batch was lost")
 
     def _follow(self) -> None:
         """Have the replica's layers take the numbers of the model's, which a user may have changed in between."""
