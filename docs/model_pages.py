@@ -118,6 +118,9 @@ def _facts(part: Any, source: str) -> list[str]:
             for word, cause in causes.items()
         ]
         facts.append(("Causes in the log", "; ".join(told)))
+    if getattr(part, "level", "") == "synapse":
+        has = "its share of the synapses, with ``split=True``" if part.reach == "target" else "all synapses"
+        facts.append(("Over ranks", f"each has {has}"))
     if source:
         facts.append(("Source", source))
     return [*(f":{what}: {text}" for what, text in facts), ""] if facts else []

@@ -8,6 +8,7 @@ rows.  Nothing that comes out depends on the number of parts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 
 import numpy as np
 
@@ -35,8 +36,8 @@ from neurodev.engine.loop.state import (
 )
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
-from neurodev.engine.splitting import own_share, whole_of
-from neurodev.errors import ParameterError
+from neurodev.engine.splitting import named, own_share, whole_of
+from neurodev.errors import ParameterError, SimulationError
 from neurodev.record.packed import damaged, pack, under, unpack
 from neurodev.record.values import as_text, of_text
 from neurodev.structure.dealing import dealt as dealt_table
@@ -54,6 +55,8 @@ def gathered(sim: Simulator, state: Arrays) -> Arrays:
     for p in e.populations:
         if (first := int(e.state.neurons.first[p.index])) >= 0:
             ranks.share(e.state.background.later[first : first + p.n], e.n_part)
+    if e.split:
+        _check_kept(state, ranks)
     state = state | _unsplit(e, ranks)
     own = {name: state[name] for name, _, f in fields_of(e) if not f.shared} | {"count": e.state.log.count}
     told = np.frombuffer(pack(own, 1), np.uint8)
@@ -79,12 +82,32 @@ def gathered(sim: Simulator, state: Arrays) -> Arrays:
     return out
 
 
+def _check_kept(state: Arrays, ranks: Ranks) -> None:
+    """Refuse what mechanisms keep of the synapses of one rank: nobody could go on with it on others.
+
+    Raises
+    ------
+    SimulationError
+        On every rank.
+    """
+    digest = blake2b(digest_size=8)
+    for name in sorted(name for name in state if name.startswith("kept/")):
+        digest.update(name.encode() + state[name].tobytes())
+    words = ranks.meet(int.from_bytes(digest.digest(), "little", signed=True))
+    if np.any(words != words[0]):
+        raise SimulationError(
+            "mechanisms keep what follows from the synapses of one rank: keep them in columns, or do not say reach = "
+            "'target'"
+        )
+
+
 def _unsplit(e: Engine, ranks: Ranks) -> Arrays:
     """Tables and traces of what is split over ranks, as if it were whole."""
     out: Arrays = {}
     for i, (q, table) in enumerate(zip(e.projections, e.tables, strict=True)):
         if q.name in e.split:
-            out |= {f"table/{i}/{name}": a for name, a in whole_of(table, ranks, e.n_part).arrays().items()}
+            whole = whole_of(table, ranks, e.n_part)
+            out |= {f"table/{i}/{name}": a for name, a in whole.arrays().items()} if whole is not None else {}
     for k, h in enumerate(e.hot):
         if e.projections[h.place].name in e.split:
             for trace in h.arrays.post_trace:
@@ -172,7 +195,8 @@ def _other_rows(e: Engine, k: int, like: Table, arrays: Arrays, then: int) -> Ar
     old.load(arrays)
     new, q = dealt_table(old, like.parts), e.projections[k]
     if q.name in e.split and e.ranks is not None:
-        new = own_share(new, e.ranks.rank, e.ranks.size, named=bool(q.mechanisms))
+        e.split[q.name] = new.n_synapse
+        new = own_share(new, e.ranks.rank, e.ranks.size, named(q))
         if like.has_in_lists:
             new.ensure_in_lists()
     return new.arrays()

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import F8, I8, Array
-from neurodev.errors import ParameterError, SimulationError, shown
+from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.structure.blocks import part_bounds
 
 SPIKE = np.dtype([("time", "<f8"), ("population", "<u4"), ("index", "<u4")])
@@ -208,6 +208,35 @@ class Ranks:
         """
         counts = self.meet(len(data)) * (np.arange(self.size) == 0)
         return self.gather(np.frombuffer(data if self.rank == 0 else b"", np.uint8), counts).tobytes()
+
+    def told(self, data: bytes) -> list[bytes]:
+        """What each rank says, on every rank.
+
+        Raises
+        ------
+        SimulationError
+            If one of them cannot go on.
+        """
+        sizes = self.meet(len(data))
+        everything = self.gather(np.frombuffer(data, np.uint8), sizes).tobytes()
+        ends = np.cumsum(sizes)
+        return [everything[end - n : end] for end, n in zip(ends.tolist(), sizes.tolist(), strict=True)]
+
+    def all_or_none(self, failed: NeurodevError | None) -> None:
+        """Let all ranks go on, or none: what one of them found wrong is told by all, the lowest first.
+
+        Raises
+        ------
+        NeurodevError
+            What was found wrong here, or what another rank says.
+        """
+        if not self.any(failed is not None):
+            return
+        said = self.told(b"" if failed is None else str(failed).encode())
+        if failed is not None:
+            raise failed
+        first = next((k for k, text in enumerate(said) if text), 0)
+        raise SimulationError(f"{said[first].decode()} (rank {first})")
 
     # ------------------------------------------------------------------ values
 

@@ -8,7 +8,7 @@ order is that of `engine.order`, whatever the order of declaration.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -17,28 +17,28 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.engine import build, fate
-from neurodev.engine.checks import check_clocks, check_given, check_reads, check_ticks, mechanisms_of, usual_weight
+from neurodev.engine import fate
+from neurodev.engine.checks import check_clocks, check_reads, check_ticks, mechanisms_of
 from neurodev.engine.engine import Engine
 from neurodev.engine.finite import check_columns, check_neurons, check_signals
 from neurodev.engine.hooks import signal_blocks
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import acting, populations_in_order, projections_in_order
 from neurodev.engine.ranks import Ranks
-from neurodev.engine.splitting import gathered
-from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError, nearest, shown
-from neurodev.mechanisms.base import Clock, Mechanism, NeuronView, SynapseView, terms_of
+from neurodev.engine.splitting import Shares
+from neurodev.engine.structural import Structural, asked
+from neurodev.errors import BuildError, ParameterError, SimulationError, nearest, shown
+from neurodev.mechanisms.base import Clock, Mechanism, NeuronBlock, NeuronView, SynapseView, terms_of
 from neurodev.moved import names_of
 from neurodev.neurons.drive import Drive
 from neurodev.neurons.tree import compartment_signals
 from neurodev.params import number, whole
 from neurodev.signals.rate import rate_hz
-from neurodev.structure import weight as weight_map
+from neurodev.structure.blocks import part_bounds
 from neurodev.structure.cause import Causes, cause_code
 from neurodev.structure.log import BIRTH, DEATH, LogBatch, Moments, NeuronBatch, NeuronLog, StructuralLog
-from neurodev.structure.plan import Applied, Merged, NeuronPlan, Plan, apply, merge, merge_neurons, removal
+from neurodev.structure.plan import Applied, NeuronPlan, Plan, merge_neurons, removal
 from neurodev.structure.table import Table
-from neurodev.structure.verify import verify
 from neurodev.units import day, hour, slack
 
 F8 = NDArray[np.float64]
@@ -79,7 +79,7 @@ class Beginning(Protocol):
 
 
 @dataclass
-class Simulator:
+class Simulator(Structural):
     """A network in motion.
 
     Parameters
@@ -161,7 +161,7 @@ class Simulator:
             for name in self.engine.split:
                 self.check_whole(name, "no circuit can be put in its place")
             self.circuit.place(self)
-        self._prepare()
+        self._prepare_all()
         if self.circuit is not None:
             self.circuit.fill(self)
             self.circuit = None  # it may be large
@@ -177,8 +177,25 @@ class Simulator:
             self.network.seed, volume, sign * spines.weight / volume if spines else 0.0,
             volume * float(np.exp(spines.silent)) if spines else 0.0, q.source.positions, q.target.positions,
             q.wiring, q.source is q.target, q.multapses,
+            own=self._own(q),
             catch_up=partial(self.engine.catch_up, list(self.network.projections).index(q.name)),
         )  # fmt: skip
+
+    def _own(self, q: Projection) -> tuple[int, int] | None:
+        """The first of the targets whose synapses this rank has, and the one behind the last; None if it has all."""
+        if self.ranks is None or q.name not in self.engine.split:
+            return None
+        bounds = part_bounds(q.target.n, self.ranks.size)
+        return int(bounds[self.ranks.rank]), int(bounds[self.ranks.rank + 1])
+
+    def _prepare_all(self) -> None:
+        """Prepare; what one rank refuses of its share of the synapses, the others need not wait for."""
+        try:
+            self._prepare()
+        except BaseException:
+            if self.ranks is not None and self.engine.split:
+                self.ranks.fail()
+            raise
 
     def _prepare(self) -> None:
         self.integrated: dict[str, bool] = {}  # by projection: a mechanism moves the weights, sizes do not tell them
@@ -190,6 +207,7 @@ class Simulator:
             self._decide(q)
             for m in self._active(q.name):
                 m.prepare(self.views[q.name])
+                self._tell(q, m)
             check_reads(q, self.views[q.name])
             self.refresh_weights(q)
         for p in self.populations:
@@ -230,12 +248,6 @@ class Simulator:
 
     # ------------------------------------------------------------------ a tick
 
-    def _active(self, where: str) -> list[Mechanism]:
-        return acting([m for m in self.used[where] if (where, m.name) not in self.blocked])
-
-    def _prepared(self, where: str, m: Mechanism) -> bool:
-        return (where, m.name) not in self._unprepared
-
     def block(self, where: str, mechanism: str, on: bool = True) -> None:
         """Block a mechanism of a projection or population, or release it: its phases, and its hooks on synapses."""
         (self.blocked.add if on else self.blocked.discard)((where, mechanism))
@@ -246,6 +258,8 @@ class Simulator:
             for m in self.used[where]:
                 if m.name == mechanism:
                     m.prepare(view)
+                    if isinstance(place, Projection):
+                        self._tell(place, m)
             if isinstance(place, Projection):
                 self._decide(place)
                 self.refresh_weights(place)
@@ -275,7 +289,7 @@ class Simulator:
                 asked(m, name, self.neuron_views[p.name])
         for q in self.projections:
             for m in self._active(q.name):
-                asked(m, name, self.views[q.name])
+                self.ask(q, m, name)
 
     def _do_tick(self) -> None:
         self._ticking = True
@@ -307,9 +321,7 @@ class Simulator:
         applied = {}
         for q in projections:
             if q.plastic or q.name in gone:
-                found = [proposed(m, self.views[q.name], Plan) for m in self._active(q.name)]
-                plans = gone.get(q.name, []) + [x for x in found if x is not None]
-                applied[q.name] = self.apply_plans(q, plans)
+                applied[q.name] = self.apply_plans(q, gone.get(q.name, []) + self._wishes(q))
             if q.plastic or q.name in gone or "scaling" in self.blocks[q.target.name]:
                 self.refresh_weights(q)  # of spines
         self._phase("settle")
@@ -321,10 +333,22 @@ class Simulator:
             {k: v.take() for k, v in self.neuron_logs.items()},
         )  # fmt: skip
         if self.ranks is not None:
-            self.ranks.compare(f"of tick {self.n_tick}", said(report, self.engine.uids.next))
+            beside = self.blocks if self.engine.split else {}  # whole projections give all ranks the same
+            self.ranks.compare(f"of tick {self.n_tick}", said(report, self.engine.uids.next, beside))
         for listener in self.listeners:
             listener.on_tick(self, report)
         self.unrecorded = None
+
+    def _wishes(self, q: Projection) -> list[Plan]:
+        """What mechanisms propose for a projection."""
+        found = []
+        for m in self._active(q.name):
+            plan = proposed(m, self.views[q.name], Plan)
+            self._tell(q, m)
+            if plan is None and q.name in self.engine.split:
+                plan = Plan(m.name)  # as many on all ranks, if only to say nothing
+            found += [plan] if plan is not None else []
+        return found
 
     def _check_finite(self, all_of_them: bool = True) -> None:
         """Before anybody dies or is born of it, and before it is recorded: what mechanisms wrote are numbers."""
@@ -337,9 +361,14 @@ class Simulator:
                 first = int(e.state.neurons.first[p.index])
                 u, cells = e.state.neurons.u[first : first + p.n], e.cells.get(p.index)
                 check_neurons(self.blocks[p.name], p.model, u, cells, self.clock.life)
+        failed: SimulationError | None = None
         for q in projections:
-            if q.plastic:
-                check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life, all_of_them)
+            if q.plastic and failed is None:
+                try:
+                    check_columns(q.name, self.tables[q.name], q.mechanisms, self.clock.life, all_of_them)
+                except SimulationError as e:
+                    failed = e
+        self._all_or_none(failed)
 
     # ------------------------------------------------------------------ looking
 
@@ -369,8 +398,8 @@ class Simulator:
         now = self.engine.kept_lazily(index, column)
         return np.asarray((table.column(column) if now is None else now)[slots])
 
-    def state(self, projection: str) -> dict[str, NDArray[Any]]:
-        """All columns of the living synapses as they are now, for a snapshot."""
+    def state(self, projection: str) -> Mapping[str, NDArray[Any]]:
+        """All columns of the living synapses as they are now, for a snapshot; what is split is asked of all ranks."""
         self.engine.together()
         table = self.tables[projection]
         out, here = table.state(), list(self.network.projections).index(projection)
@@ -381,23 +410,8 @@ class Simulator:
         if projection in self.engine.split and self.ranks is not None:
             if table.consecutive:
                 self.check_whole(projection, "its synapses cannot be told")
-            return gathered(out, self.ranks)
+            return Shares(out, self.ranks)
         return out
-
-    def n_synapse(self, projection: str) -> int:
-        """Living synapses of a projection, those of other ranks included."""
-        return self.engine.split.get(projection, self.tables[projection].n_synapse)
-
-    def check_whole(self, projection: str, what: str = "nothing can be done to its synapses") -> None:
-        """Refuse what needs all synapses of a projection, where a rank has only those onto its own neurons.
-
-        Raises
-        ------
-        SimulationError
-            With the cure.
-        """
-        if projection in self.engine.split:
-            raise SimulationError(f"{projection!r} is split over ranks, and {what}: run it without split (--split)")
 
     # ------------------------------------------------------------------ neurons
 
@@ -433,6 +447,8 @@ class Simulator:
                     marks[merged.died[merged.cause == cause]] = True
                     if q.source is p or q.target is p:
                         plan = removal(table, marks if q.source is p else None, marks if q.target is p else None, cause)
+                        if q.name in self.engine.split and self.ranks is not None and self.ranks.any(plan is not None):
+                            plan = plan or Plan("neuron fate")
                         out += [(q.name, plan)] if plan is not None else []
         if merged.born.size:
             block.alive[merged.born], block.born[merged.born] = True, life
@@ -452,134 +468,23 @@ class Simulator:
     def kill_neurons(self, p: Population, neurons: I8, cause: str) -> None:
         """Let living neurons die now, with all that belongs to them, of a named cause."""
         self.engine.together()
-        for q in self.projections:
-            if p in (q.source, q.target):
-                self.check_whole(q.name)
+        self.check_mortal(p)
         code = np.full(neurons.size, cause_code(cause), dtype=np.uint8)
         for name, plan in self._apply_neuron_plans(p, [NeuronPlan(cause, neurons, code)]):
-            self.apply_plans(self.network.projections[name], [plan])
-
-    def verify(self) -> None:
-        """Check every invariant of every table, and that the dead and the unborn are silent and unreachable.
-
-        Raises
-        ------
-        InvariantError
-            Naming the first thing that does not hold.
-        """
-        self.engine.together()
-        for q in self.projections:
-            try:
-                verify(self.tables[q.name], self.blocks[q.source.name].alive, self.blocks[q.target.name].alive)
-                build.verify_branches(q, self.tables[q.name])
-            except InvariantError as e:
-                raise InvariantError(f"projection {q.name!r}: {e}") from e
-        fate.verify(self.engine)
-
-    # ------------------------------------------------------------------ synapses
-
-    def apply_plans(self, q: Projection, plans: list[Plan]) -> Applied:
-        """Merge and apply plans on a projection now, log them, and start the newborns off."""
-        self.engine.together()
-        table, view = self.tables[q.name], self.views[q.name]
-        if plans:
-            self.check_whole(q.name)
-        for plan in plans:
-            plan.check(table)
-            self.causes.check(plan.mechanism, plan.death_cause, plan.deaths.size)
-            self.causes.check(plan.mechanism, plan.birth_cause, plan.source.size)
-        send = view.source.ready("axon_from", self.life)
-        receive = view.target.ready("synapses_from", self.life)
-        merged = merge(plans, table, single_contact=not q.multapses, send=send, receive=receive)
-        merged.plan.order_deaths(table.uid)
-        sizes = self._begin_newborns(q, merged) if merged.plan.source.size else np.zeros(0)
-        dead = table.uid_of(merged.plan.deaths)
-        done = apply(table, merged, tick=self.n_tick, life=self.life, log=self.logs[q.name])
-        if not self._ticking:  # an experimenter acts between ticks
-            self.moments[q.name].note(dead, DEATH, self.life)
-            self.moments[q.name].note(np.arange(done.first_uid, done.first_uid + done.n_born), BIRTH, self.life)
-        if done.n_born:
-            if "size" in table.column_names:
-                table.column("size")[done.slots] = sizes
-            build.put_on_branches(self.network, q, table, done.slots)
-            for m in acting(self.used[q.name]):
-                # a blocked mechanism still gives newborns their values in columns of its own
-                if self._prepared(q.name, m) and (m.owns or (q.name, m.name) not in self.blocked):
-                    asked(m, "born", view, done.slots)
-            if "log_size" in table.column_names and merged.weighed.any():
-                given = merged.weighed
-                table.column("log_size")[done.slots[given]] = np.log(sizes[given] / view.reference_volume)
-            index = list(self.network.projections).index(q.name)
-            self.engine.mark_births(index, done.first_uid)
-        if done.n_born or done.n_died:
-            self.engine.refresh_addresses()
-        return done
-
-    def _begin_newborns(self, q: Projection, merged: Merged) -> F8:
-        """Give newborns their weights and the sizes (n_born,) behind them; the log is told the size.
-
-        A weight that was given is kept; where weights are read off sizes, the size is the one whose weight it is
-        (before a stage or an early phase takes or adds its share).
-        """
-        plan, given, table, view = merged.plan, merged.weighed, self.tables[q.name], self.views[q.name]
-        columns = frozenset(table.column_names)
-        sizes = np.full(plan.source.size, view.reference_volume)
-        if given.any():
-            check_given(q, plan.birth_weight[given], columns)
-        if q.spines is None or self.integrated[q.name]:
-            if not given.all():  # newborns begin as the first synapses did
-                plan.birth_weight = np.where(given, plan.birth_weight, usual_weight(q))
-        elif given.any():
-            block = self.blocks[q.target.name]
-            factor = np.exp(block["scaling"])[plan.target] if "scaling" in block else np.ones(given.size)
-            sizes[given] = weight_map.size_of(
-                plan.birth_weight[given], view.weight_gain, view.silent_volume, factor[given]
-            )
-        if "log_size" in columns:
-            newborn = [m for m in self.used[q.name] if "log_size" in m.owns]
-            usual = newborn[0].birth_size()
-            plan.birth_value = np.where(given, np.log(sizes / view.reference_volume), usual).astype(np.float32)
-        return sizes
-
-    def refresh_weights(self, q: Projection, some: I8 | None = None) -> None:
-        """Read the weights of a projection with spines off their sizes, unless a mechanism integrates them.
-
-        Of all living synapses, or of those in the slots `some`: between ticks only newborns need it.
-        """
-        if q.spines is None:
-            return
-        table, view, block = self.tables[q.name], self.views[q.name], self.blocks[q.target.name]
-        gain = np.exp(block["scaling"]) if "scaling" in block else np.ones(q.target.n)
-        slots = table.slots() if some is None else some
-        if "log_size" in table.column_names:
-            weight_map.refresh(
-                slots, table.column("log_size"), table.column("size"), table.weight, table.post,
-                view.reference_volume, view.weight_gain, view.silent_volume, gain,
-                weight_map.transmission(table, slots),
-            )  # fmt: skip
-        elif not self.integrated[q.name]:
-            weight_map.refresh_from_size(
-                slots, table.column("size"), table.weight, table.post, view.weight_gain, view.silent_volume, gain
-            )
+            self._carry_out(self.network.projections[name], [plan])
 
 
-def asked(m: Mechanism, phase: str, view: Any, *more: Any) -> Any:
-    """What a mechanism answers in a phase of a tick; what it raises says whose it is and when."""
-    try:
-        return getattr(m, phase)(view, *more)
-    except Exception as e:
-        e.add_note(f"in {m.name}.{phase} on {view.name!r}, tick {view.clock.tick}, {view.clock.life:g} ms of life")
-        raise
-
-
-def said(report: TickReport, next_uid: int) -> bytes:
-    """What a tick came to, in few bytes: counts, births and deaths."""
+def said(report: TickReport, next_uid: int, blocks: Mapping[str, NeuronBlock]) -> bytes:
+    """What a tick came to, in few bytes: counts, births and deaths, and the signals of some populations."""
     digest = blake2b(str(next_uid).encode(), digest_size=16)
     for counts in report.counts.values():
         digest.update(counts.tobytes())
     for batch in (*report.logs.values(), *report.neurons.values()):
         for column in batch:
             digest.update(np.ascontiguousarray(column).tobytes())
+    for block in blocks.values():
+        for values in block.signals.values():
+            digest.update(values.tobytes())
     return digest.digest()
 
 

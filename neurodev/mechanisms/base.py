@@ -34,9 +34,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev import jit, params, rng
-from neurodev.arrays import B1, F8, I8, U4
+from neurodev.arrays import B1, F8, I8
 from neurodev.errors import BuildError, ParameterError, shown
-from neurodev.jit import kernel
 from neurodev.noise import normals_of, uniforms_of
 from neurodev.registry import Registered, word_of
 from neurodev.structure import plan as plans
@@ -225,6 +224,9 @@ class SynapseView:
     mortal : bool
         Whether sizes may decide deaths; the build says no where a mechanism forbids them
         (`Mechanism.forbids_deaths`).
+    own : (int, int), optional
+        First target, and the one behind the last, whose synapses the table has; None where it has those of all
+        (`Mechanism.reach`).
     catch_up : callable
         ``catch_up(name)`` brings what a mechanism keeps as of the last event (`Hot.catch_up`) to the present.
 
@@ -254,6 +256,7 @@ class SynapseView:
     same_population: bool = False
     multapses: bool = False
     mortal: bool = True
+    own: tuple[int, int] | None = None
     catch_up: Callable[[str], None] = field(default=lambda mechanism: None, repr=False)
     _kept: dict[type, Any] = field(default_factory=dict, repr=False)
 
@@ -275,6 +278,12 @@ class SynapseView:
     def slots(self) -> I8:
         """All live slots, in row order."""
         return self.table.slots()
+
+    def here(self, targets: I8) -> I8:
+        """Those of some targets, (n,), whose synapses the table has: all, but where ranks have a share each."""
+        if self.own is None:
+            return targets
+        return targets[(targets >= self.own[0]) & (targets < self.own[1])]
 
     def uniforms(self, purpose: str, slots: I8) -> F8:
         """A number in (0, 1) for each of some synapses, (n,), at this tick.
@@ -384,6 +393,12 @@ class Mechanism(Registered, kind="mechanism"):
     static : bool
         Whether it leaves every synapse as it is, and acts on what rows deliver alone (`Hot.on_release`): its table is
         then kept as that of a projection without mechanisms.
+    reach : {"all", "target"}
+        What its phases ask of a projection.  "target": what becomes of a synapse, and who is born onto a target,
+        follows from the synapses onto that target and from signals; draws are keyed by uid or neuron, births of a plan
+        follow each other by target, and what is kept of synapses from tick to tick lies in columns.  Ranks may then
+        have a share of the synapses each (``split=True``); signals of targets that it names among what it owns or adds
+        to are told by whoever has their synapses.  A subclass must say it again.
 
     Examples
     --------
@@ -399,8 +414,10 @@ class Mechanism(Registered, kind="mechanism"):
     causes: ClassVar[dict[str, Cause]] = {}
     terms: ClassVar[dict[str, str]] = {}
     static: ClassVar[bool] = False
+    reach: ClassVar[str] = "all"
 
     def __init_subclass__(cls, **more: Any) -> None:
+        cls.reach = vars(cls).get("reach", "all")  # a subclass may do anything
         cls._check_declared()  # a class that is refused is not made known
         declare(cls)
         super().__init_subclass__(**more)
@@ -410,6 +427,8 @@ class Mechanism(Registered, kind="mechanism"):
         """Refuse what a class declares in another form than the one asked for: a string is a tuple of its letters."""
         if cls.level not in ("synapse", "neuron"):
             raise ParameterError(f"{cls.__name__}.level must be 'synapse' or 'neuron', got {cls.level!r}")
+        if cls.reach not in ("all", "target"):
+            raise ParameterError(f"{cls.__name__}.reach must be 'all' or 'target', got {cls.reach!r}")
         for verb in ("owns", "adds", "reads"):
             names = getattr(cls, verb)
             if not isinstance(names, tuple) or not all(isinstance(n, str) and n for n in names):
@@ -556,36 +575,3 @@ def check_writers(where: str, mechanisms: tuple[Mechanism, ...], columns: frozen
             f"{where}: 'weight' has two owners, {' and '.join(writers)}; use one of them (with spines and SpineSize "
             "rules may act together, each through a drive of the set-point)"
         )
-
-
-@kernel
-def sum_per_target(values: F8, slots: I8, post: U4, total: F8, count: I8) -> None:
-    """Add `values` (capacity,) of the live `slots` to their target neurons.
-
-    post : (capacity,);  total, count : (n_target,), cleared first
-    """
-    total[:] = 0.0
-    count[:] = 0
-    for k in range(slots.shape[0]):
-        s = slots[k]
-        j = post[s]
-        total[j] += values[s]
-        count[j] += 1
-
-
-def mean_per_target(view: SynapseView, column: str, slots: I8) -> tuple[F8, I8]:
-    """Mean of a column over the living synapses of each target (NaN-free: 0 where there are none), and counts."""
-    n = view.target.n
-    total, count = np.zeros(n), np.zeros(n, dtype=np.int64)
-    sum_per_target(view.table.column(column), slots, view.table.post, total, count)
-    return total / np.maximum(count, 1), count
-
-
-def start_at_mean(view: SynapseView, column: str, slots: I8) -> None:
-    """Give the newborn `slots` the mean of a column over the other synapses of their targets; 0 where there is none."""
-    values, post = view.table.column(column), view.table.post[slots]
-    values[slots] = 0.0
-    mean, count = mean_per_target(view, column, view.slots())
-    others = count - np.bincount(post, minlength=view.target.n)
-    # newborns hold 0 so far: only the count must leave them out
-    values[slots] = (mean * count / np.maximum(others, 1))[post]

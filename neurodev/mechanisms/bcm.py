@@ -27,8 +27,9 @@ from numpy.typing import ArrayLike
 from neurodev.arrays import F8, I8, U4, Floats
 from neurodev.errors import BuildError, ParameterError
 from neurodev.jit import kernel, rule
-from neurodev.mechanisms.base import Mechanism, SynapseView, mean_per_target, start_at_mean
+from neurodev.mechanisms.base import Mechanism, SynapseView
 from neurodev.mechanisms.hooks import within
+from neurodev.mechanisms.per_target import mean_per_target, start_at_mean
 from neurodev.params import param
 from neurodev.structure.cause import Cause
 from neurodev.structure.store import Rows
@@ -185,6 +186,7 @@ class BCM(Mechanism):
     gain: float = param(1.0, unit="1", low=0.0, source="free")
     clip: float = param(2.0, unit="1", above=0.0, source="as STDP.clip")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "score += x y (y - theta) per episode;  theta: running mean of y, or tau dtheta/dt = y^2 - theta;  "
         "weight: dw/dt = rate x y (y - theta);  size: drive = gain clip(h - hbar), h the low-passed score"

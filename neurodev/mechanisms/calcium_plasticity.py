@@ -86,6 +86,7 @@ class CalciumPlasticity(Mechanism):
     gain: float = param(1.0, unit="1", low=0.0, source="free")
     waiting: int = param(16, unit="1", low=1, high=1024, source="free: 16 arrivals in 13.7 ms are 1170 Hz")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "tau drho/dt = -rho (1-rho)(1/2-rho) + up (1-rho)[Ca > high] - down rho [Ca > low] + "
         "sigma sqrt(tau n_above) xi;  Ca: + pre at arrival + delay, + post at a spike, decays with calcium_tau"

@@ -79,6 +79,7 @@ class ClusteredBirths(Mechanism):
     attraction: float = param(0.0, unit="1", source="free")
     length: float = param(100.0, unit="um", above=0.0, source="free")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "place of a newborn: anywhere with probability 1 - clustered, else mirrored N(place of an older one, spread^2)"
     )

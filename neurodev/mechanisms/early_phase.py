@@ -118,6 +118,7 @@ class EarlyPhase(Mechanism):
     half: float = param(0.1, unit="um3", above=0.0, source="free: between small (0.05) and large (0.3 um3) spines")
     power: float = param(2.0, unit="1", above=0.0, source="free")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "de/dt = -e/tau + gain induction;  dx/dt = c(V) e/tau,  c = consolidated/(1 + (V/half)^power);  "
         "size V (1 + e), weight w(V) (1 + e)"

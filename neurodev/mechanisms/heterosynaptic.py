@@ -118,6 +118,7 @@ class Heterosynaptic(Mechanism):
     inside: bool = param(True, source="Oh 2015 (PMC4294981, legends)")
     threshold: float = param(0.5, unit="1", above=0.0, source="free")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "induction < threshold and at least `number` neighbours within radius with induction >= threshold, on either "
         "side:  ln V <- ln V - amount"

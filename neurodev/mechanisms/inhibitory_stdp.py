@@ -97,6 +97,7 @@ class InhibitorySTDP(Mechanism):
     rate: float = param(1e-3, unit="1", low=0.0, source="free")
     weight_max: float = param(5.0, unit="mV", above=0.0, source="free")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = "arrival: w += eta (y - 2 rho0 tau);  spike: w += eta x;  0 <= w <= weight_max"
 
     @property

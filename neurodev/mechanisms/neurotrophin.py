@@ -94,6 +94,7 @@ class Neurotrophin(Mechanism):
     adds: ClassVar[tuple[str, ...]] = ("drive_trophic",)
     causes: ClassVar[dict[str, Cause]] = {"trophic": TROPHIC}
     reads: ClassVar[tuple[str, ...]] = ("log_size",)
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = "T = K u / sum(u) - 1,  u = V^p (alpha + coactivity),  drive = gain clip(T, +-clip)"
 
     feeds: float = param(30.0, unit="1", above=0.0, source="free: calibrated for the default study")

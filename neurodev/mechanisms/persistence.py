@@ -56,6 +56,7 @@ class Persistence(Turnover):
     """
 
     owns: ClassVar[tuple[str, ...]] = ("persistent",)
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "births as Turnover, persistent with probability share;  deaths: hazard (persistent) or transient_hazard"
     )

@@ -133,6 +133,7 @@ class Rewiring(Mechanism):
     elimination: float = param(0.2, unit="1", low=0.0, high=1.0, source="free; Bamford 2010: .0245 (recalled)")
     local: bool = param(False, source="off switch; Bamford 2010: on")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "each target tries a random source, attempts a day: a synapse there is lost with probability elimination, an "
         "absent one made with probability formation (times the wiring kernel, if local)"
@@ -166,7 +167,7 @@ class Rewiring(Mechanism):
             return None  # nobody to try
         number = np.zeros(t.n_target, dtype=np.int64)
         draw_numbers(view.key("attempts"), np.uint64(c.tick), mean, number)
-        busy = np.flatnonzero(number)
+        busy = view.here(np.flatnonzero(number))
         if not busy.size:
             return None
         able, state = view.source.ready("axon_from", c.life), np.full(t.n_source, ABSENT, dtype=np.int64)

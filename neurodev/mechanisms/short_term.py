@@ -125,6 +125,7 @@ class TsodyksMarkram(Mechanism):
 
     static: ClassVar[bool] = True
     owns: ClassVar[tuple[str, ...]] = ("release",)
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "at a spike: u <- u + U (1 - u), then the row delivers w u x and x <- x - u x, y <- y + u x;  between spikes: "
         "du/dt = -u / tau_facil, dy/dt = -y / tau_psc, dz/dt = y / tau_psc - z / tau_rec, x = 1 - y - z"

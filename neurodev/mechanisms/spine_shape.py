@@ -80,6 +80,7 @@ class SpineShape(Mechanism):
     diameter_power: float = param(1.0, unit="1", low=0.0, source="lengths as s: geometric similarity")
     density_power: float = param(2.0, unit="1", low=0.0, source="areas as s^2; Harris & Stevens 1989: 3")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "neck length, neck diameter: log-normal, drawn at birth, independent of V;  isotropic: times s^length_power, "
         "s^diameter_power, and density area times s^density_power, s = (V/V0)^(1/3);  label: filopodium, else stubby "

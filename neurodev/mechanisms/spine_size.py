@@ -231,6 +231,7 @@ class SpineSize(Mechanism):
     """
 
     owns: ClassVar[tuple[str, ...]] = ("log_size", "size")
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "dx = -(x - m)/tau dt + sd sqrt(2/tau) dW,  x = ln(V/V0),  m = mean + sd sum(drives);  "
         "death: first passage below minimum, or hazard_rate exp(-hazard_slope (x - mean)) a day"

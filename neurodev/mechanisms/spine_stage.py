@@ -149,6 +149,7 @@ class SpineStage(Turnover):
     Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, SpineStage)
     """
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "filopodium: born at late + early exp(-t/early_tau), becomes a spine at rate conversion, gone at rate "
         "retraction;  spine: gone at rate hazard;  mean numbers b/(k+m) and k b/((k+m) s)"

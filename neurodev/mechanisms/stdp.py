@@ -32,8 +32,9 @@ from numpy.typing import ArrayLike
 
 from neurodev.arrays import F8, I8
 from neurodev.errors import BuildError
-from neurodev.mechanisms.base import Hot, Mechanism, SynapseView, mean_per_target, start_at_mean
+from neurodev.mechanisms.base import Hot, Mechanism, SynapseView
 from neurodev.mechanisms.hooks import EVIDENCE, HARD, MULTIPLICATIVE, POWER, WEIGHT, Writing
+from neurodev.mechanisms.per_target import mean_per_target, start_at_mean
 from neurodev.mechanisms.stdp_rules import (
     HOOKS,
     BurstParameters,
@@ -123,6 +124,7 @@ class STDP(Mechanism):
     weight_max: float = param(1.0, unit="mV", above=0.0, source="free")
     power: float = param(1.0, unit="1", low=0.0, source="Guetig 2003")
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = (
         "pair: dw = A+ exp(-dt/tau+), -A- exp(dt/tau-);  triplet: x1 (A2+ + A3+ y2), -y1 (A2- + A3- x2);  "
         "burst: +A y - B at arrivals, +A x - C at spikes;  "

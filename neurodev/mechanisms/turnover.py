@@ -56,7 +56,8 @@ class Partners:
 
     made_again: ClassVar[bool] = True
     whole: F8 | None = None
-    """(n_target, n_source)"""
+    """(n_target, n_source), from the target `first` on"""
+    first: int = 0
     lists: Candidates | None = None
     far: bool = False
     """Whether sources are so far away that their density is no number any more, only its logarithm."""
@@ -206,6 +207,7 @@ class Turnover(Mechanism):
     Projection('a_b', a to b, about 100 synapses, 5 inputs each, spines of 4 mV, uses SpineSize, Turnover)
     """
 
+    reach: ClassVar[str] = "target"
     equation: ClassVar[str] = "births per neuron and day: late + early exp(-t/early_tau);  deaths: hazard per spine"
 
     causes: ClassVar[dict[str, Cause]] = {
@@ -295,18 +297,25 @@ def tabulate(view: SynapseView) -> None:
     table = view.table
     table.ensure_in_lists()
     kept = view.kept(Partners)
+    everybody = np.arange(table.n_target)
+    mine = view.here(everybody)  # of a share the kernel of its own targets; what is decided by it, of all
     if table.n_target * table.n_source <= _DENSE:
-        kept.whole = affinity_of(view, np.arange(table.n_target))
-        kept.far = _is_far(view, np.arange(table.n_target), kept.whole)
+        whole = affinity_of(view, everybody)
+        kept.far = _is_far(view, everybody, whole)
+        kept.first = int(mine[0]) if mine.size else 0
+        kept.whole = whole if view.own is None else whole[mine]
         return
     counts, sources, values, total = [], [], [], 0
-    for some in in_blocks(np.arange(table.n_target), table.n_source):
+    for some in in_blocks(everybody, table.n_source):
         a = affinity_of(view, some)
         kept.far = kept.far or _is_far(view, some, a)
         row, source = np.nonzero(a > _NEGLIGIBLE * a.max(axis=1, keepdims=True))
         total += row.size
         if total > _LISTED:
             return  # a kernel as wide as the sheet: blocks are computed when they are wanted
+        if view.own is not None:
+            here = np.isin(some, mine)[row]
+            row, source = row[here], source[here]
         counts.append(np.bincount(row, minlength=some.size))
         sources.append(source.astype(np.uint32))
         values.append(a[row, source])
@@ -326,7 +335,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
     tick = np.uint64(c.tick)
     number = np.zeros(t.n_target, dtype=np.int64)
     draw_numbers(stream, tick, mean, number)
-    busy = np.flatnonzero(number)
+    busy = view.here(np.flatnonzero(number))
     state = np.where(view.source.ready("axon_from", c.life), FREE, UNABLE).astype(np.uint8)
     partners = view.kept(Partners)
     whole, lists = partners.whole, partners.lists
@@ -341,7 +350,7 @@ def draw_births(view: SynapseView, plan: Plan, stream: np.uint64, mean: F8, caus
         else:
             first = np.arange(some.size) * t.n_source
             entries, source = np.stack([some, first, first + t.n_source]), None
-            matrix = whole[some] if whole is not None else affinity_of(view, some)
+            matrix = whole[some - partners.first] if whole is not None else affinity_of(view, some)
             far = partners.far or (whole is None and _is_far(view, some, matrix))
             affinity = matrix.ravel()
         n = draw_partners(

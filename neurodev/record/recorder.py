@@ -204,7 +204,7 @@ class Recorder:
         return behind is not None
 
     def snapshot(
-        self, projection: str, label: str, state: dict[str, NDArray[Any]], order: I8 | slice | None = None
+        self, projection: str, label: str, state: Mapping[str, NDArray[Any]], order: I8 | slice | None = None
     ) -> None:
         """Write the living synapses of a projection: columns (n_synapse,) by name; ``born`` is written in days.
 

@@ -56,7 +56,7 @@ def circuit_of(s: Simulator) -> bytes:
             values = np.array(s.sampled(p.name, name, np.arange(p.n)))
             out[f"{here}/signal/{name}"] = values - _shift(name, s)
     for q in projections.values():
-        here, state, table = f"projection/{q.name}", s.state(q.name), s.tables[q.name]
+        here, state, table = f"projection/{q.name}", dict(s.state(q.name)), s.tables[q.name]
         order = np.argsort(state["uid"])
         delay = table.delays[state.pop("lane")]
         for name, values in ({"delay": delay} | state).items():

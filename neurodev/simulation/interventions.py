@@ -330,9 +330,7 @@ class Lesion(Intervention):
         p = population_of(sim, self.population)
         if self.neurons is not None:
             self.neurons = cells_of(self.neurons, p, "Lesion.neurons")
-        for q in sim.network.projections.values():
-            if p in (q.source, q.target):
-                sim.check_whole(q.name)
+        sim.check_mortal(p)
         dead = np.flatnonzero(~np.isnan(sim.blocks[p.name].died))
         if np.isin(np.arange(p.n) if self.neurons is None else self.neurons, dead).all():
             raise ParameterError(f"{self}: all of these neurons are dead already")

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from neurodev import registry
-from neurodev.arrays import Array
+from neurodev.arrays import B1, Array
 from neurodev.engine import checkpoint, dealing, steering
 from neurodev.engine.checkpoint_check import check
 from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
+from neurodev.engine.splitting import prepared
 from neurodev.errors import NeurodevError, RunFileError, SimulationError, StudyError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.record import snapshots
@@ -418,12 +419,17 @@ def check_structure(simulator: Simulator, file: RunFile) -> None:
             raise StudyError(f"{str(file.path)!r} is a run of another network: the positions of {name!r} differ")
     whole = simulator.engine.whole
     for name, table in simulator.tables.items():
-        if name in simulator.engine.split and name not in whole:
+        own, looked = simulator.views[name].own, prepared(simulator.network.projections[name])
+        if own is not None and name not in whole and not looked:
             continue  # a rank's share: the one that writes has looked at all
         state = whole.get(name, table).state()
         order = np.argsort(state["uid"])
+        mine: slice | B1 = slice(None)
+        if own is not None and looked:  # each looks at its share
+            post = file.read(f"initial/{name}/post")
+            mine = (post >= own[0]) & (post < own[1])
         for column in _STRUCTURE:
-            kept = file.read(f"initial/{name}/{column}")
+            kept = file.read(f"initial/{name}/{column}")[mine]
             if not np.array_equal(kept, state[column][order].astype(kept.dtype)):
                 raise StudyError(
                     f"{str(file.path)!r} is a run of another network: {column!r} of the synapses of {name!r} that it "

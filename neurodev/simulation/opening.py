@@ -8,6 +8,7 @@ import numpy as np
 
 from neurodev.engine.checks import approximations, mechanisms_of
 from neurodev.engine.simulator import Simulator
+from neurodev.engine.splitting import prepared
 from neurodev.record import snapshots
 from neurodev.record.provenance import environment, foreign, sources
 from neurodev.record.recorder import Recorder, by_uid, plain
@@ -53,6 +54,12 @@ def describe(s: Simulator, f: RunFile, recorder: Recorder, study: str) -> dict[s
             state = s.state(q.name)
             recorder.snapshot(q.name, "initial", state)
             recorder.snapshot(q.name, "snapshot/0", state)
+            continue
+        if q.name in s.engine.split and prepared(q):
+            state = s.state(q.name)
+            order = by_uid(state["uid"])
+            for k in (k for k in STATIC if k in state):
+                recorder.snapshot(q.name, "initial", {k: state[k]}, order)
             continue
         table = s.engine.whole.get(q.name, s.tables[q.name])
         order = by_uid(living(table, "uid"))

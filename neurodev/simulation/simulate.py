@@ -17,6 +17,7 @@ from neurodev.engine.network import Network
 from neurodev.engine.parts import check_threads
 from neurodev.engine.ranks import as_ranks
 from neurodev.engine.simulator import Simulator
+from neurodev.engine.splitting import why_whole
 from neurodev.errors import NeurodevError, ParameterError, SimulationError, shown
 from neurodev.params import check_memory, flag, number
 from neurodev.record.memory import fresh
@@ -91,9 +92,9 @@ class Simulation(Card, Steering):
         that arrives at them.  Every rank runs the same program and comes to the same results, which do not depend on
         their number; rank 0 writes the file.
     split : bool
-        Let each rank keep only the synapses onto its own neurons, in projections without spines on which no mechanism
-        acts but STDP, InhibitorySTDP and TsodyksMarkram.  What is done to such synapses from outside (`AddSynapses`,
-        `SetWeights`, probes, lesions of their neurons, circuits) is then refused.
+        Let each rank keep only the synapses onto its own neurons, and compute the ticks for them alone, in projections
+        whose mechanisms need no more than the synapses of a target (`Mechanism.reach`).  What is done to such synapses
+        from outside (`AddSynapses`, `SetWeights`, probes, circuits) is then refused.
 
     Attributes
     ----------
@@ -216,8 +217,18 @@ class Simulation(Card, Steering):
             ("acceleration", f"{s.acceleration:g}"), ("state", "closed" if self._closed else "open"),
             ("populations", named(f"{p.name} ({p.n:,})" for p in s.network.populations.values())),
             ("synapses", named(f"{q} {n:,}" for q, n in living.items()) or "none"),
+            *self._shares(),
             ("interventions to come", f"{len(self._schedule)}"),
         ]  # fmt: skip
+
+    def _shares(self) -> Rows:
+        """Of which projections a rank has its share, where that was asked for, and why not of others."""
+        s = self.simulator
+        if s.ranks is None or not s.ranks.split:
+            return []
+        why = {q.name: why_whole(q) for q in s.network.projections.values()}
+        split, whole = [q for q in why if not why[q]], [f"{q} ({text})" for q, text in why.items() if text]
+        return [("split over ranks", named(split) or "none"), ("whole on each", named(whole) or "none")]
 
     def _create(self, overwrite: bool, mute: bool) -> RunFile:
         """The run file; where rank 0 writes for all, all or none of the ranks begin."""

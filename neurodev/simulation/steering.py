@@ -225,7 +225,7 @@ class Steering(Recording):
 
         Examples
         --------
-        >>> sim.until(lambda sim: sim.simulator.tables["retina_exc"].n_synapse > 100).run(1 * day)
+        >>> sim.until(lambda sim: sim.simulator.n_synapse("retina_exc") > 100).run(1 * day)
         """
         clock = one_of(clock, "clock", _CLOCKS)
         s = self.simulator
@@ -276,9 +276,22 @@ class Steering(Recording):
             finally:
                 self._inside = ""
             c.done += 1
-            if c.ends and holds(answer, c.word):
+            if c.ends and self._agreed(holds(answer, c.word), c.word):
                 self._calls.remove(c)
                 self.goal, self._met = now, c.word
+
+    def _agreed(self, holds: bool, word: str) -> bool:
+        """Whether a condition holds; ranks that have shares of the synapses may look at their own, and disagree."""
+        s = self.simulator
+        if s.ranks is None or not s.engine.split:
+            return holds
+        said = s.ranks.meet(int(holds))
+        if said.any() and not said.all():
+            raise SimulationError(
+                f"the condition {word!r} holds on rank {int(np.argmax(said))}, not on rank {int(np.argmin(said))}: it "
+                "looks at synapses of which each has a share; simulator.n_synapse(name) and signals are the same on all"
+            )
+        return holds
 
     # ------------------------------------------------------------------ looking
 

@@ -20,6 +20,7 @@ I8 = NDArray[np.int64]
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
+U8 = NDArray[np.uint64]
 
 
 def _i8() -> I8:
@@ -137,6 +138,27 @@ class Plan:
                 raise ParameterError(f"{who}: birth_weight must be finite, got {w[~np.isfinite(w)][0]}")
             self.birth_weight = w
 
+    def only(self, targets: tuple[int, int]) -> None:
+        """Keep the births onto targets from the first to the one before the last (after `check`).
+
+        Raises
+        ------
+        ParameterError
+            If births do not follow each other by target: ranks could not tell in which order they come.
+        """
+        if not self.source.size:
+            return
+        kept = (self.target >= targets[0]) & (self.target < targets[1])
+        if np.any(np.diff(self.target[kept]) < 0):
+            raise ParameterError(
+                f"plan of {self.mechanism}: births must follow each other by target where ranks have a share of the "
+                "synapses each: sort them, or do not say reach = 'target' on the mechanism"
+            )
+        for name in ("source", "target", "lane", "birth_cause", "birth_value", "birth_weight"):
+            values = getattr(self, name)
+            if values is not None and values.size:
+                setattr(self, name, values[kept])
+
     def weighed(self) -> B1:
         """Which of the births were given a weight, (m,)."""
         return np.full(self.source.size, self.birth_weight is not None)
@@ -197,12 +219,14 @@ def births(
 class Merged:
     """All plans of a tick as one, with the births that were refused, by reason.
 
-    Its plan has a weight for every birth; `weighed` (m,) tells which of them were given (the others are 0).
+    Its plan has a weight for every birth; `weighed` (m,) tells which of them were given (the others are 0), and `by`
+    (m,) which of the plans asked for each.
     """
 
     plan: Plan
     refused: dict[str, int]
     weighed: B1
+    by: I8
 
 
 @dataclass
@@ -285,7 +309,8 @@ def merge(
         np.concatenate([_weights(p) for p in plans] or [np.zeros(0)])[wanted],
     )  # fmt: skip
     weighed = np.concatenate([p.weighed() for p in plans] or [np.zeros(0, dtype=bool)])[wanted]
-    return Merged(merged, {k: v for k, v in refused.items() if v}, weighed)
+    by = np.repeat(np.arange(len(plans)), np.array([p.source.size for p in plans], dtype=np.int64))[wanted]
+    return Merged(merged, {k: v for k, v in refused.items() if v}, weighed, by)
 
 
 def apply(table: Table, merged: Merged, *, tick: int, life: float, log: StructuralLog | None = None) -> Applied:
@@ -299,34 +324,73 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
         Life time, the newborns' birth date.
     """
     p = merged.plan
-    if log is not None:
-        log.check(p.mechanism, p.terms)
     n_dead, n_born = int(p.deaths.size), int(p.source.size)
-    dead_uid, dead_row, dead_post = table.uid_of(p.deaths), table.row_of(p.deaths), table.post[p.deaths]
-    dead_pre, dead_lane = dead_row % max(table.n_source, 1), dead_row // max(table.n_source, 1) % table.n_lane
+    told = None if log is None else events(table, merged, tick, log)
     if n_dead:
         table._delete(p.deaths)
     slots, first = _i8(), table.uids.next
     if n_born:
         slots, first = table._insert(p.source, p.target, p.lane, _weights(p), life)
-    if log is not None and n_dead + n_born:
-        terms = np.full((n_dead + n_born, len(log.terms)), np.nan, dtype=np.float32)
-        for name, values in p.terms.items():
-            terms[:n_dead, log.terms.index(name)] = values
-        log.append(
-            LogBatch(
-                np.full(n_dead + n_born, tick, dtype=np.int32),
-                np.repeat(np.array([DEATH, BIRTH], dtype=np.uint8), [n_dead, n_born]),
-                np.concatenate([dead_uid, np.arange(first, first + n_born, dtype=np.uint64)]),
-                np.concatenate([p.death_cause, p.birth_cause]),
-                np.concatenate([dead_pre, p.source]).astype(np.uint32),
-                np.concatenate([dead_post, p.target]).astype(np.uint32),
-                np.concatenate([dead_lane, p.lane]).astype(lane_type(table.n_lane)),
-                np.concatenate([p.death_value, p.birth_value]).astype(np.float32),
-                terms,
-            )
-        )
+    if log is not None and told is not None:
+        told.uid[n_dead:] = np.arange(first, first + n_born, dtype=np.uint64)
+        log.append(told)
     return Applied(n_born, n_dead, first, slots, merged.refused)
+
+
+def apply_share(table: Table, merged: Merged, uids: U8, n_born: int, life: float) -> tuple[I8, int]:
+    """Carry out one rank's share of a plan: its deaths, and its births under the uids that were agreed upon.
+
+    Parameters
+    ----------
+    uids : (m,) uint64, ascending
+        Of the births in `merged`, out of those that follow what was handed out so far.
+    n_born : int
+        Births of all ranks: so many uids are handed out.
+
+    Returns
+    -------
+    slots : (m,) int64
+        Of the newborns.
+    first : int
+        The first uid of all that are born.
+    """
+    p, slots, first = merged.plan, _i8(), table.uids.next
+    if p.deaths.size:
+        table._delete(p.deaths)
+    if uids.size:
+        slots, _ = table._insert(p.source, p.target, p.lane, _weights(p), life)
+        table.uid[slots] = uids
+        table._index = None  # which knew them under the first uids
+    table.uids.next = first + n_born
+    return slots, first
+
+
+def events(table: Table, merged: Merged, tick: int, log: StructuralLog) -> LogBatch:
+    """What a plan will do, as the log tells it, before it is done: births have no uids yet (0).
+
+    Raises
+    ------
+    ParameterError
+        For a term that nobody declared.
+    """
+    p = merged.plan
+    log.check(p.mechanism, p.terms)
+    n_dead, n_born = int(p.deaths.size), int(p.source.size)
+    row = table.row_of(p.deaths)
+    terms = np.full((n_dead + n_born, len(log.terms)), np.nan, dtype=np.float32)
+    for name, values in p.terms.items():
+        terms[:n_dead, log.terms.index(name)] = values
+    return LogBatch(
+        np.full(n_dead + n_born, tick, dtype=np.int32),
+        np.repeat(np.array([DEATH, BIRTH], dtype=np.uint8), [n_dead, n_born]),
+        np.concatenate([table.uid_of(p.deaths), np.zeros(n_born, dtype=np.uint64)]),
+        np.concatenate([p.death_cause, p.birth_cause]),
+        np.concatenate([row % max(table.n_source, 1), p.source]).astype(np.uint32),
+        np.concatenate([table.post[p.deaths], p.target]).astype(np.uint32),
+        np.concatenate([row // max(table.n_source, 1) % table.n_lane, p.lane]).astype(lane_type(table.n_lane)),
+        np.concatenate([p.death_value, p.birth_value]).astype(np.float32),
+        terms,
+    )
 
 
 # ---------------------------------------------------------------------- neurons

@@ -133,6 +133,7 @@ class Layout(Mechanism):
     """Lays synapses out on four branches, for mechanisms that act along them."""
 
     owns: ClassVar[tuple[str, ...]] = ("branch", "place")
+    reach: ClassVar[str] = "target"
 
     def columns(self):
         return {"branch": 0.0, "place": 0.0}
