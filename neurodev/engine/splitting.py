@@ -44,8 +44,7 @@ def why_whole(q: Projection) -> str:
     """Why all ranks need all synapses of a projection; empty where each may keep those onto its own neurons."""
     if far := [m.name for m in q.mechanisms if m.reach != "target"]:
         return f"{' and '.join(far)} look{'s' if len(far) == 1 else ''} at all synapses"
-    # which of several contacts comes first in a row follows from who has left it
-    return "pairs have several contacts, which come and go" if q.multapses and _changes(q) else ""
+    return ""
 
 
 def _changes(q: Projection) -> bool:
@@ -66,7 +65,7 @@ def prepared(q: Projection) -> bool:
 
 def dies_apart(q: Projection) -> bool:
     """Whether synapses of a rank's share may be taken away with a neuron, if somebody lets it die."""
-    return named(q) and not q.multapses
+    return named(q)
 
 
 def _mortal(p: Population) -> bool:

@@ -228,7 +228,7 @@ class DenseTable(Table):
         alive[gone] = False
         return alive[self.slot(source, target)]
 
-    def _delete(self, slots: I8) -> None:
+    def _delete(self, slots: I8, in_order: bool = False) -> None:
         self.alive[slots] = 0
         self.weight[slots] = 0.0
         self.n_synapse, self._per_source = self.n_synapse - int(slots.size), None

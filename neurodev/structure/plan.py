@@ -220,13 +220,15 @@ class Merged:
     """All plans of a tick as one, with the births that were refused, by reason.
 
     Its plan has a weight for every birth; `weighed` (m,) tells which of them were given (the others are 0), and `by`
-    (m,) which of the plans asked for each.
+    (m,) which of the plans asked for each.  `in_order`: a pair may have several contacts, whose order in their row,
+    which is that of sums over them, stays whoever lay between.
     """
 
     plan: Plan
     refused: dict[str, int]
     weighed: B1
     by: I8
+    in_order: bool = False
 
 
 @dataclass
@@ -310,7 +312,7 @@ def merge(
     )  # fmt: skip
     weighed = np.concatenate([p.weighed() for p in plans] or [np.zeros(0, dtype=bool)])[wanted]
     by = np.repeat(np.arange(len(plans)), np.array([p.source.size for p in plans], dtype=np.int64))[wanted]
-    return Merged(merged, {k: v for k, v in refused.items() if v}, weighed, by)
+    return Merged(merged, {k: v for k, v in refused.items() if v}, weighed, by, in_order=not single_contact)
 
 
 def apply(table: Table, merged: Merged, *, tick: int, life: float, log: StructuralLog | None = None) -> Applied:
@@ -327,7 +329,7 @@ def apply(table: Table, merged: Merged, *, tick: int, life: float, log: Structur
     n_dead, n_born = int(p.deaths.size), int(p.source.size)
     told = None if log is None else events(table, merged, tick, log)
     if n_dead:
-        table._delete(p.deaths)
+        table._delete(p.deaths, merged.in_order)
     slots, first = _i8(), table.uids.next
     if n_born:
         slots, first = table._insert(p.source, p.target, p.lane, _weights(p), life)
@@ -356,7 +358,7 @@ def apply_share(table: Table, merged: Merged, uids: U8, n_born: int, life: float
     """
     p, slots, first = merged.plan, _i8(), table.uids.next
     if p.deaths.size:
-        table._delete(p.deaths)
+        table._delete(p.deaths, merged.in_order)
     if uids.size:
         slots, _ = table._insert(p.source, p.target, p.lane, _weights(p), life)
         table.uid[slots] = uids

@@ -111,8 +111,11 @@ def move_in_lists(old: InLists, renumber: U4, pos_in: U4, lists: InLists) -> Non
 
 
 @kernel
-def delete(victims: I8, rows: Rows, slots: Slots, lists: InLists) -> None:
-    """Unlink `victims` (slots in descending order) on both sides; the last of a list moves into the hole."""
+def delete(victims: I8, rows: Rows, slots: Slots, lists: InLists, in_order: bool) -> None:
+    """Unlink `victims` on both sides, of each row from its end on; the last of a list moves into the hole.
+
+    `in_order`: those behind the hole in its row move up instead, so that who comes first in a row stays so.
+    """
     n = victims.shape[0]
     post, weight, pos_in, uid, f = slots
     n_column = f.shape[0]
@@ -136,14 +139,17 @@ def delete(victims: I8, rows: Rows, slots: Slots, lists: InLists) -> None:
         lists.length[j] -= 1
         e = rows.start[r] + rows.length[r] - 1
         rows.length[r] -= 1
-        if e != p:
-            post[p] = post[e]
-            weight[p] = weight[e]
-            uid[p] = uid[e]
-            pos_in[p] = pos_in[e]
-            lists.slot[np.int64(pos_in[p])] = np.uint32(p)
+        hole = p
+        while hole < e:
+            s = hole + 1 if in_order else e
+            post[hole] = post[s]
+            weight[hole] = weight[s]
+            uid[hole] = uid[s]
+            pos_in[hole] = pos_in[s]
+            lists.slot[np.int64(pos_in[hole])] = np.uint32(hole)
             for c in range(n_column):
-                f[c, p] = f[c, e]
+                f[c, hole] = f[c, s]
+            hole = s
 
 
 @kernel

@@ -523,13 +523,13 @@ class Table:
 
     # ------------------------------------------------------------------ topology: called by plan.py only
 
-    def _delete(self, slots: I8) -> None:
-        """Unlink the synapses in `slots` (each live, none twice)."""
+    def _delete(self, slots: I8, in_order: bool = False) -> None:
+        """Unlink the synapses in `slots` (each live, none twice); of those left in a row the order may be kept."""
         self.ensure_in_lists()  # which lists the slots as they were
         self._kept = None
-        # from the back of each row, so that a victim never moves before its turn
-        order = np.sort(slots)[::-1].copy()
-        store.delete(order, self.rows, self.slot_arrays, self.in_lists)
+        # from the back of each row, so that a victim never moves before its turn; rows by number, wherever they lie
+        order = np.sort(self.row_of(slots).astype(np.int64) << 32 | slots)[::-1] & 0xFFFFFFFF
+        store.delete(order, self.rows, self.slot_arrays, self.in_lists, in_order)
         self.n_synapse -= int(slots.size)
 
     def _insert(self, source: I8, target: I8, lane: I8, weight: Floats, born: float) -> tuple[I8, int]:

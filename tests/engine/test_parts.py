@@ -15,6 +15,7 @@ from neurodev.engine.simulator import Simulator
 from neurodev.errors import ParameterError
 from neurodev.structure.blocks import part_bounds, part_of
 from neurodev.structure.table import Table
+from neurodev.units import hour
 from tests.mechanisms.beds import MECHANISMS, homes
 from tests.mechanisms.test_conformance import everybody, start
 from tests.mechanisms.test_neuron_fate import DYING, FAST, GROWING, KINDS, circuit
@@ -150,3 +151,22 @@ def test_spikes_that_find_no_room_at_the_end_of_a_piece_are_counted_in_it():
         return out
 
     assert counted(1) == counted(None)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_who_comes_first_in_a_sum_does_not_follow_from_who_lies_beside_it(several):
+    """Many births and deaths: what a source has to share out, and what several contacts of a pair bring."""
+
+    def lived(parts):
+        net = nd.Network(seed=3)
+        a, b = net.add(nd.Poisson(20.0), 30, name="a"), net.add(nd.LIF(), 12, name="b")
+        wiring = nd.Contacts(nd.Degree(5), more=0.7) if several else nd.Degree(12)
+        q = net.connect(a, b, wiring, spines=nd.Spines(weight=2.0), delay=1.5, multapses=several)
+        shared = [nd.STDP("burst", period=500.0, burst_loss=1.0), nd.Neurotrophin(feeds=10)]
+        q.use(*(shared if several else [nd.TrophicFactor()]), nd.SpineSize())
+        q.use(nd.Turnover(early=20.0, late=20.0, hazard=1.0))
+        sim = Simulator(net, acceleration=2 * hour / 10.0, parts=parts)
+        sim.run_until_spike(10.0 * 60)
+        return digest(everything(sim))
+
+    assert lived(1) == lived(2) == lived(3)

@@ -13,7 +13,6 @@ import neurodev as nd
 from neurodev.engine import shared_plans
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.simulator import Simulator
-from neurodev.engine.splitting import why_whole
 from neurodev.errors import BuildError, InvariantError, ParameterError, SimulationError
 from neurodev.mechanisms.base import Mechanism
 from neurodev.mechanisms.turnover import Partners
@@ -346,30 +345,30 @@ def test_births_onto_the_targets_of_others_are_theirs():
 # ---------------------------------------------------------------- what does not go
 
 
-def test_several_contacts_of_a_pair_stay_whole_where_they_change():
-    """Which of them comes first in a row depends on who lies beside them."""
+@pytest.mark.compiled
+def test_several_contacts_of_a_pair_come_and_go():
+    """Which of them comes first in a sum does not follow from who lies beside them, here or elsewhere."""
 
-    def work(comm):
-        net = nd.Network(seed=1)
-        a, b = net.add(nd.Poisson(20.0), 8, name="a"), net.add(nd.LIF(), 9, name="b")
-        for name, more in (("grows", [nd.Turnover()]), ("stays", [])):
-            q = net.connect(
-                a,
-                b,
-                nd.Contacts(nd.Degree(2), more=0.5),
-                spines=nd.Spines(weight=2.0),
-                delay=1.5,
-                name=name,
-                multapses=True,
-            )
-            q.use(*more)
-        sim = Simulator(net, acceleration=2 * hour / 20.0, ranks=Ranks(comm, True))
-        with pytest.raises(SimulationError, match="'stays' is split over ranks"):
-            sim.kill_neurons(net.populations["b"], np.array([0]), "lesion")
-        assert "several contacts" in why_whole(net.projections["grows"])
-        return sorted(sim.engine.split)
+    def days(comm) -> str:
+        net = nd.Network(seed=3)
+        a, b = net.add(nd.Poisson(20.0), 10, name="a"), net.add(nd.LIF(), 12, name="b")
+        several = nd.Contacts(nd.Degree(5), more=0.7)
+        q = net.connect(a, b, several, spines=nd.Spines(weight=2.0), delay=1.5, multapses=True, name="q")
+        q.use(
+            nd.STDP("burst", period=500.0, burst_loss=1.0), nd.SpineSize(), nd.Neurotrophin(feeds=10),
+            nd.Turnover(early=20.0, late=5.0, hazard=0.5),
+        )  # fmt: skip
+        sim = Simulator(net, acceleration=2 * hour / 30.0, ranks=None if comm is None else Ranks(comm, True))
+        sim.run_until_spike(30.0 * 10)
+        sim.kill_neurons(b, np.array([5]), "lesion")
+        said = told(sim, 30.0 * 40)
+        pairs = sim.tables["q"].pre(sim.tables["q"].slots()) * 12 + sim.tables["q"].post[sim.tables["q"].slots()]
+        assert np.unique(pairs).size < pairs.size and (comm is None or set(sim.engine.split) == {"q"})
+        return said
 
-    assert on_ranks(2, work) == [["stays"]] * 2
+    one = days(None)
+    for n in (2, 3):
+        assert on_ranks(n, days) == [one] * n
 
 
 @pytest.mark.compiled
