@@ -86,6 +86,7 @@ def trained(folder: Path, text: str, **options: Any) -> nd.Run:
 
 
 def test_a_study_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     with_it = trained(tmp_path, STUDY, overwrite=True).series("train_loss")
@@ -99,6 +100,7 @@ def test_a_study_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_cut_training_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
     whole = trained(tmp_path, STUDY).series("train_loss")
     (tmp_path / "a.sqlite").unlink()
     study = reading.load(tmp_path / "a.toml")
