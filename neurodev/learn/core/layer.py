@@ -364,6 +364,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
     meets : bool
         Whether a coupled layer works on one half of a batch, and knows the other by `core.meeting.HALF`; otherwise
         batches go through the model whole, in one thread.  To be said by the class that has the ``__call__``.
+        In such a model all layers are called in a second thread too, also with ``threads=1``, which take turns then.
     training : bool
         Set by the model (dropout, batch norm).
     gates : bool
