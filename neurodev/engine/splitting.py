@@ -47,25 +47,14 @@ def why_whole(q: Projection) -> str:
     return ""
 
 
-def _changes(q: Projection) -> bool:
-    """Whether synapses may be born or die by themselves."""
-    proposed = any(type(m).propose is not Mechanism.propose for m in q.mechanisms)
-    return proposed or any(_mortal(p) for p in (q.source, q.target))
-
-
 def named(q: Projection) -> bool:
     """Whether the synapses of a rank's share need their uids: somebody asks for them, or may let them die."""
-    return bool(q.mechanisms) or q.spines is not None or _changes(q)
+    return bool(q.mechanisms) or q.spines is not None or _mortal(q.source) or _mortal(q.target)
 
 
 def prepared(q: Projection) -> bool:
     """Whether weights may change before a run begins: what was drawn is not what it begins with."""
     return q.plastic or q.spines is not None
-
-
-def dies_apart(q: Projection) -> bool:
-    """Whether synapses of a rank's share may be taken away with a neuron, if somebody lets it die."""
-    return named(q)
 
 
 def _mortal(p: Population) -> bool:

@@ -19,7 +19,7 @@ from neurodev.engine.network import Network, Population, Projection
 from neurodev.engine.order import acting
 from neurodev.engine.ranks import Ranks
 from neurodev.engine.shared_plans import carry_out
-from neurodev.engine.splitting import dies_apart, verify_share
+from neurodev.engine.splitting import named, verify_share
 from neurodev.errors import InvariantError, SimulationError
 from neurodev.mechanisms.base import Mechanism, NeuronBlock, SynapseView
 from neurodev.structure import weight as weight_map
@@ -90,7 +90,7 @@ class Structural:
             With the cure.
         """
         for q in self.projections:
-            if p in (q.source, q.target) and not dies_apart(q):
+            if p in (q.source, q.target) and not named(q):
                 self.check_whole(q.name)
 
     def ask(self, q: Projection, m: Mechanism, phase: str) -> Any:

@@ -321,10 +321,11 @@ class Spines(Card, Mapping[int, Spine]):
             # a day of grace on either side: births and deaths are known to a tick
             if day < self.born[i] - 1.0 or day > self.died[i] + 1.0:
                 continue
-            at = np.flatnonzero(file.read(f"{self._run.picture(day)}/{name}/uid") == uid)
+            here = f"{self._run.picture(day)}/{name}"
+            at = np.flatnonzero(file.read(f"{here}/uid") == uid)
             if at.size:
                 days.append(day)
-                rows.append(described.one(file, f"{self._run.picture(day)}/{name}", int(at[0])))
+                rows.append(described.one(file, here, int(at[0])))
         keys = rows[0] if rows else {}
         return np.array(days), {k: np.array([r[k] for r in rows]) for k in keys}
 

@@ -80,12 +80,17 @@ def test_what_cannot_be_recorded_is_refused_before_a_file_is_made(record: Any, m
     assert not list(tmp_path.iterdir())
 
 
-def test_a_broken_off_run_goes_on_recording_the_same_cells(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("snapshots", "seen"), [([150, 430, 600], [0, 200, 500, 600]), (150.0, [0, 200, 300, 500, 600])]
+)
+def test_a_broken_off_run_goes_on_recording_the_same_cells_and_days(
+    snapshots: Any, seen: list[int], tmp_path: Path
+) -> None:
     files = [tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"]
     found = []
     for to in files:
         sim = nd.Simulation(
-            network(), to=to, tick=100.0, record={"exc": {1, 4}, "s": "all"}, checkpoint=0.0, snapshots=[150, 430, 600]
+            network(), to=to, tick=100.0, record={"exc": {1, 4}, "s": "all"}, checkpoint=0.0, snapshots=snapshots
         )
         sim.probe("exc", "V", at=[30.0, 250.5, 410.0], cells=[4, 1])
         sim.probe("m", "log_size", at=[410.0], uids=[int(sim.simulator.tables["m"].uid[0])])
@@ -103,7 +108,7 @@ def test_a_broken_off_run_goes_on_recording_the_same_cells(tmp_path: Path) -> No
         sim.close()
     same(*files)
     assert found[0] == found[1]
-    assert np.allclose(np.array(nd.Run(files[1]).snapshot_days) * day, [0.0, 200.0, 500.0, 600.0])
+    assert np.allclose(np.array(nd.Run(files[1]).snapshot_days) * day, seen)
 
 
 @pytest.mark.parametrize(
@@ -170,25 +175,6 @@ def test_the_end_is_seen_whenever_pictures_were_taken() -> None:
         seen = snapshots == "6 hour"
         assert np.isfinite(numbers(other)["field_start"]) == seen and other.pictured_days()[-1] == 4.5
     assert numbers(usual)["field_start"] == numbers(run("6 hour"))["field_start"]
-
-
-def test_a_run_that_takes_many_pictures_is_gone_on_with(tmp_path: Path) -> None:
-    files = [tmp_path / "whole.sqlite", tmp_path / "cut.sqlite"]
-    for to in files:
-        sim = nd.Simulation(network(), to=to, tick=50.0, checkpoint=0.0, snapshots=150.0)
-        if to.name == "whole.sqlite":
-            sim.run(600.0)
-        else:
-            sim.run(260.0)
-            sim.goal = 600.0
-            sim._keep()
-            sim.file.abandon()
-            sim.simulator.network.end(sim.simulator)
-            sim = nd.Simulation.resume(to, network())
-            sim.run()
-        sim.close()
-    same(*files)
-    assert np.allclose(np.array(nd.Run(files[1]).snapshot_days) * day, [0.0, 150.0, 300.0, 450.0, 600.0])
 
 
 def test_a_probe_at_given_times_is_what_a_regular_one_sees_then() -> None:
