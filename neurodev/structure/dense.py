@@ -22,7 +22,7 @@ from neurodev.structure.index import as_uids
 from neurodev.structure.loading import check_grid
 from neurodev.structure.table import Table, UidSource
 
-LINE = 16
+SLOTS = 16
 
 
 class DenseTable(Table):
@@ -49,7 +49,7 @@ class DenseTable(Table):
                 raise ParameterError(f"{name} must be at least 1, got {value}")
         uids = uids if uids is not None else UidSource()
         super().__init__(n_source, n_target, [1.0], columns, uids, column_type, weight_type)
-        self.stride = -(-self.n_target // LINE) * LINE
+        self.stride = -(-self.n_target // SLOTS) * SLOTS
         self._allocate_slots(self.n_source * self.stride)
         self.alive: NDArray[np.uint8] = np.zeros(self.capacity, dtype=np.uint8)
         self._per_source: I8 | None = None  # counted when somebody asks

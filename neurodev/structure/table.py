@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neurodev.arrays import B1, F8, I8, U4, U8, Floats, Integers
+from neurodev.arrays import B1, F8, I8, U4, U8, Floats, Integers, aligned, on_lines
 from neurodev.errors import ParameterError, nearest
 from neurodev.structure import store
 from neurodev.structure.births import BirthDates
@@ -125,7 +125,7 @@ class Table:
             )
         self.post: U4 = np.zeros(capacity, dtype=np.uint32)
         if alike is None:
-            self.weight: Floats = np.zeros(capacity, dtype=self.weight_type)
+            self.weight: Floats = aligned(capacity, self.weight_type)
         else:
             self.weight = np.broadcast_to(np.full(1, alike, dtype=self.weight_type), (capacity,))
         self.pos_in: U4 = np.zeros(capacity if self.has_in_lists else 1, dtype=np.uint32)
@@ -133,7 +133,7 @@ class Table:
         self._uid: U8 | None = np.zeros(capacity, dtype=np.uint64) if named else None
         # never written to: the system gives such memory only an address
         self._nobody: U8 = np.zeros(1 if named else capacity, dtype=np.uint64)
-        self.f: F8 = np.zeros((len(self.column_names), capacity), dtype=self.column_type)
+        self.f: F8 = aligned((len(self.column_names), capacity), self.column_type)
         self.version += 1
 
     @classmethod
@@ -333,7 +333,7 @@ class Table:
     def add_column(self, name: str, fill: float = 0.0) -> F8:
         """Add a column (or return the existing one)."""
         if name not in self.column_names:
-            self.f = np.concatenate([self.f, np.full((1, self.capacity), fill, dtype=self.column_type)])
+            self.f = on_lines(np.concatenate([self.f, np.full((1, self.capacity), fill, dtype=self.column_type)]))
             self.column_names.append(name)
             self.version += 1
         return self.column(name)
@@ -460,9 +460,9 @@ class Table:
         named = not lean or arrays["uid"].size > 1
         self._allocate_slots(arrays["post"].size, alike, named)
         for name in self._array_names():
-            setattr(self, name, arrays[name].copy())
+            setattr(self, name, on_lines(arrays[name]))
         if alike is None:
-            self.weight = arrays["weight"].copy()
+            self.weight = on_lines(arrays["weight"])
         if named:
             self.uid = arrays["uid"].copy()
         else:

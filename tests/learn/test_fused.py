@@ -117,7 +117,7 @@ def test_spans_hold_all_that_a_spike_reaches():
 def test_wide_matrices(rate, monkeypatch):
     """Sources outside or rows outside: the same currents and gradients."""
     results = []
-    for size in (40_000, 1 << 40):  # between the sizes of the currents and of the weights, and above both
+    for size in (40_000, 1 << 40, 1000):  # between the sizes of the currents and of the weights, above both, below both
         monkeypatch.setattr(wide_kernels, "NEAR_CACHE", size)
         model = Sequential(Flatten(), Linear(37), inputs=(8, 12, 2), seed=4, kind=np.float64)
         monkeypatch.setattr("neurodev.learn.kernels.policy.choose", lambda *a: "rows")
@@ -130,8 +130,9 @@ def test_wide_matrices(rate, monkeypatch):
         dy[::3] = 0  # rows that have nothing to learn
         dx = pull(Current(dy, T, B, y.shape))
         results.append((y.value, dx.by_row * near, next(iter(model.weights_of().values())).gradient))
-    for a, b in zip(*results, strict=True):
+    for a, b, c in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(a, c, rtol=0, atol=1e-13)
 
 
 def test_window_outside_of_training():

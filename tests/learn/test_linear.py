@@ -78,15 +78,17 @@ def rate_mse_double(y, labels):
     return float((error**2).mean()), dy, score
 
 
-KERNELS = ["rows", "gemm", "along_batch", "sparse_rows"]
+KERNELS = ["rows", "gemm", "along_batch", "masks", "sparse_rows"]
 
 
 @pytest.mark.parametrize("storage, kernel", [("dense", k) for k in KERNELS[:2]] + [("sparse", k) for k in KERNELS])
 @pytest.mark.parametrize("kind, tolerance", [(np.float64, 1e-12), (np.float32, 1e-5)])
 @pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
-def test_every_kernel_gives_the_same(storage, kernel, kind, tolerance, rate, monkeypatch):
+@pytest.mark.parametrize("by_window", [True, False])
+def test_every_kernel_gives_the_same(storage, kernel, kind, tolerance, rate, by_window, monkeypatch):
     """Each kernel choice equals the twin: relative 1e-12 in float64, 1e-5 of the largest gradient in float32."""
     monkeypatch.setattr(policy, "choose", lambda *a: kernel)
+    monkeypatch.setattr(policy, "by_window", lambda *a: by_window)
     model = make(storage, 0.4, kind=kind, **NEURON)
     flags, x, labels = batch(rate=rate)
     y, pull = model(Spikes(flags, 7, 4, (23,)))

@@ -11,6 +11,7 @@ COST = {  # as the table of the module says
     "gemm": lambda d, r: C.gemm,
     "rows": lambda d, r: C.rows * r,
     "along_batch": lambda d, r: C.along_batch * d + C.turn / N,
+    "masks": lambda d, r: C.masks * d + C.words / N,
     "sparse_rows": lambda d, r: (C.sparse_rows * d + C.event / N) * r,
 }
 
@@ -26,7 +27,22 @@ def test_the_cheapest_is_chosen(sparse):
             cost = {name: f(d, r) + more.get(name, 0.0) for name, f in among.items()}
             assert cost[chosen] == min(cost.values())
             seen.add(chosen)
-    assert seen == set(among)
+    assert seen == set(among) - {"along_batch"}  # masks do the same for less, where inputs are bits
+
+
+def test_what_counts_more_than_once_has_no_masks():
+    """And neither has a run that an older neurodev began, whose checkpoint holds no costs of them."""
+    assert policy.choose(0.05, 0.2, True, ROWS, N) == "masks"
+    assert policy.choose(0.05, 0.2, True, ROWS, N, False) != "masks"
+    token = policy.CHOSEN.set(policy.Costs(*C[:7]))
+    try:
+        assert policy.choose(0.05, 0.2, True, ROWS, N) != "masks"
+    finally:
+        policy.CHOSEN.reset(token)
+
+
+def test_gradients_of_use_alone_where_they_are_few():
+    assert policy.by_window(0.05, 0.01, N) and not policy.by_window(0.05, 0.9, N)
 
 
 def test_costs_are_measured_once_and_kept(tmp_path, monkeypatch):
@@ -56,7 +72,7 @@ def test_this_machine_is_measured():
     """Plausible, whatever the machine: all positive, and a product of matrices cheaper than a row for each spike."""
     found = policy.measured()
     assert all(0 <= x < 1000 for x in found) and found.gemm > 0 and found.rows > found.gemm
-    assert found.along_batch > 0 and found.sparse_rows > 0
+    assert found.along_batch > 0 and found.sparse_rows > 0 and found.masks > 0 and np.isfinite(found).all()
 
 
 def test_convolutions():

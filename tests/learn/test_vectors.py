@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from neurodev import arrays
 from neurodev.jit import kernel
 from neurodev.learn.core import vectors
 from neurodev.learn.core.vectors import add_row, add_rows, copy_row, dot_rows, dot_two_rows
@@ -72,7 +73,11 @@ def test_one_row(kind):
 
 
 def test_aligned():
-    """Zeros of the shape asked for, at the beginning of a cache line."""
-    for kind in (np.float32, np.float64):
-        a = vectors.aligned((3, 5), kind)
-        assert a.shape == (3, 5) and a.dtype == kind and not a.any() and a.ctypes.data % vectors.ALIGN == 0
+    """Zeros of the shape asked for, or a copy, at the beginning of a cache line."""
+    for kind in (np.float32, np.float64, np.uint8):
+        for n in (1, 2, 3):  # whatever was given out before
+            a = arrays.aligned((n, 5), kind)
+            assert a.shape == (n, 5) and a.dtype == kind and not a.any() and a.ctypes.data % arrays.LINE == 0
+            b = arrays.on_lines(np.arange(n, dtype=kind))
+            assert b.tolist() == list(range(n)) and b.dtype == kind and b.ctypes.data % arrays.LINE == 0
+    assert arrays.aligned(0, np.float32).size == 0 == arrays.on_lines(np.empty((0, 3))).size

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from neurodev.arrays import Array
+from neurodev.arrays import Array, aligned
 from neurodev.errors import ParameterError, shown
 from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
@@ -195,7 +195,7 @@ class Weights:
         if self._own is None:
             return self.table.column("gradient")
         if self._own.size != self.table.capacity:
-            self._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+            self._own = aligned(self.table.capacity, self.table.weight.dtype.type)
         return self._own
 
     def moment(self, name: str) -> Array:
@@ -209,7 +209,7 @@ class Weights:
     def replica(self) -> Weights:
         """The same table with a gradient of its own."""
         other = copy.copy(self)
-        other._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+        other._own = aligned(self.table.capacity, self.table.weight.dtype.type)
         other.probe = None
         return other
 
@@ -245,7 +245,7 @@ class Weights:
     def put_like(self, other: Weights) -> None:
         """The same for a replica, whose gradient stays its own."""
         self.table, self.hidden, self.probe = other.table, other.hidden, None
-        self._own = np.zeros(self.table.capacity, dtype=self.table.weight.dtype)
+        self._own = aligned(self.table.capacity, self.table.weight.dtype.type)
 
     def forget(self) -> None:
         """Begin anew with an optimiser: no moments, no gradient, no probe."""

@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.arrays import I8, U1, U4, Array, Int
+from neurodev.arrays import I8, U1, U2, U4, Int
 from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.learn.core import doors
+from neurodev.learn.core.masks import count_bits, pack_flags, turn, words_of
 from neurodev.params import asks
 
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
@@ -166,30 +167,12 @@ def _transpose_events(start: I8, index: U4, n: Int, out_start: I8, out_index: U4
             out_start[j] += 1
 
 
-@kernel
-def _transpose(a: Array, out: Array) -> None:
-    """``out = a.T``, a (n, m), by tiles of a cache line: several times faster than a strided copy."""
-    n, m = a.shape
-    whole_n, whole_m = n // 16 * 16, m // 16 * 16
-    for i in range(0, whole_n, 16):
-        for j in range(0, whole_m, 16):
-            for p in range(16):
-                for q in range(16):
-                    out[j + p, i + q] = a[i + q, j + p]
-        for j in range(whole_m, m):
-            for q in range(16):
-                out[j, i + q] = a[i + q, j]
-    for i in range(whole_n, n):
-        for j in range(m):
-            out[j, i] = a[i, j]
-
-
 def turned(a: NDArray[Any]) -> NDArray[Any]:
     """The transpose as a new contiguous array."""
     if not a.flags.c_contiguous:
         return np.ascontiguousarray(a.T)
     out: NDArray[Any] = np.empty(a.shape[::-1], dtype=a.dtype)
-    _transpose(a, out)
+    turn(a, out)
     return out
 
 
@@ -406,11 +389,22 @@ class Spikes:
         return None if self.near is None else list_flags(self.near)
 
     @cached_property
+    def words(self) -> U2:
+        """For each unit, the rows in which it spiked, a bit each: (n, R / 16); for flags, not for counts."""
+        words: U2 = np.empty((words_of(self.n_row), self.n), dtype=np.uint16)
+        pack_flags(self.by_row, words)
+        return turned(words)
+
+    @cached_property
     def per_unit(self) -> I8:
         """Events of each unit over the batch; from a list of them where there is one."""
         if "columns" in self.__dict__:
             start = self.columns.start
             return start[1:] - start[:-1]
+        if "words" in self.__dict__:
+            bits = np.empty(self.n, dtype=np.int64)
+            count_bits(self.words, bits)
+            return bits
         if "rows" in self.__dict__:
             return self.rows.per_index(self.n)
         if self.layout == "units":

@@ -10,27 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import Array, Int
 from neurodev.jit import ENABLED, intrinsic, rule, types  # type: ignore[attr-defined]
 
 WIDTH = 8  # numbers in a vector; arrays that these loops go through are padded to whole vectors
-ALIGN = 64  # bytes
 
 
 def padded(n: int) -> int:
     """The next multiple of `WIDTH`."""
     return -(-n // WIDTH) * WIDTH
-
-
-def aligned(shape: tuple[int, ...], kind: type) -> NDArray[Any]:
-    """Zeros that begin at a cache line: vectors that cross lines are loaded at half the speed."""
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    raw = np.zeros(size + ALIGN, dtype=np.uint8)
-    first = -raw.ctypes.data % ALIGN
-    return raw[first : first + size].view(kind).reshape(shape)
 
 
 def _add_rows(

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.arrays import Array
-from neurodev.learn.core.vectors import aligned, padded
+from neurodev.arrays import Array, aligned
+from neurodev.learn.core.vectors import padded
 from neurodev.learn.kernels.conv_planes import Numbers
 from neurodev.learn.kernels.rows import pack
 from neurodev.structure.table import Table

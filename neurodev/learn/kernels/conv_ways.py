@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.arrays import U1, Array
+from neurodev.arrays import U1, Array, aligned
 from neurodev.learn.core.answers import Answers, AnswersGradient, find_spans, reach
 from neurodev.learn.core.layer import Pullback, Weights
 from neurodev.learn.core.spikes import Current, Events, Spans, Spikes
-from neurodev.learn.core.vectors import WIDTH, aligned, padded
+from neurodev.learn.core.vectors import WIDTH, padded
 from neurodev.learn.kernels import conv_planes as kernels
 from neurodev.learn.kernels import conv_synapses
 from neurodev.learn.kernels.conv_grid import Grid

@@ -7,12 +7,13 @@ sources that spike in a row, n the number of targets and R that of rows:
 ``gemm``         gemm                                 a matrix product
 ``rows``         rows r                               events add dense rows
 ``along_batch``  along_batch d + turn / n             every synapse goes along the batch
+``masks``        masks d + words / n                  the same sixteen rows at a time, where inputs are bits
 ``sparse_rows``  (sparse_rows d + event / n) r        events add the living synapses of their rows
 ===============  ===================================  ============================================================
 
 A sparse table that is multiplied by rows or as a matrix is unpacked for the call: pack / R more.  `REFERENCE` is what
-an AMD EPYC (family 25, model 17) gave; on another machine, or for another version of the kernels, `kept` measures
-when a sparse table is first trained (some hundredths of a second) and keeps what it found beside the compiled kernels.
+an Intel Xeon (family 6, model 207) gave; on another machine, or for another version of the kernels, `kept` measures
+when a sparse table is first trained (a quarter of a second) and keeps what it found beside the compiled kernels.
 ``NEURODEV_COSTS=reference`` takes the reference instead.  A checkpoint holds the costs by which kernels were chosen, so
 that a run goes on to the same bytes.
 """
@@ -20,6 +21,7 @@ that a run goes on to the same bytes.
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import time
@@ -31,6 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurodev.arrays import aligned
 from neurodev.jit import ENABLED
 from neurodev.kernel_cache import folder_of
 
@@ -45,16 +48,23 @@ class Costs(NamedTuple):
     event: float
     pack: float
     turn: float
+    masks: float = math.inf  # none in a checkpoint of an older neurodev, which goes on without them
+    words: float = math.inf
 
 
-REFERENCE = Costs(gemm=0.027, rows=0.053, along_batch=0.037, sparse_rows=0.36, event=5.0, pack=0.2, turn=1.15)
+REFERENCE = Costs(
+    gemm=0.0135, rows=0.077, along_batch=0.064, sparse_rows=0.88, event=5.9, pack=0.18, turn=0.74, masks=0.0265,
+    words=0.53,
+)  # fmt: skip
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 CHOSEN: ContextVar[Costs | None] = ContextVar("costs", default=None)
-_SIZE, _DENSITY, _FEW, _RATE, _TIMES = 512, 0.1, 0.004, 0.05, 5  # of the layer that is measured
+_SIZE, _DENSITY, _FEW, _RATE, _TIMES = 784, 0.1, 0.004, 0.05, 5  # of the layer that is measured; no power of two
 
 
-def choose(density: float, rate: float, sparse: bool, n_row: int = 1000, n_target: int = 1000) -> str:
-    """Name of the kernel: ``rows``, ``gemm``, ``along_batch`` or ``sparse_rows``.
+def choose(
+    density: float, rate: float, sparse: bool, n_row: int = 1000, n_target: int = 1000, bits: bool = True
+) -> str:
+    """Name of the kernel: ``rows``, ``gemm``, ``along_batch``, ``masks`` or ``sparse_rows``.
 
     Parameters
     ----------
@@ -66,6 +76,8 @@ def choose(density: float, rate: float, sparse: bool, n_row: int = 1000, n_targe
         Whether the table holds living synapses only.
     n_row, n_target : int
         Rows of the batch, and targets.
+    bits : bool
+        Whether inputs are spikes that count once.
     """
     c = current() if sparse else REFERENCE
     unpacked = c.pack / n_row if sparse else 0.0
@@ -73,7 +85,15 @@ def choose(density: float, rate: float, sparse: bool, n_row: int = 1000, n_targe
     if sparse:
         cost["along_batch"] = c.along_batch * density + c.turn / n_target
         cost["sparse_rows"] = (c.sparse_rows * density + c.event / n_target) * rate
+        if bits:
+            cost["masks"] = c.masks * density + c.words / n_target
     return min(cost, key=lambda name: cost[name])
+
+
+def by_window(density: float, share: float, n_target: int = 1000) -> bool:
+    """Whether gradients of spikes, over living synapses, cost less where they are of use alone: a `share` of places."""
+    c = current()
+    return (c.sparse_rows * density + c.event / n_target) * share < c.along_batch * density + c.turn / n_target
 
 
 def current() -> Costs:
@@ -144,16 +164,17 @@ def _least(call: Callable[[], object]) -> float:
 
 
 def measured() -> Costs:
-    """The costs of this machine, in a layer of 512 x 512 with 512 rows, for weights in single precision."""
-    from neurodev.learn.core.spikes import Spikes, turned
+    """The costs of this machine, in a layer of 784 x 784 with 784 rows, for weights in single precision."""
+    from neurodev.learn.core.masks import pack_flags
+    from neurodev.learn.core.spikes import Spikes, list_flags, transposed, turned
     from neurodev.learn.core.threads import one_blas_thread
-    from neurodev.learn.kernels import rows
+    from neurodev.learn.kernels import masks, rows
     from neurodev.structure.table import Table, UidSource
 
     draw, n = np.random.default_rng(1), _SIZE
     weight = draw.standard_normal((n, n)).astype(np.float32)
     flags = np.asarray(draw.random((n, n)) < _RATE, dtype=np.uint8)
-    x, out, one = Spikes(flags, 1, n, (n,)), np.zeros((n, n), dtype=np.float32), np.float32(1)
+    x, out, one = Spikes(flags, 1, n, (n,)), aligned((n, n), np.float32), np.float32(1)
     events, floats, pairs = x.columns, x.dense(), float(n * n)
     silent = np.zeros(n, dtype=bool)
 
@@ -171,6 +192,10 @@ def measured() -> Costs:
         args = t.row_start, t.row_length, t.post, t.weight
         return _least(lambda: rows.add_sparse_by_source(events.start, events.index, *args, one, out))
 
+    def by_masks(t: Table) -> float:
+        args = (t.in_start, t.in_length, t.in_slot, t.in_row), t.weight, x.words.reshape(-1), x.words.shape[1]
+        return _least(lambda: masks.add_by_masks(*args, one, out))
+
     some, few = table(_DENSITY), table(_FEW)
     into = some.in_start, some.in_length, some.in_slot, some.in_row
     base, image = np.arange(n) * n, np.zeros(n * n, dtype=np.float32)
@@ -181,7 +206,13 @@ def measured() -> Costs:
     along = _least(lambda: rows.add_along_batch(into, some.weight, x.by_unit, silent, one, out)) / some.n_synapse / n
     many, little = by_source(some), by_source(few)
     synapse = max(many - little, 0.0) / (some.n_synapse - few.n_synapse) / _RATE / n
-    event = max(little / events.n - synapse * few.n_synapse / n, 0.0)
+    lists = _least(lambda: transposed(list_flags(flags), n)) / events.n  # forward and gradient share them
+    event = max(little / events.n - synapse * few.n_synapse / n, 0.0) + lists / 2
     pack = _least(lambda: rows.pack(base, *packed)) / pairs
     turn = (_least(lambda: turned(flags)) + _least(lambda: turned(out))) / pairs
-    return Costs(gemm, dense, along, synapse, event, pack, turn)
+    much, bare = by_masks(some), by_masks(few)
+    mask = max(much - bare, 0.0) / (some.n_synapse - few.n_synapse) / n
+    packed_words = np.empty(x.words.shape[::-1], dtype=np.uint16)
+    packing = _least(lambda: pack_flags(flags, packed_words)) / pairs
+    words = max(bare / pairs - mask * few.n_synapse / n, 0.0) + packing / 2
+    return Costs(gemm, dense, along, synapse, event, pack, turn, mask, words)

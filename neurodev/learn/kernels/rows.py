@@ -21,8 +21,7 @@ import numpy as np
 
 from neurodev.arrays import B1, I4, I8, U1, U4, Array, Int
 from neurodev.jit import kernel, rule, sum_kernel
-
-WIDE = 16  # a cache line of float32
+from neurodev.learn.core.masks import TOGETHER, rows_to_units, units_to_rows
 
 # in_start, in_length, in_slot, in_row of a table
 InLists = tuple[I8, I4, U4, U4]
@@ -211,30 +210,6 @@ def dot_sparse_rows(
 # ---------------------------------------------------------------- along the batch, by the targets' in-lists
 
 
-@kernel
-def _turn(units: Array, some: Int, rows: Array, first: Int, to_rows: bool) -> None:
-    """Columns `first` and following of rows (R, n) <-> the first `some` of units (WIDE, R), by tiles of constant size.
-
-    Only those become vector code."""
-    n_row = rows.shape[0]
-    whole = n_row // WIDE * WIDE if some == WIDE else 0
-    for r in range(0, whole, WIDE):
-        if to_rows:
-            for p in range(WIDE):
-                for m in range(WIDE):
-                    rows[r + p, first + m] = units[m, r + p]
-        else:
-            for p in range(WIDE):
-                for m in range(WIDE):
-                    units[p, r + m] = rows[r + m, first + p]
-    for r in range(whole, n_row):
-        for m in range(some):
-            if to_rows:
-                rows[r, first + m] = units[m, r]
-            else:
-                units[m, r] = rows[r, first + m]
-
-
 @rule
 def _next_four(q: Int, end: Int, in_slot: U4, in_row: U4, silent: B1, slot: I8, source: I8) -> tuple[Int, Int]:
     """The next synapses of an in-list, four at most, whose source is not silent, into slot, source (4,).
@@ -260,13 +235,13 @@ def add_along_batch(in_lists: InLists, weight: Array, x: U1, silent: B1, scale: 
     """
     in_start, in_length, in_slot, in_row = in_lists
     n_row, n = out.shape
-    units = np.empty((WIDE, n_row), dtype=out.dtype)
+    units = np.empty(TOGETHER * n_row, dtype=out.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
-    for first in range(0, n, WIDE):
-        some = min(WIDE, n - first)
+    for first in range(0, n, TOGETHER):
+        some = min(TOGETHER, n - first)
         for m in range(some):
-            o = units[m]
+            o = units[m * n_row : (m + 1) * n_row]
             o[:] = 0
             held: Int = 4
             q, end = in_start[first + m], in_start[first + m] + in_length[first + m]
@@ -283,7 +258,7 @@ def add_along_batch(in_lists: InLists, weight: Array, x: U1, silent: B1, scale: 
                         a, wa = x[source[h]], scale * weight[slot[h]]
                         for k in range(n_row):
                             o[k] += wa * a[k]
-        _turn(units, some, out, first, True)
+        units_to_rows(units, n_row, some, out, first)
 
 
 @sum_kernel
@@ -291,15 +266,15 @@ def gradient_along_batch(in_lists: InLists, x: U1, silent: B1, scale: Any, delta
     """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
     in_start, in_length, in_slot, in_row = in_lists
     n_row, n = delta.shape
-    units = np.empty((WIDE, n_row), dtype=delta.dtype)
+    units = np.empty(TOGETHER * n_row, dtype=delta.dtype)
     slot = np.empty(4, dtype=np.int64)
     source = np.empty(4, dtype=np.int64)
     zero = delta.dtype.type(0)
-    for first in range(0, n, WIDE):
-        some = min(WIDE, n - first)
-        _turn(units, some, delta, first, False)
+    for first in range(0, n, TOGETHER):
+        some = min(TOGETHER, n - first)
+        rows_to_units(delta, first, units, n_row, some)
         for m in range(some):
-            e = units[m]
+            e = units[m * n_row : (m + 1) * n_row]
             held: Int = 4
             q, end = in_start[first + m], in_start[first + m] + in_length[first + m]
             while held == 4:

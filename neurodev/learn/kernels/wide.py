@@ -2,8 +2,9 @@
 
 The kernels of `neurodev.learn.kernels.rows` go through the rows of the batch, and each row reads the weights of all its
 spikes.  Where the weights do not fit the cache, every read comes from far away.  Here the forward pass takes some
-columns of the weights at a time, and the backward pass the weights of some sources; the sums stay in registers (see
-`neurodev.learn.core.vectors`).  The same sums in another order: for 1960 x 300 weights two to three times faster.
+columns of the weights at a time, and the backward pass the weights of some sources, or some columns of the gradients
+where these do not fit either; the sums stay in registers (see `neurodev.learn.core.vectors`).  The same sums in another
+order: for 1960 x 300 weights two to three times faster, for 784 x 800 and 800 rows of a batch 2.4 times.
 
 `w`, `gradient` and `delta` are flat, with rows of `stride` numbers, whole vectors; the padding of w and delta is zero.
 """
@@ -40,6 +41,21 @@ def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: I
         for r in range(start.shape[0] - 1):
             add_rows(
                 min(COLUMNS, vectors - first), out, r * n + at, w, at, stride, index, value, start[r], start[r + 1]
+            )  # fmt: skip
+
+
+@kernel
+def add_columns(start: I8, index: U4, value: Array, w: Array, stride: Int, n: Int, out: Array, apart: Int) -> None:
+    """``out[r, :n] += value[k] * w[index[k], :n]`` over the events k of row r, with rows of `out` `apart` numbers.
+
+    Forward as `add_wide`, and the weight gradient with (columns of spikes, delta, gradient); a count of k is k events.
+    """
+    vectors = -(-n // WIDTH)
+    for first in range(0, vectors, COLUMNS):
+        at = first * WIDTH
+        for r in range(start.shape[0] - 1):
+            add_rows(
+                min(COLUMNS, vectors - first), out, r * apart + at, w, at, stride, index, value, start[r], start[r + 1]
             )  # fmt: skip
 
 

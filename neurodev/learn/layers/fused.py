@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurodev.arrays import U1, U2, Array, Int
+from neurodev.arrays import U1, U2, Array, Int, aligned
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import Answers, AnswersGradient
 from neurodev.learn.core.layer import Layer, Pullback, Signal, guarded
 from neurodev.learn.core.spikes import Current, Spans, Spikes
 from neurodev.learn.core.surrogate import slope
-from neurodev.learn.core.vectors import WIDTH, add_row, aligned, copy_row, padded
+from neurodev.learn.core.vectors import WIDTH, add_row, copy_row, padded
 from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step
 from neurodev.learn.layers.pool import AveragePool2d
 

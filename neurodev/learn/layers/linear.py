@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from neurodev import params
-from neurodev.arrays import Array
+from neurodev.arrays import LINE, Array, aligned
 from neurodev.errors import ParameterError
 from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Pullback, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
-from neurodev.learn.core.vectors import WIDTH, aligned
+from neurodev.learn.core.vectors import WIDTH
+from neurodev.learn.kernels import masks as kernels_of_masks
 from neurodev.learn.kernels import policy
 from neurodev.learn.kernels import rows as kernels
 from neurodev.learn.kernels import wide as wide_kernels
 from neurodev.learn.layers.weighted import Weighted, living_per_source
-from neurodev.structure.dense import LINE, DenseTable
+from neurodev.structure.dense import SLOTS, DenseTable
 from neurodev.structure.table import Table, UidSource
 
 
@@ -95,9 +97,9 @@ class Linear(Weighted):
         sparse = not isinstance(table, DenseTable)
         rate = x.rate if isinstance(x, Spikes) else 1.0
         density = table.n_synapse / (table.n_source * table.n_target)
-        chosen = policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target)
-        run = _along_batch if chosen == "along_batch" else _sparse_rows if chosen == "sparse_rows" else _dense
-        y, pull_weights = run(x, weights, chosen)
+        bits = isinstance(x, Spikes) and not x.counts
+        chosen = policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target, bits)
+        y, pull_weights = _WAYS.get(chosen, _dense)(x, weights, chosen)
         self._count(x, table, chosen)
         bias = self.parameters.get("bias")
         if isinstance(bias, Vector):
@@ -132,7 +134,9 @@ def _current(x: Spikes | Current, value: Array, n_out: int) -> Current:
 
 
 def _rows_of_vectors(delta: Array, stride: int) -> Array:
-    """Flat, each row padded with zeros to `stride` numbers."""
+    """Flat, each row padded with zeros to `stride` numbers, and beginning at a cache line; itself if that is so."""
+    if delta.shape[1] == stride and delta.ctypes.data % LINE == 0:
+        return delta.reshape(-1)
     out = aligned((delta.shape[0], stride), delta.dtype.type)
     out[:, : delta.shape[1]] = delta
     return out.reshape(-1)
@@ -146,18 +150,19 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
     if isinstance(table, DenseTable):
         w = table.grid(table.weight)
     else:
-        w = np.zeros((table.n_source, -(-n_out // LINE) * LINE), dtype=table.weight.dtype)
+        w = np.zeros((table.n_source, -(-n_out // SLOTS) * SLOTS), dtype=table.weight.dtype)
         base = np.arange(table.n_source) * w.shape[1]
         kernels.pack(base, table.row_start, table.row_length, table.post, table.weight, w.reshape(-1))
     kind = w.dtype.type
     scale = kind(x.scale) if isinstance(x, Spikes) else kind(1)
-    wide = w.nbytes > wide_kernels.NEAR_CACHE > n_row * n_out * w.itemsize
-    events = (x.present if wide else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
+    many = w.nbytes > wide_kernels.NEAR_CACHE  # weights, and numbers of targets: more than the cache holds
+    much = n_row * n_out * w.itemsize >= wide_kernels.NEAR_CACHE
+    events = (x.present if many else x.rows) if isinstance(x, Spikes) and chosen == "rows" else None
     values = np.empty(0, dtype=kind)
     if events is not None:
-        flat: Array = np.zeros(n_row * n_out + WIDTH, dtype=kind)
+        flat = aligned(n_row * n_out + WIDTH, kind)
         out = flat[: n_row * n_out].reshape(n_row, n_out)
-        if isinstance(x, Spikes) and wide:
+        if isinstance(x, Spikes) and many:
             args = x.by_row, x.worth(kind), w.reshape(-1), w.shape[1], n_out, flat
             wide_kernels.add_wide(events.start, events.index, *args)
         else:
@@ -170,12 +175,18 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         delta = np.ascontiguousarray(dy.by_row)
         gradient = weights.gradient
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
-        if wide:
-            busy, flat_delta = np.flatnonzero(delta.any(axis=1)), _rows_of_vectors(delta, w.shape[1])
+        wide = many and not much
+        flat_delta = _rows_of_vectors(delta, w.shape[1]) if many or much else delta
+        busy = np.flatnonzero(delta.any(axis=1)) if wide else np.empty(0, dtype=np.int64)
         if isinstance(x, Spikes) and events is not None:
+            stride, flat_target = w.shape[1], target.reshape(-1)
             if wide:
-                args = x.by_row, x.worth(kind), busy, flat_delta, w.shape[1], target.reshape(-1)
+                args = x.by_row, x.worth(kind), busy, flat_delta, stride, flat_target
                 wide_kernels.gradient_wide(events.start, events.index, *args)
+            elif much:
+                each, value = x.columns, np.full(x.columns.index.size, scale)
+                flats = flat_delta, stride, n_out, flat_target, stride
+                wide_kernels.add_columns(each.start, each.index, value, *flats)
             else:
                 kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
         else:
@@ -210,17 +221,25 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
         kernels.gradient_sparse_by_source(events.start, events.index, *rows, scale, delta, weights.gradient)
-        if not x.wanted:
-            return None
-        if x.window is None:
-            units = np.zeros((table.n_source, x.n_row), dtype=kind)
-            kernels.dot_along_batch(*rows, table.weight, scale, dy.by_unit, units)
-            return Current(turned(units), x.steps, x.batch, x.shape)
-        dx = np.zeros((x.n_row, table.n_source), dtype=kind)
-        kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
-        return Current(dx, x.steps, x.batch, x.shape)
+        return _from_targets(x, table, scale, dy, delta)
 
     return _current(x, out, table.n_target), pull
+
+
+def _from_targets(x: Spikes, table: Table, scale: Any, dy: Current, delta: Array) -> Current | None:
+    """The gradient of spikes, over living synapses, where it is wanted and of use; delta (R, n_out) is that of `dy`."""
+    if not x.wanted:
+        return None
+    rows = table.row_start, table.row_length, table.post
+    near, density = x.near, table.n_synapse / (table.n_source * table.n_target)
+    if near is None or not policy.by_window(density, np.count_nonzero(near) / near.size, table.n_target):
+        units = np.zeros((table.n_source, x.n_row), dtype=delta.dtype)
+        kernels.dot_along_batch(*rows, table.weight, scale, dy.by_unit, units)
+        return Current(turned(units), x.steps, x.batch, x.shape)
+    assert x.window is not None
+    dx = np.zeros((x.n_row, table.n_source), dtype=delta.dtype)
+    kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
+    return Current(dx, x.steps, x.batch, x.shape)
 
 
 def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
@@ -255,3 +274,25 @@ def _along_batch(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
         return Current(turned(dx), x.steps, x.batch, x.shape)
 
     return _current(x, out, table.n_target), pull
+
+
+def _by_masks(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current, Pullback]:
+    """The same with the spikes as bits."""
+    assert isinstance(x, Spikes)
+    table = weights.table
+    kind = table.weight.dtype.type
+    scale, n_word = kind(x.scale), x.words.shape[1]
+    words = x.words.reshape(-1)
+    into = table.in_start, table.in_length, table.in_slot, table.in_row
+    out = aligned((x.n_row, table.n_target), kind, empty=True)
+    kernels_of_masks.add_by_masks(into, table.weight, words, n_word, scale, out)
+
+    def pull(dy: Current) -> Current | None:
+        delta = np.ascontiguousarray(dy.by_row)
+        kernels_of_masks.gradient_by_masks(into, words, n_word, scale, delta, weights.gradient)
+        return _from_targets(x, table, scale, dy, delta)
+
+    return _current(x, out, table.n_target), pull
+
+
+_WAYS = {"along_batch": _along_batch, "masks": _by_masks, "sparse_rows": _sparse_rows}

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev import params
-from neurodev.arrays import U1, Array, Int
+from neurodev.arrays import U1, Array, Int, aligned
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core import doors
@@ -304,7 +304,7 @@ class LIF(Layer):
         expect(self, x)
         kind = x.value.dtype.type
         cube = _cube(x.value, x.steps, x.batch, x.layout)
-        u, s = np.empty_like(cube), np.empty(cube.shape, dtype=np.uint8)
+        u, s = aligned(cube.shape, kind, empty=True), np.empty(cube.shape, dtype=np.uint8)
         leak, gain = self.constants()
         subtract = self.reset == "subtract"
         theta = kind(self.threshold)
@@ -327,7 +327,7 @@ class LIF(Layer):
 
         def pull(dy: Current) -> Current:
             g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
-            d = np.empty_like(u)
+            d = aligned(u.shape, kind, empty=True)
             h = self.surrogate
             if h.own:
                 adjoint_with(slopes_of(h, u - theta), u, g, neuron, not self.detach, d)

@@ -84,7 +84,8 @@ def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
     """
     state.setdefault("costs", np.zeros(0))  # of an older neurodev
     check_arrays(state, {**state_of(t), "costs": state["costs"]})
-    if state["costs"].size not in (0, len(policy.Costs._fields)):
+    fields = policy.Costs._fields
+    if state["costs"].size not in (0, len(fields) - len(policy.Costs._field_defaults), len(fields)):
         raise RunFileError(f"a checkpoint is damaged: it holds {state['costs'].size} costs of kernels")
     epoch, step, next_uid = (int(v) for v in state["trainer"])
     if step != epoch * t.steps_per_epoch:

@@ -1,0 +1,66 @@
+"""Products of spikes with living synapses, each along the whole batch under a mask of its source's spikes.
+
+The twin of the kernels along the batch of `neurodev.learn.kernels.rows` for spikes that are bits: sixteen rows at a
+time, whose sums stay in registers.  Cost = synapses x rows / 16, whatever spikes.  `words` (n_in, n_word) are the bits
+of `neurodev.learn.core.masks`, flat.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurodev.arrays import U2, Array, Int
+from neurodev.jit import kernel
+from neurodev.learn.core.masks import LANES, TOGETHER, masked_dots, masked_sums, rows_to_units, units_to_rows
+from neurodev.learn.kernels.rows import InLists
+
+
+@kernel
+def add_by_masks(in_lists: InLists, weight: Array, words: U2, n_word: Int, scale: Any, out: Array) -> None:
+    """Forward; out (R, n_out), which need not be filled before.  Some targets at a time, turned into rows."""
+    in_start, in_length, in_slot, in_row = in_lists
+    n = out.shape[1]
+    apart = LANES * n_word
+    units = np.empty(TOGETHER * apart, dtype=out.dtype)
+    for first in range(0, n, TOGETHER):
+        some = min(TOGETHER, n - first)
+        for m in range(some):
+            q = in_start[first + m]
+            end = q + in_length[first + m]
+            masked_sums(n_word, units, m * apart, words, n_word, in_slot, in_row, weight, q, end)
+        if scale != 1:
+            for k in range(some * apart):
+                units[k] *= scale
+        units_to_rows(units, apart, some, out, first)
+
+
+@kernel
+def gradient_by_masks(in_lists: InLists, words: U2, n_word: Int, scale: Any, delta: Array, gradient: Array) -> None:
+    """Weight gradient; delta (R, n_out); four synapses share the load of delta."""
+    in_start, in_length, in_slot, in_row = in_lists
+    n = delta.shape[1]
+    apart = LANES * n_word
+    units = np.zeros(TOGETHER * apart, dtype=delta.dtype)
+    for first in range(0, n, TOGETHER):
+        some = min(TOGETHER, n - first)
+        rows_to_units(delta, first, units, apart, some)
+        for m in range(some):
+            q = np.int64(in_start[first + m])
+            end = q + in_length[first + m]
+            while q < end:
+                # the last is taken again where there are less than four
+                i, j, k = min(q + 1, end - 1), min(q + 2, end - 1), min(q + 3, end - 1)
+                a, b, c, d = masked_dots(
+                    units, m * apart, words, np.int64(in_row[q]) * n_word, np.int64(in_row[i]) * n_word,
+                    np.int64(in_row[j]) * n_word, np.int64(in_row[k]) * n_word, n_word,
+                )  # fmt: skip
+                gradient[in_slot[q]] += scale * a
+                if q + 1 < end:
+                    gradient[in_slot[i]] += scale * b
+                if q + 2 < end:
+                    gradient[in_slot[j]] += scale * c
+                if q + 3 < end:
+                    gradient[in_slot[k]] += scale * d
+                q += 4
