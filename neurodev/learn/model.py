@@ -15,7 +15,7 @@ from neurodev.learn.core import doors
 from neurodev.learn.core.fields import BUILT
 from neurodev.learn.core.layer import Counters, Group, Layer, Pullback, Signal, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.layers import fused
+from neurodev.learn.layers import fused, masked
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.usable import Usable
@@ -137,6 +137,9 @@ class Sequential(Usable):
             layer, following = self._parts[k], self._parts[min(k + 1, len(self._parts) - 1)]
             if fused.fits(layer, following, x):
                 x, pull = fused.fire_and_pool(layer, x)  # type: ignore[arg-type]
+                k += 2
+            elif masked.fits(layer, following, x):
+                x, pull = masked.fire(layer, following, x)  # type: ignore[arg-type]
                 k += 2
             else:
                 x, pull = layer.through(x)

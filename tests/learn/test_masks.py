@@ -5,7 +5,7 @@ import pytest
 
 from neurodev.jit import kernel
 from neurodev.learn.core import masks
-from neurodev.learn.core.masks import LANES, masked_dots, masked_sums, turn_square, words_of
+from neurodev.learn.core.masks import LANES, few_products, masked_dots, masked_sums, turn_square, words_of
 from neurodev.learn.core.spikes import Spikes, turned
 from neurodev.learn.kernels import masks as kernels
 from neurodev.learn.layers.weighted import make_table
@@ -67,6 +67,25 @@ def test_products_under_masks(kind, tolerance):
         np.testing.assert_allclose(_dots(a, 3, words, 0, 7, 30, 7, n), want, rtol=0, atol=tolerance)
     bad, nothing = np.full(400, np.nan, dtype=kind), np.zeros(60, dtype=np.uint16)
     assert _dots(bad, 0, nothing, 0, 1, 2, 3, 4) == (0, 0, 0, 0)
+
+
+@kernel
+def _products(n_row, out, a, apart, w, base, n):
+    few_products(n_row, out, a, apart, w, base, n)
+
+
+@pytest.mark.parametrize("kind, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
+def test_few_products(kind, tolerance):
+    """Any number of rows and of factors; nothing beyond them is touched."""
+    draw = np.random.default_rng(6)
+    a, w = draw.normal(size=300).astype(kind), draw.normal(size=600).astype(kind)
+    for n_row in range(10):
+        for n in (0, 1, 10, 32):
+            one = draw.normal(size=200).astype(kind)
+            two = one.copy()
+            _products(n_row, one, a, 33, w, 7, n)
+            masks._few_products(n_row, two, 0, a, 0, 33, w, 7, n)
+            np.testing.assert_allclose(one, two, rtol=0, atol=tolerance * max(n, 1))
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32, np.float64])

@@ -1,9 +1,11 @@
-"""What a convolution tells the neurons behind it: answers to patterns of spikes, and spans that spikes reach."""
+"""What weights tell neurons: answers to patterns of spikes, spans that spikes reach, products that nobody made yet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+
+import numpy as np
 
 from neurodev.arrays import U1, Array, Int
 from neurodev.jit import kernel
@@ -100,3 +102,19 @@ class AnswersGradient(Lazy):
     """Gradient of `Answers`: added up by pattern, (2 ** taps, whole vectors) in `by_pattern`."""
 
     by_pattern: Array
+
+
+class Product(Lazy):
+    """The gradient of spikes that few targets read: what these have to learn, by their weights.
+
+    Parameters
+    ----------
+    delta : (R, n_few)
+    w : (n, n_few)
+    steps, batch, shape
+        As of any `Current`.
+    """
+
+    def __init__(self, delta: Array, w: Array, steps: int, batch: int, shape: tuple[int, ...]):
+        super().__init__(lambda: np.asarray(delta @ w.T), steps, batch, shape)
+        self.delta, self.w = delta, w

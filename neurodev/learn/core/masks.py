@@ -86,6 +86,13 @@ def _turn_square(a: Array, at: int, apart: int, out: Array, to: int, out_apart: 
             out[to + out_apart * i + j] = a[at + apart * j + i]
 
 
+def _few_products(n_row: int, out: Array, at: int, a: Array, p: int, apart: int, w: Array, base: int, n: int) -> None:
+    """``out[at + 16 i + k] = sum over j < n of a[p + apart i + j] * w[base + 16 j + k]``, k < 16 and i < n_row."""
+    part = w[base : base + LANES * n].reshape(n, LANES)
+    for i in range(n_row):
+        out[at + LANES * i : at + LANES * (i + 1)] = a[p + apart * i : p + apart * i + n] @ part
+
+
 if ENABLED:
     from llvmlite import ir
 
@@ -187,6 +194,33 @@ if ENABLED:
         n = types.intp
         return types.void(a, n, n, out, n, n), codegen
 
+    def _make_few_products(n_row: Any) -> Any:
+        @_intrinsic
+        def few_products_in_registers(
+            typingctx: Any, out: Any, at: Any, a: Any, p: Any, apart: Any, w: Any, base: Any, n: Any
+        ) -> Any:
+            long = types.intp
+
+            def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                code, word = _Code(context, builder, signature.args[0].dtype), ir.IntType(64)
+                out, a, w = (code.data(signature.args[k], args[k]) for k in (0, 2, 5))
+                out, w = builder.gep(out, [args[1]]), builder.gep(w, [args[6]])
+                rows = [builder.gep(a, [builder.add(args[3], builder.mul(args[4], word(i)))]) for i in range(n_row)]
+
+                def body(j: Any, sums: Any) -> Any:
+                    x = code.load(builder.gep(w, [builder.mul(j, word(LANES))]), 0, True)
+                    each = [code.splat(builder.load(builder.gep(row, [j])))[1] for row in rows]
+                    return [code.multiply_add(y, x, total) for y, total in zip(each, sums, strict=True)]
+
+                start = [ir.Constant(code.joined, [0.0] * LANES)] * n_row
+                for i, total in enumerate(code.loop(word(0), args[7], word(1), start, body)):
+                    code.store(total, out, 2 * i)
+                return context.get_dummy_value()
+
+            return types.void(out, long, a, long, long, w, long, long), codegen
+
+        return few_products_in_registers
+
 else:
     masked_dots: Any = _masked_dots  # type: ignore[no-redef]
     turn_square: Any = _turn_square  # type: ignore[no-redef]
@@ -194,8 +228,26 @@ else:
     def _make_masked_sums(n_word: int) -> Any:
         return lambda *args: _masked_sums(n_word, *args)
 
+    def _make_few_products(n_row: Any) -> Any:
+        return lambda *args: _few_products(n_row, *args)
+
 
 _sums_1, _sums_2, _sums_4, _sums_8, _sums_16 = (_make_masked_sums(n) for n in (1, 2, 4, 8, 16))
+
+
+_products_4, _products_1 = _make_few_products(4), _make_few_products(1)
+
+
+@rule
+def few_products(n_row: Int, out: Array, a: Array, apart: Int, w: Array, base: Int, n: Int) -> None:
+    """As `_few_products` from the beginning of `out` and `a` on, for any number of rows: four share the load of w."""
+    r = 0
+    while r + 4 <= n_row:
+        _products_4(out, LANES * r, a, apart * r, apart, w, base, n)
+        r += 4
+    while r < n_row:
+        _products_1(out, LANES * r, a, apart * r, apart, w, base, n)
+        r += 1
 
 
 @rule

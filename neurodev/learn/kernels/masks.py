@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.arrays import U2, Array, Int
-from neurodev.jit import kernel
+from neurodev.arrays import U2, U4, Array, Int
+from neurodev.jit import kernel, rule
 from neurodev.learn.core.masks import LANES, TOGETHER, masked_dots, masked_sums, rows_to_units, units_to_rows
 from neurodev.learn.kernels.rows import InLists
 
@@ -36,9 +36,42 @@ def add_by_masks(in_lists: InLists, weight: Array, words: U2, n_word: Int, scale
         units_to_rows(units, apart, some, out, first)
 
 
+@rule
+def gradient_of_target(
+    q: Int,
+    end: Int,
+    in_slot: U4,
+    in_row: U4,
+    units: Array,
+    at: Int,
+    words: U2,
+    n_word: Int,
+    scale: Any,
+    gradient: Array,
+) -> None:
+    """Add to the gradients of a target's synapses, q <= .. < end; what it has to learn by row begins at ``units[at]``.
+
+    Four synapses share the load of that; the last is taken again where there are less.
+    """
+    while q < end:
+        i, j, k = min(q + 1, end - 1), min(q + 2, end - 1), min(q + 3, end - 1)
+        a, b, c, d = masked_dots(
+            units, at, words, np.int64(in_row[q]) * n_word, np.int64(in_row[i]) * n_word,
+            np.int64(in_row[j]) * n_word, np.int64(in_row[k]) * n_word, n_word,
+        )  # fmt: skip
+        gradient[in_slot[q]] += scale * a
+        if q + 1 < end:
+            gradient[in_slot[i]] += scale * b
+        if q + 2 < end:
+            gradient[in_slot[j]] += scale * c
+        if q + 3 < end:
+            gradient[in_slot[k]] += scale * d
+        q += 4
+
+
 @kernel
 def gradient_by_masks(in_lists: InLists, words: U2, n_word: Int, scale: Any, delta: Array, gradient: Array) -> None:
-    """Weight gradient; delta (R, n_out); four synapses share the load of delta."""
+    """Weight gradient; delta (R, n_out)."""
     in_start, in_length, in_slot, in_row = in_lists
     n = delta.shape[1]
     apart = LANES * n_word
@@ -49,18 +82,4 @@ def gradient_by_masks(in_lists: InLists, words: U2, n_word: Int, scale: Any, del
         for m in range(some):
             q = np.int64(in_start[first + m])
             end = q + in_length[first + m]
-            while q < end:
-                # the last is taken again where there are less than four
-                i, j, k = min(q + 1, end - 1), min(q + 2, end - 1), min(q + 3, end - 1)
-                a, b, c, d = masked_dots(
-                    units, m * apart, words, np.int64(in_row[q]) * n_word, np.int64(in_row[i]) * n_word,
-                    np.int64(in_row[j]) * n_word, np.int64(in_row[k]) * n_word, n_word,
-                )  # fmt: skip
-                gradient[in_slot[q]] += scale * a
-                if q + 1 < end:
-                    gradient[in_slot[i]] += scale * b
-                if q + 2 < end:
-                    gradient[in_slot[j]] += scale * c
-                if q + 3 < end:
-                    gradient[in_slot[k]] += scale * d
-                q += 4
+            gradient_of_target(q, end, in_slot, in_row, units, m * apart, words, n_word, scale, gradient)

@@ -54,7 +54,7 @@ class Costs(NamedTuple):
 
 REFERENCE = Costs(
     gemm=0.0135, rows=0.077, along_batch=0.064, sparse_rows=0.88, event=5.9, pack=0.18, turn=0.74, masks=0.0265,
-    words=0.53,
+    words=0.2,
 )  # fmt: skip
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 CHOSEN: ContextVar[Costs | None] = ContextVar("costs", default=None)
@@ -210,9 +210,8 @@ def measured() -> Costs:
     event = max(little / events.n - synapse * few.n_synapse / n, 0.0) + lists / 2
     pack = _least(lambda: rows.pack(base, *packed)) / pairs
     turn = (_least(lambda: turned(flags)) + _least(lambda: turned(out))) / pairs
-    much, bare = by_masks(some), by_masks(few)
-    mask = max(much - bare, 0.0) / (some.n_synapse - few.n_synapse) / n
-    packed_words = np.empty(x.words.shape[::-1], dtype=np.uint16)
-    packing = _least(lambda: pack_flags(flags, packed_words)) / pairs
-    words = max(bare / pairs - mask * few.n_synapse / n, 0.0) + packing / 2
+    mask = max(by_masks(some) - by_masks(few), 0.0) / (some.n_synapse - few.n_synapse) / n
+    packed_words, tile = np.empty(x.words.shape[::-1], dtype=np.uint16), np.ascontiguousarray(out[:, :16])
+    words = _least(lambda: pack_flags(flags, packed_words)) / pairs / 2 + _least(lambda: turned(tile)) / tile.size
+    words = max(words - _least(lambda: out.fill(0)) / pairs, 0.0)  # the others fill their output first
     return Costs(gemm, dense, along, synapse, event, pack, turn, mask, words)

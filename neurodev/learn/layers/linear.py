@@ -10,6 +10,7 @@ import numpy as np
 from neurodev import params
 from neurodev.arrays import LINE, Array, aligned
 from neurodev.errors import ParameterError
+from neurodev.learn.core.answers import Product
 from neurodev.learn.core.fields import DRAWN, asked
 from neurodev.learn.core.layer import Pullback, Vector, Weights, expect, guarded
 from neurodev.learn.core.spikes import Current, Spikes, turned
@@ -94,13 +95,9 @@ class Linear(Weighted):
         weights, n_in = self.weights, self.n_in
         expect(self, x, n=n_in)
         table = weights.sound(n_in or 0, self.n_out)
-        sparse = not isinstance(table, DenseTable)
-        rate = x.rate if isinstance(x, Spikes) else 1.0
-        density = table.n_synapse / (table.n_source * table.n_target)
-        bits = isinstance(x, Spikes) and not x.counts
-        chosen = policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target, bits)
+        chosen = self.way(x)
         y, pull_weights = _WAYS.get(chosen, _dense)(x, weights, chosen)
-        self._count(x, table, chosen)
+        self.count(x, table, chosen)
         bias = self.parameters.get("bias")
         if isinstance(bias, Vector):
             y.value += bias.value
@@ -114,7 +111,16 @@ class Linear(Weighted):
 
         return y, guarded(self, y, pull)
 
-    def _count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
+    def way(self, x: Spikes | Current) -> str:
+        """The kernel that costs least on this input; see `neurodev.learn.kernels.policy`."""
+        table = self.weights.table
+        rate, bits = (x.rate, not x.counts) if isinstance(x, Spikes) else (1.0, False)
+        density = table.n_synapse / (table.n_source * table.n_target)
+        sparse = not isinstance(table, DenseTable)
+        return policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target, bits)
+
+    def count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
+        """Count what a call did."""
         c = self.counters
         c.kernels[chosen] = c.kernels.get(chosen, 0) + 1
         everything = table.n_synapse == table.n_source * table.n_target
@@ -196,6 +202,8 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         if not x.wanted:
             return None
         if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
+            if n_out <= policy.NARROW:
+                return Product(scale * delta, w[:, :n_out], x.steps, x.batch, x.shape)
             return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
         if wide:
@@ -221,15 +229,16 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
         kernels.gradient_sparse_by_source(events.start, events.index, *rows, scale, delta, weights.gradient)
-        return _from_targets(x, table, scale, dy, delta)
+        return gradient_of_spikes(x, table, scale, dy)
 
     return _current(x, out, table.n_target), pull
 
 
-def _from_targets(x: Spikes, table: Table, scale: Any, dy: Current, delta: Array) -> Current | None:
-    """The gradient of spikes, over living synapses, where it is wanted and of use; delta (R, n_out) is that of `dy`."""
-    if not x.wanted:
+def gradient_of_spikes(x: Spikes, table: Table, scale: Any, dy: Current | None) -> Current | None:
+    """The gradient of spikes over living synapses, where it is wanted and of use, from that of the currents."""
+    if dy is None or not x.wanted:
         return None
+    delta = np.ascontiguousarray(dy.by_row)
     rows = table.row_start, table.row_length, table.post
     near, density = x.near, table.n_synapse / (table.n_source * table.n_target)
     if near is None or not policy.by_window(density, np.count_nonzero(near) / near.size, table.n_target):
@@ -290,7 +299,7 @@ def _by_masks(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Curre
     def pull(dy: Current) -> Current | None:
         delta = np.ascontiguousarray(dy.by_row)
         kernels_of_masks.gradient_by_masks(into, words, n_word, scale, delta, weights.gradient)
-        return _from_targets(x, table, scale, dy, delta)
+        return gradient_of_spikes(x, table, scale, dy)
 
     return _current(x, out, table.n_target), pull
 
