@@ -125,3 +125,26 @@ def test_whom_it_does_not_suit():
     weights = next(model.layers()).weights
     weights.probe = np.zeros((N_IN, 16), dtype=np.float32)
     assert not masked.fits(*model.layers(), spikes())
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("n_hidden", [16, 48, 17])
+def test_few_targets_of_any_weights(reset, n_hidden, monkeypatch):
+    """The gradient of the spikes is not made for neurons behind dense weights either, but where they are no tiles."""
+    made, gradients = [], []
+    monkeypatch.setattr(Product, "value", property(lambda p: made.append(p) or p.delta @ p.w.T))
+    hidden, last = LIF(0.7, 0.8, reset=reset, gain=0.9), LIF(0.6, 0.5)
+    model = Sequential(
+        Linear(n_hidden, gain=3.0), hidden, Linear(10, gain=3.0), last, inputs=(N_IN,), seed=3, kind=np.float64
+    )
+    for known in (Product, int):  # what neurons take for a product
+        monkeypatch.setattr("neurodev.learn.layers.neurons.Product", known)
+        y, pull = model(spikes(wanted=False))
+        pull(Current(np.random.default_rng(4).normal(size=(STEPS * BATCH, 10)), STEPS, BATCH, y.shape))
+        gradients.append([w.gradient.copy() for w in model.weights_of().values()])
+        for w in model.weights_of().values():
+            w.gradient[...] = 0
+    assert len(made) == (2 if n_hidden % 16 else 1)
+    for a, b in zip(*gradients, strict=True):
+        assert np.abs(b).max() > 0
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * np.abs(b).max())

@@ -70,21 +70,21 @@ def test_products_under_masks(kind, tolerance):
 
 
 @kernel
-def _products(n_row, out, a, apart, w, base, n):
-    few_products(n_row, out, a, apart, w, base, n)
+def _products(n_row, out, at, out_apart, a, p, apart, w, base, n):
+    few_products(n_row, out, at, out_apart, a, p, apart, w, base, n)
 
 
 @pytest.mark.parametrize("kind, tolerance", [(np.float32, 1e-5), (np.float64, 1e-13)])
 def test_few_products(kind, tolerance):
     """Any number of rows and of factors; nothing beyond them is touched."""
     draw = np.random.default_rng(6)
-    a, w = draw.normal(size=300).astype(kind), draw.normal(size=600).astype(kind)
+    a, w = draw.normal(size=330).astype(kind), draw.normal(size=600).astype(kind)
     for n_row in range(10):
         for n in (0, 1, 10, 32):
-            one = draw.normal(size=200).astype(kind)
+            one = draw.normal(size=220).astype(kind)
             two = one.copy()
-            _products(n_row, one, a, 33, w, 7, n)
-            masks._few_products(n_row, two, 0, a, 0, 33, w, 7, n)
+            _products(n_row, one, 1, 19, a, 2, 31, w, 7, n)
+            masks._few_products(n_row, two, 1, 19, a, 2, 31, w, 7, n)
             np.testing.assert_allclose(one, two, rtol=0, atol=tolerance * max(n, 1))
 
 

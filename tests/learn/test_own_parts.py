@@ -377,6 +377,7 @@ EXACT = {
     "augment.py": "what augment returned, beside what it was given",
     "kept.py": "plain numbers and words; our surrogate by three numbers, one of one's own by its class",
     "fused.py": "only our own neurons and pooling are fused: a subclass runs its own call",
+    "masked.py": "only our own weights and neurons go in one pass: a subclass runs its own call",
     "fields.py": "an equal value of the same type", "spikes.py": "fields of a signal, which are plain",
     "layer.py": "plain fields", "words.py": "plain fields",
     "predicting.py": "potentials of our own neurons alone: those of a subclass are refused, not guessed",

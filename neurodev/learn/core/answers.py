@@ -9,6 +9,7 @@ import numpy as np
 
 from neurodev.arrays import U1, Array, Int
 from neurodev.jit import kernel
+from neurodev.learn.core.masks import LANES
 from neurodev.learn.core.spikes import Current, Spans
 
 
@@ -118,3 +119,8 @@ class Product(Lazy):
     def __init__(self, delta: Array, w: Array, steps: int, batch: int, shape: tuple[int, ...]):
         super().__init__(lambda: np.asarray(delta @ w.T), steps, batch, shape)
         self.delta, self.w = delta, w
+
+    def by_tile(self, kind: type) -> Array:
+        """The weights, sixteen units at a time: (n / 16, n_few, 16)."""
+        n, few = self.w.shape
+        return np.ascontiguousarray(self.w.reshape(n // LANES, LANES, few).transpose(0, 2, 1), dtype=kind)

@@ -86,11 +86,14 @@ def _turn_square(a: Array, at: int, apart: int, out: Array, to: int, out_apart: 
             out[to + out_apart * i + j] = a[at + apart * j + i]
 
 
-def _few_products(n_row: int, out: Array, at: int, a: Array, p: int, apart: int, w: Array, base: int, n: int) -> None:
-    """``out[at + 16 i + k] = sum over j < n of a[p + apart i + j] * w[base + 16 j + k]``, k < 16 and i < n_row."""
+def _few_products(
+    n_row: int, out: Array, at: int, out_apart: int, a: Array, p: int, apart: int, w: Array, base: int, n: int
+) -> None:
+    """``out[at + out_apart i + k] = sum over j < n of a[p + apart i + j] * w[base + 16 j + k]``, k < 16, i < n_row."""
     part = w[base : base + LANES * n].reshape(n, LANES)
     for i in range(n_row):
-        out[at + LANES * i : at + LANES * (i + 1)] = a[p + apart * i : p + apart * i + n] @ part
+        to, row = at + out_apart * i, p + apart * i
+        out[to : to + LANES] = a[row : row + n] @ part
 
 
 if ENABLED:
@@ -197,15 +200,18 @@ if ENABLED:
     def _make_few_products(n_row: Any) -> Any:
         @_intrinsic
         def few_products_in_registers(
-            typingctx: Any, out: Any, at: Any, a: Any, p: Any, apart: Any, w: Any, base: Any, n: Any
+            typingctx: Any, out: Any, at: Any, out_apart: Any, a: Any, p: Any, apart: Any, w: Any, base: Any, n: Any
         ) -> Any:
             long = types.intp
 
             def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 code, word = _Code(context, builder, signature.args[0].dtype), ir.IntType(64)
-                out, a, w = (code.data(signature.args[k], args[k]) for k in (0, 2, 5))
-                out, w = builder.gep(out, [args[1]]), builder.gep(w, [args[6]])
-                rows = [builder.gep(a, [builder.add(args[3], builder.mul(args[4], word(i)))]) for i in range(n_row)]
+                out, a, w = (code.data(signature.args[k], args[k]) for k in (0, 3, 6))
+                w = builder.gep(w, [args[7]])
+                place = lambda base, first, apart, i: builder.gep(
+                    base, [builder.add(first, builder.mul(apart, word(i)))]
+                )
+                rows = [place(a, args[4], args[5], i) for i in range(n_row)]
 
                 def body(j: Any, sums: Any) -> Any:
                     x = code.load(builder.gep(w, [builder.mul(j, word(LANES))]), 0, True)
@@ -213,11 +219,11 @@ if ENABLED:
                     return [code.multiply_add(y, x, total) for y, total in zip(each, sums, strict=True)]
 
                 start = [ir.Constant(code.joined, [0.0] * LANES)] * n_row
-                for i, total in enumerate(code.loop(word(0), args[7], word(1), start, body)):
-                    code.store(total, out, 2 * i)
+                for i, total in enumerate(code.loop(word(0), args[8], word(1), start, body)):
+                    code.store(total, place(out, args[1], args[2], i), 0)
                 return context.get_dummy_value()
 
-            return types.void(out, long, a, long, long, w, long, long), codegen
+            return types.void(out, long, long, a, long, long, w, long, long), codegen
 
         return few_products_in_registers
 
@@ -239,14 +245,16 @@ _products_4, _products_1 = _make_few_products(4), _make_few_products(1)
 
 
 @rule
-def few_products(n_row: Int, out: Array, a: Array, apart: Int, w: Array, base: Int, n: Int) -> None:
-    """As `_few_products` from the beginning of `out` and `a` on, for any number of rows: four share the load of w."""
+def few_products(
+    n_row: Int, out: Array, at: Int, out_apart: Int, a: Array, p: Int, apart: Int, w: Array, base: Int, n: Int
+) -> None:
+    """As `_few_products`, for any number of rows: four share the load of w."""
     r = 0
     while r + 4 <= n_row:
-        _products_4(out, LANES * r, a, apart * r, apart, w, base, n)
+        _products_4(out, at + out_apart * r, out_apart, a, p + apart * r, apart, w, base, n)
         r += 4
     while r < n_row:
-        _products_1(out, LANES * r, a, apart * r, apart, w, base, n)
+        _products_1(out, at + out_apart * r, out_apart, a, p + apart * r, apart, w, base, n)
         r += 1
 
 

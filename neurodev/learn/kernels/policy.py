@@ -111,7 +111,7 @@ def kept() -> Costs:
     """The costs on this machine, from the file beside the compiled kernels; measured if there is none yet."""
     if not ENABLED or os.environ.get("NEURODEV_COSTS") == "reference":
         return REFERENCE
-    folder = folder_of(str(Path(__file__).with_name("rows.py")))
+    folder = folder_of(__file__)  # of another version of this file or of the kernels it measures, another folder
     file = None if folder is None else folder / f"costs-{_host()}.json"
     found = None if file is None else _read(file)
     if found is None:

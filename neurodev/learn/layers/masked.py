@@ -98,7 +98,7 @@ def learn_tiles(
     near: Int = 0
     for k in range(n_tile):
         if n_few:
-            few_products(n_row, push, dy, n_few, flat_w, k * n_few * LANES, n_few)
+            few_products(n_row, push, 0, LANES, dy, 0, n_few, flat_w, k * n_few * LANES, n_few)
         else:
             _from_rows(dy, k, n, push)
         now = u[k].reshape(-1)
@@ -175,10 +175,7 @@ def fire(linear: Linear, neurons: LIF, x: Spikes) -> tuple[Spikes, Pullback]:
         return near
 
     def pull(dy: Current) -> Current | None:
-        w: Array = np.empty((0, 0, 0), dtype=kind)
-        if isinstance(dy, Product):
-            few = dy.w.shape[1]
-            w = np.ascontiguousarray(dy.w.reshape(n // LANES, LANES, few).transpose(0, 2, 1), dtype=kind)
+        w: Array = dy.by_tile(kind) if isinstance(dy, Product) else np.empty((0, 0, 0), dtype=kind)
         up = np.ascontiguousarray(dy.delta if isinstance(dy, Product) else dy.by_row, dtype=kind)
         d: Array = aligned((x.n_row, n) if x.wanted else (0, n), kind, empty=True)
         slopes = h.code, kind(h.width), kind(h.height), not neurons.detach

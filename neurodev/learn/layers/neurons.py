@@ -24,8 +24,10 @@ from neurodev.arrays import U1, Array, Int, aligned
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core import doors
+from neurodev.learn.core.answers import Product
 from neurodev.learn.core.fields import asked
 from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
+from neurodev.learn.core.masks import LANES, few_products
 from neurodev.learn.core.spikes import Current, Spikes, turned
 from neurodev.learn.core.surrogate import Surrogate, as_surrogate, slope, slopes_of
 
@@ -119,6 +121,28 @@ def adjoint(u: Array, g: Array, neuron: Neuron, slopes: Slopes, d: Array) -> Non
             for t in range(u.shape[1]):
                 for k in range(u.shape[2]):
                     d[o, t, k] *= gain
+
+
+@kernel
+def adjoint_of_product(delta: Array, w: Array, u: Array, neuron: Neuron, slopes: Slopes, d: Array) -> None:
+    """As `adjoint`, where few targets read the spikes: the gradient of these is never written.
+
+    Of what the targets have to learn, `delta` flat (R, n_few), and their weights by tile, `w` (n / 16, n_few, 16); u
+    and d (T, B * n).
+    """
+    n_tile, n_few, last = w.shape[0], w.shape[1], u.shape[0] - 1
+    n, up, flat_w = n_tile * LANES, np.empty(u.shape[1], dtype=u.dtype), w.reshape(-1)
+    batch = u.shape[1] // n
+    for t in range(last, -1, -1):
+        for k in range(n_tile):
+            few_products(
+                batch, up, LANES * k, n, delta, t * batch * n_few, n_few, flat_w, k * n_few * LANES, n_few
+            )  # fmt: skip
+        step_back(u[t], up, d[min(t + 1, last)], d[t], t == last, neuron, slopes)
+    if neuron[1] != 1:
+        for t in range(u.shape[0]):
+            for k in range(u.shape[1]):
+                d[t, k] *= neuron[1]
 
 
 def adjoint_with(h: Array, u: Array, g: Array, neuron: Neuron, attached: bool, d: Array) -> None:
@@ -326,13 +350,18 @@ class LIF(Layer):
         c.sites += s.size
 
         def pull(dy: Current) -> Current:
-            g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
             d = aligned(u.shape, kind, empty=True)
             h = self.surrogate
-            if h.own:
-                adjoint_with(slopes_of(h, u - theta), u, g, neuron, not self.detach, d)
+            slopes = h.code, width, kind(h.height), not self.detach
+            if isinstance(dy, Product) and x.layout == "rows" and x.n % LANES == 0 and not h.own:
+                delta = np.ascontiguousarray(dy.delta, dtype=kind).reshape(-1)
+                adjoint_of_product(delta, dy.by_tile(kind), u[0], neuron, slopes, d[0])
             else:
-                adjoint(u, g, neuron, (h.code, width, kind(h.height), not self.detach), d)
+                g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
+                if h.own:
+                    adjoint_with(slopes_of(h, u - theta), u, g, neuron, not self.detach, d)
+                else:
+                    adjoint(u, g, neuron, slopes, d)
             if h.compact:
                 c.near += count_near(u, theta, width, LOOK_EVERY)
                 c.looked += u[:, ::LOOK_EVERY].size
