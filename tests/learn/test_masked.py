@@ -1,4 +1,4 @@
-"""Sparse weights and neurons in one pass are the two layers one by one: spikes, windows, gradients (ALG-MASKED)."""
+"""Sparse weights and neurons in one pass are the two layers one by one: spikes, windows, gradients."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Spikes as bits: packed, counted, turned, and summed under masks as the plain twins do (ALG-MASKS)."""
+"""Spikes as bits: packed, counted, turned, and summed under masks as the plain twins do."""
 
 import numpy as np
 import pytest
