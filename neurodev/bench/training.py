@@ -81,19 +81,33 @@ def timed(steps: Sequence[Callable[[], None]], repeats: int, wall: bool = True) 
     return [seconds[2:] for seconds in out]
 
 
+def net_and_step(
+    net: str, density: float = 1.0, rate: float = 0.05, threads: int = 1, batch: int | None = None
+) -> tuple[Sequential, Callable[[], None]]:
+    """A net of the benchmarks (``fc``, ``conv``, ``cifar``), and a call that runs a step of it."""
+    if net == "fc":
+        model, batch = fully_connected(density), batch or BATCH
+        return model, training_step(model, flat_input(rate, STEPS, batch, 784), STEPS, batch, threads)
+    if net == "conv":
+        model, batch = networks.sdsnn_mnist(seed=1), batch or 100
+        return model, training_step(model, flat_input(rate, 20, batch, 784), 20, batch, threads)
+    batch = batch or 50
+    model = networks.sdsnn_cifar10(storage=quickest(density), density=density, width=0.25, steps=4, seed=1)
+    images = rng.generator(0, "benchmark", "input").random((batch, 32, 32, 3)).astype(np.float32)
+    return model, _step(model, lambda which: Direct()(images, which, 0, 1), 4, batch, threads)
+
+
 def measure(density: float, rate: float, threads: int = 1, repeats: int = 15, wall: bool = True) -> dict[str, Any]:
     """Median seconds of a step of the fully connected net, with its activity and its memory."""
-    model = fully_connected(density)
-    flags = flat_input(rate, STEPS, BATCH, 784)
+    model, step = net_and_step("fc", density, rate, threads)
     table = model.weights_of()["hidden"].table
     more = {"density": density, "input_rate": rate, "bytes_of_weights": round(table.memory() * table.n_synapse)}
-    return _measured(model, training_step(model, flags, STEPS, BATCH, threads), threads, repeats, wall) | more
+    return _measured(model, step, threads, repeats, wall) | more
 
 
 def measure_conv(threads: int = 1, repeats: int = 7, wall: bool = True, batch: int = 100) -> dict[str, Any]:
     """Median seconds of a step of SD-SNN's net for MNIST as it is drawn, T = 20, 13 % input."""
-    model = networks.sdsnn_mnist(seed=1)
-    step = training_step(model, flat_input(0.13, 20, batch, 784), 20, batch, threads)
+    model, step = net_and_step("conv", 1.0, 0.13, threads, batch)
     return _measured(model, step, threads, repeats, wall)
 
 
@@ -101,10 +115,8 @@ def measure_cifar(
     density: float, threads: int = 1, repeats: int = 7, wall: bool = True, batch: int = 50
 ) -> dict[str, Any]:
     """Median seconds of a step of the six convolutions for CIFAR-10 at a quarter width, 4 steps, images as currents."""
-    model = networks.sdsnn_cifar10(storage=quickest(density), density=density, width=0.25, steps=4, seed=1)
-    images = rng.generator(0, "benchmark", "input").random((batch, 32, 32, 3)).astype(np.float32)
-    make = lambda which: Direct()(images, which, 0, 1)
-    return _measured(model, _step(model, make, 4, batch, threads), threads, repeats, wall) | {"density": density}
+    model, step = net_and_step("cifar", density, 0.0, threads, batch)
+    return _measured(model, step, threads, repeats, wall) | {"density": density}
 
 
 def _measured(model: Sequential, step: Callable[[], None], threads: int, repeats: int, wall: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     PYTHON tests/benchmarks/peers_jax.py fc RATE REPEATS        # an interpreter that has jax and optax
     PYTHON tests/benchmarks/peers_jax.py conv RATE REPEATS
     PYTHON tests/benchmarks/peers_jax.py cifar 0 REPEATS        # images as currents: no rate
+    PYTHON tests/benchmarks/peers_jax.py fc RATE -5             # five steps for each line that is read: their seconds
 
 Prints one JSON object: seconds of processor and on the wall a step, medians.  All that does not depend on the step
 before (the product of the input with the first weights) stands outside the scan.
@@ -126,12 +127,17 @@ def main(net, rate, repeats):
         return optax.apply_updates(parameters, updates), state, loss
 
     state, seconds, wall = optimiser.init(parameters), [], []
-    for _ in range(repeats + 2):
+    asked = (k for _ in sys.stdin for k in range(-repeats)) if repeats < 0 else range(repeats + 2)
+    for _ in asked:
         begin, clock = time.process_time(), time.perf_counter()
         parameters, state, loss = step(parameters, state)
         loss.block_until_ready()
         seconds.append(time.process_time() - begin)
         wall.append(time.perf_counter() - clock)
+        if repeats < 0:
+            print(seconds[-1], wall[-1], flush=True)
+    if repeats < 0:
+        return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     seconds, wall = seconds[2:], float(np.median(wall[2:]))
     print(json.dumps({"JAX": float(np.median(seconds)), "wall": wall, "least": min(seconds), "peak_mb": peak}))

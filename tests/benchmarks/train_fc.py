@@ -4,6 +4,7 @@
     python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON --core 0,1
     python tests/benchmarks/train_fc.py --jax PYTHON --peers PYTHON --net conv --rate 0.13
     python tests/benchmarks/train_fc.py --jax PYTHON --net cifar --sparsity 0 0.95 0.99
+    python tests/benchmarks/train_fc.py --jax PYTHON --pairs 30       # some steps each in turns: restless machines
 
 `conv` is SD-SNN's net for MNIST, `cifar` its six convolutions for CIFAR-10 at a quarter width, 4 steps, batch 50 (JAX
 beside it, dense: a mask only adds to a step).
@@ -41,16 +42,70 @@ else:
 r["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps(r))
 """
+IN_TURNS = r"""
+import sys, time
+from neurodev.bench import training as b
+net, rate, sparsity, threads = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+step = b.net_and_step(net, 1 - sparsity, rate, threads)[1]
+for _ in sys.stdin:
+    for _ in range(int(sys.argv[5])):
+        begin, clock = time.process_time(), time.perf_counter()
+        step()
+        print(time.process_time() - begin, time.perf_counter() - clock, flush=True)
+"""
 HERE = Path(__file__).parent
+TURN = 6  # steps in a row
 JAX = (HERE / "peers_jax.py").read_text(encoding="utf-8")
 PEERS = ("jaxpike", "spyx", "torch")  # each in a file of its own; SparseLab beside them where weights are sparse
 
 
-def run(words: list[str], core: str) -> list[dict[str, Any]]:
-    """Run a program on some cores and read what it prints."""
+def around(core: str) -> dict[str, str]:
+    """The environment of a program on some cores."""
     n = str(len(core.split(",")))
     env = {**os.environ, "OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n, "MKL_NUM_THREADS": n}
     env["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(n != '1').lower()} intra_op_parallelism_threads={n}"
+    return env
+
+
+def in_turns(a: argparse.Namespace, sparsity: float) -> dict[str, Any]:
+    """Some steps of ours and some of JAX, in turns, `a.pairs` times: whatever the machine does meets both alike.
+
+    The first of them finds the caches as the other left them, and does not count.
+    """
+    n = len(a.core.split(","))
+    words = {
+        "neurodev": [sys.executable, "-c", IN_TURNS, a.net, str(a.rate), str(sparsity), str(n), str(TURN)],
+        "JAX": [a.jax, str(HERE / "peers_jax.py"), a.net, str(a.rate), str(-TURN)],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in words}
+    running = {
+        name: subprocess.Popen(
+            ["taskset", "-c", a.core, *w], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=around(a.core)
+        )
+        for name, w in words.items()
+    }
+    for k in range(a.pairs + 2):
+        for name, program in running.items():
+            assert program.stdin is not None and program.stdout is not None
+            program.stdin.write("\n")
+            program.stdin.flush()
+            spent = [float(program.stdout.readline().split()[n > 1]) for _ in range(TURN)]
+            if k >= 2:
+                seconds[name].append(float(np.median(spent[1:])))
+    for program in running.values():
+        program.communicate()
+    ratios = np.array(seconds["JAX"]) / np.array(seconds["neurodev"])
+    return {
+        "name": f"train-{a.net} in turns", "sparsity": sparsity, "input_rate": a.rate, "cores": n, "pairs": a.pairs,
+        "seconds": {name: float(np.median(s)) for name, s in seconds.items()},
+        "least": {name: min(s) for name, s in seconds.items()}, "ratio": float(np.median(ratios)),
+        "quartiles": [float(v) for v in np.quantile(ratios, (0.25, 0.75))], "processor": processor(),
+    }  # fmt: skip
+
+
+def run(words: list[str], core: str) -> list[dict[str, Any]]:
+    """Run a program on some cores and read what it prints."""
+    env = around(core)
     done = subprocess.run(["taskset", "-c", core, *words], capture_output=True, text=True, env=env, check=True)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -98,8 +153,13 @@ def main() -> None:
     p.add_argument("--repeats", type=int, default=9)
     p.add_argument("--core", default="0", help="the core that all run on, or two: 0,1")
     p.add_argument("--threads", action="store_true", help="also two threads against one")
+    p.add_argument("--pairs", type=int, default=0, help="JAX alone, some steps of ours and of its, so many times")
     a = p.parse_args()
     os.environ["PYTHONPATH"] = str(HERE.parents[1])
+    if a.pairs:
+        for sparsity in a.sparsity if a.net != "conv" else [0.0]:
+            print(json.dumps(in_turns(a, sparsity)), flush=True)
+        return
     threads = len(a.core.split(","))
     for sparsity in a.sparsity if a.net != "conv" else [0.0]:
         ours, theirs, versions = [], [], dict[str, str]()
