@@ -24,7 +24,7 @@ import numpy as np
 
 from neurodev.arrays import I4, I8, U1, U2, U4, Array, Int
 from neurodev.jit import kernel, rule, sum_kernel
-from neurodev.learn.core.vectors import WIDTH, add_rows, copy_row, dot_rows, dot_two_rows
+from neurodev.learn.core.vectors import WIDTH, add_row, add_rows, copy_row, dot_rows, dot_two_rows
 
 # height, width, channels, out height, out width, kernel, stride, padding
 Numbers = tuple[int, int, int, int, int, int, int, int]
@@ -292,16 +292,21 @@ def columns(x: Array, grid: Numbers, out: Array) -> None:
 def add_columns(columns: Array, grid: Numbers, out: Array) -> None:
     """The transpose of `columns`, of the same shapes: adds each patch to the pixels it came from."""
     height, width, channels, high, wide, size, stride, padding = grid
+    to, source, line = out.reshape(-1), columns.reshape(-1), size * channels
     for r in range(out.shape[0]):
         for oy in range(high):
             for ox in range(wide):
+                left = ox * stride - padding
+                first, after = max(-left, 0), min(width - left, size)  # taps inside the image, of each line one piece
+                n = (after - first) * channels
                 for i in range(size):
-                    for j in range(size):
-                        y, xx = oy * stride + i - padding, ox * stride + j - padding
-                        if 0 <= y < height and 0 <= xx < width:
-                            o, a = out[r, y * width + xx], columns[r, oy * wide + ox, i * size + j]
-                            for c in range(channels):
-                                o[c] += a[c]
+                    y = oy * stride + i - padding
+                    if n > 0 and 0 <= y < height:
+                        at = ((r * height + y) * width + left + first) * channels
+                        base = ((r * high + oy) * wide + ox) * size * line + i * line + first * channels
+                        add_row(n // WIDTH, to, at, source, base)  # a loop would be tested for overlap each time
+                        for c in range(n // WIDTH * WIDTH, n):
+                            to[at + c] += source[base + c]
 
 
 # ---------------------------------------------------------------- one channel of input spikes: tables of patterns

@@ -45,7 +45,7 @@ def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: I
 
 
 @kernel
-def add_columns(start: I8, index: U4, value: Array, w: Array, stride: Int, n: Int, out: Array, apart: Int) -> None:
+def add_by_columns(start: I8, index: U4, value: Array, w: Array, stride: Int, n: Int, out: Array, apart: Int) -> None:
     """``out[r, :n] += value[k] * w[index[k], :n]`` over the events k of row r, with rows of `out` `apart` numbers.
 
     Forward as `add_wide`, and the weight gradient with (columns of spikes, delta, gradient); a count of k is k events.

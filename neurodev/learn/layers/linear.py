@@ -192,7 +192,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
             elif much:
                 each, value = x.columns, np.full(x.columns.index.size, scale)
                 flats = flat_delta, stride, n_out, flat_target, stride
-                wide_kernels.add_columns(each.start, each.index, value, *flats)
+                wide_kernels.add_by_columns(each.start, each.index, value, *flats)
             else:
                 kernels.add_rows(x.columns.start, x.columns.index, delta, n_out, scale, target)
         else:
