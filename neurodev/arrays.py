@@ -34,18 +34,22 @@ Float: TypeAlias = float | np.floating[Any]
 """A number in a kernel, of either precision."""
 
 LINE = 64  # bytes of a cache line: vectors that cross lines are loaded at half the speed
+SMALL = 1 << 15  # bytes that a near cache holds, where finding the line costs more than it saves
 
 
-def aligned(shape: int | tuple[int, ...], kind: type, empty: bool = False) -> Array:
-    """Zeros, or with `empty` anything, that begin at a cache line."""
-    size = (shape if isinstance(shape, int) else math.prod(shape)) * np.dtype(kind).itemsize
-    raw = (np.empty if empty else np.zeros)(size + LINE, dtype=np.uint8)
-    first = -raw.__array_interface__["data"][0] % LINE  # quicker than raw.ctypes
-    return raw[first : first + size].view(kind).reshape(shape)
+def aligned(shape: Int | tuple[int, ...], kind: Any, empty: bool = False) -> Array:
+    """Zeros, or with `empty` anything, that begin at a cache line where they are more than `SMALL`."""
+    make = np.empty if empty else np.zeros
+    n, kind = math.prod(shape) if isinstance(shape, tuple) else int(shape), np.dtype(kind)
+    if n * kind.itemsize < SMALL:
+        return make(shape, dtype=kind)
+    raw = make(n + LINE // kind.itemsize, dtype=kind)
+    first = -raw.__array_interface__["data"][0] % LINE // kind.itemsize  # quicker than raw.ctypes
+    return raw[first : first + n].reshape(shape)
 
 
 def on_lines(a: Array) -> Array:
-    """A copy that begins at a cache line."""
-    out = aligned(a.shape, a.dtype.type, empty=True)
+    """A copy that begins at a cache line, as `aligned` does."""
+    out = aligned(a.shape, a.dtype, empty=True)
     out[...] = a
     return out

@@ -78,7 +78,7 @@ class DenseTable(Table):
         given, pairs = np.asarray(value), (self.n_source, self.n_target)
         n = self.post.size
         if given.shape == (n,) and given.dtype in (np.float32, np.float64):
-            self._weight: NDArray[Any] = np.ascontiguousarray(given)
+            self._weight: NDArray[Any] = np.ascontiguousarray(given, dtype=self.weight_type)
             return
         if given.shape not in ((n,), pairs, (pairs[0] * pairs[1],)) or given.dtype.kind not in "fiu":
             raise ParameterError(

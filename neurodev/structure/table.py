@@ -333,7 +333,9 @@ class Table:
     def add_column(self, name: str, fill: float = 0.0) -> F8:
         """Add a column (or return the existing one)."""
         if name not in self.column_names:
-            self.f = on_lines(np.concatenate([self.f, np.full((1, self.capacity), fill, dtype=self.column_type)]))
+            more = aligned((len(self.column_names) + 1, self.capacity), self.column_type, empty=True)
+            more[:-1], more[-1] = self.f, fill
+            self.f = more
             self.column_names.append(name)
             self.version += 1
         return self.column(name)

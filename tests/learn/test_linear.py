@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from neurodev.errors import ParameterError
-from neurodev.learn.core.spikes import Spikes
+from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import Surrogate
-from neurodev.learn.kernels import policy
+from neurodev.learn.kernels import policy, wide
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import IF, LIF, PLIF
 from neurodev.learn.model import Sequential
@@ -111,6 +111,61 @@ def test_every_kernel_gives_the_same(storage, kernel, kind, tolerance, rate, by_
     np.testing.assert_allclose(got, gx, atol=tolerance * max(np.abs(gx).max(), 1e-9))
 
 
+@pytest.mark.parametrize("storage, kernel", [("dense", k) for k in KERNELS[:2]] + [("sparse", k) for k in KERNELS])
+@pytest.mark.parametrize("near_cache", [0, 3000, 1 << 40])
+def test_a_gradient_of_another_type(storage, kernel, near_cache, monkeypatch):
+    """NumPy's own float64, as a loss of one's own hands it over, to weights in single precision."""
+    monkeypatch.setattr(policy, "choose", lambda *a: kernel)
+    monkeypatch.setattr(wide, "NEAR_CACHE", near_cache)
+    model = Sequential(Linear(37, storage=storage, density=0.4), inputs=(23,), seed=3)
+    w = next(iter(model.weights_of().values()))
+    flags, _, _ = batch()
+    dy, got = np.random.default_rng(2).normal(size=(28, 37)), []
+    for kind in (np.float32, np.float64):
+        y, pull = model(Spikes(flags, 7, 4, (23,)))
+        dx = pull(Current(dy.astype(kind), 7, 4, (37,)))
+        got.append((dense_of(w, True), dx.by_row.copy()))
+        w.gradient[...] = 0
+    for a, b in zip(*got, strict=True):
+        assert np.abs(a).max() > 0
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-5 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+def test_weights_that_kernels_could_not_read(storage):
+    """Of another type than their gradient, or with gaps: dense tables take them over, others refuse them."""
+    model = Sequential(Linear(16, storage=storage, density=0.5), inputs=(23,), seed=3)
+    w = next(iter(model.weights_of().values()))
+    flags, _, _ = batch()
+    want = model(Spikes(flags, 7, 4, (23,)))[0].by_row.copy()
+    for given in (w.table.weight.astype(np.float64), np.repeat(w.table.weight, 2)[::2]):
+        w.table.weight = given
+        if storage == "dense":
+            np.testing.assert_array_equal(model(Spikes(flags, 7, 4, (23,)))[0].by_row, want)
+        else:
+            with pytest.raises(ParameterError, match="contiguous float32"):
+                model(Spikes(flags, 7, 4, (23,)))
+
+
+@pytest.mark.parametrize("n_out", [1, 8, 9, 33, 39, 40])
+def test_wide_products_stay_where_they_belong(n_out):
+    """Behind the last row no more than one vector is touched, whatever the padding of the weights."""
+    n_in, n_row, stride = 20, 6, -(-n_out // 16) * 16
+    draw = np.random.default_rng(n_out)
+    w = np.zeros((n_in, stride))
+    w[:, :n_out] = draw.normal(size=(n_in, n_out))
+    x = Spikes((draw.random((n_row, n_in)) < 0.4).astype(np.uint8), 1, n_row, (n_in,))
+    flat = np.full(n_row * n_out + 64, 7.0)
+    flat[: n_row * n_out] = 0
+    wide.add_wide(x.present.start, x.present.index, x.by_row, x.worth(np.float64), w.reshape(-1), stride, n_out, flat)
+    np.testing.assert_allclose(flat[: n_row * n_out].reshape(n_row, n_out), x.by_row @ w[:, :n_out], atol=1e-13)
+    assert (flat[n_row * n_out :] == 7).all()
+    size = n_row * n_out + 8
+    short = np.zeros(size + 64)[:size]
+    wide.add_wide(x.present.start, x.present.index, x.by_row, x.worth(np.float64), w.reshape(-1), stride, n_out, short)
+    assert not short.base[size:].any()
+
+
 def test_learned_leak():
     """The gradient of a PLIF's parameter equals the difference quotient of a run without spikes (u is smooth)."""
     x = np.random.default_rng(0).random((6, 9))
@@ -118,7 +173,6 @@ def test_learned_leak():
         neuron = PLIF(2.0, 1e6, surrogate="arctan")
         neuron.parameters["leak"].value = np.array([w])
         neuron.parameters["leak"].gradient = np.zeros(1)
-        from neurodev.learn.core.spikes import Current
 
         c = np.random.default_rng(1).random((6, 9))
         kernel_input = Current(x, 3, 2, (9,))

@@ -1,9 +1,13 @@
 """Sparse weights and neurons in one pass are the two layers one by one: spikes, windows, gradients."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 
-from neurodev.learn.core.answers import Product
+from neurodev.learn.core.answers import Product, unmade
+from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.learn.kernels import policy
@@ -94,12 +98,45 @@ def test_all_silent_or_all_at_once(rate, monkeypatch):
 
 
 def test_a_product_is_made_for_who_asks():
-    """Values as of any gradient."""
+    """Values as of any gradient, of the weights as they were; with a value of its own it is a plain current."""
     draw = np.random.default_rng(5)
     delta, w = draw.normal(size=(6, 3)), draw.normal(size=(8, 3))
-    got = Product(delta, w, 3, 2, (8,))
-    np.testing.assert_allclose(got.by_row, delta @ w.T, rtol=1e-15)
+    got, later, sent = (Product(delta, w, 3, 2, (8,)) for _ in range(3))
+    sent, want = pickle.loads(pickle.dumps(sent)), delta @ w.T
+    np.testing.assert_allclose(got.by_row, want, rtol=1e-15)
+    w[:] = 0
+    np.testing.assert_allclose(later.by_row, want, rtol=1e-15)
+    np.testing.assert_allclose(sent.by_row, want, rtol=1e-15)
     assert got.n == 8 and got.reshaped((2, 4)).shape == (2, 4)
+    other = dataclasses.replace(got, value=2 * got.value)
+    assert type(other) is Current and np.array_equal(other.by_row, 2 * got.by_row)
+
+
+class Half(Layer):
+    """A gradient that is changed where it lies."""
+
+    def __call__(self, x):
+        def pull(dy):
+            dy.value *= 0.5
+            return dy
+
+        return x, pull
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+def test_a_product_that_was_changed_is_heard(storage):
+    sums = []
+    for between in ([], [Half()]):
+        first = Linear(32, gain=3.0, storage=storage, density=0.4)
+        model = Sequential(
+            first, LIF(0.7, 0.8), *between, Linear(10, gain=3.0), inputs=(N_IN,), seed=3, kind=np.float64
+        )
+        y, pull = model(spikes(wanted=False))
+        pull(Current(np.random.default_rng(4).normal(size=(STEPS * BATCH, 10)), STEPS, BATCH, y.shape))
+        w = first.weights
+        sums.append(w.gradient[w.table.slots()].copy())
+    assert np.abs(sums[0]).max() > 0
+    np.testing.assert_allclose(sums[1], 0.5 * sums[0], rtol=1e-12, atol=1e-14)
 
 
 def test_whom_it_does_not_suit():
@@ -137,8 +174,8 @@ def test_few_targets_of_any_weights(reset, n_hidden, monkeypatch):
     model = Sequential(
         Linear(n_hidden, gain=3.0), hidden, Linear(10, gain=3.0), last, inputs=(N_IN,), seed=3, kind=np.float64
     )
-    for known in (Product, int):  # what neurons take for a product
-        monkeypatch.setattr("neurodev.learn.layers.neurons.Product", known)
+    for known in (unmade, lambda dy: None):  # what neurons take for a product
+        monkeypatch.setattr("neurodev.learn.layers.neurons.unmade", known)
         y, pull = model(spikes(wanted=False))
         pull(Current(np.random.default_rng(4).normal(size=(STEPS * BATCH, 10)), STEPS, BATCH, y.shape))
         gradients.append([w.gradient.copy() for w in model.weights_of().values()])

@@ -11,7 +11,7 @@ COST = {  # as the table of the module says
     "gemm": lambda d, r: C.gemm,
     "rows": lambda d, r: C.rows * r,
     "along_batch": lambda d, r: C.along_batch * d + C.turn / N,
-    "masks": lambda d, r: C.masks * d + C.words / N,
+    "masks": lambda d, r: (C.masks * 1008 + C.synapse) * d / ROWS + C.words / N,  # 63 words of 16 rows
     "sparse_rows": lambda d, r: (C.sparse_rows * d + C.event / N) * r,
 }
 
@@ -30,15 +30,12 @@ def test_the_cheapest_is_chosen(sparse):
     assert seen == set(among) - {"along_batch"}  # masks do the same for less, where inputs are bits
 
 
-def test_what_counts_more_than_once_has_no_masks():
-    """And neither has a run that an older neurodev began, whose checkpoint holds no costs of them."""
+def test_where_there_are_no_masks():
+    """Not for what counts more than once, nor for few rows: the way to every synapse costs as much as for many."""
     assert policy.choose(0.05, 0.2, True, ROWS, N) == "masks"
     assert policy.choose(0.05, 0.2, True, ROWS, N, False) != "masks"
-    token = policy.CHOSEN.set(policy.Costs(*C[:7]))
-    try:
-        assert policy.choose(0.05, 0.2, True, ROWS, N) != "masks"
-    finally:
-        policy.CHOSEN.reset(token)
+    for n_row in (1, 4, 8):
+        assert policy.choose(0.1, 0.05, True, n_row, N) == "sparse_rows"
 
 
 def test_gradients_of_use_alone_where_they_are_few():
@@ -55,7 +52,9 @@ def test_costs_are_measured_once_and_kept(tmp_path, monkeypatch):
     kept = policy.kept.__wrapped__
     assert kept().gemm == 0.5 == kept().gemm and len(made) == 1
     (file,) = tmp_path.iterdir()
-    for damaged in ("", "[]", "{}", '{"gemm": NaN}', file.read_text().replace("0.5", "-0.5")):
+    for damaged in (
+        "", "[]", "{}", '{"gemm": NaN}', file.read_text().replace("0.5", "-0.5"), file.read_text().replace("0.5", "0"),
+    ):  # fmt: skip
         file.unlink()
         file.write_text(damaged)
         made[:] = [C._replace(gemm=0.9)]

@@ -73,11 +73,13 @@ def test_one_row(kind):
 
 
 def test_aligned():
-    """Zeros of the shape asked for, or a copy, at the beginning of a cache line."""
+    """Zeros of the shape asked for, or a copy; what is large begins at a cache line, whatever was given out before."""
     for kind in (np.float32, np.float64, np.uint8):
-        for n in (1, 2, 3):  # whatever was given out before
-            a = arrays.aligned((n, 5), kind)
-            assert a.shape == (n, 5) and a.dtype == kind and not a.any() and a.ctypes.data % arrays.LINE == 0
-            b = arrays.on_lines(np.arange(n, dtype=kind))
-            assert b.tolist() == list(range(n)) and b.dtype == kind and b.ctypes.data % arrays.LINE == 0
+        for n in (1, 3, 20_001, np.int64(20_003)):
+            a, b = arrays.aligned((n, 5), kind), arrays.on_lines(np.arange(n, dtype=kind))
+            assert a.shape == (n, 5) and a.dtype == kind and not a.any() and arrays.aligned(n, kind).shape == (n,)
+            assert np.array_equal(b, np.arange(n, dtype=kind)) and b.dtype == kind
+            for x in (a, b):
+                assert x.nbytes < arrays.SMALL or x.ctypes.data % arrays.LINE == 0
     assert arrays.aligned(0, np.float32).size == 0 == arrays.on_lines(np.empty((0, 3))).size
+    assert arrays.on_lines(np.arange(3, dtype=">u4")).dtype == np.dtype(">u4")

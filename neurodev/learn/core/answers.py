@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,10 @@ class Lazy(Current):
         As of any `Current`.
     """
 
+    def __new__(cls, *words: Any, **named: Any) -> Any:
+        """With a value of its own, as `dataclasses.replace` gives it, it is a `Current` like any other."""
+        return Current(**named) if "value" in named else object.__new__(cls)
+
     def __init__(self, make: Callable[[], Array], steps: int, batch: int, shape: tuple[int, ...]):
         self.make, self.steps, self.batch, self.shape = make, steps, batch, shape
         self.layout, self.wanted, self.spans, self.busy = "rows", True, None, None
@@ -112,15 +117,24 @@ class Product(Lazy):
     ----------
     delta : (R, n_few)
     w : (n, n_few)
+        As they are now: they are copied.
     steps, batch, shape
         As of any `Current`.
     """
 
     def __init__(self, delta: Array, w: Array, steps: int, batch: int, shape: tuple[int, ...]):
-        super().__init__(lambda: np.asarray(delta @ w.T), steps, batch, shape)
-        self.delta, self.w = delta, w
+        super().__init__(self._made, steps, batch, shape)
+        self.delta, self.w = delta, w.copy()
+
+    def _made(self) -> Array:
+        return np.asarray(self.delta @ self.w.T)
 
     def by_tile(self, kind: type) -> Array:
         """The weights, sixteen units at a time: (n / 16, n_few, 16)."""
         n, few = self.w.shape
         return np.ascontiguousarray(self.w.reshape(n // LANES, LANES, few).transpose(0, 2, 1), dtype=kind)
+
+
+def unmade(dy: Current) -> Product | None:
+    """A product whose values nobody has asked for, and so nobody has changed."""
+    return dy if isinstance(dy, Product) and "value" not in vars(dy) else None

@@ -230,6 +230,11 @@ class Weights:
                 f"table.weight must hold {table.post.size} numbers by slot, got {weight.dtype} {weight.shape}: "
                 "put_matrix takes an (n_in, n_out) array"
             )
+        if weight.dtype != table.column_type or not weight.flags.c_contiguous:
+            raise ParameterError(
+                f"table.weight must be contiguous {np.dtype(table.column_type)}, as its gradient is, got "
+                f"{weight.dtype} with strides {weight.strides}: put_matrix takes any (n_in, n_out) array"
+            )
         if self.probe is not None and self.probe.shape != shape:
             raise ParameterError(f"probe must have shape {shape}, got {self.probe.shape}")
         return table

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurodev.arrays import I8, U1, U2, U4, Array, Int
-from neurodev.jit import ENABLED, intrinsic, kernel, rule, types  # type: ignore[attr-defined]
+from neurodev.jit import ENABLED, kernel, rule, types  # type: ignore[attr-defined]
 from neurodev.learn.core import vectors
 
 LANES = 16  # rows to a word
@@ -99,9 +99,7 @@ def _few_products(
 if ENABLED:
     from llvmlite import ir
 
-    def _intrinsic(make: Any) -> Any:
-        """Numba's own type of an intrinsic counts the typing context among the arguments of a call."""
-        return intrinsic(make)
+    _intrinsic = vectors._intrinsic
 
     class _Code(vectors._Code):
         """Vectors under masks."""
@@ -238,7 +236,7 @@ else:
         return lambda *args: _few_products(n_row, *args)
 
 
-_sums_1, _sums_2, _sums_4, _sums_8, _sums_16 = (_make_masked_sums(n) for n in (1, 2, 4, 8, 16))
+_sums_1, _sums_4, _sums_16 = (_make_masked_sums(n) for n in (1, 4, 16))
 
 
 _products_4, _products_1 = _make_few_products(4), _make_few_products(1)
@@ -267,17 +265,12 @@ def masked_sums(
     while n_word - g >= 16:
         _sums_16(out, at + LANES * g, words, apart, g, slot, row, weight, q, end)
         g += 16
-    if n_word - g >= 8:
-        _sums_8(out, at + LANES * g, words, apart, g, slot, row, weight, q, end)
-        g += 8
-    if n_word - g >= 4:
+    while n_word - g >= 4:
         _sums_4(out, at + LANES * g, words, apart, g, slot, row, weight, q, end)
         g += 4
-    if n_word - g >= 2:
-        _sums_2(out, at + LANES * g, words, apart, g, slot, row, weight, q, end)
-        g += 2
-    if n_word - g >= 1:
+    while n_word - g >= 1:
         _sums_1(out, at + LANES * g, words, apart, g, slot, row, weight, q, end)
+        g += 1
 
 
 @kernel

@@ -169,7 +169,7 @@ def _transpose_events(start: I8, index: U4, n: Int, out_start: I8, out_index: U4
 
 def turned(a: NDArray[Any]) -> NDArray[Any]:
     """The transpose as a new contiguous array."""
-    if not a.flags.c_contiguous:
+    if not a.flags.c_contiguous or a.dtype.kind not in "fiu":
         return np.ascontiguousarray(a.T)
     out: NDArray[Any] = np.empty(a.shape[::-1], dtype=a.dtype)
     turn(a, out)

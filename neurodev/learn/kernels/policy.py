@@ -7,7 +7,7 @@ sources that spike in a row, n the number of targets and R that of rows:
 ``gemm``         gemm                                 a matrix product
 ``rows``         rows r                               events add dense rows
 ``along_batch``  along_batch d + turn / n             every synapse goes along the batch
-``masks``        masks d + words / n                  the same sixteen rows at a time, where inputs are bits
+``masks``        (masks + synapse / R) d + words / n  the same sixteen rows at a time, where inputs are bits
 ``sparse_rows``  (sparse_rows d + event / n) r        events add the living synapses of their rows
 ===============  ===================================  ============================================================
 
@@ -21,7 +21,6 @@ that a run goes on to the same bytes.
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 import time
@@ -33,9 +32,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurodev.arrays import aligned
+from neurodev.arrays import aligned, on_lines
 from neurodev.jit import ENABLED
 from neurodev.kernel_cache import folder_of
+from neurodev.learn.core.masks import LANES
 
 
 class Costs(NamedTuple):
@@ -48,14 +48,16 @@ class Costs(NamedTuple):
     event: float
     pack: float
     turn: float
-    masks: float = math.inf  # none in a checkpoint of an older neurodev, which goes on without them
-    words: float = math.inf
+    masks: float
+    words: float
+    synapse: float
 
 
 REFERENCE = Costs(
-    gemm=0.0135, rows=0.077, along_batch=0.064, sparse_rows=0.88, event=5.9, pack=0.18, turn=0.74, masks=0.0265,
-    words=0.2,
+    gemm=0.0135, rows=0.041, along_batch=0.064, sparse_rows=0.7, event=6.5, pack=0.17, turn=0.5, masks=0.0265,
+    words=0.3, synapse=3.0,
 )  # fmt: skip
+FEW = 16  # targets up to which the gradients of their sources are made where they are needed
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 CHOSEN: ContextVar[Costs | None] = ContextVar("costs", default=None)
 _SIZE, _DENSITY, _FEW, _RATE, _TIMES = 784, 0.1, 0.004, 0.05, 5  # of the layer that is measured; no power of two
@@ -86,7 +88,8 @@ def choose(
         cost["along_batch"] = c.along_batch * density + c.turn / n_target
         cost["sparse_rows"] = (c.sparse_rows * density + c.event / n_target) * rate
         if bits:
-            cost["masks"] = c.masks * density + c.words / n_target
+            whole = -(-n_row // LANES) * LANES  # rows of which there are words
+            cost["masks"] = (c.masks * whole + c.synapse) * density / n_row + c.words / n_target
     return min(cost, key=lambda name: cost[name])
 
 
@@ -134,7 +137,12 @@ def _read(file: Path) -> Costs | None:
         costs = Costs(**{name: float(values[name]) for name in Costs._fields})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return costs if all(np.isfinite(costs)) and min(costs) >= 0 else None
+    return costs if sound(costs) else None
+
+
+def sound(costs: Costs) -> bool:
+    """Whether these can be costs."""
+    return all(np.isfinite(costs)) and min(costs) >= 0 and costs.gemm > 0 and costs.rows > 0
 
 
 def _write(file: Path, costs: Costs) -> None:
@@ -168,11 +176,11 @@ def measured() -> Costs:
     from neurodev.learn.core.masks import pack_flags
     from neurodev.learn.core.spikes import Spikes, list_flags, transposed, turned
     from neurodev.learn.core.threads import one_blas_thread
-    from neurodev.learn.kernels import masks, rows
+    from neurodev.learn.kernels import masks, rows, wide
     from neurodev.structure.table import Table, UidSource
 
     draw, n = np.random.default_rng(1), _SIZE
-    weight = draw.standard_normal((n, n)).astype(np.float32)
+    weight = on_lines(draw.standard_normal((n, n)).astype(np.float32))
     flags = np.asarray(draw.random((n, n)) < _RATE, dtype=np.uint8)
     x, out, one = Spikes(flags, 1, n, (n,)), aligned((n, n), np.float32), np.float32(1)
     events, floats, pairs = x.columns, x.dense(), float(n * n)
@@ -196,13 +204,21 @@ def measured() -> Costs:
         args = (t.in_start, t.in_length, t.in_slot, t.in_row), t.weight, x.words.reshape(-1), x.words.shape[1]
         return _least(lambda: masks.add_by_masks(*args, one, out))
 
+    def by_a_word(t: Table) -> float:
+        """Of sixteen rows, where most of it is the way to each synapse: the mean of forward and backward."""
+        lists, word = (t.in_start, t.in_length, t.in_slot, t.in_row), np.ascontiguousarray(x.words[:, 0])
+        forward = _least(lambda: masks.add_by_masks(lists, t.weight, word, 1, one, out[:LANES]))
+        gradient = np.zeros_like(t.weight)
+        return (forward + _least(lambda: masks.gradient_by_masks(lists, word, 1, one, out[:LANES], gradient))) / 2
+
     some, few = table(_DENSITY), table(_FEW)
     into = some.in_start, some.in_length, some.in_slot, some.in_row
     base, image = np.arange(n) * n, np.zeros(n * n, dtype=np.float32)
     packed = some.row_start, some.row_length, some.post, some.weight, image
     with one_blas_thread():
         gemm = _least(lambda: floats @ weight) / pairs / n
-    dense = _least(lambda: rows.add_rows(x.rows.start, x.rows.index, weight, n, one, out)) / x.rows.n / n
+    flat, each = (weight.reshape(-1), n, n, out.reshape(-1), n), np.ones(x.rows.index.size, dtype=np.float32)
+    dense = _least(lambda: wide.add_by_columns(x.rows.start, x.rows.index, each, *flat)) / x.rows.n / n
     along = _least(lambda: rows.add_along_batch(into, some.weight, x.by_unit, silent, one, out)) / some.n_synapse / n
     many, little = by_source(some), by_source(few)
     synapse = max(many - little, 0.0) / (some.n_synapse - few.n_synapse) / _RATE / n
@@ -214,4 +230,5 @@ def measured() -> Costs:
     packed_words, tile = np.empty(x.words.shape[::-1], dtype=np.uint16), np.ascontiguousarray(out[:, :16])
     words = _least(lambda: pack_flags(flags, packed_words)) / pairs / 2 + _least(lambda: turned(tile)) / tile.size
     words = max(words - _least(lambda: out.fill(0)) / pairs, 0.0)  # the others fill their output first
-    return Costs(gemm, dense, along, synapse, event, pack, turn, mask, words)
+    fixed = max(by_a_word(some) / some.n_synapse - mask * LANES, 0.0)
+    return Costs(gemm, dense, along, synapse, event, pack, turn, mask, words, fixed)

@@ -231,7 +231,7 @@ def _next_four(q: Int, end: Int, in_slot: U4, in_row: U4, silent: B1, slot: I8, 
 def add_along_batch(in_lists: InLists, weight: Array, x: U1, silent: B1, scale: Any, out: Array) -> None:
     """Forward; x (n_in, R) bytes, out (R, n_out); sources `silent` (n_in,) in the whole batch are skipped.
 
-    Sixteen targets at a time gather their rows in a scratch that stays in the cache, and are then turned into rows.
+    Some targets at a time gather their rows in a scratch that stays in the cache, and are then turned into rows.
     """
     in_start, in_length, in_slot, in_row = in_lists
     n_row, n = out.shape
@@ -263,7 +263,7 @@ def add_along_batch(in_lists: InLists, weight: Array, x: U1, silent: B1, scale: 
 
 @sum_kernel
 def gradient_along_batch(in_lists: InLists, x: U1, silent: B1, scale: Any, delta: Array, gradient: Array) -> None:
-    """Weight gradient; delta (R, n_out); four synapses share the load of delta, sixteen targets its turn."""
+    """Weight gradient; delta (R, n_out); four synapses share the load of delta, some targets its turn."""
     in_start, in_length, in_slot, in_row = in_lists
     n_row, n = delta.shape
     units = np.empty(TOGETHER * n_row, dtype=delta.dtype)

@@ -35,7 +35,7 @@ def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: I
         row = counts[r]
         for k in range(start[r], start[r + 1]):
             value[k] = worth[row[index[k]]]
-    vectors = stride // WIDTH
+    vectors = -(-n // WIDTH)  # not of the stride: behind the last row there is room for one vector
     for first in range(0, vectors, COLUMNS):
         at = first * WIDTH
         for r in range(start.shape[0] - 1):

@@ -178,11 +178,11 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         out = values @ w[:, :n_out]
 
     def pull(dy: Current) -> Current | None:
-        delta = np.ascontiguousarray(dy.by_row)
+        delta = np.ascontiguousarray(dy.by_row, dtype=kind)
         gradient = weights.gradient
         target = np.zeros_like(w) if sparse else gradient.reshape(w.shape)
-        wide = many and not much
-        flat_delta = _rows_of_vectors(delta, w.shape[1]) if many or much else delta
+        wide, by_rows = many and not much, isinstance(x, Spikes) and events is not None
+        flat_delta = _rows_of_vectors(delta, w.shape[1]) if wide or much and by_rows else delta
         busy = np.flatnonzero(delta.any(axis=1)) if wide else np.empty(0, dtype=np.int64)
         if isinstance(x, Spikes) and events is not None:
             stride, flat_target = w.shape[1], target.reshape(-1)
@@ -202,7 +202,7 @@ def _dense(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Current,
         if not x.wanted:
             return None
         if not isinstance(x, Spikes) or n_out <= policy.NARROW or x.near is None:
-            if n_out <= policy.NARROW:
+            if n_out <= policy.FEW:
                 return Product(scale * delta, w[:, :n_out], x.steps, x.batch, x.shape)
             return Current((scale * delta) @ w[:, :n_out].T, x.steps, x.batch, x.shape)
         dx = np.zeros((n_row, table.n_source), dtype=kind)
@@ -227,7 +227,7 @@ def _sparse_rows(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     kernels.add_sparse_by_source(events.start, events.index, *rows, table.weight, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        delta = np.ascontiguousarray(dy.by_row)
+        delta = np.ascontiguousarray(dy.by_row, dtype=kind)
         kernels.gradient_sparse_by_source(events.start, events.index, *rows, scale, delta, weights.gradient)
         return gradient_of_spikes(x, table, scale, dy)
 
@@ -238,17 +238,22 @@ def gradient_of_spikes(x: Spikes, table: Table, scale: Any, dy: Current | None) 
     """The gradient of spikes over living synapses, where it is wanted and of use, from that of the currents."""
     if dy is None or not x.wanted:
         return None
-    delta = np.ascontiguousarray(dy.by_row)
-    rows = table.row_start, table.row_length, table.post
     near, density = x.near, table.n_synapse / (table.n_source * table.n_target)
     if near is None or not policy.by_window(density, np.count_nonzero(near) / near.size, table.n_target):
-        units = np.zeros((table.n_source, x.n_row), dtype=delta.dtype)
-        kernels.dot_along_batch(*rows, table.weight, scale, dy.by_unit, units)
-        return Current(turned(units), x.steps, x.batch, x.shape)
+        return _of_all_sources(x, table, scale, dy)
     assert x.window is not None
-    dx = np.zeros((x.n_row, table.n_source), dtype=delta.dtype)
+    kind, rows = table.weight.dtype.type, (table.row_start, table.row_length, table.post)
+    delta, dx = np.ascontiguousarray(dy.by_row, dtype=kind), np.zeros((x.n_row, table.n_source), dtype=kind)
     kernels.dot_sparse_rows(x.window.start, x.window.index, *rows, table.weight, scale, delta, dx)
     return Current(dx, x.steps, x.batch, x.shape)
+
+
+def _of_all_sources(x: Spikes | Current, table: Table, scale: Any, dy: Current) -> Current:
+    """The same everywhere, every synapse along the batch."""
+    kind, rows = table.weight.dtype.type, (table.row_start, table.row_length, table.post)
+    units = np.zeros((table.n_source, x.steps * x.batch), dtype=kind)
+    kernels.dot_along_batch(*rows, table.weight, scale, dy.by_unit.astype(kind, copy=False), units)
+    return Current(turned(units), x.steps, x.batch, x.shape)
 
 
 def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
@@ -256,7 +261,7 @@ def _probe(x: Spikes | Current, dy: Current, image: Array) -> None:
     if isinstance(x, Spikes):
         kind = image.dtype.type
         columns = x.columns
-        delta = np.ascontiguousarray(dy.by_row)
+        delta = np.ascontiguousarray(dy.by_row, dtype=kind)
         kernels.add_rows(columns.start, columns.index, delta, image.shape[1], kind(x.scale), image)
     else:
         image += x.by_row.T @ dy.by_row
@@ -274,13 +279,9 @@ def _along_batch(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Cu
     kernels.add_along_batch(into, table.weight, units, silent, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        kernels.gradient_along_batch(into, units, silent, scale, np.ascontiguousarray(dy.by_row), weights.gradient)
-        if not x.wanted:
-            return None
-        delta = dy.by_unit
-        dx = np.zeros((table.n_source, delta.shape[1]), dtype=kind)
-        kernels.dot_along_batch(table.row_start, table.row_length, table.post, table.weight, scale, delta, dx)
-        return Current(turned(dx), x.steps, x.batch, x.shape)
+        delta = np.ascontiguousarray(dy.by_row, dtype=kind)
+        kernels.gradient_along_batch(into, units, silent, scale, delta, weights.gradient)
+        return _of_all_sources(x, table, scale, dy) if x.wanted else None
 
     return _current(x, out, table.n_target), pull
 
@@ -297,7 +298,7 @@ def _by_masks(x: Spikes | Current, weights: Weights, chosen: str) -> tuple[Curre
     kernels_of_masks.add_by_masks(into, table.weight, words, n_word, scale, out)
 
     def pull(dy: Current) -> Current | None:
-        delta = np.ascontiguousarray(dy.by_row)
+        delta = np.ascontiguousarray(dy.by_row, dtype=kind)
         kernels_of_masks.gradient_by_masks(into, words, n_word, scale, delta, weights.gradient)
         return gradient_of_spikes(x, table, scale, dy)
 

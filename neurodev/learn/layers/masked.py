@@ -8,13 +8,13 @@ tile: `u` (n / 16, R, 16).  Results are those of the layers one by one.
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from neurodev.arrays import U1, U2, Array, Int, aligned
 from neurodev.jit import kernel, rule
-from neurodev.learn.core.answers import Product
+from neurodev.learn.core.answers import unmade
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.masks import LANES, few_products, masked_sums, rows_to_units, units_to_rows
 from neurodev.learn.core.spikes import Current, Spikes
@@ -134,7 +134,7 @@ def near_tiles(u: Array, threshold: Any, width: Any, flags: U1) -> None:
         _into_rows(near, k, u.shape[0] * LANES, flags)
 
 
-def fits(weights: Layer, neurons: Layer, x: Signal) -> TypeGuard[Spikes]:
+def fits(weights: Layer, neurons: Layer, x: Signal) -> bool:
     """Whether a pair of layers can be run in one pass on this input."""
     return (
         type(weights) is Linear
@@ -175,8 +175,9 @@ def fire(linear: Linear, neurons: LIF, x: Spikes) -> tuple[Spikes, Pullback]:
         return near
 
     def pull(dy: Current) -> Current | None:
-        w: Array = dy.by_tile(kind) if isinstance(dy, Product) else np.empty((0, 0, 0), dtype=kind)
-        up = np.ascontiguousarray(dy.delta if isinstance(dy, Product) else dy.by_row, dtype=kind)
+        h, product = neurons.surrogate, unmade(dy)
+        w: Array = np.empty((0, 0, 0), dtype=kind) if product is None else product.by_tile(kind)
+        up = np.ascontiguousarray(dy.by_row if product is None else product.delta, dtype=kind)
         d: Array = aligned((x.n_row, n) if x.wanted else (0, n), kind, empty=True)
         slopes = h.code, kind(h.width), kind(h.height), not neurons.detach
         near = learn_tiles(lists, *bits, neuron, slopes, u, up.reshape(-1), w, weights.gradient, d.reshape(-1))

@@ -24,7 +24,7 @@ from neurodev.arrays import U1, Array, Int, aligned
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule, sum_kernel
 from neurodev.learn.core import doors
-from neurodev.learn.core.answers import Product
+from neurodev.learn.core.answers import unmade
 from neurodev.learn.core.fields import asked
 from neurodev.learn.core.layer import Layer, Pullback, Vector, expect, guarded
 from neurodev.learn.core.masks import LANES, few_products
@@ -353,9 +353,10 @@ class LIF(Layer):
             d = aligned(u.shape, kind, empty=True)
             h = self.surrogate
             slopes = h.code, width, kind(h.height), not self.detach
-            if isinstance(dy, Product) and x.layout == "rows" and x.n % LANES == 0 and not h.own:
-                delta = np.ascontiguousarray(dy.delta, dtype=kind).reshape(-1)
-                adjoint_of_product(delta, dy.by_tile(kind), u[0], neuron, slopes, d[0])
+            product = unmade(dy) if x.layout == "rows" and x.n % LANES == 0 and not h.own else None
+            if product is not None:
+                delta = np.ascontiguousarray(product.delta, dtype=kind).reshape(-1)
+                adjoint_of_product(delta, product.by_tile(kind), u[0], neuron, slopes, d[0])
             else:
                 g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
                 if h.own:

@@ -17,6 +17,8 @@ from neurodev.learn.training.kept import keep, plain_of, put
 from neurodev.record.packed import under
 from neurodev.registry import word_of
 
+OLDER = 7  # costs of kernels that a checkpoint held before there were masks
+
 
 def _parts(t: Course) -> dict[str, Any]:
     """The parts of a training whose attributes may change while it runs, by name; callbacks by their kind."""
@@ -84,9 +86,12 @@ def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
     """
     state.setdefault("costs", np.zeros(0))  # of an older neurodev
     check_arrays(state, {**state_of(t), "costs": state["costs"]})
-    fields = policy.Costs._fields
-    if state["costs"].size not in (0, len(fields) - len(policy.Costs._field_defaults), len(fields)):
-        raise RunFileError(f"a checkpoint is damaged: it holds {state['costs'].size} costs of kernels")
+    costs = state["costs"]
+    if costs.shape == (OLDER,):  # of other kernels: they are measured anew
+        costs = state["costs"] = np.zeros(0)
+    of_numbers = costs.dtype == np.float64 and costs.shape in ((0,), (len(policy.Costs._fields),))
+    if not of_numbers or costs.size and not policy.sound(policy.Costs(*costs.tolist())):
+        raise RunFileError(f"a checkpoint is damaged: {costs!r:.80} are no costs of kernels")
     epoch, step, next_uid = (int(v) for v in state["trainer"])
     if step != epoch * t.steps_per_epoch:
         raise RunFileError(f"a checkpoint is damaged: epoch {epoch} does not end at step {step}")
