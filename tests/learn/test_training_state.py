@@ -16,6 +16,7 @@ from neurodev.data.dataset import Dataset
 from neurodev.data.maze import Maze
 from neurodev.errors import NeurodevError, ParameterError, RunFileError, StudyError
 from neurodev.learn.core.surrogate import Surrogate
+from neurodev.learn.kernels import policy
 from neurodev.learn.layers.dropout import Dropout
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
@@ -466,6 +467,15 @@ def test_a_damaged_checkpoint_is_refused() -> None:
         check_state(t, state | {"vector/linear1/bias": np.zeros(5)})
     with pytest.raises(RunFileError, match="does not end at step"):
         check_state(t, state | {"trainer": np.array([2, 3, 900])})
+    costs = np.array(policy.REFERENCE)
+    bad = np.where(np.arange(costs.size) == 1, np.nan, costs), -costs, costs[:8], costs.reshape(2, -1), 0 * costs
+    for given in (*bad, np.array(["a"] * costs.size)):
+        with pytest.raises(RunFileError, match="no costs of kernels"):
+            check_state(t, state | {"costs": given})
+    check_state(t, state | {"costs": costs})
+    older = state | {"costs": costs[:7]}  # before there were masks: measured anew
+    check_state(t, older)
+    assert older["costs"].size == 0
     draw = np.random.default_rng(0)
     for _ in range(40):
         cut = bytearray(whole)
