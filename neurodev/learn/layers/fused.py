@@ -362,9 +362,8 @@ def fire_and_pool(neurons: LIF, x: Current) -> tuple[Spikes, Pullback]:
     def pull_back(dy: Current) -> Current:
         busy: U1 = np.empty(x.batch, dtype=np.uint8)
         g: Array = np.ascontiguousarray(dy.by_row, dtype=kind).reshape(shape)
-        slopes = h.code, kind(h.width), kind(h.height), not neurons.detach
         scratch, back = _scratch(x.steps, wide // 2 * deep, kind), aligned((2, 2 * wide * deep), kind)
-        rest = g, spans, channels, deep, neuron, slopes, scratch, back, busy
+        rest = g, spans, channels, deep, neuron, neurons.slopes(kind), scratch, back, busy
 
         def make() -> Array:
             d: Array = np.empty(n_row * high * wide * channels, dtype=kind)

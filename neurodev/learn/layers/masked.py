@@ -179,8 +179,9 @@ def fire(linear: Linear, neurons: LIF, x: Spikes) -> tuple[Spikes, Pullback]:
         w: Array = np.empty((0, 0, 0), dtype=kind) if product is None else product.by_tile(kind)
         up = np.ascontiguousarray(dy.by_row if product is None else product.delta, dtype=kind)
         d: Array = aligned((x.n_row, n) if x.wanted else (0, n), kind, empty=True)
-        slopes = h.code, kind(h.width), kind(h.height), not neurons.detach
-        near = learn_tiles(lists, *bits, neuron, slopes, u, up.reshape(-1), w, weights.gradient, d.reshape(-1))
+        near = learn_tiles(
+            lists, *bits, neuron, neurons.slopes(kind), u, up.reshape(-1), w, weights.gradient, d.reshape(-1)
+        )
         if h.compact:
             c.near, c.looked = c.near + int(near), c.looked + -(-x.steps // LOOK_EVERY) * x.batch * n
         return gradient_of_spikes(x, table, kind(x.scale), Current(d, x.steps, x.batch, (n,)) if x.wanted else None)

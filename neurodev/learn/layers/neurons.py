@@ -323,6 +323,11 @@ class LIF(Layer):
         """(leak, gain) of this call."""
         return self.leak, self.gain
 
+    def slopes(self, kind: type) -> Slopes:
+        """One of the curves that kernels know, as they take it."""
+        h = self.surrogate
+        return h.code, kind(h.width), kind(h.height), not self.detach
+
     def __call__(self, x: Current) -> tuple[Spikes, Pullback]:
         """Spikes of the same units, and their pullback."""
         expect(self, x)
@@ -352,17 +357,16 @@ class LIF(Layer):
         def pull(dy: Current) -> Current:
             d = aligned(u.shape, kind, empty=True)
             h = self.surrogate
-            slopes = h.code, width, kind(h.height), not self.detach
             product = unmade(dy) if x.layout == "rows" and x.n % LANES == 0 and not h.own else None
             if product is not None:
                 delta = np.ascontiguousarray(product.delta, dtype=kind).reshape(-1)
-                adjoint_of_product(delta, product.by_tile(kind), u[0], neuron, slopes, d[0])
+                adjoint_of_product(delta, product.by_tile(kind), u[0], neuron, self.slopes(kind), d[0])
             else:
                 g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
                 if h.own:
                     adjoint_with(slopes_of(h, u - theta), u, g, neuron, not self.detach, d)
                 else:
-                    adjoint(u, g, neuron, slopes, d)
+                    adjoint(u, g, neuron, self.slopes(kind), d)
             if h.compact:
                 c.near += count_near(u, theta, width, LOOK_EVERY)
                 c.looked += u[:, ::LOOK_EVERY].size
