@@ -25,6 +25,21 @@ SOURCES = 32  # weight rows at a time: few enough for a near cache, enough to fi
 
 
 @kernel
+def add_by_columns(start: I8, index: U4, value: Array, w: Array, stride: Int, n: Int, out: Array, apart: Int) -> None:
+    """``out[r, :n] += value[k] * w[index[k], :n]`` over the events k of row r, with rows of `out` `apart` numbers.
+
+    Forward as `add_wide`, and the weight gradient with (columns of spikes, delta, gradient); a count of k is k events.
+    """
+    vectors = -(-n // WIDTH)  # not of the stride: behind the last row there is room for one vector
+    for first in range(0, vectors, COLUMNS):
+        at = first * WIDTH
+        for r in range(start.shape[0] - 1):
+            add_rows(
+                min(COLUMNS, vectors - first), out, r * apart + at, w, at, stride, index, value, start[r], start[r + 1]
+            )  # fmt: skip
+
+
+@kernel
 def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: Int, n: Int, out: Array) -> None:
     """``out[r, :n] += worth[counts[r, i]] * w[i, :n]`` for the units i of row r.
 
@@ -35,28 +50,7 @@ def add_wide(start: I8, index: U4, counts: U1, worth: Array, w: Array, stride: I
         row = counts[r]
         for k in range(start[r], start[r + 1]):
             value[k] = worth[row[index[k]]]
-    vectors = -(-n // WIDTH)  # not of the stride: behind the last row there is room for one vector
-    for first in range(0, vectors, COLUMNS):
-        at = first * WIDTH
-        for r in range(start.shape[0] - 1):
-            add_rows(
-                min(COLUMNS, vectors - first), out, r * n + at, w, at, stride, index, value, start[r], start[r + 1]
-            )  # fmt: skip
-
-
-@kernel
-def add_by_columns(start: I8, index: U4, value: Array, w: Array, stride: Int, n: Int, out: Array, apart: Int) -> None:
-    """``out[r, :n] += value[k] * w[index[k], :n]`` over the events k of row r, with rows of `out` `apart` numbers.
-
-    Forward as `add_wide`, and the weight gradient with (columns of spikes, delta, gradient); a count of k is k events.
-    """
-    vectors = -(-n // WIDTH)
-    for first in range(0, vectors, COLUMNS):
-        at = first * WIDTH
-        for r in range(start.shape[0] - 1):
-            add_rows(
-                min(COLUMNS, vectors - first), out, r * apart + at, w, at, stride, index, value, start[r], start[r + 1]
-            )  # fmt: skip
+    add_by_columns(start, index, value, w, stride, n, out, n)
 
 
 @rule

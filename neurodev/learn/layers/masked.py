@@ -16,10 +16,10 @@ from neurodev.arrays import U1, U2, Array, Int, aligned
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import unmade
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
-from neurodev.learn.core.masks import LANES, few_products, masked_sums, rows_to_units, units_to_rows
+from neurodev.learn.core.masks import LANES, few_products, rows_to_units, units_to_rows
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.vectors import WIDTH, copy_row
-from neurodev.learn.kernels.masks import gradient_of_target
+from neurodev.learn.kernels.masks import gradients_of_targets, sums_of_targets
 from neurodev.learn.kernels.rows import InLists
 from neurodev.learn.layers.linear import Linear, gradient_of_spikes
 from neurodev.learn.layers.neurons import IF, LIF, LOOK_EVERY, Neuron, Slopes, step, step_back
@@ -56,19 +56,12 @@ def fire_tiles(
     flags: U1,
 ) -> None:  # fmt: skip
     """Potentials before reset, and spikes, flat (R, n)."""
-    in_start, in_length, in_slot, in_row = in_lists
     n_tile, n_row = u.shape[0], u.shape[1]
     apart, wide, n, threshold = LANES * n_word, n_row // n_step * LANES, n_tile * LANES, neuron[2]
     units, drive = np.empty(LANES * apart, dtype=u.dtype), np.empty((n_row, LANES), dtype=u.dtype)
     current, spike = drive.reshape(-1), np.empty(n_row * LANES, dtype=np.uint8)
     for k in range(n_tile):
-        for m in range(LANES):
-            q = in_start[LANES * k + m]
-            end = q + in_length[LANES * k + m]
-            masked_sums(n_word, units, m * apart, words, n_word, in_slot, in_row, weight, q, end)
-        if scale != 1:
-            for m in range(LANES * apart):
-                units[m] *= scale
+        sums_of_targets(LANES * k, LANES, in_lists, weight, words, n_word, scale, units)
         units_to_rows(units, apart, LANES, drive, 0)
         now = u[k].reshape(-1)
         for t in range(n_step):
@@ -89,7 +82,6 @@ def learn_tiles(
     The gradient of the spikes is `dy`, flat: (R, n), or where few targets read them (R, n_few) with their weights by
     tile, `w` (n / 16, n_few, 16).  That of the currents is written to `d`, flat (R, n), unless it is empty.
     """
-    in_start, in_length, in_slot, in_row = in_lists
     n_tile, n_row, n_few = u.shape[0], u.shape[1], w.shape[1]
     apart, wide, n, gain, threshold = LANES * n_word, n_row // n_step * LANES, n_tile * LANES, neuron[1], neuron[2]
     units, push = np.zeros(LANES * apart, dtype=u.dtype), np.empty(n_row * LANES, dtype=u.dtype)
@@ -116,10 +108,7 @@ def learn_tiles(
         if d.shape[0]:
             _into_rows(back, k, n, d)
         rows_to_units(rows, 0, units, apart, LANES)
-        for m in range(LANES):
-            q = np.int64(in_start[LANES * k + m])
-            end = q + in_length[LANES * k + m]
-            gradient_of_target(q, end, in_slot, in_row, units, m * apart, words, n_word, scale, gradient)
+        gradients_of_targets(LANES * k, LANES, in_lists, words, n_word, scale, units, gradient)
     return near
 
 
