@@ -22,6 +22,7 @@ from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Residual, Sequential
+from neurodev.learn.training import recording
 from neurodev.learn.training.checkpoint import check_state, state_of
 from neurodev.learn.training.description import described
 from neurodev.learn.training.encode import Bernoulli, Direct
@@ -451,6 +452,28 @@ def test_the_rate_of_an_epoch_is_that_of_its_last_step(method: Callable[[], Any]
     assert [e.rate_factor for e in t.history] == [u / 0.1 for u in spy.__dict__["used"]]
 
 
+# ---------------------------------------------------------------- checkpoints of an older neurodev
+
+
+@pytest.mark.parametrize("costs", [None, policy.REFERENCE[:7], ()], ids=["none", "before masks", "of a table"])
+def test_a_run_of_an_older_neurodev_goes_on(costs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its checkpoint says of kernels is of other kernels: they are measured anew."""
+
+    def older(t: Any) -> dict[str, Any]:
+        state = state_of(t)
+        del state["costs"]
+        return state if costs is None else state | {"costs": np.array(costs, dtype=np.float64)}
+
+    with monkeypatch.context() as then:
+        then.setattr(recording, "state_of", older)
+        with pytest.raises(StopError):
+            trained(to=tmp_path / "run.sqlite", epochs=3, checkpoint=1, callbacks=[after(2, stop)]).fit()
+    resumed = trained(to=tmp_path / "run.sqlite", epochs=3, checkpoint=1, callbacks=[after(9, stop)], resume=True)
+    assert resumed.epoch > 0
+    assert resumed.workers.costs is None
+    assert_same(resumed.fit(), trained(epochs=3, checkpoint=1).fit())
+
+
 # ---------------------------------------------------------------- checkpoints that are damaged
 
 
@@ -473,9 +496,6 @@ def test_a_damaged_checkpoint_is_refused() -> None:
         with pytest.raises(RunFileError, match="no costs of kernels"):
             check_state(t, state | {"costs": given})
     check_state(t, state | {"costs": costs})
-    older = state | {"costs": costs[:7]}  # before there were masks: measured anew
-    check_state(t, older)
-    assert older["costs"].size == 0
     draw = np.random.default_rng(0)
     for _ in range(40):
         cut = bytearray(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MethodType, SimpleNamespace
 from typing import Any
 
@@ -54,10 +55,10 @@ def state_of(t: Course) -> dict[str, NDArray[Any]]:
     return out
 
 
-def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
+def restore(t: Course, state: Mapping[str, NDArray[Any]]) -> None:
     """Put a trainer where `state_of` found one; the model must have been built alike."""
     t.epoch, t.step, t.model.uids.next = (int(v) for v in state["trainer"])
-    t.workers.costs = policy.Costs(*state["costs"].tolist()) if state["costs"].size else None
+    t.workers.costs = _costs(state)
     for name, part in _parts(t).items():
         put(part, under(state, f"part/{name}/"))
     for name, w in t.weights().items():
@@ -76,7 +77,25 @@ def restore(t: Course, state: dict[str, NDArray[Any]]) -> None:
     t.clear_gradients()
 
 
-def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
+def _costs(state: Mapping[str, NDArray[Any]]) -> policy.Costs | None:
+    """The costs of kernels in a checkpoint; None where they are to be measured, as after one of other kernels.
+
+    Raises
+    ------
+    RunFileError
+        If they are damaged.
+    """
+    kept = state.get("costs", np.zeros(0))
+    if kept.dtype == np.float64 and kept.shape in ((0,), (OLDER,)):
+        return None
+    if kept.dtype == np.float64 and kept.shape == (len(policy.Costs._fields),):
+        costs = policy.Costs(*kept.tolist())
+        if policy.sound(costs):
+            return costs
+    raise RunFileError(f"a checkpoint is damaged: {kept!r:.80} are no costs of kernels")
+
+
+def check_state(t: Course, state: Mapping[str, NDArray[Any]]) -> None:
     """Refuse what does not fit this training, before anything is changed.
 
     Raises
@@ -84,14 +103,8 @@ def check_state(t: Course, state: dict[str, NDArray[Any]]) -> None:
     RunFileError
         With what is missing, or leads where there is nothing.
     """
-    state.setdefault("costs", np.zeros(0))  # of an older neurodev
-    check_arrays(state, {**state_of(t), "costs": state["costs"]})
-    costs = state["costs"]
-    if costs.shape == (OLDER,):  # of other kernels: they are measured anew
-        costs = state["costs"] = np.zeros(0)
-    of_numbers = costs.dtype == np.float64 and costs.shape in ((0,), (len(policy.Costs._fields),))
-    if not of_numbers or costs.size and not policy.sound(policy.Costs(*costs.tolist())):
-        raise RunFileError(f"a checkpoint is damaged: {costs!r:.80} are no costs of kernels")
+    _costs(state)
+    check_arrays(state, state_of(t))
     epoch, step, next_uid = (int(v) for v in state["trainer"])
     if step != epoch * t.steps_per_epoch:
         raise RunFileError(f"a checkpoint is damaged: epoch {epoch} does not end at step {step}")
