@@ -486,9 +486,20 @@ def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Calla
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
+        taken = list(signature.parameters.values())
+        plain = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in taken)
+        needed = sum(p.default is p.empty for p in taken)
+        places = [(k, p.name, rules[p.name]) for k, p in enumerate(taken) if p.name in rules]
+        places.sort(key=lambda place: list(rules).index(place[1]))
 
         @functools.wraps(function)
         def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+            if plain and not kwargs and needed <= len(args) <= len(taken):  # in order: nothing to find out
+                given: list[Any] = list(args)
+                for k, name, rule in places:
+                    if k < len(given):
+                        given[k] = rule(given[k], name)
+                return function(*given)  # type: ignore[call-arg]
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError as e:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,12 @@ def training_step(model: Sequential, flags: Any, steps: int, batch: int, threads
     cube = flags.reshape(steps, batch, -1)
     shape = tuple(model.inputs or ())
 
-    def make(which: Any) -> Spikes:
-        part = np.ascontiguousarray(cube[:, which[0] : which[-1] + 1])
-        return Spikes(part.reshape(steps * which.size, -1), steps, which.size, shape, wanted=False)
+    @cache
+    def part(first: int, n: int) -> Any:
+        return np.ascontiguousarray(cube[:, first : first + n]).reshape(steps * n, -1)
+
+    def make(which: Any) -> Spikes:  # as encoders do, which make a part of a batch at a time
+        return Spikes.made(part(int(which[0]), which.size), steps, which.size, shape, wanted=False)
 
     return _step(model, make, steps, batch, threads)
 

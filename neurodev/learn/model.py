@@ -175,7 +175,8 @@ class Sequential(Usable):
         """Switch dropout and batch norm between training and evaluation."""
         training = flag(training, "training")
         for layer in self.layers():
-            layer.training = training
+            if layer.training is not training:
+                layer.training = training
 
 
 class Residual(Group):

@@ -30,6 +30,18 @@ def test_the_cheapest_is_chosen(sparse):
     assert seen == set(among) - {"along_batch"}  # masks do the same for less, where inputs are bits
 
 
+@pytest.mark.parametrize(("n_row", "whole"), [(ROWS, 992), (16, 16), (15, 0)])
+def test_neurons_in_the_same_pass_count(n_row, whole):
+    """They cost less there, as far as there are whole words of rows: masks are chosen sooner, and only they."""
+    seen = set()
+    for d in np.geomspace(1e-3, 1.0, 31):
+        for r in np.geomspace(1e-3, 1.0, 31):
+            alone, together = (policy.choose(d, r, True, n_row, N, passing=p) for p in (0.0, 1 / 784))
+            assert together in (alone, "masks")
+            seen.add((alone, together))
+    assert (("sparse_rows", "masks") in seen) == (whole > 0)
+
+
 def test_where_there_are_no_masks():
     """Not for what counts more than once, nor for few rows: the way to every synapse costs as much as for many."""
     assert policy.choose(0.05, 0.2, True, ROWS, N) == "masks"

@@ -36,7 +36,7 @@ class Field:
         self.name = name
 
     def __get__(self, layer: Any, owner: type | None = None) -> Any:
-        found = self.default if layer is None else vars(layer).get(self.name, self.default)
+        found = self.default if layer is None else layer.__dict__.get(self.name, self.default)
         if found is _NONE:
             raise AttributeError(f"{(owner or type(layer)).__name__} has no {self.name!r} yet")
         return found

@@ -415,8 +415,10 @@ class Spikes:
 
     @cached_property
     def n_present(self) -> int:
-        """Number of non-zero counts."""
-        return int(np.count_nonzero(self.flags))
+        """Number of non-zero counts; from the bits where there are some."""
+        if "words" in self.__dict__:
+            return int(self.per_unit.sum())
+        return int(np.count_nonzero(self.flags if self.counts else self.flags.view(np.bool_)))  # several times faster
 
     @cached_property
     def rate(self) -> float:

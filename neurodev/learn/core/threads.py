@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 
 @cache
-def _of_libraries() -> Any:
+def _libraries() -> list[Any]:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-def one_blas_thread() -> AbstractContextManager[Any]:
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
     """Within it, the library behind NumPy's matrix products keeps to the thread that calls it.
 
     Products of a step are small: its threads would wait for each other, busily, on cores that the two halves of a batch
     need, and sums would depend on their number.  What was set before is set again afterwards.
     """
-    return _of_libraries().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    before = [(library, library.get_num_threads()) for library in _libraries()]
+    try:
+        for library, n in before:
+            if n != 1:
+                library.set_num_threads(1)
+        yield
+    finally:
+        for library, n in before:
+            if n != 1:
+                library.set_num_threads(n)

@@ -11,9 +11,9 @@ sources that spike in a row, n the number of targets and R that of rows:
 ``sparse_rows``  (sparse_rows d + event / n) r        events add the living synapses of their rows
 ===============  ===================================  ============================================================
 
-A sparse table that is multiplied by rows or as a matrix is unpacked for the call: pack / R more.  `REFERENCE` is what
-an Intel Xeon (family 6, model 207) gave; on another machine, or for another version of the kernels, `kept` measures
-when a sparse table is first trained (a quarter of a second) and keeps what it found beside the compiled kernels.
+A sparse table that is multiplied by rows or as a matrix is unpacked for the call: pack / R more.  Where neurons go
+through in the same pass as ``masks``, each of their steps costs `PASSING` less.  `REFERENCE` is what an Intel Xeon (family 6, model 207) gave; on another machine, or for another version of the kernels, `kept` measures when a
+sparse table is first trained (a quarter of a second) and keeps what it found beside the compiled kernels.
 ``NEURODEV_COSTS=reference`` takes the reference instead.  A checkpoint holds the costs by which kernels were chosen, so
 that a run goes on to the same bytes.
 """
@@ -57,6 +57,7 @@ REFERENCE = Costs(
     gemm=0.0135, rows=0.041, along_batch=0.064, sparse_rows=0.7, event=6.5, pack=0.17, turn=0.5, masks=0.0265,
     words=0.3, synapse=3.0,
 )  # fmt: skip
+PASSING = 0.6  # ns of a neuron and step, there; from steps of whole nets at densities of .1 to .005 (at least this)
 FEW = 16  # targets up to which the gradients of their sources are made where they are needed
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 CHOSEN: ContextVar[Costs | None] = ContextVar("costs", default=None)
@@ -64,8 +65,9 @@ _SIZE, _DENSITY, _FEW, _RATE, _TIMES = 784, 0.1, 0.004, 0.05, 5  # of the layer 
 
 
 def choose(
-    density: float, rate: float, sparse: bool, n_row: int = 1000, n_target: int = 1000, bits: bool = True
-) -> str:
+    density: float, rate: float, sparse: bool, n_row: int = 1000, n_target: int = 1000, bits: bool = True,
+    passing: float = 0.0,
+) -> str:  # fmt: skip
     """Name of the kernel: ``rows``, ``gemm``, ``along_batch``, ``masks`` or ``sparse_rows``.
 
     Parameters
@@ -80,6 +82,8 @@ def choose(
         Rows of the batch, and targets.
     bits : bool
         Whether inputs are spikes that count once.
+    passing : float
+        Neurons that go through in the same pass as masks, per pair of source and target: 1 / sources, or 0.
     """
     c = current() if sparse else REFERENCE
     unpacked = c.pack / n_row if sparse else 0.0
@@ -90,6 +94,7 @@ def choose(
         if bits:
             whole = -(-n_row // LANES) * LANES  # rows of which there are words
             cost["masks"] = (c.masks * whole + c.synapse) * density / n_row + c.words / n_target
+            cost["masks"] -= PASSING * passing * (n_row // LANES * LANES) / n_row
     return min(cost, key=lambda name: cost[name])
 
 
@@ -213,8 +218,7 @@ def measured() -> Costs:
 
     some, few = table(_DENSITY), table(_FEW)
     into = some.in_start, some.in_length, some.in_slot, some.in_row
-    base, image = np.arange(n) * n, np.zeros(n * n, dtype=np.float32)
-    packed = some.row_start, some.row_length, some.post, some.weight, image
+    base, packed = np.arange(n) * n, (some.row_start, some.row_length, some.post, some.weight)
     with one_blas_thread():
         gemm = _least(lambda: floats @ weight) / pairs / n
     flat, each = (weight.reshape(-1), n, n, out.reshape(-1), n), np.ones(x.rows.index.size, dtype=np.float32)
@@ -224,7 +228,7 @@ def measured() -> Costs:
     synapse = max(many - little, 0.0) / (some.n_synapse - few.n_synapse) / _RATE / n
     lists = _least(lambda: transposed(list_flags(flags), n)) / events.n  # forward and gradient share them
     event = max(little / events.n - synapse * few.n_synapse / n, 0.0) + lists / 2
-    pack = _least(lambda: rows.pack(base, *packed)) / pairs
+    pack = _least(lambda: rows.pack(base, *packed, np.zeros(n * n, dtype=np.float32))) / pairs
     turn = (_least(lambda: turned(flags)) + _least(lambda: turned(out))) / pairs
     mask = max(by_masks(some) - by_masks(few), 0.0) / (some.n_synapse - few.n_synapse) / n
     packed_words, tile = np.empty(x.words.shape[::-1], dtype=np.uint16), np.ascontiguousarray(out[:, :16])

@@ -111,13 +111,15 @@ class Linear(Weighted):
 
         return y, guarded(self, y, pull)
 
-    def way(self, x: Spikes | Current) -> str:
-        """The kernel that costs least on this input; see `neurodev.learn.kernels.policy`."""
+    def way(self, x: Spikes | Current, passing: bool = False) -> str:
+        """The kernel that costs least on this input, alone or with neurons in the same pass; see `kernels.policy`."""
         table = self.weights.table
-        rate, bits = (x.rate, not x.counts) if isinstance(x, Spikes) else (1.0, False)
         density = table.n_synapse / (table.n_source * table.n_target)
-        sparse = not isinstance(table, DenseTable)
-        return policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target, bits)
+        sparse, bits = not isinstance(table, DenseTable), isinstance(x, Spikes) and not x.counts
+        if isinstance(x, Spikes) and sparse and bits:
+            x.words  # noqa: B018  # wanted by masks, and quicker to count
+        rate = x.rate if isinstance(x, Spikes) else 1.0
+        return policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target, bits, passing / table.n_source)
 
     def count(self, x: Spikes | Current, table: Table, chosen: str) -> None:
         """Count what a call did."""

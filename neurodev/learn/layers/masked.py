@@ -15,14 +15,16 @@ import numpy as np
 from neurodev.arrays import U1, U2, Array, Int, aligned
 from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import unmade
+from neurodev.learn.core.lanes import flag_rows
 from neurodev.learn.core.layer import Layer, Pullback, Signal, expect, guarded
 from neurodev.learn.core.masks import LANES, few_products, rows_to_units, units_to_rows
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.surrogate import RECTANGLE
 from neurodev.learn.core.vectors import WIDTH, copy_row
 from neurodev.learn.kernels.masks import gradients_of_targets, sums_of_targets
 from neurodev.learn.kernels.rows import InLists
 from neurodev.learn.layers.linear import Linear, gradient_of_spikes
-from neurodev.learn.layers.neurons import IF, LIF, LOOK_EVERY, Neuron, Slopes, step, step_back
+from neurodev.learn.layers.neurons import IF, LIF, LOOK_EVERY, Neuron, Slopes, back_vectors, in_window, step_back, step_vectors
 
 VECTORS = LANES // WIDTH
 
@@ -41,35 +43,27 @@ def _from_rows(rows: Array, k: Int, n: Int, tile: Array) -> None:
         copy_row(VECTORS, tile, LANES * r, rows, r * n + LANES * k)
 
 
-@rule
-def _near(now: Array, threshold: Any, width: Any) -> Int:
-    """How many potentials are inside the open window around threshold."""
-    total: Any = np.int32(0)
-    for i in range(now.shape[0]):
-        total += np.int32(abs(now[i] - threshold) < width)
-    return np.int64(total)
-
-
 @kernel
 def fire_tiles(
     in_lists: InLists, weight: Array, words: U2, n_word: Int, scale: Any, n_step: Int, neuron: Neuron, u: Array,
     flags: U1,
-) -> None:  # fmt: skip
-    """Potentials before reset, and spikes, flat (R, n)."""
+) -> Int:  # fmt: skip
+    """Potentials before reset, and spikes, flat (R, n); returns how many."""
     n_tile, n_row = u.shape[0], u.shape[1]
-    apart, wide, n, threshold = LANES * n_word, n_row // n_step * LANES, n_tile * LANES, neuron[2]
+    apart, wide, n, gain, threshold = LANES * n_word, n_row // n_step * LANES, n_tile * LANES, neuron[1], neuron[2]
     units, drive = np.empty(LANES * apart, dtype=u.dtype), np.empty((n_row, LANES), dtype=u.dtype)
-    current, spike = drive.reshape(-1), np.empty(n_row * LANES, dtype=np.uint8)
+    current = drive.reshape(-1)
+    fired: Int = 0
     for k in range(n_tile):
         sums_of_targets(LANES * k, LANES, in_lists, weight, words, n_word, scale, units)
         units_to_rows(units, apart, LANES, drive, 0)
         now = u[k].reshape(-1)
-        for t in range(n_step):
-            a, before = t * wide, max(t - 1, 0) * wide
-            step(now[a : a + wide], now[before : before + wide], current[a : a + wide], t == 0, neuron)
-        for i in range(now.shape[0]):
-            spike[i] = np.uint8(1) if now[i] >= threshold else np.uint8(0)
-        _into_rows(spike, k, n, flags)
+        for i in range(wide):
+            now[i] = gain * current[i]
+        for a in range(wide, now.shape[0], wide):
+            step_vectors(now[a : a + wide], now[a - wide : a], current[a : a + wide], neuron)
+        fired += flag_rows(now, threshold, n_row, flags, LANES * k, n)
+    return fired
 
 
 @kernel
@@ -87,7 +81,7 @@ def learn_tiles(
     units, push = np.zeros(LANES * apart, dtype=u.dtype), np.empty(n_row * LANES, dtype=u.dtype)
     rows, flat_w = np.empty((n_row, LANES), dtype=u.dtype), w.reshape(-1)
     back, width, last = rows.reshape(-1), slopes[1], n_step - 1
-    near: Int = 0
+    looked: Int = 0
     for k in range(n_tile):
         if n_few:
             few_products(n_row, push, 0, LANES, dy, 0, n_few, flat_w, k * n_few * LANES, n_few)
@@ -96,12 +90,13 @@ def learn_tiles(
         now = u[k].reshape(-1)
         for t in range(last, -1, -1):
             a, later = t * wide, min(t + 1, last) * wide
-            step_back(
-                now[a : a + wide], push[a : a + wide], back[later : later + wide], back[a : a + wide], t == last,
-                neuron, slopes,
-            )  # fmt: skip
+            here, out = (now[a : a + wide], push[a : a + wide], back[later : later + wide]), back[a : a + wide]
+            if t < last and slopes[0] == RECTANGLE:
+                back_vectors(here[0], here[1], here[2], out, neuron, slopes)
+            else:
+                step_back(here[0], here[1], here[2], out, t == last, neuron, slopes)
             if t % LOOK_EVERY == 0:
-                near += _near(now[a : a + wide], threshold, width)
+                looked += in_window(here[0], threshold, width)
         if gain != 1:
             for i in range(back.shape[0]):
                 back[i] *= gain
@@ -109,7 +104,7 @@ def learn_tiles(
             _into_rows(back, k, n, d)
         rows_to_units(rows, 0, units, apart, LANES)
         gradients_of_targets(LANES * k, LANES, in_lists, words, n_word, scale, units, gradient)
-    return near
+    return looked
 
 
 @kernel
@@ -137,7 +132,7 @@ def fits(weights: Layer, neurons: Layer, x: Signal) -> bool:
         and not neurons.surrogate.own  # type: ignore[attr-defined]
         and weights.weights.probe is None
         and x.n == weights.n_in
-        and weights.way(x) == "masks"
+        and weights.way(x, True) == "masks"
     )
 
 
@@ -153,7 +148,7 @@ def fire(linear: Linear, neurons: LIF, x: Spikes) -> tuple[Spikes, Pullback]:
     theta, h = kind(neurons.threshold), neurons.surrogate
     neuron = kind(leak), kind(gain), theta, neurons.reset == "subtract"
     u, flags = aligned((n // LANES, x.n_row, LANES), kind, empty=True), np.empty((x.n_row, n), dtype=np.uint8)
-    fire_tiles(lists, table.weight, *bits, neuron, u, flags.reshape(-1))
+    fired = fire_tiles(lists, table.weight, *bits, neuron, u, flags.reshape(-1))
     linear.count(x, table, "masks")
     c = neurons.counters
     c.sites += flags.size
@@ -176,5 +171,6 @@ def fire(linear: Linear, neurons: LIF, x: Spikes) -> tuple[Spikes, Pullback]:
         return gradient_of_spikes(x, table, kind(x.scale), Current(d, x.steps, x.batch, (n,)) if x.wanted else None)
 
     y = Spikes.made(flags, x.steps, x.batch, (n,), window=window if h.compact else None)
+    y.n_present = int(fired)
     c.spikes += y.n_present
     return y, guarded(neurons, y, pull)

@@ -18,6 +18,7 @@ from neurodev.registry import word_of
 MARK = "_in_training"  # attribute of what a training has taken for itself
 TEXT = "attributes"  # name of the array that holds all but the arrays, as JSON
 _PLAIN = (bool, int, float, str)
+_PASSING = ("training", "name", "step", "first")  # of a layer: not its user's, or told elsewhere
 
 
 def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
@@ -63,9 +64,11 @@ def put(owner: Any, state: Mapping[str, Array]) -> None:
 
 def plain_of(layer: Layer) -> dict[str, Any]:
     """The numbers, words and surrogates of a layer, which its user may change while it learns (a leak, a width)."""
-    passing = ("training", "name", "step", "first")
-    told = lambda v: type(v) in _PLAIN or isinstance(v, Surrogate)  # of any class: its own curve is honoured too
-    return {k: v for k, v in vars(layer).items() if told(v) and k not in passing}
+    return {
+        k: v for k, v in vars(layer).items()
+        if (type(v) in _PLAIN or isinstance(v, Surrogate))  # of any class: its own curve is honoured too
+        and k not in _PASSING
+    }  # fmt: skip
 
 
 def _wordy(value: Any) -> Word | None:

@@ -220,9 +220,10 @@ def cube_of(y: Spikes | Current) -> Array:
 
 def spread_evenly(y: Spikes | Current, per_sample: Array) -> Current:
     """The same gradient at every step."""
-    n = per_sample.shape[1]
-    value = np.broadcast_to(per_sample / y.steps, (y.steps, *per_sample.shape)).reshape(-1, n)
-    return Current(np.ascontiguousarray(value), y.steps, y.batch, y.shape)
+    each = per_sample / y.steps
+    value = np.empty((y.steps, *each.shape), dtype=each.dtype)
+    value[...] = each
+    return Current(value.reshape(-1, each.shape[1]), y.steps, y.batch, y.shape)
 
 
 def one_hot(labels: NDArray[np.int64], n: int, kind: type = np.float32) -> Array:
