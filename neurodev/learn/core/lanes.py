@@ -1,9 +1,9 @@
-"""Steps of neurons in vectors, sixteen at a time: what the compiler makes of the same loops takes two to five times as long.
+"""Neurons and flags in vectors: what the compiler makes of the same loops takes two to five times as long.
 
 It keeps to vectors of 256 bits, tests at every call whether arrays overlap, and counts in integers wider than floats.
-All work on whole vectors, ``16 n_vector`` neurons; who calls does the rest by itself.  No operation is joined with or
-put before another: results are those of the plain loops to the last bit, also those of the twins here, which take their
-place without the compiler.
+Steps of neurons work on whole vectors, ``16 n_vector`` neurons; who calls does the rest by itself.  No operation is
+joined with another, or put before it: results are those of the plain loops to the last bit, also those of the twins
+here, which take their place without the compiler.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from neurodev.arrays import U1, Array
 from neurodev.jit import ENABLED, types  # type: ignore[attr-defined]
 from neurodev.learn.core import vectors
 from neurodev.learn.core.masks import LANES
+
+FLAGS = 64  # bytes whose flags go into one number
 
 
 def _step(
@@ -55,6 +57,22 @@ def _count_window(a: Array, threshold: Any, width: Any, n_vector: int) -> int:
     return int((abs(a[: LANES * n_vector] - threshold) < width).sum())
 
 
+def _bits_of(flags: U1, at: int) -> np.uint64:
+    """Bit k is whether byte at + k is not 0, k < 64."""
+    found = np.flatnonzero(flags[at : at + FLAGS])
+    return np.uint64(sum(1 << int(k) for k in found))
+
+
+def _count_ones(bits: np.uint64) -> int:
+    """How many bits are set."""
+    return int(bits).bit_count()
+
+
+def _lowest_one(bits: np.uint64) -> int:
+    """Which is the first bit that is set; 64 if none is."""
+    return (int(bits) & -int(bits)).bit_length() - 1 if bits else FLAGS
+
+
 if ENABLED:
     from llvmlite import ir
 
@@ -70,6 +88,12 @@ if ENABLED:
 
         def array(self, k: int) -> Any:
             return self.data(self.signature.args[k], self.args[k])
+
+        def floats(self, k: int) -> Any:
+            kind = self.signature.args[k].dtype
+            if self.context.get_value_type(kind) != self.kind:
+                raise TypeError(f"neurons in vectors are of one type of float, got {kind}")
+            return self.array(k)
 
         def number(self, k: int) -> Any:
             return self.splat(self.args[k])[1]
@@ -102,7 +126,7 @@ if ENABLED:
 
             def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 code = _Code(context, builder, kind, signature, args)
-                now, before, drive = (code.array(k) for k in (1, 2, 3))
+                now, before, drive = (code.floats(k) for k in (1, 2, 3))
                 leak, gain, threshold = (code.number(k) for k in (4, 5, 6))
 
                 def body(k: Any, _: Any) -> Any:
@@ -130,7 +154,7 @@ if ENABLED:
 
             def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 code = _Code(context, builder, kind, signature, args)
-                now, up, later, out = (code.array(k) for k in (1, 2, 3, 4))
+                now, up, later, out = (code.floats(k) for k in (1, 2, 3, 4))
                 leak, threshold, width, height, hold = (code.number(k) for k in (5, 6, 7, 8, 9))
 
                 def body(k: Any, _: Any) -> Any:
@@ -156,7 +180,7 @@ if ENABLED:
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             code = _Code(context, builder, a.dtype, signature, args)
-            source, least, target = code.array(0), code.number(1), builder.gep(code.array(3), [args[4]])
+            source, least, target = code.floats(0), code.number(1), builder.gep(code.array(3), [args[4]])
 
             def body(r: Any, total: Any) -> Any:
                 found = builder.fcmp_ordered(">=", code.take(source, r), least)
@@ -176,7 +200,7 @@ if ENABLED:
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             code = _Code(context, builder, a.dtype, signature, args)
-            source, threshold, width = code.array(0), code.number(1), code.number(2)
+            source, threshold, width = code.floats(0), code.number(1), code.number(2)
 
             def body(r: Any, total: Any) -> Any:
                 return [builder.add(total[0], code.several(code.inside(code.take(source, r), threshold, width)))]
@@ -185,7 +209,33 @@ if ENABLED:
 
         return types.intp(a, a.dtype, a.dtype, types.intp), codegen
 
+    @_intrinsic
+    def bits_of(typingctx: Any, flags: Any, at: Any) -> Any:
+        """As `_bits_of`."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.VectorType(ir.IntType(8), FLAGS)
+            place = builder.gep(_Code(context, builder, types.float32, signature, args).array(0), [args[1]])
+            found = builder.load(builder.bitcast(place, kind.as_pointer()), align=1)
+            return builder.bitcast(builder.icmp_unsigned("!=", found, ir.Constant(kind, [0] * FLAGS)), _LONG)
+
+        return types.uint64(flags, types.intp), codegen
+
+    @_intrinsic
+    def count_ones(typingctx: Any, bits: Any) -> Any:
+        """As `_count_ones`."""
+        return types.intp(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
+
+    @_intrinsic
+    def lowest_one(typingctx: Any, bits: Any) -> Any:
+        """As `_lowest_one`."""
+        no = ir.Constant(ir.IntType(1), 0)
+        return types.intp(types.uint64), lambda context, builder, signature, args: builder.cttz(args[0], no)
+
 else:
+    bits_of: Any = _bits_of  # type: ignore[no-redef]
+    count_ones: Any = _count_ones  # type: ignore[no-redef]
+    lowest_one: Any = _lowest_one  # type: ignore[no-redef]
     flag_rows: Any = _flag_rows  # type: ignore[no-redef]
     count_window: Any = _count_window  # type: ignore[no-redef]
 

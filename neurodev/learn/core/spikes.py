@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import math
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,12 +27,12 @@ from neurodev.arrays import I8, U1, U2, U4, Int
 from neurodev.errors import ParameterError, shown
 from neurodev.jit import kernel
 from neurodev.learn.core import doors
+from neurodev.learn.core.lanes import FLAGS, bits_of, count_ones, lowest_one
 from neurodev.learn.core.masks import count_bits, pack_flags, turn, words_of
 from neurodev.params import asks
 
 Spans = NDArray[np.int32]  # (B, lines, 2): first pixel and the one after the last that may differ from zero
-RARE = 0.12  # share of flags below which reading them by words is faster
-MOST = 4  # spikes that a byte may count: what `_list_flags` repeats
+MOST = 4  # spikes that a byte may count: what `_list_counts` repeats
 
 
 @dataclass(frozen=True)
@@ -56,50 +55,46 @@ class Events:
 
 
 @kernel
-def _list_flags(flags: U1, several: bool, start: I8, index: U4) -> None:
+def _list_counts(flags: U1, start: I8, index: U4) -> None:
     """The position of each byte, as often as it counts (at most 4); branch-free, so index needs 4 places to spare."""
     n_row, n = flags.shape
     at: Int = 0
     for r in range(n_row):
         start[r] = at
         row = flags[r]
-        if several:
-            for j in range(n):
-                index[at] = np.uint32(j)
-                index[at + 1] = np.uint32(j)
-                index[at + 2] = np.uint32(j)
-                index[at + 3] = np.uint32(j)
-                at += np.int64(row[j])
-        else:
-            for j in range(n):
-                index[at] = np.uint32(j)
-                at += np.int64(row[j])
+        for j in range(n):
+            index[at] = np.uint32(j)
+            index[at + 1] = np.uint32(j)
+            index[at + 2] = np.uint32(j)
+            index[at + 3] = np.uint32(j)
+            at += np.int64(row[j])
     start[n_row] = at
 
 
 @kernel
-def _list_words(words: NDArray[np.uint64], start: I8, index: U4) -> None:
-    """The same for rare flags, words (n_row, n / 8) of eight: first those that are not silent, then their flags."""
-    n_row, n = words.shape
-    busy = np.empty(n + 1, dtype=np.int64)
-    place = np.uint64(0x0001020304050607)  # times a flag of byte j: j in the highest byte
-    one, top = np.uint64(1), np.uint64(56)
+def _list_flags(flags: U1, start: I8, index: U4) -> None:
+    """The position of each byte that is not 0, flags flat in rows of ``start.size - 1``; 4 places to spare.
+
+    Of 64 flags four are listed at a time, whether they are there or not: what comes next writes over them.
+    """
+    n_row = start.shape[0] - 1
+    n = flags.shape[0] // max(n_row, 1)
     at: Int = 0
     for r in range(n_row):
         start[r] = at
-        row = words[r]
-        some: Int = 0
-        for q in range(n):
-            busy[some] = q
-            some += np.int64(row[q] != 0)
-        for h in range(some):
-            word = row[busy[h]]
-            first = np.uint32(8 * busy[h])
-            while word != 0:
-                lowest = word & (~word + one)
-                index[at] = first + np.uint32((lowest * place) >> top)
-                at += 1
-                word ^= lowest
+        first = r * n
+        for q in range(0, n // FLAGS * FLAGS, FLAGS):
+            bits = bits_of(flags, first + q)
+            k = at
+            at += count_ones(bits)
+            while k < at:
+                for i in range(4):
+                    index[k + i] = np.uint32(q + lowest_one(bits))
+                    bits &= bits - np.uint64(1)
+                k += 4
+        for j in range(n // FLAGS * FLAGS, n):
+            index[at] = np.uint32(j)
+            at += np.int64(flags[first + j] != 0)
     start[n_row] = at
 
 
@@ -117,39 +112,6 @@ def _count_units(flags: U1, count: NDArray[np.int32]) -> None:
         row = flags[r]
         for j in range(row.shape[0]):
             count[j] += np.int32(row[j])
-
-
-@kernel
-def _list_present(flags: U1, start: I8, index: U4) -> None:
-    """The units of flags (R, n) with a count, each once; branch-free: `index` needs one place to spare."""
-    at: Int = 0
-    for r in range(flags.shape[0]):
-        start[r] = at
-        row = flags[r]
-        for j in range(row.shape[0]):
-            index[at] = np.uint32(j)
-            at += np.int64(row[j] != 0)
-    start[flags.shape[0]] = at
-
-
-@kernel
-def _list_present_words(words: U4, start: I8, index: U4) -> None:
-    """The same for counts read four at a time (uint32): first the words that are not silent, then their counts."""
-    busy = np.empty(words.shape[1] + 1, dtype=np.uint32)
-    at: Int = 0
-    for r in range(words.shape[0]):
-        start[r] = at
-        row = words[r]
-        some: Int = 0
-        for q in range(row.shape[0]):
-            busy[some] = np.uint32(q)
-            some += np.int64(row[q] != 0)
-        for h in range(some):
-            word, first = row[busy[h]], 4 * busy[h]
-            for byte in range(4):
-                index[at] = np.uint32(first + byte)
-                at += np.int64((word >> np.uint32(8 * byte)) & np.uint32(255) != 0)
-    start[words.shape[0]] = at
 
 
 @kernel
@@ -183,15 +145,12 @@ def list_flags(flags: U1, several: bool = False, present: int | None = None) -> 
     """
     start = np.empty(flags.shape[0] + 1, dtype=np.int64)
     if several:
-        n = int(flags.sum(dtype=np.int64))
+        index = np.empty(int(flags.sum(dtype=np.int64)) + 4, dtype=np.uint32)
+        _list_counts(flags, start, index)
     else:
         n = int(np.count_nonzero(flags)) if present is None else present
-    index = np.empty(n + 4, dtype=np.uint32)
-    by_words = flags.shape[1] % 8 == 0 and flags.flags.c_contiguous and sys.byteorder == "little"
-    if not several and by_words and n < RARE * flags.size:
-        _list_words(flags.view(np.uint64), start, index)
-    else:
-        _list_flags(flags, several, start, index)
+        index = np.empty(n + 4, dtype=np.uint32)
+        _list_flags(np.ascontiguousarray(flags).reshape(-1), start, index)
     return Events(start, index)
 
 
@@ -357,14 +316,7 @@ class Spikes:
         """For each row, the units that have a count, each once however often it counts."""
         if not self.counts:
             return self.rows
-        flags = self.by_row
-        start = np.empty(flags.shape[0] + 1, dtype=np.int64)
-        index = np.empty(self.n_present + 1, dtype=np.uint32)
-        if flags.shape[1] % 4 == 0 and flags.flags.c_contiguous and sys.byteorder == "little":
-            _list_present_words(flags.view(np.uint32), start, index)
-        else:
-            _list_present(flags, start, index)
-        return Events(start, index)
+        return list_flags(self.by_row, present=self.n_present)
 
     @cached_property
     def near(self) -> U1 | None:

@@ -76,6 +76,8 @@ if ENABLED:
             self.bytes = kind.bitwidth // 8
 
         def data(self, array_type: Any, value: Any) -> Any:
+            if array_type.layout != "C":  # strides are not looked at
+                raise TypeError(f"loops in vectors go through contiguous arrays, got {array_type}")
             return self.context.make_array(array_type)(self.context, self.builder, value).data
 
         def load(self, pointer: Any, k: Any, joined: bool = False) -> Any:

@@ -12,8 +12,9 @@ sources that spike in a row, n the number of targets and R that of rows:
 ===============  ===================================  ============================================================
 
 A sparse table that is multiplied by rows or as a matrix is unpacked for the call: pack / R more.  Where neurons go
-through in the same pass as ``masks``, each of their steps costs `PASSING` less.  `REFERENCE` is what an Intel Xeon (family 6, model 207) gave; on another machine, or for another version of the kernels, `kept` measures when a
-sparse table is first trained (a quarter of a second) and keeps what it found beside the compiled kernels.
+through in the same pass as ``masks``, each of their steps costs `PASSING` less.  `REFERENCE` is what an Intel Xeon
+(family 6, model 207) gave; on another machine, or for another version of the kernels, `kept` measures when a sparse
+table is first trained (a quarter of a second) and keeps what it found beside the compiled kernels.
 ``NEURODEV_COSTS=reference`` takes the reference instead.  A checkpoint holds the costs by which kernels were chosen, so
 that a run goes on to the same bytes.
 """
@@ -54,8 +55,8 @@ class Costs(NamedTuple):
 
 
 REFERENCE = Costs(
-    gemm=0.0135, rows=0.041, along_batch=0.064, sparse_rows=0.7, event=6.5, pack=0.17, turn=0.5, masks=0.0265,
-    words=0.3, synapse=3.0,
+    gemm=0.0135, rows=0.041, along_batch=0.064, sparse_rows=0.7, event=5.0, pack=0.34, turn=0.5, masks=0.0265,
+    words=0.28, synapse=1.8,
 )  # fmt: skip
 PASSING = 0.6  # ns of a neuron and step, there; from steps of whole nets at densities of .1 to .005 (at least this)
 FEW = 16  # targets up to which the gradients of their sources are made where they are needed

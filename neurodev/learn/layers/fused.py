@@ -19,9 +19,8 @@ from neurodev.jit import kernel, rule
 from neurodev.learn.core.answers import Answers, AnswersGradient
 from neurodev.learn.core.layer import Layer, Pullback, Signal, guarded
 from neurodev.learn.core.spikes import Current, Spans, Spikes
-from neurodev.learn.core.surrogate import slope
 from neurodev.learn.core.vectors import WIDTH, add_row, copy_row, padded
-from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step
+from neurodev.learn.layers.neurons import IF, LIF, Neuron, Slopes, step, step_back
 from neurodev.learn.layers.pool import AveragePool2d
 
 # ---------------------------------------------------------------- a line of pooled pixels, step by step
@@ -124,33 +123,12 @@ def _adjoint(
     push: Array,
     d: Array,
 ) -> None:
-    """Gradient of the currents at step t into d[t % 2], d (2, room); that of step t + 1 is in the other row.
-
-    As `neurons.step_back`, written out: called, the loops are an eighth slower.
-    """
-    leak, _, threshold, subtract = neuron
-    kind, width, height, attached = slopes
-    zero = u.dtype.type(0)
-    hold = u.dtype.type(1) if attached else zero
+    """Gradient of the currents at step t into d[t % 2], d (2, room); that of step t + 1 is in the other row."""
     q = place[1] * place[2]
     for corner in range(4):
         a, e = corner * q, (corner + 1) * q
         now, out, later = u[t, a:e], d[t % 2, a:e], d[(t + 1) % 2, a:e]
-        if t == n_step - 1:
-            for k in range(q):
-                h = height * slope(kind, now[k] - threshold, width)
-                out[k] = h * push[k] if h != zero else zero
-        elif subtract:
-            for k in range(q):
-                carry = leak * later[k]
-                h = height * slope(kind, now[k] - threshold, width)
-                out[k] = carry + (h * (push[k] - hold * carry * threshold) if h != zero else zero)
-        else:
-            for k in range(q):
-                v = now[k]
-                carry = leak * later[k]
-                h = height * slope(kind, v - threshold, width)
-                out[k] = (zero if v >= threshold else carry) + (h * (push[k] - hold * carry * v) if h != zero else zero)
+        step_back(now, push[:q], later, out, t == n_step - 1, neuron, slopes)
 
 
 @rule

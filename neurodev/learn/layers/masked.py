@@ -24,7 +24,17 @@ from neurodev.learn.core.vectors import WIDTH, copy_row
 from neurodev.learn.kernels.masks import gradients_of_targets, sums_of_targets
 from neurodev.learn.kernels.rows import InLists
 from neurodev.learn.layers.linear import Linear, gradient_of_spikes
-from neurodev.learn.layers.neurons import IF, LIF, LOOK_EVERY, Neuron, Slopes, back_vectors, in_window, step_back, step_vectors
+from neurodev.learn.layers.neurons import (
+    IF,
+    LIF,
+    LOOK_EVERY,
+    Neuron,
+    Slopes,
+    back_vectors,
+    in_window,
+    step_back,
+    step_vectors,
+)
 
 VECTORS = LANES // WIDTH
 

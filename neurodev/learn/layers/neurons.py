@@ -99,23 +99,26 @@ def step_back(now: Array, up: Array, later: Array, out: Array, last: bool, neuro
     """
     leak, _, threshold, subtract = neuron
     kind, width, height, attached = slopes
-    zero, hold = now.dtype.type(0), now.dtype.type(attached)
+    zero = now.dtype.type(0)
+    hold = now.dtype.type(1) if attached else zero
     if last:
         for k in range(now.shape[0]):
             h = height * slope(kind, now[k] - threshold, width)
             out[k] = h * up[k] if h != zero else zero
-        return
-    done = 0
-    if kind == RECTANGLE:
+    elif kind == RECTANGLE:
         back_vectors(now, up, later, out, neuron, slopes)
-        done = now.shape[0] // LANES * LANES
-    if subtract:
-        for k in range(done, now.shape[0]):
+        for k in range(now.shape[0] // LANES * LANES, now.shape[0]):
+            v, carry = now[k], leak * later[k]
+            h = height * slope(kind, v - threshold, width)
+            kept = zero if v >= threshold and not subtract else carry
+            out[k] = kept + (h * (up[k] - hold * carry * (threshold if subtract else v)) if h != zero else zero)
+    elif subtract:
+        for k in range(now.shape[0]):
             carry = leak * later[k]
             h = height * slope(kind, now[k] - threshold, width)
             out[k] = carry + (h * (up[k] - hold * carry * threshold) if h != zero else zero)
     else:
-        for k in range(done, now.shape[0]):
+        for k in range(now.shape[0]):
             v = now[k]
             carry = leak * later[k]
             h = height * slope(kind, v - threshold, width)
@@ -367,7 +370,7 @@ class LIF(Layer):
         """Spikes of the same units, and their pullback."""
         expect(self, x)
         kind = x.value.dtype.type
-        cube = _cube(x.value, x.steps, x.batch, x.layout)
+        cube = _cube(np.ascontiguousarray(x.value), x.steps, x.batch, x.layout)
         u, s = aligned(cube.shape, kind, empty=True), np.empty(cube.shape, dtype=np.uint8)
         leak, gain = self.constants()
         subtract = self.reset == "subtract"
@@ -397,7 +400,7 @@ class LIF(Layer):
                 delta = np.ascontiguousarray(product.delta, dtype=kind).reshape(-1)
                 adjoint_of_product(delta, product.by_tile(kind), u[0], neuron, self.slopes(kind), d[0])
             else:
-                g = _cube(in_layout(dy, x.layout), x.steps, x.batch, x.layout)
+                g = _cube(np.ascontiguousarray(in_layout(dy, x.layout), dtype=kind), x.steps, x.batch, x.layout)
                 if h.own:
                     adjoint_with(slopes_of(h, u - theta), u, g, neuron, not self.detach, d)
                 else:
