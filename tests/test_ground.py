@@ -11,7 +11,7 @@ from scipy import stats
 
 from neurodev import errors, jit, kernel_cache, rng, units
 from neurodev.noise import normals_of, uniforms_of
-from neurodev.params import ParameterInfo, asdict, check, describe, param
+from neurodev.params import ParameterInfo, asdict, asks, check, counted, describe, finite, param
 
 # ---------------------------------------------------------------- units and errors
 
@@ -112,6 +112,36 @@ def test_a_parameter_without_a_known_unit_or_clock_cannot_be_declared():
 # ---------------------------------------------------------------- random numbers
 
 U8 = np.uint64
+
+
+def test_arguments_are_asked_alike_however_they_are_given():
+    """In order, by name, or left out; a mistake says the same."""
+
+    @asks(n=counted(1), rate=finite("Hz", low=0.0), kind=finite())
+    def both(first, n=3, rate=2.0, kind=1):
+        return first, n, rate, kind
+
+    ways = (
+        ((1, 2, 3), {}), ((1, 2), {"rate": 3}), ((1,), {"n": 2, "rate": 3}), ((), {"first": 1, "n": 2, "rate": 3}),
+    )  # fmt: skip
+    for args, given in ways:
+        assert both(*args, **given) == (1, 2, 3.0, 1)
+        assert type(both(*args, **given)[2]) is float
+    assert both(5) == (5, 3, 2.0, 1)
+    wrong = (
+        ((1, 0), {}, "n"),
+        ((1, 2, -1), {}, "rate"),
+        ((1, 0, -1), {}, "n"),
+        ((), {}, "first"),
+        ((1,) * 5, {}, "too many"),
+    )
+    for args, given, said in wrong:
+        with pytest.raises(errors.ParameterError, match=said):
+            both(*args, **given)
+    for given in ({"n": 0}, {"n": 2, "rate": -1}):
+        in_order = (1, *given.values())
+        said = [pytest.raises(errors.ParameterError, both, *a, **g) for a, g in ((in_order, {}), ((1,), given))]
+        assert str(said[0].value) == str(said[1].value)
 
 
 def test_bits_are_those_of_splitmix64():

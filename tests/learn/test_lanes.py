@@ -1,4 +1,4 @@
-"""Steps of neurons and flags in vectors: to the last bit what the plain twins give, and layers what they gave before."""
+"""Neurons and flags in vectors: to the last bit what the plain twins give, and layers what they gave before."""
 
 import numpy as np
 import pytest

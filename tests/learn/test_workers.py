@@ -15,6 +15,7 @@ from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.meeting import HALF
 from neurodev.learn.core.spikes import Current, Spikes
+from neurodev.learn.core.threads import _libraries, one_blas_thread
 from neurodev.learn.layers.dropout import Dropout
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
@@ -319,6 +320,25 @@ def test_a_loss_says_who_is_right():
     done = workers.run(make, SAMPLES, LABELS, False, scores)
     wins = scores.argmax(axis=1)
     assert done.correct == int((wins % 2 == LABELS % 2).sum()) != int((wins == LABELS).sum())
+
+
+def test_matrix_products_keep_to_one_thread_and_what_was_set_comes_back():
+    """Also where a batch breaks off; somebody else's number of threads is left alone."""
+    libraries = _libraries()
+    if not libraries:
+        pytest.skip("no BLAS library that is known")
+    before = [lib.get_num_threads() for lib in libraries]
+    try:
+        for n in (2, 1):
+            for lib in libraries:
+                lib.set_num_threads(n)
+            with contextlib.suppress(ZeroDivisionError), one_blas_thread():
+                assert {lib.get_num_threads() for lib in libraries} == {1}
+                _ = 1 / 0
+            assert {lib.get_num_threads() for lib in libraries} == {n}
+    finally:
+        for lib, n in zip(libraries, before, strict=True):
+            lib.set_num_threads(n)
 
 
 def test_closing_ends_the_second_thread():
