@@ -62,6 +62,7 @@ PASSING = 0.6  # ns of a neuron and step, there; from steps of whole nets at den
 FEW = 16  # targets up to which the gradients of their sources are made where they are needed
 NARROW = 32  # targets up to which all input gradients, as one product, cost less than finding those of use
 CHOSEN: ContextVar[Costs | None] = ContextVar("costs", default=None)
+_OTHERS = 1 << 20  # numbers that a step goes through between two products with a whole matrix
 _SIZE, _DENSITY, _FEW, _RATE, _TIMES = 784, 0.1, 0.004, 0.05, 5  # of the layer that is measured; no power of two
 
 
@@ -166,11 +167,12 @@ def _write(file: Path, costs: Costs) -> None:
         pass
 
 
-def _least(call: Callable[[], object]) -> float:
-    """Nanoseconds of the fastest of some calls, of this thread alone."""
+def _least(call: Callable[[], object], others: int = 0) -> float:
+    """Nanoseconds of the fastest of some calls, of this thread alone; so many other numbers are in the cache before."""
     call()
-    spent = []
+    spent, between = [], np.zeros(others)
     for _ in range(_TIMES):
+        between += 1
         begin = time.thread_time_ns()
         call()
         spent.append(time.thread_time_ns() - begin)
@@ -223,13 +225,13 @@ def measured() -> Costs:
     with one_blas_thread():
         gemm = _least(lambda: floats @ weight) / pairs / n
     flat, each = (weight.reshape(-1), n, n, out.reshape(-1), n), np.ones(x.rows.index.size, dtype=np.float32)
-    dense = _least(lambda: wide.add_by_columns(x.rows.start, x.rows.index, each, *flat)) / x.rows.n / n
+    dense = _least(lambda: wide.add_by_columns(x.rows.start, x.rows.index, each, *flat), _OTHERS) / x.rows.n / n
     along = _least(lambda: rows.add_along_batch(into, some.weight, x.by_unit, silent, one, out)) / some.n_synapse / n
     many, little = by_source(some), by_source(few)
     synapse = max(many - little, 0.0) / (some.n_synapse - few.n_synapse) / _RATE / n
     lists = _least(lambda: transposed(list_flags(flags), n)) / events.n  # forward and gradient share them
     event = max(little / events.n - synapse * few.n_synapse / n, 0.0) + lists / 2
-    pack = _least(lambda: rows.pack(base, *packed, np.zeros(n * n, dtype=np.float32))) / pairs
+    pack = _least(lambda: rows.pack(base, *packed, np.zeros(n * n, dtype=np.float32)), _OTHERS) / pairs
     turn = (_least(lambda: turned(flags)) + _least(lambda: turned(out))) / pairs
     mask = max(by_masks(some) - by_masks(few), 0.0) / (some.n_synapse - few.n_synapse) / n
     packed_words, tile = np.empty(x.words.shape[::-1], dtype=np.uint16), np.ascontiguousarray(out[:, :16])
