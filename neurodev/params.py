@@ -446,27 +446,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def takes(name: str, function: Any, *arguments: str, **named: Any) -> Any:
-    """A function that can be called with so many arguments; what does not say what it takes passes.
-
-    Raises
-    ------
-    ParameterError
-        Naming the argument, the function and what it will be called with.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # compiled
-        return function
-    try:
-        signature.bind(*arguments, **named)
-    except TypeError as e:
-        who = getattr(function, "__qualname__", type(function).__name__)
-        told = ", ".join((*arguments, *named))
-        raise ParameterError(f"{name} {who}{signature} cannot be called with ({told}): {e}") from None
-    return function
-
-
 def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a public function or method: arguments pass ``rule(value, name)``, which checks and converts them.
 

@@ -98,6 +98,27 @@ def misfit(make: Any, args: Sequence[Any], given: dict[str, Any]) -> str:
     return ""
 
 
+def takes(name: str, function: Any, *arguments: str, **named: Any) -> Any:
+    """A function that can be called with so many arguments; what does not say what it takes passes.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the function and what it will be called with.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled
+        return function
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as e:
+        who = getattr(function, "__qualname__", type(function).__name__)
+        told = ", ".join((*arguments, *named))
+        raise ParameterError(f"{name} {who}{signature} cannot be called with ({told}): {e}") from None
+    return function
+
+
 def _refusal(make: Any, args: Sequence[Any], given: dict[str, Any], error: Exception) -> NeurodevError | None:
     """The error of ours that stands for a foreign one; None where it is the user's own code that failed."""
     if said := misfit(make, args, given):

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from neurodev.errors import ParameterError
 from neurodev.metrics import sizes
-from neurodev.params import takes
 from neurodev.plot import activity, courses, fields, measured, risky, survivals
 from neurodev.plot.asked import remembered
 from neurodev.plot.door import developed, drawn
@@ -29,6 +28,7 @@ from neurodev.plot.style import (
     new_figure,
     plain,
 )
+from neurodev.registry import takes
 from neurodev.structure.duration import lasting
 from neurodev.structure.log import DEATH
 from neurodev.structure.run_like import RunLike

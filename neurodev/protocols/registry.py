@@ -9,9 +9,9 @@ from typing import Any
 
 from neurodev import rng
 from neurodev.errors import ParameterError, nearest, shown
-from neurodev.params import counted, finite, measured, takes
+from neurodev.params import counted, finite, measured
 from neurodev.protocols.result import Protocol
-from neurodev.registry import misfit
+from neurodev.registry import misfit, takes
 
 Maker = Callable[..., Protocol]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import ParameterError, shown
-from neurodev.params import takes
+from neurodev.registry import takes
 from neurodev.units import slack
 
 Function = Callable[[Any], Any]

@@ -36,9 +36,8 @@ from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.errors import StudyError
 from neurodev.learn.training.door import check_callbacks
 from neurodev.learn.training.trainer import Trainer
-from neurodev.params import takes
 from neurodev.record.provenance import foreign
-from neurodev.registry import Kinds
+from neurodev.registry import Kinds, takes
 from neurodev.studies.quantities import quantity
 from neurodev.studies.reading import Place, Study, call, check_keys, kind_of, made, table_at, tables_at, told_at
 

@@ -22,8 +22,7 @@ from neurodev.learn.eventprop.tables import Column
 from neurodev.learn.training.description import described
 from neurodev.learn.training.optim import Adam, Schedule, cosine
 from neurodev.metrics.cost import confusion
-from neurodev.params import takes
-from neurodev.registry import Spoken
+from neurodev.registry import Spoken, takes
 from neurodev.runs.run import Run
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.log import StructuralLog

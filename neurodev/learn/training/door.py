@@ -21,8 +21,8 @@ from neurodev.learn.model import Sequential
 from neurodev.learn.training import callback
 from neurodev.learn.training.encode import Bernoulli, Direct, Latency
 from neurodev.learn.training.kept import MARK, keep, put
-from neurodev.params import flag, takes, wholes
-from neurodev.registry import kind_of
+from neurodev.params import flag, wholes
+from neurodev.registry import kind_of, takes
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.plan import Plan
 

@@ -19,8 +19,8 @@ from neurodev.arrays import Array
 from neurodev.data.targets import KINDS
 from neurodev.errors import ParameterError
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.params import number, one_of, scalar, takes
-from neurodev.registry import Registered, find, ours, registered
+from neurodev.params import number, one_of, scalar
+from neurodev.registry import Registered, find, ours, registered, takes
 
 LEAST = 1e-30  # probability below which its logarithm stays where it is
 Function = Callable[[Any, NDArray[np.int64], int], tuple[float, Current, Array]]

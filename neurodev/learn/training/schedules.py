@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from neurodev.errors import ParameterError, shown
-from neurodev.params import number, one_of, takes, whole
-from neurodev.registry import registered
+from neurodev.params import number, one_of, whole
+from neurodev.registry import registered, takes
 
 PER = ("run", "epoch", "step")
 
