@@ -468,8 +468,8 @@ def asks(**rules: Callable[[Any, str], Any]) -> Callable[[Callable[P, R]], Calla
         taken = list(signature.parameters.values())
         plain = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in taken)
         needed = sum(p.default is p.empty for p in taken)
-        places = [(k, p.name, rules[p.name]) for k, p in enumerate(taken) if p.name in rules]
-        places.sort(key=lambda place: list(rules).index(place[1]))
+        order = [p.name for p in taken]
+        places = [(order.index(name), name, rule) for name, rule in rules.items() if name in order]
 
         @functools.wraps(function)
         def asked(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -22,13 +22,11 @@ def one_blas_thread() -> Iterator[None]:
     Products of a step are small: its threads would wait for each other, busily, on cores that the two halves of a batch
     need, and sums would depend on their number.  What was set before is set again afterwards.
     """
-    before = [(library, library.get_num_threads()) for library in _libraries()]
+    several = [(library, n) for library in _libraries() if (n := library.get_num_threads()) != 1]
     try:
-        for library, n in before:
-            if n != 1:
-                library.set_num_threads(1)
+        for library, _ in several:
+            library.set_num_threads(1)
         yield
     finally:
-        for library, n in before:
-            if n != 1:
-                library.set_num_threads(n)
+        for library, n in several:
+            library.set_num_threads(n)

@@ -100,13 +100,14 @@ def learn_tiles(
         now = u[k].reshape(-1)
         for t in range(last, -1, -1):
             a, later = t * wide, min(t + 1, last) * wide
-            here, out = (now[a : a + wide], push[a : a + wide], back[later : later + wide]), back[a : a + wide]
+            v, up = now[a : a + wide], push[a : a + wide]
+            after, out = back[later : later + wide], back[a : a + wide]
             if t < last and slopes[0] == RECTANGLE:
-                back_vectors(here[0], here[1], here[2], out, neuron, slopes)
+                back_vectors(v, up, after, out, neuron, slopes)
             else:
-                step_back(here[0], here[1], here[2], out, t == last, neuron, slopes)
+                step_back(v, up, after, out, t == last, neuron, slopes)
             if t % LOOK_EVERY == 0:
-                looked += in_window(here[0], threshold, width)
+                looked += in_window(v, threshold, width)
         if gain != 1:
             for i in range(back.shape[0]):
                 back[i] *= gain
