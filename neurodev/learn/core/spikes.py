@@ -347,6 +347,10 @@ class Spikes:
         pack_flags(self.by_row, words)
         return turned(words)
 
+    def pack(self) -> U2:
+        """Make `words` now: what is counted afterwards is counted from them, which is quicker."""
+        return self.words
+
     @cached_property
     def per_unit(self) -> I8:
         """Events of each unit over the batch; from a list of them where there is one."""

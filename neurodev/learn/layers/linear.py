@@ -117,7 +117,7 @@ class Linear(Weighted):
         density = table.n_synapse / (table.n_source * table.n_target)
         sparse, bits = not isinstance(table, DenseTable), isinstance(x, Spikes) and not x.counts
         if isinstance(x, Spikes) and sparse and bits:
-            x.words  # noqa: B018  # wanted by masks, and quicker to count
+            x.pack()  # wanted by masks, and quicker to count
         rate = x.rate if isinstance(x, Spikes) else 1.0
         return policy.choose(density, rate, sparse, x.steps * x.batch, table.n_target, bits, passing / table.n_source)
 
