@@ -143,7 +143,8 @@ def _train(args: Any) -> None:
     from neurodev.runs.run import Run
     from neurodev.studies import reading, training
 
-    source = Path(args.study) if args.study else Path(str(files("neurodev.studies").joinpath("digits.toml")))
+    brought = Path(str(files("neurodev.studies").joinpath("digits.toml")))
+    source = brought if args.study is None else Path(args.study)
     s = reading.load(source, reading.settings(args.set))
     training.check_kind(s)  # before anything is said about its run file
     beside = _beside(args.study or source.name, ".sqlite")  # of the study that we bring: here
@@ -504,6 +505,13 @@ def _onward(args: Any) -> str:
     return f"; it goes on with: neurodev train {shlex.join(words)}{' ' if words else ''}--to {path} --resume"
 
 
+def _refuse_nothing(args: Any) -> None:
+    """No command takes an empty word: it is a variable of the shell that was not set, and would choose the default."""
+    for name, value in vars(args).items():
+        if "" in ([value] if isinstance(value, str) else value if isinstance(value, list) else []):
+            raise ParameterError(f"{name} is an empty word: a variable that is not set? Leave it out, or name it")
+
+
 def _bring(command: str) -> None:
     """Import what a command stands on; signals wait, as other packages' imports do not outlive an interrupt."""
     with Patience():
@@ -516,6 +524,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = commands.parser().parse_args(argv)
     args.begun = None
     try:
+        _refuse_nothing(args)
         with _ending():
             _bring(args.command)
             _COMMANDS[args.command](args)

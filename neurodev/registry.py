@@ -119,6 +119,22 @@ def takes(name: str, function: Any, *arguments: str, **named: Any) -> Any:
     return function
 
 
+def takes_over(name: str, thing: Any, base: type) -> Any:
+    """An instance whose class, where it writes methods of `base` anew, lets them be called as those are.
+
+    Raises
+    ------
+    ParameterError
+        Naming the argument, the method and what it will be called with.
+    """
+    for hook, made in vars(base).items():
+        public = isinstance(made, FunctionType) and (hook[0] != "_" or hook == "__call__")
+        if public and not is_ours(type(thing)) and getattr(type(thing), hook, made) is not made:
+            asked = [p.name for p in inspect.signature(made).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+            takes(name, getattr(thing, hook), *asked[1:])
+    return thing
+
+
 def _refusal(make: Any, args: Sequence[Any], given: dict[str, Any], error: Exception) -> NeurodevError | None:
     """The error of ours that stands for a foreign one; None where it is the user's own code that failed."""
     if said := misfit(make, args, given):

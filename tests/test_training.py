@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,18 @@ def test_train_writes_a_run_and_tells_it(little: Path, capsys: pytest.CaptureFix
     assert main(["info", str(to), "--verify"]) == 0
     assert main(["spine", str(to), "longest"]) == 0
     assert "smallest when synapses were dropped" in capsys.readouterr().out
+
+
+def test_a_run_file_is_no_study(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = str(little.with_suffix(".sqlite"))
+    assert main(["train", str(little), "--quiet", "--threads", "1"]) == 0
+    for words, said in (
+        (["train", to], "is a run file, not a study: --resume goes on"), (["run", to], "is a run file, not a study"),
+        (["rerun", to, "--to", to + "2"], "holds a training, which is not repeated.*neurodev train STUDY --to FILE"),
+    ):  # fmt: skip
+        assert main(words) == 2
+        assert re.search(said, capsys.readouterr().err)
+    assert not Path(to + "2").exists()
 
 
 def test_a_training_has_no_map(little: Path) -> None:

@@ -179,7 +179,7 @@ class Dataset(Card, metaclass=Spoken):
         Samples on which choices are made (when to stop, which epoch is best), so that the test set is not: see `split`.
     targets : {"classes", "numbers", "labels"}, optional
         One class of several, numbers to be met (regression), or any of several labels (see `data.targets`); by default
-        what `y_train` says: floats of as many columns as names are numbers, flags are labels.
+        what `y_train` says: floats of as many columns as names are numbers, flags (bool) are labels.
 
     Raises
     ------
@@ -403,12 +403,31 @@ def samples_of(x: Any, where: str) -> Any:
         a = np.zeros((), dtype=object)
     if a.ndim < 1 or a.dtype.kind not in "iufb":
         raise ParameterError(f"{where} must be an array (n, ...) of numbers or SpikeTrains, got {shown(x)}")
-    _refuse_masked(x, where)
+    refuse_masked(x, where)
     return a
 
 
-def _refuse_masked(a: Any, where: str) -> None:
-    """What lies behind a mask is no value, and NumPy would hand it on as one."""
+def trains_of(value: Any, where: str) -> SpikeTrains:
+    """Spike trains as they are.
+
+    Raises
+    ------
+    ParameterError
+        For anything else.
+    """
+    if not isinstance(value, SpikeTrains):
+        raise ParameterError(f"{where} must be SpikeTrains (nd.data.recordings makes them), got {shown(value)}")
+    return value
+
+
+def refuse_masked(a: Any, where: str) -> None:
+    """What lies behind a mask is no value, and NumPy would hand it on as one.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first sample that has one.
+    """
     if isinstance(a, np.ma.MaskedArray) and np.ma.is_masked(a):
         first = int(np.argwhere(np.ma.getmaskarray(a))[0][0])
         raise ParameterError(
@@ -423,6 +442,19 @@ def _sample_shape(x: Any) -> tuple[int, ...]:
     return tuple(x.shape[1:])
 
 
+def _in_a_list(y: NDArray[Any]) -> str:
+    """What makes a list of labels of a table, as far as it can be told."""
+    if y.ndim != 2:
+        return ""
+    if y.shape[1] == 1:
+        return ": y.ravel() makes one list of a column"
+    flags = y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
+    other = 'targets="labels" takes columns for labels, of which several may be on, "numbers" for numbers to be met'
+    if flags and (y.sum(axis=1) != 1).any():  # no rows of which argmax would make classes
+        return f": rows of 0 and 1 do not say what they are; {other} (of_arrays, Dataset)"
+    return ": y.argmax(axis=1) makes class numbers of one-hot rows" + (f"; {other}" if flags else "")
+
+
 def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     """Labels as int64.
 
@@ -431,15 +463,13 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     ParameterError
         If they are not whole numbers in [0, n_class).
     """
-    _refuse_masked(labels, where)
+    refuse_masked(labels, where)
     try:
         y = np.asarray(labels)
     except Exception:  # lists of different lengths, objects that are no arrays
         raise ParameterError(f"{where}: labels must be a list, one a sample, got {shown(labels)}") from None
     if y.ndim != 1:
-        cure = ": y.argmax(axis=1) makes class numbers of one-hot rows" if y.ndim == 2 and y.shape[1] > 1 else ""
-        cure = ": y.ravel() makes one list of a column" if y.ndim == 2 and y.shape[1] == 1 else cure
-        raise ParameterError(f"{where}: labels must be a list, one a sample, got shape {y.shape}{cure}")
+        raise ParameterError(f"{where}: labels must be a list, one a sample, got shape {y.shape}{_in_a_list(y)}")
     if y.size == 0:
         return y.astype(np.int64)
     if y.dtype.kind not in "iu":

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neurodev.data.dataset import Dataset, samples_of
-from neurodev.data.targets import kind_of_targets
+from neurodev.data.dataset import Dataset, refuse_masked, samples_of
+from neurodev.data.targets import count_classes, kind_of_targets
 from neurodev.errors import ParameterError, shown
 
 FORMS = "(X, y), (X, y, X_test, y_test) or (X, y, X_validation, y_validation, X_test, y_test)"
@@ -26,7 +26,8 @@ def of_arrays(
         Whatever NumPy takes for an array: tables of pandas, tensors.  Colour or polarity comes last.
     y : (n,) or (n, n_output)
         Class numbers (where they begin at 1, that is the first class), or words, which are numbered in their order;
-        floats are numbers to be met (regression); rows of flags are labels, of which a sample may have several.
+        floats are numbers to be met (regression); rows of flags (bool) are labels, of which a sample may have several.
+        Rows of 0 and 1 may be either, or one class: `targets` says which.
     test, validation : float or int
         A share, or a number of samples; 0: none.
     seed : int
@@ -72,8 +73,8 @@ def as_dataset(data: Any, outputs: int, name: str = "own") -> Any:
     if len(data) not in (2, 4, 6):
         raise ParameterError(f"data must be {FORMS}, or a data set, got {len(data)} values")
     x, y = _samples(data[0], "X"), data[1]
-    a = _array(y, "y")
-    names = None if a.dtype.kind in "USO" else tuple(map(str, range(outputs)))
+    y = _plain(_array(y, "y"), "y")
+    names = None if y.dtype.kind == "U" else tuple(map(str, range(outputs)))
     y, names, kind = _numbered(y, "y", names, None)
     rest = [_samples(v, "X") if k % 2 == 0 else _known(v, names, kind) for k, v in enumerate(data[2:])]
     x_test, y_test = rest[-2:] if rest else (x[:0], y[:0])
@@ -99,13 +100,13 @@ def _array(y: Any, where: str) -> Any:
 
 def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[Any, tuple[str, ...], str]:
     """Targets, the names of classes or columns, and what they are."""
-    a = _array(y, where)
+    a = _plain(_array(y, where), where)
     if isinstance(classes, (str, bytes, Mapping, Set)) or classes is not None and not isinstance(classes, Iterable):
         raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
     classes = None if classes is None else list(classes)
-    if a.dtype.kind in "US" or a.dtype.kind == "O" and a.ndim == 1 and all(isinstance(v, str) for v in a):
-        known = np.unique(a.astype(str)) if classes is None else np.asarray(classes).astype(str)
-        return _known(a, tuple(known), "classes"), tuple(map(str, known)), "classes"
+    if a.dtype.kind == "U":
+        known = np.unique(a) if classes is None else np.asarray(classes).astype(str)
+        return _known(a, tuple(map(str, known)), "classes"), tuple(map(str, known)), "classes"
     if a.ndim == 1 and a.dtype.kind == "b" and targets is None:
         a, classes = a.astype(np.int64), ("False", "True") if classes is None else classes
     columns = a.shape[1] if a.ndim == 2 else 1
@@ -113,18 +114,64 @@ def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[An
     floats = a.dtype.kind == "f" or a.ndim == 2
     kind = kind_of_targets(targets, a, n, where)
     if kind == "classes" and classes is None and not floats:
-        lowest, highest = (int(a.min()), int(a.max())) if a.size else (0, 0)
-        if lowest == 1:  # counted from 1, as elsewhere
-            return a - 1, tuple(map(str, range(1, highest + 1))), kind
-        classes = range(highest + 1)
+        n = count_classes(a, where)
+        if a.size and a.min() == 1:  # counted from 1, as elsewhere
+            return a - 1, tuple(map(str, range(1, n))), kind
+        classes = range(n)
     names = tuple(str(c) for c in (range(n) if classes is None else classes))
     return a, names, kind
 
 
+def _plain(a: Any, where: str) -> Any:
+    """Words as text (also those of bytes, or kept as objects), and objects that are numbers as numbers.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first that is neither, or not of the kind of the others.
+    """
+    refuse_masked(a, where)
+    if a.dtype.kind == "O":
+        worded = [isinstance(v, (str, bytes)) for v in a.flat]
+        if any(worded):
+            for k, v in enumerate(a.flat):
+                if not worded[k]:
+                    raise ParameterError(
+                        f"{where}: the label of sample {k} is {shown(v)}, which is no word as others are: leave the "
+                        f"sample out, or say str(label)"
+                    )
+            return np.array([_decoded(v, where) for v in a.flat], dtype=np.str_).reshape(a.shape)
+        try:
+            numbers = np.array(a.tolist())
+        except Exception:  # of different lengths
+            numbers = a
+        if numbers.dtype.kind not in "biuf" or numbers.shape != a.shape:
+            kinds = (int, float, np.generic)
+            first = next((k for k, v in enumerate(a.flat) if not isinstance(v, kinds)), 0)
+            raise ParameterError(
+                f"{where}: the target of sample {first} is {shown(a.flat[first])}, neither a number nor a word"
+            )
+        return numbers
+    if a.dtype.kind == "S":
+        return np.array([_decoded(v, where) for v in a.flat], dtype=np.str_).reshape(a.shape)
+    if a.dtype.kind not in "biufU":
+        raise ParameterError(
+            f"{where} must be numbers or words, got {a.dtype}: {where}.astype(str) takes them for words"
+        )
+    return a
+
+
+def _decoded(word: str | bytes, where: str) -> str:
+    try:
+        return word.decode() if isinstance(word, bytes) else str(word)
+    except UnicodeDecodeError as e:
+        raise ParameterError(f"{where} holds the label {shown(word)}, which is not UTF-8 ({e.reason})") from None
+
+
 def _known(y: Any, names: tuple[str, ...], kind: str) -> Any:
     """Words by the numbers of the names that there are."""
-    a = _array(y, "y")
-    if kind != "classes" or a.dtype.kind not in "USO":
+    a = _plain(_array(y, "y"), "y")
+    if kind != "classes" or a.dtype.kind != "U":
         return a.astype(np.int64) if a.dtype.kind == "b" and kind == "classes" else a
     number = {word: k for k, word in enumerate(names)}
     unknown = sorted({str(v) for v in a.ravel()} - set(number))

@@ -10,6 +10,7 @@ import numpy as np
 from neurodev.data.dataset import I8, Dataset, SpikeTrains
 from neurodev.data.door import RULES, grid_of
 from neurodev.data.events import Events, checked, events_of, length_of_set, pool, several
+from neurodev.data.targets import count_classes
 from neurodev.errors import ParameterError, shown
 from neurodev.params import asks, or_none, whole
 
@@ -118,7 +119,7 @@ def tonic(
     x_test, y_test = (x[:0], y[:0]) if test is None else _read(test, n_test, cells, duration, refractory)
     names = classes if classes is not None else getattr(train, "classes", None)
     if names is None:
-        names = [str(k) for k in range(int(np.concatenate([y, y_test]).max()) + 1)]
+        names = [str(k) for k in range(count_classes(np.concatenate([y, y_test]), "targets"))]
     return Dataset(x, y, x_test, y_test, name=type(train).__name__, classes=tuple(str(c) for c in names))
 
 

@@ -14,10 +14,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neurodev.errors import ParameterError, shown
 from neurodev.params import one_of
 
+LARGEST = 1e15  # of a number to be met: its squared distance, summed over outputs and samples, stays finite
+MANY, SHARE = 1000, 0.1  # classes from which on a share of them must occur
 KINDS = ("classes", "numbers", "labels")
 
 
@@ -70,4 +73,29 @@ def check_targets(y: Any, kind: str, n: int, where: str) -> Any:
     if not np.isfinite(a).all():
         bad = int(np.flatnonzero(~np.isfinite(a).all(axis=1))[0])
         raise ParameterError(f"{where}: numbers must be finite, the first that is not is of sample {bad}")
+    if (far := np.abs(a).max(axis=1, initial=0) > LARGEST).any():
+        bad = int(np.flatnonzero(far)[0])
+        raise ParameterError(
+            f"{where}: {shown(a[bad].tolist())} of sample {bad} is larger than {LARGEST:.0e}, whose square no single "
+            "precision holds: scale the numbers"
+        )
     return a
+
+
+def count_classes(labels: NDArray[Any], where: str) -> int:
+    """How many classes there are, by the highest of their numbers.
+
+    Raises
+    ------
+    ParameterError
+        Where nearly none of them occurs: years, dates or keys, of which a class each would fill the memory.
+    """
+    highest = int(labels.max()) if labels.size else 0
+    if highest >= MANY and (occurring := np.unique(labels).size) < SHARE * highest:
+        first = int(np.flatnonzero(labels == highest)[0])
+        raise ParameterError(
+            f"{where}: label {highest} of sample {first} would make {highest + 1} classes, of which {occurring} occur: "
+            f"numpy.unique({where}, return_inverse=True)[1] numbers those, {where}.astype(str) takes them for words; "
+            f"classes=range({highest + 1}) has them all"
+        )
+    return highest + 1

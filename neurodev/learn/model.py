@@ -20,6 +20,7 @@ from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.usable import Usable
 from neurodev.params import flag
+from neurodev.registry import takes_over
 from neurodev.rng import check_seed
 from neurodev.structure.table import UidSource
 
@@ -59,7 +60,7 @@ class Sequential(Usable):
         mute = [type(layer).__name__ for layer in layers if type(layer).__call__ is Layer.__call__]
         if mute:
             raise BuildError(f"the layer {mute[0]} computes nothing: it needs a __call__(x) that returns (y, pullback)")
-        self._parts = list(layers)
+        self._parts = [takes_over(f"{type(layer).__name__}:", layer, Layer) for layer in layers]
         self.inputs = None if inputs is None else doors.shape_of("inputs", inputs)
         self.uids = UidSource()
         if self.inputs is not None:
@@ -99,7 +100,7 @@ class Sequential(Usable):
         shape = doors.shape_of("shape", shape)
         for k, layer in enumerate(self._parts):
             try:
-                shape = layer.out_shape(shape)
+                shape = doors.shape_of("out_shape", layer.out_shape(shape))
             except ParameterError as e:
                 what = f"layer {k + 1} ({type(layer).__name__})"
                 raise ParameterError(f"{what} does not fit its input of shape {shape}: {e}") from e

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from neurodev import params
 from neurodev.arrays import I8, Array
+from neurodev.data.dataset import refuse_masked
 from neurodev.errors import NeurodevError, ParameterError, nearest, shown
 from neurodev.learn.core.layer import ALWAYS, Layer, Signal
 from neurodev.learn.core.spikes import Current, Spikes, at_steps
@@ -86,6 +87,7 @@ def samples(x: Any, channels: str, inputs: tuple[int, ...]) -> Any:
         a = np.zeros((), dtype=object)
     if a.ndim < 1 or a.dtype.kind not in "iufb" or isinstance(x, (str, bytes)):
         raise ParameterError(f"X must be samples (n, ...), a Dataset, SpikeTrains or Spikes, got {shown(x)}")
+    refuse_masked(x, "X")
     if a.shape == inputs:
         raise ParameterError(f"X has the shape {inputs} of a single sample: give X[None], of shape {(1, *inputs)}")
     return channels_last(a) if channels == "first" else a
@@ -355,7 +357,8 @@ def activity(
             layer.watch = _look(layer, what)
             vars(layer)[ALWAYS] = None
     n = _count(x)
-    for _, signal in parts(model, x, encoder, batch, seed):
+    signals = (signal for _, signal in parts(model, x, encoder, batch, seed)) if n else [_silence(model, x, encoder)]
+    for signal in signals:
         replica(laid_out(signal, tuple(model.inputs)))
         for layer in replica.layers():
             if layer.name in found:
@@ -365,7 +368,18 @@ def activity(
                     room = float(seen.nbytes) / max(len(seen), 1) * n
                     params.check_memory(room, f"{what} of {layer.name!r} for {n} samples", "give fewer samples (X)")
                 found[layer.name].append(seen)
-    return {name: np.concatenate(parts_) if parts_ else np.zeros((0,)) for name, parts_ in found.items()}
+    return {name: np.concatenate(parts_)[:n] for name, parts_ in found.items()}
+
+
+def _silence(model: Any, x: Any, encoder: Any) -> Signal:
+    """One sample without anything, to see of no samples what shape they would have had."""
+    steps = int(x.steps if isinstance(x, (Spikes, Current)) else getattr(encoder_of(model, encoder, x), "steps", 1))
+    inputs, n = tuple(model.inputs), math.prod(model.inputs)
+    try:
+        model.kind_after("spikes")
+    except ParameterError:
+        return Current(np.zeros((steps, n), dtype=model.float_type), steps, 1, inputs, wanted=False)
+    return Spikes.made(np.zeros((steps, n), dtype=np.uint8), steps, 1, inputs, wanted=False)
 
 
 def _look(layer: Layer, what: str) -> Callable[[Any, Any], Array]:

@@ -14,7 +14,8 @@ def differences(mine: Any, theirs: Any, place: tuple[str, ...] = ()) -> list[str
     if isinstance(mine, dict) and isinstance(theirs, dict):
         both = [*mine, *(k for k in theirs if k not in mine)]
         for what in ("class", "function"):  # where this differs, so does the rest
-            if mine.get(what) != theirs.get(what):
+            names = mine.get(what), theirs.get(what)
+            if names[0] != names[1] and not all(isinstance(name, dict) for name in names):  # an attribute of that name
                 return [_different(mine, theirs, place)]
         # what an older neurodev did not know of, and is not used, is no difference
         found = [differences(mine.get(k), theirs.get(k), (*place, k)) for k in both]

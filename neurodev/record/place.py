@@ -127,8 +127,8 @@ class Place:
         _check_ours(path)
         if busy(path):
             raise RunFileError(
-                f"{str(path)!r} is being written by another simulation: end it (in this session with sim.close()), or "
-                "choose another to="
+                f"{str(path)!r} is still being written: end what writes it (in this session its close()), or choose "
+                "another to="
             )
         aside, moved = path.with_name(f".{path.name[:64]}.older-{uuid4().hex[:8]}"), list[str]()
         try:
@@ -188,7 +188,7 @@ def fold(db: sqlite3.Connection, seconds: float) -> None:
 
 
 def busy(path: Path) -> bool:
-    """Whether another simulation is writing the file."""
+    """Whether a simulation or a training is writing the file."""
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as db:
             db.execute("BEGIN IMMEDIATE")

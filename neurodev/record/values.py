@@ -1,10 +1,10 @@
-"""Values as JSON with arrays beside it, for checkpoints: numbers, words, arrays, lists, dictionaries, generators."""
+"""Values as JSON with arrays beside it, for checkpoints: numbers, words, arrays, collections, generators."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +15,8 @@ from neurodev.errors import RunFileError
 
 _BITS = {b.__name__: b for b in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox,
                                  np.random.SFC64)}  # fmt: skip
+_DICTIONARIES = {c.__name__: c for c in (dict, OrderedDict, Counter)}
+_FACTORIES = {c.__name__: c for c in (int, float, str, list, dict, set)}  # what a defaultdict makes
 Word = dict[str, Any]
 Wordy = Callable[[Any], Word | None]  # ``{kind: inside}`` for a value that only the caller knows, or None
 
@@ -47,8 +49,15 @@ def written(value: Any, place: str, arrays: dict[str, Array], wordy: Wordy = lam
         return {type(value).__name__: inner(ordered)}
     if type(value) is deque:
         return {"deque": [inner(value), value.maxlen]}
-    if type(value) is dict:
-        return {"dict": inner([item for pair in value.items() for item in pair])}
+    items = inner([item for pair in value.items() for item in pair]) if isinstance(value, dict) else []
+    if type(value) in _DICTIONARIES.values():
+        return {type(value).__name__: items}
+    if type(value) is defaultdict and (value.default_factory is None or value.default_factory in _FACTORIES.values()):
+        return {"defaultdict": [getattr(value.default_factory, "__name__", None), items]}
+    if type(value) in (bytes, bytearray):
+        return {type(value).__name__: value.hex()}
+    if type(value) is complex:
+        return {"complex": [value.real, value.imag]}
     if isinstance(value, np.random.Generator):
         return {"generator": written(value.bit_generator.state, place, arrays)}
     if type(value) is random.Random:
@@ -82,9 +91,17 @@ def read(word: Any, arrays: Mapping[str, Array], known: Mapping[str, Callable[[A
         return made
     if kind == "deque":
         return deque((read(v, arrays, known) for v in inside[0]), inside[1])
+    if kind in ("bytes", "bytearray"):
+        return bytes.fromhex(inside) if kind == "bytes" else bytearray.fromhex(inside)
+    if kind == "complex":
+        return complex(*inside)
+    factory, inside = inside if kind == "defaultdict" else (None, inside)
     items = [read(v, arrays, known) for v in inside]
-    if kind == "dict":
-        return dict(zip(items[::2], items[1::2], strict=True))
+    if kind in _DICTIONARIES or kind == "defaultdict":
+        pairs = dict(zip(items[::2], items[1::2], strict=True))
+        if kind == "defaultdict":
+            return defaultdict(None if factory is None else _FACTORIES[factory], pairs)
+        return _DICTIONARIES[kind](pairs)
     return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](items)
 
 

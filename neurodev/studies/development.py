@@ -298,6 +298,11 @@ def repeated(
         name leads to.
     """
     with RunFile.open(path) as file:
+        if file.item("kind", None) == "training":
+            raise StudyError(
+                f"{str(path)!r} holds a training, which is not repeated from its file: neurodev train STUDY --to FILE "
+                "trains again by its study"
+            )
         keeping.steering_of(file)
         if not _has_study(file):
             return _repeated(file, to, trust, progress=progress, **options)

@@ -123,7 +123,7 @@ def test_what_is_changed_behind_the_log_is_told(tmp_path: Path) -> None:
     ("words", "told"),
     [
         ({"resume": True}, "need to="), ({"overwrite": True}, "need to="), ({"checkpoint": -1}, "checkpoint"),
-        ({"callbacks": [3]}, "callbacks"),
+        ({"callbacks": [3]}, "callbacks"), ({"callbacks": print}, r"for a single one: callbacks=\[...\]"),
     ],
 )  # fmt: skip
 def test_bad_words(words: dict[str, Any], told: str) -> None:
@@ -204,10 +204,14 @@ def test_a_test_set_is_measured_and_changes_nothing(tmp_path: Path) -> None:
         ({"loss": lambda scores: (1.0, scores)}, "loss"),
         ({"test": 5}, r"test must be \(spikes, labels\)"),
         ({"test": 2}, "as many labels of the tests"),
+        ({"x": None}, "spikes must be SpikeTrains.*None"),
+        ({"x": np.ones((20, 3))}, "spikes must be SpikeTrains"),
     ],
 )
 def test_what_does_not_fit_is_named(given: dict[str, Any], told: str) -> None:
     x, y = toy(20, 1)
+    given = dict(given)
     test = {5: 5, 2: (x, y[:2])}.get(given.pop("test", 0))
+    x = given.pop("x", x)
     with pytest.raises(NeurodevError, match=told):
         next(EventTrainer(model_of(0), epochs=1, batch=20, **given).fit(x, y, test=test))

@@ -16,6 +16,7 @@ from neurodev.learn import (
     LIF,
     AdaptiveLIF,
     AveragePool2d,
+    BatchNorm,
     Bernoulli,
     Binned,
     Conv2d,
@@ -139,6 +140,19 @@ def test_counts_spikes_and_potentials_against_numpy() -> None:
     assert model.activity(x, ["fc"], "values")["fc"].shape == (9, 7, 12)
 
 
+@pytest.mark.parametrize("what", ["counts", "spikes", "potentials", "values"])
+@pytest.mark.parametrize("currents", [False, True])
+def test_of_no_samples_nothing_in_its_shape(what: str, currents: bool) -> None:
+    first = [BatchNorm(), LIF()] if currents else []
+    model = Sequential(*first, Conv2d(2, 3), LIF(name="a"), Flatten(), Linear(3), LIF(), inputs=(5, 6, 1), seed=1)
+    x = np.ones((4, 5, 6, 1))
+    encoder = Direct() if currents else Bernoulli(3)
+    some, none = (model.activity(x[:n], what=what, encoder=encoder) for n in (4, 0))
+    assert list(some) == list(none)
+    assert {k: (0, *v.shape[1:]) for k, v in some.items()} == {k: v.shape for k, v in none.items()}
+    assert all(some[k].dtype == none[k].dtype for k in some)
+
+
 def test_layers_of_all_kinds_are_told_with_their_shapes() -> None:
     model = Sequential(
         Conv2d(4, name="conv"), LIF(0.2, 0.5, name="a"), AveragePool2d(2), Flatten(), Dropout(0.5),
@@ -217,6 +231,11 @@ def test_recordings_and_signals_are_samples_too() -> None:
         (lambda m: m.activity(np.ones((2, 6)), "fc", encoder=Bernoulli(2)), "layers must be a list"),
         (lambda m: m.activity(np.ones((2, 6)), what="thoughts"), "what"),
         (lambda m: Sequential(Linear(3)).predict(np.ones((2, 6))), "must be built"),
+        (
+            lambda m: m.predict(np.ma.masked_greater(np.eye(6), 0.5), encoder=Direct()),
+            "X: masked entries, first in sample 0",
+        ),
+        (lambda m: m.activity(np.ma.masked_greater(np.eye(6), 0.5), encoder=Direct()), "X: masked entries"),
         (lambda m: m.predict([nd.data.Events(*[np.array([0])] * 4, (2, 2))]), "nd.data.recordings"),
     ],
 )

@@ -15,16 +15,18 @@ from neurodev import methods, registry
 from neurodev.data.dataset import Dataset, SpikeTrains
 from neurodev.data.maze import Maze
 from neurodev.errors import NeurodevError, ParameterError, StudyError
+from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.layers.conv import Conv2d
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.layers.pool import Flatten
 from neurodev.learn.model import Recurrent, Sequential
+from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Latency
 from neurodev.learn.training.loss import rate_mse
 from neurodev.learn.training.method import Method
-from neurodev.learn.training.optim import Adam, cosine, staircase
+from neurodev.learn.training.optim import Adam, Optimiser, cosine, staircase
 from neurodev.learn.training.reinforce import ClippedPolicy, Critic, PolicyTrainer, policy_network
 from neurodev.learn.training.trainer import Trainer
 from neurodev.methods import rewire, schedule
@@ -397,3 +399,99 @@ def test_plain_lists_are_places() -> None:
     assert rewire.deaths("m", [4], "magnitude", 0.5).death_value.tolist() == [0.5]
     assert isinstance(Bernoulli(2)(np.ones((2, 3)), ONE, 0, 0), Spikes)
     assert isinstance(Direct()(np.ones((2, 3)), ONE, 0, 0), Current)
+
+
+class ShortCallback(Callback):
+    def epoch_end(self) -> None:  # type: ignore[override]
+        """Without the view."""
+
+
+class LongCallback(Callback):
+    def batch_end(self, view: View, more: int) -> None:  # type: ignore[override]
+        """With something that nobody gives."""
+
+
+class ShortMethod(Method, word=False):
+    def after_step(self) -> None:  # type: ignore[override]
+        """Without the trainer."""
+
+
+class ShortOptimiser(Optimiser):
+    rate, steps = 1.0, 0
+
+    def step(self, parameters: Any) -> None:  # type: ignore[override]
+        """Without the factor."""
+
+
+class ShortEncoder(Encoder):
+    def __call__(self, x: Any) -> Any:  # type: ignore[override]
+        """Without samples."""
+
+
+class ShortLayer(Layer):
+    def __call__(self, x: Any) -> Any:
+        return x, lambda d: d
+
+    def out_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (12,)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"callbacks": [ShortCallback()]}, r"callbacks: ShortCallback.epoch_end\(\).* cannot be called with \(view\)"),
+        ({"callbacks": [LongCallback()]}, r"callbacks: LongCallback.batch_end.* cannot be called with \(view\)"),
+        ({"methods": [ShortMethod()]}, r"methods: ShortMethod.after_step\(\).* cannot be called with \(trainer\)"),
+        ({"optimiser": ShortOptimiser()}, r"optimiser: .*cannot be called with \(parameters, factor\)"),
+        ({"encoder": ShortEncoder()}, r"encoder: .*cannot be called with \(x, samples, seed, epoch\)"),
+    ],
+)
+def test_what_is_written_anew_can_be_called(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        Trainer(net(), patterns(), epochs=1, **given)
+
+
+def test_methods_of_a_layer_can_be_called() -> None:
+    with pytest.raises(ParameterError, match=r"ShortLayer: .*out_shape\(\).* cannot be called with \(shape\)"):
+        Sequential(Linear(12), ShortLayer(), LIF(), Linear(3), LIF(), inputs=(6,))
+
+
+class Says(Layer):
+    """A layer that returns, or says of itself, what is given."""
+
+    made: Callable[[Any], Any] = staticmethod(lambda x: (x, lambda d: d))
+    shape: Any = None
+
+    def __call__(self, x: Any) -> Any:
+        return type(self).made(x)
+
+    def out_shape(self, shape: tuple[int, ...]) -> Any:
+        return shape if self.shape is None else self.shape
+
+
+def failing(x: Any) -> Any:
+    return x.no_such_thing
+
+
+def without_numbers(x: Any) -> Any:
+    return x.like(x.value * np.nan), lambda d: d
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        ({"gives": "spike"}, r"layer 2 \(Odd\) does not fit: its gives must be one of .*got 'spike'"),
+        ({"gives": None}, "its gives must be one of"), ({"takes": "volts"}, "its takes must be one of"),
+        ({"shape": [12.0]}, r"layer 2 \(Odd\).*out_shape must be"), ({"shape": 12}, "out_shape must be"),
+        ({"made": staticmethod(lambda x: None)}, r"odd1 must return \(Spikes or Current, pullback\), got NoneType"),
+        ({"made": staticmethod(lambda x: x)}, r"odd1 must return \(Spikes or Current, pullback\), got"),
+        ({"made": staticmethod(lambda x: (x, x, x))}, "odd1 must return"),
+        ({"made": staticmethod(failing)}, r"odd1 \(Odd\) failed on .*AttributeError: .*no_such_thing"),
+        ({"made": staticmethod(lambda x: (x.like(x.value * np.nan), None))}, "must return a pullback to call"),
+        ({"made": staticmethod(without_numbers)}, "what reaches layer 'lif1' is not finite.*'odd1'"),
+    ],
+)  # fmt: skip
+def test_a_layer_that_is_wrong_is_named(says: dict[str, Any], said: str) -> None:
+    odd = type("Odd", (Says,), {"__module__": __name__, **says})
+    with pytest.raises(ParameterError, match=said):
+        Trainer(Sequential(Linear(12), odd(), LIF(), Linear(3), LIF(), inputs=(6,)), patterns(), epochs=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Residual, Sequential
 from neurodev.learn.training import recording
+from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.checkpoint import check_state, state_of
 from neurodev.learn.training.description import described
 from neurodev.learn.training.encode import Bernoulli, Direct
@@ -160,6 +162,56 @@ def test_what_is_changed_while_it_runs_is_in_the_checkpoint(what: str, tmp_path:
     again = broken_and_resumed(tmp_path / "run.sqlite", make)
     assert_same(whole, again)
     assert [e.train_loss for e in whole.history] == [e.train_loss for e in again.history]
+
+
+class Remembers(Callback):
+    """Keeps all that a checkpoint can hold, and ends a training by what it kept."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[str] = Counter()
+        self.by_name: defaultdict[str, list[int]] = defaultdict(list)
+        self.ordered: OrderedDict[str, int] = OrderedDict(b=1)
+        self.raw, self.turn = b"", 1j
+
+    def epoch_end(self, view: View) -> None:
+        self.seen["epoch"] += 1
+        self.by_name["new"].append(view.epoch)
+        self.ordered.move_to_end("b")
+        self.ordered[f"e{view.epoch}"] = view.epoch
+        self.raw, self.turn = self.raw + b"\xff\0", self.turn * 1j
+        if self.seen["epoch"] == 3:
+            view.stop("three")
+
+
+def test_callbacks_remember_collections(tmp_path: Path) -> None:
+    def make(last: Callable[[Trainer], Any], **more: Any) -> Trainer:
+        return trained(epochs=6, callbacks=[Remembers(), after(2, last)], **more)
+
+    whole = make(lambda t: None).fit()
+    broken = broken_and_resumed(tmp_path / "a.sqlite", make)
+    assert whole.epoch == broken.epoch == 3
+    assert vars(whole.callbacks[0]) == vars(broken.callbacks[0])
+    assert {k: type(v) for k, v in vars(broken.callbacks[0]).items()} == {
+        "seen": Counter, "by_name": defaultdict, "ordered": OrderedDict, "raw": bytes, "turn": complex,
+    }  # fmt: skip
+    assert broken.callbacks[0].by_name["other"] == [] and list(broken.callbacks[0].ordered) == ["e1", "e2", "b", "e3"]
+
+
+class Forgets(Callback):
+    """Holds what no checkpoint can; functions and modules do not count."""
+
+    def __init__(self) -> None:
+        self.pen, self.call, self.place, self.n = object(), print, np, 0
+
+    def epoch_end(self, view: View) -> None:
+        self.n += 1
+
+
+def test_what_callbacks_hold_and_checkpoints_do_not_is_told_once() -> None:
+    with pytest.warns(UserWarning, match=r"do not keep .*Forgets\.pen \(object\): a training that is resumed") as told:
+        trained(epochs=3, callbacks=[Forgets(), lambda t: None]).fit()
+    assert len([w for w in told if "do not keep" in str(w.message)]) == 1
+    assert "call" not in str(told[0].message) and "place" not in str(told[0].message)
 
 
 def test_a_change_of_a_layer_reaches_both_halves_of_a_batch() -> None:
@@ -304,6 +356,14 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     t.fit(1)
     t.record.close("broken off")
     return path
+
+
+def test_a_loss_that_differs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StopError):
+        trained(to=tmp_path / "a.sqlite", callbacks=[after(2, stop)]).fit()
+    said = "function of loss is rate_cross_entropy, the file has rate_mse"
+    with pytest.raises(StudyError, match=said):
+        trained(to=tmp_path / "a.sqlite", loss="rate_cross_entropy", resume=True)
 
 
 def test_every_argument_is_compared_or_changes_no_number() -> None:

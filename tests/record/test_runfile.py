@@ -310,7 +310,7 @@ def test_the_door_of_create(tmp_path: Path) -> None:
     busy = RunFile.create(tmp_path / "busy")
     busy.append("a", np.zeros(1))
     busy.commit()
-    with pytest.raises(RunFileError, match="another simulation"):
+    with pytest.raises(RunFileError, match="still being written"):
         RunFile.create(tmp_path / "busy")
     busy.append("a", np.zeros(1))
     busy.close()

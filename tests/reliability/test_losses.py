@@ -421,7 +421,7 @@ def test_a_failed_begin_gives_the_name_back(tmp_path: Path, monkeypatch: pytest.
 def test_two_programs_do_not_take_one_name(tmp_path: Path) -> None:
     one = RunFile.create(tmp_path / "r")
     for overwrite in (False, True):
-        with pytest.raises(RunFileError, match="another simulation|holds a run"):
+        with pytest.raises(RunFileError, match="still being written|holds a run"):
             RunFile.create(tmp_path / "r", overwrite=overwrite)
     one.append("a", np.zeros(2))
     one.close()

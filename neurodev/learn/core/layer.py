@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import Array, aligned
-from neurodev.errors import ParameterError, shown
+from neurodev.errors import NeurodevError, ParameterError, shown
 from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
 from neurodev.params import a_name, flag, numbers
-from neurodev.registry import Registered, keywords
+from neurodev.registry import Registered, is_ours, keywords
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -357,6 +357,9 @@ def _a_look(value: Any, where: str) -> Any:
     return value
 
 
+TAKES, GIVES = ("either", "currents"), ("same", "either", "currents", "spikes")
+
+
 class Layer(Registered, metaclass=Made, kind="layer"):
     """Base of all layers.
 
@@ -434,9 +437,15 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         Raises
         ------
         ParameterError
-            If it does not return a signal and a pullback.
+            If it does not return a signal and a pullback, or a class of a user's own fails.
         """
-        made = self(x)
+        try:
+            made = self(x)
+        except Exception as e:
+            if isinstance(e, NeurodevError) or is_ours(type(self)):
+                raise
+            who = f"{self.name or 'a layer'} ({type(self).__name__})"
+            raise ParameterError(f"{who} failed on {shown(x)}: {type(e).__name__}: {e}") from e
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (Spikes, Current))):
             what = f"({', '.join(type(m).__name__ for m in made)})" if isinstance(made, tuple) else type(made).__name__
             raise ParameterError(
@@ -471,8 +480,11 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         Raises
         ------
         ParameterError
-            If it cannot take that.
+            If it cannot take that, or says of itself what nothing is.
         """
+        for word, known in (("takes", TAKES), ("gives", GIVES)):
+            if (said := getattr(self, word)) not in known:
+                raise ParameterError(f"its {word} must be one of {known}, got {shown(said)}")
         if self.takes == "currents" and given == "spikes":
             raise ParameterError("it takes currents, but spikes reach it: put a layer of weights between")
         return given if self.gives == "same" else self.gives

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import compiling, params, rng
-from neurodev.data.dataset import SpikeTrains, check_labels
+from neurodev.data.dataset import SpikeTrains, check_labels, trains_of
 from neurodev.errors import BuildError, ParameterError, shown
 from neurodev.learn.eventprop.layer import EventLayer, Pullback
 from neurodev.learn.eventprop.losses import cross_entropy, rate_penalty
@@ -20,6 +20,7 @@ from neurodev.learn.eventprop.readout import Readout
 from neurodev.learn.eventprop.record import EventRecord
 from neurodev.learn.eventprop.tables import Column
 from neurodev.learn.training.description import described
+from neurodev.learn.training.door import several
 from neurodev.learn.training.optim import Adam, Schedule, cosine
 from neurodev.metrics.cost import confusion
 from neurodev.registry import Spoken, takes
@@ -94,7 +95,7 @@ class EventModel(metaclass=Spoken):
     def evaluate(self, spikes: SpikeTrains, labels: ArrayLike, batch: int = 1000) -> float:
         """Share of the samples whose largest score is that of their label."""
         y = check_labels(labels, self.readout.table.n_target, "labels")
-        if len(spikes) != y.size:
+        if len(trains_of(spikes, "spikes")) != y.size:
             raise ParameterError(f"need as many labels as samples, got {y.size} and {len(spikes)}")
         batch, right = params.whole(batch, "batch", 1), 0
         for a in range(0, y.size, batch):
@@ -240,8 +241,8 @@ class EventTrainer(metaclass=Spoken):
             params.flag(getattr(self, name), name)
         if (self.resume or self.overwrite) and self.to is None:
             raise ParameterError("resume and overwrite need to=: the run file")
-        if isinstance(self.callbacks, (str, bytes)) or not all(callable(c) for c in self.callbacks):
-            raise ParameterError(f"callbacks must be functions of the trainer, got {self.callbacks!r:.80}")
+        called = lambda c: callable(c) and not isinstance(c, type)
+        self.callbacks = several("callbacks", self.callbacks, called, "functions of the trainer")
         for callback in self.callbacks:
             takes("callbacks:", callback, "trainer")
         if self.loss is not None:
@@ -342,6 +343,7 @@ class EventTrainer(metaclass=Spoken):
     def _targets(self, spikes: SpikeTrains, labels: ArrayLike, of: str) -> NDArray[Any]:
         """Class numbers; or, for a loss of one's own, any array with a row a sample."""
         y: NDArray[Any] | None = None
+        trains_of(spikes, "spikes")
         if self.loss is not None:
             try:
                 y = np.asarray(labels)

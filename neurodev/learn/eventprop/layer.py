@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurodev import params
 from neurodev.arrays import F8, Array, Int
-from neurodev.data.dataset import SpikeTrains
+from neurodev.data.dataset import SpikeTrains, trains_of
 from neurodev.errors import BuildError, ParameterError, SimulationError
 from neurodev.learn.eventprop import queue, together
 from neurodev.learn.eventprop.flow import EventNeuron, Flow
@@ -142,9 +142,7 @@ class EventLayer:
         SimulationError
             If the neurons fire more spikes than any memory holds.
         """
-        if not isinstance(spikes, SpikeTrains):
-            raise ParameterError(f"the layer takes SpikeTrains, got {type(spikes).__name__}")
-        if spikes.n_cell != self.inputs.n_source:
+        if trains_of(spikes, "spikes").n_cell != self.inputs.n_source:
             raise ParameterError(f"the layer takes {self.inputs.n_source} cells, the spikes have {spikes.n_cell}")
         rows, inner = self._rows("inputs"), self._rows("recurrent")
         if not (np.all(np.isfinite(rows.weight)) and np.all(np.isfinite(inner.weight))):

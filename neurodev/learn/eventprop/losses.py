@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurodev import params
-from neurodev.data.dataset import I8, SpikeTrains, check_labels
+from neurodev.data.dataset import I8, SpikeTrains, check_labels, trains_of
 from neurodev.errors import ParameterError
 from neurodev.learn.training.loss import softmax
 
@@ -67,7 +67,7 @@ def cross_entropy(scores: ArrayLike, labels: ArrayLike, gain: float = 1.0) -> tu
 
 def first_spikes(spikes: SpikeTrains) -> tuple[F8, I8]:
     """Time of the first spike of each cell (infinite if it is silent) and its place in the list (-1), (n_sample, n)."""
-    n_sample = len(spikes)
+    n_sample = len(trains_of(spikes, "spikes"))
     at = np.full(n_sample * spikes.n_cell, -1, dtype=np.int64)
     sample = np.repeat(np.arange(n_sample), np.diff(spikes.offsets))
     flat = sample * spikes.n_cell + spikes.cells
@@ -108,7 +108,7 @@ def first_spike_cross_entropy(
     """
     params.number(tau0, "tau0", above=0), params.number(tau1, "tau1", above=0)
     params.number(alpha, "alpha", low=0), params.number(phantom, "phantom", low=0)
-    y = check_labels(labels, spikes.n_cell, "labels")
+    y = check_labels(labels, trains_of(spikes, "spikes").n_cell, "labels")
     if y.size != len(spikes):
         raise ParameterError(f"need as many labels as samples, got {y.size} and {len(spikes)}")
     time, at = first_spikes(spikes)
@@ -133,6 +133,7 @@ def spike_time_error(spikes: SpikeTrains, target: SpikeTrains, *, phantom: float
     Spikes without a partner do not count; a cell with fewer spikes than its target is pulled by the phantom (see
     `first_spike_cross_entropy`).
     """
+    trains_of(spikes, "spikes"), trains_of(target, "target")
     if len(spikes) != len(target) or spikes.n_cell != target.n_cell:
         raise ParameterError(
             f"target has {len(target)} samples of {target.n_cell} cells, spikes {len(spikes)} of {spikes.n_cell}"
@@ -175,7 +176,7 @@ def rate_penalty(spikes: SpikeTrains, low: float, high: float, strength: float) 
     params.number(strength, "strength", low=0)
     if not 0 <= params.number(low, "low") <= high:
         raise ParameterError(f"need 0 <= low <= high, got {low!r} and {high!r}")
-    n = max(len(spikes), 1)
+    n = max(len(trains_of(spikes, "spikes")), 1)
     mean = spikes.counts().mean(axis=0) if len(spikes) else np.zeros(spikes.n_cell)
     excess = np.maximum(mean - high, 0.0) - np.maximum(low - mean, 0.0)
     kicks = -strength * np.maximum(excess, 0.0)[spikes.cells] / n

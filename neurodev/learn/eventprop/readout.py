@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from neurodev import params
 from neurodev.arrays import F8, I8
-from neurodev.data.dataset import SpikeTrains
+from neurodev.data.dataset import SpikeTrains, trains_of
 from neurodev.errors import ParameterError
 from neurodev.jit import kernel, rule
 from neurodev.learn.eventprop.flow import decays
@@ -231,9 +231,7 @@ class Readout:
 
     def __call__(self, spikes: SpikeTrains) -> tuple[F8, Callable[[ArrayLike], F8]]:
         """Scores (n_sample, n), mV, and the pullback ``pull(d_scores) -> d_times``."""
-        if not isinstance(spikes, SpikeTrains):
-            raise ParameterError(f"the readout takes SpikeTrains, got {type(spikes).__name__}")
-        if spikes.n_cell != self.table.n_source:
+        if trains_of(spikes, "spikes").n_cell != self.table.n_source:
             raise ParameterError(f"the readout takes {self.table.n_source} cells, the spikes have {spikes.n_cell}")
         return self._max(spikes) if self.kind == "max" else self._mean(spikes)
 

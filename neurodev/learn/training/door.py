@@ -21,8 +21,9 @@ from neurodev.learn.model import Sequential
 from neurodev.learn.training import callback
 from neurodev.learn.training.encode import Bernoulli, Direct, Latency
 from neurodev.learn.training.kept import MARK, keep, put
+from neurodev.learn.training.method import Method
 from neurodev.params import flag, wholes
-from neurodev.registry import kind_of, takes
+from neurodev.registry import kind_of, takes, takes_over
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.plan import Plan
 
@@ -36,7 +37,7 @@ def instance(name: str, value: Any, kind: type, wanted: str) -> Any:
         Naming the argument, its value and what is wanted.
     """
     if isinstance(value, kind):
-        return value
+        return takes_over(f"{name}:", value, kind)
     cure = f"; call it: {value.__name__}(...)" if isinstance(value, type) and issubclass(value, kind) else ""
     raise ParameterError(f"{name} must be {wanted}, got {value!r:.80}{cure}")
 
@@ -82,9 +83,23 @@ def check_callbacks(given: Any) -> list[Any]:
     """
     found = several("callbacks", given, callback.fits, "functions of the trainer, or Callbacks")
     for one in found:
-        if not isinstance(one, callback.Callback):
+        if isinstance(one, callback.Callback):
+            takes_over("callbacks:", one, callback.Callback)
+        else:
             takes("callbacks:", one, "trainer")
     return found
+
+
+def check_methods(given: Any) -> list[Method]:
+    """A list of methods, which can be called as the trainer does.
+
+    Raises
+    ------
+    ParameterError
+        Naming what is none.
+    """
+    found = several("methods", given, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)")
+    return [takes_over("methods:", method, Method) for method in found]
 
 
 def check_file(to: Any, resume: Any, overwrite: Any) -> None:

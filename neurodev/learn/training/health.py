@@ -54,7 +54,7 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collec
     Raises
     ------
     ParameterError
-        Naming a layer that stays silent whatever its weights (the input is empty).
+        Naming a layer that stays silent whatever its weights (the input is empty), or is reached by what is no number.
     """
     factors: dict[str, float] = {}
     parts = model.parts()
@@ -62,7 +62,12 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collec
     left = {id(w) for name, w in model.weights_of().items() if name in given}
     for k, layer in enumerate(parts):
         if layer.neuronal and layer.gives == "spikes" and isinstance(x, Current):
-            y, _ = layer(x)
+            if not np.isfinite(x.value).all():
+                raise ParameterError(
+                    f"what reaches layer {layer.name!r} is not finite: look at the input, and at what comes before, "
+                    f"{parts[k - 1].name!r}"
+                )
+            y, _ = layer.through(x)
             if weighted and id(weighted[-1][0].parameters.get("weight")) in left:
                 x = y
                 continue
@@ -70,7 +75,7 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collec
             factor, best = 1.0, (_within_reach(layer, y), 1.0)
             while weighted and not _active(layer, y, rate, last) and factor < STEP**TRIES:
                 factor *= STEP
-                y, _ = layer(x.like(x.value * x.value.dtype.type(factor)))
+                y, _ = layer.through(x.like(x.value * x.value.dtype.type(factor)))
                 if last and _within_reach(layer, y) > best[0]:
                     best = (_within_reach(layer, y), factor)
             if last and weighted and not _active(layer, y, rate, last):
@@ -83,14 +88,14 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collec
                 owner = weighted[-1][0]
                 _scale(owner, factor)
                 factors[owner.name] = factor
-                y, _ = layer(x.like(x.value * x.value.dtype.type(factor)))
+                y, _ = layer.through(x.like(x.value * x.value.dtype.type(factor)))
             x = y
         else:
             if isinstance(layer, Dendritic):
                 weighted.append((layer.drive, x))  # the gated current is in proportion to the drive
             elif _has_weights(layer):
                 weighted.append((layer, x))
-            x, _ = layer(x)
+            x, _ = layer.through(x)
     _clear(model)
     return factors
 

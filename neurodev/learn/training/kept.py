@@ -6,6 +6,7 @@ An attribute that holds anything else (another object, a function) is left as th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from neurodev.arrays import Array
@@ -44,6 +45,18 @@ def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
     if not words:
         return {}
     return {TEXT: as_text(words), **arrays}
+
+
+def unkept(owner: Any) -> list[str]:
+    """Attributes that `keep` leaves out, by name and class; those that do not change (functions, modules) aside."""
+    found = []
+    for name, value in getattr(owner, "__dict__", {}).items():
+        try:
+            written(value, name, {}, _wordy)
+        except UnkeptError:
+            if name != MARK and not callable(value) and not isinstance(value, ModuleType):
+                found.append(f"{name} ({type(value).__name__})")
+    return found
 
 
 def put(owner: Any, state: Mapping[str, Array]) -> None:

@@ -9,8 +9,10 @@ was there (row) and told (column).  Operations are those of forward passes.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from neurodev.learn.training import callback, standing
 from neurodev.learn.training.checkpoint import check_state, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
-from neurodev.learn.training.kept import plain_of
+from neurodev.learn.training.kept import plain_of, unkept
 from neurodev.record.differences import differences, told
 from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
@@ -59,6 +61,7 @@ class TrainingRecord:
         self._lengths: dict[str, int] = {}  # epochs that each series has
         self._begun = {layer.name: plain_of(layer) for layer in trainer.model.layers()}
         self._closed = False
+        self._left_out: set[str] = set()  # what callbacks hold and checkpoints do not, as it was told
         if resume and overwrite:
             raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         if resume:
@@ -327,7 +330,23 @@ class TrainingRecord:
             self.file.set_item("best", kept)
             self.file.keeping = kept["step"]
             due = due or kept["epoch"] == t.epoch
+        if due:
+            self._tell_left_out()
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
+
+    def _tell_left_out(self) -> None:
+        """Warn, once, of what callbacks hold and checkpoints do not: in a run that goes on it would begin anew."""
+        for one in self.trainer.callbacks:
+            who, owner = callback.word_of_callback(one), one.__self__ if isinstance(one, MethodType) else one
+            left_out = [] if owner is self.trainer else unkept(owner)
+            found = {f"{who}.{words}" for words in left_out} - self._left_out
+            self._left_out |= found
+            if found:
+                warnings.warn(
+                    f"checkpoints do not keep {', '.join(sorted(found))}: a training that is resumed has it as it was "
+                    "built; numbers, words, arrays and collections of these are kept",
+                    stacklevel=2,
+                )
 
     def stop(self, why: str) -> str:
         """Seal the file of a training that broke off, and say what became of it.

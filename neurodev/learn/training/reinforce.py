@@ -237,7 +237,7 @@ class PolicyTrainer(Trainer):
         # a copy: another training may have the one that was given
         self.policy: ClippedPolicy = replace(given, experience=Experience.empty(maze, transitions))
         first = door.instance("critic", critic if critic is not None else Critic(), Critic, "a Critic")
-        others = door.several("methods", options.pop("methods", ()), lambda m: isinstance(m, Method), "methods")
+        others = door.check_methods(options.pop("methods", ()))
         for name in ("data", "encoder", "augment"):
             if name in options:
                 raise ParameterError(f"{name} has no place in a PolicyTrainer: the agent gathers its own samples")

@@ -189,9 +189,7 @@ class Trainer(Card, Structured):
         self.patience = None if patience is None else whole(patience, "patience", 1)
         self.life_per_epoch = number(life_per_epoch, "life_per_epoch", "ms", above=0.0)
         self.progress, self.calibrate = flag(progress, "progress"), flag(calibrate, "calibrate")
-        self.methods: list[Method] = door.several(
-            "methods", methods, lambda m: isinstance(m, Method), "methods, such as NDSNN(0.9)"
-        )
+        self.methods: list[Method] = door.check_methods(methods)
         self.accumulate = whole(accumulate, "accumulate", 1)
         self.callbacks: list[Any] = door.check_callbacks(callbacks)
         asked = "a function of (x, generator)"
