@@ -32,7 +32,7 @@ from neurodev.learn.training import door
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.encode import Bernoulli
 from neurodev.learn.training.loss import LEAST, Loss, cube_of, one_hot, softmax, spread_evenly
-from neurodev.learn.training.method import Method, Remembering
+from neurodev.learn.training.method import Remembering
 from neurodev.learn.training.pace import Pace
 from neurodev.learn.training.trainer import Trainer
 from neurodev.learn.training.workers import Outcome
