@@ -62,7 +62,7 @@ _known: dict[str, dict[str, tuple[Any, ...]]] = {}
 # ---------------------------------------------------------------- calling
 
 # what a wrong value raises where nobody looked at it before
-_FOREIGN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError, RecursionError)
+FOREIGN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError, RecursionError)
 
 
 def keywords(make: Any) -> tuple[list[str], bool]:
@@ -168,7 +168,7 @@ class Spoken(ABCMeta):
                 return super().__call__(*args, **given)
             except NeurodevError:
                 raise
-            except _FOREIGN as e:
+            except FOREIGN as e:
                 said = _refusal(cls, args, given, e)
                 if said is None:
                     raise
@@ -189,7 +189,7 @@ def spoken(function: T, *, makes: bool = False) -> T:
     With `makes`, so is whatever a wrong value raises in a function of ours that makes something.
     """
     f: Any = function
-    wrong: tuple[type[Exception], ...] = _FOREIGN if makes else (TypeError,)
+    wrong: tuple[type[Exception], ...] = FOREIGN if makes else (TypeError,)
 
     @wraps(f)
     def call(*args: Any, **given: Any) -> Any:

@@ -65,7 +65,8 @@ def _step(model: Sequential, make: Callable[[Any], Any], steps: int, batch: int,
 
     def step() -> None:
         workers.run(make, samples, labels, learn=True)
-        optimiser.step(model.parameters_of(), 1.0)
+        with workers.both():
+            optimiser.step(model.parameters_of(), 1.0)
 
     return step
 

@@ -15,15 +15,18 @@ from neurodev.errors import ParameterError
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.meeting import HALF
 from neurodev.learn.core.spikes import Current, Spikes
-from neurodev.learn.core.threads import _libraries, one_blas_thread
+from neurodev.learn.core.threads import LONG, SECOND, _libraries, by_halves, one_blas_thread
 from neurodev.learn.layers.dropout import Dropout
 from neurodev.learn.layers.linear import Linear
 from neurodev.learn.layers.neurons import LIF
 from neurodev.learn.layers.norm import BatchNorm
 from neurodev.learn.model import Residual, Sequential
-from neurodev.learn.training import memory
+from neurodev.learn.training import memory, optim
+from neurodev.learn.training.encode import Bernoulli
 from neurodev.learn.training.loss import Loss, rate_mse
-from neurodev.learn.training.workers import Workers
+from neurodev.learn.training.trainer import Trainer
+from neurodev.learn.training.workers import Workers, fold
+from tests.learn.small import patterns
 
 STEPS, BATCH, N = 5, 11, 14
 FLAGS = (np.random.default_rng(1).random((STEPS, BATCH, N)) < 0.4).astype(np.uint8)
@@ -89,6 +92,36 @@ def test_two_threads_give_the_same_bytes():
     assert one == two
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [LONG - 1, LONG, LONG + 5, 3 * LONG + 7])
+@pytest.mark.parametrize("kernel", [optim._adam, optim._sgd, fold])
+def test_long_loops_give_the_same_bytes_by_halves(kernel, n, kind):
+    count = {optim._adam: (4, 8), optim._sgd: (3, 3), fold: (2, 0)}[kernel]
+    draw = np.random.default_rng(n)
+    arrays = [draw.random(n).astype(kind) for _ in range(count[0])]
+    copies, rest = [a.copy() for a in arrays], [kind(v) for v in draw.uniform(0.1, 0.9, count[1])]
+    by_halves(kernel, arrays, *rest)  # with one thread
+    workers, called = Workers(model(), rate_mse, 2, STEPS), []
+    workers._later, later = lambda *words: called.append(words[1].size) or later(*words), workers._later
+    with workers.both():
+        by_halves(kernel, copies, *rest)
+    workers.close()
+    assert SECOND.get() is None and bool(called) == (n >= LONG) and all(abs(size - n / 2) < 16 for size in called)
+    for a, b in zip(arrays, copies, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_a_large_net_trains_to_the_same_bytes_on_two_threads():
+    found = []
+    for threads in (1, 2):
+        large = Sequential(Linear(LONG // 200 + 3), LIF(0.5), Linear(3), LIF(0.5), inputs=(200,), seed=1)
+        data = patterns(shape=(200,))
+        Trainer(large, data, encoder=Bernoulli(4), epochs=2, batch=10, seed=2, threads=threads).fit()
+        found.append([p.flat()[0].copy() for p in large.parameters_of()])
+    for a, b in zip(*found, strict=True):
+        assert a.tobytes() == b.tobytes()
 
 
 def test_chunks_change_nothing_but_rounding():

@@ -25,7 +25,7 @@ from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
 from neurodev.params import a_name, flag, numbers
-from neurodev.registry import Registered, is_ours, keywords
+from neurodev.registry import FOREIGN, Registered, is_ours, keywords
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -441,7 +441,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         """
         try:
             made = self(x)
-        except Exception as e:
+        except FOREIGN as e:
             if isinstance(e, NeurodevError) or is_ours(type(self)):
                 raise
             who = f"{self.name or 'a layer'} ({type(self).__name__})"

@@ -1,11 +1,31 @@
-"""Threads of libraries beside our own."""
+"""Threads of libraries beside our own, and loops over parameters in two of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
+
+from neurodev.arrays import LINE, Array
+
+LONG = 1 << 16  # numbers from which on a second thread is worth its waking
+# what has a function called in the second thread, where a training has one
+SECOND: ContextVar[Callable[..., Future[Any]] | None] = ContextVar("second thread", default=None)
+
+
+def by_halves(kernel: Callable[..., None], arrays: Sequence[Array], *rest: Any) -> None:
+    """Call a kernel that goes number by number through flat arrays, (n,) each: by one thread or two, to the same."""
+    n, second = arrays[0].shape[0], SECOND.get()
+    if second is None or n < LONG:
+        kernel(*arrays, *rest)
+        return
+    half = n // 2 // LINE * LINE  # no cache line is written by both
+    later = second(kernel, *(a[half:] for a in arrays), *rest)
+    kernel(*(a[:half] for a in arrays), *rest)
+    later.result()
 
 
 @cache

@@ -16,6 +16,7 @@ from neurodev.errors import ParameterError, nearest
 from neurodev.jit import kernel
 from neurodev.learn.core.doors import divisor
 from neurodev.learn.core.layer import Vector, Weights
+from neurodev.learn.core.threads import by_halves
 from neurodev.params import number, param
 from neurodev.registry import Registered, registered
 
@@ -159,7 +160,8 @@ class SGD(_Checked):
             velocity = p.moment("moment1").reshape(-1)
             value, gradient = p.flat()  # a new moment column may have moved the block
             decay = self.decay if p.decay else 0.0
-            _sgd(value, gradient, velocity, kind(self.rate * factor), kind(self.momentum), kind(decay))
+            numbers = self.rate * factor, self.momentum, decay
+            by_halves(_sgd, (value, gradient, velocity), *map(kind, numbers))
 
 
 @dataclass
@@ -215,10 +217,8 @@ class Adam(_Checked):
             kind: Any = value.dtype.type
             decay = self.decay if p.decay else 0.0
             coupled, loose = (0.0, rate * decay) if self.decoupled else (decay, 0.0)
-            _adam(
-                value, gradient, first, second, kind(rate), kind(self.b1), kind(self.b2), kind(self.epsilon), kind(c1),
-                kind(c2), kind(coupled), kind(loose),
-            )  # fmt: skip
+            numbers = rate, self.b1, self.b2, self.epsilon, c1, c2, coupled, loose
+            by_halves(_adam, (value, gradient, first, second), *map(kind, numbers))
 
 
 @registered("optimiser")

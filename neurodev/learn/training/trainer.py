@@ -501,7 +501,8 @@ class Trainer(Card, Structured):
             self.clear_gradients()
         else:
             self.moving.clip()
-            self.moving.step(self.optimiser, self._factor)
+            with self.workers.both():
+                self.moving.step(self.optimiser, self._factor)
         vars(self)["step"] += 1
         for m in self.methods:
             m.after_step(self)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from neurodev.arrays import I8, Array
 from neurodev.errors import ParameterError, SimulationError
 from neurodev.jit import kernel
 from neurodev.learn.core.meeting import HALF, Deserted, Half, Meeting, Seat
-from neurodev.learn.core.threads import one_blas_thread
+from neurodev.learn.core.threads import SECOND, by_halves, one_blas_thread
 from neurodev.learn.kernels import policy
 from neurodev.learn.model import Sequential
 from neurodev.learn.training.kept import plain_of
@@ -179,11 +180,21 @@ class Workers:
             done = self._part(*one)
             done.add(self._part(*two))
         if learn:
-            for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
-                fold(mine.flat()[1], theirs.flat()[1])
+            with self.both():
+                for mine, theirs in zip(self.model.parameters_of(), self.twin.parameters_of(), strict=True):
+                    by_halves(fold, (mine.flat()[1], theirs.flat()[1]))
         return done
 
-    def _later(self, what: Callable[..., Outcome], *words: Any) -> Future[Outcome]:
+    @contextmanager
+    def both(self) -> Iterator[None]:
+        """Within it, long loops over parameters use the second thread, where there is one (`threads.by_halves`)."""
+        token = SECOND.set(self._later if self.threads == 2 else None)
+        try:
+            yield
+        finally:
+            SECOND.reset(token)
+
+    def _later(self, what: Callable[..., Any], *words: Any) -> Future[Any]:
         """In the second thread; the caller's context goes along: NumPy keeps there how it treats overflow."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1)
