@@ -62,7 +62,7 @@ _known: dict[str, dict[str, tuple[Any, ...]]] = {}
 # ---------------------------------------------------------------- calling
 
 # what a wrong value raises where nobody looked at it before
-FOREIGN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError, RecursionError)
+_FOREIGN = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, MemoryError, RecursionError)
 
 
 def keywords(make: Any) -> tuple[list[str], bool]:
@@ -107,7 +107,7 @@ def takes(name: str, function: Any, *arguments: str, **named: Any) -> Any:
         Naming the argument, the function and what it will be called with.
     """
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function, follow_wrapped=False)  # a decorator may give arguments of its own
     except (TypeError, ValueError):  # compiled
         return function
     try:
@@ -168,7 +168,7 @@ class Spoken(ABCMeta):
                 return super().__call__(*args, **given)
             except NeurodevError:
                 raise
-            except FOREIGN as e:
+            except _FOREIGN as e:
                 said = _refusal(cls, args, given, e)
                 if said is None:
                     raise
@@ -189,7 +189,7 @@ def spoken(function: T, *, makes: bool = False) -> T:
     With `makes`, so is whatever a wrong value raises in a function of ours that makes something.
     """
     f: Any = function
-    wrong: tuple[type[Exception], ...] = FOREIGN if makes else (TypeError,)
+    wrong: tuple[type[Exception], ...] = _FOREIGN if makes else (TypeError,)
 
     @wraps(f)
     def call(*args: Any, **given: Any) -> Any:

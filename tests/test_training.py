@@ -61,7 +61,8 @@ def test_a_run_file_is_no_study(little: Path, capsys: pytest.CaptureFixture[str]
     to = str(little.with_suffix(".sqlite"))
     assert main(["train", str(little), "--quiet", "--threads", "1"]) == 0
     for words, said in (
-        (["train", to], "is a run file, not a study: --resume goes on"), (["run", to], "is a run file, not a study"),
+        (["train", to], "is a run file, not a study: .* neurodev train STUDY --to FILE --resume"),
+        (["run", to], "is a run file, not a study: a run goes on with neurodev run --resume FILE"),
         (["rerun", to, "--to", to + "2"], "holds a training, which is not repeated.*neurodev train STUDY --to FILE"),
     ):  # fmt: skip
         assert main(words) == 2

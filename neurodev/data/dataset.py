@@ -442,10 +442,12 @@ def _sample_shape(x: Any) -> tuple[int, ...]:
     return tuple(x.shape[1:])
 
 
-def _in_a_list(y: NDArray[Any]) -> str:
+def _in_a_list(y: NDArray[Any], n_class: int) -> str:
     """What makes a list of labels of a table, as far as it can be told."""
     if y.ndim != 2:
         return ""
+    if y.dtype.kind == "b" and y.shape[1] != n_class:
+        return f": labels of which several may be on have a column for each of {n_class} names or outputs"
     if y.shape[1] == 1:
         return ": y.ravel() makes one list of a column"
     flags = y.dtype.kind in "biuf" and bool(np.isin(y, (0, 1)).all())
@@ -469,7 +471,9 @@ def check_labels(labels: ArrayLike, n_class: int, where: str) -> I8:
     except Exception:  # lists of different lengths, objects that are no arrays
         raise ParameterError(f"{where}: labels must be a list, one a sample, got {shown(labels)}") from None
     if y.ndim != 1:
-        raise ParameterError(f"{where}: labels must be a list, one a sample, got shape {y.shape}{_in_a_list(y)}")
+        raise ParameterError(
+            f"{where}: labels must be a list, one a sample, got shape {y.shape}{_in_a_list(y, n_class)}"
+        )
     if y.size == 0:
         return y.astype(np.int64)
     if y.dtype.kind not in "iu":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from numbers import Number
 from typing import Any
 
 import numpy as np
 
 from neurodev.data.dataset import Dataset, refuse_masked, samples_of
-from neurodev.data.targets import count_classes, kind_of_targets
+from neurodev.data.targets import MOST, count_classes, kind_of_targets
 from neurodev.errors import ParameterError, shown
 
 FORMS = "(X, y), (X, y, X_test, y_test) or (X, y, X_validation, y_validation, X_test, y_test)"
@@ -105,7 +106,7 @@ def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[An
         raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
     classes = None if classes is None else list(classes)
     if a.dtype.kind == "U":
-        known = np.unique(a) if classes is None else np.asarray(classes).astype(str)
+        known = np.unique(a) if classes is None else list(map(_name, classes))
         return _known(a, tuple(map(str, known)), "classes"), tuple(map(str, known)), "classes"
     if a.ndim == 1 and a.dtype.kind == "b" and targets is None:
         a, classes = a.astype(np.int64), ("False", "True") if classes is None else classes
@@ -114,11 +115,13 @@ def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[An
     floats = a.dtype.kind == "f" or a.ndim == 2
     kind = kind_of_targets(targets, a, n, where)
     if kind == "classes" and classes is None and not floats:
-        n = count_classes(a, where)
+        cure = f"numpy.unique({where}, return_inverse=True)[1] numbers those, {where}.astype(str) takes them for words"
+        cure += "" if a.max(initial=0) >= MOST else ", targets='classes' has them all"
+        n = count_classes(a, where, cure, targets is not None)
         if a.size and a.min() == 1:  # counted from 1, as elsewhere
             return a - 1, tuple(map(str, range(1, n))), kind
         classes = range(n)
-    names = tuple(str(c) for c in (range(n) if classes is None else classes))
+    names = tuple(map(_name, range(n) if classes is None else classes))
     return a, names, kind
 
 
@@ -131,41 +134,49 @@ def _plain(a: Any, where: str) -> Any:
         Naming the first that is neither, or not of the kind of the others.
     """
     refuse_masked(a, where)
-    if a.dtype.kind == "O":
-        worded = [isinstance(v, (str, bytes)) for v in a.flat]
-        if any(worded):
-            for k, v in enumerate(a.flat):
-                if not worded[k]:
-                    raise ParameterError(
-                        f"{where}: the label of sample {k} is {shown(v)}, which is no word as others are: leave the "
-                        f"sample out, or say str(label)"
-                    )
-            return np.array([_decoded(v, where) for v in a.flat], dtype=np.str_).reshape(a.shape)
-        try:
-            numbers = np.array(a.tolist())
-        except Exception:  # of different lengths
-            numbers = a
-        if numbers.dtype.kind not in "biuf" or numbers.shape != a.shape:
-            kinds = (int, float, np.generic)
-            first = next((k for k, v in enumerate(a.flat) if not isinstance(v, kinds)), 0)
-            raise ParameterError(
-                f"{where}: the target of sample {first} is {shown(a.flat[first])}, neither a number nor a word"
-            )
-        return numbers
-    if a.dtype.kind == "S":
-        return np.array([_decoded(v, where) for v in a.flat], dtype=np.str_).reshape(a.shape)
+    if a.dtype.kind == "O" and not any(isinstance(v, (str, bytes)) for v in a.flat):
+        return _numbers(a, where)
+    if a.dtype.kind in "OST":  # objects, bytes, NumPy's text of any length
+        return np.array([_decoded(v, k, a, where) for k, v in enumerate(a.flat)], dtype=np.str_).reshape(a.shape)
     if a.dtype.kind not in "biufU":
-        raise ParameterError(
-            f"{where} must be numbers or words, got {a.dtype}: {where}.astype(str) takes them for words"
-        )
+        cure = f": {where}.astype(str) takes them for words" if a.dtype.kind in "mM" else ""
+        raise ParameterError(f"{where} must be numbers or words, got {a.dtype}{cure}")
     return a
 
 
-def _decoded(word: str | bytes, where: str) -> str:
+def _numbers(a: Any, where: str) -> Any:
+    """Numbers that are kept as objects."""
+    try:
+        found = np.array(a.tolist())
+    except Exception:  # of different lengths
+        found = a
+    if found.dtype.kind in "biuf" and found.shape == a.shape:
+        return found
+    for k, v in enumerate(a.flat):
+        if not isinstance(v, (Number, np.generic)):
+            raise ParameterError(f"{where}: {shown(v)} of sample {_row(k, a)} is neither a number nor a word")
+    raise ParameterError(f"{where}: these numbers are of no type of NumPy; {where}.astype(float), or .astype(str)")
+
+
+def _name(word: Any) -> str:
+    return word.decode(errors="replace") if isinstance(word, bytes) else str(word)
+
+
+def _row(k: int, a: Any) -> int:
+    """The sample of an entry."""
+    return k // max(a[0].size if a.ndim > 1 else 1, 1)
+
+
+def _decoded(word: Any, k: int, a: Any, where: str) -> str:
+    if not isinstance(word, (str, bytes)):
+        raise ParameterError(
+            f"{where}: {shown(word)} of sample {_row(k, a)} is no word as others are: leave the sample out, or say "
+            "str(label)"
+        )
     try:
         return word.decode() if isinstance(word, bytes) else str(word)
     except UnicodeDecodeError as e:
-        raise ParameterError(f"{where} holds the label {shown(word)}, which is not UTF-8 ({e.reason})") from None
+        raise ParameterError(f"{where}: {shown(word)} of sample {_row(k, a)} is not UTF-8 ({e.reason})") from None
 
 
 def _known(y: Any, names: tuple[str, ...], kind: str) -> Any:

@@ -119,7 +119,8 @@ def tonic(
     x_test, y_test = (x[:0], y[:0]) if test is None else _read(test, n_test, cells, duration, refractory)
     names = classes if classes is not None else getattr(train, "classes", None)
     if names is None:
-        names = [str(k) for k in range(count_classes(np.concatenate([y, y_test]), "targets"))]
+        cure = "a target_transform that numbers them, or classes= with all their names"
+        names = [str(k) for k in range(count_classes(np.concatenate([y, y_test]), "targets of the dataset", cure))]
     return Dataset(x, y, x_test, y_test, name=type(train).__name__, classes=tuple(str(c) for c in names))
 
 

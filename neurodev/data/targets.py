@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from neurodev.errors import ParameterError, shown
 from neurodev.params import one_of
 
-LARGEST = 1e15  # of a number to be met: its squared distance, summed over outputs and samples, stays finite
-MANY, SHARE = 1000, 0.1  # classes from which on a share of them must occur
+LARGEST = 1e17  # of a number to be met: squared distances of ten thousand such outputs have a sum in single precision
+MANY, SHARE = 1000, 0.1  # classes from which on a share of them must occur, unless they are said to be classes
+MOST = 1 << 24  # classes in any case
 KINDS = ("classes", "numbers", "labels")
 
 
@@ -76,26 +77,33 @@ def check_targets(y: Any, kind: str, n: int, where: str) -> Any:
     if (far := np.abs(a).max(axis=1, initial=0) > LARGEST).any():
         bad = int(np.flatnonzero(far)[0])
         raise ParameterError(
-            f"{where}: {shown(a[bad].tolist())} of sample {bad} is larger than {LARGEST:.0e}, whose square no single "
-            "precision holds: scale the numbers"
+            f"{where}: {shown(a[bad].tolist())} of sample {bad} is larger than {LARGEST:.0e}: squared distances would "
+            "have no sum in single precision; scale the numbers"
         )
     return a
 
 
-def count_classes(labels: NDArray[Any], where: str) -> int:
+def count_classes(labels: NDArray[Any], where: str, cure: str, meant: bool = False) -> int:
     """How many classes there are, by the highest of their numbers.
+
+    Parameters
+    ----------
+    cure : str
+        What there is to do where they are keys.
+    meant : bool
+        Somebody said that they are classes: then only so many are refused as no memory holds.
 
     Raises
     ------
     ParameterError
-        Where nearly none of them occurs: years, dates or keys, of which a class each would fill the memory.
+        Where nearly none of them occurs: years, dates or keys, of which each would be a class.
     """
     highest = int(labels.max()) if labels.size else 0
-    if highest >= MANY and (occurring := np.unique(labels).size) < SHARE * highest:
+    occurring = np.unique(labels).size
+    if highest >= MOST or not meant and highest >= MANY and occurring < SHARE * highest:
         first = int(np.flatnonzero(labels == highest)[0])
         raise ParameterError(
-            f"{where}: label {highest} of sample {first} would make {highest + 1} classes, of which {occurring} occur: "
-            f"numpy.unique({where}, return_inverse=True)[1] numbers those, {where}.astype(str) takes them for words; "
-            f"classes=range({highest + 1}) has them all"
+            f"{where}: {highest} of sample {first} would be one of {highest + 1} classes, of which {occurring} occur: "
+            f"{cure}"
         )
     return highest + 1

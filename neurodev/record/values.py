@@ -49,11 +49,11 @@ def written(value: Any, place: str, arrays: dict[str, Array], wordy: Wordy = lam
         return {type(value).__name__: inner(ordered)}
     if type(value) is deque:
         return {"deque": [inner(value), value.maxlen]}
-    items = inner([item for pair in value.items() for item in pair]) if isinstance(value, dict) else []
+    flat = lambda: inner([item for pair in value.items() for item in pair])
     if type(value) in _DICTIONARIES.values():
-        return {type(value).__name__: items}
+        return {type(value).__name__: flat()}
     if type(value) is defaultdict and (value.default_factory is None or value.default_factory in _FACTORIES.values()):
-        return {"defaultdict": [getattr(value.default_factory, "__name__", None), items]}
+        return {"defaultdict": [getattr(value.default_factory, "__name__", None), flat()]}
     if type(value) in (bytes, bytearray):
         return {type(value).__name__: value.hex()}
     if type(value) is complex:

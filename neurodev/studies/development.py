@@ -300,8 +300,8 @@ def repeated(
     with RunFile.open(path) as file:
         if file.item("kind", None) == "training":
             raise StudyError(
-                f"{str(path)!r} holds a training, which is not repeated from its file: neurodev train STUDY --to FILE "
-                "trains again by its study"
+                f"{str(path)!r} holds a training, which is not repeated from its file: what made it trains again, its "
+                "study (neurodev train STUDY --to FILE) or its program"
             )
         keeping.steering_of(file)
         if not _has_study(file):

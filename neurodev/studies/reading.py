@@ -205,7 +205,10 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
         what = "is a folder, not a study" if path.is_dir() else f"cannot be read ({e})"
         raise StudyError(f"{str(path)!r} {what}: name a TOML file") from None
     if raw.startswith(b"SQLite format 3\0"):
-        raise StudyError(f"{str(path)!r} is a run file, not a study: --resume goes on with it; or name a TOML file")
+        raise StudyError(
+            f"{str(path)!r} is a run file, not a study: a run goes on with neurodev run --resume FILE, a "
+            "training with neurodev train STUDY --to FILE --resume"
+        )
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise StudyError(
             f"{path}, line 1: it begins with a byte order mark, which TOML does not know: save it as UTF-8 without a "

@@ -81,15 +81,17 @@ def test_what_targets_say_of_themselves() -> None:
         ({"test": 120}, "leave none"),
         ({"test": "half"}, "test must be a share"), ({"validation": -0.1}, "validation must"),
         ({"x": [[1.0], [1.0, 2.0]]}, "x must be an array"), ({"classes": ["a", "b"]}, "label 2 of sample"),
-        ({"y": np.arange(120) % 2 + 1_700_000_000}, "label 1700000001 of sample 1 .* of which 2 occur: numpy.unique"),
-        ({"y": (np.arange(120) % 2) * 10**12}, "would make 1000000000001 classes"),
-        ({"y": np.arange(120) % 9 + 2001}, r"classes=range\(2010\) has them all"),
+        ({"y": np.arange(120) % 2 + 1_700_000_000}, "1700000001 of sample 1 .*, of which 2 occur: numpy.unique"),
+        ({"y": (np.arange(120) % 2) * 10**12, "targets": "classes"}, "one of 1000000000001 classes"),
+        ({"y": np.arange(120) % 9 + 2001}, "targets='classes' has them all"),
         ({"y": np.stack([np.arange(120) % 2, np.arange(120) // 60], 1)}, 'say what they are; targets="labels"'),
-        ({"y": np.array(["a", None] * 60, dtype=object)}, "label of sample 1 is None"),
-        ({"y": np.array(["a", 1] * 60, dtype=object)}, "label of sample 1 is 1"),
-        ({"y": np.array([1, None] * 60, dtype=object)}, "target of sample 1 is None, neither a number nor a word"),
-        ({"y": np.array(["2026-01-01"] * 120, dtype="datetime64[D]")}, "must be numbers or words, got datetime64"),
-        ({"y": np.array([b"a", b"\xff"] * 60)}, "not UTF-8"),
+        ({"y": np.array(["a", None] * 60, dtype=object)}, "None of sample 1 is no word"),
+        ({"y": np.array([["a", "b"], ["c", 3]] * 60, dtype=object)}, "3 of sample 1 is no word"),
+        ({"y": np.array([1, None] * 60, dtype=object)}, "None of sample 1 is neither a number nor a word"),
+        ({"y": np.array([1, 2**70] * 60, dtype=object)}, "of no type of NumPy"),
+        ({"y": np.array(["2026-01-01"] * 120, dtype="datetime64[D]")}, "numbers or words, got datetime64.*astype"),
+        ({"y": np.ones(120) * 1j}, "must be numbers or words, got complex128$"),
+        ({"y": np.array([b"a", b"\xff"] * 60)}, "of sample 1 is not UTF-8"),
         ({"y": np.ma.masked_equal(np.arange(120) % 3, 1)}, "masked entries, first in sample 1"),
         ({"y": np.ma.masked_equal(np.array(list("ab" * 60)), "b")}, "masked entries, first in sample 1"),
         ({"y": 1e300 * NUMBERS}, "of sample 0 is larger than 1e"),
@@ -100,7 +102,7 @@ def test_doors_of_arrays(given: dict[str, Any], message: str) -> None:
         data.of_arrays(**({"x": X, "y": np.arange(120) % 3} | given))
 
 
-@pytest.mark.parametrize("kind", ["U", "S", object])
+@pytest.mark.parametrize("kind", ["U", "S", "T", object])
 def test_words_are_words_however_they_are_kept(kind: Any) -> None:
     words = np.where(X[:, 0] > 0.5, "high", "l\xf6w")
     kept: Any = [w.encode() for w in words] if kind == "S" else words.astype(kind)
@@ -109,6 +111,8 @@ def test_words_are_words_however_they_are_kept(kind: Any) -> None:
         d = data.of_arrays(X, y, test=0)
         assert d.classes == ("high", "l\xf6w") and np.array_equal(d.y_train, (X[:, 0] <= 0.5).astype(int))
         assert Trainer(readout(), (X[:80], y[:80], X[80:], y[80:]), epochs=1).data.classes == ("high", "l\xf6w")
+        turned = data.of_arrays(X, y, test=0, classes=[y[k] for k in (words == "l\xf6w").argsort()[[-1, 0]]])
+        assert turned.classes == ("l\xf6w", "high") and np.array_equal(turned.y_train, 1 - d.y_train)
 
 
 def test_numbers_kept_as_objects_are_numbers() -> None:
@@ -116,7 +120,10 @@ def test_numbers_kept_as_objects_are_numbers() -> None:
     for y in (np.arange(120) % 3, X[:, 0], X[:, 0] > 0.5):
         a, b = data.of_arrays(X, y, test=0), data.of_arrays(X, y.astype(object), test=0)
         assert a.targets == b.targets and a.classes == b.classes and np.array_equal(a.y_train, b.y_train)
-    assert data.of_arrays(X, np.arange(120) % 3 + 2000, test=0, classes=range(2010)).n_class == 2010
+    years = np.arange(120) % 3 + 2000
+    assert data.of_arrays(X, years, test=0, classes=range(2010)).n_class == 2010
+    assert data.of_arrays(X, years, test=0, targets="classes").n_class == 2003
+    assert data.of_arrays(X, np.arange(120) * 9, test=0).n_class == 1072  # enough of them occur
 
 
 def test_tuples_are_data() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from neurodev.learn.layers.pool import Flatten
 from neurodev.learn.model import Recurrent, Sequential
 from neurodev.learn.training.callback import Callback, View
 from neurodev.learn.training.encode import Bernoulli, Binned, Direct, Encoder, Latency
+from neurodev.learn.training.health import calibrate
 from neurodev.learn.training.loss import rate_mse
 from neurodev.learn.training.method import Method
 from neurodev.learn.training.optim import Adam, Optimiser, cosine, staircase
@@ -486,7 +488,7 @@ def without_numbers(x: Any) -> Any:
         ({"made": staticmethod(lambda x: None)}, r"odd1 must return \(Spikes or Current, pullback\), got NoneType"),
         ({"made": staticmethod(lambda x: x)}, r"odd1 must return \(Spikes or Current, pullback\), got"),
         ({"made": staticmethod(lambda x: (x, x, x))}, "odd1 must return"),
-        ({"made": staticmethod(failing)}, r"odd1 \(Odd\) failed on .*AttributeError: .*no_such_thing"),
+        ({"made": staticmethod(failing)}, r"odd1 \(Odd\) failed on .* samples of shape .*: AttributeError"),
         ({"made": staticmethod(lambda x: (x.like(x.value * np.nan), None))}, "must return a pullback to call"),
         ({"made": staticmethod(without_numbers)}, "what reaches layer 'lif1' is not finite.*'odd1'"),
     ],
@@ -495,3 +497,44 @@ def test_a_layer_that_is_wrong_is_named(says: dict[str, Any], said: str) -> None
     odd = type("Odd", (Says,), {"__module__": __name__, **says})
     with pytest.raises(ParameterError, match=said):
         Trainer(Sequential(Linear(12), odd(), LIF(), Linear(3), LIF(), inputs=(6,)), patterns(), epochs=1)
+
+
+def test_what_reaches_the_first_layer_is_told_of_the_input() -> None:
+    model = Sequential(LIF(), Linear(3), LIF(), inputs=(6,))
+    with pytest.raises(ParameterError, match="reaches layer 'lif1' is not finite: look at the input$"):
+        calibrate(model, Current(np.full((2, 6), np.nan, dtype=np.float32), 2, 1, (6,)))
+
+
+def test_a_pullback_that_fails_is_named() -> None:
+    odd = type("Odd", (Says,), {"__module__": __name__, "made": staticmethod(lambda x: (x, failing))})
+    t = Trainer(Sequential(Linear(12), odd(), LIF(), Linear(3), LIF(), inputs=(6,)), patterns(), epochs=1)
+    with pytest.raises(ParameterError, match=r"odd1 \(Odd\), its pullback, failed on .*no_such_thing"):
+        t.fit()
+
+
+def with_a_gain(call: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """Gives an argument of its own: what is called takes one."""
+
+    @functools.wraps(call)
+    def made(self: Any, x: Any) -> Any:
+        return call(self, x, 1.0)
+
+    return made
+
+
+def test_decorated_methods_and_others_in_order() -> None:
+    class Decorated(Layer):
+        @with_a_gain
+        def __call__(self, x: Any, gain: float) -> Any:
+            return x, lambda d: d
+
+    class Any_(Callback):  # noqa: N801
+        def epoch_end(self, *args: Any, **more: Any) -> None:
+            """Takes whatever there is."""
+
+        @staticmethod
+        def batch_end(view: View, note: str = "") -> None:  # type: ignore[override]
+            """Without an instance."""
+
+    model = Sequential(Linear(12), Decorated(), LIF(), Linear(3), LIF(), inputs=(6,))
+    assert Trainer(model, patterns(), epochs=1, batch=20, callbacks=[Any_()]).fit().epoch == 1

@@ -125,12 +125,12 @@ def test_a_file_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["ablate", str(tmp_path)], "is a folder"),
         (["train", str(tmp_path)], "is a folder"),
         (["new", str(tmp_path / "a" / "b")], "does not exist: make it first"),
-        (["new", ""], "name is an empty word"),
+        (["new", ""], "an empty word for name"),
         (["new", ".."], "is no name"),
-        (["run", ""], "study is an empty word"),
-        (["train", ""], "study is an empty word"),
-        (["report", "a.sqlite", "--control", ""], "control is an empty word"),
-        (["train", str(tmp_path / "latin"), "--set", ""], "set is an empty word"),
+        (["run", ""], "an empty word for study"),
+        (["train", ""], "an empty word for study"),
+        (["report", "a.sqlite", "--control", ""], "an empty word for control"),
+        (["train", str(tmp_path / "latin"), "--set", ""], "an empty word for set"),
         (["run", str(tmp_path / "latin"), "--set", "x"], "needs KEY=VALUE"),
     ):
         assert main(words) == 2

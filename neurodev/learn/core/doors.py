@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from neurodev.errors import ParameterError, shown
+from neurodev.errors import NeurodevError, ParameterError, shown
 from neurodev.params import number
 
 TINY = 1e-30  # numbers by which models divide are larger: their reciprocal and its square root exist as float32
@@ -39,3 +40,21 @@ def shape_of(what: str, value: Any) -> tuple[int, ...]:
     raise ParameterError(
         f"{what} must be (n,) or (height, width, channels), whole numbers of at least 1, got {shown(value)}{hint}"
     )
+
+
+def told(layer: Any, call: Callable[[Any], Any], signal: Any) -> Any:
+    """What a layer of a user's own, or its pullback, makes of a signal.
+
+    Raises
+    ------
+    ParameterError
+        Naming the layer, if it fails.
+    """
+    try:
+        return call(signal)
+    except NeurodevError:
+        raise
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as e:
+        who = f"{layer.name or 'a layer'} ({type(layer).__name__}){'' if call is layer else ', its pullback,'}"
+        of = f"{signal.steps} steps of {signal.batch} samples of shape {signal.shape}"
+        raise ParameterError(f"{who} failed on {of}: {type(e).__name__}: {e}") from e

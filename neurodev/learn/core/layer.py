@@ -14,18 +14,20 @@ import copy
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from neurodev.arrays import Array, aligned
-from neurodev.errors import NeurodevError, ParameterError, shown
+from neurodev.errors import ParameterError, shown
+from neurodev.learn.core import doors
 from neurodev.learn.core.fields import DRAWN, MADE, Made, asked, check_name
 from neurodev.learn.core.spikes import Current, Spikes
 from neurodev.learn.core.storage import dense_image
 from neurodev.params import a_name, flag, numbers
-from neurodev.registry import FOREIGN, Registered, is_ours, keywords
+from neurodev.registry import Registered, is_ours, keywords
 from neurodev.structure.dense import DenseTable
 from neurodev.structure.table import Table, UidSource
 
@@ -439,13 +441,8 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         ParameterError
             If it does not return a signal and a pullback, or a class of a user's own fails.
         """
-        try:
-            made = self(x)
-        except FOREIGN as e:
-            if isinstance(e, NeurodevError) or is_ours(type(self)):
-                raise
-            who = f"{self.name or 'a layer'} ({type(self).__name__})"
-            raise ParameterError(f"{who} failed on {shown(x)}: {type(e).__name__}: {e}") from e
+        own = not is_ours(type(self))
+        made = doors.told(self, self, x) if own else self(x)
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (Spikes, Current))):
             what = f"({', '.join(type(m).__name__ for m in made)})" if isinstance(made, tuple) else type(made).__name__
             raise ParameterError(
@@ -457,7 +454,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         if self.heeded:
             assert self.watch is not None
             self.watched.append(self.watch(x, y))
-        return y, pull
+        return y, partial(doors.told, self, pull) if own else pull
 
     @property
     def heeded(self) -> bool:

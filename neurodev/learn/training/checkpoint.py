@@ -14,7 +14,7 @@ from neurodev.learn.core.layer import Vector
 from neurodev.learn.kernels import policy
 from neurodev.learn.training.checked import check_arrays, check_weights
 from neurodev.learn.training.course import Course
-from neurodev.learn.training.kept import keep, plain_of, put
+from neurodev.learn.training.kept import keep, plain_of, put, unkept
 from neurodev.record.packed import under
 from neurodev.registry import word_of
 
@@ -32,6 +32,11 @@ def _parts(t: Course) -> dict[str, Any]:
     # the state of a method of an object is that of the object
     owners = {name: part.__self__ if isinstance(part, MethodType) else part for name, part in parts.items()}
     return {name: owner for name, owner in owners.items() if owner is not t}
+
+
+def left_out(t: Course) -> list[str]:
+    """What parts of a training hold and its checkpoints do not, by class, attribute and class of that."""
+    return [f"{type(part).__name__}.{words}" for part in _parts(t).values() for words in unkept(part)]
 
 
 def state_of(t: Course) -> dict[str, NDArray[Any]]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from neurodev.learn.core.layer import Group, Layer
 from neurodev.learn.model import Sequential
-from neurodev.learn.training.kept import MARK
+from neurodev.learn.training.kept import MARK, slots_of
 from neurodev.registry import is_ours, word_of
 
 # what training changes, or what other parts of the description say
@@ -85,16 +85,11 @@ def _fields(value: Any) -> list[tuple[str, Any]]:
     Private ones of ours, and of layers, are notes for themselves; those of others may be all that they have.
     """
     names = [f.name for f in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
-    slots = [s for c in type(value).__mro__ for s in _tuple(vars(c).get("__slots__", ()))]
-    names += [k for k in (*getattr(value, "__dict__", {}), *slots) if k not in names]
+    names += [k for k in (*getattr(value, "__dict__", {}), *slots_of(type(value))) if k not in names]
     hidden = "_" if is_ours(type(value)) or isinstance(value, Layer) else "__"
     passing = (MARK, "__dict__", "__weakref__")
     told = [k for k in names if not k.startswith(hidden) and k not in passing]
     return [(k, getattr(value, k)) for k in told if hasattr(value, k)]
-
-
-def _tuple(words: Any) -> tuple[str, ...]:
-    return (words,) if isinstance(words, str) else tuple(words)
 
 
 def _function(function: types.FunctionType, depth: int) -> dict[str, Any]:

@@ -63,10 +63,8 @@ def calibrate(model: Sequential, x: Signal, *, rate: float = 0.02, given: Collec
     for k, layer in enumerate(parts):
         if layer.neuronal and layer.gives == "spikes" and isinstance(x, Current):
             if not np.isfinite(x.value).all():
-                raise ParameterError(
-                    f"what reaches layer {layer.name!r} is not finite: look at the input, and at what comes before, "
-                    f"{parts[k - 1].name!r}"
-                )
+                before = f"layer {parts[k - 1].name!r} or the input" if k else "the input"
+                raise ParameterError(f"what reaches layer {layer.name!r} is not finite: look at {before}")
             y, _ = layer.through(x)
             if weighted and id(weighted[-1][0].parameters.get("weight")) in left:
                 x = y

@@ -6,7 +6,13 @@ An attribute that holds anything else (another object, a function) is left as th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import ModuleType
+from enum import Enum
+from functools import partial
+from logging import Logger
+from pathlib import PurePath
+from re import Pattern
+from threading import Lock, RLock
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from neurodev.arrays import Array
@@ -14,12 +20,29 @@ from neurodev.errors import RunFileError
 from neurodev.learn.core.layer import Layer
 from neurodev.learn.core.surrogate import Surrogate
 from neurodev.record.values import UnkeptError, Word, as_text, of_text, read, written
-from neurodev.registry import word_of
+from neurodev.registry import is_ours, word_of
 
 MARK = "_in_training"  # attribute of what a training has taken for itself
 TEXT = "attributes"  # name of the array that holds all but the arrays, as JSON
 _PLAIN = (bool, int, float, str)
+# what checkpoints leave as it was built, and nobody changes
+_STEADY = (FunctionType, BuiltinFunctionType, MethodType, partial, type, ModuleType, PurePath, Pattern, Enum, Logger,
+           type(Lock()), type(RLock()))  # fmt: skip
 _PASSING = ("training", "name", "step", "first")  # of a layer: not its user's, or told elsewhere
+
+
+def slots_of(kind: type) -> list[str]:
+    """Names of the slots of a class and its bases."""
+    declared = [vars(c).get("__slots__", ()) for c in kind.__mro__]
+    return [name for names in declared for name in ((names,) if isinstance(names, str) else names)]
+
+
+def _attributes(owner: Any) -> dict[str, Any]:
+    """Those of an instance, in slots too; of a class none."""
+    if isinstance(owner, type):
+        return {}
+    names = [n for n in slots_of(type(owner)) if not n.startswith("__") and hasattr(owner, n)]
+    return {name: getattr(owner, name) for name in names} | getattr(owner, "__dict__", {})
 
 
 def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
@@ -30,16 +53,14 @@ def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
     dict of str to array
         No array at all if it has no such attributes.
     """
-    if isinstance(owner, type):
-        return {}
     words, arrays = {}, dict[str, Array]()
-    for name, value in getattr(owner, "__dict__", {}).items():
+    for name, value in _attributes(owner).items():
         if name in skip or name == MARK:
             continue
         found: dict[str, Array] = {}
         try:
             words[name] = written(value, name, found, _wordy)
-        except UnkeptError:
+        except (UnkeptError, RecursionError):  # also what holds itself
             continue
         arrays |= found
     if not words:
@@ -48,13 +69,13 @@ def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
 
 
 def unkept(owner: Any) -> list[str]:
-    """Attributes that `keep` leaves out, by name and class; those that do not change (functions, modules) aside."""
+    """Attributes that `keep` leaves out, by name and class, but for what does not change or is told elsewhere."""
     found = []
-    for name, value in getattr(owner, "__dict__", {}).items():
+    for name, value in _attributes(owner).items():
         try:
             written(value, name, {}, _wordy)
-        except UnkeptError:
-            if name != MARK and not callable(value) and not isinstance(value, ModuleType):
+        except (UnkeptError, RecursionError):
+            if name != MARK and not isinstance(value, _STEADY) and not is_ours(type(value)):
                 found.append(f"{name} ({type(value).__name__})")
     return found
 

@@ -12,7 +12,6 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,10 @@ from neurodev.learn.core.layer import Vector
 from neurodev.learn.predicting import Trained
 from neurodev.learn.saving import STEPS, about, training_words
 from neurodev.learn.training import callback, standing
-from neurodev.learn.training.checkpoint import check_state, restore, state_of
+from neurodev.learn.training.checkpoint import check_state, left_out, restore, state_of
 from neurodev.learn.training.course import Course
 from neurodev.learn.training.epoch import Epoch
-from neurodev.learn.training.kept import plain_of, unkept
+from neurodev.learn.training.kept import plain_of
 from neurodev.record.differences import differences, told
 from neurodev.record.packed import pack, unpack
 from neurodev.record.patience import Patience
@@ -61,7 +60,8 @@ class TrainingRecord:
         self._lengths: dict[str, int] = {}  # epochs that each series has
         self._begun = {layer.name: plain_of(layer) for layer in trainer.model.layers()}
         self._closed = False
-        self._left_out: set[str] = set()  # what callbacks hold and checkpoints do not, as it was told
+        self._may_go_on = to is not None
+        self._left_out: set[str] = set()  # what parts hold and checkpoints do not, as it was told
         if resume and overwrite:
             raise ParameterError("resume goes on with the run file and overwrite replaces it: choose one of them")
         if resume:
@@ -330,23 +330,20 @@ class TrainingRecord:
             self.file.set_item("best", kept)
             self.file.keeping = kept["step"]
             due = due or kept["epoch"] == t.epoch
-        if due:
-            self._tell_left_out()
         self.recorder.flush(t.step, pack(state_of(t)) if due else None)
+        if due and self._may_go_on:
+            self._tell_left_out()
 
     def _tell_left_out(self) -> None:
-        """Warn, once, of what callbacks hold and checkpoints do not: in a run that goes on it would begin anew."""
-        for one in self.trainer.callbacks:
-            who, owner = callback.word_of_callback(one), one.__self__ if isinstance(one, MethodType) else one
-            left_out = [] if owner is self.trainer else unkept(owner)
-            found = {f"{who}.{words}" for words in left_out} - self._left_out
-            self._left_out |= found
-            if found:
-                warnings.warn(
-                    f"checkpoints do not keep {', '.join(sorted(found))}: a training that is resumed has it as it was "
-                    "built; numbers, words, arrays and collections of these are kept",
-                    stacklevel=2,
-                )
+        """Warn, once, of what parts of the training hold and checkpoints do not: where it goes on that begins anew."""
+        found = set(left_out(self.trainer)) - self._left_out
+        self._left_out |= found
+        if found:
+            warnings.warn(
+                f"checkpoints do not keep {', '.join(sorted(found))}: a training that is resumed has it as it was "
+                "built; numbers, words, arrays and collections of these are kept",
+                stacklevel=2,
+            )
 
     def stop(self, why: str) -> str:
         """Seal the file of a training that broke off, and say what became of it.
