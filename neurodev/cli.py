@@ -183,7 +183,7 @@ def _demo(args: Any) -> None:
     from neurodev.runs.run import Run
     from neurodev.studies import development, reading
 
-    absolute(args.to, "--to")
+    absolute(args.to, "--to")  # refuses what no folder can be called
     if args.days is not None and not 0.0 < args.days < 1e5:
         raise ParameterError(f"--days must be a positive number below 100,000, got {args.days:g}")
     folder = Path(args.to)
@@ -508,7 +508,7 @@ def _onward(args: Any) -> str:
 def _refuse_nothing(args: Any) -> None:
     """No command takes an empty word: it is a variable of the shell that was not set, and would choose the default."""
     for name, value in vars(args).items():
-        if "" in ([value] if isinstance(value, str) else value if isinstance(value, list) else []):
+        if "" in (value if isinstance(value, list) else [value]):
             raise ParameterError(f"an empty word for {name}: a variable that is not set? Leave it out, or name it")
 
 

@@ -127,9 +127,9 @@ def takes_over(name: str, thing: Any, base: type) -> Any:
     ParameterError
         Naming the argument, the method and what it will be called with.
     """
-    for hook, made in vars(base).items():
+    for hook, made in () if is_ours(type(thing)) else vars(base).items():
         public = isinstance(made, FunctionType) and (hook[0] != "_" or hook == "__call__")
-        if public and not is_ours(type(thing)) and getattr(type(thing), hook, made) is not made:
+        if public and getattr(type(thing), hook, made) is not made:
             asked = [p.name for p in inspect.signature(made).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
             takes(name, getattr(thing, hook), *asked[1:])
     return thing

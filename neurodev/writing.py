@@ -8,6 +8,8 @@ from typing import Any
 
 from neurodev.errors import ParameterError, shown
 
+DATABASE = b"SQLite format 3\0"  # how run files begin
+
 
 def printable(text: str, lines: bool = True) -> str:
     """Text for a terminal: what would move the cursor, change colours or turn words round is spelled out.
@@ -64,6 +66,12 @@ def a_path(path: Any, name: str = "path") -> Path:
     if not words or "\0" in words:
         raise ParameterError(f"{wanted}, got {words!r}")
     return Path(words)
+
+
+def holds_database(path: Path) -> bool:
+    """Whether a file begins as run files do."""
+    with path.open("rb") as file:
+        return file.read(len(DATABASE)) == DATABASE
 
 
 def unfit(path: Path) -> str:

@@ -55,7 +55,7 @@ def of_arrays(
     'numbers'
     """
     x = _samples(x, "x")
-    y, names, kind = _numbered(y, "y", classes, targets)
+    y, names, kind = _numbered(_plain(y, "y"), "y", classes, targets)
     whole = Dataset(x, y, x[:0], y[:0], name, names, targets=kind)
     asked = [v for v in (test, validation) if not (isinstance(v, (int, float)) and v == 0)]
     return whole.split(validation, test=test, seed=seed) if asked else whole
@@ -73,11 +73,10 @@ def as_dataset(data: Any, outputs: int, name: str = "own") -> Any:
         return data
     if len(data) not in (2, 4, 6):
         raise ParameterError(f"data must be {FORMS}, or a data set, got {len(data)} values")
-    x, y = _samples(data[0], "X"), data[1]
-    y = _plain(_array(y, "y"), "y")
+    x, y = _samples(data[0], "X"), _plain(data[1], "y")
     names = None if y.dtype.kind == "U" else tuple(map(str, range(outputs)))
     y, names, kind = _numbered(y, "y", names, None)
-    rest = [_samples(v, "X") if k % 2 == 0 else _known(v, names, kind) for k, v in enumerate(data[2:])]
+    rest = [_samples(v, "X") if k % 2 == 0 else _known(_plain(v, "y"), names, kind) for k, v in enumerate(data[2:])]
     x_test, y_test = rest[-2:] if rest else (x[:0], y[:0])
     x_aside, y_aside = rest[:2] if len(rest) == 4 else (None, None)
     return Dataset(x, y, x_test, y_test, name, names, x_aside, y_aside, targets=kind)
@@ -99,15 +98,14 @@ def _array(y: Any, where: str) -> Any:
     return y if isinstance(y, np.ndarray) else a
 
 
-def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[Any, tuple[str, ...], str]:
-    """Targets, the names of classes or columns, and what they are."""
-    a = _plain(_array(y, where), where)
+def _numbered(a: Any, where: str, classes: Any, targets: str | None) -> tuple[Any, tuple[str, ...], str]:
+    """Targets, as `_plain` gives them, the names of classes or columns, and what they are."""
     if isinstance(classes, (str, bytes, Mapping, Set)) or classes is not None and not isinstance(classes, Iterable):
         raise ParameterError(f"classes must be a list of names, got {shown(classes)}")
     classes = None if classes is None else list(classes)
     if a.dtype.kind == "U":
-        known = np.unique(a) if classes is None else list(map(_name, classes))
-        return _known(a, tuple(map(str, known)), "classes"), tuple(map(str, known)), "classes"
+        known = tuple(map(_name, np.unique(a) if classes is None else classes))
+        return _known(a, known, "classes"), known, "classes"
     if a.ndim == 1 and a.dtype.kind == "b" and targets is None:
         a, classes = a.astype(np.int64), ("False", "True") if classes is None else classes
     columns = a.shape[1] if a.ndim == 2 else 1
@@ -125,7 +123,7 @@ def _numbered(y: Any, where: str, classes: Any, targets: str | None) -> tuple[An
     return a, names, kind
 
 
-def _plain(a: Any, where: str) -> Any:
+def _plain(y: Any, where: str) -> Any:
     """Words as text (also those of bytes, or kept as objects), and objects that are numbers as numbers.
 
     Raises
@@ -133,6 +131,7 @@ def _plain(a: Any, where: str) -> Any:
     ParameterError
         Naming the first that is neither, or not of the kind of the others.
     """
+    a = _array(y, where)
     refuse_masked(a, where)
     if a.dtype.kind == "O" and not any(isinstance(v, (str, bytes)) for v in a.flat):
         return _numbers(a, where)
@@ -179,9 +178,8 @@ def _decoded(word: Any, k: int, a: Any, where: str) -> str:
         raise ParameterError(f"{where}: {shown(word)} of sample {_row(k, a)} is not UTF-8 ({e.reason})") from None
 
 
-def _known(y: Any, names: tuple[str, ...], kind: str) -> Any:
+def _known(a: Any, names: tuple[str, ...], kind: str) -> Any:
     """Words by the numbers of the names that there are."""
-    a = _plain(_array(y, "y"), "y")
     if kind != "classes" or a.dtype.kind != "U":
         return a.astype(np.int64) if a.dtype.kind == "b" and kind == "classes" else a
     number = {word: k for k, word in enumerate(names)}

@@ -99,8 +99,10 @@ def count_classes(labels: NDArray[Any], where: str, cure: str, meant: bool = Fal
         Where nearly none of them occurs: years, dates or keys, of which each would be a class.
     """
     highest = int(labels.max()) if labels.size else 0
+    if highest < MANY:
+        return highest + 1
     occurring = np.unique(labels).size
-    if highest >= MOST or not meant and highest >= MANY and occurring < SHARE * highest:
+    if highest >= MOST or not meant and occurring < SHARE * highest:
         first = int(np.flatnonzero(labels == highest)[0])
         raise ParameterError(
             f"{where}: {highest} of sample {first} would be one of {highest + 1} classes, of which {occurring} occur: "

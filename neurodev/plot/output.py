@@ -8,10 +8,9 @@ from typing import Any
 
 from neurodev.errors import NeurodevError, ParameterError
 from neurodev.plot.door import drawn
-from neurodev.writing import absolute, unfit
+from neurodev.writing import DATABASE, absolute, unfit
 
-_DATABASE = b"SQLite format 3\0"  # how run files begin
-_OURS = (b"<!doctype html", b"\x89PNG\r\n\x1a\n")  # ... and pages and pictures, which may be written anew
+_OURS = (b"<!doctype html", b"\x89PNG\r\n\x1a\n")  # how pages and pictures begin, which may be written anew
 
 
 @drawn()
@@ -38,8 +37,8 @@ def checked(to: Any, replace: bool = False) -> Path:
         raise ParameterError(f"cannot write to {str(to)!r}: {why}")
     if there:
         with path.open("rb") as file:
-            begin = file.read(len(_DATABASE))
-        if begin == _DATABASE:
+            begin = file.read(len(DATABASE))
+        if begin == DATABASE:
             raise ParameterError(f"{str(to)!r} holds a run, which would be lost: choose another name")
         if begin and not replace and not begin.lower().startswith(tuple(b.lower() for b in _OURS)):
             raise ParameterError(

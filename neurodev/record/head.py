@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neurodev.errors import RunFileError
+from neurodev.writing import DATABASE
 
 APPLICATION_ID = 0x6E64_6576  # "ndev"
 VERSION = 3  # 1 kept the provenance among the items, 2 had no checksums
@@ -43,7 +44,7 @@ def head_of(path: Path) -> Head:
         raise RunFileError(f"{str(path)!r} is a study: name the run file that it wrote, {path.stem + '.sqlite'!r}")
     if not raw:
         raise RunFileError(f"{str(path)!r} is empty")
-    if len(raw) < 100 or not raw.startswith(b"SQLite format 3\0"):
+    if len(raw) < 100 or not raw.startswith(DATABASE):
         raise RunFileError(
             f"{str(path)!r} is not a run file, or it was truncated (it does not begin as one); get a fresh copy, made "
             "after the run was sealed or together with its -wal file"

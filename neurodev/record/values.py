@@ -95,13 +95,12 @@ def read(word: Any, arrays: Mapping[str, Array], known: Mapping[str, Callable[[A
         return bytes.fromhex(inside) if kind == "bytes" else bytearray.fromhex(inside)
     if kind == "complex":
         return complex(*inside)
-    factory, inside = inside if kind == "defaultdict" else (None, inside)
+    if kind == "defaultdict":
+        factory, pairs = inside
+        return defaultdict(None if factory is None else _FACTORIES[factory], read({"dict": pairs}, arrays, known))
     items = [read(v, arrays, known) for v in inside]
-    if kind in _DICTIONARIES or kind == "defaultdict":
-        pairs = dict(zip(items[::2], items[1::2], strict=True))
-        if kind == "defaultdict":
-            return defaultdict(None if factory is None else _FACTORIES[factory], pairs)
-        return _DICTIONARIES[kind](pairs)
+    if kind in _DICTIONARIES:
+        return _DICTIONARIES[kind](dict(zip(items[::2], items[1::2], strict=True)))
     return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}[kind](items)
 
 

@@ -12,9 +12,7 @@ from neurodev import registry
 from neurodev.errors import NeurodevError, ParameterError, shown
 from neurodev.params import flag
 from neurodev.record.patience import Patience
-from neurodev.writing import a_path, absolute
-
-_DATABASE = b"SQLite format 3\0"  # how run files begin
+from neurodev.writing import a_path, absolute, holds_database
 
 
 def export(what: Any, path: Any, kind: Any, overwrite: Any, options: dict[str, Any]) -> Path:
@@ -71,9 +69,8 @@ def free(path: Path, overwrite: bool, marker: str = "") -> None:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ParameterError(f"path: {str(path)!r} is a device or a pipe: name an ordinary file")
         if path.is_file():
-            with path.open("rb") as file:
-                if file.read(len(_DATABASE)) == _DATABASE:
-                    raise ParameterError(f"path: {str(path)!r} holds a run, which would be lost: choose another name")
+            if holds_database(path):
+                raise ParameterError(f"path: {str(path)!r} holds a run, which would be lost: choose another name")
         elif path.is_dir() and not (marker and (path / marker).is_file()):
             raise ParameterError(f"path: {str(path)!r} is a folder of other things: choose another name")
     except OSError as e:

@@ -19,7 +19,7 @@ from neurodev.registry import Kinds
 from neurodev.studies import writing
 from neurodev.studies.lines import lines_of
 from neurodev.studies.quantities import quantity, units_of
-from neurodev.writing import printable
+from neurodev.writing import DATABASE, printable
 
 Place = tuple[str | int, ...]
 
@@ -204,7 +204,7 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     except (OSError, ValueError) as e:  # a folder, no permission, a name with a zero byte
         what = "is a folder, not a study" if path.is_dir() else f"cannot be read ({e})"
         raise StudyError(f"{str(path)!r} {what}: name a TOML file") from None
-    if raw.startswith(b"SQLite format 3\0"):
+    if raw.startswith(DATABASE):
         raise StudyError(
             f"{str(path)!r} is a run file, not a study: a run goes on with neurodev run --resume FILE, a "
             "training with neurodev train STUDY --to FILE --resume"

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from neurodev.errors import ParameterError
+from neurodev.writing import holds_database
 
-_DATABASE = b"SQLite format 3\0"  # how run files begin
 _OPTIONS = ("preset", "id", "session", "size", "days")
 _OF_EDGES = {"pre", "post", "age", "ages", "sources"}
 
@@ -65,10 +65,8 @@ def is_table(word: str) -> bool:
         return False
     path = Path(word)
     try:
-        if path.is_file():
-            with path.open("rb") as file:
-                if file.read(len(_DATABASE)) == _DATABASE:
-                    return False
+        if path.is_file() and holds_database(path):
+            return False
         if path.is_dir() or "*" in path.name:
             return True
     except (OSError, ValueError):  # a name that no file has

@@ -42,7 +42,7 @@ def shape_of(what: str, value: Any) -> tuple[int, ...]:
     )
 
 
-def told(layer: Any, call: Callable[[Any], Any], signal: Any) -> Any:
+def call_named(layer: Any, call: Callable[[Any], Any], signal: Any) -> Any:
     """What a layer of a user's own, or its pullback, makes of a signal.
 
     Raises

@@ -442,7 +442,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
             If it does not return a signal and a pullback, or a class of a user's own fails.
         """
         own = not is_ours(type(self))
-        made = doors.told(self, self, x) if own else self(x)
+        made = doors.call_named(self, self, x) if own else self(x)
         if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], (Spikes, Current))):
             what = f"({', '.join(type(m).__name__ for m in made)})" if isinstance(made, tuple) else type(made).__name__
             raise ParameterError(
@@ -454,7 +454,7 @@ class Layer(Registered, metaclass=Made, kind="layer"):
         if self.heeded:
             assert self.watch is not None
             self.watched.append(self.watch(x, y))
-        return y, partial(doors.told, self, pull) if own else pull
+        return y, partial(doors.call_named, self, pull) if own else pull
 
     @property
     def heeded(self) -> bool:

@@ -45,6 +45,22 @@ def _attributes(owner: Any) -> dict[str, Any]:
     return {name: getattr(owner, name) for name in names} | getattr(owner, "__dict__", {})
 
 
+def _sorted(owner: Any, skip: Iterable[str] = ()) -> tuple[dict[str, Any], dict[str, Array], dict[str, Any]]:
+    """Attributes as words and arrays, and those that are neither; `skip` and private marks of the trainer left out."""
+    words, arrays, others = dict[str, Any](), dict[str, Array](), dict[str, Any]()
+    for name, value in _attributes(owner).items():
+        if name in skip or name == MARK:
+            continue
+        found: dict[str, Array] = {}
+        try:
+            words[name] = written(value, name, found, _wordy)
+        except (UnkeptError, RecursionError):  # also what holds itself
+            others[name] = value
+        else:
+            arrays |= found
+    return words, arrays, others
+
+
 def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
     """The attributes of an object that a checkpoint can hold, `skip` and private marks of the trainer left out.
 
@@ -53,31 +69,15 @@ def keep(owner: Any, skip: Iterable[str] = ()) -> dict[str, Array]:
     dict of str to array
         No array at all if it has no such attributes.
     """
-    words, arrays = {}, dict[str, Array]()
-    for name, value in _attributes(owner).items():
-        if name in skip or name == MARK:
-            continue
-        found: dict[str, Array] = {}
-        try:
-            words[name] = written(value, name, found, _wordy)
-        except (UnkeptError, RecursionError):  # also what holds itself
-            continue
-        arrays |= found
-    if not words:
-        return {}
-    return {TEXT: as_text(words), **arrays}
+    words, arrays, _ = _sorted(owner, skip)
+    return {TEXT: as_text(words), **arrays} if words else {}
 
 
 def unkept(owner: Any) -> list[str]:
     """Attributes that `keep` leaves out, by name and class, but for what does not change or is told elsewhere."""
-    found = []
-    for name, value in _attributes(owner).items():
-        try:
-            written(value, name, {}, _wordy)
-        except (UnkeptError, RecursionError):
-            if name != MARK and not isinstance(value, _STEADY) and not is_ours(type(value)):
-                found.append(f"{name} ({type(value).__name__})")
-    return found
+    _, _, others = _sorted(owner)
+    changing = {n: v for n, v in others.items() if not isinstance(v, _STEADY) and not is_ours(type(v))}
+    return [f"{name} ({type(value).__name__})" for name, value in changing.items()]
 
 
 def put(owner: Any, state: Mapping[str, Array]) -> None:
