@@ -1,4 +1,4 @@
-"""What goes out of a program: paths that stay what they were, and text that is fit for a terminal."""
+"""What goes out of a program: paths that stay what they were, runs that stay, and text that is fit for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What layers ask of their names and of the shapes that reach them."""
+"""What layers ask of numbers and shapes that reach them, and how they are named where they fail."""
 
 from __future__ import annotations
 
